@@ -1,0 +1,26 @@
+/* cpu.c: one probe, no state. The compiler's builtin reads CPUID and XCR0, so an AVX-512 CPU under an operating system that
+ * does not save the wide registers counts as one without them. */
+#include "base/cpu.h"
+
+int nnc_cpu_has(nnc_isa isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  switch (isa) {
+    case NNC_ISA_BASELINE: return 1;
+    case NNC_ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case NNC_ISA_AVX512:
+      return nnc_cpu_has(NNC_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    default: return 0;
+  }
+#else
+  return isa == NNC_ISA_BASELINE;
+#endif
+}
+
+nnc_isa nnc_cpu_best(void) {
+  nnc_isa best = NNC_ISA_BASELINE;
+  for (nnc_isa isa = NNC_ISA_BASELINE; isa < NNC_ISA_COUNT; isa++)
+    if (nnc_cpu_has(isa)) best = isa;
+  return best;
+}

@@ -1,0 +1,21 @@
+/* types.h: the few types that every floor shares: status codes, dtypes, instruction sets. */
+#ifndef NNC_BASE_TYPES_H
+#define NNC_BASE_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+  NNC_OK,
+  NNC_ERROR_MEMORY,     /* an allocation failed */
+  NNC_ERROR_SIZE,       /* a size overflows, or is absurd */
+  NNC_ERROR_SHAPE,      /* shapes do not fit */
+  NNC_ERROR_VALUE,      /* an attribute is out of its range */
+} nnc_status;
+
+typedef enum { NNC_F32, NNC_F64 } nnc_dtype;
+
+/* In increasing order of preference. BASELINE is SSE2 on x86-64, NEON on aarch64, plain C elsewhere. */
+typedef enum { NNC_ISA_BASELINE, NNC_ISA_AVX2, NNC_ISA_AVX512, NNC_ISA_COUNT } nnc_isa;
+
+#endif

@@ -1,0 +1,147 @@
+/* simd.h: vectors of `real` as wide as the instruction set has them, over GCC's vector extension.
+ *
+ * One source serves every instruction set: `vec` is a native vector type, so + - * / and comparisons are plain C. What the
+ * extension lacks stands here: unaligned and masked loads and stores, fused multiply-add, select, rounding, horizontal sums.
+ * No maths here (see vmath.h).
+ */
+#ifndef NNC_OPS_SIMD_H
+#define NNC_OPS_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#if NNC_BUILD_F64
+typedef double real;
+typedef int64_t integer;
+typedef uint64_t uinteger;
+#else
+typedef float real;
+typedef int32_t integer;
+typedef uint32_t uinteger;
+#endif
+
+#if defined(__AVX512F__)
+#define NNC_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define NNC_VECTOR_BYTES 32
+#else
+#define NNC_VECTOR_BYTES 16
+#endif
+
+enum { VL = NNC_VECTOR_BYTES / sizeof(real) };
+
+typedef real vec __attribute__((vector_size(NNC_VECTOR_BYTES)));
+typedef integer ivec __attribute__((vector_size(NNC_VECTOR_BYTES)));
+typedef uinteger uvec __attribute__((vector_size(NNC_VECTOR_BYTES)));
+typedef real vec_unaligned __attribute__((vector_size(NNC_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+INLINE vec vset1(real x) { return (vec){0} + x; }
+INLINE ivec ivset1(integer x) { return (ivec){0} + x; }
+INLINE vec vload(const real *p) { return *(const vec_unaligned *)p; }
+INLINE void vstore(real *p, vec v) { *(vec_unaligned *)p = v; }
+
+/* The first n lanes, 0 <= n <= VL; memory beyond them is not touched, and the other lanes read as 0. */
+INLINE vec vload_n(const real *p, size_t n) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  const ivec lane = {0, 1, 2, 3};
+  return (vec)_mm256_maskload_pd(p, (__m256i)(lane < (ivec){0} + (integer)n));
+#elif defined(__AVX2__)
+  const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  return (vec)_mm256_maskload_ps(p, (__m256i)(lane < (ivec){0} + (integer)n));
+#else
+  vec v = {0};
+  for (size_t i = 0; i < n; i++) v[i] = p[i];
+  return v;
+#endif
+}
+
+INLINE void vstore_n(real *p, vec v, size_t n) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+#elif defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  const ivec lane = {0, 1, 2, 3};
+  _mm256_maskstore_pd(p, (__m256i)(lane < (ivec){0} + (integer)n), (__m256d)v);
+#elif defined(__AVX2__)
+  const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  _mm256_maskstore_ps(p, (__m256i)(lane < (ivec){0} + (integer)n), (__m256)v);
+#else
+  for (size_t i = 0; i < n; i++) p[i] = v[i];
+#endif
+}
+
+/* a * b + c, with one rounding where the instruction set has a fused multiply-add. */
+INLINE vec vfma(vec a, vec b, vec c) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__) && NNC_BUILD_F64
+  return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__FMA__)
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__ARM_NEON) && defined(__aarch64__) && NNC_BUILD_F64
+  return (vec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+  return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
+/* mask ? a : b, lane by lane; mask comes from a comparison (all bits set or none). */
+INLINE vec vselect(ivec mask, vec a, vec b) { return (vec)(((ivec)a & mask) | ((ivec)b & ~mask)); }
+INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); } /* b where either is NaN */
+INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); } /* b where either is NaN */
+INLINE vec vabs(vec a) { return (vec)((ivec)a & ~(ivec)vset1((real)-0.0)); }
+INLINE vec vcopysign(vec magnitude, vec sign) {
+  const ivec bit = (ivec)vset1((real)-0.0);
+  return (vec)(((ivec)magnitude & ~bit) | ((ivec)sign & bit));
+}
+
+INLINE vec vsqrt(vec a) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_sqrt_pd((__m512d)a);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_sqrt_ps((__m512)a);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  return (vec)_mm256_sqrt_pd((__m256d)a);
+#elif defined(__AVX2__)
+  return (vec)_mm256_sqrt_ps((__m256)a);
+#elif defined(__SSE2__) && NNC_BUILD_F64
+  return (vec)_mm_sqrt_pd((__m128d)a);
+#elif defined(__SSE2__)
+  return (vec)_mm_sqrt_ps((__m128)a);
+#else
+  for (int i = 0; i < VL; i++) a[i] = NNC_BUILD_F64 ? __builtin_sqrt(a[i]) : __builtin_sqrtf((float)a[i]);
+  return a;
+#endif
+}
+
+/* Sum and maximum of the lanes, in a fixed order. */
+INLINE real vsum(vec v) {
+  real s = v[0];
+  for (int i = 1; i < VL; i++) s += v[i];
+  return s;
+}
+INLINE real vmaximum(vec v) {
+  real s = v[0];
+  for (int i = 1; i < VL; i++) s = v[i] > s ? v[i] : s;
+  return s;
+}
+
+#endif

@@ -1,0 +1,138 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .spec import LossSpec, Op, OptimizerSpec, Parameter, ParameterOptions, Shape, StatisticSpec
+
+OPS: dict[str, list[dict[str, Any]]]
+__version__: str
+
+def isas() -> list[str]: ...
+def isa() -> str: ...
+def config() -> dict[str, Any]: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
+    """Fill ``order`` (int64) with the permutation that belongs to ``seed`` and ``epoch``."""
+
+class Network:
+    """A network compiled to a plan, with its parameters. `Model` derives from it; not public by itself."""
+
+    dtype: np.dtype
+    step: int  # updates done so far; dropout masks and bias corrections depend on it
+    seed: int
+
+    def _assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
+        """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
+    def _shapes(self) -> list[Shape]:
+        """Per-sample shape of every value: inputs first, then one per op."""
+    def _parameters(self) -> list[Parameter]:
+        """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
+    def _buffers(self) -> dict[str, np.ndarray]:
+        """The contiguous buffers: "parameters", "gradients", "moment0", ... (1-D, padding included, the padding is zero)."""
+    def _compile(
+        self,
+        losses: Sequence[LossSpec],
+        optimizer: OptimizerSpec,
+        options: Sequence[ParameterOptions],
+        statistics: Sequence[StatisticSpec],
+    ) -> None:
+        """Attach losses (one per output), optimizer, options (one per parameter), statistics (one per output). Resets the moments and step."""
+    def _train(
+        self,
+        x: Sequence[np.ndarray],
+        y: Sequence[np.ndarray],
+        weight: np.ndarray | None,
+        order: np.ndarray | None,
+        batch_size: int,
+        first: int,
+        max_steps: int,
+        lr: np.ndarray,
+        loss: np.ndarray,
+        statistics: Sequence[np.ndarray | None],
+    ) -> int:
+        """Run steps on the batches that begin at row `first` of `order` (None: row order), at most `max_steps`, and return how many were done.
+
+        Returns at a step boundary after at most about 50 ms. x: one array per network input, [N, *shape], any of float32/64,
+        (u)int8..64, bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
+        weight: float [N] or None. lr: float64, one per step. loss: float64, receives the loss of each step.
+        statistics: one float64 array (or None) per output, added to.
+        """
+    def _evaluate(
+        self,
+        x: Sequence[np.ndarray],
+        y: Sequence[np.ndarray],
+        weight: np.ndarray | None,
+        first: int,
+        loss: np.ndarray,
+        statistics: Sequence[np.ndarray | None],
+    ) -> int:
+        """From row `first` on: add to loss[0] the weighted sum of the row losses and to loss[1] the rows' weights. Returns the next row (<= 50 ms)."""
+    def _predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int) -> int:
+        """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
+    def _forward(self, x: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+        """One batch forward, keeping what backward needs; returns copies of the outputs."""
+    def _backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Gradients of the last _forward: overwrites the gradient buffer, returns d/d inputs."""
+    def _apply_gradients(self, lr: float) -> None:
+        """One optimizer update from the gradient buffer."""
+    def __call__(self, x: Any) -> np.ndarray:
+        """Inference. Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x)."""
+
+# One op at a time: for tests, benchmarks, and losses called alone. 2-D arrays float32/float64; rows may be strided.
+def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
+def activation_backward(name: str, dy: np.ndarray, saved: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
+def loss(
+    name: str,
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    scale: float = 1.0,
+    attr: Sequence[float] = (),
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]: ...
+def optimizer_step(
+    name: str,
+    param: np.ndarray,
+    grad: np.ndarray,
+    moments: Sequence[np.ndarray | None],
+    *,
+    lr: float,
+    step: int,
+    attr: Sequence[float] = (),
+    weight_decay: float = 0.0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    grad_scale: float = 1.0,
+    clip_value: float = 0.0,
+    isa: str | None = None,
+) -> None: ...
+def gemm(
+    a: np.ndarray,
+    b: np.ndarray,
+    bias: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+    accumulate: bool = False,
+    transpose_a: bool = False,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def transpose(a: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def column_sum(a: np.ndarray, out: np.ndarray | None = None, accumulate: bool = False, isa: str | None = None) -> np.ndarray: ...
+def accumulate(y: np.ndarray, x: np.ndarray, isa: str | None = None) -> None: ...
+def dropout(x: np.ndarray, p: float, key: tuple[int, int], stream: tuple[int, int], row0: int = 0, isa: str | None = None) -> np.ndarray: ...
+def gather(source: np.ndarray, index: np.ndarray | None, dtype: str, isa: str | None = None) -> np.ndarray: ...
+def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
+def count_confusion(
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    classes: int,
+    index: bool,
+    threshold: float,
+    target_threshold: float,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def sum_residuals(z: np.ndarray, target: np.ndarray, weight: np.ndarray | None, isa: str | None = None) -> np.ndarray: ...
+def exp(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def log(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...

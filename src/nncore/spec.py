@@ -1,0 +1,75 @@
+"""The plain records in which Python describes a network to the core.
+
+Layers, losses and optimizers are declarations; what they declare is written down in these tuples and handed to ``_core``, which
+checks them, infers the shapes, and compiles the plan. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+class Op(NamedTuple):
+    """One op record: what is computed, from which values, with which sizes.
+
+    Values are numbered: the inputs of the network first (0, 1, ...), then the result of each op in order.
+    """
+
+    kind: str  #: "linear", "activation", "dropout", "flatten"
+    name: str  #: how errors call it, for example "layer 2 (Linear)"
+    inputs: tuple[int, ...]
+    sizes: tuple[int, ...] = ()  #: linear: (in_features, out_features, has_bias); flatten: (start_dim, end_dim)
+    attributes: tuple[float, ...] = ()  #: activation: in the order of the registry; dropout: (p,)
+    code: str = ""  #: activation: its name in the registry
+
+
+class Parameter(NamedTuple):
+    """Views into the two contiguous buffers of a network, oriented as PyTorch orients them."""
+
+    op: int  #: index of the op that owns it
+    role: str  #: "weight", "bias"
+    value: np.ndarray
+    grad: np.ndarray
+
+
+class ParameterOptions(NamedTuple):
+    """How one parameter is trained."""
+
+    trainable: bool = True
+    lr_scale: float = 1.0
+    weight_decay: float | None = None  #: None: the optimizer's
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+class LossSpec(NamedTuple):
+    """The loss of one output."""
+
+    name: str  #: its name in the registry, without the suffix _logits
+    from_logits: bool = False
+    attributes: tuple[float, ...] = ()
+    reduction: str = "mean"  #: "mean" (over the batch), "sum", or "mean_with_sample_weight"
+    weight: float = 1.0
+
+
+class OptimizerSpec(NamedTuple):
+    """The update rule; the learning rate comes with every call."""
+
+    name: str
+    attributes: tuple[float, ...] = ()
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0  #: 0: off
+    clip_value: float = 0.0  #: 0: off
+
+
+class StatisticSpec(NamedTuple):
+    """What a metric needs of one output: sums that the core accumulates while it runs."""
+
+    kind: str  #: "none", "confusion" (float64 [classes, classes], rows are the truth) or "residuals" (float64 [columns, 7])
+    classes: int = 0
+    threshold: float = 0.5  #: single-column and multi-label outputs: positive above this
+    target_threshold: float = 0.5  #: 0.5 for targets 0/1, 0.0 for targets -1/+1

@@ -44,7 +44,8 @@ typedef real vec_unaligned __attribute__((vector_size(NNC_VECTOR_BYTES), aligned
 
 #define INLINE static inline __attribute__((always_inline, unused))
 
-INLINE vec vset1(real x) { return (vec){0} + x; }
+/* x - 0, because 0 + x would lose the sign of -0 (and cost an addition). */
+INLINE vec vset1(real x) { return x - (vec){0}; }
 INLINE ivec ivset1(integer x) { return (ivec){0} + x; }
 INLINE vec vload(const real *p) { return *(const vec_unaligned *)p; }
 INLINE void vstore(real *p, vec v) { *(vec_unaligned *)p = v; }

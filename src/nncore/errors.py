@@ -1,0 +1,153 @@
+"""The exceptions of nncore, and the two helpers that raise the commonest of them.
+
+Each error is an `NncoreError` and also the built-in exception that fits, so ``except ValueError`` keeps working. A message names the
+layer or argument, says what was found and what was expected, and what to do. An error leaves the model as it was.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class NncoreError(Exception):
+    """Base of every error that nncore raises on purpose.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> try:
+    ...     nn.Linear(0, 3)
+    ... except nn.errors.NncoreError as error:
+    ...     print(error)
+    Linear: in_features must be a whole number of at least 1, not 0
+    """
+
+
+class ShapeError(NncoreError, ValueError):
+    """An array or a layer does not fit what stands before it; the message has both shapes."""
+
+
+class SizeError(NncoreError, OverflowError):
+    """A size is too large to be counted; a size that merely does not fit into memory is a `MemoryError`."""
+
+
+class DTypeError(NncoreError, TypeError):
+    """An array has a type of element that cannot be used here."""
+
+
+class LabelError(NncoreError, ValueError):
+    """The targets do not have the form that the loss expects; the message names a loss that fits them."""
+
+
+class NonFiniteError(NncoreError, ValueError):
+    """NaN or infinity where only finite numbers are meaningful."""
+
+
+class EmptyDataError(NncoreError, ValueError):
+    """No rows to work on."""
+
+
+class UnknownNameError(NncoreError, ValueError):
+    """A name (of a loss, an optimizer, ...) that is not in its table; the message offers the nearest names."""
+
+
+class NotCompiledError(NncoreError, RuntimeError):
+    """The model needs a loss and an optimizer for this: call ``compile`` first."""
+
+
+class NotBuiltError(NncoreError, RuntimeError):
+    """Parameters do not exist yet: the layer belongs to no model, or the model does not know its input shape."""
+
+
+class ConcurrentUseError(NncoreError, RuntimeError):
+    """Two threads train or evaluate one model at once."""
+
+
+class MissingExtraError(NncoreError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
+def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
+    """Return ``table[name]``, or raise an error that offers the nearest names.
+
+    Parameters
+    ----------
+    kind : str
+        What the table holds, in the singular; it opens the message.
+    name : str
+        The name to look up.
+    table : mapping
+        From name to value.
+
+    Returns
+    -------
+    object
+        The value in the table.
+
+    Raises
+    ------
+    UnknownNameError
+        If the table has no such name.
+
+    Examples
+    --------
+    >>> from nncore.errors import lookup
+    >>> lookup("optimizer", "adam", {"adam": 1, "sgd": 2})
+    1
+    >>> lookup("optimizer", "adan", {"adam": 1, "sgd": 2})
+    Traceback (most recent call last):
+        ...
+    nncore.errors.UnknownNameError: unknown optimizer 'adan'; did you mean 'adam'? Known: adam, sgd
+    """
+    try:
+        return table[name]
+    except (KeyError, TypeError):
+        pass
+    import difflib
+
+    near = difflib.get_close_matches(str(name).lower(), list(table), n=3)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
+    raise UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {', '.join(sorted(table))}")
+
+
+def require(module: str, extra: str, purpose: str) -> Any:
+    """Import and return an optional module, or raise an error that names the extra to install.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module.
+    extra : str
+        The extra of nncore that brings it.
+    purpose : str
+        What needs it; it opens the message.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> from nncore.errors import require
+    >>> require("no_such_module", "plot", "History.plot")
+    Traceback (most recent call last):
+        ...
+    nncore.errors.MissingExtraError: History.plot needs no_such_module, which is not installed: pip install "nncore[plot]"
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise MissingExtraError(
+            f'{purpose} needs {package}, which is not installed: pip install "nncore[{extra}]"', name=package
+        ) from error

@@ -106,8 +106,43 @@ INLINE vec vfma(vec a, vec b, vec c) {
 
 /* mask ? a : b, lane by lane; mask comes from a comparison (all bits set or none). */
 INLINE vec vselect(ivec mask, vec a, vec b) { return (vec)(((ivec)a & mask) | ((ivec)b & ~mask)); }
-INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); } /* b where either is NaN */
-INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); } /* b where either is NaN */
+
+/* a > b ? a : b and a < b ? a : b: b where either is NaN or both are zeros, which is what x86's instructions do too. */
+INLINE vec vmax(vec a, vec b) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__AVX2__)
+  return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__) && NNC_BUILD_F64
+  return (vec)_mm_max_pd((__m128d)a, (__m128d)b);
+#elif defined(__SSE2__)
+  return (vec)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return vselect(a > b, a, b);
+#endif
+}
+INLINE vec vmin(vec a, vec b) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_min_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  return (vec)_mm256_min_pd((__m256d)a, (__m256d)b);
+#elif defined(__AVX2__)
+  return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__) && NNC_BUILD_F64
+  return (vec)_mm_min_pd((__m128d)a, (__m128d)b);
+#elif defined(__SSE2__)
+  return (vec)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return vselect(a < b, a, b);
+#endif
+}
+
 INLINE vec vabs(vec a) { return (vec)((ivec)a & ~(ivec)vset1((real)-0.0)); }
 INLINE vec vcopysign(vec magnitude, vec sign) {
   const ivec bit = (ivec)vset1((real)-0.0);
@@ -143,6 +178,33 @@ INLINE real vmaximum(vec v) {
   real s = v[0];
   for (int i = 1; i < VL; i++) s = v[i] > s ? v[i] : s;
   return s;
+}
+
+/* v with each lane exchanged for the one d lanes away, d a power of two; a macro because the lanes must be literals. */
+#if NNC_VECTOR_BYTES == 16 && NNC_BUILD_F64
+#define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d)})
+#elif NNC_VECTOR_BYTES == 16 || (NNC_VECTOR_BYTES == 32 && NNC_BUILD_F64)
+#define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d)})
+#elif NNC_VECTOR_BYTES == 32 || NNC_BUILD_F64
+#define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d)})
+#else
+#define NNC_EXCHANGE(v, d)                                                                                                    \
+  __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d), 8 ^ (d), 9 ^ (d), 10 ^ (d), \
+                              11 ^ (d), 12 ^ (d), 13 ^ (d), 14 ^ (d), 15 ^ (d)})
+#endif
+
+/* The same by halving, and in every lane: log2(VL) steps, and no trip through a scalar register. */
+INLINE vec vsum_all(vec v) {
+  if (VL > 8) v += NNC_EXCHANGE(v, 8);
+  if (VL > 4) v += NNC_EXCHANGE(v, 4);
+  if (VL > 2) v += NNC_EXCHANGE(v, 2);
+  return v + NNC_EXCHANGE(v, 1);
+}
+INLINE vec vmax_all(vec v) {
+  if (VL > 8) v = vmax(v, NNC_EXCHANGE(v, 8));
+  if (VL > 4) v = vmax(v, NNC_EXCHANGE(v, 4));
+  if (VL > 2) v = vmax(v, NNC_EXCHANGE(v, 2));
+  return vmax(v, NNC_EXCHANGE(v, 1));
 }
 
 #endif

@@ -1,9 +1,137 @@
-/* nncore.h: the only header that the Python boundary sees. */
+/* nncore.h: the only header that the Python boundary sees: status codes, the plan, and the dispatch tables for single ops.
+ *
+ * Life of a plan: create (description -> checked op records, shapes, fusion, parameter layout), bind (the caller's buffers),
+ * compile (losses, optimizer), then train / evaluate / predict, each of which returns at a step boundary within a time budget.
+ * No function here prints, exits, or keeps a reference to what it was given, except the buffers of nnc_plan_bind.
+ */
 #ifndef NNCORE_H
 #define NNCORE_H
 
-#include "base/types.h"
+#include "base/arena.h"
 #include "base/cpu.h"
+#include "base/parallel.h"
+#include "base/types.h"
 #include "ops/kernels.h"
+
+enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_MOMENTS = 3 };
+
+typedef struct nnc_plan nnc_plan;
+
+typedef struct {
+  nnc_status status;
+  char message[400];
+} nnc_error;
+
+typedef struct {
+  int rank;
+  size_t dim[NNC_MAX_RANK]; /* of one sample, without the batch */
+} nnc_shape;
+
+/* One op of the description. Values are numbered: inputs first, then one per op. */
+typedef struct {
+  int kind; /* NNC_LAYER_... */
+  int code; /* activation: NNC_ACTIVATION_... */
+  const char *name;
+  int n_inputs;
+  int input[NNC_MAX_INPUTS];
+  int64_t size[4];
+  double attr[4];
+} nnc_op_spec;
+
+nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops,
+                           int n_ops, const int *outputs, int n_outputs, nnc_error *error);
+void nnc_plan_free(nnc_plan *plan);
+void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape);
+
+/* A parameter inside the buffers: rows x cols at `offset` elements, rows `ld` apart. A weight is stored [in, out]; `transposed`
+ * says that its users see it as [cols, rows]. */
+typedef struct {
+  int op;
+  const char *role;
+  size_t offset, rows, cols, ld;
+  int transposed, vector;
+} nnc_param;
+int nnc_plan_param_count(const nnc_plan *plan);
+void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param);
+/* Length of each buffer in elements, padding included. */
+size_t nnc_plan_elements(const nnc_plan *plan);
+/* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *const moments[NNC_MAX_MOMENTS]);
+
+typedef enum { NNC_MEAN, NNC_SUM, NNC_WEIGHTED_MEAN } nnc_reduction;
+typedef struct {
+  int loss;       /* NNC_LOSS_..., never a _logits one */
+  int from_logits;
+  int reduction;
+  double weight;  /* in the sum over the outputs */
+  double attr[2];
+} nnc_loss_spec;
+
+typedef struct {
+  int optimizer; /* NNC_OPTIMIZER_... */
+  double attr[4];
+  double weight_decay, clip_norm, clip_value;
+} nnc_optimizer_spec;
+
+typedef struct {
+  int trainable;
+  double lr_scale, weight_decay, l1, l2;
+} nnc_param_options;
+
+typedef enum { NNC_STATISTIC_NONE, NNC_STATISTIC_CONFUSION, NNC_STATISTIC_RESIDUALS } nnc_statistic_kind;
+typedef struct {
+  int kind;
+  size_t classes;
+  double threshold, target_threshold;
+} nnc_statistic_spec;
+
+/* losses and statistics: one per output; options: one per parameter. */
+nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
+                            const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error);
+/* Make room for training batches of up to `rows` samples. */
+nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
+/* Bytes that the training arena takes for batches of `rows`. */
+size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows);
+
+/* Where data comes from: rows `stride` elements apart; data == NULL: absent. */
+typedef struct {
+  const void *data;
+  nnc_source_type type;
+  ptrdiff_t stride;
+} nnc_source;
+
+typedef struct {
+  const nnc_source *x; /* one per input */
+  const nnc_source *y; /* one per output */
+  nnc_source weight;   /* one number per row, or absent */
+  const int64_t *order; /* which row comes when; NULL: as they stand */
+  size_t rows;
+  double *const *statistics; /* one per output, or NULL; added to */
+} nnc_data;
+
+typedef struct {
+  uint64_t seed;
+  int64_t step; /* updates done so far */
+} nnc_progress;
+
+/* Steps on the batches that begin at `first`; at most max_steps, and no new one after `budget` seconds. Returns the number
+ * done; progress->step moves along. lr and loss hold one number per step. Needs compile, bind and reserve(batch). */
+size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
+                      nnc_progress *progress, double budget);
+/* Inference and loss on the rows from `first` on: sums[0] += sum of weighted row losses, sums[1] += number of rows (or of their weights for
+ * NNC_WEIGHTED_MEAN). *next gets the first row not done. */
+nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget, nnc_error *error);
+/* Inference. out: one dense [rows, width] array per output. Safe to call from several threads at once. */
+nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next, double budget,
+                            nnc_error *error);
+
+/* The pieces of a step, for loops written by hand. forward keeps what backward needs. grad_inputs may hold NULLs. */
+void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *progress);
+void nnc_plan_backward(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
+                       const nnc_progress *progress);
+void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
+
+/* The permutation of 0 .. n-1 that belongs to (seed, epoch). */
+void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);
 
 #endif

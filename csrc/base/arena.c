@@ -1,0 +1,33 @@
+/* arena.c: the only file of the core that allocates. */
+#include "base/arena.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sizes.h"
+
+static atomic_size_t allocations, fail_countdown;
+
+void *nnc_alloc(size_t bytes) {
+  atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+  if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) && atomic_fetch_sub(&fail_countdown, 1) == 1) return NULL;
+  size_t rounded;
+  if (nnc_round_up(&rounded, bytes ? bytes : 1, 1)) return NULL;
+  void *block = aligned_alloc(NNC_ALIGNMENT, rounded);
+  if (block) memset(block, 0, rounded);
+  return block;
+}
+
+void nnc_free(void *block) { free(block); }
+
+size_t nnc_alloc_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }
+
+void nnc_alloc_fail_at(size_t k) { atomic_store(&fail_countdown, k); }
+
+int nnc_arena_take(size_t *total, size_t *offset, size_t n, size_t element) {
+  size_t bytes;
+  if (nnc_mul(&bytes, n, element) || nnc_round_up(&bytes, bytes, 1)) return 1;
+  *offset = *total / element;
+  return nnc_add(total, *total, bytes);
+}

@@ -1,0 +1,136 @@
+/* parallel.c: the team over OpenMP, the barrier, and how many threads there should be. */
+#define _GNU_SOURCE
+#include "base/parallel.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fpstate.h"
+
+/* A phase below this many floating-point operations per thread loses more to the barrier than it gains. */
+static const double flops_per_thread = 250e3;
+/* Iterations of the pause instruction before a waiting thread gives the processor away: some 20 microseconds. */
+enum { SPIN_LIMIT = 1000 };
+
+struct nnc_team {
+  _Alignas(64) atomic_uint arrived;
+  _Alignas(64) atomic_uint phase;
+  int size;
+  nnc_team_fn *fn;
+  void *context;
+};
+
+static atomic_int thread_limit; /* 0: not asked for yet */
+static atomic_int in_forked_child;
+static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
+
+/* The OpenMP runtime's workers do not exist in a forked child, and it would wait for them for ever. */
+static void after_fork_in_child(void) { atomic_store(&in_forked_child, 1); }
+static void install_fork_guard(void) { pthread_atfork(NULL, NULL, after_fork_in_child); }
+
+static void run_member(nnc_team *team, int rank) {
+  nnc_member self = {.team = team, .rank = rank, .size = team->size};
+  const nnc_fpstate saved = nnc_fp_enter();
+  team->fn(&self, team->context);
+  nnc_fp_leave(saved);
+}
+
+int nnc_parallel(int threads, nnc_team_fn *fn, void *context) {
+  nnc_team team = {.fn = fn, .context = context};
+  if (threads <= 1 || atomic_load_explicit(&in_forked_child, memory_order_relaxed) || omp_in_parallel()) {
+    team.size = 1;
+    run_member(&team, 0);
+    return 1;
+  }
+  pthread_once(&fork_guard, install_fork_guard);
+#pragma omp parallel num_threads(threads)
+  {
+#pragma omp single
+    team.size = omp_get_num_threads(); /* the runtime may give fewer than asked for */
+    run_member(&team, omp_get_thread_num());
+  }
+  return team.size;
+}
+
+static void pause_briefly(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+void nnc_barrier(nnc_member *self) {
+  if (self->size == 1) return;
+  nnc_team *team = self->team;
+  const unsigned next = ++self->phase;
+  if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)self->size) {
+    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->phase, next, memory_order_release);
+    return;
+  }
+  for (unsigned spins = 0; atomic_load_explicit(&team->phase, memory_order_acquire) != next; spins++) {
+    if (spins < SPIN_LIMIT)
+      pause_briefly();
+    else
+      sched_yield();
+  }
+}
+
+void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last) {
+  const size_t rank = (size_t)self->rank, size = (size_t)self->size;
+  *first = n / size * rank + (n % size < rank ? n % size : rank);
+  *last = *first + n / size + (rank < n % size);
+}
+
+/* CPUs that the cgroup's quota is worth, rounded up; 0 where there is none. Version 2 first, then version 1. */
+static int cgroup_cpus(void) {
+  long long quota = -1, period = -1;
+  FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+  if (f) {
+    if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = -1;
+    fclose(f);
+  } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r"))) {
+    if (fscanf(f, "%lld", &quota) != 1) quota = -1;
+    fclose(f);
+    if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r"))) {
+      if (fscanf(f, "%lld", &period) != 1) period = -1;
+      fclose(f);
+    }
+  }
+  return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
+}
+
+static int default_threads(void) {
+  const char *asked = getenv("OMP_NUM_THREADS");
+  if (asked) {
+    const int n = atoi(asked); /* a list names nested levels; the first is ours */
+    if (n >= 1) return n;
+  }
+  int n = omp_get_num_procs(); /* respects the affinity mask */
+  const int quota = cgroup_cpus();
+  if (quota && quota < n) n = quota;
+  return n > 1 ? n : 1;
+}
+
+int nnc_get_num_threads(void) {
+  int n = atomic_load_explicit(&thread_limit, memory_order_relaxed);
+  if (!n) {
+    n = default_threads();
+    atomic_store_explicit(&thread_limit, n, memory_order_relaxed);
+  }
+  return n;
+}
+
+void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n, memory_order_relaxed); }
+
+int nnc_threads_for(double flops) {
+  const int limit = nnc_get_num_threads();
+  const double worth = flops / flops_per_thread;
+  return worth <= 1 ? 1 : worth < limit ? (int)worth : limit;
+}

@@ -1,0 +1,34 @@
+/* parallel.h: all parallelism of the core. One primitive opens a team of threads; inside it the members share out numbered
+ * tasks and meet at barriers. Which tasks exist never depends on the number of threads, so neither do the results.
+ */
+#ifndef NNC_BASE_PARALLEL_H
+#define NNC_BASE_PARALLEL_H
+
+#include <stddef.h>
+
+typedef struct nnc_team nnc_team;
+typedef struct {
+  nnc_team *team;
+  int rank, size;
+  unsigned phase; /* barriers passed so far */
+} nnc_member;
+
+typedef void nnc_team_fn(nnc_member *self, void *context);
+
+/* Run fn once on each of `threads` threads (1: directly, without a region). Every member has flush-to-zero set; the caller's
+ * floating-point state is restored. Runs serially inside another parallel region and in a forked child. Returns the size used. */
+int nnc_parallel(int threads, nnc_team_fn *fn, void *context);
+
+/* Wait until all members are here: spins for a bounded time, then yields the processor. */
+void nnc_barrier(nnc_member *self);
+
+/* The member's share [*first, *last) of n tasks of equal cost. */
+void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
+
+/* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
+int nnc_threads_for(double flops);
+
+int nnc_get_num_threads(void);
+void nnc_set_num_threads(int n); /* n >= 1; 0: back to the default */
+
+#endif

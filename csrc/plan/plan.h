@@ -1,0 +1,144 @@
+/* plan.h: the compiled network, shared by the files of plan/ and by nobody else.
+ *
+ * A value is a batch of samples; one sample is `lines` lines of `cols` numbers, `ld` apart, so that a batch of n samples is one
+ * [n * lines, cols] matrix for every op that works on the last dimension. Offsets count elements, not bytes.
+ */
+#ifndef NNC_PLAN_PLAN_H
+#define NNC_PLAN_PLAN_H
+
+#include <stdatomic.h>
+
+#include "nncore.h"
+
+enum {
+#define NNC_LAYER(name, sizes, attributes) NNC_LAYER_##name,
+#include "ops/ops.def"
+  NNC_LAYER_COUNT,
+};
+
+enum { NNC_NONE = -1 };
+
+typedef struct {
+  nnc_shape shape;
+  size_t lines, cols, ld;
+  int producer; /* op, or NNC_NONE for an input */
+  int uses;     /* how many ops read it, plus one if it is an output */
+  int needs_grad;
+  int alias;    /* the value whose memory and gradient this one shares; itself if its own */
+  size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
+} nnc_value;
+
+/* One op record. */
+typedef struct {
+  nnc_op_spec spec; /* spec.name points into the plan */
+  int out;
+  int skipped;     /* does nothing: merged into another op, or an alias */
+  int param[2];    /* indices into the plan's parameters, or NNC_NONE */
+  int epilogue;    /* linear: the activation applied to its result, or NNC_NONE */
+  double epilogue_attr[4];
+  int pre;         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
+  int loss_fused;  /* the activation of this op is part of the loss while training */
+  int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
+  size_t packed;   /* linear: offset of the transposed weight in the training arena */
+  size_t packed_ld;
+} nnc_op;
+
+/* The loss of one output. */
+typedef struct {
+  int value;  /* what the loss kernel reads: logits if the final activation is fused into it */
+  int output; /* the value that users see */
+  int loss;
+  int index_target;
+  int reduction;
+  double weight, attr[2];
+  size_t target_cols;
+  size_t target, row_loss; /* offsets in the training arena */
+  nnc_statistic_spec statistic;
+  int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
+} nnc_head;
+
+typedef struct {
+  nnc_param layout;
+  size_t elements; /* rows * ld, rounded up */
+  nnc_param_options options;
+} nnc_parameter;
+
+/* Adjacent parameters that are updated alike. */
+typedef struct {
+  size_t offset, elements;
+  nnc_param_options options;
+} nnc_span;
+
+/* A piece of the parameter phase: rows [first, last) of the weight of an op; `bias` adds its bias. */
+typedef struct {
+  int op, bias;
+  size_t first, last;
+  double cost;
+} nnc_task;
+
+struct nnc_plan {
+  nnc_dtype dtype;
+  nnc_isa isa;
+  size_t element; /* bytes */
+  int n_inputs, n_outputs, n_ops, n_values, n_params;
+  nnc_op *op;
+  nnc_value *value;
+  nnc_parameter *param;
+  int *output;
+  char *names;
+  size_t elements; /* of each parameter buffer */
+  double flops;    /* multiply-adds of one sample, forward, times two */
+
+  void *params, *grads, *moments[NNC_MAX_MOMENTS];
+
+  /* inference: one block of samples at a time, per thread */
+  size_t *place;          /* per value: offset per sample in the workspace, liveness-shared */
+  size_t sample_elements; /* workspace of one sample */
+  size_t block;           /* samples per block */
+  _Atomic(void *) spare;  /* a workspace that is not in use */
+
+  /* training */
+  int compiled;
+  nnc_head *head;
+  nnc_optimizer_spec optimizer;
+  nnc_span *span;
+  int n_spans;
+  nnc_task *task;
+  int n_tasks;
+  double task_cost;
+  int fused_update; /* the update follows each gradient while it is in cache */
+  double *norm_partial;
+  size_t rows_reserved;
+  size_t weight_rows;     /* offset of the batch's sample weights */
+  void *arena;
+  void **act, **grad;     /* per value: where its first row lies in the training arena */
+};
+
+/* describe.c, shapes.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
+nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
+void nnc_fuse(nnc_plan *plan);
+void nnc_fuse_losses(nnc_plan *plan);
+nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
+nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
+
+nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "[*, 3, 4]": the batch dimension is the star. Returns buffer. */
+const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
+size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
+double nnc_now(void);
+
+/* The engine: everything that touches numbers, once per dtype. */
+#define NNC_ENGINE(dtype)                                                                                                           \
+  size_t nnc_train_##dtype(nnc_plan *, const nnc_data *, size_t batch, size_t first, size_t max_steps, const double *lr,             \
+                           double *loss, nnc_progress *, double budget);                                                            \
+  nnc_status nnc_evaluate_##dtype(nnc_plan *, const nnc_data *, size_t first, double *sums, size_t *next, double budget, nnc_error *); \
+  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,         \
+                                 double budget, nnc_error *);                                                                       \
+  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *);       \
+  void nnc_backward_##dtype(nnc_plan *, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,         \
+                            const nnc_progress *);                                                                                  \
+  void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);
+NNC_ENGINE(f32)
+NNC_ENGINE(f64)
+
+#endif

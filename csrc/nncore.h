@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/types.h"
 #include "ops/kernels.h"
+#include "ops/registry.h"
 
 enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_MOMENTS = 3 };
 

@@ -1,7 +1,7 @@
 /* kernels.h: the dispatch tables. One struct of function pointers per dtype, one instance per instruction set.
  *
- * The prototypes stand in kernels.inc, which is included here once for float and once for double. nnc_kernels_f32() and
- * nnc_kernels_f64() give the table of the best instruction set that the CPU has (or that NNCORE_ISA lowered it to).
+ * The prototypes stand in kernels.inc, which is included here once for float and once for double. Which instruction set is in
+ * use, the boundary decides (the best, or what NNCORE_ISA asks for), and hands it to whoever needs a table.
  */
 #ifndef NNC_OPS_KERNELS_H
 #define NNC_OPS_KERNELS_H

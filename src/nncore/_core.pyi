@@ -5,6 +5,10 @@ import numpy as np
 
 from .spec import LossSpec, Op, OptimizerSpec, Parameter, ParameterOptions, Shape, StatisticSpec
 
+# csrc/ops/ops.def; the index in each list is the op code.
+#   "activation": name, saves ("output", "input"), scope ("element", "row"), attributes (list of names)
+#   "loss": name, target ("dense", "index"), attributes;  "optimizer": name, moments, attributes
+#   "layer": name, sizes, attributes;  "kernel": name
 OPS: dict[str, list[dict[str, Any]]]
 __version__: str
 
@@ -91,7 +95,8 @@ def loss(
     scale: float = 1.0,
     attr: Sequence[float] = (),
     isa: str | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]: ...
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """(row_loss, grad, pred). pred: the probabilities that a _logits loss computes, else None. attr: all that OPS names."""
 def optimizer_step(
     name: str,
     param: np.ndarray,

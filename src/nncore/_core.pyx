@@ -1,0 +1,78 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, embedsignature=False, binding=True
+"""The one boundary between Python and the C core: validate, release the GIL, call, raise. No maths here."""
+
+import numpy as np
+from os import environ
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define NNCORE_COMPILER "Clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define NNCORE_COMPILER "GCC " __VERSION__
+    #else
+    #error "GCC or Clang is needed: the kernels use their vector extension"
+    #endif
+    """
+    const char *NNCORE_VERSION
+    const char *NNCORE_COMPILER
+
+__version__ = NNCORE_VERSION.decode()
+
+cdef tuple ISA_NAMES = tuple([nnc_isa_names[i].decode() for i in range(NNC_ISA_COUNT)])
+cdef list ISAS = [ISA_NAMES[i] for i in range(NNC_ISA_COUNT) if nnc_cpu_has(<nnc_isa>i)]
+
+
+cdef nnc_isa choose_isa() except *:
+    """The best that this CPU has, unless NNCORE_ISA asks for another one of those it has."""
+    wanted = environ.get("NNCORE_ISA", "")
+    if not wanted:
+        return nnc_cpu_best()
+    if wanted not in ISAS:
+        why = "this CPU does not have it" if wanted in ISA_NAMES else "no such instruction set"
+        raise ImportError(f"NNCORE_ISA={wanted}: {why}; this CPU has {', '.join(ISAS)}")
+    return <nnc_isa><int>ISA_NAMES.index(wanted)
+
+
+cdef nnc_isa ISA_IN_USE = choose_isa()  # read once: the tables never change under a compiled plan
+
+
+def isas():
+    """The instruction sets that this CPU has and the library was built for, from the least to the best."""
+    return list(ISAS)
+
+
+def isa():
+    """The instruction set in use."""
+    return ISA_NAMES[ISA_IN_USE]
+
+
+def config():
+    """How the core was built and how it runs here."""
+    return {
+        "version": __version__,
+        "compiler": NNCORE_COMPILER.decode(),
+        "isa": isa(),
+        "isas": isas(),
+        "threads": get_num_threads(),
+        "dtypes": ["float32", "float64"],
+    }
+
+
+def get_num_threads():
+    """How many threads a call may use at most."""
+    return nnc_get_num_threads()
+
+
+def set_num_threads(int n):
+    """Set how many threads a call may use at most; 0 goes back to the default."""
+    if n < 0:
+        raise ValueError(f"n: expected a number of threads, or 0 for the default, got {n}")
+    nnc_set_num_threads(n)
+
+
+include "ops.pxi"

@@ -13,6 +13,7 @@
 #include "base/types.h"
 #include "ops/kernels.h"
 #include "ops/registry.h"
+#include "plan/optimizer.h"
 
 enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_MOMENTS = 3 };
 

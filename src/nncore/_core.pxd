@@ -28,6 +28,7 @@ cdef extern from "nncore.h":
         NNC_LOSS_COUNT
         NNC_OPTIMIZER_COUNT
         NNC_KERNEL_COUNT
+        NNC_MAX_MOMENTS
 
     ctypedef struct nnc_activation_info:
         const char *name
@@ -73,6 +74,9 @@ cdef extern from "nncore.h":
         double attr[4]
         double derived[4]
         int64_t step
+
+    void nnc_optimizer_prepare(int optimizer, nnc_update *update) noexcept nogil
+    int nnc_optimizer_uses(int optimizer, const double *attr, int moment) noexcept nogil
 
 ctypedef void (*activation_forward_kernel)(
     void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx, const double *attr) noexcept nogil

@@ -253,6 +253,42 @@ def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None,
     return row_loss, grad, pred
 
 
+def optimizer_step(str name not None, cnp.ndarray param not None, cnp.ndarray grad not None, moments, *, double lr, int64_t step,
+                   attr=(), double weight_decay=0.0, double l1=0.0, double l2=0.0, double grad_scale=1.0, double clip_value=0.0,
+                   isa=None):
+    """One update of contiguous arrays of one size, in place. moments: one array per buffer in OPS, None where it is not used."""
+    cdef nnc_update update
+    cdef void *moment[NNC_MAX_MOMENTS]
+    cdef int i, code = op_code("optimizer", name)
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("param", param)
+    cdef void *w = as_flat("param", param, f64, True)
+    cdef void *g = as_flat("grad", grad, f64)
+    cdef size_t n = param.size
+    if shape_of(grad) != shape_of(param):
+        raise ValueError(f"grad: expected shape {shape_of(param)}, got {shape_of(grad)}")
+    if step < 1:
+        raise ValueError(f"step: the first update is step 1, got {step}")
+    if len(moments) > nnc_optimizers[code].moments:
+        raise ValueError(f"moments: optimizer {name!r} keeps at most {nnc_optimizers[code].moments}, got {len(moments)}")
+    update.lr, update.step, update.grad_scale, update.clip_value = lr, step, grad_scale, clip_value
+    update.weight_decay, update.l1, update.l2 = weight_decay, l1, l2
+    fill_attributes(update.attr, "optimizer", code, attr)
+    for i in range(NNC_MAX_MOMENTS):
+        buffer = moments[i] if i < len(moments) else None
+        moment[i] = NULL
+        if i < nnc_optimizers[code].moments and nnc_optimizer_uses(code, update.attr, i):
+            if buffer is None or shape_of(buffer) != shape_of(param):
+                raise ValueError(f"moments[{i}]: optimizer {name!r} with attr {tuple(attr)} needs an array of shape {shape_of(param)}")
+            moment[i] = as_flat(f"moments[{i}]", buffer, f64, True)
+    nnc_optimizer_prepare(code, &update)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).optimizer[code](<double *>w, <double **>moment, <const double *>g, n, &update)
+        else:
+            nnc_kernels_for_f32(which).optimizer[code](<float *>w, <float **>moment, <const float *>g, n, &update)
+
+
 def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, cnp.ndarray out=None, bint accumulate=False,
          bint transpose_a=False, isa=None):
     """out = A b, plus bias or plus out itself, with A = a or its transpose."""
@@ -424,8 +460,8 @@ def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.nda
         target = target[:, None]
     t = as_matrix("target", target, f64)
     check_shape("target", &t, zm.rows, 1 if index else zm.cols)
-    if classes != zm.cols and (classes != 2 or index):
-        raise ValueError(f"classes: expected {zm.cols}, as z has columns, or 2 for yes or no, got {classes}")
+    if classes != (2 if zm.cols == 1 else zm.cols) and (classes != 2 or index):
+        raise ValueError(f"classes: expected the number of columns ({zm.cols}), or 2 where each is a yes or no, got {classes}")
     if index:
         check_class_indices("target", target, classes)
     counts = np.zeros((classes, classes))

@@ -1,0 +1,85 @@
+# Recipes for every habit. Each works on a fresh clone with Python >= 3.11 and a C compiler: what it needs goes into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PEERS ?=
+
+python := $(VENV)/bin/python
+pip := $(python) -m pip --quiet --disable-pip-version-check
+stamps := $(VENV)/stamps
+sources := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc src -type f -not -name '*.pyc')
+c_files := $(shell find csrc -name '*.[ch]' -o -name '*.inc')
+# The test suite runs under the best instruction set, then once more under each lower one.
+isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1])"
+# --no-build-isolation, so that build/dev is kept and the next build compiles only what changed.
+install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
+
+.PHONY: help demo test bench bench-peers lint format sanitize wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo          train on the handwritten digits and show what came out"
+	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
+	@echo "make bench         kernels and workloads against NumPy; bench-peers: and against the peers"
+	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
+	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make wheel         sdist and wheel in dist/"
+
+$(stamps)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	mkdir -p $(stamps) && touch $@
+
+# What pyproject.toml asks for to build, and the build tools as wheels, whether or not the machine has them.
+$(stamps)/build-requirements: pyproject.toml $(stamps)/venv
+	$(pip) install $$($(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])") cmake ninja
+	touch $@
+
+$(stamps)/installed: $(stamps)/build-requirements $(sources)
+	$(pip) install "numpy>=2.0"
+	$(install) -Cbuild-dir=build/dev .
+	touch $@
+
+# The extras of pyproject.toml, without building the package once more.
+$(stamps)/extra-%: pyproject.toml $(stamps)/venv
+	$(pip) install $$($(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$*'])")
+	touch $@
+
+demo: $(stamps)/installed $(stamps)/extra-demo
+	$(python) examples/digits.py
+
+# The tests over the fixture isa choose the instruction set by themselves, so the first run covers them.
+test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
+	$(python) -m pytest
+	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --without-isa-tests; done
+
+bench: $(stamps)/installed $(stamps)/extra-test
+	$(python) -m pytest benchmarks --benchmark-only
+
+bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
+	$(python) -m pytest benchmarks --benchmark-only
+
+lint: $(stamps)/extra-lint
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+	$(VENV)/bin/clang-format --dry-run -Werror $(c_files)
+
+format: $(stamps)/extra-lint
+	$(python) -m ruff check --fix-only
+	$(python) -m ruff format
+	$(VENV)/bin/clang-format -i $(c_files)
+
+# The sanitized build lies beside the other one; the interpreter itself is not sanitized, hence the preload.
+sanitize: $(stamps)/build-requirements $(stamps)/extra-test
+	$(pip) install "numpy>=2.0"
+	$(install) -Cbuild-dir=build/sanitize -Ccmake.define.NNCORE_SANITIZE=address,undefined -Cinstall.strip=false --upgrade --target build/sanitized .
+	PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q -p no:benchmark tests/ops tests/plan
+
+wheel: $(stamps)/build-requirements
+	$(pip) install build
+	$(python) -m build
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,62 @@
+"""What every test may use: each instruction set, each dtype, and random numbers that a failure can be repeated with."""
+
+import os
+import zlib
+
+import numpy as np
+import pytest
+
+from nncore import _core
+
+SEED = int(os.environ.get("NNCORE_TEST_SEED", "20260"))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--exhaustive", action="store_true", help="also run the tests marked exhaustive (minutes)")
+    parser.addoption(
+        "--without-isa-tests",
+        action="store_true",
+        help="leave out the tests over the fixture isa: for a second run under NNCORE_ISA, as they choose the set by themselves",
+    )
+
+
+def pytest_report_header(config):
+    return f"nncore {_core.__version__}, {_core.isa()} of {', '.join(_core.isas())}; NNCORE_TEST_SEED={SEED}"
+
+
+def pytest_collection_modifyitems(config, items):
+    def left_out(item):
+        return (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive")) or (
+            "isa" in item.fixturenames and config.getoption("without_isa_tests")
+        )
+
+    deselected = [item for item in items if left_out(item)]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if not left_out(item)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed and "rng" in item.fixturenames:
+        report.sections.append(("seed", f"NNCORE_TEST_SEED={SEED}"))
+    return report
+
+
+@pytest.fixture(params=_core.isas())
+def isa(request):
+    """The name of each instruction set that this CPU has."""
+    return request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Each dtype, as a numpy.dtype."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng(request):
+    """A Generator that depends on the seed and on the name of the test alone, not on which tests ran before."""
+    return np.random.default_rng([SEED, zlib.crc32(request.node.nodeid.encode())])

@@ -1,7 +1,7 @@
 """The exceptions of nncore, and the two helpers that raise the commonest of them.
 
-Each error is an `NncoreError` and also the built-in exception that fits, so ``except ValueError`` keeps working. A message names the
-layer or argument, says what was found and what was expected, and what to do. An error leaves the model as it was.
+Each error is an `NncoreError` and also the built-in exception that fits, so ``except ValueError`` keeps working. A message names
+the layer or argument, says what was found and what was expected, and what to do. An error leaves the model as it was.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ class NncoreError(Exception):
     """
 
 
+class ArgumentError(NncoreError, ValueError, TypeError):
+    """An argument has the wrong type or lies outside its range (both built-ins, as scikit-learn has it)."""
+
+
 class ShapeError(NncoreError, ValueError):
     """An array or a layer does not fit what stands before it; the message has both shapes."""
 
@@ -49,6 +53,10 @@ class NonFiniteError(NncoreError, ValueError):
 
 class EmptyDataError(NncoreError, ValueError):
     """No rows to work on."""
+
+
+class StateDictError(NncoreError, ValueError):
+    """The keys of a state dict are not those of the model; the message lists the missing and the unexpected ones."""
 
 
 class UnknownNameError(NncoreError, ValueError):

@@ -1,0 +1,164 @@
+"""Initial weights: named schemes, and the rules (fans and gains) that they follow.
+
+An initializer is any ``callable(shape, rng) -> array``; the functions here give such callables, and layers also take their names:
+``weight_init="he_normal"``, ``weight_init=nn.init.he_normal(mode="fan_out")`` and ``weight_init=lambda shape, rng: ...`` all work.
+Random numbers come from the NumPy generator that is passed in; every scheme draws in float64, and the layer casts.
+
+Shapes are those of PyTorch: a weight is [fan_out, fan_in] or [out, in, *receptive field].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, NonFiniteError, ShapeError, lookup
+from ..spec import Shape
+from .rules import fans, gain
+from .schemes import (
+    Constant,
+    Initializer,
+    Normal,
+    Orthogonal,
+    TruncatedNormal,
+    Uniform,
+    VarianceScaling,
+    constant,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    normal,
+    ones,
+    orthogonal,
+    truncated_normal,
+    uniform,
+    xavier_normal,
+    xavier_uniform,
+    zeros,
+)
+
+__all__ = [
+    "SCHEMES",
+    "Constant",
+    "Initializer",
+    "Normal",
+    "Orthogonal",
+    "TruncatedNormal",
+    "Uniform",
+    "VarianceScaling",
+    "constant",
+    "draw",
+    "fans",
+    "gain",
+    "get",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+Draw = Callable[[Shape, np.random.Generator], Any]
+InitSpec = str | Draw
+
+SCHEMES: Mapping[str, Callable[[], Initializer]] = {
+    "xavier_uniform": xavier_uniform,
+    "xavier_normal": xavier_normal,
+    "he_uniform": he_uniform,
+    "he_normal": he_normal,
+    "lecun_uniform": lecun_uniform,
+    "lecun_normal": lecun_normal,
+    "orthogonal": orthogonal,
+    "uniform": uniform,
+    "normal": normal,
+    "truncated_normal": truncated_normal,
+    "zeros": zeros,
+    "ones": ones,
+    "constant": constant,
+}
+
+
+def get(scheme: InitSpec) -> Draw:
+    """Return the initializer for a name, one of the functions here, or a callable, which is returned as it is.
+
+    Parameters
+    ----------
+    scheme : str or callable
+        What a layer accepts as ``weight_init``.
+
+    Returns
+    -------
+    callable
+        ``draw(shape, rng) -> array``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no scheme of that name.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.init.get("ones")
+    Constant(value=1.0)
+    """
+    if isinstance(scheme, str):
+        return lookup("initializer", scheme, SCHEMES)()
+    if not callable(scheme):
+        raise ArgumentError(f"an initializer is a name or a callable(shape, rng), not {scheme!r}")
+    return scheme() if any(scheme is factory for factory in SCHEMES.values()) else scheme
+
+
+def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = "float32", name: str = "parameter") -> np.ndarray:
+    """Draw initial values, and check what a custom initializer gives.
+
+    Parameters
+    ----------
+    scheme : str or callable
+        As for `get`.
+    shape : tuple of int
+        Shape of the parameter.
+    rng : numpy.random.Generator
+        Source of the random numbers.
+    dtype : dtype
+        What to cast to.
+    name : str
+        How errors call the parameter.
+
+    Returns
+    -------
+    numpy.ndarray
+        The values.
+
+    Raises
+    ------
+    ShapeError
+        If the initializer gives another shape.
+    NonFiniteError
+        If a value is NaN or infinite in ``dtype``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> nn.init.draw("ones", (2,), np.random.default_rng(0))
+    array([1., 1.], dtype=float32)
+    """
+    values = np.asarray(get(scheme)(shape, rng))
+    if values.shape != tuple(shape):
+        raise ShapeError(f"{name}: the initializer {scheme!r} gave shape {values.shape} where {tuple(shape)} is needed")
+    with np.errstate(over="ignore"):
+        values = values.astype(dtype)
+    if not np.isfinite(values).all():
+        raise NonFiniteError(f"{name}: the initializer {scheme!r} gave values that are not finite in {np.dtype(dtype)}")
+    return values

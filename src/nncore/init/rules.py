@@ -1,0 +1,76 @@
+"""The two rules that the schemes follow: the gain of a nonlinearity, and the fans of a weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from .._checks import real
+from ..errors import ShapeError, lookup
+from ..spec import Shape
+
+_GAINS: dict[str, Callable[[float], float]] = {
+    "linear": lambda _: 1.0,
+    "identity": lambda _: 1.0,
+    "sigmoid": lambda _: 1.0,
+    "tanh": lambda _: 5.0 / 3.0,
+    "relu": lambda _: math.sqrt(2.0),
+    "leaky_relu": lambda slope: math.sqrt(2.0 / (1.0 + slope * slope)),
+    "selu": lambda _: 0.75,
+}
+
+
+def gain(nonlinearity: str, param: float | None = None) -> float:
+    """Return the factor that keeps the variance through a nonlinearity, as ``torch.nn.init.calculate_gain`` does.
+
+    Parameters
+    ----------
+    nonlinearity : str
+        "linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
+    param : float, optional
+        The negative slope of "leaky_relu" (default 0.01); the others have none.
+
+    Returns
+    -------
+    float
+        The gain.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> round(nn.init.gain("relu") ** 2, 6)
+    2.0
+    >>> nn.init.gain("tanh")
+    1.6666666666666667
+    """
+    return lookup("nonlinearity", nonlinearity, _GAINS)(0.01 if param is None else real("gain", "param", param))
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """Return (fan_in, fan_out): how many values one output of the layer sums, and how many outputs one input feeds.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the weight, [out, in, *receptive field].
+
+    Returns
+    -------
+    tuple of int
+        fan_in and fan_out.
+
+    Raises
+    ------
+    ShapeError
+        If the shape has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.init.fans((10, 4))
+    (4, 10)
+    """
+    if len(shape) < 2:
+        raise ShapeError(f"fans are defined for weights of two or more dimensions, [out, in, ...], not for shape {tuple(shape)}")
+    field = math.prod(shape[2:])
+    return int(shape[1] * field), int(shape[0] * field)

@@ -1,0 +1,373 @@
+"""The activations: each class names a function of the registry and the order of its attributes; the maths stands in csrc/ops.
+
+Names, arguments and defaults are those of PyTorch. All act element by element, except Softmax and LogSoftmax, which act on rows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .. import init
+from .._checks import choice, real, shape_text
+from ..errors import ArgumentError, ShapeError
+from ..init import InitSpec
+from ..spec import Op, Shape
+from .base import Layer
+
+
+class Activation(Layer):
+    """Base of the activations.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Tanh().code
+    'tanh'
+    """
+
+    #: The name in the registry of ops.
+    code: ClassVar[str]
+    #: The arguments that the core needs, in the order of the registry.
+    attributes: ClassVar[tuple[str, ...]] = ()
+    preserves_shape: ClassVar[bool] = True
+
+    def registry_code(self) -> str:
+        """Return the name of the function that these arguments select."""
+        return self.code
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        attributes = tuple(self.config()[a] for a in self.attributes)
+        return [Op("activation", name, inputs, attributes=attributes, code=self.registry_code())]
+
+
+class Rectifier(Activation):
+    """Base of the ReLU-like activations: what feeds them starts with He's variance.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.SiLU().feeding_init()
+    'he_uniform'
+    """
+
+    def feeding_init(self) -> InitSpec:
+        return "he_uniform"
+
+
+class Identity(Activation):
+    """f(x) = x.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Identity()([[1.0, 2.0]])
+    array([[1., 2.]])
+    """
+
+    code: ClassVar[str] = "identity"
+
+
+class Step(Activation):
+    """f(x) = 1 where x > threshold, else 0: the unit of Rosenblatt's perceptron.
+
+    Its derivative is zero, so no gradient reaches what stands before it. A perceptron learns all the same: with the loss
+    ``"perceptron"`` on a Linear layer *without* Step, whose gradient is the perceptron rule; put Step behind it to decide.
+
+    Parameters
+    ----------
+    threshold : float
+        Where the step is.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Step()([[-1.0, 0.0, 2.0]])
+    array([[0., 0., 1.]])
+    """
+
+    code: ClassVar[str] = "step"
+    attributes: ClassVar[tuple[str, ...]] = ("threshold",)
+    quiet: ClassVar[dict[str, object]] = {"threshold": 0.0}
+
+    threshold: float
+
+    def __init__(self, threshold: float = 0.0) -> None:
+        super().__init__(threshold=real("Step", "threshold", threshold))
+
+
+class Sigmoid(Activation):
+    """f(x) = 1 / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Sigmoid()([[0.0]])
+    array([[0.5]])
+    """
+
+    code: ClassVar[str] = "sigmoid"
+
+
+class Tanh(Activation):
+    """f(x) = tanh(x).
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Tanh()([[0.0]])
+    array([[0.]])
+    """
+
+    code: ClassVar[str] = "tanh"
+
+
+class ReLU(Rectifier):
+    """f(x) = max(0, x).
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.ReLU()([[-1.0, 2.0]])
+    array([[0., 2.]])
+    """
+
+    code: ClassVar[str] = "relu"
+
+
+class LeakyReLU(Rectifier):
+    """f(x) = x where x > 0, else negative_slope * x.
+
+    Parameters
+    ----------
+    negative_slope : float
+        Zero or more: the derivative is recovered from the output, whose sign must be that of the input.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.LeakyReLU(0.5)([[-1.0, 2.0]])
+    array([[-0.5,  2. ]])
+    """
+
+    code: ClassVar[str] = "leaky_relu"
+    attributes: ClassVar[tuple[str, ...]] = ("negative_slope",)
+
+    negative_slope: float
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__(negative_slope=real("LeakyReLU", "negative_slope", negative_slope, 0.0))
+
+    def feeding_init(self) -> InitSpec:
+        return init.he_uniform(nonlinearity="leaky_relu", negative_slope=self.negative_slope)
+
+
+class ELU(Rectifier):
+    """f(x) = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
+
+    Parameters
+    ----------
+    alpha : float
+        Zero or more; minus the value that is approached on the left.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.ELU()([[0.0, 2.0]])
+    array([[0., 2.]])
+    """
+
+    code: ClassVar[str] = "elu"
+    attributes: ClassVar[tuple[str, ...]] = ("alpha",)
+
+    alpha: float
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha=real("ELU", "alpha", alpha, 0.0))
+
+
+class SELU(Activation):
+    """f(x) = scale * (x where x > 0, else alpha * (exp(x) - 1)), with the constants of Klambauer et al. 2017.
+
+    With weights from lecun_normal, which "auto" draws, activations keep mean 0 and variance 1.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.SELU()([[1.0]]).round(6)
+    array([[1.050701]])
+    """
+
+    code: ClassVar[str] = "selu"
+
+    def feeding_init(self) -> InitSpec:
+        return "lecun_normal"
+
+
+class GELU(Rectifier):
+    """f(x) = x * Phi(x), Phi being the distribution function of the standard normal (Hendrycks and Gimpel 2016).
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        "tanh" uses 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.GELU()([[0.0]])
+    array([[0.]])
+    """
+
+    code: ClassVar[str] = "gelu"
+
+    approximate: str
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__(approximate=choice("GELU", "approximate", approximate, ("none", "tanh")))
+
+    def registry_code(self) -> str:
+        return "gelu_tanh" if self.approximate == "tanh" else "gelu"
+
+
+class SiLU(Rectifier):
+    """f(x) = x / (1 + exp(-x)), also called swish.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.SiLU()([[0.0]])
+    array([[0.]])
+    """
+
+    code: ClassVar[str] = "silu"
+
+
+class Softplus(Rectifier):
+    """f(x) = log(1 + exp(beta * x)) / beta, a smooth ReLU.
+
+    Parameters
+    ----------
+    beta : float
+        Above 0; the larger, the closer to ReLU.
+    threshold : float
+        The function is x itself where beta * x is above this.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Softplus()([[0.0, 30.0]]).round(6)
+    array([[ 0.693147, 30.      ]])
+    """
+
+    code: ClassVar[str] = "softplus"
+    attributes: ClassVar[tuple[str, ...]] = ("beta", "threshold")
+
+    beta: float
+    threshold: float
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__(
+            beta=real("Softplus", "beta", beta, 0.0, open_low=True), threshold=real("Softplus", "threshold", threshold)
+        )
+
+
+class Softsign(Activation):
+    """f(x) = x / (1 + abs(x)).
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Softsign()([[1.0]])
+    array([[0.5]])
+    """
+
+    code: ClassVar[str] = "softsign"
+
+
+class Hardtanh(Activation):
+    """f(x) = x clipped to [min_val, max_val].
+
+    Parameters
+    ----------
+    min_val, max_val : float
+        The bounds; max_val lies above min_val.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Hardtanh()([[-3.0, 0.5]])
+    array([[-1. ,  0.5]])
+    """
+
+    code: ClassVar[str] = "hardtanh"
+    attributes: ClassVar[tuple[str, ...]] = ("min_val", "max_val")
+
+    min_val: float
+    max_val: float
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        min_val = real("Hardtanh", "min_val", min_val)
+        super().__init__(min_val=min_val, max_val=real("Hardtanh", "max_val", max_val, min_val, open_low=True))
+
+
+class RowActivation(Activation):
+    """Base of the activations over the last dimension; ``dim`` may name it as -1 or by its number.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Softmax(dim=1)
+    Softmax(dim=1)
+    """
+
+    dim: int
+
+    def __init__(self, dim: int = -1) -> None:
+        if isinstance(dim, bool) or not isinstance(dim, int) or (dim != -1 and dim < 1):
+            raise ArgumentError(
+                f"{type(self).__name__}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {dim!r}"
+            )
+        super().__init__(dim=dim)
+
+    def check(self, name: str, shape: Shape) -> None:
+        if self.dim not in (-1, max(len(shape), 1)):
+            raise ShapeError(
+                f"{name}: dim={self.dim}, but the last dimension of {shape_text(shape)} is {len(shape)}; "
+                f"only the last one is possible: use dim=-1"
+            )
+
+
+class Softmax(RowActivation):
+    """f(x) = exp(x) / sum(exp(x)) over the last dimension.
+
+    Parameters
+    ----------
+    dim : int
+        -1, or the number of the last dimension; no other one is possible.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Softmax()([[0.0, 0.0]])
+    array([[0.5, 0.5]])
+    """
+
+    code: ClassVar[str] = "softmax"
+
+
+class LogSoftmax(RowActivation):
+    """f(x) = x - log(sum(exp(x))) over the last dimension.
+
+    Parameters
+    ----------
+    dim : int
+        -1, or the number of the last dimension; no other one is possible.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.LogSoftmax()([[0.0, 0.0]]).round(6)
+    array([[-0.693147, -0.693147]])
+    """
+
+    code: ClassVar[str] = "log_softmax"

@@ -1,0 +1,47 @@
+"""Calling one layer on an array: through a private model that holds just this layer, rebuilt when the shape or the type changes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from .activations import Activation, RowActivation
+from .base import Layer, to_array
+
+
+def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
+    """Return the layer's output for the batch ``x``."""
+    array = to_array(x)
+    shape = array.shape
+    if isinstance(layer, Activation) and array.ndim < 2:  # one row, or one number
+        if isinstance(layer, RowActivation) and layer.dim != -1:
+            raise ShapeError(f"{layer!r} needs an array of at least 2 dimensions, not {array.ndim}")
+        array = array.reshape(1, -1)
+    elif array.ndim == 0:
+        raise ShapeError(f"{layer!r} needs a batch [N, ...], not a single number")
+    out = _model(layer, array).forward(array, training=training)
+    return out.reshape(shape) if isinstance(layer, Activation) else out
+
+
+def _model(layer: Layer, array: np.ndarray) -> Any:
+    """The private model: of the layer itself, or of a copy with the same weights where it belongs to a model of the user's."""
+    from ..sequential import Sequential
+
+    weights = next(iter(layer._bound.values()), None)
+    if weights is not None:
+        dtype = weights.value.dtype.name
+    else:
+        dtype = "float64" if array.dtype == np.float64 and not layer.parameter_shapes() else "float32"
+    shape = array.shape[1:]
+    model = layer._alone
+    if model is None or model.dtype != dtype or model.input_shapes != [shape]:
+        model = Sequential(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype=dtype)
+        model.build(shape)
+        layer.__dict__["_alone"] = model
+    elif model.layers[0] is not layer:
+        for role, parameter in layer._bound.items():
+            model.layers[0]._bound[role].value[...] = parameter.value
+    return model

@@ -1,0 +1,234 @@
+"""What a layer is: a declaration of op records, parameters and how they start. It holds no numbers of its own and computes nothing.
+
+To add a layer, write one class: the constructor checks its arguments and hands them to ``super().__init__``, ``ops`` says which op
+records it stands for, and, where it has parameters, ``parameter_shapes`` and ``initializer`` say what they look like and how they
+start. repr, config, copying, pickling, `weight`-like attributes and calling it alone follow from that.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from .._checks import flag
+from ..errors import ArgumentError, NotBuiltError, ShapeError
+from ..init import InitSpec
+from ..spec import Op, Parameter, ParameterOptions, Shape
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+class ParameterView:
+    """An attribute such as ``layer.weight``: reading gives a live view into the model's buffer, assigning copies into it."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.role = name
+
+    def __get__(self, layer: Layer | None, owner: type | None = None) -> Any:
+        return self if layer is None else layer._view(self.role)
+
+    def __set__(self, layer: Layer, value: Any) -> None:
+        layer._assign(self.role, value)
+
+
+class Layer:
+    """Base of all layers.
+
+    Parameters
+    ----------
+    **arguments
+        The constructor's arguments, checked; they become read-only attributes, the repr and `config`.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> isinstance(nn.ReLU(), nn.Layer)
+    True
+    """
+
+    #: What `repr` leaves out while it has this value.
+    quiet: ClassVar[dict[str, object]] = {}
+    #: The arguments that may be changed later; the next ``compile`` sees the change.
+    mutable: ClassVar[tuple[str, ...]] = ("trainable",)
+    #: The output has the shape of the input, whatever that is.
+    preserves_shape: ClassVar[bool] = False
+    #: A layer before this one looks through it for the activation that its weights should suit.
+    transparent: ClassVar[bool] = False
+
+    trainable: bool
+
+    def __init__(self, **arguments: Any) -> None:
+        # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
+        self.__dict__.update(trainable=True, _names=tuple(arguments), _bound={}, _pending={}, _owner=None, _alone=None)
+        self.__dict__.update(arguments)
+
+    # What a layer declares ------------------------------------------------------------------------------------------------
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        """Return the op records of this layer; the first one's result is number ``value``, the last one's is the layer's."""
+        raise NotImplementedError(f"{type(self).__name__} declares no ops")
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each parameter by its role, as PyTorch has them."""
+        return {}
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        """Return how a parameter starts; ``activation`` is the one that follows this layer, if any."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how {role} starts")
+
+    def feeding_init(self) -> InitSpec:
+        """Return how the weights of a layer that feeds this one should start."""
+        return "xavier_uniform"
+
+    def options(self, role: str) -> ParameterOptions:
+        """Return how a parameter is trained."""
+        return ParameterOptions(trainable=self.trainable)
+
+    def input_shape(self) -> Shape | None:
+        """Return the shape of one sample, without the batch, if the layer's arguments determine it."""
+        return None
+
+    def check(self, name: str, shape: Shape) -> None:
+        """Raise ShapeError if the layer cannot take samples of this shape, where the core does not see that by itself."""
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        """Return how many multiply-adds one sample costs in matrix products."""
+        return 0
+
+    # What follows from it -------------------------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, so that ``type(layer)(**layer.config())`` is a new layer like this one.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.LeakyReLU().config()
+        {'negative_slope': 0.01}
+        """
+        return {name: self.__dict__[name] for name in self._names}
+
+    @property
+    def grads(self) -> dict[str, np.ndarray]:
+        """Views of the gradients by parameter, as the last backward pass left them.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> layer = nn.Linear(2, 1)
+        >>> model = nn.Sequential(layer)
+        >>> layer.grads["weight"].shape
+        (1, 2)
+        """
+        return {role: self._parameter(role).grad for role in self.parameter_shapes()}
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.config().items() if not (k in self.quiet and self.quiet[k] == v)}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.mutable:
+            value = self._check_mutable(name, value)
+        elif name in self._names and not isinstance(getattr(type(self), name, None), ParameterView):
+            raise AttributeError(f"{type(self).__name__}.{name} is fixed when the layer is made; make a new layer")
+        super().__setattr__(name, value)
+
+    def _check_mutable(self, name: str, value: Any) -> Any:
+        return flag(type(self).__name__, name, value)
+
+    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
+        """Apply the layer to an array by itself, through a private model of this one layer.
+
+        A layer that already belongs to a model uses that model's weights as they stand. Without parameters it computes in the type
+        of ``x`` where that is float32 or float64; otherwise in the type of its parameters, float32 unless its model says so.
+
+        Parameters
+        ----------
+        x : array_like
+            A batch [N, ...]; activations take any shape.
+        training : bool
+            Whether to behave as in training (dropout drops).
+
+        Returns
+        -------
+        numpy.ndarray
+            The output, [N, ...].
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.ReLU()([[-1.0, 2.0]])
+        array([[0., 2.]])
+        """
+        from .alone import apply
+
+        return apply(self, x, training)
+
+    # Parameters -----------------------------------------------------------------------------------------------------------
+
+    def _parameter(self, role: str) -> Parameter:
+        try:
+            found: Parameter = self._bound[role]
+        except KeyError:
+            raise NotBuiltError(
+                f"{self!r} has no {role} yet: parameters are made when the layer becomes part of a model "
+                f"(nn.Sequential(...)) whose input shape is known"
+            ) from None
+        return found
+
+    def _view(self, role: str) -> np.ndarray | None:
+        return self._parameter(role).value if role in self.parameter_shapes() else None
+
+    def _assign(self, role: str, value: Any) -> None:
+        if role not in self.parameter_shapes():
+            raise ArgumentError(f"{self!r} was made without {role}")
+        copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
+
+    def _claim(self, owner: Model) -> None:
+        self.__dict__.update(_owner=weakref.ref(owner), _alone=None)
+
+    def _bind(self, parameters: dict[str, Parameter]) -> None:
+        self.__dict__.update(_bound=parameters, _pending={})
+
+    def _initial_values(self) -> dict[str, np.ndarray]:
+        """Values to start from instead of drawing: those of the layer this one is a copy of, or of its last model."""
+        bound = {role: np.array(parameter.value, order="C") for role, parameter in self._bound.items()}
+        return bound or self._pending
+
+    def _belongs_elsewhere(self) -> bool:
+        owner = self._owner() if self._owner is not None else None
+        return owner is not None and owner is not self._alone
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: self.__dict__[name] for name in (*self._names, *self.mutable)}
+        return {**state, "_names": self._names, "_pending": self._initial_values()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(_bound={}, _owner=None, _alone=None, **state)
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+
+def copy_into(view: np.ndarray, value: Any, name: str) -> None:
+    """Copy an array or a (torch) tensor into a parameter of exactly that shape."""
+    array = to_array(value)
+    if array.dtype.kind not in "fiub":
+        raise ArgumentError(f"{name}: values must be real numbers, not {array.dtype}")
+    if array.shape != view.shape:
+        raise ShapeError(f"{name} has shape {view.shape}; an array of shape {array.shape} cannot be copied into it")
+    view[...] = array
+
+
+def to_array(value: Any) -> np.ndarray:
+    """Return a NumPy array for anything array-like, tensors of PyTorch included, wherever they lie."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value)

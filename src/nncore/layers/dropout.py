@@ -1,0 +1,42 @@
+"""Dropout: random zeros while training, nothing at inference."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .._checks import real
+from ..spec import Op
+from .base import Layer
+
+
+class Dropout(Layer):
+    """While training, set each element to zero with probability p and scale the rest by 1 / (1 - p); otherwise pass x on.
+
+    The mask is a function of the model's seed, the number of updates done, the layer and the element alone, so that a run can be
+    repeated and continued to the bit, with any number of threads (Srivastava et al. 2014).
+
+    Parameters
+    ----------
+    p : float
+        Probability of zero, in [0, 1].
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> drop = nn.Dropout(p=0.5)
+    >>> drop([[1.0, 2.0]])
+    array([[1., 2.]])
+    >>> set(drop([[1.0] * 50], training=True).ravel().tolist()) == {0.0, 2.0}
+    True
+    """
+
+    preserves_shape: ClassVar[bool] = True
+    transparent: ClassVar[bool] = True
+
+    p: float
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p=real("Dropout", "p", p, 0.0, 1.0))
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("dropout", name, inputs, attributes=(self.p,))]

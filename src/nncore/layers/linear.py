@@ -1,0 +1,116 @@
+"""Linear: y = x Wᵀ + b."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, ClassVar
+
+from .. import init
+from .._checks import flag, real, whole
+from ..init import InitSpec
+from ..spec import Op, ParameterOptions, Shape
+from .base import Layer, ParameterView
+
+
+class Linear(Layer):
+    """Fully connected layer: ``y = x @ weight.T + bias`` over the last dimension of x.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Size of the last dimension of the input and of the output.
+    bias : bool
+        Whether there is a bias.
+    weight_init : str or callable
+        A scheme of ``nn.init``. "auto" draws from he_uniform where a ReLU-like activation follows (ReLU, LeakyReLU with its slope,
+        ELU, GELU, SiLU, Softplus), from lecun_normal before SELU, and from xavier_uniform elsewhere.
+    bias_init : str or callable
+        A scheme of ``nn.init`` that needs no fans.
+    l1, l2 : float
+        Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight, not on the bias, as Keras's kernel_regularizer; they may be changed
+        until ``compile``.
+    trainable : bool
+        Whether training changes the parameters; may be changed until ``compile``.
+
+    Attributes
+    ----------
+    weight : numpy.ndarray
+        [out_features, in_features], a live view.
+    bias : numpy.ndarray or None
+        [out_features], a live view.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Linear(2, 3)
+    Linear(in_features=2, out_features=3, bias=True)
+    >>> model = nn.Sequential(nn.Linear(2, 3), seed=0)
+    >>> model[0].weight.shape, model[0].bias.shape
+    ((3, 2), (3,))
+    """
+
+    quiet: ClassVar[dict[str, object]] = {"weight_init": "auto", "bias_init": "zeros", "l1": 0.0, "l2": 0.0, "trainable": True}
+    mutable: ClassVar[tuple[str, ...]] = ("trainable", "l1", "l2")
+
+    in_features: int
+    out_features: int
+    weight_init: InitSpec
+    bias_init: InitSpec
+    l1: float
+    l2: float
+
+    weight = ParameterView("[out_features, in_features], a live view.")
+    bias = ParameterView("[out_features], a live view; None without bias.")
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        weight_init: InitSpec = "auto",
+        bias_init: InitSpec = "zeros",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        trainable: bool = True,
+    ) -> None:
+        for scheme in (bias_init,) if weight_init == "auto" else (weight_init, bias_init):
+            init.get(scheme)  # raises where there is no such scheme
+        super().__init__(
+            in_features=whole("Linear", "in_features", in_features),
+            out_features=whole("Linear", "out_features", out_features),
+            bias=flag("Linear", "bias", bias),
+            weight_init=weight_init,
+            bias_init=bias_init,
+            l1=real("Linear", "l1", l1, 0.0),
+            l2=real("Linear", "l2", l2, 0.0),
+            trainable=flag("Linear", "trainable", trainable),
+        )
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("linear", name, inputs, sizes=(self.in_features, self.out_features, int(self.config()["bias"])))]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {"weight": (self.out_features, self.in_features)}
+        return {**shapes, "bias": (self.out_features,)} if self.config()["bias"] else shapes
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        if role == "bias":
+            return self.bias_init
+        if self.weight_init != "auto":
+            return self.weight_init
+        return activation.feeding_init() if activation is not None else "xavier_uniform"
+
+    def options(self, role: str) -> ParameterOptions:
+        if role == "bias":
+            return ParameterOptions(trainable=self.trainable)
+        return ParameterOptions(trainable=self.trainable, l1=self.l1, l2=self.l2)
+
+    def input_shape(self) -> Shape | None:
+        return (self.in_features,)
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return self.in_features * prod(out)
+
+    def _check_mutable(self, name: str, value: Any) -> Any:
+        return super()._check_mutable(name, value) if name == "trainable" else real("Linear", name, value, 0.0)

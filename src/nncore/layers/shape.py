@@ -1,0 +1,46 @@
+"""Layers that change the shape and nothing else: Flatten."""
+
+from __future__ import annotations
+
+import operator
+from typing import ClassVar
+
+from ..errors import ArgumentError
+from ..spec import Op
+from .base import Layer
+
+
+class Flatten(Layer):
+    """Merge the dimensions from start_dim to end_dim, both included, into one.
+
+    Parameters
+    ----------
+    start_dim, end_dim : int
+        Dimensions of the whole array: 0 is the batch, which stays as it is, -1 the last one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> nn.Flatten()(np.zeros((5, 2, 3))).shape
+    (5, 6)
+    """
+
+    transparent: ClassVar[bool] = True
+
+    start_dim: int
+    end_dim: int
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        for name, value in (("start_dim", start_dim), ("end_dim", end_dim)):
+            if isinstance(value, bool) or not hasattr(value, "__index__"):
+                raise ArgumentError(f"Flatten: {name} must be a whole number, not {value!r}")
+        start_dim, end_dim = operator.index(start_dim), operator.index(end_dim)
+        if start_dim == 0 or end_dim == 0:
+            raise ArgumentError("Flatten: dimension 0 is the batch and cannot be merged; start_dim is 1 or more, or negative")
+        if (start_dim > 0) == (end_dim > 0) and start_dim > end_dim:
+            raise ArgumentError(f"Flatten: start_dim ({start_dim}) must not lie after end_dim ({end_dim})")
+        super().__init__(start_dim=start_dim, end_dim=end_dim)
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("flatten", name, inputs, sizes=(self.start_dim, self.end_dim))]

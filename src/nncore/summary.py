@@ -1,0 +1,116 @@
+"""The summary of a model as a table: what each layer gives, holds and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ._checks import shape_text
+from .spec import Shape
+
+
+class Row(NamedTuple):
+    """One layer of a `Summary`.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Sequential(nn.Linear(2, 3)).summary(show=False).rows[0].macs
+    6
+    """
+
+    name: str  #: its key in the state dict
+    type: str  #: its class
+    output_shape: Shape  #: of one sample, without the batch
+    parameters: int  #: how many numbers it holds
+    trainable: int  #: how many of them training changes
+    macs: int  #: multiply-adds of its matrix products, for one sample
+    activation_bytes: int  #: of its output, for one sample
+
+
+class Summary:
+    """Figures of a model; ``str()`` gives the table.
+
+    Memory of activations is that of every layer's output as if all were kept. The plan keeps less: activations are computed in
+    place where they can be, and inference reuses memory.
+
+    Attributes
+    ----------
+    rows : list of Row
+        One per layer.
+    total_parameters, trainable_parameters, non_trainable_parameters : int
+        How many numbers the model holds.
+    parameter_bytes : int
+        Their memory.
+    macs : int
+        Multiply-adds of one sample, forward.
+    activation_bytes : int
+        Memory of all outputs for one sample.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> print(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).summary(show=False))
+    Sequential, float32, input [*, 2]
+    ----------------------------------------------------------------
+    Layer     Output shape  Parameters  MACs/sample  Activations (B)
+    ----------------------------------------------------------------
+    0 Linear        [*, 3]           9            6               12
+    1 ReLU          [*, 3]           0            0               12
+    ----------------------------------------------------------------
+    Total                            9            6               24
+    ----------------------------------------------------------------
+    Trainable parameters: 9, non-trainable: 0, memory: 36 B
+    """
+
+    def __init__(self, model: str, dtype: str, input_shapes: Sequence[Shape], rows: list[Row]) -> None:
+        self.model = model
+        self.dtype = dtype
+        self.input_shapes = list(input_shapes)
+        self.rows = rows
+        self.total_parameters = sum(row.parameters for row in rows)
+        self.trainable_parameters = sum(row.trainable for row in rows)
+        self.non_trainable_parameters = self.total_parameters - self.trainable_parameters
+        self.parameter_bytes = self.total_parameters * (4 if dtype == "float32" else 8)
+        self.macs = sum(row.macs for row in rows)
+        self.activation_bytes = sum(row.activation_bytes for row in rows)
+
+    def __str__(self) -> str:
+        table = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)")]
+        for row in self.rows:
+            counts = (f"{n:,}" for n in (row.parameters, row.macs, row.activation_bytes))
+            table.append((f"{row.name} {row.type}", shape_text(row.output_shape), *counts))
+        table.append(("Total", "", *(f"{n:,}" for n in (self.total_parameters, self.macs, self.activation_bytes))))
+        widths = [max(len(line[i]) for line in table) for i in range(5)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in table
+        ]
+        rule = "-" * len(lines[0])
+        inputs = ", ".join(map(shape_text, self.input_shapes))
+        return "\n".join(
+            [
+                f"{self.model}, {self.dtype}, input {inputs}",
+                rule,
+                lines[0],
+                rule,
+                *lines[1:-1],
+                rule,
+                lines[-1],
+                rule,
+                f"Trainable parameters: {self.trainable_parameters:,}, non-trainable: {self.non_trainable_parameters:,}, "
+                f"memory: {_bytes(self.parameter_bytes)}",
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<Summary: {len(self.rows)} layers, {self.total_parameters:,} parameters>"
+
+
+def _bytes(n: int) -> str:
+    size, unit = float(n), 0
+    while size >= 1024 and unit < 4:
+        size, unit = size / 1024, unit + 1
+    return f"{n} B" if unit == 0 else f"{size:.2f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[unit]}"

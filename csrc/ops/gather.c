@@ -1,0 +1,102 @@
+/* gather.c: rows of a source of any element type, picked through an index, converted to the network's dtype and laid side by side:
+ * how a batch leaves the data set. Conversions are C's (integers round to nearest). The index has been checked by the caller.
+ *
+ * Shuffled rows defeat the hardware's prefetcher at their first lines, so the row that comes LOOKAHEAD picks later is touched
+ * ahead; the rest of a long row it finds by itself.
+ */
+#include "ops/op.h"
+
+enum { LOOKAHEAD = 8, LINE = 64, LINES_AHEAD = 8 };
+
+typedef struct {
+  const char *start;
+  const int64_t *index;
+  ptrdiff_t stride; /* in bytes */
+  size_t rows, cols, row_bytes;
+} picked_rows;
+
+INLINE const void *pick(const picked_rows *from, size_t r) {
+  if (from->index && r + LOOKAHEAD < from->rows) {
+    const char *ahead = from->start + from->index[r + LOOKAHEAD] * from->stride;
+    const size_t bytes = from->row_bytes < LINES_AHEAD * LINE ? from->row_bytes : LINES_AHEAD * LINE;
+    for (size_t b = 0; b < bytes; b += LINE) __builtin_prefetch(ahead + b);
+  }
+  return from->start + (from->index ? from->index[r] : (int64_t)r) * from->stride;
+}
+
+#define DEFINE_CONVERT(type)                                                        \
+  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {        \
+    for (size_t r = 0; r < from->rows; r++) {                                       \
+      const type *x = pick(from, r);                                                \
+      for (size_t j = 0; j < from->cols; j++) y[r * ldy + j] = (real)x[j];          \
+    }                                                                               \
+  }
+typedef float f32;
+typedef double f64;
+#if NNC_BUILD_F64
+DEFINE_CONVERT(f32)
+#else
+DEFINE_CONVERT(f64)
+#endif
+DEFINE_CONVERT(uint8_t)
+DEFINE_CONVERT(int8_t)
+DEFINE_CONVERT(uint16_t)
+DEFINE_CONVERT(int16_t)
+DEFINE_CONVERT(uint32_t)
+DEFINE_CONVERT(int32_t)
+DEFINE_CONVERT(uint64_t)
+DEFINE_CONVERT(int64_t)
+
+/* The source has the network's dtype. Short rows are copied inline: a call per row would cost more than the row. */
+static void copy(real *y, const picked_rows *from, size_t ldy) {
+  for (size_t r = 0; r < from->rows; r++) {
+    const real *x = pick(from, r);
+    real *yr = y + r * ldy;
+    if (from->cols > 4 * VL) {
+      memcpy(yr, x, from->row_bytes);
+      continue;
+    }
+    size_t j = 0;
+    for (; j + VL <= from->cols; j += VL) vstore(yr + j, vload(x + j));
+    if (j < from->cols) vstore_n(yr + j, vload_n(x + j, from->cols - j), from->cols - j);
+  }
+}
+
+static const struct {
+  size_t size;
+  void (*convert)(real *y, const picked_rows *from, size_t ldy);
+} sources[NNC_SOURCE_COUNT] = {
+#if NNC_BUILD_F64
+    [NNC_SOURCE_F32] = {sizeof(f32), convert_f32},
+    [NNC_SOURCE_F64] = {sizeof(f64), copy},
+#else
+    [NNC_SOURCE_F32] = {sizeof(f32), copy},
+    [NNC_SOURCE_F64] = {sizeof(f64), convert_f64},
+#endif
+    [NNC_SOURCE_U8] = {sizeof(uint8_t), convert_uint8_t},
+    [NNC_SOURCE_I8] = {sizeof(int8_t), convert_int8_t},
+    [NNC_SOURCE_U16] = {sizeof(uint16_t), convert_uint16_t},
+    [NNC_SOURCE_I16] = {sizeof(int16_t), convert_int16_t},
+    [NNC_SOURCE_U32] = {sizeof(uint32_t), convert_uint32_t},
+    [NNC_SOURCE_I32] = {sizeof(int32_t), convert_int32_t},
+    [NNC_SOURCE_U64] = {sizeof(uint64_t), convert_uint64_t},
+    [NNC_SOURCE_I64] = {sizeof(int64_t), convert_int64_t},
+};
+
+void KERNEL(gather)(real *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols, size_t ldy,
+                    ptrdiff_t stride) {
+  const size_t size = sources[type].size;
+  picked_rows from = {.start = source,
+                      .index = index,
+                      .stride = stride * (ptrdiff_t)size,
+                      .rows = rows,
+                      .cols = cols,
+                      .row_bytes = cols * size};
+  /* rows that already lie side by side are one long row */
+  if (!index && rows && (size_t)stride == cols && ldy == cols) {
+    from.rows = 1;
+    from.cols = rows * cols;
+    from.row_bytes = rows * cols * size;
+  }
+  sources[type].convert(y, &from, ldy);
+}

@@ -1,0 +1,102 @@
+/* losses.h: the frame that the elementwise losses share, from one element's loss and slope to a batch of rows.
+ *
+ * A loss that is a sum or a mean over columns states only its term: loss and d loss / d z of a vector of elements. Everything
+ * else (weights, scale, mean, tails, rows of one column) happens here, once. Not for losses that couple the columns of a row.
+ *
+ * Order of accumulation: VL partial sums per row, column j in lane j % VL, then by halving (vsum_all); a row's bits depend on
+ * that row and cols alone. Rows of one column that lie one after the other are taken VL at a time, lane by lane the same.
+ */
+#ifndef NNC_OPS_LOSSES_H
+#define NNC_OPS_LOSSES_H
+
+#include <math.h>
+
+#include "ops/op.h"
+
+#define UNUSED __attribute__((unused))
+#define NNC_LOSS_PARAMETERS                                                                                                    \
+  real *grad, real *pred UNUSED, real *row_loss, const real *z, const real *target, const real *weight, size_t rows,           \
+      size_t cols, size_t ld, size_t ldt, double scale, const double *attr UNUSED
+#define NNC_LOSS_BATCH(pred) grad, pred, row_loss, z, target, weight, rows, cols, ld, ldt, scale
+
+typedef struct {
+  vec loss, slope;
+  vec pred; /* set by _logits losses alone */
+} loss_term;
+
+/* parameter is the loss's only attribute (delta, label smoothing), or 0. */
+typedef loss_term loss_function(vec z, vec target, vec parameter);
+
+typedef enum { OVER_COLUMNS_SUM, OVER_COLUMNS_MEAN } loss_reduction;
+
+INLINE size_t loss_lanes(size_t left) { return left < VL ? left : VL; }
+
+/* A whole vector where n == VL, else the first n lanes. AVX-512 masks at no cost, so the branch is for the others. */
+INLINE vec loss_load(const real *p, size_t n) {
+#if !defined(__AVX512F__)
+  if (n == VL) return vload(p);
+#endif
+  return vload_n(p, n);
+}
+INLINE void loss_store(real *p, vec v, size_t n) {
+#if !defined(__AVX512F__)
+  if (n == VL) {
+    vstore(p, v);
+    return;
+  }
+#endif
+  vstore_n(p, v, n);
+}
+
+INLINE ivec loss_lane_numbers(void) {
+  static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  ivec lane;
+  memcpy(&lane, number, sizeof lane);
+  return lane;
+}
+
+INLINE vec loss_keep(vec v, size_t n, real fill) { return vselect(loss_lane_numbers() < ivset1((integer)n), v, vset1(fill)); }
+
+/* A slope that comes from a comparison is finite for z = NaN; this makes it NaN. */
+INLINE vec loss_nan_from(vec z, vec slope) { return vselect(z == z, slope, z); }
+
+/* lo <= v <= hi, with NaN kept. */
+INLINE vec loss_clip(vec v, real lo, real hi) { return vmin(vset1(hi), vmax(vset1(lo), v)); }
+
+INLINE void loss_of_single_column(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
+                                  const real *target, const real *weight, size_t rows, real scale) {
+  for (size_t r = 0; r < rows; r += VL) {
+    const size_t n = loss_lanes(rows - r);
+    const loss_term at = term(loss_load(z + r, n), loss_load(target + r, n), parameter);
+    const vec w = weight ? loss_load(weight + r, n) : vset1(1);
+    loss_store(row_loss + r, w * at.loss, n);
+    if (grad) loss_store(grad + r, w * vset1(scale) * at.slope, n);
+    if (pred) loss_store(pred + r, at.pred, n);
+  }
+}
+
+INLINE void elementwise_loss(loss_function *term, double attribute, loss_reduction reduction, real *grad, real *pred,
+                             real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
+                             size_t ld, size_t ldt, double scale) {
+  const double share = reduction == OVER_COLUMNS_MEAN ? 1.0 / (double)cols : 1.0;
+  const vec parameter = vset1((real)attribute);
+  if (cols == 1 && ld == 1 && ldt == 1) {
+    loss_of_single_column(term, parameter, grad, pred, row_loss, z, target, weight, rows, (real)scale);
+    return;
+  }
+  for (size_t r = 0; r < rows; r++) {
+    const real w = weight ? weight[r] : 1;
+    const vec factor = vset1(w * (real)(scale * share));
+    vec sum = {0};
+    for (size_t j = 0; j < cols; j += VL) {
+      const size_t n = loss_lanes(cols - j);
+      const loss_term at = term(loss_load(z + r * ld + j, n), loss_load(target + r * ldt + j, n), parameter);
+      sum += loss_keep(at.loss, n, 0);
+      if (grad) loss_store(grad + r * ld + j, factor * at.slope, n);
+      if (pred) loss_store(pred + r * ld + j, at.pred, n);
+    }
+    row_loss[r] = w * (vsum_all(sum)[0] * (real)share);
+  }
+}
+
+#endif

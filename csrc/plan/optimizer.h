@@ -1,0 +1,16 @@
+/* optimizer.h: what an optimizer needs besides its kernel: the scalars of a step, and which moments it keeps. */
+#ifndef NNC_PLAN_OPTIMIZER_H
+#define NNC_PLAN_OPTIMIZER_H
+
+#include "ops/kernels.h"
+
+/* Fills update->derived from lr, weight_decay, attr and step; once per step, before the kernel. */
+void nnc_optimizer_prepare(int optimizer, nnc_update *update);
+
+/* 1 if this configuration reads and writes the buffer moment[moment], else 0 (the kernel may then get NULL). */
+int nnc_optimizer_uses(int optimizer, const double *attr, int moment);
+
+/* What that buffer holds before the first step. */
+double nnc_optimizer_initial(int optimizer, const double *attr, int moment);
+
+#endif

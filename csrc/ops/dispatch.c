@@ -1,19 +1,22 @@
-/* dispatch.c: from an instruction set to its tables. The build defines NNC_HAVE_X86 where the AVX variants were compiled. */
+/* dispatch.c: from an instruction set to its tables. The build defines NNC_HAVE_X86 where the AVX variants were compiled; elsewhere
+ * nnc_cpu_has offers the baseline alone, so no other table can be asked for. */
 #include "ops/kernels.h"
 
-#define NNC_VARIANTS(dtype)                                                                    \
-  extern const nnc_kernels_##dtype nnc_kernels_baseline_##dtype;                               \
-  extern const nnc_kernels_##dtype nnc_kernels_avx2_##dtype;                                   \
-  extern const nnc_kernels_##dtype nnc_kernels_avx512_##dtype;                                 \
-  const nnc_kernels_##dtype *nnc_kernels_for_##dtype(nnc_isa isa) {                            \
-    return NNC_WIDE(isa == NNC_ISA_AVX512 ? &nnc_kernels_avx512_##dtype                        \
-                    : isa == NNC_ISA_AVX2 ? &nnc_kernels_avx2_##dtype :) &nnc_kernels_baseline_##dtype; \
-  }
 #if NNC_HAVE_X86
-#define NNC_WIDE(...) __VA_ARGS__
+#define NNC_TABLES(dtype) {&nnc_kernels_baseline_##dtype, &nnc_kernels_avx2_##dtype, &nnc_kernels_avx512_##dtype}
 #else
-#define NNC_WIDE(...)
+#define NNC_TABLES(dtype) {&nnc_kernels_baseline_##dtype}
 #endif
 
-NNC_VARIANTS(f32)
-NNC_VARIANTS(f64)
+extern const nnc_kernels_f32 nnc_kernels_baseline_f32, nnc_kernels_avx2_f32, nnc_kernels_avx512_f32;
+extern const nnc_kernels_f64 nnc_kernels_baseline_f64, nnc_kernels_avx2_f64, nnc_kernels_avx512_f64;
+
+const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) {
+  static const nnc_kernels_f32 *const tables[] = NNC_TABLES(f32);
+  return tables[isa];
+}
+
+const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) {
+  static const nnc_kernels_f64 *const tables[] = NNC_TABLES(f64);
+  return tables[isa];
+}

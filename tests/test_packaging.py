@@ -1,0 +1,218 @@
+"""What is installed: small, quick to import, silent, without side effects, complete."""
+
+import ast
+import inspect
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nncore
+from nncore import _core
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = Path(nncore.__file__).parent
+WHEEL_LIMIT = 1_500_000
+ACTIVATIONS, LOSSES, OPTIMIZERS = (_core.OPS[kind] for kind in ("activation", "loss", "optimizer"))
+#: Some valid value for every attribute that ops.def names.
+ATTRIBUTES = {
+    "threshold": 0.5,
+    "negative_slope": 0.01,
+    "alpha": 0.9,
+    "beta": 1.0,
+    "min_val": -1.0,
+    "max_val": 1.0,
+    "delta": 1.0,
+    "label_smoothing": 0.1,
+    "momentum": 0.9,
+    "dampening": 0.0,
+    "nesterov": 1.0,
+    "lr_decay": 0.01,
+    "eps": 1e-8,
+    "initial_accumulator_value": 0.0,
+    "centered": 1.0,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "amsgrad": 1.0,
+}
+
+
+def attributes(op):
+    return [ATTRIBUTES[name] for name in op["attributes"]]
+
+
+def named(op):
+    return op["name"]
+
+
+def run_python(code, tmp_path, **environment):
+    """A fresh interpreter, in a folder from which nothing can be imported by accident."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def output_of(code, tmp_path, **environment):
+    process = run_python(code, tmp_path, **environment)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def test_compressed_package_is_within_the_wheel_limit():
+    """A wheel is a zip of these files; compressing them takes milliseconds where building the wheel takes minutes."""
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert any(path.suffix == ".so" for path in files)
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) <= WHEEL_LIMIT
+
+
+@pytest.mark.exhaustive
+def test_wheel_from_the_sdist(tmp_path):
+    pytest.importorskip("build")
+    subprocess.run([sys.executable, "-m", "build", "--outdir", tmp_path, REPOSITORY], check=True, timeout=1800)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size <= WHEEL_LIMIT
+    names = zipfile.ZipFile(wheel).namelist()
+    assert sum(name.endswith(".so") for name in names) == 1
+    assert not [name for name in names if name.endswith((".pyx", ".pxi", ".pxd", ".c", ".h"))]
+
+
+def test_import_is_quick(tmp_path):
+    """At most 30 ms beyond NumPy. Timed inside fresh interpreters, so that starting Python does not blur the figure."""
+    code = "import numpy, time; start = time.perf_counter(); import nncore; print(time.perf_counter() - start)"
+    seconds = [float(output_of(code, tmp_path)) for _ in range(7)]
+    assert statistics.median(seconds) <= 0.030, seconds
+
+
+def test_import_is_silent(tmp_path):
+    process = run_python("import nncore", tmp_path)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
+def test_import_starts_no_thread(tmp_path):
+    count = "print(len(os.listdir('/proc/self/task')))"
+    before, after = output_of(f"import numpy, os; {count}; import nncore; {count}", tmp_path).split()
+    assert after == before
+
+
+def test_import_leaves_denormals_alone(tmp_path):
+    code = "import numpy, nncore; tiny = numpy.float32(1e-40); print(float(tiny * numpy.float32(0.5)) > 0)"
+    assert output_of(code, tmp_path).strip() == "True"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not sys.platform.startswith("linux"), reason="MXCSR in glibc's fenv_t")
+def test_import_leaves_the_floating_point_state_alone(tmp_path):
+    """MXCSR without its six sticky exception flags, which any inexact result sets, in the bytes from 28 on of fenv_t."""
+    code = (
+        "import ctypes, ctypes.util, numpy\n"
+        "libm = ctypes.CDLL(ctypes.util.find_library('m') or 'libm.so.6')\n"
+        "def mxcsr():\n"
+        "    environment = (ctypes.c_uint32 * 8)()\n"
+        "    assert libm.fegetenv(environment) == 0\n"
+        "    return environment[7] & ~0x3F\n"
+        "before = mxcsr()\n"
+        "import nncore\n"
+        "print(before, mxcsr())\n"
+    )
+    before, after = output_of(code, tmp_path).split()
+    assert int(before) == 0x1F80
+    assert after == before
+
+
+def test_instruction_set_is_lowered_by_the_environment(tmp_path):
+    for isa in _core.isas():
+        assert output_of("from nncore import _core; print(_core.isa())", tmp_path, NNCORE_ISA=isa).strip() == isa
+
+
+def test_unknown_instruction_set_is_an_import_error(tmp_path):
+    process = run_python("import nncore", tmp_path, NNCORE_ISA="mmx")
+    assert process.returncode == 1
+    assert "ImportError: NNCORE_ISA=mmx: no such instruction set; this CPU has baseline" in process.stderr
+
+
+STUB = ast.parse((PACKAGE / "_core.pyi").read_text())
+
+
+def stub_parameters(function):
+    """Names and defaults, as far as a stub and a compiled function can be compared."""
+    arguments = function.args
+    return [argument.arg for argument in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+
+
+@pytest.mark.parametrize("function", [node for node in STUB.body if isinstance(node, ast.FunctionDef)], ids=lambda node: node.name)
+def test_function_is_what_the_stub_says(function):
+    assert list(inspect.signature(getattr(_core, function.name)).parameters) == stub_parameters(function)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [node for cls in STUB.body if isinstance(cls, ast.ClassDef) for node in cls.body if isinstance(node, ast.FunctionDef)],
+    ids=lambda node: node.name,
+)
+def test_method_is_what_the_stub_says(method):
+    found = getattr(_core.Network, method.name)
+    if not method.name.startswith("__"):  # slots have no signature
+        assert list(inspect.signature(found).parameters) == stub_parameters(method)
+
+
+def test_ops_are_those_of_the_registry_in_its_order():
+    text = re.sub(r"/\*.*?\*/", "", (REPOSITORY / "csrc/ops/ops.def").read_text(), flags=re.DOTALL)
+    for kind, ops in _core.OPS.items():
+        rows = re.findall(rf"^NNC_{kind.upper()}\((\w+)(.*)\)$", text, flags=re.MULTILINE)
+        assert [op["name"] for op in ops] == [name for name, _ in rows]
+        for op, (_, rest) in zip(ops, rows, strict=True):
+            strings = re.findall(r'"([^"]*)"', rest)
+            assert [" ".join(op[key]) for key in ("sizes", "attributes") if key in op] == strings
+
+
+def test_every_kernel_has_its_function():
+    assert [op["name"] for op in _core.OPS["kernel"] if not callable(getattr(_core, op["name"], None))] == []
+
+
+@pytest.mark.parametrize("op", ACTIVATIONS, ids=named)
+def test_activation_slots_are_filled(op, isa, dtype, rng):
+    x = rng.normal(size=(3, 5)).astype(dtype)
+    y = _core.activation_forward(op["name"], x, attributes(op), isa=isa)
+    dx = _core.activation_backward(op["name"], x, y if op["saves"] == "output" else x, attributes(op), isa=isa)
+    for result in (y, dx):
+        assert result.dtype == dtype
+        assert result.shape == x.shape
+        assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("op", LOSSES, ids=named)
+def test_loss_slots_are_filled(op, isa, dtype, rng):
+    z = rng.uniform(0.1, 0.9, size=(3, 5)).astype(dtype)
+    z /= z.sum(axis=1, keepdims=True)
+    target = rng.integers(5, size=3).astype(dtype) if op["target"] == "index" else np.roll(z, 1, axis=1)
+    row_loss, grad, pred = _core.loss(op["name"], z, target, attr=attributes(op), isa=isa)
+    assert row_loss.shape == (3,)
+    assert grad.shape == z.shape
+    assert (pred is not None) == op["name"].endswith("_logits")
+    for result in (row_loss, grad):
+        assert result.dtype == dtype
+        assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("op", OPTIMIZERS, ids=named)
+def test_optimizer_slots_are_filled(op, isa, dtype, rng):
+    param, grad = rng.normal(size=(2, 37)).astype(dtype)
+    before = param.copy()
+    moments = [np.zeros(37, dtype) for _ in range(op["moments"])]
+    _core.optimizer_step(op["name"], param, grad, moments, lr=0.1, step=1, attr=attributes(op), isa=isa)
+    assert (param != before).all()
+    assert np.isfinite(param).all()

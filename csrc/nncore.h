@@ -55,6 +55,8 @@ typedef struct {
 } nnc_param;
 int nnc_plan_param_count(const nnc_plan *plan);
 void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param);
+/* Floating-point operations of one sample through all matrix products, forward. */
+double nnc_plan_flops(const nnc_plan *plan);
 /* Length of each buffer in elements, padding included. */
 size_t nnc_plan_elements(const nnc_plan *plan);
 /* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */

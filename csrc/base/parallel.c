@@ -57,7 +57,11 @@ int nnc_parallel(int threads, nnc_team_fn *fn, void *context) {
   return team.size;
 }
 
-static void pause_briefly(void) {
+void nnc_relax(unsigned turns) {
+  if (turns >= SPIN_LIMIT) {
+    sched_yield();
+    return;
+  }
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -74,12 +78,7 @@ void nnc_barrier(nnc_member *self) {
     atomic_store_explicit(&team->phase, next, memory_order_release);
     return;
   }
-  for (unsigned spins = 0; atomic_load_explicit(&team->phase, memory_order_acquire) != next; spins++) {
-    if (spins < SPIN_LIMIT)
-      pause_briefly();
-    else
-      sched_yield();
-  }
+  for (unsigned turns = 0; atomic_load_explicit(&team->phase, memory_order_acquire) != next; turns++) nnc_relax(turns);
 }
 
 void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last) {

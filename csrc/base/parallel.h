@@ -22,6 +22,9 @@ int nnc_parallel(int threads, nnc_team_fn *fn, void *context);
 /* Wait until all members are here: spins for a bounded time, then yields the processor. */
 void nnc_barrier(nnc_member *self);
 
+/* One turn of a waiting loop: a pause while `turns` is small, then the processor is given away. */
+void nnc_relax(unsigned turns);
+
 /* The member's share [*first, *last) of n tasks of equal cost. */
 void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 

@@ -25,7 +25,7 @@ static inline int nnc_leading_dim(size_t *result, size_t cols, size_t element) {
   size_t bytes;
   if (nnc_mul(&bytes, cols, element)) return 1;
   *result = cols;
-  if (bytes < 512) return 0;
+  if (bytes < 256) return 0;
   if (nnc_round_up(result, cols, element)) return 1;
   if (*result * element % 4096 == 0) return nnc_add(result, *result, NNC_ALIGNMENT / element);
   return 0;

@@ -112,6 +112,7 @@ struct nnc_plan {
   size_t weight_rows;     /* offset of the batch's sample weights */
   void *arena;
   void **act, **grad;     /* per value: where its first row lies in the training arena */
+  size_t *ld;             /* per value: its leading dimension */
 };
 
 /* describe.c, shapes.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
@@ -126,6 +127,8 @@ nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...
 const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
 size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
 double nnc_now(void);
+/* The scalars of the update that turns `done` updates into done + 1. */
+nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
 
 /* The engine: everything that touches numbers, once per dtype. */
 #define NNC_ENGINE(dtype)                                                                                                           \

@@ -149,3 +149,125 @@ cdef extern from "nncore.h":
 
     const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) noexcept nogil
     const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) noexcept nogil
+
+# The plan ---------------------------------------------------------------------------------------------------------------------
+from libc.stdint cimport uint64_t
+
+cdef extern from "nncore.h":
+    enum:
+        NNC_MAX_RANK
+        NNC_MAX_INPUTS
+        NNC_OK
+        NNC_ERROR_MEMORY
+        NNC_ERROR_SIZE
+        NNC_ERROR_SHAPE
+        NNC_ERROR_VALUE
+
+    ctypedef struct nnc_plan:
+        pass
+
+    ctypedef struct nnc_error:
+        int status
+        char *message
+
+    ctypedef struct nnc_shape:
+        int rank
+        size_t *dim
+
+    ctypedef struct nnc_op_spec:
+        int kind
+        int code
+        const char *name
+        int n_inputs
+        int *input
+        int64_t *size
+        double *attr
+
+    ctypedef struct nnc_param:
+        int op
+        const char *role
+        size_t offset
+        size_t rows
+        size_t cols
+        size_t ld
+        int transposed
+        int vector
+
+    ctypedef struct nnc_loss_spec:
+        int loss
+        int from_logits
+        int reduction
+        double weight
+        double *attr
+
+    ctypedef struct nnc_optimizer_spec:
+        int optimizer
+        double *attr
+        double weight_decay
+        double clip_norm
+        double clip_value
+
+    ctypedef struct nnc_param_options:
+        int trainable
+        double lr_scale
+        double weight_decay
+        double l1
+        double l2
+
+    ctypedef struct nnc_statistic_spec:
+        int kind
+        size_t classes
+        double threshold
+        double target_threshold
+
+    ctypedef struct nnc_source:
+        const void *data
+        nnc_source_type type
+        ptrdiff_t stride
+
+    ctypedef struct nnc_data:
+        const nnc_source *x
+        const nnc_source *y
+        nnc_source weight
+        const int64_t *order
+        size_t rows
+        double **statistics
+
+    ctypedef struct nnc_progress:
+        uint64_t seed
+        int64_t step
+
+    int nnc_plan_create(
+        nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
+        const int *outputs, int n_outputs, nnc_error *error) noexcept nogil
+    void nnc_plan_free(nnc_plan *plan) noexcept nogil
+    void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) noexcept nogil
+    int nnc_plan_param_count(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) noexcept nogil
+    double nnc_plan_flops(const nnc_plan *plan) noexcept nogil
+    size_t nnc_plan_elements(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void **moments) noexcept nogil
+    int nnc_plan_compile(
+        nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
+        const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil
+    int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
+    size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
+    size_t nnc_plan_train(
+        nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
+        nnc_progress *progress, double budget) noexcept nogil
+    int nnc_plan_evaluate(
+        nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
+        nnc_error *error) noexcept nogil
+    int nnc_plan_predict(
+        nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void **out, size_t *next, double budget,
+        nnc_error *error) noexcept nogil
+    void nnc_plan_forward(
+        nnc_plan *plan, const nnc_source *x, size_t rows, int training, void **out, const nnc_progress *progress) noexcept nogil
+    void nnc_plan_backward(
+        nnc_plan *plan, size_t rows, const void **grad_outputs, void **grad_inputs, int training,
+        const nnc_progress *progress) noexcept nogil
+    void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
+    void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
+    size_t nnc_alloc_count() noexcept nogil
+    void nnc_alloc_fail_at(size_t k) noexcept nogil
+    double nnc_optimizer_initial(int optimizer, const double *attr, int moment) noexcept nogil

@@ -76,3 +76,4 @@ def set_num_threads(int n):
 
 
 include "ops.pxi"
+include "network.pxi"

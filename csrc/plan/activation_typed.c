@@ -1,0 +1,32 @@
+/* activation_typed.c: an activation that stands alone, because what comes before it is no product or is read by others too. */
+#include "ops/registry.h"
+#include "plan/engine.h"
+
+static int fused(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss; }
+
+static void activation_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (fused(run, op)) return;
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
+  const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
+  run->k->activation_forward[op->spec.code](y.at, x.at, x.rows, x.cols, y.ld, x.ld, op->spec.attr);
+}
+
+static void activation_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const int in = op->spec.input[0];
+  if (fused(run, op)) return;
+  const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
+  const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
+  const nnc_matrix saved = nnc_samples(run, run->act, nnc_activations[op->spec.code].saves_input ? in : op->out, first, last);
+  real *to = op->accumulates[0] ? run->arena + op->packed + (dx.at - run->grad[in]) : dx.at;
+  run->k->activation_backward[op->spec.code](to, dy.at, saved.at, dy.rows, dy.cols, dx.ld, dy.ld, saved.ld, op->spec.attr);
+  if (op->accumulates[0]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
+}
+
+static void activation_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  (void)run, (void)op, (void)task, (void)rows; /* no parameters */
+}
+
+static void activation_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
+
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_activation) = {activation_forward, activation_backward, activation_gradient,
+                                                               activation_prepare};

@@ -1,0 +1,31 @@
+/* api.c: from the untyped interface to the engine of the plan's dtype; and the shuffle, which has none. */
+#include "base/philox.h"
+#include "plan/plan.h"
+
+#define ENGINE(plan, call) ((plan)->dtype == NNC_F32 ? nnc_##call##_f32 : nnc_##call##_f64)
+
+size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
+                      nnc_progress *progress, double budget) {
+  return ENGINE(plan, train)(plan, data, batch, first, max_steps, lr, loss, progress, budget);
+}
+
+nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
+                             nnc_error *error) {
+  return ENGINE(plan, evaluate)(plan, data, first, sums, next, budget, error);
+}
+
+nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next, double budget,
+                            nnc_error *error) {
+  return ENGINE(plan, predict)(plan, x, rows, first, out, next, budget, error);
+}
+
+void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *progress) {
+  ENGINE(plan, forward)(plan, x, rows, training, out, progress);
+}
+
+void nnc_plan_backward(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
+                       const nnc_progress *progress) {
+  ENGINE(plan, backward)(plan, rows, grad_outputs, grad_inputs, training, progress);
+}
+
+void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) { ENGINE(plan, apply)(plan, lr, progress); }

@@ -1,0 +1,215 @@
+/* compile.c: what turns a network into a trainable one: heads, update spans, parameter tasks, and the training arena. */
+#include <string.h>
+
+#include "base/sizes.h"
+#include "ops/registry.h"
+#include "plan/optimizer.h"
+#include "plan/plan.h"
+
+/* The kernel that takes logits instead of probabilities. */
+static int logits_kernel(int loss) {
+  switch (loss) {
+    case NNC_LOSS_binary_crossentropy: return NNC_LOSS_binary_crossentropy_logits;
+    case NNC_LOSS_categorical_crossentropy: return NNC_LOSS_categorical_crossentropy_logits;
+    case NNC_LOSS_sparse_categorical_crossentropy: return NNC_LOSS_sparse_categorical_crossentropy_logits;
+    default: return loss;
+  }
+}
+
+static void set_heads(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistic_spec *statistics) {
+  for (int i = 0; i < plan->n_outputs; i++) {
+    nnc_head *head = &plan->head[i];
+    *head = (nnc_head){
+        .loss = losses[i].loss,
+        .index_target = nnc_losses[losses[i].loss].is_index,
+        .reduction = losses[i].reduction,
+        .weight = losses[i].weight,
+        .logits_kernel = losses[i].from_logits,
+        .statistic = statistics[i],
+    };
+    memcpy(head->attr, losses[i].attr, sizeof head->attr);
+    head->target_cols = head->index_target ? 1 : plan->value[plan->output[i]].cols;
+  }
+  nnc_fuse_losses(plan);
+  for (int i = 0; i < plan->n_outputs; i++)
+    if (plan->head[i].logits_kernel) plan->head[i].loss = logits_kernel(plan->head[i].loss);
+}
+
+/* The first writer of a gradient sets it, later ones add to it. The loss writes first, then the ops from the last to the first. */
+static void mark_accumulation(nnc_plan *plan, unsigned char *written) {
+  for (int i = 0; i < plan->n_outputs; i++) written[plan->value[plan->output[i]].alias] = 1;
+  for (int i = plan->n_ops - 1; i >= 0; i--) {
+    nnc_op *op = &plan->op[i];
+    if (op->skipped) continue;
+    for (int j = 0; j < op->spec.n_inputs; j++) {
+      const int root = plan->value[op->spec.input[j]].alias;
+      const int in_place = root == plan->value[op->out].alias;
+      op->accumulates[j] = written[root] && !in_place;
+      written[root] = 1;
+    }
+  }
+}
+
+static int same_options(const nnc_param_options *a, const nnc_param_options *b) {
+  return a->trainable == b->trainable && a->lr_scale == b->lr_scale && a->weight_decay == b->weight_decay && a->l1 == b->l1 &&
+         a->l2 == b->l2;
+}
+
+static void set_spans(nnc_plan *plan) {
+  plan->n_spans = 0;
+  for (int i = 0; i < plan->n_params; i++) {
+    const nnc_parameter *p = &plan->param[i];
+    nnc_span *last = plan->n_spans ? &plan->span[plan->n_spans - 1] : NULL;
+    if (last && same_options(&last->options, &p->options))
+      last->elements = p->layout.offset + p->elements - last->offset;
+    else
+      plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, p->options};
+  }
+}
+
+/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whole tiles and whole cache lines of the transposed weight. */
+enum { TASK_ELEMENTS = 16 << 10, TASK_ROWS = 16, FUSED_FROM = 32 << 10 };
+
+static size_t rows_per_task(size_t cols) {
+  size_t rows = TASK_ELEMENTS / cols;
+  rows -= rows % TASK_ROWS;
+  return rows < TASK_ROWS ? TASK_ROWS : rows;
+}
+
+static void set_tasks(nnc_plan *plan) {
+  plan->n_tasks = 0;
+  plan->task_cost = 0;
+  for (int i = 0; i < plan->n_ops; i++) {
+    const nnc_op *op = &plan->op[i];
+    if (op->param[0] == NNC_NONE) continue;
+    const nnc_param *w = &plan->param[op->param[0]].layout;
+    const size_t step = rows_per_task(w->cols);
+    for (size_t first = 0; first < w->rows; first += step) {
+      const size_t last = first + step < w->rows ? first + step : w->rows;
+      const int bias = first == 0 && op->param[1] != NNC_NONE;
+      const double cost = (double)(last - first + (bias ? 1 : 0)) * (double)w->cols;
+      if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, bias, first, last, cost};
+      plan->n_tasks++;
+      plan->task_cost += cost;
+    }
+  }
+}
+
+nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
+                            const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error) {
+  *error = (nnc_error){.status = NNC_OK};
+  nnc_free(plan->task);
+  plan->task = NULL;
+  set_tasks(plan); /* counts */
+  nnc_head *head = plan->head ? plan->head : nnc_alloc((size_t)plan->n_outputs * sizeof *head);
+  nnc_span *span = plan->span ? plan->span : nnc_alloc((size_t)plan->n_params * sizeof *span);
+  nnc_task *task = nnc_alloc((size_t)plan->n_tasks * sizeof *task);
+  double *partial = plan->norm_partial ? plan->norm_partial : nnc_alloc((size_t)plan->n_params * sizeof *partial);
+  unsigned char *written = nnc_alloc((size_t)plan->n_values);
+  plan->head = head;
+  plan->span = span;
+  plan->task = task;
+  plan->norm_partial = partial;
+  if (!head || !span || !task || !partial || !written) {
+    nnc_free(written);
+    plan->compiled = 0;
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
+  }
+  set_heads(plan, losses, statistics);
+  mark_accumulation(plan, written);
+  nnc_free(written);
+  for (int i = 0; i < plan->n_params; i++) plan->param[i].options = options[i];
+  set_spans(plan);
+  set_tasks(plan);
+  plan->optimizer = *optimizer;
+  plan->fused_update = optimizer->clip_norm == 0 && plan->elements >= FUSED_FROM;
+  plan->compiled = 1;
+  plan->rows_reserved = 0; /* the heads have moved: plan the arena anew */
+  return NNC_OK;
+}
+
+nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done) {
+  nnc_update update = {
+      .lr = lr,
+      .weight_decay = plan->optimizer.weight_decay,
+      .grad_scale = 1,
+      .clip_value = plan->optimizer.clip_value,
+      .step = done + 1,
+  };
+  memcpy(update.attr, plan->optimizer.attr, sizeof update.attr);
+  nnc_optimizer_prepare(plan->optimizer.optimizer, &update);
+  return update;
+}
+
+/* Offsets of everything in the training arena for `rows` samples; returns its bytes in *total, and non-zero on overflow. */
+static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
+  *total = 0;
+  const size_t element = plan->element;
+  for (int v = 0; v < plan->n_values; v++) {
+    nnc_value *value = &plan->value[v];
+    size_t n;
+    if (value->alias != v) continue;
+    if (nnc_mul(&n, nnc_value_elements(value), rows) || nnc_arena_take(total, &value->act, n, element) ||
+        nnc_arena_take(total, &value->grad, n, element))
+      return 1;
+  }
+  for (int i = 0; i < plan->n_outputs && plan->compiled; i++) {
+    nnc_head *head = &plan->head[i];
+    size_t lines, n;
+    if (nnc_mul(&lines, rows, plan->value[head->output].lines) || nnc_mul(&n, lines, head->target_cols) ||
+        nnc_arena_take(total, &head->target, n, element) || nnc_arena_take(total, &head->row_loss, lines, element))
+      return 1;
+  }
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    if (op->param[0] == NNC_NONE) continue;
+    const nnc_param *w = &plan->param[op->param[0]].layout;
+    size_t n;
+    if (nnc_leading_dim(&op->packed_ld, w->rows, element) || nnc_mul(&n, op->packed_ld, w->cols) ||
+        nnc_arena_take(total, &op->packed, n, element))
+      return 1;
+  }
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    size_t n = 0;
+    for (int j = 0; j < op->spec.n_inputs; j++)
+      if (op->accumulates[j] && op->param[0] == NNC_NONE) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
+    if (n && (nnc_mul(&n, n, rows) || nnc_arena_take(total, &op->packed, n, element))) return 1;
+  }
+  return nnc_arena_take(total, &plan->weight_rows, rows, element);
+}
+
+size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
+  size_t total = 0, n;
+  for (int v = 0; v < plan->n_values; v++)
+    if (plan->value[v].alias == v && !nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * rows * plan->element)) total += n;
+  return total;
+}
+
+nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
+  if (rows <= plan->rows_reserved) return NNC_OK;
+  *error = (nnc_error){.status = NNC_OK};
+  size_t total;
+  const size_t before = plan->rows_reserved;
+  const int overflow = plan_arena(plan, rows, &total);
+  void **table = overflow ? NULL : nnc_alloc(2 * (size_t)plan->n_values * sizeof *table);
+  char *arena = table ? nnc_alloc(total) : NULL;
+  if (!arena) {
+    nnc_free(table);
+    if (before) plan_arena(plan, before, &total); /* the offsets of the arena that we still have */
+    return overflow ? nnc_fail(error, NNC_ERROR_SIZE, "a batch of %zu rows is larger than the address space; lower batch_size", rows)
+                    : nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a batch of %zu rows (%zu bytes); lower batch_size", rows, total);
+  }
+  nnc_free(plan->arena);
+  nnc_free(plan->act);
+  plan->arena = arena;
+  plan->act = table;
+  plan->grad = table + plan->n_values;
+  for (int v = 0; v < plan->n_values; v++) {
+    const nnc_value *root = &plan->value[plan->value[v].alias];
+    plan->act[v] = arena + root->act * plan->element;
+    plan->grad[v] = arena + root->grad * plan->element;
+  }
+  plan->rows_reserved = rows;
+  return NNC_OK;
+}

@@ -1,0 +1,42 @@
+/* dropout_typed.c: inverted dropout (Srivastava et al. 2014). The mask is a function of (seed, step, op, row, column), so that
+ * backward draws it again instead of keeping it. Outside training it is the identity. */
+#include <string.h>
+
+#include "plan/engine.h"
+
+static void mask(const nnc_run *run, const nnc_op *op, nnc_matrix to, nnc_matrix from, size_t first) {
+  const uint32_t key[2] = {(uint32_t)run->seed, (uint32_t)(run->seed >> 32)};
+  const uint32_t stream[2] = {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)};
+  run->k->dropout(to.at, from.at, to.rows, to.cols, to.ld, from.ld, first * run->plan->value[op->out].lines, op->spec.attr[0], key, stream);
+}
+
+static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
+  const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
+  if (run->training)
+    mask(run, op, y, x, first);
+  else
+    for (size_t i = 0; i < x.rows; i++) memcpy(y.at + i * y.ld, x.at + i * x.ld, x.cols * sizeof(real));
+}
+
+static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const int in = op->spec.input[0];
+  if (!run->plan->value[in].needs_grad && !run->input_grads) return;
+  const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
+  const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
+  nnc_matrix to = dx;
+  if (op->accumulates[0]) to.at = run->arena + op->packed + (dx.at - run->grad[in]);
+  if (run->training)
+    mask(run, op, to, dy, first);
+  else
+    for (size_t i = 0; i < dy.rows; i++) memcpy(to.at + i * to.ld, dy.at + i * dy.ld, dy.cols * sizeof(real));
+  if (op->accumulates[0]) run->k->accumulate(dx.at, to.at, dx.rows, dx.cols, dx.ld, dx.ld);
+}
+
+static void dropout_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  (void)run, (void)op, (void)task, (void)rows; /* no parameters */
+}
+
+static void dropout_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
+
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_dropout) = {dropout_forward, dropout_backward, dropout_gradient, dropout_prepare};

@@ -1,0 +1,89 @@
+/* engine.h: what the files that touch numbers share. They are named *_typed.c and compiled once per dtype.
+ *
+ * A run is one walk over the plan on one member of a team: where each value lies, which kernels to call, which mode. Drivers
+ * translate one op record into kernel calls on a range of samples (forward, backward) or of weight rows (gradient, prepare).
+ */
+#ifndef NNC_PLAN_ENGINE_H
+#define NNC_PLAN_ENGINE_H
+
+#include "plan/optimizer.h"
+#include "plan/plan.h"
+
+#if NNC_BUILD_F64
+typedef double real;
+#define NNC_TYPED(name) name##_f64
+#else
+typedef float real;
+#define NNC_TYPED(name) name##_f32
+#endif
+
+typedef NNC_TYPED(nnc_kernels) nnc_kernels;
+
+typedef struct {
+  const nnc_plan *plan;
+  const nnc_kernels *k;
+  real *const *act;  /* per value: its first sample */
+  real *const *grad; /* the same for gradients; NULL in inference */
+  const size_t *ld;  /* per value */
+  real *params, *grads, *arena;
+  int training;      /* dropout and the like are on */
+  int loss;          /* a loss is attached: activations that are fused into it are skipped */
+  int input_grads;   /* the gradients of the inputs are wanted */
+  uint64_t seed;
+  int64_t step;
+} nnc_run;
+
+typedef struct {
+  /* Samples [first, last). backward turns the gradient of the result into that of the inputs. */
+  void (*forward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  void (*backward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
+  void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
+  /* Refresh what is derived from the weight rows [first, last). */
+  void (*prepare)(const nnc_run *run, const nnc_op *op, const nnc_task *task);
+} NNC_TYPED(nnc_driver);
+
+#define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
+#include "ops/ops.def"
+
+/* A range of samples of one value as a matrix. */
+typedef struct {
+  real *at;
+  size_t rows, cols, ld;
+} nnc_matrix;
+
+static inline nnc_matrix nnc_samples(const nnc_run *run, real *const *base, int value, size_t first, size_t last) {
+  const nnc_value *v = &run->plan->value[value];
+  const size_t ld = run->ld[value];
+  return (nnc_matrix){base[value] + first * v->lines * ld, (last - first) * v->lines, v->cols, ld};
+}
+
+/* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */
+#define nnc_run_forward NNC_TYPED(nnc_run_forward)
+#define nnc_run_backward NNC_TYPED(nnc_run_backward)
+#define nnc_run_gradients NNC_TYPED(nnc_run_gradients)
+#define nnc_run_prepare NNC_TYPED(nnc_run_prepare)
+void nnc_run_forward(const nnc_run *run, size_t first, size_t last);
+void nnc_run_backward(const nnc_run *run, size_t first, size_t last);
+/* update != NULL: each task's parameters are updated, and prepared for the next step where `prepare`, while they are in cache. */
+void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare);
+void nnc_run_prepare(const nnc_run *run, const nnc_member *self);
+
+/* update_typed.c: clipping by norm and the update of all spans; every member calls it, and must meet at a barrier before and after */
+#define nnc_run_update NNC_TYPED(nnc_run_update)
+#define nnc_update_range NNC_TYPED(nnc_update_range)
+void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *update);
+void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n);
+
+/* The kernels of a plan, and a run over its training arena. */
+#define nnc_plan_kernels NNC_TYPED(nnc_plan_kernels)
+#define nnc_training_run NNC_TYPED(nnc_training_run)
+static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) { return NNC_TYPED(nnc_kernels_for)(plan->isa); }
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress);
+
+/* source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
+#define nnc_fetch NNC_TYPED(nnc_fetch)
+void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first, size_t last,
+               size_t cols, size_t ld);
+
+#endif

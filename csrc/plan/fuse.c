@@ -1,0 +1,88 @@
+/* fuse.c: which records become one. Fusion changes where a result lies and how often memory is passed over, never its value.
+ *
+ * linear -> element-wise activation    the activation becomes the epilogue of the product
+ * linear -> row-wise activation        in place, since the backward pass of a product does not need its result
+ * flatten, identity                    a view
+ * sigmoid / softmax -> cross-entropy   while training, the loss takes the logits (nnc_fuse_losses)
+ */
+#include <string.h>
+
+#include "ops/registry.h"
+#include "plan/plan.h"
+
+/* The op whose result `value` is and that nobody else reads, or NULL. */
+static nnc_op *sole_producer(nnc_plan *plan, int value) {
+  const nnc_value *v = &plan->value[value];
+  return v->producer == NNC_NONE || v->uses != 1 ? NULL : &plan->op[v->producer];
+}
+
+static void make_view(nnc_plan *plan, nnc_op *op) {
+  nnc_value *out = &plan->value[op->out], *in = &plan->value[op->spec.input[0]];
+  op->skipped = 1;
+  out->alias = in->alias;
+  /* A single dense line and several are the same memory; the padding of a wide line is kept. */
+  out->ld = out->lines == 1 ? in->lines * in->ld : in->lines == out->lines ? in->ld : out->cols;
+}
+
+static void fuse_activation(nnc_plan *plan, nnc_op *op) {
+  const int code = op->spec.code, in = op->spec.input[0];
+  nnc_op *before = sole_producer(plan, in);
+  if (!before || before->spec.kind != NNC_LAYER_linear || before->epilogue != NNC_NONE) return;
+  if (nnc_activations[code].is_row) {
+    if (before->out == in) plan->value[op->out].alias = plan->value[in].alias;
+    return;
+  }
+  before->epilogue = code;
+  memcpy(before->epilogue_attr, op->spec.attr, sizeof op->spec.attr);
+  before->out = op->out;
+  before->pre = nnc_activations[code].saves_input ? in : op->out;
+  if (before->pre == op->out) plan->value[in].alias = op->out;
+  plan->value[op->out].producer = (int)(before - plan->op);
+  op->skipped = 1;
+}
+
+void nnc_fuse(nnc_plan *plan) {
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    const int identity = op->spec.kind == NNC_LAYER_activation && op->spec.code == NNC_ACTIVATION_identity;
+    if (op->spec.kind == NNC_LAYER_flatten || identity)
+      make_view(plan, op);
+    else if (op->spec.kind == NNC_LAYER_activation)
+      fuse_activation(plan, op);
+  }
+}
+
+/* Whether activation `code` and a cross-entropy are one stable function of the logits. */
+static int stable_pair(int code, int loss) {
+  switch (loss) {
+    case NNC_LOSS_binary_crossentropy: return code == NNC_ACTIVATION_sigmoid;
+    case NNC_LOSS_categorical_crossentropy:
+    case NNC_LOSS_sparse_categorical_crossentropy: return code == NNC_ACTIVATION_softmax;
+    default: return 0;
+  }
+}
+
+static int has_logits_kernel(int loss) {
+  return loss == NNC_LOSS_binary_crossentropy || loss == NNC_LOSS_categorical_crossentropy ||
+         loss == NNC_LOSS_sparse_categorical_crossentropy;
+}
+
+void nnc_fuse_losses(nnc_plan *plan) {
+  for (int i = 0; i < plan->n_ops; i++) plan->op[i].loss_fused = 0;
+  for (int i = 0; i < plan->n_outputs; i++) {
+    nnc_head *head = &plan->head[i];
+    head->value = head->output = plan->output[i];
+    if (head->logits_kernel) continue; /* the user says that these are logits */
+    const nnc_value *out = &plan->value[head->output];
+    if (!has_logits_kernel(head->loss) || out->uses != 1 || out->producer == NNC_NONE) continue;
+    nnc_op *op = &plan->op[out->producer];
+    const int epilogue = op->spec.kind == NNC_LAYER_linear;
+    const int code = epilogue ? op->epilogue : op->spec.kind == NNC_LAYER_activation ? op->spec.code : NNC_NONE;
+    if (!stable_pair(code, head->loss)) continue;
+    if (!epilogue) {
+      if (plan->value[op->spec.input[0]].uses != 1) continue;
+      head->value = op->spec.input[0];
+    }
+    op->loss_fused = head->logits_kernel = head->probabilities = 1;
+  }
+}

@@ -1,0 +1,27 @@
+/* heads.h: losses and statistics of the outputs, for training and evaluation alike. Typed; see engine.h. */
+#ifndef NNC_PLAN_HEADS_H
+#define NNC_PLAN_HEADS_H
+
+#include "plan/engine.h"
+
+typedef NNC_TYPED(nnc_loss) nnc_loss_fn;
+
+/* What one batch holds for one head: targets and row losses are dense, weight is NULL where all are 1. */
+typedef struct {
+  real *target, *row_loss;
+  const real *weight;
+} nnc_head_rows;
+
+#define nnc_head_divisor NNC_TYPED(nnc_head_divisor)
+#define nnc_head_loss NNC_TYPED(nnc_head_loss)
+#define nnc_head_sum NNC_TYPED(nnc_head_sum)
+#define nnc_head_statistic NNC_TYPED(nnc_head_statistic)
+
+/* By what the sum of the row losses of a batch is divided, as its reduction says. */
+double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
+/* Row losses, and gradients times `scale` where the run has gradients, of samples [first, last). */
+void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t first, size_t last, double scale);
+double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows);
+void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows, double *sums);
+
+#endif

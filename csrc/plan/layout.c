@@ -1,0 +1,113 @@
+/* layout.c: where everything lies: the parameters in their buffers, and the values of one sample in the inference workspace. */
+#include <string.h>
+
+#include "base/sizes.h"
+#include "plan/plan.h"
+
+static nnc_status too_large(nnc_error *error) {
+  return nnc_fail(error, NNC_ERROR_SIZE, "the network is larger than the address space; check the layer sizes");
+}
+
+static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
+  if (nnc_leading_dim(&p->layout.ld, p->layout.cols, plan->element)) return 1;
+  if (nnc_mul(&p->elements, p->layout.rows, p->layout.ld) || nnc_round_up(&p->elements, p->elements, plan->element)) return 1;
+  p->options = (nnc_param_options){.trainable = 1, .lr_scale = 1};
+  return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
+}
+
+nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
+  plan->param = nnc_alloc(2 * (size_t)plan->n_ops * sizeof *plan->param);
+  if (!plan->param) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
+  size_t bytes = 0;
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    if (op->spec.kind != NNC_LAYER_linear) continue;
+    const size_t in = (size_t)op->spec.size[0], out = (size_t)op->spec.size[1];
+    plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
+    nnc_parameter *weight = &plan->param[op->param[0] = plan->n_params++];
+    weight->layout = (nnc_param){.op = i, .role = "weight", .rows = in, .cols = out, .transposed = 1};
+    if (place_param(plan, weight, &bytes)) return too_large(error);
+    if (!op->spec.size[2]) continue;
+    nnc_parameter *bias = &plan->param[op->param[1] = plan->n_params++];
+    bias->layout = (nnc_param){.op = i, .role = "bias", .rows = 1, .cols = out, .vector = 1};
+    if (place_param(plan, bias, &bytes)) return too_large(error);
+  }
+  plan->elements = bytes / plan->element;
+  return NNC_OK;
+}
+
+/* Memory of values whose last reader is behind us is handed out again, first fit. Sizes are those of one sample; a block of
+ * n samples scales every offset by n. */
+typedef struct {
+  size_t first, last; /* elements [first, last) */
+  int until;          /* last op that reads it */
+} nnc_interval;
+
+static int last_reader(const nnc_plan *plan, int root) {
+  int last = plan->value[root].producer == NNC_NONE ? 0 : plan->value[root].producer;
+  for (int i = 0; i < plan->n_ops; i++)
+    for (int j = 0; j < plan->op[i].spec.n_inputs; j++)
+      if (plan->value[plan->op[i].spec.input[j]].alias == root) last = i > last ? i : last;
+  for (int v = 0; v < plan->n_values; v++) /* an in-place result lives on */
+    if (plan->value[v].alias == root && plan->value[v].producer > last) last = plan->value[v].producer;
+  for (int i = 0; i < plan->n_outputs; i++)
+    if (plan->value[plan->output[i]].alias == root) last = plan->n_ops;
+  return last;
+}
+
+static size_t first_fit(const nnc_interval *live, int n, size_t size, int now) {
+  size_t place = 0;
+  for (int moved = 1; moved;) {
+    moved = 0;
+    for (int i = 0; i < n; i++)
+      if (live[i].until >= now && place < live[i].last && live[i].first < place + size) {
+        place = live[i].last;
+        moved = 1;
+      }
+  }
+  return place;
+}
+
+nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
+  enum { WORKSPACE = 512 << 10, SMALLEST = 64, LARGEST = 512 };
+  plan->place = nnc_alloc((size_t)plan->n_values * sizeof *plan->place);
+  nnc_interval *live = nnc_alloc((size_t)plan->n_values * sizeof *live);
+  if (!plan->place || !live) {
+    nnc_free(live);
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the layout of %d values", plan->n_values);
+  }
+  const size_t line = NNC_ALIGNMENT / plan->element;
+  int n = 0, overflow = 0;
+  for (int v = 0; v < plan->n_values && !overflow; v++) {
+    const nnc_value *value = &plan->value[v];
+    if (value->alias != v) continue;
+    size_t size = nnc_value_elements(value);
+    overflow = nnc_add(&size, size, line - 1);
+    size -= size % line;
+    const int now = value->producer == NNC_NONE ? 0 : value->producer;
+    const size_t place = first_fit(live, n, size, now);
+    live[n++] = (nnc_interval){place, place + size, last_reader(plan, v)};
+    plan->place[v] = place;
+    if (place + size > plan->sample_elements) plan->sample_elements = place + size;
+  }
+  for (int v = 0; v < plan->n_values; v++) plan->place[v] = plan->place[plan->value[v].alias];
+  nnc_free(live);
+  if (overflow) return too_large(error);
+  size_t block = plan->sample_elements ? WORKSPACE / (plan->sample_elements * plan->element) : LARGEST;
+  block = block < SMALLEST ? SMALLEST : block > LARGEST ? LARGEST : block - block % 8;
+  plan->block = block;
+  size_t bytes;
+  if (nnc_mul(&bytes, plan->sample_elements, block) || nnc_mul(&bytes, bytes, plan->element)) return too_large(error);
+  return NNC_OK;
+}
+
+int nnc_plan_param_count(const nnc_plan *plan) { return plan->n_params; }
+void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) { *param = plan->param[i].layout; }
+double nnc_plan_flops(const nnc_plan *plan) { return plan->flops; }
+size_t nnc_plan_elements(const nnc_plan *plan) { return plan->elements; }
+
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *const moments[NNC_MAX_MOMENTS]) {
+  plan->params = params;
+  plan->grads = grads;
+  memcpy(plan->moments, moments, sizeof plan->moments);
+}

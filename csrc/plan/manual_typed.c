@@ -1,0 +1,95 @@
+/* manual_typed.c: the pieces of a step on their own, for training loops written by hand. No loss is attached, so activations are
+ * never fused into one, and backward starts from the gradients that the caller gives. */
+#include <string.h>
+
+#include "plan/engine.h"
+
+typedef struct {
+  nnc_plan *plan;
+  const nnc_source *x;
+  size_t rows;
+  int training;
+  void *const *out;
+  const void *const *grad_outputs;
+  void *const *grad_inputs;
+  const nnc_progress *progress;
+  double lr;
+} nnc_piece;
+
+static int threads_for(const nnc_piece *p, double passes) { return nnc_threads_for(passes * p->plan->flops * (double)p->rows); }
+
+static void copy(nnc_matrix to, nnc_matrix from) {
+  for (size_t i = 0; i < to.rows; i++) memcpy(to.at + i * to.ld, from.at + i * from.ld, to.cols * sizeof(real));
+}
+
+static nnc_matrix dense(const void *at, nnc_matrix like, size_t first_row) {
+  return (nnc_matrix){(real *)at + first_row * like.cols, like.rows, like.cols, like.cols};
+}
+
+static void forward_member(nnc_member *self, void *context) {
+  const nnc_piece *p = context;
+  const nnc_plan *plan = p->plan;
+  nnc_run run = nnc_training_run(plan, p->progress);
+  size_t first, last;
+  run.training = p->training;
+  nnc_share(self, p->rows, &first, &last);
+  if (first == last) return;
+  for (int i = 0; i < plan->n_inputs; i++)
+    nnc_fetch(run.k, run.act[i], &p->x[i], NULL, 0, first, last, plan->value[i].lines * plan->value[i].cols,
+              nnc_value_elements(&plan->value[i]));
+  nnc_run_forward(&run, first, last);
+  for (int i = 0; i < plan->n_outputs; i++) {
+    const nnc_matrix y = nnc_samples(&run, run.act, plan->output[i], first, last);
+    copy(dense(p->out[i], y, first * plan->value[plan->output[i]].lines), y);
+  }
+}
+
+void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *progress) {
+  nnc_piece p = {.plan = plan, .x = x, .rows = rows, .training = training, .out = out, .progress = progress};
+  nnc_parallel(threads_for(&p, 1), forward_member, &p);
+}
+
+static void backward_member(nnc_member *self, void *context) {
+  const nnc_piece *p = context;
+  const nnc_plan *plan = p->plan;
+  nnc_run run = nnc_training_run(plan, p->progress);
+  size_t first, last;
+  run.training = p->training;
+  for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
+  nnc_run_prepare(&run, self);
+  nnc_barrier(self);
+  nnc_share(self, p->rows, &first, &last);
+  if (first < last) {
+    for (int i = 0; i < plan->n_outputs; i++) {
+      const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
+      copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));
+    }
+    nnc_run_backward(&run, first, last);
+    for (int i = 0; i < plan->n_inputs; i++) {
+      const nnc_matrix dx = nnc_samples(&run, run.grad, i, first, last);
+      if (p->grad_inputs[i]) copy(dense(p->grad_inputs[i], dx, first * plan->value[i].lines), dx);
+    }
+  }
+  nnc_barrier(self);
+  nnc_run_gradients(&run, self, p->rows, NULL, 0);
+}
+
+void NNC_TYPED(nnc_backward)(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
+                             const nnc_progress *progress) {
+  nnc_piece p = {.plan = plan, .rows = rows, .training = training, .grad_outputs = grad_outputs, .grad_inputs = grad_inputs,
+                 .progress = progress};
+  nnc_parallel(threads_for(&p, 2), backward_member, &p);
+}
+
+static void apply_member(nnc_member *self, void *context) {
+  const nnc_piece *p = context;
+  const nnc_run run = nnc_training_run(p->plan, p->progress);
+  const nnc_update update = nnc_update_scalars(p->plan, p->lr, p->progress->step);
+  nnc_run_update(&run, self, &update);
+}
+
+void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
+  nnc_piece p = {.plan = plan, .progress = progress, .lr = lr};
+  nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_member, &p);
+  progress->step++;
+}

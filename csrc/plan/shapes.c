@@ -1,0 +1,86 @@
+/* shapes.c: what shape each kind of op gives, and what it refuses. */
+#include "base/sizes.h"
+#include "plan/plan.h"
+
+/* Who computes a value, for messages. */
+static const char *origin(const nnc_plan *plan, int value) {
+  const int producer = plan->value[value].producer;
+  return producer == NNC_NONE ? "the input" : plan->op[producer].spec.name;
+}
+
+static nnc_status infer_linear(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t fan_in = op->spec.size[0], fan_out = op->spec.size[1];
+  size_t weights;
+  if (fan_in < 1 || fan_out < 1)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: in_features=%lld and out_features=%lld must be at least 1", op->spec.name,
+                    (long long)fan_in, (long long)fan_out);
+  if (nnc_mul(&weights, (size_t)fan_in, (size_t)fan_out) || nnc_mul(&weights, weights, plan->element))
+    return nnc_fail(error, NNC_ERROR_SIZE, "%s: a weight of %lld x %lld is larger than the address space", op->spec.name,
+                    (long long)fan_out, (long long)fan_in);
+  if (in->rank < 1 || in->dim[in->rank - 1] != (size_t)fan_in) {
+    char got[160], want[64];
+    const nnc_shape expected = {1, {(size_t)fan_in}};
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape %s but gets %s from %s; set in_features=%zu there, or change what comes before",
+                    op->spec.name, nnc_shape_text(want, sizeof want, &expected), nnc_shape_text(got, sizeof got, in),
+                    origin(plan, op->spec.input[0]), in->rank ? in->dim[in->rank - 1] : 1);
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[in->rank - 1] = (size_t)fan_out;
+  return NNC_OK;
+}
+
+static nnc_status infer_same(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  (void)error;
+  plan->value[op->out].shape = plan->value[op->spec.input[0]].shape;
+  return NNC_OK;
+}
+
+static nnc_status infer_activation(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (op->spec.code < 0 || op->spec.code >= NNC_ACTIVATION_COUNT)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown activation %d", op->spec.name, op->spec.code);
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_dropout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (!(op->spec.attr[0] >= 0 && op->spec.attr[0] <= 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: p=%g is not a probability between 0 and 1", op->spec.name, op->spec.attr[0]);
+  return infer_same(plan, op, error);
+}
+
+/* Dimensions count as PyTorch counts them, the batch being 0: size[0] .. size[1] become one. */
+static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  const int64_t rank = in->rank + 1;
+  const int64_t start = op->spec.size[0] < 0 ? op->spec.size[0] + rank : op->spec.size[0];
+  const int64_t end = op->spec.size[1] < 0 ? op->spec.size[1] + rank : op->spec.size[1];
+  if (start == 1 && end == 0 && !in->rank) { /* a batch of scalars becomes [*, 1] */
+    *out = (nnc_shape){1, {1}};
+    return NNC_OK;
+  }
+  if (start < 1 || end >= rank || start > end) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s: start_dim=%lld and end_dim=%lld do not name a range of the dimensions of %s after the batch", op->spec.name,
+                    (long long)op->spec.size[0], (long long)op->spec.size[1], nnc_shape_text(got, sizeof got, in));
+  }
+  *out = (nnc_shape){0, {0}};
+  size_t merged = 1;
+  for (int64_t d = 1; d < rank; d++) {
+    if (d >= start && d <= end && nnc_mul(&merged, merged, in->dim[d - 1]))
+      return nnc_fail(error, NNC_ERROR_SIZE, "%s: the flattened dimension overflows", op->spec.name);
+    if (d < start || d > end) out->dim[out->rank++] = in->dim[d - 1];
+    if (d == end) out->dim[out->rank++] = merged;
+  }
+  return NNC_OK;
+}
+
+nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  typedef nnc_status infer_fn(nnc_plan *, nnc_op *, nnc_error *);
+  static infer_fn *const rules[NNC_LAYER_COUNT] = {
+#define NNC_LAYER(name, sizes, attributes) [NNC_LAYER_##name] = infer_##name,
+#include "ops/ops.def"
+  };
+  return rules[op->spec.kind](plan, op, error);
+}

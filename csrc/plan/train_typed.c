@@ -1,0 +1,123 @@
+/* train_typed.c: training steps. One team for a whole chunk of steps; each step is
+ *
+ *   samples     every member fetches its samples and takes them forward, through the loss, and backward, alone
+ *   barrier
+ *   parameters  every member takes its tasks: gradient, update, and what the next step needs, while in cache; where the update
+ *               needs the norm of all gradients first, or the network is small, it is a phase of its own
+ *   barrier
+ *
+ * Which samples and tasks a member has does not change a bit of any result.
+ */
+#include "plan/heads.h"
+
+typedef struct {
+  nnc_plan *plan;
+  const nnc_data *data;
+  size_t batch, first, max_steps;
+  const double *lr;
+  double *loss;
+  nnc_progress *progress;
+  double deadline;
+  size_t clock_every; /* steps between looks at the clock */
+  int is_last;        /* written by member 0 in the samples phase, read by all after the barrier */
+  size_t done;
+} nnc_session;
+
+enum { SAMPLES_PER_SHARE = 8 }; /* members' ranges are whole tiles */
+
+static nnc_head_rows head_rows(const nnc_session *s, const nnc_head *head) {
+  real *arena = s->plan->arena;
+  return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? arena + s->plan->weight_rows : NULL};
+}
+
+static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t first, size_t last) {
+  const nnc_plan *plan = s->plan;
+  const nnc_data *data = s->data;
+  for (int i = 0; i < plan->n_inputs; i++) {
+    const size_t width = plan->value[i].lines * plan->value[i].cols;
+    nnc_fetch(run->k, run->act[i], &data->x[i], data->order, start, first, last, width, nnc_value_elements(&plan->value[i]));
+  }
+  for (int i = 0; i < plan->n_outputs; i++) {
+    const nnc_head *head = &plan->head[i];
+    const size_t width = plan->value[head->output].lines * head->target_cols;
+    nnc_fetch(run->k, head_rows(s, head).target, &data->y[i], data->order, start, first, last, width, width);
+  }
+  if (data->weight.data) nnc_fetch(run->k, run->arena + plan->weight_rows, &data->weight, data->order, start, first, last, 1, 1);
+}
+
+static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_member *self, size_t start, size_t rows) {
+  const nnc_plan *plan = s->plan;
+  size_t first, last;
+  nnc_share(self, (rows + SAMPLES_PER_SHARE - 1) / SAMPLES_PER_SHARE, &first, &last);
+  first *= SAMPLES_PER_SHARE;
+  last = last * SAMPLES_PER_SHARE < rows ? last * SAMPLES_PER_SHARE : rows;
+  if (first >= last) return;
+  fetch(s, run, start, first, last);
+  nnc_run_forward(run, first, last);
+  for (int i = 0; i < plan->n_outputs; i++) {
+    const nnc_head *head = &plan->head[i];
+    const nnc_head_rows at = head_rows(s, head);
+    nnc_head_loss(run, head, &at, first, last, head->weight / nnc_head_divisor(head, plan, s->data, start, rows));
+  }
+  nnc_run_backward(run, first, last);
+}
+
+static double record(const nnc_session *s, const nnc_run *run, size_t start, size_t rows) {
+  double loss = 0;
+  for (int i = 0; i < s->plan->n_outputs; i++) {
+    const nnc_head *head = &s->plan->head[i];
+    const nnc_head_rows at = head_rows(s, head);
+    loss += head->weight * nnc_head_sum(run, head, &at, rows) / nnc_head_divisor(head, s->plan, s->data, start, rows);
+    if (s->data->statistics) nnc_head_statistic(run, head, &at, rows, s->data->statistics[i]);
+  }
+  return loss;
+}
+
+static void parameters_phase(const nnc_session *s, const nnc_run *run, nnc_member *self, size_t rows, const nnc_update *update, int more) {
+  if (s->plan->fused_update) {
+    nnc_run_gradients(run, self, rows, update, more);
+    return;
+  }
+  nnc_run_gradients(run, self, rows, NULL, 0);
+  nnc_barrier(self);
+  nnc_run_update(run, self, update);
+  if (!more) return;
+  nnc_barrier(self);
+  nnc_run_prepare(run, self);
+}
+
+static void train_member(nnc_member *self, void *context) {
+  nnc_session *s = context;
+  nnc_run run = nnc_training_run(s->plan, s->progress);
+  const int64_t done = run.step;
+  run.training = run.loss = 1;
+  nnc_run_prepare(&run, self);
+  nnc_barrier(self);
+  for (size_t step = 0;; step++) {
+    const size_t start = s->first + step * s->batch, left = s->data->rows - start, rows = left < s->batch ? left : s->batch;
+    const nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
+    run.step = done + (int64_t)step;
+    if (self->rank == 0)
+      s->is_last = step + 1 == s->max_steps || rows == left || (step % s->clock_every == 0 && nnc_now() >= s->deadline);
+    samples_phase(s, &run, self, start, rows);
+    nnc_barrier(self);
+    const int is_last = s->is_last;
+    if (self->rank == 0) s->loss[step] = record(s, &run, start, rows);
+    parameters_phase(s, &run, self, rows, &update, !is_last);
+    if (is_last) {
+      if (self->rank == 0) s->done = step + 1;
+      return;
+    }
+    nnc_barrier(self);
+  }
+}
+
+size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
+                            double *loss, nnc_progress *progress, double budget) {
+  if (!max_steps || first >= data->rows) return 0;
+  const double flops = 3 * plan->flops * (double)(batch < data->rows ? batch : data->rows);
+  nnc_session s = {plan, data, batch, first, max_steps, lr, loss, progress, nnc_now() + budget, 1 + (size_t)(1e5 / (flops + 1)), 0, 0};
+  nnc_parallel(nnc_threads_for(flops / 2), train_member, &s);
+  progress->step += (int64_t)s.done;
+  return s.done;
+}

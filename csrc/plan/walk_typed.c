@@ -1,0 +1,72 @@
+/* walk_typed.c: the ops of a plan in order, in reverse, and one member's share of the parameter tasks. */
+#include "plan/engine.h"
+
+static const NNC_TYPED(nnc_driver) * const drivers[NNC_LAYER_COUNT] = {
+#define NNC_LAYER(name, sizes, attributes) &NNC_TYPED(nnc_driver_##name),
+#include "ops/ops.def"
+};
+
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress) {
+  return (nnc_run){
+      .plan = plan,
+      .k = nnc_plan_kernels(plan),
+      .act = (real *const *)plan->act,
+      .grad = (real *const *)plan->grad,
+      .ld = plan->ld,
+      .params = plan->params,
+      .grads = plan->grads,
+      .arena = plan->arena,
+      .seed = progress->seed,
+      .step = progress->step,
+  };
+}
+
+void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
+  for (int i = 0; i < run->plan->n_ops; i++) {
+    const nnc_op *op = &run->plan->op[i];
+    if (!op->skipped) drivers[op->spec.kind]->forward(run, op, first, last);
+  }
+}
+
+void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
+  for (int i = run->plan->n_ops - 1; i >= 0; i--) {
+    const nnc_op *op = &run->plan->op[i];
+    if (!op->skipped && (run->plan->value[op->out].needs_grad || run->input_grads))
+      drivers[op->spec.kind]->backward(run, op, first, last);
+  }
+}
+
+/* Tasks are dealt out in order, by cost: each to the member in whose stretch of the total its middle lies. */
+static int is_mine(const nnc_member *self, const nnc_plan *plan, double before, double cost) {
+  return (int)((before + cost / 2) / plan->task_cost * self->size) == self->rank;
+}
+
+static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
+  const nnc_parameter *w = &run->plan->param[op->param[0]];
+  nnc_update_range(run, update, &w->options, w->layout.offset + task->first * w->layout.ld, (task->last - task->first) * w->layout.ld);
+  if (!task->bias) return;
+  const nnc_parameter *b = &run->plan->param[op->param[1]];
+  nnc_update_range(run, update, &b->options, b->layout.offset, b->elements);
+}
+
+void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare) {
+  double before = 0;
+  for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
+    const nnc_task *task = &run->plan->task[i];
+    if (!is_mine(self, run->plan, before, task->cost)) continue;
+    const nnc_op *op = &run->plan->op[task->op];
+    drivers[op->spec.kind]->gradient(run, op, task, rows);
+    if (!update) continue;
+    update_task(run, op, task, update);
+    if (prepare) drivers[op->spec.kind]->prepare(run, op, task);
+  }
+}
+
+void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
+  double before = 0;
+  for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
+    const nnc_task *task = &run->plan->task[i];
+    const nnc_op *op = &run->plan->op[task->op];
+    if (is_mine(self, run->plan, before, task->cost)) drivers[op->spec.kind]->prepare(run, op, task);
+  }
+}

@@ -1,0 +1,581 @@
+# network.pxi: the compiled network as a Python object. It turns records into the core's structs, arrays into sources, and status
+# codes into exceptions; it keeps the buffers alive; and it lets go of the GIL while the core runs.
+
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from .errors import ConcurrentUseError, DTypeError, NotBuiltError, NotCompiledError, ShapeError, SizeError
+
+DEF MAX_ENDS = 64  # inputs, outputs
+cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
+cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this short is over before another thread would wake up
+
+cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
+cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
+cdef dict LAYER_CODES = OP_CODES["layer"]
+cdef dict STATUS = {NNC_ERROR_MEMORY: MemoryError, NNC_ERROR_SIZE: SizeError, NNC_ERROR_SHAPE: ShapeError, NNC_ERROR_VALUE: ValueError}
+
+cdef int[24] GATHERED  # nnc_source_type by NumPy's type number, or -1
+for _number in range(24):
+    GATHERED[_number] = -1
+for _type in map(np.dtype, "fd?bBhHiIlLqQ"):
+    GATHERED[<int>_type.num] = SOURCE_TYPES[_type.kind, _type.itemsize]
+
+
+def shuffle(cnp.ndarray order, object seed, object epoch):
+    """Fill ``order`` (int64, contiguous) with the permutation that belongs to ``seed`` and ``epoch``."""
+    if cnp.PyArray_TYPE(order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(order):
+        raise DTypeError("shuffle: order must be a writable, contiguous int64 array")
+    cdef size_t n = cnp.PyArray_SIZE(order)
+    cdef uint64_t s = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF), e = <uint64_t>epoch
+    cdef int64_t *at = <int64_t *>cnp.PyArray_DATA(order)
+    with nogil:
+        nnc_shuffle(at, n, s, e)
+
+
+def alloc_count():
+    """How many blocks the core has allocated so far: tests assert that a step adds none."""
+    return nnc_alloc_count()
+
+
+def alloc_fail_at(size_t k):
+    """Let the k-th allocation of the core from now on fail; 0 switches it off. For tests."""
+    nnc_alloc_fail_at(k)
+
+
+cdef int raise_error(const nnc_error *error) except -1:
+    raise STATUS[error.status](error.message.decode())
+
+
+cdef object aligned_zeros(size_t elements, object dtype):
+    """A zeroed 1-D array whose data begin on a cache line."""
+    item = np.dtype(dtype).itemsize
+    block = np.zeros(elements * item + 64, np.uint8)
+    skip = -block.ctypes.data % 64
+    return block[skip : skip + elements * item].view(dtype)
+
+
+cdef int bind_source(nnc_source *source, object array, size_t rows, size_t width, str what) except -1:
+    """Check that `array` holds `rows` rows of `width` numbers that the core can gather, and say where."""
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"{what}: expected an array, got {type(array).__name__}")
+    cdef cnp.ndarray a = array
+    cdef int number = cnp.PyArray_TYPE(a), ndim = cnp.PyArray_NDIM(a), d
+    cdef size_t got = 1
+    cdef cnp.npy_intp item = cnp.PyArray_ITEMSIZE(a), expected = item
+    if number >= 24 or GATHERED[number] < 0 or not cnp.PyArray_ISNOTSWAPPED(a) or not cnp.PyArray_ISALIGNED(a):
+        raise DTypeError(f"{what}: dtype {array.dtype} cannot be read; convert it to float32")
+    if ndim == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows:
+        raise ShapeError(f"{what}: expected {rows} rows, got shape {array.shape}")
+    for d in range(ndim - 1, 0, -1):
+        if cnp.PyArray_DIM(a, d) > 1 and cnp.PyArray_STRIDE(a, d) != expected:
+            raise ShapeError(f"{what}: the numbers of a row must lie side by side (strides {array.strides}); pass a C-contiguous copy")
+        expected *= cnp.PyArray_DIM(a, d)
+        got *= cnp.PyArray_DIM(a, d)
+    if got != width:
+        raise ShapeError(f"{what}: expected {width} numbers per row, got {got} (shape {array.shape})")
+    if cnp.PyArray_STRIDE(a, 0) % item and rows > 1:
+        raise ShapeError(f"{what}: rows must lie a whole number of elements apart (strides {array.strides})")
+    source.data = cnp.PyArray_DATA(a)
+    source.type = <nnc_source_type>GATHERED[number]
+    source.stride = cnp.PyArray_STRIDE(a, 0) // item if rows > 1 else <ptrdiff_t>width
+    return 0
+
+
+cdef double *float64_out(object array, size_t n, str what) except? NULL:
+    if array is None:
+        return NULL
+    cdef cnp.ndarray a = array
+    if cnp.PyArray_TYPE(a) != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY(a) or <size_t>cnp.PyArray_SIZE(a) < n:
+        raise ShapeError(f"{what}: expected a writable, contiguous float64 array of at least {n} elements")
+    return <double *>cnp.PyArray_DATA(a)
+
+
+cdef class Network:
+    """A network compiled to a plan, with its parameters. `Model` derives from it; it is not public by itself."""
+
+    cdef nnc_plan *plan
+    cdef nnc_progress progress
+    cdef readonly object dtype
+    cdef dict buffers
+    cdef list parameters, moments
+    cdef list input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
+    cdef bint is_compiled, is_busy, last_training, has_forward
+    cdef size_t forward_rows
+    cdef double flops
+    cdef int typenum
+    # one input, one output: what __call__ needs without asking anything of Python
+    cdef bint is_simple
+    cdef int in_rank, out_rank
+    cdef cnp.npy_intp[9] in_dims, out_dims
+    cdef size_t in_width
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self.plan = NULL
+        self.buffers = {}
+
+    def __dealloc__(self):
+        nnc_plan_free(self.plan)
+
+    @property
+    def step(self):
+        """Updates done so far."""
+        return self.progress.step
+
+    @step.setter
+    def step(self, int64_t value):
+        self.progress.step = value
+
+    @property
+    def seed(self):
+        """What dropout masks and shuffling derive from."""
+        return self.progress.seed
+
+    @seed.setter
+    def seed(self, value):
+        self.progress.seed = <uint64_t>(value & 0xFFFFFFFFFFFFFFFF)
+
+    # Building -----------------------------------------------------------------------------------------------------------------
+
+    def _assemble(self, inputs, ops, outputs, str dtype):
+        cdef nnc_plan *plan = NULL
+        cdef nnc_error error
+        cdef nnc_shape shape
+        cdef int n_inputs = len(inputs), n_ops = len(ops), n_outputs = len(outputs), i, d
+        cdef nnc_shape *shapes = <nnc_shape *>PyMem_Calloc(n_inputs + 1, sizeof(nnc_shape))
+        cdef nnc_op_spec *specs = <nnc_op_spec *>PyMem_Calloc(n_ops + 1, sizeof(nnc_op_spec))
+        cdef int *ends = <int *>PyMem_Calloc(n_outputs + 1, sizeof(int))
+        try:
+            if shapes == NULL or specs == NULL or ends == NULL:
+                raise MemoryError(f"no memory to describe {n_ops} layers")
+            if n_inputs > MAX_ENDS or n_outputs > MAX_ENDS:
+                raise SizeError(f"{n_inputs} inputs and {n_outputs} outputs; at most {MAX_ENDS} of each are possible")
+            for i, dims in enumerate(inputs):
+                if len(dims) > NNC_MAX_RANK:
+                    raise ShapeError(f"input {i} has {len(dims)} dimensions besides the batch; at most {NNC_MAX_RANK} are possible")
+                shapes[i].rank = len(dims)
+                for d, size in enumerate(dims):
+                    shapes[i].dim[d] = <size_t>size
+            names = [op.name.encode() for op in ops]  # keeps the bytes alive
+            for i, op in enumerate(ops):
+                fill_op(&specs[i], op, names[i])
+            for i, value in enumerate(outputs):
+                ends[i] = value
+            code = NNC_F64 if np.dtype(dtype) == np.float64 else NNC_F32
+            if nnc_plan_create(&plan, <nnc_dtype><int>code, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &error):
+                raise_error(&error)
+        finally:
+            PyMem_Free(shapes)
+            PyMem_Free(specs)
+            PyMem_Free(ends)
+        try:
+            elements = nnc_plan_elements(plan)
+            buffers = {"parameters": aligned_zeros(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
+        except BaseException:
+            nnc_plan_free(plan)
+            raise
+        nnc_plan_free(self.plan)
+        self.plan = plan
+        self.dtype = np.dtype(dtype)
+        self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
+        self.buffers = buffers
+        self.moments = []
+        self.is_compiled = self.has_forward = False
+        self.flops = nnc_plan_flops(plan)
+        self._bind()
+        self.parameters = [self._view(i) for i in range(nnc_plan_param_count(plan))]
+        every = self._shapes_of(n_inputs + n_ops)
+        self.input_shapes = every[:n_inputs]
+        self.output_shapes = [every[value] for value in outputs]
+        self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in self.output_shapes]
+        self._all_shapes = every
+        self.is_simple = n_inputs == 1 and n_outputs == 1
+        self.in_rank, self.out_rank = len(self.input_shapes[0]) + 1, len(self.output_shapes[0]) + 1
+        self.in_width = 1
+        for d, size in enumerate(self.input_shapes[0]):
+            self.in_dims[d + 1] = size
+            self.in_width *= <size_t>size
+        for d, size in enumerate(self.output_shapes[0]):
+            self.out_dims[d + 1] = size
+
+    cdef object _all_shapes
+
+    cdef list _shapes_of(self, int n):
+        cdef nnc_shape shape
+        found = []
+        for i in range(n):
+            nnc_plan_shape(self.plan, i, &shape)
+            found.append(tuple([shape.dim[d] for d in range(shape.rank)]))
+        return found
+
+    cdef int _bind(self) except -1:
+        cdef void *moments[3]
+        for i in range(3):
+            m = self.moments[i] if i < len(self.moments) else None
+            moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
+        nnc_plan_bind(
+            self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
+            moments)
+        return 0
+
+    cdef object _view(self, int i):
+        from .spec import Parameter
+        cdef nnc_param p
+        nnc_plan_param(self.plan, i, &p)
+
+        def oriented(buffer):
+            block = buffer[p.offset : p.offset + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
+            return block[0] if p.vector else block.T if p.transposed else block
+
+        return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
+
+    def _shapes(self):
+        self._need_plan()
+        return list(self._all_shapes)
+
+    def _parameters(self):
+        self._need_plan()
+        return list(self.parameters)
+
+    def _buffers(self):
+        self._need_plan()
+        return dict(self.buffers)
+
+    def _arena_bytes(self, size_t rows):
+        """Bytes of activations and gradients that training with batches of `rows` keeps."""
+        self._need_plan()
+        return nnc_plan_arena_bytes(self.plan, rows)
+
+    cdef int _need_plan(self) except -1:
+        if self.plan == NULL:
+            raise NotBuiltError("the shape of the input is not known yet; call build(input_shape), or use the model once")
+        return 0
+
+    # Compiling ----------------------------------------------------------------------------------------------------------------
+
+    def _compile(self, losses, optimizer, options, statistics):
+        self._need_plan()
+        cdef nnc_error error
+        cdef nnc_optimizer_spec rule
+        cdef int n = len(self.output_shapes), n_params = len(self.parameters), i
+        if len(losses) != n or len(statistics) != n or len(options) != n_params:
+            raise ValueError(f"{len(losses)} losses, {len(statistics)} statistics and {len(options)} options for {n} outputs and {n_params} parameters")
+        cdef nnc_loss_spec *loss_specs = <nnc_loss_spec *>PyMem_Calloc(n, sizeof(nnc_loss_spec))
+        cdef nnc_statistic_spec *statistic_specs = <nnc_statistic_spec *>PyMem_Calloc(n, sizeof(nnc_statistic_spec))
+        cdef nnc_param_options *settings = <nnc_param_options *>PyMem_Calloc(n_params + 1, sizeof(nnc_param_options))
+        try:
+            if loss_specs == NULL or statistic_specs == NULL or settings == NULL:
+                raise MemoryError("no memory to compile")
+            for i in range(n):
+                fill_loss(&loss_specs[i], losses[i])
+                statistic_specs[i].kind = STATISTICS[statistics[i].kind]
+                statistic_specs[i].classes = statistics[i].classes
+                statistic_specs[i].threshold = statistics[i].threshold
+                statistic_specs[i].target_threshold = statistics[i].target_threshold
+            for i in range(n_params):
+                own = options[i]
+                settings[i].trainable = own.trainable
+                settings[i].lr_scale = own.lr_scale
+                settings[i].weight_decay = optimizer.weight_decay if own.weight_decay is None else own.weight_decay
+                settings[i].l1 = own.l1
+                settings[i].l2 = own.l2
+            rule.optimizer = op_code("optimizer", optimizer.name)
+            for i in range(4):
+                rule.attr[i] = 0
+            fill_attributes(rule.attr, "optimizer", rule.optimizer, optimizer.attributes)
+            rule.weight_decay = optimizer.weight_decay
+            rule.clip_norm = optimizer.clip_norm
+            rule.clip_value = optimizer.clip_value
+            moments = new_moments(&rule, nnc_plan_elements(self.plan), self.dtype)
+            if nnc_plan_compile(self.plan, loss_specs, &rule, settings, statistic_specs, &error):
+                self.is_compiled = False
+                raise_error(&error)
+        finally:
+            PyMem_Free(loss_specs)
+            PyMem_Free(statistic_specs)
+            PyMem_Free(settings)
+        self.moments = moments
+        self.buffers = {"parameters": self.buffers["parameters"], "gradients": self.buffers["gradients"]}
+        self.buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
+        self._bind()
+        self.target_widths = [
+            self.output_lines[i] * (1 if OPS["loss"][op_code("loss", losses[i].name)]["target"] == "index" else last_of(self.output_shapes[i]))
+            for i in range(n)
+        ]
+        self.statistic_sizes = [
+            s.classes * s.classes if s.kind == "confusion" else 7 * last_of(shape) if s.kind == "residuals" else 0
+            for s, shape in zip(statistics, self.output_shapes)
+        ]
+        self.progress.step = 0
+        self.is_compiled = True
+        self.has_forward = False
+
+    cdef int _need_compiled(self) except -1:
+        self._need_plan()
+        if not self.is_compiled:
+            raise NotCompiledError("the model is not compiled; call compile(loss=..., optimizer=...) first")
+        return 0
+
+    cdef int _enter(self) except -1:
+        if self.is_busy:
+            raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
+        self.is_busy = True
+        return 0
+
+    # Running ------------------------------------------------------------------------------------------------------------------
+
+    cdef int _bind_data(self, nnc_data *data, nnc_source *xs, nnc_source *ys, double **sums, x, y, weight, order, statistics) except -1:
+        cdef size_t rows
+        cdef int i
+        if len(x) != len(self.input_shapes) or len(y) != len(self.output_shapes):
+            raise ShapeError(f"{len(x)} input and {len(y)} target arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
+        rows = len(x[0])
+        for i in range(len(x)):
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]")
+        for i in range(len(y)):
+            bind_source(&ys[i], y[i], rows, self.target_widths[i], "y" if len(y) == 1 else f"y[{i}]")
+            sums[i] = NULL
+            if statistics is not None:
+                sums[i] = float64_out(statistics[i], self.statistic_sizes[i], "statistics")
+        data.x = xs
+        data.y = ys
+        data.rows = rows
+        data.statistics = sums
+        data.weight.data = NULL
+        if weight is not None:
+            if weight.dtype != np.float32 and weight.dtype != np.float64:
+                raise DTypeError(f"sample_weight: expected float32 or float64, got {weight.dtype}")
+            bind_source(&data.weight, weight, rows, 1, "sample_weight")
+        data.order = NULL
+        if order is not None:
+            if cnp.PyArray_TYPE(<cnp.ndarray>order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(<cnp.ndarray>order):
+                raise DTypeError("order: expected a contiguous int64 array")
+            data.rows = cnp.PyArray_SIZE(<cnp.ndarray>order)
+            data.order = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>order)
+        return 0
+
+    def _train(self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics):
+        self._need_compiled()
+        cdef nnc_data data
+        cdef nnc_source xs[MAX_ENDS]
+        cdef nnc_source ys[MAX_ENDS]
+        cdef double *sums[MAX_ENDS]
+        cdef nnc_error error
+        cdef size_t done
+        cdef int status
+        self._bind_data(&data, xs, ys, sums, x, y, weight, order, statistics)
+        if batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
+        batch_size = min(batch_size, data.rows)
+        cdef double *rates = float64_out(lr, max_steps, "lr")
+        cdef double *losses = float64_out(loss, max_steps, "loss")
+        self._enter()
+        try:
+            with nogil:
+                status = nnc_plan_reserve(self.plan, batch_size, &error)
+                if status == NNC_OK:
+                    done = nnc_plan_train(self.plan, &data, batch_size, first, max_steps, rates, losses, &self.progress, BUDGET)
+            self.has_forward = False
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self.is_busy = False
+        return done
+
+    def _evaluate(self, x, y, weight, size_t first, loss, statistics):
+        self._need_compiled()
+        cdef nnc_data data
+        cdef nnc_source xs[MAX_ENDS]
+        cdef nnc_source ys[MAX_ENDS]
+        cdef double *sums[MAX_ENDS]
+        cdef nnc_error error
+        cdef size_t next_row = 0
+        cdef int status
+        self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics)
+        cdef double *losses = float64_out(loss, 2 * len(y), "loss")
+        with nogil:
+            status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
+        if status != NNC_OK:
+            raise_error(&error)
+        return next_row
+
+    def _predict(self, x, out, size_t first):
+        self._need_plan()
+        cdef nnc_source xs[MAX_ENDS]
+        cdef void *outs[MAX_ENDS]
+        cdef nnc_error error
+        cdef size_t next_row = 0, rows
+        cdef int i, status
+        if len(x) != len(self.input_shapes) or len(out) != len(self.output_shapes):
+            raise ShapeError(f"{len(x)} input and {len(out)} output arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
+        rows = len(x[0])
+        for i in range(len(x)):
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]")
+        for i in range(len(out)):
+            outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
+        with nogil:
+            status = nnc_plan_predict(self.plan, xs, rows, first, outs, &next_row, BUDGET, &error)
+        if status != NNC_OK:
+            raise_error(&error)
+        return next_row
+
+    cdef void *_dense(self, object array, size_t rows, tuple shape, str what) except NULL:
+        if not isinstance(array, np.ndarray) or array.dtype != self.dtype or array.shape != (rows, *shape) or not array.flags.carray:
+            found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise ShapeError(f"{what}: expected a writable, C-contiguous {self.dtype} array of shape {(rows, *shape)}, got {found}")
+        return cnp.PyArray_DATA(<cnp.ndarray>array)
+
+    def __call__(self, x, *, out=None):
+        """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
+        cdef cnp.ndarray a, y
+        cdef nnc_source source
+        cdef nnc_error error
+        cdef size_t rows, next_row = 0
+        cdef void *to
+        cdef int d, status
+        cdef bint fits = self.plan != NULL and self.is_simple and type(x) is cnp.ndarray
+        if fits:
+            a = <cnp.ndarray>x
+            fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_NDIM(a) == self.in_rank and cnp.PyArray_ISCARRAY_RO(a)
+            for d in range(1, self.in_rank):
+                if fits and cnp.PyArray_DIM(a, d) != self.in_dims[d]:
+                    fits = False
+        if not fits:
+            a = self._convert(x)  # checks, converts, and builds where the shape was open
+        rows = cnp.PyArray_DIM(a, 0)
+        if out is None:
+            self.out_dims[0] = rows
+            y = cnp.PyArray_EMPTY(self.out_rank, self.out_dims, self.typenum, 0)
+            to = cnp.PyArray_DATA(y)
+        else:
+            y = out
+            to = self._dense(out, rows, self.output_shapes[0], "out")
+        source.data = cnp.PyArray_DATA(a)
+        source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+        source.stride = self.in_width
+        if self.flops * <double>rows < HOLD_GIL_BELOW:
+            status = nnc_plan_predict(self.plan, &source, rows, 0, &to, &next_row, 1e9, &error)
+            if status != NNC_OK:
+                raise_error(&error)
+            return y
+        while next_row < rows:
+            with nogil:
+                status = nnc_plan_predict(self.plan, &source, rows, next_row, &to, &next_row, BUDGET, &error)
+            if status != NNC_OK:
+                raise_error(&error)
+            PyErr_CheckSignals()
+        return y
+
+    # The pieces of a step -----------------------------------------------------------------------------------------------------
+
+    def _forward(self, x, bint training):
+        self._need_plan()
+        cdef nnc_source xs[MAX_ENDS]
+        cdef void *outs[MAX_ENDS]
+        cdef nnc_error error
+        cdef size_t rows = len(x[0])
+        cdef int i, status
+        for i in range(len(x)):
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
+        results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
+        for i in range(len(results)):
+            outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+        self._enter()
+        try:
+            with nogil:
+                status = nnc_plan_reserve(self.plan, rows, &error)
+                if status == NNC_OK:
+                    nnc_plan_forward(self.plan, xs, rows, training, outs, &self.progress)
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self.is_busy = False
+        self.forward_rows = rows
+        self.last_training = training
+        self.has_forward = True
+        return results
+
+    def _backward(self, grad_outputs):
+        self._need_plan()
+        if not self.has_forward:
+            raise NotBuiltError("backward: nothing to go back from; call forward on a batch first")
+        cdef const void *grads[MAX_ENDS]
+        cdef void *inputs[MAX_ENDS]
+        cdef int i
+        for i in range(len(self.output_shapes)):
+            grads[i] = self._dense(grad_outputs[i], self.forward_rows, self.output_shapes[i], "grad_output")
+        results = [np.empty((self.forward_rows, *shape), self.dtype) for shape in self.input_shapes]
+        for i in range(len(results)):
+            inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+        self._enter()
+        try:
+            with nogil:
+                nnc_plan_backward(self.plan, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+        finally:
+            self.is_busy = False
+        return results
+
+    def _apply_gradients(self, double lr):
+        self._need_compiled()
+        self._enter()
+        try:
+            with nogil:
+                nnc_plan_apply(self.plan, lr, &self.progress)
+        finally:
+            self.is_busy = False
+
+
+cdef size_t size_of(tuple shape) except? 0:
+    cdef size_t size = 1
+    for d in shape:
+        size *= <size_t>d
+    return size
+
+
+cdef object last_of(tuple shape):
+    return shape[len(shape) - 1] if shape else 1
+
+
+cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
+    if op.kind not in LAYER_CODES:
+        raise ValueError(f"{op.name}: unknown kind of op {op.kind!r}; known are {', '.join(LAYER_CODES)}")
+    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > 4 or len(op.attributes) > 4:
+        raise ValueError(f"{op.name}: too many inputs, sizes or attributes")
+    spec.kind = LAYER_CODES[op.kind]
+    spec.code = op_code("activation", op.code) if op.code else 0
+    spec.name = name
+    spec.n_inputs = len(op.inputs)
+    for i, value in enumerate(op.inputs):
+        spec.input[i] = value
+    for i, value in enumerate(op.sizes):
+        if not -(2**63) <= value < 2**63:
+            raise SizeError(f"{op.name}: size {value} does not fit into 64 bits")
+        spec.size[i] = value
+    if op.kind == "activation":
+        fill_attributes(spec.attr, "activation", spec.code, op.attributes)
+    else:
+        for i, value in enumerate(op.attributes):
+            spec.attr[i] = value
+    return 0
+
+
+cdef int fill_loss(nnc_loss_spec *spec, object loss) except -1:
+    spec.loss = op_code("loss", loss.name)
+    fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
+    spec.from_logits = loss.from_logits
+    spec.reduction = REDUCTIONS[loss.reduction]
+    spec.weight = loss.weight
+    return 0
+
+
+cdef list new_moments(const nnc_optimizer_spec *rule, size_t elements, object dtype):
+    moments = []
+    for i in range(3):
+        moment = None
+        if nnc_optimizer_uses(rule.optimizer, rule.attr, i):
+            moment = aligned_zeros(elements, dtype)
+            initial = nnc_optimizer_initial(rule.optimizer, rule.attr, i)
+            if initial != 0:
+                moment[...] = initial
+        moments.append(moment)
+    return moments

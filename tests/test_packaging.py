@@ -139,7 +139,7 @@ def test_instruction_set_is_lowered_by_the_environment(tmp_path):
 
 
 def test_unknown_instruction_set_is_an_import_error(tmp_path):
-    process = run_python("import nncore", tmp_path, NNCORE_ISA="mmx")
+    process = run_python("import nncore._core", tmp_path, NNCORE_ISA="mmx")
     assert process.returncode == 1
     assert "ImportError: NNCORE_ISA=mmx: no such instruction set; this CPU has baseline" in process.stderr
 

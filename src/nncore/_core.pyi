@@ -42,7 +42,7 @@ class Network:
         options: Sequence[ParameterOptions],
         statistics: Sequence[StatisticSpec],
     ) -> None:
-        """Attach losses (one per output), optimizer, options (one per parameter), statistics (one per output). Resets the moments and step."""
+        """Attach losses and statistics (one per output), optimizer, options (one per parameter). Resets the moments and step."""
     def _train(
         self,
         x: Sequence[np.ndarray],
@@ -56,7 +56,7 @@ class Network:
         loss: np.ndarray,
         statistics: Sequence[np.ndarray | None],
     ) -> int:
-        """Run steps on the batches that begin at row `first` of `order` (None: row order), at most `max_steps`, and return how many were done.
+        """Run at most `max_steps` steps on the batches from row `first` of `order` (None: row order) on; return how many were done.
 
         Returns at a step boundary after at most about 50 ms. x: one array per network input, [N, *shape], any of float32/64,
         (u)int8..64, bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
@@ -72,7 +72,10 @@ class Network:
         loss: np.ndarray,
         statistics: Sequence[np.ndarray | None],
     ) -> int:
-        """From row `first` on: add to loss[0] the weighted sum of the row losses and to loss[1] the rows' weights. Returns the next row (<= 50 ms)."""
+        """From row `first` on: add to loss[0] the weighted sum of the row losses and to loss[1] the rows' weights.
+
+        Returns the next row (<= 50 ms).
+        """
     def _predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int) -> int:
         """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
     def _forward(self, x: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
@@ -86,7 +89,9 @@ class Network:
 
 # One op at a time: for tests, benchmarks, and losses called alone. 2-D arrays float32/float64; rows may be strided.
 def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
-def activation_backward(name: str, dy: np.ndarray, saved: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
+def activation_backward(
+    name: str, dy: np.ndarray, saved: np.ndarray, attr: Sequence[float] = (), isa: str | None = None
+) -> np.ndarray: ...
 def loss(
     name: str,
     z: np.ndarray,
@@ -97,6 +102,7 @@ def loss(
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """(row_loss, grad, pred). pred: the probabilities that a _logits loss computes, else None. attr: all that OPS names."""
+
 def optimizer_step(
     name: str,
     param: np.ndarray,
@@ -125,7 +131,9 @@ def gemm(
 def transpose(a: np.ndarray, isa: str | None = None) -> np.ndarray: ...
 def column_sum(a: np.ndarray, out: np.ndarray | None = None, accumulate: bool = False, isa: str | None = None) -> np.ndarray: ...
 def accumulate(y: np.ndarray, x: np.ndarray, isa: str | None = None) -> None: ...
-def dropout(x: np.ndarray, p: float, key: tuple[int, int], stream: tuple[int, int], row0: int = 0, isa: str | None = None) -> np.ndarray: ...
+def dropout(
+    x: np.ndarray, p: float, key: tuple[int, int], stream: tuple[int, int], row0: int = 0, isa: str | None = None
+) -> np.ndarray: ...
 def gather(source: np.ndarray, index: np.ndarray | None, dtype: str, isa: str | None = None) -> np.ndarray: ...
 def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
 def count_confusion(

@@ -1,0 +1,158 @@
+"""What a callback is, and the list that calls them.
+
+The hooks are Keras's, with Keras's arguments; a callback written for Keras works unchanged, and any object with some of the
+hooks will do. A hook that nobody overrides costs nothing. Where no hook of single batches is overridden, many steps run in one
+C call; ``on_train_chunk_end`` is then the way to look in while an epoch runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+Logs = dict[str, Any]
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def _default(hook: _F) -> _F:
+    """Mark a hook that does nothing, under the attribute that Keras uses for the same purpose."""
+    vars(hook)["_is_default"] = True
+    return hook
+
+
+class Callback:
+    """Base of all callbacks: override the hooks you need.
+
+    Attributes
+    ----------
+    model : Model
+        The model that trains; ``self.model.stop_training = True`` ends training.
+    params : dict
+        "epochs", "steps" and "verbose" of the run.
+
+    Examples
+    --------
+    >>> class Halve(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.optimizer.lr = self.model.optimizer.lr / 2
+    """
+
+    model: Any = None
+    params: Logs
+
+    def set_model(self, model: Any) -> None:
+        """Receive the model, before the first hook."""
+        self.model = model
+
+    def set_params(self, params: Logs) -> None:
+        """Receive the parameters of the run, before the first hook."""
+        self.params = params
+
+    @_default
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Training begins."""
+
+    @_default
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Training ends; logs of the last epoch."""
+
+    @_default
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Epoch number ``epoch`` (from 0) begins."""
+
+    @_default
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch ends; logs has the loss and the metrics, with "val_" those of the validation data."""
+
+    @_default
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Batch number ``batch`` (from 0) of the epoch begins."""
+
+    @_default
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch ends; logs has the loss and metrics of the epoch so far."""
+
+    @_default
+    def on_train_chunk_end(self, step: int, logs: Logs | None = None) -> None:
+        """A call into the core returned after at most about 50 ms: ``step`` steps of the epoch are done. Not in Keras."""
+
+    @_default
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Evaluation or validation begins."""
+
+    @_default
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Evaluation or validation ends."""
+
+    @_default
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of evaluation begins."""
+
+    @_default
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of evaluation ends."""
+
+    @_default
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Prediction begins."""
+
+    @_default
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Prediction ends."""
+
+    @_default
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of prediction begins."""
+
+    @_default
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of prediction ends; logs has "outputs"."""
+
+
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+_OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+class CallbackList:
+    """Calls a hook of all callbacks, in the order in which they were given.
+
+    Parameters
+    ----------
+    callbacks : callback or iterable of callbacks
+    model : Model
+    params : dict
+        "epochs", "steps", "verbose".
+    """
+
+    def __init__(self, callbacks: Any, model: Any, params: Logs) -> None:
+        self.callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks] if callbacks is not None else []
+        for callback in self.callbacks:
+            for setter, value in (("set_params", params), ("set_model", model)):
+                if hasattr(callback, setter):
+                    getattr(callback, setter)(value)
+                else:
+                    setattr(callback, setter.removeprefix("set_"), value)
+        self._hooks = {hook: [m for c in self.callbacks if (m := _overridden(c, hook))] for hook in HOOKS}
+
+    def wants(self, *hooks: str) -> bool:
+        """Whether any callback overrides one of these hooks."""
+        return any(self._hooks[hook] for hook in hooks)
+
+    def call(self, hook: str, *args: Any) -> None:
+        """Call ``hook`` of everyone who overrides it."""
+        for method in self._hooks[hook]:
+            method(*args)
+
+    def close(self) -> None:
+        """Let callbacks that hold something open (a bar on the screen) let go of it, also after an error."""
+        for callback in self.callbacks:
+            if isinstance(callback, Callback) and hasattr(callback, "close"):
+                callback.close()
+
+
+def _overridden(callback: Any, hook: str) -> Callable[..., Any] | None:
+    for name in (hook, _OLD_NAMES.get(hook, hook)):
+        method: Callable[..., Any] | None = getattr(callback, name, None)
+        if method is not None and not getattr(method, "_is_default", False):
+            return method
+    return None

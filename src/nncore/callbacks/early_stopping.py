@@ -1,0 +1,132 @@
+"""EarlyStopping: end training when a quantity no longer improves."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..errors import ArgumentError
+from .base import Callback, Logs
+
+
+class EarlyStopping(Callback):
+    """Stop training when the monitored quantity has stopped improving, exactly as Keras does.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A key of the logs of an epoch.
+    min_delta : float, default 0
+        A change smaller than this is no improvement.
+    patience : int, default 0
+        Stop when this many epochs in a row brought no improvement.
+    verbose : int, default 0
+        1 says on stderr when training stops.
+    mode : {"auto", "min", "max"}
+        Which direction is better; "auto" asks the metric.
+    baseline : float, optional
+        Only an improvement beyond this starts patience anew.
+    restore_best_weights : bool, default False
+        On the end of training, set the parameters to those of the best epoch (whether it beat the baseline or not).
+    start_from_epoch : int, default 0
+        Epochs before this one are not looked at.
+
+    Attributes
+    ----------
+    stopped_epoch : int
+        The epoch that ended training early; 0 if none did.
+    best, best_epoch
+        The best value and its epoch.
+
+    Examples
+    --------
+    >>> EarlyStopping(monitor="val_accuracy", patience=5, restore_best_weights=True).patience
+    5
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ArgumentError(f"EarlyStopping: mode must be 'auto', 'min' or 'max', not {mode!r}")
+        self.monitor = monitor
+        self.min_delta = abs(min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.mode = mode
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_weights: Any = None
+        self._sign = 0.0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        current = (logs or {}).get(self.monitor)
+        if current is None:
+            warnings.warn(
+                f"EarlyStopping monitors {self.monitor!r}, which is not among {', '.join(logs or {})}"
+                + ("; pass validation_split or validation_data" if self.monitor.startswith("val_") else ""),
+                stacklevel=2,
+            )
+            return
+        if epoch < self.start_from_epoch:
+            return
+        if not self._sign:
+            self._sign = self._direction()
+        if self.restore_best_weights and self.best_weights is None:
+            self._keep(epoch)
+        self.wait += 1
+        if self._improves(current, self.best):
+            self.best = current
+            self.best_epoch = epoch
+            if self.restore_best_weights:
+                self._keep(epoch)
+            if self.baseline is None or self._improves(current, self.baseline):
+                self.wait = 0
+            return
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.verbose and self.stopped_epoch:
+            import sys
+
+            print(f"epoch {self.stopped_epoch + 1}: stopped early", file=sys.stderr)
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+
+    def _keep(self, epoch: int) -> None:
+        self.best_weights = [weight.copy() for weight in self.model.get_weights()]
+        self.best_epoch = epoch
+
+    def _improves(self, value: float, reference: float | None) -> bool:
+        """Keras compares value - min_delta (max) or value + min_delta (min), strictly; NaN never improves on anything."""
+        if reference is None:
+            reference = -self._sign * float("inf")
+        return self._sign * value - self.min_delta > self._sign * reference
+
+    def _direction(self) -> float:
+        name = self.monitor.removeprefix("val_")
+        mode = self.mode
+        if mode == "auto":
+            known = {metric.name: metric.direction for metric in getattr(self.model, "metrics", ())}
+            mode = "min" if name == "loss" else known.get(name, "")
+        if not mode:
+            raise ArgumentError(f"EarlyStopping: is a larger {self.monitor!r} better? Pass mode='max' or mode='min'")
+        return 1.0 if mode == "max" else -1.0

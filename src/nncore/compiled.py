@@ -1,0 +1,131 @@
+"""What compile makes of names: losses, optimizer and metrics as declarations, checked against each other and the outputs.
+
+It turns into the records of the core once the shapes of the outputs are known, and turns the core's sums into logs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import losses, metrics, optim
+from .errors import ArgumentError, ShapeError, UnknownNameError
+from .spec import LossSpec, Shape, StatisticSpec
+
+_PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh")
+
+
+class Compiled:
+    """The training configuration of a model.
+
+    Parameters
+    ----------
+    loss, optimizer, metrics, loss_weights, check_finite
+        See ``Trainable.compile``.
+    outputs : int
+        Number of outputs of the model.
+    """
+
+    statistics: list[StatisticSpec]  # known once the outputs are
+
+    def __init__(self, loss: Any, optimizer: Any, metrics_: Any, loss_weights: Any, check_finite: bool, outputs: int) -> None:
+        if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
+            raise UnknownNameError(f"{loss!r} is an optimizer, not a loss; use compile(loss=..., optimizer={loss!r})")
+        per_output = list(loss) if isinstance(loss, list | tuple) else [loss] * outputs
+        self.losses = [losses.get(each) for each in per_output]
+        self.optimizer = optim.get(optimizer)
+        self.metrics = [[metrics.get(m) for m in each] for each in _per_output(metrics_, outputs)]
+        self.weights = [1.0] * outputs if loss_weights is None else [float(w) for w in loss_weights]
+        self.check_finite = bool(check_finite)
+        for what, found in (("losses", self.losses), ("loss_weights", self.weights), ("lists of metrics", self.metrics)):
+            if len(found) != outputs:
+                raise ArgumentError(f"compile: {len(found)} {what} for {outputs} outputs")
+        reductions = {each.reduction for each in self.losses}
+        if len(reductions) > 1 or "none" in reductions:
+            raise ArgumentError(f"compile: all losses need one and the same reduction other than 'none', not {sorted(reductions)}")
+        self.reduction = reductions.pop()
+        prefixes = [""] if outputs == 1 else [f"output{i}_" for i in range(outputs)]
+        self.keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
+        names = ["loss", *(key for keys in self.keys for key in keys)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
+
+    def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
+        """Check losses and metrics against the outputs; fix ``statistics`` and return the records of the losses."""
+        columns = [shape[-1] if shape else 1 for shape in shapes]
+        statistics = []
+        for loss, ms, width, (activation, _) in zip(self.losses, self.metrics, columns, activations, strict=True):
+            if loss.targets == "classes" and width < 2:
+                raise ShapeError(
+                    f"{loss.name} needs one output per class, but the model has {width}; let the last layer have as many outputs "
+                    "as there are classes, or use binary_crossentropy"
+                )
+            if loss.targets == "one_hot" and width < 2:
+                raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
+            _check_activation(loss, activation)
+            statistics.append(metrics.statistic(ms, loss.targets, loss.from_logits, width, activation))
+        self.statistics, self.columns = statistics, columns
+        return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
+
+    def sums(self) -> list[np.ndarray | None]:
+        """Zeroed arrays for the core to add to, one per output."""
+        kinds = zip(self.statistics, self.columns, strict=True)
+        return [
+            None if s.kind == "none" else np.zeros((s.classes, s.classes) if s.kind == "confusion" else (columns, 7))
+            for s, columns in kinds
+        ]
+
+    def logs(self, loss: float, sums: Iterable[np.ndarray | None]) -> dict[str, Any]:
+        """The loss and all metrics, under the names that history uses."""
+        logs: dict[str, Any] = {"loss": loss}
+        for keys, ms, spec, width, each in zip(self.keys, self.metrics, self.statistics, self.columns, sums, strict=True):
+            if each is not None:
+                counted = metrics.counted(spec, width, each)
+                for key, metric in zip(keys, ms, strict=True):
+                    logs[key] = metric.compute(counted)
+        return logs
+
+    def reduce(self, step_losses: np.ndarray, rows: np.ndarray) -> float:
+        """The loss of many steps as if their rows were one batch; rows: how much each step counts."""
+        if self.reduction == "sum":
+            return float(step_losses.sum())
+        return float(step_losses @ rows / rows.sum())
+
+    def total(self, sums: np.ndarray) -> float:
+        """The loss of a whole evaluation from its sums, [outputs, 2]: of row losses, and of what they count."""
+        each = sums[:, 0] if self.reduction == "sum" else sums[:, 0] / sums[:, 1]
+        return float(each @ self.weights)
+
+
+def results(logs: dict[str, Any], return_dict: bool) -> Any:
+    """What evaluate and train_on_batch return: the loss, a list of loss and metrics, or all of it by name."""
+    if return_dict:
+        return logs
+    return logs["loss"] if len(logs) == 1 else list(logs.values())
+
+
+def _per_output(given: Any, outputs: int) -> list[list[Any]]:
+    if given is None:
+        given = []
+    given = list(given) if isinstance(given, list | tuple) else [given]
+    nested = bool(given) and all(isinstance(each, list | tuple) for each in given)
+    return [list(each) for each in given] if nested else [given] * outputs
+
+
+def _check_activation(loss: losses.Loss, activation: str) -> None:
+    """Warn of the two mistakes that let a classifier learn badly without any error."""
+    if loss.targets not in ("probabilities", "classes", "one_hot") or loss.name == "categorical_hinge":
+        return
+    fitting = "Sigmoid" if loss.targets == "probabilities" else "Softmax"
+    advice = ""
+    if loss.from_logits and activation in ("sigmoid", "softmax"):
+        advice = f"(from_logits=True) takes logits, but the model ends in {activation}; leave one of the two out"
+    elif not loss.from_logits and activation not in _PROBABILITIES:
+        end = activation or "a linear layer"
+        advice = f" takes probabilities, but the model ends in {end}; add {fitting}, or use from_logits=True"
+    if advice:
+        warnings.warn(loss.name + advice, stacklevel=5)

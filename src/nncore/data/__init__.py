@@ -1,0 +1,37 @@
+"""Data on their way into a model: read, checked, weighted and split, and never copied where the core can read them as they lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from .arrays import as_array, check_finite
+from .inputs import bind_inputs
+from .splits import split_rows
+from .targets import bind_target, check_range
+from .weights import ClassWeight, bind_weight, class_weights, labels_of
+
+__all__ = [
+    "ClassWeight",
+    "as_array",
+    "bind_inputs",
+    "bind_prediction",
+    "bind_target",
+    "bind_weight",
+    "check_finite",
+    "check_range",
+    "class_weights",
+    "labels_of",
+    "split_rows",
+]
+
+
+def bind_prediction(y_pred: Any, name: str = "y_pred") -> np.ndarray:
+    """Return predictions as a C-contiguous [N, columns] array of float32 or float64 (float64 unless they are float32)."""
+    array = as_array(y_pred, name, np.dtype(np.float64))
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ShapeError(f"{name} has shape {array.shape}; pass [N] or [N, columns] with at least one row")
+    dtype = array.dtype if array.dtype == np.float32 else np.dtype(np.float64)
+    return np.ascontiguousarray(array.reshape(len(array), -1), dtype)

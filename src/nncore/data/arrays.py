@@ -1,0 +1,111 @@
+"""Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
+
+The core reads float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance. Such
+arrays pass through untouched, a memory map above all. Other number types are converted; what holds no numbers is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, NonFiniteError, ShapeError
+
+_BLOCK = 1 << 18  # elements looked at together, so that a memory map is never loaded whole
+
+
+def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return ``value`` as an array the core can read.
+
+    Parameters
+    ----------
+    value : array_like
+        NumPy array, memory map, (nested) list, pandas or polars frame or series, torch tensor, anything with DLPack.
+    name : str
+        How errors call it.
+    dtype : numpy.dtype
+        What numbers that the core cannot read (half and extended precision, numbers in object arrays) become.
+
+    Raises
+    ------
+    DTypeError
+        It holds text, dates, complex numbers, masked or sparse data, or other objects.
+    ShapeError
+        It is a ragged list.
+    """
+    array = value if isinstance(value, np.ndarray) else _convert(value, name)
+    if isinstance(array, np.ma.MaskedArray):
+        raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind not in "fiub" or (kind == "f" and size not in (4, 8)):
+        array = _numbers(array, name, dtype)
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return _readable(array)
+
+
+def _convert(value: Any, name: str) -> np.ndarray:
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise DTypeError(f"{name}: sparse matrices are not supported; pass {name}.toarray() if it fits into memory")
+    if hasattr(value, "detach"):  # a torch tensor, perhaps on another device or with a gradient
+        value = value.detach().cpu()
+    try:
+        if hasattr(value, "to_numpy"):
+            return np.asarray(value.to_numpy())
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.asarray(np.from_dlpack(value))
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        if "inhomogeneous" in str(error):
+            raise ShapeError(f"{name}: its rows have different lengths ({error}); pad them to one length") from error
+        raise DTypeError(f"{name}: {type(value).__name__} cannot be read as an array of numbers ({error})") from error
+
+
+def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+    """Convert what the core cannot read; refuse what is no number."""
+    if array.dtype.kind == "f" or (array.dtype.kind == "O" and not any(isinstance(v, str | bytes) for v in array.flat)):
+        try:
+            return array.astype(dtype)
+        except (ValueError, TypeError):
+            pass
+    hint = {
+        "c": f"pass {name}.real and {name}.imag as columns of their own",
+        "U": "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])",
+        "S": "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])",
+        "M": "turn dates into numbers first, for example days since a first date",
+        "m": "turn time spans into numbers first, for example seconds",
+    }.get(array.dtype.kind, "turn every column into numbers first")
+    example = repr(array.flat[0]) if array.size else "nothing"
+    raise DTypeError(f"{name} has dtype {array.dtype} (its first value is {example}), not numbers; {hint}")
+
+
+def _readable(array: np.ndarray) -> np.ndarray:
+    """The array itself if each of its rows is contiguous and aligned, at a whole number of elements from the next; else a copy.
+
+    Rows may lie apart, run backwards or overlap: a sliding window over a series is not unrolled.
+    """
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    if array.ndim == 0 or not array.flags.aligned or array.strides[0] % array.itemsize:
+        return np.array(array, order="C")
+    expected = array.itemsize
+    for length, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
+        if length > 1 and stride != expected:
+            return np.array(array, order="C")
+        expected *= length
+    return array
+
+
+def check_finite(array: np.ndarray, name: str) -> None:
+    """Raise NonFiniteError naming row and column where ``array`` holds NaN or infinity."""
+    if array.dtype.kind != "f":
+        return
+    step = max(1, _BLOCK // max(1, array[:1].size))
+    for first in range(0, len(array), step):
+        bad = ~np.isfinite(array[first : first + step])
+        if bad.any():
+            row, *column = (int(i) for i in np.argwhere(bad)[0])
+            where = f", column {column[0] if len(column) == 1 else tuple(column)}" if column else ""
+            found = array[(first + row, *column)]
+            raise NonFiniteError(f"{name} is {found} at row {first + row}{where}; drop such rows or fill them in")

@@ -1,0 +1,157 @@
+"""Targets: the forms that losses take, and errors that say which loss fits what was given instead.
+
+    values         numbers of the output's shape
+    probabilities  numbers in [0, 1] of the output's shape (binary_crossentropy)
+    signs          all in {0, 1} or all in {-1, +1} of the output's shape; 0/1 becomes -1/+1 (hinge, perceptron)
+    one_hot        a distribution over the classes in each row (categorical_crossentropy)
+    classes        one whole number in [0, classes) per row (sparse_categorical_crossentropy)
+
+Where an output has one column, targets may be [N] or [N, 1]. Where a sample of the output has several lines, [lines, columns], each
+line has its target, and "row" in messages counts lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import LabelError, NonFiniteError, ShapeError
+from ..spec import Shape
+from .arrays import as_array
+
+
+def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np.dtype[Any], name: str = "y") -> np.ndarray:
+    """Return targets as the core reads them: class indices, one per row (and line of it), or numbers of the output's shape.
+
+    Parameters
+    ----------
+    y : array_like
+        The targets.
+    form : str
+        One of the forms above.
+    shape : tuple of int
+        Shape of the output for one sample.
+    rows : int
+        N, the number of samples.
+    loss : str
+        Name of the loss, for messages.
+    dtype : numpy.dtype
+        The type of the network, for what has to be converted.
+    name : str
+        How messages call the targets.
+
+    Raises
+    ------
+    ShapeError, LabelError, DTypeError, NonFiniteError
+        They do not fit; the message says what would.
+    """
+    array = as_array(y, name, dtype)
+    if array.ndim == 0 or len(array) != rows:
+        found = "a single number" if array.ndim == 0 else f"{len(array)} rows"
+        raise ShapeError(f"{name} has {found} and x has {rows}; each row of x needs its target")
+    *lines, columns = shape or (1,)
+    if form == "classes":
+        return _classes(array, tuple(lines), columns, loss, name)
+    wanted = (rows, *shape)
+    if columns > 1 and array.shape in (wanted[:-1], (*wanted[:-1], 1)):  # one number where several are due
+        if form == "one_hot":
+            raise LabelError(
+                f"{name} of shape {array.shape} holds class indices, but {loss} takes {columns} numbers in their place: use "
+                f"sparse_categorical_crossentropy, or one-hot targets (numpy.eye({columns})[{name}])"
+            )
+        raise ShapeError(
+            f"{name} has shape {array.shape}, but the output of the model has shape {wanted}; for class indices use "
+            "sparse_categorical_crossentropy"
+        )
+    if array.shape != wanted and (columns > 1 or array.shape != wanted[:-1]) and array.shape[1:] != (int(np.prod(shape)),):
+        fewer = columns == 1 and array.ndim == len(wanted)
+        hint = f"; let the last layer have {array.shape[-1]} outputs, or pass one column" if fewer else ""
+        raise ShapeError(f"{name} has shape {array.shape}, but the output of the model has shape {wanted}{hint}")
+    if form == "values":
+        return array
+    return _FORMS[form](array.reshape(-1, columns), loss, name, dtype).reshape(wanted)
+
+
+def _classes(array: np.ndarray, lines: Shape, classes: int, loss: str, name: str) -> np.ndarray:
+    rows = len(array)
+    if array.shape == (rows, *lines, classes) and classes > 1:
+        raise LabelError(
+            f"{name} of shape {array.shape} holds one-hot targets, but {loss} takes class indices: use categorical_crossentropy, "
+            f"or pass {name}.argmax(axis=-1)"
+        )
+    if array.shape not in ((rows, *lines), (rows, *lines, 1)):
+        raise ShapeError(f"{name} has shape {array.shape}, but {loss} takes class indices of shape {(rows, *lines)}")
+    array = array.reshape(rows, *lines)
+    flat = array.reshape(-1)
+    if array.dtype.kind == "f":
+        bad = np.flatnonzero(flat != np.floor(flat))  # NaN differs from everything
+        if bad.size:
+            _refuse(flat, bad[0], name, f"{loss} takes whole numbers in [0, {classes})")
+    check_range(flat, classes, loss, name)
+    return array
+
+
+def check_range(labels: np.ndarray, classes: int, loss: str, name: str = "y") -> None:
+    """Raise LabelError with the offending value and row unless all of ``labels`` (whole numbers) lie in [0, classes)."""
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        row = np.flatnonzero((labels < 0) | (labels >= classes))[0]
+        hint = f"; the last layer has {classes} outputs, so classes run from 0 to {classes - 1}"
+        if labels.min() == 1 and labels.max() == classes:
+            hint += f"; yours seem to run from 1: pass {name} - 1"
+        _refuse(labels, row, name, f"{loss} takes class indices in [0, {classes}){hint}")
+
+
+def _probabilities(array: np.ndarray, loss: str, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+    bad = _outside(array, 0, 1)
+    if bad is not None:
+        low, high = array.min(), array.max()
+        hint = ""
+        if low == -1 and high == 1:
+            hint = f"; for labels -1/+1 use hinge, or pass ({name} + 1) / 2"
+        elif high > 1 and low >= 0 and array.shape[1] == 1 and np.array_equal(array, np.floor(array)):
+            hint = f"; for {int(high) + 1} classes use {int(high) + 1} outputs and sparse_categorical_crossentropy"
+        _refuse(array, bad, name, f"{loss} takes targets in [0, 1]{hint}")
+    return array
+
+
+def _one_hot(array: np.ndarray, loss: str, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+    bad = _outside(array, 0, 1)
+    if bad is not None:
+        _refuse(array, bad, name, f"{loss} takes numbers in [0, 1] that sum to 1 in each row")
+    if array.dtype.kind != "f" or array.shape[1] > 1:
+        total = array.sum(axis=1, dtype=np.float64)
+        off = np.flatnonzero(~(np.abs(total - 1) < 1e-3))
+        if off.size:
+            hint = "; if several classes may hold at once, use Sigmoid and binary_crossentropy" if total[off[0]] > 1 else ""
+            raise LabelError(f"row {off[0]} of {name} sums to {total[off[0]]:g}, but {loss} takes rows that sum to 1{hint}")
+    return array
+
+
+def _signs(array: np.ndarray, loss: str, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+    low = -1 if array.size and array.dtype.kind in "fi" and array.min() < 0 else 0
+    bad = np.argwhere((array != low) & (array != 1))
+    if len(bad):
+        _refuse(array, bad[0], name, f"{loss} takes targets that are all in {{0, 1}} or all in {{-1, 1}}")
+    if low == -1:
+        return array
+    return np.asarray(array * dtype.type(2) - dtype.type(1), dtype)
+
+
+_FORMS = {"probabilities": _probabilities, "one_hot": _one_hot, "signs": _signs}
+
+
+def _outside(array: np.ndarray, low: float, high: float) -> np.ndarray | None:
+    """Index of the first element outside [low, high] or NaN."""
+    if array.dtype.kind == "b" or not array.size or (array.min() >= low and array.max() <= high):
+        return None
+    where: np.ndarray = np.argwhere(~((array >= low) & (array <= high)))[0]
+    return where
+
+
+def _refuse(array: np.ndarray, index: Any, name: str, wanted: str) -> None:
+    index = tuple(int(i) for i in np.atleast_1d(index))
+    value = array[index].item()
+    where = f"row {index[0]}" + (f", column {index[1]}" if len(index) > 1 and array.shape[1] > 1 else "")
+    error = NonFiniteError if value != value else LabelError
+    raise error(f"{name} is {value} at {where}, but {wanted}")

@@ -1,0 +1,61 @@
+"""Learning rates: what turns a number or a schedule into the rates of the steps that one C call runs.
+
+A schedule is any callable from the step (updates done so far, 0 for the first) to a learning rate. It is asked ahead of the
+call for as many steps as the call may run; it never sees the loss. Whatever adapts to the loss belongs in a callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .errors import ArgumentError
+
+Schedule = Callable[[int], float]
+
+
+def check(lr: float | Schedule) -> float | Schedule:
+    """Return ``lr`` as a float, or as it is where it is a schedule; ArgumentError where it cannot be a learning rate."""
+    if callable(lr):
+        return lr
+    value = float(lr)
+    if not 0.0 <= value < float("inf"):
+        raise ArgumentError(f"lr must be a finite number >= 0 or a callable step -> lr, not {lr!r}")
+    return value
+
+
+def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
+    """Give the learning rates of ``count`` steps, the first of which comes after ``step`` updates.
+
+    Parameters
+    ----------
+    lr : float or callable
+        A constant, or a schedule ``step -> lr``.
+    step : int
+        Updates done so far.
+    count : int
+        How many rates are wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [count].
+
+    Raises
+    ------
+    ArgumentError
+        A schedule gave a negative rate, an infinity or NaN.
+
+    Examples
+    --------
+    >>> learning_rates(lambda step: 0.1 * 0.5**step, 0, 3)
+    array([0.1  , 0.05 , 0.025])
+    """
+    if not callable(lr):
+        return np.full(count, lr)
+    rates = np.fromiter((lr(i) for i in range(step, step + count)), np.float64, count)
+    bad = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
+    if bad.size:
+        raise ArgumentError(f"the schedule gave lr={rates[bad[0]]} for step {step + int(bad[0])}; it must be finite and >= 0")
+    return rates

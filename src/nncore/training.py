@@ -1,0 +1,451 @@
+"""Training in Keras's words: compile, fit, evaluate, predict, and the same for one batch.
+
+This is the half of `Model` that knows about losses, optimizers and data. It checks and declares; the steps themselves run in
+the core, and the loops around them stand in fitting.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from . import fitting
+from ._checks import real, whole
+from .callbacks import CallbackList, ProgressBar
+from .compiled import Compiled, results
+from .data import ClassWeight, bind_inputs, bind_target, bind_weight, check_finite, class_weights, labels_of, split_rows
+from .errors import ArgumentError, NotCompiledError
+from .fitting import Data
+from .history import History
+from .losses import Loss
+from .metrics import Metric
+from .optim import Optimizer
+from .schedules import learning_rates
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Trainable:
+    """What a model can do with a loss and an optimizer."""
+
+    stop_training: bool = False  #: a callback sets it to end training
+    history: History | None = None  #: of the last fit
+    _compiled: Compiled | None = None
+    _attached: Compiled | None = None  # what the core has been told
+    _batch: _OneBatch | None = None  # of the attached configuration
+
+    def compile(
+        self,
+        loss: str | Loss | Sequence[str | Loss],
+        optimizer: str | Optimizer,
+        metrics: Any = (),
+        *,
+        loss_weights: Sequence[float] | None = None,
+        check_finite: bool = False,
+    ) -> None:
+        """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
+
+        Parameters
+        ----------
+        loss : str or Loss
+            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list where the model has several outputs.
+        optimizer : str or Optimizer
+            Such as "adam" or ``nn.optim.Adam(lr=1e-3)``.
+        metrics : sequence of str or Metric
+            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output where there are several.
+        loss_weights : sequence of float, optional
+            What the loss of each output counts in their sum.
+        check_finite : bool, default False
+            Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
+
+        Raises
+        ------
+        UnknownNameError
+            A name is not known; the message has near matches.
+        ShapeError, ArgumentError
+            The loss or a metric does not fit the output of the model.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+        >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
+        >>> model.metrics_names
+        ['loss', 'accuracy']
+        """
+        model = self._model()
+        outputs = len(model.output_shapes) if model.built else 1
+        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, outputs)
+        if model.built:
+            self._attach(config)
+        else:
+            self._attached = self._batch = None
+        self._compiled = config
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        class_weight: ClassWeight = None,
+        callbacks: Any = (),
+        initial_epoch: int = 0,
+        verbose: int | str = "auto",
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        x : array_like or iterable of batches
+            Samples [N, ...]; or batches ``(x, y)`` or ``(x, y, sample_weight)``, one step each, with ``y=None``.
+        y : array_like
+            Targets, in the form that the loss takes.
+        epochs : int
+            Train until this epoch, counted from 0 (not this many epochs more, if ``initial_epoch`` is set).
+        batch_size : int or None
+            Rows per step; the last, smaller batch is used too. 1 is stochastic gradient descent; None, or N and more, is
+            gradient descent on the whole data.
+        validation_split : float
+            This part of the rows validates: drawn by the model's seed, stratified for class labels; with ``shuffle=False`` the
+            last rows.
+        validation_data : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``; instead of ``validation_split``.
+        shuffle : bool
+            Draw a new order of the rows for every epoch.
+        sample_weight : array_like, optional
+            [N]. Weighs the loss, and the metrics likewise.
+        class_weight : dict or "balanced", optional
+            Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity.
+        callbacks : sequence of Callback
+            Called in this order, then ``History``, then the progress bar.
+        initial_epoch : int
+            The number of the first epoch.
+        verbose : "auto", 0, 1 or 2
+            0: silent. 1: a progress bar on stderr. 2: a line per epoch. "auto": a bar if stderr is a terminal.
+
+        Returns
+        -------
+        History
+            Loss and metrics per epoch (``.history``), loss per step (``.step_losses``), ``.plot()``.
+
+        Raises
+        ------
+        NotCompiledError, ShapeError, DTypeError, LabelError, EmptyDataError, NonFiniteError, ArgumentError
+            Nothing has been trained then. An interrupt (Ctrl-C) or an error of a callback ends training between two steps and
+            leaves the model as trained so far.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
+        >>> history = model.fit([[0.0], [1.0]], [[1.0], [3.0]], epochs=200)
+        >>> model.predict([[2.0]]).round(2)
+        array([[5.]], dtype=float32)
+        """
+        model, config = self._model(), self._require_compiled("fit")
+        epochs, initial_epoch = whole("fit", "epochs", epochs, 0), whole("fit", "initial_epoch", initial_epoch, 0)
+        batch_size = None if batch_size is None else whole("fit", "batch_size", batch_size)
+        fraction = real("fit", "validation_split", validation_split, 0.0, 1.0)
+        if fraction and validation_data is not None:
+            raise ArgumentError("fit: pass validation_split or validation_data, not both")
+        if verbose not in ("auto", 0, 1, 2):
+            raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
+        source: fitting.Epochs | fitting.Batches
+        validation = None
+        if y is None:
+            if fraction or sample_weight is not None or class_weight is not None:
+                raise ArgumentError("fit: validation_split, sample_weight and class_weight need y; batches carry their own weights")
+            source = fitting.Batches(model, config, _iterable(x), self._bind_batch)
+        else:
+            data, rows = self._bind(x, y, sample_weight, config), None
+            if fraction:
+                rows, validation = self._split(data, fraction, shuffle)
+            if class_weight is not None:
+                data = self._weigh(data, rows, class_weight)
+            source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
+        if validation_data is not None:
+            validation = self._bind_batch(validation_data)
+
+        self.history = history = History()
+        watchers = [*_as_list(callbacks), history]
+        shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
+        if shown and not any(isinstance(c, ProgressBar) for c in watchers):
+            watchers.append(ProgressBar(lines=verbose == 2))
+        params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": initial_epoch}
+        hooks = CallbackList(watchers, model, params)
+        fitting.fit(model, config, source, validation, range(initial_epoch, epochs), batch_size, history, hooks)
+        return history
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Any = None,
+        callbacks: Any = (),
+        return_dict: bool = False,
+    ) -> Any:
+        """Compute the loss and the metrics of data, as at inference.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array_like
+            As for `fit`.
+        batch_size : int, optional
+            Rows per call of the hooks of batches; the result does not depend on it.
+        verbose : object
+            Taken for Keras's sake; evaluation shows no progress.
+        callbacks : sequence of Callback
+            Their ``on_test_`` hooks are called.
+        return_dict : bool
+            Return a dict by name.
+
+        Returns
+        -------
+        float, list or dict
+            The loss; a list of the loss and the metrics where there are metrics (in the order of ``metrics_names``); or a dict.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer="sgd", metrics=["mae"])
+        >>> model.evaluate([[1.0], [2.0]], [[1.0], [4.0]])
+        [2.0, 1.0]
+        """
+        config = self._require_compiled("evaluate")
+        data = self._bind(x, y, sample_weight, config)
+        hooks = CallbackList(_as_list(callbacks), self._model(), {"verbose": verbose})
+        return results(fitting.evaluate(self._model(), config, data, hooks, batch_size), return_dict)
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = ()) -> Any:
+        """Compute the outputs, as at inference. Needs no ``compile``.
+
+        Parameters
+        ----------
+        x : array_like
+            Samples [N, ...]; N may be 0.
+        batch_size : int, optional
+            Rows per call of the hooks of batches; the result does not depend on it.
+        verbose : object
+            Taken for Keras's sake; prediction shows no progress.
+        callbacks : sequence of Callback
+            Their ``on_predict_`` hooks are called.
+
+        Returns
+        -------
+        numpy.ndarray or list of them
+            [N, *output shape]; a list where the model has several outputs.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict([[1.0, 2.0], [3.0, 4.0]])
+        array([[3.],
+               [7.]], dtype=float32)
+        """
+        model = self._model()
+        hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose})
+        outputs = fitting.predict(model, self._inputs(x, allow_empty=True), hooks, batch_size)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: ClassWeight = None, return_dict: bool = False
+    ) -> Any:
+        """Do one training step on a batch.
+
+        C-contiguous arrays of the model's dtype and shape (and integer class indices [N]) go to the core as they are, within
+        a few microseconds; anything else is converted as in `fit`.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As for `fit`.
+        return_dict : bool
+            Return a dict by name.
+
+        Returns
+        -------
+        float, list or dict
+            The loss (and metrics) of the batch before the step, in the form that `evaluate` has.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.5))
+        >>> model.train_on_batch([[1.0]], [[3.0]])
+        4.0
+        >>> model.train_on_batch([[1.0]], [[3.0]])
+        0.0
+        """
+        batch = self._batch
+        if sample_weight is None and class_weight is None and batch is not None and batch.takes(x, y):
+            return batch.step([x], [y], None, return_dict)
+        config = self._require_compiled("train_on_batch")
+        data = self._bind(x, y, sample_weight, config)
+        if class_weight is not None:
+            data = self._weigh(data, None, class_weight)
+        batch = self._batch or _OneBatch(self._model(), config)
+        return batch.step(data.x, data.y, data.weight, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
+        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Compute the outputs of a batch: `predict` without hooks."""
+        return self.predict(x)
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, or None before ``compile``; its ``lr`` may be set."""
+        if self._compiled is not None and self._attached is not self._compiled and self._model().built:
+            self._attach(self._compiled)
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of all outputs."""
+        return [] if self._compiled is None else [m for each in self._compiled.metrics for m in each]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, in order: "loss" and the metrics."""
+        return [] if self._compiled is None else ["loss", *(key for keys in self._compiled.keys for key in keys)]
+
+    def _model(self) -> Model:
+        return cast("Model", self)
+
+    def _require_compiled(self, what: str) -> Compiled:
+        config = self._compiled
+        if config is None:
+            raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
+        if config is not self._attached and self._model().built:
+            self._attach(config)
+        return config
+
+    def _attach(self, config: Compiled) -> None:
+        """Tell the core."""
+        model = self._model()
+        losses = config.bind(model.output_shapes, model.output_activations)
+        model._compile(losses, config.optimizer.spec(), model.parameter_options(), config.statistics)
+        self._attached, self._batch = config, _OneBatch(model, config)
+
+    def _inputs(self, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
+        """Bind x, and build the model where its first layer left the shape open."""
+        model = self._model()
+        layer = f"layer 0 ({type(model.layers[0]).__name__})"
+        arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty=allow_empty)
+        if not model.built:
+            model._build([a.shape[1:] for a in arrays])
+        return arrays
+
+    def _bind(self, x: Any, y: Any, weight: Any, config: Compiled) -> Data:
+        model = self._model()
+        xs = self._inputs(x)
+        if config is not self._attached:
+            self._attach(config)
+        rows, shapes = len(xs[0]), model.output_shapes
+        if len(shapes) > 1 and (not isinstance(y, list | tuple) or len(y) != len(shapes)):
+            raise ArgumentError(f"y: the model has {len(shapes)} outputs; pass a list of {len(shapes)} arrays")
+        parts = y if len(shapes) > 1 else [y]
+        names = [f"y[{i}]" for i in range(len(shapes))] if len(shapes) > 1 else ["y"]
+        ys = [
+            bind_target(part, loss.targets, shape, rows, loss.name, model.dtype, name)
+            for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
+        ]
+        if config.check_finite:
+            for i, array in enumerate(xs):
+                check_finite(array, "x" if len(xs) == 1 else f"x[{i}]")
+            for array, name in zip(ys, names, strict=True):
+                check_finite(array, name)
+        return Data(xs, ys, bind_weight(weight, rows))
+
+    def _bind_batch(self, batch: Any) -> Data:
+        if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
+            raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, not {type(batch).__name__}; or pass y")
+        return self._bind(batch[0], batch[1], batch[2] if len(batch) == 3 else None, self._require_compiled("fit"))
+
+    def _split(self, data: Data, fraction: float, shuffle: bool) -> tuple[np.ndarray, Data]:
+        """Return the rows that train, and the data that validate: views of the last rows, or copies of drawn ones."""
+        config, model = self._require_compiled("fit"), self._model()
+        labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
+        rows, held_out = split_rows(len(data), fraction, model.seed if shuffle else None, labels)
+        return rows, data.take(held_out if shuffle else slice(len(rows), None))
+
+    def _weigh(self, data: Data, rows: np.ndarray | None, class_weight: Any) -> Data:
+        """Multiply class weights into the rows that train."""
+        if len(data.y) > 1:
+            raise ArgumentError("class_weight needs a single output; use sample_weight")
+        target = data.y[0] if rows is None else data.y[0][rows]
+        return data.scaled(class_weights(class_weight, target, self._require_compiled("fit").losses[0].targets), rows)
+
+
+class _OneBatch:
+    """What train_on_batch prepares once: buffers, and what may pass unchecked."""
+
+    def __init__(self, model: Model, config: Compiled) -> None:
+        self.model, self.config = model, config
+        self.lr, self.loss, self.sums = np.empty(1), np.empty(1), config.sums()
+        self.plain = all(each is None for each in self.sums)
+        single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
+        self.dtype, self.shape = model.dtype, model.input_shapes[0]
+        self.form = config.losses[0].targets if single else "none"
+        self.columns = config.columns[0]
+        self.column = (self.columns,)
+
+    def takes(self, x: Any, y: Any) -> bool:
+        """Whether the core can read x and y as they are."""
+        if x.__class__ is not np.ndarray or y.__class__ is not np.ndarray or x.dtype is not self.dtype or x.shape[1:] != self.shape:
+            return False
+        if len(x) != len(y) or not len(x) or not x.flags.c_contiguous or not y.flags.c_contiguous:
+            return False
+        form = self.form
+        if form == "classes":
+            # Seen as unsigned, a negative index is a huge one.
+            return y.ndim == 1 and y.dtype is _INT64 and int(np.maximum.reduce(y.view(_UINT64))) < self.columns
+        if y.dtype is not self.dtype or y.shape[1:] != self.column:
+            return False
+        return form == "values" or (form == "probabilities" and y.min() >= 0 and y.max() <= 1)
+
+    def step(self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None, return_dict: bool) -> Any:
+        """Do one step; return what train_on_batch returns."""
+        lr = self.config.optimizer.lr
+        self.lr[0] = learning_rates(lr, self.model.step, 1)[0] if callable(lr) else lr
+        if self.plain:
+            self.model._train(x, y, weight, None, len(x[0]), 0, 1, self.lr, self.loss, self.sums)
+            loss = self.loss.item()
+            return {"loss": loss} if return_dict else loss
+        for each in self.sums:
+            if each is not None:
+                each.fill(0.0)
+        self.model._train(x, y, weight, None, len(x[0]), 0, 1, self.lr, self.loss, self.sums)
+        return results(self.config.logs(self.loss.item(), self.sums), return_dict)
+
+
+_INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
+
+
+def _iterable(batches: Any) -> Iterable[Any]:
+    if not isinstance(batches, Iterable) or hasattr(batches, "shape"):
+        raise ArgumentError("fit: pass y; only an iterable of batches (x, y) goes without")
+    return batches
+
+
+def _as_list(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]

@@ -1,0 +1,132 @@
+"""Metrics called alone equal scikit-learn's; what a model needs for them; combinations that make no sense."""
+
+import numpy as np
+import pytest
+
+from nncore import errors, metrics
+
+sk = pytest.importorskip("sklearn.metrics")
+
+RATIOS = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
+
+
+def sample_weights(rng, n):
+    return [None, rng.random(n) + 0.1]
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_binary_ratios_equal_sklearn(name, rng):
+    for n in (1, 2, 5, 50):
+        t, p = rng.integers(2, size=n), rng.integers(2, size=n)
+        for w in sample_weights(rng, n):
+            expected = RATIOS[name](t, p, sample_weight=w, zero_division=0)
+            ours = getattr(metrics, name)
+            assert ours(t, p, w) == pytest.approx(expected)
+            assert ours(t.astype(bool), p.astype(bool), w) == pytest.approx(expected)
+            assert ours(2 * t - 1, 2 * p - 1, w) == pytest.approx(expected)
+            assert ours(t[:, None], np.where(p, 0.7, 0.2), w) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", None])
+@pytest.mark.parametrize("name", RATIOS)
+def test_multiclass_ratios_equal_sklearn(name, average, rng):
+    for n in (1, 3, 60):
+        t, scores = rng.integers(5, size=n), rng.normal(size=(n, 5))
+        p = scores.argmax(1)
+        for w in sample_weights(rng, n):
+            ours = getattr(metrics, name)(t, p, w, average=average)
+            np.testing.assert_allclose(ours, RATIOS[name](t, p, sample_weight=w, average=average, zero_division=0))
+            if average is not None:
+                assert getattr(metrics, name)(t, scores, w, average=average) == pytest.approx(ours)
+                assert getattr(metrics, name)(np.eye(5)[t], scores, w, average=average) == pytest.approx(ours)
+
+
+def test_accuracy_and_confusion_matrix_equal_sklearn(rng):
+    t, p = rng.integers(4, size=40), rng.integers(4, size=40)
+    for w in sample_weights(rng, 40):
+        assert metrics.accuracy(t, p, w) == pytest.approx(sk.accuracy_score(t, p, sample_weight=w))
+        np.testing.assert_allclose(metrics.confusion_matrix(t, p, w), sk.confusion_matrix(t, p, sample_weight=w))
+    names = np.array(["cat", "dog", "eel", "fox"])
+    np.testing.assert_array_equal(metrics.confusion_matrix(names[t], names[p]), sk.confusion_matrix(names[t], names[p]))
+    np.testing.assert_array_equal(metrics.confusion_matrix([1, 1], [1, 1]), [[2]])
+    assert metrics.confusion_matrix(t, p).dtype.kind == "i"
+
+
+def test_specificity_is_the_recall_of_the_negative_class(rng):
+    t, p = rng.integers(2, size=30), rng.integers(2, size=30)
+    assert metrics.specificity(t, p) == pytest.approx(sk.recall_score(t, p, pos_label=0))
+    t, p = rng.integers(3, size=30), rng.integers(3, size=30)
+    expected = [sk.recall_score(t == c, p == c, pos_label=False) for c in range(3)]
+    np.testing.assert_allclose(metrics.specificity(t, p, average=None), expected)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_regression_metrics_equal_sklearn(columns, rng):
+    t = rng.normal(size=(25, columns)) + 100  # far from 0: the variance must not cancel
+    p = t + rng.normal(size=t.shape)
+    if columns == 1:
+        t, p = t[:, 0], p[:, 0]
+    for w in sample_weights(rng, 25):
+        assert metrics.mse(t, p, w) == pytest.approx(sk.mean_squared_error(t, p, sample_weight=w))
+        assert metrics.rmse(t, p, w) == pytest.approx(sk.root_mean_squared_error(t, p, sample_weight=w))
+        assert metrics.mae(t, p, w) == pytest.approx(sk.mean_absolute_error(t, p, sample_weight=w))
+        assert metrics.mape(t, p, w) == pytest.approx(100 * sk.mean_absolute_percentage_error(t, p, sample_weight=w))
+        assert metrics.r2(t, p, w) == pytest.approx(sk.r2_score(t, p, sample_weight=w))
+
+
+def test_r2_of_constant_targets():
+    assert metrics.r2([2.0, 2.0], [2.0, 2.0]) == sk.r2_score([2.0, 2.0], [2.0, 2.0]) == 1.0
+    assert metrics.r2([2.0, 2.0], [2.0, 3.0]) == sk.r2_score([2.0, 2.0], [2.0, 3.0]) == 0.0
+
+
+def test_threshold_and_names():
+    assert metrics.accuracy([0, 1], [0.6, 0.9], threshold=0.7) == 1.0
+    assert metrics.accuracy([0, 1], [-0.5, 0.4], threshold=0.0) == 1.0
+    assert metrics.get("acc").name == "acc"
+    assert metrics.get(metrics.F1(name="f1_macro", average="macro")).name == "f1_macro"
+    assert isinstance(metrics.get(metrics.f1), metrics.F1)
+    assert isinstance(metrics.get(metrics.R2), metrics.R2)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: metrics.get("acuracy"), "did you mean 'accuracy'"),
+        (lambda: metrics.get(3), "a metric must be"),
+        (lambda: metrics.f1([0, 1, 2], [0, 1, 2]), "needs an average"),
+        (lambda: metrics.F1(average="mean"), "average must be"),
+        (lambda: metrics.accuracy([0, 1], [1]), "same number of rows"),
+        (lambda: metrics.accuracy([], []), "at least one"),
+        (lambda: metrics.accuracy([0, 3], np.zeros((2, 3))), "class indices in .0, 3."),
+        (lambda: metrics.accuracy([[1, 1], [0, 1]], np.zeros((2, 2))), "one label per row"),
+        (lambda: metrics.accuracy([0, 2], [0.5, 0.7]), "y_pred holds probabilities"),
+        (lambda: metrics.mse([1.0], [1.0, 2.0]), "must be the same"),
+        (lambda: metrics.mse([1.0, 2.0], [1.0, 2.0], [1.0]), "one weight per row"),
+        (lambda: metrics.statistic([metrics.Accuracy(), metrics.MAE()], "values", False, 1, ""), "cannot both be kept"),
+        (lambda: metrics.statistic([metrics.MAE()], "classes", False, 3, "softmax"), "targets are class indices"),
+        (lambda: metrics.statistic([metrics.F1()], "classes", False, 3, "softmax"), "needs an average"),
+        (lambda: metrics.statistic([metrics.F1(threshold=t) for t in (0.1, 0.2)], "probabilities", False, 1, "sigmoid"), "share"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, text):
+    with pytest.raises(errors.NncoreError, match=text):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("targets", "logits", "columns", "activation", "expected"),
+    [
+        ("probabilities", False, 1, "sigmoid", ("confusion", 2, 0.5, 0.5)),
+        ("probabilities", True, 1, "", ("confusion", 2, 0.0, 0.5)),
+        ("probabilities", False, 2, "sigmoid", ("confusion", 3, 0.5, 0.5)),
+        ("probabilities", False, 5, "sigmoid", ("confusion", 2, 0.5, 0.5)),
+        ("signs", False, 1, "", ("confusion", 2, 0.0, 0.0)),
+        ("signs", False, 1, "step", ("confusion", 2, 0.5, 0.0)),
+        ("values", False, 1, "tanh", ("confusion", 2, 0.0, 0.0)),
+        ("values", False, 1, "", ("confusion", 2, 0.5, 0.5)),
+        ("classes", False, 2, "softmax", ("confusion", 2, 0.5, 0.5)),
+        ("one_hot", True, 7, "", ("confusion", 7, 0.5, 0.5)),
+    ],
+)
+def test_what_the_core_counts(targets, logits, columns, activation, expected):
+    assert metrics.statistic([metrics.Accuracy()], targets, logits, columns, activation) == expected

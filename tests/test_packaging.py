@@ -165,7 +165,7 @@ def test_function_is_what_the_stub_says(function):
 )
 def test_method_is_what_the_stub_says(method):
     found = getattr(_core.Network, method.name)
-    if not method.name.startswith("__"):  # slots have no signature
+    if not method.decorator_list and not method.name.startswith("__"):  # properties and slots have no signature
         assert list(inspect.signature(found).parameters) == stub_parameters(method)
 
 

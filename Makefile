@@ -20,7 +20,7 @@ install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolatio
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
-	@echo "make bench         kernels and workloads against NumPy; bench-peers: and against the peers"
+	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make wheel         sdist and wheel in dist/"
@@ -57,7 +57,7 @@ bench: $(stamps)/installed $(stamps)/extra-test
 	$(python) -m pytest benchmarks --benchmark-only
 
 bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
-	$(python) -m pytest benchmarks --benchmark-only
+	$(python) benchmarks/headline.py
 
 lint: $(stamps)/extra-lint
 	$(python) -m ruff check

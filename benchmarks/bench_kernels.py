@@ -1,0 +1,183 @@
+"""Every kernel of the registry, one call at a time, in both dtypes, against NumPy. The cases come from `_core.OPS`."""
+
+import numpy as np
+import pytest
+import twins
+
+from nncore import _core
+
+SHAPE = (256, 512)  # a batch of a wide layer: half a megabyte in float32, so it lies in the second-level cache
+CLASSES = 100
+DTYPES = [pytest.param(np.float32, id="f32"), pytest.param(np.float64, id="f64")]
+
+#: (m, n, k) of the products in the headline nets (forward NN, weight gradient TN) and two that are large.
+NN = [(1, 128, 64), (32, 10, 10), (64, 128, 64), (64, 10, 64), (128, 512, 784), (128, 256, 512)]
+NN += [(256, 2048, 1024), (256, 100, 2048), (512, 512, 512), (1024, 1024, 1024)]
+TN = [(10, 10, 32), (64, 128, 64), (784, 512, 128), (512, 256, 128), (1024, 2048, 256), (2048, 100, 256)]
+
+
+def op_ids(op):
+    return op["name"]
+
+
+def normal(*shape, dtype):
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", _core.OPS["activation"], ids=op_ids)
+def bench_activation_forward(versus, op, dtype):
+    x, attr = normal(*SHAPE, dtype=dtype), twins.attributes(op)
+    twin = twins.FORWARD.get(op["name"])
+    versus(lambda: _core.activation_forward(op["name"], x, attr), twin and (lambda: twin(x, *attr)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", _core.OPS["activation"], ids=op_ids)
+def bench_activation_backward(versus, op, dtype):
+    x, attr = normal(*SHAPE, dtype=dtype), twins.attributes(op)
+    saved = x if op["saves"] == "input" else _core.activation_forward(op["name"], x, attr)
+    dy = normal(*SHAPE, dtype=dtype)
+    twin = twins.BACKWARD.get(op["name"])
+    versus(lambda: _core.activation_backward(op["name"], dy, saved, attr), twin and (lambda: twin(dy, saved, *attr)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", _core.OPS["loss"], ids=op_ids)
+def bench_loss(versus, op, dtype):
+    name, attr, rng = op["name"], twins.attributes(op), np.random.default_rng(1)
+    z = normal(SHAPE[0], CLASSES, dtype=dtype)
+    if not name.endswith("_logits") and ("crossentropy" in name or "divergence" in name or name == "poisson"):
+        z = _core.activation_forward("softmax", z)
+    if op["target"] == "index":
+        target = rng.integers(0, CLASSES, (SHAPE[0], 1)).astype(dtype)
+    elif name in ("hinge", "perceptron"):
+        target = rng.choice([-1.0, 1.0], z.shape).astype(dtype)
+    elif "categorical" in name:
+        target = np.eye(CLASSES, dtype=dtype)[rng.integers(0, CLASSES, SHAPE[0])]
+    else:
+        target = rng.random(z.shape).astype(dtype) + dtype(0.01)
+        target /= target.max()
+    twin = twins.LOSS.get(name)
+
+    def ours():
+        row_loss, grad, pred = _core.loss(name, z, target, attr=attr)
+        return (row_loss, grad) if pred is None else (row_loss, grad, pred)
+
+    versus(ours, twin and (lambda: twin(z, target, *attr)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", _core.OPS["optimizer"], ids=op_ids)
+def bench_optimizer(versus, op, dtype):
+    name, attr = op["name"], twins.attributes(op)
+    grad, twin = normal(SHAPE[0] * SHAPE[1], dtype=dtype), twins.OPTIMIZER.get(name)
+
+    def stepper(update):
+        param, step = np.ones_like(grad), 0
+        moments = [np.zeros_like(grad) for _ in range(op["moments"])]
+
+        def call():
+            nonlocal step
+            step += 1
+            update(param, moments, step)
+            return param
+
+        return call
+
+    ours = stepper(lambda w, m, t: _core.optimizer_step(name, w, grad, m, lr=1e-6, step=t, attr=attr))
+    versus(ours, twin and stepper(lambda w, m, t: twin(w, grad, m, 1e-6, t, *attr)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", NN, ids=lambda s: "x".join(map(str, s)))
+def bench_gemm_forward(versus, size, dtype):
+    m, n, k = size
+    a, b, bias, c, d = (normal(*s, dtype=dtype) for s in ((m, k), (k, n), (n,), (m, n), (m, n)))
+    versus(lambda: _core.gemm(a, b, bias, c), lambda: np.add(np.matmul(a, b, out=d), bias, out=d), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", TN, ids=lambda s: "x".join(map(str, s)))
+def bench_gemm_weight_gradient(versus, size, dtype):
+    m, n, k = size
+    a, b, c, d = (normal(*s, dtype=dtype) for s in ((k, m), (k, n), (m, n), (m, n)))
+    versus(lambda: _core.gemm(a, b, None, c, transpose_a=True), lambda: np.matmul(a.T, b, out=d), atol=1e-3)
+
+
+def _gather(dtype):
+    source = normal(4096, SHAPE[1], dtype=dtype)
+    index = np.random.default_rng(1).permutation(4096)[: SHAPE[0]].astype(np.int64)
+    return lambda: _core.gather(source, index, np.dtype(dtype).name), lambda: source[index]
+
+
+def _accumulate(dtype):
+    x, y, z = normal(*SHAPE, dtype=dtype), np.zeros(SHAPE, dtype), np.zeros(SHAPE, dtype)
+
+    def theirs():
+        nonlocal z
+        z += x
+
+    return lambda: _core.accumulate(y, x), theirs
+
+
+def _dropout(dtype):
+    x, rng = normal(*SHAPE, dtype=dtype), np.random.default_rng(0)
+    # The masks differ, so the results cannot be compared.
+    return (
+        lambda: _core.dropout(x, 0.5, (1, 2), (3, 4)),
+        lambda: np.where(rng.random(SHAPE, np.float32) < 0.5, 0, x / dtype(0.5)),
+    )
+
+
+def _confusion(dtype):
+    z = normal(SHAPE[0], CLASSES, dtype=dtype)
+    target = np.random.default_rng(1).integers(0, CLASSES, SHAPE[0])
+    floats = target.astype(dtype)
+
+    def theirs():
+        return np.bincount(target * CLASSES + z.argmax(1), minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+
+    return lambda: _core.count_confusion(z, floats, None, CLASSES, True, 0.5, 0.5), theirs
+
+
+def _residuals(dtype):
+    z, t = normal(SHAPE[0], CLASSES, dtype=dtype), 1 + np.abs(normal(SHAPE[0], CLASSES, dtype=dtype))
+
+    def theirs():
+        e, shift = z - t, t[0]
+        a = np.abs(e)
+        columns = (np.full(CLASSES, float(len(z))), (e * e).sum(0), a.sum(0), (a / np.abs(t)).sum(0))
+        return np.stack([*columns, (t - shift).sum(0), ((t - shift) ** 2).sum(0), shift], 1)
+
+    return lambda: _core.sum_residuals(z, t, None), theirs
+
+
+def _of_matrix(kernel, twin):
+    def make(dtype):
+        x = np.abs(normal(*SHAPE, dtype=dtype)) + dtype(1e-3)
+        return lambda: kernel(x), lambda: twin(x)
+
+    return make
+
+
+KERNELS = {
+    "transpose": _of_matrix(_core.transpose, lambda x: np.ascontiguousarray(x.T)),
+    "column_sum": _of_matrix(_core.column_sum, lambda x: x.sum(0)),
+    "accumulate": _accumulate,
+    "dropout": _dropout,
+    "gather": _gather,
+    "sum_squares": _of_matrix(_core.sum_squares, lambda x: np.vdot(x, x)),
+    "count_confusion": _confusion,
+    "sum_residuals": _residuals,
+    "exp": _of_matrix(_core.exp, np.exp),
+    "log": _of_matrix(_core.log, np.log),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", [k for k in _core.OPS["kernel"] if k["name"] != "gemm"], ids=op_ids)
+def bench_kernel(versus, op, dtype):
+    assert op["name"] in KERNELS, "a new kernel has arguments of its own: add it to KERNELS in this file"
+    ours, theirs = KERNELS[op["name"]](dtype)
+    versus(ours, theirs, rtol=1e-3, atol=1e-3, same=op["name"] not in ("dropout", "accumulate"))

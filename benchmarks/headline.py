@@ -1,0 +1,225 @@
+"""The headline: training steps and one-row inference of nncore and its peers, timed in turn on one machine.
+
+    python benchmarks/headline.py                    measure everything, write docs/benchmarks.{md,json} and the README's table
+    python benchmarks/headline.py --quick --no-write a short run that only prints
+
+Each contestant lives in a process of its own with its own thread count, so that one library's sleeping or spinning threads are not
+another's handicap. Before anything is timed, every contestant must have reached the same losses (or outputs) as NumPy in float64.
+Then come rounds: each contestant in turn repeats its step for at least 20 ms. The minimum over the rounds is the figure, because
+whatever else the machine is doing can only add time; the median stands beside it in the JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import peers
+from workloads import INFERENCE, WORKLOADS, Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKED_STEPS, TOLERANCE = 20, 1e-3  #: losses of so many steps agree this well, relative to the truth in float64
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Contestant:
+    """A child process that holds one library at one thread count and does what it is told."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name, self.threads = name, threads
+        context = multiprocessing.get_context("spawn")
+        self.pipe, far = context.Pipe()
+        settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        if threads == 1:
+            settings["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+        saved = {key: os.environ.get(key) for key in settings}
+        os.environ.update(settings)  # read when the child imports its libraries
+        self.process = context.Process(target=_serve, args=(far, name, threads), daemon=True)
+        self.process.start()
+        for key, value in saved.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+        far.close()
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def ask(self, *message: object):
+        self.pipe.send(message)
+        answer = self.pipe.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self.pipe.send(None)
+        self.process.join(5)
+
+
+def _serve(pipe: Connection, name: str, threads: int) -> None:
+    """In the child: prepare a subject, check it, time it, until told to stop."""
+    subject = None
+    while (message := pipe.recv()) is not None:
+        try:
+            if message[0] == "prepare":
+                subject = None  # free the one before
+                subject = _prepare(name, threads, *message[1:])
+                answer = True
+            elif message[0] == "check":
+                answer = subject.predict() if message[1] == "inference" else subject.losses(CHECKED_STEPS)
+            else:
+                start = time.perf_counter()
+                done = subject.run(message[1])
+                answer = (time.perf_counter() - start, done)
+        except Exception as error:
+            answer = error if isinstance(error, ImportError) else RuntimeError(f"{name}: {type(error).__name__}: {error}")
+        pipe.send(answer)
+
+
+def _prepare(name: str, threads: int, kind: str, workload: str):
+    if kind == "product":
+        return peers.PRODUCTS[name](threads)
+    table = peers.PREDICTORS if kind == "inference" else peers.TRAINERS
+    return table[name](WORKLOADS[workload], threads)
+
+
+def check(contestant: Contestant, kind: str, work: Workload) -> float:
+    """The largest relative distance from the truth; raises if it is more than rounding explains."""
+    if kind == "inference":
+        truth = peers.numpy_predictor(work, np.float64).predict()
+    else:
+        truth = peers.NumpyTrainer(work, np.float64).losses(CHECKED_STEPS)
+    found = contestant.ask("check", kind)
+    error = float(np.max(np.abs(found - truth) / np.abs(truth)))
+    if not error <= TOLERANCE:
+        raise SystemExit(f"{contestant.label} disagrees on {work.name}: off by {error:.2e}\n{found}\nagainst\n{truth}")
+    return error
+
+
+def contest(
+    contestants: list[Contestant], kind: str, work: Workload | None, rounds: int, seconds: float, say: Callable[[str], None]
+) -> dict:
+    """Time the contestants in turn. Returns label -> {"name", "threads", "min", "median"} in seconds per step."""
+    ready, counts, times, errors = [], {}, {}, {}
+    for c in contestants:
+        try:
+            c.ask("prepare", kind, work.name if work else "")
+        except ImportError as error:
+            say(f"  {c.label}: not installed ({error})")
+            continue
+        if work:
+            errors[c.label] = check(c, kind, work)
+        elapsed, done = c.ask("run", 1)  # first call: warm
+        count = 1
+        while elapsed < seconds:
+            count = max(2 * count, int(1.2 * done * seconds / elapsed))
+            elapsed, done = c.ask("run", count)
+        counts[c.label] = max(1, int(1.2 * done * seconds / elapsed))
+        times[c.label] = []
+        ready.append(c)
+    for _ in range(rounds):
+        for c in ready:
+            time.sleep(0.005)  # the last one's threads stop spinning
+            c.ask("run", max(1, counts[c.label] // 10))  # and this one's caches fill
+            elapsed, done = c.ask("run", counts[c.label])
+            times[c.label].append(elapsed / done)
+    return {
+        c.label: {
+            "name": c.name,
+            "threads": c.threads,
+            "min": min(times[c.label]),
+            "median": float(np.median(times[c.label])),
+            "error": errors.get(c.label),
+        }
+        for c in ready
+    }
+
+
+def measure(
+    names: list[str], threads: list[int], workloads: list[str], rounds: int, seconds: float, say: Callable[[str], None]
+) -> dict:
+    """Everything: the limit, the training steps, the inference."""
+    groups = {
+        "product": list(peers.PRODUCTS),
+        "training": [n for n in peers.TRAINERS if not names or n.split()[0] in names],
+        "inference": [n for n in peers.PREDICTORS if not names or n in names],
+    }
+    results: dict = {"machine": machine(), "threads": threads, "rounds": rounds, "product": {}, "training": {}, "inference": {}}
+    for kind, members in groups.items():
+        contestants = [Contestant(n, t) for t in threads for n in members]
+        if kind == "product":
+            say("limit: float32 product of 1024 x 1024 matrices")
+            results[kind] = contest(contestants, kind, None, rounds, seconds, say)
+            results["limit"] = limits(results[kind])
+            say(f"  {results['limit']} GFLOP/s")
+        for name in workloads if kind != "product" else []:
+            if kind == "inference" and name not in INFERENCE:
+                continue
+            say(f"{kind}: {name}")
+            results[kind][name] = contest(contestants, kind, WORKLOADS[name], rounds, seconds, say)
+            for label, r in sorted(results[kind][name].items(), key=lambda item: item[1]["min"]):
+                say(f"  {label:36s} {1e6 * r['min']:10.2f} us   median {1e6 * r['median']:10.2f}   off by {r['error']:.0e}")
+        for c in contestants:
+            c.close()
+    return results
+
+
+def limits(products: dict) -> dict[str, float]:
+    """Threads -> best rate observed in GFLOP/s."""
+    rates: dict[str, float] = {}
+    for r in products.values():
+        key = str(r["threads"])
+        rates[key] = round(max(rates.get(key, 0.0), 2 * peers.Product.N**3 / r["min"] / 1e9), 1)
+    return rates
+
+
+def machine() -> dict[str, str]:
+    """The processor and the versions that the figures belong to."""
+    cpu = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), cpu)
+    found = {"cpu": cpu, "cores": str(len(os.sched_getaffinity(0))), "python": platform.python_version()}
+    for package in ("nncore", "numpy", "torch", "jax", "scikit-learn", "onnxruntime"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def main() -> None:
+    from report import write
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="5 rounds")
+    parser.add_argument("--slice", type=float, default=20, help="milliseconds of one turn; shorter on a busy machine")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="WORKLOAD")
+    parser.add_argument("--peers", nargs="+", default=[], help="first words of names, for example: nncore NumPy PyTorch")
+    parser.add_argument("--no-write", action="store_true", help="print, and leave the files in docs/ and the README alone")
+    arguments = parser.parse_args()
+    rounds = 5 if arguments.quick else arguments.rounds
+    results = measure(
+        arguments.peers, arguments.threads, arguments.only, rounds, arguments.slice / 1e3, lambda line: print(line, flush=True)
+    )
+    if not arguments.no_write:
+        (ROOT / "docs" / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
+        write(ROOT, results)
+
+
+if __name__ == "__main__":
+    main()

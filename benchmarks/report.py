@@ -1,0 +1,127 @@
+"""Turns the results of headline.py into the tables of docs/benchmarks.md and README.md, between the markers that stand there.
+
+python benchmarks/report.py       write them anew from docs/benchmarks.json
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from workloads import WORKLOADS
+
+
+def write(root: Path, results: dict) -> None:
+    """Replace each marked block in the two files."""
+    splice(root / "docs" / "benchmarks.md", {"headline": headline(results), "machine": machine(results), "detail": detail(results)})
+    splice(root / "README.md", {"headline": headline(results), "machine": machine(results)})
+
+
+def splice(path: Path, blocks: dict[str, str]) -> None:
+    """Put each text between <!-- name --> and <!-- /name -->; a marker that is missing is an error."""
+    text = path.read_text()
+    for name, block in blocks.items():
+        before, opening, rest = text.partition(f"<!-- {name} -->")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        if not opening or not closing:
+            raise SystemExit(f"{path} has no <!-- {name} --> ... <!-- /{name} -->")
+        text = f"{before}{opening}\n{block}\n{closing}{after}"
+    path.write_text(text)
+
+
+def headline(results: dict) -> str:
+    """One row per workload: nncore in its best thread count, the best peer, and the ratio whichever way it falls."""
+    lines = [
+        "| | nncore `fit` | `train_on_batch` | best peer | `fit` is | % of limit |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
+    for name, rows in results["training"].items():
+        fit, single, peer = (_best(rows, test) for test in (_is("nncore fit"), _is("nncore train_on_batch"), _is_peer))
+        ours = fit or single
+        share = _share(results, name, ours) if ours else None
+        lines.append(
+            f"| train {describe(name)} | {_time(fit)} | {_time(single)} | {_time(peer)} {_who(peer)} | {_ratio(peer, ours)} "
+            f"| {f'{share:.0f} %' if share else ''} |"
+        )
+    for name, rows in results["inference"].items():
+        ours, peer = _best(rows, _is("nncore")), _best(rows, _is_peer)
+        lines.append(f"| predict one row, {name} | {_time(ours)} | | {_time(peer)} {_who(peer)} | {_ratio(peer, ours)} | |")
+    return "\n".join(lines)
+
+
+def describe(name: str) -> str:
+    work = WORKLOADS[name]
+    kind = {"sgd": "SGD", "adam": "Adam"}[work.optimizer]
+    return f"{name} {work.activation}, batch {work.batch}, {kind}"
+
+
+def machine(results: dict) -> str:
+    m, limit = results["machine"], results["limit"]
+    rates = ", ".join(f"{rate:.0f} GFLOP/s on {threads} thread{'s' if threads != '1' else ''}" for threads, rate in limit.items())
+    packages = ("numpy", "torch", "jax", "scikit-learn", "onnxruntime")
+    versions = ", ".join(f"{package} {m[package]}" for package in packages if m[package] != "not installed")
+    return (
+        f"{m['cpu']}, {m['cores']} cores; {versions}. Minimum of {results['rounds']} interleaved rounds. "
+        f"Limit: the best large float32 matrix product seen in the same run, {rates}."
+    )
+
+
+def detail(results: dict) -> str:
+    """Every contestant, minimum and median."""
+    parts = []
+    for kind in ("training", "inference"):
+        for name, rows in results[kind].items():
+            title = describe(name) if kind == "training" else f"one row through {name}"
+            lines = [f"### {'Training ' if kind == 'training' else 'Predicting '}{title}", ""]
+            lines += [
+                "| contestant | threads | minimum | median | against best peer | % of limit |",
+                "|---|---:|---:|---:|---:|---:|",
+            ]
+            peer = _best(rows, _is_peer)
+            for r in sorted(rows.values(), key=lambda r: r["min"]):
+                share = f"{_share(results, name, r):.0f} %" if kind == "training" else ""
+                lines.append(f"| {r['name']} | {r['threads']} | {_time(r)} | {_span(r['median'])} | {_ratio(peer, r)} | {share} |")
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _is(name: str):
+    return lambda r: r["name"] == name
+
+
+def _is_peer(r: dict) -> bool:
+    return not r["name"].startswith("nncore")
+
+
+def _best(rows: dict, test) -> dict | None:
+    return min((r for r in rows.values() if test(r)), key=lambda r: r["min"], default=None)
+
+
+def _span(seconds: float) -> str:
+    value, unit = (1e6 * seconds, "µs") if seconds < 1e-3 else (1e3 * seconds, "ms")
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def _time(r: dict | None) -> str:
+    return _span(r["min"]) if r else ""
+
+
+def _who(r: dict | None) -> str:
+    return f"({r['name']}, {r['threads']} thr.)" if r else ""
+
+
+def _ratio(peer: dict | None, ours: dict | None) -> str:
+    """How many times faster than the peer; below 1 the peer wins, and the table says so."""
+    if not peer or not ours:
+        return ""
+    times = peer["min"] / ours["min"]
+    return f"{times:.{0 if times >= 20 else 1 if times >= 2 else 2}f}x"
+
+
+def _share(results: dict, name: str, r: dict) -> float:
+    return 100 * WORKLOADS[name].flops / r["min"] / 1e9 / results["limit"][str(r["threads"])]
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parent.parent
+    write(root, json.loads((root / "docs" / "benchmarks.json").read_text()))

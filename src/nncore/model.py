@@ -16,7 +16,7 @@ import numpy as np
 from . import _core, init
 from ._checks import float_dtype, shape_text, whole
 from .data.arrays import as_array
-from .errors import ArgumentError, NotBuiltError, NotCompiledError, ShapeError
+from .errors import ArgumentError, EmptyDataError, NotBuiltError, NotCompiledError, ShapeError
 from .layers.base import Layer
 from .parameters import Parameters
 from .schedules import learning_rates
@@ -45,17 +45,19 @@ class Model(_core.Network, Parameters, Trainable):
     """
 
     layers: list[Layer]
+    _ops: list[Op]
+    _owners: list[int]  # of each op: the index of its layer
+    _outputs: list[int]
 
     def __init__(self, layers: Sequence[Layer], seed: int | None, dtype: Any) -> None:
         if type(self) is Model:
             raise TypeError("Model is the base class; make an nn.Sequential")
         name = type(self).__name__
         _check_layers(name, layers)
-        self._dtype = float_dtype(name, dtype)
+        self._dtype = np.dtype(float_dtype(name, dtype))
         self.seed = _fresh_seed() if seed is None else whole(name, "seed", seed, 0)
         self.layers = list(layers)
         self._built_for: list[Shape] | None = None
-        self._owners: list[int] = []  # of each op: the index of its layer
         shape = self._known_input()
         if shape is not None:
             self._build([shape])
@@ -84,12 +86,12 @@ class Model(_core.Network, Parameters, Trainable):
         """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
         ops, owners, outputs = self._wire()
         rehearsal = _core.Network()  # what fails, fails here, and leaves the model as it was
-        rehearsal._assemble(input_shapes, ops, outputs, self._dtype)
+        rehearsal._assemble(input_shapes, ops, outputs, self._dtype.name)
         shapes = rehearsal._shapes()
         for op, owner in zip(ops, owners, strict=True):
             self.layers[owner].check(op.name, shapes[op.inputs[0]])
         values = self._initial_values(rehearsal._parameters(), owners)
-        self._assemble(input_shapes, ops, outputs, self._dtype)
+        self._assemble(input_shapes, ops, outputs, self._dtype.name)
         bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
         for parameter, value in zip(self._parameters(), values, strict=True):
             parameter.value[...] = value
@@ -97,6 +99,7 @@ class Model(_core.Network, Parameters, Trainable):
         for layer, parameters in zip(self.layers, bound, strict=True):
             if parameters:
                 layer._bind(parameters)
+        self._attached = self._batch = None  # what compile declared is attached to the new shapes when it is needed
         self._built_for = [tuple(shape) for shape in input_shapes]
         self._ops, self._owners, self._outputs = ops, owners, outputs
 
@@ -116,7 +119,10 @@ class Model(_core.Network, Parameters, Trainable):
         return values
 
     def build(self, input_shape: Shape) -> Self:
-        """Fix the shape of one sample, where the first layer leaves it open; weights that exist are kept.
+        """Fix the shape of one sample, where the first layer leaves it open.
+
+        A model that is built may be built again for another shape that fits its layers, such as (time, features) where the first
+        layer is Linear. It keeps its weights, but in new memory: views taken before are of the old. The optimizer starts anew.
 
         Parameters
         ----------
@@ -132,8 +138,6 @@ class Model(_core.Network, Parameters, Trainable):
         ------
         ShapeError
             If the layers do not fit such an input.
-        RuntimeError
-            If the model is compiled and would have to change its shapes.
 
         Examples
         --------
@@ -149,6 +153,18 @@ class Model(_core.Network, Parameters, Trainable):
         if self._built_for != [shape]:
             self._build([shape])
         return self
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What everything is computed in, float32 or float64.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), dtype="float64").dtype
+        dtype('float64')
+        """
+        return self._dtype
 
     @property
     def built(self) -> bool:
@@ -233,7 +249,7 @@ class Model(_core.Network, Parameters, Trainable):
 
     def _convert(self, x: Any) -> np.ndarray:
         """Return a batch as a C-contiguous array of the model's dtype, building the model if need be."""
-        array = as_array(x, "x", np.dtype(self._dtype))
+        array = as_array(x, "x", self._dtype)
         if array.ndim == 0:
             raise ShapeError("x is a single number; a batch [N, ...] is needed")
         if self._built_for is None:
@@ -259,6 +275,13 @@ class Model(_core.Network, Parameters, Trainable):
         numpy.ndarray
             [N, *output shape].
 
+        Raises
+        ------
+        ShapeError
+            If the batch does not fit the model.
+        EmptyDataError
+            If it has no rows.
+
         Examples
         --------
         A training step by hand, for the loss 0.5 * sum((y - t)**2):
@@ -276,7 +299,10 @@ class Model(_core.Network, Parameters, Trainable):
         >>> model[0].weight.round(3)
         array([[0.8]], dtype=float32)
         """
-        (out,) = self._forward([self._convert(x)], bool(training))
+        batch = self._convert(x)
+        if not len(batch):
+            raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
+        (out,) = self._forward([batch], bool(training))
         return out
 
     def backward(self, grad_output: Any) -> np.ndarray:
@@ -301,7 +327,7 @@ class Model(_core.Network, Parameters, Trainable):
         array([[3., 3.]], dtype=float32)
         """
         self._require_built("backward")
-        grad = np.ascontiguousarray(as_array(grad_output, "grad_output", np.dtype(self._dtype)), dtype=self._dtype)
+        grad = np.ascontiguousarray(as_array(grad_output, "grad_output", self._dtype), dtype=self._dtype)
         (expected,) = self.output_shapes
         if grad.shape[1:] != expected:
             raise ShapeError(f"grad_output has shape {grad.shape}, but the model gives batches of shape {shape_text(expected)}")
@@ -326,7 +352,7 @@ class Model(_core.Network, Parameters, Trainable):
         >>> model[0].weight
         array([[0.5]], dtype=float32)
         """
-        optimizer = getattr(self, "optimizer", None)
+        optimizer = self.optimizer
         if optimizer is None:
             raise NotCompiledError("apply_gradients needs an optimizer: call model.compile(loss=..., optimizer=...) first")
         self._apply_gradients(float(learning_rates(optimizer.lr, self.step, 1)[0]))
@@ -356,7 +382,7 @@ class Model(_core.Network, Parameters, Trainable):
         9
         """
         self._require_built("summary")
-        shapes, itemsize = self._shapes(), np.dtype(self._dtype).itemsize
+        shapes, itemsize = self._shapes(), self._dtype.itemsize
         rows = []
         for i, layer in enumerate(self.layers):
             at = [k for k, owner in enumerate(self._owners) if owner == i]
@@ -367,7 +393,7 @@ class Model(_core.Network, Parameters, Trainable):
             rows.append(
                 Row(str(i), type(layer).__name__, tuple(out), sum(sizes.values()), trainable, layer.macs(shape, out), memory)
             )
-        found = Summary(type(self).__name__, self._dtype, self.input_shapes, rows)
+        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows)
         if show:
             print(found)
         return found
@@ -376,7 +402,7 @@ class Model(_core.Network, Parameters, Trainable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Layers carry their values along. What compile attached stays behind: a copy has to be compiled again.
-        return _restore, (type(self), tuple(self.layers), self.seed, self._dtype, self._built_for)
+        return _restore, (type(self), tuple(self.layers), self.seed, self._dtype.name, self._built_for)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

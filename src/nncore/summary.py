@@ -76,7 +76,7 @@ class Summary:
         self.activation_bytes = sum(row.activation_bytes for row in rows)
 
     def __str__(self) -> str:
-        table = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)")]
+        table: list[tuple[str, ...]] = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)")]
         for row in self.rows:
             counts = (f"{n:,}" for n in (row.parameters, row.macs, row.activation_bytes))
             table.append((f"{row.name} {row.type}", shape_text(row.output_shape), *counts))

@@ -116,7 +116,8 @@ def get(scheme: InitSpec) -> Draw:
         return lookup("initializer", scheme, SCHEMES)()
     if not callable(scheme):
         raise ArgumentError(f"an initializer is a name or a callable(shape, rng), not {scheme!r}")
-    return scheme() if any(scheme is factory for factory in SCHEMES.values()) else scheme
+    factory = {id(f): f for f in SCHEMES.values()}.get(id(scheme))
+    return scheme if factory is None else factory()
 
 
 def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = "float32", name: str = "parameter") -> np.ndarray:

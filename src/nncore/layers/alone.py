@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.arrays import as_array
 from ..errors import ShapeError
 from .activations import Activation, RowActivation
-from .base import Layer, to_array
+from .base import Layer
+
+if TYPE_CHECKING:
+    from ..model import Model
 
 
 def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     """Return the layer's output for the batch ``x``."""
-    array = to_array(x)
+    array = as_array(x, "x", np.dtype("float32"))
     shape = array.shape
     if isinstance(layer, Activation) and array.ndim < 2:  # one row, or one number
         if isinstance(layer, RowActivation) and layer.dim != -1:
@@ -22,17 +26,18 @@ def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
         array = array.reshape(1, -1)
     elif array.ndim == 0:
         raise ShapeError(f"{layer!r} needs a batch [N, ...], not a single number")
-    out = _model(layer, array).forward(array, training=training)
+    model = _model(layer, array)
+    out = model.forward(array, training=True) if training else model(array)
     return out.reshape(shape) if isinstance(layer, Activation) else out
 
 
-def _model(layer: Layer, array: np.ndarray) -> Any:
+def _model(layer: Layer, array: np.ndarray) -> Model:
     """The private model: of the layer itself, or of a copy with the same weights where it belongs to a model of the user's."""
     from ..sequential import Sequential
 
-    weights = next(iter(layer._bound.values()), None)
-    if weights is not None:
-        dtype = weights.value.dtype.name
+    weights = [parameter.value for parameter in layer._bound.values()] or list(layer._pending.values())
+    if weights:
+        dtype = weights[0].dtype.name
     else:
         dtype = "float64" if array.dtype == np.float64 and not layer.parameter_shapes() else "float32"
     shape = array.shape[1:]

@@ -64,6 +64,12 @@ class Layer:
 
     trainable: bool
 
+    _names: tuple[str, ...] = ()  # of the constructor's arguments
+    _bound: dict[str, Parameter]  # views into the buffers of the model, by role
+    _pending: dict[str, np.ndarray]  # values to start from
+    _owner: weakref.ref[Model] | None
+    _alone: Model | None  # the private model for calls of this layer alone
+
     def __init__(self, **arguments: Any) -> None:
         # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
         self.__dict__.update(trainable=True, _names=tuple(arguments), _bound={}, _pending={}, _owner=None, _alone=None)
@@ -174,14 +180,12 @@ class Layer:
     # Parameters -----------------------------------------------------------------------------------------------------------
 
     def _parameter(self, role: str) -> Parameter:
-        try:
-            found: Parameter = self._bound[role]
-        except KeyError:
+        if role not in self._bound:
             raise NotBuiltError(
-                f"{self!r} has no {role} yet: parameters are made when the layer becomes part of a model "
-                f"(nn.Sequential(...)) whose input shape is known"
-            ) from None
-        return found
+                f"{self!r} has no {role} yet: parameters are made when the layer becomes part of a model (nn.Sequential(...)) "
+                f"whose input shape is known"
+            )
+        return self._bound[role]
 
     def _view(self, role: str) -> np.ndarray | None:
         return self._parameter(role).value if role in self.parameter_shapes() else None

@@ -1,0 +1,69 @@
+"""The summary: every figure against one computed here, the table's text, and printing."""
+
+import pytest
+
+import nncore as nn
+
+
+def model(**options):
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(12, 8, trainable=False),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(8, 3, bias=False),
+        nn.Softmax(),
+        **options,
+    ).build((3, 4))
+
+
+def test_figures(dtype):
+    found = model(dtype=dtype).summary(show=False)
+    item = dtype.itemsize
+    assert [row.type for row in found.rows] == ["Flatten", "Linear", "ReLU", "Dropout", "Linear", "Softmax"]
+    assert [row.output_shape for row in found.rows] == [(12,), (8,), (8,), (8,), (3,), (3,)]
+    assert [row.parameters for row in found.rows] == [0, 12 * 8 + 8, 0, 0, 8 * 3, 0]
+    assert [row.trainable for row in found.rows] == [0, 0, 0, 0, 24, 0]
+    assert [row.macs for row in found.rows] == [0, 96, 0, 0, 24, 0]
+    assert [row.activation_bytes for row in found.rows] == [12 * item, 8 * item, 8 * item, 8 * item, 3 * item, 3 * item]
+    assert found.total_parameters == sum(p.size for p in model().parameters()) == 128
+    assert (found.trainable_parameters, found.non_trainable_parameters) == (24, 104)
+    assert found.parameter_bytes == sum(p.nbytes for p in model(dtype=dtype).parameters())
+    assert found.macs == 120
+    assert found.activation_bytes == 42 * item
+
+
+def test_linear_over_time_multiplies_at_every_step():
+    found = nn.Sequential(nn.Linear(3, 2)).build((5, 3)).summary(show=False)
+    assert found.macs == 5 * 3 * 2
+    assert found.rows[0].output_shape == (5, 2)
+    assert found.total_parameters == 8
+
+
+def test_table_lists_what_the_figures_say():
+    lines = str(model().summary(show=False)).splitlines()
+    assert lines[0] == "Sequential, float32, input [*, 3, 4]"
+    assert lines[2].split() == ["Layer", "Output", "shape", "Parameters", "MACs/sample", "Activations", "(B)"]
+    assert lines[5].split() == ["1", "Linear", "[*,", "8]", "104", "96", "32"]
+    assert lines[-3].split() == ["Total", "128", "120", "168"]
+    assert lines[-1] == "Trainable parameters: 24, non-trainable: 104, memory: 512 B"
+    assert len({len(line) for line in lines[1:-1]}) == 1  # columns line up
+
+
+def test_large_numbers_are_readable():
+    text = str(nn.Sequential(nn.Linear(1000, 2000)).summary(show=False))
+    assert "2,002,000" in text
+    assert "7.64 MiB" in text
+
+
+def test_prints_unless_told_not_to(capsys):
+    shown = model().summary()
+    assert capsys.readouterr().out == f"{shown}\n"
+    model().summary(show=False)
+    assert capsys.readouterr().out == ""
+    assert repr(shown) == "<Summary: 6 layers, 128 parameters>"
+
+
+def test_needs_a_shape():
+    with pytest.raises(nn.errors.NotBuiltError, match=r"Sequential.summary: .*build"):
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 8)).summary()

@@ -2,91 +2,138 @@
  *
  * sum_squares       x_i goes to partial sum i % 32, in increasing i; the partial sums are added pairwise. The bits depend on
  *                   the numbers and n alone, not on the instruction set (no fused multiply-add).
- * count_confusion   as kernels.inc says; multilabel is classes != cols. (Two labels, where both are 2: call it for one column at
- *                   a time.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
+ * count_confusion   as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
+ *                   classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
  * sum_residuals     one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
  */
 #include <math.h>
 
 #include "ops/op.h"
 
-enum { PARTIAL_SUMS = 32, DOUBLES = 8 };
+enum { PARTIAL_SUMS = 32, DOUBLES = NNC_VECTOR_BYTES / sizeof(double), PARTS = PARTIAL_SUMS / DOUBLES };
 
-typedef double doubles __attribute__((vector_size(DOUBLES * sizeof(double))));
+typedef double doubles __attribute__((vector_size(NNC_VECTOR_BYTES)));
 typedef real reals __attribute__((vector_size(DOUBLES * sizeof(real))));
 
 double KERNEL(sum_squares)(const real *x, size_t n) {
-  union {
-    doubles vector[PARTIAL_SUMS / DOUBLES];
-    double lane[PARTIAL_SUMS];
-  } sum = {.lane = {0}};
+  doubles part[PARTS] = {{0}};
   size_t i = 0;
   for (; i + PARTIAL_SUMS <= n; i += PARTIAL_SUMS)
-    for (size_t part = 0; part < PARTIAL_SUMS / DOUBLES; part++) {
+    for (size_t k = 0; k < PARTS; k++) {
       reals r;
-      memcpy(&r, x + i + part * DOUBLES, sizeof r);
+      memcpy(&r, x + i + k * DOUBLES, sizeof r);
       const doubles d = __builtin_convertvector(r, doubles);
-      sum.vector[part] += d * d;
+      part[k] += d * d;
     }
-  for (size_t lane = 0; i < n; i++, lane++) sum.lane[lane] += (double)x[i] * (double)x[i];
+  double sum[PARTIAL_SUMS];
+  memcpy(sum, part, sizeof sum);
+  for (size_t lane = 0; i < n; i++, lane++) sum[lane] += (double)x[i] * (double)x[i];
   for (size_t half = PARTIAL_SUMS / 2; half; half /= 2)
-    for (size_t lane = 0; lane < half; lane++) sum.lane[lane] += sum.lane[lane + half];
-  return sum.lane[0];
+    for (size_t lane = 0; lane < half; lane++) sum[lane] += sum[lane + half];
+  return sum[0];
 }
 
-/* The first column that holds the row's largest value. */
+/* Bit i is lane i of a comparison. */
+INLINE unsigned lane_bits(ivec mask) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return _mm512_movepi64_mask((__m512i)mask);
+#elif defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)mask);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  return (unsigned)_mm256_movemask_pd((__m256d)mask);
+#elif defined(__AVX2__)
+  return (unsigned)_mm256_movemask_ps((__m256)mask);
+#elif defined(__SSE2__) && NNC_BUILD_F64
+  return (unsigned)_mm_movemask_pd((__m128d)mask);
+#elif defined(__SSE2__)
+  return (unsigned)_mm_movemask_ps((__m128)mask);
+#else
+  unsigned bits = 0;
+  for (int lane = 0; lane < VL; lane++) bits |= (unsigned)(mask[lane] & 1) << lane;
+  return bits;
+#endif
+}
+
+INLINE vec load_some(const real *x, size_t n) { return n >= VL ? vload(x) : vload_n(x, n); }
+
+/* The first column that holds the row's largest value; 0 where all are NaN. */
 INLINE size_t argmax(const real *x, size_t cols) {
   static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const vec lowest = vset1((real)-INFINITY);
-  ivec column, where;
-  memcpy(&column, number, sizeof column);
-  where = column;
+  ivec lane;
+  memcpy(&lane, number, sizeof lane);
   vec best = lowest;
-  for (size_t j = 0; j < cols; j += VL, column += VL) {
-    const size_t n = cols - j < VL ? cols - j : VL;
-    vec v = vload_n(x + j, n);
-    v = vselect((column < (ivec){0} + (integer)cols) & (v == v), v, lowest);
-    const ivec better = v > best;
-    best = vselect(better, v, best);
-    where = (column & better) | (where & ~better);
+  for (size_t j = 0; j < cols; j += VL) {
+    const vec v = load_some(x + j, cols - j);
+    best = vmax(cols - j < VL ? vselect(lane < ivset1((integer)(cols - j)), v, lowest) : v, best);
   }
-  const ivec tied = best == vmax_all(best);
-  integer first = (integer)cols;
-  for (int lane = 0; lane < VL; lane++) first = tied[lane] && where[lane] < first ? where[lane] : first;
-  return (size_t)first;
+  best = vmax_all(best);
+  for (size_t j = 0; j < cols; j += VL) {
+    const unsigned tied = lane_bits(load_some(x + j, cols - j) == best); /* lanes beyond cols come after a real one */
+    if (tied) return j + (size_t)__builtin_ctz(tied);
+  }
+  return 0;
+}
+
+/* The largest real that is not above x: for a real z, z > x and z > this are the same. */
+INLINE real round_down(double x) {
+  const real rounded = (real)x;
+  return (double)rounded > x ? (real)(NNC_BUILD_F64 ? nextafter(rounded, -INFINITY) : nextafterf((float)rounded, -INFINITY)) : rounded;
+}
+
+/* Adds the weight of n decisions to counts[truth * classes + guess]. */
+INLINE void count_decisions(double *counts, size_t classes, const real *z, const real *target, double weight, size_t n, vec threshold,
+                            vec target_threshold) {
+  size_t right = 0, guessed = 0, true_ones = 0;
+  for (size_t i = 0; i < n; i += VL) {
+    const unsigned inside = n - i < VL ? (1u << (n - i)) - 1 : ~0u;
+    const unsigned guess = lane_bits(load_some(z + i, n - i) > threshold) & inside;
+    const unsigned truth = lane_bits(load_some(target + i, n - i) > target_threshold) & inside;
+    guessed += (size_t)__builtin_popcount(guess);
+    true_ones += (size_t)__builtin_popcount(truth);
+    right += (size_t)__builtin_popcount(guess & truth);
+  }
+  counts[0] += weight * (double)(n - guessed - true_ones + right);
+  counts[1] += weight * (double)(guessed - right);
+  counts[classes] += weight * (double)(true_ones - right);
+  counts[classes + 1] += weight * (double)right;
 }
 
 void KERNEL(count_confusion)(double *counts, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
                              size_t ld, size_t ldt, size_t classes, int index, double threshold, double target_threshold) {
-  const int one_class_per_row = cols > 1 && classes == cols;
-  for (size_t r = 0; r < rows; r++) {
-    const real *zr = z + r * ld, *tr = target + r * ldt;
-    const double w = weight ? (double)weight[r] : 1;
-    if (one_class_per_row) {
-      const size_t truth = index ? (size_t)*tr : argmax(tr, cols);
-      counts[truth * classes + argmax(zr, cols)] += w;
-    } else {
-      for (size_t j = 0; j < cols; j++)
-        counts[((double)tr[j] > target_threshold) * classes + ((double)zr[j] > threshold)] += w;
+  if (cols > 1 && classes == cols) {
+    for (size_t r = 0; r < rows; r++) {
+      const size_t truth = index ? (size_t)target[r * ldt] : argmax(target + r * ldt, cols);
+      counts[truth * classes + argmax(z + r * ld, cols)] += weight ? (double)weight[r] : 1;
     }
+    return;
   }
+  const vec above = vset1(round_down(threshold)), target_above = vset1(round_down(target_threshold));
+  if (!weight && ld == cols && ldt == cols) {
+    cols *= rows; /* one long row */
+    rows = rows ? 1 : 0;
+  }
+  for (size_t r = 0; r < rows; r++)
+    count_decisions(counts, classes, z + r * ld, target + r * ldt, weight ? (double)weight[r] : 1, cols, above, target_above);
 }
 
 void KERNEL(sum_residuals)(double *sums, const real *z, const real *target, const real *weight, size_t rows, size_t cols, size_t ld,
                            size_t ldt) {
-  for (size_t r = 0; r < rows; r++) {
-    const double w = weight ? (double)weight[r] : 1;
-    for (size_t j = 0; j < cols; j++) {
-      const double t = (double)target[r * ldt + j], e = (double)z[r * ld + j] - t, size = fabs(e);
-      double *sum = sums + j * 7;
-      if (sum[0] == 0) sum[6] = t;
-      const double shifted = t - sum[6];
-      sum[0] += w;
-      sum[1] += w * e * e;
-      sum[2] += w * size;
-      sum[3] += w * size / fmax(fabs(t), 1e-7);
-      sum[4] += w * shifted;
-      sum[5] += w * shifted * shifted;
+  for (size_t j = 0; j < cols; j++) {
+    double *sum = sums + j * 7;
+    double total = sum[0], squared = sum[1], absolute = sum[2], relative = sum[3], first = sum[4], second = sum[5], shift = sum[6];
+    for (size_t r = 0; r < rows; r++) {
+      const double w = weight ? (double)weight[r] : 1, t = (double)target[r * ldt + j], e = (double)z[r * ld + j] - t;
+      if (total == 0) shift = t;
+      const double size = fabs(e), d = t - shift;
+      total += w;
+      squared += w * e * e;
+      absolute += w * size;
+      relative += w * size / (fabs(t) < 1e-7 ? 1e-7 : fabs(t));
+      first += w * d;
+      second += w * d * d;
     }
+    const double all[7] = {total, squared, absolute, relative, first, second, shift};
+    memcpy(sum, all, sizeof all);
   }
 }

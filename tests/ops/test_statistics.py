@@ -58,7 +58,18 @@ def test_confusion_finds_the_largest_in_every_place(isa, dtype):
         np.testing.assert_array_equal(counts, np.eye(cols))
 
 
-@pytest.mark.parametrize("shape", [(33, 1), (20, 3), (7, 40)])
+def test_thresholds_are_not_rounded(isa, dtype):
+    """float32 of 0.1 lies above 0.1, and counts as such; that of 0.3 as well; that of 0.7 below."""
+    for threshold in (0.1, 0.3, 0.7):
+        nearest = dtype.type(threshold)
+        z = np.array([[np.nextafter(nearest, -dtype.type(1))], [nearest], [np.nextafter(nearest, dtype.type(1))]])
+        expected = confusion(
+            (z[:, 0].astype(float) > threshold).astype(int), (z[:, 0].astype(float) > threshold).astype(int), 1.0, 2
+        )
+        np.testing.assert_array_equal(_core.count_confusion(z, z, None, 2, False, threshold, threshold, isa=isa), expected)
+
+
+@pytest.mark.parametrize("shape", [(33, 1), (1000, 1), (20, 3), (7, 40)])
 def test_confusion_of_decisions(shape, isa, dtype, rng):
     z = rng.uniform(size=shape).astype(dtype)
     z[0] = 0.25  # at the threshold: not above it
@@ -66,7 +77,12 @@ def test_confusion_of_decisions(shape, isa, dtype, rng):
     weight = rng.integers(1, 4, size=shape[0]).astype(dtype)
     spread = np.broadcast_to(weight[:, None], shape).astype(float)
     counts = _core.count_confusion(z, t, weight, 2, False, 0.25, 0.0, isa=isa)
-    np.testing.assert_array_equal(counts, confusion((t > 0).astype(int), (z > 0.25).astype(int), spread, 2))
+    truth, guess = (t > 0).astype(int), (z > 0.25).astype(int)
+    np.testing.assert_array_equal(counts, confusion(truth, guess, spread, 2))
+    counts = _core.count_confusion(z, t, None, 2, False, 0.25, 0.0, isa=isa)
+    np.testing.assert_array_equal(counts, confusion(truth, guess, 1.0, 2))
+    padded = np.pad(z, ((0, 0), (0, 3)), constant_values=9)[:, : shape[1]]
+    np.testing.assert_array_equal(_core.count_confusion(padded, t, None, 2, False, 0.25, 0.0, isa=isa), counts)
 
 
 def test_confusion_with_nan_and_infinity(isa, dtype):

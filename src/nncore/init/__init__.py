@@ -68,7 +68,7 @@ __all__ = [
     "zeros",
 ]
 
-Draw = Callable[[Shape, np.random.Generator], Any]
+Draw = Callable[[Shape, "np.random.Generator"], Any]  # quoted: numpy.random is loaded when a model is made, not on import
 InitSpec = str | Draw
 
 SCHEMES: Mapping[str, Callable[[], Initializer]] = {

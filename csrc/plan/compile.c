@@ -95,32 +95,32 @@ static void set_tasks(nnc_plan *plan) {
   }
 }
 
+/* Losses and optimizers change neither of the two, and a backward pass by hand needs them as well. */
+nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error) {
+  set_tasks(plan); /* counts */
+  plan->task = nnc_alloc((size_t)plan->n_tasks * sizeof *plan->task);
+  unsigned char *written = plan->task ? nnc_alloc((size_t)plan->n_values) : NULL;
+  if (!written) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the backward pass of %d layers", plan->n_ops);
+  set_tasks(plan);
+  mark_accumulation(plan, written);
+  nnc_free(written);
+  return NNC_OK;
+}
+
 nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
                             const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error) {
   *error = (nnc_error){.status = NNC_OK};
-  nnc_free(plan->task);
-  plan->task = NULL;
-  set_tasks(plan); /* counts */
   nnc_head *head = plan->head ? plan->head : nnc_alloc((size_t)plan->n_outputs * sizeof *head);
   nnc_span *span = plan->span ? plan->span : nnc_alloc((size_t)plan->n_params * sizeof *span);
-  nnc_task *task = nnc_alloc((size_t)plan->n_tasks * sizeof *task);
   double *partial = plan->norm_partial ? plan->norm_partial : nnc_alloc((size_t)plan->n_params * sizeof *partial);
-  unsigned char *written = nnc_alloc((size_t)plan->n_values);
   plan->head = head;
   plan->span = span;
-  plan->task = task;
   plan->norm_partial = partial;
-  if (!head || !span || !task || !partial || !written) {
-    nnc_free(written);
-    plan->compiled = 0;
+  if (!head || !span || !partial) /* only the first time: what was compiled before stays as it is */
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
-  }
   set_heads(plan, losses, statistics);
-  mark_accumulation(plan, written);
-  nnc_free(written);
   for (int i = 0; i < plan->n_params; i++) plan->param[i].options = options[i];
   set_spans(plan);
-  set_tasks(plan);
   plan->optimizer = *optimizer;
   plan->fused_update = optimizer->clip_norm == 0 && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
@@ -187,7 +187,7 @@ size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
 }
 
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
-  if (rows <= plan->rows_reserved) return NNC_OK;
+  if (plan->arena && rows <= plan->rows_reserved) return NNC_OK; /* no rows at all still need the transposed weights */
   *error = (nnc_error){.status = NNC_OK};
   size_t total;
   const size_t before = plan->rows_reserved;

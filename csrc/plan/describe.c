@@ -113,10 +113,14 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   memcpy(plan->output, outputs, (size_t)plan->n_outputs * sizeof *outputs);
   if (copy_ops(plan, ops, error) || infer(plan, inputs, error)) return error->status;
   nnc_fuse(plan);
+  for (int i = 0; i < plan->n_outputs; i++)
+    for (int j = 0; j < i; j++)
+      if (plan->value[plan->output[i]].alias == plan->value[plan->output[j]].alias)
+        return nnc_fail(error, NNC_ERROR_VALUE, "outputs %d and %d are the same numbers, one seen through Flatten or Identity", j, i);
   plan->ld = nnc_alloc((size_t)plan->n_values * sizeof *plan->ld);
   if (!plan->ld) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   for (int v = 0; v < plan->n_values; v++) plan->ld[v] = plan->value[v].ld;
-  if (nnc_layout_params(plan, error)) return error->status;
+  if (nnc_layout_params(plan, error) || nnc_layout_backward(plan, error)) return error->status;
   return nnc_layout_inference(plan, error);
 }
 

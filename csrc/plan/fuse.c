@@ -27,6 +27,7 @@ static void make_view(nnc_plan *plan, nnc_op *op) {
 static void fuse_activation(nnc_plan *plan, nnc_op *op) {
   const int code = op->spec.code, in = op->spec.input[0];
   nnc_op *before = sole_producer(plan, in);
+  plan->value[op->out].ld = plan->value[in].ld; /* so that a loss kernel can read one and write the other */
   if (!before || before->spec.kind != NNC_LAYER_linear || before->epilogue != NNC_NONE) return;
   if (nnc_activations[code].is_row) {
     if (before->out == in) plan->value[op->out].alias = plan->value[in].alias;
@@ -67,6 +68,16 @@ static int has_logits_kernel(int loss) {
          loss == NNC_LOSS_sparse_categorical_crossentropy;
 }
 
+/* Whether an op other than `reader` reads the memory of `value`, perhaps through a view, or users see it. */
+static int is_shared(const nnc_plan *plan, int value, const nnc_op *reader) {
+  const int root = plan->value[value].alias;
+  for (int i = 0; i < plan->n_ops; i++)
+    if (!plan->op[i].skipped && &plan->op[i] != reader && plan->value[plan->op[i].spec.input[0]].alias == root) return 1;
+  for (int i = 0; i < plan->n_outputs; i++)
+    if (plan->output[i] != reader->out && plan->value[plan->output[i]].alias == root) return 1;
+  return 0;
+}
+
 void nnc_fuse_losses(nnc_plan *plan) {
   for (int i = 0; i < plan->n_ops; i++) plan->op[i].loss_fused = 0;
   for (int i = 0; i < plan->n_outputs; i++) {
@@ -80,7 +91,8 @@ void nnc_fuse_losses(nnc_plan *plan) {
     const int code = epilogue ? op->epilogue : op->spec.kind == NNC_LAYER_activation ? op->spec.code : NNC_NONE;
     if (!stable_pair(code, head->loss)) continue;
     if (!epilogue) {
-      if (plan->value[op->spec.input[0]].uses != 1) continue;
+      const int in = op->spec.input[0];
+      if (plan->value[in].alias < plan->n_inputs || is_shared(plan, in, op)) continue;
       head->value = op->spec.input[0];
     }
     op->loss_fused = head->logits_kernel = head->probabilities = 1;

@@ -21,7 +21,8 @@ typedef struct {
 double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
 /* Row losses, and gradients times `scale` where the run has gradients, of samples [first, last). */
 void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t first, size_t last, double scale);
-double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows);
+/* `sum` plus the row losses, one after the other, so that the bits do not depend on how the rows were cut into batches. */
+double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows, double sum);
 void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows, double *sums);
 
 #endif

@@ -44,21 +44,22 @@ void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows
   }
 }
 
-double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows) {
-  double sum = 0;
+double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, double sum) {
   for (size_t i = 0; i < rows * run->plan->value[head->output].lines; i++) sum += (double)b->row_loss[i];
   return sum;
 }
 
 void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, double *sums) {
   if (!sums || head->statistic.kind == NNC_STATISTIC_NONE) return;
-  const size_t lines = run->plan->value[head->output].lines, step = b->weight && lines > 1 ? 1 : rows;
+  const size_t lines = run->plan->value[head->output].lines;
+  const int singly = b->weight && lines > 1;
+  const size_t step = singly ? 1 : rows;
   const nnc_statistic_spec *s = &head->statistic;
   for (size_t first = 0; first < rows; first += step) { /* several lines per weighted sample: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, head->output, first, first + step);
     const real *target = b->target + first * lines * head->target_cols;
-    for (size_t t = 0; t < (step == rows ? 1 : lines); t++) {
-      const size_t n = step == rows ? z.rows : 1;
+    for (size_t t = 0; t < (singly ? lines : 1); t++) {
+      const size_t n = singly ? 1 : z.rows;
       const real *weight = b->weight ? b->weight + first : NULL, *at = z.at + t * z.ld, *aim = target + t * head->target_cols;
       if (s->kind == NNC_STATISTIC_CONFUSION)
         run->k->count_confusion(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols, s->classes, head->index_target, s->threshold,

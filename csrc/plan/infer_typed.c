@@ -148,7 +148,7 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];
     const double lines = (double)plan->value[head->output].lines;
-    job->sums[2 * i] += nnc_head_sum(&p->run, head, &b[i], rows);
+    job->sums[2 * i] = nnc_head_sum(&p->run, head, &b[i], rows, job->sums[2 * i]);
     if (head->reduction == NNC_WEIGHTED_MEAN && data->weight.data)
       for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += (double)weight[r] * lines;
     else
@@ -173,9 +173,9 @@ static void infer_member(nnc_member *self, void *context) {
 
 static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   nnc_plan *plan = job->plan;
-  const size_t left = job->rows - job->first;
   *next = job->rows;
-  if (!left) return NNC_OK;
+  if (job->first >= job->rows) return NNC_OK;
+  const size_t left = job->rows - job->first;
   int threads = nnc_threads_for(plan->flops * (double)left);
   /* Blocks are whole tiles; a batch smaller than one block is still split among the threads that it is worth. */
   job->block = plan->block;
@@ -197,7 +197,7 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
 nnc_status NNC_TYPED(nnc_predict)(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,
                                   double budget, nnc_error *error) {
   nnc_job job = {.plan = plan, .x = x, .rows = rows, .first = first, .out = out};
-  job.deadline = rows - first > plan->block ? nnc_now() + budget : 0;
+  job.deadline = rows > first + plan->block ? nnc_now() + budget : 0;
   return run_job(&job, next, error);
 }
 

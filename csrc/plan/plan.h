@@ -121,6 +121,7 @@ void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
+nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* compile.c */
 
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "[*, 3, 4]": the batch dimension is the star. Returns buffer. */

@@ -12,7 +12,7 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
   own.weight_decay = options->weight_decay;
   own.l1 = options->l1;
   own.l2 = options->l2;
-  if (options->lr_scale != 1) {
+  if (options->lr_scale != 1 || options->weight_decay != update->weight_decay) { /* both go into the derived scalars */
     own.lr *= options->lr_scale;
     nnc_optimizer_prepare(run->plan->optimizer.optimizer, &own);
   }

@@ -43,7 +43,7 @@ def alloc_fail_at(size_t k):
 
 
 cdef int raise_error(const nnc_error *error) except -1:
-    raise STATUS[error.status](error.message.decode())
+    raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end inside a character
 
 
 cdef object aligned_zeros(size_t elements, object dtype):
@@ -100,6 +100,7 @@ cdef class Network:
     cdef list parameters, moments
     cdef list input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
     cdef bint is_compiled, is_busy, last_training, has_forward
+    cdef int readers  # calls that run without the GIL and only read the plan
     cdef size_t forward_rows
     cdef double flops
     cdef int typenum
@@ -138,6 +139,7 @@ cdef class Network:
     # Building -----------------------------------------------------------------------------------------------------------------
 
     def _assemble(self, inputs, ops, outputs, str dtype):
+        self._need_alone()
         cdef nnc_plan *plan = NULL
         cdef nnc_error error
         cdef nnc_shape shape
@@ -255,6 +257,7 @@ cdef class Network:
 
     def _compile(self, losses, optimizer, options, statistics):
         self._need_plan()
+        self._need_alone()
         cdef nnc_error error
         cdef nnc_optimizer_spec rule
         cdef int n = len(self.output_shapes), n_params = len(self.parameters), i
@@ -288,8 +291,7 @@ cdef class Network:
             rule.clip_value = optimizer.clip_value
             moments = new_moments(&rule, nnc_plan_elements(self.plan), self.dtype)
             if nnc_plan_compile(self.plan, loss_specs, &rule, settings, statistic_specs, &error):
-                self.is_compiled = False
-                raise_error(&error)
+                raise_error(&error)  # what was compiled before still holds
         finally:
             PyMem_Free(loss_specs)
             PyMem_Free(statistic_specs)
@@ -320,6 +322,11 @@ cdef class Network:
         if self.is_busy:
             raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
         self.is_busy = True
+        return 0
+
+    cdef int _need_alone(self) except -1:
+        if self.is_busy or self.readers:
+            raise ConcurrentUseError("the model is in use by another thread, so it cannot be built or compiled now")
         return 0
 
     # Running ------------------------------------------------------------------------------------------------------------------
@@ -393,8 +400,10 @@ cdef class Network:
         cdef int status
         self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics)
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
+        self.readers += 1
         with nogil:
             status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
+        self.readers -= 1
         if status != NNC_OK:
             raise_error(&error)
         return next_row
@@ -413,8 +422,10 @@ cdef class Network:
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]")
         for i in range(len(out)):
             outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
+        self.readers += 1
         with nogil:
             status = nnc_plan_predict(self.plan, xs, rows, first, outs, &next_row, BUDGET, &error)
+        self.readers -= 1
         if status != NNC_OK:
             raise_error(&error)
         return next_row
@@ -459,8 +470,10 @@ cdef class Network:
                 raise_error(&error)
             return y
         while next_row < rows:
+            self.readers += 1
             with nogil:
                 status = nnc_plan_predict(self.plan, &source, rows, next_row, &to, &next_row, BUDGET, &error)
+            self.readers -= 1
             if status != NNC_OK:
                 raise_error(&error)
             PyErr_CheckSignals()

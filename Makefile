@@ -75,7 +75,7 @@ sanitize: $(stamps)/build-requirements $(stamps)/extra-test
 	$(pip) install "numpy>=2.0"
 	$(install) -Cbuild-dir=build/sanitize -Ccmake.define.NNCORE_SANITIZE=address,undefined -Cinstall.strip=false --upgrade --target build/sanitized .
 	PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q -p no:benchmark tests/ops tests/plan
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q tests/ops tests/truth tests/test_boundary.py
 
 wheel: $(stamps)/build-requirements
 	$(pip) install build

@@ -69,6 +69,7 @@ def _time(f, n):
     return time.perf_counter() - start
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter):
     if not ratios:
         return

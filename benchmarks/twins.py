@@ -75,7 +75,7 @@ def _silu_backward(g, x):
 #: Of dy and what is saved: y, or x for those that the registry says save their input.
 BACKWARD = {
     "identity": lambda g, y: g.copy(),
-    "step": lambda g, y, threshold: np.zeros_like(g),
+    "step": lambda g, y, threshold: g * 0,  # zeros_like would leave the work to the first reader
     "sigmoid": lambda g, y: g * y * (1 - y),
     "tanh": lambda g, y: g * (1 - y * y),
     "relu": lambda g, y: g * (y > 0),

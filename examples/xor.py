@@ -22,9 +22,9 @@ OUT = Path(__file__).resolve().parent.parent / "out"
 
 
 def main() -> None:
-    perceptron = nn.Sequential(nn.Linear(2, 1), seed=0)
+    perceptron = nn.Sequential(nn.Linear(2, 1), seed=3)
     perceptron.compile(loss="perceptron", optimizer=nn.optim.SGD(lr=0.1))
-    perceptron.fit(X, 2 * Y - 1, epochs=1000, batch_size=1, verbose=0)
+    perceptron.fit(X, 2 * Y - 1, epochs=20, batch_size=1, verbose=0)
 
     net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1), nn.Sigmoid(), seed=0)
     net.compile(loss="binary_crossentropy", optimizer=nn.optim.Adam(lr=0.01))

@@ -29,7 +29,9 @@ class Data(NamedTuple):
     y: list[np.ndarray]
     weight: np.ndarray | None
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
+        """N, the number of samples."""
         return len(self.x[0])
 
     def take(self, rows: Any) -> Data:
@@ -38,9 +40,9 @@ class Data(NamedTuple):
 
     def scaled(self, scale: np.ndarray, rows: np.ndarray | None) -> Data:
         """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
-        weight = np.ones(len(self)) if self.weight is None else self.weight.copy()
+        weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
         weight[slice(None) if rows is None else rows] *= scale
-        return self._replace(weight=weight)
+        return Data(self.x, self.y, weight)
 
 
 class Epochs:
@@ -61,7 +63,7 @@ class Epochs:
     def __init__(
         self, model: Model, config: Compiled, data: Data, rows: np.ndarray | None, batch_size: int | None, shuffle: bool
     ) -> None:
-        n = len(data) if rows is None else len(rows)
+        n = data.rows if rows is None else len(rows)
         self.model, self.config, self.data, self.rows = model, config, data, rows
         self.batch = n if batch_size is None else min(batch_size, n)
         self.steps = -(-n // self.batch)
@@ -147,9 +149,9 @@ class Batches:
             if step == len(losses):
                 losses, counts = (np.concatenate([a, np.empty(step + 64)]) for a in (losses, counts))
             rates = learning_rates(config.optimizer.lr, model.step, 1)
-            model._train(batch.x, batch.y, batch.weight, None, len(batch), 0, 1, rates, losses[step : step + 1], sums)
+            model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, losses[step : step + 1], sums)
             weighted = config.reduction == "mean_with_sample_weight" and batch.weight is not None
-            counts[step] = batch.weight.sum() if weighted and batch.weight is not None else len(batch)
+            counts[step] = batch.weight.sum() if weighted and batch.weight is not None else batch.rows
             if watched:
                 logs = config.logs(config.reduce(losses[: step + 1], counts[: step + 1]), sums)
                 callbacks.call("on_train_batch_end", step, logs)
@@ -198,7 +200,7 @@ def evaluate(model: Model, config: Compiled, data: Data, callbacks: CallbackList
     for batch, part in enumerate(_parts(data, batch_size, callbacks.wants("on_test_batch_begin", "on_test_batch_end"))):
         callbacks.call("on_test_batch_begin", batch, {})
         first = 0
-        while first < len(part):
+        while first < part.rows:
             first = model._evaluate(part.x, part.y, part.weight, first, total, sums)
         callbacks.call("on_test_batch_end", batch, {"loss": config.total(total)})
     logs = config.logs(config.total(total), sums)
@@ -215,7 +217,7 @@ def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_si
     for batch, part in enumerate(_parts(whole, batch_size, callbacks.wants("on_predict_batch_begin", "on_predict_batch_end"))):
         callbacks.call("on_predict_batch_begin", batch, {})
         first = 0
-        while first < len(part):
+        while first < part.rows:
             first = model._predict(part.x, part.y, first)
         callbacks.call("on_predict_batch_end", batch, {"outputs": part.y})
     callbacks.call("on_predict_end", {})
@@ -225,4 +227,4 @@ def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_si
 def _parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
     """All rows at once, or batches where a callback wants to see them."""
     size = batch_size or 32
-    return (data.take(slice(i, i + size)) for i in range(0, len(data), size)) if split else (data,)
+    return (data.take(slice(i, i + size)) for i in range(0, data.rows, size)) if split else (data,)

@@ -8,6 +8,7 @@ alone, as ``nn.metrics.f1(y_true, y_pred)`` or ``nn.metrics.F1(average="macro")(
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -97,7 +98,7 @@ class Accuracy(_Confusion):
     aliases = ("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 
     def compute(self, sums: np.ndarray) -> float:
-        return float(_ratio(np.trace(sums), sums.sum()))
+        return float(sums.trace() / (sums.sum() or 1.0))
 
 
 class ConfusionMatrix(_Confusion):
@@ -140,14 +141,16 @@ class _Ratio(_Confusion):
 
     def compute(self, sums: np.ndarray) -> Any:
         self.check(len(sums))
+        if self.average == "binary":
+            (tn, fp), (fn, tp) = sums.tolist()
+            above, below = self._terms(tp, fp, fn, tn)
+            return above / (below or 1.0)
         right = np.diagonal(sums)
         rows, columns = sums.sum(axis=1), sums.sum(axis=0)
         over, under = self._terms(right, columns - right, rows - right, sums.sum() - rows - columns + right)
         each = _ratio(over, under)
         if self.average is None:
             return each
-        if self.average == "binary":
-            return float(each[1])
         if self.average == "micro":
             return float(_ratio(over.sum(), under.sum()))
         present = rows + columns > 0  # scikit-learn averages over the classes that occur
@@ -155,7 +158,7 @@ class _Ratio(_Confusion):
         return float(_ratio((each * weight).sum(), weight.sum()))
 
     @staticmethod
-    def _terms(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -187,7 +190,7 @@ class Precision(_Ratio):
     name = "precision"
 
     @staticmethod
-    def _terms(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
         return tp, tp + fp
 
 
@@ -208,7 +211,7 @@ class Recall(_Ratio):
     name = "recall"
 
     @staticmethod
-    def _terms(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
         return tp, tp + fn
 
 
@@ -229,7 +232,7 @@ class Specificity(_Ratio):
     name = "specificity"
 
     @staticmethod
-    def _terms(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
         return tn, tn + fp
 
 
@@ -250,7 +253,7 @@ class F1(_Ratio):
     name, aliases = "f1", ("f1_score",)
 
     @staticmethod
-    def _terms(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
         return 2 * tp, 2 * tp + fp + fn
 
 
@@ -260,12 +263,12 @@ class _Residual(Metric):
     kind, direction = "residuals", "min"
 
     def compute(self, sums: np.ndarray) -> float:
-        return float(np.mean(self._columns(*sums.T[:6])))
+        each = [self._of_column(*column) if column[0] else 0.0 for column in sums.tolist()]
+        return sum(each) / len(each)
 
     @staticmethod
-    def _columns(
-        w: np.ndarray, square: np.ndarray, absolute: np.ndarray, relative: np.ndarray, t: np.ndarray, tt: np.ndarray
-    ) -> Any:
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        """The metric of one column, from its sums of w, w e², w |e|, w |e| / |t|, w (t - shift) and w (t - shift)²."""
         raise NotImplementedError
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
@@ -288,10 +291,8 @@ class MSE(_Residual):
     name, aliases = "mse", ("mean_squared_error", "MeanSquaredError")
 
     @staticmethod
-    def _columns(
-        w: np.ndarray, square: np.ndarray, absolute: np.ndarray, relative: np.ndarray, t: np.ndarray, tt: np.ndarray
-    ) -> Any:
-        return _ratio(square, w)
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return square / w
 
 
 class RMSE(_Residual):
@@ -306,10 +307,8 @@ class RMSE(_Residual):
     name, aliases = "rmse", ("root_mean_squared_error", "RootMeanSquaredError")
 
     @staticmethod
-    def _columns(
-        w: np.ndarray, square: np.ndarray, absolute: np.ndarray, relative: np.ndarray, t: np.ndarray, tt: np.ndarray
-    ) -> Any:
-        return np.sqrt(_ratio(square, w))
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return math.sqrt(square / w)
 
 
 class MAE(_Residual):
@@ -324,10 +323,8 @@ class MAE(_Residual):
     name, aliases = "mae", ("mean_absolute_error", "MeanAbsoluteError")
 
     @staticmethod
-    def _columns(
-        w: np.ndarray, square: np.ndarray, absolute: np.ndarray, relative: np.ndarray, t: np.ndarray, tt: np.ndarray
-    ) -> Any:
-        return _ratio(absolute, w)
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return absolute / w
 
 
 class MAPE(_Residual):
@@ -342,10 +339,8 @@ class MAPE(_Residual):
     name, aliases = "mape", ("mean_absolute_percentage_error", "MeanAbsolutePercentageError")
 
     @staticmethod
-    def _columns(
-        w: np.ndarray, square: np.ndarray, absolute: np.ndarray, relative: np.ndarray, t: np.ndarray, tt: np.ndarray
-    ) -> Any:
-        return 100 * _ratio(relative, w)
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return 100 * relative / w
 
 
 class R2(_Residual):
@@ -360,12 +355,11 @@ class R2(_Residual):
     name, aliases, direction = "r2", ("r2_score",), "max"
 
     @staticmethod
-    def _columns(
-        w: np.ndarray, square: np.ndarray, absolute: np.ndarray, relative: np.ndarray, t: np.ndarray, tt: np.ndarray
-    ) -> Any:
-        spread = tt - _ratio(t * t, w)
-        varies = spread > 0
-        return np.where(varies, 1 - square / np.where(varies, spread, 1), np.where(square == 0, 1.0, 0.0))
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        spread = tt - t * t / w
+        if spread > 0:
+            return 1 - square / spread
+        return 1.0 if square == 0 else 0.0
 
 
 def _ratio(over: Any, under: Any) -> Any:

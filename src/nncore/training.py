@@ -383,7 +383,7 @@ class Trainable:
         """Return the rows that train, and the data that validate: views of the last rows, or copies of drawn ones."""
         config, model = self._require_compiled("fit"), self._model()
         labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
-        rows, held_out = split_rows(len(data), fraction, model.seed if shuffle else None, labels)
+        rows, held_out = split_rows(data.rows, fraction, model.seed if shuffle else None, labels)
         return rows, data.take(held_out if shuffle else slice(len(rows), None))
 
     def _weigh(self, data: Data, rows: np.ndarray | None, class_weight: Any) -> Data:

@@ -64,7 +64,8 @@ def _convert(value: Any, name: str) -> np.ndarray:
 
 def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     """Convert what the core cannot read; refuse what is no number."""
-    if array.dtype.kind == "f" or (array.dtype.kind == "O" and not any(isinstance(v, str | bytes) for v in array.flat)):
+    # NumPy would read "1.5" as a number and None as NaN
+    if array.dtype.kind == "f" or (array.dtype.kind == "O" and not any(isinstance(v, str | bytes | None) for v in array.flat)):
         try:
             return array.astype(dtype)
         except (ValueError, TypeError):
@@ -75,7 +76,7 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
         "S": "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])",
         "M": "turn dates into numbers first, for example days since a first date",
         "m": "turn time spans into numbers first, for example seconds",
-    }.get(array.dtype.kind, "turn every column into numbers first")
+    }.get(array.dtype.kind, "turn every column into numbers first, and fill what is missing")
     example = repr(array.flat[0]) if array.size else "nothing"
     raise DTypeError(f"{name} has dtype {array.dtype} (its first value is {example}), not numbers; {hint}")
 

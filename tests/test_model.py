@@ -47,7 +47,7 @@ def test_repr_is_that_of_torch():
 
 def test_one_list_is_as_good_as_many_arguments():
     layers = [nn.Linear(3, 2), nn.ReLU()]
-    assert list(nn.Sequential(layers)) == layers
+    assert nn.Sequential(layers).layers == tuple(layers)
     assert list(nn.Sequential(tuple(map(copy.copy, layers)))) != layers
 
 

@@ -45,9 +45,16 @@ def test_table_lists_what_the_figures_say():
     assert lines[0] == "Sequential, float32, input [*, 3, 4]"
     assert lines[2].split() == ["Layer", "Output", "shape", "Parameters", "MACs/sample", "Activations", "(B)"]
     assert lines[5].split() == ["1", "Linear", "[*,", "8]", "104", "96", "32"]
-    assert lines[-3].split() == ["Total", "128", "120", "168"]
-    assert lines[-1] == "Trainable parameters: 24, non-trainable: 104, memory: 512 B"
-    assert len({len(line) for line in lines[1:-1]}) == 1  # columns line up
+    assert lines[-4].split() == ["Total", "128", "120", "168"]
+    assert lines[-2] == "Trainable parameters: 24, non-trainable: 104, memory: 512 B"
+    assert lines[-1].startswith("Training keeps ")
+    assert len({len(line) for line in lines[1:-2]}) == 1  # columns line up
+
+
+def test_training_bytes_grow_with_the_network():
+    narrow, wide = (nn.Sequential(nn.Linear(10, n), nn.ReLU(), nn.Linear(n, 1)).summary(show=False) for n in (20, 60))
+    # A hidden unit keeps its activation, which ReLU overwrites, and its gradient.
+    assert wide.training_bytes - narrow.training_bytes == 40 * 2 * 4
 
 
 def test_large_numbers_are_readable():

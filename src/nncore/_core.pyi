@@ -36,6 +36,8 @@ class Network:
         """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
     def _buffers(self) -> dict[str, np.ndarray]:
         """The contiguous buffers: "parameters", "gradients", "moment0", ... (1-D, padding included, the padding is zero)."""
+    def _arena_bytes(self, rows: int) -> int:
+        """Bytes of activations and gradients that training with batches of `rows` keeps."""
     def _compile(
         self,
         losses: Sequence[LossSpec],

@@ -30,7 +30,7 @@ class Model(_core.Network, Parameters, Trainable):
 
     Attributes
     ----------
-    layers : list of Layer
+    layers : tuple of Layer
         In order.
     seed : int
         What initial weights, dropout masks and shuffling derive from.
@@ -44,7 +44,7 @@ class Model(_core.Network, Parameters, Trainable):
     True
     """
 
-    layers: list[Layer]
+    layers: tuple[Layer, ...]
     _ops: list[Op]
     _owners: list[int]  # of each op: the index of its layer
     _outputs: list[int]
@@ -56,7 +56,7 @@ class Model(_core.Network, Parameters, Trainable):
         _check_layers(name, layers)
         self._dtype = np.dtype(float_dtype(name, dtype))
         self.seed = _fresh_seed() if seed is None else whole(name, "seed", seed, 0)
-        self.layers = list(layers)
+        self.layers = tuple(layers)
         self._built_for: list[Shape] | None = None
         shape = self._known_input()
         if shape is not None:
@@ -393,7 +393,7 @@ class Model(_core.Network, Parameters, Trainable):
             rows.append(
                 Row(str(i), type(layer).__name__, tuple(out), sum(sizes.values()), trainable, layer.macs(shape, out), memory)
             )
-        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows)
+        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1))
         if show:
             print(found)
         return found
@@ -402,7 +402,7 @@ class Model(_core.Network, Parameters, Trainable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Layers carry their values along. What compile attached stays behind: a copy has to be compiled again.
-        return _restore, (type(self), tuple(self.layers), self.seed, self._dtype.name, self._built_for)
+        return _restore, (type(self), self.layers, self.seed, self._dtype.name, self._built_for)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

@@ -31,8 +31,8 @@ class Row(NamedTuple):
 class Summary:
     """Figures of a model; ``str()`` gives the table.
 
-    Memory of activations is that of every layer's output as if all were kept. The plan keeps less: activations are computed in
-    place where they can be, and inference reuses memory.
+    The column of activations counts every layer's output as if it were kept. What training really keeps for each row of a batch,
+    gradients included, is ``training_bytes``: activations are computed in place where they can be, and rows are padded.
 
     Attributes
     ----------
@@ -45,7 +45,9 @@ class Summary:
     macs : int
         Multiply-adds of one sample, forward.
     activation_bytes : int
-        Memory of all outputs for one sample.
+        Memory of the outputs of all layers for one sample.
+    training_bytes : int
+        Memory that the plan keeps per row of a training batch: input, activations, and gradients by them.
 
     Examples
     --------
@@ -61,9 +63,10 @@ class Summary:
     Total                            9            6               24
     ----------------------------------------------------------------
     Trainable parameters: 9, non-trainable: 0, memory: 36 B
+    Training keeps 40 B per row of a batch
     """
 
-    def __init__(self, model: str, dtype: str, input_shapes: Sequence[Shape], rows: list[Row]) -> None:
+    def __init__(self, model: str, dtype: str, input_shapes: Sequence[Shape], rows: list[Row], training_bytes: int) -> None:
         self.model = model
         self.dtype = dtype
         self.input_shapes = list(input_shapes)
@@ -74,6 +77,7 @@ class Summary:
         self.parameter_bytes = self.total_parameters * (4 if dtype == "float32" else 8)
         self.macs = sum(row.macs for row in rows)
         self.activation_bytes = sum(row.activation_bytes for row in rows)
+        self.training_bytes = training_bytes
 
     def __str__(self) -> str:
         table: list[tuple[str, ...]] = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)")]
@@ -102,6 +106,7 @@ class Summary:
                 rule,
                 f"Trainable parameters: {self.trainable_parameters:,}, non-trainable: {self.non_trainable_parameters:,}, "
                 f"memory: {_bytes(self.parameter_bytes)}",
+                f"Training keeps {_bytes(self.training_bytes)} per row of a batch",
             ]
         )
 

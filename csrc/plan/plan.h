@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "nncore.h"
+#include "plan/pace.h"
 
 enum {
 #define NNC_LAYER(name, sizes, attributes) NNC_LAYER_##name,
@@ -99,6 +100,7 @@ struct nnc_plan {
 
   /* training */
   int compiled;
+  nnc_pace pace;
   nnc_head *head;
   nnc_optimizer_spec optimizer;
   nnc_span *span;

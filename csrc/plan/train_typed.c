@@ -114,10 +114,25 @@ static void train_member(nnc_member *self, void *context) {
 
 size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
                             double *loss, nnc_progress *progress, double budget) {
-  if (!max_steps || first >= data->rows) return 0;
-  const double flops = 3 * plan->flops * (double)(batch < data->rows ? batch : data->rows);
-  nnc_session s = {plan, data, batch, first, max_steps, lr, loss, progress, nnc_now() + budget, 1 + (size_t)(1e5 / (flops + 1)), 0, 0};
-  nnc_parallel(nnc_threads_for(flops / 2), train_member, &s);
-  progress->step += (int64_t)s.done;
-  return s.done;
+  if (first >= data->rows) return 0;
+  const size_t largest = batch < data->rows ? batch : data->rows, left = (data->rows - first + batch - 1) / batch;
+  const double flops = 3 * plan->flops * (double)largest, start = nnc_now();
+  const int wanted = nnc_threads_for(flops / 2);
+  size_t done = 0;
+  double now = start;
+  if (max_steps > left) max_steps = left;
+  while (done < max_steps && (done == 0 || now < start + budget)) {
+    double until;
+    const int threads = nnc_pace_choose(&plan->pace, wanted, largest, now, &until);
+    nnc_session s = {plan, data, batch, first + done * batch, max_steps - done, lr + done, loss + done, progress, until, 1, 0, 0};
+    if (s.deadline > start + budget) s.deadline = start + budget;
+    s.clock_every = 1 + (size_t)(1e5 / (flops + 1));
+    nnc_parallel(threads, train_member, &s);
+    const double before = now;
+    now = nnc_now();
+    if (wanted > 1) nnc_pace_report(&plan->pace, threads, now, (now - before) / (double)(s.done * largest));
+    progress->step += (int64_t)s.done;
+    done += s.done;
+  }
+  return done;
 }

@@ -126,7 +126,7 @@ def _binary_loss(z: np.ndarray, y: np.ndarray, dz: np.ndarray) -> float:
 class TorchTrainer:
     """Eager PyTorch with the fused optimizer; the loss takes logits and stays a tensor."""
 
-    def __init__(self, work: Workload, threads: int, compiled: bool = False) -> None:
+    def __init__(self, work: Workload, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
@@ -146,8 +146,6 @@ class TorchTrainer:
         x, y = (torch.from_numpy(a) for a in work.data())
         labels = y.float()[:, None] if work.binary else y
         self.data = list(zip(x.chunk(work.batches), labels.chunk(work.batches), strict=True))
-        if compiled:
-            self.model, self.loss = torch.compile(self.model), torch.compile(self.loss)
 
     def step(self, i: int):
         x, y = self.data[i % len(self.data)]

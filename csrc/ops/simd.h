@@ -69,6 +69,20 @@ INLINE vec vload_n(const real *p, size_t n) {
 #endif
 }
 
+/* The same, but the other lanes read as fill. */
+INLINE vec vload_fill(const real *p, size_t n, real fill) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_mask_loadu_pd((__m512d)vset1(fill), (__mmask8)((1u << n) - 1), p);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_mask_loadu_ps((__m512)vset1(fill), (__mmask16)((1u << n) - 1), p);
+#else
+  static const integer number[] = {0, 1, 2, 3, 4, 5, 6, 7};
+  ivec lane;
+  memcpy(&lane, number, sizeof lane);
+  return (vec)(((ivec)vload_n(p, n) & (lane < (integer)n)) | ((ivec)vset1(fill) & (lane >= (integer)n)));
+#endif
+}
+
 INLINE void vstore_n(real *p, vec v, size_t n) {
 #if defined(__AVX512F__) && NNC_BUILD_F64
   _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);

@@ -1,11 +1,11 @@
 /* vmath.h: the elementary functions over `vec`, inline and free of state: exp, expm1, log, log1p, tanh, sigmoid, softplus and
- * the normal distribution. One algorithm serves every instruction set and both dtypes; only coefficients and the last step
- * of exp differ. Nothing here calls libm, raises errno, or branches on data.
+ * the normal distribution. One source serves every instruction set and both dtypes; coefficients differ, and where a single
+ * instruction does a step, that step. Nothing here calls libm, sets errno, or branches on data.
  *
- * Specials are NumPy's: NaN passes, exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, tanh(+-inf) = +-1, -0 is kept by tanh, expm1
- * and log1p. Denormal arguments and results are right too, unless the caller has set flush-to-zero.
- * Baseline x86 has no fused multiply-add: every constant that is multiplied by an exponent is split so that this product is
- * exact without one.
+ * Specials are NumPy's: NaN passes, exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, tanh(+-inf) = +-1, and tanh and expm1 keep -0.
+ * Denormal arguments and results are right too, unless the caller has set flush-to-zero.
+ * Baseline x86 has no fused multiply-add: a constant that is multiplied by an exponent is split so that the product is exact
+ * without one.
  */
 #ifndef NNC_OPS_VMATH_H
 #define NNC_OPS_VMATH_H
@@ -15,40 +15,60 @@
 
 #include "ops/simd.h"
 
-/* Coefficients are weighted minimax fits, each rounded in turn and the rest fitted again.
- * expm1(r) = r + r^2 q(r) on |r| <= 1.005 ln2 / 2, relative error 2^-26.1 (f32), 2^-55.5 (f64).
- * 2 atanh(s) = 2s + s z R(z), z = s^2 <= ((sqrt2 - 1) / (sqrt2 + 1))^2, relative error 2^-30.2 (f32), 2^-59.5 (f64). */
+/* Coefficients are minimax fits of the relative error, which is given as f32, f64; each coefficient was rounded in turn and the
+ * rest fitted again.
+ *   expm1(r) = r + r^2 q(r)            |r| <= 1.005 ln2 / 2     2^-26.1, 2^-55.5
+ *   2 atanh(s) = 2s + s z R(z)         z = s^2 <= 0.0401        2^-28.4, 2^-55.9
+ *   tanh(x / 2), a rational function     |x| <= TANH_END          2^-26.9, 2^-58.4, weighted with its effect on tanh(x)
+ *   Phi(-a) exp(a^2/2) = P(a) / Q(a)   0 <= a <= NORMAL_END     2^-26.1, 2^-53.8 */
 #if NNC_BUILD_F64
-#define NNC_MANTISSA 52
-#define NNC_BIAS 1023
-#define NNC_ROUND 0x1.8p52           /* adding it rounds to an integer, which the low bits of the sum then hold */
-#define NNC_TINIEST DBL_MIN          /* the least normal number */
-#define NNC_EXP_LOW (-746.0)         /* exp is 0 from here down */
-#define NNC_EXP_HIGH 710.0           /* exp is infinite from here up */
-#define NNC_LN2_HIGH 0x1.62e42feep-1 /* 32 bits: times an exponent (11 bits) it is exact */
-#define NNC_LN2_LOW 0x1.a39ef35793c76p-33
-#define NNC_SQRT_HALF 0x3fe6a09e667f3bcdLL
+#define MANTISSA_BITS 52
+#define EXPONENT_BIAS 1023
+#define ROUNDER 0x1.8p52         /* adding it rounds to an integer, which the low bits of the sum then hold */
+#define LEAST_NORMAL DBL_MIN
+#define EXP_LOW (-746.0)         /* exp is 0 from here down */
+#define EXP_HIGH 710.0           /* exp is infinite from here up */
+#define LN2_HIGH 0x1.62e42feep-1 /* 32 bits: times an exponent (11 bits) it is exact */
+#define LN2_LOW 0x1.a39ef35793c76p-33
+#define TANH_END 19.07           /* tanh rounds to 1 from here up */
+#define NORMAL_END 39            /* exp(-a^2/2) is 0 from here up */
 static const real exp_coefficients[] = {
     0x1.0000000000005p-1,  0x1.555555555553ap-3,  0x1.5555555552037p-5,  0x1.1111111118c91p-7,  0x1.6c16c17f82287p-10,
     0x1.a01a0176a2758p-13, 0x1.a019a56ea0b4dp-16, 0x1.71de83208fc4bp-19, 0x1.28a3eab47219ep-22, 0x1.ae76021affcc1p-26};
-static const real log_coefficients[] = {0x1.5555555555593p-1, 0x1.999999997f9f8p-2, 0x1.249249422a461p-2, 0x1.c71c51d7cfd6ap-3,
-                                        0x1.746649aef79a9p-3, 0x1.39a095aa4a820p-3, 0x1.2f117d65eee7fp-3};
+static const real log_coefficients[] = {0x1.5555555555780p-1, 0x1.99999998ee0ecp-2, 0x1.249249b405e6ep-2, 0x1.c71c00307a932p-3,
+                                        0x1.747513e42c725p-3, 0x1.384f0112b0feep-3, 0x1.3adbf144aa1b5p-3};
+static const real tanh_numerator[] = {0x1.2aea3309be21bp-5, 0x1.4f497ad39dd83p-12, 0x1.0826336683579p-20,
+    0x1.36d251ea90a39p-30, 0x1.cbaebce5c939ep-42, 0x1.7e5e27b168fa3p-56};
+static const real tanh_denominator[] = {0x1.eaca6eda34662p-4, 0x1.026b6806bb349p-9, 0x1.503a72caad2c4p-17,
+    0x1.4577fc1168631p-26, 0x1.bf6fcf95ecc8ap-37, 0x1.2de5ea235b7adp-49};
+static const real tail_numerator[] = {0x1p-1, 0x1.a7c93f2a94207p-1, 0x1.5bc8a655bf52cp-1, 0x1.6da5728c1cf5cp-2,
+    0x1.0e2861c26f2cp-3, 0x1.23d0851950367p-5, 0x1.d20f6c21e937fp-8, 0x1.1006882670837p-10, 0x1.bdf2f50e1bc36p-14,
+    0x1.d2d2e5e5debf9p-18, 0x1.dfc5861031b48p-23};
+static const real tail_denominator[] = {1, 0x1.3a05b4649ae98p+1, 0x1.687207710ccc8p+1, 0x1.00098f4e1e095p+1, 0x1.f56990d789b48p-1,
+    0x1.644e618b9f6dbp-2, 0x1.783f219ea0307p-4, 0x1.28687a1bc62c8p-6, 0x1.57380889d8f41p-9, 0x1.180b59aabdadcp-12,
+    0x1.2489d7a8261dp-16, 0x1.2ca6f9db2714p-21};
 #else
-#define NNC_MANTISSA 23
-#define NNC_BIAS 127
-#define NNC_ROUND 0x1.8p23f
-#define NNC_TINIEST FLT_MIN
-#define NNC_EXP_LOW (-104.0f)
-#define NNC_EXP_HIGH 89.0f
-#define NNC_LN2_HIGH 0x1.62e3p-1f /* 16 bits: times an exponent (8 bits) it is exact */
-#define NNC_LN2_LOW 0x1.2fefa2p-17f
-#define NNC_SQRT_HALF 0x3f3504f3
+#define MANTISSA_BITS 23
+#define EXPONENT_BIAS 127
+#define ROUNDER 0x1.8p23f
+#define LEAST_NORMAL FLT_MIN
+#define EXP_LOW (-104.0f)
+#define EXP_HIGH 89.0f
+#define LN2_HIGH 0x1.62e3p-1f /* 16 bits: times an exponent (8 bits) it is exact */
+#define LN2_LOW 0x1.2fefa2p-17f
+#define NORMAL_END 15
+#define TANH_END 9.02f            /* tanh rounds to 1 from here up */
 static const real exp_coefficients[] = {0x1.fffffep-2f, 0x1.5554aep-3f, 0x1.55570ep-5f, 0x1.122992p-7f, 0x1.6b7fa6p-10f};
-static const real log_coefficients[] = {0x1.55557ap-1f, 0x1.995eccp-2f, 0x1.31e23ep-2f};
+static const real log_coefficients[] = {0x1.5555b4p-1f, 0x1.992a9ap-2f, 0x1.36ee8ep-2f};
+static const real tanh_numerator[] = {0x1.e7be0ap-6f, 0x1.ded12cp-14f};
+static const real tanh_denominator[] = {0x1.cf44cep-4f, 0x1.3c2b6p-10f, 0x1.495dd6p-20f};
+static const real tail_numerator[] = {0x1p-1f, 0x1.c1195ap-2f, 0x1.77a506p-3f, 0x1.4d5414p-5f, 0x1.0e31c6p-8f};
+static const real tail_denominator[] = {1, 0x1.accedcp+0f, 0x1.340ca4p+0f, 0x1.e13b9p-2f, 0x1.a1ca78p-4f, 0x1.52a27ep-7f};
 #endif
-#define NNC_LOG2E ((real)0x1.71547652b82fep+0)
-#define NNC_ONE_BITS ((integer)NNC_BIAS << NNC_MANTISSA)
+#define LOG2E ((real)0x1.71547652b82fep+0)
+#define ONE_BITS ((uinteger)EXPONENT_BIAS << MANTISSA_BITS)
 #define NNC_LENGTH(array) (sizeof(array) / sizeof *(array))
+#define POLYNOMIAL(x, coefficients) vpolynomial(x, coefficients, NNC_LENGTH(coefficients))
 
 /* c[0] + c[1] x + ... by Horner's rule; n is a constant, so that the loop unrolls. */
 INLINE vec vpolynomial(vec x, const real *c, size_t n) {
@@ -57,120 +77,196 @@ INLINE vec vpolynomial(vec x, const real *c, size_t n) {
   return p;
 }
 
-/* x = n ln2 + r with |r| <= ln2 / 2: returns expm1(r), and n + NNC_ROUND. `low` is added to x without rounding it. */
-INLINE vec exp_reduced(vec x, vec low, vec *shifted) {
-  const vec t = vfma(x, vset1(NNC_LOG2E), vset1(NNC_ROUND));
-  const vec n = t - vset1(NNC_ROUND);
-  const vec r = vfma(n, vset1(-NNC_LN2_LOW), vfma(n, vset1(-NNC_LN2_HIGH), x)) + low;
-  *shifted = t;
-  return vfma(r * r, vpolynomial(r, exp_coefficients, NNC_LENGTH(exp_coefficients)), r);
+/* Where the sign bit of x is set a, else b. */
+INLINE vec select_negative(vec x, vec a, vec b) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_mask_mov_pd((__m512d)b, _mm512_movepi64_mask((__m512i)x), (__m512d)a);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_mask_mov_ps((__m512)b, _mm512_movepi32_mask((__m512i)x), (__m512)a);
+#elif defined(__AVX2__) && NNC_BUILD_F64
+  return (vec)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)x);
+#elif defined(__AVX2__)
+  return (vec)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)x);
+#else
+  return vselect((ivec)x < 0, a, b);
+#endif
 }
 
-/* 2^(n + offset) from shifted = n + NNC_ROUND, as long as it is a normal number. */
-INLINE vec power_of_two(vec shifted, integer offset) {
-  return (vec)(((uvec)shifted << NNC_MANTISSA) + (uvec)ivset1(NNC_ONE_BITS + (integer)((uinteger)offset << NNC_MANTISSA)));
+/* exp ------------------------------------------------------------------------------------------------------------------ */
+
+/* x = n ln2 + r with |r| <= ln2 / 2: returns r, and n + ROUNDER. */
+INLINE vec exp_remainder(vec x, vec *shifted) {
+  *shifted = vfma(x, vset1(LOG2E), vset1(ROUNDER));
+  const vec n = *shifted - ROUNDER;
+  return vfma(n, vset1(-LN2_LOW), vfma(n, vset1(-LN2_HIGH), x));
 }
 
-/* p 2^n from shifted = n + NNC_ROUND, rounding once also where the result is denormal. */
-INLINE vec scale(vec p, vec shifted) {
-  const vec n = shifted - vset1(NNC_ROUND);
+/* exp(r) = 1 + r (1 + r q(r)), or 1 + (r + r^2 q(r)), whichever rounds less. */
+INLINE vec exp_polynomial(vec r) {
+  const vec q = POLYNOMIAL(r, exp_coefficients);
+#if defined(__FMA__) || defined(__ARM_NEON)
+  return vfma(vfma(q, r, vset1(1)), r, vset1(1));
+#else
+  return 1 + (r + r * r * q);
+#endif
+}
+
+/* 2^(n + offset) from shifted = n + ROUNDER, as long as it is a normal number. */
+INLINE vec exp_power(vec shifted, integer offset) {
+  return (vec)(((uvec)shifted << MANTISSA_BITS) + (ONE_BITS + ((uinteger)offset << MANTISSA_BITS)));
+}
+
+/* p 2^n from shifted = n + ROUNDER, rounding once also where the result is denormal. */
+INLINE vec exp_scale(vec p, vec shifted) {
+  const vec n = shifted - ROUNDER;
 #if defined(__AVX512F__) && NNC_BUILD_F64
   return (vec)_mm512_scalef_pd((__m512d)p, (__m512d)n);
 #elif defined(__AVX512F__)
   return (vec)_mm512_scalef_ps((__m512)p, (__m512)n);
 #else
-  const vec half = vfma(n, vset1((real)0.5), vset1(NNC_ROUND));
-  const vec rest = (vec)((ivec)shifted - (ivec)half); /* its low bits count; power_of_two shifts the others out */
-  return p * power_of_two(half, 0) * power_of_two(rest, 0);
+  const vec half = vfma(n, vset1(0.5), vset1(ROUNDER));
+  const vec rest = (vec)((uvec)shifted - (uvec)half); /* only its low bits count: exp_power shifts the others out */
+  return p * exp_power(half, 0) * exp_power(rest, 0);
 #endif
 }
 
-/* exp(x + low), low being what rounding x lost. */
-INLINE vec vexp_split(vec x, vec low) {
+INLINE vec vexp(vec x) {
   vec shifted;
-  x = vmin(vset1(NNC_EXP_HIGH), vmax(vset1(NNC_EXP_LOW), x));
-  const vec p = exp_reduced(x, low, &shifted);
-  return scale(p + vset1(1), shifted);
+  const vec r = exp_remainder(vmin(vset1(EXP_HIGH), vmax(vset1(EXP_LOW), x)), &shifted);
+  return exp_scale(exp_polynomial(r), shifted);
 }
 
-INLINE vec vexp(vec x) { return vexp_split(x, vset1(0)); }
-
-/* expm1(x) / 2 for x <= NNC_EXP_HIGH, exact in scaling: 2^(n-1) expm1(r) + (2^(n-1) - 1/2). */
-INLINE vec half_expm1(vec x) {
+/* exp(x + low) for x + low <= 0, low being what rounding x lost. */
+INLINE vec exp_negative(vec x, vec low) {
   vec shifted;
-  const vec p = exp_reduced(x, vset1(0), &shifted);
-  const vec s = power_of_two(shifted, -1);
-  return vfma(s, p, s - vset1((real)0.5));
+  const vec r = exp_remainder(vmax(vset1(EXP_LOW), x), &shifted);
+  return exp_scale(exp_polynomial(r + low), shifted);
+}
+
+/* expm1(x) / 2 = 2^(n-1) expm1(r) + (2^(n-1) - 1/2) for -40 <= x <= EXP_HIGH, where no scale overflows. */
+INLINE vec exp_half_expm1(vec x) {
+  vec shifted;
+  const vec r = exp_remainder(x, &shifted), s = exp_power(shifted, -1);
+  return vfma(s, vfma(r * r, POLYNOMIAL(r, exp_coefficients), r), s - 0.5);
 }
 
 /* Below -40, expm1 rounds to -1 in either dtype. */
 INLINE vec vexpm1(vec x) {
-  const vec clamped = vmin(vset1(NNC_EXP_HIGH), vmax(vset1(-40), x));
-  return vcopysign(vset1(2) * half_expm1(clamped), x);
+  return vcopysign(2 * exp_half_expm1(vmin(vset1(EXP_HIGH), vmax(vset1(-40), x))), x);
 }
 
-/* tanh(x) = e / (e + 2), e = expm1(2|x|): no second formula near 0, where e keeps its relative accuracy. Beyond 20 it is 1. */
-INLINE vec vtanh(vec x) {
-  const vec h = half_expm1(vset1(2) * vmin(vset1(20), vabs(x)));
-  return vcopysign(h / (h + vset1(1)), x);
-}
-
-/* sigmoid(x) = 1 / (1 + z) or z / (1 + z), z = exp(-|x|), so that it neither overflows nor loses the tail. */
-INLINE vec vsigmoid(vec x) {
+/* sigmoid(x) = 1 / (1 + z) or z / (1 + z), z = exp(-|x|), so that it neither overflows nor loses the tail. complement is
+ * sigmoid(-x), likewise. */
+INLINE vec vsigmoid_pair(vec x, vec *complement) {
   vec shifted;
-  const vec p = exp_reduced(vmax(vset1(NNC_EXP_LOW), -vabs(x)), vset1(0), &shifted);
-  const vec z = scale(p + vset1(1), shifted);
-  return vselect(x < vset1(0), z, vset1(1)) / (vset1(1) + z);
+  const vec r = exp_remainder(vmax(vset1(EXP_LOW), -vabs(x)), &shifted);
+  const vec z = exp_scale(exp_polynomial(r), shifted);
+  const vec s = select_negative(x, z, vset1(1)) / (1 + z);
+  *complement = select_negative(x, 1 - s, z * s);
+  return s;
 }
 
-/* log(2^k (1 + f)) for sqrt(1/2) <= 1 + f < sqrt2 and an integer k: with s = f / (2 + f),
+INLINE vec vsigmoid(vec x) {
+  vec complement;
+  return vsigmoid_pair(x, &complement);
+}
+
+/* tanh(x) = 2t / (1 + t^2) = MD / (MD + (D - M/2)^2) for tanh(x / 2) = t = M / (2D), M = x + x^3 P(x^2), D = 1 + x^2 Q(x^2).
+ * All coefficients are positive, the two chains run side by side, D is never rounded near 1, and towards +-1 the errors of M and
+ * D cancel: the result does not exceed 1. */
+INLINE vec vtanh(vec x) {
+  const vec a = vmin(vset1(TANH_END), vabs(x)), z = a * a;
+  const vec m = vfma(a * z, POLYNOMIAL(z, tanh_numerator), a), d = z * POLYNOMIAL(z, tanh_denominator);
+  const vec product = vfma(m, d, m), rest = 1 + vfma(vset1(-(real)0.5), m, d);
+  return (vec)((ivec)(product / vfma(rest, rest, product)) | ((ivec)x & (ivec)vset1((real)-0.0)));
+}
+
+/* log ------------------------------------------------------------------------------------------------------------------ */
+
+/* log(2^k (1 + f)) for 3/4 <= 1 + f < 3/2 and an integer k: with s = f / (2 + f) and z = s^2,
  * log(1 + f) = 2 atanh(s) = f - (f^2/2 - s (f^2/2 + z R(z))), which rounds f only once. */
-INLINE vec log_reduced(vec f, vec k) {
-  const vec s = f / (vset1(2) + f);
-  const vec z = s * s;
-  const vec square = vset1((real)0.5) * f * f;
-  const vec tail = z * vpolynomial(z, log_coefficients, NNC_LENGTH(log_coefficients));
-  const vec correction = vfma(s, square + tail, k * vset1(NNC_LN2_LOW));
-  return vfma(k, vset1(NNC_LN2_HIGH), f - (square - correction));
+INLINE vec log_sum(vec f, vec k) {
+  const vec s = f / (2 + f), z = s * s, square = 0.5 * f * f;
+  const vec correction = vfma(s, vfma(z, POLYNOMIAL(z, log_coefficients), square), k * LN2_LOW);
+  return vfma(k, vset1(LN2_HIGH), f - (square - correction));
 }
 
-/* x = 2^k m with sqrt(1/2) <= m < sqrt2, for a normal x > 0: returns m. */
-INLINE vec split_exponent(vec x, vec *k) {
-  const uvec above = (uvec)x - (uvec)ivset1(NNC_SQRT_HALF);
-  const uvec biased = (above + (uvec)ivset1(NNC_ONE_BITS)) >> NNC_MANTISSA;
-  *k = (vec)(biased + (uvec)vset1(NNC_ROUND)) - vset1(NNC_ROUND + NNC_BIAS);
-  return (vec)((above & (uvec)ivset1(((integer)1 << NNC_MANTISSA) - 1)) + (uvec)ivset1(NNC_SQRT_HALF));
+/* x = 2^k m with 3/4 <= m < 3/2, for a normal x > 0: returns m. AVX-512 also takes every other x, and gives k = -inf for 0,
+ * k = inf for inf, m = NaN for x < 0, with which log_sum comes out right. */
+INLINE vec log_split(vec x, vec *k) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  const __m512d m = _mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, (_MM_MANTISSA_SIGN_ENUM)3); /* -0: 1; x < 0: NaN */
+  *k = (vec)_mm512_getexp_pd((__m512d)x) - (vec)_mm512_getexp_pd(m);
+  return (vec)m;
+#elif defined(__AVX512F__)
+  const __m512 m = _mm512_getmant_ps((__m512)x, _MM_MANT_NORM_p75_1p5, (_MM_MANTISSA_SIGN_ENUM)3);
+  *k = (vec)_mm512_getexp_ps((__m512)x) - (vec)_mm512_getexp_ps(m);
+  return (vec)m;
+#else
+  const uinteger low = ONE_BITS - ((uinteger)1 << (MANTISSA_BITS - 1)); /* 3/4 */
+  const uvec above = (uvec)x - low;
+  *k = (vec)(((above + ONE_BITS) >> MANTISSA_BITS) + (uvec)vset1(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
+  return (vec)((above & (((uinteger)1 << MANTISSA_BITS) - 1)) + low);
+#endif
 }
 
-/* What a logarithm with this argument gives at and beyond the ends of its domain, and y within it. */
-INLINE vec log_specials(vec argument, vec y) {
-  const ivec inside = (argument > vset1(0)) & (argument < vset1((real)INFINITY));
-  const vec outside = vselect(argument == vset1(0), vset1((real)-INFINITY), vset1((real)NAN));
-  return vselect(inside, y, vselect(argument > vset1(0), argument, outside));
+/* y, but what a logarithm of x gives at and beyond the ends of its domain. */
+INLINE vec log_ends(vec x, vec y) {
+#if defined(__AVX512F__)
+  (void)x;
+  return y;
+#else
+  const vec end = vselect(x == 0, vset1((real)-INFINITY), vset1((real)NAN));
+  return vselect((x > 0) & (x < (real)INFINITY), y, vselect(x > 0, x, end));
+#endif
 }
 
 INLINE vec vlog(vec x) {
-  const ivec denormal = x < vset1(NNC_TINIEST);
-  const vec up = vset1((real)((uinteger)1 << NNC_MANTISSA));
   vec k;
-  const vec m = split_exponent(vselect(denormal, x * up, x), &k);
-  k -= (vec)(denormal & (ivec)vset1(NNC_MANTISSA));
-  return log_specials(x, log_reduced(m - vset1(1), k));
+#if defined(__AVX512F__)
+  const vec m = log_split(x, &k);
+#else
+  const ivec denormal = x < LEAST_NORMAL;
+  const vec m = log_split(vselect(denormal, x * (real)((uinteger)1 << MANTISSA_BITS), x), &k);
+  k -= (vec)(denormal & (ivec)vset1(MANTISSA_BITS));
+#endif
+  return log_ends(x, log_sum(m - 1, k));
 }
 
-/* With 1 + x = 2^k (1 + f): f = 2^-k x + (2^-k - 1), so that the rounding of 1 + x is harmless. Where 2^-k would vanish
- * beside 1, f comes from 1 + x. */
+/* With u = 1 + x = 2^k (1 + f): f = 2^-k x + (2^-k - 1), so that the rounding of u is harmless. Where 2^-k is next to nothing, f
+ * comes from u. */
 INLINE vec vlog1p(vec x) {
-  const vec u = vset1(1) + x;
+  const vec u = 1 + x;
   vec k;
-  const vec m = split_exponent(u, &k);
-  const vec s = power_of_two(vset1(NNC_ROUND) - k, 0);
-  const vec f = vselect(x < vset1((real)0x1p60), vfma(x, s, s - vset1(1)), m - vset1(1));
-  const vec y = log_specials(u, log_reduced(f, k));
-  return vselect(x == vset1(0), x, y);
+  const vec m = log_split(u, &k), s = exp_power(ROUNDER - k, 0);
+  const vec f = vselect(x < (real)0x1p60, vfma(x, s, s - 1), m - 1);
+  return log_ends(u, log_sum(f, k));
 }
 
 /* softplus(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). */
 INLINE vec vsoftplus(vec x) { return vmax(vset1(0), x) + vlog1p(vexp(-vabs(x))); }
 
+/* normal distribution -------------------------------------------------------------------------------------------------- */
+
+/* Phi(x), the probability that a standard normal variable is below x, and its density phi(x). The tail beyond |x| is
+ * phi(|x|) times Mills's ratio, which is smooth: so Phi keeps its relative accuracy for x far below 0, where
+ * (1 + erf(x / sqrt2)) / 2 has no digits left. */
+INLINE vec vnormal(vec x, vec *density) {
+  const vec a = vmin(vset1(NORMAL_END), vabs(x)), square = a * a;
+#if defined(__FMA__) || defined(__ARM_NEON)
+  const vec low = vfma(a, a, -square);
+#else
+  const vec high = (vec)((uvec)a & -((uinteger)1 << (MANTISSA_BITS / 2 + 1))), rest = a - high; /* Dekker's product */
+  const vec low = ((high * high - square) + 2 * high * rest) + rest * rest;
+#endif
+  const vec e = exp_negative(-(0.5 * square), -(0.5 * low));
+  const vec tail = e * (POLYNOMIAL(a, tail_numerator) / POLYNOMIAL(a, tail_denominator));
+  *density = e * (real)0x1.9884533d43651p-2; /* 1 / sqrt(2 pi) */
+  return select_negative(x, tail, 1 - tail);
+}
+
+#undef ROUNDER
+#undef LEAST_NORMAL
+#undef ONE_BITS
+#undef POLYNOMIAL
 #endif

@@ -1,0 +1,66 @@
+/* activations.h: the frame that the element-wise activations share, from a vector of elements to a batch of rows.
+ *
+ * An activation states its value and its gradient for one vector; ACTIVATION makes the two kernels of it. A batch whose rows
+ * touch is one flat run, so that a narrow layer does not pay a tail per row; any other batch goes row by row. Either way an
+ * element's bits depend on that element alone: tails go through the same function as whole vectors.
+ */
+#ifndef NNC_OPS_ACTIVATIONS_H
+#define NNC_OPS_ACTIVATIONS_H
+
+#include "ops/op.h"
+
+/* attr[0] and attr[1] in every lane, as far as the activation has them. */
+typedef struct {
+  vec first, second;
+} activation_attributes;
+
+typedef vec activation_value(vec x, activation_attributes at);
+typedef vec activation_gradient(vec dy, vec saved, activation_attributes at);
+
+INLINE activation_attributes activation_read(int count, const double *attr) {
+  activation_attributes at = {{0}, {0}};
+  if (count > 0) at.first = vset1((real)attr[0]);
+  if (count > 1) at.second = vset1((real)attr[1]);
+  return at;
+}
+
+INLINE void activation_forward(activation_value *f, activation_attributes at, real *y, const real *x, size_t rows, size_t cols,
+                               size_t ldy, size_t ldx) {
+  if (ldy == cols && ldx == cols) {
+    cols *= rows;
+    rows = 1;
+  }
+  for (; rows; rows--, y += ldy, x += ldx) {
+    size_t j = 0;
+    for (; j + VL <= cols; j += VL) vstore(y + j, f(vload(x + j), at));
+    if (j < cols) vstore_n(y + j, f(vload_n(x + j, cols - j), at), cols - j);
+  }
+}
+
+INLINE void activation_backward(activation_gradient *g, activation_attributes at, real *dx, const real *dy, const real *saved,
+                                size_t rows, size_t cols, size_t lddx, size_t lddy, size_t ldsaved) {
+  if (lddx == cols && lddy == cols && ldsaved == cols) {
+    cols *= rows;
+    rows = 1;
+  }
+  for (; rows; rows--, dx += lddx, dy += lddy, saved += ldsaved) {
+    size_t j = 0;
+    for (; j + VL <= cols; j += VL) vstore(dx + j, g(vload(dy + j), vload(saved + j), at));
+    if (j < cols) vstore_n(dx + j, g(vload_n(dy + j, cols - j), vload_n(saved + j, cols - j), at), cols - j);
+  }
+}
+
+#define UNUSED __attribute__((unused))
+
+/* The kernels of an activation from name_value and name_gradient; count is how many attributes it has. */
+#define ACTIVATION(name, count)                                                                                               \
+  void KERNEL(name##_forward)(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                       \
+                              const double *attr UNUSED) {                                                                    \
+    activation_forward(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);                               \
+  }                                                                                                                           \
+  void KERNEL(name##_backward)(real *dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx,            \
+                               size_t lddy, size_t ldsaved, const double *attr UNUSED) {                                      \
+    activation_backward(name##_gradient, activation_read(count, attr), dx, dy, saved, rows, cols, lddx, lddy, ldsaved);       \
+  }
+
+#endif

@@ -29,6 +29,8 @@ typedef loss_term loss_function(vec z, vec target, vec parameter);
 
 typedef enum { OVER_COLUMNS_SUM, OVER_COLUMNS_MEAN } loss_reduction;
 
+enum { SHORT = 4 * VL, BLOCK = 4 * SHORT }; /* columns, elements */
+
 INLINE size_t loss_lanes(size_t left) { return left < VL ? left : VL; }
 
 /* A whole vector where n == VL, else the first n lanes. AVX-512 masks at no cost, so the branch is for the others. */
@@ -75,6 +77,29 @@ INLINE void loss_of_single_column(loss_function *term, vec parameter, real *grad
   }
 }
 
+/* Short rows that lie one after the other, unweighted, would leave lanes idle: elements are taken VL at a time across rows, a
+ * block of whole rows at once, and their losses summed afterwards in the same order as everywhere. */
+INLINE void loss_of_short_rows(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
+                               const real *target, size_t rows, size_t cols, real scale, real share) {
+  const size_t rows_at_once = BLOCK / cols;
+  real loss[BLOCK + VL];
+  for (size_t first = 0; first < rows; first += rows_at_once) {
+    const size_t count = rows - first < rows_at_once ? rows - first : rows_at_once, start = first * cols, length = count * cols;
+    for (size_t i = 0; i < length; i += VL) {
+      const size_t n = loss_lanes(length - i);
+      const loss_term at = term(loss_load(z + start + i, n), loss_load(target + start + i, n), parameter);
+      vstore(loss + i, at.loss);
+      if (grad) loss_store(grad + start + i, vset1(scale) * at.slope, n);
+      if (pred) loss_store(pred + start + i, at.pred, n);
+    }
+    for (size_t r = 0; r < count; r++) {
+      vec sum = {0};
+      for (size_t j = 0; j < cols; j += VL) sum += loss_keep(vload(loss + r * cols + j), loss_lanes(cols - j), 0);
+      row_loss[first + r] = vsum_all(sum)[0] * share;
+    }
+  }
+}
+
 INLINE void elementwise_loss(loss_function *term, double attribute, loss_reduction reduction, real *grad, real *pred,
                              real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
                              size_t ld, size_t ldt, double scale) {
@@ -82,6 +107,10 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
   const vec parameter = vset1((real)attribute);
   if (cols == 1 && ld == 1 && ldt == 1) {
     loss_of_single_column(term, parameter, grad, pred, row_loss, z, target, weight, rows, (real)scale);
+    return;
+  }
+  if (cols < SHORT && cols % VL && ld == cols && ldt == cols && !weight) {
+    loss_of_short_rows(term, parameter, grad, pred, row_loss, z, target, rows, cols, (real)(scale * share), (real)share);
     return;
   }
   for (size_t r = 0; r < rows; r++) {

@@ -247,32 +247,32 @@ def test_weights_are_checked(weight, error, text):
     ],
 )
 def test_class_weights(form, target):
-    np.testing.assert_array_equal(data.class_weights({0: 2.0, 2: 0.5}, target, form), [2, 2, 2, 0.5])
-    balanced = data.class_weights("balanced", target, form)
+    np.testing.assert_array_equal(data.class_weights({0: 2.0, 2: 0.5}, target, form, 3), [2, 2, 2, 0.5])
+    balanced = data.class_weights("balanced", target, form, 3)
     np.testing.assert_allclose(balanced, [4 / 6, 4 / 6, 4 / 6, 2])
     with pytest.raises(errors.LabelError, match="class -1"):
-        data.class_weights({-1: 1.0}, target, form)
+        data.class_weights({-1: 1.0}, target, form, 3)
 
 
 def test_balanced_class_weights_equal_sklearn(rng):
     sk = pytest.importorskip("sklearn.utils.class_weight")
     labels = rng.integers(4, size=50)
-    np.testing.assert_allclose(data.class_weights("balanced", labels, "classes"), sk.compute_sample_weight("balanced", labels))
+    np.testing.assert_allclose(data.class_weights("balanced", labels, "classes", 4), sk.compute_sample_weight("balanced", labels))
 
 
 def test_class_weights_of_binary_targets():
     column = np.array([[0.0], [1.0], [1.0]])
-    np.testing.assert_array_equal(data.class_weights({1: 3.0}, column, "probabilities"), [1, 3, 3])
-    np.testing.assert_array_equal(data.class_weights({-1: 3.0, 1: 2.0}, 2 * column - 1, "signs"), [3, 2, 2])
+    np.testing.assert_array_equal(data.class_weights({1: 3.0}, column, "probabilities", 2), [1, 3, 3])
+    np.testing.assert_array_equal(data.class_weights({-1: 3.0, 1: 2.0}, 2 * column - 1, "signs", 2), [3, 2, 2])
     for target, form in ((column * 0.5, "probabilities"), (np.ones((3, 2)), "signs"), (column, "values")):
         with pytest.raises(errors.LabelError, match="use sample_weight instead"):
-            data.class_weights("balanced", target, form)
+            data.class_weights("balanced", target, form, 3)
     with pytest.raises(errors.ArgumentError, match="'balanced'"):
-        data.class_weights("even", column, "probabilities")
+        data.class_weights("even", column, "probabilities", 2)
     with pytest.raises(errors.ArgumentError, match="not negative"):
-        data.class_weights({0: -1.0}, column, "probabilities")
+        data.class_weights({0: -1.0}, column, "probabilities", 2)
     with pytest.raises(errors.LabelError, match="class 2, but the classes run from 0 to 1"):
-        data.class_weights({2: 1.0}, column, "probabilities")
+        data.class_weights({2: 1.0}, column, "probabilities", 2)
 
 
 def test_split_is_stratified_seeded_and_complete(rng):

@@ -7,11 +7,12 @@ callback overrides a hook of single batches, each call does one step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sized
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
+from .binding import Data
 from .callbacks.base import CallbackList, Logs
 from .compiled import Compiled
 from .errors import ArgumentError, EmptyDataError
@@ -20,34 +21,6 @@ from .schedules import learning_rates
 
 if TYPE_CHECKING:
     from .model import Model
-
-
-class Data(NamedTuple):
-    """Bound data: what the core reads."""
-
-    x: list[np.ndarray]
-    y: list[np.ndarray]
-    weight: np.ndarray | None
-
-    @property
-    def rows(self) -> int:
-        """N, the number of samples."""
-        return len(self.x[0])
-
-    def take(self, rows: Any) -> Data:
-        """Those rows: views for a slice, copies for indices."""
-        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], None if self.weight is None else self.weight[rows])
-
-    def require_weight(self) -> None:
-        """Raise ArgumentError where no row has any weight."""
-        if self.weight is not None and not self.weight.any():
-            raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
-
-    def scaled(self, scale: np.ndarray, rows: np.ndarray | None) -> Data:
-        """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
-        weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
-        weight[slice(None) if rows is None else rows] *= scale
-        return Data(self.x, self.y, weight)
 
 
 class Epochs:

@@ -38,6 +38,9 @@ class History(Callback):
         self.params = {}
         self._steps: list[np.ndarray] = []
 
+    def set_model(self, model: Any) -> None:
+        """Keep no reference: the model keeps this history."""
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():

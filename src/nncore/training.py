@@ -10,20 +10,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from . import fitting
+from . import binding, fitting
 from ._checks import real, whole
+from .binding import Data, unpack
 from .callbacks import CallbackList, ProgressBar
 from .compiled import Compiled, results
-from .data import ClassWeight, bind_inputs, bind_target, bind_weight, check_finite, class_weights, labels_of, split_rows
+from .data import ClassWeight
 from .errors import ArgumentError, NotCompiledError
-from .fitting import Data
 from .history import History
 from .losses import Loss
 from .metrics import Metric
+from .one_batch import OneBatch
 from .optim import Optimizer
-from .schedules import learning_rates
 
 if TYPE_CHECKING:
     from .model import Model
@@ -36,7 +34,7 @@ class Trainable:
     history: History | None = None  #: of the last fit
     _compiled: Compiled | None = None
     _attached: Compiled | None = None  # what the core has been told
-    _batch: _OneBatch | None = None  # of the attached configuration
+    _batch: OneBatch | None = None  # of the attached configuration
 
     def compile(
         self,
@@ -166,17 +164,16 @@ class Trainable:
         if y is None:
             if fraction or sample_weight is not None or class_weight is not None:
                 raise ArgumentError("fit: validation_split, sample_weight and class_weight need y; batches carry their own weights")
-            source = fitting.Batches(model, config, _iterable(x), self._bind_batch)
+            source = fitting.Batches(model, config, _iterable(x), lambda batch: self._bind(config, *unpack(batch)))
         else:
-            data, rows = self._bind(x, y, sample_weight, config), None
+            data, rows = self._bind(config, x, y, sample_weight), None
             if fraction:
-                rows, validation = self._split(data, fraction, shuffle)
-            if class_weight is not None:
-                data = self._weigh(data, rows, class_weight)
+                rows, validation = binding.split(model, config, data, fraction, shuffle)
+            data = binding.weigh(config, data, rows, class_weight)
             data.require_weight()
             source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
         if validation_data is not None:
-            validation = self._bind_batch(validation_data)
+            validation = self._bind(config, *unpack(validation_data))
             validation.require_weight()
 
         self.history = history = History()
@@ -228,7 +225,7 @@ class Trainable:
         [2.0, 1.0]
         """
         config = self._require_compiled("evaluate")
-        data = self._bind(x, y, sample_weight, config)
+        data = self._bind(config, x, y, sample_weight)
         data.require_weight()
         hooks = CallbackList(_as_list(callbacks), self._model(), {"verbose": verbose}) if callbacks else _NOBODY
         return results(fitting.evaluate(self._model(), config, data, hooks, batch_size), return_dict)
@@ -261,7 +258,7 @@ class Trainable:
         """
         model = self._model()
         hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose}) if callbacks else _NOBODY
-        outputs = fitting.predict(model, self._inputs(x, allow_empty=True), hooks, batch_size)
+        outputs = fitting.predict(model, binding.inputs(model, x, allow_empty=True), hooks, batch_size)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def train_on_batch(
@@ -296,13 +293,12 @@ class Trainable:
         """
         batch = self._batch
         if sample_weight is None and class_weight is None and batch is not None and batch.takes(x, y):
-            return batch.step([x], [y], None, return_dict)
+            return batch.step(self._model(), [x], [y], None, return_dict)
         config = self._require_compiled("train_on_batch")
-        data = self._bind(x, y, sample_weight, config)
-        if class_weight is not None:
-            data = self._weigh(data, None, class_weight)
-        batch = self._batch or _OneBatch(self._model(), config)
-        return batch.step(data.x, data.y, data.weight, return_dict)
+        data = self._bind(config, x, y, sample_weight)
+        data = binding.weigh(config, data, None, class_weight)
+        model, batch = self._model(), self._batch or OneBatch(self._model(), config)
+        return batch.step(model, data.x, data.y, data.weight, return_dict)
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
@@ -345,102 +341,18 @@ class Trainable:
         model = self._model()
         losses = config.bind(model.output_shapes, model.output_activations)
         model._compile(losses, config.optimizer.spec(), model.parameter_options(), config.statistics)
-        self._attached, self._batch = config, _OneBatch(model, config)
+        self._attached, self._batch = config, OneBatch(model, config)
 
-    def _inputs(self, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
-        """Bind x, and build the model where its first layer left the shape open."""
-        model = self._model()
-        layer = f"layer 0 ({type(model.layers[0]).__name__})"
-        arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty=allow_empty)
-        if not model.built:
-            model._build([a.shape[1:] for a in arrays])
-        return arrays
-
-    def _bind(self, x: Any, y: Any, weight: Any, config: Compiled) -> Data:
-        model = self._model()
-        xs = self._inputs(x)
+    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
+        """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
+        if not self._model().built:
+            binding.inputs(self._model(), x)
         if config is not self._attached:
             self._attach(config)
-        rows, shapes = len(xs[0]), model.output_shapes
-        if len(shapes) > 1 and (not isinstance(y, list | tuple) or len(y) != len(shapes)):
-            raise ArgumentError(f"y: the model has {len(shapes)} outputs; pass a list of {len(shapes)} arrays")
-        parts = y if len(shapes) > 1 else [y]
-        names = [f"y[{i}]" for i in range(len(shapes))] if len(shapes) > 1 else ["y"]
-        ys = [
-            bind_target(part, loss.targets, shape, rows, loss.name, model.dtype, name)
-            for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
-        ]
-        if config.check_finite:
-            for i, array in enumerate(xs):
-                check_finite(array, "x" if len(xs) == 1 else f"x[{i}]")
-            for array, name in zip(ys, names, strict=True):
-                check_finite(array, name)
-        return Data(xs, ys, bind_weight(weight, rows))
-
-    def _bind_batch(self, batch: Any) -> Data:
-        if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
-            raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, not {type(batch).__name__}; or pass y")
-        return self._bind(batch[0], batch[1], batch[2] if len(batch) == 3 else None, self._require_compiled("fit"))
-
-    def _split(self, data: Data, fraction: float, shuffle: bool) -> tuple[np.ndarray, Data]:
-        """Return the rows that train, and the data that validate: views of the last rows, or copies of drawn ones."""
-        config, model = self._require_compiled("fit"), self._model()
-        labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
-        rows, held_out = split_rows(data.rows, fraction, model.seed if shuffle else None, labels)
-        return rows, data.take(held_out if shuffle else slice(len(rows), None))
-
-    def _weigh(self, data: Data, rows: np.ndarray | None, class_weight: Any) -> Data:
-        """Multiply class weights into the rows that train."""
-        if len(data.y) > 1:
-            raise ArgumentError("class_weight needs a single output; use sample_weight")
-        target = data.y[0] if rows is None else data.y[0][rows]
-        return data.scaled(class_weights(class_weight, target, self._require_compiled("fit").losses[0].targets), rows)
-
-
-class _OneBatch:
-    """What train_on_batch prepares once: buffers, and what may pass unchecked."""
-
-    def __init__(self, model: Model, config: Compiled) -> None:
-        self.model, self.config = model, config
-        self.lr, self.loss, self.sums = np.empty(1), np.empty(1), config.sums()
-        self.plain = all(each is None for each in self.sums)
-        single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
-        self.dtype, self.shape = model.dtype, model.input_shapes[0]
-        self.form = config.losses[0].targets if single else "none"
-        self.columns = config.columns[0]
-        self.column = (self.columns,)
-
-    def takes(self, x: Any, y: Any) -> bool:
-        """Whether the core can read x and y as they are."""
-        if x.__class__ is not np.ndarray or y.__class__ is not np.ndarray or x.dtype is not self.dtype or x.shape[1:] != self.shape:
-            return False
-        if len(x) != len(y) or not len(x) or not x.flags.c_contiguous or not y.flags.c_contiguous:
-            return False
-        form = self.form
-        if form == "classes":
-            # Seen as unsigned, a negative index is a huge one.
-            return y.ndim == 1 and y.dtype is _INT64 and int(np.maximum.reduce(y.view(_UINT64))) < self.columns
-        if y.dtype is not self.dtype or y.shape[1:] != self.column:
-            return False
-        return form == "values" or (form == "probabilities" and y.min() >= 0 and y.max() <= 1)
-
-    def step(self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None, return_dict: bool) -> Any:
-        """Do one step; return what train_on_batch returns."""
-        lr = self.config.optimizer.lr
-        self.lr[0] = learning_rates(lr, self.model.step, 1)[0] if callable(lr) else lr
-        if self.plain:
-            self.model._train(x, y, weight, None, len(x[0]), 0, 1, self.lr, self.loss, self.sums)
-            loss = self.loss.item()
-            return {"loss": loss} if return_dict else loss
-        for each in self.sums:
-            if each is not None:
-                each.fill(0.0)
-        self.model._train(x, y, weight, None, len(x[0]), 0, 1, self.lr, self.loss, self.sums)
-        return results(self.config.logs(self.loss.item(), self.sums), return_dict)
+        return binding.bind(self._model(), config, x, y, weight)
 
 
 _NOBODY = CallbackList((), None, {})
-_INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
 
 def _iterable(batches: Any) -> Iterable[Any]:

@@ -54,7 +54,7 @@ def labels_of(target: np.ndarray, form: str) -> np.ndarray | None:
     return None
 
 
-def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, form: str) -> np.ndarray:
+def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, form: str, classes: int) -> np.ndarray:
     """Return the weight that each row has by its class.
 
     Parameters
@@ -65,6 +65,8 @@ def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, f
         Bound targets of the rows that train.
     form : str
         The form of the targets, see data/targets.py.
+    classes : int
+        How many there are; 2 for targets that say yes or no.
 
     Returns
     -------
@@ -81,7 +83,6 @@ def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, f
     labels = labels_of(target, form)
     if labels is None:
         raise LabelError("class_weight needs targets that give one class per row; use sample_weight instead")
-    classes = target.shape[1] if form == "one_hot" else max(2, int(labels.max()) + 1)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ArgumentError(f"class_weight must be a dict {{class: weight}} or 'balanced', not {class_weight!r}")
@@ -90,7 +91,7 @@ def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, f
     else:
         keys = {-1: 0} if form == "signs" and -1 in class_weight else {}
         by_class = {keys.get(int(k), int(k)): float(w) for k, w in class_weight.items()}
-        unknown = sorted(k for k in by_class if k < 0 or (k >= classes and form != "classes"))
+        unknown = sorted(k for k in by_class if not 0 <= k < classes)
         if unknown:
             raise LabelError(f"class_weight has a weight for class {unknown[0]}, but the classes run from 0 to {classes - 1}")
         if not all(0 <= w < float("inf") for w in by_class.values()):

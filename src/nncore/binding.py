@@ -1,0 +1,94 @@
+"""Arrays bound to a model: read, checked against its inputs, outputs and losses, weighted and split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .compiled import Compiled
+from .data import ClassWeight, bind_inputs, bind_target, bind_weight, check_finite, class_weights, labels_of, split_rows
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Data:
+    """Bound data, as the core reads them: an array per input, an array per output, and weights [N] or None."""
+
+    def __init__(self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None) -> None:
+        self.x, self.y, self.weight = x, y, weight
+
+    @property
+    def rows(self) -> int:
+        """N, the number of samples."""
+        return len(self.x[0])
+
+    def take(self, rows: Any) -> Data:
+        """Those rows: views for a slice, copies for indices."""
+        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], None if self.weight is None else self.weight[rows])
+
+    def require_weight(self) -> None:
+        """Raise ArgumentError where no row has any weight."""
+        if self.weight is not None and not self.weight.any():
+            raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
+
+    def scaled(self, scale: np.ndarray, rows: np.ndarray | None) -> Data:
+        """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
+        weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
+        weight[slice(None) if rows is None else rows] *= scale
+        return Data(self.x, self.y, weight)
+
+
+def inputs(model: Model, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
+    """Bind x, and build the model where its first layer left the shape open."""
+    layer = f"layer 0 ({type(model.layers[0]).__name__})"
+    arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty)
+    if not model.built:
+        model._build([a.shape[1:] for a in arrays])
+    return arrays
+
+
+def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
+    """Bind samples, targets and their weights."""
+    xs = inputs(model, x)
+    rows, shapes = len(xs[0]), model.output_shapes
+    if len(shapes) > 1 and (not isinstance(y, list | tuple) or len(y) != len(shapes)):
+        raise ArgumentError(f"y: the model has {len(shapes)} outputs; pass a list of {len(shapes)} arrays")
+    parts = y if len(shapes) > 1 else [y]
+    names = [f"y[{i}]" for i in range(len(shapes))] if len(shapes) > 1 else ["y"]
+    ys = [
+        bind_target(part, loss.targets, shape, rows, loss.name, model.dtype, name)
+        for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
+    ]
+    if config.check_finite:
+        for i, array in enumerate(xs):
+            check_finite(array, "x" if len(xs) == 1 else f"x[{i}]")
+        for array, name in zip(ys, names, strict=True):
+            check_finite(array, name)
+    return Data(xs, ys, bind_weight(weight, rows))
+
+
+def unpack(batch: Any) -> tuple[Any, Any, Any]:
+    """Return x, y and sample weights (or None) of a tuple of two or three."""
+    if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
+        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, not {type(batch).__name__}; or pass y")
+    return batch[0], batch[1], batch[2] if len(batch) == 3 else None
+
+
+def split(model: Model, config: Compiled, data: Data, fraction: float, shuffle: bool) -> tuple[np.ndarray, Data]:
+    """Return the rows that train, and the data that validate: views of the last rows, or copies of drawn ones."""
+    labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
+    rows, held_out = split_rows(data.rows, fraction, model.seed if shuffle else None, labels)
+    return rows, data.take(held_out if shuffle else slice(len(rows), None))
+
+
+def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
+    """Multiply class weights into ``rows`` (None: all)."""
+    if class_weight is None:
+        return data
+    if len(data.y) > 1:
+        raise ArgumentError("class_weight needs a single output; use sample_weight")
+    target = data.y[0] if rows is None else data.y[0][rows]
+    return data.scaled(class_weights(class_weight, target, config.losses[0].targets, max(2, config.columns[0])), rows)

@@ -1,0 +1,53 @@
+"""What a metric is: a declaration over sums that the core accumulates while it trains or evaluates."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..names import describe
+
+
+class Metric:
+    """What all metrics share.
+
+    Parameters
+    ----------
+    name : str, optional
+        The key in ``history``; by default the metric's own name.
+    """
+
+    name: str
+    aliases: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[str]  #: "confusion" or "residuals"
+    direction: ClassVar[str] = "max"  #: "max", "min", or "" where neither is better
+    threshold: float | None = None
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None:
+            self.name = name
+
+    def compute(self, sums: np.ndarray) -> Any:
+        """Return the metric from its sums: a float, or an array where there is one number per class."""
+        raise NotImplementedError
+
+    def check(self, classes: int) -> None:
+        """Raise ArgumentError where the metric makes no sense for that many classes."""
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the metric of predictions.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Labels or targets.
+        y_pred : array_like
+            Labels, probabilities [N] of the positive class, or scores [N, classes]; for regression, predictions.
+        sample_weight : array_like, optional
+            [N].
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return describe(self, ("name",))

@@ -1,0 +1,121 @@
+"""Metrics of numbers, from sums of errors per column (csrc/ops/kernels.inc has the layout); called alone they equal scikit-learn's.
+
+Several columns are averaged, as scikit-learn's "uniform_average" does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..data import bind_prediction, bind_weight
+from ..errors import ShapeError
+from .base import Metric
+
+
+class _Residual(Metric):
+    """The mean over the columns of a number that each column's sums give."""
+
+    kind, direction = "residuals", "min"
+
+    def compute(self, sums: np.ndarray) -> float:
+        each = [self._of_column(*column) if column[0] else 0.0 for column in sums.tolist()]
+        return sum(each) / len(each)
+
+    @staticmethod
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        """The metric of one column, from its sums of w, w e², w |e|, w |e| / |t|, w (t - shift) and w (t - shift)²."""
+        raise NotImplementedError
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        prediction = bind_prediction(y_pred).astype(np.float64)
+        target = bind_prediction(y_true, "y_true").astype(np.float64)
+        if target.shape != prediction.shape:
+            raise ShapeError(f"y_true has shape {np.shape(y_true)} and y_pred {np.shape(y_pred)}; they must be the same")
+        return self.compute(_core.sum_residuals(prediction, target, bind_weight(sample_weight, len(target))))
+
+
+class MSE(_Residual):
+    """Mean squared error.
+
+    Examples
+    --------
+    >>> MSE()([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
+
+    name, aliases = "mse", ("mean_squared_error", "MeanSquaredError")
+
+    @staticmethod
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return square / w
+
+
+class RMSE(_Residual):
+    """Root of the mean squared error; of each column, then averaged, as in scikit-learn.
+
+    Examples
+    --------
+    >>> RMSE()([1.0, 2.0], [1.0, 2.0])
+    0.0
+    """
+
+    name, aliases = "rmse", ("root_mean_squared_error", "RootMeanSquaredError")
+
+    @staticmethod
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return math.sqrt(square / w)
+
+
+class MAE(_Residual):
+    """Mean absolute error.
+
+    Examples
+    --------
+    >>> MAE()([1.0, 2.0], [1.0, 4.0])
+    1.0
+    """
+
+    name, aliases = "mae", ("mean_absolute_error", "MeanAbsoluteError")
+
+    @staticmethod
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return absolute / w
+
+
+class MAPE(_Residual):
+    """Mean absolute percentage error, in percent as in Keras (100 times scikit-learn's); |target| counts as at least 1e-7.
+
+    Examples
+    --------
+    >>> MAPE()([1.0, 2.0], [1.0, 4.0])
+    50.0
+    """
+
+    name, aliases = "mape", ("mean_absolute_percentage_error", "MeanAbsolutePercentageError")
+
+    @staticmethod
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        return 100 * relative / w
+
+
+class R2(_Residual):
+    """Coefficient of determination, 1 - Σ e² / Σ (t - mean)²; for constant targets 1 where they are met exactly, else 0.
+
+    Examples
+    --------
+    >>> R2()([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
+    """
+
+    name, aliases, direction = "r2", ("r2_score",), "max"
+
+    @staticmethod
+    def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
+        spread = tt - t * t / w
+        if spread > 0:
+            return 1 - square / spread
+        return 1.0 if square == 0 else 0.0

@@ -26,26 +26,26 @@ INLINE const void *pick(const picked_rows *from, size_t r) {
   return from->start + (from->index ? from->index[r] : (int64_t)r) * from->stride;
 }
 
-/* `from` is copied, so that the compiler need not fear that y overwrites it; one column is what targets often are. */
-#define DEFINE_CONVERT(type)                                                              \
-  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {              \
-    const picked_rows here = *from;                                                       \
-    if (here.cols == 1) {                                                                 \
-      for (size_t r = 0; r < here.rows; r++) y[r * ldy] = (real) * (const type *)pick(&here, r); \
-      return;                                                                             \
-    }                                                                                     \
-    for (size_t r = 0; r < here.rows; r++) {                                              \
-      const type *x = pick(&here, r);                                                     \
-      for (size_t j = 0; j < here.cols; j++) y[r * ldy + j] = (real)x[j];                 \
-    }                                                                                     \
+/* From rows of any type; cols is a constant for one and two columns, so that the row unrolls and no vector loop is entered for it. The
+ * parameters are copied, so that y need not be feared to overwrite them. */
+#define DEFINE_CONVERT(type)                                                                           \
+  INLINE void rows_of_##type(real *y, const picked_rows *from, size_t ldy, size_t cols) {              \
+    const picked_rows here = *from;                                                                    \
+    for (size_t r = 0; r < here.rows; r++) {                                                           \
+      const type *x = pick(&here, r);                                                                  \
+      for (size_t j = 0; j < cols; j++) y[r * ldy + j] = (real)x[j];                                   \
+    }                                                                                                  \
+  }                                                                                                    \
+  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {                           \
+    if (from->cols == 1) rows_of_##type(y, from, ldy, 1);                                              \
+    else if (from->cols == 2) rows_of_##type(y, from, ldy, 2);                                         \
+    else rows_of_##type(y, from, ldy, from->cols);                                                     \
   }
+
 typedef float f32;
 typedef double f64;
-#if NNC_BUILD_F64
 DEFINE_CONVERT(f32)
-#else
 DEFINE_CONVERT(f64)
-#endif
 DEFINE_CONVERT(uint8_t)
 DEFINE_CONVERT(int8_t)
 DEFINE_CONVERT(uint16_t)
@@ -58,17 +58,16 @@ DEFINE_CONVERT(int64_t)
 /* The source has the network's dtype. Short rows are copied inline: a call per row would cost more than the row. */
 static void copy(real *y, const picked_rows *from, size_t ldy) {
   const picked_rows here = *from;
-  if (here.cols == 1) {
-    for (size_t r = 0; r < here.rows; r++) y[r * ldy] = *(const real *)pick(&here, r);
-  } else if (here.cols > 4 * VL) {
-    for (size_t r = 0; r < here.rows; r++) memcpy(y + r * ldy, pick(&here, r), here.row_bytes);
-  } else {
-    for (size_t r = 0; r < here.rows; r++) {
-      const real *x = pick(&here, r);
-      size_t j = 0;
-      for (; j + VL <= here.cols; j += VL) vstore(y + r * ldy + j, vload(x + j));
-      if (j < here.cols) vstore_n(y + r * ldy + j, vload_n(x + j, here.cols - j), here.cols - j);
+  for (size_t r = 0; r < here.rows; r++) {
+    const real *x = pick(&here, r);
+    real *yr = y + r * ldy;
+    if (here.cols > 4 * VL) {
+      memcpy(yr, x, here.row_bytes);
+      continue;
     }
+    size_t j = 0;
+    for (; j + VL <= here.cols; j += VL) vstore(yr + j, vload(x + j));
+    if (j < here.cols) vstore_n(yr + j, vload_n(x + j, here.cols - j), here.cols - j);
   }
 }
 
@@ -76,13 +75,8 @@ static const struct {
   size_t size;
   void (*convert)(real *y, const picked_rows *from, size_t ldy);
 } sources[NNC_SOURCE_COUNT] = {
-#if NNC_BUILD_F64
     [NNC_SOURCE_F32] = {sizeof(f32), convert_f32},
-    [NNC_SOURCE_F64] = {sizeof(f64), copy},
-#else
-    [NNC_SOURCE_F32] = {sizeof(f32), copy},
     [NNC_SOURCE_F64] = {sizeof(f64), convert_f64},
-#endif
     [NNC_SOURCE_U8] = {sizeof(uint8_t), convert_uint8_t},
     [NNC_SOURCE_I8] = {sizeof(int8_t), convert_int8_t},
     [NNC_SOURCE_U16] = {sizeof(uint16_t), convert_uint16_t},
@@ -109,5 +103,6 @@ void KERNEL(gather)(real *y, const void *source, nnc_source_type type, const int
     from.cols = rows * cols;
     from.row_bytes = rows * cols * size;
   }
-  sources[type].convert(y, &from, ldy);
+  if (type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) && from.cols > 2) copy(y, &from, ldy);
+  else sources[type].convert(y, &from, ldy);
 }

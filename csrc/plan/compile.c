@@ -125,6 +125,8 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->fused_update = optimizer->clip_norm == 0 && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
   plan->rows_reserved = 0; /* the heads have moved: plan the arena anew */
+  nnc_free(plan->arena);
+  plan->arena = NULL;
   return NNC_OK;
 }
 

@@ -130,6 +130,20 @@ def test_any_allocation_of_training_may_fail(threads, rng):
     nets.assert_same_bits(nets.snapshot(net), nets.snapshot(twin))
 
 
+def test_after_a_failure_no_offset_points_beyond_the_arena(rng):
+    x, y = nets.problem(rng)
+    net = nets.classifier()
+    nets.train(net, x, y, batch=2)
+    nets.compile_net(net, LossSpec("sparse_categorical_crossentropy", attributes=(0.0,)), nets.ADAM)
+    _core.alloc_fail_at(2)
+    with pytest.raises(MemoryError):
+        nets.train(net, x, y)
+    _core.alloc_fail_at(0)
+    net._forward([x[:0]], True)  # no rows need no larger arena, but transposed weights
+    net._backward([np.empty((0, 3), np.float32)])
+    assert np.isfinite(nets.train(net, x, y, steps=3)).all()
+
+
 @pytest.mark.parametrize("what", ["evaluate", "predict", "call", "forward"])
 def test_any_allocation_of_inference_may_fail(what, rng):
     x, y = nets.problem(rng)

@@ -232,7 +232,6 @@ def test_non_finite_data_are_found():
         (np.ones((3, 2)), errors.ShapeError, "one weight per row"),
         ([1, -1, 1], errors.ArgumentError, "-1.0 at row 1"),
         ([1, np.nan, 1], errors.NonFiniteError, "nan at row 1"),
-        ([0, 0, 0], errors.ArgumentError, "all weights are 0"),
     ],
 )
 def test_weights_are_checked(weight, error, text):

@@ -112,6 +112,18 @@ def test_training_equals_torch(name, options, clip, rng):
     np.testing.assert_allclose(model[0].weight, peer.weight.detach(), rtol=1e-6)
 
 
+def test_batches_without_weight_do_nothing(rng):
+    x, y = line(rng, 8)
+    for reduction in ("mean", "mean_with_sample_weight"):
+        model = linear(loss=nn.losses.MeanSquaredError(reduction=reduction))
+        kept = weights(model)
+        assert model.train_on_batch(x, y, np.zeros(8)) == 0.0
+        assert_same(model, kept)
+        history = model.fit(x, y, batch_size=4, shuffle=False, sample_weight=[0.0] * 4 + [1.0] * 4)
+        assert history.step_losses[0] == 0.0
+        assert history.history["loss"][0] == pytest.approx(history.step_losses[1] / (2 if reduction == "mean" else 1))
+
+
 def test_a_schedule_is_asked_for_every_step(rng):
     x, y = line(rng, 10)
     asked = []
@@ -206,6 +218,9 @@ def test_evaluate_equals_numpy(rng):
     assert model.evaluate(x, y, sample_weight=w) == pytest.approx(np.average(e[:, 0] ** 2, weights=w))
     model.compile(loss=nn.losses.MeanSquaredError(reduction="sum"), optimizer="sgd")
     assert model.evaluate(x, y) == pytest.approx((e**2).sum())
+    model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.0), loss_weights=[3.0])
+    assert model.evaluate(x, y) == pytest.approx(3 * np.mean(e**2))
+    assert model.fit(x, y).history["loss"][0] == pytest.approx(3 * np.mean(e**2))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 40])
@@ -240,6 +255,33 @@ def test_metrics_of_yes_or_no(columns, rng):
         np.testing.assert_allclose(result[1:], expected)
         assert z is None or np.isclose(result[0], z, rtol=1e-5)
         z = result[0]
+        w = rng.random(90)
+        expected = [getattr(nn.metrics, name)(y.ravel(), guess, np.repeat(w, columns)) for name in names]
+        np.testing.assert_allclose(model.evaluate(x, y, sample_weight=w)[1:], expected, rtol=1e-6)
+
+
+def test_samples_of_several_lines(rng):
+    x, y = rng.normal(size=(20, 5, 4)), rng.integers(3, size=(20, 5))
+    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0, dtype="float64").build((5, 4))
+    model.compile("sparse_categorical_crossentropy", nn.optim.SGD(lr=0.0), ["accuracy"])
+    p = model.predict(x)
+    expected = [-np.log(np.take_along_axis(p, y[..., None], 2)).mean(), (p.argmax(2) == y).mean()]
+    np.testing.assert_allclose(model.evaluate(x, y), expected)
+    history = model.fit(x, y, batch_size=8, validation_split=0.25)
+    rows, held_out = nn.data.split_rows(20, 0.25, 0, None)  # several labels per sample: drawn without regard to them
+    np.testing.assert_allclose(history.history["loss"][0], model.evaluate(x[rows], y[rows])[0])
+    np.testing.assert_allclose(history.history["val_loss"][0], model.evaluate(x[held_out], y[held_out])[0])
+    one_hot = nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0, dtype="float64").build((5, 4))
+    one_hot.compile("categorical_crossentropy", "sgd", ["accuracy"])
+    np.testing.assert_allclose(one_hot.evaluate(x, np.eye(3)[y]), expected)
+    line = nn.Sequential(nn.Linear(4, 1), seed=0, dtype="float64").build((5, 4))
+    line.compile("mse", "sgd", ["mae"])
+    t = rng.normal(size=(20, 5))
+    e = line.predict(x)[..., 0] - t
+    for target in (t, t[..., None]):
+        np.testing.assert_allclose(line.evaluate(x, target), [(e**2).mean(), np.abs(e).mean()])
+    with pytest.raises(errors.ShapeError, match=r"class indices of shape \(20, 5\)"):
+        model.fit(x, y[:, 0])
 
 
 @pytest.mark.parametrize(
@@ -518,6 +560,7 @@ X, Y = np.ones((6, 3)), np.ones(6)
         (lambda m: m.fit(X, Y, validation_data=(X, Y[:2])), errors.ShapeError, "y has 2 rows"),
         (lambda m: m.fit(X, Y, verbose=3), errors.ArgumentError, "verbose"),
         (lambda m: m.fit(X, Y, sample_weight=[1.0]), errors.ShapeError, "one weight per row"),
+        (lambda m: m.fit(X, Y, sample_weight=np.zeros(6)), errors.ArgumentError, "all weights are 0"),
         (lambda m: m.fit(X, Y, class_weight="balanced"), errors.LabelError, "use sample_weight instead"),
         (lambda m: m.fit([(X, Y)], class_weight="balanced"), errors.ArgumentError, "batches carry their own weights"),
         (lambda m: m.predict(X.astype(complex)), errors.DTypeError, "complex128"),

@@ -2,7 +2,8 @@
  * how a batch leaves the data set. Conversions are C's (integers round to nearest). The index has been checked by the caller.
  *
  * Shuffled rows defeat the hardware's prefetcher at their first lines, so the row that comes LOOKAHEAD picks later is touched
- * ahead; the rest of a long row it finds by itself.
+ * ahead; the rest of a long row it finds by itself. Rows of less than a line need none of that: out-of-order execution sees more
+ * of them at once than it pays to look ahead.
  */
 #include "ops/op.h"
 
@@ -13,10 +14,11 @@ typedef struct {
   const int64_t *index;
   ptrdiff_t stride; /* in bytes */
   size_t rows, cols, row_bytes;
+  size_t rows_ahead; /* rows, or 0 not to prefetch */
 } picked_rows;
 
 INLINE const void *pick(const picked_rows *from, size_t r) {
-  if (from->index && r + LOOKAHEAD < from->rows) {
+  if (r + LOOKAHEAD < from->rows_ahead) {
     const char *ahead = from->start + from->index[r + LOOKAHEAD] * from->stride;
     const size_t bytes = from->row_bytes < LINES_AHEAD * LINE ? from->row_bytes : LINES_AHEAD * LINE;
     for (size_t b = 0; b < bytes; b += LINE) __builtin_prefetch(ahead + b);
@@ -24,12 +26,18 @@ INLINE const void *pick(const picked_rows *from, size_t r) {
   return from->start + (from->index ? from->index[r] : (int64_t)r) * from->stride;
 }
 
-#define DEFINE_CONVERT(type)                                                        \
-  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {        \
-    for (size_t r = 0; r < from->rows; r++) {                                       \
-      const type *x = pick(from, r);                                                \
-      for (size_t j = 0; j < from->cols; j++) y[r * ldy + j] = (real)x[j];          \
-    }                                                                               \
+/* `from` is copied, so that the compiler need not fear that y overwrites it; one column is what targets often are. */
+#define DEFINE_CONVERT(type)                                                              \
+  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {              \
+    const picked_rows here = *from;                                                       \
+    if (here.cols == 1) {                                                                 \
+      for (size_t r = 0; r < here.rows; r++) y[r * ldy] = (real) * (const type *)pick(&here, r); \
+      return;                                                                             \
+    }                                                                                     \
+    for (size_t r = 0; r < here.rows; r++) {                                              \
+      const type *x = pick(&here, r);                                                     \
+      for (size_t j = 0; j < here.cols; j++) y[r * ldy + j] = (real)x[j];                 \
+    }                                                                                     \
   }
 typedef float f32;
 typedef double f64;
@@ -49,16 +57,18 @@ DEFINE_CONVERT(int64_t)
 
 /* The source has the network's dtype. Short rows are copied inline: a call per row would cost more than the row. */
 static void copy(real *y, const picked_rows *from, size_t ldy) {
-  for (size_t r = 0; r < from->rows; r++) {
-    const real *x = pick(from, r);
-    real *yr = y + r * ldy;
-    if (from->cols > 4 * VL) {
-      memcpy(yr, x, from->row_bytes);
-      continue;
+  const picked_rows here = *from;
+  if (here.cols == 1) {
+    for (size_t r = 0; r < here.rows; r++) y[r * ldy] = *(const real *)pick(&here, r);
+  } else if (here.cols > 4 * VL) {
+    for (size_t r = 0; r < here.rows; r++) memcpy(y + r * ldy, pick(&here, r), here.row_bytes);
+  } else {
+    for (size_t r = 0; r < here.rows; r++) {
+      const real *x = pick(&here, r);
+      size_t j = 0;
+      for (; j + VL <= here.cols; j += VL) vstore(y + r * ldy + j, vload(x + j));
+      if (j < here.cols) vstore_n(y + r * ldy + j, vload_n(x + j, here.cols - j), here.cols - j);
     }
-    size_t j = 0;
-    for (; j + VL <= from->cols; j += VL) vstore(yr + j, vload(x + j));
-    if (j < from->cols) vstore_n(yr + j, vload_n(x + j, from->cols - j), from->cols - j);
   }
 }
 
@@ -91,7 +101,8 @@ void KERNEL(gather)(real *y, const void *source, nnc_source_type type, const int
                       .stride = stride * (ptrdiff_t)size,
                       .rows = rows,
                       .cols = cols,
-                      .row_bytes = cols * size};
+                      .row_bytes = cols * size,
+                      .rows_ahead = index && cols * size >= LINE ? rows : 0};
   /* rows that already lie side by side are one long row */
   if (!index && rows && (size_t)stride == cols && ldy == cols) {
     from.rows = 1;

@@ -91,6 +91,8 @@ class Compiled:
 
     def reduce(self, step_losses: np.ndarray, rows: np.ndarray) -> float:
         """The loss of many steps as if their rows were one batch; rows: how much each step counts."""
+        if len(step_losses) == 1:
+            return float(step_losses[0])
         if self.reduction == "sum":
             return float(step_losses.sum())
         return float(step_losses @ rows / rows.sum())

@@ -38,6 +38,11 @@ class Data(NamedTuple):
         """Those rows: views for a slice, copies for indices."""
         return Data([a[rows] for a in self.x], [a[rows] for a in self.y], None if self.weight is None else self.weight[rows])
 
+    def require_weight(self) -> None:
+        """Raise ArgumentError where no row has any weight."""
+        if self.weight is not None and not self.weight.any():
+            raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
+
     def scaled(self, scale: np.ndarray, rows: np.ndarray | None) -> Data:
         """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
         weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
@@ -197,12 +202,14 @@ def evaluate(model: Model, config: Compiled, data: Data, callbacks: CallbackList
     """Loss and metrics of all rows."""
     total, sums = np.zeros((len(data.y), 2)), config.sums()
     callbacks.call("on_test_begin", {})
-    for batch, part in enumerate(_parts(data, batch_size, callbacks.wants("on_test_batch_begin", "on_test_batch_end"))):
+    watched = callbacks.wants("on_test_batch_begin", "on_test_batch_end")
+    for batch, part in enumerate(_parts(data, batch_size, watched)):
         callbacks.call("on_test_batch_begin", batch, {})
         first = 0
         while first < part.rows:
             first = model._evaluate(part.x, part.y, part.weight, first, total, sums)
-        callbacks.call("on_test_batch_end", batch, {"loss": config.total(total)})
+        if watched:
+            callbacks.call("on_test_batch_end", batch, config.logs(config.total(total), sums))
     logs = config.logs(config.total(total), sums)
     callbacks.call("on_test_end", logs)
     return logs

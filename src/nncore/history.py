@@ -21,6 +21,15 @@ class History(Callback):
         The numbers of the epochs.
     step_losses : numpy.ndarray
         float64, the loss of every step of the training.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer="sgd")
+    >>> history = model.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], epochs=4, batch_size=2)
+    >>> history.epoch, list(history.history), len(history.step_losses)
+    ([0, 1, 2, 3], ['loss'], 8)
     """
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ cdef int bind_source(nnc_source *source, object array, size_t rows, size_t width
     if ndim == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows:
         raise ShapeError(f"{what}: expected {rows} rows, got shape {array.shape}")
     for d in range(ndim - 1, 0, -1):
-        if cnp.PyArray_DIM(a, d) > 1 and cnp.PyArray_STRIDE(a, d) != expected:
+        if cnp.PyArray_DIM(a, d) > 1 and cnp.PyArray_STRIDE(a, d) != expected and rows:  # no rows: no strides
             raise ShapeError(f"{what}: the numbers of a row must lie side by side (strides {array.strides}); pass a C-contiguous copy")
         expected *= cnp.PyArray_DIM(a, d)
         got *= cnp.PyArray_DIM(a, d)
@@ -486,8 +486,8 @@ cdef class Network:
             y = cnp.PyArray_EMPTY(self.out_rank, self.out_dims, self.typenum, 0)
             to = cnp.PyArray_DATA(y)
         else:
-            y = out
             to = self._dense(out, rows, self.output_shapes[0], "out")
+            y = <cnp.ndarray>out
         source.data = cnp.PyArray_DATA(a)
         source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         source.stride = self.in_width

@@ -173,9 +173,11 @@ class Trainable:
                 rows, validation = self._split(data, fraction, shuffle)
             if class_weight is not None:
                 data = self._weigh(data, rows, class_weight)
+            data.require_weight()
             source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
         if validation_data is not None:
             validation = self._bind_batch(validation_data)
+            validation.require_weight()
 
         self.history = history = History()
         watchers = [*_as_list(callbacks), history]
@@ -227,7 +229,8 @@ class Trainable:
         """
         config = self._require_compiled("evaluate")
         data = self._bind(x, y, sample_weight, config)
-        hooks = CallbackList(_as_list(callbacks), self._model(), {"verbose": verbose})
+        data.require_weight()
+        hooks = CallbackList(_as_list(callbacks), self._model(), {"verbose": verbose}) if callbacks else _NOBODY
         return results(fitting.evaluate(self._model(), config, data, hooks, batch_size), return_dict)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = ()) -> Any:
@@ -257,7 +260,7 @@ class Trainable:
                [7.]], dtype=float32)
         """
         model = self._model()
-        hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose})
+        hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose}) if callbacks else _NOBODY
         outputs = fitting.predict(model, self._inputs(x, allow_empty=True), hooks, batch_size)
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -285,7 +288,7 @@ class Trainable:
         --------
         >>> import nncore as nn
         >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
-        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.5))
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.25))
         >>> model.train_on_batch([[1.0]], [[3.0]])
         4.0
         >>> model.train_on_batch([[1.0]], [[3.0]])
@@ -436,6 +439,7 @@ class _OneBatch:
         return results(self.config.logs(self.loss.item(), self.sums), return_dict)
 
 
+_NOBODY = CallbackList((), None, {})
 _INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
 

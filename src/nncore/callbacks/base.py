@@ -136,7 +136,7 @@ class CallbackList:
 
     def wants(self, *hooks: str) -> bool:
         """Whether any callback overrides one of these hooks."""
-        return any(self._hooks[hook] for hook in hooks)
+        return any(map(self._hooks.__getitem__, hooks))
 
     def call(self, hook: str, *args: Any) -> None:
         """Call ``hook`` of everyone who overrides it."""

@@ -25,7 +25,7 @@ def bind_weight(weight: Any, rows: int, name: str = "sample_weight") -> np.ndarr
     ShapeError
         Another number of weights than rows.
     NonFiniteError, ArgumentError
-        A weight is NaN, infinite or negative, or all of them are 0.
+        A weight is NaN, infinite or negative.
     """
     if weight is None:
         return None
@@ -37,8 +37,6 @@ def bind_weight(weight: Any, rows: int, name: str = "sample_weight") -> np.ndarr
     if bad.size:
         error = ArgumentError if np.isfinite(array[bad[0]]) else NonFiniteError
         raise error(f"{name} is {array[bad[0]]} at row {bad[0]}; weights must be finite and not negative")
-    if rows and not array.any():
-        raise ArgumentError(f"{name}: all weights are 0, so there is nothing to learn from")
     return array
 
 

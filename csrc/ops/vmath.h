@@ -17,8 +17,9 @@
 
 /* Coefficients are minimax fits of the relative error, which is given as f32, f64; each coefficient was rounded in turn and the
  * rest fitted again.
- *   expm1(r) = r + r^2 q(r)            |r| <= 1.005 ln2 / 2     2^-26.1, 2^-55.5
+ *   exp(r) = 1 + r + r^2 q(r)          |r| <= 1.005 ln2 / 2     2^-28.2, 2^-57.8
  *   2 atanh(s) = 2s + s z R(z)         z = s^2 <= 0.0401        2^-28.4, 2^-55.9
+ *   the same                           z <= 0.1112              2^-27.7, 2^-59.4
  *   tanh(x / 2), a rational function     |x| <= TANH_END          2^-26.9, 2^-58.4, weighted with its effect on tanh(x)
  *   Phi(-a) exp(a^2/2) = P(a) / Q(a)   0 <= a <= NORMAL_END     2^-26.1, 2^-53.8 */
 #if NNC_BUILD_F64
@@ -33,10 +34,13 @@
 #define TANH_END 19.07           /* tanh rounds to 1 from here up */
 #define NORMAL_END 39            /* exp(-a^2/2) is 0 from here up */
 static const real exp_coefficients[] = {
-    0x1.0000000000005p-1,  0x1.555555555553ap-3,  0x1.5555555552037p-5,  0x1.1111111118c91p-7,  0x1.6c16c17f82287p-10,
-    0x1.a01a0176a2758p-13, 0x1.a019a56ea0b4dp-16, 0x1.71de83208fc4bp-19, 0x1.28a3eab47219ep-22, 0x1.ae76021affcc1p-26};
+    0x1.000000000000ap-1,  0x1.55555555554f5p-3,  0x1.55555555505a3p-5,  0x1.1111111128b35p-7,  0x1.6c16c184d7f5p-10,
+    0x1.a01a012686b6ep-13, 0x1.a01998166b0e1p-16, 0x1.71df2ab2a01aep-19, 0x1.28af59f9420f9p-22, 0x1.ad7bf9328b239p-26};
 static const real log_coefficients[] = {0x1.5555555555780p-1, 0x1.99999998ee0ecp-2, 0x1.249249b405e6ep-2, 0x1.c71c00307a932p-3,
                                         0x1.747513e42c725p-3, 0x1.384f0112b0feep-3, 0x1.3adbf144aa1b5p-3};
+static const real unit_coefficients[] = {0x1.5555555555534p-1, 0x1.99999999a0a3dp-2, 0x1.2492492074cb7p-2, 0x1.c71c742810197p-3,
+                                         0x1.745cb26207faap-3, 0x1.3b1dfe3cc3fbcp-3, 0x1.1065f88477121p-3, 0x1.eff4f86c91afbp-4,
+                                         0x1.5532e579e7765p-4, 0x1.5cee9852d822dp-3};
 static const real tanh_numerator[] = {0x1.2aea3309be21bp-5, 0x1.4f497ad39dd83p-12, 0x1.0826336683579p-20,
     0x1.36d251ea90a39p-30, 0x1.cbaebce5c939ep-42, 0x1.7e5e27b168fa3p-56};
 static const real tanh_denominator[] = {0x1.eaca6eda34662p-4, 0x1.026b6806bb349p-9, 0x1.503a72caad2c4p-17,
@@ -58,8 +62,9 @@ static const real tail_denominator[] = {1, 0x1.3a05b4649ae98p+1, 0x1.687207710cc
 #define LN2_LOW 0x1.2fefa2p-17f
 #define NORMAL_END 15
 #define TANH_END 9.02f            /* tanh rounds to 1 from here up */
-static const real exp_coefficients[] = {0x1.fffffep-2f, 0x1.5554aep-3f, 0x1.55570ep-5f, 0x1.122992p-7f, 0x1.6b7fa6p-10f};
+static const real exp_coefficients[] = {0x1.fffffcp-2f, 0x1.55548ep-3f, 0x1.5558a6p-5f, 0x1.123c7ep-7f, 0x1.6a5d16p-10f};
 static const real log_coefficients[] = {0x1.5555b4p-1f, 0x1.992a9ap-2f, 0x1.36ee8ep-2f};
+static const real unit_coefficients[] = {0x1.5555p-1f, 0x1.99d29ep-2f, 0x1.1eb39cp-2f, 0x1.1f05bap-2f};
 static const real tanh_numerator[] = {0x1.e7be0ap-6f, 0x1.ded12cp-14f};
 static const real tanh_denominator[] = {0x1.cf44cep-4f, 0x1.3c2b6p-10f, 0x1.495dd6p-20f};
 static const real tail_numerator[] = {0x1p-1f, 0x1.c1195ap-2f, 0x1.77a506p-3f, 0x1.4d5414p-5f, 0x1.0e31c6p-8f};
@@ -240,11 +245,17 @@ INLINE vec vlog1p(vec x) {
   vec k;
   const vec m = log_split(u, &k), s = exp_power(ROUNDER - k, 0);
   const vec f = vselect(x < (real)0x1p60, vfma(x, s, s - 1), m - 1);
-  return log_ends(u, log_sum(f, k));
+  return (vec)((ivec)log_ends(u, log_sum(f, k)) | ((ivec)x & (ivec)vset1((real)-0.0))); /* log1p(-0) = -0 */
+}
+
+/* log(1 + z) for 0 <= z <= 1, where nothing need be reduced: z - s (z - s^2 R(s^2)), s = z / (2 + z). */
+INLINE vec vlog1p_unit(vec z) {
+  const vec s = z / (2 + z), square = s * s;
+  return vfma(-s, vfma(-square, POLYNOMIAL(square, unit_coefficients), z), z);
 }
 
 /* softplus(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). */
-INLINE vec vsoftplus(vec x) { return vmax(vset1(0), x) + vlog1p(vexp(-vabs(x))); }
+INLINE vec vsoftplus(vec x) { return vmax(vset1(0), x) + vlog1p_unit(vexp(-vabs(x))); }
 
 /* normal distribution -------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,351 @@
+"""Many Python threads, forked processes, Ctrl-C, and what the worker threads do when there is nothing to do.
+
+What may hang, or needs a process of its own, runs in one, with a time limit.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import nncore as nn
+from nncore import _core
+from nncore.errors import ConcurrentUseError
+
+LINUX = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="reads /proc")
+FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+def model_of(width=64, seed=0):
+    layers = [nn.Linear(6, width), nn.Tanh(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 3), nn.Softmax(dim=-1)]
+    model = nn.Sequential(layers, seed=seed)
+    model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    return model
+
+
+def problem(rows, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(rows, 6)).astype(np.float32), rng.integers(0, 3, rows)
+
+
+def at_once(functions):
+    """Run each in a thread of its own, all starting together; raise what they raise; return their results."""
+    start, results, errors = threading.Barrier(len(functions)), [None] * len(functions), []
+
+    def run(i, function):
+        try:
+            start.wait(10)
+            results[i] = function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(functions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "a thread hangs"
+    if errors:
+        raise errors[0]
+    return results
+
+
+def python(code, timeout=30, **env):
+    """Run a script; return what it prints. A script that hangs or fails fails the test."""
+    paths = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
+        env={**{k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}, "PYTHONPATH": paths, **env},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+PRELUDE = textwrap.dedent(
+    """
+    import os, signal, sys, threading, time
+    import numpy as np
+    import nncore as nn
+
+    def tasks():
+        return os.listdir("/proc/self/task")
+
+    def cpu_ticks():
+        total = 0
+        for task in tasks():
+            with open(f"/proc/self/task/{task}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total
+
+    def make(width=64):
+        layers = [nn.Linear(6, width), nn.Tanh(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 3), nn.Softmax(dim=-1)]
+        model = nn.Sequential(layers, seed=0)
+        model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
+        return model
+
+    rng = np.random.default_rng(0)
+
+    def problem(rows):
+        return rng.normal(size=(rows, 6)).astype(np.float32), rng.integers(0, 3, rows)
+    """
+)
+
+
+# Python threads
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_eight_threads_call_one_model(threads):
+    _core.set_num_threads(threads)
+    model = model_of()
+    rows = [1, 3, 64, 200, 513, 1500, 1, 5000]
+    inputs = [problem(n, seed)[0] for seed, n in enumerate(rows)]
+    expected = [model(x) for x in inputs]
+
+    def call(x, right):
+        for i in range(60):
+            got = model(x) if i % 2 else model.predict(x)
+            np.testing.assert_array_equal(got, right)
+
+    at_once([lambda x=x, right=right: call(x, right) for x, right in zip(inputs, expected, strict=True)])
+
+
+def test_eight_threads_evaluate_one_model():
+    _core.set_num_threads(2)
+    model = model_of()
+    data = [problem(n, seed) for seed, n in enumerate([1, 10, 100, 700, 1500, 3000, 64, 511])]
+    expected = [model.evaluate(x, y) for x, y in data]
+
+    def evaluate(x, y, right):
+        for _ in range(20):
+            assert model.evaluate(x, y) == right
+
+    at_once([lambda x=x, y=y, right=right: evaluate(x, y, right) for (x, y), right in zip(data, expected, strict=True)])
+
+
+def test_one_model_cannot_be_trained_twice_at_once():
+    """Whoever comes second is refused; between two chunks of a fit that may be the fit."""
+    model = model_of(256)
+    x, y = problem(4000)
+    stop, refused, failed = threading.Event(), [], []
+
+    def keep_training():
+        while not stop.is_set():
+            try:
+                model.fit(x, y, verbose=0)
+            except ConcurrentUseError:
+                pass
+            except BaseException as error:
+                failed.append(error)
+                return
+
+    thread = threading.Thread(target=keep_training, daemon=True)
+    thread.start()
+    attempts = {
+        "train": lambda: model.train_on_batch(x[:32], y[:32]),
+        "forward": lambda: model.forward(x[:32]),
+        "apply": model.apply_gradients,
+        "compile": lambda: model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"]),
+    }
+    try:
+        for name, attempt in attempts.items():
+            until = time.monotonic() + 5
+            while name not in refused and time.monotonic() < until:
+                time.sleep(0.003)  # lets the other thread start a chunk
+                try:
+                    attempt()
+                except ConcurrentUseError:
+                    refused.append(name)
+        assert np.isfinite(model(x)).all()  # reading is allowed
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert not failed
+    assert refused == list(attempts)
+    assert np.isfinite(model.train_on_batch(x[:32], y[:32])).all()
+
+
+def test_different_models_train_at_once():
+    _core.set_num_threads(2)
+    x, y = problem(600)
+
+    def train(seed):
+        model = model_of(100, seed)
+        model.fit(x, y, epochs=5, batch_size=50, verbose=0)
+        return np.concatenate([p.ravel() for p in model.parameters()])
+
+    expected = [train(seed) for seed in range(4)]
+    for got, right in zip(at_once([lambda seed=seed: train(seed) for seed in range(4)]), expected, strict=True):
+        np.testing.assert_array_equal(got, right)
+
+
+def test_other_python_threads_run_while_the_core_does():
+    model = model_of(256)
+    x, y = problem(3000)
+    ticks, stop = [], threading.Event()
+
+    def tick():
+        while not stop.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        start = time.monotonic()
+        model.fit(x, y, epochs=4, verbose=0)
+        end = time.monotonic()
+    finally:
+        stop.set()
+        thread.join()
+    seen = [t for t in ticks if start < t < end]
+    assert len(seen) > 10 * (end - start)  # far fewer than the 1000 per second that an idle machine gives
+
+
+# Processes
+
+
+@LINUX
+def test_importing_starts_no_thread():
+    out = python("import importlib; before = len(tasks()); importlib.reload(nn); make(); print(len(tasks()) - before)")
+    assert out == "0"
+    code = "import os, numpy; n = len(os.listdir('/proc/self/task')); import nncore; print(len(os.listdir('/proc/self/task')) - n)"
+    paths = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "0"
+
+
+@LINUX
+def test_omp_num_threads_is_respected():
+    code = """
+    model, (x, y) = make(256), problem(2000)
+    before = len(tasks())
+    model.fit(x, y, epochs=2, batch_size=256, verbose=0)
+    model.predict(x)
+    print(nn.get_num_threads(), len(tasks()) - before)
+    """
+    assert python(code, OMP_NUM_THREADS="1") == "1 0"
+    assert python(code, OMP_NUM_THREADS="3").split()[0] == "3"
+    assert python(code, OMP_NUM_THREADS="2,4").split()[0] == "2"
+
+
+@LINUX
+def test_a_team_is_really_used():
+    code = """
+    nn.set_num_threads(2)
+    model, (x, y) = make(256), problem(2000)
+    before = len(tasks())
+    model.fit(x, y, epochs=1, batch_size=256, verbose=0)
+    print(len(tasks()) - before)
+    """
+    assert python(code) == "1"
+
+
+@FORK
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fork_after_use(threads):
+    out = python(
+        f"""
+        nn.set_num_threads({threads})
+        model, (x, y) = make(200), problem(1000)
+        model.fit(x, y, epochs=2, batch_size=100, verbose=0)
+        expected = model.predict(x)
+        twin = make(200)
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                same = np.array_equal(model.predict(x), expected) and np.array_equal(model(x[:1]), expected[:1])
+                before = [p.copy() for p in model.parameters()]
+                model.fit(x, y, epochs=2, batch_size=100, verbose=0)
+                twin.fit(x, y, epochs=4, batch_size=100, verbose=0)  # as the parent began
+                grown = all(np.array_equal(a, b) for a, b in zip(model.parameters(), twin.parameters()))
+                moved = not np.array_equal(before[0], model.parameters()[0])
+                status = 0 if same and moved and grown else 2
+            finally:
+                os._exit(status)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        model.fit(x, y, epochs=1, batch_size=100, verbose=0)  # and the parent goes on
+        print(bool(np.isfinite(model.predict(x)).all()))
+        """
+    )
+    assert out.split() == ["0", "True"]
+
+
+INTERRUPT = """
+nn.set_num_threads(THREADS)
+model, (x, y) = make(300), problem(60_000)
+model.fit(x[:64], y[:64], verbose=0)
+delays = []
+for _ in range(3):
+    sent = []
+    def interrupt():
+        time.sleep(0.15)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt).start()
+    try:
+        while True:
+            CALL
+    except KeyboardInterrupt:
+        delays.append(time.monotonic() - sent[0])
+before = model.step
+assert np.isfinite(model.fit(x[:640], y[:640], verbose=0).history["loss"][0])
+assert model.step == before + 20
+assert np.isfinite(model.predict(x[:100])).all()
+print(min(delays))
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "call", ["model.fit(x, y, epochs=1000, verbose=0)", "model.predict(x)", "model(x)", "model.evaluate(x, y)"]
+)
+def test_ctrl_c_within_100_ms(call, threads):
+    delay = float(python(INTERRUPT.replace("CALL", call).replace("THREADS", str(threads))))
+    assert 0 <= delay < 0.1
+
+
+@LINUX
+def test_no_thread_is_busy_after_training():
+    out = python(
+        """
+        nn.set_num_threads(2)
+        model, (x, y) = make(256), problem(2000)
+        model.fit(x, y, epochs=3, batch_size=256, verbose=0)
+        model.predict(x)
+        assert len(tasks()) >= 2
+        time.sleep(0.2)
+        before = cpu_ticks()
+        time.sleep(0.5)
+        print(cpu_ticks() - before)
+        """
+    )
+    assert int(out) <= 1  # of 50, at 100 a second: each busy thread would use them all
+
+
+def test_many_threads_on_few_processors_come_to_an_end():
+    out = python(
+        """
+        nn.set_num_threads(16)
+        model, (x, y) = make(300), problem(2000)
+        start = time.monotonic()
+        model.fit(x, y, epochs=2, batch_size=500, verbose=0)
+        print(time.monotonic() - start)
+        """
+    )
+    assert float(out) < 10

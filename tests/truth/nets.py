@@ -1,0 +1,168 @@
+"""Small networks straight on the core, for tests: op records in, numbers out, nothing of the Python layers in between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nncore import _core
+from nncore.spec import LossSpec, Op, OptimizerSpec, ParameterOptions, StatisticSpec
+
+#: Values for the attributes of ops, by name; an op with a new attribute needs a value here.
+VALUES = {
+    "threshold": 0.1,
+    "negative_slope": 0.15,
+    "alpha": 0.8,
+    "beta": 1.3,
+    "min_val": -0.7,
+    "max_val": 0.9,
+    "delta": 0.6,
+    "label_smoothing": 0.1,
+}
+#: Where one name means different things.
+OWN_VALUES = {"softplus": {"threshold": 20.0}}
+#: Where a derivative jumps; 0 for what is not listed, because a smooth function does not mind.
+KINKS = {"hardtanh": (VALUES["min_val"], VALUES["max_val"]), "step": (VALUES["threshold"],), "softplus": (20.0 / VALUES["beta"],)}
+
+
+def attributes(kind, name):
+    """All attributes of an op, in the order of the registry."""
+    (op,) = [o for o in _core.OPS[kind] if o["name"] == name]
+    return tuple(float({**VALUES, **OWN_VALUES.get(name, {})}[a]) for a in op["attributes"])
+
+
+def names(kind):
+    return [op["name"] for op in _core.OPS[kind]]
+
+
+def linear(name, value, fan_in, fan_out, bias=True):
+    return Op("linear", name, (value,), sizes=(fan_in, fan_out, int(bias)))
+
+
+def activation(code, value, name=None):
+    return Op("activation", name or code, (value,), attributes=attributes("activation", code), code=code)
+
+
+def dropout(value, p):
+    return Op("dropout", "dropout", (value,), attributes=(p,))
+
+
+def flatten(value, start=1, end=-1):
+    return Op("flatten", "flatten", (value,), sizes=(start, end))
+
+
+def assemble(inputs, ops, outputs=None, dtype="float64", seed=7):
+    """A network with drawn parameters; the draw does not depend on the dtype."""
+    net = _core.Network()
+    net._assemble(inputs, ops, [len(inputs) + len(ops) - 1] if outputs is None else outputs, str(np.dtype(dtype)))
+    net.seed = seed
+    draw(net, np.random.default_rng(seed))
+    return net
+
+
+def draw(net, rng):
+    for p in net._parameters():
+        fan_in = p.value.shape[-1] if p.value.ndim > 1 else 4
+        p.value[...] = (rng.uniform(-1, 1, p.value.shape) * np.sqrt(3 / fan_in)).astype(np.float32)
+
+
+def twin(net, inputs, ops, outputs=None):
+    """The same network in float64, its parameters bit for bit those of ``net``."""
+    other = assemble(inputs, ops, outputs, "float64", net.seed)
+    for p, q in zip(other._parameters(), net._parameters(), strict=True):
+        p.value[...] = q.value
+    other.step = net.step
+    return other
+
+
+SGD = OptimizerSpec("sgd", (0.0, 0.0, 0.0))
+ADAM = OptimizerSpec("adam", (0.9, 0.999, 1e-8, 0.0))
+
+
+def compile_net(net, losses="mean_squared_error", optimizer=None, options=None, statistics=None):
+    outputs = [losses] if isinstance(losses, (str, LossSpec)) else losses
+    specs = [LossSpec(each, attributes=attributes("loss", each)) if isinstance(each, str) else each for each in outputs]
+    net._compile(
+        specs,
+        optimizer or SGD,
+        options or [ParameterOptions() for _ in net._parameters()],
+        statistics or [StatisticSpec("none") for _ in specs],
+    )
+    return net
+
+
+def mlp(dtype="float32", width=12):
+    """6 numbers -> tanh, dropout -> 3 probabilities."""
+    ops = [linear("a", 0, 6, width), activation("tanh", 1), dropout(2, 0.2), linear("b", 3, width, 3), activation("softmax", 4)]
+    return assemble([(6,)], ops, dtype=dtype)
+
+
+def classifier(dtype="float32", width=12):
+    """`mlp`, compiled with cross-entropy, Adam and a confusion matrix."""
+    spec = LossSpec("sparse_categorical_crossentropy", attributes=(0.0,))
+    return compile_net(mlp(dtype, width), spec, ADAM, statistics=[StatisticSpec("confusion", 3)])
+
+
+def problem(rng, rows=50, dtype="float32"):
+    """Data for `classifier`."""
+    return rng.normal(size=(rows, 6)).astype(dtype), rng.integers(0, 3, rows)
+
+
+def train(net, x, y, *, steps=1, batch=None, lr=0.0, weight=None, order=None, first=0, statistics=None):
+    """Run ``steps`` steps in row order, wrapping at the end of the data as fit does; return the loss of each."""
+    x, y = (v if isinstance(v, list) else [v] for v in (x, y))
+    n = len(x[0]) if order is None else len(order)
+    batch = batch or n
+    losses, rates = np.zeros(steps), np.full(steps, float(lr))
+    done = 0
+    while done < steps:
+        rest = steps - done, rates[done:], losses[done:]
+        new = net._train(x, y, weight, order, batch, first, *rest, statistics or [None] * len(y))
+        assert new > 0
+        done += new
+        first = first + new * batch
+        if first >= n:
+            first = 0
+    return losses
+
+
+def evaluate(net, x, y, weight=None, statistics=None):
+    """[sum of row losses, what they count] of each output."""
+    x, y = (v if isinstance(v, list) else [v] for v in (x, y))
+    sums, first = np.zeros((len(y), 2)), 0
+    while first < len(x[0]):
+        first = net._evaluate(x, y, weight, first, sums, statistics or [None] * len(y))
+    return sums
+
+
+def predict(net, x):
+    x = x if isinstance(x, list) else [x]
+    return net._forward(x, False)
+
+
+def snapshot(net):
+    """Copies of everything that training changes."""
+    return {name: buffer.copy() for name, buffer in net._buffers().items()} | {"step": np.array(net.step)}
+
+
+def assert_same_bits(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert a[key].dtype == b[key].dtype, key
+        assert a[key].tobytes() == b[key].tobytes(), f"{key} differs at {np.flatnonzero(a[key] != b[key])[:5]}"
+
+
+def targets_for(loss, rng, rows, shape, dtype=np.float64):
+    """Targets as a loss wants them: for index losses [rows, *lines], else [rows, *shape]."""
+    lines, columns = shape[:-1], shape[-1]
+    if loss.startswith("sparse_"):
+        return rng.integers(0, columns, (rows, *lines))
+    if loss in ("categorical_crossentropy", "categorical_hinge"):
+        return np.eye(columns, dtype=dtype)[rng.integers(0, columns, (rows, *lines))]
+    if loss == "kl_divergence":
+        y = rng.uniform(0.1, 1, (rows, *shape))
+        return (y / y.sum(-1, keepdims=True)).astype(dtype)
+    if loss == "binary_crossentropy":
+        return rng.integers(0, 2, (rows, *shape)).astype(dtype)
+    if loss in ("hinge", "perceptron"):
+        return (2.0 * rng.integers(0, 2, (rows, *shape)) - 1).astype(dtype)
+    return rng.uniform(0.5, 2, (rows, *shape)).astype(dtype)

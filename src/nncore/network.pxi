@@ -242,7 +242,7 @@ cdef class Network:
         cdef nnc_param p
         nnc_plan_state(self.plan, i, &p)
         view = self.buffers["states"][p.offset : p.offset + p.cols]
-        return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, None)
+        return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, view[:0])
 
     def _shapes(self):
         self._need_plan()

@@ -35,7 +35,7 @@ class Parameter(NamedTuple):
     op: int  #: index of the op that owns it
     role: str  #: "weight", "bias"
     value: np.ndarray
-    grad: np.ndarray
+    grad: np.ndarray  #: of running statistics: empty
 
 
 class ParameterOptions(NamedTuple):

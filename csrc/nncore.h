@@ -59,8 +59,14 @@ void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param);
 double nnc_plan_flops(const nnc_plan *plan);
 /* Length of each buffer in elements, padding included. */
 size_t nnc_plan_elements(const nnc_plan *plan);
+/* Running statistics, in a buffer of their own. */
+int nnc_plan_state_count(const nnc_plan *plan);
+void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state);
+size_t nnc_plan_state_elements(const nnc_plan *plan);
+/* Fewest samples that a training batch must have: 2 where a statistic of one sample would be meaningless, and then *op says where. */
+size_t nnc_plan_least_rows(const nnc_plan *plan, int *op);
 /* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */
-void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *const moments[NNC_MAX_MOMENTS]);
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]);
 
 typedef enum { NNC_MEAN, NNC_SUM, NNC_WEIGHTED_MEAN } nnc_reduction;
 typedef struct {

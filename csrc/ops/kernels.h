@@ -46,6 +46,12 @@ typedef struct {
   int64_t step;        /* 1 for the first update */
 } nnc_update;
 
+/* Statistics of a normalisation, REALs, one per channel: of this batch, saved for backward, and the running ones. */
+typedef struct {
+  void *mean, *rstd;
+  void *running_mean, *running_var;
+} nnc_norm_statistics;
+
 #define REAL float
 #define NNC_TYPED(name) name##_f32
 #include "ops/kernels.inc"

@@ -22,11 +22,9 @@ static void activation_backward(const nnc_run *run, const nnc_op *op, size_t fir
   if (op->accumulates[0]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
 }
 
-static void activation_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
-  (void)run, (void)op, (void)task, (void)rows; /* no parameters */
-}
-
-static void activation_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
-
-const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_activation) = {activation_forward, activation_backward, activation_gradient,
-                                                               activation_prepare};
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_activation) = {
+    .forward = activation_forward,
+    .backward = activation_backward,
+    .gradient = nnc_no_gradient,
+    .prepare = nnc_nothing_to_prepare,
+};

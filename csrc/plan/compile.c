@@ -164,7 +164,8 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   }
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
-    if (op->param[0] == NNC_NONE) continue;
+    if (op->spec.kind == NNC_LAYER_batch_norm && nnc_arena_take(total, &op->saved, 2 * (size_t)op->spec.size[0], element)) return 1;
+    if (op->spec.kind != NNC_LAYER_linear) continue;
     const nnc_param *w = &plan->param[op->param[0]].layout;
     size_t n;
     if (nnc_leading_dim(&op->packed_ld, w->rows, element) || nnc_mul(&n, op->packed_ld, w->cols) ||
@@ -175,10 +176,16 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     nnc_op *op = &plan->op[i];
     size_t n = 0;
     for (int j = 0; j < op->spec.n_inputs; j++)
-      if (op->accumulates[j] && op->param[0] == NNC_NONE) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
+      if (op->accumulates[j] && op->spec.kind != NNC_LAYER_linear) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
     if (n && (nnc_mul(&n, n, rows) || nnc_arena_take(total, &op->packed, n, element))) return 1;
   }
   return nnc_arena_take(total, &plan->weight_rows, rows, element);
+}
+
+size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) {
+  for (*op = 0; *op < plan->n_ops; ++*op)
+    if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && plan->value[plan->op[*op].out].shape.rank == 1) return 2;
+  return 1;
 }
 
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {

@@ -33,10 +33,9 @@ static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first,
   if (op->accumulates[0]) run->k->accumulate(dx.at, to.at, dx.rows, dx.cols, dx.ld, dx.ld);
 }
 
-static void dropout_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
-  (void)run, (void)op, (void)task, (void)rows; /* no parameters */
-}
-
-static void dropout_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
-
-const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_dropout) = {dropout_forward, dropout_backward, dropout_gradient, dropout_prepare};
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_dropout) = {
+    .forward = dropout_forward,
+    .backward = dropout_backward,
+    .gradient = nnc_no_gradient,
+    .prepare = nnc_nothing_to_prepare,
+};

@@ -6,6 +6,7 @@
 #ifndef NNC_PLAN_ENGINE_H
 #define NNC_PLAN_ENGINE_H
 
+#include "base/sizes.h"
 #include "plan/optimizer.h"
 #include "plan/plan.h"
 
@@ -29,6 +30,8 @@ typedef struct {
   int training;      /* dropout and the like are on */
   int loss;          /* a loss is attached: activations that are fused into it are skipped */
   int input_grads;   /* the gradients of the inputs are wanted */
+  nnc_member *self;  /* NULL in inference, where no op needs more than its own samples */
+  size_t rows;       /* of the whole batch */
   uint64_t seed;
   int64_t step;
 } nnc_run;
@@ -37,6 +40,11 @@ typedef struct {
   /* Samples [first, last). backward turns the gradient of the result into that of the inputs. */
   void (*forward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  /* Channels [first, last) over the whole batch: for ops whose result for one sample depends on the others (batch norm). NULL
+   * where samples are independent. forward_channels is for training; backward_channels replaces backward. */
+  void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one member, before forward_channels */
+  void (*forward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  void (*backward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
   void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
   /* Refresh what is derived from the weight rows [first, last). */
@@ -45,6 +53,12 @@ typedef struct {
 
 #define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
 #include "ops/ops.def"
+
+/* For ops without parameters. */
+#define nnc_no_gradient NNC_TYPED(nnc_no_gradient)
+#define nnc_nothing_to_prepare NNC_TYPED(nnc_nothing_to_prepare)
+void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
+void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 
 /* A range of samples of one value as a matrix. */
 typedef struct {
@@ -79,7 +93,7 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
 #define nnc_plan_kernels NNC_TYPED(nnc_plan_kernels)
 #define nnc_training_run NNC_TYPED(nnc_training_run)
 static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) { return NNC_TYPED(nnc_kernels_for)(plan->isa); }
-nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress);
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_member *self, size_t rows);
 
 /* source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
 #define nnc_fetch NNC_TYPED(nnc_fetch)

@@ -3,10 +3,9 @@
 
 static void flatten_rows(const nnc_run *run, const nnc_op *op, size_t first, size_t last) { (void)run, (void)op, (void)first, (void)last; }
 
-static void flatten_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
-  (void)run, (void)op, (void)task, (void)rows;
-}
-
-static void flatten_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
-
-const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_flatten) = {flatten_rows, flatten_rows, flatten_gradient, flatten_prepare};
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_flatten) = {
+    .forward = flatten_rows,
+    .backward = flatten_rows,
+    .gradient = nnc_no_gradient,
+    .prepare = nnc_nothing_to_prepare,
+};

@@ -1,6 +1,7 @@
 /* fuse.c: which records become one. Fusion changes where a result lies and how often memory is passed over, never its value.
  *
  * linear -> element-wise activation    the activation becomes the epilogue of the product
+ * batch_norm -> the same               likewise, where its derivative needs the result alone
  * linear -> row-wise activation        in place, since the backward pass of a product does not need its result
  * flatten, identity                    a view
  * sigmoid / softmax -> cross-entropy   while training, the loss takes the logits (nnc_fuse_losses)
@@ -28,7 +29,9 @@ static void fuse_activation(nnc_plan *plan, nnc_op *op) {
   const int code = op->spec.code, in = op->spec.input[0];
   nnc_op *before = sole_producer(plan, in);
   plan->value[op->out].ld = plan->value[in].ld; /* so that a loss kernel can read one and write the other */
-  if (!before || before->spec.kind != NNC_LAYER_linear || before->epilogue != NNC_NONE) return;
+  if (!before || before->epilogue != NNC_NONE) return;
+  const int after_norm = before->spec.kind == NNC_LAYER_batch_norm && !nnc_activations[code].is_row && !nnc_activations[code].saves_input;
+  if (before->spec.kind != NNC_LAYER_linear && !after_norm) return;
   if (nnc_activations[code].is_row) {
     if (before->out == in) plan->value[op->out].alias = plan->value[in].alias;
     return;
@@ -87,7 +90,7 @@ void nnc_fuse_losses(nnc_plan *plan) {
     const nnc_value *out = &plan->value[head->output];
     if (!has_logits_kernel(head->loss) || out->uses != 1 || out->producer == NNC_NONE) continue;
     nnc_op *op = &plan->op[out->producer];
-    const int epilogue = op->spec.kind == NNC_LAYER_linear;
+    const int epilogue = op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_batch_norm;
     const int code = epilogue ? op->epilogue : op->spec.kind == NNC_LAYER_activation ? op->spec.code : NNC_NONE;
     if (!stable_pair(code, head->loss)) continue;
     if (!epilogue) {

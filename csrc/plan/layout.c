@@ -1,4 +1,4 @@
-/* layout.c: where everything lies: the parameters in their buffers, and the values of one sample in the inference workspace. */
+/* layout.c: where everything lies: parameters and running statistics in their buffers, and the values of one sample in the inference workspace. */
 #include <string.h>
 
 #include "base/sizes.h"
@@ -15,24 +15,55 @@ static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
   return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
 }
 
+/* A parameter of op i; returns non-zero on overflow. */
+static int add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total) {
+  nnc_parameter *p = &plan->param[plan->op[i].param[slot] = plan->n_params++];
+  p->layout = layout;
+  p->layout.op = i;
+  return place_param(plan, p, total);
+}
+
+static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_t *total) {
+  nnc_param *s = &plan->state[plan->n_states++];
+  *s = (nnc_param){.op = i, .role = role, .rows = 1, .cols = cols, .ld = cols, .vector = 1};
+  return nnc_arena_take(total, &s->offset, cols, plan->element);
+}
+
+static int place_linear(nnc_plan *plan, int i, size_t *total) {
+  const nnc_op *op = &plan->op[i];
+  const size_t in = (size_t)op->spec.size[0], out = (size_t)op->spec.size[1];
+  plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
+  return add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = in, .cols = out, .transposed = 1}, total) ||
+         (op->spec.size[2] && add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
+}
+
+static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states) {
+  nnc_op *op = &plan->op[i];
+  const size_t channels = (size_t)op->spec.size[0];
+  if (op->spec.size[2]) {
+    const int first = plan->n_states;
+    if (add_state(plan, i, "running_mean", channels, states) || add_state(plan, i, "running_var", channels, states) ||
+        add_state(plan, i, "num_batches_tracked", 1, states))
+      return 1;
+    op->state = (size_t)first;
+  }
+  return op->spec.size[1] && (add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
+                              add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
+}
+
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   plan->param = nnc_alloc(2 * (size_t)plan->n_ops * sizeof *plan->param);
-  if (!plan->param) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
-  size_t bytes = 0;
+  plan->state = nnc_alloc(3 * (size_t)plan->n_ops * sizeof *plan->state);
+  if (!plan->param || !plan->state) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
+  size_t bytes = 0, state_bytes = 0;
   for (int i = 0; i < plan->n_ops; i++) {
-    nnc_op *op = &plan->op[i];
-    if (op->spec.kind != NNC_LAYER_linear) continue;
-    const size_t in = (size_t)op->spec.size[0], out = (size_t)op->spec.size[1];
-    plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
-    nnc_parameter *weight = &plan->param[op->param[0] = plan->n_params++];
-    weight->layout = (nnc_param){.op = i, .role = "weight", .rows = in, .cols = out, .transposed = 1};
-    if (place_param(plan, weight, &bytes)) return too_large(error);
-    if (!op->spec.size[2]) continue;
-    nnc_parameter *bias = &plan->param[op->param[1] = plan->n_params++];
-    bias->layout = (nnc_param){.op = i, .role = "bias", .rows = 1, .cols = out, .vector = 1};
-    if (place_param(plan, bias, &bytes)) return too_large(error);
+    const int kind = plan->op[i].spec.kind;
+    if ((kind == NNC_LAYER_linear && place_linear(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)))
+      return too_large(error);
   }
   plan->elements = bytes / plan->element;
+  plan->state_elements = state_bytes / plan->element;
   return NNC_OK;
 }
 
@@ -106,8 +137,13 @@ void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) { *param = pl
 double nnc_plan_flops(const nnc_plan *plan) { return plan->flops; }
 size_t nnc_plan_elements(const nnc_plan *plan) { return plan->elements; }
 
-void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *const moments[NNC_MAX_MOMENTS]) {
+int nnc_plan_state_count(const nnc_plan *plan) { return plan->n_states; }
+void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) { *state = plan->state[i]; }
+size_t nnc_plan_state_elements(const nnc_plan *plan) { return plan->state_elements; }
+
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]) {
   plan->params = params;
+  plan->states = states;
   plan->grads = grads;
   memcpy(plan->moments, moments, sizeof plan->moments);
 }

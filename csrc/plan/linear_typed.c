@@ -58,4 +58,9 @@ static void linear_prepare(const nnc_run *run, const nnc_op *op, const nnc_task 
                     op->packed_ld, w->ld);
 }
 
-const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear) = {linear_forward, linear_backward, linear_gradient, linear_prepare};
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear) = {
+    .forward = linear_forward,
+    .backward = linear_backward,
+    .gradient = linear_gradient,
+    .prepare = linear_prepare,
+};

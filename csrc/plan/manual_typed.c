@@ -29,12 +29,11 @@ static nnc_matrix dense(const void *at, nnc_matrix like, size_t first_row) {
 static void forward_member(nnc_member *self, void *context) {
   const nnc_piece *p = context;
   const nnc_plan *plan = p->plan;
-  nnc_run run = nnc_training_run(plan, p->progress);
+  nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
   size_t first, last;
   run.training = p->training;
   nnc_share(self, p->rows, &first, &last);
-  if (first == last) return;
-  for (int i = 0; i < plan->n_inputs; i++)
+  for (int i = 0; i < plan->n_inputs && first < last; i++)
     nnc_fetch(run.k, run.act[i], &p->x[i], NULL, 0, first, last, plan->value[i].lines * plan->value[i].cols,
               nnc_value_elements(&plan->value[i]));
   nnc_run_forward(&run, first, last);
@@ -52,23 +51,21 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, size_t rows, in
 static void backward_member(nnc_member *self, void *context) {
   const nnc_piece *p = context;
   const nnc_plan *plan = p->plan;
-  nnc_run run = nnc_training_run(plan, p->progress);
+  nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
   size_t first, last;
   run.training = p->training;
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
   nnc_share(self, p->rows, &first, &last);
-  if (first < last) {
-    for (int i = 0; i < plan->n_outputs; i++) {
-      const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
-      copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));
-    }
-    nnc_run_backward(&run, first, last);
-    for (int i = 0; i < plan->n_inputs; i++) {
-      const nnc_matrix dx = nnc_samples(&run, run.grad, i, first, last);
-      if (p->grad_inputs[i]) copy(dense(p->grad_inputs[i], dx, first * plan->value[i].lines), dx);
-    }
+  for (int i = 0; i < plan->n_outputs; i++) {
+    const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
+    copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));
+  }
+  nnc_run_backward(&run, first, last);
+  for (int i = 0; i < plan->n_inputs; i++) {
+    const nnc_matrix dx = nnc_samples(&run, run.grad, i, first, last);
+    if (p->grad_inputs[i]) copy(dense(p->grad_inputs[i], dx, first * plan->value[i].lines), dx);
   }
   nnc_barrier(self);
   nnc_run_gradients(&run, self, p->rows, NULL, 0);
@@ -83,7 +80,7 @@ void NNC_TYPED(nnc_backward)(nnc_plan *plan, size_t rows, const void *const *gra
 
 static void apply_member(nnc_member *self, void *context) {
   const nnc_piece *p = context;
-  const nnc_run run = nnc_training_run(p->plan, p->progress);
+  const nnc_run run = nnc_training_run(p->plan, p->progress, self, 0);
   const nnc_update update = nnc_update_scalars(p->plan, p->lr, p->progress->step);
   nnc_run_update(&run, self, &update);
 }

@@ -40,6 +40,8 @@ typedef struct {
   int pre;         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
   int loss_fused;  /* the activation of this op is part of the loss while training */
   int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
+  size_t state;    /* offset of its running statistics: mean, variance, number of batches */
+  size_t saved;    /* offset in the training arena of what it keeps for backward */
   size_t packed;   /* linear: offset of the transposed weight in the training arena */
   size_t packed_ld;
 } nnc_op;
@@ -91,6 +93,10 @@ struct nnc_plan {
   double flops;    /* multiply-adds of one sample, forward, times two */
 
   void *params, *grads, *moments[NNC_MAX_MOMENTS];
+  nnc_param *state; /* running statistics: learned from the data, not by gradients */
+  int n_states;
+  size_t state_elements;
+  void *states;
 
   /* inference: one block of samples at a time, per thread */
   size_t *place;          /* per value: offset per sample in the workspace, liveness-shared */

@@ -76,6 +76,20 @@ static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return NNC_OK;
 }
 
+static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t channels = op->spec.size[0];
+  const double eps = op->spec.attr[0], momentum = op->spec.attr[1];
+  if (!(eps >= 0) || !(momentum <= 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative and momentum=%g at most 1", op->spec.name, eps, momentum);
+  if (channels < 1 || in->rank < 1 || in->rank > 2 || in->dim[0] != (size_t)channels) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, %lld] or [*, %lld, length] but gets %s from %s", op->spec.name,
+                    (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+  }
+  return infer_same(plan, op, error);
+}
+
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   typedef nnc_status infer_fn(nnc_plan *, nnc_op *, nnc_error *);
   static infer_fn *const rules[NNC_LAYER_COUNT] = {

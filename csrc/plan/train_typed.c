@@ -51,10 +51,9 @@ static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_me
   nnc_share(self, (rows + SAMPLES_PER_SHARE - 1) / SAMPLES_PER_SHARE, &first, &last);
   first *= SAMPLES_PER_SHARE;
   last = last * SAMPLES_PER_SHARE < rows ? last * SAMPLES_PER_SHARE : rows;
-  if (first >= last) return;
-  fetch(s, run, start, first, last);
+  if (first < last) fetch(s, run, start, first, last);
   nnc_run_forward(run, first, last);
-  for (int i = 0; i < plan->n_outputs; i++) {
+  for (int i = 0; i < plan->n_outputs && first < last; i++) {
     const nnc_head *head = &plan->head[i];
     const nnc_head_rows at = head_rows(s, head);
     nnc_head_loss(run, head, &at, first, last, head->weight / nnc_head_divisor(head, plan, s->data, start, rows));
@@ -88,7 +87,7 @@ static void parameters_phase(const nnc_session *s, const nnc_run *run, nnc_membe
 
 static void train_member(nnc_member *self, void *context) {
   nnc_session *s = context;
-  nnc_run run = nnc_training_run(s->plan, s->progress);
+  nnc_run run = nnc_training_run(s->plan, s->progress, self, 0);
   const int64_t done = run.step;
   run.training = run.loss = 1;
   nnc_run_prepare(&run, self);
@@ -97,6 +96,7 @@ static void train_member(nnc_member *self, void *context) {
     const size_t start = s->first + step * s->batch, left = s->data->rows - start, rows = left < s->batch ? left : s->batch;
     const nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
     run.step = done + (int64_t)step;
+    run.rows = rows;
     if (self->rank == 0)
       s->is_last = step + 1 == s->max_steps || rows == left || (step % s->clock_every == 0 && nnc_now() >= s->deadline);
     samples_phase(s, &run, self, start, rows);

@@ -6,7 +6,13 @@ static const NNC_TYPED(nnc_driver) * const drivers[NNC_LAYER_COUNT] = {
 #include "ops/ops.def"
 };
 
-nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress) {
+void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  (void)run, (void)op, (void)task, (void)rows;
+}
+
+void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
+
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_member *self, size_t rows) {
   return (nnc_run){
       .plan = plan,
       .k = nnc_plan_kernels(plan),
@@ -18,20 +24,42 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress) {
       .arena = plan->arena,
       .seed = progress->seed,
       .step = progress->step,
+      .self = self,
+      .rows = rows,
   };
+}
+
+/* An op that mixes the samples: all members have to be there, each takes its channels, and all wait for the result. Shares are
+ * whole cache lines. */
+static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  const size_t count = (size_t)op->spec.size[0], line = NNC_ALIGNMENT / sizeof(real);
+  size_t first, last;
+  nnc_share(run->self, (count + line - 1) / line, &first, &last);
+  nnc_barrier(run->self);
+  if (first < last) channels(run, op, first * line, last * line < count ? last * line : count);
+  nnc_barrier(run->self);
 }
 
 void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
-    if (!op->skipped) drivers[op->spec.kind]->forward(run, op, first, last);
+    if (op->skipped) continue;
+    if (run->training && drivers[op->spec.kind]->forward_channels) {
+      if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
+      over_channels(run, op, drivers[op->spec.kind]->forward_channels);
+    } else if (first < last) {
+      drivers[op->spec.kind]->forward(run, op, first, last);
+    }
   }
 }
 
 void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   for (int i = run->plan->n_ops - 1; i >= 0; i--) {
     const nnc_op *op = &run->plan->op[i];
-    if (!op->skipped && (run->plan->value[op->out].needs_grad || run->input_grads))
+    if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
+    if (drivers[op->spec.kind]->backward_channels)
+      over_channels(run, op, drivers[op->spec.kind]->backward_channels);
+    else if (first < last)
       drivers[op->spec.kind]->backward(run, op, first, last);
   }
 }

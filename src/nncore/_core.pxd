@@ -246,7 +246,11 @@ cdef extern from "nncore.h":
     void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) noexcept nogil
     double nnc_plan_flops(const nnc_plan *plan) noexcept nogil
     size_t nnc_plan_elements(const nnc_plan *plan) noexcept nogil
-    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void **moments) noexcept nogil
+    int nnc_plan_state_count(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) noexcept nogil
+    size_t nnc_plan_state_elements(const nnc_plan *plan) noexcept nogil
+    size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) noexcept nogil
+    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void **moments) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
         const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil

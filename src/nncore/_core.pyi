@@ -32,6 +32,8 @@ class Network:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
     def _shapes(self) -> list[Shape]:
         """Per-sample shape of every value: inputs first, then one per op."""
+    def _states(self) -> list[Parameter]:
+        """Running statistics, in op order; their grad is empty."""
     def _parameters(self) -> list[Parameter]:
         """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
     def _buffers(self) -> dict[str, np.ndarray]:

@@ -90,10 +90,10 @@ class Model(_core.Network, Parameters, Trainable):
         shapes = rehearsal._shapes()
         for op, owner in zip(ops, owners, strict=True):
             self.layers[owner].check(op.name, shapes[op.inputs[0]])
-        values = self._initial_values(rehearsal._parameters(), owners)
+        values = self._initial_values(rehearsal._parameters() + rehearsal._states(), owners)
         self._assemble(input_shapes, ops, outputs, self._dtype.name)
         bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
-        for parameter, value in zip(self._parameters(), values, strict=True):
+        for parameter, value in zip(self._parameters() + self._states(), values, strict=True):
             parameter.value[...] = value
             bound[owners[parameter.op]][parameter.role] = parameter
         for layer, parameters in zip(self.layers, bound, strict=True):
@@ -244,6 +244,11 @@ class Model(_core.Network, Parameters, Trainable):
     def _named(self, what: str) -> list[tuple[str, Parameter]]:
         self._require_built(what)
         return [(f"{self._owners[p.op]}.{p.role}", p) for p in self._parameters()]
+
+    def _named_all(self, what: str) -> list[tuple[str, Parameter]]:
+        self._require_built(what)
+        everything = sorted(self._parameters() + self._states(), key=lambda p: p.op)  # stable: parameters first
+        return [(f"{self._owners[p.op]}.{p.role}", p) for p in everything]
 
     # One batch --------------------------------------------------------------------------------------------------------------
 

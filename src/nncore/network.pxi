@@ -97,8 +97,8 @@ cdef class Network:
     cdef nnc_progress progress
     cdef readonly object dtype
     cdef dict buffers
-    cdef list parameters, moments
-    cdef list input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
+    cdef list parameters, states, moments
+    cdef list op_names, input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
     cdef bint is_compiled, is_busy, last_training, has_forward
     cdef int readers  # calls that run without the GIL and only read the plan
     cdef size_t forward_rows
@@ -173,6 +173,7 @@ cdef class Network:
         try:
             elements = nnc_plan_elements(plan)
             buffers = {"parameters": aligned_zeros(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
+            buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
         except BaseException:
             nnc_plan_free(plan)
             raise
@@ -181,11 +182,16 @@ cdef class Network:
         self.dtype = np.dtype(dtype)
         self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
         self.buffers = buffers
+        self.op_names = [op.name for op in ops]
         self.moments = []
         self.is_compiled = self.has_forward = False
         self.flops = nnc_plan_flops(plan)
         self._bind()
         self.parameters = [self._view(i) for i in range(nnc_plan_param_count(plan))]
+        self.states = [self._state_view(i) for i in range(nnc_plan_state_count(plan))]
+        for state in self.states:
+            if state.role == "running_var":
+                state.value[...] = 1
         every = self._shapes_of(n_inputs + n_ops)
         self.input_shapes = every[:n_inputs]
         self.output_shapes = [every[value] for value in outputs]
@@ -217,7 +223,7 @@ cdef class Network:
             moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
         nnc_plan_bind(
             self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
-            moments)
+            cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), moments)
         return 0
 
     cdef object _view(self, int i):
@@ -231,6 +237,13 @@ cdef class Network:
 
         return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
 
+    cdef object _state_view(self, int i):
+        from .spec import Parameter
+        cdef nnc_param p
+        nnc_plan_state(self.plan, i, &p)
+        view = self.buffers["states"][p.offset : p.offset + p.cols]
+        return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, view[:0])
+
     def _shapes(self):
         self._need_plan()
         return list(self._all_shapes)
@@ -238,6 +251,10 @@ cdef class Network:
     def _parameters(self):
         self._need_plan()
         return list(self.parameters)
+
+    def _states(self):
+        self._need_plan()
+        return list(self.states)
 
     def _buffers(self):
         self._need_plan()
@@ -297,7 +314,7 @@ cdef class Network:
             PyMem_Free(statistic_specs)
             PyMem_Free(settings)
         self.moments = moments
-        self.buffers = {"parameters": self.buffers["parameters"], "gradients": self.buffers["gradients"]}
+        self.buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
         self.buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
         self._bind()
         self.target_widths = [
@@ -316,6 +333,15 @@ cdef class Network:
         self._need_plan()
         if not self.is_compiled:
             raise NotCompiledError("the model is not compiled; call compile(loss=..., optimizer=...) first")
+        return 0
+
+    cdef int _need_rows(self, size_t smallest) except -1:
+        """Raise where the smallest training batch is too small for a statistic."""
+        cdef int op
+        if smallest < nnc_plan_least_rows(self.plan, &op):
+            raise ShapeError(
+                f"{self.op_names[op]}: a training batch of {smallest} row has no variance to normalise by; use batches of at least 2 rows, "
+                "the last one of an epoch included: change batch_size, or leave a row out")
         return 0
 
     cdef int _enter(self) except -1:
@@ -374,6 +400,7 @@ cdef class Network:
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         batch_size = min(batch_size, data.rows)
+        self._need_rows(batch_size if data.rows % batch_size == 0 else data.rows % batch_size)
         cdef double *rates = float64_out(lr, max_steps, "lr")
         cdef double *losses = float64_out(loss, max_steps, "loss")
         self._enter()
@@ -490,6 +517,8 @@ cdef class Network:
         cdef int i, status
         for i in range(len(x)):
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
+        if training:
+            self._need_rows(rows)
         results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
         for i in range(len(results)):
             outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])

@@ -33,6 +33,10 @@ class Parameters:
         """Return (name, parameter) in order, or raise NotBuiltError on behalf of the method ``what``."""
         raise NotImplementedError
 
+    def _named_all(self, what: str) -> list[tuple[str, Parameter]]:
+        """Return the same with the running statistics, in the order of PyTorch's state dict."""
+        raise NotImplementedError
+
     def parameters(self) -> list[np.ndarray]:
         """Return live views of the parameters, in order.
 
@@ -81,7 +85,7 @@ class Parameters:
         >>> {name: value.shape for name, value in nn.Sequential(nn.Linear(2, 1)).state_dict().items()}
         {'0.weight': (1, 2), '0.bias': (1,)}
         """
-        return {name: np.array(p.value, order="C") for name, p in self._named("state_dict")}
+        return {name: _stored(p) for name, p in self._named_all("state_dict")}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy parameters from a state dict; everything is checked before anything is written.
@@ -114,7 +118,7 @@ class Parameters:
         >>> bool((a[0].weight == b[0].weight).all())
         True
         """
-        own = dict(self._named("load_state_dict"))
+        own = dict(self._named_all("load_state_dict"))
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
         missing = [key for key in own if key not in state_dict]
@@ -154,10 +158,15 @@ class Parameters:
         >>> model([[1.0, 1.0]])
         array([[6.]], dtype=float32)
         """
-        own = self._named("set_weights")
+        own = self._named_all("set_weights")
         if len(weights) != len(own):
             raise StateDictError(f"set_weights: {len(weights)} arrays for the {len(own)} parameters {[name for name, _ in own]}")
         _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])
+
+
+def _stored(parameter: Parameter) -> np.ndarray:
+    """A copy in the form that PyTorch stores: counters are integers."""
+    return np.array(parameter.value, np.int64 if parameter.role == "num_batches_tracked" else None, order="C")
 
 
 def _write_all(triples: Sequence[tuple[str, np.ndarray, Any]]) -> None:

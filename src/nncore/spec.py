@@ -19,11 +19,13 @@ class Op(NamedTuple):
     Values are numbered: the inputs of the network first (0, 1, ...), then the result of each op in order.
     """
 
-    kind: str  #: "linear", "activation", "dropout", "flatten"
+    kind: str  #: "linear", "activation", "dropout", "flatten", "batch_norm"
     name: str  #: how errors call it, for example "layer 2 (Linear)"
     inputs: tuple[int, ...]
-    sizes: tuple[int, ...] = ()  #: linear: (in_features, out_features, has_bias); flatten: (start_dim, end_dim)
-    attributes: tuple[float, ...] = ()  #: activation: in the order of the registry; dropout: (p,)
+    sizes: tuple[int, ...] = ()  #: linear: (in_features, out_features, has_bias); flatten: (start_dim, end_dim);
+    #: batch_norm: (num_features, affine, track_running_stats)
+    attributes: tuple[float, ...] = ()  #: activation: in the order of the registry; dropout: (p,);
+    #: batch_norm: (eps, momentum), momentum negative for the plain average
     code: str = ""  #: activation: its name in the registry
 
 
@@ -33,7 +35,7 @@ class Parameter(NamedTuple):
     op: int  #: index of the op that owns it
     role: str  #: "weight", "bias"
     value: np.ndarray
-    grad: np.ndarray
+    grad: np.ndarray  #: of running statistics: empty
 
 
 class ParameterOptions(NamedTuple):

@@ -23,6 +23,7 @@ from .activations import (
 from .base import Layer
 from .dropout import Dropout
 from .linear import Linear
+from .normalization import BatchNorm1d
 from .shape import Flatten
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "BatchNorm1d",
     "Dropout",
     "Flatten",
     "Hardtanh",

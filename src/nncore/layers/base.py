@@ -85,6 +85,10 @@ class Layer:
         """Return the shape of each parameter by its role, as PyTorch has them."""
         return {}
 
+    def state_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each running statistic by its role: what training learns, but not by gradients."""
+        return {}
+
     def initializer(self, role: str, activation: Layer | None) -> InitSpec:
         """Return how a parameter starts; ``activation`` is the one that follows this layer, if any."""
         raise NotImplementedError(f"{type(self).__name__} does not say how {role} starts")
@@ -187,11 +191,14 @@ class Layer:
             )
         return self._bound[role]
 
+    def _has(self, role: str) -> bool:
+        return role in self.parameter_shapes() or role in self.state_shapes()
+
     def _view(self, role: str) -> np.ndarray | None:
-        return self._parameter(role).value if role in self.parameter_shapes() else None
+        return self._parameter(role).value if self._has(role) else None
 
     def _assign(self, role: str, value: Any) -> None:
-        if role not in self.parameter_shapes():
+        if not self._has(role):
             raise ArgumentError(f"{self!r} was made without {role}")
         copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
 

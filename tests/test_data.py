@@ -109,7 +109,7 @@ def test_a_memory_map_stays_on_disk(tmp_path):
         (np.array([b"a"]), errors.DTypeError, "encode text as numbers"),
         (np.array(["2020-01-01"], "M8[D]"), errors.DTypeError, "dates into numbers"),
         (np.array([1], "m8[s]"), errors.DTypeError, "time spans into numbers"),
-        (np.array([1.0, None], object), errors.DTypeError, "dtype object .*every column into numbers"),
+        (np.array([1.0, None], object), errors.DTypeError, "dtype object .*every column into numbers, fill what is missing"),
         (np.array([1.0, "2"], object), errors.DTypeError, "dtype object"),
         (np.array([(1, 2.0)], "i4,f4"), errors.DTypeError, "not numbers"),
         (np.ma.masked_less([1.0, 2.0], 1.5), errors.DTypeError, "masked"),
@@ -250,8 +250,9 @@ def test_class_weights(form, target):
     np.testing.assert_array_equal(data.class_weights({0: 2.0, 2: 0.5}, target, form, 3), [2, 2, 2, 0.5])
     balanced = data.class_weights("balanced", target, form, 3)
     np.testing.assert_allclose(balanced, [4 / 6, 4 / 6, 4 / 6, 2])
-    with pytest.raises(errors.LabelError, match="class -1"):
-        data.class_weights({-1: 1.0}, target, form, 3)
+    for unknown in (-1, 3):
+        with pytest.raises(errors.LabelError, match=f"class {unknown}, but the classes run from 0 to 2"):
+            data.class_weights({unknown: 1.0}, target, form, 3)
 
 
 def test_balanced_class_weights_equal_sklearn(rng):

@@ -16,7 +16,8 @@ class History(Callback):
     Attributes
     ----------
     history : dict of str to list
-        "loss", each metric, and with "val_" those of the validation data: one entry per epoch.
+        "loss", each metric, and with "val_" those of the validation data: one entry per epoch. The loss of an epoch is what all its
+        rows would have as one batch: each step counts by its rows, the last, smaller one less.
     epoch : list of int
         The numbers of the epochs.
     step_losses : numpy.ndarray

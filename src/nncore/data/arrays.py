@@ -70,13 +70,14 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
             return array.astype(dtype)
         except (ValueError, TypeError):
             pass
+    encode = "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])"
     hint = {
         "c": f"pass {name}.real and {name}.imag as columns of their own",
-        "U": "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])",
-        "S": "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])",
+        "U": encode,
+        "S": encode,
         "M": "turn dates into numbers first, for example days since a first date",
         "m": "turn time spans into numbers first, for example seconds",
-    }.get(array.dtype.kind, "turn every column into numbers first, and fill what is missing")
+    }.get(array.dtype.kind, f"turn every column into numbers, fill what is missing, and {encode}")
     example = repr(array.flat[0]) if array.size else "nothing"
     raise DTypeError(f"{name} has dtype {array.dtype} (its first value is {example}), not numbers; {hint}")
 

@@ -38,7 +38,8 @@ INLINE wide multiply_wide(wide a, wide b) {
 INLINE wide counters_from(uint64_t first) {
   static const uint64_t offset[8] = {
 #if NNC_VECTOR_BYTES == 64
-      0, 4, 1, 5, 2, 6, 3, 7
+      0, 4, 1, 5, 2,
+      6, 3, 7
 #elif NNC_VECTOR_BYTES == 32
       0, 2, 1, 3
 #else

@@ -26,20 +26,20 @@ INLINE const void *pick(const picked_rows *from, size_t r) {
   return from->start + (from->index ? from->index[r] : (int64_t)r) * from->stride;
 }
 
-/* From rows of any type; cols is a constant for one and two columns, so that the row unrolls and no vector loop is entered for it. The
- * parameters are copied, so that y need not be feared to overwrite them. */
-#define DEFINE_CONVERT(type)                                                                           \
-  INLINE void rows_of_##type(real *y, const picked_rows *from, size_t ldy, size_t cols) {              \
-    const picked_rows here = *from;                                                                    \
-    for (size_t r = 0; r < here.rows; r++) {                                                           \
-      const type *x = pick(&here, r);                                                                  \
-      for (size_t j = 0; j < cols; j++) y[r * ldy + j] = (real)x[j];                                   \
-    }                                                                                                  \
-  }                                                                                                    \
-  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {                           \
-    if (from->cols == 1) rows_of_##type(y, from, ldy, 1);                                              \
-    else if (from->cols == 2) rows_of_##type(y, from, ldy, 2);                                         \
-    else rows_of_##type(y, from, ldy, from->cols);                                                     \
+/* From rows of any type; cols is a constant for one and two columns, so that the row unrolls and no vector loop is entered for it.
+ * The parameters are copied, so that y need not be feared to overwrite them. */
+#define DEFINE_CONVERT(type)                                                              \
+  INLINE void rows_of_##type(real *y, const picked_rows *from, size_t ldy, size_t cols) { \
+    const picked_rows here = *from;                                                       \
+    for (size_t r = 0; r < here.rows; r++) {                                              \
+      const type *x = pick(&here, r);                                                     \
+      for (size_t j = 0; j < cols; j++) y[r * ldy + j] = (real)x[j];                      \
+    }                                                                                     \
+  }                                                                                       \
+  static void convert_##type(real *y, const picked_rows *from, size_t ldy) {              \
+    if (from->cols == 1) rows_of_##type(y, from, ldy, 1);                                 \
+    else if (from->cols == 2) rows_of_##type(y, from, ldy, 2);                            \
+    else rows_of_##type(y, from, ldy, from->cols);                                        \
   }
 
 typedef float f32;
@@ -75,16 +75,11 @@ static const struct {
   size_t size;
   void (*convert)(real *y, const picked_rows *from, size_t ldy);
 } sources[NNC_SOURCE_COUNT] = {
-    [NNC_SOURCE_F32] = {sizeof(f32), convert_f32},
-    [NNC_SOURCE_F64] = {sizeof(f64), convert_f64},
-    [NNC_SOURCE_U8] = {sizeof(uint8_t), convert_uint8_t},
-    [NNC_SOURCE_I8] = {sizeof(int8_t), convert_int8_t},
-    [NNC_SOURCE_U16] = {sizeof(uint16_t), convert_uint16_t},
-    [NNC_SOURCE_I16] = {sizeof(int16_t), convert_int16_t},
-    [NNC_SOURCE_U32] = {sizeof(uint32_t), convert_uint32_t},
-    [NNC_SOURCE_I32] = {sizeof(int32_t), convert_int32_t},
-    [NNC_SOURCE_U64] = {sizeof(uint64_t), convert_uint64_t},
-    [NNC_SOURCE_I64] = {sizeof(int64_t), convert_int64_t},
+    [NNC_SOURCE_F32] = {sizeof(f32), convert_f32},           [NNC_SOURCE_F64] = {sizeof(f64), convert_f64},
+    [NNC_SOURCE_U8] = {sizeof(uint8_t), convert_uint8_t},    [NNC_SOURCE_I8] = {sizeof(int8_t), convert_int8_t},
+    [NNC_SOURCE_U16] = {sizeof(uint16_t), convert_uint16_t}, [NNC_SOURCE_I16] = {sizeof(int16_t), convert_int16_t},
+    [NNC_SOURCE_U32] = {sizeof(uint32_t), convert_uint32_t}, [NNC_SOURCE_I32] = {sizeof(int32_t), convert_int32_t},
+    [NNC_SOURCE_U64] = {sizeof(uint64_t), convert_uint64_t}, [NNC_SOURCE_I64] = {sizeof(int64_t), convert_int64_t},
 };
 
 void KERNEL(gather)(real *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols, size_t ldy,

@@ -14,9 +14,9 @@
 #include "ops/op.h"
 
 #define UNUSED __attribute__((unused))
-#define NNC_LOSS_PARAMETERS                                                                                                    \
-  real *grad, real *pred UNUSED, real *row_loss, const real *z, const real *target, const real *weight, size_t rows,           \
-      size_t cols, size_t ld, size_t ldt, double scale, const double *attr UNUSED
+#define NNC_LOSS_PARAMETERS                                                                                                       \
+  real *grad, real *pred UNUSED, real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols, \
+      size_t ld, size_t ldt, double scale, const double *attr UNUSED
 #define NNC_LOSS_BATCH(pred) grad, pred, row_loss, z, target, weight, rows, cols, ld, ldt, scale
 
 typedef struct {

@@ -43,9 +43,8 @@ INLINE loss_term crossentropy_of_logit(vec z, vec target, vec smoothing) {
   const ivec positive = z > 0;
   const vec missed = vselect(positive, other, t); /* the share of the target on the other side of z */
   const vec linear = vselect(missed == 0, vset1(0), size * missed);
-  return (loss_term){.loss = linear + log1p_of_unit(e),
-                     .slope = vselect(positive, other - q, q - t),
-                     .pred = vselect(positive, (real)1 - q, q)};
+  return (loss_term){
+      .loss = linear + log1p_of_unit(e), .slope = vselect(positive, other - q, q - t), .pred = vselect(positive, (real)1 - q, q)};
 }
 
 INLINE loss_term divergence(vec z, vec target, vec parameter UNUSED) {

@@ -37,9 +37,8 @@ INLINE void target_move(target_row *t, target_kind kind, const real *target, siz
 
 /* Columns j to j + n of the row, 0 beyond. */
 INLINE vec target_load(const target_row *t, target_kind kind, size_t j, size_t n) {
-  const vec value = kind == TARGET_INDEX
-                        ? vselect(loss_lane_numbers() + (integer)j == t->label, vset1(1), vset1(0))
-                        : loss_load(t->value + j, n);
+  const vec value =
+      kind == TARGET_INDEX ? vselect(loss_lane_numbers() + (integer)j == t->label, vset1(1), vset1(0)) : loss_load(t->value + j, n);
   return loss_keep(vfma(value, t->keep, t->floor), n, 0);
 }
 
@@ -110,8 +109,8 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
 }
 
 INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, real *grad, real *row_loss, const real *z,
-                                          const real *target, const real *weight, size_t rows, size_t cols, size_t ld,
-                                          size_t ldt, double scale) {
+                                          const real *target, const real *weight, size_t rows, size_t cols, size_t ld, size_t ldt,
+                                          double scale) {
   const real lo = (real)1e-7, hi = (real)(1 - 1e-7);
   target_row t = target_rows(smoothing, cols);
   for (size_t r = 0; r < rows; r++) {

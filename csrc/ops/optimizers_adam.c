@@ -29,9 +29,12 @@ INLINE void adam_span(int decoupled, real *param, real *const *moment, const rea
   const int amsgrad = update->attr[3] != 0, plain = gradient_is_plain(update, !decoupled);
   const gradient_recipe recipe = gradient_recipe_of(update, !decoupled);
   const vec scalar[SCALARS] = {
-      [RATE] = vset1((real)update->derived[0]),   [CORRECTION] = vset1((real)update->derived[1]),
-      [SHRINK] = vset1((real)update->derived[2]), [FRESH1] = vset1((real)(1 - beta1)),
-      [BETA2] = vset1((real)beta2),               [FRESH2] = vset1((real)(1 - beta2)),
+      [RATE] = vset1((real)update->derived[0]),
+      [CORRECTION] = vset1((real)update->derived[1]),
+      [SHRINK] = vset1((real)update->derived[2]),
+      [FRESH1] = vset1((real)(1 - beta1)),
+      [BETA2] = vset1((real)beta2),
+      [FRESH2] = vset1((real)(1 - beta2)),
       [EPS] = vset1((real)eps),
   };
   const int variant = decoupled ? DECOUPLED : 0;

@@ -45,8 +45,8 @@ void KERNEL(rmsprop)(real *param, real *const *moment, const real *grad, size_t 
   const double alpha = update->attr[0], eps = update->attr[1], momentum = update->attr[2];
   const gradient_recipe recipe = gradient_recipe_of(update, 1);
   const vec scalar[SCALARS] = {
-      [RATE] = vset1((real)update->lr),         [EPS] = vset1((real)eps),           [ALPHA] = vset1((real)alpha),
-      [FRESH] = vset1((real)(1 - alpha)),       [MOMENTUM] = vset1((real)momentum),
+      [RATE] = vset1((real)update->lr),   [EPS] = vset1((real)eps),           [ALPHA] = vset1((real)alpha),
+      [FRESH] = vset1((real)(1 - alpha)), [MOMENTUM] = vset1((real)momentum),
   };
   switch ((momentum != 0 ? WITH_MOMENTUM : 0) | (update->attr[3] != 0 ? CENTERED : 0)) {
     case 0:

@@ -3,8 +3,8 @@
  * sum_squares       x_i goes to partial sum i % 32, in increasing i; the partial sums are added pairwise. The bits depend on
  *                   the numbers and n alone, not on the instruction set (no fused multiply-add).
  * count_confusion   as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
- *                   classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
- * sum_residuals     one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
+ *                   classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is
+ * not > threshold. sum_residuals     one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
  */
 #include <math.h>
 
@@ -78,12 +78,13 @@ INLINE size_t argmax(const real *x, size_t cols) {
 /* The largest real that is not above x: for a real z, z > x and z > this are the same. */
 INLINE real round_down(double x) {
   const real rounded = (real)x;
-  return (double)rounded > x ? (real)(NNC_BUILD_F64 ? nextafter(rounded, -INFINITY) : nextafterf((float)rounded, -INFINITY)) : rounded;
+  return (double)rounded > x ? (real)(NNC_BUILD_F64 ? nextafter(rounded, -INFINITY) : nextafterf((float)rounded, -INFINITY))
+                             : rounded;
 }
 
 /* Adds the weight of n decisions to counts[truth * classes + guess]. */
-INLINE void count_decisions(double *counts, size_t classes, const real *z, const real *target, double weight, size_t n, vec threshold,
-                            vec target_threshold) {
+INLINE void count_decisions(double *counts, size_t classes, const real *z, const real *target, double weight, size_t n,
+                            vec threshold, vec target_threshold) {
   size_t right = 0, guessed = 0, true_ones = 0;
   for (size_t i = 0; i < n; i += VL) {
     const unsigned inside = n - i < VL ? (1u << (n - i)) - 1 : ~0u;

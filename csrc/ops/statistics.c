@@ -1,10 +1,12 @@
 /* statistics.c: sums that metrics and clipping by norm are made of, accumulated in double whatever the dtype.
  *
- * sum_squares       x_i goes to partial sum i % 32, in increasing i; the partial sums are added pairwise. The bits depend on
- *                   the numbers and n alone, not on the instruction set (no fused multiply-add).
- * count_confusion   as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
- *                   classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is
- * not > threshold. sum_residuals     one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
+ * sum_squares: x_i goes to partial sum i % 32, in increasing i, and the partial sums are added pairwise. The bits depend on the
+ * numbers and n alone, not on the instruction set (no fused multiply-add).
+ *
+ * count_confusion: as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
+ * classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
+ *
+ * sum_residuals: one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
  */
 #include <math.h>
 

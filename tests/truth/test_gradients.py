@@ -246,6 +246,23 @@ def test_loss_of_one_column(name, dtype, rng):
         check_loss(form, name, dtype, rng, shape=(1,))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("code", nets.names("activation"))
+def test_activation_before_loss(code, name, rng):
+    """Every pair that makes sense, also those that look like one that is fused and are not."""
+    fitting = {"softmax": ("sigmoid", "softmax"), "sigmoid": ("sigmoid", "softmax"), "softplus": ("softplus", "sigmoid", "softmax")}
+    if name in ENDS and code not in fitting[ENDS[name]]:
+        return  # the logarithm of a negative number
+    inputs, ops = [(4,)], [nets.linear("a", 0, 4, 3), nets.activation(code, 1)]
+    (x,) = choose_rows(rng, inputs, ops, {1: code})
+    net = nets.compile_net(nets.assemble(inputs, ops), LossSpec(name, attributes=nets.attributes("loss", name)))
+    y = nets.targets_for(name, rng, ROWS, (3,))
+    nets.train(net, x, y)
+    gradients = [np.array(p.grad) for p in net._parameters()]  # the differences train as well
+    for p, analytic in zip(net._parameters(), gradients, strict=True):
+        assert_gradient(analytic, numeric_gradient(lambda: nets.train(net, x, y)[0], p.value), np.float64, p.role)
+
+
 def test_losses_of_several_outputs_add_up(dtype, rng):
     # value 2 is an output, is read by another op, and ends in a sigmoid: nothing may be fused into the loss.
     inputs, ops = [(4,)], [nets.linear("a", 0, 4, 3), nets.activation("sigmoid", 1), nets.linear("b", 2, 3, 2)]

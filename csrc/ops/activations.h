@@ -53,14 +53,14 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
 #define UNUSED __attribute__((unused))
 
 /* The kernels of an activation from name_value and name_gradient; count is how many attributes it has. */
-#define ACTIVATION(name, count)                                                                                               \
-  void KERNEL(name##_forward)(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                       \
-                              const double *attr UNUSED) {                                                                    \
-    activation_forward(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);                               \
-  }                                                                                                                           \
-  void KERNEL(name##_backward)(real *dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx,            \
-                               size_t lddy, size_t ldsaved, const double *attr UNUSED) {                                      \
-    activation_backward(name##_gradient, activation_read(count, attr), dx, dy, saved, rows, cols, lddx, lddy, ldsaved);       \
+#define ACTIVATION(name, count)                                                                                                  \
+  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                         \
+                              const double *attr UNUSED) {                                                                       \
+    activation_forward(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);                                  \
+  }                                                                                                                              \
+  void KERNEL(name##_backward)(real * dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx, size_t lddy, \
+                               size_t ldsaved, const double *attr UNUSED) {                                                      \
+    activation_backward(name##_gradient, activation_read(count, attr), dx, dy, saved, rows, cols, lddx, lddy, ldsaved);          \
   }
 
 #endif

@@ -16,9 +16,7 @@
 INLINE vec identity_value(vec x, activation_attributes at UNUSED) { return x; }
 INLINE vec identity_gradient(vec dy, vec y UNUSED, activation_attributes at UNUSED) { return dy; }
 
-INLINE vec step_value(vec x, activation_attributes at) {
-  return vselect(x > at.first, vset1(1), vselect(x == x, vset1(0), x));
-}
+INLINE vec step_value(vec x, activation_attributes at) { return vselect(x > at.first, vset1(1), vselect(x == x, vset1(0), x)); }
 INLINE vec step_gradient(vec dy UNUSED, vec y UNUSED, activation_attributes at UNUSED) { return vset1(0); }
 
 INLINE vec relu_value(vec x, activation_attributes at UNUSED) { return vmax(vset1(0), x); }

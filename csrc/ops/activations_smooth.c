@@ -31,9 +31,7 @@ INLINE vec elu_gradient(vec dy, vec y, activation_attributes at) { return vselec
 /* Klambauer et al. 2017, to the digits that PyTorch has. */
 #define SELU_SCALE ((real)1.0507009873554804934193349852946)
 #define SELU_SLOPE ((real)(1.0507009873554804934193349852946 * 1.6732632423543772848170429916717))
-INLINE vec selu_value(vec x, activation_attributes at UNUSED) {
-  return vselect(x > 0, SELU_SCALE * x, SELU_SLOPE * vexpm1(x));
-}
+INLINE vec selu_value(vec x, activation_attributes at UNUSED) { return vselect(x > 0, SELU_SCALE * x, SELU_SLOPE * vexpm1(x)); }
 INLINE vec selu_gradient(vec dy, vec y, activation_attributes at UNUSED) {
   return dy * vselect(y > 0, vset1(SELU_SCALE), y + SELU_SLOPE);
 }

@@ -3,110 +3,132 @@
  *   softmax       y = exp(x - max x) / sum exp(x - max x)       dx = y (dy - sum(dy y))
  *   log_softmax   y = x - max x - log sum exp(x - max x)        dx = dy - exp(y) sum(dy)
  *
- * A row with a NaN, with an infinity, or of -inf alone gives NaN, as in PyTorch; single -inf give probability 0.
+ * A row with a NaN or with +inf, or of -inf alone, gives NaN, as in PyTorch; single -inf give probability 0.
  * Order of accumulation: VL partial sums, column j in lane j % VL, then by halving (vsum_all); a row's bits depend on that row
- * and cols alone. A row that fits one vector stays in a register from load to store.
- * Accuracy: softmax 4 ULP + the sum's rounding, (cols / VL + log2 VL) / 2 ULP at most.
+ * and cols alone.
+ * Accuracy: softmax 3 ULP and what rounding the sum adds, (cols / VL + log2 VL) / 2 ULP at most.
+ *
+ * Each kernel states what becomes of one row. Short rows wait in a buffer and are stored several at a time: in place, with rows
+ * that touch, a masked store followed at once by the load of the next row, whose first lanes it covers, would hold up that load
+ * until the store is done, for every row (57 instead of 24 ns for 10 columns with AVX-512).
  */
 #include "ops/op.h"
 #include "ops/vmath.h"
 
 #define UNUSED __attribute__((unused))
-#define LOWEST ((real)-INFINITY)
+#define LOWEST ((real) - INFINITY)
+enum { SHORT_VECTORS = 4, ROWS_AT_ONCE = 8 };
 
-static vec row_maximum(const real *x, size_t cols) {
-  vec top = vset1(LOWEST);
-  size_t j = 0;
-  for (; j + VL <= cols; j += VL) top = vmax(top, vload(x + j));
-  if (j < cols) top = vmax(top, vload_fill(x + j, cols - j, LOWEST));
-  return vmax_all(top);
+/* A row of cols columns: whole vectors up to column end, and then one of 1 to VL lanes. padded: what the row is written to has
+ * room for all lanes of that one. */
+typedef struct {
+  size_t end, last;
+  int padded;
+} row_shape;
+
+INLINE void put_last(real *y, vec v, row_shape row) {
+  if (row.padded) {
+    vstore(y + row.end, v);
+  } else {
+    vstore_n(y + row.end, v, row.last);
+  }
 }
 
-void KERNEL(softmax_forward)(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx, const double *attr UNUSED) {
-  if (cols <= VL) {
-    for (; rows; rows--, y += ldy, x += ldx) {
-      const vec v = vload_fill(x, cols, LOWEST), e = vexp(v - vmax_all(v));
-      vstore_n(y, e / vsum_all(e), cols);
-    }
+typedef void forward_row(real *y, const real *x, row_shape row);
+typedef void backward_row(real *dx, const real *dy, const real *y, row_shape row);
+
+INLINE void softmax_row(real *y, const real *x, row_shape row) {
+  const vec rest = vload_fill(x + row.end, row.last, LOWEST);
+  vec top = rest, sum = {0};
+  for (size_t j = 0; j < row.end; j += VL) top = vmax(top, vload(x + j));
+  top = vmax_all(top);
+  for (size_t j = 0; j < row.end; j += VL) {
+    const vec e = vexp(vload(x + j) - top);
+    sum += e;
+    vstore(y + j, e);
+  }
+  const vec e = vexp(rest - top), share = 1 / vsum_all(sum + e);
+  for (size_t j = 0; j < row.end; j += VL) vstore(y + j, vload(y + j) * share);
+  put_last(y, e * share, row);
+}
+
+INLINE void softmax_gradient(real *dx, const real *dy, const real *y, row_shape row) {
+  const vec p = vload_n(y + row.end, row.last), d = vload_n(dy + row.end, row.last);
+  vec sum = {0};
+  for (size_t j = 0; j < row.end; j += VL) sum = vfma(vload(dy + j), vload(y + j), sum);
+  const vec mean = vsum_all(vfma(d, p, sum));
+  for (size_t j = 0; j < row.end; j += VL) vstore(dx + j, vload(y + j) * (vload(dy + j) - mean));
+  put_last(dx, p * (d - mean), row);
+}
+
+INLINE void log_softmax_row(real *y, const real *x, row_shape row) {
+  const vec rest = vload_fill(x + row.end, row.last, LOWEST);
+  vec top = rest, sum = {0};
+  for (size_t j = 0; j < row.end; j += VL) top = vmax(top, vload(x + j));
+  top = vmax_all(top);
+  for (size_t j = 0; j < row.end; j += VL) sum += vexp(vload(x + j) - top);
+  const vec scale = vlog(vsum_all(sum + vexp(rest - top)));
+  for (size_t j = 0; j < row.end; j += VL) vstore(y + j, vload(x + j) - top - scale);
+  put_last(y, rest - top - scale, row);
+}
+
+INLINE void log_softmax_gradient(real *dx, const real *dy, const real *y, row_shape row) {
+  const vec p = vexp(vload_n(y + row.end, row.last)), d = vload_n(dy + row.end, row.last);
+  vec sum = {0};
+  for (size_t j = 0; j < row.end; j += VL) sum += vload(dy + j);
+  const vec total = vsum_all(sum + d);
+  for (size_t j = 0; j < row.end; j += VL) vstore(dx + j, vfma(-vexp(vload(y + j)), total, vload(dy + j)));
+  put_last(dx, vfma(-p, total, d), row);
+}
+
+INLINE row_shape shape_of(size_t cols) {
+  const size_t end = cols ? (cols - 1) / VL * VL : 0;
+  return (row_shape){end, cols - end, end < SHORT_VECTORS * VL};
+}
+
+INLINE void release(real *y, const real *held, row_shape row) {
+  for (size_t j = 0; j < row.end; j += VL) vstore(y + j, vload(held + j));
+  vstore_n(y + row.end, vload(held + row.end), row.last);
+}
+
+INLINE void forward_rows(forward_row *f, real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx) {
+  row_shape row = shape_of(cols);
+  if (!row.padded) {
+    for (; rows; rows--, y += ldy, x += ldx) f(y, x, row);
     return;
   }
-  for (; rows; rows--, y += ldy, x += ldx) {
-    const vec top = row_maximum(x, cols);
-    vec sum = {0};
-    size_t j = 0;
-    for (; j + VL <= cols; j += VL) {
-      const vec e = vexp(vload(x + j) - top);
-      sum += e;
-      vstore(y + j, e);
-    }
-    if (j < cols) {
-      const vec e = vexp(vload_fill(x + j, cols - j, LOWEST) - top);
-      sum += e;
-      vstore_n(y + j, e, cols - j);
-    }
-    const vec share = 1 / vsum_all(sum);
-    for (j = 0; j + VL <= cols; j += VL) vstore(y + j, vload(y + j) * share);
-    if (j < cols) vstore_n(y + j, vload_n(y + j, cols - j) * share, cols - j);
+  real held[ROWS_AT_ONCE][SHORT_VECTORS * VL] __attribute__((aligned(NNC_VECTOR_BYTES)));
+  for (size_t first = 0; first < rows; first += ROWS_AT_ONCE) {
+    const size_t n = rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE;
+    for (size_t i = 0; i < n; i++) f(held[i], x + (first + i) * ldx, row);
+    for (size_t i = 0; i < n; i++) release(y + (first + i) * ldy, held[i], row);
   }
 }
 
-void KERNEL(softmax_backward)(real *dx, const real *dy, const real *y, size_t rows, size_t cols, size_t lddx, size_t lddy,
-                              size_t ldy, const double *attr UNUSED) {
-  if (cols <= VL) {
-    for (; rows; rows--, dx += lddx, dy += lddy, y += ldy) {
-      const vec p = vload_n(y, cols), d = vload_n(dy, cols);
-      vstore_n(dx, p * (d - vsum_all(p * d)), cols);
-    }
+INLINE void backward_rows(backward_row *g, real *dx, const real *dy, const real *y, size_t rows, size_t cols, size_t lddx,
+                          size_t lddy, size_t ldy) {
+  row_shape row = shape_of(cols);
+  if (!row.padded) {
+    for (; rows; rows--, dx += lddx, dy += lddy, y += ldy) g(dx, dy, y, row);
     return;
   }
-  for (; rows; rows--, dx += lddx, dy += lddy, y += ldy) {
-    vec sum = {0};
-    size_t j = 0;
-    for (; j + VL <= cols; j += VL) sum = vfma(vload(dy + j), vload(y + j), sum);
-    if (j < cols) sum = vfma(vload_n(dy + j, cols - j), vload_n(y + j, cols - j), sum);
-    const vec mean = vsum_all(sum);
-    for (j = 0; j + VL <= cols; j += VL) vstore(dx + j, vload(y + j) * (vload(dy + j) - mean));
-    if (j < cols) vstore_n(dx + j, vload_n(y + j, cols - j) * (vload_n(dy + j, cols - j) - mean), cols - j);
+  real held[ROWS_AT_ONCE][SHORT_VECTORS * VL] __attribute__((aligned(NNC_VECTOR_BYTES)));
+  for (size_t first = 0; first < rows; first += ROWS_AT_ONCE) {
+    const size_t n = rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE;
+    for (size_t i = 0; i < n; i++) g(held[i], dy + (first + i) * lddy, y + (first + i) * ldy, row);
+    for (size_t i = 0; i < n; i++) release(dx + (first + i) * lddx, held[i], row);
   }
 }
 
-void KERNEL(log_softmax_forward)(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,
-                                 const double *attr UNUSED) {
-  if (cols <= VL) {
-    for (; rows; rows--, y += ldy, x += ldx) {
-      const vec v = vload_fill(x, cols, LOWEST), d = v - vmax_all(v);
-      vstore_n(y, d - vlog(vsum_all(vexp(d))), cols);
-    }
-    return;
+#define ROW_ACTIVATION(name)                                                                                                     \
+  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                         \
+                              const double *attr UNUSED) {                                                                       \
+    forward_rows(name##_row, y, x, rows, cols, ldy, ldx);                                                                        \
+  }                                                                                                                              \
+  void KERNEL(name##_backward)(real * dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx, size_t lddy, \
+                               size_t ldsaved, const double *attr UNUSED) {                                                      \
+    backward_rows(name##_gradient, dx, dy, saved, rows, cols, lddx, lddy, ldsaved);                                              \
   }
-  for (; rows; rows--, y += ldy, x += ldx) {
-    const vec top = row_maximum(x, cols);
-    vec sum = {0};
-    size_t j = 0;
-    for (; j + VL <= cols; j += VL) sum += vexp(vload(x + j) - top);
-    if (j < cols) sum += vexp(vload_fill(x + j, cols - j, LOWEST) - top);
-    const vec scale = vlog(vsum_all(sum));
-    for (j = 0; j + VL <= cols; j += VL) vstore(y + j, vload(x + j) - top - scale);
-    if (j < cols) vstore_n(y + j, vload_n(x + j, cols - j) - top - scale, cols - j);
-  }
-}
 
-void KERNEL(log_softmax_backward)(real *dx, const real *dy, const real *y, size_t rows, size_t cols, size_t lddx, size_t lddy,
-                                  size_t ldy, const double *attr UNUSED) {
-  if (cols <= VL) {
-    for (; rows; rows--, dx += lddx, dy += lddy, y += ldy) {
-      const vec d = vload_n(dy, cols);
-      vstore_n(dx, vfma(-vexp(vload_n(y, cols)), vsum_all(d), d), cols);
-    }
-    return;
-  }
-  for (; rows; rows--, dx += lddx, dy += lddy, y += ldy) {
-    vec sum = {0};
-    size_t j = 0;
-    for (; j + VL <= cols; j += VL) sum += vload(dy + j);
-    if (j < cols) sum += vload_n(dy + j, cols - j);
-    const vec total = vsum_all(sum);
-    for (j = 0; j + VL <= cols; j += VL) vstore(dx + j, vfma(-vexp(vload(y + j)), total, vload(dy + j)));
-    if (j < cols) vstore_n(dx + j, vfma(-vexp(vload_n(y + j, cols - j)), total, vload_n(dy + j, cols - j)), cols - j);
-  }
-}
+ROW_ACTIVATION(softmax)
+ROW_ACTIVATION(log_softmax)

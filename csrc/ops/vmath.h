@@ -15,42 +15,60 @@
 
 #include "ops/simd.h"
 
-/* Coefficients are minimax fits of the relative error, which is given as f32, f64; each coefficient was rounded in turn and the
- * rest fitted again.
+/* Coefficients are minimax fits of the relative error. What that comes to with the coefficients rounded is given as f32, f64.
  *   exp(r) = 1 + r + r^2 q(r)          |r| <= 1.005 ln2 / 2     2^-28.2, 2^-57.8
  *   2 atanh(s) = 2s + s z R(z)         z = s^2 <= 0.0401        2^-28.4, 2^-55.9
  *   the same                           z <= 0.1112              2^-27.7, 2^-59.4
- *   tanh(x / 2), a rational function     |x| <= TANH_END          2^-26.9, 2^-58.4, weighted with its effect on tanh(x)
+ *   tanh(x / 2), a rational function   |x| <= TANH_END          2^-26.9, 2^-58.4, weighted with its effect on tanh(x)
  *   Phi(-a) exp(a^2/2) = P(a) / Q(a)   0 <= a <= NORMAL_END     2^-26.1, 2^-53.8 */
 #if NNC_BUILD_F64
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
-#define ROUNDER 0x1.8p52         /* adding it rounds to an integer, which the low bits of the sum then hold */
+#define ROUNDER 0x1.8p52 /* adding it rounds to an integer, which the low bits of the sum then hold */
 #define LEAST_NORMAL DBL_MIN
 #define EXP_LOW (-746.0)         /* exp is 0 from here down */
 #define EXP_HIGH 710.0           /* exp is infinite from here up */
 #define LN2_HIGH 0x1.62e42feep-1 /* 32 bits: times an exponent (11 bits) it is exact */
 #define LN2_LOW 0x1.a39ef35793c76p-33
-#define TANH_END 19.07           /* tanh rounds to 1 from here up */
-#define NORMAL_END 39            /* exp(-a^2/2) is 0 from here up */
-static const real exp_coefficients[] = {
-    0x1.000000000000ap-1,  0x1.55555555554f5p-3,  0x1.55555555505a3p-5,  0x1.1111111128b35p-7,  0x1.6c16c184d7f5p-10,
-    0x1.a01a012686b6ep-13, 0x1.a01998166b0e1p-16, 0x1.71df2ab2a01aep-19, 0x1.28af59f9420f9p-22, 0x1.ad7bf9328b239p-26};
+#define TANH_END 19.07 /* tanh rounds to 1 from here up */
+#define NORMAL_END 39  /* exp(-a^2/2) is 0 from here up */
+static const real exp_coefficients[] = {0x1.000000000000ap-1,  0x1.55555555554f5p-3,  0x1.55555555505a3p-5,  0x1.1111111128b35p-7,
+                                        0x1.6c16c184d7f5p-10,  0x1.a01a012686b6ep-13, 0x1.a01998166b0e1p-16, 0x1.71df2ab2a01aep-19,
+                                        0x1.28af59f9420f9p-22, 0x1.ad7bf9328b239p-26};
 static const real log_coefficients[] = {0x1.5555555555780p-1, 0x1.99999998ee0ecp-2, 0x1.249249b405e6ep-2, 0x1.c71c00307a932p-3,
                                         0x1.747513e42c725p-3, 0x1.384f0112b0feep-3, 0x1.3adbf144aa1b5p-3};
 static const real unit_coefficients[] = {0x1.5555555555534p-1, 0x1.99999999a0a3dp-2, 0x1.2492492074cb7p-2, 0x1.c71c742810197p-3,
                                          0x1.745cb26207faap-3, 0x1.3b1dfe3cc3fbcp-3, 0x1.1065f88477121p-3, 0x1.eff4f86c91afbp-4,
                                          0x1.5532e579e7765p-4, 0x1.5cee9852d822dp-3};
-static const real tanh_numerator[] = {0x1.2aea3309be21bp-5, 0x1.4f497ad39dd83p-12, 0x1.0826336683579p-20,
-    0x1.36d251ea90a39p-30, 0x1.cbaebce5c939ep-42, 0x1.7e5e27b168fa3p-56};
-static const real tanh_denominator[] = {0x1.eaca6eda34662p-4, 0x1.026b6806bb349p-9, 0x1.503a72caad2c4p-17,
-    0x1.4577fc1168631p-26, 0x1.bf6fcf95ecc8ap-37, 0x1.2de5ea235b7adp-49};
-static const real tail_numerator[] = {0x1p-1, 0x1.a7c93f2a94207p-1, 0x1.5bc8a655bf52cp-1, 0x1.6da5728c1cf5cp-2,
-    0x1.0e2861c26f2cp-3, 0x1.23d0851950367p-5, 0x1.d20f6c21e937fp-8, 0x1.1006882670837p-10, 0x1.bdf2f50e1bc36p-14,
-    0x1.d2d2e5e5debf9p-18, 0x1.dfc5861031b48p-23};
-static const real tail_denominator[] = {1, 0x1.3a05b4649ae98p+1, 0x1.687207710ccc8p+1, 0x1.00098f4e1e095p+1, 0x1.f56990d789b48p-1,
-    0x1.644e618b9f6dbp-2, 0x1.783f219ea0307p-4, 0x1.28687a1bc62c8p-6, 0x1.57380889d8f41p-9, 0x1.180b59aabdadcp-12,
-    0x1.2489d7a8261dp-16, 0x1.2ca6f9db2714p-21};
+static const real tanh_numerator[] = {0x1.2aea3309be21bp-5,  0x1.4f497ad39dd83p-12, 0x1.0826336683579p-20,
+                                      0x1.36d251ea90a39p-30, 0x1.cbaebce5c939ep-42, 0x1.7e5e27b168fa3p-56};
+static const real tanh_denominator[] = {0x1.eaca6eda34662p-4,  0x1.026b6806bb349p-9,  0x1.503a72caad2c4p-17,
+                                        0x1.4577fc1168631p-26, 0x1.bf6fcf95ecc8ap-37, 0x1.2de5ea235b7adp-49};
+/* clang-format off: one number per line, as it would have them, is no table */
+static const real tail_numerator[] = {0x1p-1,
+                                      0x1.a7c93f2a94207p-1,
+                                      0x1.5bc8a655bf52cp-1,
+                                      0x1.6da5728c1cf5cp-2,
+                                      0x1.0e2861c26f2cp-3,
+                                      0x1.23d0851950367p-5,
+                                      0x1.d20f6c21e937fp-8,
+                                      0x1.1006882670837p-10,
+                                      0x1.bdf2f50e1bc36p-14,
+                                      0x1.d2d2e5e5debf9p-18,
+                                      0x1.dfc5861031b48p-23};
+static const real tail_denominator[] = {1,
+                                        0x1.3a05b4649ae98p+1,
+                                        0x1.687207710ccc8p+1,
+                                        0x1.00098f4e1e095p+1,
+                                        0x1.f56990d789b48p-1,
+                                        0x1.644e618b9f6dbp-2,
+                                        0x1.783f219ea0307p-4,
+                                        0x1.28687a1bc62c8p-6,
+                                        0x1.57380889d8f41p-9,
+                                        0x1.180b59aabdadcp-12,
+                                        0x1.2489d7a8261dp-16,
+                                        0x1.2ca6f9db2714p-21};
+/* clang-format on */
 #else
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
@@ -61,7 +79,7 @@ static const real tail_denominator[] = {1, 0x1.3a05b4649ae98p+1, 0x1.687207710cc
 #define LN2_HIGH 0x1.62e3p-1f /* 16 bits: times an exponent (8 bits) it is exact */
 #define LN2_LOW 0x1.2fefa2p-17f
 #define NORMAL_END 15
-#define TANH_END 9.02f            /* tanh rounds to 1 from here up */
+#define TANH_END 9.02f /* tanh rounds to 1 from here up */
 static const real exp_coefficients[] = {0x1.fffffcp-2f, 0x1.55548ep-3f, 0x1.5558a6p-5f, 0x1.123c7ep-7f, 0x1.6a5d16p-10f};
 static const real log_coefficients[] = {0x1.5555b4p-1f, 0x1.992a9ap-2f, 0x1.36ee8ep-2f};
 static const real unit_coefficients[] = {0x1.5555p-1f, 0x1.99d29ep-2f, 0x1.1eb39cp-2f, 0x1.1f05bap-2f};
@@ -69,6 +87,11 @@ static const real tanh_numerator[] = {0x1.e7be0ap-6f, 0x1.ded12cp-14f};
 static const real tanh_denominator[] = {0x1.cf44cep-4f, 0x1.3c2b6p-10f, 0x1.495dd6p-20f};
 static const real tail_numerator[] = {0x1p-1f, 0x1.c1195ap-2f, 0x1.77a506p-3f, 0x1.4d5414p-5f, 0x1.0e31c6p-8f};
 static const real tail_denominator[] = {1, 0x1.accedcp+0f, 0x1.340ca4p+0f, 0x1.e13b9p-2f, 0x1.a1ca78p-4f, 0x1.52a27ep-7f};
+#endif
+#if defined(__FMA__) || (defined(__ARM_NEON) && defined(__aarch64__))
+#define FUSED 1 /* vfma rounds once */
+#else
+#define FUSED 0
 #endif
 #define LOG2E ((real)0x1.71547652b82fep+0)
 #define ONE_BITS ((uinteger)EXPONENT_BIAS << MANTISSA_BITS)
@@ -109,7 +132,7 @@ INLINE vec exp_remainder(vec x, vec *shifted) {
 /* exp(r) = 1 + r (1 + r q(r)), or 1 + (r + r^2 q(r)), whichever rounds less. */
 INLINE vec exp_polynomial(vec r) {
   const vec q = POLYNOMIAL(r, exp_coefficients);
-#if defined(__FMA__) || defined(__ARM_NEON)
+#if FUSED
   return vfma(vfma(q, r, vset1(1)), r, vset1(1));
 #else
   return 1 + (r + r * r * q);
@@ -156,9 +179,7 @@ INLINE vec exp_half_expm1(vec x) {
 }
 
 /* Below -40, expm1 rounds to -1 in either dtype. */
-INLINE vec vexpm1(vec x) {
-  return vcopysign(2 * exp_half_expm1(vmin(vset1(EXP_HIGH), vmax(vset1(-40), x))), x);
-}
+INLINE vec vexpm1(vec x) { return vcopysign(2 * exp_half_expm1(vmin(vset1(EXP_HIGH), vmax(vset1(-40), x))), x); }
 
 /* sigmoid(x) = 1 / (1 + z) or z / (1 + z), z = exp(-|x|), so that it neither overflows nor loses the tail. complement is
  * sigmoid(-x), likewise. */
@@ -264,7 +285,7 @@ INLINE vec vsoftplus(vec x) { return vmax(vset1(0), x) + vlog1p_unit(vexp(-vabs(
  * (1 + erf(x / sqrt2)) / 2 has no digits left. */
 INLINE vec vnormal(vec x, vec *density) {
   const vec a = vmin(vset1(NORMAL_END), vabs(x)), square = a * a;
-#if defined(__FMA__) || defined(__ARM_NEON)
+#if FUSED
   const vec low = vfma(a, a, -square);
 #else
   const vec high = (vec)((uvec)a & -((uinteger)1 << (MANTISSA_BITS / 2 + 1))), rest = a - high; /* Dekker's product */
@@ -276,8 +297,33 @@ INLINE vec vnormal(vec x, vec *density) {
   return select_negative(x, tail, 1 - tail);
 }
 
+/* Accuracy: the largest error in ULP, and an input that has it. f32: every number where the function bends (for log, every number
+ * from 1/4 to 4), and every 101st of all others (log 11th, log1p 31st); f64: 10^6 random numbers. Denormals not flushed.
+ *
+ *                f32 fused               f32 baseline            f64 fused                       f64 baseline
+ *   vexp         0.90  0x1.ab8dfp+4      0.99 -0x1.769da2p+2     0.87  0x1.15a3d9eae3731p+8      0.95  0x1.ee23f34b85712p+1
+ *   vexpm1       1.47  0x1.8996aap-2     1.60  0x1.81c00cp-2     1.82  0x1.6d9c7b2f020ccp-2      1.94  0x1.6f23180b7066fp-2
+ *   vlog         0.92  0x1.7efc76p+0     0.93  0x1.796f7ap+0     0.91  0x1.74ee099cbb5ecp-1      0.96  0x1.759492791d6bfp-1
+ *   vlog1p       0.92  0x1.fbf1d8p-2     0.93  0x1.e5bde8p-2     0.93  0x1.f213199f1efb8p-2      0.94 -0x1.184cae7d8a6cap-2
+ *   vlog1p_unit  1.08  0x1.497254p-1     1.32  0x1.4be2e4p-1     0.98  0x1.ffffff8329ad2p-1      1.25  0x1.ffffa2de6202ep-1
+ *   vtanh        3.84  0x1.011302p-3     4.12  0x1.011314p-3     3.70 -0x1.00d3c6e8f1398p-3      4.16  0x1.052091c3b5ffep-2
+ *   vsigmoid     2.41 -0x1.0a111ap+2     2.41 -0x1.0a111ap+2     2.03 -0x1.bb7a3a8f8c123p+1      2.22 -0x1.f57aa506e68dp+0
+ *   vsoftplus    1.73 -0x1.e6153ep-2     2.06 -0x1.bf8856p-2     1.62  0x1.d35576bfb30dep-3      1.80  0x1.6a2a0d2f1d47dp-2
+ *   vnormal      5.98 -0x1.6bae8p+2      7.13 -0x1.647768p+2     7.88 -0x1.1681504536405p+4      9.29 -0x1.17c480c23a226p+4
+ *     density    2.07  0x1.526c3ap+3     2.14  0x1.45aa84p+2     2.12 -0x1.ef8fc1a9d2ba8p-1      2.23  0x1.2dd07400b6626p+4 */
+
+#undef MANTISSA_BITS
+#undef EXPONENT_BIAS
 #undef ROUNDER
 #undef LEAST_NORMAL
+#undef EXP_LOW
+#undef EXP_HIGH
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef TANH_END
+#undef NORMAL_END
+#undef LOG2E
 #undef ONE_BITS
+#undef FUSED
 #undef POLYNOMIAL
 #endif

@@ -132,7 +132,7 @@ def test_hooks_of_evaluate_and_predict():
     recorder.seen.clear()
     outputs = model.predict(X, batch_size=4, callbacks=recorder)
     ends = [args for name, *args in recorder.seen if name == "on_predict_batch_end"]
-    np.testing.assert_array_equal(np.concatenate([logs["outputs"][0] for _, logs in ends]), outputs)
+    np.testing.assert_array_equal(np.concatenate([logs["outputs"] for _, logs in ends]), outputs)
 
 
 def test_watching_single_batches_changes_nothing():

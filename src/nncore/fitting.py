@@ -199,7 +199,7 @@ def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_si
         first = 0
         while first < part.rows:
             first = model._predict(part.x, part.y, first)
-        callbacks.call("on_predict_batch_end", batch, {"outputs": part.y})
+        callbacks.call("on_predict_batch_end", batch, {"outputs": part.y[0] if len(part.y) == 1 else part.y})
     callbacks.call("on_predict_end", {})
     return outputs
 

@@ -75,6 +75,12 @@ cdef extern from "nncore.h":
         double derived[4]
         int64_t step
 
+    ctypedef struct nnc_norm_statistics:
+        void *mean
+        void *rstd
+        void *running_mean
+        void *running_var
+
     void nnc_optimizer_prepare(int optimizer, nnc_update *update) noexcept nogil
     int nnc_optimizer_uses(int optimizer, const double *attr, int moment) noexcept nogil
 
@@ -105,6 +111,13 @@ ctypedef void (*count_confusion_kernel)(
 ctypedef void (*sum_residuals_kernel)(
     double *sums, const void *z, const void *target, const void *weight, size_t rows, size_t cols, size_t ld,
     size_t ldt) noexcept nogil
+ctypedef void (*batch_norm_forward_kernel)(
+    void *y, const nnc_norm_statistics *statistics, const void *x, const void *gamma, const void *beta, size_t first, size_t last,
+    size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, int frozen) noexcept nogil
+ctypedef void (*batch_norm_backward_kernel)(
+    void *dx, void *dgamma, void *dbeta, const nnc_norm_statistics *statistics, const void *dy, const void *x, const void *gamma,
+    size_t first, size_t last, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx, double eps,
+    int frozen) noexcept nogil
 ctypedef void (*unary_kernel)(void *y, const void *x, size_t n) noexcept nogil
 # Not void: a pointer to pointers converts to no other.
 ctypedef void (*optimizer_kernel_f32)(
@@ -127,6 +140,8 @@ cdef extern from "nncore.h":
         sum_squares_kernel sum_squares
         count_confusion_kernel count_confusion
         sum_residuals_kernel sum_residuals
+        batch_norm_forward_kernel batch_norm_forward
+        batch_norm_backward_kernel batch_norm_backward
         unary_kernel exp
         unary_kernel log
 
@@ -144,6 +159,8 @@ cdef extern from "nncore.h":
         sum_squares_kernel sum_squares
         count_confusion_kernel count_confusion
         sum_residuals_kernel sum_residuals
+        batch_norm_forward_kernel batch_norm_forward
+        batch_norm_backward_kernel batch_norm_backward
         unary_kernel exp
         unary_kernel log
 

@@ -152,5 +152,32 @@ def count_confusion(
     isa: str | None = None,
 ) -> np.ndarray: ...
 def sum_residuals(z: np.ndarray, target: np.ndarray, weight: np.ndarray | None, isa: str | None = None) -> np.ndarray: ...
+def batch_norm_forward(
+    x: np.ndarray,
+    gamma: np.ndarray | None = None,
+    beta: np.ndarray | None = None,
+    running_mean: np.ndarray | None = None,
+    running_var: np.ndarray | None = None,
+    inner: int = 1,
+    eps: float = 1e-5,
+    momentum: float = 0.1,
+    frozen: bool = False,
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(y, mean, rstd) of x [rows, channels * inner]; updates the running statistics, or uses them where frozen."""
+
+def batch_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    center: np.ndarray,
+    spread: np.ndarray,
+    gamma: np.ndarray | None = None,
+    inner: int = 1,
+    eps: float = 1e-5,
+    frozen: bool = False,
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+
 def exp(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
 def log(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...

@@ -460,8 +460,9 @@ def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.nda
         target = target[:, None]
     t = as_matrix("target", target, f64)
     check_shape("target", &t, zm.rows, 1 if index else zm.cols)
-    if classes != (2 if zm.cols == 1 else zm.cols) and (classes != 2 or index):
-        raise ValueError(f"classes: expected the number of columns ({zm.cols}), or 2 where each is a yes or no, got {classes}")
+    if not (zm.cols > 1 and classes == zm.cols) and (index or classes != (3 if zm.cols == 2 else 2)):
+        raise ValueError(
+            f"classes: expected the number of columns ({zm.cols}), or 2 (of 2 columns: 3) where each is a yes or no, got {classes}")
     if index:
         check_class_indices("target", target, classes)
     counts = np.zeros((classes, classes))
@@ -491,6 +492,69 @@ def sum_residuals(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarr
         else:
             nnc_kernels_for_f32(which).sum_residuals(out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
     return sums
+
+
+cdef size_t channels_of(str name, const Matrix *m, size_t inner) except? 0:
+    if inner == 0 or m.cols % inner:
+        raise ValueError(f"inner: {m.cols} columns of {name} are no whole number of channels of {inner}")
+    return m.cols // inner
+
+
+def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarray beta=None, cnp.ndarray running_mean=None,
+                       cnp.ndarray running_var=None, size_t inner=1, double eps=1e-5, double momentum=0.1, bint frozen=False,
+                       isa=None):
+    """(y, mean, rstd) of x [rows, channels * inner]. The running statistics are updated, or used instead where frozen."""
+    cdef nnc_norm_statistics statistics
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef Matrix m = as_matrix("x", x, f64)
+    cdef size_t channels = channels_of("x", &m, inner)
+    cdef void *scale = as_vector("gamma", gamma, f64, channels)
+    cdef void *shift = as_vector("beta", beta, f64, channels)
+    if (running_mean is None) != (running_var is None) or (frozen and running_mean is None):
+        raise ValueError("running_mean, running_var: give both, or, unless frozen, neither")
+    y, mean, rstd = empty(m.rows, m.cols, f64), np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
+    statistics.mean = cnp.PyArray_DATA(mean)
+    statistics.rstd = cnp.PyArray_DATA(rstd)
+    statistics.running_mean = as_vector("running_mean", running_mean, f64, channels, True)
+    statistics.running_var = as_vector("running_var", running_var, f64, channels, True)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).batch_norm_forward(
+                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, frozen)
+        else:
+            nnc_kernels_for_f32(which).batch_norm_forward(
+                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, frozen)
+    return y, mean, rstd
+
+
+def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray center not None, cnp.ndarray spread not None,
+                        cnp.ndarray gamma=None, size_t inner=1, double eps=1e-5, bint frozen=False, isa=None):
+    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+    cdef nnc_norm_statistics statistics
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("dy", dy)
+    cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64)
+    check_shape("x", &m, g.rows, g.cols)
+    cdef size_t channels = channels_of("x", &m, inner)
+    cdef void *scale = as_vector("gamma", gamma, f64, channels)
+    statistics.mean = statistics.running_mean = as_vector("center", center, f64, channels)
+    statistics.rstd = statistics.running_var = as_vector("spread", spread, f64, channels)
+    dx, dgamma, dbeta = empty(m.rows, m.cols, f64), empty_vector(channels, f64), empty_vector(channels, f64)
+    cdef void *out = cnp.PyArray_DATA(dx)
+    cdef void *out_gamma = cnp.PyArray_DATA(dgamma)
+    cdef void *out_beta = cnp.PyArray_DATA(dbeta)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).batch_norm_backward(
+                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, inner, m.cols, g.ld, m.ld, eps,
+                frozen)
+        else:
+            nnc_kernels_for_f32(which).batch_norm_backward(
+                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, inner, m.cols, g.ld, m.ld, eps,
+                frozen)
+    return dx, dgamma, dbeta
 
 
 def exp(cnp.ndarray x not None, isa=None):

@@ -153,6 +153,34 @@ def _residuals(dtype):
     return lambda: _core.sum_residuals(z, t, None), theirs
 
 
+def _norm(dtype):
+    x, gamma, beta, dy = (normal(*shape, dtype=dtype) for shape in (SHAPE, SHAPE[1:], SHAPE[1:], SHAPE))
+    return x, gamma, beta, dy, x.mean(0), 1 / np.sqrt(x.var(0) + dtype(1e-5))
+
+
+def _norm_forward(dtype):
+    x, gamma, beta, *_ = _norm(dtype)
+
+    def theirs():
+        mean = x.mean(0)
+        d = x - mean
+        rstd = 1 / np.sqrt((d * d).mean(0) + dtype(1e-5))
+        return d * (rstd * gamma) + beta, mean, rstd
+
+    return lambda: _core.batch_norm_forward(x, gamma, beta), theirs
+
+
+def _norm_backward(dtype):
+    x, gamma, _, dy, mean, rstd = _norm(dtype)
+
+    def theirs():
+        normed = (x - mean) * rstd
+        dgamma, dbeta = (dy * normed).sum(0), dy.sum(0)
+        return gamma * rstd * (dy - (normed * dgamma + dbeta) / dtype(len(x))), dgamma, dbeta
+
+    return lambda: _core.batch_norm_backward(dy, x, mean, rstd, gamma), theirs
+
+
 def _of_matrix(kernel, twin):
     def make(dtype):
         x = np.abs(normal(*SHAPE, dtype=dtype)) + dtype(1e-3)
@@ -170,6 +198,8 @@ KERNELS = {
     "sum_squares": _of_matrix(_core.sum_squares, lambda x: np.vdot(x, x)),
     "count_confusion": _confusion,
     "sum_residuals": _residuals,
+    "batch_norm_forward": _norm_forward,
+    "batch_norm_backward": _norm_backward,
     "exp": _of_matrix(_core.exp, np.exp),
     "log": _of_matrix(_core.log, np.log),
 }

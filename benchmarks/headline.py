@@ -18,6 +18,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -95,12 +96,16 @@ def _prepare(name: str, threads: int, kind: str, workload: str):
     return table[name](WORKLOADS[workload], threads)
 
 
+@cache
+def _truth(kind: str, work: Workload) -> np.ndarray:
+    if kind == "inference":
+        return peers.numpy_predictor(work, np.float64).predict()
+    return peers.NumpyTrainer(work, np.float64).losses(CHECKED_STEPS)
+
+
 def check(contestant: Contestant, kind: str, work: Workload) -> float:
     """The largest relative distance from the truth; raises if it is more than rounding explains."""
-    if kind == "inference":
-        truth = peers.numpy_predictor(work, np.float64).predict()
-    else:
-        truth = peers.NumpyTrainer(work, np.float64).losses(CHECKED_STEPS)
+    truth = _truth(kind, work)
     found = contestant.ask("check", kind)
     error = float(np.max(np.abs(found - truth) / np.abs(truth)))
     if not error <= TOLERANCE:

@@ -75,5 +75,8 @@ def set_num_threads(int n):
     nnc_set_num_threads(n)
 
 
+include "registry.pxi"
+include "arrays.pxi"
 include "ops.pxi"
+include "kernels.pxi"
 include "network.pxi"

@@ -1,0 +1,301 @@
+# kernels.pxi: the other kernels of the registry one at a time, for tests and benchmarks. Each function checks its arrays and
+# indices and makes one call, in the caller's floating-point state.
+
+def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, cnp.ndarray out=None, bint accumulate=False,
+         bint transpose_a=False, isa=None):
+    """out = A b, plus bias or plus out itself, with A = a or its transpose."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("a", a)
+    cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64), c
+    cdef size_t m = am.cols if transpose_a else am.rows, k = am.rows if transpose_a else am.cols, n = bm.cols
+    cdef size_t a_row = 1 if transpose_a else am.ld, a_col = am.ld if transpose_a else 1
+    if bm.rows != k:
+        raise ValueError(f"b: expected {k} rows for a of shape {shape_of(a)}, got shape {shape_of(b)}")
+    if accumulate and (out is None or bias is not None):
+        raise ValueError("accumulate: adds to out; give out, and no bias")
+    cdef void *start = as_vector("bias", bias, f64, n)
+    if out is None:
+        out = empty(m, n, f64)
+    elif any(x is not None and np.shares_memory(out, x) for x in (a, b, bias)):
+        raise ValueError("out: overlaps an input")
+    c = as_matrix("out", out, f64, True)
+    check_shape("out", &c, m, n)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).gemm(c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+        else:
+            nnc_kernels_for_f32(which).gemm(c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+    return out
+
+
+def transpose(cnp.ndarray a not None, isa=None):
+    """A C-contiguous copy of the transpose."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("a", a)
+    cdef Matrix m = as_matrix("a", a, f64)
+    t = empty(m.cols, m.rows, f64)
+    cdef void *out = cnp.PyArray_DATA(t)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).transpose(out, m.data, m.rows, m.cols, m.rows, m.ld)
+        else:
+            nnc_kernels_for_f32(which).transpose(out, m.data, m.rows, m.cols, m.rows, m.ld)
+    return t
+
+
+def column_sum(cnp.ndarray a not None, cnp.ndarray out=None, bint accumulate=False, isa=None):
+    """The sum of each column, in increasing row order, added to out where accumulate is set."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("a", a)
+    cdef Matrix m = as_matrix("a", a, f64)
+    if out is None:
+        if accumulate:
+            raise ValueError("accumulate: adds to out; give out")
+        out = empty_vector(m.cols, f64)
+    elif np.shares_memory(out, a):
+        raise ValueError("out: overlaps a")
+    cdef void *total = as_vector("out", out, f64, m.cols, True)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).column_sum(total, m.data, m.rows, m.cols, m.ld, accumulate)
+        else:
+            nnc_kernels_for_f32(which).column_sum(total, m.data, m.rows, m.cols, m.ld, accumulate)
+    return out
+
+
+def accumulate(cnp.ndarray y not None, cnp.ndarray x not None, isa=None):
+    """y += x."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("y", y)
+    cdef Matrix ym = as_matrix("y", y, f64, True), xm = as_matrix("x", x, f64)
+    check_shape("x", &xm, ym.rows, ym.cols)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).accumulate(ym.data, xm.data, ym.rows, ym.cols, ym.ld, xm.ld)
+        else:
+            nnc_kernels_for_f32(which).accumulate(ym.data, xm.data, ym.rows, ym.cols, ym.ld, xm.ld)
+
+
+def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, isa=None):
+    """x * keep / (1 - p); the bits of keep depend on key, stream, row0 + row and column alone."""
+    cdef uint32_t[2] k = [key[0], key[1]]
+    cdef uint32_t[2] s = [stream[0], stream[1]]
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef Matrix m = as_matrix("x", x, f64)
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"p: expected a probability in [0, 1], got {p}")
+    y = empty(m.rows, m.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).dropout(out, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
+        else:
+            nnc_kernels_for_f32(which).dropout(out, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
+    return y
+
+
+cdef dict SOURCE_TYPES = {
+    ("f", 4): NNC_SOURCE_F32, ("f", 8): NNC_SOURCE_F64, ("b", 1): NNC_SOURCE_U8,
+    ("u", 1): NNC_SOURCE_U8, ("u", 2): NNC_SOURCE_U16, ("u", 4): NNC_SOURCE_U32, ("u", 8): NNC_SOURCE_U64,
+    ("i", 1): NNC_SOURCE_I8, ("i", 2): NNC_SOURCE_I16, ("i", 4): NNC_SOURCE_I32, ("i", 8): NNC_SOURCE_I64,
+}
+
+
+cdef int source_type(str name, cnp.ndarray array) except -1:
+    """The nnc_source_type of an array that gather may read: any of the real number types, or bool."""
+    dtype = array.dtype
+    code = SOURCE_TYPES.get((dtype.kind, dtype.itemsize))
+    if code is None:
+        raise TypeError(f"{name}: expected float32, float64, (u)int8 to (u)int64 or bool, got {dtype}")
+    return code
+
+
+def gather(cnp.ndarray source not None, cnp.ndarray index, str dtype not None, isa=None):
+    """source[index] (None: every row in order) converted to float32 or float64. Rows may lie at any distance, also backwards."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef nnc_source_type kind = <nnc_source_type>source_type("source", source)
+    cdef cnp.npy_intp item = cnp.PyArray_ITEMSIZE(source), stride
+    cdef size_t rows, cols
+    cdef const int64_t *order = NULL
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
+    cdef bint f64 = dtype == "float64"
+    check_layout("source", source, False)
+    if source.ndim != 2:
+        raise ValueError(f"source: expected 2 dimensions, got shape {shape_of(source)}")
+    rows, cols = source.shape[0], source.shape[1]
+    stride = cnp.PyArray_STRIDE(source, 0)
+    if (cols > 1 and cnp.PyArray_STRIDE(source, 1) != item) or stride % item:
+        raise ValueError(f"source: the elements of a row must be adjacent (strides {strides_of(source)})")
+    if index is not None:
+        if cnp.PyArray_TYPE(index) != cnp.NPY_INT64:
+            raise TypeError(f"index: expected dtype int64, got {index.dtype}")
+        check_layout("index", index, False)
+        if index.ndim != 1 or not cnp.PyArray_IS_C_CONTIGUOUS(index):
+            raise ValueError(f"index: expected a contiguous array of 1 dimension, got shape {shape_of(index)}")
+        if index.size and not (0 <= index.min() and index.max() < rows):
+            raise ValueError(f"index: row numbers must lie in [0, {rows})")
+        rows = index.size
+        order = <const int64_t *>cnp.PyArray_DATA(index)
+    y = empty(rows, cols, f64)
+    cdef void *out = cnp.PyArray_DATA(y)
+    cdef const void *data = cnp.PyArray_DATA(source)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).gather(out, data, kind, order, rows, cols, cols, stride // item)
+        else:
+            nnc_kernels_for_f32(which).gather(out, data, kind, order, rows, cols, cols, stride // item)
+    return y
+
+
+def sum_squares(cnp.ndarray x not None, isa=None):
+    """The sum of the squares of all elements of a contiguous array."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef const void *data = as_flat("x", x, f64)
+    cdef size_t n = x.size
+    cdef double total
+    with nogil:
+        total = nnc_kernels_for_f64(which).sum_squares(data, n) if f64 else nnc_kernels_for_f32(which).sum_squares(data, n)
+    return total
+
+
+def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, size_t classes, bint index,
+                    double threshold, double target_threshold, isa=None):
+    """counts[t, p]: the weight of the rows of class t that were taken for class p."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("z", z)
+    cdef Matrix zm = as_matrix("z", z, f64), t
+    cdef void *w = as_vector("weight", weight, f64, zm.rows)
+    if target.ndim == 1:
+        target = target[:, None]
+    t = as_matrix("target", target, f64)
+    check_shape("target", &t, zm.rows, 1 if index else zm.cols)
+    if not (zm.cols > 1 and classes == zm.cols) and (index or classes != (3 if zm.cols == 2 else 2)):
+        raise ValueError(
+            f"classes: expected the number of columns ({zm.cols}), or 2 (of 2 columns: 3) where each is a yes or no, got {classes}")
+    if index:
+        check_class_indices("target", target, classes)
+    counts = np.zeros((classes, classes))
+    cdef double *out = <double *>cnp.PyArray_DATA(counts)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).count_confusion(
+                out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, classes, index, threshold, target_threshold)
+        else:
+            nnc_kernels_for_f32(which).count_confusion(
+                out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, classes, index, threshold, target_threshold)
+    return counts
+
+
+def sum_residuals(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, isa=None):
+    """The seven sums of each column from which the regression metrics follow; kernels.inc lists them."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("z", z)
+    cdef Matrix zm = as_matrix("z", z, f64), t = as_matrix("target", target, f64)
+    cdef void *w = as_vector("weight", weight, f64, zm.rows)
+    check_shape("target", &t, zm.rows, zm.cols)
+    sums = np.zeros((zm.cols, 7))
+    cdef double *out = <double *>cnp.PyArray_DATA(sums)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).sum_residuals(out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
+        else:
+            nnc_kernels_for_f32(which).sum_residuals(out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
+    return sums
+
+
+cdef size_t channels_of(str name, const Matrix *m, size_t inner) except? 0:
+    if inner == 0 or m.cols % inner:
+        raise ValueError(f"inner: {m.cols} columns of {name} are no whole number of channels of {inner}")
+    return m.cols // inner
+
+
+def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarray beta=None, cnp.ndarray running_mean=None,
+                       cnp.ndarray running_var=None, size_t inner=1, double eps=1e-5, double momentum=0.1, bint frozen=False,
+                       isa=None):
+    """(y, mean, rstd) of x [rows, channels * inner]. The running statistics are updated, or used instead where frozen."""
+    cdef nnc_norm_statistics statistics
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef Matrix m = as_matrix("x", x, f64)
+    cdef size_t channels = channels_of("x", &m, inner)
+    cdef void *scale = as_vector("gamma", gamma, f64, channels)
+    cdef void *shift = as_vector("beta", beta, f64, channels)
+    if (running_mean is None) != (running_var is None) or (frozen and running_mean is None):
+        raise ValueError("running_mean, running_var: give both, or, unless frozen, neither")
+    y, mean, rstd = empty(m.rows, m.cols, f64), np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
+    statistics.mean = cnp.PyArray_DATA(mean)
+    statistics.rstd = cnp.PyArray_DATA(rstd)
+    statistics.running_mean = as_vector("running_mean", running_mean, f64, channels, True)
+    statistics.running_var = as_vector("running_var", running_var, f64, channels, True)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).batch_norm_forward(
+                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, frozen)
+        else:
+            nnc_kernels_for_f32(which).batch_norm_forward(
+                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, frozen)
+    return y, mean, rstd
+
+
+def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray center not None, cnp.ndarray spread not None,
+                        cnp.ndarray gamma=None, size_t inner=1, double eps=1e-5, bint frozen=False, isa=None):
+    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+    cdef nnc_norm_statistics statistics
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("dy", dy)
+    cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64)
+    check_shape("x", &m, g.rows, g.cols)
+    cdef size_t channels = channels_of("x", &m, inner)
+    cdef void *scale = as_vector("gamma", gamma, f64, channels)
+    statistics.mean = statistics.running_mean = as_vector("center", center, f64, channels)
+    statistics.rstd = statistics.running_var = as_vector("spread", spread, f64, channels)
+    dx, dgamma, dbeta = empty(m.rows, m.cols, f64), empty_vector(channels, f64), empty_vector(channels, f64)
+    cdef void *out = cnp.PyArray_DATA(dx)
+    cdef void *out_gamma = cnp.PyArray_DATA(dgamma)
+    cdef void *out_beta = cnp.PyArray_DATA(dbeta)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).batch_norm_backward(
+                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, inner, m.cols, g.ld, m.ld, eps,
+                frozen)
+        else:
+            nnc_kernels_for_f32(which).batch_norm_backward(
+                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, inner, m.cols, g.ld, m.ld, eps,
+                frozen)
+    return dx, dgamma, dbeta
+
+
+def exp(cnp.ndarray x not None, isa=None):
+    """exp of each element of a contiguous array."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef const void *data = as_flat("x", x, f64)
+    cdef size_t n = x.size
+    y = np.empty_like(x)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).exp(out, data, n)
+        else:
+            nnc_kernels_for_f32(which).exp(out, data, n)
+    return y
+
+
+def log(cnp.ndarray x not None, isa=None):
+    """The natural logarithm of each element of a contiguous array."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef const void *data = as_flat("x", x, f64)
+    cdef size_t n = x.size
+    y = np.empty_like(x)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).log(out, data, n)
+        else:
+            nnc_kernels_for_f32(which).log(out, data, n)
+    return y

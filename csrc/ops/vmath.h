@@ -308,7 +308,7 @@ INLINE vec vnormal(vec x, vec *density) {
  *   vlog1p_unit  1.08  0x1.497254p-1     1.32  0x1.4be2e4p-1     0.98  0x1.ffffff8329ad2p-1      1.25  0x1.ffffa2de6202ep-1
  *   vtanh        3.84  0x1.011302p-3     4.12  0x1.011314p-3     3.70 -0x1.00d3c6e8f1398p-3      4.16  0x1.052091c3b5ffep-2
  *   vsigmoid     2.41 -0x1.0a111ap+2     2.41 -0x1.0a111ap+2     2.03 -0x1.bb7a3a8f8c123p+1      2.22 -0x1.f57aa506e68dp+0
- *   vsoftplus    1.73 -0x1.e6153ep-2     2.06 -0x1.bf8856p-2     1.62  0x1.d35576bfb30dep-3      1.80  0x1.6a2a0d2f1d47dp-2
+ *   vsoftplus    1.73 -0x1.e6153ep-2     2.06 -0x1.bf8856p-2     1.62  0x1.d35576bfb30dep-3      2.01 -0x1.bf885600002eap-2
  *   vnormal      5.98 -0x1.6bae8p+2      7.13 -0x1.647768p+2     7.88 -0x1.1681504536405p+4      9.29 -0x1.17c480c23a226p+4
  *     density    2.07  0x1.526c3ap+3     2.14  0x1.45aa84p+2     2.12 -0x1.ef8fc1a9d2ba8p-1      2.23  0x1.2dd07400b6626p+4 */
 

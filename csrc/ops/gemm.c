@@ -1,17 +1,24 @@
 /* gemm: c = start + A b, with start = bias, c or 0 and A(m, k) = a[m * a_row + k * a_col].
  *
  * Both layouts that training needs, NN (forward, and the gradient of the input through a transposed copy of the weights) and
- * TN (the gradient of the weights), load b by rows, in vectors, and a by elements, broadcast. So one kernel with two strides
- * for a serves both and nothing is packed. It does not do NT: transpose the smaller operand.
+ * TN (the gradient of the weights), load b by rows, in vectors, and a by elements, broadcast; so one kernel with two strides
+ * for a serves both, and nothing is packed. It does not do NT: transpose the smaller operand.
  *
- * Order of accumulation: each c[m, n] is one chain  acc = fma(a[m, 0], b[0, n], start), fma(a[m, 1], b[1, n], acc), ...  in
- * increasing k, whatever the tile; blocking k stores acc in c and loads it again, which changes no bit. The bits depend neither
- * on the split of m and n nor, where there is a fused multiply-add, on the instruction set.
- * Accuracy: |error| <= k * eps * (|start| + |A| |b|) in each component.
+ * Order of accumulation: each c[m, n] is one chain  acc = fma(A(m, 0), b[0, n], start), fma(A(m, 1), b[1, n], acc), ...  in
+ * increasing k, whatever path below it takes; blocking k stores acc in c and loads it again, which changes no bit. So the bits
+ * depend neither on how m and n are split nor, where there is a fused multiply-add, on the instruction set.
+ * Accuracy: |error| <= (k + 1) * eps * (|start| + |A| |b|) in each component.
  *
- * Loops: blocks of k; in them, panels of columns as wide as a register tile, which stay in cache while all rows of A pass by.
+ * Paths, by shape:
+ *   tiles     blocks of k; in them, panels of columns as wide as a register tile (gemm_tile.inc), which stay in a cache while
+ *             the rows of A pass by. Operands beyond the first cache are prefetched: the rows of a panel are too far apart for
+ *             the hardware to guess.
+ *   crosswise TN with few columns: c^T = b^T A^T, whose right side is a itself, with full lanes along m.
+ *   narrow    NN with 1 to 4 columns: the same, over blocks of a that are transposed in registers (gemm_narrow.inc).
+ *   stream    few rows and a b that comes from memory: b is read once, from front to back (gemm_stream.inc).
  */
 #include "ops/op.h"
+#include "ops/transpose_tile.h"
 
 /* Distances between rows (a_col: columns), in bytes. */
 typedef struct {
@@ -19,15 +26,23 @@ typedef struct {
   int accumulate;
 } layout;
 
+typedef void tile_function(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k,
+                           const layout *at);
+
 #define NOINLINE __attribute__((noinline))
-#define TILE_(rows, vecs) tile_##rows##x##vecs
-#define TILE(rows, vecs) TILE_(rows, vecs)
 #define STEP(pointer, bytes) ((const real *)((const char *)(pointer) + (bytes)))
-#define HIDE(pointer) __asm__("" : "+r"(pointer))
+#define HIDE(integer) __asm__("" : "+r"(integer))
+#if defined(__x86_64__)
+#define PIN(vector) __asm__("" : "+v"(vector))
+#elif defined(__aarch64__)
+#define PIN(vector) __asm__("" : "+w"(vector))
+#else
+#define PIN(vector) ((void)0)
+#endif
 
 /* The last vector of a tile. AVX-512 masks it, at no cost. Elsewhere it is a whole vector that ends at the last column and
- * overlaps its neighbour in the same tile, whose columns are then computed twice, to the same bits; a tile narrower than a
- * vector loads its lanes one by one. */
+ * overlaps its neighbour in the same tile, whose columns are then computed twice, to the same bits. A tile narrower than one
+ * vector loads its lanes one by one (and, without masks, b through a padded copy: see tiles). */
 #if defined(__AVX512F__)
 #define LAST_OFFSET(vecs, cols) (((vecs) - 1) * VL)
 #define LAST_LANES(vecs, cols) ((cols) - ((vecs) - 1) * VL)
@@ -39,79 +54,124 @@ typedef struct {
 #define LAST_LOAD(vecs, p, lanes) ((vecs) > 1 ? vload(p) : vload_n(p, lanes))
 #define LAST_STORE(vecs, p, v, lanes) ((vecs) > 1 ? vstore(p, v) : vstore_n(p, v, lanes))
 #endif
+#if NNC_VECTOR_BYTES == 16
+#define LAST_RIGHT(vecs, p, lanes) vload(p)
+#else
+#define LAST_RIGHT(vecs, p, lanes) LAST_LOAD(vecs, p, lanes)
+#endif
 
+/* Rows of the tiles that are 1, 2, 3, 4, 8 vectors wide, as the registers allow (32, 16 and, without a three-operand
+ * instruction, 16), and the length of a block of k: C is loaded and stored once per block, and a panel of b of that length
+ * stays in the second cache even where its rows are 2 KB apart. */
 #if defined(__AVX512F__)
-#define ROWS_1 8
+#define ROWS_1 16
 #define ROWS_2 8
 #define ROWS_3 8
-enum { MAX_VECS = 3 };
+#define ROWS_4 6
+#define ROWS_8 3
+enum { K_BLOCK = 384 };
 #elif defined(__AVX2__)
 #define ROWS_1 8
 #define ROWS_2 6
 #define ROWS_3 4
-enum { MAX_VECS = 3 };
+#define ROWS_4 3
+#define ROWS_8 1
+enum { K_BLOCK = 256 };
 #else
-#define ROWS_1 4
+#define ROWS_1 8
 #define ROWS_2 4
 #define ROWS_3 3
-enum { MAX_VECS = 3 };
+#define ROWS_4 2
+#define ROWS_8 1
+enum { K_BLOCK = 256 };
 #endif
+enum { VECS_PER_LINE = 64 / NNC_VECTOR_BYTES };
+
+#define TILE_(rows, vecs, ahead) tile_##rows##x##vecs##_##ahead
+#define TILE(rows, vecs, ahead) TILE_(rows, vecs, ahead)
+#define TILES_(vecs, ahead) tiles_##vecs##_##ahead
+#define TILES(vecs, ahead) TILES_(vecs, ahead)
 
 #define TILE_VECS 1
+#define TILE_AHEAD 0
 #define TILE_MAX_ROWS ROWS_1
 #include "ops/gemm_rows.inc"
 #define TILE_VECS 2
+#define TILE_AHEAD 0
+#define TILE_MAX_ROWS ROWS_2
+#include "ops/gemm_rows.inc"
+#define TILE_VECS 2
+#define TILE_AHEAD 8
 #define TILE_MAX_ROWS ROWS_2
 #include "ops/gemm_rows.inc"
 #define TILE_VECS 3
+#define TILE_AHEAD 0
 #define TILE_MAX_ROWS ROWS_3
 #include "ops/gemm_rows.inc"
+#define TILE_VECS 3
+#define TILE_AHEAD 8
+#define TILE_MAX_ROWS ROWS_3
+#include "ops/gemm_rows.inc"
+#define TILE_VECS 4
+#define TILE_AHEAD 0
+#define TILE_MAX_ROWS ROWS_4
+#include "ops/gemm_rows.inc"
+#define TILE_VECS 4
+#define TILE_AHEAD 8
+#define TILE_MAX_ROWS ROWS_4
+#include "ops/gemm_rows.inc"
+#define TILE_VECS 8
+#define TILE_AHEAD 0
+#define TILE_MAX_ROWS ROWS_8
+#include "ops/gemm_rows.inc"
 
-typedef void tile_function(real *c, const real *a, const real *b, const real *bias, size_t cols, size_t k, const layout *at);
-
-enum { MAX_ROWS = 8, K_BLOCK = 1024 };
-
-#define FOUR(vecs) tile_1x##vecs, tile_2x##vecs, tile_3x##vecs, tile_4x##vecs
-static tile_function *const tiles[MAX_VECS][MAX_ROWS] = {
-#if ROWS_1 == 8
-    {FOUR(1), tile_5x1, tile_6x1, tile_7x1, tile_8x1},
-#else
-    {FOUR(1)},
-#endif
-#if ROWS_2 == 8
-    {FOUR(2), tile_5x2, tile_6x2, tile_7x2, tile_8x2},
-#elif ROWS_2 == 6
-    {FOUR(2), tile_5x2, tile_6x2},
-#else
-    {FOUR(2)},
-#endif
-#if ROWS_3 == 8
-    {FOUR(3), tile_5x3, tile_6x3, tile_7x3, tile_8x3},
-#elif ROWS_3 == 4
-    {FOUR(3)},
-#else
-    {tile_1x3, tile_2x3, tile_3x3},
-#endif
+static const struct {
+  tile_function *const *near, *const *far; /* without and with prefetch, by rows */
+  size_t max_rows;
+} shapes[] = {
+    [1] = {TILES(1, 0), TILES(1, 0), ROWS_1}, [2] = {TILES(2, 0), TILES(2, 8), ROWS_2}, [3] = {TILES(3, 0), TILES(3, 8), ROWS_3},
+    [4] = {TILES(4, 0), TILES(4, 8), ROWS_4}, [8] = {TILES(8, 0), TILES(8, 0), ROWS_8},
 };
-static const unsigned char max_rows[MAX_VECS] = {ROWS_1, ROWS_2, ROWS_3};
 
-/* The size of the next of the equal parts, none above limit, that rest is cut into. */
-INLINE size_t next_part(size_t rest, size_t limit) {
-  if (rest <= limit) return rest;
-  if (rest >= 2 * limit) return limit;
-  return (rest + 1) / 2;
+/* How many of the rest vectors the next panel takes. Never so that one vector is left over, which could not overlap. */
+INLINE size_t next_panel(size_t rest, size_t m, int far) {
+  if (rest <= 3) return rest;
+  if (m <= ROWS_8 && rest >= 8 && rest != 9) return 8;
+  if (m <= ROWS_4 || (ROWS_4 == 6 && m > 8 && !far)) return rest % 4 == 0 || rest == 7 ? 4 : 3;
+  return rest == 4 ? 2 : 3;
 }
 
-static void k_block(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, const layout *at) {
+/* The height of the next row tile: as high as possible, the last two equalised (13 rows are 7 and 6). */
+INLINE size_t next_tile(size_t rest, size_t limit) { return rest <= limit ? rest : rest >= 2 * limit ? limit : (rest + 1) / 2; }
+
+/* One block of k. */
+static NOINLINE void tiles(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                           const layout *given) {
+  layout at = *given;
+  const int far = (m + n) * k * sizeof(real) > 48 * 1024;
+#if NNC_VECTOR_BYTES == 16
+  real padded[K_BLOCK * VL];
+  if (n < VL) {
+    for (size_t p = 0; p < k; p++)
+      for (size_t j = 0; j < VL; j++) padded[p * VL + j] = j < n ? STEP(b, p * at.ldb)[j] : 0;
+    b = padded;
+    at.ldb = VL * sizeof(real);
+  }
+#endif
   while (n) {
-    const size_t vecs = next_part((n + VL - 1) / VL, MAX_VECS), cols = vecs * VL < n ? vecs * VL : n;
+    const size_t vecs = next_panel((n + VL - 1) / VL, m, far), cols = vecs * VL < n ? vecs * VL : n;
+    const size_t limit = shapes[vecs].max_rows;
+    tile_function *const *const by_rows = far ? shapes[vecs].far : shapes[vecs].near;
     real *ci = c;
     const real *ai = a;
     for (size_t rest = m, rows; rest; rest -= rows) {
-      rows = next_part(rest, max_rows[vecs - 1]);
-      tiles[vecs - 1][rows - 1](ci, ai, b, bias, cols, k, at);
-      ci = (real *)STEP(ci, rows * at->ldc);
-      ai = STEP(ai, rows * at->a_row);
+      const size_t height = next_tile(rest, limit);
+      rows = height;
+      if (height == limit)
+        while (rest - rows == limit || rest - rows >= 2 * limit) rows += limit;
+      by_rows[height](ci, ai, b, bias, rows, cols, k, &at);
+      ci = (real *)STEP(ci, rows * at.ldc);
+      ai = STEP(ai, rows * at.a_row);
     }
     n -= cols;
     c += cols;
@@ -120,16 +180,125 @@ static void k_block(real *c, const real *a, const real *b, const real *bias, siz
   }
 }
 
-void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
-                  size_t a_col, size_t ldb, int accumulate) {
-  layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate};
-  for (;;) {
-    const size_t depth = next_part(k, K_BLOCK);
-    k_block(c, a, b, bias, m, n, depth, &at);
+static void tiled(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, const layout *given) {
+  layout at = *given;
+  for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK; blocks > 1; blocks--) {
+    const size_t depth = (k + blocks - 1) / blocks;
+    tiles(c, a, b, bias, m, n, depth, &at);
+    a = STEP(a, depth * at.a_col);
+    b = STEP(b, depth * at.ldb);
     k -= depth;
-    if (!k) break;
-    a += depth * a_col;
-    b += depth * ldb;
     at.accumulate = 1;
   }
+  tiles(c, a, b, bias, m, n, k, &at);
+}
+
+enum { CROSS_COLS = 24, CROSS_ROWS = 3 * VL };
+
+static NOINLINE void crosswise(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                               const layout *at) {
+  real ct[CROSS_COLS * CROSS_ROWS] __attribute__((aligned(64)));
+  const layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1};
+  for (size_t rest = m, rows; rest; rest -= rows) {
+    rows = next_tile(rest, CROSS_ROWS);
+    if (at->accumulate) {
+      transpose_tile(ct, c, rows, n, CROSS_ROWS, at->ldc / sizeof(real));
+    } else {
+      for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < rows; i += VL) vstore(ct + j * CROSS_ROWS + i, bias ? vset1(bias[j]) : (vec){0});
+    }
+    tiled(ct, b, a, NULL, n, rows, k, &across);
+    transpose_tile(c, ct, n, rows, at->ldc / sizeof(real), CROSS_ROWS);
+    c = (real *)STEP(c, rows * at->ldc);
+    a += rows;
+  }
+}
+
+/* x[r] = column r of the VL x LANE block of a whose rows 0, LANE, 2 * LANE ... begin at row[]. */
+INLINE void load_columns(vec x[LANE], const real *const row[LANES], size_t a_row) {
+  vec in[LANE];
+#pragma GCC unroll 4
+  for (size_t r = 0; r < LANE; r++) in[r] = load_lanes(row, r * a_row);
+  transpose_squares(x, in);
+}
+
+#define NARROW_(cols, strips) narrow_##cols##x##strips
+#define NARROW(cols, strips) NARROW_(cols, strips)
+#define NARROW_COLS 1
+#define NARROW_STRIPS 2
+#include "ops/gemm_narrow.inc"
+#define NARROW_COLS 1
+#define NARROW_STRIPS 1
+#include "ops/gemm_narrow.inc"
+#define NARROW_COLS 2
+#define NARROW_STRIPS 1
+#include "ops/gemm_narrow.inc"
+#define NARROW_COLS 3
+#define NARROW_STRIPS 1
+#include "ops/gemm_narrow.inc"
+#define NARROW_COLS 4
+#define NARROW_STRIPS 1
+#include "ops/gemm_narrow.inc"
+
+/* The rows that are left over after whole strips are for the tiles; gives how many are done. */
+static NOINLINE size_t narrow(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                              const layout *at) {
+  size_t done = 0;
+  if (n == 1) {
+    narrow_1x2(c, a, b, bias, m, k, at);
+    done = m - m % (2 * VL);
+    c = (real *)STEP(c, done * at->ldc);
+    a = STEP(a, done * at->a_row);
+    if (m - done >= VL) narrow_1x1(c, a, b, bias, m - done, k, at);
+  } else {
+    (n == 2 ? narrow_2x1 : n == 3 ? narrow_3x1 : narrow_4x1)(c, a, b, bias, m, k, at);
+  }
+  return m - m % VL;
+}
+
+#define STREAM_(depth) stream_##depth
+#define STREAM(depth) STREAM_(depth)
+#define STREAM_DEPTH 8
+#include "ops/gemm_stream.inc"
+#define STREAM_DEPTH 1
+#include "ops/gemm_stream.inc"
+
+static NOINLINE void stream(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                            const layout *at) {
+  if (!at->accumulate) {
+    for (size_t i = 0; i < m; i++)
+      for (size_t j = 0; j < n; j++) ((real *)STEP(c, i * at->ldc))[j] = bias ? bias[j] : 0;
+  }
+  while (k) {
+    const size_t depth = k >= 8 ? 8 : 1;
+    for (size_t i = 0; i < m; i++) {
+      (depth == 8 ? stream_8 : stream_1)((real *)STEP(c, i * at->ldc), STEP(a, i * at->a_row), b, n, at);
+    }
+    a = STEP(a, depth * at->a_col);
+    b = STEP(b, depth * at->ldb);
+    k -= depth;
+  }
+}
+
+/* The bounds between the paths are measured (Cascade Lake), and decide about speed alone. */
+void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
+                  size_t a_col, size_t ldb, int accumulate) {
+  const layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate};
+  if (m <= 4 && n >= 8 * VL && k * n * sizeof(real) > (m == 1 ? 96 * 1024 : 4 * 1024 * 1024)) {
+    stream(c, a, b, bias, m, n, k, &at);
+    return;
+  }
+  if (n <= CROSS_COLS && k >= 8) {
+    if (a_row == 1 && 13 * n * ((m + VL - 1) / VL) <= 10 * m * ((n + VL - 1) / VL)) {
+      crosswise(c, a, b, bias, m, n, k, &at);
+      return;
+    }
+    if (a_col == 1 && n && n <= 4 && m >= VL) {
+      const size_t done = narrow(c, a, b, bias, m, n, k, &at);
+      c += done * ldc;
+      a += done * a_row;
+      m -= done;
+    }
+  }
+  tiled(c, a, b, bias, m, n, k, &at);
 }

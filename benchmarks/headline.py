@@ -161,7 +161,8 @@ def measure(
         "training": [n for n in peers.TRAINERS if not names or n.split()[0] in names],
         "inference": [n for n in peers.PREDICTORS if not names or n in names],
     }
-    results: dict = {"machine": machine(), "threads": threads, "rounds": rounds, "product": {}, "training": {}, "inference": {}}
+    results: dict = {"machine": machine(), "load": os.getloadavg()[1], "threads": threads, "rounds": rounds}
+    results |= {"product": {}, "training": {}, "inference": {}}
     for kind, members in groups.items():
         contestants = [Contestant(n, t) for t in threads for n in members]
         if kind == "product":

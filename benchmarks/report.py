@@ -60,9 +60,7 @@ def machine(results: dict) -> str:
     rates = ", ".join(f"{rate:.0f} GFLOP/s on {threads} thread{'s' if threads != '1' else ''}" for threads, rate in limit.items())
     packages = ("numpy", "torch", "jax", "scikit-learn", "onnxruntime")
     versions = ", ".join(f"{package} {m[package]}" for package in packages if m[package] != "not installed")
-    busy = (
-        f" Other programs were running (load {results['load']:.1f}), so this is a first impression." if results["load"] > 1 else ""
-    )
+    busy = f" Other programs were running (load {results['load']:.1f}), so: a first impression." if results["load"] > 1 else ""
     return (
         f"{m['cpu']}, {m['cores']} cores; {versions}. Minimum of {results['rounds']} interleaved rounds. "
         f"Limit: the best large float32 matrix product seen in the same run, {rates}.{busy}"

@@ -16,6 +16,8 @@
 static const double flops_per_thread = 250e3;
 /* Iterations of the pause instruction before a waiting thread gives the processor away: some 20 microseconds. */
 enum { SPIN_LIMIT = 1000 };
+/* More than any machine has use for; far more, and the OpenMP runtime ends the process because it cannot start them. */
+enum { MOST_THREADS = 1024 };
 
 struct nnc_team {
   _Alignas(64) atomic_uint arrived;
@@ -109,7 +111,7 @@ static int default_threads(void) {
   const char *asked = getenv("OMP_NUM_THREADS");
   if (asked) {
     const int n = atoi(asked); /* a list names nested levels; the first is ours */
-    if (n >= 1) return n;
+    if (n >= 1) return n < MOST_THREADS ? n : MOST_THREADS;
   }
   int n = omp_get_num_procs(); /* respects the affinity mask */
   const int quota = cgroup_cpus();
@@ -126,7 +128,9 @@ int nnc_get_num_threads(void) {
   return n;
 }
 
-void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n, memory_order_relaxed); }
+void nnc_set_num_threads(int n) {
+  atomic_store_explicit(&thread_limit, n < MOST_THREADS ? n : MOST_THREADS, memory_order_relaxed);
+}
 
 int nnc_threads_for(double flops) {
   const int limit = nnc_get_num_threads();

@@ -32,6 +32,6 @@ void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 int nnc_threads_for(double flops);
 
 int nnc_get_num_threads(void);
-void nnc_set_num_threads(int n); /* n >= 1; 0: back to the default */
+void nnc_set_num_threads(int n); /* n >= 1, of which at most 1024 count; 0: back to the default */
 
 #endif

@@ -197,6 +197,7 @@ cdef class Network:
         self.output_shapes = [every[value] for value in outputs]
         self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in self.output_shapes]
         self._all_shapes = every
+        self.flops += 2.0 * sum([size_of(s) for s in every])  # activations count too where there are few products
         self.is_simple = n_inputs == 1 and n_outputs == 1
         self.in_rank, self.out_rank = len(self.input_shapes[0]) + 1, len(self.output_shapes[0]) + 1
         self.in_width = 1
@@ -338,7 +339,7 @@ cdef class Network:
     cdef int _need_rows(self, size_t smallest) except -1:
         """Raise where the smallest training batch is too small for a statistic."""
         cdef int op
-        if smallest < nnc_plan_least_rows(self.plan, &op):
+        if 0 < smallest < nnc_plan_least_rows(self.plan, &op):
             raise ShapeError(
                 f"{self.op_names[op]}: a training batch of {smallest} row has no variance to normalise by; use batches of at least 2 rows, "
                 "the last one of an epoch included: change batch_size, or leave a row out")
@@ -400,7 +401,8 @@ cdef class Network:
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         batch_size = min(batch_size, data.rows)
-        self._need_rows(batch_size if data.rows % batch_size == 0 else data.rows % batch_size)
+        if batch_size:
+            self._need_rows(data.rows % batch_size or batch_size)
         cdef double *rates = float64_out(lr, max_steps, "lr")
         cdef double *losses = float64_out(loss, max_steps, "loss")
         self._enter()

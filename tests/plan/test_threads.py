@@ -213,6 +213,35 @@ def test_other_python_threads_run_while_the_core_does():
     assert len(seen) > 10 * (end - start)  # far fewer than the 1000 per second that an idle machine gives
 
 
+def test_a_net_without_products_lets_other_threads_run_too():
+    model = nn.Sequential(nn.Softmax(dim=-1)).build((10,))
+    x = np.zeros((2_000_000, 10), np.float32)
+    model(x[:1000])
+    seen = []
+    for _ in range(5):
+        ticks, stop = [], threading.Event()
+
+        def tick(ticks=ticks, stop=stop):
+            while not stop.is_set():
+                ticks.append(time.monotonic())
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        start = time.monotonic()
+        model(x)
+        end = time.monotonic()
+        stop.set()
+        thread.join()
+        seen.append(sum(start < t < end for t in ticks))
+    assert max(seen) >= 3
+
+
+def test_a_million_threads_are_a_thousand():
+    nn.set_num_threads(10**6)
+    assert nn.get_num_threads() == 1024
+
+
 # Processes
 
 
@@ -240,6 +269,7 @@ def test_omp_num_threads_is_respected():
     assert python(code, OMP_NUM_THREADS="1") == "1 0"
     assert python(code, OMP_NUM_THREADS="3").split()[0] == "3"
     assert python(code, OMP_NUM_THREADS="2,4").split()[0] == "2"
+    assert python("print(nn.get_num_threads())", OMP_NUM_THREADS="1000000") == "1024"
 
 
 @LINUX

@@ -46,6 +46,10 @@ def dropout(value, p):
     return Op("dropout", "dropout", (value,), attributes=(p,))
 
 
+def batch_norm(value, channels, affine=True, track=True, eps=1e-5, momentum=0.1):
+    return Op("batch_norm", "norm", (value,), (channels, int(affine), int(track)), (eps, momentum))
+
+
 def flatten(value, start=1, end=-1):
     return Op("flatten", "flatten", (value,), sizes=(start, end))
 

@@ -138,6 +138,20 @@ LAYERS = {
             [3, 4],
         ),
     },
+    # No bias before the norm: it would cancel, and its gradient is rounding alone.
+    "batch_norm": {
+        "columns": ([(5,)], [nets.linear("a", 0, 5, 19, bias=False), nets.batch_norm(1, 19), nets.linear("b", 2, 19, 3)], None),
+        "first": ([(5,)], [nets.batch_norm(0, 5), nets.linear("a", 1, 5, 3)], None),
+        "fused": ([(5,)], [nets.linear("a", 0, 5, 4, bias=False), nets.batch_norm(1, 4), nets.activation("tanh", 2)], None),
+        "not fused": ([(5,)], [nets.linear("a", 0, 5, 4, bias=False), nets.batch_norm(1, 4), nets.activation("gelu", 2)], None),
+        "plain": ([(5,)], [nets.batch_norm(0, 5, affine=False, track=False), nets.linear("a", 1, 5, 3)], None),
+        "planes": ([(3, 17)], [nets.batch_norm(0, 3), nets.activation("sigmoid", 1), nets.linear("a", 2, 17, 2)], None),
+        "shared input": (
+            [(5,)],
+            [nets.linear("a", 0, 5, 6, bias=False), nets.batch_norm(1, 6), nets.linear("b", 2, 6, 2), nets.linear("c", 1, 6, 2)],
+            [3, 4],
+        ),
+    },
 }
 
 
@@ -145,11 +159,12 @@ def test_every_kind_of_layer_has_cases():
     assert set(LAYERS) == set(nets.names("layer"))
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("kind", "case"), [(kind, case) for kind in LAYERS for case in LAYERS[kind]])
-def test_layer(kind, case, dtype, rng):
+def test_layer(kind, case, training, dtype, rng):
     inputs, ops, outputs = LAYERS[kind][case]
     x = [rng.uniform(-1, 1, (ROWS, *shape)).astype(np.float32).astype(np.float64) for shape in inputs]
-    check_backward(inputs, ops, x, rng, dtype, outputs, training=kind == "dropout")
+    check_backward(inputs, ops, x, rng, dtype, outputs, training)
 
 
 def test_compiled_or_not_backward_is_the_same(dtype, rng):

@@ -92,6 +92,9 @@ class Network:
     def __call__(self, x: Any) -> np.ndarray:
         """Inference. Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x)."""
 
+def step_batch(net: Network, x: object, y: object, lr: float, form: str, sums: list[np.ndarray | None]) -> float | None:
+    """One training step on arrays that need no conversion: its loss, or None where they do."""
+
 # One op at a time: for tests, benchmarks, and losses called alone. 2-D arrays float32/float64; rows may be strided.
 def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
 def activation_backward(

@@ -22,6 +22,7 @@ from .losses import Loss
 from .metrics import Metric
 from .one_batch import OneBatch
 from .optim import Optimizer
+from .spec import ParameterOptions
 
 if TYPE_CHECKING:
     from .model import Model
@@ -34,6 +35,7 @@ class Trainable:
     history: History | None = None  #: of the last fit
     _compiled: Compiled | None = None
     _attached: Compiled | None = None  # what the core has been told
+    _options: list[ParameterOptions] | None = None  # and how it trains each parameter
     _batch: OneBatch | None = None  # of the attached configuration
 
     def compile(
@@ -292,8 +294,10 @@ class Trainable:
         0.0
         """
         batch = self._batch
-        if sample_weight is None and class_weight is None and batch is not None and batch.takes(x, y):
-            return batch.step(self._model(), [x], [y], None, return_dict)
+        if sample_weight is None and class_weight is None and batch is not None:
+            done = batch.quick(self._model(), x, y, return_dict)
+            if done is not None:
+                return done
         config = self._require_compiled("train_on_batch")
         data = self._bind(config, x, y, sample_weight)
         data = binding.weigh(config, data, None, class_weight)
@@ -336,12 +340,13 @@ class Trainable:
             self._attach(config)
         return config
 
-    def _attach(self, config: Compiled) -> None:
-        """Tell the core."""
+    def _attach(self, config: Compiled, options: list[ParameterOptions] | None = None) -> None:
+        """Tell the core. options: how each parameter is trained; None: as the layers say now."""
         model = self._model()
         losses = config.bind(model.output_shapes, model.output_activations)
-        model._compile(losses, config.optimizer.spec(), model.parameter_options(), config.statistics)
-        self._attached, self._batch = config, OneBatch(model, config)
+        options = model.parameter_options() if options is None else options
+        model._compile(losses, config.optimizer.spec(), options, config.statistics)
+        self._attached, self._options, self._batch = config, options, OneBatch(model, config)
 
     def _bind(self, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""

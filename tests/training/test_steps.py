@@ -188,11 +188,11 @@ def test_class_weight_is_a_sample_weight_of_the_rows_that_train(rng):
 def test_train_on_batch_takes_fast_and_slow_data_alike(loss, ends, target, rng):
     x, y = rng.normal(size=(8, 4)).astype(np.float32), target(rng)
     y = y if y.dtype == np.int64 else y.astype(np.float32)
-    fast, slow, fit = (nn.Sequential(nn.Linear(4, 3), *[end() for end in ends], seed=0) for _ in range(3))
-    for model in (fast, slow, fit):
+    fast, slow, fit, probe = (nn.Sequential(nn.Linear(4, 3), *[end() for end in ends], seed=0) for _ in range(4))
+    for model in (fast, slow, fit, probe):
         model.compile(loss, "adam", [] if loss == "mse" else ["accuracy"])
-    assert fast._batch.takes(x, y) == (loss not in ("categorical_crossentropy", "hinge"))
-    assert not slow._batch.takes(np.asfortranarray(x), y)
+    assert (probe._batch.quick(probe, x, y, False) is not None) == (loss not in ("categorical_crossentropy", "hinge"))
+    assert probe._batch.quick(probe, np.asfortranarray(x), y, False) is None
     for _ in range(3):
         results = fast.train_on_batch(x, y), slow.train_on_batch(np.asfortranarray(x), y.tolist())
         assert results[0] == results[1]

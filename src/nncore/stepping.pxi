@@ -1,0 +1,90 @@
+# stepping.pxi: one training step on one batch that needs no conversion. This is what a loop over train_on_batch spends its time in,
+# so it looks at the arrays through NumPy's C interface and touches no other Python object.
+
+cdef bint in_unit_interval(cnp.ndarray y, size_t n):
+    cdef size_t i
+    cdef bint inside = True
+    cdef const float *single = <const float *>cnp.PyArray_DATA(y)
+    cdef const double *double_ = <const double *>cnp.PyArray_DATA(y)
+    if cnp.PyArray_TYPE(y) == cnp.NPY_DOUBLE:
+        for i in range(n):
+            inside &= 0 <= double_[i] <= 1
+    else:
+        for i in range(n):
+            inside &= 0 <= single[i] <= 1
+    return inside
+
+
+cdef bint are_classes(cnp.ndarray y, size_t n, uint64_t classes):
+    cdef size_t i
+    cdef bint inside = True
+    cdef const uint64_t *at = <const uint64_t *>cnp.PyArray_DATA(y)  # seen as unsigned, a negative index is a huge one
+    for i in range(n):
+        inside &= at[i] < classes
+    return inside
+
+
+def step_batch(Network net not None, object x, object y, double lr, str form, list sums):
+    """One training step; returns its loss, or None where x or y need converting or checking first.
+
+    form: what the loss takes: "values", "probabilities" or "classes"; sums: as for Network._train.
+    """
+    if net.plan == NULL or not net.is_compiled or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+        return None
+    cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y
+    cdef size_t rows, columns = net.out_dims[net.out_rank - 1]
+    cdef int d, status
+    if cnp.PyArray_TYPE(a) != net.typenum or cnp.PyArray_NDIM(a) != net.in_rank or not cnp.PyArray_ISCARRAY_RO(a) or net.out_rank != 2:
+        return None
+    for d in range(1, net.in_rank):
+        if cnp.PyArray_DIM(a, d) != net.in_dims[d]:
+            return None
+    rows = cnp.PyArray_DIM(a, 0)
+    if rows == 0 or cnp.PyArray_NDIM(b) == 0 or <size_t>cnp.PyArray_DIM(b, 0) != rows or not cnp.PyArray_ISCARRAY_RO(b):
+        return None
+    cdef nnc_source xs, ys
+    cdef nnc_data data
+    cdef nnc_error error
+    cdef double *statistics = NULL
+    cdef double loss = 0
+    ys.data = cnp.PyArray_DATA(b)
+    if form == "classes":
+        if cnp.PyArray_TYPE(b) != cnp.NPY_INT64 or cnp.PyArray_NDIM(b) != 1 or not are_classes(b, rows, columns):
+            return None
+        ys.type = NNC_SOURCE_I64
+        ys.stride = 1
+    else:
+        if cnp.PyArray_TYPE(b) != net.typenum or cnp.PyArray_NDIM(b) != 2 or <size_t>cnp.PyArray_DIM(b, 1) != columns:
+            return None
+        if form != "values" and (form != "probabilities" or not in_unit_interval(b, rows * columns)):
+            return None
+        ys.type = NNC_SOURCE_F64 if net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+        ys.stride = columns
+    xs.data = cnp.PyArray_DATA(a)
+    xs.type = NNC_SOURCE_F64 if net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+    xs.stride = net.in_width
+    statistics = float64_out(sums[0], net.statistic_sizes[0], "statistics")
+    data.x = &xs
+    data.y = &ys
+    data.rows = rows
+    data.weight.data = NULL
+    data.order = NULL
+    data.statistics = &statistics
+    net._need_rows(rows)
+    net._enter()
+    try:
+        if 3 * net.flops * <double>rows < HOLD_GIL_BELOW:
+            status = nnc_plan_reserve(net.plan, rows, &error)
+            if status == NNC_OK:
+                nnc_plan_train(net.plan, &data, rows, 0, 1, &lr, &loss, &net.progress, BUDGET)
+        else:
+            with nogil:
+                status = nnc_plan_reserve(net.plan, rows, &error)
+                if status == NNC_OK:
+                    nnc_plan_train(net.plan, &data, rows, 0, 1, &lr, &loss, &net.progress, BUDGET)
+        net.has_forward = False
+        if status != NNC_OK:
+            raise_error(&error)
+    finally:
+        net.is_busy = False
+    return loss

@@ -19,6 +19,7 @@ BUILTINS = {
     "NotCompiledError": RuntimeError,
     "NotBuiltError": RuntimeError,
     "ConcurrentUseError": RuntimeError,
+    "FileFormatError": ValueError,
     "MissingExtraError": ImportError,
 }
 

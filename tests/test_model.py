@@ -505,14 +505,15 @@ def test_copies_are_equal_and_independent(duplicate, dtype, rng):
 
 
 @pytest.mark.parametrize("duplicate", DUPLICATES.values(), ids=DUPLICATES)
-def test_copies_have_to_be_compiled(duplicate, rng):
-    model = small()
+def test_copies_train_on_independently(duplicate, rng):
+    model, x, y = small(), rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
     model.compile(loss="mse", optimizer="adam")
-    model.train_on_batch(rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    model.train_on_batch(x, y)
     again = duplicate(model)
-    with pytest.raises(nn.errors.NotCompiledError):
-        again.apply_gradients()
-    assert model.step == 1
+    assert again.train_on_batch(x, y) == model.train_on_batch(x, y)
+    assert again.step == model.step == 2
+    again.train_on_batch(x, y)
+    assert model.step == 2
 
 
 def test_copy_of_a_model_that_is_not_built():

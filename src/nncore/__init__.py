@@ -32,6 +32,7 @@ from .layers import (
     Tanh,
 )
 from .model import Model
+from .saving import load
 from .sequential import Sequential
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "get_num_threads",
     "init",
     "layers",
+    "load",
     "losses",
     "metrics",
     "optim",

@@ -75,6 +75,10 @@ class ConcurrentUseError(NncoreError, RuntimeError):
     """Two threads train or evaluate one model at once."""
 
 
+class FileFormatError(NncoreError, ValueError):
+    """A file is not what it should be: damaged, of another kind or of a newer version; the message names file and field."""
+
+
 class MissingExtraError(NncoreError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -19,13 +19,17 @@ from .data.arrays import as_array
 from .errors import ArgumentError, EmptyDataError, NotBuiltError, NotCompiledError, ShapeError
 from .layers.base import Layer
 from .parameters import Parameters
+from .saving import Savable
 from .schedules import learning_rates
 from .spec import Op, Parameter, ParameterOptions, Shape
 from .summary import Row, Summary
 from .training import Trainable
 
+if TYPE_CHECKING:
+    from .saving.training import TrainingState
 
-class Model(_core.Network, Parameters, Trainable):
+
+class Model(_core.Network, Parameters, Trainable, Savable):
     """Base of the models: everything but the way in which the layers are connected. Make a `Sequential`.
 
     Attributes
@@ -91,6 +95,7 @@ class Model(_core.Network, Parameters, Trainable):
         for op, owner in zip(ops, owners, strict=True):
             self.layers[owner].check(op.name, shapes[op.inputs[0]])
         values = self._initial_values(rehearsal._parameters() + rehearsal._states(), owners)
+        del rehearsal  # and its buffers, before there are others
         self._assemble(input_shapes, ops, outputs, self._dtype.name)
         bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
         for parameter, value in zip(self._parameters() + self._states(), values, strict=True):
@@ -406,8 +411,10 @@ class Model(_core.Network, Parameters, Trainable):
     # Copies -----------------------------------------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Layers carry their values along. What compile attached stays behind: a copy has to be compiled again.
-        return _restore, (type(self), self.layers, self.seed, self._dtype.name, self._built_for)
+        # Layers carry their values along, the state of training goes with them: a copy trains on as the original would.
+        from .saving.training import capture, copied
+
+        return _restore, (type(self), self.layers, self.seed, self._dtype.name, self._built_for, copied(capture(self)))
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
@@ -449,10 +456,22 @@ def _hint(shape: Shape, expected: Shape) -> str:
     return ""
 
 
-def _restore(cls: type[Model], layers: Sequence[Layer], seed: int, dtype: str, built_for: Sequence[Shape] | None) -> Model:
+def _restore(
+    cls: type[Model],
+    layers: Sequence[Layer],
+    seed: int,
+    dtype: str,
+    built_for: Sequence[Shape] | None,
+    training: TrainingState | None = None,
+) -> Model:
     """Make a model again from what pickle kept, whatever arguments the constructor of a subclass takes."""
     model = cls.__new__(cls)
-    Model.__init__(model, layers, seed, dtype)
+    Model.__init__(model, layers, 0, dtype)
+    model.seed = seed
     if built_for is not None and model._built_for != built_for:
         model._build(built_for)
+    if training is not None:
+        from .saving.training import resume
+
+        resume(model, training)
     return model

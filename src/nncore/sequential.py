@@ -26,7 +26,7 @@ class Sequential(Model):
 
     Notes
     -----
-    A copied (``copy.deepcopy``) or unpickled model has the layers, the weights and the seed, but has to be compiled again.
+    A copied (``copy.deepcopy``) or unpickled model trains on as the original would, to the bit; `save` keeps it in a file.
 
     Examples
     --------

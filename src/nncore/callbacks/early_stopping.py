@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from ..errors import ArgumentError
 from .base import Callback, Logs
+from .monitor import check_mode, direction, watched
 
 
 class EarlyStopping(Callback):
@@ -55,13 +54,11 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ArgumentError(f"EarlyStopping: mode must be 'auto', 'min' or 'max', not {mode!r}")
         self.monitor = monitor
         self.min_delta = abs(min_delta)
         self.patience = patience
         self.verbose = verbose
-        self.mode = mode
+        self.mode = check_mode("EarlyStopping", mode)
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
@@ -76,18 +73,11 @@ class EarlyStopping(Callback):
         self._sign = 0.0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = (logs or {}).get(self.monitor)
-        if current is None:
-            warnings.warn(
-                f"EarlyStopping monitors {self.monitor!r}, which is not among {', '.join(logs or {})}"
-                + ("; pass validation_split or validation_data" if self.monitor.startswith("val_") else ""),
-                stacklevel=2,
-            )
-            return
-        if epoch < self.start_from_epoch:
+        current = watched("EarlyStopping", self.monitor, logs)
+        if current is None or epoch < self.start_from_epoch:
             return
         if not self._sign:
-            self._sign = self._direction()
+            self._sign = direction("EarlyStopping", self.monitor, self.mode, self.model)
         if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)
         self.wait += 1
@@ -120,13 +110,3 @@ class EarlyStopping(Callback):
         if reference is None:
             reference = -self._sign * float("inf")
         return self._sign * value - self.min_delta > self._sign * reference
-
-    def _direction(self) -> float:
-        name = self.monitor.removeprefix("val_")
-        mode = self.mode
-        if mode == "auto":
-            known = {metric.name: metric.direction for metric in getattr(self.model, "metrics", ())}
-            mode = "min" if name == "loss" else known.get(name, "")
-        if not mode:
-            raise ArgumentError(f"EarlyStopping: is a larger {self.monitor!r} better? Pass mode='max' or mode='min'")
-        return 1.0 if mode == "max" else -1.0

@@ -1,0 +1,135 @@
+"""ModelCheckpoint: keep the model in a file while it trains."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .._checks import flag, whole
+from ..errors import ArgumentError
+from .base import Callback, Logs
+from .monitor import check_mode, direction, watched
+
+
+class ModelCheckpoint(Callback):
+    """Save the model, or its weights, after every epoch or every few batches, exactly as Keras does.
+
+    A file is replaced as a whole or not at all, see `Model.save`; ``nn.load`` makes the model again, and
+    ``fit(initial_epoch=...)`` goes on from there.
+
+    Parameters
+    ----------
+    filepath : str or path-like
+        May hold fields that are filled in: ``{epoch:02d}``, counted from 1, any key of the logs, as in ``{val_loss:.2f}``, and
+        ``{batch}``, counted from 1, where ``save_freq`` is a number. Folders are made where they are missing.
+    monitor : str, default "val_loss"
+        A key of the logs, for ``save_best_only``.
+    verbose : int, default 0
+        1 says on stderr what is saved, and why not.
+    save_best_only : bool, default False
+        Only save where the monitored quantity is better than ever.
+    save_weights_only : bool, default False
+        Save as `Model.save_weights` does.
+    mode : {"auto", "min", "max"}
+        Which direction is better; "auto" asks the metric.
+    save_freq : "epoch" or int
+        Or after this many batches, counted across epochs; training is then one call per step. The logs are those of the epoch so
+        far, without validation.
+    initial_value_threshold : float, optional
+        With ``save_best_only``: only what is better than this is saved.
+
+    Attributes
+    ----------
+    best : float or None
+        The best value so far.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer="sgd")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = nn.callbacks.ModelCheckpoint(os.path.join(folder, "{epoch:02d}.safetensors"))
+    ...     _ = model.fit([[1.0], [2.0]], [[2.0], [4.0]], epochs=2, callbacks=[keep])
+    ...     sorted(os.listdir(folder))
+    ['01.safetensors', '02.safetensors']
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        self.filepath = os.fsdecode(filepath)
+        self.monitor = monitor
+        self.verbose = verbose
+        self.save_best_only = flag("ModelCheckpoint", "save_best_only", save_best_only)
+        self.save_weights_only = flag("ModelCheckpoint", "save_weights_only", save_weights_only)
+        self.mode = check_mode("ModelCheckpoint", mode)
+        if isinstance(save_freq, str) and save_freq != "epoch":
+            raise ArgumentError(f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, not {save_freq!r}")
+        self.save_freq = save_freq if isinstance(save_freq, str) else whole("ModelCheckpoint", "save_freq", save_freq)
+        self.best = initial_value_threshold
+        self._epoch = self._batches = 0
+        if self.save_freq != "epoch":
+            vars(self)["on_train_batch_end"] = self._count  # only then, as a hook of batches makes every step a call of its own
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch, None, logs)
+
+    def _count(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if self._batches == self.save_freq:
+            self._batches = 0
+            self._save(self._epoch, batch, logs)
+
+    def _save(self, epoch: int, batch: int | None, logs: Logs | None) -> None:
+        before = self.best
+        if self.save_best_only and not self._improves(logs):
+            return
+        path = self._path(epoch, batch, logs)
+        if folder := os.path.dirname(path):
+            os.makedirs(folder, exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        better = f"{self.monitor} went from {before} to {self.best}, " if self.save_best_only else ""
+        self._say(epoch, f"{better}saved to {path}")
+
+    def _improves(self, logs: Logs | None) -> bool:
+        """Take note of a better value; NaN is never better."""
+        current = watched("ModelCheckpoint", self.monitor, logs)
+        if current is None:
+            return False
+        sign = direction("ModelCheckpoint", self.monitor, self.mode, self.model)
+        if not sign * current > (-float("inf") if self.best is None else sign * self.best):
+            self._say(self._epoch, f"{self.monitor} is {current}, not better than {self.best}")
+            return False
+        self.best = current
+        return True
+
+    def _path(self, epoch: int, batch: int | None, logs: Logs | None) -> str:
+        fields = {**(logs or {}), "epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1})}
+        try:
+            return self.filepath.format(**fields)
+        except (LookupError, ValueError, TypeError) as error:
+            raise ArgumentError(
+                f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in ({type(error).__name__}: {error}); there are "
+                f"{', '.join(sorted(fields))}"
+            ) from error
+
+    def _say(self, epoch: int, what: str) -> None:
+        if self.verbose:
+            print(f"epoch {epoch + 1}: {what}", file=sys.stderr)

@@ -1,0 +1,41 @@
+"""What callbacks that watch a quantity share: whether it is there, and which way is better."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..errors import ArgumentError
+from .base import Logs
+
+MODES = ("auto", "min", "max")
+
+
+def check_mode(owner: str, mode: str) -> str:
+    """Return ``mode`` if it is one."""
+    if mode not in MODES:
+        raise ArgumentError(f"{owner}: mode must be 'auto', 'min' or 'max', not {mode!r}")
+    return mode
+
+
+def watched(owner: str, monitor: str, logs: Logs | None) -> Any:
+    """Return what the logs say of the quantity; None, with a warning, where they say nothing."""
+    current = (logs or {}).get(monitor)
+    if current is None:
+        warnings.warn(
+            f"{owner} monitors {monitor!r}, which is not among {', '.join(logs or {})}"
+            + ("; pass validation_split or validation_data" if monitor.startswith("val_") else ""),
+            stacklevel=3,
+        )
+    return current
+
+
+def direction(owner: str, monitor: str, mode: str, model: Any) -> float:
+    """Return 1 where larger is better, -1 where smaller is; "auto" asks the metric."""
+    if mode == "auto":
+        name = monitor.removeprefix("val_")
+        known = {metric.name: metric.direction for metric in getattr(model, "metrics", ())}
+        mode = "min" if name == "loss" else known.get(name, "")
+    if not mode:
+        raise ArgumentError(f"{owner}: is a larger {monitor!r} better? Pass mode='max' or mode='min'")
+    return 1.0 if mode == "max" else -1.0

@@ -1,0 +1,173 @@
+"""Declarations (layers, losses, optimizers, metrics, initializers) as data, and data as declarations.
+
+Each is {"class": its name, "arguments": those of its constructor}. A name selects from the table of nncore's own classes and from
+nothing else; arguments are numbers, strings, truth values, null and lists of those. Whatever else an object holds, such as a
+function, is refused when it is written, with the name of who holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import init, layers, losses, metrics, optim
+from ..errors import ArgumentError, FileFormatError, NncoreError
+from ..layers import Layer
+from .tensors import Reader, kind
+
+_T = TypeVar("_T")
+Data = dict[str, Any]
+
+LAYERS: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Activation")}
+INITIALIZERS: dict[str, type[init.Initializer]] = {
+    cls.__name__: cls
+    for cls in (init.VarianceScaling, init.Orthogonal, init.Uniform, init.Normal, init.TruncatedNormal, init.Constant)
+}
+
+
+# Objects to data -------------------------------------------------------------------------------------------------------------
+
+
+def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
+    """Return a layer as data.
+
+    Initializers of the user's own (functions) cannot be kept. A layer that has its values never asks them again: they are left
+    out, and the loaded layer has the default in their place. Where ``needs_initializers``, as the values are yet to be drawn, that
+    is an error.
+    """
+    arguments = {}
+    for key, value in layer.config().items():
+        if not callable(value):
+            arguments[key] = _plain(value, f"{name}: {key}")
+            continue
+        scheme = init.get(value)  # an object for nn.init.he_normal as for nn.init.he_normal()
+        if isinstance(scheme, init.Initializer) and INITIALIZERS.get(type(scheme).__name__) is type(scheme):
+            arguments[key] = _declared(scheme, vars(scheme), INITIALIZERS, f"{name}: {key}")
+        elif needs_initializers:
+            raise ArgumentError(
+                f"{name}: {key} is {value!r}, which a file cannot hold, and the weights are not drawn yet; call model.build first"
+            )
+    return _declared(layer, arguments, LAYERS, name)
+
+
+def from_loss(loss: losses.Loss) -> Data:
+    """Return a loss as data."""
+    options = {"from_logits": loss.from_logits} if isinstance(loss, losses._Crossentropy) else {}
+    arguments = {**options, **{key: getattr(loss, key) for key in loss.attributes}, "reduction": loss.reduction}
+    return _declared(loss, arguments, losses.LOSSES, "loss")
+
+
+def from_optimizer(optimizer: optim.Optimizer) -> Data:
+    """Return an optimizer as data, with the learning rate that it has now."""
+    if callable(optimizer.lr):
+        raise ArgumentError(
+            f"the optimizer's lr is a function, {optimizer.lr!r}, which a file cannot hold; set model.optimizer.lr to a number "
+            "before saving and to the function again after loading, or leave training out: save(path, include_training=False)"
+        )
+    own = vars(optimizer)
+    arguments = {key: own[key] for key in (*optimizer.attributes, "weight_decay", "clip_norm", "clip_value")}
+    if "beta1" in arguments:
+        arguments["betas"] = [arguments.pop("beta1"), arguments.pop("beta2")]
+    return _declared(optimizer, {"lr": optimizer.lr, **arguments}, optim.OPTIMIZERS, "optimizer")
+
+
+def from_metric(metric: metrics.Metric) -> Data:
+    """Return a metric as data."""
+    arguments = {"name": metric.name, **{key: vars(metric)[key] for key in ("average", "threshold") if key in vars(metric)}}
+    return _declared(metric, arguments, metrics.METRICS, "metric")
+
+
+def _declared(thing: object, arguments: Mapping[str, Any], table: Mapping[str, type[Any]], where: str) -> Data:
+    cls = type(thing)
+    if table.get(cls.__name__) is not cls:
+        raise ArgumentError(f"{where}: {cls.__name__} is not one of nncore's own classes, so that a file could not say what it is")
+    return {
+        "class": cls.__name__,
+        "arguments": {key: _plain(value, f"{where}: {key} of {cls.__name__}") for key, value in arguments.items()},
+    }
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Return a value as JSON has it."""
+    if value is None or isinstance(value, str | dict):  # a dict: an initializer, made above
+        return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_plain(each, where) for each in value]
+    raise ArgumentError(f"{where} is {value!r}, which a file cannot hold")
+
+
+# Data to objects -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def refusing(reader: Reader, field: str) -> Iterator[None]:
+    """Turn what constructors and compile find wrong into an error about the file."""
+    try:
+        yield
+    except FileFormatError:
+        raise
+    except (NncoreError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+        reader.fail(field, str(error))
+
+
+def to_layer(reader: Reader, data: Any, field: str) -> Layer:
+    """Return the layer that data describe."""
+    return _made(reader, data, field, "layer", LAYERS, _to_initializer)
+
+
+def to_loss(reader: Reader, data: Any, field: str) -> losses.Loss:
+    """Return the loss that data describe."""
+    return _made(reader, data, field, "loss", losses.LOSSES)
+
+
+def to_optimizer(reader: Reader, data: Any, field: str) -> optim.Optimizer:
+    """Return the optimizer that data describe."""
+    return _made(reader, data, field, "optimizer", optim.OPTIMIZERS)
+
+
+def to_metric(reader: Reader, data: Any, field: str) -> metrics.Metric:
+    """Return the metric that data describe."""
+    metric = _made(reader, data, field, "metric", metrics.METRICS)
+    if not isinstance(metric.name, str) or not isinstance(metric.threshold, int | float | None):
+        reader.fail(field, "name must be a string, and threshold a number")
+    return metric
+
+
+def _to_initializer(reader: Reader, value: Any, field: str) -> Any:
+    return _made(reader, value, field, "initializer", INITIALIZERS) if isinstance(value, dict) else value
+
+
+def _made(
+    reader: Reader,
+    data: Any,
+    field: str,
+    what: str,
+    table: Mapping[str, type[_T]],
+    convert: Callable[[Reader, Any, str], Any] | None = None,
+) -> _T:
+    if not isinstance(data, dict) or set(data) != {"class", "arguments"} or not isinstance(data["arguments"], dict):
+        reader.fail(field, f"an object with class and arguments is needed, to say which {what} it is")
+    name, arguments = data["class"], data["arguments"]
+    if not isinstance(name, str) or name not in table:
+        reader.fail(field, f"unknown {what} {str(name)[:80]!r}; this version of nncore knows {', '.join(_known(table))}")
+    if convert is not None:
+        arguments = {key: convert(reader, value, f"{field}.{key}") for key, value in arguments.items()}
+    for key, value in arguments.items():
+        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict | list) for each in value)):
+            reader.fail(f"{field}.{key}", f"cannot be {kind(value)}")
+    with refusing(reader, f"{field} ({name})"):
+        return table[name](**arguments)
+
+
+def _known(table: Mapping[str, type[Any]]) -> list[str]:
+    return sorted({cls.__name__ for cls in table.values()})

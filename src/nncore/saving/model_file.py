@@ -1,0 +1,276 @@
+"""What stands in the file of a model.
+
+Tensors: parameters and running statistics under the names of ``state_dict``; where training is included, the optimizer's moments as
+"training.moment0.<name of the parameter>". No layer can be called "training", as layers are numbered. In the metadata, under
+"nncore", a JSON document:
+
+    format_version  1. A reader refuses a version that it does not know.
+    nncore_version  what wrote the file; nothing depends on it
+    model           class, dtype, seed, input_shapes (null: not built yet), layers
+    training        null, or losses, loss_weights, optimizer, metrics, check_finite and, once it has begun (else null), state:
+                    step, and options, one list [trainable, lr_scale, weight_decay, l1, l2] per parameter
+
+A model is written as the `Sequential` that it is: subclasses come back as plain ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+from .._checks import flag
+from ..compiled import Compiled
+from ..errors import ArgumentError
+from ..layers import Layer
+from ..parameters import IncompatibleKeys
+from ..sequential import Sequential
+from ..spec import ParameterOptions, Shape
+from . import declarations as data
+from . import tensors
+from .tensors import Reader
+from .training import TrainingState, capture, restore
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+FORMAT_VERSION = 1
+PREFIX = "training."
+_TRACKED = "num_batches_tracked"  # the one integer among the numbers
+
+
+# Writing ---------------------------------------------------------------------------------------------------------------------
+
+
+def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> None:
+    """Write a model; see `Model.save`."""
+    if not isinstance(model, Sequential) or type(model)._wire is not Sequential._wire:
+        raise ArgumentError(f"save: {type(model).__name__} is not a chain of layers; only those can be saved yet")
+    state = capture(model) if flag("save", "include_training", include_training) else None
+    stored = _stored(model)
+    if state is not None:
+        for key, views in state.moments.items():
+            stored.update({f"{PREFIX}{key}.{name}": view for name, view in views.items()})
+    document = {
+        "format_version": FORMAT_VERSION,
+        "nncore_version": _core.__version__,
+        "model": {
+            "class": "Sequential",
+            "dtype": model._dtype.name,
+            "seed": model.seed,
+            "input_shapes": [list(shape) for shape in model.input_shapes] if model.built else None,
+            "layers": [
+                data.from_layer(layer, model._layer_name(i), needs_initializers=not model.built)
+                for i, layer in enumerate(model.layers)
+            ],
+        },
+        "training": None if state is None else _from_state(state),
+    }
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    tensors.write(path, stored, {"format": "nncore", "nncore": text})
+
+
+def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write the state dict alone."""
+    tensors.write(path, model.state_dict(), {"format": "nncore"})
+
+
+def _stored(model: Model) -> dict[str, np.ndarray]:
+    """Return what state_dict has, as views where possible; of a model that is not built, what its layers bring along."""
+    if not model.built:
+        return {f"{i}.{role}": value for i, layer in enumerate(model.layers) for role, value in layer._initial_values().items()}
+    return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in model._named_all("save")}
+
+
+def _from_state(state: TrainingState) -> dict[str, Any]:
+    config = state.compiled
+    begun = state.options is not None
+    return {
+        "losses": [data.from_loss(each) for each in config.losses],
+        "loss_weights": config.weights,
+        "optimizer": data.from_optimizer(config.optimizer),
+        "metrics": [[data.from_metric(metric) for metric in each] for each in config.metrics],
+        "check_finite": config.check_finite,
+        "state": {"step": state.step, "options": [list(each) for each in state.options or ()]} if begun else None,
+    }
+
+
+# Reading ---------------------------------------------------------------------------------------------------------------------
+
+
+def load_weights(model: Model, path: str | os.PathLike[str], strict: bool) -> IncompatibleKeys:
+    """Copy in the tensors of a file; see `Model.load_weights`."""
+    with Reader(path) as reader:
+        own = dict(model._named_all("load_weights"))
+        found = [name for name in reader.tensors if not name.startswith(PREFIX)]
+        # What the model has no use for is not read: zeros of no size stand for it, so that the keys are still compared.
+        nothing = np.zeros(0)
+        return model.load_state_dict({name: reader.read(name) if name in own else nothing for name in found}, strict)
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Make the model that a file describes; see `nncore.load`."""
+    with Reader(path) as reader:
+        if "nncore" not in reader.metadata:
+            reader.fail(
+                "__metadata__", "no model of nncore is described here; for weights alone make the model and call load_weights"
+            )
+        document = tensors.parse(reader, "__metadata__.nncore", reader.metadata["nncore"])
+        version = _field(reader, document, "format_version", int)
+        if version != FORMAT_VERSION:
+            newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
+            reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
+        model = _to_model(reader, _field(reader, document, "model", dict))
+        training = _field(reader, document, "training", dict, optional=True)
+        if training is None:
+            _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)})
+        else:
+            _train_on(reader, model, training)
+        return model
+
+
+def _field(reader: Reader, document: Any, path: str, kind: type, optional: bool = False) -> Any:
+    """Return the entry of an object that the last part of the path names, of exactly this type."""
+    key = path.rpartition(".")[2]
+    if not isinstance(document, dict):
+        reader.fail(path.rpartition(".")[0] or "__metadata__.nncore", f"an object is needed, not {tensors.kind(document)}")
+    if key not in document:
+        reader.fail(path, "is missing")
+    value = document[key]
+    if not (type(value) is kind or (optional and value is None)):
+        reader.fail(path, f"must not be {tensors.kind(value)}")
+    return value
+
+
+def _to_model(reader: Reader, described: dict[str, Any]) -> Sequential:
+    if (name := _field(reader, described, "model.class", str)) != "Sequential":
+        reader.fail("model.class", f"{name[:80]!r} is not known to this version of nncore; it knows Sequential")
+    if (dtype := _field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
+        reader.fail("model.dtype", f'"float32" or "float64" is needed, not {dtype[:80]!r}')
+    seed = _count(reader, _field(reader, described, "model.seed", int), "model.seed", 2**64)
+    listed = _field(reader, described, "model.layers", list)
+    layers = [data.to_layer(reader, each, f"model.layers[{i}]") for i, each in enumerate(listed)]
+    shapes = _shapes(reader, _field(reader, described, "model.input_shapes", list, optional=True))
+    given = _values(reader, layers, np.dtype(dtype), complete=shapes is not None)
+    with data.refusing(reader, "model"):
+        model = Sequential.__new__(Sequential)
+        model.layers = tuple(layers)
+        if shapes is None and model._known_input() is not None:
+            reader.fail("model.input_shapes", "null, but the layers say what it is")
+        Sequential.__init__(model, layers, seed=0, dtype=dtype)
+        model.seed = seed
+        if shapes is not None and model._built_for != shapes:
+            model._build(shapes)
+    if shapes is not None:
+        for name, parameter in model._named_all("load"):
+            if name not in given:
+                reader.fail(f"tensor {name!r}", "is missing")
+            reader.read_into(name, parameter.value)
+    return model
+
+
+def _shapes(reader: Reader, shapes: list[Any] | None) -> list[Shape] | None:
+    if shapes is None:
+        return None
+    if len(shapes) != 1 or not all(isinstance(shape, list) for shape in shapes):
+        reader.fail("model.input_shapes", "a list of one shape is needed")
+    return [tuple(_count(reader, d, "model.input_shapes", 2**48, 1) for d in shape) for shape in shapes]
+
+
+def _values(reader: Reader, layers: list[Layer], dtype: np.dtype[Any], complete: bool) -> set[str]:
+    """Check that the tensors are those of the layers; let the layers start from them. Return their names."""
+    names = set()
+    for i, layer in enumerate(layers):
+        start = {}
+        for role, shape in {**layer.parameter_shapes(), **layer.state_shapes()}.items():
+            name = f"{i}.{role}"
+            tensor = reader.tensors.get(name)
+            if tensor is None:
+                if complete:
+                    reader.fail(f"tensor {name!r}", "is missing")
+                continue
+            wanted = np.dtype("<i8") if role == _TRACKED and complete else dtype.newbyteorder("<")
+            if tensor.shape != shape or (tensor.dtype != wanted and (complete or tensor.dtype.kind not in "fi")):
+                reader.fail(
+                    f"tensor {name!r}",
+                    f"is {tensor.dtype} of shape {list(tensor.shape)}, but {wanted} of shape {list(shape)} is needed",
+                )
+            # Zeros that take no memory keep the values from being drawn; those of the file go straight to their place.
+            start[role] = np.broadcast_to(np.zeros((), dtype), shape) if complete else reader.read(name)
+            names.add(name)
+        layer.__dict__.update(_pending=start)
+    unknown = [name for name in reader.tensors if name not in names and not name.startswith(PREFIX)]
+    if unknown:
+        reader.fail(f"tensor {unknown[0]!r}", "belongs to no layer")
+    return names
+
+
+def _train_on(reader: Reader, model: Sequential, training: Mapping[str, Any]) -> None:
+    """Compile the model as it was, and bring it to the state of training that was saved."""
+
+    def field(name: str, kind: type, optional: bool = False) -> Any:
+        return _field(reader, training, f"training.{name}", kind, optional)
+
+    losses = [data.to_loss(reader, each, f"training.losses[{i}]") for i, each in enumerate(field("losses", list))]
+    metrics = []
+    for i, each in enumerate(field("metrics", list)):
+        if not isinstance(each, list):
+            reader.fail(f"training.metrics[{i}]", f"a list of metrics is needed, not {tensors.kind(each)}")
+        metrics.append([data.to_metric(reader, metric, f"training.metrics[{i}][{j}]") for j, metric in enumerate(each)])
+    optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
+    weights = field("loss_weights", list)
+    if not all(type(weight) in (int, float) for weight in weights):
+        reader.fail("training.loss_weights", "numbers are needed")
+    state = field("state", dict, optional=True)
+    with data.refusing(reader, "training"):
+        outputs = len(model.output_shapes) if model.built else 1
+        config = Compiled(losses, optimizer, metrics, weights, field("check_finite", bool), outputs)
+        begun = TrainingState(config, 0, None, {}) if state is None else _begun(reader, model, config, state)
+        views = restore(model, begun)
+    found = {f"{PREFIX}{key}.{name}": view for key, each in views.items() for name, view in each.items()}
+    _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)} | set(found))
+    for name, view in found.items():
+        tensor = reader.tensors.get(name)
+        if tensor is None:
+            reader.fail(f"tensor {name!r}", "is missing")
+        if tensor.shape != view.shape or tensor.dtype != view.dtype.newbyteorder("<"):
+            reader.fail(
+                f"tensor {name!r}",
+                f"is {tensor.dtype} of shape {list(tensor.shape)}, but {view.dtype} {list(view.shape)} is needed",
+            )
+    for name, view in found.items():
+        reader.read_into(name, view)
+
+
+def _begun(reader: Reader, model: Sequential, config: Compiled, state: Mapping[str, Any]) -> TrainingState:
+    if not model.built:
+        reader.fail("training.state", "training has begun, but the model has no input shape")
+    step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**63)
+    options = []
+    for i, each in enumerate(_field(reader, state, "training.state.options", list)):
+        where = f"training.state.options[{i}]"
+        if not isinstance(each, list) or len(each) != len(ParameterOptions._fields) or type(each[0]) is not bool:
+            reader.fail(where, f"a list of {', '.join(ParameterOptions._fields)} is needed")
+        for name, value in zip(ParameterOptions._fields[1:], each[1:], strict=True):
+            if not (type(value) in (int, float) and 0 <= value < 1e300) and not (name == "weight_decay" and value is None):
+                reader.fail(where, f"{name} must be a number of at least 0")
+        options.append(ParameterOptions(*each))
+    if len(options) != len(model._parameters()):
+        reader.fail("training.state.options", f"{len(options)} for {len(model._parameters())} parameters")
+    return TrainingState(config, step, options, {})
+
+
+def _count(reader: Reader, value: Any, field: str, limit: int, least: int = 0) -> int:
+    if type(value) is not int or not least <= value < limit:
+        reader.fail(field, f"a whole number from {least} to {limit - 1} is needed")
+    return value
+
+
+def _require_no_more(reader: Reader, known: set[str]) -> None:
+    unknown = [name for name in reader.tensors if name not in known]
+    if unknown:
+        reader.fail(f"tensor {unknown[0]!r}", "belongs to nothing that the file describes")

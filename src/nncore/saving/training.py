@@ -1,0 +1,75 @@
+"""The state of training: what a copy or a file needs so that training goes on from it as if it had never stopped.
+
+That is what compile was told (as the core was told it: a layer frozen since then still trains), the number of updates, from which
+dropout masks and the order of the rows follow, and the optimizer's moments, by parameter, without the padding of the core.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..compiled import Compiled
+from ..spec import ParameterOptions
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+class TrainingState(NamedTuple):
+    """The state of training of a model, or that of a model that is compiled and has not begun."""
+
+    compiled: Compiled
+    step: int
+    options: list[ParameterOptions] | None  #: None: the core has not been told yet
+    moments: dict[str, dict[str, np.ndarray]]  #: by buffer of the optimizer, then by parameter
+
+
+def moments(model: Model) -> dict[str, dict[str, np.ndarray]]:
+    """Return live views of the optimizer's buffers, oriented as the parameters that they belong to."""
+    buffers = model._buffers()
+    start = buffers["parameters"].ctypes.data
+    return {
+        key: {
+            name: np.ndarray(p.value.shape, buffer.dtype, buffer.data, p.value.ctypes.data - start, p.value.strides)
+            for name, p in model._named("moments")
+        }
+        for key, buffer in buffers.items()
+        if key.startswith("moment")
+    }
+
+
+def capture(model: Model) -> TrainingState | None:
+    """Return the state of training, the moments as live views; None where the model is not compiled."""
+    config = model._compiled
+    if config is None:
+        return None
+    if model._attached is not config or model._options is None:
+        return TrainingState(config, 0, None, {})
+    return TrainingState(config, model.step, list(model._options), moments(model))
+
+
+def restore(model: Model, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
+    """Compile the model as it was; return live views of the moments, which are yet to be filled."""
+    if state.options is not None:
+        model._attach(state.compiled, state.options)
+        model.step = state.step
+    model._compiled = state.compiled
+    return {} if state.options is None else moments(model)
+
+
+def copied(state: TrainingState | None) -> TrainingState | None:
+    """Return the state with copies of the moments, so that a pickle does not hold the padding."""
+    if state is None:
+        return None
+    return state._replace(
+        moments={key: {name: np.array(view, order="C") for name, view in each.items()} for key, each in state.moments.items()}
+    )
+
+
+def resume(model: Model, state: TrainingState) -> None:
+    """Bring a copy of a model to the state that was captured."""
+    for key, views in restore(model, state).items():
+        for name, view in views.items():
+            view[...] = state.moments[key][name]

@@ -1,0 +1,206 @@
+"""gemm: within its error bound, one chain in increasing k to the bit, whatever the shape, the split and the instruction set."""
+
+import ctypes
+import ctypes.util
+import itertools
+import platform
+import sys
+
+import numpy as np
+import pytest
+from ops.guarded import Guarded, run
+
+from nncore import _core
+
+WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+#: m, n, k that reach every path of gemm.c: tiles with and without prefetch, blocks of k, crosswise, narrow, stream.
+LARGER = [
+    *[(1, 1, 3000), (1, 700, 70), (1, 33, 2000), (2, 1030, 1030), (3, 200, 130), (4, 65, 300), (5, 130, 900), (7, 130, 33)],
+    *[(64, 1, 130), (65, 2, 67), (100, 3, 19), (50, 4, 500), (70, 10, 40), (33, 24, 300), (100, 17, 513)],
+    *[(33, 65, 100), (64, 128, 64), (48, 96, 800), (130, 47, 260), (17, 1000, 9), (9, 9, 2049), (257, 31, 31)],
+]
+
+
+def reference(a, b, start, wider):
+    """The product and its bound, both in a wider type: k * eps * (|start| + |A| |b|)."""
+    a, b, start = (x.astype(wider) for x in (a, b, start))
+    return start + a @ b, a.shape[1] * (abs(start) + abs(a) @ abs(b))
+
+
+class Operands:
+    """Random operands cut out of larger arrays: rows that are not contiguous, addresses that are not aligned."""
+
+    def __init__(self, rng, dtype, side):
+        self.rng, self.dtype = rng, dtype
+        self.pool = [rng.standard_normal((side + 8, side + 8)).astype(dtype) for _ in range(2)]
+
+    def cut(self, rows, cols):
+        pool = self.pool[self.rng.integers(2)]
+        i, j = self.rng.integers(0, 8, 2)
+        view = pool[i : i + rows, j : j + cols]
+        return np.ascontiguousarray(view) if self.rng.integers(2) else view
+
+    def check(self, m, n, k, isa):
+        """One product, with a layout, a start and strides drawn at random."""
+        transposed, mode, gap = self.rng.integers(2), self.rng.integers(3), int(self.rng.integers(0, 4))
+        a = self.cut(k, m) if transposed else self.cut(m, k)
+        b, c = self.cut(k, n), self.cut(m, n)
+        wide = np.full((m, n + gap), np.nan, self.dtype)
+        out, bias, start = wide[:, :n], None, np.zeros((1, n), self.dtype)
+        if mode == 1:
+            bias = c[0].copy()
+            start = bias[None]
+        elif mode == 2:
+            out[...] = start = c
+        result = _core.gemm(a, b, bias, out, accumulate=mode == 2, transpose_a=bool(transposed), isa=isa)
+        assert result is out
+        expected, bound = reference(a.T if transposed else a, b, start, WIDER[self.dtype])
+        shape = f"m={m} n={n} k={k} transpose_a={transposed} mode={mode} gap={gap}"
+        assert np.all(abs(out - expected) <= bound * np.finfo(self.dtype).eps), shape
+        assert np.all(np.isnan(wide[:, n:])), f"wrote between the rows: {shape}"
+
+
+def test_small_shapes(isa, dtype, rng):
+    operands = Operands(rng, dtype, 33)
+    for m, n, k in itertools.product(range(1, 10), repeat=3):
+        operands.check(m, n, k, isa)
+    for m, n, k in rng.integers(1, 34, (3000, 3)):
+        operands.check(m, n, k, isa)
+
+
+@pytest.mark.exhaustive
+def test_every_small_shape(isa, dtype, rng):
+    operands = Operands(rng, dtype, 33)
+    for m, n, k in itertools.product(range(1, 34), repeat=3):
+        operands.check(m, n, k, isa)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), LARGER)
+def test_larger_shapes(m, n, k, isa, dtype, rng):
+    operands = Operands(rng, dtype, max(m, n, k))
+    for _ in range(4):
+        operands.check(m, n, k, isa)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(0, 3, 2), (3, 0, 2), (0, 0, 0), (3, 2, 0), (40, 40, 0), (40, 1, 0), (1, 300, 0)])
+def test_nothing_to_multiply(m, n, k, isa, dtype):
+    a, b, bias = np.ones((m, k), dtype), np.ones((k, n), dtype), np.arange(n, dtype=dtype)
+    np.testing.assert_array_equal(_core.gemm(a, b, isa=isa), np.zeros((m, n)))
+    np.testing.assert_array_equal(_core.gemm(a, b, bias, isa=isa), np.broadcast_to(bias, (m, n)))
+    out = np.full((m, n), 3, dtype)
+    np.testing.assert_array_equal(_core.gemm(a, b, out=out, accumulate=True, isa=isa), np.full((m, n), 3))
+
+
+def chain(a, b, bias, fused):
+    """Each element as the chain that gemm.c promises, by the C library's fma, or with two roundings where there is none."""
+    if not fused:
+        acc = np.broadcast_to(bias, (len(a), len(bias))).copy()
+        for p in range(a.shape[1]):
+            acc += a[:, p, None] * b[p]
+        return acc
+    libm = ctypes.CDLL(ctypes.util.find_library("m"))
+    fma, number = (libm.fmaf, ctypes.c_float) if a.dtype == np.float32 else (libm.fma, ctypes.c_double)
+    fma.argtypes, fma.restype = [number] * 3, number
+    acc = np.empty((len(a), b.shape[1]), a.dtype)
+    for i, j in np.ndindex(acc.shape):
+        total = float(bias[j])
+        for x, y in zip(a[i].tolist(), b[:, j].tolist(), strict=True):
+            total = fma(x, y, total)
+        acc[i, j] = total
+    return acc
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("m"), reason="no C library with an fma to compare with")
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 37, 20), (3, 17, 33), (7, 50, 9), (13, 30, 13), (40, 1, 19), (36, 3, 10), (33, 4, 8)]
+)
+@pytest.mark.parametrize("transpose_a", [False, True], ids=["NN", "TN"])
+def test_chain_of_multiply_adds(m, n, k, transpose_a, isa, dtype, rng):
+    a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), n))
+    fused = isa != "baseline" or platform.machine().lower() in ("aarch64", "arm64")
+    given = np.ascontiguousarray(a.T) if transpose_a else a
+    result = _core.gemm(given, b, bias, transpose_a=transpose_a, isa=isa)
+    np.testing.assert_array_equal(result, chain(a, b, bias, fused))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [*LARGER, (2, 1100, 1000), (4, 1500, 720)])
+@pytest.mark.parametrize("transpose_a", [False, True], ids=["NN", "TN"])
+def test_bits_do_not_depend_on_the_split(m, n, k, transpose_a, isa, dtype, rng):
+    a, b, bias, c = (rng.standard_normal(shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n), n, (m, n)))
+
+    def product(rows, cols, out, start):
+        a_part = a[:, rows] if transpose_a else a[rows]
+        _core.gemm(a_part, b[:, cols], start, out[rows, cols], start is None, transpose_a, isa)
+
+    for start in (bias, None):
+        whole, pieces = c.copy(), c.copy()
+        product(slice(None), slice(None), whole, start)
+        row_cuts = sorted({0, m, min(m, 1), *rng.integers(0, m + 1, 2).tolist()})
+        col_cuts = sorted({0, n, min(n, 1), *rng.integers(0, n + 1, 3).tolist()})
+        for rows in map(slice, row_cuts, row_cuts[1:]):
+            for cols in map(slice, col_cuts, col_cuts[1:]):
+                product(rows, cols, pieces, None if start is None else start[cols])
+        np.testing.assert_array_equal(whole, pieces, f"cut at rows {row_cuts}, columns {col_cuts}")
+
+
+@pytest.mark.skipif({"avx2", "avx512"} - set(_core.isas()), reason="needs a CPU with both")
+@pytest.mark.parametrize(("m", "n", "k"), LARGER)
+def test_bits_are_those_of_every_set_with_fma(m, n, k, dtype, rng):
+    for transpose_a in (False, True):
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n)))
+        avx2, avx512 = (_core.gemm(a, b, transpose_a=transpose_a, isa=isa) for isa in ("avx2", "avx512"))
+        np.testing.assert_array_equal(avx2, avx512)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_numbers_stay_in_their_row_or_column(bad, isa, dtype, rng):
+    for m, n, k in [(5, 3, 4), (33, 1, 9), (34, 3, 10), (17, 10, 20), (9, 49, 7), (40, 20, 30)]:
+        for transpose_a in (False, True):
+            a, b = (rng.uniform(1, 2, shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n)))
+            i, j, p = (int(rng.integers(size)) for size in (m, n, k))
+            a[(p, i) if transpose_a else (i, p)] = bad
+            result = _core.gemm(a, b, transpose_a=transpose_a, isa=isa)
+            assert np.array_equal(~np.isfinite(result).all(axis=1), np.arange(m) == i)
+            a[(p, i) if transpose_a else (i, p)] = 1
+            b[p, j] = bad
+            result = _core.gemm(a, b, transpose_a=transpose_a, isa=isa)
+            assert np.array_equal(~np.isfinite(result).all(axis=0), np.arange(n) == j)
+
+
+def touch_the_guards(isa):
+    """Products whose operands all end, or all begin, at a page that kills whoever touches it."""
+    rng = np.random.default_rng(0)
+    shapes = [
+        *rng.integers(1, 34, (300, 3)).tolist(),
+        *LARGER,
+        *itertools.product((1, 2, 3, 4, 5, 16, 17), (1, 2, 4, 5, 16), (1, 8, 11)),
+    ]
+    memory = [Guarded(9_000_000) for _ in range(4)]
+    for (m, n, k), dtype, at_end, transpose_a in itertools.product(shapes, (np.float32, np.float64), (True, False), (False, True)):
+        a_shape = (k, m) if transpose_a else (m, k)
+        gap = int(rng.integers(0, 3))
+        a, b, bias, out = (
+            block.array(rows, cols, cols + gap, dtype, at_end)
+            for block, (rows, cols) in zip(memory, (a_shape, (k, n), (1, n), (m, n)), strict=True)
+        )
+        print(m, n, k, dtype.__name__, at_end, transpose_a, flush=True)
+        _core.gemm(a, b, bias[0], out, transpose_a=transpose_a, isa=isa)
+        _core.gemm(a, b, None, out, accumulate=True, transpose_a=transpose_a, isa=isa)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")
+def test_touches_nothing_but_its_operands(isa):
+    process = run("ops.test_gemm", isa)
+    assert process.returncode == 0, f"{process.stderr}\nlast: {process.stdout.splitlines()[-1:]}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")
+@pytest.mark.parametrize("side", ["begin", "end"])
+def test_guards_kill(side):
+    process = run("ops.guarded", side)
+    assert process.stdout == "0.0\n"
+    assert process.returncode < 0
+
+
+if __name__ == "__main__":
+    touch_the_guards(sys.argv[1])

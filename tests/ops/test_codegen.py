@@ -70,7 +70,7 @@ def innermost_loops(body):
 
 
 def faults(body, rows, vecs, isa):
-    """What is wrong with the loop along k of a tile (with all of them, where a compiler unrolls); an empty list where nothing is."""
+    """What is wrong with the loops along k of a tile; an empty list where nothing is."""
     multiply_add = re.compile(MULTIPLY_ADD[isa])
     stack = re.compile(r"\(%(rsp|rbp)\b" if any("%rsp,%rbp" in text for _, text in body) else r"\(%rsp\b")
     counts = [(loop, sum(1 for text in loop if multiply_add.search(text))) for loop in innermost_loops(body)]

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PEERS ?=
+FUZZ ?= 50000
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check
@@ -14,12 +15,13 @@ isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1]
 # --no-build-isolation, so that build/dev is kept and the next build compiles only what changed.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
 
-.PHONY: help demo test bench bench-peers lint format sanitize wheel clean
+.PHONY: help demo test fuzz bench bench-peers lint format sanitize wheel clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
+	@echo "make fuzz          load damaged files, 50,000 of each kind (FUZZ=...), some twenty minutes"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -52,6 +54,9 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
 	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --without-isa-tests; done
+
+fuzz: $(stamps)/installed $(stamps)/extra-test
+	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py
 
 bench: $(stamps)/installed $(stamps)/extra-test
 	$(python) -m pytest benchmarks --benchmark-only

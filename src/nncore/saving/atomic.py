@@ -17,8 +17,8 @@ from typing import Any
 def write(path: str | os.PathLike[str], chunks: Iterable[Any]) -> None:
     """Replace the file by these chunks of bytes. A symbolic link stays, and what it points to is replaced."""
     target = os.path.realpath(os.fsdecode(path))
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.tmp")
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".nncore-{os.urandom(6).hex()}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with open(handle, "wb") as file:

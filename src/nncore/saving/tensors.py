@@ -40,7 +40,7 @@ _TYPES = {
     "BOOL": "|b1",
 }
 _NAMES = {np.dtype(code): name for name, code in _TYPES.items()}
-_BLOCK = 1 << 20  # bytes that are read or written at once
+_BLOCK = 1 << 18  # bytes that are read or written at once
 
 
 class Tensor(NamedTuple):
@@ -103,8 +103,9 @@ class Reader:
             return
         row = tensor.size // len(view)
         step = max(1, _BLOCK // row)
+        buffer = np.empty((min(step, len(view)), *view.shape[1:]), tensor.dtype)
         for first in range(0, len(view), step):
-            block = np.empty((min(step, len(view) - first), *view.shape[1:]), tensor.dtype)
+            block = buffer[: len(view) - first]
             self._fill(name, tensor.begin + first * row, block)
             view[first : first + step] = block
 

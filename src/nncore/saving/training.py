@@ -6,6 +6,7 @@ dropout masks and the order of the rows follow, and the optimizer's moments, by 
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -53,7 +54,9 @@ def capture(model: Model) -> TrainingState | None:
 def restore(model: Model, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
     """Compile the model as it was; return live views of the moments, which are yet to be filled."""
     if state.options is not None:
-        model._attach(state.compiled, state.options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # whoever compiled it has been warned
+            model._attach(state.compiled, state.options)
         model.step = state.step
     model._compiled = state.compiled
     return {} if state.options is None else moments(model)

@@ -1,0 +1,329 @@
+"""The file itself: safetensors to others, and a typed error, naming file and field, where it is not what it should be."""
+
+import json
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+from saving.nets import BATCH, data, net, put_together, take_apart, write_raw
+
+import nncore as nn
+from nncore.errors import FileFormatError, NncoreError
+from nncore.saving import tensors
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file of a model that has trained."""
+    x, y = data()
+    model = net(dtype="float32")
+    model.fit(x, y, batch_size=BATCH)
+    model.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+# Peers -----------------------------------------------------------------------------------------------------------------------
+
+
+def peer():
+    return pytest.importorskip("safetensors.numpy", reason="safetensors is not installed: no peer to read the file")
+
+
+def test_safetensors_reads_it(path, dtype):
+    model = net(dtype=dtype.name)
+    model.fit(*data())
+    model.save(path)
+    with peer().safe_open(path, "np") as file:
+        names = list(file.keys())
+        for name, value in model.state_dict().items():
+            found = file.get_tensor(name)
+            assert found.dtype == value.dtype
+            np.testing.assert_array_equal(found, value)
+        assert json.loads(file.metadata()["nncore"])["format_version"] == 1
+    assert all(name in model.state_dict() or name.startswith("training.moment") for name in names)
+
+
+def test_what_safetensors_writes_is_read(path):
+    state = {name: value.astype(np.float16) for name, value in net().state_dict().items()}
+    peer().save_file(state, path)
+    model = net()
+    model.load_weights(path)
+    np.testing.assert_array_equal(model[0].weight, state["0.weight"])
+
+
+def test_weights_of_pytorch(tmp_path, rng):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    from safetensors.torch import save_file
+
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).eval()
+    save_file(theirs.state_dict(), tmp_path / "torch.safetensors")
+    ours = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
+    ours.load_weights(tmp_path / "torch.safetensors")
+    x = rng.normal(size=(5, 3)).astype(np.float32)
+    with torch.no_grad():
+        np.testing.assert_allclose(ours(x), theirs(torch.from_numpy(x)).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", tensors._TYPES)
+def test_every_type(name, tmp_path, rng):
+    for shape in ((), (3,), (0, 2), (2, 3, 4), (7, 300_000)):
+        array = rng.integers(0, 2, shape).astype(tensors._TYPES[name])
+        tensors.write(tmp_path / "t", {"a": array, "b": array.T}, {})
+        with tensors.Reader(tmp_path / "t") as reader:
+            np.testing.assert_array_equal(reader.read("a"), array)
+            copied = np.empty(shape[::-1], array.dtype)
+            reader.read_into("b", copied)
+            np.testing.assert_array_equal(copied, array.T)
+            assert reader.read("a").dtype == array.dtype
+
+
+# Weights alone ---------------------------------------------------------------------------------------------------------------
+
+
+def test_weights_alone(path, tmp_path):
+    model, other = nn.load(path), net(dtype="float32", seed=5)
+    model.save_weights(tmp_path / "weights")
+    other.load_weights(tmp_path / "weights")
+    np.testing.assert_array_equal(other.predict(data()[0]), model.predict(data()[0]))
+    other.load_weights(path)  # a whole model has weights too
+    with pytest.raises(FileFormatError, match="__metadata__.*load_weights"):
+        nn.load(tmp_path / "weights")
+
+
+def test_weights_of_another_model(path):
+    model = nn.Sequential(nn.Linear(4, 7), seed=0)
+    before = model.state_dict()
+    with pytest.raises(nn.errors.StateDictError, match="unexpected keys"):
+        model.load_weights(path)
+    keys = model.load_weights(path, strict=False)
+    assert keys.missing_keys == []
+    assert not any(key.startswith("training") for key in keys.unexpected_keys)
+    assert not np.array_equal(model[0].weight, before["0.weight"])
+    with pytest.raises(nn.errors.ShapeError, match=r"0\.weight"):
+        nn.Sequential(nn.Linear(4, 6)).load_weights(path, strict=False)
+
+
+# Files that are not what they should be ----------------------------------------------------------------------------------------
+
+DOCUMENTS = {
+    "newer version": (lambda d: d.update(format_version=2), r"format_version: 2, but this .* reads 1; a newer nncore wrote it"),
+    "older version": (lambda d: d.update(format_version=0), r"format_version: 0, but"),
+    "no version": (lambda d: d.pop("format_version"), r"format_version: is missing"),
+    "version as text": (lambda d: d.update(format_version="1"), r"format_version: must not be a string"),
+    "no model": (lambda d: d.pop("model"), r"model: is missing"),
+    "another class": (lambda d: d["model"].update({"class": "Graph"}), r"model\.class: 'Graph' is not known"),
+    "unknown layer": (
+        lambda d: d["model"]["layers"][3].update({"class": "Warp"}),
+        r"model\.layers\[3\]: unknown layer 'Warp'; .*Dropout",
+    ),
+    "base class": (lambda d: d["model"]["layers"][3].update({"class": "Layer"}), r"unknown layer 'Layer'"),
+    "dotted class": (lambda d: d["model"]["layers"][3].update({"class": "os.system"}), r"unknown layer 'os.system'"),
+    "layer without class": (lambda d: d["model"]["layers"][0].pop("class"), r"model\.layers\[0\]: an object with class"),
+    "argument missing": (
+        lambda d: d["model"]["layers"][0]["arguments"].pop("in_features"),
+        r"layers\[0\] \(Linear\): .*in_features",
+    ),
+    "argument unknown": (lambda d: d["model"]["layers"][0]["arguments"].update(x=1), r"layers\[0\] \(Linear\): .*'x'"),
+    "argument out of range": (lambda d: d["model"]["layers"][3]["arguments"].update(p=2), r"layers\[3\] \(Dropout\): .*p must be"),
+    "argument of objects": (lambda d: d["model"]["layers"][3]["arguments"].update(p=[{}]), r"layers\[3\]\.p: cannot be a list"),
+    "initializer unknown": (
+        lambda d: d["model"]["layers"][0]["arguments"].update(weight_init={"class": "eval", "arguments": {}}),
+        r"layers\[0\]\.weight_init: unknown initializer 'eval'",
+    ),
+    "dtype": (lambda d: d["model"].update(dtype="float16"), r'model\.dtype: "float32" or "float64" is needed'),
+    "seed": (lambda d: d["model"].update(seed=-1), r"model\.seed: a whole number"),
+    "shape": (lambda d: d["model"].update(input_shapes=[[5]]), r"model: layer 0 \(Linear\)"),
+    "shape of none": (lambda d: d["model"].update(input_shapes=None), r"tensor|model\.input_shapes: null"),
+    "shapes": (lambda d: d["model"].update(input_shapes=[[4], [4]]), r"model\.input_shapes: a list of one shape"),
+    "width": (lambda d: d["model"]["layers"][0]["arguments"].update(out_features=8), r"tensor '0\.weight': .*\[8, 4\] is needed"),
+    "huge width": (lambda d: d["model"]["layers"][0]["arguments"].update(out_features=10**15), r"tensor '0\.weight'"),
+    "weights too many": (lambda d: d["model"]["layers"].__delitem__(slice(7, 9)), r"tensor '7\.\w+': belongs to no layer"),
+    "no training": (lambda d: d.update(training=None), r"tensor 'training\.moment0.*belongs to nothing"),
+    "training as a list": (lambda d: d.update(training=[]), r"training: must not be a list"),
+    "unknown loss": (lambda d: d["training"]["losses"][0].update({"class": "Loss"}), r"training\.losses\[0\]: unknown loss 'Loss'"),
+    "loss that does not fit": (lambda d: d["training"].update(losses=[]), r"training: compile: 0 losses"),
+    "unknown optimizer": (lambda d: d["training"]["optimizer"].update({"class": 1}), r"training\.optimizer: unknown optimizer '1'"),
+    "lr": (lambda d: d["training"]["optimizer"]["arguments"].update(lr="fast"), r"training\.optimizer \(Adam\)"),
+    "other optimizer": (
+        lambda d: d["training"].update(optimizer={"class": "SGD", "arguments": {}}),
+        r"tensor 'training\.moment0.*belongs to nothing",
+    ),
+    "more moments": (
+        lambda d: d["training"]["optimizer"]["arguments"].update(amsgrad=True),
+        r"tensor 'training\.moment2.*is missing",
+    ),
+    "metric name": (lambda d: d["training"]["metrics"][0][0]["arguments"].update(name=3), r"metrics\[0\]\[0\]: name must be"),
+    "metrics": (lambda d: d["training"].update(metrics=[3]), r"training\.metrics\[0\]: a list of metrics"),
+    "step": (lambda d: d["training"]["state"].update(step=2**63), r"training\.state\.step: a whole number"),
+    "step as truth": (lambda d: d["training"]["state"].update(step=True), r"training\.state\.step: must not be a truth value"),
+    "options": (lambda d: d["training"]["state"].update(options=[]), r"training\.state\.options: 0 for 10 parameters"),
+    "option": (lambda d: d["training"]["state"]["options"].__setitem__(1, [True]), r"training\.state\.options\[1\]"),
+    "negative option": (
+        lambda d: d["training"]["state"]["options"].__setitem__(0, [True, 1.0, None, -1.0, 0.0]),
+        r"training\.state\.options\[0\]: l1 must",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_wrong_documents(change, message, path):
+    header, document, body = take_apart(path)
+    change(document)
+    put_together(path, header, document, body)
+    with pytest.raises(FileFormatError, match=message) as caught:
+        nn.load(path)
+    assert str(path) in str(caught.value)
+
+
+def entry(shape, begin, end, dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+HEADERS = {
+    "overlap": ({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, 12, r"tensor 'b': .*overlap or gap"),
+    "the same": ({"a": entry([2], 0, 8), "b": entry([2], 0, 8)}, 8, "overlap or gap"),
+    "gap": ({"a": entry([1], 0, 4), "b": entry([1], 8, 12)}, 12, "overlap or gap"),
+    "gap at the start": ({"a": entry([1], 4, 8)}, 8, "overlap or gap"),
+    "rest": ({"a": entry([1], 0, 4)}, 8, r"tensors: they end"),
+    "beyond the end": ({"a": entry([2], 0, 8)}, 4, r"tensor 'a': bytes 0 to 8 of 4"),
+    "backwards": ({"a": entry([1], 8, 4)}, 8, r"tensor 'a': bytes 8 to 4"),
+    "size": ({"a": entry([3], 0, 8)}, 8, r"cannot hold shape \[3\] of F32, 12 bytes"),
+    "huge shape": ({"a": entry([2**40, 2**40], 0, 8)}, 8, "more than can be counted"),
+    "huge and empty": ({"a": entry([2**62, 0, 2**62], 0, 0)}, 0, "more than can be counted"),
+    "many dimensions": ({"a": entry([1] * 33, 0, 4)}, 4, "at most 32 sizes"),
+    "negative": ({"a": entry([-1, -1], 0, 4)}, 4, "shape must be a list"),
+    "shape of floats": ({"a": entry([1.0], 0, 4)}, 4, "shape must be a list"),
+    "shape of truth": ({"a": entry([True], 0, 4)}, 4, "shape must be a list"),
+    "offsets": ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}, 4, "data_offsets must be two"),
+    "type": ({"a": entry([2], 0, 4, "BF16")}, 4, "dtype 'BF16' is not one of"),
+    "type of type": ({"a": entry([2], 0, 4, [])}, 4, r"dtype '\[\]' is not"),
+    "no entry": ({"a": 3}, 0, "an object with dtype"),
+    "more in the entry": ({"a": {**entry([1], 0, 4), "x": 1}}, 4, "an object with dtype"),
+    "metadata": ({"__metadata__": {"nncore": 3}}, 0, "__metadata__: an object of strings"),
+    "metadata as a list": ({"__metadata__": []}, 0, "__metadata__: an object of strings"),
+    "list": ([], 0, "header: an object is needed, not a list"),
+    "empty": ({}, 0, "__metadata__: no model of nncore"),
+    "document": ({"__metadata__": {"nncore": "[]"}}, 0, "nncore: an object is needed"),
+    "document cut": ({"__metadata__": {"nncore": "{"}}, 0, r"__metadata__\.nncore: not valid JSON"),
+    "document too deep": ({"__metadata__": {"nncore": "[" * 100_000}}, 0, r"__metadata__\.nncore: not valid JSON"),
+    "number too long": ({"__metadata__": {"nncore": "1" * 10_000}}, 0, r"nncore: not valid JSON"),
+}
+
+
+@pytest.mark.parametrize(("header", "size", "message"), HEADERS.values(), ids=HEADERS)
+def test_wrong_headers(header, size, message, path):
+    write_raw(path, json.dumps(header).encode(), bytes(size))
+    with pytest.raises(FileFormatError, match=message) as caught:
+        nn.load(path)
+    assert str(path) in str(caught.value)
+
+
+RAW = {
+    "nothing": (b"", "header length: the file has 0 bytes"),
+    "seven bytes": (bytes(7), "header length: the file has 7 bytes"),
+    "no header": (bytes(8), "header: not valid JSON"),
+    "header cut": ((100).to_bytes(8, "little") + b"{}", "header length: 100 bytes, but only 2 follow"),
+    "huge header": (b"\xff" * 8 + b"{}", "header length: 18446744073709551615 bytes"),
+    "key twice": ((14).to_bytes(8, "little") + b'{"a":1,"a":2}\n', "header: not valid JSON .a key occurs twice"),
+    "no number": ((9).to_bytes(8, "little") + b'{"a":NaN}', "header: not valid JSON .NaN is no JSON"),
+    "not UTF-8": ((2).to_bytes(8, "little") + b"\xff\xfe", "header: not valid JSON"),
+    "pickle": (b"\x80\x04\x95" + bytes(20), "header length"),
+    "zip": (b"PK\x03\x04" + bytes(60), "header length"),
+}
+
+
+@pytest.mark.parametrize(("raw", "message"), RAW.values(), ids=RAW)
+@pytest.mark.parametrize("use", [nn.load, lambda path: net().load_weights(path)], ids=["load", "load_weights"])
+def test_no_such_file_at_all(raw, message, use, path):
+    path.write_bytes(raw)
+    with pytest.raises(FileFormatError, match=message):
+        use(path)
+
+
+def test_longest_header(path):
+    long = tensors.LONGEST_HEADER + 1
+    write_raw(path, b"{" + b" " * (long - 2) + b"}", b"")
+    with pytest.raises(FileFormatError, match="header length: .* are not read"):
+        nn.load(path)
+
+
+def test_paths(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        nn.load(tmp_path / "none")
+    with pytest.raises(IsADirectoryError):
+        nn.load(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(FileFormatError, match="a regular file"):
+            nn.load(tmp_path / "pipe")
+
+
+def test_every_cut(path):
+    """Of any length but its own, the file is refused."""
+    raw = path.read_bytes()
+    for length in [*range(0, len(raw), 97), len(raw) - 1]:
+        path.write_bytes(raw[:length])
+        with pytest.raises(FileFormatError):
+            nn.load(path)
+    path.write_bytes(raw + b"\0")
+    with pytest.raises(FileFormatError):
+        nn.load(path)
+
+
+# Memory ------------------------------------------------------------------------------------------------------------------------
+
+
+def peak(function):
+    tracemalloc.start()
+    try:
+        function()
+    except NncoreError:
+        pass
+    finally:
+        reached = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return reached
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_memory_of_loading(compiled, tmp_path):
+    """Parameters and gradients, and the moments; neither the initial weights nor the file as a whole."""
+    model = nn.Sequential(nn.Linear(500, 1000), nn.ReLU(), nn.Linear(1000, 500))
+    if compiled:
+        model.compile("mse", "adam")
+    model.save(tmp_path / "model")
+    assert peak(lambda: nn.load(tmp_path / "model")) < 2.2 * (tmp_path / "model").stat().st_size
+
+
+def claims(document):
+    """Documents that claim much more than the file has."""
+
+    def width(size):
+        document["model"]["layers"][0]["arguments"].update(in_features=size, out_features=size)
+
+    def many_outputs():
+        document["model"].update(
+            layers=[{"class": "Sigmoid", "arguments": {}}],
+            input_shapes=[[10**6]],
+        )
+        document["training"]["losses"] = [{"class": "BinaryCrossentropy", "arguments": {}}]
+        document["training"]["metrics"] = [[{"class": "Accuracy", "arguments": {}}]]
+        document["training"]["state"]["options"] = []
+
+    def no_shape():
+        width(10**5)
+        document["model"]["input_shapes"] = None
+
+    return [lambda: width(10**5), many_outputs, no_shape]
+
+
+@pytest.mark.parametrize("claim", range(3))
+def test_memory_of_claims(claim, path):
+    header, document, body = take_apart(path)
+    claims(document)[claim]()
+    if claim:
+        header, body = {"__metadata__": header["__metadata__"]}, b""
+    put_together(path, header, document, body)
+    assert peak(lambda: nn.load(path)) < 300_000

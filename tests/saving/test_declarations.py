@@ -132,6 +132,14 @@ def test_schedules_are_refused(tmp_path):
     model.save(tmp_path / "model", include_training=False)
 
 
+@pytest.mark.parametrize("parts", [{"metrics": [nn.metrics.Accuracy(threshold=float("inf"))]}, {"loss_weights": [float("nan")]}])
+def test_numbers_that_json_does_not_have_are_refused(parts, tmp_path):
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+    model.compile("bce", "sgd", **parts)
+    with pytest.raises(ArgumentError, match=r"(threshold of Accuracy|loss_weights) is (inf|nan), which a file cannot hold"):
+        model.save(tmp_path / "model")
+
+
 class MyTanh(nn.Tanh):
     pass
 

@@ -37,7 +37,7 @@ def write(path: str | os.PathLike[str], chunks: Iterable[Any]) -> None:
 
 def _keep_mode(handle: int, target: str) -> None:
     """Give the new file the permissions that the old one has."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no fchmod
         os.fchmod(handle, stat.S_IMODE(os.stat(target).st_mode))
 
 

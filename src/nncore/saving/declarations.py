@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -81,6 +82,11 @@ def from_metric(metric: metrics.Metric) -> Data:
     return _declared(metric, arguments, metrics.METRICS, "metric")
 
 
+def plain_numbers(values: Any, where: str) -> list[Any]:
+    """Return numbers as JSON has them."""
+    return [_plain(value, where) for value in values]
+
+
 def _declared(thing: object, arguments: Mapping[str, Any], table: Mapping[str, type[Any]], where: str) -> Data:
     cls = type(thing)
     if table.get(cls.__name__) is not cls:
@@ -99,7 +105,7 @@ def _plain(value: Any, where: str) -> Any:
         return bool(value)
     if isinstance(value, Integral):
         return int(value)
-    if isinstance(value, Real):
+    if isinstance(value, Real) and isfinite(value):  # JSON has no infinity
         return float(value)
     if isinstance(value, list | tuple):
         return [_plain(each, where) for each in value]

@@ -91,7 +91,7 @@ def _from_state(state: TrainingState) -> dict[str, Any]:
     begun = state.options is not None
     return {
         "losses": [data.from_loss(each) for each in config.losses],
-        "loss_weights": config.weights,
+        "loss_weights": data.plain_numbers(config.weights, "loss_weights"),
         "optimizer": data.from_optimizer(config.optimizer),
         "metrics": [[data.from_metric(metric) for metric in each] for each in config.metrics],
         "check_finite": config.check_finite,

@@ -13,7 +13,8 @@ import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple, NoReturn, Self
+from io import BufferedReader
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class Reader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fsdecode(path)
-        self._file: BinaryIO = open(self.path, "rb", opener=_open)  # noqa: SIM115 - closed by __exit__
+        self._file: BufferedReader = open(self.path, "rb", opener=_open)  # noqa: SIM115 - closed by __exit__
         try:
             self.size = os.fstat(self._file.fileno()).st_size
             self.metadata, self.tensors = self._header()
@@ -111,7 +112,7 @@ class Reader:
 
     def _fill(self, name: str, begin: int, array: np.ndarray) -> None:
         self._file.seek(begin)
-        if array.nbytes and self._file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
+        if array.nbytes and self._file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
             self.fail(f"tensor {name!r}", "the file ends within it; it has been shortened while it was read")
 
     def _header(self) -> tuple[dict[str, str], dict[str, Tensor]]:

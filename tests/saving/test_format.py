@@ -309,6 +309,19 @@ def test_memory_of_loading(compiled, tmp_path):
     assert peak(lambda: nn.load(tmp_path / "model")) < 2.2 * (tmp_path / "model").stat().st_size
 
 
+def test_memory_of_moments_that_are_not_there(tmp_path):
+    path, model = tmp_path / "model", nn.Sequential(nn.Linear(500, 1000))
+    model.compile("mse", nn.optim.Adam(amsgrad=True))
+    model.save(path)
+    header, document, body = take_apart(path)
+    kept = {name: each for name, each in header.items() if not name.startswith("training")}
+    end = max(each["data_offsets"][1] for name, each in kept.items() if name != "__metadata__")
+    put_together(path, kept, document, body[:end])
+    with pytest.raises(FileFormatError, match=r"tensor 'training\.moment0\.0\.weight': is missing"):
+        nn.load(path)
+    assert peak(lambda: nn.load(path)) < 2.2 * path.stat().st_size
+
+
 def claims(document):
     """Documents that claim much more than the file has."""
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,8 @@ from .. import _core
 from .._checks import flag
 from ..compiled import Compiled
 from ..errors import ArgumentError
-from ..layers import Layer
+from ..layers import Layer, Linear
+from ..optim import Optimizer
 from ..parameters import IncompatibleKeys
 from ..sequential import Sequential
 from ..spec import ParameterOptions, Shape
@@ -209,11 +209,31 @@ def _values(reader: Reader, layers: list[Layer], dtype: np.dtype[Any], complete:
     return names
 
 
-def _train_on(reader: Reader, model: Sequential, training: Mapping[str, Any]) -> None:
+def _train_on(reader: Reader, model: Sequential, training: dict[str, Any]) -> None:
     """Compile the model as it was, and bring it to the state of training that was saved."""
+    described = _field(reader, training, "training.state", dict, optional=True)
+    with data.refusing(reader, "training"):
+        config = _to_config(reader, len(model.output_shapes) if model.built else 1, training)
+        state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, model, config, described)
+        shapes = {} if described is None else _moment_shapes(model, config.optimizer)
+        _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)} | set(shapes))
+        for name, shape in shapes.items():
+            tensor = reader.tensors.get(name)
+            if tensor is None:
+                reader.fail(f"tensor {name!r}", "is missing")
+            if tensor.shape != shape or tensor.dtype != model.dtype.newbyteorder("<"):
+                reader.fail(
+                    f"tensor {name!r}", f"is {tensor.dtype} of shape {list(tensor.shape)}, not {model.dtype} of shape {list(shape)}"
+                )
+        moments = restore(model, state)
+    for key, views in moments.items():
+        for name, view in views.items():
+            reader.read_into(f"{PREFIX}{key}.{name}", view)
 
-    def field(name: str, kind: type, optional: bool = False) -> Any:
-        return _field(reader, training, f"training.{name}", kind, optional)
+
+def _to_config(reader: Reader, outputs: int, training: dict[str, Any]) -> Compiled:
+    def field(name: str, kind: type) -> Any:
+        return _field(reader, training, f"training.{name}", kind)
 
     losses = [data.to_loss(reader, each, f"training.losses[{i}]") for i, each in enumerate(field("losses", list))]
     metrics = []
@@ -221,32 +241,22 @@ def _train_on(reader: Reader, model: Sequential, training: Mapping[str, Any]) ->
         if not isinstance(each, list):
             reader.fail(f"training.metrics[{i}]", f"a list of metrics is needed, not {tensors.kind(each)}")
         metrics.append([data.to_metric(reader, metric, f"training.metrics[{i}][{j}]") for j, metric in enumerate(each)])
-    optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
     weights = field("loss_weights", list)
     if not all(type(weight) in (int, float) for weight in weights):
         reader.fail("training.loss_weights", "numbers are needed")
-    state = field("state", dict, optional=True)
-    with data.refusing(reader, "training"):
-        outputs = len(model.output_shapes) if model.built else 1
-        config = Compiled(losses, optimizer, metrics, weights, field("check_finite", bool), outputs)
-        begun = TrainingState(config, 0, None, {}) if state is None else _begun(reader, model, config, state)
-        views = restore(model, begun)
-    found = {f"{PREFIX}{key}.{name}": view for key, each in views.items() for name, view in each.items()}
-    _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)} | set(found))
-    for name, view in found.items():
-        tensor = reader.tensors.get(name)
-        if tensor is None:
-            reader.fail(f"tensor {name!r}", "is missing")
-        if tensor.shape != view.shape or tensor.dtype != view.dtype.newbyteorder("<"):
-            reader.fail(
-                f"tensor {name!r}",
-                f"is {tensor.dtype} of shape {list(tensor.shape)}, but {view.dtype} {list(view.shape)} is needed",
-            )
-    for name, view in found.items():
-        reader.read_into(name, view)
+    optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
+    return Compiled(losses, optimizer, metrics, weights, field("check_finite", bool), outputs)
 
 
-def _begun(reader: Reader, model: Sequential, config: Compiled, state: Mapping[str, Any]) -> TrainingState:
+def _moment_shapes(model: Sequential, optimizer: Optimizer) -> dict[str, Shape]:
+    """Return the moments that such an optimizer keeps, before any memory is taken for them: what it keeps of a tiny model tells."""
+    probe = Sequential(Linear(1, 1), seed=0)
+    probe.compile("mse", optimizer)
+    keys = [key for key in probe._buffers() if key.startswith("moment")]
+    return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in model._named("load")}
+
+
+def _begun(reader: Reader, model: Sequential, config: Compiled, state: dict[str, Any]) -> TrainingState:
     if not model.built:
         reader.fail("training.state", "training has begun, but the model has no input shape")
     step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**63)

@@ -71,6 +71,8 @@ class Contestant:
 
 def _serve(pipe: Connection, name: str, threads: int) -> None:
     """In the child: prepare a subject, check it, time it, until told to stop."""
+    if threads == 1:  # not every library heeds its settings
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     subject = None
     while (message := pipe.recv()) is not None:
         try:

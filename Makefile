@@ -21,7 +21,7 @@ install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolatio
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
-	@echo "make fuzz          load damaged files, 50,000 of each kind (FUZZ=...), some twenty minutes"
+	@echo "make fuzz          load damaged files, 50,000 of each kind (FUZZ=...), about half an hour"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer"

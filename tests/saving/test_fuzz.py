@@ -15,7 +15,7 @@ from saving.nets import BATCH, data, put_together, take_apart
 import nncore as nn
 from nncore.errors import NncoreError
 
-TIMES = int(os.environ.get("NNCORE_FUZZ", "800"))
+TIMES = int(os.environ.get("NNCORE_FUZZ", "500"))
 #: What Python itself needs to read a small file: the parsed header, the layers, the messages.
 SLACK = 300_000
 NASTY = [

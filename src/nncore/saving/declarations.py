@@ -78,8 +78,8 @@ def from_optimizer(optimizer: optim.Optimizer) -> Data:
 
 def from_metric(metric: metrics.Metric) -> Data:
     """Return a metric as data."""
-    arguments = {"name": metric.name, **{key: vars(metric)[key] for key in ("average", "threshold") if key in vars(metric)}}
-    return _declared(metric, arguments, metrics.METRICS, "metric")
+    own: dict[str, Any] = {key: vars(metric)[key] for key in ("average", "threshold") if key in vars(metric)}
+    return _declared(metric, {"name": metric.name, **own}, metrics.METRICS, "metric")
 
 
 def plain_numbers(values: Any, where: str) -> list[Any]:

@@ -40,8 +40,8 @@ typedef struct {
   double attr[4];
 } nnc_op_spec;
 
-nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops,
-                           int n_ops, const int *outputs, int n_outputs, nnc_error *error);
+nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
+                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, nnc_error *error);
 void nnc_plan_free(nnc_plan *plan);
 void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape);
 
@@ -70,10 +70,10 @@ void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void
 
 typedef enum { NNC_MEAN, NNC_SUM, NNC_WEIGHTED_MEAN } nnc_reduction;
 typedef struct {
-  int loss;       /* NNC_LOSS_..., never a _logits one */
+  int loss; /* NNC_LOSS_..., never a _logits one */
   int from_logits;
   int reduction;
-  double weight;  /* in the sum over the outputs */
+  double weight; /* in the sum over the outputs */
   double attr[2];
 } nnc_loss_spec;
 
@@ -111,9 +111,9 @@ typedef struct {
 } nnc_source;
 
 typedef struct {
-  const nnc_source *x; /* one per input */
-  const nnc_source *y; /* one per output */
-  nnc_source weight;   /* one number per row, or absent */
+  const nnc_source *x;  /* one per input */
+  const nnc_source *y;  /* one per output */
+  nnc_source weight;    /* one number per row, or absent */
   const int64_t *order; /* which row comes when; NULL: as they stand */
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */
@@ -126,17 +126,19 @@ typedef struct {
 
 /* Steps on the batches that begin at `first`; at most max_steps, and no new one after `budget` seconds. Returns the number
  * done; progress->step moves along. lr and loss hold one number per step. Needs compile, bind and reserve(batch). */
-size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
-                      nnc_progress *progress, double budget);
+size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
+                      double *loss, nnc_progress *progress, double budget);
 /* Inference and loss on the rows from `first` on: sums[0] += sum of weighted row losses, sums[1] += number of rows (or of their weights for
  * NNC_WEIGHTED_MEAN). *next gets the first row not done. */
-nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget, nnc_error *error);
+nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
+                             nnc_error *error);
 /* Inference. out: one dense [rows, width] array per output. Safe to call from several threads at once. */
-nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next, double budget,
-                            nnc_error *error);
+nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,
+                            double budget, nnc_error *error);
 
 /* The pieces of a step, for loops written by hand. forward keeps what backward needs. grad_inputs may hold NULLs. */
-void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *progress);
+void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out,
+                      const nnc_progress *progress);
 void nnc_plan_backward(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
                        const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);

@@ -128,9 +128,7 @@ int nnc_get_num_threads(void) {
   return n;
 }
 
-void nnc_set_num_threads(int n) {
-  atomic_store_explicit(&thread_limit, n < MOST_THREADS ? n : MOST_THREADS, memory_order_relaxed);
-}
+void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n < MOST_THREADS ? n : MOST_THREADS, memory_order_relaxed); }
 
 int nnc_threads_for(double flops) {
   const int limit = nnc_get_num_threads();

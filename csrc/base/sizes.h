@@ -7,8 +7,12 @@
 
 enum { NNC_ALIGNMENT = 64 }; /* bytes: a cache line, and the widest vector */
 
-static inline int nnc_mul(size_t *result, size_t a, size_t b) { return __builtin_mul_overflow(a, b, result) || *result > PTRDIFF_MAX; }
-static inline int nnc_add(size_t *result, size_t a, size_t b) { return __builtin_add_overflow(a, b, result) || *result > PTRDIFF_MAX; }
+static inline int nnc_mul(size_t *result, size_t a, size_t b) {
+  return __builtin_mul_overflow(a, b, result) || *result > PTRDIFF_MAX;
+}
+static inline int nnc_add(size_t *result, size_t a, size_t b) {
+  return __builtin_add_overflow(a, b, result) || *result > PTRDIFF_MAX;
+}
 
 /* Round n elements up to a whole number of cache lines. */
 static inline int nnc_round_up(size_t *result, size_t n, size_t element) {

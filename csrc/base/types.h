@@ -7,10 +7,10 @@
 
 typedef enum {
   NNC_OK,
-  NNC_ERROR_MEMORY,     /* an allocation failed */
-  NNC_ERROR_SIZE,       /* a size overflows, or is absurd */
-  NNC_ERROR_SHAPE,      /* shapes do not fit */
-  NNC_ERROR_VALUE,      /* an attribute is out of its range */
+  NNC_ERROR_MEMORY, /* an allocation failed */
+  NNC_ERROR_SIZE,   /* a size overflows, or is absurd */
+  NNC_ERROR_SHAPE,  /* shapes do not fit */
+  NNC_ERROR_VALUE,  /* an attribute is out of its range */
 } nnc_status;
 
 typedef enum { NNC_F32, NNC_F64 } nnc_dtype;

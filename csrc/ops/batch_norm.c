@@ -15,10 +15,8 @@
 /* One channel, or VL of them side by side (inner == 1). Lanes beyond `lanes` are zero and are not stored. */
 INLINE vec load_channels(const real *p, size_t lanes) { return lanes == VL ? vload(p) : vload_n(p, lanes); }
 INLINE void store_channels(real *p, vec v, size_t lanes) {
-  if (lanes == VL)
-    vstore(p, v);
-  else
-    vstore_n(p, v, lanes);
+  if (lanes == VL) vstore(p, v);
+  else vstore_n(p, v, lanes);
 }
 INLINE vec load_or(const real *p, real otherwise, size_t lanes) { return p ? load_channels(p, lanes) : vset1(otherwise); }
 
@@ -48,8 +46,9 @@ static moments from_running(const nnc_norm_statistics *s, size_t channel, double
 
 /* Columns: VL channels at once, lanes side by side. */
 
-static void forward_columns(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta, size_t channel,
-                            size_t lanes, size_t rows, size_t ldy, size_t ldx, double eps, double momentum, int frozen) {
+static void forward_columns(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta,
+                            size_t channel, size_t lanes, size_t rows, size_t ldy, size_t ldx, double eps, double momentum,
+                            int frozen) {
   moments m;
   if (frozen) {
     m = from_running(s, channel, eps, lanes);
@@ -65,19 +64,18 @@ static void forward_columns(real *y, const real *x, const nnc_norm_statistics *s
     m.rstd = vset1(1) / vsqrt(var + (real)eps);
     keep(m, var, s, channel, rows, momentum, lanes);
   }
-  const vec scale = m.rstd * load_or(gamma ? gamma + channel : NULL, 1, lanes), shift = load_or(beta ? beta + channel : NULL, 0, lanes);
+  const vec scale = m.rstd * load_or(gamma ? gamma + channel : NULL, 1, lanes),
+            shift = load_or(beta ? beta + channel : NULL, 0, lanes);
   for (size_t i = 0; i < rows; i++)
     store_channels(y + i * ldy + channel, vfma(load_channels(x + i * ldx + channel, lanes) - m.mean, scale, shift), lanes);
 }
 
 static void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
-                             const real *gamma, size_t channel, size_t lanes, size_t rows, size_t lddx, size_t lddy, size_t ldx, double eps,
-                             int frozen) {
+                             const real *gamma, size_t channel, size_t lanes, size_t rows, size_t lddx, size_t lddy, size_t ldx,
+                             double eps, int frozen) {
   moments m;
-  if (frozen)
-    m = from_running(s, channel, eps, lanes);
-  else
-    m = (moments){load_channels((real *)s->mean + channel, lanes), load_channels((real *)s->rstd + channel, lanes)};
+  if (frozen) m = from_running(s, channel, eps, lanes);
+  else m = (moments){load_channels((real *)s->mean + channel, lanes), load_channels((real *)s->rstd + channel, lanes)};
   vec sum = vset1(0), product = vset1(0);
   for (size_t i = 0; i < rows; i++) {
     const vec d = load_channels(dy + i * lddy + channel, lanes);
@@ -98,11 +96,11 @@ static void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy
 
 /* Planes: one channel, its `inner` numbers of a row side by side. Sums run over rows, each row's lanes added in a fixed order. */
 
-#define OVER_PLANE(i, j, n, body)                                                \
-  for (size_t i = 0; i < rows; i++)                                              \
-    for (size_t j = 0; j < inner; j += VL) {                                     \
-      const size_t n = inner - j < VL ? inner - j : VL;                          \
-      body                                                                       \
+#define OVER_PLANE(i, j, n, body)                       \
+  for (size_t i = 0; i < rows; i++)                     \
+    for (size_t j = 0; j < inner; j += VL) {            \
+      const size_t n = inner - j < VL ? inner - j : VL; \
+      body                                              \
     }
 
 static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta, size_t channel,
@@ -135,15 +133,13 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
 }
 
 static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
-                           const real *gamma, size_t channel, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx, double eps,
-                           int frozen) {
+                           const real *gamma, size_t channel, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx,
+                           double eps, int frozen) {
   const size_t at = channel * inner;
   const real count = (real)(rows * inner);
   moments m;
-  if (frozen)
-    m = from_running(s, channel, eps, 1);
-  else
-    m = (moments){vset1(((real *)s->mean)[channel]), vset1(((real *)s->rstd)[channel])};
+  if (frozen) m = from_running(s, channel, eps, 1);
+  else m = (moments){vset1(((real *)s->mean)[channel]), vset1(((real *)s->rstd)[channel])};
   const vec mean = vset1(m.mean[0]), rstd = vset1(m.rstd[0]);
   vec sums = vset1(0), products = vset1(0);
   OVER_PLANE(i, j, n, {
@@ -159,12 +155,14 @@ static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, 
   const vec mean_product = frozen ? vset1(0) : vset1(product / count) * rstd;
   OVER_PLANE(i, j, n, {
     const vec centred = load_channels(x + i * ldx + at + j, n) - mean;
-    store_channels(dx + i * lddx + at + j, scale * (load_channels(dy + i * lddy + at + j, n) - mean_dy - centred * mean_product), n);
+    store_channels(dx + i * lddx + at + j, scale * (load_channels(dy + i * lddy + at + j, n) - mean_dy - centred * mean_product),
+                   n);
   })
 }
 
-void KERNEL(batch_norm_forward)(real *y, const nnc_norm_statistics *s, const real *x, const real *gamma, const real *beta, size_t first,
-                                size_t last, size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, int frozen) {
+void KERNEL(batch_norm_forward)(real *y, const nnc_norm_statistics *s, const real *x, const real *gamma, const real *beta,
+                                size_t first, size_t last, size_t rows, size_t inner, size_t ldy, size_t ldx, double eps,
+                                double momentum, int frozen) {
   if (inner != 1) {
     for (size_t c = first; c < last; c++) forward_plane(y, x, s, gamma, beta, c, rows, inner, ldy, ldx, eps, momentum, frozen);
     return;
@@ -177,7 +175,8 @@ void KERNEL(batch_norm_backward)(real *dx, real *dgamma, real *dbeta, const nnc_
                                  const real *gamma, size_t first, size_t last, size_t rows, size_t inner, size_t lddx, size_t lddy,
                                  size_t ldx, double eps, int frozen) {
   if (inner != 1) {
-    for (size_t c = first; c < last; c++) backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, inner, lddx, lddy, ldx, eps, frozen);
+    for (size_t c = first; c < last; c++)
+      backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, inner, lddx, lddy, ldx, eps, frozen);
     return;
   }
   for (size_t c = first; c < last; c += VL)

@@ -29,8 +29,17 @@ enum {
 
 /* Element types that gather converts from. */
 typedef enum {
-  NNC_SOURCE_F32, NNC_SOURCE_F64, NNC_SOURCE_U8, NNC_SOURCE_I8, NNC_SOURCE_U16, NNC_SOURCE_I16,
-  NNC_SOURCE_U32, NNC_SOURCE_I32, NNC_SOURCE_U64, NNC_SOURCE_I64, NNC_SOURCE_COUNT,
+  NNC_SOURCE_F32,
+  NNC_SOURCE_F64,
+  NNC_SOURCE_U8,
+  NNC_SOURCE_I8,
+  NNC_SOURCE_U16,
+  NNC_SOURCE_I16,
+  NNC_SOURCE_U32,
+  NNC_SOURCE_I32,
+  NNC_SOURCE_U64,
+  NNC_SOURCE_I64,
+  NNC_SOURCE_COUNT,
 } nnc_source_type;
 
 /* The scalars of one optimizer step, the same for every parameter of a span. Derived values (bias corrections and the

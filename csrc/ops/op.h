@@ -20,8 +20,8 @@
 #endif
 
 /* Every kernel declared with the type of its slot, so that a mismatch is a compile error. */
-#define NNC_ACTIVATION(name, saves, scope, attributes)              \
-  NNC_TYPED(nnc_activation_forward) KERNEL(name##_forward);          \
+#define NNC_ACTIVATION(name, saves, scope, attributes)      \
+  NNC_TYPED(nnc_activation_forward) KERNEL(name##_forward); \
   NNC_TYPED(nnc_activation_backward) KERNEL(name##_backward);
 #define NNC_LOSS(name, target, attributes) NNC_TYPED(nnc_loss) KERNEL(name);
 #define NNC_OPTIMIZER(name, moments, attributes) NNC_TYPED(nnc_optimizer) KERNEL(name);

@@ -202,7 +202,7 @@ INLINE real vmaximum(vec v) {
 #elif NNC_VECTOR_BYTES == 32 || NNC_BUILD_F64
 #define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d)})
 #else
-#define NNC_EXCHANGE(v, d)                                                                                                    \
+#define NNC_EXCHANGE(v, d)                                                                                                        \
   __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d), 8 ^ (d), 9 ^ (d), 10 ^ (d), \
                               11 ^ (d), 12 ^ (d), 13 ^ (d), 14 ^ (d), 15 ^ (d)})
 #endif

@@ -3,22 +3,26 @@
 #include "ops/op.h"
 
 const NNC_TYPED(nnc_kernels) KERNEL(kernels) = {
-    .activation_forward = {
+    .activation_forward =
+        {
 #define NNC_ACTIVATION(name, saves, scope, attributes) KERNEL(name##_forward),
 #include "ops/ops.def"
-    },
-    .activation_backward = {
+        },
+    .activation_backward =
+        {
 #define NNC_ACTIVATION(name, saves, scope, attributes) KERNEL(name##_backward),
 #include "ops/ops.def"
-    },
-    .loss = {
+        },
+    .loss =
+        {
 #define NNC_LOSS(name, target, attributes) KERNEL(name),
 #include "ops/ops.def"
-    },
-    .optimizer = {
+        },
+    .optimizer =
+        {
 #define NNC_OPTIMIZER(name, moments, attributes) KERNEL(name),
 #include "ops/ops.def"
-    },
+        },
 #define NNC_KERNEL(name) .name = KERNEL(name),
 #include "ops/ops.def"
 };

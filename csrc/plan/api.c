@@ -4,8 +4,8 @@
 
 #define ENGINE(plan, call) ((plan)->dtype == NNC_F32 ? nnc_##call##_f32 : nnc_##call##_f64)
 
-size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
-                      nnc_progress *progress, double budget) {
+size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
+                      double *loss, nnc_progress *progress, double budget) {
   return ENGINE(plan, train)(plan, data, batch, first, max_steps, lr, loss, progress, budget);
 }
 
@@ -14,12 +14,13 @@ nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first,
   return ENGINE(plan, evaluate)(plan, data, first, sums, next, budget, error);
 }
 
-nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next, double budget,
-                            nnc_error *error) {
+nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,
+                            double budget, nnc_error *error) {
   return ENGINE(plan, predict)(plan, x, rows, first, out, next, budget, error);
 }
 
-void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *progress) {
+void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out,
+                      const nnc_progress *progress) {
   ENGINE(plan, forward)(plan, x, rows, training, out, progress);
 }
 

@@ -56,17 +56,17 @@ static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   const size_t channels = (size_t)op->spec.size[0], dx = sample_distance(run, in), dy = sample_distance(run, op->out);
   const nnc_norm_statistics s = statistics_of(run, op);
   run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, param_of(run, op, 0, run->params),
-                             param_of(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx, op->spec.attr[0], 0,
-                             op->spec.size[2] != 0);
+                             param_of(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
+                             op->spec.attr[0], 0, op->spec.size[2] != 0);
   activate(run, op, 0, channels, first, last);
 }
 
 static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0];
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], param_of(run, op, 0, run->params), param_of(run, op, 1, run->params), first,
-                             last, run->rows, inner_of(run, op), sample_distance(run, op->out), sample_distance(run, in),
-                             op->spec.attr[0], momentum_of(run, op), 0);
+  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], param_of(run, op, 0, run->params),
+                             param_of(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
+                             sample_distance(run, op->out), sample_distance(run, in), op->spec.attr[0], momentum_of(run, op), 0);
   activate(run, op, first, last, 0, run->rows);
 }
 
@@ -77,10 +77,11 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
   real *grad = run->grad[op->out], *to = op->accumulates[0] ? run->arena + op->packed : run->grad[in];
   const size_t at = first * inner, cols = (last - first) * inner;
   if (epilogue != NNC_NONE)
-    run->k->activation_backward[epilogue](grad + at, grad + at, run->act[op->out] + at, run->rows, cols, dy, dy, dy, op->epilogue_attr);
+    run->k->activation_backward[epilogue](grad + at, grad + at, run->act[op->out] + at, run->rows, cols, dy, dy, dy,
+                                          op->epilogue_attr);
   run->k->batch_norm_backward(wanted ? to : NULL, param_of(run, op, 0, run->grads), param_of(run, op, 1, run->grads), &s, grad,
-                              run->act[in], param_of(run, op, 0, run->params), first, last, run->rows, inner, dx, dy, dx, op->spec.attr[0],
-                              !run->training && op->spec.size[2]);
+                              run->act[in], param_of(run, op, 0, run->params), first, last, run->rows, inner, dx, dy, dx,
+                              op->spec.attr[0], !run->training && op->spec.size[2]);
   if (wanted && op->accumulates[0]) run->k->accumulate(run->grad[in] + at, to + at, run->rows, cols, dx, dx);
 }
 

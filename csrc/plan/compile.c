@@ -60,10 +60,8 @@ static void set_spans(nnc_plan *plan) {
   for (int i = 0; i < plan->n_params; i++) {
     const nnc_parameter *p = &plan->param[i];
     nnc_span *last = plan->n_spans ? &plan->span[plan->n_spans - 1] : NULL;
-    if (last && same_options(&last->options, &p->options))
-      last->elements = p->layout.offset + p->elements - last->offset;
-    else
-      plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, p->options};
+    if (last && same_options(&last->options, &p->options)) last->elements = p->layout.offset + p->elements - last->offset;
+    else plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, p->options};
   }
 }
 
@@ -206,8 +204,9 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
   if (!arena) {
     nnc_free(table);
     if (before) plan_arena(plan, before, &total); /* the offsets of the arena that we still have */
-    return overflow ? nnc_fail(error, NNC_ERROR_SIZE, "a batch of %zu rows is larger than the address space; lower batch_size", rows)
-                    : nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a batch of %zu rows (%zu bytes); lower batch_size", rows, total);
+    return overflow
+               ? nnc_fail(error, NNC_ERROR_SIZE, "a batch of %zu rows is larger than the address space; lower batch_size", rows)
+               : nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a batch of %zu rows (%zu bytes); lower batch_size", rows, total);
   }
   nnc_free(plan->arena);
   nnc_free(plan->act);

@@ -64,10 +64,12 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
     if (op->spec.kind < 0 || op->spec.kind >= NNC_LAYER_COUNT)
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown kind of layer %d", op->spec.name, op->spec.kind);
     if (op->spec.n_inputs < 1 || op->spec.n_inputs > NNC_MAX_INPUTS)
-      return nnc_fail(error, NNC_ERROR_VALUE, "%s: %d inputs; 1 to %d are possible", op->spec.name, op->spec.n_inputs, NNC_MAX_INPUTS);
+      return nnc_fail(error, NNC_ERROR_VALUE, "%s: %d inputs; 1 to %d are possible", op->spec.name, op->spec.n_inputs,
+                      NNC_MAX_INPUTS);
     for (int j = 0; j < op->spec.n_inputs; j++) {
       const int v = op->spec.input[j];
-      if (v < 0 || v >= op->out) return nnc_fail(error, NNC_ERROR_VALUE, "%s: reads value %d before it is computed", op->spec.name, v);
+      if (v < 0 || v >= op->out)
+        return nnc_fail(error, NNC_ERROR_VALUE, "%s: reads value %d before it is computed", op->spec.name, v);
     }
   }
   return NNC_OK;
@@ -97,7 +99,8 @@ static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *erro
   }
   for (int i = 0; i < plan->n_outputs; i++) {
     const int v = plan->output[i];
-    if (v < 0 || v >= plan->n_values) return nnc_fail(error, NNC_ERROR_VALUE, "output %d names value %d, which does not exist", i, v);
+    if (v < 0 || v >= plan->n_values)
+      return nnc_fail(error, NNC_ERROR_VALUE, "output %d names value %d, which does not exist", i, v);
     for (int j = 0; j < i; j++)
       if (plan->output[j] == v) return nnc_fail(error, NNC_ERROR_VALUE, "outputs %d and %d are the same value", j, i);
     plan->value[v].uses++;
@@ -116,7 +119,8 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   for (int i = 0; i < plan->n_outputs; i++)
     for (int j = 0; j < i; j++)
       if (plan->value[plan->output[i]].alias == plan->value[plan->output[j]].alias)
-        return nnc_fail(error, NNC_ERROR_VALUE, "outputs %d and %d are the same numbers, one seen through Flatten or Identity", j, i);
+        return nnc_fail(error, NNC_ERROR_VALUE, "outputs %d and %d are the same numbers, one seen through Flatten or Identity", j,
+                        i);
   plan->ld = nnc_alloc((size_t)plan->n_values * sizeof *plan->ld);
   if (!plan->ld) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   for (int v = 0; v < plan->n_values; v++) plan->ld[v] = plan->value[v].ld;
@@ -149,8 +153,10 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, cons
 
 void nnc_plan_free(nnc_plan *plan) {
   if (!plan) return;
-  void *const blocks[] = {plan->op,   plan->value, plan->param, plan->output, plan->names, plan->place,        atomic_load(&plan->spare),
-                          plan->head, plan->span,  plan->task,  plan->arena,  plan->act,   plan->norm_partial, plan->ld, plan->state, plan};
+  void *const blocks[] = {
+      plan->op,    plan->value, plan->param, plan->output, plan->names, plan->place,        atomic_load(&plan->spare),
+      plan->head,  plan->span,  plan->task,  plan->arena,  plan->act,   plan->norm_partial, plan->ld,
+      plan->state, plan};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);
 }
 

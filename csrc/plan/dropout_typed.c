@@ -7,14 +7,14 @@
 static void mask(const nnc_run *run, const nnc_op *op, nnc_matrix to, nnc_matrix from, size_t first) {
   const uint32_t key[2] = {(uint32_t)run->seed, (uint32_t)(run->seed >> 32)};
   const uint32_t stream[2] = {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)};
-  run->k->dropout(to.at, from.at, to.rows, to.cols, to.ld, from.ld, first * run->plan->value[op->out].lines, op->spec.attr[0], key, stream);
+  run->k->dropout(to.at, from.at, to.rows, to.cols, to.ld, from.ld, first * run->plan->value[op->out].lines, op->spec.attr[0], key,
+                  stream);
 }
 
 static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  if (run->training)
-    mask(run, op, y, x, first);
+  if (run->training) mask(run, op, y, x, first);
   else
     for (size_t i = 0; i < x.rows; i++) memcpy(y.at + i * y.ld, x.at + i * x.ld, x.cols * sizeof(real));
 }
@@ -26,8 +26,7 @@ static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first,
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   nnc_matrix to = dx;
   if (op->accumulates[0]) to.at = run->arena + op->packed + (dx.at - run->grad[in]);
-  if (run->training)
-    mask(run, op, to, dy, first);
+  if (run->training) mask(run, op, to, dy, first);
   else
     for (size_t i = 0; i < dy.rows; i++) memcpy(to.at + i * to.ld, dy.at + i * dy.ld, dy.cols * sizeof(real));
   if (op->accumulates[0]) run->k->accumulate(dx.at, to.at, dx.rows, dx.cols, dx.ld, dx.ld);

@@ -27,11 +27,11 @@ typedef struct {
   real *const *grad; /* the same for gradients; NULL in inference */
   const size_t *ld;  /* per value */
   real *params, *grads, *arena;
-  int training;      /* dropout and the like are on */
-  int loss;          /* a loss is attached: activations that are fused into it are skipped */
-  int input_grads;   /* the gradients of the inputs are wanted */
-  nnc_member *self;  /* NULL in inference, where no op needs more than its own samples */
-  size_t rows;       /* of the whole batch */
+  int training;     /* dropout and the like are on */
+  int loss;         /* a loss is attached: activations that are fused into it are skipped */
+  int input_grads;  /* the gradients of the inputs are wanted */
+  nnc_member *self; /* NULL in inference, where no op needs more than its own samples */
+  size_t rows;      /* of the whole batch */
   uint64_t seed;
   int64_t step;
 } nnc_run;
@@ -97,7 +97,7 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
 
 /* source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
 #define nnc_fetch NNC_TYPED(nnc_fetch)
-void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first, size_t last,
-               size_t cols, size_t ld);
+void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
+               size_t last, size_t cols, size_t ld);
 
 #endif

@@ -1,7 +1,9 @@
 /* flatten_typed.c: a view of its input, memory and gradient alike (see fuse.c), so there is nothing to run. */
 #include "plan/engine.h"
 
-static void flatten_rows(const nnc_run *run, const nnc_op *op, size_t first, size_t last) { (void)run, (void)op, (void)first, (void)last; }
+static void flatten_rows(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  (void)run, (void)op, (void)first, (void)last;
+}
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_flatten) = {
     .forward = flatten_rows,

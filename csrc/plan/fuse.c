@@ -30,7 +30,8 @@ static void fuse_activation(nnc_plan *plan, nnc_op *op) {
   nnc_op *before = sole_producer(plan, in);
   plan->value[op->out].ld = plan->value[in].ld; /* so that a loss kernel can read one and write the other */
   if (!before || before->epilogue != NNC_NONE) return;
-  const int after_norm = before->spec.kind == NNC_LAYER_batch_norm && !nnc_activations[code].is_row && !nnc_activations[code].saves_input;
+  const int after_norm =
+      before->spec.kind == NNC_LAYER_batch_norm && !nnc_activations[code].is_row && !nnc_activations[code].saves_input;
   if (before->spec.kind != NNC_LAYER_linear && !after_norm) return;
   if (nnc_activations[code].is_row) {
     if (before->out == in) plan->value[op->out].alias = plan->value[in].alias;
@@ -49,10 +50,8 @@ void nnc_fuse(nnc_plan *plan) {
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     const int identity = op->spec.kind == NNC_LAYER_activation && op->spec.code == NNC_ACTIVATION_identity;
-    if (op->spec.kind == NNC_LAYER_flatten || identity)
-      make_view(plan, op);
-    else if (op->spec.kind == NNC_LAYER_activation)
-      fuse_activation(plan, op);
+    if (op->spec.kind == NNC_LAYER_flatten || identity) make_view(plan, op);
+    else if (op->spec.kind == NNC_LAYER_activation) fuse_activation(plan, op);
   }
 }
 

@@ -9,7 +9,8 @@ static double weight_sum(const nnc_data *data, size_t start, size_t rows) {
   for (size_t i = 0; i < rows; i++) {
     const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
     const ptrdiff_t at = (ptrdiff_t)row * data->weight.stride;
-    sum += data->weight.type == NNC_SOURCE_F64 ? ((const double *)data->weight.data)[at] : (double)((const float *)data->weight.data)[at];
+    sum += data->weight.type == NNC_SOURCE_F64 ? ((const double *)data->weight.data)[at]
+                                               : (double)((const float *)data->weight.data)[at];
   }
   return sum;
 }
@@ -31,15 +32,16 @@ void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows
   real *row_loss = b->row_loss + first * lines;
   const real *target = b->target + first * lines * head->target_cols;
   if (!b->weight || lines == 1) {
-    loss(grad, pred, row_loss, z.at, target, b->weight ? b->weight + first : NULL, z.rows, z.cols, z.ld, head->target_cols, scale, head->attr);
+    loss(grad, pred, row_loss, z.at, target, b->weight ? b->weight + first : NULL, z.rows, z.cols, z.ld, head->target_cols, scale,
+         head->attr);
     return;
   }
   /* One weight per sample, several lines per sample: the weight becomes part of the scale. */
   for (size_t i = 0; i < last - first; i++) {
     const size_t at = i * lines * z.ld;
     const real w = b->weight[first + i];
-    loss(grad ? grad + at : NULL, pred ? pred + at : NULL, row_loss + i * lines, z.at + at, target + i * lines * head->target_cols, NULL,
-         lines, z.cols, z.ld, head->target_cols, scale * (double)w, head->attr);
+    loss(grad ? grad + at : NULL, pred ? pred + at : NULL, row_loss + i * lines, z.at + at, target + i * lines * head->target_cols,
+         NULL, lines, z.cols, z.ld, head->target_cols, scale * (double)w, head->attr);
     for (size_t t = 0; t < lines; t++) row_loss[i * lines + t] *= w;
   }
 }
@@ -62,10 +64,9 @@ void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head
       const size_t n = singly ? 1 : z.rows;
       const real *weight = b->weight ? b->weight + first : NULL, *at = z.at + t * z.ld, *aim = target + t * head->target_cols;
       if (s->kind == NNC_STATISTIC_CONFUSION)
-        run->k->count_confusion(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols, s->classes, head->index_target, s->threshold,
-                                s->target_threshold);
-      else
-        run->k->sum_residuals(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols);
+        run->k->count_confusion(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols, s->classes, head->index_target,
+                                s->threshold, s->target_threshold);
+      else run->k->sum_residuals(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols);
     }
   }
 }

@@ -31,7 +31,8 @@ static size_t member_bytes(const nnc_plan *plan, size_t block, int evaluate) {
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
     elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 1) + 1;
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
-  return (tables + block * elements * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) / NNC_ALIGNMENT * NNC_ALIGNMENT;
+  return (tables + block * elements * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) / NNC_ALIGNMENT *
+         NNC_ALIGNMENT;
 }
 
 static nnc_workspace *take_workspace(nnc_plan *plan, int members, size_t stride) {
@@ -61,7 +62,8 @@ static void *carve(char **at, size_t bytes) {
 /* Inputs of our own type are read where they lie. */
 static int read_in_place(const nnc_plan *plan, int input, const nnc_source *x) {
   const nnc_value *v = &plan->value[input];
-  return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) && (v->lines == 1 ? x->stride >= (ptrdiff_t)v->cols : x->stride == (ptrdiff_t)(v->lines * v->ld));
+  return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) &&
+         (v->lines == 1 ? x->stride >= (ptrdiff_t)v->cols : x->stride == (ptrdiff_t)(v->lines * v->ld));
 }
 
 typedef struct {
@@ -112,8 +114,7 @@ static void run_block(const nnc_job *job, const nnc_place *p, size_t start, size
     const nnc_source *x = &job->x[i];
     if (read_in_place(plan, i, x))
       redirect(p, i, (real *)x->data + (ptrdiff_t)start * x->stride, v->lines == 1 ? (size_t)x->stride : v->ld);
-    else
-      nnc_fetch(p->run.k, p->act[i], x, NULL, start, 0, rows, v->lines * v->cols, nnc_value_elements(v));
+    else nnc_fetch(p->run.k, p->act[i], x, NULL, start, 0, rows, v->lines * v->cols, nnc_value_elements(v));
   }
   for (int i = 0; i < plan->n_outputs && job->out; i++) {
     const nnc_value *v = &plan->value[plan->output[i]];
@@ -151,8 +152,7 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
     job->sums[2 * i] = nnc_head_sum(&p->run, head, &b[i], rows, job->sums[2 * i]);
     if (head->reduction == NNC_WEIGHTED_MEAN && data->weight.data)
       for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += (double)weight[r] * lines;
-    else
-      job->sums[2 * i + 1] += (double)rows * lines;
+    else job->sums[2 * i + 1] += (double)rows * lines;
     if (data->statistics) nnc_head_statistic(&p->run, head, &b[i], rows, data->statistics[i]);
   }
   atomic_store_explicit((atomic_size_t *)&job->turn, number + 1, memory_order_release);
@@ -186,7 +186,8 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   const size_t stride = member_bytes(plan, job->block, job->data != NULL);
   job->space = take_workspace(plan, threads, stride);
   if (!job->space)
-    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads, (size_t)threads * stride);
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads,
+                    (size_t)threads * stride);
   nnc_parallel(threads, infer_member, job);
   give_workspace(plan, job->space);
   const size_t taken = atomic_load(&job->next), done = taken < job->blocks ? taken : job->blocks;

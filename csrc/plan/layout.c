@@ -47,14 +47,16 @@ static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states
       return 1;
     op->state = (size_t)first;
   }
-  return op->spec.size[1] && (add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
-                              add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
+  return op->spec.size[1] &&
+         (add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
+          add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
 }
 
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   plan->param = nnc_alloc(2 * (size_t)plan->n_ops * sizeof *plan->param);
   plan->state = nnc_alloc(3 * (size_t)plan->n_ops * sizeof *plan->state);
-  if (!plan->param || !plan->state) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
+  if (!plan->param || !plan->state)
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
   size_t bytes = 0, state_bytes = 0;
   for (int i = 0; i < plan->n_ops; i++) {
     const int kind = plan->op[i].spec.kind;

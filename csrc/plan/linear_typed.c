@@ -23,8 +23,7 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
   for (size_t j = 0; j < z.cols; j += panel) {
     const size_t n = z.cols - j < panel ? z.cols - j : panel;
     run->k->gemm(z.at + j, x.at, weight + j, bias ? bias + j : NULL, z.rows, n, x.cols, z.ld, x.ld, 1, w->ld, 0);
-    if (epilogue != NNC_NONE)
-      run->k->activation_forward[epilogue](y.at + j, z.at + j, z.rows, n, y.ld, z.ld, op->epilogue_attr);
+    if (epilogue != NNC_NONE) run->k->activation_forward[epilogue](y.at + j, z.at + j, z.rows, n, y.ld, z.ld, op->epilogue_attr);
   }
 }
 
@@ -45,17 +44,16 @@ static void linear_gradient(const nnc_run *run, const nnc_op *op, const nnc_task
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], 0, rows);
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
   const nnc_param *w = weight_of(run, op);
-  run->k->gemm(run->grads + w->offset + task->first * w->ld, x.at + task->first, dz.at, NULL, task->last - task->first, dz.cols, dz.rows,
-               w->ld, 1, x.ld, dz.ld, 0);
-  if (task->bias)
-    run->k->column_sum(run->grads + run->plan->param[op->param[1]].layout.offset, dz.at, dz.rows, dz.cols, dz.ld, 0);
+  run->k->gemm(run->grads + w->offset + task->first * w->ld, x.at + task->first, dz.at, NULL, task->last - task->first, dz.cols,
+               dz.rows, w->ld, 1, x.ld, dz.ld, 0);
+  if (task->bias) run->k->column_sum(run->grads + run->plan->param[op->param[1]].layout.offset, dz.at, dz.rows, dz.cols, dz.ld, 0);
 }
 
 static void linear_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
   if (!run->plan->value[op->spec.input[0]].needs_grad && !run->input_grads) return;
   const nnc_param *w = weight_of(run, op);
-  run->k->transpose(run->arena + op->packed + task->first, run->params + w->offset + task->first * w->ld, task->last - task->first, w->cols,
-                    op->packed_ld, w->ld);
+  run->k->transpose(run->arena + op->packed + task->first, run->params + w->offset + task->first * w->ld, task->last - task->first,
+                    w->cols, op->packed_ld, w->ld);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear) = {

@@ -43,7 +43,8 @@ static void forward_member(nnc_member *self, void *context) {
   }
 }
 
-void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *progress) {
+void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out,
+                            const nnc_progress *progress) {
   nnc_piece p = {.plan = plan, .x = x, .rows = rows, .training = training, .out = out, .progress = progress};
   nnc_parallel(threads_for(&p, 1), forward_member, &p);
 }
@@ -73,7 +74,11 @@ static void backward_member(nnc_member *self, void *context) {
 
 void NNC_TYPED(nnc_backward)(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
                              const nnc_progress *progress) {
-  nnc_piece p = {.plan = plan, .rows = rows, .training = training, .grad_outputs = grad_outputs, .grad_inputs = grad_inputs,
+  nnc_piece p = {.plan = plan,
+                 .rows = rows,
+                 .training = training,
+                 .grad_outputs = grad_outputs,
+                 .grad_inputs = grad_inputs,
                  .progress = progress};
   nnc_parallel(threads_for(&p, 2), backward_member, &p);
 }

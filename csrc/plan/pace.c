@@ -3,9 +3,9 @@
 
 #include <float.h>
 
-static const double trial = 1.5e-3;                              /* seconds of a slice that measures */
+static const double trial = 1.5e-3;                                /* seconds of a slice that measures */
 static const double shortest_interval = 0.1, longest_interval = 2; /* seconds between trials */
-static const double team_must_gain = 0.95;                        /* of the time alone, or it is not worth a second core */
+static const double team_must_gain = 0.95;                         /* of the time alone, or it is not worth a second core */
 
 static int better(const nnc_pace *pace) { return pace->cost[1] < team_must_gain * pace->cost[0]; }
 

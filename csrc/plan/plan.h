@@ -25,7 +25,7 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
-  int alias;    /* the value whose memory and gradient this one shares; itself if its own */
+  int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
 
@@ -33,16 +33,16 @@ typedef struct {
 typedef struct {
   nnc_op_spec spec; /* spec.name points into the plan */
   int out;
-  int skipped;     /* does nothing: merged into another op, or an alias */
-  int param[2];    /* indices into the plan's parameters, or NNC_NONE */
-  int epilogue;    /* linear: the activation applied to its result, or NNC_NONE */
+  int skipped;  /* does nothing: merged into another op, or an alias */
+  int param[2]; /* indices into the plan's parameters, or NNC_NONE */
+  int epilogue; /* linear: the activation applied to its result, or NNC_NONE */
   double epilogue_attr[4];
-  int pre;         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
-  int loss_fused;  /* the activation of this op is part of the loss while training */
+  int pre;                         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
+  int loss_fused;                  /* the activation of this op is part of the loss while training */
   int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
-  size_t state;    /* offset of its running statistics: mean, variance, number of batches */
-  size_t saved;    /* offset in the training arena of what it keeps for backward */
-  size_t packed;   /* linear: offset of the transposed weight in the training arena */
+  size_t state;                    /* offset of its running statistics: mean, variance, number of batches */
+  size_t saved;                    /* offset in the training arena of what it keeps for backward */
+  size_t packed;                   /* linear: offset of the transposed weight in the training arena */
   size_t packed_ld;
 } nnc_op;
 
@@ -117,10 +117,10 @@ struct nnc_plan {
   int fused_update; /* the update follows each gradient while it is in cache */
   double *norm_partial;
   size_t rows_reserved;
-  size_t weight_rows;     /* offset of the batch's sample weights */
+  size_t weight_rows; /* offset of the batch's sample weights */
   void *arena;
-  void **act, **grad;     /* per value: where its first row lies in the training arena */
-  size_t *ld;             /* per value: its leading dimension */
+  void **act, **grad; /* per value: where its first row lies in the training arena */
+  size_t *ld;         /* per value: its leading dimension */
 };
 
 /* describe.c, shapes.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
@@ -140,15 +140,16 @@ double nnc_now(void);
 nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
 
 /* The engine: everything that touches numbers, once per dtype. */
-#define NNC_ENGINE(dtype)                                                                                                           \
-  size_t nnc_train_##dtype(nnc_plan *, const nnc_data *, size_t batch, size_t first, size_t max_steps, const double *lr,             \
-                           double *loss, nnc_progress *, double budget);                                                            \
-  nnc_status nnc_evaluate_##dtype(nnc_plan *, const nnc_data *, size_t first, double *sums, size_t *next, double budget, nnc_error *); \
-  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,         \
-                                 double budget, nnc_error *);                                                                       \
-  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *);       \
-  void nnc_backward_##dtype(nnc_plan *, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,         \
-                            const nnc_progress *);                                                                                  \
+#define NNC_ENGINE(dtype)                                                                                                       \
+  size_t nnc_train_##dtype(nnc_plan *, const nnc_data *, size_t batch, size_t first, size_t max_steps, const double *lr,        \
+                           double *loss, nnc_progress *, double budget);                                                        \
+  nnc_status nnc_evaluate_##dtype(nnc_plan *, const nnc_data *, size_t first, double *sums, size_t *next, double budget,        \
+                                  nnc_error *);                                                                                 \
+  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,    \
+                                 double budget, nnc_error *);                                                                   \
+  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *); \
+  void nnc_backward_##dtype(nnc_plan *, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,   \
+                            const nnc_progress *);                                                                              \
   void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);
 NNC_ENGINE(f32)
 NNC_ENGINE(f64)

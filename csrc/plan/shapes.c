@@ -21,7 +21,8 @@ static nnc_status infer_linear(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   if (in->rank < 1 || in->dim[in->rank - 1] != (size_t)fan_in) {
     char got[160], want[64];
     const nnc_shape expected = {1, {(size_t)fan_in}};
-    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape %s but gets %s from %s; set in_features=%zu there, or change what comes before",
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s expects input of shape %s but gets %s from %s; set in_features=%zu there, or change what comes before",
                     op->spec.name, nnc_shape_text(want, sizeof want, &expected), nnc_shape_text(got, sizeof got, in),
                     origin(plan, op->spec.input[0]), in->rank ? in->dim[in->rank - 1] : 1);
   }
@@ -62,8 +63,8 @@ static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   if (start < 1 || end >= rank || start > end) {
     char got[160];
     return nnc_fail(error, NNC_ERROR_SHAPE,
-                    "%s: start_dim=%lld and end_dim=%lld do not name a range of the dimensions of %s after the batch", op->spec.name,
-                    (long long)op->spec.size[0], (long long)op->spec.size[1], nnc_shape_text(got, sizeof got, in));
+                    "%s: start_dim=%lld and end_dim=%lld do not name a range of the dimensions of %s after the batch",
+                    op->spec.name, (long long)op->spec.size[0], (long long)op->spec.size[1], nnc_shape_text(got, sizeof got, in));
   }
   *out = (nnc_shape){0, {0}};
   size_t merged = 1;
@@ -81,11 +82,13 @@ static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
   const int64_t channels = op->spec.size[0];
   const double eps = op->spec.attr[0], momentum = op->spec.attr[1];
   if (!(eps >= 0) || !(momentum <= 1))
-    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative and momentum=%g at most 1", op->spec.name, eps, momentum);
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative and momentum=%g at most 1", op->spec.name, eps,
+                    momentum);
   if (channels < 1 || in->rank < 1 || in->rank > 2 || in->dim[0] != (size_t)channels) {
     char got[160];
-    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, %lld] or [*, %lld, length] but gets %s from %s", op->spec.name,
-                    (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, %lld] or [*, %lld, length] but gets %s from %s",
+                    op->spec.name, (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in),
+                    origin(plan, op->spec.input[0]));
   }
   return infer_same(plan, op, error);
 }

@@ -12,8 +12,9 @@ void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) {
   for (size_t i = n; i > 1; i--) {
     const size_t draw = n - i; /* two per block of four words */
     if (draw % 2 == 0) {
-      const uint32_t counter[4] = {(uint32_t)(draw / 2), (uint32_t)((uint64_t)(draw / 2) >> 32), (uint32_t)epoch,
-                                   UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)}; /* the top bit keeps clear of the layers' streams */
+      const uint32_t counter[4] = {
+          (uint32_t)(draw / 2), (uint32_t)((uint64_t)(draw / 2) >> 32), (uint32_t)epoch,
+          UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)}; /* the top bit keeps clear of the layers' streams */
       nnc_philox(word, counter, key);
     }
     const uint64_t random = (uint64_t)word[2 * (draw % 2)] << 32 | word[2 * (draw % 2) + 1];

@@ -72,7 +72,8 @@ static double record(const nnc_session *s, const nnc_run *run, size_t start, siz
   return loss;
 }
 
-static void parameters_phase(const nnc_session *s, const nnc_run *run, nnc_member *self, size_t rows, const nnc_update *update, int more) {
+static void parameters_phase(const nnc_session *s, const nnc_run *run, nnc_member *self, size_t rows, const nnc_update *update,
+                             int more) {
   if (s->plan->fused_update) {
     nnc_run_gradients(run, self, rows, update, more);
     return;

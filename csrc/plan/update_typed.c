@@ -28,8 +28,9 @@ static double gradient_norm(const nnc_run *run, nnc_member *self) {
   double sum = 0;
   nnc_share(self, (size_t)plan->n_params, &first, &last);
   for (size_t i = first; i < last; i++)
-    plan->norm_partial[i] =
-        plan->param[i].options.trainable ? run->k->sum_squares(run->grads + plan->param[i].layout.offset, plan->param[i].elements) : 0;
+    plan->norm_partial[i] = plan->param[i].options.trainable
+                                ? run->k->sum_squares(run->grads + plan->param[i].layout.offset, plan->param[i].elements)
+                                : 0;
   nnc_barrier(self);
   for (int i = 0; i < plan->n_params; i++) sum += plan->norm_partial[i];
   return sqrt(sum);

@@ -1,7 +1,7 @@
 /* walk_typed.c: the ops of a plan in order, in reverse, and one member's share of the parameter tasks. */
 #include "plan/engine.h"
 
-static const NNC_TYPED(nnc_driver) * const drivers[NNC_LAYER_COUNT] = {
+static const NNC_TYPED(nnc_driver) *const drivers[NNC_LAYER_COUNT] = {
 #define NNC_LAYER(name, sizes, attributes) &NNC_TYPED(nnc_driver_##name),
 #include "ops/ops.def"
 };
@@ -57,10 +57,8 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   for (int i = run->plan->n_ops - 1; i >= 0; i--) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
-    if (drivers[op->spec.kind]->backward_channels)
-      over_channels(run, op, drivers[op->spec.kind]->backward_channels);
-    else if (first < last)
-      drivers[op->spec.kind]->backward(run, op, first, last);
+    if (drivers[op->spec.kind]->backward_channels) over_channels(run, op, drivers[op->spec.kind]->backward_channels);
+    else if (first < last) drivers[op->spec.kind]->backward(run, op, first, last);
   }
 }
 
@@ -71,7 +69,8 @@ static int is_mine(const nnc_member *self, const nnc_plan *plan, double before, 
 
 static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
   const nnc_parameter *w = &run->plan->param[op->param[0]];
-  nnc_update_range(run, update, &w->options, w->layout.offset + task->first * w->layout.ld, (task->last - task->first) * w->layout.ld);
+  nnc_update_range(run, update, &w->options, w->layout.offset + task->first * w->layout.ld,
+                   (task->last - task->first) * w->layout.ld);
   if (!task->bias) return;
   const nnc_parameter *b = &run->plan->param[op->param[1]];
   nnc_update_range(run, update, &b->options, b->layout.offset, b->elements);

@@ -24,7 +24,7 @@ help:
 	@echo "make fuzz          load damaged files, 50,000 of each kind (FUZZ=...), about half an hour"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
-	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer (builds for minutes)"
 	@echo "make wheel         sdist and wheel in dist/"
 
 $(stamps)/venv:
@@ -80,7 +80,7 @@ sanitize: $(stamps)/build-requirements $(stamps)/extra-test
 	$(pip) install "numpy>=2.0"
 	$(install) -Cbuild-dir=build/sanitize -Ccmake.define.NNCORE_SANITIZE=address,undefined -Cinstall.strip=false --upgrade --target build/sanitized .
 	PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q tests/ops tests/truth tests/test_boundary.py
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q tests/ops tests/plan tests/test_boundary.py
 
 wheel: $(stamps)/build-requirements
 	$(pip) install build

@@ -75,12 +75,14 @@ format: $(stamps)/extra-lint
 	$(python) -m ruff format
 	$(VENV)/bin/clang-format -i $(c_files)
 
-# The sanitized build lies beside the other one; the interpreter itself is not sanitized, hence the preload.
+# The sanitized build lies beside the other one; the interpreter itself is not sanitized, hence the preload. Left out: what looks at
+# the code of an optimised build, and the test that guard pages kill, as AddressSanitizer catches the signal.
 sanitize: $(stamps)/build-requirements $(stamps)/extra-test
 	$(pip) install "numpy>=2.0"
 	$(install) -Cbuild-dir=build/sanitize -Ccmake.define.NNCORE_SANITIZE=address,undefined -Cinstall.strip=false --upgrade --target build/sanitized .
 	PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q tests/ops tests/plan tests/test_boundary.py
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(python) -m pytest -q tests/ops tests/plan tests/test_boundary.py \
+	  --ignore tests/ops/test_codegen.py -k "not guards_kill"
 
 wheel: $(stamps)/build-requirements
 	$(pip) install build

@@ -15,7 +15,7 @@
 #include "ops/registry.h"
 #include "plan/optimizer.h"
 
-enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_MOMENTS = 3 };
+enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 8, NNC_MAX_MOMENTS = 3 };
 
 typedef struct nnc_plan nnc_plan;
 
@@ -36,7 +36,7 @@ typedef struct {
   const char *name;
   int n_inputs;
   int input[NNC_MAX_INPUTS];
-  int64_t size[4];
+  int64_t size[NNC_MAX_SIZES];
   double attr[4];
 } nnc_op_spec;
 
@@ -49,7 +49,7 @@ void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape);
  * says that its users see it as [cols, rows]. */
 typedef struct {
   int op;
-  const char *role;
+  char role[40];
   size_t offset, rows, cols, ld;
   int transposed, vector;
 } nnc_param;

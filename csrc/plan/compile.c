@@ -74,23 +74,26 @@ static size_t rows_per_task(size_t cols) {
   return rows < TASK_ROWS ? TASK_ROWS : rows;
 }
 
+/* The tasks of one weight; `bias` is the slot of what goes along with its first rows, if that exists. */
+static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
+  const nnc_op *op = &plan->op[i];
+  if (op->param[slot] == NNC_NONE) return;
+  const nnc_param *w = &plan->param[op->param[slot]].layout;
+  const size_t step = rows_per_task(w->cols);
+  for (size_t first = 0; first < w->rows; first += step) {
+    const size_t last = first + step < w->rows ? first + step : w->rows;
+    const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
+    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols;
+    if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, slot, along, first, last, cost};
+    plan->n_tasks++;
+    plan->task_cost += cost;
+  }
+}
+
 static void set_tasks(nnc_plan *plan) {
   plan->n_tasks = 0;
   plan->task_cost = 0;
-  for (int i = 0; i < plan->n_ops; i++) {
-    const nnc_op *op = &plan->op[i];
-    if (op->param[0] == NNC_NONE) continue;
-    const nnc_param *w = &plan->param[op->param[0]].layout;
-    const size_t step = rows_per_task(w->cols);
-    for (size_t first = 0; first < w->rows; first += step) {
-      const size_t last = first + step < w->rows ? first + step : w->rows;
-      const int bias = first == 0 && op->param[1] != NNC_NONE;
-      const double cost = (double)(last - first + (bias ? 1 : 0)) * (double)w->cols;
-      if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, bias, first, last, cost};
-      plan->n_tasks++;
-      plan->task_cost += cost;
-    }
-  }
+  for (int i = 0; i < plan->n_ops; i++) add_tasks(plan, i, 0, 1);
 }
 
 /* Losses and optimizers change neither of the two, and a backward pass by hand needs them as well. */

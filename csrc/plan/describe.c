@@ -60,7 +60,8 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
     name += strlen(name) + 1;
     op->out = plan->n_inputs + i;
     op->pre = op->out;
-    op->param[0] = op->param[1] = op->epilogue = NNC_NONE;
+    op->epilogue = NNC_NONE;
+    for (int slot = 0; slot < NNC_MAX_PARAMS; slot++) op->param[slot] = NNC_NONE;
     if (op->spec.kind < 0 || op->spec.kind >= NNC_LAYER_COUNT)
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown kind of layer %d", op->spec.name, op->spec.kind);
     if (op->spec.n_inputs < 1 || op->spec.n_inputs > NNC_MAX_INPUTS)

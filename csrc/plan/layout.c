@@ -25,7 +25,8 @@ static int add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *
 
 static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_t *total) {
   nnc_param *s = &plan->state[plan->n_states++];
-  *s = (nnc_param){.op = i, .role = role, .rows = 1, .cols = cols, .ld = cols, .vector = 1};
+  *s = (nnc_param){.op = i, .rows = 1, .cols = cols, .ld = cols, .vector = 1};
+  strcpy(s->role, role);
   return nnc_arena_take(total, &s->offset, cols, plan->element);
 }
 
@@ -53,7 +54,7 @@ static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states
 }
 
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
-  plan->param = nnc_alloc(2 * (size_t)plan->n_ops * sizeof *plan->param);
+  plan->param = nnc_alloc(NNC_MAX_PARAMS * (size_t)plan->n_ops * sizeof *plan->param);
   plan->state = nnc_alloc(3 * (size_t)plan->n_ops * sizeof *plan->state);
   if (!plan->param || !plan->state)
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);

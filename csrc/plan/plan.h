@@ -17,7 +17,7 @@ enum {
   NNC_LAYER_COUNT,
 };
 
-enum { NNC_NONE = -1 };
+enum { NNC_NONE = -1, NNC_MAX_PARAMS = 10 };
 
 typedef struct {
   nnc_shape shape;
@@ -34,7 +34,7 @@ typedef struct {
   nnc_op_spec spec; /* spec.name points into the plan */
   int out;
   int skipped;  /* does nothing: merged into another op, or an alias */
-  int param[2]; /* indices into the plan's parameters, or NNC_NONE */
+  int param[NNC_MAX_PARAMS]; /* by slot: indices into the plan's parameters, or NNC_NONE; slot 0 is the weight, 1 the bias */
   int epilogue; /* linear: the activation applied to its result, or NNC_NONE */
   double epilogue_attr[4];
   int pre;                         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
@@ -72,9 +72,10 @@ typedef struct {
   nnc_param_options options;
 } nnc_span;
 
-/* A piece of the parameter phase: rows [first, last) of the weight of an op; `bias` adds its bias. */
+/* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
+ * along, or 0. */
 typedef struct {
-  int op, bias;
+  int op, slot, bias;
   size_t first, last;
   double cost;
 } nnc_task;

@@ -68,11 +68,11 @@ static int is_mine(const nnc_member *self, const nnc_plan *plan, double before, 
 }
 
 static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
-  const nnc_parameter *w = &run->plan->param[op->param[0]];
+  const nnc_parameter *w = &run->plan->param[op->param[task->slot]];
   nnc_update_range(run, update, &w->options, w->layout.offset + task->first * w->layout.ld,
                    (task->last - task->first) * w->layout.ld);
   if (!task->bias) return;
-  const nnc_parameter *b = &run->plan->param[op->param[1]];
+  const nnc_parameter *b = &run->plan->param[op->param[task->bias]];
   nnc_update_range(run, update, &b->options, b->layout.offset, b->elements);
 }
 

@@ -174,6 +174,7 @@ cdef extern from "nncore.h":
     enum:
         NNC_MAX_RANK
         NNC_MAX_INPUTS
+        NNC_MAX_SIZES
         NNC_OK
         NNC_ERROR_MEMORY
         NNC_ERROR_SIZE

@@ -583,7 +583,7 @@ cdef object last_of(tuple shape):
 cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     if op.kind not in LAYER_CODES:
         raise ValueError(f"{op.name}: unknown kind of op {op.kind!r}; known are {', '.join(LAYER_CODES)}")
-    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > 4 or len(op.attributes) > 4:
+    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > NNC_MAX_SIZES or len(op.attributes) > 4:
         raise ValueError(f"{op.name}: too many inputs, sizes or attributes")
     spec.kind = LAYER_CODES[op.kind]
     spec.code = op_code("activation", op.code) if op.code else 0

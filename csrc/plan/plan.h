@@ -33,9 +33,9 @@ typedef struct {
 typedef struct {
   nnc_op_spec spec; /* spec.name points into the plan */
   int out;
-  int skipped;  /* does nothing: merged into another op, or an alias */
+  int skipped;               /* does nothing: merged into another op, or an alias */
   int param[NNC_MAX_PARAMS]; /* by slot: indices into the plan's parameters, or NNC_NONE; slot 0 is the weight, 1 the bias */
-  int epilogue; /* linear: the activation applied to its result, or NNC_NONE */
+  int epilogue;              /* linear: the activation applied to its result, or NNC_NONE */
   double epilogue_attr[4];
   int pre;                         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
   int loss_fused;                  /* the activation of this op is part of the loss while training */

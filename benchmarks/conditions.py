@@ -1,0 +1,161 @@
+"""Conditions that slow other programs down: denormal weights, a busy neighbour, many small nets at once, an idle process.
+
+    python benchmarks/conditions.py              measure, print, and write the table into docs/benchmarks.md
+    python benchmarks/conditions.py --no-write   only print
+
+Each row times two ways of doing the same work in turn, and its figure is a ratio of minima over the rounds. Rows that need a second
+processor say so where there is only one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import nncore as nn
+import numpy as np
+from report import splice
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    found: str
+    wanted: str
+
+
+def perceptron(*sizes: int, optimizer: nn.optim.Optimizer, seed: int = 0) -> nn.Sequential:
+    """A ReLU net with a softmax at its end, compiled."""
+    layers: list[nn.Layer] = []
+    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+    model = nn.Sequential(*layers[:-1], nn.Softmax(), seed=seed)
+    model.compile(loss="sparse_categorical_crossentropy", optimizer=optimizer)
+    return model
+
+
+def batch(rows: int, columns: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((rows, columns), dtype=np.float32), rng.integers(0, classes, rows)
+
+
+def in_turn(rounds: int, *ways: Callable[[], object]) -> list[float]:
+    """The least time of each way, in seconds; one call of each before the clock starts."""
+    for way in ways:
+        way()
+    best = [float("inf")] * len(ways)
+    for _ in range(rounds):
+        for i, way in enumerate(ways):
+            start = time.perf_counter()
+            way()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+def denormal_weights(rounds: int) -> Row:
+    """Training steps at a learning rate of 0, so that the weights stay what they are."""
+    x, y = batch(64, 64, 10)
+
+    def steps(scale: float) -> Callable[[], object]:
+        model = perceptron(64, 128, 64, 10, optimizer=nn.optim.SGD(lr=0.0))
+        model.load_state_dict({k: (v * scale).astype(np.float32) for k, v in model.state_dict().items()})
+        return lambda: [model.train_on_batch(x, y) for _ in range(100)]
+
+    with nn.threads(1):
+        normal, denormal = in_turn(rounds, steps(1.0), steps(1e-39))
+    return Row("training step with weights full of denormals, against normal ones", f"{denormal / normal:.2f}x the time", "<= 1.2x")
+
+
+def spin(stop) -> None:
+    while not stop.is_set():
+        for _ in range(100_000):
+            pass
+
+
+def second_thread(rounds: int, neighbour: bool) -> Row:
+    """Training with two threads against one, alone or beside a process that keeps one processor busy."""
+    x, y = batch(128 * 32, 784, 10)
+    model = perceptron(784, 512, 256, 10, optimizer=nn.optim.Adam(lr=1e-3))
+
+    def epoch(threads: int) -> Callable[[], object]:
+        def run() -> None:
+            with nn.threads(threads):
+                model.fit(x, y, batch_size=128, verbose=0)
+
+        return run
+
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    process = context.Process(target=spin, args=(stop,), daemon=True)
+    if neighbour:
+        process.start()
+        time.sleep(0.5)
+    try:
+        one, two = in_turn(rounds, epoch(1), epoch(2))
+    finally:
+        stop.set()
+        if neighbour:
+            process.join(5)
+    where = "beside a busy process" if neighbour else "on an idle machine"
+    return Row(f"`fit` with two threads against one, {where}", f"{two / one:.2f}x the time", "<= 1.05x")
+
+
+def many_nets(rounds: int) -> Row:
+    """One hundred small nets, five epochs of a hundred steps each: trained one after the other, and by two Python threads."""
+    x, y = batch(32 * 100, 16, 4)
+
+    models = [perceptron(16, 32, 32, 4, optimizer=nn.optim.Adam(), seed=seed) for seed in range(100)]
+
+    def fit(model: nn.Sequential) -> None:
+        model.fit(x, y, epochs=5, verbose=0)
+
+    def pooled() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fit, models))
+
+    with nn.threads(1):
+        serial, both = in_turn(rounds, lambda: [fit(model) for model in models], pooled)
+    return Row("`fit` of 100 small nets from two Python threads, against one after the other", f"{serial / both:.2f}x faster", ">= 1.8x")
+
+
+def idle_workers() -> Row:
+    """Processor time that the process takes in the second after a fit on two threads has returned."""
+    x, y = batch(128 * 16, 784, 10)
+    with nn.threads(2):
+        perceptron(784, 512, 256, 10, optimizer=nn.optim.Adam()).fit(x, y, batch_size=128, verbose=0)
+    before = time.process_time()
+    time.sleep(1)
+    return Row("processor time used in the second after `fit` has returned", f"{1e3 * (time.process_time() - before):.0f} ms", "about 0")
+
+
+def table(rows: list[Row]) -> str:
+    return "\n".join(["| | measured | wanted |", "|---|---:|---:|", *(f"| {r.what} | {r.found} | {r.wanted} |" for r in rows)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--no-write", action="store_true", help="print, and leave docs/benchmarks.md alone")
+    arguments = parser.parse_args()
+    rows = [denormal_weights(arguments.rounds)]
+    if len(os.sched_getaffinity(0)) > 1:
+        rows += [second_thread(arguments.rounds, False), second_thread(arguments.rounds, True), many_nets(arguments.rounds)]
+    else:
+        print("one processor: the rows about threads are left out")
+    rows.append(idle_workers())
+    print(table(rows))
+    if not arguments.no_write:
+        splice(ROOT / "docs" / "benchmarks.md", {"conditions": table(rows)})
+
+
+if __name__ == "__main__":
+    main()

@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import nncore as nn
 import numpy as np
 from report import splice
+
+import nncore as nn
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,7 +125,9 @@ def many_nets(rounds: int) -> Row:
 
     with nn.threads(1):
         serial, both = in_turn(rounds, lambda: [fit(model) for model in models], pooled)
-    return Row("`fit` of 100 small nets from two Python threads, against one after the other", f"{serial / both:.2f}x faster", ">= 1.8x")
+    return Row(
+        "`fit` of 100 small nets from two Python threads, against one after the other", f"{serial / both:.2f}x faster", ">= 1.8x"
+    )
 
 
 def idle_workers() -> Row:
@@ -134,7 +137,9 @@ def idle_workers() -> Row:
         perceptron(784, 512, 256, 10, optimizer=nn.optim.Adam()).fit(x, y, batch_size=128, verbose=0)
     before = time.process_time()
     time.sleep(1)
-    return Row("processor time used in the second after `fit` has returned", f"{1e3 * (time.process_time() - before):.0f} ms", "about 0")
+    return Row(
+        "processor time used in the second after `fit` has returned", f"{1e3 * (time.process_time() - before):.0f} ms", "about 0"
+    )
 
 
 def table(rows: list[Row]) -> str:

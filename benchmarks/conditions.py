@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Row(NamedTuple):
 def perceptron(*sizes: int, optimizer: nn.optim.Optimizer, seed: int = 0) -> nn.Sequential:
     """A ReLU net with a softmax at its end, compiled."""
     layers: list[nn.Layer] = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
     model = nn.Sequential(*layers[:-1], nn.Softmax(), seed=seed)
     model.compile(loss="sparse_categorical_crossentropy", optimizer=optimizer)

@@ -465,6 +465,17 @@ cdef class Network:
             raise ShapeError(f"{what}: expected a writable, C-contiguous {self.dtype} array of shape {(rows, *shape)}, got {found}")
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
+    cdef void *_result(self, object out, size_t rows) except NULL:
+        """The memory of a caller's array for the result; what fits is seen without a look at any Python attribute."""
+        cdef int d
+        cdef bint fits = type(out) is cnp.ndarray
+        if fits:
+            fits = (cnp.PyArray_TYPE(<cnp.ndarray>out) == self.typenum and cnp.PyArray_NDIM(<cnp.ndarray>out) == self.out_rank
+                    and cnp.PyArray_ISCARRAY(<cnp.ndarray>out) and <size_t>cnp.PyArray_DIM(<cnp.ndarray>out, 0) == rows)
+            for d in range(1, self.out_rank):
+                fits = fits and cnp.PyArray_DIM(<cnp.ndarray>out, d) == self.out_dims[d]
+        return cnp.PyArray_DATA(<cnp.ndarray>out) if fits else self._dense(out, rows, self.output_shapes[0], "out")
+
     def __call__(self, x, *, out=None):
         """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
         cdef cnp.ndarray a, y
@@ -474,6 +485,10 @@ cdef class Network:
         cdef void *to
         cdef int d, status
         cdef bint fits = self.plan != NULL and self.is_simple and type(x) is cnp.ndarray
+        if self.plan != NULL and not self.is_simple:
+            if out is not None:
+                raise TypeError("out= is for models of one input and one output")
+            return self.predict(x)
         if fits:
             a = <cnp.ndarray>x
             fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_NDIM(a) == self.in_rank and cnp.PyArray_ISCARRAY_RO(a)
@@ -488,7 +503,7 @@ cdef class Network:
             y = cnp.PyArray_EMPTY(self.out_rank, self.out_dims, self.typenum, 0)
             to = cnp.PyArray_DATA(y)
         else:
-            to = self._dense(out, rows, self.output_shapes[0], "out")
+            to = self._result(out, rows)
             y = <cnp.ndarray>out
         source.data = cnp.PyArray_DATA(a)
         source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32

@@ -308,9 +308,9 @@ class Trainable:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
         return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
-    def predict_on_batch(self, x: Any) -> Any:
-        """Compute the outputs of a batch: `predict` without hooks."""
-        return self.predict(x)
+    def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> Any:
+        """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress."""
+        return self._model()(x, out=out)
 
     @property
     def optimizer(self) -> Optimizer | None:

@@ -90,7 +90,10 @@ class Network:
     def _apply_gradients(self, lr: float) -> None:
         """One optimizer update from the gradient buffer."""
     def __call__(self, x: Any, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Inference, into `out` where given (C-contiguous, of the network's dtype and the result's shape). Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x)."""
+        """Inference, into `out` where given (C-contiguous, of the network's dtype and the result's shape).
+
+        Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x).
+        """
 
 def step_batch(net: Network, x: object, y: object, lr: float, form: str, sums: list[np.ndarray | None]) -> float | None:
     """One training step on arrays that need no conversion: its loss, or None where they do."""

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from . import binding, fitting
 from ._checks import real, whole
 from .binding import Data, unpack

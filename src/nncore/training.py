@@ -186,6 +186,7 @@ class Trainable:
         if shown and not any(isinstance(c, ProgressBar) for c in watchers):
             watchers.append(ProgressBar(lines=verbose == 2))
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": initial_epoch}
+        params["do_validation"] = validation is not None
         hooks = CallbackList(watchers, model, params)
         fitting.fit(model, config, source, validation, range(initial_epoch, epochs), batch_size, history, hooks)
         return history

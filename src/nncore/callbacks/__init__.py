@@ -4,7 +4,26 @@ from .base import Callback, CallbackList
 from .checkpoint import ModelCheckpoint
 from .early_stopping import EarlyStopping
 from .lambda_callback import LambdaCallback
+from .loggers import CSVLogger, TensorBoard
+from .lr_scheduler import LearningRateScheduler
 from .progress import ProgressBar
+from .reduce_lr import ReduceLROnPlateau
+from .stopping import LossTolerance, StopAtTarget, TimeLimit
 from .terminate_on_nan import TerminateOnNaN
 
-__all__ = ["Callback", "CallbackList", "EarlyStopping", "LambdaCallback", "ModelCheckpoint", "ProgressBar", "TerminateOnNaN"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "LossTolerance",
+    "ModelCheckpoint",
+    "ProgressBar",
+    "ReduceLROnPlateau",
+    "StopAtTarget",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "TimeLimit",
+]

@@ -8,7 +8,7 @@ C call; ``on_train_chunk_end`` is then the way to look in while an epoch runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 Logs = dict[str, Any]
 _F = TypeVar("_F", bound=Callable[..., None])
@@ -28,7 +28,7 @@ class Callback:
     model : Model
         The model that trains; ``self.model.stop_training = True`` ends training.
     params : dict
-        "epochs", "steps" and "verbose" of the run.
+        Of the run: "epochs", "initial_epoch", "steps" per epoch (0 where it is not known), "verbose", and "do_validation".
 
     Examples
     --------
@@ -39,6 +39,16 @@ class Callback:
 
     model: Any = None
     params: Logs
+    stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that belong to the state of training: a resumed one needs them
+
+    def get_state(self) -> Logs:
+        """Return what a resumed training needs of this callback: numbers, strings, None, arrays, and lists of those."""
+        return {name: getattr(self, name) for name in self.stateful}
+
+    def set_state(self, state: Logs) -> None:
+        """Take up the state that `get_state` returned; called after ``on_train_begin``."""
+        for name in self.stateful:
+            setattr(self, name, state[name])
 
     def set_model(self, model: Any) -> None:
         """Receive the model, before the first hook."""

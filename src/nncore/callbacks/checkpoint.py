@@ -56,6 +56,8 @@ class ModelCheckpoint(Callback):
     ['01.safetensors', '02.safetensors']
     """
 
+    stateful = ("best", "_batches")
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

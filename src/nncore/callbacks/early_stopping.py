@@ -43,6 +43,8 @@ class EarlyStopping(Callback):
     5
     """
 
+    stateful = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -1,4 +1,4 @@
-"""What callbacks that watch a quantity share: whether it is there, and which way is better."""
+"""What callbacks share that watch a quantity or set the learning rate: whether it is there, and which way is better."""
 
 from __future__ import annotations
 
@@ -39,3 +39,11 @@ def direction(owner: str, monitor: str, mode: str, model: Any) -> float:
     if not mode:
         raise ArgumentError(f"{owner}: is a larger {monitor!r} better? Pass mode='max' or mode='min'")
     return 1.0 if mode == "max" else -1.0
+
+
+def learning_rate(owner: str, model: Any) -> float:
+    """Return the learning rate of the model, which must be a number."""
+    rate = model.optimizer.learning_rate
+    if callable(rate):
+        raise ArgumentError(f"{owner} sets the learning rate, but the optimizer's lr is a schedule, {rate!r}; use one of the two")
+    return float(rate)

@@ -1,0 +1,147 @@
+"""Callbacks that write down how training goes: CSVLogger into a file, TensorBoard into a SummaryWriter."""
+
+from __future__ import annotations
+
+import csv
+import os
+from typing import Any, TextIO
+
+import numpy as np
+
+from .._checks import flag, whole
+from ..errors import ArgumentError
+from .base import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Write the logs of every epoch as a line of a CSV file, as Keras does.
+
+    The columns are "epoch", from 0, and the keys of the logs in the order of the alphabet; what an epoch lacks (validation, with
+    ``validation_freq`` > 1) is "NA". Each line is on disk before the next epoch begins.
+
+    Parameters
+    ----------
+    filename : str or path-like
+        The file.
+    separator : str, default ","
+        One character.
+    append : bool, default False
+        Add to the file, for training that is resumed; a header is written only into an empty one.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+    >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.25))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "log.csv")
+    ...     _ = model.fit([[1.0]], [[3.0]], epochs=2, callbacks=[nn.callbacks.CSVLogger(path)])
+    ...     print(path.read_text(), end="")
+    epoch,loss
+    0,4.0
+    1,0.0
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ArgumentError(f"CSVLogger: separator must be one character, not {separator!r}")
+        self.filename = os.fsdecode(filename)
+        self.separator = separator
+        self.append = flag("CSVLogger", "append", append)
+        self._file: TextIO | None = None
+        self._writer: Any = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._keys: list[str] = []
+        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see close
+        self._writer = csv.writer(self._file, delimiter=self.separator, lineterminator="\n")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._file is None:
+            return
+        logs = logs or {}
+        if not self._keys:
+            keys = {*logs}
+            if self.params.get("do_validation") and not any(key.startswith("val_") for key in keys):
+                keys |= {f"val_{key}" for key in getattr(self.model, "metrics_names", ())}
+            self._keys = sorted(keys)
+            if not self._file.tell():
+                self._writer.writerow(["epoch", *self._keys])
+        self._writer.writerow([epoch, *(_text(logs.get(key, "NA")) for key in self._keys)])
+        self._file.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _text(value: Any) -> Any:
+    return np.asarray(value).tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+class TensorBoard(Callback):
+    """Hand losses, metrics and the learning rate to a SummaryWriter: PyTorch's, tensorboardX's, or any object with ``add_scalar``.
+
+    The tags are "loss/train", "loss/validation" and so on, so that TensorBoard draws the two in one group; the step is the number
+    of the epoch or, with ``update_freq``, of the batch. The writer is flushed at the end of each epoch and not closed.
+
+    Parameters
+    ----------
+    writer : object
+        With ``add_scalar(tag, value, step)``.
+    update_freq : "epoch", "batch" or int
+        Besides every epoch, also after so many batches ("batch": each), under "loss/batch"; training is then one call per step.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> class Writer:
+    ...     def add_scalar(self, tag, value, step):
+    ...         print(tag, value, step)
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+    >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.25))
+    >>> _ = model.fit([[1.0]], [[3.0]], callbacks=[nn.callbacks.TensorBoard(Writer())])
+    loss/train 4.0 0
+    learning_rate 0.25 0
+    """
+
+    def __init__(self, writer: Any, update_freq: str | int = "epoch") -> None:
+        if not callable(getattr(writer, "add_scalar", None)):
+            raise ArgumentError(
+                f"TensorBoard: pass a SummaryWriter, something with add_scalar(tag, value, step), not {writer!r}; for a folder: "
+                "torch.utils.tensorboard.SummaryWriter(folder)"
+            )
+        if isinstance(update_freq, str) and update_freq not in ("epoch", "batch"):
+            raise ArgumentError(f"TensorBoard: update_freq must be 'epoch', 'batch' or a number of batches, not {update_freq!r}")
+        self.writer = writer
+        self.update_freq = update_freq
+        if update_freq != "epoch":
+            self._every = 1 if isinstance(update_freq, str) else whole("TensorBoard", "update_freq", update_freq)
+            vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own
+
+    def _batch(self, batch: int, logs: Logs | None = None) -> None:
+        step = self.model.step
+        if step % self._every == 0:
+            self._write({f"{name}/batch": value for name, value in (logs or {}).items()}, step)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        tags = {}
+        for name, value in (logs or {}).items():
+            key = name.removeprefix("val_")
+            tags[name if name == "learning_rate" else f"{key}/train" if key == name else f"{key}/validation"] = value
+        rate = self.model.optimizer.learning_rate
+        tags.setdefault("learning_rate", rate(self.model.step) if callable(rate) else rate)
+        self._write(tags, epoch)
+        if hasattr(self.writer, "flush"):
+            self.writer.flush()
+
+    def _write(self, tags: Logs, step: int) -> None:
+        for tag, value in tags.items():
+            if np.ndim(value) == 0:
+                self.writer.add_scalar(tag, value, step)

@@ -1,0 +1,72 @@
+"""LearningRateScheduler: a learning rate for each epoch."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ArgumentError
+from .base import Callback, Logs
+from .monitor import learning_rate
+
+
+class LearningRateScheduler(Callback):
+    """Set the learning rate at the beginning of every epoch, exactly as Keras does.
+
+    For a rate that changes with every step, give the optimizer a schedule: ``lr=lambda step: ...``. The logs get "learning_rate".
+
+    Parameters
+    ----------
+    schedule : callable
+        ``(epoch, lr) -> lr`` or ``epoch -> lr``, epochs counted from 0.
+    verbose : int, default 0
+        1 says the rate on stderr.
+
+    Raises
+    ------
+    ArgumentError
+        What the schedule returns is no learning rate.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.5))
+    >>> halve = nn.callbacks.LearningRateScheduler(lambda epoch, lr: lr / 2)
+    >>> model.fit([[0.0]], [[0.0]], epochs=3, callbacks=[halve]).history["learning_rate"]
+    [0.25, 0.125, 0.0625]
+    """
+
+    def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise ArgumentError(f"LearningRateScheduler: schedule must be a function of epoch and lr, not {schedule!r}")
+        self.schedule = schedule
+        self.verbose = verbose
+        self._takes_rate = _takes_two(schedule)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        now = learning_rate("LearningRateScheduler", self.model)
+        rate = self.schedule(epoch, now) if self._takes_rate else self.schedule(epoch)
+        try:
+            number = float(rate)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"LearningRateScheduler: the schedule gave {rate!r} for epoch {epoch}, not a number") from None
+        self.model.optimizer.learning_rate = number
+        if self.verbose:
+            print(f"epoch {epoch + 1}: learning rate {number:g}", file=sys.stderr)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = learning_rate("LearningRateScheduler", self.model)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:  # no signature to ask
+        return True
+    return True

@@ -1,0 +1,112 @@
+"""ReduceLROnPlateau: a smaller learning rate when a quantity no longer improves."""
+
+from __future__ import annotations
+
+import sys
+
+from .._checks import real, whole
+from ..errors import ArgumentError
+from .base import Callback, Logs
+from .monitor import check_mode, direction, learning_rate, watched
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiply the learning rate by ``factor`` when the monitored quantity has stopped improving, exactly as Keras does.
+
+    The logs get "learning_rate", the rate that the epoch was trained with.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A key of the logs of an epoch.
+    factor : float, default 0.1
+        In [0, 1).
+    patience : int, default 10
+        So many epochs in a row without improvement lower the rate.
+    verbose : int, default 0
+        1 says on stderr when the rate is lowered.
+    mode : {"auto", "min", "max"}
+        Which direction is better; "auto" asks the metric.
+    min_delta : float, default 1e-4
+        A change of this size or smaller is no improvement.
+    cooldown : int, default 0
+        After a reduction, so many epochs are not counted.
+    min_lr : float, default 0
+        The rate never goes below this.
+
+    Raises
+    ------
+    ArgumentError
+        The optimizer's ``lr`` is a schedule: the two would work against each other.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.5))
+    >>> slower = nn.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_delta=1e9)
+    >>> history = model.fit([[0.0]], [[0.0]], epochs=4, callbacks=[slower])
+    >>> history.history["learning_rate"]
+    [0.5, 0.5, 0.25, 0.125]
+    """
+
+    stateful = ("best", "wait", "cooldown_counter")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        name = type(self).__name__
+        self.monitor = monitor
+        self.factor = real(name, "factor", factor, 0.0, 1.0)
+        if self.factor == 1.0:
+            raise ArgumentError(f"{name}: factor must be below 1, or nothing would be reduced")
+        self.patience = whole(name, "patience", patience, 0)
+        self.verbose = verbose
+        self.mode = check_mode(name, mode)
+        self.min_delta = real(name, "min_delta", min_delta)
+        self.cooldown = whole(name, "cooldown", cooldown, 0)
+        self.min_lr = real(name, "min_lr", min_lr, 0.0)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best: float | None = None
+        self.wait = self.cooldown_counter = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        learning_rate("ReduceLROnPlateau", self.model)
+        self._reset()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = learning_rate("ReduceLROnPlateau", self.model)
+        if logs is not None:
+            logs["learning_rate"] = rate
+        current = watched("ReduceLROnPlateau", self.monitor, logs)
+        if current is None:
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._improves(current):
+            self.best = current
+            self.wait = 0
+        elif self.cooldown_counter <= 0:
+            self.wait += 1
+            if self.wait >= self.patience and rate > self.min_lr:
+                self.model.optimizer.learning_rate = max(rate * self.factor, self.min_lr)
+                self.cooldown_counter = self.cooldown
+                self.wait = 0
+                if self.verbose:
+                    print(f"epoch {epoch + 1}: learning rate {rate:g} -> {self.model.optimizer.learning_rate:g}", file=sys.stderr)
+
+    def _improves(self, current: float) -> bool:
+        sign = direction("ReduceLROnPlateau", self.monitor, self.mode, self.model)
+        best = -sign * float("inf") if self.best is None else self.best
+        return sign * current > sign * best + self.min_delta  # NaN never improves

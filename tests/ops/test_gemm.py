@@ -13,11 +13,12 @@ from ops.guarded import Guarded, run
 from nncore import _core
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
-#: m, n, k that reach every path of gemm.c: tiles with and without prefetch, blocks of k, crosswise, narrow, stream.
+#: m, n, k that reach every path of gemm.c: tiles near and far, blocks of k, copies of a and b, crosswise, narrow, stream.
 LARGER = [
     *[(1, 1, 3000), (1, 700, 70), (1, 33, 2000), (2, 1030, 1030), (3, 200, 130), (4, 65, 300), (5, 130, 900), (7, 130, 33)],
     *[(64, 1, 130), (65, 2, 67), (100, 3, 19), (50, 4, 500), (70, 10, 40), (33, 24, 300), (100, 17, 513)],
     *[(33, 65, 100), (64, 128, 64), (48, 96, 800), (130, 47, 260), (17, 1000, 9), (9, 9, 2049), (257, 31, 31)],
+    *[(70, 300, 130), (90, 600, 300), (64, 1024, 70), (1000, 40, 400), (40, 1200, 300)],
 ]
 
 

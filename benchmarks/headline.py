@@ -94,6 +94,8 @@ def _serve(pipe: Connection, name: str, threads: int) -> None:
 def _prepare(name: str, threads: int, kind: str, workload: str):
     if kind == "product":
         return peers.PRODUCTS[name](threads)
+    if kind == "update":
+        return peers.Update(WORKLOADS[workload], threads)
     table = peers.PREDICTORS if kind == "inference" else peers.TRAINERS
     return table[name](WORKLOADS[workload], threads)
 
@@ -126,7 +128,7 @@ def contest(
         except ImportError as error:
             say(f"  {c.label}: not installed ({error})")
             continue
-        if work:
+        if kind in ("training", "inference"):
             errors[c.label] = check(c, kind, work)
         elapsed, done = c.ask("run", 1)  # first call: warm
         count = 1
@@ -157,14 +159,15 @@ def contest(
 def measure(
     names: list[str], threads: list[int], workloads: list[str], rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict:
-    """Everything: the limit, the training steps, the inference."""
+    """Everything: the limits, the training steps, the inference."""
     groups = {
         "product": list(peers.PRODUCTS),
+        "update": ["NumPy"],
         "training": [n for n in peers.TRAINERS if not names or n.split()[0] in names],
         "inference": [n for n in peers.PREDICTORS if not names or n in names],
     }
     results: dict = {"machine": machine(), "load": os.getloadavg()[1], "threads": threads, "rounds": rounds}
-    results |= {"product": {}, "training": {}, "inference": {}}
+    results |= {"product": {}, "update": {}, "training": {}, "inference": {}}
     for kind, members in groups.items():
         contestants = [Contestant(n, t) for t in threads for n in members]
         if kind == "product":
@@ -178,7 +181,8 @@ def measure(
             say(f"{kind}: {name}")
             results[kind][name] = contest(contestants, kind, WORKLOADS[name], rounds, seconds, say)
             for label, r in sorted(results[kind][name].items(), key=lambda item: item[1]["min"]):
-                say(f"  {label:36s} {1e6 * r['min']:10.2f} us   median {1e6 * r['median']:10.2f}   off by {r['error']:.0e}")
+                error = "" if r["error"] is None else f"   off by {r['error']:.0e}"
+                say(f"  {label:36s} {1e6 * r['min']:10.2f} us   median {1e6 * r['median']:10.2f}{error}")
         for c in contestants:
             c.close()
     return results

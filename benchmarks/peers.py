@@ -9,6 +9,7 @@ constructor, outside every timing. A library that is not installed raises Import
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from workloads import Workload
@@ -504,3 +505,26 @@ def torch_product(threads: int) -> Product:
 
 
 PRODUCTS: dict[str, Callable[[int], Product]] = {"NumPy": numpy_product, "PyTorch": torch_product}
+
+
+class Update:
+    """What an optimizer must at least do: read and write the parameters and their moments once each, in place.
+
+    The arrays are as large as the workload's, so that they come from the same cache; each thread has its own part.
+    """
+
+    def __init__(self, work: Workload, threads: int) -> None:
+        elements = sum(w.size + b.size for w, b in work.parameters()) * (3 if work.optimizer == "adam" else 1)
+        self.parts = np.array_split(np.ones(elements, np.float32), threads)
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def run(self, count: int) -> int:
+        def repeat(part: np.ndarray) -> None:
+            for _ in range(count):
+                np.multiply(part, np.float32(1.0), out=part)
+
+        if self.pool is None:
+            repeat(self.parts[0])
+        else:
+            list(self.pool.map(repeat, self.parts))
+        return count

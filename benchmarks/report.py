@@ -120,7 +120,7 @@ def _ratio(peer: dict | None, ours: dict | None) -> str:
 
 
 def _share(results: dict, name: str, r: dict) -> str:
-    """Of the limit: the products at the best rate seen, then the parameters and moments read and written once, as fast as they can be.
+    """Of the limit: the products at the best rate seen, then one pass that reads and writes parameters and moments.
 
     Nothing where the limits were found beside other programs."""
     if results["load"] > 1:

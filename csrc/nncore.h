@@ -38,6 +38,7 @@ typedef struct {
   int input[NNC_MAX_INPUTS];
   int64_t size[NNC_MAX_SIZES];
   double attr[4];
+  int shares; /* an earlier op of the same kind and sizes whose parameters this one uses, or -1 */
 } nnc_op_spec;
 
 nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,

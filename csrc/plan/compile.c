@@ -77,13 +77,15 @@ static size_t rows_per_task(size_t cols) {
 /* The tasks of one weight; `bias` is the slot of what goes along with its first rows, if that exists. */
 static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   const nnc_op *op = &plan->op[i];
-  if (op->param[slot] == NNC_NONE) return;
+  if (op->param[slot] == NNC_NONE || op->spec.shares != NNC_NONE) return; /* the first op's tasks are for all that share */
   const nnc_param *w = &plan->param[op->param[slot]].layout;
   const size_t step = rows_per_task(w->cols);
+  int sharers = 1;
+  for (int other = op->next; other != NNC_NONE; other = plan->op[other].next) sharers++;
   for (size_t first = 0; first < w->rows; first += step) {
     const size_t last = first + step < w->rows ? first + step : w->rows;
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
-    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols;
+    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers;
     if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, slot, along, first, last, cost};
     plan->n_tasks++;
     plan->task_cost += cost;
@@ -144,6 +146,17 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done) {
   return update;
 }
 
+/* Whether an op adds to the gradient of an input that others have written to without needing memory of its own for that. */
+static int adds_directly(const nnc_op *op) {
+  switch (op->spec.kind) {
+    case NNC_LAYER_linear:
+    case NNC_LAYER_add:
+    case NNC_LAYER_multiply:
+    case NNC_LAYER_concat: return 1;
+    default: return 0;
+  }
+}
+
 /* Offsets of everything in the training arena for `rows` samples; returns its bytes in *total, and non-zero on overflow. */
 static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   *total = 0;
@@ -177,10 +190,11 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     nnc_op *op = &plan->op[i];
     size_t n = 0;
     for (int j = 0; j < op->spec.n_inputs; j++)
-      if (op->accumulates[j] && op->spec.kind != NNC_LAYER_linear) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
+      if (op->accumulates[j] && !adds_directly(op)) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
     if (n && (nnc_mul(&n, n, rows) || nnc_arena_take(total, &op->packed, n, element))) return 1;
   }
-  return nnc_arena_take(total, &plan->weight_rows, rows, element);
+  return (plan->is_sharing && nnc_arena_take(total, &plan->aside, plan->elements, element)) ||
+         nnc_arena_take(total, &plan->weight_rows, rows, element);
 }
 
 size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) {

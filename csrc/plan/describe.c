@@ -48,6 +48,20 @@ static nnc_status check_shape(const nnc_shape *shape, int i, nnc_error *error) {
   return NNC_OK;
 }
 
+/* Ops that share parameters are a chain from the first one, which has them. */
+static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  int last = op->spec.shares;
+  if (last == NNC_NONE) return NNC_OK;
+  const nnc_op_spec *spec = &op->spec, *owner = last < 0 || last >= op - plan->op ? NULL : &plan->op[last].spec;
+  if (!owner || owner->shares != NNC_NONE || owner->kind != spec->kind || memcmp(owner->size, spec->size, sizeof spec->size))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: shares the parameters of op %d, which is not an earlier op like it", spec->name,
+                    last);
+  while (plan->op[last].next != NNC_NONE) last = plan->op[last].next;
+  plan->op[last].next = (int)(op - plan->op);
+  plan->is_sharing = 1;
+  return NNC_OK;
+}
+
 static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *error) {
   size_t bytes = 1;
   for (int i = 0; i < plan->n_ops; i++) bytes += strlen(ops[i].name) + 1;
@@ -60,7 +74,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
     name += strlen(name) + 1;
     op->out = plan->n_inputs + i;
     op->pre = op->out;
-    op->epilogue = NNC_NONE;
+    op->epilogue = op->next = NNC_NONE;
     for (int slot = 0; slot < NNC_MAX_PARAMS; slot++) op->param[slot] = NNC_NONE;
     if (op->spec.kind < 0 || op->spec.kind >= NNC_LAYER_COUNT)
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown kind of layer %d", op->spec.name, op->spec.kind);
@@ -72,6 +86,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
       if (v < 0 || v >= op->out)
         return nnc_fail(error, NNC_ERROR_VALUE, "%s: reads value %d before it is computed", op->spec.name, v);
     }
+    if (link_sharing(plan, op, error)) return error->status;
   }
   return NNC_OK;
 }

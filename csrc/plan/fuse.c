@@ -3,6 +3,7 @@
  * linear -> element-wise activation    the activation becomes the epilogue of the product
  * batch_norm -> the same               likewise, where its derivative needs the result alone
  * linear -> row-wise activation        in place, since the backward pass of a product does not need its result
+ * add, multiply, ... -> activation      in place likewise, where the derivative needs the activation's result alone
  * flatten, identity                    a view
  * sigmoid / softmax -> cross-entropy   while training, the loss takes the logits (nnc_fuse_losses)
  */
@@ -25,6 +26,11 @@ static void make_view(nnc_plan *plan, nnc_op *op) {
   out->ld = out->lines == 1 ? in->lines * in->ld : in->lines == out->lines ? in->ld : out->cols;
 }
 
+static int is_merge(const nnc_op *op) {
+  const int kind = op->spec.kind;
+  return kind == NNC_LAYER_add || kind == NNC_LAYER_multiply || kind == NNC_LAYER_maximum || kind == NNC_LAYER_concat;
+}
+
 static void fuse_activation(nnc_plan *plan, nnc_op *op) {
   const int code = op->spec.code, in = op->spec.input[0];
   nnc_op *before = sole_producer(plan, in);
@@ -32,6 +38,8 @@ static void fuse_activation(nnc_plan *plan, nnc_op *op) {
   if (!before || before->epilogue != NNC_NONE) return;
   const int after_norm =
       before->spec.kind == NNC_LAYER_batch_norm && !nnc_activations[code].is_row && !nnc_activations[code].saves_input;
+  if (is_merge(before) && !nnc_activations[code].saves_input && before->out == in)
+    plan->value[op->out].alias = plan->value[in].alias;
   if (before->spec.kind != NNC_LAYER_linear && !after_norm) return;
   if (nnc_activations[code].is_row) {
     if (before->out == in) plan->value[op->out].alias = plan->value[in].alias;
@@ -74,7 +82,8 @@ static int has_logits_kernel(int loss) {
 static int is_shared(const nnc_plan *plan, int value, const nnc_op *reader) {
   const int root = plan->value[value].alias;
   for (int i = 0; i < plan->n_ops; i++)
-    if (!plan->op[i].skipped && &plan->op[i] != reader && plan->value[plan->op[i].spec.input[0]].alias == root) return 1;
+    for (int j = 0; j < plan->op[i].spec.n_inputs; j++)
+      if (!plan->op[i].skipped && &plan->op[i] != reader && plan->value[plan->op[i].spec.input[j]].alias == root) return 1;
   for (int i = 0; i < plan->n_outputs; i++)
     if (plan->output[i] != reader->out && plan->value[plan->output[i]].alias == root) return 1;
   return 0;

@@ -53,6 +53,17 @@ static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states
           add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
 }
 
+/* The parameters of op i are those of an earlier one. */
+static void share_params(nnc_plan *plan, int i) {
+  nnc_op *op = &plan->op[i];
+  const nnc_op *owner = &plan->op[op->spec.shares];
+  const nnc_value *here = &plan->value[op->spec.input[0]], *there = &plan->value[owner->spec.input[0]];
+  memcpy(op->param, owner->param, sizeof op->param);
+  op->state = owner->state;
+  op->flops = owner->flops * (double)here->lines / (double)there->lines;
+  plan->flops += op->flops;
+}
+
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   plan->param = nnc_alloc(NNC_MAX_PARAMS * (size_t)plan->n_ops * sizeof *plan->param);
   plan->state = nnc_alloc(3 * (size_t)plan->n_ops * sizeof *plan->state);
@@ -61,9 +72,15 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   size_t bytes = 0, state_bytes = 0;
   for (int i = 0; i < plan->n_ops; i++) {
     const int kind = plan->op[i].spec.kind;
+    const double before = plan->flops;
+    if (plan->op[i].spec.shares != NNC_NONE) {
+      share_params(plan, i);
+      continue;
+    }
     if ((kind == NNC_LAYER_linear && place_linear(plan, i, &bytes)) ||
         (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)))
       return too_large(error);
+    plan->op[i].flops = plan->flops - before;
   }
   plan->elements = bytes / plan->element;
   plan->state_elements = state_bytes / plan->element;

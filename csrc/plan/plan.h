@@ -35,8 +35,10 @@ typedef struct {
   int out;
   int skipped;               /* does nothing: merged into another op, or an alias */
   int param[NNC_MAX_PARAMS]; /* by slot: indices into the plan's parameters, or NNC_NONE; slot 0 is the weight, 1 the bias */
+  int next;                  /* the next op that uses the same parameters, or NNC_NONE */
   int epilogue;              /* linear: the activation applied to its result, or NNC_NONE */
   double epilogue_attr[4];
+  double flops;                    /* multiply-adds of one sample, forward, times two */
   int pre;                         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
   int loss_fused;                  /* the activation of this op is part of the loss while training */
   int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
@@ -119,6 +121,8 @@ struct nnc_plan {
   double *norm_partial;
   size_t rows_reserved;
   size_t weight_rows; /* offset of the batch's sample weights */
+  int is_sharing;     /* some parameters belong to several ops */
+  size_t aside;       /* then: offset of a second gradient buffer */
   void *arena;
   void **act, **grad; /* per value: where its first row lies in the training arena */
   size_t *ld;         /* per value: its leading dimension */

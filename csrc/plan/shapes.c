@@ -1,4 +1,6 @@
 /* shapes.c: what shape each kind of op gives, and what it refuses. */
+#include <string.h>
+
 #include "base/sizes.h"
 #include "plan/plan.h"
 
@@ -91,6 +93,60 @@ static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
                     origin(plan, op->spec.input[0]));
   }
   return infer_same(plan, op, error);
+}
+
+static int same_shape(const nnc_shape *a, const nnc_shape *b) {
+  return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
+/* All inputs have one shape, which is that of the result. */
+static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  for (int j = 1; j < op->spec.n_inputs; j++) {
+    const nnc_shape *first = &plan->value[op->spec.input[0]].shape, *other = &plan->value[op->spec.input[j]].shape;
+    char one[160], two[160];
+    if (!same_shape(first, other))
+      return nnc_fail(error, NNC_ERROR_SHAPE, "%s: its inputs must have one shape, but are %s from %s and %s from %s",
+                      op->spec.name, nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
+                      nnc_shape_text(two, sizeof two, other), origin(plan, op->spec.input[j]));
+  }
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_pair(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (op->spec.n_inputs != 2)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: takes two inputs, not %d", op->spec.name, op->spec.n_inputs);
+  return infer_add(plan, op, error);
+}
+
+static nnc_status infer_multiply(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
+static nnc_status infer_maximum(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
+
+/* size[0] is the dimension along which they are joined, as PyTorch counts it, the batch being 0. */
+static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *first = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  const int64_t axis = op->spec.size[0] < 0 ? op->spec.size[0] + first->rank : op->spec.size[0] - 1;
+  if (axis < 0 || axis >= first->rank) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: axis=%lld does not name a dimension of %s after the batch", op->spec.name,
+                    (long long)op->spec.size[0], nnc_shape_text(got, sizeof got, first));
+  }
+  *out = *first;
+  for (int j = 1; j < op->spec.n_inputs; j++) {
+    nnc_shape other = plan->value[op->spec.input[j]].shape;
+    const size_t added = axis < other.rank ? other.dim[axis] : 0;
+    if (axis < other.rank) other.dim[axis] = first->dim[axis];
+    if (!same_shape(first, &other)) {
+      char one[160], two[160];
+      return nnc_fail(error, NNC_ERROR_SHAPE,
+                      "%s: its inputs must agree in all dimensions but axis %lld, but are %s from %s and %s from %s", op->spec.name,
+                      (long long)op->spec.size[0], nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
+                      nnc_shape_text(two, sizeof two, &plan->value[op->spec.input[j]].shape), origin(plan, op->spec.input[j]));
+    }
+    if (nnc_add(&out->dim[axis], out->dim[axis], added))
+      return nnc_fail(error, NNC_ERROR_SIZE, "%s: the joined dimension overflows", op->spec.name);
+  }
+  return NNC_OK;
 }
 
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {

@@ -40,6 +40,30 @@ static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)
   nnc_barrier(run->self);
 }
 
+/* Ops that share parameters add up their gradients, in an order that is always the same: the first to come writes the gradient
+ * itself, each other one writes into the second buffer, from where it is added. So no driver need know of sharing. */
+static nnc_run aside_of(const nnc_run *run) {
+  nnc_run aside = *run;
+  aside.grads = run->arena + run->plan->aside;
+  return aside;
+}
+
+static void add_aside(const nnc_run *run, size_t offset, size_t n) {
+  run->k->accumulate(run->grads + offset, run->arena + run->plan->aside + offset, 1, n, n, n);
+}
+
+/* In reverse order of the ops, as the walk goes. */
+static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (op->next == NNC_NONE) {
+    drivers[op->spec.kind]->backward_channels(run, op, first, last);
+    return;
+  }
+  const nnc_run aside = aside_of(run);
+  drivers[op->spec.kind]->backward_channels(&aside, op, first, last);
+  for (int slot = 0; slot < NNC_MAX_PARAMS; slot++)
+    if (op->param[slot] != NNC_NONE) add_aside(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
+}
+
 void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
@@ -57,7 +81,7 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   for (int i = run->plan->n_ops - 1; i >= 0; i--) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
-    if (drivers[op->spec.kind]->backward_channels) over_channels(run, op, drivers[op->spec.kind]->backward_channels);
+    if (drivers[op->spec.kind]->backward_channels) over_channels(run, op, backward_channels);
     else if (first < last) drivers[op->spec.kind]->backward(run, op, first, last);
   }
 }
@@ -65,6 +89,26 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
 /* Tasks are dealt out in order, by cost: each to the member in whose stretch of the total its middle lies. */
 static int is_mine(const nnc_member *self, const nnc_plan *plan, double before, double cost) {
   return (int)((before + cost / 2) / plan->task_cost * self->size) == self->rank;
+}
+
+/* In the order of the ops. */
+static void add_gradients_of_sharers(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  const nnc_plan *plan = run->plan;
+  const nnc_parameter *w = &plan->param[op->param[task->slot]];
+  const nnc_run aside = aside_of(run);
+  for (int i = op->next; i != NNC_NONE; i = plan->op[i].next) {
+    if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* backward_channels has it */
+    drivers[op->spec.kind]->gradient(&aside, &plan->op[i], task, rows);
+    add_aside(run, w->layout.offset + task->first * w->layout.ld, (task->last - task->first) * w->layout.ld);
+    if (!task->bias) continue;
+    const nnc_parameter *b = &plan->param[op->param[task->bias]];
+    add_aside(run, b->layout.offset, b->elements);
+  }
+}
+
+static void prepare_all(const nnc_run *run, const nnc_task *task) {
+  for (int i = task->op; i != NNC_NONE; i = run->plan->op[i].next)
+    drivers[run->plan->op[i].spec.kind]->prepare(run, &run->plan->op[i], task);
 }
 
 static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
@@ -83,9 +127,10 @@ void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, 
     if (!is_mine(self, run->plan, before, task->cost)) continue;
     const nnc_op *op = &run->plan->op[task->op];
     drivers[op->spec.kind]->gradient(run, op, task, rows);
+    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, task, rows);
     if (!update) continue;
     update_task(run, op, task, update);
-    if (prepare) drivers[op->spec.kind]->prepare(run, op, task);
+    if (prepare) prepare_all(run, task);
   }
 }
 
@@ -93,7 +138,6 @@ void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
   double before = 0;
   for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
     const nnc_task *task = &run->plan->task[i];
-    const nnc_op *op = &run->plan->op[task->op];
-    if (is_mine(self, run->plan, before, task->cost)) drivers[op->spec.kind]->prepare(run, op, task);
+    if (is_mine(self, run->plan, before, task->cost)) prepare_all(run, task);
   }
 }

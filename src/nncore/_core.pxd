@@ -98,6 +98,14 @@ ctypedef void (*gemm_kernel)(
 ctypedef void (*transpose_kernel)(void *t, const void *a, size_t rows, size_t cols, size_t ldt, size_t lda) noexcept nogil
 ctypedef void (*column_sum_kernel)(void *sum, const void *a, size_t rows, size_t cols, size_t lda, int accumulate) noexcept nogil
 ctypedef void (*accumulate_kernel)(void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx) noexcept nogil
+ctypedef void (*combine_kernel)(
+    void *y, const void *a, const void *b, size_t rows, size_t cols, size_t ldy, size_t lda, size_t ldb, double alpha, double beta,
+    double gamma) noexcept nogil
+ctypedef void (*multiply_kernel)(
+    void *y, const void *a, const void *b, size_t rows, size_t cols, size_t ldy, size_t lda, size_t ldb, int flag) noexcept nogil
+ctypedef void (*maximum_backward_kernel)(
+    void *da, const void *dy, const void *a, const void *b, size_t rows, size_t cols, size_t ldda, size_t lddy, size_t lda,
+    size_t ldb, int is_minimum) noexcept nogil
 ctypedef void (*dropout_kernel)(
     void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx, size_t row0, double p, const uint32_t *key,
     const uint32_t *stream) noexcept nogil
@@ -135,6 +143,10 @@ cdef extern from "nncore.h":
         transpose_kernel transpose
         column_sum_kernel column_sum
         accumulate_kernel accumulate
+        combine_kernel combine
+        multiply_kernel multiply
+        multiply_kernel maximum
+        maximum_backward_kernel maximum_backward
         dropout_kernel dropout
         gather_kernel gather
         sum_squares_kernel sum_squares
@@ -154,6 +166,10 @@ cdef extern from "nncore.h":
         transpose_kernel transpose
         column_sum_kernel column_sum
         accumulate_kernel accumulate
+        combine_kernel combine
+        multiply_kernel multiply
+        multiply_kernel maximum
+        maximum_backward_kernel maximum_backward
         dropout_kernel dropout
         gather_kernel gather
         sum_squares_kernel sum_squares
@@ -200,6 +216,7 @@ cdef extern from "nncore.h":
         int *input
         int64_t *size
         double *attr
+        int shares
 
     ctypedef struct nnc_param:
         int op

@@ -76,6 +76,81 @@ def accumulate(cnp.ndarray y not None, cnp.ndarray x not None, isa=None):
             nnc_kernels_for_f32(which).accumulate(ym.data, xm.data, ym.rows, ym.cols, ym.ld, xm.ld)
 
 
+def combine(cnp.ndarray a not None, cnp.ndarray b, double alpha, double beta, double gamma, isa=None):
+    """alpha a + beta b + gamma; without b, alpha a + gamma."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("a", a)
+    cdef Matrix am = as_matrix("a", a, f64), bm = am
+    if b is not None:
+        bm = as_matrix("b", b, f64)
+        check_shape("b", &bm, am.rows, am.cols)
+    else:
+        bm.data = NULL
+    y = empty(am.rows, am.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).combine(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, alpha, beta, gamma)
+        else:
+            nnc_kernels_for_f32(which).combine(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, alpha, beta, gamma)
+    return y
+
+
+def multiply(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray out=None, isa=None):
+    """a b, added to out where it is given."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("a", a), accumulate = out is not None
+    cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64), ym
+    check_shape("b", &bm, am.rows, am.cols)
+    if out is None:
+        out = empty(am.rows, am.cols, f64)
+    elif np.shares_memory(out, a) or np.shares_memory(out, b):
+        raise ValueError("out: overlaps an input")
+    ym = as_matrix("out", out, f64, True)
+    check_shape("out", &ym, am.rows, am.cols)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).multiply(ym.data, am.data, bm.data, am.rows, am.cols, ym.ld, am.ld, bm.ld, accumulate)
+        else:
+            nnc_kernels_for_f32(which).multiply(ym.data, am.data, bm.data, am.rows, am.cols, ym.ld, am.ld, bm.ld, accumulate)
+    return out
+
+
+def maximum(cnp.ndarray a not None, cnp.ndarray b not None, bint is_minimum=False, isa=None):
+    """The larger of a and b, or the smaller one."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("a", a)
+    cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64)
+    check_shape("b", &bm, am.rows, am.cols)
+    y = empty(am.rows, am.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).maximum(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, is_minimum)
+        else:
+            nnc_kernels_for_f32(which).maximum(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, is_minimum)
+    return y
+
+
+def maximum_backward(cnp.ndarray dy not None, cnp.ndarray a not None, cnp.ndarray b not None, bint is_minimum=False, isa=None):
+    """The gradient that reaches a."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("dy", dy)
+    cdef Matrix dm = as_matrix("dy", dy, f64), am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64)
+    check_shape("a", &am, dm.rows, dm.cols)
+    check_shape("b", &bm, dm.rows, dm.cols)
+    da = empty(dm.rows, dm.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(da)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).maximum_backward(
+                out, dm.data, am.data, bm.data, dm.rows, dm.cols, dm.cols, dm.ld, am.ld, bm.ld, is_minimum)
+        else:
+            nnc_kernels_for_f32(which).maximum_backward(
+                out, dm.data, am.data, bm.data, dm.rows, dm.cols, dm.cols, dm.ld, am.ld, bm.ld, is_minimum)
+    return da
+
+
 def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, isa=None):
     """x * keep / (1 - p); the bits of keep depend on key, stream, row0 + row and column alone."""
     cdef uint32_t[2] k = [key[0], key[1]]

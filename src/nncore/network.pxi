@@ -603,6 +603,7 @@ cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     spec.kind = LAYER_CODES[op.kind]
     spec.code = op_code("activation", op.code) if op.code else 0
     spec.name = name
+    spec.shares = op.shares
     spec.n_inputs = len(op.inputs)
     for i, value in enumerate(op.inputs):
         spec.input[i] = value

@@ -19,14 +19,15 @@ class Op(NamedTuple):
     Values are numbered: the inputs of the network first (0, 1, ...), then the result of each op in order.
     """
 
-    kind: str  #: "linear", "activation", "dropout", "flatten", "batch_norm"
+    kind: str  #: as in the registry: "linear", "activation", "dropout", ...
     name: str  #: how errors call it, for example "layer 2 (Linear)"
     inputs: tuple[int, ...]
     sizes: tuple[int, ...] = ()  #: linear: (in_features, out_features, has_bias); flatten: (start_dim, end_dim);
-    #: batch_norm: (num_features, affine, track_running_stats)
+    #: batch_norm: (num_features, affine, track_running_stats); maximum: (is_minimum,); concat: (axis,)
     attributes: tuple[float, ...] = ()  #: activation: in the order of the registry; dropout: (p,);
-    #: batch_norm: (eps, momentum), momentum negative for the plain average
+    #: batch_norm: (eps, momentum), momentum negative for the plain average; add: (first, rest, offset)
     code: str = ""  #: activation: its name in the registry
+    shares: int = -1  #: an earlier op of the same kind and sizes whose parameters this one uses, by its number
 
 
 class Parameter(NamedTuple):

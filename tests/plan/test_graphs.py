@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from truth import nets
 
+from nncore import _core
 from nncore.spec import LossSpec, StatisticSpec
 
 
@@ -161,3 +162,75 @@ def test_the_fused_loss_is_stable_and_still_gives_probabilities(dtype):
     np.testing.assert_array_equal(counts, [[0, 1], [1, 0]])
     np.testing.assert_allclose(net(x), [[0], [1]], atol=1e-6)
     assert nets.evaluate(net, x, y)[0, 0] == pytest.approx(400)
+
+
+def siamese(dtype, width=96):
+    """Two towers with one set of weights, joined in three ways, and two losses."""
+    a, b = nets.linear("a", 0, 6, width), nets.linear("b", 4, width, width)
+    ops = [
+        a,  # 2
+        nets.activation("relu", 2),
+        nets.batch_norm(3, width),
+        b,  # 5
+        nets.activation("tanh", 5),
+        nets.shared(a, 1, 0),  # 7
+        nets.activation("relu", 7),
+        nets.shared(nets.batch_norm(3, width), 8, 2),
+        nets.shared(b, 9, 3),  # 10
+        nets.activation("tanh", 10),
+        nets.add(6, 11, rest=-1.0),
+        nets.multiply(6, 11),
+        nets.maximum(6, 11),
+        nets.concat(12, 13, 14),
+        nets.linear("c", 15, 3 * width, 4),
+        nets.linear("d", 13, width, 2),
+    ]
+    ops[9 - 2] = ops[9 - 2]._replace(name="norm again")
+    net = nets.assemble([(6,), (6,)], ops, [16, 17], dtype)
+    return nets.compile_net(net, ["mean_squared_error", "mean_absolute_error"], nets.ADAM)
+
+
+def test_shared_weights_are_the_same_bits_for_any_number_of_threads(dtype, rng):
+    x = [rng.normal(size=(150, 6)).astype(dtype) for _ in range(2)]
+    y = [rng.normal(size=(150, 4)), rng.normal(size=(150, 2))]
+    states = []
+    for threads in (1, 2, 3, 7):
+        net = siamese(dtype)
+        _core.set_num_threads(threads)
+        try:
+            nets.train(net, x, y, steps=6, batch=60, lr=0.01)
+        finally:
+            _core.set_num_threads(0)
+        states.append(nets.snapshot(net))
+        nets.assert_same_bits(states[0], states[-1])
+
+
+def test_a_step_by_hand_has_the_same_gradients(dtype, rng):
+    net = siamese(dtype)
+    x = [rng.normal(size=(40, 6)).astype(dtype) for _ in range(2)]
+    y = [rng.normal(size=(40, 4)).astype(dtype), rng.normal(size=(40, 2)).astype(dtype)]
+    nets.train(net, x, y)
+    kept = [np.array(p.grad) for p in net._parameters()]
+    first, second = net._forward(x, True)
+    net._backward([(2 * (first - y[0]) / first.size).astype(dtype), (np.sign(second - y[1]) / second.size).astype(dtype)])
+    for p, old in zip(net._parameters(), kept, strict=True):
+        np.testing.assert_allclose(old, p.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "ops", "text"),
+    [
+        ([(3,), (4,)], [nets.add(0, 1)], r"add: its inputs must have one shape, but are \[\*, 3\] from the input and \[\*, 4\]"),
+        ([(3,), (3, 1)], [nets.multiply(0, 1)], "must have one shape"),
+        ([(3,)], [nets.concat(0, 0, axis=2)], r"axis=2 does not name a dimension of \[\*, 3\]"),
+        ([(3,)], [nets.concat(0, 0, axis=0)], "axis=0 does not name"),
+        ([(2, 3), (3, 3)], [nets.concat(0, 1)], "must agree in all dimensions but axis -1"),
+        ([(3,)], [nets.multiply(0, 0)._replace(inputs=(0, 0, 0))], "takes two inputs, not 3"),
+        ([(3,)], [nets.linear("a", 0, 3, 3), nets.linear("b", 1, 3, 2)._replace(shares=0)], "not an earlier op like it"),
+        ([(3,)], [nets.linear("a", 0, 3, 3), nets.linear("b", 1, 3, 3)._replace(shares=1)], "not an earlier op like it"),
+        ([(3,)], [nets.linear("a", 0, 3, 3)._replace(shares=-2)], "not an earlier op like it"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(inputs, ops, text):
+    with pytest.raises(ValueError, match=text):
+        nets.assemble(inputs, ops)

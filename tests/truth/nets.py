@@ -50,6 +50,27 @@ def batch_norm(value, channels, affine=True, track=True, eps=1e-5, momentum=0.1)
     return Op("batch_norm", "norm", (value,), (channels, int(affine), int(track)), (eps, momentum))
 
 
+def add(*values, first=1.0, rest=1.0, offset=0.0):
+    return Op("add", "add", values, attributes=(first, rest, offset))
+
+
+def multiply(a, b):
+    return Op("multiply", "multiply", (a, b))
+
+
+def maximum(a, b, minimum=False):
+    return Op("maximum", "maximum", (a, b), (int(minimum),))
+
+
+def concat(*values, axis=-1):
+    return Op("concat", "concat", values, (axis,))
+
+
+def shared(op, value, owner):
+    """The op once more, on another value, with the parameters of op number ``owner``."""
+    return op._replace(inputs=(value,), shares=owner)
+
+
 def flatten(value, start=1, end=-1):
     return Op("flatten", "flatten", (value,), sizes=(start, end))
 

@@ -152,6 +152,69 @@ LAYERS = {
             [3, 4],
         ),
     },
+    "add": {
+        "residual": (
+            [(4,)],
+            [nets.linear("a", 0, 4, 4), nets.activation("tanh", 1), nets.add(2, 0), nets.linear("b", 3, 4, 2)],
+            None,
+        ),
+        "wide": ([(3,), (70,)], [nets.linear("a", 0, 3, 70), nets.add(2, 1), nets.activation("tanh", 3)], None),
+        "to itself": ([(4,)], [nets.linear("a", 0, 4, 3), nets.add(1, 1, 1), nets.activation("gelu", 2)], None),
+        "weighted": ([(4,)], [nets.linear("a", 0, 4, 3), nets.linear("b", 0, 4, 3), nets.add(1, 2, 1, first=0.5, rest=-2.0)], None),
+        "one": ([(4,)], [nets.linear("a", 0, 4, 3), nets.add(1, first=-1.0, offset=1.0), nets.multiply(1, 2)], None),
+        "of outputs": ([(4,)], [nets.linear("a", 0, 4, 3), nets.linear("b", 0, 4, 3), nets.add(1, 2)], [1, 3, 2]),
+        "then softmax": ([(4,), (4,)], [nets.linear("a", 0, 4, 4), nets.add(1, 2), nets.activation("softmax", 3)], None),
+        "lines": ([(3, 5), (3, 4)], [nets.linear("a", 0, 5, 4), nets.add(1, 2), nets.flatten(3), nets.linear("b", 4, 12, 2)], None),
+    },
+    "multiply": {
+        "gate": (
+            [(5,)],
+            [nets.linear("a", 0, 5, 33), nets.linear("b", 0, 5, 33), nets.activation("sigmoid", 2), nets.multiply(1, 3)],
+            None,
+        ),
+        "square": ([(4,)], [nets.linear("a", 0, 4, 3), nets.multiply(1, 1), nets.linear("b", 2, 3, 2)], None),
+        "input": (
+            [(4,), (4,)],
+            [nets.linear("a", 0, 4, 4), nets.multiply(1, 2), nets.multiply(3, 0), nets.activation("tanh", 4)],
+            None,
+        ),
+    },
+    "maximum": {
+        "of two": (
+            [(4,)],
+            [nets.linear("a", 0, 4, 33), nets.linear("b", 0, 4, 33), nets.maximum(1, 2), nets.linear("c", 3, 33, 2)],
+            None,
+        ),
+        "least": ([(4,), (4,)], [nets.linear("a", 0, 4, 4), nets.maximum(1, 2, True), nets.linear("c", 3, 4, 2)], None),
+        "and added": ([(4,)], [nets.linear("a", 0, 4, 4), nets.maximum(1, 0), nets.add(2, 1), nets.activation("tanh", 3)], None),
+        "ties": ([(4,)], [nets.linear("a", 0, 4, 3), nets.maximum(1, 1), nets.linear("b", 2, 3, 2)], None),
+    },
+    "concat": {
+        "columns": ([(4,), (3,)], [nets.linear("a", 0, 4, 65), nets.concat(2, 1, 0), nets.linear("b", 3, 72, 2)], None),
+        "twice": ([(4,)], [nets.linear("a", 0, 4, 3), nets.concat(1, 1), nets.linear("b", 2, 6, 2)], None),
+        "with a skip": (
+            [(4,)],
+            [nets.linear("a", 0, 4, 3), nets.activation("tanh", 1), nets.concat(2, 0, 1), nets.linear("b", 3, 10, 2)],
+            None,
+        ),
+        "then tanh": (
+            [(4,)],
+            [nets.linear("a", 0, 4, 3), nets.linear("b", 0, 4, 2), nets.concat(1, 2), nets.activation("tanh", 3)],
+            None,
+        ),
+        "lines": (
+            [(2, 3), (4, 3)],
+            [nets.linear("a", 0, 3, 3), nets.concat(2, 1, axis=1), nets.flatten(3), nets.linear("b", 4, 18, 2)],
+            None,
+        ),
+        "columns of lines": ([(2, 3)], [nets.linear("a", 0, 3, 5), nets.concat(0, 1, axis=-1), nets.linear("b", 2, 8, 2)], None),
+        "middle": (
+            [(2, 3, 2), (2, 1, 2)],
+            [nets.linear("a", 0, 2, 2), nets.concat(2, 1, axis=2), nets.flatten(3), nets.linear("b", 4, 16, 2)],
+            None,
+        ),
+        "single lines": ([(1, 70)], [nets.linear("a", 0, 70, 70), nets.concat(0, 1, axis=1), nets.linear("b", 2, 70, 2)], None),
+    },
 }
 
 
@@ -165,6 +228,54 @@ def test_layer(kind, case, training, dtype, rng):
     inputs, ops, outputs = LAYERS[kind][case]
     x = [rng.uniform(-1, 1, (ROWS, *shape)).astype(np.float32).astype(np.float64) for shape in inputs]
     check_backward(inputs, ops, x, rng, dtype, outputs, training)
+
+
+# Shared parameters: one set of weights used by several ops; the gradient is the sum over them.
+
+_WEIGHTS = nets.linear("a", 0, 4, 4)
+_NORM = nets.batch_norm(1, 4)
+SHARED = {
+    "towers": (
+        [(4,), (4,)],
+        [_WEIGHTS, nets.activation("tanh", 2), nets.shared(_WEIGHTS, 1, 0), nets.activation("tanh", 4), nets.add(3, 5, rest=-1.0)],
+    ),
+    "chain": (
+        [(4,)],
+        [
+            _WEIGHTS,
+            nets.activation("tanh", 1),
+            nets.shared(_WEIGHTS, 2, 0),
+            nets.activation("tanh", 3),
+            nets.shared(_WEIGHTS, 4, 0),
+        ],
+    ),
+    "input and hidden": (
+        [(4,)],
+        [nets.linear("b", 0, 4, 4), nets.activation("tanh", 1), _WEIGHTS, nets.shared(_WEIGHTS, 2, 2), nets.multiply(3, 4)],
+    ),
+    "norms": (
+        [(4,)],
+        [
+            nets.linear("b", 0, 4, 4, bias=False),
+            _NORM,
+            nets.activation("tanh", 2),
+            nets.shared(_NORM, 3, 1),
+            nets.shared(_NORM, 0, 1),
+            nets.add(4, 5),
+        ],
+    ),
+    "other lines": (
+        [(4,), (3, 4)],
+        [_WEIGHTS, nets.shared(_WEIGHTS, 1, 0), nets.flatten(3), nets.concat(2, 4), nets.linear("b", 5, 16, 2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_shared_parameters(case, dtype, rng):
+    inputs, ops = SHARED[case]
+    x = [rng.uniform(-1, 1, (ROWS, *shape)).astype(np.float32).astype(np.float64) for shape in inputs]
+    check_backward(inputs, ops, x, rng, dtype, training=True)
 
 
 def test_compiled_or_not_backward_is_the_same(dtype, rng):

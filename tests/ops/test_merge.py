@@ -1,4 +1,4 @@
-"""combine, multiply, maximum and its gradient: to the bit, for every size and stride, NaN and infinity as NumPy and PyTorch have them."""
+"""combine, multiply, maximum and its gradient: to the bit, for every size and stride, NaN and infinity as NumPy has them."""
 
 import numpy as np
 import pytest

@@ -2,23 +2,43 @@
 #include "base/philox.h"
 #include "plan/plan.h"
 
-/* Top half of a 64 x 64 bit product: a number below n, its bias at most n / 2^64 (Lemire 2019, without the rejection). */
-static uint64_t below(uint64_t word, uint64_t n) { return (uint64_t)(((unsigned __int128)word * n) >> 64); }
+/* The words of one epoch, in order. */
+typedef struct {
+  uint32_t key[2], epoch[2], word[4];
+  uint64_t taken;
+} word_stream;
+
+static uint32_t next_word(word_stream *s) {
+  if (s->taken % 4 == 0) {
+    const uint64_t block = s->taken / 4;
+    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), s->epoch[0], s->epoch[1]};
+    nnc_philox(s->word, counter, s->key);
+  }
+  return s->word[s->taken++ % 4];
+}
+
+/* A number below n, each as likely as the others: the top half of a product, drawn again where the bottom half falls into what is
+ * left over of 2^32 (Lemire 2019). */
+static uint32_t below(word_stream *s, uint32_t n) {
+  uint64_t product = (uint64_t)next_word(s) * n;
+  if ((uint32_t)product < n)
+    for (const uint32_t left_over = -n % n; (uint32_t)product < left_over;) product = (uint64_t)next_word(s) * n;
+  return (uint32_t)(product >> 32);
+}
+
+/* More than 2^32 rows: 64 bits, whose bias of n / 2^64 nobody can see. */
+static uint64_t far_below(word_stream *s, uint64_t n) {
+  const uint64_t high = next_word(s), word = high << 32 | next_word(s);
+  return (uint64_t)(((unsigned __int128)word * n) >> 64);
+}
 
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) {
-  const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-  uint32_t word[4] = {0};
+  word_stream s = {.key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
+                   /* the top bit keeps clear of the layers' streams */
+                   .epoch = {(uint32_t)epoch, UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)}};
   for (size_t i = 0; i < n; i++) order[i] = (int64_t)i;
   for (size_t i = n; i > 1; i--) {
-    const size_t draw = n - i; /* two per block of four words */
-    if (draw % 2 == 0) {
-      const uint32_t counter[4] = {
-          (uint32_t)(draw / 2), (uint32_t)((uint64_t)(draw / 2) >> 32), (uint32_t)epoch,
-          UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)}; /* the top bit keeps clear of the layers' streams */
-      nnc_philox(word, counter, key);
-    }
-    const uint64_t random = (uint64_t)word[2 * (draw % 2)] << 32 | word[2 * (draw % 2) + 1];
-    const size_t j = (size_t)below(random, i);
+    const size_t j = i <= UINT32_MAX ? below(&s, (uint32_t)i) : (size_t)far_below(&s, i);
     const int64_t swapped = order[i - 1];
     order[i - 1] = order[j];
     order[j] = swapped;

@@ -61,6 +61,63 @@ typedef struct {
   void *running_mean, *running_var;
 } nnc_norm_statistics;
 
+/* The recurrent cells: h' = tanh or max(0, .) of a + W h; the gated recurrent unit with its reset after the product (gates r, z,
+ * n); the long short-term memory (gates i, f, g, o). */
+typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_COUNT } nnc_cell;
+
+/* One direction of a recurrent layer over a range of samples (rows) and a run of time steps. Pointers are to REALs; all
+ * distances are in elements. Rows are independent of each other, and the bits of one do not depend on which others share a call,
+ * nor on how the steps are cut into calls that hand on h and c: a stream of calls of one step gives what one call gives.
+ *
+ * gates      [rows, steps, G hidden], G being nnc_cell_gates(cell). In: the input product W_ih x + b_ih in the first
+ *            nnc_cell_products(cell) * hidden columns. Out, where h is given: what backward needs, in place: the gates after their
+ *            nonlinearity (GRU: r, z, n, W_hn h + b_hn), for tanh and relu nothing. Without h (inference): unspecified, and a GRU
+ *            does not touch its last hidden columns.
+ * dgates     the same shape and distances, may be gates. Backward: the gradients before the nonlinearity. GRU: of r, z, n, and
+ *            of W_hn h + b_hn; the weight gradient of W_hh takes columns r, z and the last, that of W_ih takes r, z, n.
+ * y          [rows, steps, hidden], may be NULL: the h of each step. dy, its gradient, has the same distances, and may be NULL.
+ * h, c       [rows, steps + 1, hidden], saved for backward, which needs them; NULL in inference; c for the LSTM alone. Slot t
+ *            is the state before step t, slot t + 1 the one after; reverse: slot t + 1 before and slot t after.
+ *            So W_hh's gradient is the product of h, from slot 0 (reverse: 1) on, with dgates.
+ * dh         [rows, steps, hidden], distances of h, may be NULL: the whole gradient of the h of each step, for diagnostics.
+ * h0, c0     [rows, hidden], initial_row apart (0: one for all rows); NULL is 0. dh0, dc0: dinitial_row apart, may be NULL.
+ * h_n, c_n   [rows, hidden], final_row apart; the state after each row's own last step; may be NULL, and may be h0, c0. dh_n, dc_n
+ *            likewise, NULL is 0. dh_n may not be dh0.
+ * lengths    [rows], NULL: all steps count. Step t counts where first_step + t < lengths[row]. At the others, y and dgates are 0, the state
+ *            is handed on as it is, in either direction, and nothing is read of gates and dy, which may hold NaN.
+ * reverse    from the last step to the first.
+ * forward, backward   the recurrent weights as recurrent_pack lays them out, backward where it is called.
+ * scratch    nnc_recurrent_scratch(...) elements. All buffers but those named above are distinct. */
+typedef struct {
+  nnc_cell cell;
+  int reverse;
+  size_t rows, steps, hidden, first_step;
+  const int64_t *lengths;
+  size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row;
+  void *gates, *y, *h, *c, *h_n, *c_n;
+  const void *h0, *c0, *forward;
+  void *dgates, *dh, *dh0, *dc0;
+  const void *dy, *dh_n, *dc_n, *backward;
+  void *scratch;
+} nnc_recurrence;
+
+/* Columns of gates per hidden unit, and how many of them begin with an input product (the W of that many gates). */
+static inline size_t nnc_cell_gates(nnc_cell cell) { return cell <= NNC_CELL_RELU ? 1 : 4; }
+static inline size_t nnc_cell_products(nnc_cell cell) { return cell <= NNC_CELL_RELU ? 1 : cell == NNC_CELL_GRU ? 3 : 4; }
+
+/* hidden rounded up to whole vectors of any instruction set. */
+static inline size_t nnc_recurrent_padded(size_t hidden) { return (hidden + 15) / 16 * 16; }
+/* Elements of either packed form of W_hh, forward (with its bias) or backward. */
+static inline size_t nnc_recurrent_packed(nnc_cell cell, size_t hidden) {
+  return nnc_cell_products(cell) * (hidden + 1) * nnc_recurrent_padded(hidden);
+}
+/* Rows that a kernel takes at once, and elements of scratch for `rows` of them. */
+enum { NNC_RECURRENT_ROWS = 64 };
+static inline size_t nnc_recurrent_scratch(nnc_cell cell, size_t rows, size_t hidden) {
+  return (rows < NNC_RECURRENT_ROWS ? rows : NNC_RECURRENT_ROWS) * (2 * nnc_cell_products(cell) + 2) *
+         (nnc_recurrent_padded(hidden) + 16);
+}
+
 #define REAL float
 #define NNC_TYPED(name) name##_f32
 #include "ops/kernels.inc"

@@ -81,6 +81,42 @@ cdef extern from "nncore.h":
         void *running_mean
         void *running_var
 
+    ctypedef enum nnc_cell:
+        NNC_CELL_TANH
+        NNC_CELL_RELU
+        NNC_CELL_GRU
+        NNC_CELL_LSTM
+
+    ctypedef struct nnc_recurrence:
+        nnc_cell cell
+        int reverse
+        size_t rows, steps, hidden, first_step
+        const int64_t *lengths
+        size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row
+        void *gates
+        void *y
+        void *h
+        void *c
+        void *h_n
+        void *c_n
+        const void *h0
+        const void *c0
+        const void *forward
+        void *dgates
+        void *dh
+        void *dh0
+        void *dc0
+        const void *dy
+        const void *dh_n
+        const void *dc_n
+        const void *backward
+        void *scratch
+
+    size_t nnc_cell_gates(nnc_cell cell) noexcept nogil
+    size_t nnc_cell_products(nnc_cell cell) noexcept nogil
+    size_t nnc_recurrent_packed(nnc_cell cell, size_t hidden) noexcept nogil
+    size_t nnc_recurrent_scratch(nnc_cell cell, size_t rows, size_t hidden) noexcept nogil
+
     void nnc_optimizer_prepare(int optimizer, nnc_update *update) noexcept nogil
     int nnc_optimizer_uses(int optimizer, const double *attr, int moment) noexcept nogil
 
@@ -127,6 +163,11 @@ ctypedef void (*batch_norm_backward_kernel)(
     size_t first, size_t last, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx, double eps,
     int frozen) noexcept nogil
 ctypedef void (*unary_kernel)(void *y, const void *x, size_t n) noexcept nogil
+ctypedef void (*recurrent_pack_kernel)(
+    void *forward, void *backward, const void *w, nnc_cell cell, size_t first, size_t last, size_t hidden,
+    size_t ldw) noexcept nogil
+ctypedef void (*recurrent_pack_bias_kernel)(void *forward, const void *bias, nnc_cell cell, size_t hidden) noexcept nogil
+ctypedef void (*recurrent_kernel)(const nnc_recurrence *r) noexcept nogil
 # Not void: a pointer to pointers converts to no other.
 ctypedef void (*optimizer_kernel_f32)(
     float *param, float **moment, const float *grad, size_t n, const nnc_update *update) noexcept nogil
@@ -156,6 +197,10 @@ cdef extern from "nncore.h":
         batch_norm_backward_kernel batch_norm_backward
         unary_kernel exp
         unary_kernel log
+        recurrent_pack_kernel recurrent_pack
+        recurrent_pack_bias_kernel recurrent_pack_bias
+        recurrent_kernel recurrent_forward
+        recurrent_kernel recurrent_backward
 
     ctypedef struct nnc_kernels_f64:
         activation_forward_kernel *activation_forward
@@ -179,6 +224,10 @@ cdef extern from "nncore.h":
         batch_norm_backward_kernel batch_norm_backward
         unary_kernel exp
         unary_kernel log
+        recurrent_pack_kernel recurrent_pack
+        recurrent_pack_bias_kernel recurrent_pack_bias
+        recurrent_kernel recurrent_forward
+        recurrent_kernel recurrent_backward
 
     const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) noexcept nogil
     const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) noexcept nogil

@@ -195,3 +195,54 @@ def batch_norm_backward(
 
 def exp(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
 def log(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def recurrent_packed_size(cell: str, hidden: int) -> int: ...
+def recurrent_pack(
+    cell: str,
+    forward: np.ndarray,
+    backward: np.ndarray | None,
+    w: np.ndarray,
+    first: int = 0,
+    last: int | None = None,
+    isa: str | None = None,
+) -> None:
+    """Rows [first, last) of w [hidden, products * hidden] into the packed forms. cell: tanh, relu, gru, lstm."""
+
+def recurrent_pack_bias(cell: str, forward: np.ndarray, bias: np.ndarray | None, hidden: int, isa: str | None = None) -> None: ...
+def recurrent_forward(
+    cell: str,
+    gates: np.ndarray,
+    forward: np.ndarray,
+    *,
+    reverse: bool = False,
+    first_step: int = 0,
+    lengths: np.ndarray | None = None,
+    isa: str | None = None,
+    y: np.ndarray | None = None,
+    h: np.ndarray | None = None,
+    c: np.ndarray | None = None,
+    h_n: np.ndarray | None = None,
+    c_n: np.ndarray | None = None,
+    h0: np.ndarray | None = None,
+    c0: np.ndarray | None = None,
+) -> None:
+    """All steps of one direction; csrc/ops/kernels.h says what each array is. gates: [rows, steps, G * hidden]."""
+
+def recurrent_backward(
+    cell: str,
+    gates: np.ndarray,
+    backward: np.ndarray,
+    *,
+    reverse: bool = False,
+    first_step: int = 0,
+    lengths: np.ndarray | None = None,
+    isa: str | None = None,
+    h: np.ndarray,
+    c: np.ndarray | None = None,
+    dgates: np.ndarray | None = None,
+    dh: np.ndarray | None = None,
+    dh0: np.ndarray | None = None,
+    dc0: np.ndarray | None = None,
+    dy: np.ndarray | None = None,
+    dh_n: np.ndarray | None = None,
+    dc_n: np.ndarray | None = None,
+) -> None: ...

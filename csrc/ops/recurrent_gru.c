@@ -1,0 +1,53 @@
+/* recurrent_gru: the gated recurrent unit (Cho et al. 2014) with the reset after the product, as cuDNN and PyTorch have it.
+ *
+ *   r = s(a_r + W_hr h + b_hr)    z = s(a_z + W_hz h + b_hz)    q = W_hn h + b_hn    n = tanh(a_n + r q)
+ *   h' = (1 - z) n + z h = n + z (h - n)                        a = W_ih x + b_ih, s the logistic function
+ *
+ *   da_n = dh' (1 - z) (1 - n^2)   da_r = da_n q r (1 - r)   da_z = dh' (h - n) z (1 - z)   dq = da_n r
+ *   dh = dh' z + W_hh^T (da_r, da_z, dq)
+ *
+ * Saved for backward, of each step: r, z, n, q in gates, and h. Order of accumulation: recurrent.h.
+ */
+#include "ops/recurrent.h"
+#include "ops/vmath.h"
+
+INLINE void gru_cell(const recurrent_block *b, const real *product, size_t i, size_t u, size_t lanes) {
+  const size_t hidden = b->r->hidden;
+  real *gate = AT(b, gates, gates_row, gates_step, i, b->t) + u;
+  real *y = AT(b, y, y_row, y_step, i, b->t), *saved = AT(b, h, h_row, h_step, i, b->after);
+  const vec q = vload(product + 2 * VL), old = vload(b->h[0] + i * b->ld + u);
+  const vec r = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
+  const vec z = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
+  const vec n = vtanh(vfma(r, q, load_lanes_of(gate + 2 * hidden, lanes)));
+  const vec h = vfma(z, old - n, n);
+  vstore(b->h[1] + i * b->ld + u, h);
+  if (y) store_lanes_of(y + u, h, lanes);
+  if (!saved) return;
+  store_lanes_of(saved + u, h, lanes);
+  store_lanes_of(gate, r, lanes);
+  store_lanes_of(gate + hidden, z, lanes);
+  store_lanes_of(gate + 2 * hidden, n, lanes);
+  store_lanes_of(gate + 3 * hidden, q, lanes);
+}
+
+INLINE void gru_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
+  const size_t hidden = b->r->hidden;
+  const real *gate = AT(b, gates, gates_row, gates_step, i, b->t) + u;
+  const vec h = load_lanes_of(AT(b, h, h_row, h_step, i, b->before) + u, lanes);
+  const vec r = load_lanes_of(gate, lanes), z = load_lanes_of(gate + hidden, lanes);
+  const vec n = load_lanes_of(gate + 2 * hidden, lanes), q = load_lanes_of(gate + 3 * hidden, lanes);
+  const vec dn = dh * (1 - z) * vfma(-n, n, vset1(1)), dq = dn * r;
+  const vec dr = dq * q * (1 - r), dz = dh * (h - n) * z * (1 - z);
+  real *to = AT(b, dgates, gates_row, gates_step, i, b->t) + u, *next = b->g[1] + i * b->ldg + u;
+  vstore(b->dh + i * b->ld + u, dh * z);
+  store_lanes_of(to, dr, lanes);
+  store_lanes_of(to + hidden, dz, lanes);
+  store_lanes_of(to + 2 * hidden, dn, lanes);
+  store_lanes_of(to + 3 * hidden, dq, lanes);
+  store_lanes_of(next, dr, lanes);
+  store_lanes_of(next + hidden, dz, lanes);
+  store_lanes_of(next + 2 * hidden, dq, lanes);
+}
+
+void KERNEL(gru_forward)(const nnc_recurrence *r) { walk_forward(r, 3, gru_cell); }
+void KERNEL(gru_backward)(const nnc_recurrence *r) { walk_backward(r, 3, gru_gradient); }

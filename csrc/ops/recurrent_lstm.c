@@ -1,0 +1,60 @@
+/* recurrent_lstm: the long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000 for f), without peepholes.
+ *
+ *   i, f, o = s(a + W_hh h + b_hh)    g = tanh(a_g + W_hg h + b_hg)    c' = f c + i g    h' = o tanh(c')
+ *
+ *   dc' = dc' + dh' o (1 - tanh(c')^2)      da_o = dh' tanh(c') o (1 - o)
+ *   da_i = dc' g i (1 - i)    da_f = dc' c f (1 - f)    da_g = dc' i (1 - g^2)    dc = dc' f    dh = W_hh^T da
+ *
+ * Saved for backward, of each step: i, f, g, o in gates, c and h; tanh(c') is computed again, which is cheaper than to store it.
+ * Order of accumulation: recurrent.h.
+ */
+#include "ops/recurrent.h"
+#include "ops/vmath.h"
+
+INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row, size_t u, size_t lanes) {
+  const size_t hidden = b->r->hidden;
+  real *gate = AT(b, gates, gates_row, gates_step, row, b->t) + u, *state = b->c + row * b->ld + u;
+  real *y = AT(b, y, y_row, y_step, row, b->t), *saved = AT(b, h, h_row, h_step, row, b->after);
+  const vec i = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
+  const vec f = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
+  const vec g = vtanh(vload(product + 2 * VL) + load_lanes_of(gate + 2 * hidden, lanes));
+  const vec o = vsigmoid(vload(product + 3 * VL) + load_lanes_of(gate + 3 * hidden, lanes));
+  const vec c = vfma(f, vload(state), i * g), h = o * vtanh(c);
+  vstore(state, c);
+  vstore(b->h[1] + row * b->ld + u, h);
+  if (y) store_lanes_of(y + u, h, lanes);
+  if (!saved) return;
+  store_lanes_of(saved + u, h, lanes);
+  store_lanes_of(AT(b, c, h_row, h_step, row, b->after) + u, c, lanes);
+  store_lanes_of(gate, i, lanes);
+  store_lanes_of(gate + hidden, f, lanes);
+  store_lanes_of(gate + 2 * hidden, g, lanes);
+  store_lanes_of(gate + 3 * hidden, o, lanes);
+}
+
+INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u, size_t lanes) {
+  const size_t hidden = b->r->hidden;
+  const real *gate = AT(b, gates, gates_row, gates_step, row, b->t) + u;
+  const vec i = load_lanes_of(gate, lanes), f = load_lanes_of(gate + hidden, lanes);
+  const vec g = load_lanes_of(gate + 2 * hidden, lanes), o = load_lanes_of(gate + 3 * hidden, lanes);
+  const vec old = load_lanes_of(AT(b, c, h_row, h_step, row, b->before) + u, lanes);
+  const vec bounded = vtanh(load_lanes_of(AT(b, c, h_row, h_step, row, b->after) + u, lanes));
+  real *state = b->c + row * b->ld + u;
+  const vec dc = vfma(dh * o, vfma(-bounded, bounded, vset1(1)), vload(state));
+  const vec di = dc * g * i * (1 - i), df = dc * old * f * (1 - f);
+  const vec dg = dc * i * vfma(-g, g, vset1(1)), d_o = dh * bounded * o * (1 - o);
+  real *to = AT(b, dgates, gates_row, gates_step, row, b->t) + u, *next = b->g[1] + row * b->ldg + u;
+  vstore(state, dc * f);
+  vstore(b->dh + row * b->ld + u, vset1(0));
+  store_lanes_of(to, di, lanes);
+  store_lanes_of(to + hidden, df, lanes);
+  store_lanes_of(to + 2 * hidden, dg, lanes);
+  store_lanes_of(to + 3 * hidden, d_o, lanes);
+  store_lanes_of(next, di, lanes);
+  store_lanes_of(next + hidden, df, lanes);
+  store_lanes_of(next + 2 * hidden, dg, lanes);
+  store_lanes_of(next + 3 * hidden, d_o, lanes);
+}
+
+void KERNEL(lstm_forward)(const nnc_recurrence *r) { walk_forward(r, 4, lstm_cell); }
+void KERNEL(lstm_backward)(const nnc_recurrence *r) { walk_backward(r, 4, lstm_gradient); }

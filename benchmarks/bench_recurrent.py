@@ -12,7 +12,7 @@ DTYPES = [pytest.param(np.float32, id="f32"), pytest.param(np.float64, id="f64")
 
 
 class Direction:
-    """One direction of a layer with its buffers. A gates buffer is used up by a call, so each begins with a copy of it, as the input
+    """One direction of a layer with its buffers. A call uses up its gates, so each begins with a copy, as the input
     product would write it."""
 
     def __init__(self, cell, shape, dtype):

@@ -28,6 +28,15 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype: ...
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether another thread trains."""
+    def _claim(self) -> None:
+        """Keep other threads from training until `_release`; ConcurrentUseError where one of them trains already. Calls nest."""
+    def _release(self) -> None: ...
+    def _pause(self) -> None:
+        """Wait until training, in whatever thread, stands between two steps, and keep it there until `_resume`."""
+    def _resume(self) -> None: ...
     def _assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
     def _shapes(self) -> list[Shape]:

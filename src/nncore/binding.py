@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiled import Compiled
-from .data import ClassWeight, bind_inputs, bind_target, bind_weight, check_finite, class_weights, labels_of, split_rows
+from .data import (
+    ClassWeight,
+    bind_groups,
+    bind_inputs,
+    bind_target,
+    bind_weight,
+    check_finite,
+    class_weights,
+    labels_of,
+    split_groups,
+    split_rows,
+)
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -77,10 +88,16 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
     return batch[0], batch[1], batch[2] if len(batch) == 3 else None
 
 
-def split(model: Model, config: Compiled, data: Data, fraction: float, shuffle: bool) -> tuple[np.ndarray, Data]:
+def split(
+    model: Model, config: Compiled, data: Data, fraction: float, shuffle: bool, groups: Any = None
+) -> tuple[np.ndarray, Data]:
     """Return the rows that train, and the data that validate: views of the last rows, or copies of drawn ones."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
-    rows, held_out = split_rows(data.rows, fraction, model.seed if shuffle else None, labels)
+    seed = model.seed if shuffle else None
+    if groups is not None:
+        rows, held_out = split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
+        return rows, data.take(held_out)
+    rows, held_out = split_rows(data.rows, fraction, seed, labels)
     return rows, data.take(held_out if shuffle else slice(len(rows), None))
 
 

@@ -71,13 +71,16 @@ class Compiled:
         self.statistics, self.columns = statistics, columns
         return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
 
-    def sums(self) -> list[np.ndarray | None]:
-        """Zeroed arrays for the core to add to, one per output."""
+    def sum_shapes(self) -> list[tuple[int, int] | None]:
+        """The shapes of `sums`."""
         kinds = zip(self.statistics, self.columns, strict=True)
         return [
-            None if s.kind == "none" else np.zeros((s.classes, s.classes) if s.kind == "confusion" else (columns, 7))
-            for s, columns in kinds
+            None if s.kind == "none" else (s.classes, s.classes) if s.kind == "confusion" else (columns, 7) for s, columns in kinds
         ]
+
+    def sums(self) -> list[np.ndarray | None]:
+        """Zeroed arrays for the core to add to, one per output."""
+        return [None if shape is None else np.zeros(shape) for shape in self.sum_shapes()]
 
     def logs(self, loss: float, sums: Iterable[np.ndarray | None]) -> dict[str, Any]:
         """The loss and all metrics, under the names that history uses."""

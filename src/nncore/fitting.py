@@ -6,7 +6,10 @@ callback overrides a hook of single batches, each call does one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +20,16 @@ from .callbacks.base import CallbackList, Logs
 from .compiled import Compiled
 from .errors import ArgumentError, EmptyDataError
 from .history import History
+from .progress import Progress
 from .schedules import learning_rates
 
 if TYPE_CHECKING:
     from .model import Model
+
+#: Whether a batch of validation data follows an epoch, which is counted from 0.
+Due = Callable[[int], bool]
+#: Makes the batches of an evaluation; told whether a callback wants to see them one by one.
+Parts = Callable[[bool], Iterable[Data]]
 
 
 class Epochs:
@@ -42,7 +51,7 @@ class Epochs:
         self, model: Model, config: Compiled, data: Data, rows: np.ndarray | None, batch_size: int | None, shuffle: bool
     ) -> None:
         n = data.rows if rows is None else len(rows)
-        self.model, self.config, self.data, self.rows = model, config, data, rows
+        self.model, self.config, self.data, self.rows, self.n = model, config, data, rows, n
         self.batch = n if batch_size is None else min(batch_size, n)
         self.steps = -(-n // self.batch)
         self.shuffle = shuffle and self.steps > 1  # the order within a single batch does not matter
@@ -53,15 +62,30 @@ class Epochs:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
 
-    def run(self, callbacks: CallbackList) -> tuple[Logs, np.ndarray]:
-        """Train for one epoch; return its logs and the loss of each step."""
+    def check(self, begun: Progress) -> None:
+        """Raise ArgumentError where training cannot go on from there with these data."""
+        begun.check(self.model, self.batch, self.n, self.shuffle)
+
+    def ready(self) -> bool:
+        """Whether there are data for another epoch."""
+        return True
+
+    def run(self, epoch: int, begun: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
+        """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, config, data, steps = self.model, self.config, self.data, self.steps
-        counts = self._reorder()
+        first = 0 if begun is None else begun.done(model)
+        start = model.step - first
+        counts = self._reorder(start)
+        losses, sums = np.empty(steps), config.sums()
+        if begun is not None and first:
+            losses[:first], sums = begun.losses, begun.copied(model).sums
+        place = (self.batch, self.n, self.shuffle)
+        model._progress = Progress(epoch, start, *place, losses, counts, sums, ask=callbacks.states)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
         watched = callbacks.wants("on_train_chunk_end")
-        losses, sums, done = np.empty(steps), config.sums(), 0
+        done = first
         lr: Any = None
-        while done < steps and not (done and model.stop_training):
+        while done < steps and not (done > first and model.stop_training):
             if single:
                 callbacks.call("on_train_batch_begin", done, {})
             if single or lr is not config.optimizer.lr:
@@ -69,22 +93,22 @@ class Epochs:
                 rates, ahead = learning_rates(lr, model.step, 1 if single else steps - done), done
             end = done + 1 if single else steps
             room = rates[done - ahead :], losses[done:end]
-            first = done * self.batch
-            done += model._train(data.x, data.y, data.weight, self._order, self.batch, first, end - done, *room, sums)
+            row = done * self.batch
+            done += model._train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums)
             if single or watched:
                 logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
                 callbacks.call("on_train_batch_end", done - 1, logs)
                 callbacks.call("on_train_chunk_end", done, logs)
-        losses = losses[:done]
-        return config.logs(config.reduce(losses, counts[:done]), sums), losses
+        return config.logs(config.reduce(losses[:done], counts[:done]), sums), losses[first:done], done == steps
 
-    def _reorder(self) -> np.ndarray:
+    def _reorder(self, start: int) -> np.ndarray:
         """Draw the order of this epoch; return how much each step counts in the loss of the epoch.
 
-        The order belongs to the seed and the number of updates done so far: training on never repeats an order, and resuming does.
+        The order belongs to the seed and the number of updates before the epoch: training on never repeats an order, and resuming
+        does.
         """
         if self.shuffle:
-            _core.shuffle(self._permutation, self.model.seed, self.model.step)
+            _core.shuffle(self._permutation, self.model.seed, start)
             if self.rows is not None:
                 np.take(self.rows, self._permutation, out=self._order)
         weight = self.data.weight
@@ -102,87 +126,169 @@ class Batches:
     model : Model
     config : Compiled
     source : iterable
-        Of batches, anew for every epoch.
+        Of batches. Without ``steps`` every epoch goes through it anew, and a generator lasts for one; with ``steps`` every epoch
+        takes so many from where the last one ended.
     bind : callable
         Turns what the source yields into `Data`.
+    steps : int, optional
+        Steps per epoch.
     """
 
-    def __init__(self, model: Model, config: Compiled, source: Iterable[Any], bind: Callable[[Any], Data]) -> None:
+    def __init__(
+        self, model: Model, config: Compiled, source: Iterable[Any], bind: Callable[[Any], Data], steps: int | None = None
+    ) -> None:
         self.model, self.config, self.source, self.bind = model, config, source, bind
-        self.steps = len(source) if isinstance(source, Sized) else 0
+        self.steps = steps or (len(source) if isinstance(source, Sized) else 0)
+        self._flows = steps is not None
+        self._iterator: Iterator[Any] | None = None
+        self._ahead: list[Any] = []  # the batch that was looked at to see whether there is one
         self._used_up = False
 
-    def run(self, callbacks: CallbackList) -> tuple[Logs, np.ndarray]:
-        """Train for one epoch; return its logs and the loss of each step."""
+    def check(self, begun: Progress) -> None:
+        """Raise ArgumentError where training cannot go on from there with these data."""
+        begun.check(self.model, 0, 0, False)
+
+    def ready(self) -> bool:
+        """Whether there is a batch for another epoch; a source that flows on and has run dry ends training, with a warning."""
+        if not self._flows or self._iterator is None:
+            return True
+        self._ahead = self._ahead or list(islice(self._iterator, 1))
+        if not self._ahead:
+            self._dry()
+        return bool(self._ahead)
+
+    def run(self, epoch: int, begun: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
+        """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
+        model, config = self.model, self.config
+        first = 0 if begun is None else begun.done(model)
+        batches = self._batches(first)
+        losses, counts, sums = np.empty(first), np.empty(first), config.sums()
+        if begun is not None and first:
+            losses[:], counts[:], sums = begun.losses, begun.counts, begun.copied(model).sums
+        progress = Progress(epoch, model.step - first, losses=losses, counts=counts, sums=sums, ask=callbacks.states)
+        model._progress = progress
+        watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
+        done, complete = first, True
+        for given in batches:
+            batch = self.bind(given)
+            callbacks.call("on_train_batch_begin", done, {})
+            if done == len(losses):
+                losses, counts = (np.concatenate([a, np.empty(done + 64)]) for a in (losses, counts))
+                progress.losses, progress.counts = losses, counts
+            weighted = config.reduction == "mean_with_sample_weight" and batch.weight is not None
+            counts[done] = batch.weight.sum() if weighted and batch.weight is not None else batch.rows
+            rates = learning_rates(config.optimizer.lr, model.step, 1)
+            model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, losses[done : done + 1], sums)
+            done += 1
+            if watched:
+                logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
+                callbacks.call("on_train_batch_end", done - 1, logs)
+                callbacks.call("on_train_chunk_end", done, logs)
+            if model.stop_training and done != self.steps:
+                complete = False
+                break
+        if not done:
+            raise EmptyDataError("fit: there are no batches")
+        if self._flows and complete and done < self.steps:
+            self._dry()
+        return config.logs(config.reduce(losses[:done], counts[:done]), sums), losses[first:done], complete
+
+    def _batches(self, first: int) -> Iterator[Any]:
+        """The batches of an epoch of which ``first`` are done."""
+        if self._flows:
+            self._iterator = iter(self.source) if self._iterator is None else self._iterator
+            ahead, self._ahead = self._ahead, []
+            return islice(_chain(ahead, self._iterator), self.steps - first)
         if self._used_up:
-            raise ArgumentError("fit: a generator of batches lasts for one epoch; pass something that can be iterated again")
+            raise ArgumentError(
+                "fit: a generator of batches lasts for one epoch; pass something that can be iterated again, or steps_per_epoch"
+            )
         batches = iter(self.source)
         self._used_up = batches is self.source
-        model, config, sums = self.model, self.config, self.config.sums()
-        losses, counts = np.empty(0), np.empty(0)
-        watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
-        for step, given in enumerate(batches):
-            batch = self.bind(given)
-            callbacks.call("on_train_batch_begin", step, {})
-            if step == len(losses):
-                losses, counts = (np.concatenate([a, np.empty(step + 64)]) for a in (losses, counts))
-            rates = learning_rates(config.optimizer.lr, model.step, 1)
-            model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, losses[step : step + 1], sums)
-            weighted = config.reduction == "mean_with_sample_weight" and batch.weight is not None
-            counts[step] = batch.weight.sum() if weighted and batch.weight is not None else batch.rows
-            if watched:
-                logs = config.logs(config.reduce(losses[: step + 1], counts[: step + 1]), sums)
-                callbacks.call("on_train_batch_end", step, logs)
-                callbacks.call("on_train_chunk_end", step + 1, logs)
-            if model.stop_training:
-                break
-        if not len(losses):
-            raise EmptyDataError("fit: there are no batches")
-        losses, counts = losses[: step + 1], counts[: step + 1]
-        return config.logs(config.reduce(losses, counts), sums), losses
+        if not self._used_up and len(list(islice(batches, first))) < first:  # a generator stands where it was left
+            raise ArgumentError(f"fit(resume=True): training stopped after {first} batches of an epoch, but there are fewer")
+        return batches
+
+    def _dry(self) -> None:
+        warnings.warn(
+            f"fit: the batches have run out, so that training ends; {self.steps} are needed for every epoch (steps_per_epoch)",
+            stacklevel=4,
+        )
+        self.model.stop_training = True
+
+
+def _chain(ahead: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
+    yield from ahead
+    yield from rest
 
 
 def fit(
     model: Model,
     config: Compiled,
     source: Epochs | Batches,
-    validation: Data | None,
+    validation: Parts | None,
+    due: Due,
     epochs: range,
-    batch_size: int | None,
+    begun: Progress | None,
     history: History,
     hooks: CallbackList,
 ) -> None:
-    """Run epochs, validating after each, until the last one or until a callback says stop."""
+    """Run epochs, validating after those where it is due, until the last one or until a callback says stop."""
     logs: Logs = {}
-    model.stop_training = False
+    model._claim()
     try:
+        model.history, model.stop_training = history, False
         hooks.call("on_train_begin", {})
+        if begun is not None:
+            hooks.restore(begun.states or ())
+            model._progress = replace(begun, states=None, ask=hooks.states)
+        else:
+            model._progress = Progress(epochs.start, model.step, ask=hooks.states)
         for epoch in epochs:
+            if not source.ready():
+                break
             hooks.call("on_epoch_begin", epoch, {})
-            logs, losses = source.run(hooks)
+            logs, losses, complete = source.run(epoch, begun, hooks)
+            begun = None
             history.record_steps(losses)
-            if validation is not None:
-                logs |= {f"val_{name}": value for name, value in evaluate(model, config, validation, hooks, batch_size).items()}
-            hooks.call("on_epoch_end", epoch, logs)
+            if validation is not None and due(epoch):
+                watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
+                found = evaluate(model, config, validation(watched), hooks)
+                logs |= {f"val_{name}": value for name, value in found.items()}
+            if complete:
+                model._progress = Progress(epoch + 1, model.step, ask=hooks.states)
+                hooks.call("on_epoch_end", epoch, logs)
+            else:  # as the epoch may be resumed, what callbacks make of a part of it is not for good
+                model._progress.states = hooks.states()
+                lr = config.optimizer.lr
+                hooks.call("on_epoch_end", epoch, logs)
+                config.optimizer.lr = lr
             if model.stop_training:
                 break
         hooks.call("on_train_end", logs)
     finally:
+        if model._progress is not None:
+            model._progress.freeze(model)
+        model._release()
         hooks.close()
 
 
-def evaluate(model: Model, config: Compiled, data: Data, callbacks: CallbackList, batch_size: int | None) -> Logs:
-    """Loss and metrics of all rows."""
-    total, sums = np.zeros((len(data.y), 2)), config.sums()
+def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:
+    """Loss and metrics of all rows of all parts."""
+    total, sums = np.zeros((len(config.losses), 2)), config.sums()
     callbacks.call("on_test_begin", {})
     watched = callbacks.wants("on_test_batch_begin", "on_test_batch_end")
-    for batch, part in enumerate(_parts(data, batch_size, watched)):
+    rows = 0
+    for batch, part in enumerate(parts):
         callbacks.call("on_test_batch_begin", batch, {})
+        rows += part.rows
         first = 0
         while first < part.rows:
             first = model._evaluate(part.x, part.y, part.weight, first, total, sums)
         if watched:
             callbacks.call("on_test_batch_end", batch, config.logs(config.total(total), sums))
+    if not rows:
+        raise EmptyDataError("evaluate: there are no batches")
     logs = config.logs(config.total(total), sums)
     callbacks.call("on_test_end", logs)
     return logs
@@ -194,7 +300,7 @@ def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_si
     outputs = [np.empty((rows, *shape), model.dtype) for shape in model.output_shapes]
     callbacks.call("on_predict_begin", {})
     whole = Data(x, outputs, None)
-    for batch, part in enumerate(_parts(whole, batch_size, callbacks.wants("on_predict_batch_begin", "on_predict_batch_end"))):
+    for batch, part in enumerate(parts(whole, batch_size, callbacks.wants("on_predict_batch_begin", "on_predict_batch_end"))):
         callbacks.call("on_predict_batch_begin", batch, {})
         first = 0
         while first < part.rows:
@@ -204,7 +310,7 @@ def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_si
     return outputs
 
 
-def _parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
+def parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
     """All rows at once, or batches where a callback wants to see them."""
     size = batch_size or 32
     return (data.take(slice(i, i + size)) for i in range(0, data.rows, size)) if split else (data,)

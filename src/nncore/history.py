@@ -16,7 +16,8 @@ class History(Callback):
     Attributes
     ----------
     history : dict of str to list
-        "loss", each metric, and with "val_" those of the validation data: one entry per epoch. The loss of an epoch is what all its
+        "loss", each metric, and with "val_" those of the validation data: one entry per epoch (that was
+        validated). The loss of an epoch is what all its
         rows would have as one batch: each step counts by its rows, the last, smaller one less.
     epoch : list of int
         The numbers of the epochs.
@@ -38,6 +39,7 @@ class History(Callback):
         self.epoch: list[int] = []
         self.params = {}
         self._steps: list[np.ndarray] = []
+        self._epochs: dict[str, list[int]] = {}  # of each quantity: not every epoch has to be validated
 
     def set_model(self, model: Any) -> None:
         """Keep no reference: the model keeps this history."""
@@ -46,6 +48,7 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self._epochs.setdefault(name, []).append(epoch)
 
     @property
     def step_losses(self) -> np.ndarray:
@@ -77,7 +80,7 @@ class History(Callback):
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
                 if key in self.history:
-                    axes.plot(self.epoch[-len(self.history[key]) :], self.history[key], style, label=label)
+                    axes.plot(self._epochs[key], self.history[key], style, label=label)
             axes.set(title=name, xlabel="epoch")
             axes.legend()
         return figure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -104,7 +104,8 @@ class Model(_core.Network, Parameters, Trainable, Savable):
         for layer, parameters in zip(self.layers, bound, strict=True):
             if parameters:
                 layer._bind(parameters)
-        self._attached = self._batch = None  # what compile declared is attached to the new shapes when it is needed
+        # What compile declared is attached to the new shapes when it is needed.
+        self._attached = self._batch = self._progress = None
         self._built_for = [tuple(shape) for shape in input_shapes]
         self._ops, self._owners, self._outputs = ops, owners, outputs
 
@@ -412,9 +413,25 @@ class Model(_core.Network, Parameters, Trainable, Savable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Layers carry their values along, the state of training goes with them: a copy trains on as the original would.
-        from .saving.training import capture, copied
+        from .saving.training import between_steps, capture, copied
 
-        return _restore, (type(self), self.layers, self.seed, self._dtype.name, self._built_for, copied(capture(self)))
+        with between_steps(self):
+            # What another thread trains is another moment later: its values are taken now.
+            layers = copy.deepcopy(self.layers) if self._is_elsewhere else self.layers
+            state = copied(capture(self))
+        return _restore, (type(self), layers, self.seed, self._dtype.name, self._built_for, state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from .saving.training import between_steps, capture, copied
+
+        with between_steps(self):
+            layers = copy.deepcopy(self.layers, memo)
+            state = copied(capture(self))
+        if state is not None:
+            state = state._replace(compiled=copy.deepcopy(state.compiled, memo))
+        model = _restore(type(self), layers, self.seed, self._dtype.name, self._built_for, state)
+        memo[id(self)] = model
+        return cast("Self", model)
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

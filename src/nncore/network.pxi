@@ -3,10 +3,13 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.pythread cimport PyThread_get_thread_ident
+from time import monotonic, sleep
 from .errors import ConcurrentUseError, DTypeError, NotBuiltError, NotCompiledError, ShapeError, SizeError
 
 DEF MAX_ENDS = 64  # inputs, outputs
 cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
+cdef double PATIENCE = 60  # seconds that a reader waits for training to come to a step boundary
 cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this short is over before another thread would wake up
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
@@ -101,6 +104,10 @@ cdef class Network:
     cdef list op_names, input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
     cdef bint is_compiled, is_busy, last_training, has_forward
     cdef int readers  # calls that run without the GIL and only read the plan
+    cdef unsigned long trainer  # the thread that runs fit, or 0
+    cdef int claims  # how deep its calls of fit are nested
+    cdef int waiting  # threads that want to read, or are reading, parameters and moments as they are between two steps
+    cdef bint is_paused  # training waits for them
     cdef size_t forward_rows
     cdef double flops
     cdef int typenum
@@ -346,13 +353,66 @@ cdef class Network:
         return 0
 
     cdef int _enter(self) except -1:
-        if self.is_busy:
-            raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
+        while True:
+            if self.is_busy or (self.trainer and self.trainer != PyThread_get_thread_ident()):
+                raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
+            if not self.waiting:
+                break
+            self._hand_over()
         self.is_busy = True
         return 0
 
+    def _claim(self):
+        """Keep other threads from training until `_release`; where one of them trains already, the caller is the intruder."""
+        me = PyThread_get_thread_ident()
+        if self.is_busy or (self.trainer and self.trainer != me):
+            raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
+        self.trainer = me
+        self.claims += 1
+
+    def _release(self):
+        self.claims -= 1
+        if not self.claims:
+            self.trainer = 0
+
+    @property
+    def _is_elsewhere(self):
+        """Whether another thread trains."""
+        return self.is_busy or (self.trainer != 0 and self.trainer != PyThread_get_thread_ident())
+
+    cdef int _hand_over(self) except -1:
+        """Between two steps: let those read who wait for it."""
+        self.is_paused = True
+        try:
+            while self.waiting:
+                sleep(1e-4)
+                PyErr_CheckSignals()
+        finally:
+            self.is_paused = False
+        return 0
+
+    def _pause(self):
+        """Wait until training stands between two steps, and keep it there until `_resume`."""
+        give_up = monotonic() + PATIENCE
+        self.waiting += 1
+        try:
+            while self.is_busy or (self.trainer and self.trainer != PyThread_get_thread_ident() and not self.is_paused):
+                if monotonic() > give_up:
+                    raise ConcurrentUseError(
+                        f"another thread trains the model and has not come to the end of a step for {PATIENCE:g} s; a callback that "
+                        "waits for this thread would do that")
+                sleep(1e-4)
+                PyErr_CheckSignals()
+        except BaseException:
+            self.waiting -= 1
+            raise
+
+    def _resume(self):
+        self.waiting -= 1
+
     cdef int _need_alone(self) except -1:
-        if self.is_busy or self.readers:
+        cdef bint is_theirs = self.trainer != 0 and self.trainer != PyThread_get_thread_ident()
+        if self.is_busy or self.readers or is_theirs or (self.waiting and not self.trainer):
             raise ConcurrentUseError("the model is in use by another thread, so it cannot be built or compiled now")
         return 0
 
@@ -429,6 +489,8 @@ cdef class Network:
         cdef int status
         self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics)
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
+        if self.waiting and self.trainer == PyThread_get_thread_ident():  # validation
+            self._hand_over()
         self.readers += 1
         with nogil:
             status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)

@@ -7,13 +7,14 @@ the core, and the loops around them stand in fitting.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from . import binding, fitting
-from ._checks import real, whole
+from ._checks import flag, real, whole
 from .binding import Data, unpack
 from .callbacks import CallbackList, ProgressBar
 from .compiled import Compiled, results
@@ -24,6 +25,7 @@ from .losses import Loss
 from .metrics import Metric
 from .one_batch import OneBatch
 from .optim import Optimizer
+from .progress import Progress
 from .spec import ParameterOptions
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Trainable:
     _compiled: Compiled | None = None
     _attached: Compiled | None = None  # what the core has been told
     _options: list[ParameterOptions] | None = None  # and how it trains each parameter
+    _progress: Progress | None = None  # where the last fit stands
     _batch: OneBatch | None = None  # of the attached configuration
 
     def compile(
@@ -103,13 +106,20 @@ class Trainable:
         callbacks: Any = (),
         initial_epoch: int = 0,
         verbose: int | str = "auto",
+        groups: Any = None,
+        validation_freq: int | Iterable[int] = 1,
+        validation_batch_size: int | None = None,
+        validation_steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        resume: bool = False,
     ) -> History:
         """Train.
 
         Parameters
         ----------
         x : array_like or iterable of batches
-            Samples [N, ...]; or batches ``(x, y)`` or ``(x, y, sample_weight)``, one step each, with ``y=None``.
+            Samples [N, ...]; or batches ``(x, y)`` or ``(x, y, sample_weight)``, one step each, with ``y=None``: a list, a data
+            loader, anything that can be gone through once per epoch; or a generator, with ``steps_per_epoch``.
         y : array_like
             Targets, in the form that the loss takes.
         epochs : int
@@ -119,9 +129,9 @@ class Trainable:
             gradient descent on the whole data.
         validation_split : float
             This part of the rows validates: drawn by the model's seed, stratified for class labels; with ``shuffle=False`` the
-            last rows.
-        validation_data : tuple
-            ``(x, y)`` or ``(x, y, sample_weight)``; instead of ``validation_split``.
+            last rows. With ``groups`` whole groups validate.
+        validation_data : tuple, or iterable of batches
+            ``(x, y)`` or ``(x, y, sample_weight)``; instead of ``validation_split``. Or batches of such.
         shuffle : bool
             Draw a new order of the rows for every epoch.
         sample_weight : array_like, optional
@@ -134,6 +144,22 @@ class Trainable:
             The number of the first epoch.
         verbose : "auto", 0, 1 or 2
             0: silent. 1: a progress bar on stderr. 2: a line per epoch. "auto": a bar if stderr is a terminal.
+        groups : array_like, optional
+            [N] numbers or names, for ``validation_split``: rows of one group (a patient, a recording) all train or all validate,
+            and the classes are shared out as evenly as whole groups allow.
+        validation_freq : int or iterable of int
+            Validate after every so many epochs; or after these, counted from 1.
+        validation_batch_size : int, optional
+            Rows per call of the hooks of batches in validation; ``batch_size`` if None. The result does not depend on it.
+        validation_steps : int, optional
+            How many batches of ``validation_data`` to take, where those are batches.
+        steps_per_epoch : int, optional
+            An epoch is so many of the batches, from where the last epoch ended; when they run out, training ends with a warning.
+        resume : bool
+            Go on where the last ``fit`` ended, in the model at hand or in the one that was loaded, also in the middle of an epoch:
+            the result is that of a training that never stopped, to the bit. Pass the same data, and callbacks in the same
+            order, which take up what they had counted. Batches that can be iterated again are skipped as far as they are done; a
+            generator is taken as it stands. ``epochs`` is the epoch to train until.
 
         Returns
         -------
@@ -161,52 +187,85 @@ class Trainable:
         fraction = real("fit", "validation_split", validation_split, 0.0, 1.0)
         if fraction and validation_data is not None:
             raise ArgumentError("fit: pass validation_split or validation_data, not both")
+        if groups is not None and not fraction:
+            raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
         if verbose not in ("auto", 0, 1, 2):
             raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
+        due = _due(validation_freq)
         source: fitting.Epochs | fitting.Batches
-        validation = None
+        validation: fitting.Parts | None = None
+        size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
         if y is None:
             if fraction or sample_weight is not None or class_weight is not None:
                 raise ArgumentError("fit: validation_split, sample_weight and class_weight need y; batches carry their own weights")
-            source = fitting.Batches(model, config, _iterable(x), lambda batch: self._bind(config, *unpack(batch)))
+            steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
+            source = fitting.Batches(model, config, _iterable(x), lambda batch: self._bind(config, *unpack(batch)), steps)
         else:
+            if steps_per_epoch is not None:
+                raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
             data, rows = self._bind(config, x, y, sample_weight), None
             if fraction:
-                rows, validation = binding.split(model, config, data, fraction, shuffle)
+                rows, held_out = binding.split(model, config, data, fraction, shuffle, groups)
+                validation = _whole(held_out, size)
             data = binding.weigh(config, data, rows, class_weight)
             data.require_weight()
             source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
         if validation_data is not None:
-            validation = self._bind(config, *unpack(validation_data))
-            validation.require_weight()
+            validation = self._validation(config, validation_data, size, validation_steps)
+        elif validation_steps is not None:
+            raise ArgumentError("fit: validation_steps is for validation_data that are batches")
+        begun = self._begun(source, initial_epoch) if flag("fit", "resume", resume) else None
+        run = range(initial_epoch if begun is None else begun.epoch, epochs)
 
-        self.history = history = History()
+        history = History()
         watchers = [*_as_list(callbacks), history]
         shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
         if shown and not any(isinstance(c, ProgressBar) for c in watchers):
             watchers.append(ProgressBar(lines=verbose == 2))
-        params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": initial_epoch}
+        params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": run.start}
         params["do_validation"] = validation is not None
         hooks = CallbackList(watchers, model, params)
-        fitting.fit(model, config, source, validation, range(initial_epoch, epochs), batch_size, history, hooks)
+        fitting.fit(model, config, source, validation, due, run, begun, history, hooks)
         return history
+
+    def _begun(self, source: fitting.Epochs | fitting.Batches, initial_epoch: int) -> Progress | None:
+        """Return where to go on, checked against the data; None where nothing has begun."""
+        if initial_epoch:
+            raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
+        if self._progress is not None:
+            source.check(self._progress)
+        return self._progress
+
+    def _validation(self, config: Compiled, given: Any, size: int | None, steps: int | None) -> fitting.Parts:
+        """Return what makes the batches of a validation from ``validation_data``."""
+        if not are_batches(given):
+            if steps is not None:
+                raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
+            data = self._bind(config, *unpack(given))
+            data.require_weight()
+            return _whole(data, size)
+        steps = None if steps is None else whole("fit", "validation_steps", steps)
+        if steps is None and iter(given) is given:
+            raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
+        return lambda watched: (self._bind(config, *unpack(batch)) for batch in islice(given, steps))
 
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: Any = 0,
         sample_weight: Any = None,
         callbacks: Any = (),
         return_dict: bool = False,
+        steps: int | None = None,
     ) -> Any:
         """Compute the loss and the metrics of data, as at inference.
 
         Parameters
         ----------
         x, y, sample_weight : array_like
-            As for `fit`.
+            As for `fit`; also an iterable of batches, with ``y=None``.
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
@@ -215,6 +274,8 @@ class Trainable:
             Their ``on_test_`` hooks are called.
         return_dict : bool
             Return a dict by name.
+        steps : int, optional
+            How many batches to take of an iterable of batches.
 
         Returns
         -------
@@ -230,10 +291,20 @@ class Trainable:
         [2.0, 1.0]
         """
         config = self._require_compiled("evaluate")
-        data = self._bind(config, x, y, sample_weight)
-        data.require_weight()
         hooks = CallbackList(_as_list(callbacks), self._model(), {"verbose": verbose}) if callbacks else _NOBODY
-        return results(fitting.evaluate(self._model(), config, data, hooks, batch_size), return_dict)
+        parts: Iterable[Data]
+        if y is None:
+            if sample_weight is not None:
+                raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
+            limit = None if steps is None else whole("evaluate", "steps", steps)
+            parts = (self._bind(config, *unpack(batch)) for batch in islice(_iterable(x, "evaluate"), limit))
+        elif steps is not None:
+            raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
+        else:
+            data = self._bind(config, x, y, sample_weight)
+            data.require_weight()
+            parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
+        return results(fitting.evaluate(self._model(), config, parts, hooks), return_dict)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = ()) -> Any:
         """Compute the outputs, as at inference. Needs no ``compile``.
@@ -350,6 +421,7 @@ class Trainable:
         options = model.parameter_options() if options is None else options
         model._compile(losses, config.optimizer.spec(), options, config.statistics)
         self._attached, self._options, self._batch = config, options, OneBatch(model, config)
+        self._progress = None  # as the optimizer starts anew
 
     def _bind(self, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
@@ -363,9 +435,29 @@ class Trainable:
 _NOBODY = CallbackList((), None, {})
 
 
-def _iterable(batches: Any) -> Iterable[Any]:
+def are_batches(given: Any) -> bool:
+    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
+    if isinstance(given, list):
+        return all(isinstance(each, tuple) for each in given)
+    return isinstance(given, Iterable) and not isinstance(given, tuple | str | Mapping) and not hasattr(given, "shape")
+
+
+def _whole(data: Data, size: int | None) -> fitting.Parts:
+    return lambda watched: fitting.parts(data, size, watched)
+
+
+def _due(freq: int | Iterable[int]) -> fitting.Due:
+    """After which epochs validation is due."""
+    if isinstance(freq, Iterable) and not isinstance(freq, str):
+        epochs = {whole("fit", "each epoch of validation_freq", epoch) for epoch in freq}
+        return lambda epoch: epoch + 1 in epochs
+    every = whole("fit", "validation_freq", freq)
+    return lambda epoch: (epoch + 1) % every == 0
+
+
+def _iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
     if not isinstance(batches, Iterable) or hasattr(batches, "shape"):
-        raise ArgumentError("fit: pass y; only an iterable of batches (x, y) goes without")
+        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without")
     return batches
 
 

@@ -10,7 +10,7 @@ import os
 import tracemalloc
 
 import pytest
-from saving.nets import BATCH, data, put_together, take_apart
+from saving.nets import BATCH, ROWS, data, put_together, take_apart
 
 import nncore as nn
 from nncore.errors import NncoreError
@@ -38,7 +38,13 @@ def net(dtype="float32"):
 def good(request, tmp_path):
     path = tmp_path / "model.safetensors"
     model = net(request.param)
-    model.fit(*data(), batch_size=BATCH)
+
+    def stop(batch, logs):
+        model.stop_training = model.step == ROWS // BATCH + 3  # in the middle of the second epoch
+
+    best = nn.callbacks.EarlyStopping("loss", restore_best_weights=True)
+    model.fit(*data(), epochs=2, batch_size=BATCH, callbacks=[best, nn.callbacks.LambdaCallback(on_train_batch_end=stop)])
+    assert model.step % -(-ROWS // BATCH)
     model.save(path)
     return path
 

@@ -202,8 +202,13 @@ def forget_moments(header, document, body):
         del header[name]
 
 
+def forget_steps(header, document, body):
+    state = document["training"]["state"]
+    state["step"] = state["progress"]["start"] = 0
+
+
 DROPPED = {
-    "step": set_state("step", 0),
+    "step": forget_steps,
     "seed": change_seed,
     "lr": change_rate,
     "options": drop_options,

@@ -39,6 +39,7 @@ class Callback:
 
     model: Any = None
     params: Logs
+    saves: ClassVar[bool] = False  #: saves the model: is called after those that do not, so that it saves what they have counted
     stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that belong to the state of training: a resumed one needs them
 
     def get_state(self) -> Logs:
@@ -124,7 +125,7 @@ _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "o
 
 
 class CallbackList:
-    """Calls a hook of all callbacks, in the order in which they were given.
+    """Calls a hook of all callbacks, in the order in which they were given, those that save the model last.
 
     Parameters
     ----------
@@ -136,6 +137,7 @@ class CallbackList:
 
     def __init__(self, callbacks: Any, model: Any, params: Logs) -> None:
         self.callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks] if callbacks is not None else []
+        self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves)  # stable
         for callback in self.callbacks:
             for setter, value in (("set_params", params), ("set_model", model)):
                 if hasattr(callback, setter):
@@ -152,6 +154,18 @@ class CallbackList:
         """Call ``hook`` of everyone who overrides it."""
         for method in self._hooks[hook]:
             method(*args)
+
+    def states(self) -> list[tuple[str, Logs]]:
+        """What a resumed training needs of each callback: the name of its class, and its state."""
+        return [(type(c).__name__, state) for c in self.callbacks if isinstance(c, Callback) and (state := c.get_state())]
+
+    def restore(self, states: Iterable[tuple[str, Logs]]) -> None:
+        """Hand each state to the first callback of that class that has none yet."""
+        left = list(states)
+        for callback in self.callbacks:
+            names = [name for name, _ in left]
+            if isinstance(callback, Callback) and type(callback).__name__ in names:
+                callback.set_state(left.pop(names.index(type(callback).__name__))[1])
 
     def close(self) -> None:
         """Let callbacks that hold something open (a bar on the screen) let go of it, also after an error."""

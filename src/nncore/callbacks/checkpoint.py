@@ -14,8 +14,8 @@ from .monitor import check_mode, direction, watched
 class ModelCheckpoint(Callback):
     """Save the model, or its weights, after every epoch or every few batches, exactly as Keras does.
 
-    A file is replaced as a whole or not at all, see `Model.save`; ``nn.load`` makes the model again, and
-    ``fit(initial_epoch=...)`` goes on from there.
+    A file is replaced as a whole or not at all, see `Model.save`; ``nn.load`` makes the model again, and ``fit(resume=True)`` goes
+    on from there. It is called after the other callbacks, so that the file has what they have counted.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ class ModelCheckpoint(Callback):
     ['01.safetensors', '02.safetensors']
     """
 
+    saves = True
     stateful = ("best", "_batches")
 
     def __init__(

@@ -9,13 +9,14 @@ import numpy as np
 from ..errors import ShapeError
 from .arrays import as_array, check_finite
 from .inputs import bind_inputs
-from .splits import split_rows
+from .splits import bind_groups, split_groups, split_rows
 from .targets import bind_target, check_range
 from .weights import ClassWeight, bind_weight, class_weights, labels_of
 
 __all__ = [
     "ClassWeight",
     "as_array",
+    "bind_groups",
     "bind_inputs",
     "bind_prediction",
     "bind_target",
@@ -24,6 +25,7 @@ __all__ = [
     "check_range",
     "class_weights",
     "labels_of",
+    "split_groups",
     "split_rows",
 ]
 

@@ -6,10 +6,12 @@ stratified), so that a second ``fit`` never trains on what the first one validat
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import _core
-from ..errors import EmptyDataError
+from ..errors import ArgumentError, EmptyDataError, NonFiniteError, ShapeError
 
 _SPLIT = 2**62  # an "epoch" that training does not reach: the split must not repeat an epoch's order
 
@@ -48,3 +50,77 @@ def split_rows(rows: int, fraction: float, seed: int | None, labels: np.ndarray 
     chosen = np.zeros(rows, bool)
     chosen[order[places]] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def bind_groups(groups: Any, rows: int) -> np.ndarray:
+    """Return the number of the group of each row, int64 [rows], counted in the order in which groups first appear.
+
+    Raises
+    ------
+    ShapeError
+        Not one group per row.
+    NonFiniteError, ArgumentError
+        A group is missing (NaN, None), or cannot be compared with the others.
+    """
+    array = np.asarray(groups.to_numpy() if hasattr(groups, "to_numpy") else groups)
+    if array.shape not in ((rows,), (rows, 1)):
+        raise ShapeError(f"groups has shape {array.shape}, but there are {rows} rows: one group per row is needed, ({rows},)")
+    array = array.reshape(rows)
+    missing = (
+        np.isnan(array) if array.dtype.kind == "f" else np.array([each is None or each != each for each in array.tolist()], bool)
+    )
+    if missing.any():
+        raise NonFiniteError(f"groups is {array[missing][0]!r} at row {np.flatnonzero(missing)[0]}; every row needs a group")
+    try:
+        _, first, codes = np.unique(array, return_index=True, return_inverse=True)
+    except TypeError as error:
+        raise ArgumentError(f"groups: numbers or strings are needed, all of one kind ({error})") from error
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[codes.reshape(rows)]
+
+
+def split_groups(groups: np.ndarray, fraction: float, seed: int | None, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that train and those that validate, with no group on both sides.
+
+    Groups are drawn one after the other, and each goes to the part that validates if that brings it nearer to its size in every
+    class.
+
+    Parameters
+    ----------
+    groups : numpy.ndarray
+        Number of the group of each row, from 0, int64.
+    fraction : float
+        Which part of the rows should validate, in (0, 1).
+    seed : int or None
+        None: groups are not drawn, but taken from the end.
+    labels : numpy.ndarray or None
+        Class indices.
+
+    Raises
+    ------
+    EmptyDataError
+        There is only one group.
+    """
+    count = int(groups.max()) + 1
+    if count < 2:
+        raise EmptyDataError("validation_split: all rows are of one group, so that none would be left for training")
+    classes = np.zeros(len(groups), np.int64) if labels is None else labels
+    table = np.zeros((count, int(classes.max()) + 1))
+    np.add.at(table, (groups, classes), 1)
+    order = np.arange(count)[::-1].copy()
+    if seed is not None:
+        _core.shuffle(order, seed, _SPLIT)
+    wanted = table.sum(axis=0) * fraction
+    chosen = np.zeros(count, bool)
+    for group in order:
+        rows = table[group]
+        if rows @ rows < 2 * (rows @ wanted):  # |wanted - rows|^2 < |wanted|^2
+            chosen[group] = True
+            wanted = wanted - rows
+    if not chosen.any():
+        chosen[order[np.argmin(table[order].sum(axis=1))]] = True
+    if chosen.all():
+        chosen[order[np.argmin(table[order].sum(axis=1))]] = False
+    held_out = chosen[groups]
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

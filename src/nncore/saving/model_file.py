@@ -8,7 +8,8 @@ Tensors: parameters and running statistics under the names of ``state_dict``; wh
     nncore_version  what wrote the file; nothing depends on it
     model           class, dtype, seed, input_shapes (null: not built yet), layers
     training        null, or losses, loss_weights, optimizer, metrics, check_finite and, once it has begun (else null), state:
-                    step, and options, one list [trainable, lr_scale, weight_decay, l1, l2] per parameter
+                    step; options, one list [trainable, lr_scale, weight_decay, l1, l2] per parameter; and progress, where the
+                    last fit stands within its epochs (null: there was none), see saving/progress.py
 
 A model is written as the `Sequential` that it is: subclasses come back as plain ones.
 """
@@ -31,9 +32,9 @@ from ..parameters import IncompatibleKeys
 from ..sequential import Sequential
 from ..spec import ParameterOptions, Shape
 from . import declarations as data
-from . import tensors
+from . import progress, tensors
 from .tensors import Reader
-from .training import TrainingState, capture, restore
+from .training import TrainingState, between_steps, capture, restore
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -50,11 +51,14 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
     """Write a model; see `Model.save`."""
     if not isinstance(model, Sequential) or type(model)._wire is not Sequential._wire:
         raise ArgumentError(f"save: {type(model).__name__} is not a chain of layers; only those can be saved yet")
-    state = capture(model) if flag("save", "include_training", include_training) else None
-    stored = _stored(model)
-    if state is not None:
-        for key, views in state.moments.items():
-            stored.update({f"{PREFIX}{key}.{name}": view for name, view in views.items()})
+    with between_steps(model):
+        state = capture(model) if flag("save", "include_training", include_training) else None
+        stored = _stored(model)
+        if state is not None:
+            for key, views in state.moments.items():
+                stored.update({f"{PREFIX}{key}.{name}": view for name, view in views.items()})
+        # Copies, as writing takes long, and another thread may train on meanwhile.
+        stored = {name: view.copy(order="K") for name, view in stored.items()}
     document = {
         "format_version": FORMAT_VERSION,
         "nncore_version": _core.__version__,
@@ -68,7 +72,7 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
                 for i, layer in enumerate(model.layers)
             ],
         },
-        "training": None if state is None else _from_state(state),
+        "training": None if state is None else _from_state(state, stored),
     }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     tensors.write(path, stored, {"format": "nncore", "nncore": text})
@@ -76,7 +80,9 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
 
 def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the state dict alone."""
-    tensors.write(path, model.state_dict(), {"format": "nncore"})
+    with between_steps(model):
+        stored = {name: view.copy(order="K") for name, view in model.state_dict().items()}
+    tensors.write(path, stored, {"format": "nncore"})
 
 
 def _stored(model: Model) -> dict[str, np.ndarray]:
@@ -86,7 +92,7 @@ def _stored(model: Model) -> dict[str, np.ndarray]:
     return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in model._named_all("save")}
 
 
-def _from_state(state: TrainingState) -> dict[str, Any]:
+def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str, Any]:
     config = state.compiled
     begun = state.options is not None
     return {
@@ -95,7 +101,13 @@ def _from_state(state: TrainingState) -> dict[str, Any]:
         "optimizer": data.from_optimizer(config.optimizer),
         "metrics": [[data.from_metric(metric) for metric in each] for each in config.metrics],
         "check_finite": config.check_finite,
-        "state": {"step": state.step, "options": [list(each) for each in state.options or ()]} if begun else None,
+        "state": {
+            "step": state.step,
+            "options": [list(each) for each in state.options or ()],
+            "progress": progress.to_data(state.progress, stored),
+        }
+        if begun
+        else None,
     }
 
 
@@ -216,7 +228,8 @@ def _train_on(reader: Reader, model: Sequential, training: dict[str, Any]) -> No
         config = _to_config(reader, len(model.output_shapes) if model.built else 1, training)
         state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, model, config, described)
         shapes = {} if described is None else _moment_shapes(model, config.optimizer)
-        _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)} | set(shapes))
+        own = {name for name in reader.tensors if not name.startswith(PREFIX)} | set(shapes)
+        _require_no_more(reader, own | (set() if described is None else progress.names(reader)))
         for name, shape in shapes.items():
             tensor = reader.tensors.get(name)
             if tensor is None:
@@ -226,6 +239,9 @@ def _train_on(reader: Reader, model: Sequential, training: dict[str, Any]) -> No
                     f"tensor {name!r}", f"is {tensor.dtype} of shape {list(tensor.shape)}, not {model.dtype} of shape {list(shape)}"
                 )
         moments = restore(model, state)
+        if described is not None:
+            place = described.get("progress")
+            model._progress = progress.from_data(reader, place, state.step, config)
     for key, views in moments.items():
         for name, view in views.items():
             reader.read_into(f"{PREFIX}{key}.{name}", view)

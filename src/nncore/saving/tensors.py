@@ -41,6 +41,13 @@ _TYPES = {
     "BOOL": "|b1",
 }
 _NAMES = {np.dtype(code): name for name, code in _TYPES.items()}
+
+
+def stored_types() -> frozenset[np.dtype[Any]]:
+    """The types of element that a file can hold, in native order."""
+    return frozenset(_NAMES)
+
+
 _BLOCK = 1 << 18  # bytes that are read or written at once
 
 

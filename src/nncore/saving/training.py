@@ -1,17 +1,21 @@
 """The state of training: what a copy or a file needs so that training goes on from it as if it had never stopped.
 
 That is what compile was told (as the core was told it: a layer frozen since then still trains), the number of updates, from which
-dropout masks and the order of the rows follow, and the optimizer's moments, by parameter, without the padding of the core.
+dropout masks and the order of the rows follow, the optimizer's moments, by parameter, without the padding of the core, and where
+the last ``fit`` stands within its epochs. All of it is taken between two steps, whoever trains meanwhile.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..compiled import Compiled
+from ..progress import Progress
 from ..spec import ParameterOptions
 
 if TYPE_CHECKING:
@@ -25,6 +29,17 @@ class TrainingState(NamedTuple):
     step: int
     options: list[ParameterOptions] | None  #: None: the core has not been told yet
     moments: dict[str, dict[str, np.ndarray]]  #: by buffer of the optimizer, then by parameter
+    progress: Progress | None = None  #: None: no fit has begun
+
+
+@contextmanager
+def between_steps(model: Model) -> Iterator[None]:
+    """Let no thread train the model meanwhile; what another one runs stands between two steps."""
+    model._pause()
+    try:
+        yield
+    finally:
+        model._resume()
 
 
 def moments(model: Model) -> dict[str, dict[str, np.ndarray]]:
@@ -42,13 +57,14 @@ def moments(model: Model) -> dict[str, dict[str, np.ndarray]]:
 
 
 def capture(model: Model) -> TrainingState | None:
-    """Return the state of training, the moments as live views; None where the model is not compiled."""
+    """Return the state of training, the moments as live views (see `between_steps`); None where the model is not compiled."""
     config = model._compiled
     if config is None:
         return None
     if model._attached is not config or model._options is None:
         return TrainingState(config, 0, None, {})
-    return TrainingState(config, model.step, list(model._options), moments(model))
+    progress = None if model._progress is None else model._progress.copied(model)
+    return TrainingState(config, model.step, list(model._options), moments(model), progress)
 
 
 def restore(model: Model, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
@@ -58,6 +74,7 @@ def restore(model: Model, state: TrainingState) -> dict[str, dict[str, np.ndarra
             warnings.simplefilter("ignore")  # whoever compiled it has been warned
             model._attach(state.compiled, state.options)
         model.step = state.step
+        model._progress = state.progress
     model._compiled = state.compiled
     return {} if state.options is None else moments(model)
 

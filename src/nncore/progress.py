@@ -1,0 +1,96 @@
+"""Where training stands within its epochs: what ``fit(resume=True)`` goes on from, besides weights, moments and the step counter.
+
+The order of the rows is drawn from the seed and from the number of updates before the epoch, so a place in an epoch is that number
+and how many updates there have been since. Losses and metrics of the epoch so far go with it, as callbacks that watch them decide
+what comes next; so does what those callbacks have counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .model import Model
+
+#: Of each callback, in order: the name of its class, and what its get_state returned.
+States = Sequence[tuple[str, dict[str, Any]]]
+
+
+@dataclass
+class Progress:
+    """A place in training; made anew for every epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch that runs, or the next one.
+    start : int
+        Updates before its first step.
+    batch_size, rows : int
+        Of the epoch that runs; 0 where batches came ready-made.
+    shuffle : bool
+    losses, counts : numpy.ndarray
+        float64 [steps]: the loss of each step of the epoch, and what it counts in that of the epoch. Those to come are undefined.
+    sums : list of numpy.ndarray or None
+        What the metrics of the epoch have accumulated, one per output.
+    """
+
+    epoch: int
+    start: int
+    batch_size: int = 0
+    rows: int = 0
+    shuffle: bool = False
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    counts: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sums: list[np.ndarray | None] = field(default_factory=list)
+    states: States | None = None  #: of the callbacks; None: as they are now
+    ask: Callable[[], States] = list  #: returns the states of the callbacks as they are now
+
+    def done(self, model: Model) -> int:
+        """How many steps of the epoch are done."""
+        return model.step - self.start
+
+    def freeze(self, model: Model) -> None:
+        """Hold on to what callbacks have counted, and let go of the callbacks."""
+        done = max(self.done(model), 0)
+        self.states = self.ask() if self.states is None else self.states
+        self.losses, self.counts, self.ask = self.losses[:done], self.counts[:done], list
+
+    def copied(self, model: Model) -> Progress:
+        """An independent copy of the steps that are done."""
+        done = max(self.done(model), 0)
+        if done > len(self.losses):  # updates that no fit has made
+            done = 0
+        losses, counts = self.losses[:done].copy(), self.counts[:done].copy()
+        sums = [None if each is None else each.copy() for each in self.sums] if done else []
+        states = self.ask() if self.states is None else self.states
+        place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)
+        return Progress(self.epoch, self.start, *place, losses, counts, sums, states)
+
+    def check(self, model: Model, batch_size: int, rows: int, shuffle: bool) -> int:
+        """How many steps of the epoch are done; ArgumentError where it cannot go on with such data."""
+        done = self.done(model)
+        if done != len(self.losses):
+            raise ArgumentError(
+                f"fit(resume=True): {done} updates have been made since epoch {self.epoch + 1} began, but fit made "
+                f"{len(self.losses)} of them; with resume=False an epoch begins"
+            )
+        if done and (batch_size, rows, shuffle) != (self.batch_size, self.rows, self.shuffle):
+            then, now = _told(self.batch_size, self.rows, self.shuffle), _told(batch_size, rows, shuffle)
+            raise ArgumentError(
+                f"fit(resume=True): training stopped after {done} steps of an epoch of {then}, and now there are {now}; pass "
+                "the same data, or begin an epoch with resume=False"
+            )
+        return done
+
+
+def _told(batch_size: int, rows: int, shuffle: bool) -> str:
+    return (
+        f"{rows} rows in batches of {batch_size}, {'' if shuffle else 'not '}shuffled" if rows else "batches that come ready-made"
+    )

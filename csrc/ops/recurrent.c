@@ -6,6 +6,7 @@
  * What is missing in the last vector is 0. Moves bits, rounds nothing.
  */
 #include "ops/recurrent.h"
+#include "ops/transpose_tile.h"
 
 /* Row k of the forward form, row 0 being the bias; NULL is 0. */
 static void pack_forward(real *forward, const real *row, size_t k, size_t gates, size_t hidden) {
@@ -29,10 +30,11 @@ void KERNEL(recurrent_pack)(real *forward, real *backward, const real *w, nnc_ce
   if (!backward) return;
   for (size_t v = 0, units; v < vectors; v += units) {
     units = panel_units(vectors - v);
-    for (size_t j = v * VL; j < (v + units) * VL; j++) {
-      if (j < first || (j >= last && !(last == hidden && j >= hidden))) continue;
-      for (size_t k = 0; k < columns; k++) backward[k * units * VL + j - v * VL] = j < hidden ? w[j * ldw + k] : 0;
-    }
+    const size_t width = units * VL, from = v * VL < first ? first : v * VL, to = v * VL + width < last ? v * VL + width : last;
+    if (from < to) transpose_tile(backward + from - v * VL, w + from * ldw, to - from, columns, width, ldw);
+    if (last == hidden)
+      for (size_t j = hidden < v * VL ? v * VL : hidden; j < v * VL + width; j++)
+        for (size_t k = 0; k < columns; k++) backward[k * width + j - v * VL] = 0;
     backward += units * VL * columns;
   }
 }

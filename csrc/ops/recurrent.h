@@ -54,23 +54,33 @@ INLINE void store_lanes_of(real *p, vec v, size_t lanes) {
 }
 INLINE vec load_or_zero(const real *p, size_t lanes) { return p ? load_lanes_of(p, lanes) : vset1(0); }
 
-/* The rows of one block at one step. Buffers of the call are found through order; those of scratch lie in the block's order, ld
- * apart, whole vectors. */
+/* The buffers of a call at one step; NULL where there is none. before and after are the slots of the state. */
+typedef struct {
+  real *gates, *dgates, *y, *h_before, *h_after, *c_before, *c_after, *dh;
+  const real *dy;
+  ptrdiff_t next, next_y, next_h; /* how far the next step of gates, y and h lies away, in the direction of the walk */
+} recurrent_step;
+
+/* The rows of one block. In the buffers of the call, row i lies gates_at[i], y_at[i] or h_at[i] behind the first one; in scratch
+ * the rows lie in the block's order, ld or ldg apart, in whole vectors. */
 typedef struct {
   const nnc_recurrence *r;
-  size_t order[BLOCK]; /* row of the call */
-  size_t rows, active;
-  size_t t, before, after; /* step, and the slots of its states */
-  size_t ld, ldg;          /* of a state, of all gates */
-  real *h[2];              /* forward: the state before the step, and after */
-  real *c;                 /* forward: the cell's own state; backward: its gradient */
-  real *g[2];              /* backward: dgates of the step after, and of this one */
-  real *dh;                /* backward: gradient of h that does not come through dgates */
+  size_t hidden, rows, active;
+  size_t ld, ldg; /* of a state, of all gates */
+  real *h[2];     /* forward: the state before the step, and after */
+  real *c;        /* forward: the cell's own state; backward: its gradient */
+  real *g[2];     /* backward: dgates of the step after, and of this one */
+  real *dh;       /* backward: gradient of h that does not come through dgates */
+  recurrent_step now;
+  size_t order[BLOCK]; /* number of the row in the call */
+  size_t gates_at[BLOCK], y_at[BLOCK], h_at[BLOCK];
 } recurrent_block;
 
-/* The element of a sequence at step (or slot) t, for a row of the block. NULL stays NULL. */
-#define AT(b, buffer, row_stride, step_stride, i, t) \
-  ((b)->r->buffer ? (real *)(b)->r->buffer + (b)->order[i] * (b)->r->row_stride + (t) * (b)->r->step_stride : NULL)
+/* Row i of the block in a buffer [rows, hidden] of the call; NULL stays NULL. */
+INLINE real *row_of(const recurrent_block *b, const void *buffer, size_t distance, size_t i) {
+  return buffer ? (real *)buffer + b->order[i] * distance : NULL;
+}
+INLINE real *sequence_of(real *at_step, size_t offset) { return at_step ? at_step + offset : NULL; }
 
 /* The cell for one vector of units of row i of the block, from unit u on; z[gate] is the recurrent product. */
 typedef void recurrent_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes);
@@ -81,6 +91,8 @@ typedef void recurrent_cell_gradient(const recurrent_block *b, vec dh, size_t i,
 /* Orders the rows from `first` on by decreasing length, equal ones as they come. */
 INLINE void begin_block(recurrent_block *b, const nnc_recurrence *r, size_t first) {
   b->r = r;
+  b->hidden = r->hidden;
+  b->ld = nnc_recurrent_padded(r->hidden) + 16;
   b->rows = r->rows - first < BLOCK ? r->rows - first : BLOCK;
   b->active = r->lengths ? 0 : b->rows;
   for (size_t i = 0; i < b->rows; i++) {
@@ -89,13 +101,32 @@ INLINE void begin_block(recurrent_block *b, const nnc_recurrence *r, size_t firs
       for (; at && r->lengths[b->order[at - 1]] < r->lengths[first + i]; at--) b->order[at] = b->order[at - 1];
     b->order[at] = first + i;
   }
+  for (size_t i = 0; i < b->rows; i++) {
+    b->gates_at[i] = b->order[i] * r->gates_row;
+    b->y_at[i] = b->order[i] * r->y_row;
+    b->h_at[i] = b->order[i] * r->h_row;
+  }
 }
 
-INLINE void begin_step(recurrent_block *b, size_t t) {
+INLINE real *at_slot(const void *buffer, size_t distance, size_t slot) { return buffer ? (real *)buffer + slot * distance : NULL; }
+
+INLINE void begin_step(recurrent_block *b, size_t t, int falling) {
   const nnc_recurrence *r = b->r;
-  b->t = t;
-  b->before = r->reverse ? t + 1 : t;
-  b->after = r->reverse ? t : t + 1;
+  const size_t before = r->reverse ? t + 1 : t, after = r->reverse ? t : t + 1;
+  b->now = (recurrent_step){
+      .gates = at_slot(r->gates, r->gates_step, t),
+      .dgates = at_slot(r->dgates, r->gates_step, t),
+      .y = at_slot(r->y, r->y_step, t),
+      .dy = at_slot(r->dy, r->y_step, t),
+      .dh = at_slot(r->dh, r->h_step, t),
+      .h_before = at_slot(r->h, r->h_step, before),
+      .h_after = at_slot(r->h, r->h_step, after),
+      .c_before = at_slot(r->c, r->h_step, before),
+      .c_after = at_slot(r->c, r->h_step, after),
+      .next = falling ? -(ptrdiff_t)r->gates_step : (ptrdiff_t)r->gates_step,
+      .next_y = falling ? -(ptrdiff_t)r->y_step : (ptrdiff_t)r->y_step,
+      .next_h = falling ? -(ptrdiff_t)r->h_step : (ptrdiff_t)r->h_step,
+  };
   if (!r->lengths) return;
   const int64_t now = (int64_t)(r->first_step + t);
   while (b->active && r->lengths[b->order[b->active - 1]] <= now) b->active--;
@@ -113,26 +144,46 @@ INLINE void fill_row(real *scratch, const real *from, size_t n) {
   for (size_t j = 0; j < n; j += VL) vstore(scratch + j, load_or_zero(from ? from + j : NULL, n - j < VL ? n - j : VL));
 }
 
+/* What the next step reads and writes lies too far from what this one does for the hardware to foresee. */
+INLINE void foresee_gates(const recurrent_block *b, const real *gates, size_t count) {
+  for (size_t g = 0; g < count; g++) __builtin_prefetch(gates + b->now.next + (ptrdiff_t)(g * b->hidden));
+}
+INLINE void foresee_state(const recurrent_block *b, const real *state) { __builtin_prefetch(state + b->now.next_h); }
+
+/* Where h goes. */
+INLINE void keep_state(const recurrent_block *b, vec h, size_t i, size_t u, size_t lanes) {
+  vstore(b->h[1] + i * b->ld + u, h);
+  if (b->now.y) {
+    real *y = b->now.y + b->y_at[i] + u;
+    store_lanes_of(y, h, lanes);
+    __builtin_prefetch(y + b->now.next_y, 1);
+  }
+  if (b->now.h_after) {
+    real *saved = b->now.h_after + b->h_at[i] + u;
+    store_lanes_of(saved, h, lanes);
+    __builtin_prefetch(saved + b->now.next_h, 1);
+  }
+}
+
 INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *cell) {
   const size_t hidden = r->hidden, vectors = vectors_of(hidden);
   for (size_t first = 0; first < r->rows; first += BLOCK) {
     recurrent_block b;
     begin_block(&b, r, first);
-    b.ld = nnc_recurrent_padded(hidden) + 16;
     b.h[0] = (real *)r->scratch;
     b.h[1] = b.h[0] + b.rows * b.ld;
     b.c = b.h[1] + b.rows * b.ld;
     const size_t slot = r->reverse ? r->steps : 0;
     for (size_t i = 0; i < b.rows; i++) {
-      const real *h0 = AT(&b, h0, initial_row, initial_row, i, 0), *c0 = AT(&b, c0, initial_row, initial_row, i, 0);
+      const real *h0 = row_of(&b, r->h0, r->initial_row, i), *c0 = row_of(&b, r->c0, r->initial_row, i);
       fill_row(b.h[0] + i * b.ld, h0, hidden);
-      copy_row(AT(&b, h, h_row, h_step, i, slot), h0, hidden);
+      copy_row(sequence_of(at_slot(r->h, r->h_step, slot), b.h_at[i]), h0, hidden);
       if (r->cell != NNC_CELL_LSTM) continue;
       fill_row(b.c + i * b.ld, c0, hidden);
-      copy_row(AT(&b, c, h_row, h_step, i, slot), c0, hidden);
+      copy_row(sequence_of(at_slot(r->c, r->h_step, slot), b.h_at[i]), c0, hidden);
     }
     for (size_t s = 0; s < r->steps; s++) {
-      begin_step(&b, r->reverse ? r->steps - 1 - s : s);
+      begin_step(&b, r->reverse ? r->steps - 1 - s : s, r->reverse);
       const real *panel = (const real *)r->forward;
       for (size_t v = 0, units; v < vectors && b.active; v += units) {
         units = next_units(gates, vectors - v);
@@ -155,17 +206,17 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
       for (size_t i = b.active; i < b.rows; i++) {
         const real *h = b.h[0] + i * b.ld;
         copy_row(b.h[1] + i * b.ld, h, hidden);
-        copy_row(AT(&b, y, y_row, y_step, i, b.t), NULL, hidden);
-        copy_row(AT(&b, h, h_row, h_step, i, b.after), h, hidden);
-        if (r->cell == NNC_CELL_LSTM) copy_row(AT(&b, c, h_row, h_step, i, b.after), b.c + i * b.ld, hidden);
+        copy_row(sequence_of(b.now.y, b.y_at[i]), NULL, hidden);
+        copy_row(sequence_of(b.now.h_after, b.h_at[i]), h, hidden);
+        if (r->cell == NNC_CELL_LSTM) copy_row(sequence_of(b.now.c_after, b.h_at[i]), b.c + i * b.ld, hidden);
       }
       real *const h = b.h[0];
       b.h[0] = b.h[1];
       b.h[1] = h;
     }
     for (size_t i = 0; i < b.rows; i++) {
-      copy_row(AT(&b, h_n, final_row, final_row, i, 0), b.h[0] + i * b.ld, hidden);
-      if (r->cell == NNC_CELL_LSTM) copy_row(AT(&b, c_n, final_row, final_row, i, 0), b.c + i * b.ld, hidden);
+      copy_row(row_of(&b, r->h_n, r->final_row, i), b.h[0] + i * b.ld, hidden);
+      if (r->cell == NNC_CELL_LSTM) copy_row(row_of(&b, r->c_n, r->final_row, i), b.c + i * b.ld, hidden);
     }
   }
 }
@@ -188,13 +239,12 @@ INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, 
         for (size_t q = i; q < i + rows; q++) {
           const vec product = vload(out + ((q - i) * width + j) * VL) + vload(b->dh + q * b->ld + u);
           if (last) {
-            store_lanes_of(AT(b, dh0, dinitial_row, dinitial_row, q, 0) + u, product, lanes);
+            store_lanes_of(row_of(b, r->dh0, r->dinitial_row, q) + u, product, lanes);
             continue;
           }
-          const real *dy = AT(b, dy, y_row, y_step, q, b->t);
-          const vec dh = dy ? load_lanes_of(dy + u, lanes) + product : product;
-          real *whole = AT(b, dh, h_row, h_step, q, b->t);
-          if (whole) store_lanes_of(whole + u, dh, lanes);
+          if (b->now.dy) __builtin_prefetch(b->now.dy + b->y_at[q] + u + b->now.next_y);
+          const vec dh = b->now.dy ? load_lanes_of(b->now.dy + b->y_at[q] + u, lanes) + product : product;
+          if (b->now.dh) store_lanes_of(b->now.dh + b->h_at[q] + u, dh, lanes);
           if (lanes == VL) gradient(b, dh, q, u, VL);
           else gradient(b, dh, q, u, lanes);
         }
@@ -209,7 +259,6 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
   for (size_t first = 0; first < r->rows; first += BLOCK) {
     recurrent_block b;
     begin_block(&b, r, first);
-    b.ld = nnc_recurrent_padded(hidden) + 16;
     b.ldg = gates * b.ld;
     b.g[0] = (real *)r->scratch;
     b.g[1] = b.g[0] + b.rows * b.ldg;
@@ -217,16 +266,16 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
     b.c = b.dh + b.rows * b.ld;
     for (size_t i = 0; i < b.rows; i++) {
       copy_row(b.g[0] + i * b.ldg, NULL, gates * hidden);
-      fill_row(b.dh + i * b.ld, AT(&b, dh_n, final_row, final_row, i, 0), hidden);
-      fill_row(b.c + i * b.ld, AT(&b, dc_n, final_row, final_row, i, 0), hidden);
+      fill_row(b.dh + i * b.ld, row_of(&b, r->dh_n, r->final_row, i), hidden);
+      fill_row(b.c + i * b.ld, row_of(&b, r->dc_n, r->final_row, i), hidden);
     }
     for (size_t s = 0; s < r->steps; s++) {
-      begin_step(&b, r->reverse ? s : r->steps - 1 - s);
+      begin_step(&b, r->reverse ? s : r->steps - 1 - s, !r->reverse);
       backward_step(&b, gates, b.active, 0, gradient);
       for (size_t i = b.active; i < b.rows; i++) {
         copy_row(b.g[1] + i * b.ldg, b.g[0] + i * b.ldg, gates * hidden);
-        copy_row(AT(&b, dgates, gates_row, gates_step, i, b.t), NULL, columns);
-        copy_row(AT(&b, dh, h_row, h_step, i, b.t), NULL, hidden);
+        copy_row(b.now.dgates + b.gates_at[i], NULL, columns);
+        copy_row(sequence_of(b.now.dh, b.h_at[i]), NULL, hidden);
       }
       real *const g = b.g[0];
       b.g[0] = b.g[1];
@@ -234,7 +283,7 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
     }
     if (r->dh0) backward_step(&b, gates, b.rows, 1, gradient);
     if (r->cell == NNC_CELL_LSTM)
-      for (size_t i = 0; i < b.rows; i++) copy_row(AT(&b, dc0, dinitial_row, dinitial_row, i, 0), b.c + i * b.ld, hidden);
+      for (size_t i = 0; i < b.rows; i++) copy_row(row_of(&b, r->dc0, r->dinitial_row, i), b.c + i * b.ld, hidden);
   }
 }
 

@@ -13,17 +13,15 @@
 
 INLINE void gru_cell(const recurrent_block *b, const real *product, size_t i, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
-  real *gate = AT(b, gates, gates_row, gates_step, i, b->t) + u;
-  real *y = AT(b, y, y_row, y_step, i, b->t), *saved = AT(b, h, h_row, h_step, i, b->after);
+  real *gate = b->now.gates + b->gates_at[i] + u;
+  foresee_gates(b, gate, 3);
   const vec q = vload(product + 2 * VL), old = vload(b->h[0] + i * b->ld + u);
   const vec r = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
   const vec z = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
   const vec n = vtanh(vfma(r, q, load_lanes_of(gate + 2 * hidden, lanes)));
   const vec h = vfma(z, old - n, n);
-  vstore(b->h[1] + i * b->ld + u, h);
-  if (y) store_lanes_of(y + u, h, lanes);
-  if (!saved) return;
-  store_lanes_of(saved + u, h, lanes);
+  keep_state(b, h, i, u, lanes);
+  if (!b->now.h_after) return;
   store_lanes_of(gate, r, lanes);
   store_lanes_of(gate + hidden, z, lanes);
   store_lanes_of(gate + 2 * hidden, n, lanes);
@@ -32,13 +30,16 @@ INLINE void gru_cell(const recurrent_block *b, const real *product, size_t i, si
 
 INLINE void gru_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
-  const real *gate = AT(b, gates, gates_row, gates_step, i, b->t) + u;
-  const vec h = load_lanes_of(AT(b, h, h_row, h_step, i, b->before) + u, lanes);
+  const real *gate = b->now.gates + b->gates_at[i] + u;
+  const real *before = b->now.h_before + b->h_at[i] + u;
+  const vec h = load_lanes_of(before, lanes);
   const vec r = load_lanes_of(gate, lanes), z = load_lanes_of(gate + hidden, lanes);
   const vec n = load_lanes_of(gate + 2 * hidden, lanes), q = load_lanes_of(gate + 3 * hidden, lanes);
+  foresee_gates(b, gate, 4);
+  foresee_state(b, before);
   const vec dn = dh * (1 - z) * vfma(-n, n, vset1(1)), dq = dn * r;
   const vec dr = dq * q * (1 - r), dz = dh * (h - n) * z * (1 - z);
-  real *to = AT(b, dgates, gates_row, gates_step, i, b->t) + u, *next = b->g[1] + i * b->ldg + u;
+  real *to = b->now.dgates + b->gates_at[i] + u, *next = b->g[1] + i * b->ldg + u;
   vstore(b->dh + i * b->ld + u, dh * z);
   store_lanes_of(to, dr, lanes);
   store_lanes_of(to + hidden, dz, lanes);

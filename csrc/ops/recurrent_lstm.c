@@ -13,19 +13,19 @@
 
 INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
-  real *gate = AT(b, gates, gates_row, gates_step, row, b->t) + u, *state = b->c + row * b->ld + u;
-  real *y = AT(b, y, y_row, y_step, row, b->t), *saved = AT(b, h, h_row, h_step, row, b->after);
+  real *gate = b->now.gates + b->gates_at[row] + u, *state = b->c + row * b->ld + u;
+  foresee_gates(b, gate, 4);
   const vec i = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
   const vec f = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
   const vec g = vtanh(vload(product + 2 * VL) + load_lanes_of(gate + 2 * hidden, lanes));
   const vec o = vsigmoid(vload(product + 3 * VL) + load_lanes_of(gate + 3 * hidden, lanes));
   const vec c = vfma(f, vload(state), i * g), h = o * vtanh(c);
   vstore(state, c);
-  vstore(b->h[1] + row * b->ld + u, h);
-  if (y) store_lanes_of(y + u, h, lanes);
-  if (!saved) return;
-  store_lanes_of(saved + u, h, lanes);
-  store_lanes_of(AT(b, c, h_row, h_step, row, b->after) + u, c, lanes);
+  keep_state(b, h, row, u, lanes);
+  if (!b->now.h_after) return;
+  real *kept = b->now.c_after + b->h_at[row] + u;
+  store_lanes_of(kept, c, lanes);
+  __builtin_prefetch(kept + b->now.next_h, 1);
   store_lanes_of(gate, i, lanes);
   store_lanes_of(gate + hidden, f, lanes);
   store_lanes_of(gate + 2 * hidden, g, lanes);
@@ -34,16 +34,19 @@ INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row,
 
 INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
-  const real *gate = AT(b, gates, gates_row, gates_step, row, b->t) + u;
+  const real *gate = b->now.gates + b->gates_at[row] + u;
   const vec i = load_lanes_of(gate, lanes), f = load_lanes_of(gate + hidden, lanes);
   const vec g = load_lanes_of(gate + 2 * hidden, lanes), o = load_lanes_of(gate + 3 * hidden, lanes);
-  const vec old = load_lanes_of(AT(b, c, h_row, h_step, row, b->before) + u, lanes);
-  const vec bounded = vtanh(load_lanes_of(AT(b, c, h_row, h_step, row, b->after) + u, lanes));
+  const real *before = b->now.c_before + b->h_at[row] + u;
+  const vec old = load_lanes_of(before, lanes);
+  const vec bounded = vtanh(load_lanes_of(b->now.c_after + b->h_at[row] + u, lanes));
   real *state = b->c + row * b->ld + u;
+  foresee_gates(b, gate, 4);
+  foresee_state(b, before);
   const vec dc = vfma(dh * o, vfma(-bounded, bounded, vset1(1)), vload(state));
   const vec di = dc * g * i * (1 - i), df = dc * old * f * (1 - f);
   const vec dg = dc * i * vfma(-g, g, vset1(1)), d_o = dh * bounded * o * (1 - o);
-  real *to = AT(b, dgates, gates_row, gates_step, row, b->t) + u, *next = b->g[1] + row * b->ldg + u;
+  real *to = b->now.dgates + b->gates_at[row] + u, *next = b->g[1] + row * b->ldg + u;
   vstore(state, dc * f);
   vstore(b->dh + row * b->ld + u, vset1(0));
   store_lanes_of(to, di, lanes);

@@ -9,37 +9,36 @@
 #include "ops/recurrent.h"
 #include "ops/vmath.h"
 
-INLINE void keep_state(const recurrent_block *b, vec h, size_t i, size_t u, size_t lanes) {
-  real *y = AT(b, y, y_row, y_step, i, b->t), *saved = AT(b, h, h_row, h_step, i, b->after);
-  vstore(b->h[1] + i * b->ld + u, h);
-  if (y) store_lanes_of(y + u, h, lanes);
-  if (saved) store_lanes_of(saved + u, h, lanes);
-}
-
 INLINE void tanh_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes) {
-  const real *a = AT(b, gates, gates_row, gates_step, i, b->t) + u;
+  const real *a = b->now.gates + b->gates_at[i] + u;
+  foresee_gates(b, a, 1);
   keep_state(b, vtanh(vload(z) + load_lanes_of(a, lanes)), i, u, lanes);
 }
 
 INLINE void relu_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes) {
-  const real *a = AT(b, gates, gates_row, gates_step, i, b->t) + u;
+  const real *a = b->now.gates + b->gates_at[i] + u;
+  foresee_gates(b, a, 1);
   const vec sum = vload(z) + load_lanes_of(a, lanes);
   keep_state(b, vselect(sum <= 0, vset1(0), sum), i, u, lanes); /* NaN passes */
 }
 
 INLINE void finish(const recurrent_block *b, vec da, size_t i, size_t u, size_t lanes) {
   store_lanes_of(b->g[1] + i * b->ldg + u, da, lanes);
-  store_lanes_of(AT(b, dgates, gates_row, gates_step, i, b->t) + u, da, lanes);
+  store_lanes_of(b->now.dgates + b->gates_at[i] + u, da, lanes);
   vstore(b->dh + i * b->ld + u, vset1(0));
 }
 
 INLINE void tanh_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
-  const vec h = load_lanes_of(AT(b, h, h_row, h_step, i, b->after) + u, lanes);
+  const real *after = b->now.h_after + b->h_at[i] + u;
+  const vec h = load_lanes_of(after, lanes);
+  foresee_state(b, after);
   finish(b, dh * vfma(-h, h, vset1(1)), i, u, lanes);
 }
 
 INLINE void relu_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
-  const vec h = load_lanes_of(AT(b, h, h_row, h_step, i, b->after) + u, lanes);
+  const real *after = b->now.h_after + b->h_at[i] + u;
+  const vec h = load_lanes_of(after, lanes);
+  foresee_state(b, after);
   finish(b, vselect(h > 0, dh, vset1(0)), i, u, lanes);
 }
 

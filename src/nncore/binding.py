@@ -40,6 +40,11 @@ class Data:
         """Those rows: views for a slice, copies for indices."""
         return Data([a[rows] for a in self.x], [a[rows] for a in self.y], None if self.weight is None else self.weight[rows])
 
+    @property
+    def row_bytes(self) -> int:
+        """What one row takes."""
+        return sum(a[:1].nbytes for a in (*self.x, *self.y))
+
     def require_weight(self) -> None:
         """Raise ArgumentError where no row has any weight."""
         if self.weight is not None and not self.weight.any():
@@ -90,15 +95,14 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
 
 def split(
     model: Model, config: Compiled, data: Data, fraction: float, shuffle: bool, groups: Any = None
-) -> tuple[np.ndarray, Data]:
-    """Return the rows that train, and the data that validate: views of the last rows, or copies of drawn ones."""
+) -> tuple[np.ndarray, np.ndarray | slice]:
+    """Return the rows that train, and those that validate."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
     seed = model.seed if shuffle else None
     if groups is not None:
-        rows, held_out = split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
-        return rows, data.take(held_out)
+        return split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
     rows, held_out = split_rows(data.rows, fraction, seed, labels)
-    return rows, data.take(held_out if shuffle else slice(len(rows), None))
+    return rows, held_out if shuffle else slice(len(rows), None)
 
 
 def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:

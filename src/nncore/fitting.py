@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from .schedules import learning_rates
 if TYPE_CHECKING:
     from .model import Model
 
-#: Whether a batch of validation data follows an epoch, which is counted from 0.
+#: Whether validation follows an epoch, which is counted from 0.
 Due = Callable[[int], bool]
 #: Makes the batches of an evaluation; told whether a callback wants to see them one by one.
 Parts = Callable[[bool], Iterable[Data]]
@@ -198,7 +198,7 @@ class Batches:
         if self._flows:
             self._iterator = iter(self.source) if self._iterator is None else self._iterator
             ahead, self._ahead = self._ahead, []
-            return islice(_chain(ahead, self._iterator), self.steps - first)
+            return islice(chain(ahead, self._iterator), self.steps - first)
         if self._used_up:
             raise ArgumentError(
                 "fit: a generator of batches lasts for one epoch; pass something that can be iterated again, or steps_per_epoch"
@@ -215,11 +215,6 @@ class Batches:
             stacklevel=4,
         )
         self.model.stop_training = True
-
-
-def _chain(ahead: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
-    yield from ahead
-    yield from rest
 
 
 def fit(
@@ -296,18 +291,39 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
 
 def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_size: int | None) -> list[np.ndarray]:
     """The outputs for all rows."""
-    rows = len(x[0])
-    outputs = [np.empty((rows, *shape), model.dtype) for shape in model.output_shapes]
+    outputs = _room(model, x)
     callbacks.call("on_predict_begin", {})
     whole = Data(x, outputs, None)
     for batch, part in enumerate(parts(whole, batch_size, callbacks.wants("on_predict_batch_begin", "on_predict_batch_end"))):
-        callbacks.call("on_predict_batch_begin", batch, {})
-        first = 0
-        while first < part.rows:
-            first = model._predict(part.x, part.y, first)
-        callbacks.call("on_predict_batch_end", batch, {"outputs": part.y[0] if len(part.y) == 1 else part.y})
+        _predict_batch(model, batch, part, callbacks)
     callbacks.call("on_predict_end", {})
     return outputs
+
+
+def predict_batches(model: Model, batches: Iterable[list[np.ndarray]], callbacks: CallbackList) -> list[np.ndarray]:
+    """The outputs for the rows of all batches."""
+    found: list[list[np.ndarray]] = []
+    callbacks.call("on_predict_begin", {})
+    for batch, x in enumerate(batches):
+        part = Data(x, _room(model, x), None)
+        _predict_batch(model, batch, part, callbacks)
+        found.append(part.y)
+    callbacks.call("on_predict_end", {})
+    if not found:
+        raise EmptyDataError("predict: there are no batches")
+    return [np.concatenate(each) for each in zip(*found, strict=True)]
+
+
+def _room(model: Model, x: list[np.ndarray]) -> list[np.ndarray]:
+    return [np.empty((len(x[0]), *shape), model.dtype) for shape in model.output_shapes]
+
+
+def _predict_batch(model: Model, batch: int, part: Data, callbacks: CallbackList) -> None:
+    callbacks.call("on_predict_batch_begin", batch, {})
+    first = 0
+    while first < part.rows:
+        first = model._predict(part.x, part.y, first)
+    callbacks.call("on_predict_batch_end", batch, {"outputs": part.y[0] if len(part.y) == 1 else part.y})
 
 
 def parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:

@@ -104,7 +104,7 @@ cdef class Network:
     cdef list op_names, input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
     cdef bint is_compiled, is_busy, last_training, has_forward
     cdef int readers  # calls that run without the GIL and only read the plan
-    cdef unsigned long trainer  # the thread that runs fit, or 0
+    cdef long trainer  # the thread that runs fit, or 0
     cdef int claims  # how deep its calls of fit are nested
     cdef int waiting  # threads that want to read, or are reading, parameters and moments as they are between two steps
     cdef bint is_paused  # training waits for them

@@ -7,7 +7,7 @@ the core, and the loops around them stand in fitting.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -206,7 +206,7 @@ class Trainable:
             data, rows = self._bind(config, x, y, sample_weight), None
             if fraction:
                 rows, held_out = binding.split(model, config, data, fraction, shuffle, groups)
-                validation = _whole(held_out, size)
+                validation = _chosen(data, held_out, size)
             data = binding.weigh(config, data, rows, class_weight)
             data.require_weight()
             source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
@@ -306,19 +306,23 @@ class Trainable:
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         return results(fitting.evaluate(self._model(), config, parts, hooks), return_dict)
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = ()) -> Any:
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = (), steps: int | None = None
+    ) -> Any:
         """Compute the outputs, as at inference. Needs no ``compile``.
 
         Parameters
         ----------
         x : array_like
-            Samples [N, ...]; N may be 0.
+            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x.
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
             Taken for Keras's sake; prediction shows no progress.
         callbacks : sequence of Callback
             Their ``on_predict_`` hooks are called.
+        steps : int, optional
+            How many batches to take, where x are batches.
 
         Returns
         -------
@@ -334,7 +338,14 @@ class Trainable:
         """
         model = self._model()
         hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose}) if callbacks else _NOBODY
-        outputs = fitting.predict(model, binding.inputs(model, x, allow_empty=True), hooks, batch_size)
+        if not isinstance(x, list) and are_batches(x):
+            limit = None if steps is None else whole("predict", "steps", steps)
+            batches = (binding.inputs(model, batch[0] if isinstance(batch, tuple) else batch) for batch in islice(x, limit))
+            outputs = fitting.predict_batches(model, batches, hooks)
+        elif steps is not None:
+            raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
+        else:
+            outputs = fitting.predict(model, binding.inputs(model, x, allow_empty=True), hooks, batch_size)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def train_on_batch(
@@ -433,17 +444,33 @@ class Trainable:
 
 
 _NOBODY = CallbackList((), None, {})
+_COPIED = 64 << 20  # bytes of validation data that are copied out of all data; more are read where they lie
 
 
 def are_batches(given: Any) -> bool:
     """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
     if isinstance(given, list):
         return all(isinstance(each, tuple) for each in given)
-    return isinstance(given, Iterable) and not isinstance(given, tuple | str | Mapping) and not hasattr(given, "shape")
+    return isinstance(given, Iterable) and not (
+        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
+    )
 
 
 def _whole(data: Data, size: int | None) -> fitting.Parts:
     return lambda watched: fitting.parts(data, size, watched)
+
+
+def _chosen(data: Data, rows: Any, size: int | None) -> fitting.Parts:
+    """Some rows: copied once where they are few, else taken piece by piece, so that a memory map is not loaded."""
+    if isinstance(rows, slice) or len(rows) * data.row_bytes <= _COPIED:
+        return _whole(data.take(rows), size)
+    fitting_in = max(1, _COPIED // 4 // data.row_bytes)
+
+    def parts(watched: bool) -> Iterator[Data]:
+        step = size or 32 if watched else fitting_in
+        return (data.take(rows[i : i + step]) for i in range(0, len(rows), step))
+
+    return parts
 
 
 def _due(freq: int | Iterable[int]) -> fitting.Due:

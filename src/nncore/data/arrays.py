@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, NonFiniteError, ShapeError
+from .frames import from_frame
 
 _BLOCK = 1 << 18  # elements looked at together, so that a memory map is never loaded whole
 
@@ -33,8 +34,13 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
         It holds text, dates, complex numbers, masked or sparse data, or other objects.
     ShapeError
         It is a ragged list.
+    NonFiniteError
+        It is a frame or series with missing values.
     """
-    array = value if isinstance(value, np.ndarray) else _convert(value, name)
+    if isinstance(value, np.ndarray):
+        array = value
+    else:
+        array = from_frame(value, name) if hasattr(value, "to_numpy") else _convert(value, name)
     if isinstance(array, np.ma.MaskedArray):
         raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     kind, size = array.dtype.kind, array.dtype.itemsize
@@ -51,8 +57,6 @@ def _convert(value: Any, name: str) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor, perhaps on another device or with a gradient
         value = value.detach().cpu()
     try:
-        if hasattr(value, "to_numpy"):
-            return np.asarray(value.to_numpy())
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.asarray(np.from_dlpack(value))
         return np.asarray(value)

@@ -43,8 +43,8 @@ def from_frame(frame: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "f":
         missing_at = np.isnan(array).reshape(len(array), -1)
         if missing_at.any():
-            column = int(np.flatnonzero(missing_at.any(axis=0))[0])
-            _refuse_missing(missing_at[:, column], columns[column] if len(columns) > column else "", name)
+            bad = int(np.flatnonzero(missing_at.any(axis=0))[0])
+            _refuse_missing(missing_at[:, bad], columns[bad] if len(columns) > bad else "", name)
     return array
 
 

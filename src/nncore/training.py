@@ -16,7 +16,7 @@ import numpy as np
 from . import binding, fitting
 from ._checks import flag, real, whole
 from .binding import Data, unpack
-from .callbacks import CallbackList, ProgressBar
+from .callbacks import Callback, CallbackList, ProgressBar
 from .compiled import Compiled, results
 from .data import ClassWeight
 from .errors import ArgumentError, NotCompiledError
@@ -192,6 +192,10 @@ class Trainable:
         if verbose not in ("auto", 0, 1, 2):
             raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
         due = _due(validation_freq)
+        resume = flag("fit", "resume", resume)
+        callbacks = _as_list(callbacks)
+        for callback in callbacks:
+            resume |= isinstance(callback, Callback) and callback.restore(model)
         source: fitting.Epochs | fitting.Batches
         validation: fitting.Parts | None = None
         size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
@@ -214,11 +218,11 @@ class Trainable:
             validation = self._validation(config, validation_data, size, validation_steps)
         elif validation_steps is not None:
             raise ArgumentError("fit: validation_steps is for validation_data that are batches")
-        begun = self._begun(source, initial_epoch) if flag("fit", "resume", resume) else None
+        begun = self._begun(source, initial_epoch) if resume else None
         run = range(initial_epoch if begun is None else begun.epoch, epochs)
 
         history = History()
-        watchers = [*_as_list(callbacks), history]
+        watchers = [*callbacks, history]
         shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
         if shown and not any(isinstance(c, ProgressBar) for c in watchers):
             watchers.append(ProgressBar(lines=verbose == 2))

@@ -1,5 +1,6 @@
 """Callbacks: what runs beside training, with Keras's hooks."""
 
+from .backup import BackupAndRestore
 from .base import Callback, CallbackList
 from .checkpoint import ModelCheckpoint
 from .early_stopping import EarlyStopping
@@ -12,6 +13,7 @@ from .stopping import LossTolerance, StopAtTarget, TimeLimit
 from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

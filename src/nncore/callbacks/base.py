@@ -42,6 +42,10 @@ class Callback:
     saves: ClassVar[bool] = False  #: saves the model: is called after those that do not, so that it saves what they have counted
     stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that belong to the state of training: a resumed one needs them
 
+    def restore(self, model: Any) -> bool:
+        """Before anything else in ``fit``: say whether the model has been brought to a state from which to resume."""
+        return False
+
     def get_state(self) -> Logs:
         """Return what a resumed training needs of this callback: numbers, strings, None, arrays, and lists of those."""
         return {name: getattr(self, name) for name in self.stateful}

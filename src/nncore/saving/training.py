@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..compiled import Compiled
+from ..errors import ArgumentError
 from ..progress import Progress
 from ..spec import ParameterOptions
 
@@ -93,3 +94,37 @@ def resume(model: Model, state: TrainingState) -> None:
     for key, views in restore(model, state).items():
         for name, view in views.items():
             view[...] = state.moments[key][name]
+
+
+def take_over(model: Model, path: str) -> None:
+    """Bring a compiled model to the state of training in a file; what it was compiled with stays, but for the learning rate.
+
+    Raises
+    ------
+    ArgumentError
+        The file is of a model with other layers, or of another optimizer; the model stays as it was.
+    """
+    from .model_file import load_model
+
+    other = load_model(path)
+    if not model.built and other.built:
+        model._build(other.input_shapes)
+    mine = {name: p.value.shape for name, p in model._named_all("fit")}
+    theirs = {name: p.value.shape for name, p in other._named_all("fit")}
+    if mine != theirs or model.dtype != other.dtype:
+        differing = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)) or [str(other.dtype)]
+        raise ArgumentError(f"{path} is of another model, which differs in {', '.join(differing)}; delete it, or take another path")
+    optimizer, kept = model.optimizer, other.optimizer
+    if optimizer is None or kept is None or optimizer.spec() != kept.spec():
+        raise ArgumentError(f"{path} is of a model that trains with {kept!r}, not {optimizer!r}; delete it, or take another path")
+    for (_, to), (_, come) in zip(model._named_all("fit"), other._named_all("fit"), strict=True):
+        to.value[...] = come.value
+    state = capture(other)
+    if state is None or state.options is None:
+        return
+    for key, views in moments(model).items():
+        for name, view in views.items():
+            view[...] = state.moments[key][name]
+    if not callable(optimizer.lr):
+        optimizer.lr = kept.lr
+    model.seed, model.step, model._progress = other.seed, state.step, state.progress

@@ -1,0 +1,85 @@
+"""BackupAndRestore: training that survives its process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from .._checks import flag, whole
+from ..errors import ArgumentError
+from .base import Callback, Logs
+
+
+class BackupAndRestore(Callback):
+    """Keep the state of training in a file, and go on from it when the same program is started again, as in Keras.
+
+    Where the file exists, ``fit`` brings the model to the state in it and goes on from there, as ``fit(resume=True)`` does: the
+    result is that of a program that was never interrupted, to the bit. Where it does not, training begins. The end of training
+    deletes it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    save_freq : "epoch" or int
+        Write after every epoch, or after so many batches; training is then one call per step.
+    delete_checkpoint : bool, default True
+        Delete the file when training ends, by itself or by a callback. An error or Ctrl-C leaves it.
+
+    Raises
+    ------
+    ArgumentError
+        The file is of a model with other layers, or of another optimizer.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import nncore as nn
+    >>> def run(epochs, path):
+    ...     model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    ...     model.compile(loss="mse", optimizer="adam")
+    ...     keep = nn.callbacks.BackupAndRestore(path, delete_checkpoint=False)
+    ...     return model.fit([[1.0], [2.0]], [[2.0], [4.0]], epochs=epochs, callbacks=[keep])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "backup.safetensors")
+    ...     run(2, path).epoch, run(5, path).epoch
+    ([0, 1], [2, 3, 4])
+    """
+
+    saves = True
+
+    def __init__(self, path: str | os.PathLike[str], save_freq: str | int = "epoch", delete_checkpoint: bool = True) -> None:
+        self.path = os.fsdecode(path)
+        if isinstance(save_freq, str) and save_freq != "epoch":
+            raise ArgumentError(f"BackupAndRestore: save_freq must be 'epoch' or a number of batches, not {save_freq!r}")
+        self.save_freq = save_freq if isinstance(save_freq, str) else whole("BackupAndRestore", "save_freq", save_freq)
+        self.delete_checkpoint = flag("BackupAndRestore", "delete_checkpoint", delete_checkpoint)
+        if not isinstance(self.save_freq, str):
+            vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own
+
+    def restore(self, model: Any) -> bool:
+        if not os.path.exists(self.path):
+            return False
+        from ..saving.training import take_over
+
+        take_over(model, self.path)
+        return True
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save()
+
+    def _batch(self, batch: int, logs: Logs | None = None) -> None:
+        if not self.model.step % self.save_freq:
+            self._save()
+
+    def _save(self) -> None:
+        if folder := os.path.dirname(self.path):
+            os.makedirs(folder, exist_ok=True)
+        self.model.save(self.path)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.delete_checkpoint:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)

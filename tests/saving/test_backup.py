@@ -1,0 +1,122 @@
+"""BackupAndRestore: a program that is killed and started again does what it would have done without the kill."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from saving.nets import BATCH, assert_identical, data, net
+
+import nncore as nn
+from nncore import callbacks, errors
+
+
+def program(path, model=None, freq=2, stop=None, **options):
+    """What is started again and again: it knows nothing of the runs before."""
+    x, y = data()
+    model = model or net()
+    watchers = [
+        callbacks.BackupAndRestore(path, freq, **options),
+        callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=0.2),
+    ]
+    if stop:
+        watchers.append(callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: stop(model)))
+    history = model.fit(x, y, epochs=4, batch_size=BATCH, validation_split=0.2, callbacks=watchers)
+    return model, history
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize("freq", [1, 2, 3, "epoch"])
+def test_crashes_leave_no_trace(freq, tmp_path):
+    straight, whole = program(tmp_path / "none", freq=freq)
+    path, crashes, history = tmp_path / "sub" / "backup", 0, None
+    for step in (1, 4, 5, 9, 14, 17):
+
+        def stop(model, step=step):
+            if model.step == step:
+                raise Crash
+
+        with pytest.raises(Crash):
+            program(path, freq=freq, stop=stop)
+        crashes += path.exists()
+    assert crashes >= 3
+    model, history = program(path, freq=freq)
+    assert_identical(model, straight)
+    assert model.optimizer.lr == straight.optimizer.lr
+    assert history.history["val_loss"] == whole.history["val_loss"][history.epoch[0] :]
+    assert not path.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_kills_leave_no_trace(tmp_path, rng):
+    straight, _ = program(tmp_path / "none", freq=1)
+    path, kills = tmp_path / "backup", 0
+    for _ in range(200):
+        child = os.fork()
+        if not child:
+            try:
+                model, _ = program(path, freq=1, delete_checkpoint=False, stop=lambda model: time.sleep(0.002))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        time.sleep(rng.uniform(0.03, 0.1))
+        os.kill(child, signal.SIGKILL)
+        kills += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        if path.exists() and nn.load(path).step == straight.step:
+            break
+    assert kills > 1
+    model, _ = program(path, freq=1)
+    assert_identical(model, straight)
+
+
+def test_a_model_without_a_seed_takes_that_of_the_file(tmp_path):
+    path = tmp_path / "backup"
+    first = net(seed=None)
+
+    def stop(model):
+        if model.step == 7:
+            raise Crash
+
+    twin = net(seed=first.seed)
+    with pytest.raises(Crash):
+        program(path, first, stop=stop)
+    second = net(seed=None)
+    assert second.seed != first.seed
+    program(path, second)
+    program(tmp_path / "none", twin)
+    assert_identical(second, twin)
+
+
+def test_a_model_that_is_not_built(tmp_path):
+    def made():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Softmax(), seed=1)
+        model.compile("sparse_categorical_crossentropy", "adam")
+        return model
+
+    program(tmp_path / "backup", made(), "epoch", delete_checkpoint=False)
+    _, history = program(tmp_path / "backup", made(), "epoch")
+    assert history.epoch == []
+
+
+def test_files_of_other_models(tmp_path):
+    path = tmp_path / "backup"
+    program(path, freq="epoch", delete_checkpoint=False)
+    for other, text in (
+        (net("sgd"), "trains with Adam.*not SGD"),
+        (net(dtype="float32"), "differs in float64"),
+        (nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0), "differs in 0.bias"),
+    ):
+        if other._compiled is None:
+            other.compile("sparse_categorical_crossentropy", "adam")
+        before = [w.copy() for w in other.get_weights()]
+        with pytest.raises(errors.ArgumentError, match=text):
+            program(path, other, "epoch")
+        for one, two in zip(other.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(one, two)
+    with pytest.raises(errors.ArgumentError, match="save_freq"):
+        callbacks.BackupAndRestore(path, "batch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .data import (
     split_groups,
     split_rows,
 )
+from .ends import in_order, names_of
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -59,7 +61,10 @@ class Data:
 
 def inputs(model: Model, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
     """Bind x, and build the model where its first layer left the shape open."""
-    layer = f"layer 0 ({type(model.layers[0]).__name__})"
+    layer = model._layer_name(0) if len(model.layers) == 1 or not model._shown_inputs() else "the model"
+    if isinstance(x, Mapping):
+        x = in_order("x", x, model.input_names)
+        x = x[0] if len(x) == 1 else x
     arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty)
     if not model.built:
         model._build([a.shape[1:] for a in arrays])
@@ -70,17 +75,14 @@ def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
     """Bind samples, targets and their weights."""
     xs = inputs(model, x)
     rows, shapes = len(xs[0]), model.output_shapes
-    if len(shapes) > 1 and (not isinstance(y, list | tuple) or len(y) != len(shapes)):
-        raise ArgumentError(f"y: the model has {len(shapes)} outputs; pass a list of {len(shapes)} arrays")
-    parts = y if len(shapes) > 1 else [y]
-    names = [f"y[{i}]" for i in range(len(shapes))] if len(shapes) > 1 else ["y"]
+    parts, names = in_order("y", y, model.output_names), names_of("y", model.output_names)
     ys = [
         bind_target(part, loss.targets, shape, rows, loss.name, model.dtype, name)
         for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
     ]
     if config.check_finite:
         for i, array in enumerate(xs):
-            check_finite(array, "x" if len(xs) == 1 else f"x[{i}]")
+            check_finite(array, names_of("x", model.input_names)[i])
         for array, name in zip(ys, names, strict=True):
             check_finite(array, name)
     return Data(xs, ys, bind_weight(weight, rows))

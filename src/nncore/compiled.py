@@ -6,12 +6,13 @@ It turns into the records of the core once the shapes of the outputs are known, 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import losses, metrics, optim
+from .ends import in_order
 from .errors import ArgumentError, ShapeError, UnknownNameError
 from .spec import LossSpec, Shape, StatisticSpec
 
@@ -25,15 +26,24 @@ class Compiled:
     ----------
     loss, optimizer, metrics, loss_weights, check_finite
         See ``Trainable.compile``.
-    outputs : int
-        Number of outputs of the model.
+    names : sequence of str
+        Of the outputs of the model.
     """
 
     statistics: list[StatisticSpec]  # known once the outputs are
 
-    def __init__(self, loss: Any, optimizer: Any, metrics_: Any, loss_weights: Any, check_finite: bool, outputs: int) -> None:
+    def __init__(
+        self, loss: Any, optimizer: Any, metrics_: Any, loss_weights: Any, check_finite: bool, names: Sequence[str]
+    ) -> None:
+        outputs = len(names)
         if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
             raise UnknownNameError(f"{loss!r} is an optimizer, not a loss; use compile(loss=..., optimizer={loss!r})")
+        if isinstance(loss, Mapping):
+            loss = in_order("compile: loss", loss, names)
+        if isinstance(metrics_, Mapping):
+            metrics_ = [_as_list(each) for each in in_order("compile: metrics", _all_of(metrics_, names, []), names)]
+        if isinstance(loss_weights, Mapping):
+            loss_weights = in_order("compile: loss_weights", _all_of(loss_weights, names, 1.0), names)
         per_output = list(loss) if isinstance(loss, list | tuple) else [loss] * outputs
         self.losses = [losses.get(each) for each in per_output]
         self.optimizer = optim.get(optimizer)
@@ -47,11 +57,11 @@ class Compiled:
         if len(reductions) > 1 or "none" in reductions:
             raise ArgumentError(f"compile: all losses need one and the same reduction other than 'none', not {sorted(reductions)}")
         self.reduction = reductions.pop()
-        prefixes = [""] if outputs == 1 else [f"output{i}_" for i in range(outputs)]
+        prefixes = [""] if outputs == 1 else [f"{name}_" for name in names]
         self.keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
-        names = ["loss", *(key for keys in self.keys for key in keys)]
-        for name in names:
-            if names.count(name) > 1:
+        logged = ["loss", *(key for keys in self.keys for key in keys)]
+        for name in logged:
+            if logged.count(name) > 1:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
 
     def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
@@ -111,6 +121,15 @@ def results(logs: dict[str, Any], return_dict: bool) -> Any:
     if return_dict:
         return logs
     return logs["loss"] if len(logs) == 1 else list(logs.values())
+
+
+def _all_of(given: Mapping[str, Any], names: Sequence[str], default: Any) -> dict[str, Any]:
+    """What is given by name, and the default for the other names."""
+    return {**dict.fromkeys(names, default), **given}
+
+
+def _as_list(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def _per_output(given: Any, outputs: int) -> list[list[Any]]:

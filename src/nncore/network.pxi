@@ -558,7 +558,10 @@ cdef class Network:
                 if fits and cnp.PyArray_DIM(a, d) != self.in_dims[d]:
                     fits = False
         if not fits:
-            a = self._convert(x)  # checks, converts, and builds where the shape was open
+            converted = self._convert(x)  # checks, converts, and builds where the shape was open
+            if type(converted) is not cnp.ndarray:
+                return converted  # a call on what stands for an array in a network
+            a = <cnp.ndarray>converted
         rows = cnp.PyArray_DIM(a, 0)
         if out is None:
             self.out_dims[0] = rows

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
+from ._checks import whole
+from .errors import ArgumentError
 from .layers.activations import Activation
 from .layers.base import Layer
-from .model import Model
+from .model import Model, check_free
 from .spec import Op, Shape
 
 
@@ -44,7 +46,8 @@ class Sequential(Model):
 
     def __init__(self, *layers: Layer | Sequence[Layer], seed: int | None = None, dtype: Any = "float32") -> None:
         given: Any = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
-        super().__init__(given, seed, dtype)
+        _check_layers(type(self).__name__, given)
+        self._begin(given, seed, dtype)
 
     def _wire(self) -> tuple[list[Op], list[int], list[int]]:
         ops: list[Op] = []
@@ -55,10 +58,11 @@ class Sequential(Model):
             owners += [i] * len(new)
         return ops, owners, [len(ops)]
 
-    def _known_input(self) -> Shape | None:
+    def _known_inputs(self) -> list[Shape] | None:
         for layer in self.layers:
             if not layer.preserves_shape:
-                return layer.input_shape()
+                shape = layer.input_shape()
+                return None if shape is None else [shape]
         return None
 
     def _activation_after(self, index: int) -> Layer | None:
@@ -66,6 +70,66 @@ class Sequential(Model):
             if not layer.transparent:
                 return layer if isinstance(layer, Activation) else None
         return None
+
+    def build(self, input_shape: Shape) -> Self:
+        """Fix the shape of one sample, where the first layer leaves it open.
+
+        A model that is built may be built again for another shape that fits its layers, such as (time, features) where the first
+        layer is Linear. It keeps its weights, but in new memory: views taken before are of the old. The optimizer starts anew.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of one sample, without the batch.
+
+        Returns
+        -------
+        Model
+            The model itself.
+
+        Raises
+        ------
+        ShapeError
+            If the layers do not fit such an input.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(6, 1)).build((2, 3))
+        >>> model.output_shapes
+        [(1,)]
+        """
+        name = type(self).__name__
+        if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence):
+            raise ArgumentError(f"{name}.build: input_shape is a tuple, the shape of one sample, not {input_shape!r}")
+        shape = tuple(whole(f"{name}.build", "each dimension of input_shape", d) for d in input_shape)
+        if self._built_for != [shape]:
+            self._build([shape])
+        return self
+
+    @property
+    def input_names(self) -> list[str]:
+        """The name of the one input.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).input_names
+        ['input']
+        """
+        return ["input"]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The name of the one output.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).output_names
+        ['output']
+        """
+        return ["output"]
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -96,3 +160,34 @@ class Sequential(Model):
     def __repr__(self) -> str:
         lines = [f"  ({i}): {layer!r}" for i, layer in enumerate(self.layers)]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+    # Copies -----------------------------------------------------------------------------------------------------------------
+
+    def _connections(self) -> list[Shape] | None:
+        return self._built_for
+
+    def _restart(self, layers: Sequence[Layer], connections: Any, seed: int, dtype: str) -> None:
+        Sequential.__init__(self, *layers, seed=0, dtype=dtype)
+        self.seed = seed
+        if connections is not None and self._built_for != connections:
+            self._build(connections)
+
+
+def _check_layers(name: str, layers: Sequence[Any]) -> None:
+    if not layers:
+        raise ArgumentError(f"{name} needs at least one layer")
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Model):
+            raise ArgumentError(f"{name}: layer {i} is a model; put its layers in instead: copy.deepcopy(model.layers)")
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"{name}: layer {i} is no layer but {layer!r}")
+        if layer.takes[0] > 1:
+            raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")
+        if layer.parameter_shapes() and (first := [earlier is layer for earlier in layers].index(True)) < i:
+            raise ArgumentError(
+                f"{name}: layers {first} and {i} are one object, {layer!r}, and would share parameters; "
+                f"use copy.deepcopy for a second one, or connect them with nn.Input and nn.Model to share them"
+            )
+    check_free(name, layers)

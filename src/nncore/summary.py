@@ -26,6 +26,7 @@ class Row(NamedTuple):
     trainable: int  #: how many of them training changes
     macs: int  #: multiply-adds of its matrix products, for one sample
     activation_bytes: int  #: of its output, for one sample
+    connected_to: str = ""  #: what it is called on, in a model that is a graph
 
 
 class Summary:
@@ -80,19 +81,24 @@ class Summary:
         self.training_bytes = training_bytes
 
     def __str__(self) -> str:
-        table: list[tuple[str, ...]] = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)")]
+        graph = any(row.connected_to for row in self.rows)
+        last = ("Connected to",) if graph else ()
+        table: list[tuple[str, ...]] = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)", *last)]
         for row in self.rows:
             counts = (f"{n:,}" for n in (row.parameters, row.macs, row.activation_bytes))
-            table.append((f"{row.name} {row.type}", shape_text(row.output_shape), *counts))
-        table.append(("Total", "", *(f"{n:,}" for n in (self.total_parameters, self.macs, self.activation_bytes))))
-        widths = [max(len(line[i]) for line in table) for i in range(5)]
+            name = f"{row.name} ({row.type})" if graph else f"{row.name} {row.type}"
+            table.append((name, shape_text(row.output_shape), *counts, *((row.connected_to,) if graph else ())))
+        totals = (f"{n:,}" for n in (self.total_parameters, self.macs, self.activation_bytes))
+        table.append(("Total", "", *totals, *("" for _ in last)))
+        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
         lines = [
             "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
+                cell.ljust(width) if i in (0, 5) else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
             for line in table
         ]
-        rule = "-" * len(lines[0])
+        rule = "-" * max(map(len, lines))
         inputs = ", ".join(map(shape_text, self.input_shapes))
         return "\n".join(
             [
@@ -111,7 +117,7 @@ class Summary:
         )
 
     def __repr__(self) -> str:
-        return f"<Summary: {len(self.rows)} layers, {self.total_parameters:,} parameters>"
+        return f"<Summary: {sum(row.type != 'Input' for row in self.rows)} layers, {self.total_parameters:,} parameters>"
 
 
 def _bytes(n: int) -> str:

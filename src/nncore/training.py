@@ -45,11 +45,11 @@ class Trainable:
 
     def compile(
         self,
-        loss: str | Loss | Sequence[str | Loss],
+        loss: str | Loss | Sequence[str | Loss] | Mapping[str, str | Loss],
         optimizer: str | Optimizer,
         metrics: Any = (),
         *,
-        loss_weights: Sequence[float] | None = None,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
         check_finite: bool = False,
     ) -> None:
         """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
@@ -57,12 +57,14 @@ class Trainable:
         Parameters
         ----------
         loss : str or Loss
-            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list where the model has several outputs.
+            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list, or a dict by
+            name of the output, where the model has several outputs.
         optimizer : str or Optimizer
             Such as "adam" or ``nn.optim.Adam(lr=1e-3)``.
         metrics : sequence of str or Metric
-            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output where there are several.
-        loss_weights : sequence of float, optional
+            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output, or a dict by name of the output, where
+            there are several.
+        loss_weights : sequence or dict of float, optional
             What the loss of each output counts in their sum.
         check_finite : bool, default False
             Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
@@ -83,8 +85,7 @@ class Trainable:
         ['loss', 'accuracy']
         """
         model = self._model()
-        outputs = len(model.output_shapes) if model.built else 1
-        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, outputs)
+        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, model.output_names)
         if model.built:
             self._attach(config)
         else:
@@ -118,10 +119,11 @@ class Trainable:
         Parameters
         ----------
         x : array_like or iterable of batches
-            Samples [N, ...]; or batches ``(x, y)`` or ``(x, y, sample_weight)``, one step each, with ``y=None``: a list, a data
-            loader, anything that can be gone through once per epoch; or a generator, with ``steps_per_epoch``.
+            Samples [N, ...], or a list or a dict of them by name where the model has several inputs; or batches ``(x, y)`` or
+            ``(x, y, sample_weight)``, one step each, with ``y=None``: a list, a data loader, anything that can be gone through once
+            per epoch; or a generator, with ``steps_per_epoch``.
         y : array_like
-            Targets, in the form that the loss takes.
+            Targets, in the form that the loss takes; a list or a dict of them by name where the model has several outputs.
         epochs : int
             Train until this epoch, counted from 0 (not this many epochs more, if ``initial_epoch`` is set).
         batch_size : int or None
@@ -330,8 +332,8 @@ class Trainable:
 
         Returns
         -------
-        numpy.ndarray or list of them
-            [N, *output shape]; a list where the model has several outputs.
+        numpy.ndarray, or list or dict of them
+            [N, *output shape]; a list where the model has several outputs, a dict where its outputs were given as one.
 
         Examples
         --------
@@ -350,7 +352,7 @@ class Trainable:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
         else:
             outputs = fitting.predict(model, binding.inputs(model, x, allow_empty=True), hooks, batch_size)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return model._given_out(outputs)
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: ClassWeight = None, return_dict: bool = False

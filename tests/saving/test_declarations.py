@@ -10,7 +10,7 @@ from nncore.errors import ArgumentError
 from nncore.saving.declarations import INITIALIZERS, LAYERS
 
 #: Constructor arguments of layers that cannot do without; a new layer of that kind has to be entered here.
-NEEDED = {"Linear": (4, 4), "BatchNorm1d": (4,)}
+NEEDED = {"Linear": (4, 4), "BatchNorm1d": (4,), "Rescaling": (0.5, -1.0)}
 LAYERS_MADE = [
     *(cls(*NEEDED.get(name, ())) for name, cls in LAYERS.items()),
     nn.Linear(4, 2, bias=False, weight_init="orthogonal", bias_init=nn.init.ones, l1=0.1, l2=np.float32(0.2), trainable=False),
@@ -19,6 +19,7 @@ LAYERS_MADE = [
     nn.Hardtanh(-2, 3),
     nn.Dropout(0.25),
     nn.Step(0.5),
+    nn.Concatenate(axis=1),
 ]
 OPTIMIZERS_MADE = [
     *(cls() for cls in dict.fromkeys(nn.optim.OPTIMIZERS.values())),
@@ -47,8 +48,12 @@ def by_file(model, tmp_path):
 
 @pytest.mark.parametrize("layer", LAYERS_MADE, ids=repr)
 def test_layers(layer, tmp_path):
-    model = nn.Sequential(layer, seed=0)
-    again = by_file(model, tmp_path)[0]
+    if layer.takes == (1, 1):
+        model = nn.Sequential(layer, seed=0)
+    else:
+        x = nn.Input((4,))
+        model = nn.Model(x, layer([x, nn.ReLU()(x)]), seed=0)
+    again = by_file(model, tmp_path).layers[model.layers.index(layer)]
     assert type(again) is type(layer)
     assert {k: nn.init.get(v) if callable(v) else v for k, v in layer.config().items()} == again.config()
     if model.built:

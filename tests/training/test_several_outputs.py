@@ -8,27 +8,14 @@ import nncore as nn
 from nncore import errors
 
 
-class Fork(nn.Model):
+def fork(seed):
     """The same input goes through a Linear layer each, the second followed by a Softmax."""
-
-    def __init__(self, seed):
-        super().__init__([nn.Linear(3, 1), nn.Linear(3, 4), nn.Softmax()], seed, "float64")
-
-    def _wire(self):
-        ops, inputs = [], [0, 0, 2]  # value 0 is the input, 1 and 2 are the results of the first two layers
-        for i, layer in enumerate(self.layers):
-            ops += layer.ops(self._layer_name(i), (inputs[i],), i + 1)
-        return ops, [0, 1, 2], [1, 3]
-
-    def _known_input(self):
-        return (3,)
-
-    def _activation_after(self, index):
-        return None
+    x = nn.Input((3,))
+    return nn.Model(x, [nn.Linear(3, 1)(x), nn.Softmax()(nn.Linear(3, 4)(x))], seed=seed, dtype="float64")
 
 
 def compiled(**options):
-    model = Fork(0)
+    model = fork(0)
     model.compile(["mse", "sparse_categorical_crossentropy"], nn.optim.SGD(lr=0.1), [["mae"], ["accuracy"]], **options)
     return model
 
@@ -44,8 +31,8 @@ def test_evaluate_and_predict(rng):
     e = numbers[:, 0] - y[0]
     expected = {
         "loss": 2 * (e**2).mean() - 0.5 * np.log(p[np.arange(30), y[1]]).mean(),
-        "output0_mae": np.abs(e).mean(),
-        "output1_accuracy": (p.argmax(1) == y[1]).mean(),
+        "linear_mae": np.abs(e).mean(),
+        "softmax_accuracy": (p.argmax(1) == y[1]).mean(),
     }
     result = model.evaluate(x, y, return_dict=True)
     assert list(result) == list(expected) == model.metrics_names
@@ -77,7 +64,7 @@ def test_each_output_trains_as_if_alone(rng):
     ("call", "text"),
     [
         (lambda m, x, y: m.fit(x, y[0]), "pass a list of 2 arrays"),
-        (lambda m, x, y: m.fit(x, [y[1] + 0.5, y[0]]), r"y\[1\] is .* takes whole numbers"),
+        (lambda m, x, y: m.fit(x, [y[1] + 0.5, y[0]]), r"y\['softmax'\] is .* takes whole numbers"),
         (lambda m, x, y: m.fit(x, y, class_weight="balanced"), "class_weight needs a single output"),
         (lambda m, x, y: m.compile(["mse"], "sgd"), "1 losses for 2 outputs"),
         (lambda m, x, y: m.compile("mse", "sgd", loss_weights=[1.0]), "1 loss_weights for 2 outputs"),

@@ -23,6 +23,24 @@ from .activations import (
 from .base import Layer
 from .dropout import Dropout
 from .linear import Linear
+from .merge import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Merge,
+    Minimum,
+    Multiply,
+    Rescaling,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .normalization import BatchNorm1d
 from .shape import Flatten
 
@@ -31,7 +49,10 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "Add",
+    "Average",
     "BatchNorm1d",
+    "Concatenate",
     "Dropout",
     "Flatten",
     "Hardtanh",
@@ -40,12 +61,25 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "Maximum",
+    "Merge",
+    "Minimum",
+    "Multiply",
     "ReLU",
+    "Rescaling",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
     "Softsign",
     "Step",
+    "Subtract",
     "Tanh",
+    "add",
+    "average",
+    "concatenate",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]

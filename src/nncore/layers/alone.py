@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.arrays import as_array
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from .activations import Activation, RowActivation
 from .base import Layer
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     """Return the layer's output for the batch ``x``."""
+    if layer.takes != (1, 1):
+        return _apply_to_several(layer, x)
     array = as_array(x, "x", np.dtype("float32"))
     shape = array.shape
     if isinstance(layer, Activation) and array.ndim < 2:  # one row, or one number
@@ -29,6 +31,23 @@ def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     model = _model(layer, array)
     out = model.forward(array, training=True) if training else model(array)
     return out.reshape(shape) if isinstance(layer, Activation) else out
+
+
+def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
+    """Return the output of a layer that takes several inputs and has no parameters."""
+    from ..graph import Input
+    from ..model import Model
+
+    if not isinstance(x, list | tuple):
+        raise ArgumentError(f"{layer!r} takes a list of arrays, not {type(x).__name__}")
+    arrays = [as_array(each, f"x[{i}]", np.dtype("float32")) for i, each in enumerate(x)]
+    for i, array in enumerate(arrays):
+        if array.ndim == 0:
+            raise ShapeError(f"{layer!r} needs batches [N, ...], and x[{i}] is a single number")
+    dtype = "float64" if any(array.dtype == np.float64 for array in arrays) else "float32"
+    inputs = [Input(array.shape[1:]) for array in arrays]
+    out: np.ndarray = Model(inputs, layer(inputs), dtype=dtype).predict(arrays)
+    return out
 
 
 def _model(layer: Layer, array: np.ndarray) -> Model:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .._checks import flag
 from ..errors import ArgumentError, NotBuiltError, ShapeError
+from ..graph import call, checked_name, is_symbolic
 from ..init import InitSpec
 from ..spec import Op, Parameter, ParameterOptions, Shape
 
@@ -38,8 +39,20 @@ class ParameterView:
         layer._assign(self.role, value)
 
 
-class Layer:
+class Declared(type):
+    """The type of layer classes: every one takes ``name=``, whatever else its constructor takes."""
+
+    def __call__(cls, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        layer = super().__call__(*args, **kwargs)
+        if name is not None:
+            layer.name = name
+        return layer
+
+
+class Layer(metaclass=Declared):
     """Base of all layers.
+
+    Every layer takes one more argument, ``name``: what its parameters are found under in a model that is a graph.
 
     Parameters
     ----------
@@ -62,7 +75,11 @@ class Layer:
     #: A layer before this one looks through it for the activation that its weights should suit.
     transparent: ClassVar[bool] = False
 
+    #: How many inputs the layer is called on: least and most, None for any number.
+    takes: ClassVar[tuple[int, int | None]] = (1, 1)
+
     trainable: bool
+    name: str | None  #: what its parameters are found under in a model that is a graph; None leaves it to the model
 
     _names: tuple[str, ...] = ()  # of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
@@ -72,7 +89,7 @@ class Layer:
 
     def __init__(self, **arguments: Any) -> None:
         # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
-        self.__dict__.update(trainable=True, _names=tuple(arguments), _bound={}, _pending={}, _owner=None, _alone=None)
+        self.__dict__.update(trainable=True, name=None, _names=tuple(arguments), _bound={}, _pending={}, _owner=None, _alone=None)
         self.__dict__.update(arguments)
 
     # What a layer declares ------------------------------------------------------------------------------------------------
@@ -144,7 +161,9 @@ class Layer:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.mutable:
+        if name == "name":
+            value = None if value is None else checked_name(type(self).__name__, value)
+        elif name in self.mutable:
             value = self._check_mutable(name, value)
         elif name in self._names and not isinstance(getattr(type(self), name, None), ParameterView):
             raise AttributeError(f"{type(self).__name__}.{name} is fixed when the layer is made; make a new layer")
@@ -153,22 +172,23 @@ class Layer:
     def _check_mutable(self, name: str, value: Any) -> Any:
         return flag(type(self).__name__, name, value)
 
-    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
-        """Apply the layer to an array by itself, through a private model of this one layer.
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """Apply the layer to an array by itself, through a private model of this one layer; or record a call on an `nncore.Input`.
 
         A layer that already belongs to a model uses that model's weights as they stand. Without parameters it computes in the type
         of ``x`` where that is float32 or float64; otherwise in the type of its parameters, float32 unless its model says so.
 
         Parameters
         ----------
-        x : array_like
-            A batch [N, ...]; activations take any shape.
+        x : array_like or Value
+            A batch [N, ...]; activations take any shape. What `nncore.Input` or another layer gave: a place in a network. A list
+            for layers that take several.
         training : bool
             Whether to behave as in training (dropout drops).
 
         Returns
         -------
-        numpy.ndarray
+        numpy.ndarray or Value
             The output, [N, ...].
 
         Examples
@@ -176,7 +196,11 @@ class Layer:
         >>> import nncore as nn
         >>> nn.ReLU()([[-1.0, 2.0]])
         array([[0., 2.]])
+        >>> nn.ReLU()(nn.Input((2,)))
+        <Value [*, 2] from ReLU>
         """
+        if is_symbolic(x):
+            return call(self, x)
         from .alone import apply
 
         return apply(self, x, training)
@@ -218,11 +242,11 @@ class Layer:
         return owner is not None and owner is not self._alone
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: self.__dict__[name] for name in (*self._names, *self.mutable)}
+        state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
         return {**state, "_names": self._names, "_pending": self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(_bound={}, _owner=None, _alone=None, **state)
+        self.__dict__.update({"name": None, **state, "_bound": {}, "_owner": None, "_alone": None})
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

@@ -23,7 +23,11 @@ from .tensors import Reader, kind
 _T = TypeVar("_T")
 Data = dict[str, Any]
 
-LAYERS: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Activation")}
+LAYERS: dict[str, type[Layer]] = {
+    name: getattr(layers, name)
+    for name in layers.__all__
+    if isinstance(getattr(layers, name), type) and name not in ("Layer", "Activation", "Merge")
+}
 INITIALIZERS: dict[str, type[init.Initializer]] = {
     cls.__name__: cls
     for cls in (init.VarianceScaling, init.Orthogonal, init.Uniform, init.Normal, init.TruncatedNormal, init.Constant)

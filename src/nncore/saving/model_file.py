@@ -1,17 +1,18 @@
 """What stands in the file of a model.
 
 Tensors: parameters and running statistics under the names of ``state_dict``; where training is included, the optimizer's moments as
-"training.moment0.<name of the parameter>". No layer can be called "training", as layers are numbered. In the metadata, under
-"nncore", a JSON document:
+"training.moment0.<name of the parameter>". No layer can be called "training". In the metadata, under "nncore", a JSON document:
 
     format_version  1. A reader refuses a version that it does not know.
     nncore_version  what wrote the file; nothing depends on it
-    model           class, dtype, seed, input_shapes (null: not built yet), layers
+    model           class ("Sequential" or "Model"), dtype, seed, layers; of a Sequential input_shapes (null: not built yet), of a
+                    Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
+                    outputs [name, value] and by_name; values are numbered, inputs first, then one per call
     training        null, or losses, loss_weights, optimizer, metrics, check_finite and, once it has begun (else null), state:
                     step; options, one list [trainable, lr_scale, weight_decay, l1, l2] per parameter; and progress, where the
                     last fit stands within its epochs (null: there was none), see saving/progress.py
 
-A model is written as the `Sequential` that it is: subclasses come back as plain ones.
+A model is written as the `Sequential` or graph that it is: subclasses come back as plain ones.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from .. import _core
 from .._checks import flag
 from ..compiled import Compiled
 from ..errors import ArgumentError
+from ..functional import Functional
+from ..graph import Description, layer_names
 from ..layers import Layer, Linear
 from ..optim import Optimizer
 from ..parameters import IncompatibleKeys
@@ -49,8 +52,9 @@ _TRACKED = "num_batches_tracked"  # the one integer among the numbers
 
 def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> None:
     """Write a model; see `Model.save`."""
-    if not isinstance(model, Sequential) or type(model)._wire is not Sequential._wire:
-        raise ArgumentError(f"save: {type(model).__name__} is not a chain of layers; only those can be saved yet")
+    kind = next((cls for cls in (Sequential, Functional) if isinstance(model, cls)), None)
+    if kind is None or type(model)._wire is not kind._wire:
+        raise ArgumentError(f"save: {type(model).__name__} connects its layers in its own way, which a file cannot hold")
     with between_steps(model):
         state = capture(model) if flag("save", "include_training", include_training) else None
         stored = _stored(model)
@@ -63,10 +67,10 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
         "format_version": FORMAT_VERSION,
         "nncore_version": _core.__version__,
         "model": {
-            "class": "Sequential",
+            "class": "Model" if isinstance(model, Functional) else "Sequential",
             "dtype": model._dtype.name,
             "seed": model.seed,
-            "input_shapes": [list(shape) for shape in model.input_shapes] if model.built else None,
+            **_from_connections(model),
             "layers": [
                 data.from_layer(layer, model._layer_name(i), needs_initializers=not model.built)
                 for i, layer in enumerate(model.layers)
@@ -76,6 +80,15 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
     }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     tensors.write(path, stored, {"format": "nncore", "nncore": text})
+
+
+def _from_connections(model: Model) -> dict[str, Any]:
+    """Return what says how the layers are connected."""
+    if not isinstance(model, Functional):
+        return {"input_shapes": [list(shape) for shape in model.input_shapes] if model.built else None}
+    described = model._graph.describe()
+    names = [layer.name for layer in model.layers]
+    return {"graph": {"names": names, **{key: value for key, value in described._asdict().items() if key != "layers"}}}
 
 
 def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
@@ -88,7 +101,11 @@ def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
 def _stored(model: Model) -> dict[str, np.ndarray]:
     """Return what state_dict has, as views where possible; of a model that is not built, what its layers bring along."""
     if not model.built:
-        return {f"{i}.{role}": value for i, layer in enumerate(model.layers) for role, value in layer._initial_values().items()}
+        return {
+            f"{model._key(i)}.{role}": value
+            for i, layer in enumerate(model.layers)
+            for role, value in layer._initial_values().items()
+        }
     return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in model._named_all("save")}
 
 
@@ -158,31 +175,82 @@ def _field(reader: Reader, document: Any, path: str, kind: type, optional: bool 
     return value
 
 
-def _to_model(reader: Reader, described: dict[str, Any]) -> Sequential:
-    if (name := _field(reader, described, "model.class", str)) != "Sequential":
-        reader.fail("model.class", f"{name[:80]!r} is not known to this version of nncore; it knows Sequential")
+def _to_model(reader: Reader, described: dict[str, Any]) -> Model:
+    if (name := _field(reader, described, "model.class", str)) not in ("Sequential", "Model"):
+        reader.fail("model.class", f"{name[:80]!r} is not known to this version of nncore; it knows Sequential and Model")
     if (dtype := _field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
         reader.fail("model.dtype", f'"float32" or "float64" is needed, not {dtype[:80]!r}')
     seed = _count(reader, _field(reader, described, "model.seed", int), "model.seed", 2**64)
     listed = _field(reader, described, "model.layers", list)
     layers = [data.to_layer(reader, each, f"model.layers[{i}]") for i, each in enumerate(listed)]
+    if name == "Model":
+        return _to_functional(reader, described, layers, seed, dtype)
     shapes = _shapes(reader, _field(reader, described, "model.input_shapes", list, optional=True))
-    given = _values(reader, layers, np.dtype(dtype), complete=shapes is not None)
+    given = _values(reader, layers, [str(i) for i in range(len(layers))], np.dtype(dtype), complete=shapes is not None)
     with data.refusing(reader, "model"):
         model = Sequential.__new__(Sequential)
         model.layers = tuple(layers)
-        if shapes is None and model._known_input() is not None:
+        if shapes is None and model._known_inputs() is not None:
             reader.fail("model.input_shapes", "null, but the layers say what it is")
         Sequential.__init__(model, layers, seed=0, dtype=dtype)
         model.seed = seed
         if shapes is not None and model._built_for != shapes:
             model._build(shapes)
     if shapes is not None:
-        for name, parameter in model._named_all("load"):
-            if name not in given:
-                reader.fail(f"tensor {name!r}", "is missing")
-            reader.read_into(name, parameter.value)
+        _read_values(reader, model, given)
     return model
+
+
+def _read_values(reader: Reader, model: Model, given: set[str]) -> None:
+    for name, parameter in model._named_all("load"):
+        if name not in given:
+            reader.fail(f"tensor {name!r}", "is missing")
+        reader.read_into(name, parameter.value)
+
+
+def _to_functional(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str) -> Functional:
+    graph = _field(reader, described, "model.graph", dict)
+    names = _field(reader, graph, "model.graph.names", list)
+    if len(names) != len(layers):
+        reader.fail("model.graph.names", f"{len(names)} for {len(layers)} layers")
+    with data.refusing(reader, "model.graph"):
+        for layer, name in zip(layers, names, strict=True):
+            layer.name = name
+        keys = layer_names(layers)
+        description = _to_description(reader, graph, keys)
+    given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
+    with data.refusing(reader, "model"):
+        model = Functional.__new__(Functional)
+        model._restart(layers, description, seed, dtype)
+    if [id(layer) for layer in model.layers] != [id(layer) for layer in layers]:
+        reader.fail("model.graph.calls", "the layers must be called in the order in which they are listed, and all of them")
+    _read_values(reader, model, given)
+    return model
+
+
+def _to_description(reader: Reader, graph: dict[str, Any], names: list[str]) -> Description:
+    """Return a graph that is well-formed: what layers do with their inputs is for them to say."""
+
+    def pairs(key: str, first: type, second: type) -> list[Any]:
+        found = _field(reader, graph, f"model.graph.{key}", list)
+        for i, each in enumerate(found):
+            if not isinstance(each, list) or len(each) != 2 or type(each[0]) is not first or type(each[1]) is not second:
+                reader.fail(f"model.graph.{key}[{i}]", f"a pair of {first.__name__} and {second.__name__} is needed")
+        return found
+
+    inputs = [
+        (n, tuple(_count(reader, d, "model.graph.inputs", 2**48, 1) for d in shape)) for n, shape in pairs("inputs", str, list)
+    ]
+    calls = []
+    for i, (layer, values) in enumerate(pairs("calls", int, list)):
+        where = f"model.graph.calls[{i}]"
+        _count(reader, layer, where, len(names))
+        calls.append((layer, [_count(reader, value, where, len(inputs) + i) for value in values]))
+    outputs = [(n, _count(reader, v, "model.graph.outputs", len(inputs) + len(calls))) for n, v in pairs("outputs", str, int)]
+    for key, ends in (("inputs", inputs), ("outputs", outputs)):
+        if len({n for n, _ in ends}) < len(ends):
+            reader.fail(f"model.graph.{key}", "two have the same name")
+    return Description(inputs, names, calls, outputs, _field(reader, graph, "model.graph.by_name", bool))
 
 
 def _shapes(reader: Reader, shapes: list[Any] | None) -> list[Shape] | None:
@@ -193,13 +261,13 @@ def _shapes(reader: Reader, shapes: list[Any] | None) -> list[Shape] | None:
     return [tuple(_count(reader, d, "model.input_shapes", 2**48, 1) for d in shape) for shape in shapes]
 
 
-def _values(reader: Reader, layers: list[Layer], dtype: np.dtype[Any], complete: bool) -> set[str]:
+def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtype[Any], complete: bool) -> set[str]:
     """Check that the tensors are those of the layers; let the layers start from them. Return their names."""
     names = set()
     for i, layer in enumerate(layers):
         start = {}
         for role, shape in {**layer.parameter_shapes(), **layer.state_shapes()}.items():
-            name = f"{i}.{role}"
+            name = f"{keys[i]}.{role}"
             tensor = reader.tensors.get(name)
             if tensor is None:
                 if complete:
@@ -221,11 +289,11 @@ def _values(reader: Reader, layers: list[Layer], dtype: np.dtype[Any], complete:
     return names
 
 
-def _train_on(reader: Reader, model: Sequential, training: dict[str, Any]) -> None:
+def _train_on(reader: Reader, model: Model, training: dict[str, Any]) -> None:
     """Compile the model as it was, and bring it to the state of training that was saved."""
     described = _field(reader, training, "training.state", dict, optional=True)
     with data.refusing(reader, "training"):
-        config = _to_config(reader, len(model.output_shapes) if model.built else 1, training)
+        config = _to_config(reader, model.output_names, training)
         state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, model, config, described)
         shapes = {} if described is None else _moment_shapes(model, config.optimizer)
         own = {name for name in reader.tensors if not name.startswith(PREFIX)} | set(shapes)
@@ -247,7 +315,7 @@ def _train_on(reader: Reader, model: Sequential, training: dict[str, Any]) -> No
             reader.read_into(f"{PREFIX}{key}.{name}", view)
 
 
-def _to_config(reader: Reader, outputs: int, training: dict[str, Any]) -> Compiled:
+def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> Compiled:
     def field(name: str, kind: type) -> Any:
         return _field(reader, training, f"training.{name}", kind)
 
@@ -264,7 +332,7 @@ def _to_config(reader: Reader, outputs: int, training: dict[str, Any]) -> Compil
     return Compiled(losses, optimizer, metrics, weights, field("check_finite", bool), outputs)
 
 
-def _moment_shapes(model: Sequential, optimizer: Optimizer) -> dict[str, Shape]:
+def _moment_shapes(model: Model, optimizer: Optimizer) -> dict[str, Shape]:
     """Return the moments that such an optimizer keeps, before any memory is taken for them: what it keeps of a tiny model tells."""
     probe = Sequential(Linear(1, 1), seed=0)
     probe.compile("mse", optimizer)
@@ -272,7 +340,7 @@ def _moment_shapes(model: Sequential, optimizer: Optimizer) -> dict[str, Shape]:
     return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in model._named("load")}
 
 
-def _begun(reader: Reader, model: Sequential, config: Compiled, state: dict[str, Any]) -> TrainingState:
+def _begun(reader: Reader, model: Model, config: Compiled, state: dict[str, Any]) -> TrainingState:
     if not model.built:
         reader.fail("training.state", "training has begun, but the model has no input shape")
     step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**63)

@@ -1,0 +1,277 @@
+"""The assembly: layers turned into op records, and their parameters by name. It is the half of every model that knows the core; how a
+model is trained stands in training.py, how layers are connected in model.py and sequential.py.
+
+A model is built once the shapes of its inputs are known: at construction where the layers or the inputs say them, otherwise on first
+use or by `build`. The numbers live in two contiguous buffers of the core, parameters and gradients; everything here that looks like a
+weight is a view into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _core, init
+from ._checks import float_dtype, whole
+from .errors import NotBuiltError
+from .layers.base import Layer
+from .parameters import Parameters
+from .spec import Op, Parameter, ParameterOptions, Shape
+from .summary import Row, Summary
+
+
+class Assembly(_core.Network, Parameters):
+    """What is common to all models, however their layers are connected.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        In order.
+    seed : int
+        What initial weights, dropout masks and shuffling derive from.
+    dtype : numpy.dtype
+        float32 or float64.
+    """
+
+    layers: tuple[Layer, ...]
+    _ops: list[Op]
+    _owners: list[int]  # of each op: the index of its layer
+    _outputs: list[int]
+
+    def _begin(self, layers: Sequence[Layer], seed: int | None, dtype: Any) -> None:
+        """Take the layers, and build where the shapes of the inputs are known."""
+        name = type(self).__name__
+        self._dtype = np.dtype(float_dtype(name, dtype))
+        self.seed = _fresh_seed() if seed is None else whole(name, "seed", seed, 0)
+        self.layers = tuple(layers)
+        self._built_for: list[Shape] | None = None
+        shapes = self._known_inputs()
+        if shapes is not None:
+            self._build(shapes)
+        for layer in self.layers:
+            if layer.parameter_shapes():
+                layer._claim(self)
+
+    # How layers become ops --------------------------------------------------------------------------------------------------
+
+    def _wire(self) -> tuple[list[Op], list[int], list[int]]:
+        """Return the op records, the layer of each, and the values that are the outputs."""
+        raise NotImplementedError
+
+    def _known_inputs(self) -> list[Shape] | None:
+        """Return the shape of one sample of each input, if it is known without data."""
+        raise NotImplementedError
+
+    def _activation_after(self, index: int) -> Layer | None:
+        """Return the activation that the result of layer ``index`` goes through, if any."""
+        raise NotImplementedError
+
+    def _layer_name(self, index: int) -> str:
+        """Return how errors call a layer."""
+        return f"layer {index} ({type(self.layers[index]).__name__})"
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        raise NotImplementedError
+
+    def _key(self, index: int) -> str:
+        """Return what the names of a layer's parameters begin with."""
+        return str(index)
+
+    def _build(self, input_shapes: Sequence[Shape]) -> None:
+        """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
+        ops, owners, outputs = self._wire()
+        rehearsal = _core.Network()  # what fails, fails here, and leaves the model as it was
+        rehearsal._assemble(input_shapes, ops, outputs, self._dtype.name)
+        shapes = rehearsal._shapes()
+        for op, owner in zip(ops, owners, strict=True):
+            self.layers[owner].check(op.name, shapes[op.inputs[0]])
+        values = self._initial_values(rehearsal._parameters() + rehearsal._states(), owners)
+        del rehearsal  # and its buffers, before there are others
+        self._assemble(input_shapes, ops, outputs, self._dtype.name)
+        bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
+        for parameter, value in zip(self._parameters() + self._states(), values, strict=True):
+            parameter.value[...] = value
+            bound[owners[parameter.op]][parameter.role] = parameter
+        for layer, parameters in zip(self.layers, bound, strict=True):
+            if parameters:
+                layer._bind(parameters)
+        self._built_for = [tuple(shape) for shape in input_shapes]
+        self._ops, self._owners, self._outputs = ops, owners, outputs
+
+    def _initial_values(self, parameters: Sequence[Parameter], owners: Sequence[int]) -> list[np.ndarray]:
+        """Draw each parameter, except where a layer brings values along."""
+        values = []
+        kept = [layer._initial_values() for layer in self.layers]
+        streams: dict[int, np.random.Generator] = {}
+        for op, role, view, _ in parameters:
+            i = owners[op]
+            if role not in kept[i]:
+                # One stream per layer, so that changing one layer leaves the others' weights as they were.
+                rng = streams.setdefault(i, np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(i,))))
+                scheme = self.layers[i].initializer(role, self._activation_after(i))
+                kept[i] = {**kept[i], role: init.draw(scheme, view.shape, rng, self._dtype, f"{self._layer_name(i)}: {role}")}
+            values.append(kept[i][role])
+        return values
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What everything is computed in, float32 or float64.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), dtype="float64").dtype
+        dtype('float64')
+        """
+        return self._dtype
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known and the parameters exist.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).built, nn.Sequential(nn.Flatten(), nn.Linear(2, 1)).built
+        (True, False)
+        """
+        return self._built_for is not None
+
+    def _require_built(self, what: str) -> None:
+        if self._built_for is None:
+            raise NotBuiltError(
+                f"{type(self).__name__}.{what}: the shape of the input is not known yet; call model.build(input_shape) with the "
+                f"shape of one sample, or use the model once"
+            )
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shape of one sample of each input, without the batch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).input_shapes
+        [(2,)]
+        """
+        self._require_built("input_shapes")
+        return list(self._built_for or ())
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shape of one sample of each output, without the batch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).output_shapes
+        [(1,)]
+        """
+        self._require_built("output_shapes")
+        shapes = self._shapes()
+        return [tuple(shapes[value]) for value in self._outputs]
+
+    @property
+    def output_activations(self) -> list[tuple[str, tuple[float, ...]]]:
+        """Registry name and attributes of the activation that each output comes from; "" where it comes from none.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()).output_activations
+        [('sigmoid', ())]
+        """
+        self._require_built("output_activations")
+        found = []
+        for value in self._outputs:
+            op = self._ops[value - len(self.input_shapes)]
+            found.append((op.code, op.attributes) if op.kind == "activation" else ("", ()))
+        return found
+
+    def parameter_options(self) -> list[ParameterOptions]:
+        """Return how each parameter is trained, in the order of `parameters`.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, trainable=False)).parameter_options()[0].trainable
+        False
+        """
+        self._require_built("parameter_options")
+        return [self.layers[self._owners[p.op]].options(p.role) for p in self._parameters()]
+
+    def _named(self, what: str) -> list[tuple[str, Parameter]]:
+        self._require_built(what)
+        return [(f"{self._key(self._owners[p.op])}.{p.role}", p) for p in self._parameters()]
+
+    def _named_all(self, what: str) -> list[tuple[str, Parameter]]:
+        self._require_built(what)
+        everything = sorted(self._parameters() + self._states(), key=lambda p: p.op)  # stable: parameters first
+        return [(f"{self._key(self._owners[p.op])}.{p.role}", p) for p in everything]
+
+    def summary(self, show: bool = True) -> Summary:
+        """Print and return a table of the layers: shapes, parameters, multiply-adds and memory.
+
+        Parameters
+        ----------
+        show : bool
+            Whether to print it; ``str()`` of what is returned gives the same text.
+
+        Returns
+        -------
+        Summary
+            The figures.
+
+        Raises
+        ------
+        NotBuiltError
+            If the shape of the input is not known yet.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU()).summary(show=False).total_parameters
+        9
+        """
+        self._require_built("summary")
+        shapes, itemsize, first = self._shapes(), self._dtype.itemsize, len(self.input_shapes)
+        rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in self._shown_inputs()]
+        for i, layer in enumerate(self.layers):
+            calls = self._calls(i)
+            sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}
+            trainable = sum(size for role, size in sizes.items() if layer.options(role).trainable)
+            memory = sum(int(np.prod(shapes[first + op])) for at, end in calls for op in range(at, end)) * itemsize
+            macs = sum(layer.macs(shapes[self._ops[at].inputs[0]], shapes[first + end - 1]) for at, end in calls)
+            out = tuple(shapes[first + calls[0][1] - 1])
+            connected = self._connected_to(i)
+            rows.append(Row(self._key(i), type(layer).__name__, out, sum(sizes.values()), trainable, macs, memory, connected))
+        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1))
+        if show:
+            print(found)
+        return found
+
+    def _calls(self, index: int) -> list[tuple[int, int]]:
+        """Return the ops [first, last) of each call of a layer."""
+        at = [op for op, owner in enumerate(self._owners) if owner == index]
+        return [(at[0], at[-1] + 1)]
+
+    def _shown_inputs(self) -> list[tuple[str, Shape]]:
+        """Return the inputs that the summary lists: none where the layers are a chain."""
+        return []
+
+    def _connected_to(self, index: int) -> str:
+        """Return what a layer is called on, for the summary; "" where that goes without saying."""
+        return ""
+
+
+def _fresh_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))

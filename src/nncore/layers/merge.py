@@ -1,0 +1,268 @@
+"""Layers that make one value of several, with Keras's names: sums, products, extremes, and values joined side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from .._checks import real
+from ..errors import ArgumentError
+from ..spec import Op
+from .base import Layer
+
+_AT_ONCE = 8  # how many inputs one op record may have
+
+
+class Merge(Layer):
+    """Base of the layers that are called on a list: of values of one shape, unless they say otherwise."""
+
+    takes: ClassVar[tuple[int, int | None]] = (2, None)
+
+
+def _chain(name: str, inputs: tuple[int, ...], value: int, most: int, op: Op) -> list[Op]:
+    """One op after another where there are more inputs than one op takes: the result so far is the first input of the next one."""
+    ops = [op._replace(name=name, inputs=inputs[:most])]
+    for first in range(most, len(inputs), most - 1):
+        ops.append(op._replace(name=name, inputs=(value + len(ops) - 1, *inputs[first : first + most - 1])))
+    return ops
+
+
+class Add(Merge):
+    """The sum of its inputs, from left to right: ``y = x0 + x1 + ...``.
+
+    Examples
+    --------
+    A residual block:
+
+    >>> import nncore as nn
+    >>> x = nn.Input((4,))
+    >>> h = nn.Tanh()(nn.Linear(4, 4)(x))
+    >>> model = nn.Model(x, nn.Add()([x, h]))
+    >>> nn.Add()([[[1.0, 2.0]], [[10.0, 20.0]]])
+    array([[11., 22.]])
+    """
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, 1.0, 0.0)))
+
+
+class Subtract(Merge):
+    """The difference of two inputs: ``y = x0 - x1``.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Subtract()([[[1.0, 2.0]], [[10.0, 20.0]]])
+    array([[ -9., -18.]])
+    """
+
+    takes: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("add", name, inputs, attributes=(1.0, -1.0, 0.0))]
+
+
+class Average(Merge):
+    """The mean of its inputs: ``y = (x0 + x1 + ...) / n``, each term scaled before it is added.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Average()([[[1.0, 2.0]], [[3.0, 6.0]]])
+    array([[2., 4.]])
+    """
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        part = 1.0 / len(inputs)
+        first, *rest = _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, part, 0.0)))
+        return [first._replace(attributes=(part, part, 0.0)), *rest]
+
+
+class Multiply(Merge):
+    """The product of its inputs, element by element: ``y = x0 * x1 * ...``.
+
+    Examples
+    --------
+    A gate:
+
+    >>> import nncore as nn
+    >>> x = nn.Input((4,))
+    >>> gate = nn.Sigmoid()(nn.Linear(4, 4)(x))
+    >>> model = nn.Model(x, nn.Multiply()([x, gate]))
+    >>> nn.Multiply()([[[1.0, 2.0]], [[3.0, 6.0]]])
+    array([[ 3., 12.]])
+    """
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return _chain(name, inputs, value, 2, Op("multiply", name, inputs))
+
+
+class Maximum(Merge):
+    """The largest of its inputs, element by element. The gradient goes to the largest, in equal parts to two that are equal.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Maximum()([[[1.0, 2.0]], [[3.0, -6.0]]])
+    array([[3., 2.]])
+    """
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (0,)))
+
+
+class Minimum(Merge):
+    """The smallest of its inputs, element by element. The gradient goes to the smallest, in equal parts to two that are equal.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Minimum()([[[1.0, 2.0]], [[3.0, -6.0]]])
+    array([[ 1., -6.]])
+    """
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (1,)))
+
+
+class Concatenate(Merge):
+    """Its inputs joined along one dimension; in all others they have the same size.
+
+    Parameters
+    ----------
+    axis : int
+        The dimension, counted with the batch as 0, or from the end; the batch itself is none of them.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Concatenate()([[[1.0, 2.0]], [[3.0]]])
+    array([[1., 2., 3.]])
+    """
+
+    axis: int
+
+    def __init__(self, axis: int = -1) -> None:
+        if not isinstance(axis, int) or isinstance(axis, bool) or axis == 0:
+            raise ArgumentError(f"Concatenate: axis must be a whole number other than 0, which is the batch, not {axis!r}")
+        super().__init__(axis=axis)
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return _chain(name, inputs, value, _AT_ONCE, Op("concat", name, inputs, (self.axis,)))
+
+
+class Rescaling(Layer):
+    """A scale and a shift: ``y = scale * x + offset``. Arithmetic of network values with numbers gives this layer.
+
+    Parameters
+    ----------
+    scale, offset : float
+        The same for all elements; they are not trained.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Rescaling(1 / 255)([[0.0, 51.0]]).round(3)
+    array([[0. , 0.2]])
+    """
+
+    preserves_shape: ClassVar[bool] = True
+
+    scale: float
+    offset: float
+
+    def __init__(self, scale: float, offset: float = 0.0) -> None:
+        super().__init__(scale=real("Rescaling", "scale", scale), offset=real("Rescaling", "offset", offset))
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("add", name, inputs, attributes=(self.scale, 0.0, self.offset))]
+
+
+def add(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Return ``Add(name=name)(inputs)``, as Keras has it.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.add([nn.Input((3,)), nn.Input((3,))])
+    <Value [*, 3] from Add>
+    """
+    return _named(Add(), name)(inputs)
+
+
+def subtract(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Return ``Subtract(name=name)(inputs)``, of values of a network or of arrays.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.subtract([[[5.0]], [[2.0]]])
+    array([[3.]])
+    """
+    return _named(Subtract(), name)(inputs)
+
+
+def average(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Return ``Average(name=name)(inputs)``, of values of a network or of arrays.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.average([[[5.0]], [[2.0]]])
+    array([[3.5]])
+    """
+    return _named(Average(), name)(inputs)
+
+
+def multiply(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Return ``Multiply(name=name)(inputs)``, of values of a network or of arrays.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.multiply([[[5.0]], [[2.0]]])
+    array([[10.]])
+    """
+    return _named(Multiply(), name)(inputs)
+
+
+def maximum(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Return ``Maximum(name=name)(inputs)``, of values of a network or of arrays.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.maximum([[[5.0]], [[2.0]]])
+    array([[5.]])
+    """
+    return _named(Maximum(), name)(inputs)
+
+
+def minimum(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Return ``Minimum(name=name)(inputs)``, of values of a network or of arrays.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.minimum([[[5.0]], [[2.0]]])
+    array([[2.]])
+    """
+    return _named(Minimum(), name)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, name: str | None = None) -> Any:
+    """Return ``Concatenate(axis, name=name)(inputs)``, of values of a network or of arrays.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.concatenate([[[5.0]], [[2.0]]])
+    array([[5., 2.]])
+    """
+    return _named(Concatenate(axis), name)(inputs)
+
+
+def _named(layer: Layer, name: str | None) -> Layer:
+    if name is not None:
+        layer.name = name
+    return layer

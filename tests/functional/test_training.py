@@ -1,0 +1,156 @@
+"""compile, fit, evaluate and predict with several inputs and outputs, by position and by name; copies, files and threads."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from functional import graphs
+
+import nncore as nn
+from nncore import errors
+
+LOSSES = {"number": "mse", "kind": "sparse_categorical_crossentropy"}
+
+
+def compiled(**options):
+    model = graphs.two_by_two()
+    options = {"metrics": {"kind": ["accuracy"], "number": "mae"}, "loss_weights": {"kind": 0.5}, **options}
+    model.compile(LOSSES, nn.optim.Adam(lr=0.01), **options)
+    return model
+
+
+def data(rng, rows=50):
+    model = graphs.two_by_two()
+    return graphs.inputs_of(model, rng, rows), graphs.targets_of(model, rng, rows)
+
+
+def test_lists_and_names_are_the_same(rng):
+    (x, z), (number, kind) = data(rng)
+    by_list, by_name = compiled(), compiled()
+    valid = data(rng, 20)
+    one = by_list.fit([x, z], [number, kind], epochs=3, batch_size=16, validation_data=(valid[0], valid[1]))
+    named = {"z": valid[0][1], "x": valid[0][0]}, {"kind": valid[1][1], "number": valid[1][0]}
+    two = by_name.fit({"z": z, "x": x}, {"kind": kind, "number": number}, epochs=3, batch_size=16, validation_data=named)
+    assert one.history == two.history
+    assert list(one.history) == ["loss", "number_mae", "kind_accuracy", "val_loss", "val_number_mae", "val_kind_accuracy"]
+    assert by_list.evaluate([x, z], [number, kind]) == by_name.evaluate({"x": x, "z": z}, {"number": number, "kind": kind})
+    predicted = by_list.predict([x, z])
+    assert list(predicted) == ["number", "kind"]
+    np.testing.assert_array_equal(predicted["kind"], by_name.predict({"x": x, "z": z})["kind"])
+    np.testing.assert_array_equal(by_list([x, z])["number"], predicted["number"])
+    e, p = predicted["number"] - number, predicted["kind"][np.arange(50), kind]
+    assert by_list.evaluate([x, z], [number, kind])[0] == pytest.approx((e**2).mean() - 0.5 * np.log(p).mean())
+    assert by_list.train_on_batch([x, z], [number, kind]) == by_name.train_on_batch(
+        {"x": x, "z": z}, {"kind": kind, "number": number}
+    )
+
+
+def test_weights_of_samples_weigh_every_output(rng):
+    x, y = data(rng)
+    weight = rng.integers(0, 3, 50).astype(float)
+    repeated = np.repeat(np.arange(50), weight.astype(int))
+    some, others = compiled(metrics=()), compiled(metrics=())
+    loss = some.evaluate(x, y, sample_weight=weight) * 50 / weight.sum()
+    assert loss == pytest.approx(others.evaluate([each[repeated] for each in x], [each[repeated] for each in y]))
+
+
+def test_batches_of_lists(rng):
+    x, y = data(rng, 48)
+    parts = [slice(i, i + 16) for i in range(0, 48, 16)]
+    whole, batches = compiled(), compiled()
+    one = whole.fit(x, y, batch_size=16, shuffle=False, epochs=2)
+    two = batches.fit([([a[p] for a in x], {"number": y[0][p], "kind": y[1][p]}) for p in parts], epochs=2)
+    assert one.history["loss"] == pytest.approx(two.history["loss"], rel=1e-12)
+
+
+def test_it_learns(rng):
+    """A residual net on a problem that a chain of the same depth finds no easier."""
+    x = rng.uniform(-1, 1, (400, 6)).astype(np.float32)
+    y = np.stack([x[:, 0] * x[:, 1], np.sin(2 * x[:, 2])], 1)
+    model = graphs.residual(dtype="float32")
+    model.compile("mse", nn.optim.Adam(lr=0.01))
+    assert model.fit(x, y, epochs=150, batch_size=32).history["loss"][-1] < 0.1 * np.var(y)
+
+
+@pytest.mark.parametrize("kind", graphs.GRAPHS)
+@pytest.mark.parametrize("way", ["deepcopy", "pickle", "file"])
+def test_copies_and_files_train_on(kind, way, rng, tmp_path):
+    make, _ = graphs.GRAPHS[kind]
+    model = make(seed=3)
+    x, y = graphs.only(graphs.inputs_of(model, rng)), graphs.only(graphs.targets_of(model, rng))
+    model.compile(graphs.losses_of(model), "adam", loss_weights=[0.3, 2.0][: len(model.output_names)])
+    model.fit(x, y, epochs=2, batch_size=16)
+    if way == "file":
+        model.save(tmp_path / "model.safetensors")
+        again = nn.load(tmp_path / "model.safetensors")
+    else:
+        again = copy.deepcopy(model) if way == "deepcopy" else pickle.loads(pickle.dumps(model))
+    assert repr(again) == repr(model)
+    assert (again.input_names, again.output_names) == (model.input_names, model.output_names)
+    assert str(again.summary(show=False)) == str(model.summary(show=False))
+    for each in (model, again):
+        each.fit(x, y, epochs=2, batch_size=16)
+    assert graphs.numbers(again).keys() == graphs.numbers(model).keys()
+    for name, value in graphs.numbers(model).items():
+        np.testing.assert_array_equal(graphs.numbers(again)[name], value)
+    own, other = graphs.as_list(model.predict(x)), graphs.as_list(again.predict(x))
+    np.testing.assert_array_equal(own[-1], other[-1])
+    assert type(model.predict(x)) is type(again.predict(x))
+
+
+def test_the_same_bits_for_any_number_of_threads(rng):
+    x, y = data(rng, 200)
+    states = []
+    for threads in (1, 2, 5):
+        with nn.threads(threads):
+            model = compiled()
+            model.fit(x, y, epochs=2, batch_size=64)
+        states.append(model.state_dict())
+    for state in states[1:]:
+        for name, value in states[0].items():
+            np.testing.assert_array_equal(state[name], value)
+
+
+def test_a_shared_layer_has_one_set_of_weights():
+    model = graphs.siamese()
+    assert list(model.state_dict()) == [f"{layer}.{role}" for layer in ("first", "second", "y") for role in ("weight", "bias")]
+    assert model.summary(show=False).total_parameters == 7 * 7 + 5 * 8 + 26
+    assert model.summary(show=False).rows[2].macs == 2 * 6 * 7
+    other = graphs.siamese(seed=1)
+    other.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(other.get_layer("first").weight, model.get_layer("first").weight)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda m, x, y: m.fit(x[0], y), errors.ShapeError, "pass a list of 2 arrays"),
+        (lambda m, x, y: m.fit(x[:1], y), errors.ShapeError, "pass a list of 2 arrays"),
+        (lambda m, x, y: m.fit([x[0], x[1][:9]], y), errors.ShapeError, "different numbers of rows"),
+        (lambda m, x, y: m.fit([x[1], x[0]], y), errors.ShapeError, r"x\[0\] has shape \(50, 3\)"),
+        (lambda m, x, y: m.fit({"x": x[0]}, y), errors.ArgumentError, r"missing are \['z'\], unknown \[\]"),
+        (lambda m, x, y: m.fit({"x": x[0], "w": x[1]}, y), errors.ArgumentError, r"unknown \['w'\]"),
+        (lambda m, x, y: m.fit(x, y[0]), errors.ArgumentError, "y: pass a list of 2 arrays, for number, kind, or a dict"),
+        (lambda m, x, y: m.fit(x, {"number": y[0]}), errors.ArgumentError, r"missing are \['kind'\]"),
+        (lambda m, x, y: m.fit(x, [y[0], y[1] + 0.5]), errors.LabelError, r"y\['kind'\] is"),
+        (lambda m, x, y: m.fit(x, y, class_weight="balanced"), errors.ArgumentError, "needs a single output"),
+        (lambda m, x, y: m.compile({"number": "mse"}, "sgd"), errors.ArgumentError, r"compile: loss: .* missing are \['kind'\]"),
+        (lambda m, x, y: m.compile(LOSSES, "sgd", {"a": "mae"}), errors.ArgumentError, r"compile: metrics: .* unknown \['a'\]"),
+        (lambda m, x, y: m.compile(LOSSES, "sgd", loss_weights={"b": 1}), errors.ArgumentError, r"loss_weights: .*unknown \['b'\]"),
+        (lambda m, x, y: m.predict([x[0]]), errors.ShapeError, "pass a list of 2 arrays"),
+        (lambda m, x, y: m.forward(x[0]), errors.ArgumentError, "x: pass a list of 2 arrays, for x, z, or a dict by name"),
+        (lambda m, x, y: m.forward([x[0], x[1][:3]]), errors.ShapeError, r"x\['z'\] has 3 rows, but the first input has 50"),
+        (lambda m, x, y: m.build((4,)), errors.ArgumentError, "make another nn.Input"),
+        (lambda m, x, y: m.get_layer("q"), errors.ArgumentError, "there is no 'q'; the layers are concatenate, join"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, error, text, rng):
+    x, y = data(rng)
+    model = compiled()
+    kept = model.state_dict()
+    with pytest.raises(error, match=text):
+        call(model, x, y)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, kept[name])
+    model.fit(x, y)

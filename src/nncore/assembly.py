@@ -1,9 +1,9 @@
-"""The assembly: layers turned into op records, and their parameters by name. It is the half of every model that knows the core; how a
-model is trained stands in training.py, how layers are connected in model.py and sequential.py.
+"""The assembly: layers turned into op records, and their parameters by name.
 
-A model is built once the shapes of its inputs are known: at construction where the layers or the inputs say them, otherwise on first
-use or by `build`. The numbers live in two contiguous buffers of the core, parameters and gradients; everything here that looks like a
-weight is a view into them.
+It is the half of every model that knows the core; how a model is trained stands in training.py, how its layers are connected in
+functional.py and sequential.py. A model is built once the shapes of its inputs are known: at construction where the layers or the
+inputs say them, otherwise on first use or by `build`. The numbers live in two contiguous buffers of the core, parameters and
+gradients; everything here that looks like a weight is a view into them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Networks as graphs: what a layer records when it is called on an `Input` instead of an array.
 
-A `Value` is a place in a network, with a shape and no numbers; a `Node` is one call of a layer. Both are made once and never change, so
-a graph has no cycles, and the nodes in the order in which they were made are in topological order. `Graph` is what lies between the
-inputs and the outputs of a model: from it come the op records, and the plain data that copies and files keep.
+A `Value` is a place in a network, with a shape and no numbers; a `Node` is one call of a layer. Both never change once made,
+so a graph has no cycles, and the nodes in the order in which they were made are in topological order. `Graph` is what lies between
+the inputs and the outputs of a model: from it come the op records, and the plain data that copies and files keep.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def call(layer: Layer, x: Any) -> Value:
     for i, each in enumerate(inputs):
         if not isinstance(each, Value):
             raise ArgumentError(
-                f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the layer "
-                "on arrays alone"
+                f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the "
+                "layer on arrays alone"
             )
     least, most = layer.takes
     if not least <= len(inputs) <= (most or len(inputs)):
@@ -268,7 +268,7 @@ class Graph:
         return self.names[self.position[id(self.nodes[number - len(self.inputs)].layer)]]
 
     def wire(self, layer_name: Any) -> tuple[list[Op], list[int], list[int]]:
-        """Return the op records, the layer of each, and the values that are the outputs; ``layer_name`` names a layer for errors."""
+        """Return the op records, the layer of each, and the values that are outputs; ``layer_name`` names a layer for errors."""
         ops: list[Op] = []
         owners: list[int] = []
         numbers = {id(value): i for i, value in enumerate(self.inputs)}
@@ -332,8 +332,8 @@ def _ends(what: str, given: Any) -> tuple[list[Value], list[str | None]]:
     for i, value in enumerate(values):
         if not isinstance(value, Value):
             raise ArgumentError(
-                f"Model: {what[:-1]} {i} is {type(value).__name__}, not a value of a network; {what} are nn.Input(...) and what layers "
-                "give when they are called on it; layers one after another are an nn.Sequential(...)"
+                f"Model: {what[:-1]} {i} is {type(value).__name__}, not a value of a network; {what} are nn.Input(...) and what "
+                "layers give when they are called on it; layers one after another are an nn.Sequential(...)"
             )
         if (first := [earlier is value for earlier in values].index(True)) < i:
             raise ArgumentError(f"Model: {what} {first} and {i} are the same value, {value!r}")
@@ -346,12 +346,12 @@ def _unique(asked: Sequence[str | None], defaults: Sequence[str], what: str) -> 
     for name in taken:
         if taken.count(name) > 1:
             raise ArgumentError(f"Model: two of the {what} are called {name!r}; give them names that differ")
-    names, used = [], set(taken)
+    names: list[str] = []
+    used = set(taken)
     for name, default in zip(asked, defaults, strict=True):
-        if name is None:
-            name = next(n for n in itertools.chain([default], (f"{default}_{i}" for i in itertools.count(1))) if n not in used)
-            used.add(name)
-        names.append(name)
+        numbered = itertools.chain([default], (f"{default}_{i}" for i in itertools.count(1)))
+        names.append(name if name is not None else next(n for n in numbered if n not in used))
+        used.add(names[-1])
     return names
 
 

@@ -51,9 +51,9 @@ class Model(Stepwise, Savable):
 
     Notes
     -----
-    A layer that is called several times has one set of weights; its gradient is the sum over the calls, added up in their order. A
-    layer's name is what its keys in the `state_dict` begin with: the ``name=`` it was made with, or, as in Keras, its class in lower
-    case, with a number where there are several ("linear", "linear_1").
+    A layer that is called several times has one set of weights; its gradient is the sum over the calls, added up in their order.
+    A layer's name is what its keys in the `state_dict` begin with: the ``name=`` it was made with, or, as in Keras, its class in
+    lower case, with a number where there are several ("linear", "linear_1").
 
     Examples
     --------
@@ -84,7 +84,7 @@ class Model(Stepwise, Savable):
         if cls is Model:  # as in Keras: a graph is one kind of model, a Sequential another
             from .functional import Functional
 
-            return super().__new__(Functional)  # type: ignore[type-var, return-value]
+            return super().__new__(Functional)  # type: ignore[return-value]
         return super().__new__(cls)
 
     def _build(self, input_shapes: Sequence[Shape]) -> None:

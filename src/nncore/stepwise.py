@@ -25,7 +25,7 @@ class Stepwise(Assembly, Trainable):
 
     def _batch_of(self, x: Any) -> list[np.ndarray]:
         """Return a batch as one such array per input."""
-        arrays = []
+        arrays: list[np.ndarray] = []
         given = in_order("x", x, self.input_names)
         for i, (name, each) in enumerate(zip(names_of("x", self.input_names), given, strict=True)):
             array = as_array(each, name, self._dtype)

@@ -232,7 +232,7 @@ def _to_description(reader: Reader, graph: dict[str, Any], names: list[str]) -> 
     """Return a graph that is well-formed: what layers do with their inputs is for them to say."""
 
     def pairs(key: str, first: type, second: type) -> list[Any]:
-        found = _field(reader, graph, f"model.graph.{key}", list)
+        found: list[Any] = _field(reader, graph, f"model.graph.{key}", list)
         for i, each in enumerate(found):
             if not isinstance(each, list) or len(each) != 2 or type(each[0]) is not first or type(each[1]) is not second:
                 reader.fail(f"model.graph.{key}[{i}]", f"a pair of {first.__name__} and {second.__name__} is needed")

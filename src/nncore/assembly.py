@@ -9,7 +9,7 @@ gradients; everything here that looks like a weight is a view into them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from .layers.base import Layer
 from .parameters import Parameters
 from .spec import Op, Parameter, ParameterOptions, Shape
 from .summary import Row, Summary
+
+if TYPE_CHECKING:
+    from .model import Model
 
 
 class Assembly(_core.Network, Parameters):
@@ -52,7 +55,7 @@ class Assembly(_core.Network, Parameters):
             self._build(shapes)
         for layer in self.layers:
             if layer.parameter_shapes():
-                layer._claim(self)
+                layer._claim(cast("Model", self))
 
     # How layers become ops --------------------------------------------------------------------------------------------------
 

@@ -343,9 +343,9 @@ def _ends(what: str, given: Any) -> tuple[list[Value], list[str | None]]:
 def _unique(asked: Sequence[str | None], defaults: Sequence[str], what: str) -> list[str]:
     """Return a name for each: the one asked for, which must differ from the others, or the default with the next free number."""
     taken = [name for name in asked if name is not None]
-    for name in taken:
-        if taken.count(name) > 1:
-            raise ArgumentError(f"Model: two of the {what} are called {name!r}; give them names that differ")
+    for each in taken:
+        if taken.count(each) > 1:
+            raise ArgumentError(f"Model: two of the {what} are called {each!r}; give them names that differ")
     names: list[str] = []
     used = set(taken)
     for name, default in zip(asked, defaults, strict=True):

@@ -70,7 +70,8 @@ typedef struct {
   real *h[2];     /* forward: the state before the step, and after */
   real *c;        /* forward: the cell's own state; backward: its gradient */
   real *g[2];     /* backward: dgates of the step after, and of this one */
-  real *dh;       /* backward: gradient of h that does not come through dgates */
+  real *dh;       /* backward: gradient of h that does not come through dgates, where it is carried */
+  int carried;
   recurrent_step now;
   size_t order[BLOCK]; /* number of the row in the call */
   size_t gates_at[BLOCK], y_at[BLOCK], h_at[BLOCK];
@@ -144,24 +145,25 @@ INLINE void fill_row(real *scratch, const real *from, size_t n) {
   for (size_t j = 0; j < n; j += VL) vstore(scratch + j, load_or_zero(from ? from + j : NULL, n - j < VL ? n - j : VL));
 }
 
-/* What the next step reads and writes lies too far from what this one does for the hardware to foresee. */
+/* What the next step reads and writes lies too far from what this one does for the hardware to foresee, where a cell has gates. One
+ * without them has less to fetch than the requests cost. */
 INLINE void foresee_gates(const recurrent_block *b, const real *gates, size_t count) {
   for (size_t g = 0; g < count; g++) __builtin_prefetch(gates + b->now.next + (ptrdiff_t)(g * b->hidden));
 }
 INLINE void foresee_state(const recurrent_block *b, const real *state) { __builtin_prefetch(state + b->now.next_h); }
 
-/* Where h goes. */
-INLINE void keep_state(const recurrent_block *b, vec h, size_t i, size_t u, size_t lanes) {
+/* Where h goes; has_gates is a constant. */
+INLINE void keep_state(const recurrent_block *b, vec h, size_t i, size_t u, size_t lanes, int has_gates) {
   vstore(b->h[1] + i * b->ld + u, h);
   if (b->now.y) {
     real *y = b->now.y + b->y_at[i] + u;
     store_lanes_of(y, h, lanes);
-    __builtin_prefetch(y + b->now.next_y, 1);
+    if (has_gates) __builtin_prefetch(y + b->now.next_y, 1);
   }
   if (b->now.h_after) {
     real *saved = b->now.h_after + b->h_at[i] + u;
     store_lanes_of(saved, h, lanes);
-    __builtin_prefetch(saved + b->now.next_h, 1);
+    if (has_gates) __builtin_prefetch(saved + b->now.next_h, 1);
   }
 }
 
@@ -221,6 +223,12 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
   }
 }
 
+/* For cells whose h is not carried past the product: what came in from dh_n is used once. Without lengths, that is in the first
+ * step. */
+INLINE void use_up(const recurrent_block *b, size_t i, size_t u) {
+  if (b->carried) vstore(b->dh + i * b->ld + u, vset1(0));
+}
+
 /* dgates of the step after, times W^T, for `count` rows, and what a cell does with them; of the last walk, dh0. */
 INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, int last, recurrent_cell_gradient *gradient) {
   static const real zero[MAX_VECS * VL] __attribute__((aligned(64)));
@@ -237,12 +245,13 @@ INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, 
       for (size_t j = 0; j < width; j++) {
         const size_t u = (v + j) * VL, lanes = hidden - u < VL ? hidden - u : VL;
         for (size_t q = i; q < i + rows; q++) {
-          const vec product = vload(out + ((q - i) * width + j) * VL) + vload(b->dh + q * b->ld + u);
+          vec product = vload(out + ((q - i) * width + j) * VL);
+          if (b->carried) product += vload(b->dh + q * b->ld + u);
           if (last) {
             store_lanes_of(row_of(b, r->dh0, r->dinitial_row, q) + u, product, lanes);
             continue;
           }
-          if (b->now.dy) __builtin_prefetch(b->now.dy + b->y_at[q] + u + b->now.next_y);
+          if (gates > 1 && b->now.dy) __builtin_prefetch(b->now.dy + b->y_at[q] + u + b->now.next_y);
           const vec dh = b->now.dy ? load_lanes_of(b->now.dy + b->y_at[q] + u, lanes) + product : product;
           if (b->now.dh) store_lanes_of(b->now.dh + b->h_at[q] + u, dh, lanes);
           if (lanes == VL) gradient(b, dh, q, u, VL);
@@ -271,6 +280,7 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
     }
     for (size_t s = 0; s < r->steps; s++) {
       begin_step(&b, r->reverse ? s : r->steps - 1 - s, !r->reverse);
+      b.carried = r->cell == NNC_CELL_GRU || (r->dh_n && (s == 0 || r->lengths));
       backward_step(&b, gates, b.active, 0, gradient);
       for (size_t i = b.active; i < b.rows; i++) {
         copy_row(b.g[1] + i * b.ldg, b.g[0] + i * b.ldg, gates * hidden);
@@ -281,6 +291,7 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
       b.g[0] = b.g[1];
       b.g[1] = g;
     }
+    b.carried = r->cell == NNC_CELL_GRU || (r->dh_n && r->lengths);
     if (r->dh0) backward_step(&b, gates, b.rows, 1, gradient);
     if (r->cell == NNC_CELL_LSTM)
       for (size_t i = 0; i < b.rows; i++) copy_row(row_of(&b, r->dc0, r->dinitial_row, i), b.c + i * b.ld, hidden);

@@ -20,7 +20,7 @@ INLINE void gru_cell(const recurrent_block *b, const real *product, size_t i, si
   const vec z = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
   const vec n = vtanh(vfma(r, q, load_lanes_of(gate + 2 * hidden, lanes)));
   const vec h = vfma(z, old - n, n);
-  keep_state(b, h, i, u, lanes);
+  keep_state(b, h, i, u, lanes, 1);
   if (!b->now.h_after) return;
   store_lanes_of(gate, r, lanes);
   store_lanes_of(gate + hidden, z, lanes);

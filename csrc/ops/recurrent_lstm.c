@@ -21,7 +21,7 @@ INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row,
   const vec o = vsigmoid(vload(product + 3 * VL) + load_lanes_of(gate + 3 * hidden, lanes));
   const vec c = vfma(f, vload(state), i * g), h = o * vtanh(c);
   vstore(state, c);
-  keep_state(b, h, row, u, lanes);
+  keep_state(b, h, row, u, lanes, 1);
   if (!b->now.h_after) return;
   real *kept = b->now.c_after + b->h_at[row] + u;
   store_lanes_of(kept, c, lanes);
@@ -48,7 +48,7 @@ INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u
   const vec dg = dc * i * vfma(-g, g, vset1(1)), d_o = dh * bounded * o * (1 - o);
   real *to = b->now.dgates + b->gates_at[row] + u, *next = b->g[1] + row * b->ldg + u;
   vstore(state, dc * f);
-  vstore(b->dh + row * b->ld + u, vset1(0));
+  use_up(b, row, u);
   store_lanes_of(to, di, lanes);
   store_lanes_of(to + hidden, df, lanes);
   store_lanes_of(to + 2 * hidden, dg, lanes);

@@ -1,6 +1,7 @@
-"""The machine code of gemm's register tiles: accumulators stay in registers, or products take three times as long.
+"""The machine code of the register tiles of gemm and of the recurrent cells: accumulators stay in registers, or products take
+three times as long.
 
-gemm.c is compiled here as the build does it, with the flags in CMakeLists.txt, since the installed library has lost its symbols.
+They are compiled here as the build does it, with the flags in CMakeLists.txt, since the installed library has lost its symbols.
 """
 
 import os
@@ -29,6 +30,12 @@ TILES = {
     "avx2": [(8, 1), (6, 2), (4, 3), (3, 4), (1, 8)],
     "avx512": [(16, 1), (8, 2), (8, 3), (6, 4), (3, 8)],
 }
+#: And those of recurrent_product.c.
+RECURRENT_TILES = {
+    "baseline": [(8, 1), (4, 2), (3, 3), (2, 4)],
+    "avx2": [(8, 1), (6, 2), (4, 3), (3, 4)],
+    "avx512": [(8, 1), (8, 2), (8, 3), (6, 4)],
+}
 #: One multiply-add: without FMA, its addition stands for it.
 MULTIPLY_ADD = {"baseline": r"\baddp[sd]\b", "avx2": r"\bvfmadd\d+p[sd]\b.*%ymm", "avx512": r"\bvfmadd\d+p[sd]\b.*%zmm"}
 
@@ -44,8 +51,8 @@ def flags(isa):
 
 
 def functions(folder, isa, f64, *options, source=REPOSITORY / "csrc/ops/gemm.c"):
-    """The disassembled functions of gemm.c: name -> [(address, instruction)]."""
-    made = folder / f"gemm_{isa}_{f64}.o"
+    """The disassembled functions of a file: name -> [(address, instruction)]."""
+    made = folder / f"{source.stem}_{isa}_{f64}.o"
     defines = [f"-DNNC_ISA={isa}", f"-DNNC_BUILD_F64={f64}", "-I", str(REPOSITORY / "csrc")]
     subprocess.run([CC, "-std=gnu11", "-fPIC", *flags(isa), *options, *defines, "-c", str(source), "-o", str(made)], check=True)
     listing = subprocess.run([OBJDUMP, "-d", "--no-show-raw-insn", str(made)], capture_output=True, text=True, check=True).stdout
@@ -90,6 +97,16 @@ def test_accumulators_stay_in_registers(isa, f64, tmp_path):
     tiles = {name: tuple(map(int, re.findall(r"\d+", name))) for name in found if name.startswith("tile_")}
     assert set(TILES[isa]) <= {(rows, vecs) for rows, vecs, ahead in tiles.values()}
     wrong = {name: faults(found[name], rows, vecs, isa) for name, (rows, vecs, ahead) in tiles.items()}
+    assert not {name: what for name, what in wrong.items() if what}
+
+
+@pytest.mark.parametrize("f64", [0, 1], ids=["float32", "float64"])
+@pytest.mark.parametrize("isa", TILES)
+def test_recurrent_accumulators_stay_in_registers(isa, f64, tmp_path):
+    found = functions(tmp_path, isa, f64, source=REPOSITORY / "csrc/ops/recurrent_product.c")
+    tiles = {name: tuple(map(int, re.findall(r"\d+", name))) for name in found if name.startswith("tile_")}
+    assert set(RECURRENT_TILES[isa]) <= set(tiles.values())
+    wrong = {name: faults(found[name], rows, vecs, isa) for name, (rows, vecs) in tiles.items()}
     assert not {name: what for name, what in wrong.items() if what}
 
 

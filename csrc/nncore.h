@@ -66,6 +66,8 @@ void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state);
 size_t nnc_plan_state_elements(const nnc_plan *plan);
 /* Fewest samples that a training batch must have: 2 where a statistic of one sample would be meaningless, and then *op says where. */
 size_t nnc_plan_least_rows(const nnc_plan *plan, int *op);
+/* Give every parameter and running statistic another place, in buffers that other plans share, of these lengths. Before bind and compile. */
+void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements);
 /* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */
 void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]);
 

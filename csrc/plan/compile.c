@@ -60,7 +60,8 @@ static void set_spans(nnc_plan *plan) {
   for (int i = 0; i < plan->n_params; i++) {
     const nnc_parameter *p = &plan->param[i];
     nnc_span *last = plan->n_spans ? &plan->span[plan->n_spans - 1] : NULL;
-    if (last && same_options(&last->options, &p->options)) last->elements = p->layout.offset + p->elements - last->offset;
+    const int adjacent = last && last->offset + last->elements == p->layout.offset; /* not where plans share buffers */
+    if (adjacent && same_options(&last->options, &p->options)) last->elements = p->layout.offset + p->elements - last->offset;
     else plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, p->options};
   }
 }

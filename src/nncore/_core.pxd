@@ -334,6 +334,7 @@ cdef extern from "nncore.h":
     void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) noexcept nogil
     size_t nnc_plan_state_elements(const nnc_plan *plan) noexcept nogil
     size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) noexcept nogil
+    void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) noexcept nogil
     void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void **moments) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,

@@ -17,6 +17,9 @@ def isa() -> str: ...
 def config() -> dict[str, Any]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
+def aligned_zeros(elements: int, dtype: Any) -> np.ndarray:
+    """A zeroed 1-D array whose data begin on a cache line."""
+
 def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
     """Fill ``order`` (int64) with the permutation that belongs to ``seed`` and ``epoch``."""
 
@@ -47,6 +50,16 @@ class Network:
         """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
     def _buffers(self) -> dict[str, np.ndarray]:
         """The contiguous buffers: "parameters", "gradients", "moment0", ... (1-D, padding included, the padding is zero)."""
+    def _need_idle(self) -> None:
+        """Raise where another thread uses the network."""
+    def _move(
+        self,
+        parameters: np.ndarray,
+        states: np.ndarray,
+        offsets: Sequence[int] | None = None,
+        state_offsets: Sequence[int] | None = None,
+    ) -> None:
+        """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
     def _arena_bytes(self, rows: int) -> int:
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
     def _compile(

@@ -100,15 +100,20 @@ class Assembly(_core.Network, Parameters):
         values = self._initial_values(rehearsal._parameters() + rehearsal._states(), owners)
         del rehearsal  # and its buffers, before there are others
         self._assemble(input_shapes, ops, outputs, self._dtype.name)
-        bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
         for parameter, value in zip(self._parameters() + self._states(), values, strict=True):
             parameter.value[...] = value
-            bound[owners[parameter.op]][parameter.role] = parameter
+        self._built_for = [tuple(shape) for shape in input_shapes]
+        self._ops, self._owners, self._outputs = ops, owners, outputs
+        self._bind_layers()
+
+    def _bind_layers(self) -> None:
+        """Give the layers their views of the parameters."""
+        bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
+        for parameter in self._parameters() + self._states():
+            bound[self._owners[parameter.op]][parameter.role] = parameter
         for layer, parameters in zip(self.layers, bound, strict=True):
             if parameters:
                 layer._bind(parameters)
-        self._built_for = [tuple(shape) for shape in input_shapes]
-        self._ops, self._owners, self._outputs = ops, owners, outputs
 
     def _initial_values(self, parameters: Sequence[Parameter], owners: Sequence[int]) -> list[np.ndarray]:
         """Draw each parameter, except where a layer brings values along."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ._checks import shape_text
 from .errors import ArgumentError
 from .graph import Description, Graph, Value, restored
 from .layers.activations import Activation
 from .layers.base import Layer
-from .model import Model, check_free
+from .model import Model
 from .spec import Op, Shape
 
 
@@ -31,8 +29,27 @@ class Functional(Model):
 
     def __init__(self, inputs: Any, outputs: Any, *, seed: int | None = None, dtype: Any = "float32") -> None:
         self._graph = Graph(inputs, outputs)
-        check_free(type(self).__name__, self._graph.layers)
         self._begin(self._graph.layers, seed, dtype)
+
+    def _build(self, input_shapes: Sequence[Shape]) -> None:
+        used = {i: (layer, layer._models()[0]) for i, layer in enumerate(self.layers) if layer._belongs_elsewhere()}
+        if not used:
+            super()._build(input_shapes)
+            return
+        from . import sharing
+
+        sharing.check(self, used)
+        views = {i: dict(layer._bound) for i, (layer, _) in used.items()}
+        super()._build(input_shapes)
+        try:
+            sharing.join(self, views, [other for _, other in used.values()])
+        except BaseException:
+            for i, (layer, _) in used.items():
+                layer._bind(views[i])
+            raise
+
+    def _called_on(self, values: list[Value]) -> list[Value]:
+        return self._graph.again(values)
 
     # How layers become ops --------------------------------------------------------------------------------------------------
 
@@ -134,7 +151,7 @@ class Functional(Model):
         """
         return list(self._graph.outputs)
 
-    def _given_out(self, outputs: list[np.ndarray]) -> Any:
+    def _given_out(self, outputs: list[Any]) -> Any:
         if self._graph.by_name:
             return dict(zip(self._graph.output_names, outputs, strict=True))
         return super()._given_out(outputs)

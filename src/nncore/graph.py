@@ -130,6 +130,8 @@ def checked_name(owner: str, name: Any) -> str:
 
 def is_symbolic(x: Any) -> bool:
     """Whether x is a value of a graph, or a list with one in it."""
+    if isinstance(x, Mapping):
+        return any(isinstance(each, Value) for each in x.values())
     return isinstance(x, Value) or (isinstance(x, list | tuple) and any(isinstance(each, Value) for each in x))
 
 
@@ -286,6 +288,13 @@ class Graph:
             self.spans[i].append((at, len(ops)))
             numbers[id(node.output)] = len(self.inputs) + len(ops) - 1
         return ops, owners, [numbers[id(value)] for value in self.outputs]
+
+    def again(self, values: Sequence[Value]) -> list[Value]:
+        """Return what the outputs would be of other inputs: the same layers, called once more."""
+        known = {id(own): value for own, value in zip(self.inputs, values, strict=True)}
+        for node in self.nodes:
+            known[id(node.output)] = call(node.layer, [known[id(value)] for value in node.inputs])
+        return [known[id(value)] for value in self.outputs]
 
     def readers(self, value: Value) -> list[Node]:
         """Return the nodes that read a value."""

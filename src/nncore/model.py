@@ -14,6 +14,7 @@ from .stepwise import Stepwise
 
 if TYPE_CHECKING:
     from .saving.training import TrainingState
+    from .sharing import Pool
 
 
 class Model(Stepwise, Savable):
@@ -87,7 +88,13 @@ class Model(Stepwise, Savable):
             return super().__new__(Functional)  # type: ignore[return-value]
         return super().__new__(cls)
 
+    _pool: Pool | None = None  # where its numbers lie, together with those of models that share layers with it
+
     def _build(self, input_shapes: Sequence[Shape]) -> None:
+        if self._pool is not None:
+            raise ArgumentError(
+                f"{type(self).__name__}: another model shares its layers, so that it cannot be built again for another shape"
+            )
         super()._build(input_shapes)
         # What compile declared is attached to the new shapes when it is needed.
         self._attached = self._batch = self._progress = None

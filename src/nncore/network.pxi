@@ -49,7 +49,7 @@ cdef int raise_error(const nnc_error *error) except -1:
     raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end inside a character
 
 
-cdef object aligned_zeros(size_t elements, object dtype):
+def aligned_zeros(size_t elements, object dtype):
     """A zeroed 1-D array whose data begin on a cache line."""
     item = np.dtype(dtype).itemsize
     block = np.zeros(elements * item + 64, np.uint8)
@@ -233,6 +233,45 @@ cdef class Network:
             self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
             cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), moments)
         return 0
+
+    def _need_idle(self):
+        """Raise where another thread uses the network."""
+        self._need_alone()
+
+    def _move(self, parameters, states, offsets=None, state_offsets=None):
+        """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
+        self._need_plan()
+        self._need_alone()
+        cdef size_t *places = NULL
+        cdef int n = len(self.parameters), n_states = len(self.states), i
+        for buffer in (parameters, states):
+            if buffer.dtype != self.dtype or not buffer.flags.carray or (buffer.size and buffer.ctypes.data % 64):
+                raise ValueError(f"buffers must be aligned arrays of {self.dtype}")
+        if offsets is None:
+            if len(parameters) != nnc_plan_elements(self.plan) or len(states) != nnc_plan_state_elements(self.plan):
+                raise ValueError("buffers of another length")
+        else:
+            if self.is_compiled or len(offsets) != n or len(state_offsets) != n_states:
+                raise ValueError("one place per parameter, and before compiling")
+            places = <size_t *>PyMem_Calloc(n + n_states + 1, sizeof(size_t))
+            if places == NULL:
+                raise MemoryError("no memory to share parameters")
+            try:
+                for i in range(n):
+                    places[i] = offsets[i]
+                for i in range(n_states):
+                    places[n + i] = state_offsets[i]
+                gradients = aligned_zeros(len(parameters), self.dtype)
+                nnc_plan_place(self.plan, places, len(parameters), places + n, len(states))
+            finally:
+                PyMem_Free(places)
+            self.buffers["gradients"] = gradients
+        self.buffers["parameters"] = parameters
+        self.buffers["states"] = states
+        self.has_forward = False
+        self._bind()
+        self.parameters = [self._view(i) for i in range(n)]
+        self.states = [self._state_view(i) for i in range(n_states)]
 
     cdef object _view(self, int i):
         from .spec import Parameter
@@ -550,7 +589,7 @@ cdef class Network:
         if self.plan != NULL and not self.is_simple:
             if out is not None:
                 raise TypeError("out= is for models of one input and one output")
-            return self.predict(x)
+            return self._call(x)
         if fits:
             a = <cnp.ndarray>x
             fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_NDIM(a) == self.in_rank and cnp.PyArray_ISCARRAY_RO(a)

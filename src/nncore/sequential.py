@@ -8,6 +8,7 @@ from typing import Any, Self, overload
 
 from ._checks import whole
 from .errors import ArgumentError
+from .graph import Value, call
 from .layers.activations import Activation
 from .layers.base import Layer
 from .model import Model, check_free
@@ -57,6 +58,14 @@ class Sequential(Model):
             ops += new
             owners += [i] * len(new)
         return ops, owners, [len(ops)]
+
+    def _called_on(self, values: list[Value]) -> list[Value]:
+        (value,) = values
+        if not self.built:
+            self._build([value.shape])  # so that there are weights to share
+        for layer in self.layers:
+            value = call(layer, value)
+        return [value]
 
     def _known_inputs(self) -> list[Shape] | None:
         for layer in self.layers:

@@ -10,7 +10,8 @@ from ._checks import shape_text
 from .assembly import Assembly
 from .data.arrays import as_array
 from .ends import in_order, names_of
-from .errors import EmptyDataError, NotCompiledError, ShapeError
+from .errors import ArgumentError, EmptyDataError, NotCompiledError, ShapeError
+from .graph import Value, is_symbolic
 from .schedules import learning_rates
 from .spec import Shape
 from .training import Trainable
@@ -20,8 +21,26 @@ class Stepwise(Assembly, Trainable):
     """What a model can do with one batch, step by step."""
 
     def _convert(self, x: Any) -> Any:
-        """Return a batch as a C-contiguous array of the model's dtype, building the model if need be."""
-        return self._batch_of(x)[0]
+        """Return a batch as a C-contiguous array of the model's dtype, building the model if need be.
+
+        A model that is called on values of a network becomes part of that network: then, return the value that it gives.
+        """
+        return self._record(x) if is_symbolic(x) else self._batch_of(x)[0]
+
+    def _call(self, x: Any) -> Any:
+        """Return what a call gives where there are several inputs or outputs."""
+        return self._record(x) if is_symbolic(x) else self.predict(x)
+
+    def _record(self, x: Any) -> Any:
+        values = in_order("x", x, self.input_names)
+        for name, value in zip(names_of("x", self.input_names), values, strict=True):
+            if not isinstance(value, Value):
+                raise ArgumentError(f"{name} is {type(value).__name__}, which is no part of the network; make it an nn.Input")
+        return self._given_out(self._called_on(values))
+
+    def _called_on(self, values: list[Value]) -> list[Value]:
+        """Return the outputs for inputs that are values of a network: the layers of this model, called on them."""
+        raise NotImplementedError
 
     def _batch_of(self, x: Any) -> list[np.ndarray]:
         """Return a batch as one such array per input."""
@@ -44,7 +63,7 @@ class Stepwise(Assembly, Trainable):
             arrays.append(np.ascontiguousarray(array, dtype=self._dtype))
         return arrays
 
-    def _given_out(self, outputs: list[np.ndarray]) -> Any:
+    def _given_out(self, outputs: list[Any]) -> Any:
         """Return outputs as calls give them: one array, or a list."""
         return outputs[0] if len(outputs) == 1 else outputs
 

@@ -138,14 +138,6 @@ def test_what_is_no_graph_is_refused(make, error, text):
         make()
 
 
-def test_a_layer_of_another_model_is_refused():
-    layer = nn.Linear(3, 3)
-    kept = nn.Sequential(layer)
-    with pytest.raises(errors.ArgumentError, match="already belongs to another model"):
-        nn.Model(A, layer(A))
-    assert kept([[1.0, 2.0, 3.0]]).shape == (1, 3)
-
-
 def test_isinstance_and_shapes():
     model = nn.Model(A, nn.Tanh()(A))
     assert isinstance(model, nn.Model)

@@ -84,12 +84,12 @@ class Layer(metaclass=Declared):
     _names: tuple[str, ...] = ()  # of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
     _pending: dict[str, np.ndarray]  # values to start from
-    _owner: weakref.ref[Model] | None
+    _users: tuple[weakref.ref[Model], ...]  # the models that it is part of
     _alone: Model | None  # the private model for calls of this layer alone
 
     def __init__(self, **arguments: Any) -> None:
         # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
-        self.__dict__.update(trainable=True, name=None, _names=tuple(arguments), _bound={}, _pending={}, _owner=None, _alone=None)
+        self.__dict__.update(trainable=True, name=None, _names=tuple(arguments), _bound={}, _pending={}, _users=(), _alone=None)
         self.__dict__.update(arguments)
 
     # What a layer declares ------------------------------------------------------------------------------------------------
@@ -227,7 +227,8 @@ class Layer(metaclass=Declared):
         copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
 
     def _claim(self, owner: Model) -> None:
-        self.__dict__.update(_owner=weakref.ref(owner), _alone=None)
+        users = [weakref.ref(each) for each in self._models() if each is not owner]
+        self.__dict__.update(_users=(*users, weakref.ref(owner)), _alone=None)
 
     def _bind(self, parameters: dict[str, Parameter]) -> None:
         self.__dict__.update(_bound=parameters, _pending={})
@@ -237,16 +238,19 @@ class Layer(metaclass=Declared):
         bound = {role: np.array(parameter.value, order="C") for role, parameter in self._bound.items()}
         return bound or self._pending
 
+    def _models(self) -> list[Model]:
+        """The models that it is part of, but for its private one."""
+        return [model for ref in self._users if (model := ref()) is not None and model is not self._alone]
+
     def _belongs_elsewhere(self) -> bool:
-        owner = self._owner() if self._owner is not None else None
-        return owner is not None and owner is not self._alone
+        return bool(self._models())
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
         return {**state, "_names": self._names, "_pending": self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"name": None, **state, "_bound": {}, "_owner": None, "_alone": None})
+        self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_alone": None})
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

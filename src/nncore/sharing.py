@@ -1,8 +1,8 @@
 """Models that share layers, and so their weights: a model on top of others, an encoder taken out of an autoencoder.
 
 The numbers of such models lie in one pool, and each model's buffers are a stretch of it. A model that takes layers of others joins
-their pools: theirs are put one behind the other, their stretches with them, and what is new comes last; its own stretch is all of that,
-with its parameters wherever they are. So nobody copies weights back and forth: what one trains, the others have.
+their pools: theirs are put one behind the other, their stretches with them, and what is new comes last; its own stretch is all of
+that, with its parameters wherever they are. So nobody copies weights back and forth: what one trains, the others have.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Of each callback, in order: the name of its class, and what its get_state returned.
 States = Sequence[tuple[str, dict[str, Any]]]
+_NONE = np.empty(0)  # made once, as an epoch may take some ten microseconds
 
 
 @dataclass
@@ -46,8 +47,8 @@ class Progress:
     batch_size: int = 0
     rows: int = 0
     shuffle: bool = False
-    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
-    counts: np.ndarray = field(default_factory=lambda: np.empty(0))
+    losses: np.ndarray = field(default_factory=lambda: _NONE)
+    counts: np.ndarray = field(default_factory=lambda: _NONE)
     sums: list[np.ndarray | None] = field(default_factory=list)
     states: States | None = None  #: of the callbacks; None: as they are now
     ask: Callable[[], States] = list  #: returns the states of the callbacks as they are now

@@ -277,3 +277,26 @@ def test_an_error_of_a_callback_reaches_the_caller_and_closes_the_bar():
 def test_what_nobody_overrides_is_not_called():
     hooks = CallbackList([callbacks.Callback()], None, {})
     assert not hooks.wants(*HOOKS)
+
+
+def test_pruning_as_hyperparameter_searches_do_it():
+    """A callback that reports each epoch to a trial, and ends training by an exception of its own."""
+
+    class Pruned(Exception):
+        pass
+
+    class Pruning:
+        def __init__(self, monitor):
+            self.monitor, self.reported = monitor, []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.reported.append((epoch, float((logs or {})[self.monitor])))
+            if epoch == 2:
+                raise Pruned
+
+    model, pruning = small(), Pruning("val_loss")
+    with pytest.raises(Pruned):
+        model.fit(X, Y, epochs=9, validation_split=0.2, callbacks=[pruning])
+    assert pruning.reported == list(enumerate(model.history.history["val_loss"] + [pruning.reported[-1][1]]))
+    assert model.fit(X, Y, epochs=5, validation_split=0.2, resume=True).epoch == [3, 4]
+    assert pruning.params["epochs"] == 9

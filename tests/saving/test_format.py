@@ -352,3 +352,33 @@ def test_memory_of_claims(claim, path):
         header, body = {"__metadata__": header["__metadata__"]}, b""
     put_together(path, header, document, body)
     assert peak(lambda: nn.load(path)) < 300_000
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_trained_weights_go_to_pytorch_and_back_unchanged(tmp_path, rng, momentum):
+    """Running statistics and their counter included; both read the other's file, and go on counting."""
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+    layers = [("Linear", 3, 4), ("BatchNorm1d", 4), ("ReLU",), ("Linear", 4, 2)]
+
+    def made(of):
+        options = {"BatchNorm1d": {"momentum": momentum}}
+        return [getattr(of, name)(*sizes, **options.get(name, {})) for name, *sizes in layers]
+
+    ours, theirs = nn.Sequential(*made(nn), seed=0), torch.nn.Sequential(*made(torch.nn))
+    ours.compile("mse", "adam")
+    x, y = rng.normal(size=(40, 3)).astype(np.float32), rng.normal(size=(40, 2)).astype(np.float32)
+    ours.fit(x, y, epochs=3)
+    ours.save_weights(tmp_path / "ours")
+    theirs.load_state_dict(files.load_file(tmp_path / "ours"), strict=True)
+    for name, value in theirs.state_dict().items():
+        assert value.numpy().tobytes() == ours.state_dict()[name].tobytes(), name
+        assert value.numpy().dtype == ours.state_dict()[name].dtype
+    assert int(theirs[1].num_batches_tracked) == 6
+    theirs.train()(torch.from_numpy(x))
+    files.save_file(theirs.state_dict(), tmp_path / "theirs")
+    ours.load_weights(tmp_path / "theirs")
+    for name, value in theirs.state_dict().items():
+        assert value.numpy().tobytes() == ours.state_dict()[name].tobytes(), name
+    with torch.no_grad():
+        np.testing.assert_allclose(ours(x), theirs.eval()(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-6)

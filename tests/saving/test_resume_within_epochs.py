@@ -227,6 +227,57 @@ def test_states_of_every_kind(tmp_path):
     np.testing.assert_equal(state, Odd().get_state())
 
 
+def test_a_schedule_goes_on_where_it_stood():
+    """Its place is the number of updates; a model that forgets it takes another course."""
+
+    def trained(step=None):
+        model = net(nn.optim.SGD(lr=lambda step: 0.1 / (1 + step)))
+        x, y = data()
+        options = {"epochs": 3, "batch_size": BATCH}
+        if step is None:
+            model.fit(x, y, **options)
+            return model
+        model.fit(x, y, callbacks=[Stop(9)], **options)
+        model = copy.deepcopy(model)
+        model._progress.start += step  # the place in the epoch stays right
+        model.step += step
+        model.fit(x, y, resume=True, **options)
+        return model
+
+    straight = trained()
+    assert_identical(trained(0), straight)
+    assert not np.array_equal(trained(-7)[0].weight, straight[0].weight)
+
+
+def graph():
+    a, b = nn.Input((4,), name="a"), nn.Input((2,), name="b")
+    joined = nn.ReLU()(nn.BatchNorm1d(6)(nn.Concatenate()([nn.Linear(4, 4)(a), b])))
+    model = nn.Model([a, b], [nn.Linear(6, 1)(nn.Dropout(0.2)(joined)), nn.Softmax()(nn.Linear(6, 3)(joined))], seed=4)
+    model.compile(["mse", "sparse_categorical_crossentropy"], "adam", [["mae"], ["accuracy"]])
+    return model
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("batches", [False, True])
+def test_several_inputs_and_outputs(way, batches, tmp_path):
+    x, y = data()
+    inputs = {"b": x[:, :2], "a": x}
+    if batches:
+        given = [({"a": x[i : i + 8], "b": x[i : i + 8, :2]}, [x[i : i + 8, 0], y[i : i + 8]]) for i in range(0, ROWS, 8)]
+        train = lambda model, **more: model.fit(given, epochs=3, validation_data=given, **more)  # noqa: E731
+    else:
+        options = {"epochs": 3, "batch_size": BATCH, "validation_split": 0.2, "groups": y}
+        train = lambda model, **more: model.fit(inputs, [x[:, 0], y], **options, **more)  # noqa: E731
+    straight, model = graph(), graph()
+    whole = train(straight)
+    assert len(whole.history) == 6
+    train(model, callbacks=[Stop(7)])
+    model = WAYS[way](model, tmp_path)
+    rest = train(model, resume=True)
+    assert_identical(model, straight)
+    assert rest.history == {key: values[1:] for key, values in whole.history.items()}
+
+
 # That the comparison can fail: drop one thing from the file of a training that stopped within an epoch ---------------------------
 
 

@@ -189,6 +189,8 @@ def _number(sign: str, other: Any) -> float:
 def _rescaled(value: Value, scale: float, offset: float) -> Value:
     from .layers.merge import Rescaling
 
+    if (scale, offset) == (1.0, 0.0):  # as when sum() begins with 0
+        return value
     return call(Rescaling(scale, offset), value)
 
 

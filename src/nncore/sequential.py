@@ -187,7 +187,10 @@ def _check_layers(name: str, layers: Sequence[Any]) -> None:
         raise ArgumentError(f"{name} needs at least one layer")
     for i, layer in enumerate(layers):
         if isinstance(layer, Model):
-            raise ArgumentError(f"{name}: layer {i} is a model; put its layers in instead: copy.deepcopy(model.layers)")
+            raise ArgumentError(
+                f"{name}: layer {i} is a model; put its layers in instead: "
+                "copy.deepcopy(model.layers); or call it on an nn.Input, which shares its weights"
+            )
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):

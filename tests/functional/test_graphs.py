@@ -26,6 +26,8 @@ def test_arithmetic(rng):
     expected = [x + y, x - y, x * y, x + 1, 2 + x, x - 3, 1 - x, x * 2.5, 2 * x, x / 4, -x, x + y + x + y]
     for got, truth in zip(model.predict([x, y]), expected, strict=True):
         np.testing.assert_allclose(got, truth, rtol=1e-14)
+    assert sum([a]) is a
+    np.testing.assert_allclose(nn.Model([a, b], sum([a, b, a]), dtype="float64").predict([x, y]), 2 * x + y, rtol=1e-14)
     for bad in (lambda: a + np.ones(3), lambda: np.ones(3) * a, lambda: a * "x", lambda: a / b):
         with pytest.raises(errors.ArgumentError, match="takes values of the network and single numbers"):
             bad()

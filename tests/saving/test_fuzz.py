@@ -34,10 +34,19 @@ def net(dtype="float32"):
     return model
 
 
-@pytest.fixture(params=["float32", "float64"])
+def graph():
+    """A shared layer, a branch and a merge of each kind."""
+    x, shared = nn.Input((4,), name="x"), nn.Linear(4, 4, name="twice")
+    h = nn.BatchNorm1d(4)(shared(nn.Tanh()(shared(x)))) * (1 - x)
+    model = nn.Model(x, {"y": nn.Softmax()(nn.Linear(8, 3)(nn.concatenate([h, nn.add([x, h, x])])))}, seed=1)
+    model.compile("sparse_categorical_crossentropy", "adam", ["accuracy"])
+    return model
+
+
+@pytest.fixture(params=["float32", "float64", "graph"])
 def good(request, tmp_path):
     path = tmp_path / "model.safetensors"
-    model = net(request.param)
+    model = graph() if request.param == "graph" else net(request.param)
 
     def stop(batch, logs):
         model.stop_training = model.step == ROWS // BATCH + 3  # in the middle of the second epoch

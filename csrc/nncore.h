@@ -15,7 +15,7 @@
 #include "ops/registry.h"
 #include "plan/optimizer.h"
 
-enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 8, NNC_MAX_MOMENTS = 3 };
+enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 10, NNC_MAX_MOMENTS = 3 };
 
 typedef struct nnc_plan nnc_plan;
 
@@ -68,6 +68,16 @@ size_t nnc_plan_state_elements(const nnc_plan *plan);
 size_t nnc_plan_least_rows(const nnc_plan *plan, int *op);
 /* Give every parameter and running statistic another place, in buffers that other plans share, of these lengths. Before bind and compile. */
 void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements);
+/* Time steps that lengths count; 0 where no input has a time dimension, or where *op (else -1) mixes the steps. */
+size_t nnc_plan_steps(const nnc_plan *plan, int *op);
+/* States of one sample in all recurrent layers, in elements: layer by layer h and, LSTM, c, each [directions, hidden]. */
+size_t nnc_plan_carry(const nnc_plan *plan);
+/* Whether a training batch begins with the states that the one before left (row by row), and: let the next one begin afresh. */
+void nnc_plan_set_stateful(nnc_plan *plan, int stateful);
+void nnc_plan_reset_states(nnc_plan *plan);
+/* After a backward pass over `rows` samples, for a recurrent op: norms[t] = the norm of the loss's gradient by what its gates at step
+ * t are computed from, over samples, directions and gates. */
+void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms);
 /* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */
 void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]);
 
@@ -118,9 +128,17 @@ typedef struct {
   const nnc_source *y;  /* one per output */
   nnc_source weight;    /* one number per row, or absent */
   const int64_t *order; /* which row comes when; NULL: as they stand */
+  const int64_t *lengths; /* how many time steps of each row count, 1 to nnc_plan_steps(); NULL: all */
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */
 } nnc_data;
+
+/* What sequences bring along besides x: one per row each; any may be NULL. */
+typedef struct {
+  const int64_t *lengths;
+  const void *initial; /* [rows, nnc_plan_carry()] */
+  void *final;
+} nnc_sequences;
 
 typedef struct {
   uint64_t seed;
@@ -135,15 +153,20 @@ size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t
  * NNC_WEIGHTED_MEAN). *next gets the first row not done. */
 nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
                              nnc_error *error);
-/* Inference. out: one dense [rows, width] array per output. Safe to call from several threads at once. */
-nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,
-                            double budget, nnc_error *error);
+/* Inference. sequences may be NULL. out: one dense [rows, width] array per output. Safe to call from several threads at once. */
+nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first,
+                            void *const *out, size_t *next, double budget, nnc_error *error);
 
-/* The pieces of a step, for loops written by hand. forward keeps what backward needs. grad_inputs may hold NULLs. */
-void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out,
-                      const nnc_progress *progress);
-void nnc_plan_backward(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
-                       const nnc_progress *progress);
+/* Pack the recurrent weights, as they are now, for all predictions from now on: for streams of single time steps, where it would cost
+ * more than the step. Not while another thread predicts. */
+nnc_status nnc_plan_freeze(nnc_plan *plan, nnc_error *error);
+
+/* The pieces of a step, for loops written by hand. forward keeps what backward needs; both get the same sequences, or
+ * NULL. grad_inputs may hold NULLs. */
+void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training,
+                      void *const *out, const nnc_progress *progress);
+void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
+                       void *const *grad_inputs, int training, const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 
 /* The permutation of 0 .. n-1 that belongs to (seed, epoch). */

@@ -14,19 +14,30 @@ nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first,
   return ENGINE(plan, evaluate)(plan, data, first, sums, next, budget, error);
 }
 
-nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,
-                            double budget, nnc_error *error) {
-  return ENGINE(plan, predict)(plan, x, rows, first, out, next, budget, error);
+nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first,
+                            void *const *out, size_t *next, double budget, nnc_error *error) {
+  return ENGINE(plan, predict)(plan, x, sequences, rows, first, out, next, budget, error);
 }
 
-void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out,
-                      const nnc_progress *progress) {
-  ENGINE(plan, forward)(plan, x, rows, training, out, progress);
+void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training,
+                      void *const *out, const nnc_progress *progress) {
+  ENGINE(plan, forward)(plan, x, sequences, rows, training, out, progress);
 }
 
-void nnc_plan_backward(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
-                       const nnc_progress *progress) {
-  ENGINE(plan, backward)(plan, rows, grad_outputs, grad_inputs, training, progress);
+void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
+                       void *const *grad_inputs, int training, const nnc_progress *progress) {
+  ENGINE(plan, backward)(plan, sequences, rows, grad_outputs, grad_inputs, training, progress);
+}
+
+void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) {
+  ENGINE(plan, step_norms)(plan, op, rows, norms);
+}
+
+nnc_status nnc_plan_freeze(nnc_plan *plan, nnc_error *error) {
+  if (!plan->packed) plan->packed = nnc_alloc(plan->packed_elements * plan->element);
+  if (!plan->packed) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the packed weights of recurrent layers");
+  ENGINE(plan, pack)(plan, plan->packed);
+  return NNC_OK;
 }
 
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) { ENGINE(plan, apply)(plan, lr, progress); }

@@ -5,6 +5,7 @@
 #include "ops/registry.h"
 #include "plan/optimizer.h"
 #include "plan/plan.h"
+#include "plan/recurrent.h"
 
 /* The kernel that takes logits instead of probabilities. */
 static int logits_kernel(int loss) {
@@ -86,7 +87,7 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   for (size_t first = 0; first < w->rows; first += step) {
     const size_t last = first + step < w->rows ? first + step : w->rows;
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
-    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers;
+    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers * (double)plan->value[op->spec.input[0]].lines;
     if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, slot, along, first, last, cost};
     plan->n_tasks++;
     plan->task_cost += cost;
@@ -96,7 +97,14 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
 static void set_tasks(nnc_plan *plan) {
   plan->n_tasks = 0;
   plan->task_cost = 0;
-  for (int i = 0; i < plan->n_ops; i++) add_tasks(plan, i, 0, 1);
+  for (int i = 0; i < plan->n_ops; i++) {
+    if (plan->op[i].spec.kind != NNC_LAYER_recurrent) {
+      add_tasks(plan, i, 0, 1);
+      continue;
+    }
+    for (int slot = 0; slot < NNC_SLOT_INITIAL; slot += slot % 4 ? 3 : 1) add_tasks(plan, i, slot, slot + NNC_SLOT_B_IH);
+    for (int slot = NNC_SLOT_INITIAL; slot < NNC_MAX_PARAMS; slot++) add_tasks(plan, i, slot, 0);
+  }
 }
 
 /* Losses and optimizers change neither of the two, and a backward pass by hand needs them as well. */
@@ -153,7 +161,8 @@ static int adds_directly(const nnc_op *op) {
     case NNC_LAYER_linear:
     case NNC_LAYER_add:
     case NNC_LAYER_multiply:
-    case NNC_LAYER_concat: return 1;
+    case NNC_LAYER_concat:
+    case NNC_LAYER_recurrent: return 1;
     default: return 0;
   }
 }
@@ -180,6 +189,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     if (op->spec.kind == NNC_LAYER_batch_norm && nnc_arena_take(total, &op->saved, 2 * (size_t)op->spec.size[0], element)) return 1;
+    if (op->spec.kind == NNC_LAYER_recurrent && nnc_reserve_recurrent(plan, op, rows, total)) return 1;
     if (op->spec.kind != NNC_LAYER_linear) continue;
     const nnc_param *w = &plan->param[op->param[0]].layout;
     size_t n;
@@ -194,8 +204,12 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
       if (op->accumulates[j] && !adds_directly(op)) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
     if (n && (nnc_mul(&n, n, rows) || nnc_arena_take(total, &op->packed, n, element))) return 1;
   }
+  for (int i = 0; i < 2; i++) {
+    size_t n;
+    if (nnc_mul(&n, plan->stateful ? plan->carry : 0, rows) || nnc_arena_take(total, &plan->carried[i], n, element)) return 1;
+  }
   return (plan->is_sharing && nnc_arena_take(total, &plan->aside, plan->elements, element)) ||
-         nnc_arena_take(total, &plan->weight_rows, rows, element);
+         nnc_arena_take(total, &plan->weight_rows, rows, element) || nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
 }
 
 size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) {
@@ -208,6 +222,8 @@ size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
   size_t total = 0, n;
   for (int v = 0; v < plan->n_values; v++)
     if (plan->value[v].alias == v && !nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * rows * plan->element)) total += n;
+  for (int i = 0; i < plan->n_ops; i++)
+    if (plan->op[i].spec.kind == NNC_LAYER_recurrent) total += nnc_recurrent_bytes(plan, &plan->op[i]) * rows;
   return total;
 }
 

@@ -91,6 +91,38 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
   return NNC_OK;
 }
 
+/* Ops that mix time steps, or after which there are none. */
+static int mixes_time(const nnc_op *op) {
+  return op->spec.kind == NNC_LAYER_flatten || op->spec.kind == NNC_LAYER_batch_norm ||
+         (op->spec.kind == NNC_LAYER_recurrent && !op->spec.size[5]);
+}
+
+/* Which values have a time dimension: inputs of two dimensions and more that agree in the first, and what comes of them step by
+ * step. */
+static void mark_time(nnc_plan *plan) {
+  for (int v = 0; v < plan->n_values; v++) {
+    nnc_value *value = &plan->value[v];
+    if (v < plan->n_inputs) {
+      if (value->shape.rank < 2 || (plan->steps && value->shape.dim[0] != plan->steps)) continue;
+      plan->steps = value->shape.dim[0];
+      value->timed = 1;
+    } else {
+      const nnc_op *op = &plan->op[v - plan->n_inputs];
+      value->timed = !mixes_time(op) && value->shape.rank && value->shape.dim[0] == plan->steps;
+      for (int j = 0; j < op->spec.n_inputs && value->timed; j++) value->timed = plan->value[op->spec.input[j]].timed;
+    }
+  }
+}
+
+size_t nnc_plan_steps(const nnc_plan *plan, int *op) {
+  for (*op = 0; *op < plan->n_ops; ++*op) {
+    const nnc_op *o = &plan->op[*op];
+    if (mixes_time(o) && o->spec.kind != NNC_LAYER_recurrent && plan->value[o->spec.input[0]].timed) return 0;
+  }
+  *op = NNC_NONE;
+  return plan->steps;
+}
+
 static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *error) {
   for (int v = 0; v < plan->n_values; v++) {
     nnc_value *value = &plan->value[v];
@@ -107,7 +139,7 @@ static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *erro
         input->uses++;
         value->needs_grad |= input->needs_grad;
       }
-      value->needs_grad |= op->spec.kind == NNC_LAYER_linear || (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
+      value->needs_grad |= op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_recurrent || (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
     }
     if (set_extent(value, plan->element))
       return nnc_fail(error, NNC_ERROR_SIZE, "%s: one sample alone is larger than the address space",
@@ -131,6 +163,7 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   if (!plan->op || !plan->value || !plan->output) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   memcpy(plan->output, outputs, (size_t)plan->n_outputs * sizeof *outputs);
   if (copy_ops(plan, ops, error) || infer(plan, inputs, error)) return error->status;
+  mark_time(plan);
   nnc_fuse(plan);
   for (int i = 0; i < plan->n_outputs; i++)
     for (int j = 0; j < i; j++)
@@ -172,7 +205,7 @@ void nnc_plan_free(nnc_plan *plan) {
   void *const blocks[] = {
       plan->op,    plan->value, plan->param, plan->output, plan->names, plan->place,        atomic_load(&plan->spare),
       plan->head,  plan->span,  plan->task,  plan->arena,  plan->act,   plan->norm_partial, plan->ld,
-      plan->state, plan};
+      plan->state, plan->packed, plan};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);
 }
 

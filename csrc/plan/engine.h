@@ -34,6 +34,11 @@ typedef struct {
   size_t rows;      /* of the whole batch */
   uint64_t seed;
   int64_t step;
+  const int64_t *lengths; /* per sample: how many of its time steps count; NULL: all */
+  const real *initial;    /* [samples, plan->carry]: states that recurrent layers begin with; NULL: what is learned, or zeros */
+  real *final;            /* the same: where they leave their last states; NULL: not wanted */
+  real *work, *packed;    /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
+  size_t work_rows;
 } nnc_run;
 
 typedef struct {
@@ -59,6 +64,10 @@ typedef struct {
 #define nnc_nothing_to_prepare NNC_TYPED(nnc_nothing_to_prepare)
 void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
 void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task);
+
+/* recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
+#define nnc_prepare_recurrent NNC_TYPED(nnc_prepare_recurrent)
+void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op);
 
 /* A range of samples of one value as a matrix. */
 typedef struct {
@@ -99,5 +108,9 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
 #define nnc_fetch NNC_TYPED(nnc_fetch)
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);
+
+/* Zeros in an input of samples [first, last), from each one's length on. */
+#define nnc_clear_padding NNC_TYPED(nnc_clear_padding)
+void nnc_clear_padding(const nnc_run *run, int value, size_t first, size_t last);
 
 #endif

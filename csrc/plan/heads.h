@@ -10,6 +10,7 @@ typedef NNC_TYPED(nnc_loss) nnc_loss_fn;
 typedef struct {
   real *target, *row_loss;
   const real *weight;
+  const int64_t *lengths; /* NULL: all lines count */
 } nnc_head_rows;
 
 #define nnc_head_divisor NNC_TYPED(nnc_head_divisor)
@@ -17,6 +18,9 @@ typedef struct {
 #define nnc_head_sum NNC_TYPED(nnc_head_sum)
 #define nnc_head_statistic NNC_TYPED(nnc_head_statistic)
 
+/* How many lines of sample i count. */
+#define nnc_head_lines NNC_TYPED(nnc_head_lines)
+size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t *lengths, size_t i);
 /* By what the sum of the row losses of a batch is divided, as its reduction says. */
 double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
 /* Row losses, and gradients times `scale` where the run has gradients, of samples [first, last). */

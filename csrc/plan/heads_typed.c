@@ -3,23 +3,30 @@
 
 #include "plan/heads.h"
 
-static double weight_sum(const nnc_data *data, size_t start, size_t rows) {
-  if (!data->weight.data) return (double)rows;
+size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t *lengths, size_t i) {
+  const nnc_value *v = &plan->value[head->output];
+  return lengths && v->timed ? (size_t)lengths[i] * (v->lines / v->shape.dim[0]) : v->lines;
+}
+
+/* The sum over samples of how many lines count, times the sample's weight. */
+static double line_sum(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows, int weighted) {
   double sum = 0;
   for (size_t i = 0; i < rows; i++) {
     const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
     const ptrdiff_t at = (ptrdiff_t)row * data->weight.stride;
-    sum += data->weight.type == NNC_SOURCE_F64 ? ((const double *)data->weight.data)[at]
-                                               : (double)((const float *)data->weight.data)[at];
+    const double weight = !weighted                                ? 1
+                          : data->weight.type == NNC_SOURCE_F64 ? ((const double *)data->weight.data)[at]
+                                                                   : (double)((const float *)data->weight.data)[at];
+    sum += weight * (double)nnc_head_lines(plan, head, data->lengths, row);
   }
   return sum;
 }
 
 double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
-  const double lines = (double)plan->value[head->output].lines;
+  const int weighted = head->reduction == NNC_WEIGHTED_MEAN && data->weight.data;
   if (head->reduction == NNC_SUM) return 1;
-  if (head->reduction == NNC_MEAN) return (double)rows * lines;
-  const double sum = weight_sum(data, start, rows) * lines;
+  if (!weighted && !data->lengths) return (double)rows * (double)plan->value[head->output].lines;
+  const double sum = line_sum(head, plan, data, start, rows, weighted);
   return sum != 0 ? sum : 1; /* all weights 0: the loss is 0, not NaN */
 }
 
@@ -31,18 +38,23 @@ void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows
   real *pred = head->probabilities ? nnc_samples(run, run->act, head->output, first, last).at : NULL;
   real *row_loss = b->row_loss + first * lines;
   const real *target = b->target + first * lines * head->target_cols;
-  if (!b->weight || lines == 1) {
+  const int masked = b->lengths && run->plan->value[head->output].timed;
+  if (!masked && (!b->weight || lines == 1)) {
     loss(grad, pred, row_loss, z.at, target, b->weight ? b->weight + first : NULL, z.rows, z.cols, z.ld, head->target_cols, scale,
          head->attr);
     return;
   }
-  /* One weight per sample, several lines per sample: the weight becomes part of the scale. */
+  /* One weight per sample, several lines per sample: the weight becomes part of the scale. Lines that do not count give zeros. */
   for (size_t i = 0; i < last - first; i++) {
-    const size_t at = i * lines * z.ld;
-    const real w = b->weight[first + i];
+    const size_t at = i * lines * z.ld, count = nnc_head_lines(run->plan, head, b->lengths, first + i);
+    const real w = b->weight ? b->weight[first + i] : 1;
     loss(grad ? grad + at : NULL, pred ? pred + at : NULL, row_loss + i * lines, z.at + at, target + i * lines * head->target_cols,
-         NULL, lines, z.cols, z.ld, head->target_cols, scale * (double)w, head->attr);
-    for (size_t t = 0; t < lines; t++) row_loss[i * lines + t] *= w;
+         NULL, count, z.cols, z.ld, head->target_cols, scale * (double)w, head->attr);
+    for (size_t t = 0; t < count; t++) row_loss[i * lines + t] *= w;
+    for (size_t t = count; t < lines; t++) {
+      row_loss[i * lines + t] = 0;
+      for (size_t j = 0; j < z.cols && grad; j++) grad[at + t * z.ld + j] = 0;
+    }
   }
 }
 
@@ -54,14 +66,15 @@ double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_row
 void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, double *sums) {
   if (!sums || head->statistic.kind == NNC_STATISTIC_NONE) return;
   const size_t lines = run->plan->value[head->output].lines;
-  const int singly = b->weight && lines > 1;
-  const size_t step = singly ? 1 : rows;
+  const int masked = b->lengths && run->plan->value[head->output].timed, singly = b->weight && lines > 1;
+  const size_t step = singly || masked ? 1 : rows;
   const nnc_statistic_spec *s = &head->statistic;
-  for (size_t first = 0; first < rows; first += step) { /* several lines per weighted sample: sample by sample */
+  for (size_t first = 0; first < rows; first += step) { /* several lines per weighted sample, or not all of them: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, head->output, first, first + step);
     const real *target = b->target + first * lines * head->target_cols;
-    for (size_t t = 0; t < (singly ? lines : 1); t++) {
-      const size_t n = singly ? 1 : z.rows;
+    const size_t count = masked ? nnc_head_lines(run->plan, head, b->lengths, first) : z.rows;
+    for (size_t t = 0; t < (singly ? count : 1); t++) {
+      const size_t n = singly ? 1 : count;
       const real *weight = b->weight ? b->weight + first : NULL, *at = z.at + t * z.ld, *aim = target + t * head->target_cols;
       if (s->kind == NNC_STATISTIC_CONFUSION)
         run->k->count_confusion(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols, s->classes, head->index_target,

@@ -15,6 +15,7 @@ typedef struct {
 typedef struct {
   nnc_plan *plan;
   const nnc_source *x;
+  const nnc_sequences *sequences; /* or NULL */
   size_t rows, first, block, blocks;
   void *const *out; /* predict */
   const nnc_data *data;
@@ -31,7 +32,7 @@ static size_t member_bytes(const nnc_plan *plan, size_t block, int evaluate) {
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
     elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 1) + 1;
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
-  return (tables + block * elements * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) / NNC_ALIGNMENT *
+  return (tables + (block * elements + plan->packed_elements) * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) / NNC_ALIGNMENT *
          NNC_ALIGNMENT;
 }
 
@@ -74,6 +75,11 @@ typedef struct {
   char *rest;
 } nnc_place;
 
+static void pack(const nnc_run *run) {
+  for (int i = 0; i < run->plan->n_ops; i++)
+    if (run->plan->op[i].spec.kind == NNC_LAYER_recurrent) nnc_prepare_recurrent(run, &run->plan->op[i]);
+}
+
 static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   const nnc_plan *plan = job->plan;
   char *at = (char *)job->space + NNC_ALIGNMENT + (size_t)self->rank * job->space->stride;
@@ -81,11 +87,22 @@ static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   p.act = carve(&at, (size_t)plan->n_values * sizeof *p.act);
   p.ld = carve(&at, (size_t)plan->n_values * sizeof *p.ld);
   p.values = carve(&at, job->block * plan->sample_elements * sizeof(real));
+  real *packed = plan->packed ? plan->packed : carve(&at, plan->packed_elements * sizeof(real));
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
   for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
   p.run = (nnc_run){.plan = plan, .k = nnc_plan_kernels(plan), .act = p.act, .ld = p.ld, .params = plan->params};
+  p.run.work = p.values;
+  p.run.work_rows = job->block;
+  p.run.packed = packed;
+  if (!plan->packed && plan->carry) pack(&p.run);
   return p;
+}
+
+void NNC_TYPED(nnc_pack)(const nnc_plan *plan, void *packed) {
+  real nowhere;
+  const nnc_run run = {.plan = plan, .k = nnc_plan_kernels(plan), .params = plan->params, .work = &nowhere, .packed = packed};
+  pack(&run);
 }
 
 /* Whether output i can be computed where the caller wants it: no other value or input shares its memory. */
@@ -107,14 +124,19 @@ static void redirect(const nnc_place *p, int root, real *to, size_t ld) {
   }
 }
 
-static void run_block(const nnc_job *job, const nnc_place *p, size_t start, size_t rows) {
+static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t rows) {
   const nnc_plan *plan = job->plan;
+  const nnc_sequences none = {NULL, NULL, NULL}, *sequences = job->sequences ? job->sequences : &none;
+  p->run.lengths = sequences->lengths ? sequences->lengths + start : NULL;
+  p->run.initial = sequences->initial ? (const real *)sequences->initial + start * plan->carry : NULL;
+  p->run.final = sequences->final ? (real *)sequences->final + start * plan->carry : NULL;
   for (int i = 0; i < plan->n_inputs; i++) {
     const nnc_value *v = &plan->value[i];
     const nnc_source *x = &job->x[i];
-    if (read_in_place(plan, i, x))
+    if (!(v->timed && sequences->lengths) && read_in_place(plan, i, x))
       redirect(p, i, (real *)x->data + (ptrdiff_t)start * x->stride, v->lines == 1 ? (size_t)x->stride : v->ld);
     else nnc_fetch(p->run.k, p->act[i], x, NULL, start, 0, rows, v->lines * v->cols, nnc_value_elements(v));
+    nnc_clear_padding(&p->run, i, 0, rows);
   }
   for (int i = 0; i < plan->n_outputs && job->out; i++) {
     const nnc_value *v = &plan->value[plan->output[i]];
@@ -142,17 +164,17 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
     b[i].target = carve(&at, job->block * lines * head->target_cols * sizeof(real));
     b[i].row_loss = carve(&at, job->block * lines * sizeof(real));
     b[i].weight = data->weight.data ? weight : NULL;
+    b[i].lengths = p->run.lengths;
     nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * head->target_cols, lines * head->target_cols);
     nnc_head_loss(&p->run, head, &b[i], 0, rows, 1);
   }
   for (unsigned spins = 0; atomic_load_explicit(&job->turn, memory_order_acquire) != number; spins++) nnc_relax(spins);
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];
-    const double lines = (double)plan->value[head->output].lines;
+    const int weighted = head->reduction == NNC_WEIGHTED_MEAN && data->weight.data;
     job->sums[2 * i] = nnc_head_sum(&p->run, head, &b[i], rows, job->sums[2 * i]);
-    if (head->reduction == NNC_WEIGHTED_MEAN && data->weight.data)
-      for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += (double)weight[r] * lines;
-    else job->sums[2 * i + 1] += (double)rows * lines;
+    for (size_t r = 0; r < rows; r++)
+      job->sums[2 * i + 1] += (weighted ? (double)weight[r] : 1) * (double)nnc_head_lines(plan, head, p->run.lengths, r);
     if (data->statistics) nnc_head_statistic(&p->run, head, &b[i], rows, data->statistics[i]);
   }
   atomic_store_explicit((atomic_size_t *)&job->turn, number + 1, memory_order_release);
@@ -195,16 +217,18 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   return NNC_OK;
 }
 
-nnc_status NNC_TYPED(nnc_predict)(nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,
-                                  double budget, nnc_error *error) {
-  nnc_job job = {.plan = plan, .x = x, .rows = rows, .first = first, .out = out};
+nnc_status NNC_TYPED(nnc_predict)(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first,
+                                  void *const *out, size_t *next, double budget, nnc_error *error) {
+  nnc_job job = {.plan = plan, .x = x, .sequences = sequences, .rows = rows, .first = first, .out = out};
   job.deadline = rows > first + plan->block ? nnc_now() + budget : 0;
   return run_job(&job, next, error);
 }
 
 nnc_status NNC_TYPED(nnc_evaluate)(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
                                    nnc_error *error) {
-  nnc_job job = {.plan = plan, .x = data->x, .rows = data->rows, .first = first, .data = data, .sums = sums};
+  const nnc_sequences sequences = {.lengths = data->lengths};
+  nnc_job job = {
+      .plan = plan, .x = data->x, .sequences = &sequences, .rows = data->rows, .first = first, .data = data, .sums = sums};
   job.deadline = nnc_now() + budget;
   return run_job(&job, next, error);
 }

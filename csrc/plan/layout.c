@@ -15,8 +15,7 @@ static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
   return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
 }
 
-/* A parameter of op i; returns non-zero on overflow. */
-static int add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total) {
+int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total) {
   nnc_parameter *p = &plan->param[plan->op[i].param[slot] = plan->n_params++];
   p->layout = layout;
   p->layout.op = i;
@@ -34,8 +33,8 @@ static int place_linear(nnc_plan *plan, int i, size_t *total) {
   const nnc_op *op = &plan->op[i];
   const size_t in = (size_t)op->spec.size[0], out = (size_t)op->spec.size[1];
   plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
-  return add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = in, .cols = out, .transposed = 1}, total) ||
-         (op->spec.size[2] && add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
+  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = in, .cols = out, .transposed = 1}, total) ||
+         (op->spec.size[2] && nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
 }
 
 static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states) {
@@ -49,8 +48,8 @@ static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states
     op->state = (size_t)first;
   }
   return op->spec.size[1] &&
-         (add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
-          add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
+         (nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
+          nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
 }
 
 /* The parameters of op i are those of an earlier one. */
@@ -73,11 +72,13 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   for (int i = 0; i < plan->n_ops; i++) {
     const int kind = plan->op[i].spec.kind;
     const double before = plan->flops;
+    if (kind == NNC_LAYER_recurrent && nnc_place_carry(plan, &plan->op[i])) return too_large(error);
     if (plan->op[i].spec.shares != NNC_NONE) {
       share_params(plan, i);
       continue;
     }
     if ((kind == NNC_LAYER_linear && place_linear(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_recurrent && nnc_place_recurrent(plan, i, &bytes)) ||
         (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)))
       return too_large(error);
     plan->op[i].flops = plan->flops - before;
@@ -120,7 +121,7 @@ static size_t first_fit(const nnc_interval *live, int n, size_t size, int now) {
 }
 
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
-  enum { WORKSPACE = 512 << 10, SMALLEST = 64, LARGEST = 512 };
+  enum { WORKSPACE = 512 << 10, SMALLEST = 64, SMALLEST_RECURRENT = 16, LARGEST = 512 };
   plan->place = nnc_alloc((size_t)plan->n_values * sizeof *plan->place);
   nnc_interval *live = nnc_alloc((size_t)plan->n_values * sizeof *live);
   if (!plan->place || !live) {
@@ -143,9 +144,18 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   }
   for (int v = 0; v < plan->n_values; v++) plan->place[v] = plan->place[plan->value[v].alias];
   nnc_free(live);
+  size_t work = 0, most = 0; /* working memory of an op, behind the values: one op runs at a time */
+  for (int i = 0; i < plan->n_ops && !overflow; i++) {
+    if (plan->op[i].spec.kind != NNC_LAYER_recurrent) continue;
+    overflow = nnc_work_recurrent(plan, &plan->op[i], &work) || nnc_round_up(&work, work, plan->element);
+    plan->op[i].work = plan->sample_elements;
+    most = work > most ? work : most;
+  }
+  overflow |= nnc_add(&plan->sample_elements, plan->sample_elements, most);
   if (overflow) return too_large(error);
   size_t block = plan->sample_elements ? WORKSPACE / (plan->sample_elements * plan->element) : LARGEST;
-  block = block < SMALLEST ? SMALLEST : block > LARGEST ? LARGEST : block - block % 8;
+  const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample of many steps fills a register tile by itself */
+  block = block < smallest ? smallest : block > LARGEST ? LARGEST : block - block % 8;
   plan->block = block;
   size_t bytes;
   if (nnc_mul(&bytes, plan->sample_elements, block) || nnc_mul(&bytes, bytes, plan->element)) return too_large(error);

@@ -7,6 +7,7 @@
 typedef struct {
   nnc_plan *plan;
   const nnc_source *x;
+  const nnc_sequences *sequences;
   size_t rows;
   int training;
   void *const *out;
@@ -26,6 +27,13 @@ static nnc_matrix dense(const void *at, nnc_matrix like, size_t first_row) {
   return (nnc_matrix){(real *)at + first_row * like.cols, like.rows, like.cols, like.cols};
 }
 
+static void take_sequences(const nnc_piece *p, nnc_run *run) {
+  if (!p->sequences) return;
+  run->lengths = p->sequences->lengths;
+  run->initial = p->sequences->initial;
+  run->final = p->sequences->final;
+}
+
 static void forward_member(nnc_member *self, void *context) {
   const nnc_piece *p = context;
   const nnc_plan *plan = p->plan;
@@ -33,9 +41,16 @@ static void forward_member(nnc_member *self, void *context) {
   size_t first, last;
   run.training = p->training;
   nnc_share(self, p->rows, &first, &last);
-  for (int i = 0; i < plan->n_inputs && first < last; i++)
+  take_sequences(p, &run);
+  if (plan->carry) { /* recurrent layers read packed weights in both directions */
+    nnc_run_prepare(&run, self);
+    nnc_barrier(self);
+  }
+  for (int i = 0; i < plan->n_inputs && first < last; i++) {
     nnc_fetch(run.k, run.act[i], &p->x[i], NULL, 0, first, last, plan->value[i].lines * plan->value[i].cols,
               nnc_value_elements(&plan->value[i]));
+    nnc_clear_padding(&run, i, first, last);
+  }
   nnc_run_forward(&run, first, last);
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_matrix y = nnc_samples(&run, run.act, plan->output[i], first, last);
@@ -43,9 +58,10 @@ static void forward_member(nnc_member *self, void *context) {
   }
 }
 
-void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, size_t rows, int training, void *const *out,
-                            const nnc_progress *progress) {
-  nnc_piece p = {.plan = plan, .x = x, .rows = rows, .training = training, .out = out, .progress = progress};
+void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training,
+                            void *const *out, const nnc_progress *progress) {
+  nnc_piece p = {
+      .plan = plan, .x = x, .sequences = sequences, .rows = rows, .training = training, .out = out, .progress = progress};
   nnc_parallel(threads_for(&p, 1), forward_member, &p);
 }
 
@@ -55,6 +71,7 @@ static void backward_member(nnc_member *self, void *context) {
   nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
   size_t first, last;
   run.training = p->training;
+  take_sequences(p, &run);
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
@@ -72,9 +89,10 @@ static void backward_member(nnc_member *self, void *context) {
   nnc_run_gradients(&run, self, p->rows, NULL, 0);
 }
 
-void NNC_TYPED(nnc_backward)(nnc_plan *plan, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,
-                             const nnc_progress *progress) {
+void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
+                             void *const *grad_inputs, int training, const nnc_progress *progress) {
   nnc_piece p = {.plan = plan,
+                 .sequences = sequences,
                  .rows = rows,
                  .training = training,
                  .grad_outputs = grad_outputs,

@@ -25,6 +25,7 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
+  int timed;    /* its first dimension is time, as it is in the input: lengths apply */
   int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
@@ -44,8 +45,10 @@ typedef struct {
   int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
   size_t state;                    /* offset of its running statistics: mean, variance, number of batches */
   size_t saved;                    /* offset in the training arena of what it keeps for backward */
-  size_t packed;                   /* linear: offset of the transposed weight in the training arena */
+  size_t packed;                   /* linear, recurrent: offset of what is derived from the weights in the training arena */
   size_t packed_ld;
+  size_t carry;         /* recurrent: where its states lie among those of a sample */
+  size_t work, weights; /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */
 } nnc_op;
 
 /* The loss of one output. */
@@ -102,6 +105,10 @@ struct nnc_plan {
   void *states;
 
   /* inference: one block of samples at a time, per thread */
+  size_t steps;           /* of the inputs that have a time dimension; 0: none has */
+  size_t carry;           /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
+  size_t packed_elements; /* derived weights that inference makes for each call */
+  void *packed;           /* or has made once: nnc_plan_freeze */
   size_t *place;          /* per value: offset per sample in the workspace, liveness-shared */
   size_t sample_elements; /* workspace of one sample */
   size_t block;           /* samples per block */
@@ -117,12 +124,15 @@ struct nnc_plan {
   nnc_task *task;
   int n_tasks;
   double task_cost;
+  int stateful, carry_turn; /* recurrent layers begin a batch with the last states of the one before, in carried[carry_turn] */
+  size_t carried[2];
   int fused_update; /* the update follows each gradient while it is in cache */
   double *norm_partial;
   size_t rows_reserved;
   size_t weight_rows; /* offset of the batch's sample weights */
   int is_sharing;     /* some parameters belong to several ops */
   size_t aside;       /* then: offset of a second gradient buffer */
+  size_t lengths;     /* and of its lengths, in units of int64_t */
   void *arena;
   void **act, **grad; /* per value: where its first row lies in the training arena */
   size_t *ld;         /* per value: its leading dimension */
@@ -140,6 +150,15 @@ nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...
 /* "[*, 3, 4]": the batch dimension is the star. Returns buffer. */
 const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
 size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
+/* layout.c: a parameter of op i in one of its slots; non-zero on overflow */
+int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total);
+/* recurrent.c: the passes for recurrent layers; non-zero on overflow */
+nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error);
+int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total);
+int nnc_place_carry(nnc_plan *plan, nnc_op *op);
+int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t *total);
+int nnc_work_recurrent(nnc_plan *plan, nnc_op *op, size_t *work);
+size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op); /* that training keeps per sample */
 double nnc_now(void);
 /* The scalars of the update that turns `done` updates into done + 1. */
 nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
@@ -150,11 +169,13 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
                            double *loss, nnc_progress *, double budget);                                                        \
   nnc_status nnc_evaluate_##dtype(nnc_plan *, const nnc_data *, size_t first, double *sums, size_t *next, double budget,        \
                                   nnc_error *);                                                                                 \
-  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, size_t rows, size_t first, void *const *out, size_t *next,    \
+  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, size_t first, void *const *out, size_t *next,    \
                                  double budget, nnc_error *);                                                                   \
-  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, size_t rows, int training, void *const *out, const nnc_progress *); \
-  void nnc_backward_##dtype(nnc_plan *, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,   \
+  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, int training, void *const *out, const nnc_progress *); \
+  void nnc_backward_##dtype(nnc_plan *, const nnc_sequences *, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,   \
                             const nnc_progress *);                                                                              \
+  void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                                        \
+  void nnc_pack_##dtype(const nnc_plan *, void *packed);                                                                        \
   void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);
 NNC_ENGINE(f32)
 NNC_ENGINE(f64)

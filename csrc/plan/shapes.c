@@ -148,6 +148,7 @@ static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   }
   return NNC_OK;
 }
+static nnc_status infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_recurrent(plan, op, error); }
 
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   typedef nnc_status infer_fn(nnc_plan *, nnc_op *, nnc_error *);

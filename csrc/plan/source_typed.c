@@ -1,4 +1,7 @@
-/* source_typed.c: rows of the caller's data into the arena. */
+/* source_typed.c: rows of the caller's data into the arena. Steps beyond a sample's length become zeros: what the caller has there,
+ * perhaps NaN, must not get into a sum over time. */
+#include <string.h>
+
 #include "plan/engine.h"
 
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
@@ -7,4 +10,14 @@ void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const i
   const char *data = source->data;
   if (!order) data += (ptrdiff_t)(start + first) * source->stride * bytes[source->type];
   k->gather(to + first * ld, data, source->type, order ? order + start + first : NULL, last - first, cols, ld, source->stride);
+}
+
+void nnc_clear_padding(const nnc_run *run, int value, size_t first, size_t last) {
+  const nnc_value *v = &run->plan->value[value];
+  if (!run->lengths || !v->timed) return;
+  const size_t steps = v->shape.dim[0], step = v->lines / steps * v->ld;
+  for (size_t i = first; i < last; i++) {
+    const size_t length = (size_t)run->lengths[i];
+    memset(run->act[value] + (i * steps + length) * step, 0, (steps - length) * step * sizeof(real));
+  }
 }

@@ -25,17 +25,24 @@ typedef struct {
 
 enum { SAMPLES_PER_SHARE = 8 }; /* members' ranges are whole tiles */
 
+/* Of the batch, in the arena. */
+static int64_t *lengths_of(const nnc_plan *plan) { return (int64_t *)plan->arena + plan->lengths; }
+
 static nnc_head_rows head_rows(const nnc_session *s, const nnc_head *head) {
   real *arena = s->plan->arena;
-  return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? arena + s->plan->weight_rows : NULL};
+  return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? arena + s->plan->weight_rows : NULL,
+                         s->data->lengths ? lengths_of(s->plan) : NULL};
 }
 
 static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t first, size_t last) {
   const nnc_plan *plan = s->plan;
   const nnc_data *data = s->data;
+  for (size_t r = first; r < last && data->lengths; r++)
+    lengths_of(plan)[r] = data->lengths[data->order ? (size_t)data->order[start + r] : start + r];
   for (int i = 0; i < plan->n_inputs; i++) {
     const size_t width = plan->value[i].lines * plan->value[i].cols;
     nnc_fetch(run->k, run->act[i], &data->x[i], data->order, start, first, last, width, nnc_value_elements(&plan->value[i]));
+    nnc_clear_padding(run, i, first, last);
   }
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];
@@ -91,6 +98,7 @@ static void train_member(nnc_member *self, void *context) {
   nnc_run run = nnc_training_run(s->plan, s->progress, self, 0);
   const int64_t done = run.step;
   run.training = run.loss = 1;
+  if (s->data->lengths) run.lengths = lengths_of(s->plan);
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
   for (size_t step = 0;; step++) {
@@ -98,6 +106,11 @@ static void train_member(nnc_member *self, void *context) {
     const nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
     run.step = done + (int64_t)step;
     run.rows = rows;
+    if (s->plan->stateful) {
+      const size_t turn = ((size_t)s->plan->carry_turn + step) % 2;
+      run.initial = run.arena + s->plan->carried[turn];
+      run.final = run.arena + s->plan->carried[1 - turn];
+    }
     if (self->rank == 0)
       s->is_last = step + 1 == s->max_steps || rows == left || (step % s->clock_every == 0 && nnc_now() >= s->deadline);
     samples_phase(s, &run, self, start, rows);
@@ -133,6 +146,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
     now = nnc_now();
     if (wanted > 1) nnc_pace_report(&plan->pace, threads, now, (now - before) / (double)(s.done * largest));
     progress->step += (int64_t)s.done;
+    plan->carry_turn = (int)(((size_t)plan->carry_turn + s.done) % 2);
     done += s.done;
   }
   return done;

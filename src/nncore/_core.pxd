@@ -314,8 +314,14 @@ cdef extern from "nncore.h":
         const nnc_source *y
         nnc_source weight
         const int64_t *order
+        const int64_t *lengths
         size_t rows
         double **statistics
+
+    ctypedef struct nnc_sequences:
+        const int64_t *lengths
+        const void *initial
+        void *final
 
     ctypedef struct nnc_progress:
         uint64_t seed
@@ -335,6 +341,12 @@ cdef extern from "nncore.h":
     size_t nnc_plan_state_elements(const nnc_plan *plan) noexcept nogil
     size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) noexcept nogil
     void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) noexcept nogil
+    size_t nnc_plan_steps(const nnc_plan *plan, int *op) noexcept nogil
+    int nnc_plan_freeze(nnc_plan *plan, nnc_error *error) noexcept nogil
+    size_t nnc_plan_carry(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_set_stateful(nnc_plan *plan, int stateful) noexcept nogil
+    void nnc_plan_reset_states(nnc_plan *plan) noexcept nogil
+    void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil
     void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void **moments) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
@@ -348,12 +360,13 @@ cdef extern from "nncore.h":
         nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
         nnc_error *error) noexcept nogil
     int nnc_plan_predict(
-        nnc_plan *plan, const nnc_source *x, size_t rows, size_t first, void **out, size_t *next, double budget,
-        nnc_error *error) noexcept nogil
+        nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first, void **out, size_t *next,
+        double budget, nnc_error *error) noexcept nogil
     void nnc_plan_forward(
-        nnc_plan *plan, const nnc_source *x, size_t rows, int training, void **out, const nnc_progress *progress) noexcept nogil
+        nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training, void **out,
+        const nnc_progress *progress) noexcept nogil
     void nnc_plan_backward(
-        nnc_plan *plan, size_t rows, const void **grad_outputs, void **grad_inputs, int training,
+        nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void **grad_outputs, void **grad_inputs, int training,
         const nnc_progress *progress) noexcept nogil
     void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil

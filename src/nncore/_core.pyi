@@ -23,6 +23,9 @@ def aligned_zeros(elements: int, dtype: Any) -> np.ndarray:
 def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
     """Fill ``order`` (int64) with the permutation that belongs to ``seed`` and ``epoch``."""
 
+# lengths (int64 [N]), initial and final states ([N, Network._carry()], layer by layer h and c of each direction), or None for each
+Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
+
 class Network:
     """A network compiled to a plan, with its parameters. `Model` derives from it; not public by itself."""
 
@@ -82,13 +85,14 @@ class Network:
         lr: np.ndarray,
         loss: np.ndarray,
         statistics: Sequence[np.ndarray | None],
+        lengths: np.ndarray | None = None,
     ) -> int:
         """Run at most `max_steps` steps on the batches from row `first` of `order` (None: row order) on; return how many were done.
 
         Returns at a step boundary after at most about 50 ms. x: one array per network input, [N, *shape], any of float32/64,
         (u)int8..64, bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
         weight: float [N] or None. lr: float64, one per step. loss: float64, receives the loss of each step.
-        statistics: one float64 array (or None) per output, added to.
+        statistics: one float64 array (or None) per output, added to. lengths: int64 [N], time steps that count, or None.
         """
     def _evaluate(
         self,
@@ -98,14 +102,25 @@ class Network:
         first: int,
         loss: np.ndarray,
         statistics: Sequence[np.ndarray | None],
+        lengths: np.ndarray | None = None,
     ) -> int:
         """From row `first` on: add to loss[0] the weighted sum of the row losses and to loss[1] the rows' weights.
 
         Returns the next row (<= 50 ms).
         """
-    def _predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int) -> int:
+    def _predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:
         """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
-    def _forward(self, x: Sequence[np.ndarray], training: bool) -> list[np.ndarray]:
+    def _carry(self) -> int:
+        """How many numbers the recurrent layers hand from one time step to the next, per sample."""
+    def _steps(self) -> int:
+        """The time steps that lengths count; 0 where no input has a time dimension, or an op mixes the steps."""
+    def _set_stateful(self, stateful: bool) -> None:
+        """Whether a training batch begins with the states that the one before left."""
+    def _reset_states(self) -> None:
+        """Let the next stateful batch begin with zeros."""
+    def _step_norms(self, op: int, steps: int) -> np.ndarray:
+        """Per time step: the norm of the last backward pass's gradients before the gates of a recurrent op."""
+    def _forward(self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None) -> list[np.ndarray]:
         """One batch forward, keeping what backward needs; returns copies of the outputs."""
     def _backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Gradients of the last _forward: overwrites the gradient buffer, returns d/d inputs."""
@@ -116,6 +131,22 @@ class Network:
 
         Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x).
         """
+
+    def _borrow(self, other: Network) -> None:
+        """Use the parameters and running statistics of another network, which has the same ones."""
+
+class StreamCore:
+    """The network of one time step, its state, and the array that results go to; nncore.streaming.Stream is the public one."""
+
+    @property
+    def result(self) -> np.ndarray: ...
+    def _open(self, net: Network, batch: int) -> None: ...
+    def _freeze(self) -> None:
+        """Take the recurrent weights as they are now."""
+    def _state(self) -> np.ndarray:
+        """[batch, Network._carry()]."""
+    def step(self, x: Any) -> np.ndarray:
+        """One time step [batch, features] -> [batch, outputs], an array that the next step overwrites."""
 
 def step_batch(net: Network, x: object, y: object, lr: float, form: str, sums: list[np.ndarray | None]) -> float | None:
     """One training step on arrays that need no conversion: its loss, or None where they do."""

@@ -20,18 +20,22 @@ from .data import (
     split_groups,
     split_rows,
 )
+from .data.sequences import bind_lengths, without_padding
 from .ends import in_order, names_of
-from .errors import ArgumentError
+from .errors import ArgumentError, ShapeError
+from .layers.base import to_array
 
 if TYPE_CHECKING:
     from .model import Model
 
 
 class Data:
-    """Bound data, as the core reads them: an array per input, an array per output, and weights [N] or None."""
+    """Bound data, as the core reads them: an array per input, an array per output, weights [N] and lengths [N] or None."""
 
-    def __init__(self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None) -> None:
-        self.x, self.y, self.weight = x, y, weight
+    def __init__(
+        self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None, lengths: np.ndarray | None = None
+    ) -> None:
+        self.x, self.y, self.weight, self.lengths = x, y, weight, lengths
 
     @property
     def rows(self) -> int:
@@ -40,7 +44,8 @@ class Data:
 
     def take(self, rows: Any) -> Data:
         """Those rows: views for a slice, copies for indices."""
-        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], None if self.weight is None else self.weight[rows])
+        weight, lengths = (None if each is None else each[rows] for each in (self.weight, self.lengths))
+        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths)
 
     @property
     def row_bytes(self) -> int:
@@ -56,7 +61,7 @@ class Data:
         """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
         weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
         weight[slice(None) if rows is None else rows] *= scale
-        return Data(self.x, self.y, weight)
+        return Data(self.x, self.y, weight, self.lengths)
 
 
 def inputs(model: Model, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
@@ -71,28 +76,54 @@ def inputs(model: Model, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
     return arrays
 
 
-def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
-    """Bind samples, targets and their weights."""
+def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None) -> Data:
+    """Bind samples, targets, their weights and lengths."""
     xs = inputs(model, x)
+    counted = None if lengths is None else bind_lengths(lengths, len(xs[0]), steps_of(model))
     rows, shapes = len(xs[0]), model.output_shapes
     parts, names = in_order("y", y, model.output_names), names_of("y", model.output_names)
+    if counted is not None:
+        parts = [
+            without_padding(to_array(part), counted, loss.targets, shape[-1])
+            if loss.targets != "values" and len(shape) > 1 and np.ndim(part) > 1
+            else part
+            for part, loss, shape in zip(parts, config.losses, shapes, strict=True)
+        ]
     ys = [
         bind_target(part, loss.targets, shape, rows, loss.name, model.dtype, name)
         for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
     ]
     if config.check_finite:
         for i, array in enumerate(xs):
-            check_finite(array, names_of("x", model.input_names)[i])
+            check_finite(_counted(array, counted), names_of("x", model.input_names)[i])
         for array, name in zip(ys, names, strict=True):
-            check_finite(array, name)
-    return Data(xs, ys, bind_weight(weight, rows))
+            check_finite(_counted(array, counted), name)
+    return Data(xs, ys, bind_weight(weight, rows), counted)
 
 
-def unpack(batch: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample weights (or None) of a tuple of two or three."""
-    if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
-        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, not {type(batch).__name__}; or pass y")
-    return batch[0], batch[1], batch[2] if len(batch) == 3 else None
+def steps_of(model: Model) -> int:
+    """The number of time steps that lengths count, or ShapeError."""
+    steps = model._steps()
+    if not steps:
+        raise ShapeError(
+            "lengths need an input with a time dimension, [N, time, features], and layers that keep the steps apart: recurrent "
+            "ones, Linear, activations"
+        )
+    return steps
+
+
+def _counted(array: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    """The array, its padding replaced by zeros."""
+    return array if lengths is None or array.ndim < 2 else without_padding(array, lengths, "values", 0)
+
+
+def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
+    """Return x, y, sample weights and lengths (or None) of a tuple of two to four."""
+    if not isinstance(batch, list | tuple) or len(batch) not in (2, 3, 4):
+        raise ArgumentError(
+            f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {type(batch).__name__}; or pass y"
+        )
+    return batch[0], batch[1], batch[2] if len(batch) > 2 else None, batch[3] if len(batch) > 3 else None
 
 
 def split(

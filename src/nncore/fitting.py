@@ -58,6 +58,8 @@ class Epochs:
         self._starts = np.arange(self.steps) * self.batch
         self._counts = np.minimum(n - self._starts, self.batch).astype(np.float64)
         self._order = rows
+        # A mean over steps: batches count by their steps where the one output has a time dimension.
+        self._counts_steps = len(data.y) == 1 and len(model.output_shapes[0]) > 1
         if self.shuffle:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
@@ -74,6 +76,8 @@ class Epochs:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, config, data, steps = self.model, self.config, self.data, self.steps
         first = 0 if begun is None else begun.done(model)
+        if any(getattr(layer, "stateful", False) for layer in model.layers):
+            model.reset_states()  # an epoch begins where the data do
         start = model.step - first
         counts = self._reorder(start)
         losses, sums = np.empty(steps), config.sums()
@@ -94,7 +98,7 @@ class Epochs:
             end = done + 1 if single else steps
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
-            done += model._train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums)
+            done += model._train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
             if single or watched:
                 logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
                 callbacks.call("on_train_batch_end", done - 1, logs)
@@ -111,11 +115,13 @@ class Epochs:
             _core.shuffle(self._permutation, self.model.seed, start)
             if self.rows is not None:
                 np.take(self.rows, self._permutation, out=self._order)
-        weight = self.data.weight
-        if self.config.reduction != "mean_with_sample_weight" or weight is None:
+        weight = self.data.weight if self.config.reduction == "mean_with_sample_weight" else None
+        if self.data.lengths is not None and self._counts_steps:
+            weight = self.data.lengths if weight is None else weight * self.data.lengths
+        if weight is None:
             return self._counts
         sums: np.ndarray = np.add.reduceat(weight if self._order is None else weight[self._order], self._starts)
-        return sums
+        return sums.astype(np.float64, copy=False)
 
 
 class Batches:
@@ -178,7 +184,8 @@ class Batches:
             weighted = config.reduction == "mean_with_sample_weight" and batch.weight is not None
             counts[done] = batch.weight.sum() if weighted and batch.weight is not None else batch.rows
             rates = learning_rates(config.optimizer.lr, model.step, 1)
-            model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, losses[done : done + 1], sums)
+            room = losses[done : done + 1]
+            model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
             if watched:
                 logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
@@ -279,7 +286,7 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
         rows += part.rows
         first = 0
         while first < part.rows:
-            first = model._evaluate(part.x, part.y, part.weight, first, total, sums)
+            first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
             callbacks.call("on_test_batch_end", batch, config.logs(config.total(total), sums))
     if not rows:
@@ -289,11 +296,13 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
     return logs
 
 
-def predict(model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_size: int | None) -> list[np.ndarray]:
+def predict(
+    model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_size: int | None, lengths: np.ndarray | None = None
+) -> list[np.ndarray]:
     """The outputs for all rows."""
     outputs = _room(model, x)
     callbacks.call("on_predict_begin", {})
-    whole = Data(x, outputs, None)
+    whole = Data(x, outputs, None, lengths)
     for batch, part in enumerate(parts(whole, batch_size, callbacks.wants("on_predict_batch_begin", "on_predict_batch_end"))):
         _predict_batch(model, batch, part, callbacks)
     callbacks.call("on_predict_end", {})
@@ -322,7 +331,7 @@ def _predict_batch(model: Model, batch: int, part: Data, callbacks: CallbackList
     callbacks.call("on_predict_batch_begin", batch, {})
     first = 0
     while first < part.rows:
-        first = model._predict(part.x, part.y, first)
+        first = model._predict(part.x, part.y, first, None if part.lengths is None else (part.lengths, None, None))
     callbacks.call("on_predict_batch_end", batch, {"outputs": part.y[0] if len(part.y) == 1 else part.y})
 
 

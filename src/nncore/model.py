@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from .errors import ArgumentError
 from .layers.base import Layer
 from .saving import Savable
+from .sequences import Sequences
 from .spec import Shape
 from .stepwise import Stepwise
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .sharing import Pool
 
 
-class Model(Stepwise, Savable):
+class Model(Stepwise, Sequences, Savable):
     """A network of layers: whatever lies between the inputs and the outputs.
 
     Parameters
@@ -96,6 +97,7 @@ class Model(Stepwise, Savable):
                 f"{type(self).__name__}: another model shares its layers, so that it cannot be built again for another shape"
             )
         super()._build(input_shapes)
+        self._carry_states()
         # What compile declared is attached to the new shapes when it is needed.
         self._attached = self._batch = self._progress = None
 

@@ -109,6 +109,7 @@ cdef class Network:
     cdef int waiting  # threads that want to read, or are reading, parameters and moments as they are between two steps
     cdef bint is_paused  # training waits for them
     cdef size_t forward_rows
+    cdef object forward_sequences  # what they were given
     cdef double flops
     cdef int typenum
     # one input, one output: what __call__ needs without asking anything of Python
@@ -457,7 +458,7 @@ cdef class Network:
 
     # Running ------------------------------------------------------------------------------------------------------------------
 
-    cdef int _bind_data(self, nnc_data *data, nnc_source *xs, nnc_source *ys, double **sums, x, y, weight, order, statistics) except -1:
+    cdef int _bind_data(self, nnc_data *data, nnc_source *xs, nnc_source *ys, double **sums, x, y, weight, order, statistics, lengths) except -1:
         cdef size_t rows
         cdef int i
         if len(x) != len(self.input_shapes) or len(y) != len(self.output_shapes):
@@ -479,6 +480,9 @@ cdef class Network:
             if weight.dtype != np.float32 and weight.dtype != np.float64:
                 raise DTypeError(f"sample_weight: expected float32 or float64, got {weight.dtype}")
             bind_source(&data.weight, weight, rows, 1, "sample_weight")
+        data.lengths = NULL
+        if lengths is not None:
+            data.lengths = self._lengths(lengths, rows)
         data.order = NULL
         if order is not None:
             if cnp.PyArray_TYPE(<cnp.ndarray>order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(<cnp.ndarray>order):
@@ -487,7 +491,85 @@ cdef class Network:
             data.order = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>order)
         return 0
 
-    def _train(self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics):
+    cdef const int64_t *_lengths(self, object lengths, size_t rows) except NULL:
+        """The data of `lengths`, which has been checked (data/sequences.py) but for what C takes for granted."""
+        cdef int op = -1
+        cdef size_t steps = nnc_plan_steps(self.plan, &op), i
+        if steps == 0:
+            if op >= 0:
+                raise ShapeError(f"{self.op_names[op]} mixes time steps, so that lengths cannot be used with it")
+            raise ShapeError("lengths need an input with a time dimension, [N, time, features]")
+        if not isinstance(lengths, np.ndarray):
+            raise DTypeError(f"lengths: expected an array, got {type(lengths).__name__}")
+        cdef cnp.ndarray a = lengths
+        if cnp.PyArray_TYPE(a) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(a) or <size_t>cnp.PyArray_SIZE(a) != rows:
+            raise ShapeError(f"lengths: expected a contiguous int64 array of {rows} elements, got {a.dtype} {shape_of(a)}")
+        cdef const int64_t *at = <const int64_t *>cnp.PyArray_DATA(a)
+        for i in range(rows):
+            if at[i] < 1 or at[i] > <int64_t>steps:
+                raise ShapeError(f"lengths: {at[i]} at row {i}; the lengths of sequences of {steps} steps run from 1 to {steps}")
+        return at
+
+    cdef int _bind_sequences(self, nnc_sequences *to, object sequences, size_t rows) except -1:
+        """sequences: None, or (lengths, initial, final), each None or an array; the states are [rows, carry]."""
+        to.lengths = NULL
+        to.initial = NULL
+        to.final = NULL
+        if sequences is None:
+            return 0
+        lengths, initial, final = sequences
+        if lengths is not None:
+            to.lengths = self._lengths(lengths, rows)
+        shape = (nnc_plan_carry(self.plan),)
+        if initial is not None:
+            to.initial = self._dense(initial, rows, shape, "initial states")
+        if final is not None:
+            to.final = self._dense(final, rows, shape, "final states")
+        return 0
+
+    def _borrow(self, Network other not None):
+        """Use the parameters and running statistics of another network, which has the same ones."""
+        if nnc_plan_elements(self.plan) != nnc_plan_elements(other.plan) or self.dtype != other.dtype:
+            raise ValueError("the networks have different parameters")
+        self.buffers = dict(other.buffers)
+        self.moments = []
+        self.parameters, self.states = other.parameters, other.states
+        self._bind()
+
+    def _carry(self):
+        """How many numbers the recurrent layers hand from one step to the next, per sample."""
+        self._need_plan()
+        return nnc_plan_carry(self.plan)
+
+    def _steps(self):
+        """The time steps that lengths count, or 0."""
+        cdef int op
+        self._need_plan()
+        return nnc_plan_steps(self.plan, &op)
+
+    def _set_stateful(self, bint stateful):
+        """Whether a training batch begins with the states that the one before left."""
+        self._need_plan()
+        self._need_alone()
+        nnc_plan_set_stateful(self.plan, stateful)
+        self.has_forward = False
+
+    def _reset_states(self):
+        self._need_plan()
+        self._need_alone()
+        nnc_plan_reset_states(self.plan)
+
+    def _step_norms(self, int op, size_t steps):
+        """Norms of the gradients before the gates of a recurrent op, per time step of the last backward pass."""
+        if not self.has_forward:
+            raise NotBuiltError("gradient norms per time step need a backward pass: call forward and backward on a batch first")
+        norms = np.zeros(steps)
+        nnc_plan_step_norms(self.plan, op, self.forward_rows, <double *>cnp.PyArray_DATA(<cnp.ndarray>norms))
+        return norms
+
+    def _train(
+        self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None
+    ):
         self._need_compiled()
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
@@ -496,7 +578,7 @@ cdef class Network:
         cdef nnc_error error
         cdef size_t done
         cdef int status
-        self._bind_data(&data, xs, ys, sums, x, y, weight, order, statistics)
+        self._bind_data(&data, xs, ys, sums, x, y, weight, order, statistics, lengths)
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         batch_size = min(batch_size, data.rows)
@@ -517,7 +599,7 @@ cdef class Network:
             self.is_busy = False
         return done
 
-    def _evaluate(self, x, y, weight, size_t first, loss, statistics):
+    def _evaluate(self, x, y, weight, size_t first, loss, statistics, lengths=None):
         self._need_compiled()
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
@@ -526,7 +608,7 @@ cdef class Network:
         cdef nnc_error error
         cdef size_t next_row = 0
         cdef int status
-        self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics)
+        self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics, lengths)
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
         if self.waiting and self.trainer == PyThread_get_thread_ident():  # validation
             self._hand_over()
@@ -538,7 +620,7 @@ cdef class Network:
             raise_error(&error)
         return next_row
 
-    def _predict(self, x, out, size_t first):
+    def _predict(self, x, out, size_t first, sequences=None):
         self._need_plan()
         cdef nnc_source xs[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
@@ -552,9 +634,11 @@ cdef class Network:
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]")
         for i in range(len(out)):
             outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
+        cdef nnc_sequences given
+        self._bind_sequences(&given, sequences, rows)
         self.readers += 1
         with nogil:
-            status = nnc_plan_predict(self.plan, xs, rows, first, outs, &next_row, BUDGET, &error)
+            status = nnc_plan_predict(self.plan, xs, &given, rows, first, outs, &next_row, BUDGET, &error)
         self.readers -= 1
         if status != NNC_OK:
             raise_error(&error)
@@ -613,14 +697,14 @@ cdef class Network:
         source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         source.stride = self.in_width
         if self.flops * <double>rows < HOLD_GIL_BELOW:
-            status = nnc_plan_predict(self.plan, &source, rows, 0, &to, &next_row, 1e9, &error)
+            status = nnc_plan_predict(self.plan, &source, NULL, rows, 0, &to, &next_row, 1e9, &error)
             if status != NNC_OK:
                 raise_error(&error)
             return y
         while next_row < rows:
             self.readers += 1
             with nogil:
-                status = nnc_plan_predict(self.plan, &source, rows, next_row, &to, &next_row, BUDGET, &error)
+                status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
             self.readers -= 1
             if status != NNC_OK:
                 raise_error(&error)
@@ -629,7 +713,7 @@ cdef class Network:
 
     # The pieces of a step -----------------------------------------------------------------------------------------------------
 
-    def _forward(self, x, bint training):
+    def _forward(self, x, bint training, sequences=None):
         self._need_plan()
         cdef nnc_source xs[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
@@ -640,6 +724,8 @@ cdef class Network:
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
         if training:
             self._need_rows(rows)
+        cdef nnc_sequences given
+        self._bind_sequences(&given, sequences, rows)
         results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
         for i in range(len(results)):
             outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
@@ -648,12 +734,13 @@ cdef class Network:
             with nogil:
                 status = nnc_plan_reserve(self.plan, rows, &error)
                 if status == NNC_OK:
-                    nnc_plan_forward(self.plan, xs, rows, training, outs, &self.progress)
+                    nnc_plan_forward(self.plan, xs, &given, rows, training, outs, &self.progress)
             if status != NNC_OK:
                 raise_error(&error)
         finally:
             self.is_busy = False
         self.forward_rows = rows
+        self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
         self.last_training = training
         self.has_forward = True
         return results
@@ -670,10 +757,12 @@ cdef class Network:
         results = [np.empty((self.forward_rows, *shape), self.dtype) for shape in self.input_shapes]
         for i in range(len(results)):
             inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+        cdef nnc_sequences given
+        self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
         self._enter()
         try:
             with nogil:
-                nnc_plan_backward(self.plan, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+                nnc_plan_backward(self.plan, &given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
         finally:
             self.is_busy = False
         return results

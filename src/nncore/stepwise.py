@@ -8,7 +8,9 @@ import numpy as np
 
 from ._checks import shape_text
 from .assembly import Assembly
+from .binding import steps_of
 from .data.arrays import as_array
+from .data.sequences import bind_lengths
 from .ends import in_order, names_of
 from .errors import ArgumentError, EmptyDataError, NotCompiledError, ShapeError
 from .graph import Value, is_symbolic
@@ -67,7 +69,7 @@ class Stepwise(Assembly, Trainable):
         """Return outputs as calls give them: one array, or a list."""
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def forward(self, x: Any, training: bool = False) -> Any:
+    def forward(self, x: Any, training: bool = False, lengths: Any = None) -> Any:
         """Compute the output for one batch, and keep what `backward` needs.
 
         Parameters
@@ -76,6 +78,8 @@ class Stepwise(Assembly, Trainable):
             [N, *input shape] for each input.
         training : bool
             Whether layers behave as in training (dropout drops).
+        lengths : array_like of int, optional
+            [N]: how many time steps of each sequence count.
 
         Returns
         -------
@@ -109,7 +113,10 @@ class Stepwise(Assembly, Trainable):
         batch = self._batch_of(x)
         if not len(batch[0]):
             raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
-        return self._given_out(self._forward(batch, bool(training)))
+        counted = None
+        if lengths is not None:
+            counted = (bind_lengths(lengths, len(batch[0]), steps_of(self._model())), None, None)
+        return self._given_out(self._forward(batch, bool(training), counted))
 
     def backward(self, grad_output: Any) -> Any:
         """Compute the gradients of the last `forward`, overwriting those in `gradients`.

@@ -19,6 +19,7 @@ from .binding import Data, unpack
 from .callbacks import Callback, CallbackList, ProgressBar
 from .compiled import Compiled, results
 from .data import ClassWeight
+from .data.sequences import bind_lengths
 from .errors import ArgumentError, NotCompiledError
 from .history import History
 from .losses import Loss
@@ -113,6 +114,7 @@ class Trainable:
         validation_steps: int | None = None,
         steps_per_epoch: int | None = None,
         resume: bool = False,
+        lengths: Any = None,
     ) -> History:
         """Train.
 
@@ -162,6 +164,10 @@ class Trainable:
             the result is that of a training that never stopped, to the bit. Pass the same data, and callbacks in the same
             order, which take up what they had counted. Batches that can be iterated again are skipped as far as they are done; a
             generator is taken as it stands. ``epochs`` is the epoch to train until.
+        lengths : array_like of int, optional
+            [N]: how many time steps of each sequence count, in any order. What lies beyond, in x and in y, is padding: it may be
+            anything, and stays out of loss, metrics and gradients; a mean is over the steps that count. Batches and
+            ``validation_data`` have theirs as a fourth element, after ``sample_weight`` (which may be None).
 
         Returns
         -------
@@ -202,14 +208,18 @@ class Trainable:
         validation: fitting.Parts | None = None
         size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
         if y is None:
-            if fraction or sample_weight is not None or class_weight is not None:
-                raise ArgumentError("fit: validation_split, sample_weight and class_weight need y; batches carry their own weights")
+            if fraction or sample_weight is not None or class_weight is not None or lengths is not None:
+                raise ArgumentError(
+                    "fit: validation_split, sample_weight, class_weight and lengths need y; batches carry their own"
+                )
             steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
             source = fitting.Batches(model, config, _iterable(x), lambda batch: self._bind(config, *unpack(batch)), steps)
         else:
             if steps_per_epoch is not None:
                 raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
-            data, rows = self._bind(config, x, y, sample_weight), None
+            data, rows = self._bind(config, x, y, sample_weight, lengths), None
+            if shuffle and any(getattr(layer, "stateful", False) for layer in model.layers):
+                raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
             if fraction:
                 rows, held_out = binding.split(model, config, data, fraction, shuffle, groups)
                 validation = _chosen(data, held_out, size)
@@ -265,12 +275,13 @@ class Trainable:
         callbacks: Any = (),
         return_dict: bool = False,
         steps: int | None = None,
+        lengths: Any = None,
     ) -> Any:
         """Compute the loss and the metrics of data, as at inference.
 
         Parameters
         ----------
-        x, y, sample_weight : array_like
+        x, y, sample_weight, lengths : array_like
             As for `fit`; also an iterable of batches, with ``y=None``.
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
@@ -307,13 +318,19 @@ class Trainable:
         elif steps is not None:
             raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
         else:
-            data = self._bind(config, x, y, sample_weight)
+            data = self._bind(config, x, y, sample_weight, lengths)
             data.require_weight()
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         return results(fitting.evaluate(self._model(), config, parts, hooks), return_dict)
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = (), steps: int | None = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = (),
+        steps: int | None = None,
+        lengths: Any = None,
     ) -> Any:
         """Compute the outputs, as at inference. Needs no ``compile``.
 
@@ -329,6 +346,8 @@ class Trainable:
             Their ``on_predict_`` hooks are called.
         steps : int, optional
             How many batches to take, where x are batches.
+        lengths : array_like of int, optional
+            [N]: how many time steps of each sequence count, where x is an array.
 
         Returns
         -------
@@ -351,7 +370,9 @@ class Trainable:
         elif steps is not None:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
         else:
-            outputs = fitting.predict(model, binding.inputs(model, x, allow_empty=True), hooks, batch_size)
+            arrays = binding.inputs(model, x, allow_empty=True)
+            counted = None if lengths is None else bind_lengths(lengths, len(arrays[0]), binding.steps_of(model))
+            outputs = fitting.predict(model, arrays, hooks, batch_size, counted)
         return model._given_out(outputs)
 
     def train_on_batch(
@@ -440,13 +461,13 @@ class Trainable:
         self._attached, self._options, self._batch = config, options, OneBatch(model, config)
         self._progress = None  # as the optimizer starts anew
 
-    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any) -> Data:
+    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
         if not self._model().built:
             binding.inputs(self._model(), x)
         if config is not self._attached:
             self._attach(config)
-        return binding.bind(self._model(), config, x, y, weight)
+        return binding.bind(self._model(), config, x, y, weight, lengths)
 
 
 _NOBODY = CallbackList((), None, {})

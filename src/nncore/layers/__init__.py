@@ -42,11 +42,15 @@ from .merge import (
     subtract,
 )
 from .normalization import BatchNorm1d
+from .recurrent import GRU, LSTM, RNN, Recurrent
 from .shape import Flatten
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "Add",
@@ -67,6 +71,7 @@ __all__ = [
     "Multiply",
     "ReLU",
     "Rescaling",
+    "Recurrent",
     "SiLU",
     "Sigmoid",
     "Softmax",

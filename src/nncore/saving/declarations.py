@@ -26,7 +26,7 @@ Data = dict[str, Any]
 LAYERS: dict[str, type[Layer]] = {
     name: getattr(layers, name)
     for name in layers.__all__
-    if isinstance(getattr(layers, name), type) and name not in ("Layer", "Activation", "Merge")
+    if isinstance(getattr(layers, name), type) and name not in ("Layer", "Activation", "Merge", "Recurrent")
 }
 INITIALIZERS: dict[str, type[init.Initializer]] = {
     cls.__name__: cls

@@ -1,0 +1,50 @@
+"""Lengths of sequences: how many time steps of each row count; what lies beyond them is padding, and may be anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from .arrays import as_array
+
+
+def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
+    """Return lengths as the core reads them, int64 [rows].
+
+    Parameters
+    ----------
+    lengths : array_like of int
+        One per sequence, in any order.
+    rows : int
+        N, the number of sequences.
+    steps : int
+        T, the number of time steps of the padded sequences.
+
+    Raises
+    ------
+    ShapeError
+        Another number of lengths than rows, or a length outside 1 .. steps.
+    ArgumentError
+        They are no whole numbers.
+    """
+    array = as_array(lengths, "lengths", np.dtype(np.int64))
+    if array.shape != (rows,):
+        raise ShapeError(f"lengths has shape {array.shape}, but there are {rows} sequences: ({rows},) is needed")
+    if array.dtype.kind not in "iu" and not (array.dtype.kind == "f" and np.array_equal(array, np.floor(array))):
+        raise ArgumentError(f"lengths must be whole numbers, not {array.dtype}")
+    bad = np.flatnonzero((array < 1) | (array > steps))
+    if bad.size:
+        value = int(array[bad[0]])
+        what = "an empty sequence cannot be used; leave it out" if value == 0 else f"the sequences have {steps} steps"
+        raise ShapeError(f"lengths is {value} at row {bad[0]}, but must lie between 1 and {steps}: {what}")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def without_padding(y: np.ndarray, lengths: np.ndarray, form: str, classes: int) -> np.ndarray:
+    """Return targets [N, time, ...] whose padding is harmless to check: a copy with zeros, or the first class, there."""
+    y = y.copy()
+    beyond = np.arange(y.shape[1]) >= lengths[:, None]
+    y[beyond] = np.eye(1, classes, dtype=y.dtype)[0] if form == "one_hot" and y.ndim > 2 and y.shape[-1] == classes else 0
+    return y

@@ -1,0 +1,90 @@
+# stream.pxi: one time step after the other, with the state inside: a plan for sequences of one step over the parameters of a model.
+
+
+cdef class StreamCore:
+    """What `nncore.streaming.Stream` is made of: the network of one time step, its state, and the array that results go to."""
+
+    cdef Network net
+    cdef cnp.ndarray state, out
+    cdef nnc_sequences sequences
+    cdef cnp.npy_intp batch, width
+    cdef readonly object result  # a view of out, [batch, features]
+
+    def _open(self, Network net not None, cnp.npy_intp batch):
+        self.net = net
+        self.batch = batch
+        self.width = net.in_width
+        self.state = np.zeros((batch, nnc_plan_carry(net.plan)), net.dtype)
+        shape = net.output_shapes[0]
+        self.out = np.zeros((batch, *shape), net.dtype)
+        self.result = self.out.reshape(batch, *shape[1:] if len(shape) > 1 else shape)
+        self.sequences.lengths = NULL
+        self.sequences.initial = cnp.PyArray_DATA(self.state)
+        self.sequences.final = cnp.PyArray_DATA(self.state)
+        self._freeze()
+
+    def _freeze(self):
+        """Take the recurrent weights as they are now."""
+        cdef nnc_error error
+        if nnc_plan_freeze(self.net.plan, &error):
+            raise_error(&error)
+
+    def _state(self):
+        """The state: [batch, Network._carry()]."""
+        return self.state
+
+    def step(self, x):
+        """Take one time step.
+
+        Parameters
+        ----------
+        x : array_like
+            [batch, features]; [features] where the batch is 1. C-contiguous arrays of the model's dtype are read as they lie.
+
+        Returns
+        -------
+        numpy.ndarray
+            [batch, outputs]: always the same array, which the next step overwrites.
+
+        Raises
+        ------
+        ShapeError
+            If x is not one time step of the batch.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> stream = nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1)).build((10, 2)).stream()
+        >>> stream.step(np.ones(2)).shape
+        (1, 1)
+        """
+        cdef nnc_source source
+        cdef nnc_error error
+        cdef size_t next_row = 0
+        cdef void *to = cnp.PyArray_DATA(self.out)
+        cdef cnp.ndarray a
+        cdef int status
+        if self.net is None:
+            raise NotBuiltError("make a stream with model.stream()")
+        if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.net.typenum or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x):
+            x = np.ascontiguousarray(x, self.net.dtype)
+        a = <cnp.ndarray>x
+        if not (
+            (cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_DIM(a, 0) == self.batch and cnp.PyArray_DIM(a, 1) == self.width)
+            or (cnp.PyArray_NDIM(a) == 1 and self.batch == 1 and cnp.PyArray_DIM(a, 0) == self.width)
+        ):
+            raise ShapeError(f"step: x has shape {shape_of(a)}, but one time step of this stream is ({self.batch}, {self.width})")
+        source.data = cnp.PyArray_DATA(a)
+        source.type = NNC_SOURCE_F64 if self.net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+        source.stride = self.width
+        self.net._enter()
+        if self.net.flops * <double>self.batch < HOLD_GIL_BELOW:
+            status = nnc_plan_predict(self.net.plan, &source, &self.sequences, self.batch, 0, &to, &next_row, 1e9, &error)
+        else:
+            with nogil:
+                status = nnc_plan_predict(self.net.plan, &source, &self.sequences, self.batch, 0, &to, &next_row, 1e9, &error)
+        self.net.is_busy = False
+        if status != NNC_OK:
+            raise_error(&error)
+        return self.result

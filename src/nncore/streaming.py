@@ -1,0 +1,81 @@
+"""Streaming: a model of sequences, fed one time step at a time, with the state inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _core
+from ._checks import whole
+from .errors import ArgumentError, ShapeError
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Stream(_core.StreamCore):
+    """A model that takes one time step per call; ``model.stream()`` makes it.
+
+    What `step` gives is, to the bit, what the model gives for the sequence so far: its output at this step where the model returns
+    sequences, else its output for the sequence that ends here. A step allocates nothing. Recurrent weights are those at the time of
+    the last `reset`; train the model on, and reset the stream to see it.
+
+    Parameters
+    ----------
+    model : Model
+        Built, with one input [time, features], and no layer that looks ahead.
+    batch : int
+        How many sequences run side by side.
+
+    Attributes
+    ----------
+    result : numpy.ndarray
+        [batch, outputs], what `step` returns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.GRU(2, 8, return_sequences=True), nn.Linear(8, 1), seed=0).build((5, 2))
+    >>> x = np.random.default_rng(0).normal(size=(1, 5, 2)).astype(np.float32)
+    >>> stream = model.stream()
+    >>> steps = [stream.step(x[:, t]).copy() for t in range(5)]
+    >>> bool((np.stack(steps, 1) == model.predict(x)).all())
+    True
+    """
+
+    def __init__(self, model: Model, batch: int = 1) -> None:
+        batch = whole("stream", "batch", batch)
+        model._require_built("stream")
+        if len(model.input_shapes) != 1 or len(model.output_shapes) != 1 or len(model.input_shapes[0]) != 2:
+            raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {model.input_shapes}")
+        for op in model._ops:
+            if op.kind == "recurrent" and op.sizes[4]:
+                raise ArgumentError(f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output")
+        network = _core.Network()
+        network._assemble([(1, model.input_shapes[0][1])], model._ops, model._outputs, model.dtype.name)
+        network._borrow(model)
+        self._model = model
+        self._open(network, batch)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the initial state, and take the model's weights as they are now.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.RNN(2, 3)).build((5, 2)).stream(batch=4).reset()
+        """
+        self._freeze()
+        at, state = 0, self._state()
+        for op in self._model._ops:
+            if op.kind != "recurrent":
+                continue
+            layer = self._model.layers[self._model._owners[self._model._ops.index(op)]]
+            for kind in getattr(layer, "states", ()):
+                width = op.sizes[2]
+                learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
+                state[:, at : at + width] = 0 if learned is None else np.ravel(learned.value)
+                at += width

@@ -124,10 +124,10 @@ typedef struct {
 } nnc_source;
 
 typedef struct {
-  const nnc_source *x;  /* one per input */
-  const nnc_source *y;  /* one per output */
-  nnc_source weight;    /* one number per row, or absent */
-  const int64_t *order; /* which row comes when; NULL: as they stand */
+  const nnc_source *x;    /* one per input */
+  const nnc_source *y;    /* one per output */
+  nnc_source weight;      /* one number per row, or absent */
+  const int64_t *order;   /* which row comes when; NULL: as they stand */
   const int64_t *lengths; /* how many time steps of each row count, 1 to nnc_plan_steps(); NULL: all */
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */

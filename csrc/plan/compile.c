@@ -87,7 +87,8 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   for (size_t first = 0; first < w->rows; first += step) {
     const size_t last = first + step < w->rows ? first + step : w->rows;
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
-    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers * (double)plan->value[op->spec.input[0]].lines;
+    const double cost =
+        (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers * (double)plan->value[op->spec.input[0]].lines;
     if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, slot, along, first, last, cost};
     plan->n_tasks++;
     plan->task_cost += cost;

@@ -139,7 +139,8 @@ static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *erro
         input->uses++;
         value->needs_grad |= input->needs_grad;
       }
-      value->needs_grad |= op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_recurrent || (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
+      value->needs_grad |= op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_recurrent ||
+                           (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
     }
     if (set_extent(value, plan->element))
       return nnc_fail(error, NNC_ERROR_SIZE, "%s: one sample alone is larger than the address space",
@@ -203,8 +204,8 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, cons
 void nnc_plan_free(nnc_plan *plan) {
   if (!plan) return;
   void *const blocks[] = {
-      plan->op,    plan->value, plan->param, plan->output, plan->names, plan->place,        atomic_load(&plan->spare),
-      plan->head,  plan->span,  plan->task,  plan->arena,  plan->act,   plan->norm_partial, plan->ld,
+      plan->op,    plan->value,  plan->param, plan->output, plan->names, plan->place,        atomic_load(&plan->spare),
+      plan->head,  plan->span,   plan->task,  plan->arena,  plan->act,   plan->norm_partial, plan->ld,
       plan->state, plan->packed, plan};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);
 }

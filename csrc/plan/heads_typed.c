@@ -14,9 +14,9 @@ static double line_sum(const nnc_head *head, const nnc_plan *plan, const nnc_dat
   for (size_t i = 0; i < rows; i++) {
     const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
     const ptrdiff_t at = (ptrdiff_t)row * data->weight.stride;
-    const double weight = !weighted                                ? 1
+    const double weight = !weighted                             ? 1
                           : data->weight.type == NNC_SOURCE_F64 ? ((const double *)data->weight.data)[at]
-                                                                   : (double)((const float *)data->weight.data)[at];
+                                                                : (double)((const float *)data->weight.data)[at];
     sum += weight * (double)nnc_head_lines(plan, head, data->lengths, row);
   }
   return sum;
@@ -69,7 +69,8 @@ void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head
   const int masked = b->lengths && run->plan->value[head->output].timed, singly = b->weight && lines > 1;
   const size_t step = singly || masked ? 1 : rows;
   const nnc_statistic_spec *s = &head->statistic;
-  for (size_t first = 0; first < rows; first += step) { /* several lines per weighted sample, or not all of them: sample by sample */
+  for (size_t first = 0; first < rows;
+       first += step) { /* several lines per weighted sample, or not all of them: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, head->output, first, first + step);
     const real *target = b->target + first * lines * head->target_cols;
     const size_t count = masked ? nnc_head_lines(run->plan, head, b->lengths, first) : z.rows;

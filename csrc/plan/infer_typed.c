@@ -32,8 +32,8 @@ static size_t member_bytes(const nnc_plan *plan, size_t block, int evaluate) {
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
     elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 1) + 1;
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
-  return (tables + (block * elements + plan->packed_elements) * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) / NNC_ALIGNMENT *
-         NNC_ALIGNMENT;
+  return (tables + (block * elements + plan->packed_elements) * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) /
+         NNC_ALIGNMENT * NNC_ALIGNMENT;
 }
 
 static nnc_workspace *take_workspace(nnc_plan *plan, int members, size_t stride) {

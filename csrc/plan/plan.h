@@ -25,7 +25,7 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
-  int timed;    /* its first dimension is time, as it is in the input: lengths apply */
+  int timed;        /* its first dimension is time, as it is in the input: lengths apply */
   int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
@@ -169,12 +169,13 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
                            double *loss, nnc_progress *, double budget);                                                        \
   nnc_status nnc_evaluate_##dtype(nnc_plan *, const nnc_data *, size_t first, double *sums, size_t *next, double budget,        \
                                   nnc_error *);                                                                                 \
-  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, size_t first, void *const *out, size_t *next,    \
-                                 double budget, nnc_error *);                                                                   \
-  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, int training, void *const *out, const nnc_progress *); \
-  void nnc_backward_##dtype(nnc_plan *, const nnc_sequences *, size_t rows, const void *const *grad_outputs, void *const *grad_inputs, int training,   \
-                            const nnc_progress *);                                                                              \
-  void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                                        \
+  nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, size_t first,             \
+                                 void *const *out, size_t *next, double budget, nnc_error *);                                   \
+  void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, int training, void *const *out, \
+                           const nnc_progress *);                                                                               \
+  void nnc_backward_##dtype(nnc_plan *, const nnc_sequences *, size_t rows, const void *const *grad_outputs,                    \
+                            void *const *grad_inputs, int training, const nnc_progress *);                                      \
+  void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                            \
   void nnc_pack_##dtype(const nnc_plan *, void *packed);                                                                        \
   void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);
 NNC_ENGINE(f32)

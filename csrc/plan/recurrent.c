@@ -58,7 +58,9 @@ int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total) {
   for (size_t d = 0; d < r.directions; d++)
     for (int slot = 0; slot < (r.bias ? NNC_SLOTS_PER_DIRECTION : NNC_SLOT_B_IH); slot++) {
       const int vector = slot >= NNC_SLOT_B_IH;
-      nnc_param p = {.rows = vector ? 1 : slot == NNC_SLOT_W_IH ? r.input : r.hidden,
+      nnc_param p = {.rows = vector                  ? 1
+                             : slot == NNC_SLOT_W_IH ? r.input
+                                                     : r.hidden,
                      .cols = cols,
                      .transposed = !vector,
                      .vector = vector};

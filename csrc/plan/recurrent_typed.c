@@ -99,7 +99,8 @@ static void begin(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, 
   }
 }
 
-static void input_products(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w, const nnc_recurrence *c) {
+static void input_products(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w,
+                           const nnc_recurrence *c) {
   const nnc_recurrent *r = &l->r;
   const nnc_param *weight = &run->plan->param[op->param[4 * w->d + NNC_SLOT_W_IH]].layout;
   const real *bias = param_of(run, op, 4 * w->d + NNC_SLOT_B_IH);
@@ -157,7 +158,8 @@ static void recurrent_forward(const nnc_run *run, const nnc_op *op, size_t first
 }
 
 /* dx of a chunk, sample by sample. The second direction adds to the first. */
-static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w, const nnc_recurrence *c) {
+static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w,
+                            const nnc_recurrence *c) {
   const nnc_recurrent *r = &l->r;
   const nnc_matrix dx = nnc_samples(run, run->grad, op->spec.input[0], w->first, w->last);
   const real *transposed = l->weights + w->d * l->packed.direction + l->packed.transposed;
@@ -240,7 +242,8 @@ static void recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_t
     const size_t s = (size_t)task->slot - NNC_SLOT_INITIAL, state = r->states * r->hidden;
     for (size_t d = task->first; d < task->last; d++)
       run->k->column_sum(run->grads + p->offset + d * p->ld,
-                         region(&l, NNC_REGION_DSTATE) + (3 * d + 2) * l.capacity * state + s * r->hidden, rows, r->hidden, state, 0);
+                         region(&l, NNC_REGION_DSTATE) + (3 * d + 2) * l.capacity * state + s * r->hidden, rows, r->hidden, state,
+                         0);
     return;
   }
   const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION, m = task->last - task->first, n = r->products * r->hidden;
@@ -271,11 +274,10 @@ static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_ta
   real *to = l.weights + d * l.packed.direction;
   if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
     run->k->recurrent_pack(to, l.training ? to + l.packed.backward : NULL, w, l.r.cell, task->first, task->last, l.r.hidden, p->ld);
-    if (task->first == 0)
-      run->k->recurrent_pack_bias(to, param_of(run, op, 4 * d + NNC_SLOT_B_HH), l.r.cell, l.r.hidden);
+    if (task->first == 0) run->k->recurrent_pack_bias(to, param_of(run, op, 4 * d + NNC_SLOT_B_HH), l.r.cell, l.r.hidden);
   } else if (l.training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)) {
-    run->k->transpose(to + l.packed.transposed + task->first, w + task->first * p->ld, task->last - task->first, p->cols, l.packed.ld,
-                      p->ld);
+    run->k->transpose(to + l.packed.transposed + task->first, w + task->first * p->ld, task->last - task->first, p->cols,
+                      l.packed.ld, p->ld);
   }
 }
 
@@ -296,8 +298,8 @@ void NNC_TYPED(nnc_step_norms)(const nnc_plan *plan, int op, size_t rows, double
     double sum = 0;
     for (size_t d = 0; d < l.r.directions; d++)
       for (size_t i = 0; i < rows; i++)
-        sum += run.k->sum_squares(region(&l, NNC_REGION_GATES) + (d * l.capacity + i) * l.regions.gates_row +
-                                      t * l.r.kept * l.r.hidden, n);
+        sum += run.k->sum_squares(
+            region(&l, NNC_REGION_GATES) + (d * l.capacity + i) * l.regions.gates_row + t * l.r.kept * l.r.hidden, n);
     norms[t] = sqrt(sum);
   }
 }

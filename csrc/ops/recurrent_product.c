@@ -11,6 +11,8 @@
 #else
 #define PIN(vector) ((void)0)
 #endif
+enum { VECS_PER_LINE = 64 / NNC_VECTOR_BYTES, AHEAD = 10 };
+
 #define TILE_(rows, vecs) tile_##rows##x##vecs
 #define TILE(rows, vecs) TILE_(rows, vecs)
 #define TILES_(vecs) tiles_##vecs

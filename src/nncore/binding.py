@@ -66,7 +66,7 @@ class Data:
 
 def inputs(model: Model, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
     """Bind x, and build the model where its first layer left the shape open."""
-    layer = model._layer_name(0) if len(model.layers) == 1 or not model._shown_inputs() else "the model"
+    layer = "the model" if model._shown_inputs() else model._layer_name(0)
     if isinstance(x, Mapping):
         x = in_order("x", x, model.input_names)
         x = x[0] if len(x) == 1 else x

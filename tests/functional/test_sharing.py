@@ -174,6 +174,39 @@ def test_a_model_whose_shape_is_open_is_built_by_the_call():
         head.build((6,))
 
 
+def test_running_statistics_alone_are_shared_too(rng):
+    norm = nn.Sequential(nn.BatchNorm1d(6, affine=False), dtype="float64")
+    x, data = nn.Input((6,)), rng.normal(3, 2, size=(40, 6))
+    model = nn.Model(x, nn.Linear(6, 1)(norm(x)), dtype="float64")
+    model.compile("mse", "sgd")
+    model.fit(data, data[:, 0], epochs=3)
+    same(norm[0].running_mean, model.state_dict()["batch_norm1d.running_mean"])
+    assert abs(norm[0].running_mean).min() > 1
+    head = model.get_layer("linear")
+    np.testing.assert_allclose(model.predict(data), norm.predict(data) @ head.weight.T + head.bias, rtol=1e-10, atol=1e-12)
+
+
+def test_a_part_that_is_frozen_in_the_whole(rng):
+    """Two networks against each other: the judge learns alone, and not while the maker learns through it."""
+    judge, maker = nn.Sequential(nn.Linear(5, 8), nn.LeakyReLU(), nn.Linear(8, 1)), nn.Sequential(nn.Linear(3, 5))
+    loss, ones = nn.losses.BinaryCrossentropy(from_logits=True), np.ones((32, 1))
+    judge.compile(loss, "adam")
+    for layer in judge.layers:
+        layer.trainable = False
+    noise = nn.Input((3,))
+    both = nn.Model(noise, judge(maker(noise)))
+    both.compile(loss, "adam")
+    z, real = rng.normal(size=(32, 3)), rng.normal(size=(32, 5))
+    before = judge.state_dict(), maker.state_dict()
+    both.train_on_batch(z, ones)
+    for name, value in judge.state_dict().items():
+        same(value, before[0][name])
+    assert not np.array_equal(maker[0].weight, before[1]["0.weight"])
+    judge.train_on_batch(real, ones)
+    assert not np.array_equal(judge[0].weight, before[0]["0.weight"])
+    same(both.predict(z), judge.predict(maker.predict(z)))
+
+
 def test_what_cannot_be_shared_is_refused(rng):
     encoder, decoder = parts()
     x = nn.Input((6,))

@@ -217,6 +217,23 @@ def test_a_step_by_hand_has_the_same_gradients(dtype, rng):
         np.testing.assert_allclose(old, p.grad, rtol=1e-4, atol=1e-6)
 
 
+def test_any_allocation_may_fail(rng):
+    x = [rng.normal(size=(40, 6)).astype(np.float32) for _ in range(2)]
+    y = [rng.normal(size=(40, 4)), rng.normal(size=(40, 2))]
+    failed = 0
+    for k in range(1, 100):
+        _core.alloc_fail_at(k)
+        try:
+            net = siamese("float32")
+            nets.train(net, x, y, steps=3, batch=20)
+            break
+        except MemoryError:
+            failed += 1
+        finally:
+            _core.alloc_fail_at(0)
+    assert 5 < failed < 99
+
+
 @pytest.mark.parametrize(
     ("inputs", "ops", "text"),
     [

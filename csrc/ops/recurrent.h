@@ -187,6 +187,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
     for (size_t s = 0; s < r->steps; s++) {
       begin_step(&b, r->reverse ? r->steps - 1 - s : s, r->reverse);
       const real *panel = (const real *)r->forward;
+      const size_t k = s == 0 && !r->h0 ? 0 : hidden; /* nothing comes of a state of zeros */
       for (size_t v = 0, units; v < vectors && b.active; v += units) {
         units = next_units(gates, vectors - v);
         const size_t width = units * gates;
@@ -194,7 +195,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
         for (size_t i = 0, rows; i < b.active; i += rows) {
           real out[MAX_ROWS * MAX_VECS * VL] __attribute__((aligned(64)));
           rows = next_rows(b.active - i, tiles->rows);
-          tiles->tile[rows](out, b.h[0] + i * b.ld, panel, panel + width * VL, hidden, b.ld * sizeof(real));
+          tiles->tile[rows](out, b.h[0] + i * b.ld, panel, panel + width * VL, k, b.ld * sizeof(real));
           for (size_t j = 0; j < units; j++) {
             const size_t u = (v + j) * VL;
             if (hidden - u >= VL)
@@ -229,11 +230,13 @@ INLINE void use_up(const recurrent_block *b, size_t i, size_t u) {
   if (b->carried) vstore(b->dh + i * b->ld + u, vset1(0));
 }
 
-/* dgates of the step after, times W^T, for `count` rows, and what a cell does with them; of the last walk, dh0. */
-INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, int last, recurrent_cell_gradient *gradient) {
+/* dgates of the step after, times W^T, for `count` rows, and what a cell does with them; of the last walk, dh0. k is 0 where there
+ * is no step after. */
+INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, size_t k, int last,
+                          recurrent_cell_gradient *gradient) {
   static const real zero[MAX_VECS * VL] __attribute__((aligned(64)));
   const nnc_recurrence *r = b->r;
-  const size_t hidden = r->hidden, vectors = vectors_of(hidden), k = gates * hidden;
+  const size_t hidden = r->hidden, vectors = vectors_of(hidden);
   const real *panel = (const real *)r->backward;
   for (size_t v = 0, width; v < vectors; v += width) {
     width = panel_units(vectors - v);
@@ -259,7 +262,7 @@ INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, 
         }
       }
     }
-    panel += width * VL * k;
+    panel += width * VL * gates * hidden;
   }
 }
 
@@ -281,7 +284,7 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
     for (size_t s = 0; s < r->steps; s++) {
       begin_step(&b, r->reverse ? s : r->steps - 1 - s, !r->reverse);
       b.carried = r->cell == NNC_CELL_GRU || (r->dh_n && (s == 0 || r->lengths));
-      backward_step(&b, gates, b.active, 0, gradient);
+      backward_step(&b, gates, b.active, s == 0 ? 0 : gates * hidden, 0, gradient);
       for (size_t i = b.active; i < b.rows; i++) {
         copy_row(b.g[1] + i * b.ldg, b.g[0] + i * b.ldg, gates * hidden);
         copy_row(b.now.dgates + b.gates_at[i], NULL, columns);
@@ -292,7 +295,7 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
       b.g[1] = g;
     }
     b.carried = r->cell == NNC_CELL_GRU || (r->dh_n && r->lengths);
-    if (r->dh0) backward_step(&b, gates, b.rows, 1, gradient);
+    if (r->dh0) backward_step(&b, gates, b.rows, gates * hidden, 1, gradient);
     if (r->cell == NNC_CELL_LSTM)
       for (size_t i = 0; i < b.rows; i++) copy_row(row_of(&b, r->dc0, r->dinitial_row, i), b.c + i * b.ld, hidden);
   }

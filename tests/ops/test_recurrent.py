@@ -159,6 +159,15 @@ def test_one_initial_state_for_all_rows(cell, isa, dtype, rng):
     close(run(case, isa), reference(case), dtype)
 
 
+def test_no_initial_state_is_zeros_to_the_bit(cell, isa, dtype, rng):
+    case = make_case(rng, cell, 5, 4, 35, dtype, initial=False)
+    none = run(case, isa)
+    case["arrays"]["h0"] = np.zeros((5, 35), dtype)
+    if cell == "lstm":
+        case["arrays"]["c0"] = np.zeros((5, 35), dtype)
+    equal(run(case, isa), none)
+
+
 def test_packing_in_any_ranges_of_rows(cell, isa, dtype, rng):
     for hidden in (3, 16, 37, 70):
         case = make_case(rng, cell, 1, 1, hidden, dtype)

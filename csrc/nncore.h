@@ -131,6 +131,7 @@ typedef struct {
   const int64_t *lengths; /* how many time steps of each row count, 1 to nnc_plan_steps(); NULL: all */
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */
+  double *parts; /* training: two numbers per output, added to: its summed row losses, and by what their sum is divided; or NULL */
 } nnc_data;
 
 /* What sequences bring along besides x: one per row each; any may be NULL. */

@@ -73,7 +73,12 @@ static double record(const nnc_session *s, const nnc_run *run, size_t start, siz
   for (int i = 0; i < s->plan->n_outputs; i++) {
     const nnc_head *head = &s->plan->head[i];
     const nnc_head_rows at = head_rows(s, head);
-    loss += head->weight * nnc_head_sum(run, head, &at, rows, 0) / nnc_head_divisor(head, s->plan, s->data, start, rows);
+    const double sum = nnc_head_sum(run, head, &at, rows, 0), divisor = nnc_head_divisor(head, s->plan, s->data, start, rows);
+    loss += head->weight * sum / divisor;
+    if (s->data->parts) {
+      s->data->parts[2 * i] += sum;
+      s->data->parts[2 * i + 1] += divisor;
+    }
     if (s->data->statistics) nnc_head_statistic(run, head, &at, rows, s->data->statistics[i]);
   }
   return loss;

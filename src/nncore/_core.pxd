@@ -317,6 +317,7 @@ cdef extern from "nncore.h":
         const int64_t *lengths
         size_t rows
         double **statistics
+        double *parts
 
     ctypedef struct nnc_sequences:
         const int64_t *lengths

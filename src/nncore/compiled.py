@@ -59,7 +59,8 @@ class Compiled:
         self.reduction = reductions.pop()
         prefixes = [""] if outputs == 1 else [f"{name}_" for name in names]
         self.keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
-        logged = ["loss", *(key for keys in self.keys for key in keys)]
+        self.parts = [f"{name}_loss" for name in names] if outputs > 1 else []
+        self.logged = logged = ["loss", *self.parts, *(key for keys in self.keys for key in keys)]
         for name in logged:
             if logged.count(name) > 1:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
@@ -84,23 +85,34 @@ class Compiled:
     def sum_shapes(self) -> list[tuple[int, int] | None]:
         """The shapes of `sums`."""
         kinds = zip(self.statistics, self.columns, strict=True)
-        return [
+        shapes = [
             None if s.kind == "none" else (s.classes, s.classes) if s.kind == "confusion" else (columns, 7) for s, columns in kinds
         ]
+        return [*shapes, (len(self.parts), 2)] if self.parts else shapes
 
     def sums(self) -> list[np.ndarray | None]:
-        """Zeroed arrays for the core to add to, one per output."""
+        """Zeroed arrays for the core to add to, one per output; and where there are several, one for their losses."""
         return [None if shape is None else np.zeros(shape) for shape in self.sum_shapes()]
 
     def logs(self, loss: float, sums: Iterable[np.ndarray | None]) -> dict[str, Any]:
         """The loss and all metrics, under the names that history uses."""
         logs: dict[str, Any] = {"loss": loss}
+        sums = list(sums)
+        if self.parts:
+            losses = sums.pop()
+            assert losses is not None
+            each_loss = losses[:, 0] if self.reduction == "sum" else losses[:, 0] / losses[:, 1]
+            logs |= dict(zip(self.parts, each_loss.tolist(), strict=True))
         for keys, ms, spec, width, each in zip(self.keys, self.metrics, self.statistics, self.columns, sums, strict=True):
             if each is not None:
                 counted = metrics.counted(spec, width, each)
                 for key, metric in zip(keys, ms, strict=True):
                     logs[key] = metric.compute(counted)
         return logs
+
+    def evaluated(self, total: np.ndarray, sums: list[np.ndarray | None]) -> dict[str, Any]:
+        """The logs of an evaluation; total: see `total`."""
+        return self.logs(self.total(total), [*sums[:-1], total] if self.parts else sums)
 
     def reduce(self, step_losses: np.ndarray, rows: np.ndarray) -> float:
         """The loss of many steps as if their rows were one batch; rows: how much each step counts."""

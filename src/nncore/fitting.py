@@ -288,10 +288,10 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
         while first < part.rows:
             first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
-            callbacks.call("on_test_batch_end", batch, config.logs(config.total(total), sums))
+            callbacks.call("on_test_batch_end", batch, config.evaluated(total, sums))
     if not rows:
         raise EmptyDataError("evaluate: there are no batches")
-    logs = config.logs(config.total(total), sums)
+    logs = config.evaluated(total, sums)
     callbacks.call("on_test_end", logs)
     return logs
 

@@ -475,6 +475,9 @@ cdef class Network:
         data.y = ys
         data.rows = rows
         data.statistics = sums
+        data.parts = NULL
+        if statistics is not None and len(statistics) > len(y):  # the losses of the outputs, one by one
+            data.parts = float64_out(statistics[len(y)], 2 * len(y), "losses of the outputs")
         data.weight.data = NULL
         if weight is not None:
             if weight.dtype != np.float32 and weight.dtype != np.float64:
@@ -529,7 +532,15 @@ cdef class Network:
 
     def _borrow(self, Network other not None):
         """Use the parameters and running statistics of another network, which has the same ones."""
-        if nnc_plan_elements(self.plan) != nnc_plan_elements(other.plan) or self.dtype != other.dtype:
+        cdef nnc_param mine, theirs
+        cdef int i, n = nnc_plan_param_count(self.plan)
+        cdef bint same = nnc_plan_elements(self.plan) == nnc_plan_elements(other.plan) and self.dtype == other.dtype
+        same = same and n == nnc_plan_param_count(other.plan)
+        for i in range(n if same else 0):
+            nnc_plan_param(self.plan, i, &mine)
+            nnc_plan_param(other.plan, i, &theirs)
+            same = same and mine.offset == theirs.offset and mine.rows == theirs.rows and mine.ld == theirs.ld
+        if not same:
             raise ValueError("the networks have different parameters")
         self.buffers = dict(other.buffers)
         self.moments = []

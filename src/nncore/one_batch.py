@@ -21,7 +21,7 @@ class OneBatch:
         self.config = config
         self.lr, self.loss = np.empty(1), np.empty(1)
         self.sums: list[np.ndarray | None] = []  # made by the first step: those of many classes are large
-        self.plain = all(each.kind == "none" for each in config.statistics)
+        self.plain = not config.parts and all(each.kind == "none" for each in config.statistics)
         single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
         self.form = config.losses[0].targets if single else "other"
 

@@ -71,6 +71,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     data.lengths = NULL
     data.order = NULL
     data.statistics = &statistics
+    data.parts = NULL
     net._need_rows(rows)
     net._enter()
     try:

@@ -439,7 +439,7 @@ class Trainable:
     @property
     def metrics_names(self) -> list[str]:
         """What `evaluate` returns, in order: "loss" and the metrics."""
-        return [] if self._compiled is None else ["loss", *(key for keys in self._compiled.keys for key in keys)]
+        return [] if self._compiled is None else list(self._compiled.logged)
 
     def _model(self) -> Model:
         return cast("Model", self)

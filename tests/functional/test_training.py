@@ -33,14 +33,20 @@ def test_lists_and_names_are_the_same(rng):
     named = {"z": valid[0][1], "x": valid[0][0]}, {"kind": valid[1][1], "number": valid[1][0]}
     two = by_name.fit({"z": z, "x": x}, {"kind": kind, "number": number}, epochs=3, batch_size=16, validation_data=named)
     assert one.history == two.history
-    assert list(one.history) == ["loss", "number_mae", "kind_accuracy", "val_loss", "val_number_mae", "val_kind_accuracy"]
+    logged = ["loss", "number_loss", "kind_loss", "number_mae", "kind_accuracy"]
+    assert list(one.history) == [*logged, *(f"val_{name}" for name in logged)]
+    for name in ("", "val_"):
+        total = np.array(one.history[f"{name}number_loss"]) + 0.5 * np.array(one.history[f"{name}kind_loss"])
+        np.testing.assert_allclose(one.history[f"{name}loss"], total, rtol=1e-12)
     assert by_list.evaluate([x, z], [number, kind]) == by_name.evaluate({"x": x, "z": z}, {"number": number, "kind": kind})
     predicted = by_list.predict([x, z])
     assert list(predicted) == ["number", "kind"]
     np.testing.assert_array_equal(predicted["kind"], by_name.predict({"x": x, "z": z})["kind"])
     np.testing.assert_array_equal(by_list([x, z])["number"], predicted["number"])
     e, p = predicted["number"] - number, predicted["kind"][np.arange(50), kind]
-    assert by_list.evaluate([x, z], [number, kind])[0] == pytest.approx((e**2).mean() - 0.5 * np.log(p).mean())
+    expected = [(e**2).mean() - 0.5 * np.log(p).mean(), (e**2).mean(), -np.log(p).mean(), np.abs(e).mean()]
+    assert by_list.evaluate([x, z], [number, kind])[:4] == pytest.approx(expected)
+    assert by_list.metrics_names == logged
     assert by_list.train_on_batch([x, z], [number, kind]) == by_name.train_on_batch(
         {"x": x, "z": z}, {"kind": kind, "number": number}
     )
@@ -51,8 +57,8 @@ def test_weights_of_samples_weigh_every_output(rng):
     weight = rng.integers(0, 3, 50).astype(float)
     repeated = np.repeat(np.arange(50), weight.astype(int))
     some, others = compiled(metrics=()), compiled(metrics=())
-    loss = some.evaluate(x, y, sample_weight=weight) * 50 / weight.sum()
-    assert loss == pytest.approx(others.evaluate([each[repeated] for each in x], [each[repeated] for each in y]))
+    losses = np.array(some.evaluate(x, y, sample_weight=weight)) * 50 / weight.sum()
+    assert losses == pytest.approx(others.evaluate([each[repeated] for each in x], [each[repeated] for each in y]))
 
 
 def test_batches_of_lists(rng):
@@ -61,7 +67,24 @@ def test_batches_of_lists(rng):
     whole, batches = compiled(), compiled()
     one = whole.fit(x, y, batch_size=16, shuffle=False, epochs=2)
     two = batches.fit([([a[p] for a in x], {"number": y[0][p], "kind": y[1][p]}) for p in parts], epochs=2)
-    assert one.history["loss"] == pytest.approx(two.history["loss"], rel=1e-12)
+    for name, values in one.history.items():
+        assert values == pytest.approx(two.history[name], rel=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "mean_with_sample_weight"])
+def test_losses_of_the_outputs_are_those_of_the_rows(reduction, rng):
+    """At a learning rate of 0 an epoch of uneven batches logs what evaluate does, weighted or not."""
+    x, y = data(rng)
+    model = graphs.two_by_two()
+    losses = [nn.losses.MeanSquaredError(reduction=reduction), nn.losses.SparseCategoricalCrossentropy(reduction=reduction)]
+    model.compile(losses, nn.optim.SGD(lr=0.0), loss_weights=[2.0, 0.5])
+    for weight in (None, rng.uniform(0.5, 2, 50)):
+        logs = model.evaluate(x, y, sample_weight=weight, return_dict=True)
+        history = model.fit(x, y, batch_size=16, sample_weight=weight).history
+        assert {name: values[0] for name, values in history.items()} == pytest.approx(logs, rel=1e-12)
+        one = model.train_on_batch(x, y, sample_weight=weight, return_dict=True)
+        assert one == pytest.approx(logs, rel=1e-12)
+        assert model.train_on_batch(x, y, sample_weight=weight, return_dict=True) == one
 
 
 def test_it_learns(rng):

@@ -31,6 +31,8 @@ def test_evaluate_and_predict(rng):
     e = numbers[:, 0] - y[0]
     expected = {
         "loss": 2 * (e**2).mean() - 0.5 * np.log(p[np.arange(30), y[1]]).mean(),
+        "linear_loss": (e**2).mean(),
+        "softmax_loss": -np.log(p[np.arange(30), y[1]]).mean(),
         "linear_mae": np.abs(e).mean(),
         "softmax_accuracy": (p.argmax(1) == y[1]).mean(),
     }

@@ -141,7 +141,7 @@ class Trainable:
         sample_weight : array_like, optional
             [N]. Weighs the loss, and the metrics likewise.
         class_weight : dict or "balanced", optional
-            Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity.
+            Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity (with y only).
         callbacks : sequence of Callback
             Called in this order, then ``History``, then the progress bar.
         initial_epoch : int
@@ -203,17 +203,22 @@ class Trainable:
         resume = flag("fit", "resume", resume)
         callbacks = _as_list(callbacks)
         for callback in callbacks:
-            resume |= isinstance(callback, Callback) and callback.restore(model)
+            resume |= isinstance(callback, Callback) and callback.before_fit(model)
         source: fitting.Epochs | fitting.Batches
         validation: fitting.Parts | None = None
         size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
         if y is None:
-            if fraction or sample_weight is not None or class_weight is not None or lengths is not None:
+            if fraction or sample_weight is not None or isinstance(class_weight, str) or lengths is not None:
                 raise ArgumentError(
-                    "fit: validation_split, sample_weight, class_weight and lengths need y; batches carry their own"
+                    "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their own, and "
+                    "class_weight may be a dict"
                 )
             steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
-            source = fitting.Batches(model, config, _iterable(x), lambda batch: self._bind(config, *unpack(batch)), steps)
+
+            def weighed(batch: Any) -> Data:
+                return binding.weigh(config, self._bind(config, *unpack(batch)), None, class_weight)
+
+            source = fitting.Batches(model, config, _iterable(x), weighed, steps)
         else:
             if steps_per_epoch is not None:
                 raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")

@@ -67,6 +67,21 @@ def test_params_say_how_many_steps(xy):
     assert seen == [2, 3, 0]
 
 
+def test_class_weights_of_batches(rng):
+    x, y = rng.normal(size=(12, 3)), rng.integers(2, size=12)
+    models = []
+    for _ in range(2):
+        models.append(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), seed=1, dtype="float64"))
+        models[-1].compile("binary_crossentropy", "adam")
+    weights = {0: 0.5, 1: 3.0}
+    one = models[0].fit(x, y, batch_size=4, shuffle=False, class_weight=weights)
+    two = models[1].fit(Loader(x, y), class_weight=weights)
+    np.testing.assert_array_equal(one.step_losses, two.step_losses)
+    np.testing.assert_array_equal(models[0][0].weight, models[1][0].weight)
+    with pytest.raises(errors.ArgumentError, match="class_weight='balanced' need y"):
+        models[0].fit(Loader(x, y), class_weight="balanced")
+
+
 @pytest.mark.parametrize("form", [tuple, list])
 def test_evaluate_and_predict_batches(xy, form):
     x, y = xy

@@ -47,7 +47,7 @@ class BackupAndRestore(Callback):
     ([0, 1], [2, 3, 4])
     """
 
-    saves = True
+    saves_model = True
 
     def __init__(self, path: str | os.PathLike[str], save_freq: str | int = "epoch", delete_checkpoint: bool = True) -> None:
         self.path = os.fsdecode(path)
@@ -58,7 +58,7 @@ class BackupAndRestore(Callback):
         if not isinstance(self.save_freq, str):
             vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own
 
-    def restore(self, model: Any) -> bool:
+    def before_fit(self, model: Any) -> bool:
         if not os.path.exists(self.path):
             return False
         from ..saving.training import take_over

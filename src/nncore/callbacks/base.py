@@ -39,10 +39,10 @@ class Callback:
 
     model: Any = None
     params: Logs
-    saves: ClassVar[bool] = False  #: saves the model: is called after those that do not, so that it saves what they have counted
+    saves_model: ClassVar[bool] = False  #: is called after the others, as it saves what they have counted
     stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that belong to the state of training: a resumed one needs them
 
-    def restore(self, model: Any) -> bool:
+    def before_fit(self, model: Any) -> bool:
         """Before anything else in ``fit``: say whether the model has been brought to a state from which to resume."""
         return False
 
@@ -141,7 +141,7 @@ class CallbackList:
 
     def __init__(self, callbacks: Any, model: Any, params: Logs) -> None:
         self.callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks] if callbacks is not None else []
-        self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves)  # stable
+        self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves_model)  # stable
         for callback in self.callbacks:
             for setter, value in (("set_params", params), ("set_model", model)):
                 if hasattr(callback, setter):

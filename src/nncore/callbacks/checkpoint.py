@@ -56,7 +56,7 @@ class ModelCheckpoint(Callback):
     ['01.safetensors', '02.safetensors']
     """
 
-    saves = True
+    saves_model = True
     stateful = ("best", "_batches")
 
     def __init__(

@@ -52,24 +52,29 @@ def test_the_intruder_is_told_and_the_running_fit_is_not_disturbed():
     x, y = data()
     straight, model = net(), net()
     straight.fit(x, y, epochs=25)
-    first = Background(lambda: model.fit(x, y, epochs=25))
-    while not model.step:
-        time.sleep(0.001)
-    tries = 0
+    tries, begun = 0, threading.Event()
+
+    def wait(batch, logs):  # until the first intruder came
+        begun.set()
+        while model.step == 10 and not tries:
+            time.sleep(0.001)
+
+    watch = nn.callbacks.LambdaCallback(on_train_batch_end=wait)
+    first = Background(lambda: model.fit(x, y, epochs=25, callbacks=[watch]))
+    begun.wait()
     intrusions = (
         lambda: model.fit(x, y),
         lambda: model.train_on_batch(x[:32], y[:32]),
         lambda: model.forward(x[:8]),
         lambda: model.compile("sparse_categorical_crossentropy", "sgd"),
-        lambda: model.build((20,)),
     )
-    while model.step < straight.step // 2:
-        for intrude in intrusions[:4]:
+    while first.runs and model.step < straight.step - 500:
+        for intrude in intrusions:
             with pytest.raises(ConcurrentUseError):
                 intrude()
             tries += 1
     first.join()
-    assert tries > 20
+    assert tries
     for one, two in zip(straight.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
     assert model.history.history == straight.history.history
@@ -95,19 +100,28 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_saved_while_another_thread_trains_goes_on_to_the_same_bits(way, tmp_path):
     x, y = data()
-    epochs = 20
     straight, model = net(), net()
-    whole = straight.fit(x, y, epochs=epochs, validation_split=0.2)
-    first = Background(lambda: model.fit(x, y, epochs=epochs, validation_split=0.2))
-    while not model.step:
-        time.sleep(0.001)
+    ended = threading.Event()
+
+    def stop(epoch, logs):
+        model.stop_training = ended.is_set()
+
+    watch = nn.callbacks.LambdaCallback(on_epoch_end=stop)
+    first = Background(lambda: model.fit(x, y, epochs=10**6, validation_split=0.2, callbacks=[watch]))
     copies = []
-    while first.runs and len(copies) < 8:
-        copies.append(WAYS[way](model, tmp_path / "model"))
-        time.sleep(0.01)
-    first.join()
-    steps = {each.step for each in copies}
-    assert len(steps) > 2, "the copies are of one moment; nothing was tested"
+    try:
+        while not model.step:
+            time.sleep(0.001)
+        for _ in range(6):
+            copies.append(WAYS[way](model, tmp_path / "model"))
+            time.sleep(0.01)
+    finally:
+        ended.set()
+        first.join()
+    assert len({each.step for each in copies}) > 2, "the copies are of one moment; nothing was tested"
+    epochs = max(each.step for each in copies) // 150 + 1
+    whole = straight.fit(x, y, epochs=epochs, validation_split=0.2)
+    assert straight.step == 150 * epochs
     for each in copies:
         rest = each.fit(x, y, epochs=epochs, validation_split=0.2, resume=True)
         for one, two in zip(straight.get_weights(), each.get_weights(), strict=True):

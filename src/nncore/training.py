@@ -210,7 +210,7 @@ class Trainable:
         if y is None:
             if fraction or sample_weight is not None or isinstance(class_weight, str) or lengths is not None:
                 raise ArgumentError(
-                    "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their own, and "
+                    "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their own; "
                     "class_weight may be a dict"
                 )
             steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)

@@ -13,7 +13,7 @@ ROWS = 8
 
 
 def sample_shape(layer):
-    return layer.input_shape() or (4,)
+    return layer.input_shape() or ((5, 4) if isinstance(layer, nn.layers.Recurrent) else (4,))
 
 
 @pytest.mark.parametrize("layer", SINGLE, ids=repr)

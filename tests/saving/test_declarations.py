@@ -10,7 +10,7 @@ from nncore.errors import ArgumentError
 from nncore.saving.declarations import INITIALIZERS, LAYERS
 
 #: Constructor arguments of layers that cannot do without; a new layer of that kind has to be entered here.
-NEEDED = {"Linear": (4, 4), "BatchNorm1d": (4,), "Rescaling": (0.5, -1.0)}
+NEEDED = {"Linear": (4, 4), "BatchNorm1d": (4,), "Rescaling": (0.5, -1.0), "RNN": (4, 3), "GRU": (4, 3), "LSTM": (4, 3)}
 LAYERS_MADE = [
     *(cls(*NEEDED.get(name, ())) for name, cls in LAYERS.items()),
     nn.Linear(4, 2, bias=False, weight_init="orthogonal", bias_init=nn.init.ones, l1=0.1, l2=np.float32(0.2), trainable=False),

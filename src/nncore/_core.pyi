@@ -92,8 +92,8 @@ class Network:
         Returns at a step boundary after at most about 50 ms. x: one array per network input, [N, *shape], any of float32/64,
         (u)int8..64, bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
         weight: float [N] or None. lr: float64, one per step. loss: float64, receives the loss of each step.
-        statistics: one float64 array (or None) per output, added to; one more, [outputs, 2], gets the sums of the row losses of each
-        output and by what they are divided. lengths: int64 [N], time steps that count, or None.
+        statistics: one float64 array (or None) per output, added to; one more, [outputs, 2], gets the sums of the row losses
+        of each output and by what they are divided. lengths: int64 [N], time steps that count, or None.
         """
     def _evaluate(
         self,

@@ -302,8 +302,8 @@ class Trainable:
         Returns
         -------
         float, list or dict
-            The loss; where there are several outputs or metrics, a list of the loss, the loss of each output, and the metrics (in the
-            order of ``metrics_names``); or a dict.
+            The loss; where there are several outputs or metrics, a list of the loss, the loss of each output, and the metrics (in
+            the order of ``metrics_names``); or a dict.
 
         Examples
         --------

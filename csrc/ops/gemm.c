@@ -10,11 +10,12 @@
  * Accuracy: |error| <= k * eps * (|start| + |A| |b|) in each component.
  *
  * Paths, by shape:
- *   tiles     blocks of k; in them, panels of columns as wide as a register tile (gemm_tile.inc), which stay in a cache while
- *             the rows of A pass by. Operands beyond the first cache are prefetched: the rows of a panel are too far apart for
- *             the hardware to guess.
- *   packed    large TN: the same, with a copied block by block, because a register tile of it is a short piece of each of k
- *             rows that are far apart, often in the same cache set.
+ *   tiles     few rows, or small: blocks of k; in them, panels of columns as wide as a register tile (gemm_tile.inc), which stay
+ *             in a cache while the rows of A pass by. Operands beyond the first cache are prefetched: the rows of a panel are too
+ *             far apart for the hardware to guess.
+ *   blocks    many rows and a b whose rows are far apart: the same with blocks of A that stay in the second cache. What would cost
+ *             an entry of the address cache for each k is copied: panels of b, blocks of a of TN, and rows of A at multiples of
+ *             4 KB, which would all fall into the same cache sets.
  *   crosswise TN with few columns: c^T = b^T A^T, whose right side is a itself, with full lanes along m.
  *   narrow    NN with 1 to 4 columns: the same, over blocks of a that are transposed in registers (gemm_narrow.inc).
  *   stream    few rows and a b that comes from memory: b is read once, from front to back (gemm_stream.inc).
@@ -26,7 +27,10 @@
 typedef struct {
   size_t ldc, a_row, a_col, ldb;
   int accumulate;
-  size_t a_tile; /* from one register tile of a to the next; set where the height of the tiles is chosen */
+  size_t a_tile;    /* from one register tile of a to the next; set where the height of the tiles is chosen */
+  real *copy;       /* where a tile that copies b puts it */
+  const real *next; /* what comes after b, and the distance between its rows: fetched meanwhile; NULL and 0 if nothing */
+  size_t next_step;
 } layout;
 
 typedef void tile_function(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k,
@@ -43,20 +47,13 @@ typedef void tile_function(real *c, const real *a, const real *b, const real *bi
 #define PIN(vector) ((void)0)
 #endif
 
-/* The last vector of a tile. AVX-512 masks it, at no cost. Elsewhere it is a whole vector that ends at the last column and
- * overlaps its neighbour in the same tile, whose columns are then computed twice, to the same bits. A tile narrower than one
- * vector loads its lanes one by one (and, without masks, b through a padded copy: see tiles). */
-#if defined(__AVX512F__)
-#define LAST_OFFSET(vecs, cols) (((vecs) - 1) * VL)
-#define LAST_LANES(vecs, cols) ((cols) - ((vecs) - 1) * VL)
-#define LAST_LOAD(vecs, p, lanes) vload_n(p, lanes)
-#define LAST_STORE(vecs, p, v, lanes) vstore_n(p, v, lanes)
-#else
+/* The last vector of a tile is a whole one that ends at the last column and overlaps its neighbour in the same tile, whose columns
+ * are then computed twice, to the same bits: a masked load would take a turn of the multipliers. A tile narrower than one vector
+ * loads its lanes one by one (and, without masks, b through a padded copy: see tiles). */
 #define LAST_OFFSET(vecs, cols) ((vecs) > 1 ? (cols) - VL : 0)
 #define LAST_LANES(vecs, cols) (cols)
 #define LAST_LOAD(vecs, p, lanes) ((vecs) > 1 ? vload(p) : vload_n(p, lanes))
 #define LAST_STORE(vecs, p, v, lanes) ((vecs) > 1 ? vstore(p, v) : vstore_n(p, v, lanes))
-#endif
 #if NNC_VECTOR_BYTES == 16
 #define LAST_RIGHT(vecs, p, lanes) vload(p)
 #else
@@ -128,6 +125,32 @@ enum { VECS_PER_LINE = 64 / NNC_VECTOR_BYTES };
 #define TILE_MAX_ROWS ROWS_8
 #include "ops/gemm_rows.inc"
 
+enum { PACK_ROWS = ROWS_3 };
+#define TILE_COPIES 1
+#define TILE_AHEAD 24
+#define TILE_VECS 2
+#define TILE_ROWS ROWS_3
+#include "ops/gemm_tile.inc"
+#undef TILE_VECS
+#define TILE_VECS 3
+#define TILE_ROWS ROWS_3
+#include "ops/gemm_tile.inc"
+#undef TILE_VECS
+#undef TILE_AHEAD
+#undef TILE_COPIES
+#define TILE_FETCHES 1
+#define TILE_AHEAD 1
+#define TILE_VECS 2
+#define TILE_ROWS ROWS_3
+#include "ops/gemm_tile.inc"
+#undef TILE_VECS
+#define TILE_VECS 3
+#define TILE_ROWS ROWS_3
+#include "ops/gemm_tile.inc"
+#undef TILE_VECS
+#undef TILE_AHEAD
+#undef TILE_FETCHES
+
 static const struct {
   tile_function *const *near, *const *far; /* without and with prefetch, by rows */
   size_t max_rows;
@@ -150,9 +173,11 @@ INLINE size_t next_tile(size_t rest, size_t limit) { return rest <= limit ? rest
 /* Operands small enough for the first cache, more or less: prefetching would only cost instructions. */
 INLINE int is_near(size_t m, size_t n, size_t k) { return (m + n) * k * sizeof(real) <= 48 * 1024; }
 
-/* One panel of b for all m rows. */
-static void walk_rows(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k,
-                      tile_function *const *by_rows, size_t max_rows, layout *at) {
+/* One panel of b, vecs vectors wide, for m rows of a. */
+static void walk_rows(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k, size_t vecs,
+                      int far, layout *at) {
+  const size_t max_rows = shapes[vecs].max_rows;
+  tile_function *const *const by_rows = far ? shapes[vecs].far : shapes[vecs].near;
   for (size_t rest = m, rows; rest; rest -= rows) {
     const size_t height = next_tile(rest, max_rows);
     rows = height;
@@ -163,21 +188,6 @@ static void walk_rows(real *c, const real *a, const real *b, const real *bias, s
     c = (real *)STEP(c, rows * at->ldc);
     a = STEP(a, rows * at->a_row);
   }
-}
-
-/* The same from a copy of the panel, vecs > 1 vectors wide, in which its rows follow one another. Measured to pay from 64 rows of A
- * on with 16 registers, with 32 only against rows whose distance, a multiple of 4 KB, puts them all into the same cache sets. */
-static NOINLINE void walk_rows_packed(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k,
-                                      size_t vecs, const layout *given) {
-  real panel[K_BLOCK * 3 * VL] __attribute__((aligned(64))), *to = panel;
-  layout at = *given;
-  at.ldb = vecs * VL * sizeof(real);
-  for (size_t p = 0; p < k; p++, to += vecs * VL, b = STEP(b, given->ldb)) {
-    for (size_t v = 0; v < vecs; v += VECS_PER_LINE) __builtin_prefetch(STEP(b + v * VL, 8 * given->ldb));
-    for (size_t v = 0; v + 1 < vecs; v++) vstore(to + v * VL, vload(b + v * VL));
-    vstore(to + cols - VL, vload(b + cols - VL));
-  }
-  walk_rows(c, a, panel, bias, m, cols, k, shapes[vecs].far, shapes[vecs].max_rows, &at);
 }
 
 /* One block of k. */
@@ -194,11 +204,9 @@ static NOINLINE void tiles(real *c, const real *a, const real *b, const real *bi
   }
 #endif
   const int far = !is_near(m, n, k);
-  const int copy = far && m >= 64 && (REGISTERS == 16 || at.ldb % 4096 == 0);
   while (n) {
     const size_t vecs = next_panel((n + VL - 1) / VL, m, far), cols = vecs * VL < n ? vecs * VL : n;
-    if (copy && vecs > 1) walk_rows_packed(c, a, b, bias, m, cols, k, vecs, &at);
-    else walk_rows(c, a, b, bias, m, cols, k, far ? shapes[vecs].far : shapes[vecs].near, shapes[vecs].max_rows, &at);
+    walk_rows(c, a, b, bias, m, cols, k, vecs, far, &at);
     n -= cols;
     c += cols;
     b += cols;
@@ -206,69 +214,130 @@ static NOINLINE void tiles(real *c, const real *a, const real *b, const real *bi
   }
 }
 
-/* Sizes that share the second cache: what of a passes by for each panel of b, or of b for each block of a; and a block of a. */
-enum { PASSING_BYTES = 512 * 1024, PACK_BYTES = 56 * 1024, PACK_ROWS = ROWS_3 };
+/* A block of a that is copied (to the stack), and one that is not; from which size on a panel of b is copied, in bytes from its first
+ * row to its last: the first address cache has 64 entries, of 4 KB each. */
+enum { PACK_BYTES = 160 * 1024, BLOCK_BYTES = 384 * 1024, COPY_BYTES = 48 * 4096 };
 
-/* The register tiles of rows columns of a [k, a_col], one after another, tile bytes apart. */
+/* Whether the rows of a panel of b lie on more pages than the address cache has room for. */
+INLINE int is_scattered(size_t k, size_t ldb) { return ldb >= 2048 && k * ldb > COPY_BYTES; }
+
+/* The register tiles of rows columns of a [k, a_col], one after another, tile bytes apart; eight k at a time, so that whole lines are
+ * written. */
 static NOINLINE void pack_columns(real *p, const real *a, size_t rows, size_t k, size_t a_col, size_t tile) {
-  for (size_t q = 0; q < k; q++, a = STEP(a, a_col)) {
-    __builtin_prefetch(STEP(a, 8 * a_col));
-    __builtin_prefetch(STEP(a, 8 * a_col + 64));
+  for (size_t rest = k, depth; rest; rest -= depth) {
+    depth = rest < 8 ? rest : 8;
     real *to = p;
     size_t i = 0;
     for (; i + PACK_ROWS <= rows; i += PACK_ROWS, to = (real *)STEP(to, tile)) {
-      memcpy(to + q * PACK_ROWS, a + i, PACK_ROWS * sizeof(real));
+      const real *from = a + i;
+      if (depth == 8) {
+        const real *ahead = STEP(from, 8 * a_col);
+#pragma GCC unroll 8
+        for (size_t q = 0; q < 8; q++) {
+          memcpy(to + q * PACK_ROWS, from, PACK_ROWS * sizeof(real));
+          from = STEP(from, a_col);
+          if (i % (64 / sizeof(real)) == 0) __builtin_prefetch(ahead);
+          ahead = STEP(ahead, a_col);
+        }
+      } else {
+        for (size_t q = 0; q < depth; q++, from = STEP(from, a_col)) memcpy(to + q * PACK_ROWS, from, PACK_ROWS * sizeof(real));
+      }
     }
-    for (size_t r = 0; i + r < rows; r++) to[q * (rows - i) + r] = a[i + r];
+    for (size_t q = 0; q < depth && i < rows; q++) {
+      const real *from = STEP(a, q * a_col);
+      for (size_t r = 0; i + r < rows; r++) to[q * PACK_ROWS + r] = from[i + r];
+    }
+    p += depth * PACK_ROWS;
+    a = STEP(a, depth * a_col);
   }
 }
 
-/* One block of k of TN. */
+/* A panel of b for whole * PACK_ROWS rows of a. The first tile copies it while it computes, if that pays; the others read the copy. */
+static void panel_rows(real *c, const real *a, const real *b, const real *bias, size_t whole, size_t cols, size_t k, size_t vecs,
+                       real *copy, layout *at) {
+  tile_function *const reading = shapes[vecs].far[PACK_ROWS];
+  if (whole < 6) {
+    reading(c, a, b, bias, whole * PACK_ROWS, cols, k, at);
+    return;
+  }
+  const int copies = is_scattered(k, at->ldb);
+  at->copy = copy;
+  (!copies ? reading : vecs == 3 ? TILE(ROWS_3, 3, 24) : TILE(ROWS_3, 2, 24))(c, a, b, bias, PACK_ROWS, cols, k, at);
+  if (copies) {
+    b = copy;
+    at->ldb = vecs * VL * sizeof(real);
+  }
+  c = (real *)STEP(c, PACK_ROWS * at->ldc);
+  a = STEP(a, at->a_tile);
+  (vecs == 3 ? TILE(ROWS_3, 3, 1) : TILE(ROWS_3, 2, 1))(c, a, b, bias, (whole - 1) * PACK_ROWS, cols, k, at);
+}
+
+/* rows rows of a against all of b, n > VL, k <= K_BLOCK. tile != 0: a is packed, with so many bytes per register tile. */
+static NOINLINE void block(real *c, const real *a, const real *b, const real *bias, size_t rows, size_t n, size_t k, size_t tile,
+                           const layout *given) {
+  real copy[K_BLOCK * 3 * VL] __attribute__((aligned(64)));
+  for (size_t j = 0, cols; j < n; j += cols) {
+    layout at = *given;
+    const size_t vecs = next_panel((n - j + VL - 1) / VL, PACK_ROWS + 1, 1), left = n - j, whole = rows / PACK_ROWS;
+    cols = vecs * VL < left ? vecs * VL : left;
+    const real *start = bias ? bias + j : NULL, *ai = a;
+    real *ci = c + j;
+    at.a_tile = tile ? tile : PACK_ROWS * at.a_row;
+    if (left > cols) {
+      at.next = b + j + cols;
+      at.next_step = at.ldb;
+    }
+    if (whole) {
+      panel_rows(ci, ai, b + j, start, whole, cols, k, vecs, copy, &at);
+      at.ldb = given->ldb;
+      ci = (real *)STEP(ci, whole * PACK_ROWS * at.ldc);
+      ai = STEP(ai, whole * at.a_tile);
+    }
+    if (rows > whole * PACK_ROWS) walk_rows(ci, ai, b + j, start, rows - whole * PACK_ROWS, cols, k, vecs, 1, &at);
+  }
+}
+
+/* a is TN, or its rows lie at multiples of 4 KB, which puts them all into the same cache sets: block by block, it is copied. */
 static NOINLINE void packed(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                             const layout *given) {
   real p[PACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
   layout at = *given;
-  at.a_row = sizeof(real);
-  /* An odd number of lines: tiles that begin in the same cache set would evict each other while they are written. */
-  const size_t tile = ((k * PACK_ROWS * sizeof(real) + 63) / 64 | 1) * 64, block = PACK_BYTES / tile * PACK_ROWS;
-  const size_t piece = PASSING_BYTES / sizeof(real) / k / (3 * VL) * (3 * VL);
-  for (size_t j = 0, width; j < n; j += width) {
-    width = next_tile(n - j, piece); /* equal parts: none is narrower than a vector */
-    for (size_t i = 0, rows; i < m; i += rows) {
-      rows = m - i < block ? m - i : block;
-      const size_t rest = rows % PACK_ROWS, whole = rows - rest;
+  /* An odd number of lines: tiles, or rows, that begin in the same cache set would evict each other while they are written. */
+  const int columns = at.a_row == sizeof(real);
+  const size_t height = columns ? PACK_ROWS : 1, tile = ((k * height * sizeof(real) + 63) / 64 | 1) * 64;
+  const size_t most = PACK_BYTES / tile * height;
+  if (columns) at.a_col = PACK_ROWS * sizeof(real);
+  else at.a_row = tile;
+  for (size_t i = 0, rows; i < m; i += rows) {
+    rows = m - i <= most ? m - i : m - i < 2 * most ? ((m - i) / 2 + PACK_ROWS - 1) / PACK_ROWS * PACK_ROWS : most;
+    if (columns) {
       pack_columns(p, a + i, rows, k, given->a_col, tile);
-      for (size_t done = 0, cols; done < width; done += cols) {
-        const size_t vecs = next_panel((width - done + VL - 1) / VL, m, 1);
-        cols = vecs * VL < width - done ? vecs * VL : width - done;
-        const real *bj = b + j + done, *start = bias ? bias + j + done : NULL;
-        real *cj = (real *)STEP(c, i * at.ldc) + j + done;
-        at.a_tile = tile;
-        at.a_col = PACK_ROWS * sizeof(real);
-        if (whole) shapes[vecs].far[PACK_ROWS](cj, p, bj, start, whole, cols, k, &at);
-        at.a_col = rest * sizeof(real);
-        cj = (real *)STEP(cj, whole * at.ldc);
-        if (rest) shapes[vecs].far[rest](cj, STEP(p, whole / PACK_ROWS * tile), bj, start, rest, cols, k, &at);
-      }
+    } else {
+      for (size_t r = 0; r < rows; r++) memcpy((real *)STEP(p, r * tile), STEP(a, (i + r) * given->a_row), k * sizeof(real));
     }
+    block((real *)STEP(c, i * at.ldc), p, b, bias, rows, n, k, columns ? tile : 0, &at);
+  }
+}
+
+static NOINLINE void unpacked(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                              const layout *at) {
+  const size_t most = BLOCK_BYTES / sizeof(real) / k;
+  for (size_t i = 0, rows; i < m; i += rows) {
+    rows = next_tile(m - i, most);
+    block((real *)STEP(c, i * at->ldc), STEP(a, i * at->a_row), b, bias, rows, n, k, 0, at);
   }
 }
 
 static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                            const layout *given) {
   layout at = *given;
-  const int copy = at.a_row == sizeof(real) && n >= PACK_COLS && m > 8 && m * k * sizeof(real) > 32 * 1024;
+  const size_t deepest = k < K_BLOCK ? k : K_BLOCK;
+  const int tall = m >= 6 * PACK_ROWS && n >= 2 * VL && is_scattered(deepest, at.ldb), wide = n >= PACK_COLS;
+  const int pack =
+      at.a_row == sizeof(real) ? wide && m > PACK_ROWS && m * k * sizeof(real) > 32 * 1024 : tall && wide && at.a_row % 4096 == 0;
   for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK;; blocks--) {
     const size_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
-    if (copy) {
-      packed(c, a, b, bias, m, n, depth, &at);
-    } else {
-      const size_t most = m * depth * sizeof(real) > PASSING_BYTES ? PASSING_BYTES / sizeof(real) / depth : m;
-      for (size_t i = 0, rows; i < m; i += rows) {
-        rows = next_tile(m - i, most);
-        tiles((real *)STEP(c, i * at.ldc), STEP(a, i * at.a_row), b, bias, rows, n, depth, &at);
-      }
-    }
+    (pack ? packed : tall ? unpacked : tiles)(c, a, b, bias, m, n, depth, &at);
     if (blocks <= 1) return;
     a = STEP(a, depth * at.a_col);
     b = STEP(b, depth * at.ldb);
@@ -288,7 +357,7 @@ enum { CROSS_COLS = 24, CROSS_ROWS = 3 * VL };
 static NOINLINE void crosswise(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                                const layout *at) {
   real ct[CROSS_COLS * CROSS_ROWS] __attribute__((aligned(64)));
-  const layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0};
+  const layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0, NULL, NULL, 0};
   for (size_t rest = m, rows; rest; rest -= rows) {
     rows = next_tile(rest, CROSS_ROWS);
     if (at->accumulate) {
@@ -373,7 +442,8 @@ static NOINLINE void stream(real *c, const real *a, const real *b, const real *b
 /* The bounds between the paths are measured (Cascade Lake), and decide about speed alone. */
 void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
                   size_t a_col, size_t ldb, int accumulate) {
-  const layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0};
+  const layout at = {
+      ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL, NULL, 0};
   if (m <= 4 && n >= 8 * VL && k * n * sizeof(real) > (m == 1 ? 96 * 1024 : 4 * 1024 * 1024)) {
     stream(c, a, b, bias, m, n, k, &at);
     return;

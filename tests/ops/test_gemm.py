@@ -18,7 +18,7 @@ LARGER = [
     *[(1, 1, 3000), (1, 700, 70), (1, 33, 2000), (2, 1030, 1030), (3, 200, 130), (4, 65, 300), (5, 130, 900), (7, 130, 33)],
     *[(64, 1, 130), (65, 2, 67), (100, 3, 19), (50, 4, 500), (70, 10, 40), (33, 24, 300), (100, 17, 513)],
     *[(33, 65, 100), (64, 128, 64), (48, 96, 800), (130, 47, 260), (17, 1000, 9), (9, 9, 2049), (257, 31, 31)],
-    *[(70, 300, 130), (90, 600, 300), (64, 1024, 70), (1000, 40, 400), (40, 1200, 300)],
+    *[(70, 300, 130), (90, 600, 300), (64, 1024, 70), (1000, 40, 400), (40, 1200, 300), (45, 270, 1024), (400, 530, 660)],
 ]
 
 
@@ -74,6 +74,13 @@ def test_every_small_shape(isa, dtype, rng):
     operands = Operands(rng, dtype, 33)
     for m, n, k in itertools.product(range(1, 34), repeat=3):
         operands.check(m, n, k, isa)
+
+
+@pytest.mark.exhaustive
+def test_random_shapes(isa, dtype, rng):
+    operands = Operands(rng, dtype, 700)
+    for shape in np.exp(rng.uniform(0, np.log(700), (10_000, 3))).astype(int):
+        operands.check(*map(int, shape), isa)
 
 
 @pytest.mark.parametrize(("m", "n", "k"), LARGER)

@@ -1,0 +1,61 @@
+"""The adding problem: where a tanh network gives up and an LSTM does not (Hochreiter and Schmidhuber 1997).
+
+    python examples/adding_problem.py            (needs matplotlib)
+
+Each step brings a random number and a mark; the target is the sum of the two numbers that are marked, one in the first half of
+the sequence and one in the second. Whoever always says 1 has a mean squared error of 1/6. Every run sees new sequences all the time, so
+that nothing can be learned by heart. The second picture shows the norm of the gradient at each time step before training.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import nncore as nn
+
+OUT = Path(__file__).resolve().parent.parent / "out"
+CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+STEPS, HIDDEN, BATCH, ROWS, EPOCHS = (50, 100), 32, 32, 3200, 20
+
+
+def sequences(n: int, steps: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    x = np.zeros((n, steps, 2), np.float32)
+    x[..., 0] = rng.random((n, steps))
+    rows, half = np.arange(n), steps // 2
+    x[rows, rng.integers(0, half, n), 1] = 1
+    x[rows, rng.integers(half, steps, n), 1] = 1
+    return x, (x[..., 0] * x[..., 1]).sum(1, keepdims=True)
+
+
+def main() -> None:
+    OUT.mkdir(exist_ok=True)
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    axes = figure.subplots(2, len(STEPS))
+    for column, steps in enumerate(STEPS):
+        test = sequences(2000, steps, np.random.default_rng(99))
+        for name, cell in CELLS.items():
+            rng = np.random.default_rng(0)
+            model = nn.Sequential(cell(2, HIDDEN), nn.Linear(HIDDEN, 1), seed=0).build((steps, 2))
+            model.compile(loss="mse", optimizer=nn.optim.Adam(lr=3e-3, clip_norm=1.0))
+            y = model.forward(test[0][:BATCH])
+            model.backward(y - test[1][:BATCH])
+            axes[1, column].semilogy(model.step_gradient_norms()["0.0"] + 1e-12, label=name)
+            errors = [model.evaluate(*test)]
+            for _ in range(EPOCHS):
+                model.fit(*sequences(ROWS, steps, rng), batch_size=BATCH, verbose=0)
+                errors.append(model.evaluate(*test))
+            axes[0, column].semilogy(np.arange(EPOCHS + 1) * ROWS // BATCH, errors, label=name)
+            print(f"T = {steps:3}, {name:4}: mean squared error {errors[-1]:.5f} on unseen sequences (always 1: 0.16667)")
+        axes[0, column].axhline(1 / 6, color="grey", linestyle=":")
+        axes[0, column].set(title=f"T = {steps}", xlabel="updates", ylabel="error on unseen sequences")
+        axes[1, column].set(xlabel="time step", ylabel="norm of the gradient, untrained")
+        axes[0, column].legend()
+    figure.savefig(OUT / "adding_problem.png", dpi=120)
+    print(f"picture: {OUT / 'adding_problem.png'}")
+
+
+if __name__ == "__main__":
+    main()

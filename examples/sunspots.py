@@ -2,9 +2,9 @@
 
     python examples/sunspots.py            (needs statsmodels, which brings the series, and matplotlib)
 
-The yearly series runs from 1700 to 2008. It is split in time: train until 1920, validate (early stopping) until 1955, test on what comes after,
-which no choice has seen. The baseline is a linear autoregression on the same window, fitted by least squares. The series is short, so the
-figures of five seeds are given, with their spread.
+The yearly series runs from 1700 to 2008. It is split in time: train until 1920, validate (early stopping) until 1955, test on
+what comes after, which no choice has seen. The baseline is a linear autoregression on the same window, fitted by least squares.
+The series is short, so the figures of five seeds are given, with their spread.
 """
 
 from __future__ import annotations
@@ -57,12 +57,13 @@ def main() -> None:
             model = nn.Sequential(layer, nn.Linear(width, 1), seed=seed).build((WINDOW, 1))
             model.compile(loss="mse", optimizer=nn.optim.Adam(lr=3e-3, clip_norm=1.0))
             stop = nn.callbacks.EarlyStopping(patience=40, restore_best_weights=True)
+            later = (x[held_out], y[held_out])
             model.fit(
                 x[train],
                 y[train],
                 epochs=600,
                 batch_size=16,
-                validation_data=(x[held_out], y[held_out]),
+                validation_data=later,
                 callbacks=[stop],
                 verbose=0,
             )

@@ -3,8 +3,9 @@
     python examples/adding_problem.py            (needs matplotlib)
 
 Each step brings a random number and a mark; the target is the sum of the two numbers that are marked, one in the first half of
-the sequence and one in the second. Whoever always says 1 has a mean squared error of 1/6. Every run sees new sequences all
-the time, so that nothing can be learned by heart. The second row of the picture shows the norm of the gradient at each time step before training.
+the sequence and one in the second. Whoever always says 1 has a mean squared error of 1/6. Every run sees new sequences all the
+time, so that nothing can be learned by heart. The second row of the picture shows the norm of the gradient at each time step
+before training.
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ def alloc_fail_at(size_t k):
     nnc_alloc_fail_at(k)
 
 
+cdef inline unsigned long this_thread():
+    return <unsigned long>PyThread_get_thread_ident()
+
+
 cdef int raise_error(const nnc_error *error) except -1:
     raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end inside a character
 
@@ -104,7 +108,7 @@ cdef class Network:
     cdef list op_names, input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
     cdef bint is_compiled, is_busy, last_training, has_forward
     cdef int readers  # calls that run without the GIL and only read the plan
-    cdef long trainer  # the thread that runs fit, or 0
+    cdef unsigned long trainer  # the thread that runs fit, or 0
     cdef int claims  # how deep its calls of fit are nested
     cdef int waiting  # threads that want to read, or are reading, parameters and moments as they are between two steps
     cdef bint is_paused  # training waits for them
@@ -394,7 +398,7 @@ cdef class Network:
 
     cdef int _enter(self) except -1:
         while True:
-            if self.is_busy or (self.trainer and self.trainer != PyThread_get_thread_ident()):
+            if self.is_busy or (self.trainer and self.trainer != this_thread()):
                 raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
             if not self.waiting:
                 break
@@ -404,7 +408,7 @@ cdef class Network:
 
     def _claim(self):
         """Keep other threads from training until `_release`; where one of them trains already, the caller is the intruder."""
-        me = PyThread_get_thread_ident()
+        cdef unsigned long me = this_thread()
         if self.is_busy or (self.trainer and self.trainer != me):
             raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
         self.trainer = me
@@ -418,7 +422,7 @@ cdef class Network:
     @property
     def _is_elsewhere(self):
         """Whether another thread trains."""
-        return self.is_busy or (self.trainer != 0 and self.trainer != PyThread_get_thread_ident())
+        return self.is_busy or (self.trainer != 0 and self.trainer != this_thread())
 
     cdef int _hand_over(self) except -1:
         """Between two steps: let those read who wait for it."""
@@ -436,7 +440,7 @@ cdef class Network:
         give_up = monotonic() + PATIENCE
         self.waiting += 1
         try:
-            while self.is_busy or (self.trainer and self.trainer != PyThread_get_thread_ident() and not self.is_paused):
+            while self.is_busy or (self.trainer and self.trainer != this_thread() and not self.is_paused):
                 if monotonic() > give_up:
                     raise ConcurrentUseError(
                         f"another thread trains the model and has not come to the end of a step for {PATIENCE:g} s; a callback that "
@@ -451,7 +455,7 @@ cdef class Network:
         self.waiting -= 1
 
     cdef int _need_alone(self) except -1:
-        cdef bint is_theirs = self.trainer != 0 and self.trainer != PyThread_get_thread_ident()
+        cdef bint is_theirs = self.trainer != 0 and self.trainer != this_thread()
         if self.is_busy or self.readers or is_theirs or (self.waiting and not self.trainer):
             raise ConcurrentUseError("the model is in use by another thread, so it cannot be built or compiled now")
         return 0
@@ -621,7 +625,7 @@ cdef class Network:
         cdef int status
         self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics, lengths)
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
-        if self.waiting and self.trainer == PyThread_get_thread_ident():  # validation
+        if self.waiting and self.trainer == this_thread():  # validation
             self._hand_over()
         self.readers += 1
         with nogil:

@@ -13,9 +13,6 @@
  */
 #include "ops/activations.h"
 
-INLINE vec identity_value(vec x, activation_attributes at UNUSED) { return x; }
-INLINE vec identity_gradient(vec dy, vec y UNUSED, activation_attributes at UNUSED) { return dy; }
-
 INLINE vec step_value(vec x, activation_attributes at) { return vselect(x > at.first, vset1(1), vselect(x == x, vset1(0), x)); }
 INLINE vec step_gradient(vec dy UNUSED, vec y UNUSED, activation_attributes at UNUSED) { return vset1(0); }
 
@@ -36,7 +33,25 @@ INLINE vec softsign_gradient(vec dy, vec y, activation_attributes at UNUSED) {
   return dy * rest * rest;
 }
 
-ACTIVATION(identity, 0)
+/* Copies of rows; in place, nothing. */
+static void copy_rows(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx) {
+  if (y == x) return;
+  if (ldy == cols && ldx == cols) {
+    cols *= rows;
+    rows = rows ? 1 : 0;
+  }
+  for (; rows; rows--, y += ldy, x += ldx) memmove(y, x, cols * sizeof(real));
+}
+
+void KERNEL(identity_forward)(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx, const double *attr UNUSED) {
+  copy_rows(y, x, rows, cols, ldy, ldx);
+}
+
+void KERNEL(identity_backward)(real *dx, const real *dy, const real *saved UNUSED, size_t rows, size_t cols, size_t lddx,
+                               size_t lddy, size_t ldsaved UNUSED, const double *attr UNUSED) {
+  copy_rows(dx, dy, rows, cols, lddx, lddy);
+}
+
 ACTIVATION(step, 1)
 ACTIVATION(relu, 0)
 ACTIVATION(leaky_relu, 1)

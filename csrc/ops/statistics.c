@@ -1,7 +1,8 @@
 /* statistics.c: sums that metrics and clipping by norm are made of, accumulated in double whatever the dtype.
  *
  * sum_squares: x_i goes to partial sum i % 32, in increasing i, and the partial sums are added pairwise. The bits depend on the
- * numbers and n alone, not on the instruction set (no fused multiply-add).
+ * numbers and n alone, not on the instruction set: the square of a float is exact in double, so a fused multiply-add changes nothing;
+ * for double there is none.
  *
  * count_confusion: as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
  * classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
@@ -17,6 +18,16 @@ enum { PARTIAL_SUMS = 32, DOUBLES = NNC_VECTOR_BYTES / sizeof(double), PARTS = P
 typedef double doubles __attribute__((vector_size(NNC_VECTOR_BYTES)));
 typedef real reals __attribute__((vector_size(DOUBLES * sizeof(real))));
 
+INLINE doubles add_square(doubles sum, doubles d) {
+#if defined(__AVX512F__) && !NNC_BUILD_F64
+  return (doubles)_mm512_fmadd_pd((__m512d)d, (__m512d)d, (__m512d)sum);
+#elif defined(__AVX2__) && !NNC_BUILD_F64
+  return (doubles)_mm256_fmadd_pd((__m256d)d, (__m256d)d, (__m256d)sum);
+#else
+  return sum + d * d;
+#endif
+}
+
 double KERNEL(sum_squares)(const real *x, size_t n) {
   doubles part[PARTS] = {{0}};
   size_t i = 0;
@@ -25,7 +36,7 @@ double KERNEL(sum_squares)(const real *x, size_t n) {
       reals r;
       memcpy(&r, x + i + k * DOUBLES, sizeof r);
       const doubles d = __builtin_convertvector(r, doubles);
-      part[k] += d * d;
+      part[k] = add_square(part[k], d);
     }
   double sum[PARTIAL_SUMS];
   memcpy(sum, part, sizeof sum);
@@ -58,23 +69,32 @@ INLINE unsigned lane_bits(ivec mask) {
 
 INLINE vec load_some(const real *x, size_t n) { return n >= VL ? vload(x) : vload_n(x, n); }
 
-/* The first column that holds the row's largest value; 0 where all are NaN. */
+/* The first column that holds the row's largest value; 0 where all are NaN. Each lane keeps its own largest and where it was, so
+ * that no branch depends on the data but where lanes tie. */
 INLINE size_t argmax(const real *x, size_t cols) {
   static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const vec lowest = vset1((real)-INFINITY);
-  ivec lane;
+  ivec lane, place;
   memcpy(&lane, number, sizeof lane);
-  vec best = lowest;
-  for (size_t j = 0; j < cols; j += VL) {
-    const vec v = load_some(x + j, cols - j);
-    best = vmax(cols - j < VL ? vselect(lane < ivset1((integer)(cols - j)), v, lowest) : v, best);
+  vec best = vset1((real)-INFINITY);
+  place = lane;
+  size_t j = 0;
+  for (; j + VL <= cols; j += VL, lane += VL) {
+    const vec v = vload(x + j);
+    place = (ivec)vselect(v > best, (vec)lane, (vec)place);
+    best = vmax(v, best);
   }
-  best = vmax_all(best);
-  for (size_t j = 0; j < cols; j += VL) {
-    const unsigned tied = lane_bits(load_some(x + j, cols - j) == best); /* lanes beyond cols come after a real one */
-    if (tied) return j + (size_t)__builtin_ctz(tied);
+  if (j < cols) {
+    const vec v = vload_fill(x + j, cols - j, (real)-INFINITY);
+    place = (ivec)vselect(v > best, (vec)lane, (vec)place);
+    best = vmax(v, best);
   }
-  return 0;
+  integer places[VL];
+  memcpy(places, &place, sizeof places);
+  unsigned tied = lane_bits(best == vmax_all(best));
+  integer first = places[__builtin_ctz(tied)];
+  while (tied &= tied - 1)
+    if (places[__builtin_ctz(tied)] < first) first = places[__builtin_ctz(tied)];
+  return (size_t)first;
 }
 
 /* The largest real that is not above x: for a real z, z > x and z > this are the same. */

@@ -67,13 +67,14 @@ static void set_spans(nnc_plan *plan) {
   }
 }
 
-/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whole tiles and whole cache lines of the transposed weight. */
-enum { TASK_ELEMENTS = 16 << 10, TASK_ROWS = 16, FUSED_FROM = 32 << 10 };
+/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whole tiles and whole cache lines of the transposed weight; at least
+ * LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
+enum { TASK_ELEMENTS = 16 << 10, TASK_ROWS = 16, LEAST_ROWS = 32, FUSED_FROM = 32 << 10 };
 
 static size_t rows_per_task(size_t cols) {
   size_t rows = TASK_ELEMENTS / cols;
   rows -= rows % TASK_ROWS;
-  return rows < TASK_ROWS ? TASK_ROWS : rows;
+  return rows < LEAST_ROWS ? LEAST_ROWS : rows;
 }
 
 /* The tasks of one weight; `bias` is the slot of what goes along with its first rows, if that exists. */

@@ -149,7 +149,8 @@ STUB = ast.parse((PACKAGE / "_core.pyi").read_text())
 def stub_parameters(function):
     """Names and defaults, as far as a stub and a compiled function can be compared."""
     arguments = function.args
-    return [argument.arg for argument in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+    keywords = [arguments.kwarg] if arguments.kwarg else []
+    return [argument.arg for argument in arguments.posonlyargs + arguments.args + arguments.kwonlyargs + keywords]
 
 
 @pytest.mark.parametrize("function", [node for node in STUB.body if isinstance(node, ast.FunctionDef)], ids=lambda node: node.name)
@@ -158,12 +159,12 @@ def test_function_is_what_the_stub_says(function):
 
 
 @pytest.mark.parametrize(
-    "method",
-    [node for cls in STUB.body if isinstance(cls, ast.ClassDef) for node in cls.body if isinstance(node, ast.FunctionDef)],
-    ids=lambda node: node.name,
+    ("owner", "method"),
+    [(c.name, node) for c in STUB.body if isinstance(c, ast.ClassDef) for node in c.body if isinstance(node, ast.FunctionDef)],
+    ids=lambda node: getattr(node, "name", node),
 )
-def test_method_is_what_the_stub_says(method):
-    found = getattr(_core.Network, method.name)
+def test_method_is_what_the_stub_says(owner, method):
+    found = getattr(getattr(_core, owner), method.name)
     if not method.decorator_list and not method.name.startswith("__"):  # properties and slots have no signature
         assert list(inspect.signature(found).parameters) == stub_parameters(method)
 

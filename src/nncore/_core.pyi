@@ -271,13 +271,7 @@ def recurrent_forward(
     first_step: int = 0,
     lengths: np.ndarray | None = None,
     isa: str | None = None,
-    y: np.ndarray | None = None,
-    h: np.ndarray | None = None,
-    c: np.ndarray | None = None,
-    h_n: np.ndarray | None = None,
-    c_n: np.ndarray | None = None,
-    h0: np.ndarray | None = None,
-    c0: np.ndarray | None = None,
+    **arrays: np.ndarray | None,  # y, h, c, h_n, c_n, h0, c0
 ) -> None:
     """All steps of one direction; csrc/ops/kernels.h says what each array is. gates: [rows, steps, G * hidden]."""
 
@@ -290,13 +284,5 @@ def recurrent_backward(
     first_step: int = 0,
     lengths: np.ndarray | None = None,
     isa: str | None = None,
-    h: np.ndarray,
-    c: np.ndarray | None = None,
-    dgates: np.ndarray | None = None,
-    dh: np.ndarray | None = None,
-    dh0: np.ndarray | None = None,
-    dc0: np.ndarray | None = None,
-    dy: np.ndarray | None = None,
-    dh_n: np.ndarray | None = None,
-    dc_n: np.ndarray | None = None,
+    **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n
 ) -> None: ...

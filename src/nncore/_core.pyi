@@ -63,6 +63,11 @@ class Network:
         state_offsets: Sequence[int] | None = None,
     ) -> None:
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
+    def _take_plan(self, other: Network) -> None:
+        """Take over the plan of a network with the same parameters (ShapeError otherwise), whose numbers stay; compile again."""
+    @property
+    def _is_claimed(self) -> bool:
+        """Whether a fit is under way."""
     def _arena_bytes(self, rows: int) -> int:
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
     def _compile(

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _core, init
 from ._checks import float_dtype, whole
-from .errors import NotBuiltError
+from .errors import NotBuiltError, ShapeError
 from .layers.base import Layer
 from .parameters import Parameters
 from .spec import Op, Parameter, ParameterOptions, Shape
@@ -105,6 +105,26 @@ class Assembly(_core.Network, Parameters):
         self._built_for = [tuple(shape) for shape in input_shapes]
         self._ops, self._owners, self._outputs = ops, owners, outputs
         self._bind_layers()
+
+    def _stretch(self, input_shapes: Sequence[Shape]) -> bool:
+        """Where samples differ from those so far in the number of time steps alone, assemble for them around the same parameters.
+
+        Returns whether that was done. Where the model cannot take them, nothing is, and what comes next says what is wrong.
+        """
+        before = self._built_for
+        if before is None or len(before) != len(input_shapes) or before == [tuple(shape) for shape in input_shapes]:
+            return False
+        for old, new in zip(before, input_shapes, strict=True):
+            if old != new and (len(old) < 2 or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
+                return False
+        rehearsal = _core.Network()
+        try:
+            rehearsal._assemble(input_shapes, self._ops, self._outputs, self._dtype.name)
+            self._take_plan(rehearsal)
+        except ShapeError:
+            return False
+        self._built_for = [tuple(shape) for shape in input_shapes]
+        return True
 
     def _bind_layers(self) -> None:
         """Give the layers their views of the parameters."""

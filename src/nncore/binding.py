@@ -64,21 +64,24 @@ class Data:
         return Data(self.x, self.y, weight, self.lengths)
 
 
-def inputs(model: Model, x: Any, allow_empty: bool = False) -> list[np.ndarray]:
-    """Bind x, and build the model where its first layer left the shape open."""
+def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = False) -> list[np.ndarray]:
+    """Bind x, and build the model where its first layer left the shape open. elastic: take another number of time steps, too."""
     layer = "the model" if model._shown_inputs() else model._layer_name(0)
     if isinstance(x, Mapping):
         x = in_order("x", x, model.input_names)
         x = x[0] if len(x) == 1 else x
+    if elastic and model.built and any(len(shape) > 1 for shape in model.input_shapes):
+        parts = x if len(model.input_shapes) > 1 and isinstance(x, list | tuple) else [x]
+        model._stretch([np.shape(part)[1:] for part in parts])
     arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty)
     if not model.built:
         model._build([a.shape[1:] for a in arrays])
     return arrays
 
 
-def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None) -> Data:
+def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
     """Bind samples, targets, their weights and lengths."""
-    xs = inputs(model, x)
+    xs = inputs(model, x, elastic=elastic)
     counted = None if lengths is None else bind_lengths(lengths, len(xs[0]), steps_of(model))
     rows, shapes = len(xs[0]), model.output_shapes
     parts, names = in_order("y", y, model.output_names), names_of("y", model.output_names)

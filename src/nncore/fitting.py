@@ -168,6 +168,11 @@ class Batches:
         model, config = self.model, self.config
         first = 0 if begun is None else begun.done(model)
         batches = self._batches(first)
+        if not model.built:  # the first batch settles the shapes, on which depends what is summed
+            seen = list(islice(batches, 1))
+            for given in seen:
+                self.bind(given)
+            batches = chain(seen, batches)
         losses, counts, sums = np.empty(first), np.empty(first), config.sums()
         if begun is not None and first:
             losses[:], counts[:], sums = begun.losses, begun.counts, begun.copied(model).sums

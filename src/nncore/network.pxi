@@ -205,19 +205,25 @@ cdef class Network:
             if state.role == "running_var":
                 state.value[...] = 1
         every = self._shapes_of(n_inputs + n_ops)
-        self.input_shapes = every[:n_inputs]
-        self.output_shapes = [every[value] for value in outputs]
-        self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in self.output_shapes]
-        self._all_shapes = every
         self.flops += 2.0 * sum([size_of(s) for s in every])  # activations count too where there are few products
-        self.is_simple = n_inputs == 1 and n_outputs == 1
-        self.in_rank, self.out_rank = len(self.input_shapes[0]) + 1, len(self.output_shapes[0]) + 1
+        self._describe(every[:n_inputs], [every[value] for value in outputs], every)
+
+    cdef int _describe(self, list inputs, list outputs, list every) except -1:
+        """Keep the shapes, and of one input and one output what `__call__` needs of them."""
+        cdef int d
+        self.input_shapes = inputs
+        self.output_shapes = outputs
+        self._all_shapes = every
+        self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in outputs]
+        self.is_simple = len(inputs) == 1 and len(outputs) == 1
+        self.in_rank, self.out_rank = len(inputs[0]) + 1, len(outputs[0]) + 1
         self.in_width = 1
-        for d, size in enumerate(self.input_shapes[0]):
+        for d, size in enumerate(inputs[0]):
             self.in_dims[d + 1] = size
             self.in_width *= <size_t>size
-        for d, size in enumerate(self.output_shapes[0]):
+        for d, size in enumerate(outputs[0]):
             self.out_dims[d + 1] = size
+        return 0
 
     cdef object _all_shapes
 
@@ -277,6 +283,42 @@ cdef class Network:
         self._bind()
         self.parameters = [self._view(i) for i in range(n)]
         self.states = [self._state_view(i) for i in range(n_states)]
+
+    def _take_plan(self, Network other):
+        """Let the plan of a network with the same parameters take the place of this one's; compile again before training.
+
+        Parameters, running statistics, moments and the step stay. Raises ShapeError where the parameters are others.
+        """
+        self._need_plan()
+        self._need_alone()
+        cdef int n = nnc_plan_param_count(self.plan), n_states = nnc_plan_state_count(self.plan), i
+        cdef nnc_param own, its
+        cdef bint same = (
+            nnc_plan_elements(self.plan) == nnc_plan_elements(other.plan) and n == nnc_plan_param_count(other.plan)
+            and nnc_plan_state_elements(self.plan) == nnc_plan_state_elements(other.plan) and n_states == nnc_plan_state_count(other.plan)
+            and self.dtype == other.dtype)
+        for i in range(n + n_states):
+            if same:
+                if i < n:
+                    nnc_plan_param(self.plan, i, &own)
+                    nnc_plan_param(other.plan, i, &its)
+                else:
+                    nnc_plan_state(self.plan, i - n, &own)
+                    nnc_plan_state(other.plan, i - n, &its)
+                same = (own.offset == its.offset and own.rows == its.rows and own.cols == its.cols and own.ld == its.ld
+                        and own.op == its.op and <bytes>own.role == <bytes>its.role)
+        if not same:
+            raise ShapeError("the parameters have other shapes")
+        cdef nnc_plan *plan = self.plan
+        self.plan = other.plan
+        other.plan = plan
+        self.is_compiled = self.has_forward = other.is_compiled = other.has_forward = False
+        self.forward_sequences = None
+        self.op_names = other.op_names
+        self.flops = other.flops
+        self._describe(other.input_shapes, other.output_shapes, other._all_shapes)
+        self._bind()
+        other._bind()
 
     cdef object _view(self, int i):
         from .spec import Parameter
@@ -418,6 +460,11 @@ cdef class Network:
         self.claims -= 1
         if not self.claims:
             self.trainer = 0
+
+    @property
+    def _is_claimed(self):
+        """Whether a fit is under way."""
+        return self.claims > 0
 
     @property
     def _is_elsewhere(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,12 @@ class Stepwise(Assembly, Trainable):
         """Return the outputs for inputs that are values of a network: the layers of this model, called on them."""
         raise NotImplementedError
 
+    def _stretch(self, input_shapes: Sequence[Shape]) -> bool:
+        stretched = super()._stretch(input_shapes)
+        if stretched:
+            self._reattach()
+        return stretched
+
     def _batch_of(self, x: Any) -> list[np.ndarray]:
         """Return a batch as one such array per input."""
         arrays: list[np.ndarray] = []
@@ -54,6 +61,8 @@ class Stepwise(Assembly, Trainable):
                 raise ShapeError(f"{name} is a single number; a batch [N, ...] is needed")
             if not self.built:
                 self._build([array.shape[1:]])
+            if len(given) == 1 and not self._is_claimed:
+                self._stretch([array.shape[1:]])
             expected = self.input_shapes[i]
             if array.shape[1:] != expected:
                 hint = _hint(array.shape, expected)

@@ -216,13 +216,13 @@ class Trainable:
             steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
 
             def weighed(batch: Any) -> Data:
-                return binding.weigh(config, self._bind(config, *unpack(batch)), None, class_weight)
+                return binding.weigh(config, self._bind(config, *unpack(batch), elastic=True), None, class_weight)
 
             source = fitting.Batches(model, config, _iterable(x), weighed, steps)
         else:
             if steps_per_epoch is not None:
                 raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
-            data, rows = self._bind(config, x, y, sample_weight, lengths), None
+            data, rows = self._bind(config, x, y, sample_weight, lengths, elastic=True), None
             if shuffle and any(getattr(layer, "stateful", False) for layer in model.layers):
                 raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
             if fraction:
@@ -320,11 +320,14 @@ class Trainable:
             if sample_weight is not None:
                 raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
             limit = None if steps is None else whole("evaluate", "steps", steps)
-            parts = (self._bind(config, *unpack(batch)) for batch in islice(_iterable(x, "evaluate"), limit))
+            parts = (
+                self._bind(config, *unpack(batch), elastic=not self._model()._is_claimed)
+                for batch in islice(_iterable(x, "evaluate"), limit)
+            )
         elif steps is not None:
             raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
         else:
-            data = self._bind(config, x, y, sample_weight, lengths)
+            data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._model()._is_claimed)
             data.require_weight()
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         return results(fitting.evaluate(self._model(), config, parts, hooks), return_dict)
@@ -376,7 +379,7 @@ class Trainable:
         elif steps is not None:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
         else:
-            arrays = binding.inputs(model, x, allow_empty=True)
+            arrays = binding.inputs(model, x, allow_empty=True, elastic=not self._model()._is_claimed)
             counted = None if lengths is None else bind_lengths(lengths, len(arrays[0]), binding.steps_of(model))
             outputs = fitting.predict(model, arrays, hooks, batch_size, counted)
         return model._given_out(outputs)
@@ -417,7 +420,7 @@ class Trainable:
             if done is not None:
                 return done
         config = self._require_compiled("train_on_batch")
-        data = self._bind(config, x, y, sample_weight)
+        data = self._bind(config, x, y, sample_weight, elastic=not self._model()._is_claimed)
         data = binding.weigh(config, data, None, class_weight)
         model, batch = self._model(), self._batch or OneBatch(self._model(), config)
         return batch.step(model, data.x, data.y, data.weight, return_dict)
@@ -467,13 +470,27 @@ class Trainable:
         self._attached, self._options, self._batch = config, options, OneBatch(model, config)
         self._progress = None  # as the optimizer starts anew
 
-    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None) -> Data:
+    def _reattach(self) -> None:
+        """Tell a plan that took another one's place what that knew; moments, step and progress stay."""
+        config, progress = self._attached, self._progress
+        if config is None:
+            return
+        model = self._model()
+        moments = {kind: buffer for kind, buffer in model._buffers().items() if kind.startswith("moment")}
+        step = model.step
+        self._attach(config, self._options)
+        for kind, buffer in model._buffers().items():
+            if kind in moments:
+                buffer[...] = moments[kind]
+        model.step, self._progress = step, progress
+
+    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
         if not self._model().built:
             binding.inputs(self._model(), x)
         if config is not self._attached:
             self._attach(config)
-        return binding.bind(self._model(), config, x, y, weight, lengths)
+        return binding.bind(self._model(), config, x, y, weight, lengths, elastic)
 
 
 _NOBODY = CallbackList((), None, {})

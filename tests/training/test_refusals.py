@@ -96,7 +96,7 @@ X, Y = np.ones((6, 3)), np.ones(6)
         (lambda m: m.fit(X, Y, sample_weight=[1.0]), errors.ShapeError, "one weight per row"),
         (lambda m: m.fit(X, Y, sample_weight=np.zeros(6)), errors.ArgumentError, "all weights are 0"),
         (lambda m: m.fit(X, Y, class_weight="balanced"), errors.LabelError, "use sample_weight instead"),
-        (lambda m: m.fit([(X, Y)], class_weight="balanced"), errors.ArgumentError, "batches carry their own weights"),
+        (lambda m: m.fit([(X, Y)], class_weight="balanced"), errors.ArgumentError, "batches carry their own"),
         (lambda m: m.predict(X.astype(complex)), errors.DTypeError, "complex128"),
     ],
 )

@@ -41,19 +41,52 @@ typedef struct {
   int shares; /* an earlier op of the same kind and sizes whose parameters this one uses, or -1 */
 } nnc_op_spec;
 
-nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
-                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, nnc_error *error);
-void nnc_plan_free(nnc_plan *plan);
-void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape);
-
 /* A parameter inside the buffers: rows x cols at `offset` elements, rows `ld` apart. A weight is stored [in, out]; `transposed`
  * says that its users see it as [cols, rows]. */
-typedef struct {
+typedef struct nnc_param {
   int op;
   char role[40];
   size_t offset, rows, cols, ld;
   int transposed, vector;
 } nnc_param;
+
+/* What the caller computes itself: ops of kind "python", losses and metrics. It is called by the thread that called the core, with
+ * arrays that lie in the core's memory: rows samples, `ld` elements between lines. `block` is the allocation that holds them; who
+ * keeps an array calls nnc_hold on it. */
+typedef struct {
+  void *data; /* NULL: not wanted, or absent */
+  size_t ld;
+} nnc_lent;
+typedef enum { NNC_CALL_FORWARD, NNC_CALL_BACKWARD, NNC_CALL_LOSS, NNC_CALL_METRIC } nnc_call_kind;
+typedef struct {
+  nnc_call_kind kind;
+  int index;    /* of the op, or of the output */
+  int training; /* as of layers: dropout drops */
+  size_t rows;
+  void *block;
+  nnc_lent y, dy; /* the result and its gradient; a loss writes dy */
+  nnc_lent x[NNC_MAX_INPUTS], dx[NNC_MAX_INPUTS];
+  int adds[NNC_MAX_INPUTS]; /* dx is to be added to */
+  int adds_params;          /* another op that shares them has written the gradients of the parameters */
+  void *target, *row_loss;  /* dense; a loss fills one number per line */
+  const void *weight;       /* one per sample, or NULL */
+} nnc_call;
+typedef struct {
+  void *context;
+  /* All three return non-zero to stop everything. shape: what an op makes of its inputs. param: role and cols of the parameter in
+   * a slot; no cols where there is none. */
+  int (*shape)(void *context, int op, const nnc_shape *inputs, int n_inputs, nnc_shape *out);
+  int (*param)(void *context, int op, int slot, struct nnc_param *param);
+  int (*call)(void *context, const nnc_call *call);
+} nnc_caller;
+
+/* caller: may be NULL where no op is of kind "python", and no loss or metric. */
+nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
+                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
+                           nnc_error *error);
+void nnc_plan_free(nnc_plan *plan);
+void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape);
+
 int nnc_plan_param_count(const nnc_plan *plan);
 void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param);
 /* Floating-point operations of one sample through all matrix products, forward. */
@@ -81,9 +114,11 @@ void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norm
 /* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */
 void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]);
 
+enum { NNC_LOSS_CALLED = -1 }; /* the caller's */
 typedef enum { NNC_MEAN, NNC_SUM, NNC_WEIGHTED_MEAN } nnc_reduction;
 typedef struct {
-  int loss; /* NNC_LOSS_..., never a _logits one */
+  int loss;         /* NNC_LOSS_..., never a _logits one; or NNC_LOSS_CALLED */
+  int index_target; /* NNC_LOSS_CALLED: one class index per line */
   int from_logits;
   int reduction;
   double weight; /* in the sum over the outputs */
@@ -106,6 +141,7 @@ typedef struct {
   int kind;
   size_t classes;
   double threshold, target_threshold;
+  int called; /* the caller watches, too */
 } nnc_statistic_spec;
 
 /* losses and statistics: one per output; options: one per parameter. */
@@ -123,6 +159,19 @@ typedef struct {
   ptrdiff_t stride;
 } nnc_source;
 
+/* Figures for diagnosis, added up on the steps number `first`, first + every, ...; see plan/probe_typed.c. The memory is the
+ * caller's. */
+typedef struct {
+  int64_t first, every;
+  int64_t steps;             /* how many have been looked at */
+  double rows;               /* and how many samples */
+  double *params;            /* 4 per parameter: norms of gradient, weight and change, ratio of the last two */
+  double *units;             /* per activation 4 sums for each of its columns: y, y^2, zeros, saturated */
+  const size_t *unit_offset; /* where those of an op begin */
+  void *scratch;             /* as many elements of the plan's dtype as units */
+  void *before;              /* nnc_plan_elements() of them */
+} nnc_probe;
+
 typedef struct {
   const nnc_source *x;    /* one per input */
   const nnc_source *y;    /* one per output */
@@ -132,6 +181,7 @@ typedef struct {
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */
   double *parts; /* training: two numbers per output, added to: its summed row losses, and by what their sum is divided; or NULL */
+  nnc_probe *probe;          /* NULL: none */
 } nnc_data;
 
 /* What sequences bring along besides x: one per row each; any may be NULL. */
@@ -145,6 +195,8 @@ typedef struct {
   uint64_t seed;
   int64_t step; /* updates done so far */
 } nnc_progress;
+
+/* Where a call of the caller's fails, the functions below stop before the step that it belongs to changes a parameter. */
 
 /* Steps on the batches that begin at `first`; at most max_steps, and no new one after `budget` seconds. Returns the number
  * done; progress->step moves along. lr and loss hold one number per step. Needs compile, bind and reserve(batch). */

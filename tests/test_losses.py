@@ -118,16 +118,11 @@ def test_names_aliases_and_objects():
     assert repr(losses.BinaryCrossentropy()) == "BinaryCrossentropy(from_logits=False, label_smoothing=0.0, reduction='mean')"
 
 
-class Custom:
-    def value(self): ...
-    def gradient(self): ...
-
-
 @pytest.mark.parametrize(
     ("call", "text"),
     [
         (lambda: losses.get("mean_square_error"), "did you mean 'mean_squared_error'"),
-        (lambda: losses.get(Custom()), "Losses of your own .* cannot be compiled yet"),
+        (lambda: losses.get(3), "or one of your own"),
         (lambda: losses.get(losses.Huber), r"pass an object, Huber\(\)"),
         (lambda: losses.Huber(delta=0), "delta must be a finite number > 0"),
         (lambda: losses.BinaryCrossentropy(label_smoothing=1.0), "label_smoothing"),

@@ -129,4 +129,4 @@ def test_what_makes_no_sense_is_refused(call, text):
     ],
 )
 def test_what_the_core_counts(targets, logits, columns, activation, expected):
-    assert metrics.statistic([metrics.Accuracy()], targets, logits, columns, activation) == expected
+    assert metrics.statistic([metrics.Accuracy()], targets, logits, columns, activation) == (*expected, False)

@@ -9,17 +9,30 @@
 
 static atomic_size_t allocations, fail_countdown;
 
+/* In front of every block, on a line of its own. */
+typedef struct {
+  _Alignas(NNC_ALIGNMENT) atomic_size_t owners;
+} header;
+
 void *nnc_alloc(size_t bytes) {
   atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
   if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) && atomic_fetch_sub(&fail_countdown, 1) == 1) return NULL;
   size_t rounded;
-  if (nnc_round_up(&rounded, bytes ? bytes : 1, 1)) return NULL;
-  void *block = aligned_alloc(NNC_ALIGNMENT, rounded);
-  if (block) memset(block, 0, rounded);
-  return block;
+  if (nnc_round_up(&rounded, bytes ? bytes : 1, 1) || nnc_add(&rounded, rounded, sizeof(header))) return NULL;
+  header *block = aligned_alloc(NNC_ALIGNMENT, rounded);
+  if (!block) return NULL;
+  memset(block, 0, rounded);
+  atomic_store_explicit(&block->owners, 1, memory_order_relaxed);
+  return block + 1;
 }
 
-void nnc_free(void *block) { free(block); }
+void nnc_hold(void *block) { atomic_fetch_add_explicit(&((header *)block - 1)->owners, 1, memory_order_relaxed); }
+
+void nnc_free(void *block) {
+  if (!block) return;
+  header *own = (header *)block - 1;
+  if (atomic_fetch_sub_explicit(&own->owners, 1, memory_order_acq_rel) == 1) free(own);
+}
 
 size_t nnc_alloc_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }
 

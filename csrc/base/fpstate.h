@@ -1,7 +1,8 @@
 /* fpstate.h: flush-to-zero inside a C call, the caller's floating-point state restored on leaving it.
  *
  * Denormals cost a hundred cycles each on many CPUs and carry nothing a network needs. The mode is per thread, so every worker
- * enters and leaves by itself; restoring the whole register also restores the caller's exception flags. */
+ * enters and leaves by itself; restoring the whole register also restores the caller's exception flags. nnc_fp_outside
+ * goes back to the default for the time of a call out of the core. */
 #ifndef NNC_BASE_FPSTATE_H
 #define NNC_BASE_FPSTATE_H
 
@@ -15,6 +16,11 @@ static inline nnc_fpstate nnc_fp_enter(void) {
   _mm_setcsr(0x9FC0u); /* all exceptions masked, round to nearest, FTZ and DAZ */
   return saved;
 }
+static inline nnc_fpstate nnc_fp_outside(void) {
+  const unsigned saved = _mm_getcsr();
+  _mm_setcsr(0x1F80u);
+  return saved;
+}
 static inline void nnc_fp_leave(nnc_fpstate saved) { _mm_setcsr(saved); }
 #elif defined(__aarch64__)
 typedef uint64_t nnc_fpstate;
@@ -25,10 +31,18 @@ static inline nnc_fpstate nnc_fp_enter(void) {
   __asm__ volatile("msr fpcr, %0" : : "r"(flush));
   return saved;
 }
+static inline nnc_fpstate nnc_fp_outside(void) {
+  uint64_t saved, keep;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
+  keep = saved & ~(UINT64_C(1) << 24);
+  __asm__ volatile("msr fpcr, %0" : : "r"(keep));
+  return saved;
+}
 static inline void nnc_fp_leave(nnc_fpstate saved) { __asm__ volatile("msr fpcr, %0" : : "r"(saved)); }
 #else
 typedef int nnc_fpstate;
 static inline nnc_fpstate nnc_fp_enter(void) { return 0; }
+static inline nnc_fpstate nnc_fp_outside(void) { return 0; }
 static inline void nnc_fp_leave(nnc_fpstate saved) { (void)saved; }
 #endif
 

@@ -22,7 +22,7 @@ static void set_heads(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_sta
     nnc_head *head = &plan->head[i];
     *head = (nnc_head){
         .loss = losses[i].loss,
-        .index_target = nnc_losses[losses[i].loss].is_index,
+        .index_target = losses[i].loss == NNC_LOSS_CALLED ? losses[i].index_target : nnc_losses[losses[i].loss].is_index,
         .reduction = losses[i].reduction,
         .weight = losses[i].weight,
         .logits_kernel = losses[i].from_logits,
@@ -100,8 +100,10 @@ static void set_tasks(nnc_plan *plan) {
   plan->n_tasks = 0;
   plan->task_cost = 0;
   for (int i = 0; i < plan->n_ops; i++) {
-    if (plan->op[i].spec.kind != NNC_LAYER_recurrent) {
-      add_tasks(plan, i, 0, 1);
+    const int kind = plan->op[i].spec.kind, alike = kind == NNC_LAYER_python; /* no parameter goes along with another */
+    if (kind != NNC_LAYER_recurrent) {
+      add_tasks(plan, i, 0, !alike);
+      for (int slot = 1; alike && slot < NNC_MAX_PARAMS; slot++) add_tasks(plan, i, slot, 0);
       continue;
     }
     for (int slot = 0; slot < NNC_SLOT_INITIAL; slot += slot % 4 ? 3 : 1) add_tasks(plan, i, slot, slot + NNC_SLOT_B_IH);

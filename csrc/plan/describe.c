@@ -76,6 +76,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
     op->pre = op->out;
     op->epilogue = op->next = NNC_NONE;
     for (int slot = 0; slot < NNC_MAX_PARAMS; slot++) op->param[slot] = NNC_NONE;
+    plan->n_called += op->spec.kind == NNC_LAYER_python;
     if (op->spec.kind < 0 || op->spec.kind >= NNC_LAYER_COUNT)
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown kind of layer %d", op->spec.name, op->spec.kind);
     if (op->spec.n_inputs < 1 || op->spec.n_inputs > NNC_MAX_INPUTS)
@@ -139,7 +140,7 @@ static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *erro
         input->uses++;
         value->needs_grad |= input->needs_grad;
       }
-      value->needs_grad |= op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_recurrent ||
+      value->needs_grad |= nnc_python_param(plan, op, 0).cols || op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_recurrent ||
                            (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
     }
     if (set_extent(value, plan->element))
@@ -179,7 +180,8 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
 }
 
 nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
-                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, nnc_error *error) {
+                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
+                           nnc_error *error) {
   *result = NULL;
   *error = (nnc_error){.status = NNC_OK};
   if (n_inputs < 1 || n_ops < 0 || n_outputs < 1 || n_ops > 1 << 24)
@@ -193,6 +195,7 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, cons
   plan->n_outputs = n_outputs;
   plan->n_ops = n_ops;
   plan->n_values = n_inputs + n_ops;
+  if (caller) plan->caller = *caller;
   if (build(plan, inputs, ops, outputs, error)) {
     nnc_plan_free(plan);
     return error->status;

@@ -32,6 +32,8 @@ typedef struct {
   int input_grads;  /* the gradients of the inputs are wanted */
   nnc_member *self; /* NULL in inference, where no op needs more than its own samples */
   size_t rows;      /* of the whole batch */
+  void *block;      /* the allocation that act and grad lie in */
+  int *failed;      /* set where a call out of the core fails: all members stop at the barrier that follows */
   uint64_t seed;
   int64_t step;
   const int64_t *lengths; /* per sample: how many of its time steps count; NULL: all */
@@ -50,6 +52,8 @@ typedef struct {
   void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one member, before forward_channels */
   void (*forward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  /* forward and backward take the whole batch at once, on the calling thread, while the others wait. */
+  int whole_batch;
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
   void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
   /* Refresh what is derived from the weight rows [first, last). */
@@ -58,6 +62,10 @@ typedef struct {
 
 #define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
 #include "ops/ops.def"
+
+/* python_typed.c: call out of the core; sets *run->failed where that fails. */
+#define nnc_call_out NNC_TYPED(nnc_call_out)
+void nnc_call_out(const nnc_run *run, nnc_call *call);
 
 /* For ops without parameters. */
 #define nnc_no_gradient NNC_TYPED(nnc_no_gradient)

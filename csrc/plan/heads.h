@@ -17,6 +17,7 @@ typedef struct {
 #define nnc_head_loss NNC_TYPED(nnc_head_loss)
 #define nnc_head_sum NNC_TYPED(nnc_head_sum)
 #define nnc_head_statistic NNC_TYPED(nnc_head_statistic)
+#define nnc_head_watch NNC_TYPED(nnc_head_watch)
 
 /* How many lines of sample i count. */
 #define nnc_head_lines NNC_TYPED(nnc_head_lines)
@@ -28,5 +29,15 @@ void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows
 /* `sum` plus the row losses, one after the other, so that the bits do not depend on how the rows were cut into batches. */
 double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows, double sum);
 void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows, double *sums);
+
+/* Whether the caller computes the loss or watches the output: that takes all rows at once. */
+static inline int nnc_head_is_called(const nnc_head *head) { return head->loss == NNC_LOSS_CALLED || head->statistic.called; }
+static inline int nnc_calls_out(const nnc_plan *plan) {
+  int n = plan->n_called;
+  for (int i = 0; i < plan->n_outputs && plan->compiled; i++) n += nnc_head_is_called(&plan->head[i]);
+  return n > 0;
+}
+/* Let the caller see `rows` predictions and targets. */
+void nnc_head_watch(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t rows);
 
 #endif

@@ -30,7 +30,38 @@ double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_da
   return sum != 0 ? sum : 1; /* all weights 0: the loss is 0, not NaN */
 }
 
+static nnc_call head_call(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, nnc_call_kind kind) {
+  const nnc_matrix y = nnc_samples(run, run->act, head->output, 0, rows);
+  return (nnc_call){.kind = kind, .index = (int)(head - run->plan->head), .rows = rows, .y = {y.at, y.ld}, .target = b->target};
+}
+
+/* The caller gives losses and gradients of the lines as they are; weights and scale are ours. */
+static void called_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, double scale) {
+  const size_t lines = run->plan->value[head->output].lines;
+  nnc_call call = head_call(run, head, b, rows, NNC_CALL_LOSS);
+  nnc_matrix dy = {0};
+  if (run->grad) dy = nnc_samples(run, run->grad, head->output, 0, rows);
+  call.dy = (nnc_lent){dy.at, dy.ld};
+  call.row_loss = b->row_loss;
+  nnc_call_out(run, &call);
+  for (size_t i = 0; i < rows * lines; i++) {
+    const real weight = b->weight ? b->weight[i / lines] : 1, factor = (real)(scale * (double)weight);
+    b->row_loss[i] *= weight;
+    for (size_t j = 0; j < dy.cols; j++) dy.at[i * dy.ld + j] *= factor;
+  }
+}
+
+void nnc_head_watch(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows) {
+  nnc_call call = head_call(run, head, b, rows, NNC_CALL_METRIC);
+  call.weight = b->weight;
+  nnc_call_out(run, &call);
+}
+
 void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t first, size_t last, double scale) {
+  if (head->loss == NNC_LOSS_CALLED) {
+    called_loss(run, head, b, last, scale); /* first is 0: nnc_head_is_called */
+    return;
+  }
   const nnc_matrix z = nnc_samples(run, run->act, head->value, first, last);
   const size_t lines = run->plan->value[head->output].lines;
   nnc_loss_fn *loss = run->k->loss[head->loss];

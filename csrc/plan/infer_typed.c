@@ -22,6 +22,7 @@ typedef struct {
   double *sums; /* evaluate */
   double deadline;
   nnc_workspace *space;
+  int failed;
   atomic_size_t next; /* block to take */
   atomic_size_t turn; /* block whose sums are to be added */
 } nnc_job;
@@ -62,6 +63,7 @@ static void *carve(char **at, size_t bytes) {
 
 /* Inputs of our own type are read where they lie. */
 static int read_in_place(const nnc_plan *plan, int input, const nnc_source *x) {
+  if (plan->n_called) return 0; /* what is lent out must lie in memory of our own */
   const nnc_value *v = &plan->value[input];
   return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) &&
          (v->lines == 1 ? x->stride >= (ptrdiff_t)v->cols : x->stride == (ptrdiff_t)(v->lines * v->ld));
@@ -96,6 +98,8 @@ static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   p.run.work_rows = job->block;
   p.run.packed = packed;
   if (!plan->packed && plan->carry) pack(&p.run);
+  p.run.block = job->space;
+  p.run.failed = (int *)&job->failed;
   return p;
 }
 
@@ -107,6 +111,7 @@ void NNC_TYPED(nnc_pack)(const nnc_plan *plan, void *packed) {
 
 /* Whether output i can be computed where the caller wants it: no other value or input shares its memory. */
 static int write_in_place(const nnc_plan *plan, int i) {
+  if (nnc_calls_out(plan)) return 0;
   const int root = plan->value[plan->output[i]].alias;
   if (root < plan->n_inputs || plan->value[plan->output[i]].lines > 1) return 0;
   for (int j = 0; j < plan->n_outputs; j++)
@@ -143,6 +148,7 @@ static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t row
     if (write_in_place(plan, i)) redirect(p, v->alias, (real *)job->out[i] + start * v->cols, v->cols);
   }
   nnc_run_forward(&p->run, 0, rows);
+  if (job->failed) return;
   for (int i = 0; i < plan->n_outputs && job->out; i++) {
     if (write_in_place(plan, i)) continue;
     const nnc_matrix y = nnc_samples(&p->run, p->run.act, plan->output[i], 0, rows);
@@ -167,6 +173,8 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
     b[i].lengths = p->run.lengths;
     nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * head->target_cols, lines * head->target_cols);
     nnc_head_loss(&p->run, head, &b[i], 0, rows, 1);
+    if (head->statistic.called && !job->failed) nnc_head_watch(&p->run, head, &b[i], rows);
+    if (job->failed) return;
   }
   for (unsigned spins = 0; atomic_load_explicit(&job->turn, memory_order_acquire) != number; spins++) nnc_relax(spins);
   for (int i = 0; i < plan->n_outputs; i++) {
@@ -189,8 +197,8 @@ static void infer_member(nnc_member *self, void *context) {
     if (number >= job->blocks) return;
     const size_t start = job->first + number * job->block, left = job->rows - start, rows = left < job->block ? left : job->block;
     run_block(job, &p, start, rows);
-    if (job->data) score_block(job, &p, number, start, rows);
-  } while (job->blocks > 1 && nnc_now() < job->deadline);
+    if (job->data && !job->failed) score_block(job, &p, number, start, rows);
+  } while (job->blocks > 1 && !job->failed && nnc_now() < job->deadline);
 }
 
 static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
@@ -198,7 +206,7 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   *next = job->rows;
   if (job->first >= job->rows) return NNC_OK;
   const size_t left = job->rows - job->first;
-  int threads = nnc_threads_for(plan->flops * (double)left);
+  int threads = nnc_calls_out(plan) ? 1 : nnc_threads_for(plan->flops * (double)left); /* calls come from the calling thread */
   /* Blocks are whole tiles; a batch smaller than one block is still split among the threads that it is worth. */
   job->block = plan->block;
   if (left < job->block * (size_t)threads) job->block = ((left + (size_t)threads - 1) / (size_t)threads + 7) / 8 * 8;

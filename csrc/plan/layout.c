@@ -63,6 +63,16 @@ static void share_params(nnc_plan *plan, int i) {
   plan->flops += op->flops;
 }
 
+static int place_python(nnc_plan *plan, int i, size_t *total) {
+  for (int slot = 0; slot < NNC_MAX_PARAMS; slot++) {
+    nnc_param param = nnc_python_param(plan, &plan->op[i], slot);
+    if (!param.cols) return 0;
+    param.rows = param.vector = 1;
+    if (add_param(plan, i, slot, param, total)) return 1;
+  }
+  return 0;
+}
+
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   plan->param = nnc_alloc(NNC_MAX_PARAMS * (size_t)plan->n_ops * sizeof *plan->param);
   plan->state = nnc_alloc(3 * (size_t)plan->n_ops * sizeof *plan->state);
@@ -79,6 +89,7 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
     }
     if ((kind == NNC_LAYER_linear && place_linear(plan, i, &bytes)) ||
         (kind == NNC_LAYER_recurrent && nnc_place_recurrent(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_python && place_python(plan, i, &bytes)) ||
         (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)))
       return too_large(error);
     plan->op[i].flops = plan->flops - before;

@@ -15,6 +15,7 @@ typedef struct {
   void *const *grad_inputs;
   const nnc_progress *progress;
   double lr;
+  int failed;
 } nnc_piece;
 
 static int threads_for(const nnc_piece *p, double passes) { return nnc_threads_for(passes * p->plan->flops * (double)p->rows); }
@@ -40,6 +41,7 @@ static void forward_member(nnc_member *self, void *context) {
   nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
   size_t first, last;
   run.training = p->training;
+  run.failed = (int *)&p->failed;
   nnc_share(self, p->rows, &first, &last);
   take_sequences(p, &run);
   if (plan->carry) { /* recurrent layers read packed weights in both directions */
@@ -52,6 +54,7 @@ static void forward_member(nnc_member *self, void *context) {
     nnc_clear_padding(&run, i, first, last);
   }
   nnc_run_forward(&run, first, last);
+  if (p->failed) return;
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_matrix y = nnc_samples(&run, run.act, plan->output[i], first, last);
     copy(dense(p->out[i], y, first * plan->value[plan->output[i]].lines), y);
@@ -72,6 +75,7 @@ static void backward_member(nnc_member *self, void *context) {
   size_t first, last;
   run.training = p->training;
   take_sequences(p, &run);
+  run.failed = (int *)&p->failed;
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
@@ -81,6 +85,7 @@ static void backward_member(nnc_member *self, void *context) {
     copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));
   }
   nnc_run_backward(&run, first, last);
+  if (p->failed) return;
   for (int i = 0; i < plan->n_inputs; i++) {
     const nnc_matrix dx = nnc_samples(&run, run.grad, i, first, last);
     if (p->grad_inputs[i]) copy(dense(p->grad_inputs[i], dx, first * plan->value[i].lines), dx);

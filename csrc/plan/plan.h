@@ -98,6 +98,9 @@ struct nnc_plan {
   size_t elements; /* of each parameter buffer */
   double flops;    /* multiply-adds of one sample, forward, times two */
 
+  nnc_caller caller;
+  int n_called; /* how many ops the caller computes */
+
   void *params, *grads, *moments[NNC_MAX_MOMENTS];
   nnc_param *state; /* running statistics: learned from the data, not by gradients */
   int n_states;
@@ -139,6 +142,8 @@ struct nnc_plan {
 };
 
 /* describe.c, shapes.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
+/* The parameter in a slot of an op that the caller computes; no cols where there is none. */
+nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
 void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);

@@ -150,6 +150,24 @@ static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
 }
 static nnc_status infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_recurrent(plan, op, error); }
 
+static nnc_status infer_python(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  nnc_shape inputs[NNC_MAX_INPUTS], *out = &plan->value[op->out].shape;
+  const nnc_caller *caller = &plan->caller;
+  for (int j = 0; j < op->spec.n_inputs; j++) inputs[j] = plan->value[op->spec.input[j]].shape;
+  if (!caller->shape || caller->shape(caller->context, (int)(op - plan->op), inputs, op->spec.n_inputs, out))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: nobody says what it computes", op->spec.name);
+  for (int d = 0; d < out->rank; d++)
+    if (!out->dim[d]) return nnc_fail(error, NNC_ERROR_SHAPE, "%s: dimension %d of its result has size 0", op->spec.name, d);
+  return NNC_OK;
+}
+
+nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot) {
+  nnc_param param = {0};
+  const nnc_caller *caller = &plan->caller;
+  if (op->spec.kind != NNC_LAYER_python || caller->param(caller->context, (int)(op - plan->op), slot, &param)) param.cols = 0;
+  return param;
+}
+
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   typedef nnc_status infer_fn(nnc_plan *, nnc_op *, nnc_error *);
   static infer_fn *const rules[NNC_LAYER_COUNT] = {

@@ -9,6 +9,7 @@
  * Which samples and tasks a member has does not change a bit of any result.
  */
 #include "plan/heads.h"
+#include "plan/probe.h"
 
 typedef struct {
   nnc_plan *plan;
@@ -19,6 +20,7 @@ typedef struct {
   nnc_progress *progress;
   double deadline;
   size_t clock_every; /* steps between looks at the clock */
+  int failed;         /* a call out of the core has: written by member 0 before a barrier */
   int is_last;        /* written by member 0 in the samples phase, read by all after the barrier */
   size_t done;
 } nnc_session;
@@ -52,6 +54,23 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
   if (data->weight.data) nnc_fetch(run->k, run->arena + plan->weight_rows, &data->weight, data->order, start, first, last, 1, 1);
 }
 
+static void one_head(const nnc_session *s, const nnc_run *run, const nnc_head *head, size_t start, size_t rows, size_t first,
+                     size_t last) {
+  const nnc_head_rows at = head_rows(s, head);
+  nnc_head_loss(run, head, &at, first, last, head->weight / nnc_head_divisor(head, s->plan, s->data, start, rows));
+}
+
+/* The caller's loss, or a loss and the caller's metrics: the whole batch at once, on the calling thread. */
+static void whole_head(const nnc_session *s, const nnc_run *run, const nnc_head *head, size_t start, size_t rows) {
+  nnc_barrier(run->self);
+  if (run->self->rank == 0) {
+    const nnc_head_rows at = head_rows(s, head);
+    one_head(s, run, head, start, rows, 0, rows);
+    if (head->statistic.called && !s->failed) nnc_head_watch(run, head, &at, rows);
+  }
+  nnc_barrier(run->self);
+}
+
 static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_member *self, size_t start, size_t rows) {
   const nnc_plan *plan = s->plan;
   size_t first, last;
@@ -60,10 +79,12 @@ static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_me
   last = last * SAMPLES_PER_SHARE < rows ? last * SAMPLES_PER_SHARE : rows;
   if (first < last) fetch(s, run, start, first, last);
   nnc_run_forward(run, first, last);
-  for (int i = 0; i < plan->n_outputs && first < last; i++) {
+  if (s->failed) return;
+  for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];
-    const nnc_head_rows at = head_rows(s, head);
-    nnc_head_loss(run, head, &at, first, last, head->weight / nnc_head_divisor(head, plan, s->data, start, rows));
+    if (nnc_head_is_called(head)) whole_head(s, run, head, start, rows);
+    else if (first < last) one_head(s, run, head, start, rows, first, last);
+    if (s->failed) return;
   }
   nnc_run_backward(run, first, last);
 }
@@ -104,6 +125,7 @@ static void train_member(nnc_member *self, void *context) {
   const int64_t done = run.step;
   run.training = run.loss = 1;
   if (s->data->lengths) run.lengths = lengths_of(s->plan);
+  run.failed = &s->failed;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
   for (size_t step = 0;; step++) {
@@ -119,10 +141,23 @@ static void train_member(nnc_member *self, void *context) {
     if (self->rank == 0)
       s->is_last = step + 1 == s->max_steps || rows == left || (step % s->clock_every == 0 && nnc_now() >= s->deadline);
     samples_phase(s, &run, self, start, rows);
+    if (s->failed) {
+      if (self->rank == 0) s->done = step;
+      return;
+    }
     nnc_barrier(self);
     const int is_last = s->is_last;
+    nnc_probe *probe = s->data->probe && nnc_probe_is_due(s->data->probe, run.step) ? s->data->probe : NULL;
     if (self->rank == 0) s->loss[step] = record(s, &run, start, rows);
+    if (probe) {
+      nnc_probe_before(&run, self, probe);
+      nnc_barrier(self);
+    }
     parameters_phase(s, &run, self, rows, &update, !is_last);
+    if (probe) {
+      nnc_barrier(self);
+      nnc_probe_after(&run, self, probe);
+    }
     if (is_last) {
       if (self->rank == 0) s->done = step + 1;
       return;
@@ -143,16 +178,18 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
   while (done < max_steps && (done == 0 || now < start + budget)) {
     double until;
     const int threads = nnc_pace_choose(&plan->pace, wanted, largest, now, &until);
-    nnc_session s = {plan, data, batch, first + done * batch, max_steps - done, lr + done, loss + done, progress, until, 1, 0, 0};
+    nnc_session s = {plan, data, batch, first + done * batch, max_steps - done, lr + done, loss + done, progress, until, 1,
+                     0,    0,    0};
     if (s.deadline > start + budget) s.deadline = start + budget;
-    s.clock_every = 1 + (size_t)(1e5 / (flops + 1));
+    s.clock_every = nnc_calls_out(plan) ? 1 : 1 + (size_t)(1e5 / (flops + 1));
     nnc_parallel(threads, train_member, &s);
     const double before = now;
     now = nnc_now();
-    if (wanted > 1) nnc_pace_report(&plan->pace, threads, now, (now - before) / (double)(s.done * largest));
     progress->step += (int64_t)s.done;
     plan->carry_turn = (int)(((size_t)plan->carry_turn + s.done) % 2);
     done += s.done;
+    if (s.failed) break;
+    if (wanted > 1) nnc_pace_report(&plan->pace, threads, now, (now - before) / (double)(s.done * largest));
   }
   return done;
 }

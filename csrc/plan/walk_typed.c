@@ -22,6 +22,7 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
       .params = plan->params,
       .grads = plan->grads,
       .arena = plan->arena,
+      .block = plan->arena,
       .seed = progress->seed,
       .step = progress->step,
       .self = self,
@@ -64,6 +65,13 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
     if (op->param[slot] != NNC_NONE) add_aside(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
 }
 
+/* An op that takes the whole batch at once. In inference a block is the whole. */
+static void over_batch(const nnc_run *run, const nnc_op *op, void (*whole)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  nnc_barrier(run->self);
+  if (run->self->rank == 0) whole(run, op, 0, run->rows);
+  nnc_barrier(run->self);
+}
+
 void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
@@ -71,6 +79,9 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
     if (run->training && drivers[op->spec.kind]->forward_channels) {
       if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
       over_channels(run, op, drivers[op->spec.kind]->forward_channels);
+    } else if (run->self && drivers[op->spec.kind]->whole_batch) {
+      over_batch(run, op, drivers[op->spec.kind]->forward);
+      if (*run->failed) return;
     } else if (first < last) {
       drivers[op->spec.kind]->forward(run, op, first, last);
     }
@@ -81,8 +92,14 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   for (int i = run->plan->n_ops - 1; i >= 0; i--) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
-    if (drivers[op->spec.kind]->backward_channels) over_channels(run, op, backward_channels);
-    else if (first < last) drivers[op->spec.kind]->backward(run, op, first, last);
+    if (drivers[op->spec.kind]->backward_channels) {
+      over_channels(run, op, backward_channels);
+    } else if (drivers[op->spec.kind]->whole_batch) {
+      over_batch(run, op, drivers[op->spec.kind]->backward);
+      if (*run->failed) return;
+    } else if (first < last) {
+      drivers[op->spec.kind]->backward(run, op, first, last);
+    }
   }
 }
 

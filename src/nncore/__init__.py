@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import callbacks, errors, init, layers, losses, metrics, optim
 from ._core import __version__
 from .config import get_num_threads, set_num_threads, show_config, threads
+from .gradients import check_gradients
 from .graph import Input, Value
 from .history import History
 from .layers import (
@@ -25,6 +26,7 @@ from .layers import (
     Flatten,
     Hardtanh,
     Identity,
+    Lambda,
     Layer,
     LeakyReLU,
     Linear,
@@ -33,6 +35,7 @@ from .layers import (
     Minimum,
     Multiply,
     Recurrent,
+    PythonLayer,
     ReLU,
     Rescaling,
     Sigmoid,
@@ -72,6 +75,7 @@ __all__ = [
     "History",
     "Identity",
     "Input",
+    "Lambda",
     "Layer",
     "LeakyReLU",
     "Linear",
@@ -80,6 +84,7 @@ __all__ = [
     "Minimum",
     "Model",
     "Multiply",
+    "PythonLayer",
     "ReLU",
     "Recurrent",
     "Rescaling",
@@ -97,6 +102,7 @@ __all__ = [
     "add",
     "average",
     "callbacks",
+    "check_gradients",
     "concatenate",
     "errors",
     "get_num_threads",

@@ -269,7 +269,7 @@ cdef extern from "nncore.h":
 
     ctypedef struct nnc_param:
         int op
-        const char *role
+        char *role
         size_t offset
         size_t rows
         size_t cols
@@ -277,8 +277,47 @@ cdef extern from "nncore.h":
         int transposed
         int vector
 
+    void nnc_hold(void *block) noexcept nogil
+    void nnc_free(void *block) noexcept nogil
+
+    ctypedef struct nnc_lent:
+        void *data
+        size_t ld
+
+    ctypedef enum nnc_call_kind:
+        NNC_CALL_FORWARD
+        NNC_CALL_BACKWARD
+        NNC_CALL_LOSS
+        NNC_CALL_METRIC
+
+    ctypedef struct nnc_call:
+        nnc_call_kind kind
+        int index
+        int training
+        size_t rows
+        void *block
+        nnc_lent y
+        nnc_lent dy
+        nnc_lent *x
+        nnc_lent *dx
+        int *adds
+        int adds_params
+        void *target
+        void *row_loss
+        const void *weight
+
+    ctypedef struct nnc_caller:
+        void *context
+        int (*shape)(void *context, int op, const nnc_shape *inputs, int n_inputs, nnc_shape *out) noexcept with gil
+        int (*param)(void *context, int op, int slot, nnc_param *param) noexcept with gil
+        int (*call)(void *context, const nnc_call *call) noexcept with gil
+
+    enum:
+        NNC_LOSS_CALLED
+
     ctypedef struct nnc_loss_spec:
         int loss
+        int index_target
         int from_logits
         int reduction
         double weight
@@ -303,11 +342,23 @@ cdef extern from "nncore.h":
         size_t classes
         double threshold
         double target_threshold
+        int called
 
     ctypedef struct nnc_source:
         const void *data
         nnc_source_type type
         ptrdiff_t stride
+
+    ctypedef struct nnc_probe:
+        int64_t first
+        int64_t every
+        int64_t steps
+        double rows
+        double *params
+        double *units
+        const size_t *unit_offset
+        void *scratch
+        void *before
 
     ctypedef struct nnc_data:
         const nnc_source *x
@@ -318,6 +369,7 @@ cdef extern from "nncore.h":
         size_t rows
         double **statistics
         double *parts
+        nnc_probe *probe
 
     ctypedef struct nnc_sequences:
         const int64_t *lengths
@@ -330,7 +382,7 @@ cdef extern from "nncore.h":
 
     int nnc_plan_create(
         nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
-        const int *outputs, int n_outputs, nnc_error *error) noexcept nogil
+        const int *outputs, int n_outputs, const nnc_caller *caller, nnc_error *error) noexcept
     void nnc_plan_free(nnc_plan *plan) noexcept nogil
     void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) noexcept nogil
     int nnc_plan_param_count(const nnc_plan *plan) noexcept nogil

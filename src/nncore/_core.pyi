@@ -78,6 +78,10 @@ class Network:
         statistics: Sequence[StatisticSpec],
     ) -> None:
         """Attach losses and statistics (one per output), optimizer, options (one per parameter). Resets the moments and step."""
+    def _probe(self, every: int, activations: Sequence[int]) -> None:
+        """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer."""
+    def _probe_read(self) -> tuple[int, float, np.ndarray, dict[int, np.ndarray]]:
+        """Return what has been added up since the last call: steps, rows, [parameters, 4], and by op [4, columns]; begin anew."""
     def _train(
         self,
         x: Sequence[np.ndarray],

@@ -54,7 +54,7 @@ class Assembly(_core.Network, Parameters):
         if shapes is not None:
             self._build(shapes)
         for layer in self.layers:
-            if layer.parameter_shapes() or layer.state_shapes():
+            if layer.may_have_parameters():
                 layer._claim(cast("Model", self))
 
     # How layers become ops --------------------------------------------------------------------------------------------------

@@ -90,29 +90,36 @@ class Compiled:
         ]
         return [*shapes, (len(self.parts), 2)] if self.parts else shapes
 
-    def sums(self) -> list[np.ndarray | None]:
-        """Zeroed arrays for the core to add to, one per output; and where there are several, one for their losses."""
-        return [None if shape is None else np.zeros(shape) for shape in self.sum_shapes()]
+    def sums(self) -> Sums:
+        """Zeroed arrays for the core to add to, one per output, and where there are several, one for their losses; and fresh
+        accounts of the metrics in Python.
+        """
+        return Sums(
+            (None if shape is None else np.zeros(shape) for shape in self.sum_shapes()),
+            [[m.watcher() for m in each if isinstance(m, metrics.PythonMetric)] for each in self.metrics],
+        )
 
-    def logs(self, loss: float, sums: Iterable[np.ndarray | None]) -> dict[str, Any]:
+    def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
         """The loss and all metrics, under the names that history uses."""
         logs: dict[str, Any] = {"loss": loss}
-        sums = list(sums)
         if self.parts:
-            losses = sums.pop()
+            losses = sums[-1]
             assert losses is not None
             each_loss = losses[:, 0] if self.reduction == "sum" else losses[:, 0] / losses[:, 1]
             logs |= dict(zip(self.parts, each_loss.tolist(), strict=True))
-        for keys, ms, spec, width, each in zip(self.keys, self.metrics, self.statistics, self.columns, sums, strict=True):
-            if each is not None:
-                counted = metrics.counted(spec, width, each)
-                for key, metric in zip(keys, ms, strict=True):
+        for i, (keys, ms) in enumerate(zip(self.keys, self.metrics, strict=True)):
+            watchers, each = iter(sums.watchers[i]), sums[i]
+            counted = None if each is None else metrics.counted(self.statistics[i], self.columns[i], each)
+            for key, metric in zip(keys, ms, strict=True):
+                if counted is None or isinstance(metric, metrics.PythonMetric):
+                    logs[key] = next(watchers).result()
+                else:
                     logs[key] = metric.compute(counted)
         return logs
 
-    def evaluated(self, total: np.ndarray, sums: list[np.ndarray | None]) -> dict[str, Any]:
+    def evaluated(self, total: np.ndarray, sums: Sums) -> dict[str, Any]:
         """The logs of an evaluation; total: see `total`."""
-        return self.logs(self.total(total), [*sums[:-1], total] if self.parts else sums)
+        return self.logs(self.total(total), Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
 
     def reduce(self, step_losses: np.ndarray, rows: np.ndarray) -> float:
         """The loss of many steps as if their rows were one batch; rows: how much each step counts."""
@@ -126,6 +133,14 @@ class Compiled:
         """The loss of a whole evaluation from its sums, [outputs, 2]: of row losses, and of what they count."""
         each = sums[:, 0] if self.reduction == "sum" else sums[:, 0] / sums[:, 1]
         return float(each @ self.weights)
+
+
+class Sums(list[np.ndarray | None]):
+    """Per output: the array that the core adds to, or None; and the accounts of the metrics in Python."""
+
+    def __init__(self, arrays: Iterable[np.ndarray | None], watchers: list[list[Any]]) -> None:
+        super().__init__(arrays)
+        self.watchers = watchers
 
 
 def results(logs: dict[str, Any], return_dict: bool) -> Any:

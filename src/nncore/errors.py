@@ -79,6 +79,10 @@ class FileFormatError(NncoreError, ValueError):
     """A file is not what it should be: damaged, of another kind or of a newer version; the message names file and field."""
 
 
+class GradientError(NncoreError, AssertionError):
+    """Gradients are not what differences say they should be; the message has the report of `check_gradients`."""
+
+
 class MissingExtraError(NncoreError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 

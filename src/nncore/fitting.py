@@ -82,7 +82,7 @@ class Epochs:
         counts = self._reorder(start)
         losses, sums = np.empty(steps), config.sums()
         if begun is not None and first:
-            losses[:first], sums = begun.losses, begun.copied(model).sums
+            losses[:first], sums[:] = begun.losses, begun.copied(model).sums
         place = (self.batch, self.n, self.shuffle)
         model._progress = Progress(epoch, start, *place, losses, counts, sums, ask=callbacks.states)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
@@ -175,7 +175,7 @@ class Batches:
             batches = chain(seen, batches)
         losses, counts, sums = np.empty(first), np.empty(first), config.sums()
         if begun is not None and first:
-            losses[:], counts[:], sums = begun.losses, begun.counts, begun.copied(model).sums
+            losses[:], counts[:], sums[:] = begun.losses, begun.counts, begun.copied(model).sums
         progress = Progress(epoch, model.step - first, losses=losses, counts=counts, sums=sums, ask=callbacks.states)
         model._progress = progress
         watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")

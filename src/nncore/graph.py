@@ -281,7 +281,7 @@ class Graph:
         for node in self.nodes:
             i, at = self.position[id(node.layer)], len(ops)
             new = node.layer.ops(layer_name(i), tuple(numbers[id(v)] for v in node.inputs), len(self.inputs) + at)
-            if node.layer.parameter_shapes() or node.layer.state_shapes():
+            if node.layer.may_have_parameters() or node.layer.state_shapes():
                 if i in first:
                     new = [op._replace(shares=first[i] + k) for k, op in enumerate(new)]
                 first.setdefault(i, at)

@@ -5,6 +5,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pythread cimport PyThread_get_thread_ident
 from time import monotonic, sleep
+from threading import get_ident
 from .errors import ConcurrentUseError, DTypeError, NotBuiltError, NotCompiledError, ShapeError, SizeError
 
 DEF MAX_ENDS = 64  # inputs, outputs
@@ -106,6 +107,11 @@ cdef class Network:
     cdef dict buffers
     cdef list parameters, states, moments
     cdef list op_names, input_shapes, output_shapes, output_lines, statistic_sizes, target_widths
+    cdef dict called_ops, failures, watchers  # calls.pxi
+    cdef list called_losses
+    cdef bint calls_out, is_watched
+    cdef nnc_probe probe  # what is looked at while training; off where every is 0
+    cdef object probed
     cdef bint is_compiled, is_busy, last_training, has_forward
     cdef int readers  # calls that run without the GIL and only read the plan
     cdef unsigned long trainer  # the thread that runs fit, or 0
@@ -126,6 +132,7 @@ cdef class Network:
     def __cinit__(self, *args, **kwargs):
         self.plan = NULL
         self.buffers = {}
+        self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
 
     def __dealloc__(self):
         nnc_plan_free(self.plan)
@@ -155,7 +162,13 @@ cdef class Network:
         cdef nnc_plan *plan = NULL
         cdef nnc_error error
         cdef nnc_shape shape
+        cdef nnc_caller caller
         cdef int n_inputs = len(inputs), n_ops = len(ops), n_outputs = len(outputs), i, d
+        called_before, self.called_ops = self.called_ops, {i: op for i, op in enumerate(ops) if op.kind == "python"}
+        caller.context = <void *>self
+        caller.shape = ask_shape
+        caller.param = ask_param
+        caller.call = call_python
         cdef nnc_shape *shapes = <nnc_shape *>PyMem_Calloc(n_inputs + 1, sizeof(nnc_shape))
         cdef nnc_op_spec *specs = <nnc_op_spec *>PyMem_Calloc(n_ops + 1, sizeof(nnc_op_spec))
         cdef int *ends = <int *>PyMem_Calloc(n_outputs + 1, sizeof(int))
@@ -176,8 +189,12 @@ cdef class Network:
             for i, value in enumerate(outputs):
                 ends[i] = value
             code = NNC_F64 if np.dtype(dtype) == np.float64 else NNC_F32
-            if nnc_plan_create(&plan, <nnc_dtype><int>code, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &error):
+            if nnc_plan_create(&plan, <nnc_dtype><int>code, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error):
+                self._rethrow()
                 raise_error(&error)
+        except BaseException:
+            self.called_ops = called_before
+            raise
         finally:
             PyMem_Free(shapes)
             PyMem_Free(specs)
@@ -187,9 +204,14 @@ cdef class Network:
             buffers = {"parameters": aligned_zeros(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
             buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
         except BaseException:
+            self.called_ops = called_before
             nnc_plan_free(plan)
             raise
         nnc_plan_free(self.plan)
+        self.called_losses, self.is_watched = [], False
+        self.probe.every = 0
+        self.probed = None
+        self.calls_out = bool(self.called_ops)
         self.plan = plan
         self.dtype = np.dtype(dtype)
         self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
@@ -327,6 +349,8 @@ cdef class Network:
 
         def oriented(buffer):
             block = buffer[p.offset : p.offset + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
+            if p.op in self.called_ops:
+                return block[0].reshape(self.called_ops[p.op].part.parameter_shapes()[p.role.decode()])
             return block[0] if p.vector else block.T if p.transposed else block
 
         return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
@@ -337,6 +361,76 @@ cdef class Network:
         nnc_plan_state(self.plan, i, &p)
         view = self.buffers["states"][p.offset : p.offset + p.cols]
         return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, view[:0])
+
+    # Diagnosis -----------------------------------------------------------------------------------------------------------------
+
+    cdef nnc_probe *_probing(self) noexcept:
+        return &self.probe if self.probe.every else NULL
+
+    def _probe(self, int64_t every, activations):
+        """Look at the next training step and every so many later, at these ops (activations); 0: no longer."""
+        self._need_plan()
+        if self.is_busy:
+            raise ConcurrentUseError("the model is being trained by another thread")
+        self.probe.every = 0
+        self.probed = None
+        if every < 1:
+            return
+        n_inputs = len(self.input_shapes)
+        offsets, total = np.zeros(len(self.op_names) + 1, np.uintp), 0
+        for op in activations:
+            offsets[op] = total
+            total += 4 * last_of(self._all_shapes[n_inputs + op])
+        elements = nnc_plan_elements(self.plan)
+        kept = (np.zeros((len(self.parameters) + 1, 4)), np.zeros(total + 1), offsets, np.zeros(total + 1, self.dtype),
+                aligned_zeros(elements, self.dtype), list(activations))
+        self.probe.params = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[0])
+        self.probe.units = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[1])
+        self.probe.unit_offset = <const size_t *>cnp.PyArray_DATA(<cnp.ndarray>kept[2])
+        self.probe.scratch = cnp.PyArray_DATA(<cnp.ndarray>kept[3])
+        self.probe.before = cnp.PyArray_DATA(<cnp.ndarray>kept[4])
+        self.probe.steps = 0
+        self.probe.rows = 0
+        self.probe.first = self.progress.step
+        self.probed = kept
+        self.probe.every = every
+
+    def _probe_read(self):
+        """Return what has been added up since the last call: steps, rows, [parameters, 4], and by op [4, columns]; begin anew."""
+        if self.probed is None:
+            return 0, 0.0, np.zeros((len(self.parameters), 4)), {}
+        if self.is_busy:
+            raise ConcurrentUseError("the model is being trained by another thread")
+        params, units, offsets, _, _, ops = self.probed
+        columns = {op: last_of(self._all_shapes[len(self.input_shapes) + op]) for op in ops}
+        found = (
+            self.probe.steps, self.probe.rows, params[:-1].copy(),
+            {op: units[offsets[op] : offsets[op] + 4 * columns[op]].reshape(4, columns[op]).copy() for op in ops})
+        params[...] = 0
+        units[...] = 0
+        self.probe.steps = 0
+        self.probe.rows = 0
+        self.probe.first = self.progress.step
+        return found
+
+    # Calls out of the core ----------------------------------------------------------------------------------------------------
+
+    cdef int _rethrow(self) except -1:
+        """Raise what failed in a call that the core made on this thread."""
+        if self.failures:
+            error = self.failures.pop(get_ident(), None)
+            if error is not None:
+                raise error
+        return 0
+
+    cdef int _watch(self, object statistics) except -1:
+        """Let the metrics of the caller, which ride on ``statistics``, see what this thread's next call does; None: no longer."""
+        if self.is_watched:
+            if statistics is None:
+                self.watchers.pop(get_ident(), None)
+            else:
+                self.watchers[get_ident()] = statistics.watchers
+        return 0
 
     def _shapes(self):
         self._need_plan()
@@ -386,6 +480,7 @@ cdef class Network:
                 statistic_specs[i].classes = statistics[i].classes
                 statistic_specs[i].threshold = statistics[i].threshold
                 statistic_specs[i].target_threshold = statistics[i].target_threshold
+                statistic_specs[i].called = statistics[i].called
             for i in range(n_params):
                 own = options[i]
                 settings[i].trainable = own.trainable
@@ -407,12 +502,15 @@ cdef class Network:
             PyMem_Free(loss_specs)
             PyMem_Free(statistic_specs)
             PyMem_Free(settings)
+        self.called_losses = [each.part for each in losses]
+        self.is_watched = any(each.called for each in statistics)
+        self.calls_out = bool(self.called_ops) or self.is_watched or any(each is not None for each in self.called_losses)
         self.moments = moments
         self.buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
         self.buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
         self._bind()
         self.target_widths = [
-            self.output_lines[i] * (1 if OPS["loss"][op_code("loss", losses[i].name)]["target"] == "index" else last_of(self.output_shapes[i]))
+            self.output_lines[i] * (1 if loss_specs_index(losses[i]) else last_of(self.output_shapes[i]))
             for i in range(n)
         ]
         self.statistic_sizes = [
@@ -529,6 +627,7 @@ cdef class Network:
         data.parts = NULL
         if statistics is not None and len(statistics) > len(y):  # the losses of the outputs, one by one
             data.parts = float64_out(statistics[len(y)], 2 * len(y), "losses of the outputs")
+        data.probe = self._probing()
         data.weight.data = NULL
         if weight is not None:
             if weight.dtype != np.float32 and weight.dtype != np.float64:
@@ -638,7 +737,7 @@ cdef class Network:
         cdef nnc_source ys[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef nnc_error error
-        cdef size_t done
+        cdef size_t done = 0
         cdef int status
         self._bind_data(&data, xs, ys, sums, x, y, weight, order, statistics, lengths)
         if batch_size < 1:
@@ -650,15 +749,18 @@ cdef class Network:
         cdef double *losses = float64_out(loss, max_steps, "loss")
         self._enter()
         try:
+            self._watch(statistics)
             with nogil:
                 status = nnc_plan_reserve(self.plan, batch_size, &error)
                 if status == NNC_OK:
                     done = nnc_plan_train(self.plan, &data, batch_size, first, max_steps, rates, losses, &self.progress, BUDGET)
             self.has_forward = False
+            self._rethrow()
             if status != NNC_OK:
                 raise_error(&error)
         finally:
             self.is_busy = False
+            self._watch(None)
         return done
 
     def _evaluate(self, x, y, weight, size_t first, loss, statistics, lengths=None):
@@ -674,10 +776,13 @@ cdef class Network:
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
         if self.waiting and self.trainer == this_thread():  # validation
             self._hand_over()
+        self._watch(statistics)
         self.readers += 1
         with nogil:
             status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
         self.readers -= 1
+        self._watch(None)
+        self._rethrow()
         if status != NNC_OK:
             raise_error(&error)
         return next_row
@@ -702,6 +807,7 @@ cdef class Network:
         with nogil:
             status = nnc_plan_predict(self.plan, xs, &given, rows, first, outs, &next_row, BUDGET, &error)
         self.readers -= 1
+        self._rethrow()
         if status != NNC_OK:
             raise_error(&error)
         return next_row
@@ -760,6 +866,7 @@ cdef class Network:
         source.stride = self.in_width
         if self.flops * <double>rows < HOLD_GIL_BELOW:
             status = nnc_plan_predict(self.plan, &source, NULL, rows, 0, &to, &next_row, 1e9, &error)
+            self._rethrow()
             if status != NNC_OK:
                 raise_error(&error)
             return y
@@ -768,6 +875,7 @@ cdef class Network:
             with nogil:
                 status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
             self.readers -= 1
+            self._rethrow()
             if status != NNC_OK:
                 raise_error(&error)
             PyErr_CheckSignals()
@@ -797,6 +905,8 @@ cdef class Network:
                 status = nnc_plan_reserve(self.plan, rows, &error)
                 if status == NNC_OK:
                     nnc_plan_forward(self.plan, xs, &given, rows, training, outs, &self.progress)
+            self.has_forward = False
+            self._rethrow()
             if status != NNC_OK:
                 raise_error(&error)
         finally:
@@ -825,6 +935,7 @@ cdef class Network:
         try:
             with nogil:
                 nnc_plan_backward(self.plan, &given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+            self._rethrow()
         finally:
             self.is_busy = False
         return results
@@ -874,12 +985,22 @@ cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     return 0
 
 
+cdef bint loss_specs_index(object loss) except -1:
+    if loss.part is not None:
+        return loss.part.targets == "classes"
+    return OPS["loss"][op_code("loss", loss.name)]["target"] == "index"
+
+
 cdef int fill_loss(nnc_loss_spec *spec, object loss) except -1:
+    spec.index_target = loss_specs_index(loss)
+    spec.reduction = REDUCTIONS[loss.reduction]
+    spec.weight = loss.weight
+    if loss.part is not None:
+        spec.loss = NNC_LOSS_CALLED
+        return 0
     spec.loss = op_code("loss", loss.name)
     fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
     spec.from_logits = loss.from_logits
-    spec.reduction = REDUCTIONS[loss.reduction]
-    spec.weight = loss.weight
     return 0
 
 

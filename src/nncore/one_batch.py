@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
-from .compiled import Compiled, results
+from .compiled import Compiled, Sums, results
 from .schedules import learning_rates
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ class OneBatch:
     def __init__(self, model: Model, config: Compiled) -> None:
         self.config = config
         self.lr, self.loss = np.empty(1), np.empty(1)
-        self.sums: list[np.ndarray | None] = []  # made by the first step: those of many classes are large
+        self.sums: Sums | None = None  # made by the first step: those of many classes are large
+        self.arrays: list[np.ndarray | None] = []
         self.plain = not config.parts and all(each.kind == "none" for each in config.statistics)
+        self.watched = any(each.called for each in config.statistics)
         single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
         self.form = config.losses[0].targets if single else "other"
 
@@ -30,8 +32,8 @@ class OneBatch:
         lr = self.config.optimizer.lr
         rate = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr
         sums = self._zeroed()
-        loss = _core.step_batch(model, x, y, rate, self.form, sums)
-        if loss is None or (self.plain and not return_dict):
+        loss = _core.step_batch(model, x, y, rate, self.form, self.arrays)
+        if loss is None or (self.plain and not self.watched and not return_dict):
             return loss
         return results(self.config.logs(loss, sums), return_dict)
 
@@ -43,8 +45,11 @@ class OneBatch:
         model._train(x, y, weight, None, len(x[0]), 0, 1, self.lr, self.loss, sums)
         return results(self.config.logs(self.loss.item(), sums), return_dict)
 
-    def _zeroed(self) -> list[np.ndarray | None]:
-        self.sums = self.sums or self.config.sums()
+    def _zeroed(self) -> Sums:
+        if self.sums is None or self.watched:  # a metric in Python begins anew
+            self.sums = self.config.sums()
+            self.arrays = list(self.sums)
+            return self.sums
         if not self.plain:
             for each in self.sums:
                 if each is not None:

@@ -197,9 +197,7 @@ def _check_layers(name: str, layers: Sequence[Any]) -> None:
             raise ArgumentError(f"{name}: layer {i} is no layer but {layer!r}")
         if layer.takes[0] > 1:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")
-        if (layer.parameter_shapes() or layer.state_shapes()) and (
-            first := [earlier is layer for earlier in layers].index(True)
-        ) < i:
+        if layer.may_have_parameters() and (first := [earlier is layer for earlier in layers].index(True)) < i:
             raise ArgumentError(
                 f"{name}: layers {first} and {i} are one object, {layer!r}, and would share parameters; "
                 f"use copy.deepcopy for a second one, or connect them with nn.Input and nn.Model to share them"

@@ -6,7 +6,7 @@ checks them, infers the shapes, and compiles the plan. Nothing here computes.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Op(NamedTuple):
     #: batch_norm: (eps, momentum), momentum negative for the plain average; add: (first, rest, offset)
     code: str = ""  #: activation: its name in the registry
     shares: int = -1  #: an earlier op of the same kind and sizes whose parameters this one uses, by its number
+    part: Any = None  #: python: the layer, which the core calls through layers/python.py
 
 
 class Parameter(NamedTuple):
@@ -57,6 +58,7 @@ class LossSpec(NamedTuple):
     attributes: tuple[float, ...] = ()
     reduction: str = "mean"  #: "mean" (over the batch), "sum", or "mean_with_sample_weight"
     weight: float = 1.0
+    part: Any = None  #: the loss itself, where it is Python's
 
 
 class OptimizerSpec(NamedTuple):
@@ -76,3 +78,4 @@ class StatisticSpec(NamedTuple):
     classes: int = 0
     threshold: float = 0.5  #: single-column and multi-label outputs: positive above this
     target_threshold: float = 0.5  #: 0.5 for targets 0/1, 0.0 for targets -1/+1
+    called: bool = False  #: metrics in Python watch the output, too

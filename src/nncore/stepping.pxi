@@ -29,7 +29,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
 
     form: what the loss takes: "values", "probabilities" or "classes"; sums: as for Network._train.
     """
-    if net.plan == NULL or not net.is_compiled or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+    if net.plan == NULL or not net.is_compiled or net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y
     cdef size_t rows, columns = net.out_dims[net.out_rank - 1]
@@ -72,6 +72,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     data.order = NULL
     data.statistics = &statistics
     data.parts = NULL
+    data.probe = net._probing()
     net._need_rows(rows)
     net._enter()
     try:

@@ -3,6 +3,7 @@
 from .backup import BackupAndRestore
 from .base import Callback, CallbackList
 from .checkpoint import ModelCheckpoint
+from .diagnostics import Diagnostics
 from .early_stopping import EarlyStopping
 from .lambda_callback import LambdaCallback
 from .loggers import CSVLogger, TensorBoard
@@ -17,6 +18,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "CallbackList",
+    "Diagnostics",
     "EarlyStopping",
     "LambdaCallback",
     "LearningRateScheduler",

@@ -43,6 +43,7 @@ from .merge import (
 )
 from .normalization import BatchNorm1d
 from .recurrent import GRU, LSTM, RNN, Recurrent
+from .python import Lambda, PythonLayer
 from .shape import Flatten
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "Flatten",
     "Hardtanh",
     "Identity",
+    "Lambda",
     "Layer",
     "LeakyReLU",
     "Linear",
@@ -69,6 +71,7 @@ __all__ = [
     "Merge",
     "Minimum",
     "Multiply",
+    "PythonLayer",
     "ReLU",
     "Recurrent",
     "Rescaling",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     """Return the layer's output for the batch ``x``."""
-    if layer.takes != (1, 1):
+    several = isinstance(x, list | tuple) and all(isinstance(each, np.ndarray) for each in x)
+    if layer.takes[0] > 1 or (layer.takes[1] is None and several):
         return _apply_to_several(layer, x)
     array = as_array(x, "x", np.dtype("float32"))
     shape = array.shape

@@ -102,6 +102,10 @@ class Layer(metaclass=Declared):
         """Return the shape of each parameter by its role, as PyTorch has them."""
         return {}
 
+    def may_have_parameters(self) -> bool:
+        """Return whether the layer has parameters, or will have once it knows its input: then it belongs to one model."""
+        return bool(self.parameter_shapes() or self.state_shapes())
+
     def state_shapes(self) -> dict[str, Shape]:
         """Return the shape of each running statistic by its role: what training learns, but not by gradients."""
         return {}

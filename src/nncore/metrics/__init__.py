@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ArgumentError, lookup
+from ..errors import lookup
 from ..names import table
 from .base import Metric
 from .classification import F1, Accuracy, ConfusionMatrix, Precision, Recall, Specificity
+from .python import PythonMetric
 from .regression import MAE, MAPE, MSE, R2, RMSE
 from .statistic import counted, statistic
 
@@ -30,6 +31,7 @@ __all__ = [
     "ConfusionMatrix",
     "Metric",
     "Precision",
+    "PythonMetric",
     "Recall",
     "Specificity",
     "accuracy",
@@ -48,7 +50,7 @@ __all__ = [
     "statistic",
 ]
 
-METRICS: dict[str, type[Metric]] = table(globals(), Metric)
+METRICS: dict[str, type[Metric]] = table(globals(), Metric)  # PythonMetric has no name of its own
 
 
 def get(metric: Any) -> Metric:
@@ -71,7 +73,7 @@ def get(metric: Any) -> Metric:
     cls = getattr(metric, "metric", metric)
     if isinstance(cls, type) and issubclass(cls, Metric):
         return cls()
-    raise ArgumentError(f"a metric must be a name, such as 'accuracy', or an object of nn.metrics, not {metric!r}")
+    return PythonMetric(metric)
 
 
 def _function(cls: type[Metric]) -> Callable[..., Any]:

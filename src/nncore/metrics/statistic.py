@@ -35,6 +35,10 @@ def statistic(metrics: Iterable[Metric], targets: str, from_logits: bool, column
         The metrics do not go together, or not with the loss.
     """
     metrics = list(metrics)
+    called = [m for m in metrics if m.kind == "python"]
+    if called:
+        rest = [m for m in metrics if m.kind != "python"]
+        return statistic(rest, targets, from_logits, columns, activation)._replace(called=True)
     kinds = {m.kind: m.name for m in metrics}
     if not kinds:
         return StatisticSpec("none")

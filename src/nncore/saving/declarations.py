@@ -26,7 +26,7 @@ Data = dict[str, Any]
 LAYERS: dict[str, type[Layer]] = {
     name: getattr(layers, name)
     for name in layers.__all__
-    if isinstance(getattr(layers, name), type) and name not in ("Layer", "Activation", "Merge", "Recurrent")
+    if isinstance(getattr(layers, name), type) and name not in ("Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Lambda")
 }
 INITIALIZERS: dict[str, type[init.Initializer]] = {
     cls.__name__: cls
@@ -56,11 +56,18 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
             raise ArgumentError(
                 f"{name}: {key} is {value!r}, which a file cannot hold, and the weights are not drawn yet; call model.build first"
             )
-    return _declared(layer, arguments, LAYERS, name)
+    if not isinstance(layer, layers.PythonLayer):
+        return _declared(layer, arguments, LAYERS, name)
+    if isinstance(layer, layers.Lambda):
+        raise ArgumentError(f"{name}: Lambda holds functions, which a file cannot; make a class of nn.PythonLayer of it")
+    shapes = layer._input_shapes  # on which its weights depend
+    return {**_custom(type(layer).__name__, arguments, name), "input_shapes": shapes and [list(shape) for shape in shapes]}
 
 
 def from_loss(loss: losses.Loss) -> Data:
     """Return a loss as data."""
+    if isinstance(loss, losses.PythonLoss):
+        return {**_custom(loss.name, loss.config(), "loss"), "reduction": loss.reduction}
     options = {"from_logits": loss.from_logits} if isinstance(loss, losses._Crossentropy) else {}
     arguments = {**options, **{key: getattr(loss, key) for key in loss.attributes}, "reduction": loss.reduction}
     return _declared(loss, arguments, losses.LOSSES, "loss")
@@ -82,6 +89,10 @@ def from_optimizer(optimizer: optim.Optimizer) -> Data:
 
 def from_metric(metric: metrics.Metric) -> Data:
     """Return a metric as data."""
+    if isinstance(metric, metrics.PythonMetric):
+        given = metric.given
+        arguments = given.config() if hasattr(given, "config") else {}
+        return {**_custom(getattr(given, "__name__", type(given).__name__), arguments, "metric"), "name": metric.name}
     own: dict[str, Any] = {key: vars(metric)[key] for key in ("average", "threshold") if key in vars(metric)}
     return _declared(metric, {"name": metric.name, **own}, metrics.METRICS, "metric")
 
@@ -89,6 +100,11 @@ def from_metric(metric: metrics.Metric) -> Data:
 def plain_numbers(values: Any, where: str) -> list[Any]:
     """Return numbers as JSON has them."""
     return [_plain(value, where) for value in values]
+
+
+def _custom(name: str, arguments: Mapping[str, Any], where: str) -> Data:
+    """Return a part of the user's own as data: a name, which selects from what is passed to load, and arguments."""
+    return {"class": name, "arguments": {k: _plain(v, f"{where}: {k} of {name}") for k, v in arguments.items()}, "custom": True}
 
 
 def _declared(thing: object, arguments: Mapping[str, Any], table: Mapping[str, type[Any]], where: str) -> Data:
@@ -132,11 +148,32 @@ def refusing(reader: Reader, field: str) -> Iterator[None]:
 
 def to_layer(reader: Reader, data: Any, field: str) -> Layer:
     """Return the layer that data describe."""
+    if _is_custom(data):
+        shapes = data.get("input_shapes")
+        if shapes is not None and not (
+            isinstance(shapes, list)
+            and all(isinstance(s, list) and len(s) <= 8 and all(type(d) is int and 0 < d < 2**48 for d in s) for s in shapes)
+        ):
+            reader.fail(f"{field}.input_shapes", "a list of shapes, or null, is needed")
+        layer = _custom_made(reader, data, field, "layer", ("input_shapes",))
+        if not isinstance(layer, layers.PythonLayer):
+            reader.fail(field, f"{data['class']!r} of custom_objects is no nn.PythonLayer")
+        if shapes:
+            with refusing(reader, field):
+                layer._answer_shape(field, [tuple(shape) for shape in shapes])
+        return layer
     return _made(reader, data, field, "layer", LAYERS, _to_initializer)
 
 
 def to_loss(reader: Reader, data: Any, field: str) -> losses.Loss:
     """Return the loss that data describe."""
+    if _is_custom(data):
+        if data.get("reduction") not in losses.REDUCTIONS:
+            reader.fail(f"{field}.reduction", "is missing, or unknown")
+        with refusing(reader, field):
+            loss = losses.get(_custom_made(reader, data, field, "loss", ("reduction",)))
+            loss.reduction = data["reduction"]
+        return loss
     return _made(reader, data, field, "loss", losses.LOSSES)
 
 
@@ -147,10 +184,41 @@ def to_optimizer(reader: Reader, data: Any, field: str) -> optim.Optimizer:
 
 def to_metric(reader: Reader, data: Any, field: str) -> metrics.Metric:
     """Return the metric that data describe."""
+    if _is_custom(data):
+        with refusing(reader, field):
+            metric = metrics.get(_custom_made(reader, data, field, "metric", ("name",)))
+        if not isinstance(data["name"], str):
+            reader.fail(f"{field}.name", "a string is needed")
+        metric.name = data["name"]
+        return metric
     metric = _made(reader, data, field, "metric", metrics.METRICS)
     if not isinstance(metric.name, str) or not isinstance(metric.threshold, int | float | None):
         reader.fail(field, "name must be a string, and threshold a number")
     return metric
+
+
+def _is_custom(data: Any) -> bool:
+    return isinstance(data, dict) and data.get("custom") is True
+
+
+def _custom_made(reader: Reader, data: Data, field: str, what: str, more: tuple[str, ...]) -> Any:
+    """Return the part of the user's own that data name: the class called with the arguments, or the function as it is."""
+    if set(data) != {"class", "arguments", "custom", *more} or not isinstance(data["arguments"], dict):
+        reader.fail(field, f"an object with class, arguments and {', '.join(more)} is needed")
+    name = data["class"]
+    if not isinstance(name, str) or name not in reader.custom_objects:
+        shown = str(name)[:80]
+        reader.fail(
+            field,
+            f"{shown!r} is a {what} of your own, whose code no file holds; pass it: "
+            f"nn.load(path, custom_objects={{{shown!r}: {shown}}})",
+        )
+    found = reader.custom_objects[name]
+    if not isinstance(found, type):
+        return found
+    with refusing(reader, f"{field} ({name})"):
+        convert = _to_initializer if what == "layer" else lambda reader, value, field: value
+        return found(**{k: convert(reader, v, f"{field}.{k}") for k, v in data["arguments"].items()})
 
 
 def _to_initializer(reader: Reader, value: Any, field: str) -> Any:

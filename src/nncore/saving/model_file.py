@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,9 +142,10 @@ def load_weights(model: Model, path: str | os.PathLike[str], strict: bool) -> In
         return model.load_state_dict({name: reader.read(name) if name in own else nothing for name in found}, strict)
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
+def load_model(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Make the model that a file describes; see `nncore.load`."""
     with Reader(path) as reader:
+        reader.custom_objects = custom_objects or {}
         if "nncore" not in reader.metadata:
             reader.fail(
                 "__metadata__", "no model of nncore is described here; for weights alone make the model and call load_weights"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -117,7 +118,7 @@ class Savable:
         return load_weights(cast("Model", self), path, strict)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Make the model again that `Model.save` wrote into a file, compiled and with the state of training if they are in it.
 
     The file is data and nothing else: no code of it is run, and no size that it states is believed before it is checked.
@@ -126,6 +127,9 @@ def load(path: str | os.PathLike[str]) -> Model:
     ----------
     path : str or path-like
         The file.
+    custom_objects : mapping, optional
+        Your own layers, losses and metrics in Python by the names of their classes or functions, as the file has no code:
+        ``{"Scale": Scale}``. A class is called with the arguments that the file has for it.
 
     Returns
     -------
@@ -158,4 +162,4 @@ def load(path: str | os.PathLike[str]) -> Model:
     """
     from .model_file import load_model
 
-    return load_model(path)
+    return load_model(path, custom_objects)

@@ -78,6 +78,7 @@ class Reader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fsdecode(path)
+        self.custom_objects: Mapping[str, Any] = {}  # what the user passes to load
         self._file: BufferedReader = open(self.path, "rb", opener=_open)  # noqa: SIM115 - closed by __exit__
         try:
             self.size = os.fstat(self._file.fileno()).st_size

@@ -1,0 +1,307 @@
+"""check_gradients: whether what the backward pass computes is the derivative, told by central differences in float64.
+
+The model under test is a copy in float64, run through the plan that it compiles to: `forward` and `backward` as loops by hand use
+them, and, where there are targets, whole training steps with a learning rate of zero.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import binding, losses, optim
+from ._checks import real, whole
+from .compiled import Compiled
+from .errors import ArgumentError, GradientError
+from .layers import Layer, Linear
+from .losses import Loss
+from .model import Model
+from .sequential import Sequential
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class GradientEntry(NamedTuple):
+    """One array of a `GradientReport`."""
+
+    name: str  #: of the parameter as in the state dict; "x", "x[1]" of an input; "y_pred" of a loss
+    shape: tuple[int, ...]
+    checked: int  #: how many of its elements were
+    error: float  #: the largest relative error
+    at: tuple[int, ...]  #: where that is
+    analytic: float  #: the gradient there, of the backward pass
+    numeric: float  #: and by differences
+    ok: bool  #: whether the error is within the tolerance
+
+
+class GradientReport:
+    """What `check_gradients` found: true where all is well; ``str()`` gives a table.
+
+    Attributes
+    ----------
+    entries : list of GradientEntry
+        One per parameter and input.
+    tol : float
+        The largest relative error that passes.
+    worst : GradientEntry
+        The entry with the largest error.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> report = nn.check_gradients(nn.Sigmoid(), [[0.5, -1.0]])
+    >>> bool(report), report.worst.name
+    (True, 'x')
+    """
+
+    def __init__(self, title: str, entries: list[GradientEntry], tol: float) -> None:
+        self.title, self.entries, self.tol = title, entries, tol
+
+    @property
+    def worst(self) -> GradientEntry:
+        return max(self.entries, key=lambda entry: entry.error)
+
+    def __bool__(self) -> bool:
+        return all(entry.ok for entry in self.entries)
+
+    def __str__(self) -> str:
+        width = max(len(entry.name) for entry in self.entries)
+        lines = [f"{self.title}: gradients {'agree' if self else 'DIFFER'} (relative error up to {self.tol:g} allowed)"]
+        for e in self.entries:
+            line = f"  {e.name:{width}}  {e.checked:5d} of {int(np.prod(e.shape)):<8d} worst {e.error:.1e}"
+            where = f"[{', '.join(map(str, e.at))}]"
+            lines.append(line if e.ok else f"{line}  at {where}: backward {e.analytic:.8g}, differences {e.numeric:.8g}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<GradientReport: {'ok' if self else 'wrong'}, worst {self.worst.error:.1e} at {self.worst.name}>"
+
+
+def check_gradients(
+    obj: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    eps: float = 1e-5,
+    tol: float = 1e-5,
+    samples: int = 100,
+    seed: int = 0,
+    raise_on_error: bool = False,
+) -> GradientReport:
+    """Compare the gradients of a model, a layer or a loss with central differences.
+
+    Parameters
+    ----------
+    obj : Model, Layer or loss
+        Built-in or your own. It is copied, and stays as it is.
+    x : array_like, or a list of them for several inputs
+        A batch [N, ...]; for a loss, predictions. Whole numbers are inputs that have no derivative.
+    y : array_like, optional
+        Targets. A compiled model is then checked as it trains, its loss included; a loss needs them.
+    eps : float
+        The distance of the differences; where they disagree with the gradient, smaller ones are tried, as a kink (of ReLU at 0)
+        may lie between.
+    tol : float
+        The largest relative error that passes. Elements smaller than a hundredth of the largest one in their array count as if
+        they were that large.
+    samples : int
+        At most this many elements of each array are checked, drawn by ``seed``.
+    seed : int
+        Of what is drawn.
+    raise_on_error : bool
+        Raise where the gradients differ.
+
+    Returns
+    -------
+    GradientReport
+        True where all agree; ``print`` it to see the worst error of each array.
+
+    Raises
+    ------
+    GradientError
+        The gradients differ, and ``raise_on_error``.
+    ArgumentError
+        Two runs on the same batch give different values.
+
+    Notes
+    -----
+    Without targets, what is differentiated is a weighted sum of all outputs, in training mode (dropout keeps its mask). A point at
+    which a function has a kink, such as ReLU at exactly 0, has no derivative to compare with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer="adam")
+    >>> bool(nn.check_gradients(model, np.ones((5, 3)), np.zeros((5, 1))))
+    True
+    >>> wrong = nn.Lambda(np.square, lambda dy, x, y: x * dy)
+    >>> print(nn.check_gradients(wrong, [[1.0, 3.0]]))  # doctest: +ELLIPSIS
+    Lambda: gradients DIFFER (relative error up to 1e-05 allowed)
+      x      2 of 2        worst 5.0e-01  at [0, ...]: backward ..., differences ...
+    """
+    options = _Options(
+        real("check_gradients", "eps", eps, 0.0, open_low=True),
+        real("check_gradients", "tol", tol, 0.0),
+        whole("check_gradients", "samples", samples),
+        np.random.default_rng(whole("check_gradients", "seed", seed, 0)),
+    )
+    title = type(obj).__name__
+    if isinstance(obj, Model):
+        entries = _of_model(obj, x, y, options)
+    elif isinstance(obj, Layer):
+        if y is not None:
+            raise ArgumentError("check_gradients: a layer has no targets; put it into a model and compile that")
+        entries = [e._replace(name=e.name.removeprefix("0.")) for e in _of_model(_alone(obj, x), x, None, options)]
+    else:
+        if y is None:
+            raise ArgumentError("check_gradients: a loss needs predictions and targets: check_gradients(loss, y_pred, y_true)")
+        loss = losses.get(obj)
+        title, entries = loss.name, _of_loss(loss, x, y, options)
+    report = GradientReport(title, entries, options.tol)
+    if raise_on_error and not report:
+        raise GradientError(str(report))
+    return report
+
+
+class _Options(NamedTuple):
+    eps: float
+    tol: float
+    samples: int
+    rng: np.random.Generator
+
+
+def _alone(layer: Layer, x: Any) -> Model:
+    return Sequential(copy.deepcopy(layer), seed=0)
+
+
+def _of_model(model: Model, x: Any, y: Any, options: _Options) -> list[GradientEntry]:
+    twin = copy.deepcopy(model)
+    arrays = [a if a.dtype.kind in "iub" else np.array(a, np.float64, order="C") for a in binding.inputs(twin, x)]
+    _rebuild(twin, [a.shape[1:] for a in arrays])
+    backward = _by_hand(twin, arrays, options, parameters=y is None)
+    return backward if y is None else _training(twin, arrays, y, options) + backward
+
+
+def _rebuild(twin: Model, shapes: list[tuple[int, ...]]) -> None:
+    """Build a copy anew in float64; nobody else uses its layers."""
+    for layer in twin.layers:
+        layer.__dict__.update(_pending=layer._initial_values(), _bound={}, _users=(), _alone=None)
+    twin._pool = None
+    twin._dtype = np.dtype(np.float64)
+    twin._build(shapes)
+
+
+def _by_hand(twin: Model, arrays: list[np.ndarray], options: _Options, parameters: bool) -> list[GradientEntry]:
+    """forward and backward, for the sum of all outputs times random factors; the parameters too, unless training shows them."""
+    factors = [np.ascontiguousarray(options.rng.normal(size=out.shape)) for out in twin._forward(arrays, True)]
+
+    def value() -> float:
+        return sum(float((r * out).sum()) for r, out in zip(factors, twin._forward(arrays, True), strict=True))
+
+    value()
+    gradients = twin._backward(factors)
+    names = ["x"] if len(arrays) == 1 else [f"x[{i}]" for i in range(len(arrays))]
+    parts = [(name, a, g) for name, a, g in zip(names, arrays, gradients, strict=True) if a.dtype.kind == "f"]
+    if parameters:
+        parts = [(name, p.value, p.grad.copy()) for name, p in twin._named("check_gradients")] + parts
+    return _compare(parts, value, options)
+
+
+def _training(twin: Model, arrays: list[np.ndarray], y: Any, options: _Options) -> list[GradientEntry]:
+    """Steps of training at a learning rate of zero, which leave gradients and change nothing."""
+    config = twin._compiled
+    if config is None:
+        raise ArgumentError("check_gradients: compile the model first, so that it has a loss to compare y with")
+    return _compare(*_steps(twin, config.losses, config.weights, arrays, y, "check_gradients"), options)
+
+
+def _steps(
+    twin: Model, of: list[Loss], weights: list[float], arrays: list[np.ndarray], y: Any, what: str
+) -> tuple[list[tuple[str, np.ndarray, np.ndarray]], Callable[[], float]]:
+    """Return the parameters with their gradients, and the function that gives the loss."""
+    config = Compiled(of, optim.SGD(lr=0.0), [], weights, False, twin.output_names)
+    twin._compiled = config
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whoever compiled the model has been warned
+        twin._attach(config)
+    data = binding.bind(twin, config, arrays if len(arrays) > 1 else arrays[0], y, None)
+    rate, loss = np.zeros(1), np.empty(1)
+
+    def value() -> float:
+        twin.step = 0  # so that dropout keeps its mask
+        twin._train(data.x, data.y, None, None, data.rows, 0, 1, rate, loss, config.sums())
+        return float(loss[0])
+
+    value()
+    return [(name, p.value, p.grad.copy()) for name, p in twin._named(what)], value
+
+
+def _of_loss(loss: Loss, y_pred: Any, y_true: Any, options: _Options) -> list[GradientEntry]:
+    """A net whose one weight is the prediction."""
+    prediction = np.asarray(y_pred, np.float64)
+    prediction = prediction.reshape(len(prediction), -1)
+    rows, columns = prediction.shape
+    twin = Sequential(Linear(rows, columns, bias=False), seed=0, dtype="float64")
+    twin.layers[0]._assign("weight", prediction.T)
+    (part,), value = _steps(twin, [loss], [1.0], [np.eye(rows)], y_true, "check_gradients")
+    return _compare([("y_pred", part[1].T, part[2].T)], value, options)
+
+
+def _compare(parts: list[tuple[str, np.ndarray, np.ndarray]], value: Callable[[], float], options: _Options) -> list[GradientEntry]:
+    before = value()
+    if value() != before:
+        raise ArgumentError(
+            "check_gradients: two runs on the same batch give different values; what a part of your own draws at random must be "
+            "the same each time"
+        )
+    return [_entry(name, array, gradient, value, max(1.0, abs(before)), options) for name, array, gradient in parts]
+
+
+def _entry(
+    name: str, array: np.ndarray, gradient: np.ndarray, value: Callable[[], float], size: float, options: _Options
+) -> GradientEntry:
+    count = min(options.samples, array.size)
+    chosen = np.sort(options.rng.choice(array.size, count, replace=False))
+    indices = [tuple(int(k) for k in np.unravel_index(i, array.shape)) for i in chosen]
+    analytic = np.array([gradient[index] for index in indices])
+    numeric = np.array([_difference(array, index, value, options.eps) for index in indices])
+    least = 0.01 * max(np.abs(analytic).max(initial=0.0), np.abs(numeric).max(initial=0.0))
+    errors = np.empty(count)
+    for k, index in enumerate(indices):
+        error = _error(analytic[k], numeric[k], least, size, options.eps)
+        for closer in (options.eps / 10, options.eps / 100):
+            if error <= options.tol:
+                break
+            again = _difference(array, index, value, closer)
+            found = _error(analytic[k], again, least, size, closer)
+            if found < error:
+                error, numeric[k] = found, again
+        errors[k] = error
+    k = int(errors.argmax())
+    worst = float(errors[k])
+    return GradientEntry(name, array.shape, count, worst, indices[k], float(analytic[k]), float(numeric[k]), worst <= options.tol)
+
+
+def _difference(array: np.ndarray, index: tuple[int, ...], value: Callable[[], float], eps: float) -> float:
+    kept = array[index]
+    array[index] = kept + eps
+    above, high = array[index], value()
+    array[index] = kept - eps
+    below, low = array[index], value()
+    array[index] = kept
+    return float((high - low) / (above - below))
+
+
+def _error(analytic: float, numeric: float, least: float, size: float, eps: float) -> float:
+    """The relative error beyond what rounding explains: the values compared are about ``size`` and a few ulps off."""
+    if not (np.isfinite(analytic) and np.isfinite(numeric)):
+        return float("inf")
+    scale = max(abs(analytic), abs(numeric), least)
+    difference = max(0.0, abs(analytic - numeric) - 16 * _EPS * size / eps)
+    return float(difference / scale) if difference else 0.0

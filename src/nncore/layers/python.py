@@ -1,0 +1,297 @@
+"""Layers written in Python: a class with forward and backward, at any place of a model.
+
+The plan runs the batch up to such a layer, hands its arrays over, and goes on with what comes back. That costs some microseconds
+per call and keeps all other threads waiting; it is meant for trying ideas out, not for speed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .._checks import whole
+from ..errors import ArgumentError, ShapeError
+from ..init import InitSpec
+from ..spec import Op, ParameterOptions, Shape
+from .base import Layer
+
+_MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
+
+
+class _Weight(NamedTuple):
+    shape: Shape
+    init: InitSpec
+    trainable: bool
+
+
+class PythonLayer(Layer):
+    """Base of layers that compute in Python: override `forward` and `backward`, and where there are weights, `build`.
+
+    Parameters
+    ----------
+    **arguments
+        What the constructor of the subclass was given. They become read-only attributes, the repr and `config`, with which
+        `nn.load` makes the layer again: ``nn.load(path, custom_objects={"Scale": Scale})``.
+
+    Notes
+    -----
+    While training, forward and backward see the whole batch; at inference, forward sees rows in blocks, and may be called by
+    several threads at once if your program has several. The arrays lie in the core's memory and cannot be written to; whoever
+    keeps one beyond backward keeps a copy. What is raised ends the call of ``fit`` or ``predict``: the step it belongs to changes
+    no parameter. `nn.check_gradients` tells whether backward is right.
+
+    A layer that keeps to the shape of its input and has no weights is an activation; one that reads several values gets a list of
+    arrays for ``x``, and returns a list of gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> class Scale(nn.PythonLayer):
+    ...     def __init__(self, start=1.0):
+    ...         super().__init__(start=start)
+    ...     def build(self, input_shape):
+    ...         self.add_weight("scale", input_shape, init=nn.init.constant(self.start))
+    ...     def forward(self, x, training=False):
+    ...         return x * self.scale
+    ...     def backward(self, dy, x, y):
+    ...         self.grads["scale"][...] = (dy * x).sum(axis=0)
+    ...         return dy * self.scale
+    >>> model = nn.Sequential(nn.Linear(3, 4), Scale(start=2.0), nn.Linear(4, 1), seed=0).build((3,))
+    >>> model[1].scale
+    array([2., 2., 2., 2.], dtype=float32)
+    >>> bool(nn.check_gradients(model, np.ones((5, 3))))
+    True
+    """
+
+    _weights: dict[str, _Weight]
+    _input_shapes: list[Shape] | None
+
+    quiet: ClassVar[dict[str, object]] = {"trainable": True}
+    takes: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def __init__(self, **arguments: Any) -> None:
+        if arguments and type(self).__init__ is PythonLayer.__init__:
+            raise ArgumentError(f"{type(self).__name__} takes no arguments: it has no constructor, which would pass them on")
+        super().__init__(**arguments)
+        self.__dict__.update(_weights={}, _input_shapes=None)
+
+    # To override ----------------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Declare the weights, by `add_weight`; called when the shape of one sample is known (a list where there are several)."""
+
+    def output_shape(self, input_shape: Any) -> Shape:
+        """Return the shape of one sample of the result; by default that of the input, or of the first one."""
+        shape: Shape = input_shape[0] if isinstance(input_shape, list) else input_shape
+        return shape
+
+    def forward(self, x: Any, training: bool = False) -> Any:
+        """Return the result for a batch.
+
+        Parameters
+        ----------
+        x : numpy.ndarray or list of them
+            [N, *input shape], in the model's dtype.
+        training : bool
+            Whether the batch is trained on. An override may leave it out.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, *output shape]; it is copied.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray) -> Any:
+        """Return the derivative of the loss by the input, and write those by the weights into ``self.grads[name][...]``.
+
+        Parameters
+        ----------
+        dy : numpy.ndarray
+            Derivative of the loss by each element of the result.
+        x, y : numpy.ndarray
+            What forward was given and what it returned.
+
+        Returns
+        -------
+        numpy.ndarray or list of them
+            With the shape of ``x``; None where the layer passes no gradient on.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward, so that nothing before it can be trained")
+
+    # To call --------------------------------------------------------------------------------------------------------------
+
+    def add_weight(self, name: str, shape: Any, init: InitSpec = "zeros", trainable: bool = True) -> None:
+        """Declare a weight: an attribute of that name, a key of `grads` and of the model's state dict, trained by its optimizer.
+
+        Parameters
+        ----------
+        name : str
+            An identifier.
+        shape : int or tuple of int
+            Its shape.
+        init : str or callable
+            How it starts: a name or an object of `nn.init`, or ``callable(shape, rng)``.
+        trainable : bool
+            Whether training changes it.
+        """
+        owner = type(self).__name__
+        if not isinstance(name, str) or not name.isidentifier() or len(name.encode()) > 39 or hasattr(type(self), name):
+            raise ArgumentError(f"{owner}: a weight cannot be called {name!r}; an identifier is needed that is not taken")
+        if name in self._weights or name in self._names:
+            raise ArgumentError(f"{owner}: {name!r} exists already")
+        if len(self._weights) == _MOST:
+            raise ArgumentError(f"{owner}: a layer can have {_MOST} weights at most")
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        self._weights[name] = _Weight(tuple(whole(owner, f"each dimension of {name}", d) for d in sizes), init, bool(trainable))
+
+    # What the model and the core ask --------------------------------------------------------------------------------------
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("python", name, inputs, part=self)]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {name: weight.shape for name, weight in self._weights.items()}
+
+    def may_have_parameters(self) -> bool:
+        return type(self).build is not PythonLayer.build
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        return self._weights[role].init
+
+    def options(self, role: str) -> ParameterOptions:
+        return ParameterOptions(trainable=self.trainable and self._weights[role].trainable)
+
+    def _answer_shape(self, name: str, shapes: list[Shape]) -> Shape:
+        """Build for inputs of these shapes, once, and return the shape of the result."""
+        given = shapes[0] if len(shapes) == 1 else list(shapes)
+        if self._input_shapes != shapes:
+            before = self._weights
+            self.__dict__["_weights"] = {}
+            try:
+                self.build(given)
+            except BaseException:
+                self.__dict__["_weights"] = before
+                raise
+            self.__dict__["_input_shapes"] = list(shapes)
+        try:
+            return tuple(whole(name, "each dimension of output_shape", d) for d in self.output_shape(given))
+        except TypeError:
+            raise ShapeError(f"{name}: output_shape must return a tuple of int, the shape of one sample") from None
+
+    def _answer_forward(self, y: np.ndarray, xs: list[np.ndarray], training: bool) -> None:
+        x: Any = xs[0] if len(xs) == 1 else xs
+        result = np.asarray(self.forward(x, training=training) if self._takes_training() else self.forward(x))
+        _require(type(self).__name__, "forward", result, y.shape, xs)
+        y[...] = result
+
+    def _answer_backward(
+        self,
+        dxs: list[np.ndarray | None],
+        adds: list[bool],
+        adds_weights: bool,
+        dy: np.ndarray,
+        xs: list[np.ndarray],
+        y: np.ndarray,
+    ) -> None:
+        gradients = [parameter.grad for parameter in self._bound.values()]
+        elsewhere = [grad.copy() for grad in gradients] if adds_weights else []
+        for grad in gradients:
+            grad[...] = 0
+        result = self.backward(dy, xs[0] if len(xs) == 1 else xs, y)
+        for grad, other in zip(gradients, elsewhere, strict=False):
+            grad += other
+        several: Sequence[Any] = [result] if len(xs) == 1 else [None] * len(xs) if result is None else result
+        if len(several) != len(xs):
+            raise ShapeError(f"{type(self).__name__}.backward returned {len(several)} gradients for {len(xs)} inputs")
+        for dx, add, each in zip(dxs, adds, several, strict=True):
+            if dx is None:
+                continue
+            gradient = np.zeros((), dy.dtype) if each is None else np.asarray(each)
+            if each is not None:
+                _require(type(self).__name__, "backward", gradient, dx.shape, xs)
+            if add:
+                dx += gradient
+            else:
+                dx[...] = gradient
+
+    def _takes_training(self) -> bool:
+        takes = self.__dict__.get("_training")
+        if takes is None:
+            parameters = inspect.signature(self.forward).parameters.values()
+            takes = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+            self.__dict__["_training"] = takes
+        return bool(takes)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self.__dict__.get("_weights", ()):
+            return self._view(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_weights", ()):
+            self._assign(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = {k: v for k, v in self.__dict__.items() if k not in ("_bound", "_users", "_alone", "_training")}
+        return {**own, **super().__getstate__()}
+
+
+def _require(owner: str, what: str, found: np.ndarray, shape: Shape, xs: list[np.ndarray]) -> None:
+    if found.shape != shape:
+        given = " and ".join(str(x.shape) for x in xs)
+        hint = "; output_shape says what it should be" if what == "forward" else ""
+        raise ShapeError(f"{owner}.{what} returned shape {found.shape} for x of shape {given}; {shape} is needed{hint}")
+    if found.dtype.kind not in "fiub":
+        raise ShapeError(f"{owner}.{what} returned {found.dtype}, not numbers")
+
+
+class Lambda(PythonLayer):
+    """A layer from two functions: ``forward(x)``, and ``backward(dy, x, y)``, which returns the derivative by x.
+
+    Parameters
+    ----------
+    forward : callable
+        From the batch x [N, ...] to y.
+    backward : callable, optional
+        From dy, x and y to dx. Without it nothing before this layer can be trained.
+    output_shape : tuple of int or callable, optional
+        Shape of one sample of the result, or a function from that of the input to it; by default the shape stays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> square = nn.Lambda(np.square, lambda dy, x, y: 2 * x * dy)
+    >>> square([[1.0, 3.0]])
+    array([[1., 9.]])
+    >>> bool(nn.check_gradients(square, np.array([[1.0, 3.0]])))
+    True
+    """
+
+    def __init__(self, forward: Any, backward: Any = None, output_shape: Any = None) -> None:
+        for name, function in (("forward", forward), ("backward", backward)):
+            if not callable(function) and not (name == "backward" and function is None):
+                raise ArgumentError(f"Lambda: {name} must be a function, not {function!r}")
+        super().__init__()
+        self.__dict__["_functions"] = (forward, backward, output_shape)
+
+    def config(self) -> dict[str, Any]:
+        return dict(zip(("forward", "backward", "output_shape"), self.__dict__["_functions"], strict=True))
+
+    def output_shape(self, input_shape: Any) -> Shape:
+        wanted = self.__dict__["_functions"][2]
+        return super().output_shape(input_shape) if wanted is None else wanted(input_shape) if callable(wanted) else tuple(wanted)
+
+    def forward(self, x: Any, training: bool = False) -> Any:
+        return self.__dict__["_functions"][0](x)
+
+    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray) -> Any:
+        function = self.__dict__["_functions"][1]
+        return super().backward(dy, x, y) if function is None else function(dy, x, y)

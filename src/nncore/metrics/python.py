@@ -1,0 +1,105 @@
+"""Metrics written in Python: functions, and objects that keep their own account."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..data import bind_prediction
+from ..errors import ArgumentError, ShapeError
+from .base import Metric
+
+
+class PythonMetric(Metric):
+    """A function of targets and predictions as a metric; ``compile(metrics=[f])`` makes one.
+
+    Parameters
+    ----------
+    given : callable or object
+        ``f(y_true, y_pred)``, which returns a number for the batch or one for each row; the metric is the mean over all rows, by
+        their weights. A number that is no mean (the area under a curve) needs all rows at once: pass an object with
+        ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as Keras has it.
+    name : str, optional
+        The key in ``history``; by default that of the function or class.
+
+    Notes
+    -----
+    It sees [N, *output shape] arrays (class indices [N] where the loss takes those): while training, each batch before its update;
+    at evaluation, blocks of rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> def within_a_tenth(y_true, y_pred):
+    ...     return abs(y_true - y_pred) < 0.1
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+    >>> model.compile(loss="mse", optimizer="sgd", metrics=[within_a_tenth])
+    >>> model.evaluate([[1.0], [2.0]], [[1.05], [3.0]], return_dict=True)["within_a_tenth"]
+    0.5
+    """
+
+    kind: ClassVar[str] = "python"
+    direction = ""
+
+    def __init__(self, given: Any, name: str | None = None) -> None:
+        if not callable(given) and not _keeps_account(given):
+            raise ArgumentError(f"a metric must be a function or an object with update_state and result, not {given!r}")
+        found = name or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
+        super().__init__(str(found))
+        self.given = given
+
+    def watcher(self) -> Watcher:
+        """Return a fresh account, for one epoch or evaluation."""
+        return Watcher(self.given)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        account = self.watcher()
+        prediction = bind_prediction(y_pred)
+        target = np.asarray(y_true)
+        if len(target) != len(prediction):
+            raise ShapeError(f"{self.name}: {len(target)} targets for {len(prediction)} predictions")
+        account.update(target, prediction, None if sample_weight is None else np.asarray(sample_weight))
+        return account.result()
+
+
+class Watcher:
+    """The account of a metric over the batches of one epoch or evaluation.
+
+    Parameters
+    ----------
+    given : callable or object
+        As for `PythonMetric`.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self.given = copy.deepcopy(given) if _keeps_account(given) else given
+        self.total = self.weight = 0.0
+        if hasattr(self.given, "reset_state"):
+            self.given.reset_state()
+
+    def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
+        """Take a batch into account."""
+        y_true, y_pred = y_true.copy(), y_pred.copy()  # whoever keeps them must not see the next batch there
+        if _keeps_account(self.given):
+            self.given.update_state(y_true, y_pred, None if weight is None else weight.copy())
+            return
+        value = np.asarray(self.given(y_true, y_pred), np.float64)
+        if value.ndim and len(value) != len(y_pred):
+            raise ShapeError(f"a metric gave shape {value.shape}; a number, or one for each of the {len(y_pred)} rows is needed")
+        weights = np.ones(len(y_pred)) if weight is None else weight.astype(np.float64)
+        each = np.full(len(y_pred), value) if not value.ndim else value.reshape(len(value), -1).mean(axis=1)
+        self.total += float(each @ weights)
+        self.weight += float(weights.sum())
+
+    def result(self) -> Any:
+        """Return the metric of what it has seen."""
+        if _keeps_account(self.given):
+            return self.given.result()
+        return self.total / self.weight if self.weight else 0.0
+
+
+def _keeps_account(given: Any) -> bool:
+    return hasattr(given, "update_state") and hasattr(given, "result")

@@ -140,8 +140,8 @@ static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *erro
         input->uses++;
         value->needs_grad |= input->needs_grad;
       }
-      value->needs_grad |= nnc_python_param(plan, op, 0).cols || op->spec.kind == NNC_LAYER_linear || op->spec.kind == NNC_LAYER_recurrent ||
-                           (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
+      value->needs_grad |= nnc_python_param(plan, op, 0).cols || op->spec.kind == NNC_LAYER_linear ||
+                           op->spec.kind == NNC_LAYER_recurrent || (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
     }
     if (set_extent(value, plan->element))
       return nnc_fail(error, NNC_ERROR_SIZE, "%s: one sample alone is larger than the address space",

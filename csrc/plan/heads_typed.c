@@ -45,9 +45,10 @@ static void called_loss(const nnc_run *run, const nnc_head *head, const nnc_head
   call.row_loss = b->row_loss;
   nnc_call_out(run, &call);
   for (size_t i = 0; i < rows * lines; i++) {
-    const real weight = b->weight ? b->weight[i / lines] : 1, factor = (real)(scale * (double)weight);
-    b->row_loss[i] *= weight;
-    for (size_t j = 0; j < dy.cols; j++) dy.at[i * dy.ld + j] *= factor;
+    const int padding = b->lengths && i % lines >= nnc_head_lines(run->plan, head, b->lengths, i / lines);
+    const real weight = padding ? 0 : b->weight ? b->weight[i / lines] : 1, factor = (real)(scale * (double)weight);
+    b->row_loss[i] = padding ? 0 : b->row_loss[i] * weight;
+    for (size_t j = 0; j < dy.cols; j++) dy.at[i * dy.ld + j] = padding ? 0 : dy.at[i * dy.ld + j] * factor;
   }
 }
 

@@ -42,8 +42,8 @@ from .merge import (
     subtract,
 )
 from .normalization import BatchNorm1d
-from .recurrent import GRU, LSTM, RNN, Recurrent
 from .python import Lambda, PythonLayer
+from .recurrent import GRU, LSTM, RNN, Recurrent
 from .shape import Flatten
 
 __all__ = [

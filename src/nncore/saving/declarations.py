@@ -26,7 +26,8 @@ Data = dict[str, Any]
 LAYERS: dict[str, type[Layer]] = {
     name: getattr(layers, name)
     for name in layers.__all__
-    if isinstance(getattr(layers, name), type) and name not in ("Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Lambda")
+    if isinstance(getattr(layers, name), type)
+    and name not in ("Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Lambda")
 }
 INITIALIZERS: dict[str, type[init.Initializer]] = {
     cls.__name__: cls

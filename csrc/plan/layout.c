@@ -68,7 +68,7 @@ static int place_python(nnc_plan *plan, int i, size_t *total) {
     nnc_param param = nnc_python_param(plan, &plan->op[i], slot);
     if (!param.cols) return 0;
     param.rows = param.vector = 1;
-    if (add_param(plan, i, slot, param, total)) return 1;
+    if (nnc_add_param(plan, i, slot, param, total)) return 1;
   }
   return 0;
 }

@@ -181,7 +181,7 @@ typedef struct {
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */
   double *parts; /* training: two numbers per output, added to: its summed row losses, and by what their sum is divided; or NULL */
-  nnc_probe *probe;          /* NULL: none */
+  nnc_probe *probe; /* NULL: none */
 } nnc_data;
 
 /* What sequences bring along besides x: one per row each; any may be NULL. */

@@ -182,6 +182,27 @@ def _norm_backward(dtype):
     return lambda: _core.batch_norm_backward(dy, x, mean, rstd, gamma), theirs
 
 
+def _max_norm(dtype):
+    w, other = normal(*SHAPE, dtype=dtype), normal(*SHAPE, dtype=dtype)
+
+    def theirs():
+        norm = np.sqrt((other * other).sum(0))
+        return np.multiply(other, np.minimum(1, 1 / norm), out=other)
+
+    return lambda: _core.max_norm(w, 1.0) or w, theirs
+
+
+def _average(dtype):
+    mean, other, w = np.zeros(SHAPE, dtype), np.zeros(SHAPE, dtype), normal(*SHAPE, dtype=dtype)
+
+    def theirs():
+        nonlocal other
+        other += dtype(0.01) * (w - other)
+        return other
+
+    return lambda: _core.average(mean, w, 0.99) or mean, theirs
+
+
 def _of_matrix(kernel, twin):
     def make(dtype):
         x = np.abs(normal(*SHAPE, dtype=dtype)) + dtype(1e-3)
@@ -205,6 +226,9 @@ KERNELS = {
     "sum_residuals": _residuals,
     "batch_norm_forward": _norm_forward,
     "batch_norm_backward": _norm_backward,
+    "sum_penalties": _of_matrix(_core.sum_penalties, lambda x: (np.abs(x).sum(), np.vdot(x, x))),
+    "max_norm": _max_norm,
+    "average": _average,
     "exp": _of_matrix(_core.exp, np.exp),
     "log": _of_matrix(_core.log, np.log),
 }

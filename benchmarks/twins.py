@@ -11,6 +11,8 @@ ATTRIBUTES = {
     "delta": 1.0, "label_smoothing": 0.0,
     "momentum": 0.9, "dampening": 0.0, "nesterov": 0.0, "lr_decay": 0.0, "eps": 1e-8, "initial_accumulator_value": 0.0,
     "centered": 0.0, "beta1": 0.9, "beta2": 0.999, "amsgrad": 0.0,
+    "rho": 0.9, "momentum_decay": 4e-3, "decoupled_weight_decay": 0.0,
+    "eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0,
 }  # fmt: skip
 EXCEPTIONS = {("softplus", "threshold"): 20.0, ("rmsprop", "alpha"): 0.99, ("rmsprop", "momentum"): 0.0}
 

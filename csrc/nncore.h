@@ -111,8 +111,9 @@ void nnc_plan_reset_states(nnc_plan *plan);
 /* After a backward pass over `rows` samples, for a recurrent op: norms[t] = the norm of the loss's gradient by what its gates at step
  * t are computed from, over samples, directions and gates. */
 void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms);
-/* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL. */
-void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]);
+/* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL, and so
+ * is `average` where none is kept. */
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]);
 
 enum { NNC_LOSS_CALLED = -1 }; /* the caller's */
 typedef enum { NNC_MEAN, NNC_SUM, NNC_WEIGHTED_MEAN } nnc_reduction;
@@ -127,13 +128,16 @@ typedef struct {
 
 typedef struct {
   int optimizer; /* NNC_OPTIMIZER_... */
-  double attr[4];
-  double weight_decay, clip_norm, clip_value;
+  double attr[NNC_OPTIMIZER_ATTRIBUTES];
+  double weight_decay;
+  double clip_norm, clip_norm_each, clip_value; /* of all gradients together, of each parameter's, of each element; 0: off */
+  double ema_momentum;                          /* of the moving average of the parameters; 0: none is kept */
 } nnc_optimizer_spec;
 
 typedef struct {
   int trainable;
   double lr_scale, weight_decay, l1, l2;
+  double max_norm; /* of each column of the weight, what goes into one unit; 0: off */
 } nnc_param_options;
 
 typedef enum { NNC_STATISTIC_NONE, NNC_STATISTIC_CONFUSION, NNC_STATISTIC_RESIDUALS } nnc_statistic_kind;
@@ -206,6 +210,8 @@ size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t
  * NNC_WEIGHTED_MEAN). *next gets the first row not done. */
 nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
                              nnc_error *error);
+/* What the L1 and L2 penalties of the parameters add to the loss; training reports it with the loss, evaluation does not. */
+double nnc_plan_penalty(const nnc_plan *plan);
 /* Inference. sequences may be NULL. out: one dense [rows, width] array per output. Safe to call from several threads at once. */
 nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first,
                             void *const *out, size_t *next, double budget, nnc_error *error);

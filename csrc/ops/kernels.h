@@ -42,17 +42,19 @@ typedef enum {
   NNC_SOURCE_COUNT,
 } nnc_source_type;
 
+enum { NNC_OPTIMIZER_ATTRIBUTES = 5 };
+
 /* The scalars of one optimizer step, the same for every parameter of a span. Derived values (bias corrections and the
  * like) are computed once per step in plan/optimizer.c, never per element. */
 typedef struct {
   double lr;
-  double weight_decay; /* L2 as PyTorch means it: added to the gradient (adamw: decoupled) */
-  double l1, l2;       /* penalties of the layer: l1*sign(w) + 2*l2*w is added to the gradient (Keras) */
-  double grad_scale;   /* from clipping by norm; 1 otherwise */
-  double clip_value;   /* clip each gradient to +-clip_value after grad_scale; 0 is off */
-  double attr[4];      /* in the order of the names in ops.def */
-  double derived[4];   /* see the optimizer's file */
-  int64_t step;        /* 1 for the first update */
+  double weight_decay;                   /* L2 as PyTorch means it: added to the gradient (adamw: decoupled) */
+  double l1, l2;                         /* penalties of the layer: l1*sign(w) + 2*l2*w is added to the gradient (Keras) */
+  double grad_scale;                     /* from clipping by norm; 1 otherwise */
+  double clip_value;                     /* clip each gradient to +-clip_value after grad_scale; 0 is off */
+  double attr[NNC_OPTIMIZER_ATTRIBUTES]; /* in the order of the names in ops.def */
+  double derived[4];                     /* see the optimizer's file */
+  int64_t step;                          /* 1 for the first update */
 } nnc_update;
 
 /* Statistics of a normalisation, REALs, one per channel: of this batch, saved for backward, and the running ones. */

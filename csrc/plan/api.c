@@ -40,4 +40,6 @@ nnc_status nnc_plan_freeze(nnc_plan *plan, nnc_error *error) {
   return NNC_OK;
 }
 
+double nnc_plan_penalty(const nnc_plan *plan) { return ENGINE(plan, penalty)(plan); }
+
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) { ENGINE(plan, apply)(plan, lr, progress); }

@@ -53,7 +53,7 @@ static void mark_accumulation(nnc_plan *plan, unsigned char *written) {
 
 static int same_options(const nnc_param_options *a, const nnc_param_options *b) {
   return a->trainable == b->trainable && a->lr_scale == b->lr_scale && a->weight_decay == b->weight_decay && a->l1 == b->l1 &&
-         a->l2 == b->l2;
+         a->l2 == b->l2 && a->max_norm == b->max_norm;
 }
 
 static void set_spans(nnc_plan *plan) {
@@ -62,8 +62,9 @@ static void set_spans(nnc_plan *plan) {
     const nnc_parameter *p = &plan->param[i];
     nnc_span *last = plan->n_spans ? &plan->span[plan->n_spans - 1] : NULL;
     const int adjacent = last && last->offset + last->elements == p->layout.offset; /* not where plans share buffers */
-    if (adjacent && same_options(&last->options, &p->options)) last->elements = p->layout.offset + p->elements - last->offset;
-    else plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, p->options};
+    if (adjacent && plan->optimizer.clip_norm_each == 0 && same_options(&last->options, &p->options))
+      last->elements = p->layout.offset + p->elements - last->offset;
+    else plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, i, p->options};
   }
 }
 
@@ -123,6 +124,30 @@ nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error) {
   return NNC_OK;
 }
 
+size_t nnc_penalty_rows(const nnc_param *layout, const nnc_param_options *options) {
+  enum { PIECE = 16 << 10 };
+  if (!options->trainable || (options->l1 == 0 && options->l2 == 0)) return 0;
+  return layout->cols < PIECE ? PIECE / layout->cols : 1;
+}
+
+static nnc_status set_options(nnc_plan *plan, const nnc_param_options *options, nnc_error *error) {
+  size_t pieces = 0;
+  int constrained = 0;
+  for (int i = 0; i < plan->n_params; i++) {
+    const size_t rows = nnc_penalty_rows(&plan->param[i].layout, &options[i]);
+    if (rows) pieces += (plan->param[i].layout.rows + rows - 1) / rows;
+    constrained |= options[i].trainable && options[i].max_norm > 0;
+  }
+  double *partial = pieces ? nnc_alloc(pieces * sizeof *partial) : NULL;
+  if (pieces && !partial) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the penalties of %d layers", plan->n_ops);
+  nnc_free(plan->penalty_partial);
+  plan->penalty_partial = partial;
+  plan->n_penalty_pieces = (int)pieces;
+  plan->constrained = constrained;
+  for (int i = 0; i < plan->n_params; i++) plan->param[i].options = options[i];
+  return NNC_OK;
+}
+
 nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
                             const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error) {
   *error = (nnc_error){.status = NNC_OK};
@@ -134,11 +159,12 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->norm_partial = partial;
   if (!head || !span || !partial) /* only the first time: what was compiled before stays as it is */
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
+  if (set_options(plan, options, error)) return error->status;
   set_heads(plan, losses, statistics);
-  for (int i = 0; i < plan->n_params; i++) plan->param[i].options = options[i];
-  set_spans(plan);
   plan->optimizer = *optimizer;
-  plan->fused_update = optimizer->clip_norm == 0 && plan->elements >= FUSED_FROM;
+  set_spans(plan);
+  plan->fused_update =
+      optimizer->clip_norm == 0 && optimizer->clip_norm_each == 0 && !plan->constrained && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
   plan->rows_reserved = 0; /* the heads have moved: plan the arena anew */
   nnc_free(plan->arena);

@@ -206,10 +206,24 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, cons
 
 void nnc_plan_free(nnc_plan *plan) {
   if (!plan) return;
-  void *const blocks[] = {
-      plan->op,    plan->value,  plan->param, plan->output, plan->names, plan->place,        atomic_load(&plan->spare),
-      plan->head,  plan->span,   plan->task,  plan->arena,  plan->act,   plan->norm_partial, plan->ld,
-      plan->state, plan->packed, plan};
+  void *const blocks[] = {plan->op,
+                          plan->value,
+                          plan->param,
+                          plan->output,
+                          plan->names,
+                          plan->place,
+                          atomic_load(&plan->spare),
+                          plan->head,
+                          plan->span,
+                          plan->task,
+                          plan->arena,
+                          plan->act,
+                          plan->norm_partial,
+                          plan->ld,
+                          plan->state,
+                          plan->packed,
+                          plan->penalty_partial,
+                          plan};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);
 }
 

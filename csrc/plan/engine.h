@@ -106,6 +106,14 @@ void nnc_run_prepare(const nnc_run *run, const nnc_member *self);
 void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *update);
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n);
 
+/* weights_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every member calls the nnc_run_ functions. */
+#define nnc_run_penalties NNC_TYPED(nnc_run_penalties)
+#define nnc_penalty_sum NNC_TYPED(nnc_penalty_sum)
+#define nnc_run_constraints NNC_TYPED(nnc_run_constraints)
+void nnc_run_penalties(const nnc_run *run, const nnc_member *self); /* a barrier must come between this and nnc_penalty_sum */
+double nnc_penalty_sum(const nnc_plan *plan);
+void nnc_run_constraints(const nnc_run *run, const nnc_member *self, double momentum); /* after a barrier, the update being done */
+
 /* The kernels of a plan, and a run over its training arena. */
 #define nnc_plan_kernels NNC_TYPED(nnc_plan_kernels)
 #define nnc_training_run NNC_TYPED(nnc_training_run)

@@ -189,9 +189,10 @@ int nnc_plan_state_count(const nnc_plan *plan) { return plan->n_states; }
 void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) { *state = plan->state[i]; }
 size_t nnc_plan_state_elements(const nnc_plan *plan) { return plan->state_elements; }
 
-void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *const moments[NNC_MAX_MOMENTS]) {
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]) {
   plan->params = params;
   plan->states = states;
   plan->grads = grads;
+  plan->average = average;
   memcpy(plan->moments, moments, sizeof plan->moments);
 }

@@ -12,13 +12,53 @@ static void prepare_adam(nnc_update *update) {
   update->derived[2] = 1 - update->lr * update->weight_decay;
 }
 
+/* 0.96 is a constant of the paper and of PyTorch. */
+static double momentum_at(const nnc_update *update, double step) {
+  return update->attr[0] * (1 - 0.5 * pow(0.96, step * update->attr[3]));
+}
+
+/* The product of all momenta so far, from the step alone, so that there is nothing to keep. All that is asked of it is 1 minus it,
+ * which does not change any more once it is below 1e-20: after some fifty steps with the usual beta1. */
+static double momentum_product(const nnc_update *update) {
+  const double ratio = pow(0.96, update->attr[3]);
+  double decay = 1, product = 1;
+  for (int64_t t = 1; t <= update->step && product > 1e-20; t++) {
+    decay *= ratio;
+    product *= update->attr[0] * (1 - 0.5 * decay);
+  }
+  return product;
+}
+
+static void prepare_nadam(nnc_update *update) {
+  const double step = (double)update->step, now = momentum_at(update, step), next = momentum_at(update, step + 1);
+  const double product = momentum_product(update);
+  update->derived[0] = update->lr * (1 - now) / (1 - product);
+  update->derived[1] = update->lr * next / (1 - product * next);
+  update->derived[2] = 1 / sqrt(1 - pow(update->attr[1], step));
+  update->derived[3] = 1 - update->lr * update->weight_decay;
+}
+
+static void prepare_radam(nnc_update *update) {
+  const double beta2 = update->attr[1], step = (double)update->step, correction = 1 - pow(beta2, step);
+  const double longest = 2 / (1 - beta2) - 1, length = longest - 2 * step * (1 - correction) / correction;
+  update->derived[0] = update->lr / (1 - pow(update->attr[0], step));
+  update->derived[1] = length > 5;
+  if (length > 5)
+    update->derived[0] *= sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) * sqrt(correction);
+  update->derived[3] = 1 - update->lr * update->weight_decay;
+}
+
 void nnc_optimizer_prepare(int optimizer, nnc_update *update) {
   for (int i = 0; i < 4; i++) update->derived[i] = 0;
   switch (optimizer) {
     case NNC_OPTIMIZER_adagrad: update->derived[0] = update->lr / (1 + (double)(update->step - 1) * update->attr[0]); break;
     case NNC_OPTIMIZER_adam:
     case NNC_OPTIMIZER_adamw: prepare_adam(update); break;
-    default: break; /* sgd, rmsprop: nothing depends on the step */
+    case NNC_OPTIMIZER_adamax: update->derived[0] = update->lr / (1 - pow(update->attr[0], (double)update->step)); break;
+    case NNC_OPTIMIZER_nadam: prepare_nadam(update); break;
+    case NNC_OPTIMIZER_radam: prepare_radam(update); break;
+    case NNC_OPTIMIZER_lion: update->derived[0] = 1 - update->lr * update->weight_decay; break;
+    default: break; /* sgd, rmsprop, adadelta, rprop, lbfgs: nothing depends on the step */
   }
 }
 
@@ -29,6 +69,13 @@ int nnc_optimizer_uses(int optimizer, const double *attr, int moment) {
     case NNC_OPTIMIZER_rmsprop: return moment == 0 || (moment == 1 && attr[2] != 0) || (moment == 2 && attr[3] != 0);
     case NNC_OPTIMIZER_adam:
     case NNC_OPTIMIZER_adamw: return moment == 0 || moment == 1 || (moment == 2 && attr[3] != 0);
+    case NNC_OPTIMIZER_adadelta:
+    case NNC_OPTIMIZER_adamax:
+    case NNC_OPTIMIZER_nadam:
+    case NNC_OPTIMIZER_radam:
+    case NNC_OPTIMIZER_rprop: return moment == 0 || moment == 1;
+    case NNC_OPTIMIZER_lion:
+    case NNC_OPTIMIZER_lbfgs: return moment == 0;
     default: return 0;
   }
 }

@@ -74,6 +74,7 @@ typedef struct {
 /* Adjacent parameters that are updated alike. */
 typedef struct {
   size_t offset, elements;
+  int param; /* the first of them */
   nnc_param_options options;
 } nnc_span;
 
@@ -102,6 +103,7 @@ struct nnc_plan {
   int n_called; /* how many ops the caller computes */
 
   void *params, *grads, *moments[NNC_MAX_MOMENTS];
+  void *average;    /* of the parameters over the steps, or NULL */
   nnc_param *state; /* running statistics: learned from the data, not by gradients */
   int n_states;
   size_t state_elements;
@@ -131,6 +133,9 @@ struct nnc_plan {
   size_t carried[2];
   int fused_update; /* the update follows each gradient while it is in cache */
   double *norm_partial;
+  int constrained;         /* some parameter has a max_norm */
+  int n_penalty_pieces;    /* of the parameters that are penalised */
+  double *penalty_partial; /* what each piece contributes */
   size_t rows_reserved;
   size_t weight_rows; /* offset of the batch's sample weights */
   int is_sharing;     /* some parameters belong to several ops */
@@ -165,6 +170,8 @@ int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t 
 int nnc_work_recurrent(nnc_plan *plan, nnc_op *op, size_t *work);
 size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op); /* that training keeps per sample */
 double nnc_now(void);
+/* Rows per piece of a penalised parameter; 0 where it is not penalised. */
+size_t nnc_penalty_rows(const nnc_param *layout, const nnc_param_options *options);
 /* The scalars of the update that turns `done` updates into done + 1. */
 nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
 
@@ -182,7 +189,8 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
                             void *const *grad_inputs, int training, const nnc_progress *);                                      \
   void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                            \
   void nnc_pack_##dtype(const nnc_plan *, void *packed);                                                                        \
-  void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);
+  void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);                                                                \
+  double nnc_penalty_##dtype(const nnc_plan *);
 NNC_ENGINE(f32)
 NNC_ENGINE(f64)
 

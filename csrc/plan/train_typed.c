@@ -3,7 +3,7 @@
  *   samples     every member fetches its samples and takes them forward, through the loss, and backward, alone
  *   barrier
  *   parameters  every member takes its tasks: gradient, update, and what the next step needs, while in cache; where the update
- *               needs the norm of all gradients first, or the network is small, it is a phase of its own
+ *               needs the norm of gradients first or of weights after, or the network is small, it is a phase of its own
  *   barrier
  *
  * Which samples and tasks a member has does not change a bit of any result.
@@ -87,10 +87,11 @@ static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_me
     if (s->failed) return;
   }
   nnc_run_backward(run, first, last);
+  if (plan->n_penalty_pieces) nnc_run_penalties(run, self);
 }
 
 static double record(const nnc_session *s, const nnc_run *run, size_t start, size_t rows) {
-  double loss = 0;
+  double loss = nnc_penalty_sum(s->plan);
   for (int i = 0; i < s->plan->n_outputs; i++) {
     const nnc_head *head = &s->plan->head[i];
     const nnc_head_rows at = head_rows(s, head);

@@ -1,4 +1,5 @@
-/* update_typed.c: from the gradient buffer to new parameters: clipping by global norm, then one pass per span. */
+/* update_typed.c: from the gradient buffer to new parameters: clipping by norm, one pass per span, then constraints. The moving
+ * average of the parameters follows the update while they are in cache. */
 #include <math.h>
 
 #include "plan/engine.h"
@@ -6,8 +7,13 @@
 /* Spans are cut into pieces of this many elements, which the members share. */
 enum { PIECE = 16 << 10 };
 
-void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n) {
-  if (!options->trainable) return;
+/* The first update starts the average. */
+static double average_momentum(const nnc_plan *plan, const nnc_update *update) {
+  return update->step == 1 ? 0 : plan->optimizer.ema_momentum;
+}
+
+static void update_trainable(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset,
+                             size_t n) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
   own.l1 = options->l1;
@@ -21,33 +27,54 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
   run->k->optimizer[run->plan->optimizer.optimizer](run->params + offset, moment, run->grads + offset, n, &own);
 }
 
-/* The norm of all trainable gradients: one partial sum per parameter, added up in order by every member alike. */
-static double gradient_norm(const nnc_run *run, nnc_member *self) {
+void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n) {
+  const nnc_plan *plan = run->plan;
+  if (options->trainable) update_trainable(run, update, options, offset, n);
+  if (plan->average && !(options->trainable && options->max_norm > 0)) /* those follow after their constraint */
+    run->k->average((real *)plan->average + offset, run->params + offset, 1, n, n, average_momentum(plan, update));
+}
+
+/* The squared norm of each parameter's gradient, 0 where it is not trained. */
+static void square_norms(const nnc_run *run, nnc_member *self) {
   const nnc_plan *plan = run->plan;
   size_t first, last;
-  double sum = 0;
   nnc_share(self, (size_t)plan->n_params, &first, &last);
   for (size_t i = first; i < last; i++)
     plan->norm_partial[i] = plan->param[i].options.trainable
                                 ? run->k->sum_squares(run->grads + plan->param[i].layout.offset, plan->param[i].elements)
                                 : 0;
   nnc_barrier(self);
+}
+
+/* Of all gradients together, added up in order by every member alike; as PyTorch. */
+static double scale_of_all(const nnc_plan *plan) {
+  double sum = 0;
   for (int i = 0; i < plan->n_params; i++) sum += plan->norm_partial[i];
-  return sqrt(sum);
+  const double factor = plan->optimizer.clip_norm / (sqrt(sum) + 1e-6);
+  return factor >= 1 ? 1 : factor; /* NaN stays */
+}
+
+/* Of one parameter's gradient; as Keras. */
+static double scale_of_one(const nnc_plan *plan, int param) {
+  const double norm = sqrt(plan->norm_partial[param]);
+  return norm <= plan->optimizer.clip_norm_each ? 1 : plan->optimizer.clip_norm_each / norm;
 }
 
 void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *update) {
   const nnc_plan *plan = run->plan;
   nnc_update scaled = *update;
-  if (plan->optimizer.clip_norm > 0) {
-    const double factor = plan->optimizer.clip_norm / (gradient_norm(run, self) + 1e-6); /* as PyTorch */
-    if (!(factor >= 1)) scaled.grad_scale = factor;
-  }
+  if (plan->optimizer.clip_norm > 0 || plan->optimizer.clip_norm_each > 0) square_norms(run, self);
+  if (plan->optimizer.clip_norm > 0) scaled.grad_scale = scale_of_all(plan);
   size_t piece = 0;
-  for (int s = 0; s < plan->n_spans; s++)
+  for (int s = 0; s < plan->n_spans; s++) {
+    if (plan->optimizer.clip_norm_each > 0) scaled.grad_scale = scale_of_one(plan, plan->span[s].param);
     for (size_t at = 0; at < plan->span[s].elements; at += PIECE, piece++) {
       if (piece % (size_t)self->size != (size_t)self->rank) continue;
       const size_t left = plan->span[s].elements - at;
       nnc_update_range(run, &scaled, &plan->span[s].options, plan->span[s].offset + at, left < PIECE ? left : PIECE);
     }
+  }
+  if (!plan->constrained) return;
+  nnc_barrier(self);
+  nnc_run_constraints(run, self, average_momentum(plan, update));
 }

@@ -5,7 +5,7 @@ Layers and state dicts speak PyTorch's dialect, training speaks Keras's: see `Se
 
 from __future__ import annotations
 
-from . import callbacks, errors, init, layers, losses, metrics, optim
+from . import callbacks, errors, init, layers, losses, metrics, optim, schedules
 from ._core import __version__
 from .config import get_num_threads, set_num_threads, show_config, threads
 from .gradients import check_gradients
@@ -115,6 +115,7 @@ __all__ = [
     "minimum",
     "multiply",
     "optim",
+    "schedules",
     "set_num_threads",
     "show_config",
     "subtract",

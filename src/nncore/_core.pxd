@@ -29,6 +29,7 @@ cdef extern from "nncore.h":
         NNC_OPTIMIZER_COUNT
         NNC_KERNEL_COUNT
         NNC_MAX_MOMENTS
+        NNC_OPTIMIZER_ATTRIBUTES
 
     ctypedef struct nnc_activation_info:
         const char *name
@@ -71,7 +72,7 @@ cdef extern from "nncore.h":
         double l2
         double grad_scale
         double clip_value
-        double attr[4]
+        double attr[5]
         double derived[4]
         int64_t step
 
@@ -149,6 +150,10 @@ ctypedef void (*gather_kernel)(
     void *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols, size_t ldy,
     ptrdiff_t stride) noexcept nogil
 ctypedef double (*sum_squares_kernel)(const void *x, size_t n) noexcept nogil
+ctypedef void (*sum_penalties_kernel)(double *sums, const void *w, size_t rows, size_t cols, size_t ld) noexcept nogil
+ctypedef void (*max_norm_kernel)(void *w, size_t rows, size_t cols, size_t ld, double limit) noexcept nogil
+ctypedef void (*average_kernel)(
+    void *average, const void *w, size_t rows, size_t cols, size_t ld, double momentum) noexcept nogil
 ctypedef void (*count_confusion_kernel)(
     double *counts, const void *z, const void *target, const void *weight, size_t rows, size_t cols, size_t ld, size_t ldt,
     size_t classes, int index, double threshold, double target_threshold) noexcept nogil
@@ -201,6 +206,9 @@ cdef extern from "nncore.h":
         recurrent_pack_bias_kernel recurrent_pack_bias
         recurrent_kernel recurrent_forward
         recurrent_kernel recurrent_backward
+        sum_penalties_kernel sum_penalties
+        max_norm_kernel max_norm
+        average_kernel average
 
     ctypedef struct nnc_kernels_f64:
         activation_forward_kernel *activation_forward
@@ -228,6 +236,9 @@ cdef extern from "nncore.h":
         recurrent_pack_bias_kernel recurrent_pack_bias
         recurrent_kernel recurrent_forward
         recurrent_kernel recurrent_backward
+        sum_penalties_kernel sum_penalties
+        max_norm_kernel max_norm
+        average_kernel average
 
     const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) noexcept nogil
     const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) noexcept nogil
@@ -328,7 +339,9 @@ cdef extern from "nncore.h":
         double *attr
         double weight_decay
         double clip_norm
+        double clip_norm_each
         double clip_value
+        double ema_momentum
 
     ctypedef struct nnc_param_options:
         int trainable
@@ -336,6 +349,7 @@ cdef extern from "nncore.h":
         double weight_decay
         double l1
         double l2
+        double max_norm
 
     ctypedef struct nnc_statistic_spec:
         int kind
@@ -400,7 +414,8 @@ cdef extern from "nncore.h":
     void nnc_plan_set_stateful(nnc_plan *plan, int stateful) noexcept nogil
     void nnc_plan_reset_states(nnc_plan *plan) noexcept nogil
     void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil
-    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void **moments) noexcept nogil
+    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void **moments) noexcept nogil
+    double nnc_plan_penalty(const nnc_plan *plan) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
         const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil

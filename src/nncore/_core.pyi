@@ -52,7 +52,7 @@ class Network:
     def _parameters(self) -> list[Parameter]:
         """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
     def _buffers(self) -> dict[str, np.ndarray]:
-        """The contiguous buffers: "parameters", "gradients", "moment0", ... (1-D, padding included, the padding is zero)."""
+        """The contiguous buffers: "parameters", "gradients", "moment0", ..., "average" (1-D, padding included, which is zero)."""
     def _need_idle(self) -> None:
         """Raise where another thread uses the network."""
     def _move(
@@ -118,6 +118,8 @@ class Network:
 
         Returns the next row (<= 50 ms).
         """
+    def _penalty(self) -> float:
+        """What the L1 and L2 penalties add to the loss: the loss that _train gives has it, that of _evaluate does not."""
     def _predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:
         """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
     def _carry(self) -> int:
@@ -217,6 +219,9 @@ def dropout(
     x: np.ndarray, p: float, key: tuple[int, int], stream: tuple[int, int], row0: int = 0, isa: str | None = None
 ) -> np.ndarray: ...
 def gather(source: np.ndarray, index: np.ndarray | None, dtype: str, isa: str | None = None) -> np.ndarray: ...
+def sum_penalties(w: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
+def max_norm(w: np.ndarray, limit: float, isa: str | None = None) -> None: ...
+def average(mean: np.ndarray, w: np.ndarray, momentum: float, isa: str | None = None) -> None: ...
 def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
 def count_confusion(
     z: np.ndarray,

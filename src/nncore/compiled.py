@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import losses, metrics, optim
+from ._checks import real
 from .ends import in_order
 from .errors import ArgumentError, ShapeError, UnknownNameError
 from .spec import LossSpec, Shape, StatisticSpec
@@ -24,7 +25,7 @@ class Compiled:
 
     Parameters
     ----------
-    loss, optimizer, metrics, loss_weights, check_finite
+    loss, optimizer, metrics, loss_weights, check_finite, l1, l2
         See ``Trainable.compile``.
     names : sequence of str
         Of the outputs of the model.
@@ -33,7 +34,15 @@ class Compiled:
     statistics: list[StatisticSpec]  # known once the outputs are
 
     def __init__(
-        self, loss: Any, optimizer: Any, metrics_: Any, loss_weights: Any, check_finite: bool, names: Sequence[str]
+        self,
+        loss: Any,
+        optimizer: Any,
+        metrics_: Any,
+        loss_weights: Any,
+        check_finite: bool,
+        names: Sequence[str],
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         outputs = len(names)
         if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
@@ -50,6 +59,7 @@ class Compiled:
         self.metrics = [[metrics.get(m) for m in each] for each in _per_output(metrics_, outputs)]
         self.weights = [1.0] * outputs if loss_weights is None else [float(w) for w in loss_weights]
         self.check_finite = bool(check_finite)
+        self.l1, self.l2 = real("compile", "l1", l1, 0.0), real("compile", "l2", l2, 0.0)
         for what, found in (("losses", self.losses), ("loss_weights", self.weights), ("lists of metrics", self.metrics)):
             if len(found) != outputs:
                 raise ArgumentError(f"compile: {len(found)} {what} for {outputs} outputs")
@@ -117,9 +127,9 @@ class Compiled:
                     logs[key] = metric.compute(counted)
         return logs
 
-    def evaluated(self, total: np.ndarray, sums: Sums) -> dict[str, Any]:
-        """The logs of an evaluation; total: see `total`."""
-        return self.logs(self.total(total), Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
+    def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> dict[str, Any]:
+        """The logs of an evaluation; total: see `total`; penalty: of the weights."""
+        return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
 
     def reduce(self, step_losses: np.ndarray, rows: np.ndarray) -> float:
         """The loss of many steps as if their rows were one batch; rows: how much each step counts."""

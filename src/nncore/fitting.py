@@ -283,6 +283,7 @@ def fit(
 def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:
     """Loss and metrics of all rows of all parts."""
     total, sums = np.zeros((len(config.losses), 2)), config.sums()
+    penalty = model._penalty()
     callbacks.call("on_test_begin", {})
     watched = callbacks.wants("on_test_batch_begin", "on_test_batch_end")
     rows = 0
@@ -293,10 +294,10 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
         while first < part.rows:
             first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
-            callbacks.call("on_test_batch_end", batch, config.evaluated(total, sums))
+            callbacks.call("on_test_batch_end", batch, config.evaluated(total, sums, penalty))
     if not rows:
         raise EmptyDataError("evaluate: there are no batches")
-    logs = config.evaluated(total, sums)
+    logs = config.evaluated(total, sums, penalty)
     callbacks.call("on_test_end", logs)
     return logs
 

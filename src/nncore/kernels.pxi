@@ -374,3 +374,44 @@ def log(cnp.ndarray x not None, isa=None):
         else:
             nnc_kernels_for_f32(which).log(out, data, n)
     return y
+
+
+def sum_penalties(cnp.ndarray w not None, isa=None):
+    """(sum of absolute values, sum of squares)."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("w", w)
+    cdef Matrix m = as_matrix("w", w, f64)
+    cdef double[2] sums
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).sum_penalties(sums, m.data, m.rows, m.cols, m.ld)
+        else:
+            nnc_kernels_for_f32(which).sum_penalties(sums, m.data, m.rows, m.cols, m.ld)
+    return sums[0], sums[1]
+
+
+def max_norm(cnp.ndarray w not None, double limit, isa=None):
+    """Scale the columns of w, in place, that are longer than the limit."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("w", w)
+    cdef Matrix m = as_matrix("w", w, f64, True)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).max_norm(m.data, m.rows, m.cols, m.ld, limit)
+        else:
+            nnc_kernels_for_f32(which).max_norm(m.data, m.rows, m.cols, m.ld, limit)
+
+
+def average(cnp.ndarray mean not None, cnp.ndarray w not None, double momentum, isa=None):
+    """mean += (1 - momentum) * (w - mean), in place."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("mean", mean)
+    cdef Matrix a = as_matrix("mean", mean, f64, True), m = as_matrix("w", w, f64)
+    check_shape("w", &m, a.rows, a.cols)
+    if a.ld != m.ld:
+        raise ValueError("w: its rows must lie as far apart as those of mean")
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).average(a.data, m.data, m.rows, m.cols, m.ld, momentum)
+        else:
+            nnc_kernels_for_f32(which).average(a.data, m.data, m.rows, m.cols, m.ld, momentum)

@@ -259,12 +259,15 @@ cdef class Network:
 
     cdef int _bind(self) except -1:
         cdef void *moments[3]
+        cdef void *average = NULL
+        if "average" in self.buffers:
+            average = cnp.PyArray_DATA(<cnp.ndarray>self.buffers["average"])
         for i in range(3):
             m = self.moments[i] if i < len(self.moments) else None
             moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
         nnc_plan_bind(
             self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
-            cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), moments)
+            cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), average, moments)
         return 0
 
     def _need_idle(self):
@@ -486,16 +489,20 @@ cdef class Network:
                 settings[i].trainable = own.trainable
                 settings[i].lr_scale = own.lr_scale
                 settings[i].weight_decay = optimizer.weight_decay if own.weight_decay is None else own.weight_decay
-                settings[i].l1 = own.l1
-                settings[i].l2 = own.l2
+                settings[i].l1 = own.l1 or 0.0
+                settings[i].l2 = own.l2 or 0.0
+                settings[i].max_norm = own.max_norm
             rule.optimizer = op_code("optimizer", optimizer.name)
-            for i in range(4):
+            for i in range(NNC_OPTIMIZER_ATTRIBUTES):
                 rule.attr[i] = 0
             fill_attributes(rule.attr, "optimizer", rule.optimizer, optimizer.attributes)
             rule.weight_decay = optimizer.weight_decay
             rule.clip_norm = optimizer.clip_norm
+            rule.clip_norm_each = optimizer.clip_norm_each
             rule.clip_value = optimizer.clip_value
+            rule.ema_momentum = optimizer.ema_momentum
             moments = new_moments(&rule, nnc_plan_elements(self.plan), self.dtype)
+            average = aligned_zeros(nnc_plan_elements(self.plan), self.dtype) if rule.ema_momentum > 0 else None
             if nnc_plan_compile(self.plan, loss_specs, &rule, settings, statistic_specs, &error):
                 raise_error(&error)  # what was compiled before still holds
         finally:
@@ -508,6 +515,8 @@ cdef class Network:
         self.moments = moments
         self.buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
         self.buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
+        if average is not None:
+            self.buffers["average"] = average
         self._bind()
         self.target_widths = [
             self.output_lines[i] * (1 if loss_specs_index(losses[i]) else last_of(self.output_shapes[i]))
@@ -786,6 +795,16 @@ cdef class Network:
         if status != NNC_OK:
             raise_error(&error)
         return next_row
+
+    def _penalty(self):
+        """What the L1 and L2 penalties add to the loss."""
+        self._need_compiled()
+        cdef double penalty
+        self.readers += 1
+        with nogil:
+            penalty = nnc_plan_penalty(self.plan)
+        self.readers -= 1
+        return penalty
 
     def _predict(self, x, out, size_t first, sequences=None):
         self._need_plan()

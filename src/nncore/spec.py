@@ -46,8 +46,9 @@ class ParameterOptions(NamedTuple):
     trainable: bool = True
     lr_scale: float = 1.0
     weight_decay: float | None = None  #: None: the optimizer's
-    l1: float = 0.0
-    l2: float = 0.0
+    l1: float | None = None  #: None: what compile says, for matrices
+    l2: float | None = None
+    max_norm: float = 0.0  #: of what goes into one unit; 0: off
 
 
 class LossSpec(NamedTuple):
@@ -67,8 +68,10 @@ class OptimizerSpec(NamedTuple):
     name: str
     attributes: tuple[float, ...] = ()
     weight_decay: float = 0.0
-    clip_norm: float = 0.0  #: 0: off
+    clip_norm: float = 0.0  #: of all gradients together; 0: off
     clip_value: float = 0.0  #: 0: off
+    clip_norm_each: float = 0.0  #: of the gradient of each parameter; 0: off
+    ema_momentum: float = 0.0  #: of the moving average of the parameters; 0: none is kept
 
 
 class StatisticSpec(NamedTuple):

@@ -13,7 +13,7 @@ from .binding import steps_of
 from .data.arrays import as_array
 from .data.sequences import bind_lengths
 from .ends import in_order, names_of
-from .errors import ArgumentError, EmptyDataError, NotCompiledError, ShapeError
+from .errors import ArgumentError, EmptyDataError, ShapeError
 from .graph import Value, is_symbolic
 from .schedules import learning_rates
 from .spec import Shape
@@ -177,9 +177,7 @@ class Stepwise(Assembly, Trainable):
         >>> model[0].weight
         array([[0.5]], dtype=float32)
         """
-        optimizer = self.optimizer
-        if optimizer is None:
-            raise NotCompiledError("apply_gradients needs an optimizer: call model.compile(loss=..., optimizer=...) first")
+        optimizer = self._require_compiled("apply_gradients").optimizer
         self._apply_gradients(float(learning_rates(optimizer.lr, self.step, 1)[0]))
 
 

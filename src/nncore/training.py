@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from . import binding, fitting
+from . import binding, fitting, minimising
 from ._checks import flag, real, whole
+from .averaging import Averaging
 from .binding import Data, unpack
 from .callbacks import Callback, CallbackList, ProgressBar
 from .compiled import Compiled, results
@@ -26,6 +27,7 @@ from .losses import Loss
 from .metrics import Metric
 from .one_batch import OneBatch
 from .optim import Optimizer
+from .optim.groups import options as grouped
 from .progress import Progress
 from .spec import ParameterOptions
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from .model import Model
 
 
-class Trainable:
+class Trainable(Averaging):
     """What a model can do with a loss and an optimizer."""
 
     stop_training: bool = False  #: a callback sets it to end training
@@ -51,6 +53,8 @@ class Trainable:
         metrics: Any = (),
         *,
         loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
         check_finite: bool = False,
     ) -> None:
         """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
@@ -67,6 +71,10 @@ class Trainable:
             there are several.
         loss_weights : sequence or dict of float, optional
             What the loss of each output counts in their sum.
+        l1, l2 : float
+            Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight matrices of all layers (not on biases, nor on what has one
+            dimension), except where a layer or a group of the optimizer says otherwise. They are part of the loss that `fit`,
+            `evaluate` and `train_on_batch` report, as those of the layers are.
         check_finite : bool, default False
             Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
 
@@ -86,7 +94,7 @@ class Trainable:
         ['loss', 'accuracy']
         """
         model = self._model()
-        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, model.output_names)
+        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, model.output_names, l1, l2)
         if model.built:
             self._attach(config)
         else:
@@ -213,6 +221,10 @@ class Trainable:
                     "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their own; "
                     "class_weight may be a dict"
                 )
+            if config.optimizer.full_batch:
+                raise ArgumentError(
+                    f"fit: {type(config.optimizer).__name__} needs all rows at once, as arrays x and y, not batches"
+                )
             steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
 
             def weighed(batch: Any) -> Data:
@@ -230,6 +242,8 @@ class Trainable:
                 validation = _chosen(data, held_out, size)
             data = binding.weigh(config, data, rows, class_weight)
             data.require_weight()
+            if config.optimizer.full_batch:
+                batch_size, shuffle = None, False
             source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
         if validation_data is not None:
             validation = self._validation(config, validation_data, size, validation_steps)
@@ -246,7 +260,8 @@ class Trainable:
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": run.start}
         params["do_validation"] = validation is not None
         hooks = CallbackList(watchers, model, params)
-        fitting.fit(model, config, source, validation, due, run, begun, history, hooks)
+        loop: Any = minimising.fit if config.optimizer.full_batch else fitting.fit
+        loop(model, config, source, validation, due, run, begun, history, hooks)
         return history
 
     def _begun(self, source: fitting.Epochs | fitting.Batches, initial_epoch: int) -> Progress | None:
@@ -457,6 +472,11 @@ class Trainable:
         config = self._compiled
         if config is None:
             raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
+        if what in ("fit", "train_on_batch", "apply_gradients"):
+            if self._averaged:
+                raise ArgumentError(f"{what}: the average of the weights is in their place; train outside of averaged_weights()")
+            if config.optimizer.full_batch and what != "fit":
+                raise ArgumentError(f"{what}: {type(config.optimizer).__name__} needs the loss of all data at once; use fit")
         if config is not self._attached and self._model().built:
             self._attach(config)
         return config
@@ -465,9 +485,11 @@ class Trainable:
         """Tell the core. options: how each parameter is trained; None: as the layers say now."""
         model = self._model()
         losses = config.bind(model.output_shapes, model.output_activations)
-        options = model.parameter_options() if options is None else options
+        if options is None:
+            options = grouped(model, config)
         model._compile(losses, config.optimizer.spec(), options, config.statistics)
-        self._attached, self._options, self._batch = config, options, OneBatch(model, config)
+        self._attached, self._options = config, options
+        self._batch = None if config.optimizer.full_batch else OneBatch(model, config)
         self._progress = None  # as the optimizer starts anew
 
     def _reattach(self) -> None:

@@ -163,7 +163,7 @@ DOCUMENTS = {
     "options": (lambda d: d["training"]["state"].update(options=[]), r"training\.state\.options: 0 for 10 parameters"),
     "option": (lambda d: d["training"]["state"]["options"].__setitem__(1, [True]), r"training\.state\.options\[1\]"),
     "negative option": (
-        lambda d: d["training"]["state"]["options"].__setitem__(0, [True, 1.0, None, -1.0, 0.0]),
+        lambda d: d["training"]["state"]["options"].__setitem__(0, [True, 1.0, None, -1.0, 0.0, 0.0]),
         r"training\.state\.options\[0\]: l1 must",
     ),
 }

@@ -16,6 +16,9 @@ OPTIMIZERS = {
     "amsgrad": lambda: nn.optim.Adam(lr=0.01, betas=(0.8, 0.99), weight_decay=0.01, amsgrad=True),
     "adamw": lambda: nn.optim.AdamW(lr=0.01, clip_value=0.1),
     "rmsprop": lambda: nn.optim.RMSprop(lr=0.01, momentum=0.5, centered=True),
+    "nadam": lambda: nn.optim.NAdam(lr=0.01, ema_momentum=0.9),
+    "radam": lambda: nn.optim.RAdam(lr=0.01, groups=[{"params": "*.bias", "lr_scale": 0.5}]),
+    "rprop": lambda: nn.optim.Rprop(step_sizes=(1e-6, 0.1)),
     "adagrad": lambda: nn.optim.Adagrad(lr=0.1, lr_decay=0.01, initial_accumulator_value=0.1),
 }
 
@@ -185,7 +188,7 @@ def change_rate(header, document, body):
 
 
 def drop_options(header, document, body):
-    document["training"]["state"]["options"][0] = [False, 1.0, None, 0.0, 0.0]
+    document["training"]["state"]["options"][0] = [False, 1.0, None, 0.0, 0.0, 0.0]
 
 
 def overwrite(name, value):

@@ -199,9 +199,26 @@ OPTIMIZERS = [
     ("RMSprop", {"lr": 1e-3, "centered": True, "momentum": 0.5, "weight_decay": 0.01, "eps": 1e-4}, {"clip_norm": 0.5}),
     ("Adagrad", {"lr": 0.05}, {}),
     ("Adagrad", {"lr": 0.05, "lr_decay": 0.01, "weight_decay": 0.01, "initial_accumulator_value": 0.1}, {}),
+    ("Adadelta", {"lr": 1.0, "weight_decay": 0.01}, {}),
+    ("Adamax", {"lr": 5e-3, "weight_decay": 0.01}, {}),
+    ("NAdam", {"lr": 5e-3, "weight_decay": 0.01}, {"clip_norm": 0.1}),
+    ("NAdam", {"lr": 5e-3, "weight_decay": 0.1, "decoupled_weight_decay": True}, {}),
+    ("RAdam", {"lr": 5e-3, "weight_decay": 0.01}, {}),
+    ("RAdam", {"lr": 5e-3, "weight_decay": 0.1, "decoupled_weight_decay": True}, {}),
+    ("Rprop", {"lr": 1e-3, "step_sizes": (1e-6, 0.01)}, {}),
 ]
 
 
+@pytest.fixture
+def scalars_as_precise(dtype):
+    """NAdam of PyTorch keeps a scalar in the default dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype.name))
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("scalars_as_precise")
 @pytest.mark.parametrize(("name", "arguments", "clip"), OPTIMIZERS, ids=lambda v: v if isinstance(v, str) else ",".join(v))
 def test_optimizers(name, arguments, clip, dtype, rng):
     ours = getattr(nn.optim, name)(**arguments, **clip)
@@ -209,7 +226,8 @@ def test_optimizers(name, arguments, clip, dtype, rng):
 
 
 def test_every_optimizer_is_compared():
-    assert {name.lower() for name, _, _ in OPTIMIZERS} == {op["name"] for op in nn._core.OPS["optimizer"]}
+    """Except Lion, which PyTorch does not have, and L-BFGS, which is SciPy's."""
+    assert {name.lower() for name, _, _ in OPTIMIZERS} | {"lion", "lbfgs"} == {op["name"] for op in nn._core.OPS["optimizer"]}
 
 
 def test_wide_net_whose_update_follows_the_gradient(dtype, rng):

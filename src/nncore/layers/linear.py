@@ -12,6 +12,10 @@ from ..spec import Op, ParameterOptions, Shape
 from .base import Layer, ParameterView
 
 
+def _optional(name: str, value: float | None) -> float | None:
+    return None if value is None else real("Linear", name, value, 0.0, open_low=name == "max_norm")
+
+
 class Linear(Layer):
     """Fully connected layer: ``y = x @ weight.T + bias`` over the last dimension of x.
 
@@ -26,9 +30,12 @@ class Linear(Layer):
         ELU, GELU, SiLU, Softplus), from lecun_normal before SELU, and from xavier_uniform elsewhere.
     bias_init : str or callable
         A scheme of ``nn.init`` that needs no fans.
-    l1, l2 : float
-        Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight, not on the bias, as Keras's kernel_regularizer; they may be changed
-        until ``compile``.
+    l1, l2 : float, optional
+        Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight, not on the bias, as Keras's kernel_regularizer (both: elastic net).
+        They are part of the loss that is reported. None: those of ``compile``. They may be changed until ``compile``.
+    max_norm : float, optional
+        After each update, scale down what goes into a unit (a row of ``weight``) where its Euclidean norm is above this, as Keras's
+        MaxNorm. None is off. It may be changed until ``compile``.
     trainable : bool
         Whether training changes the parameters; may be changed until ``compile``.
 
@@ -49,15 +56,23 @@ class Linear(Layer):
     ((3, 2), (3,))
     """
 
-    quiet: ClassVar[dict[str, object]] = {"weight_init": "auto", "bias_init": "zeros", "l1": 0.0, "l2": 0.0, "trainable": True}
-    mutable: ClassVar[tuple[str, ...]] = ("trainable", "l1", "l2")
+    quiet: ClassVar[dict[str, object]] = {
+        "weight_init": "auto",
+        "bias_init": "zeros",
+        "l1": None,
+        "l2": None,
+        "max_norm": None,
+        "trainable": True,
+    }
+    mutable: ClassVar[tuple[str, ...]] = ("trainable", "l1", "l2", "max_norm")
 
     in_features: int
     out_features: int
     weight_init: InitSpec
     bias_init: InitSpec
-    l1: float
-    l2: float
+    l1: float | None
+    l2: float | None
+    max_norm: float | None
 
     weight = ParameterView("[out_features, in_features], a live view.")
     bias = ParameterView("[out_features], a live view; None without bias.")
@@ -70,8 +85,9 @@ class Linear(Layer):
         *,
         weight_init: InitSpec = "auto",
         bias_init: InitSpec = "zeros",
-        l1: float = 0.0,
-        l2: float = 0.0,
+        l1: float | None = None,
+        l2: float | None = None,
+        max_norm: float | None = None,
         trainable: bool = True,
     ) -> None:
         for scheme in (bias_init,) if weight_init == "auto" else (weight_init, bias_init):
@@ -82,8 +98,9 @@ class Linear(Layer):
             bias=flag("Linear", "bias", bias),
             weight_init=weight_init,
             bias_init=bias_init,
-            l1=real("Linear", "l1", l1, 0.0),
-            l2=real("Linear", "l2", l2, 0.0),
+            l1=_optional("l1", l1),
+            l2=_optional("l2", l2),
+            max_norm=_optional("max_norm", max_norm),
             trainable=flag("Linear", "trainable", trainable),
         )
 
@@ -104,7 +121,7 @@ class Linear(Layer):
     def options(self, role: str) -> ParameterOptions:
         if role == "bias":
             return ParameterOptions(trainable=self.trainable)
-        return ParameterOptions(trainable=self.trainable, l1=self.l1, l2=self.l2)
+        return ParameterOptions(trainable=self.trainable, l1=self.l1, l2=self.l2, max_norm=self.max_norm or 0.0)
 
     def input_shape(self) -> Shape | None:
         return (self.in_features,)
@@ -113,4 +130,4 @@ class Linear(Layer):
         return self.in_features * prod(out)
 
     def _check_mutable(self, name: str, value: Any) -> Any:
-        return super()._check_mutable(name, value) if name == "trainable" else real("Linear", name, value, 0.0)
+        return super()._check_mutable(name, value) if name == "trainable" else _optional(name, value)

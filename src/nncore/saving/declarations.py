@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import init, layers, losses, metrics, optim
+from .. import init, layers, losses, metrics, optim, schedules
 from ..errors import ArgumentError, FileFormatError, NncoreError
 from ..layers import Layer
 from .tensors import Reader, kind
@@ -28,6 +28,11 @@ LAYERS: dict[str, type[Layer]] = {
     for name in layers.__all__
     if isinstance(getattr(layers, name), type)
     and name not in ("Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Lambda")
+}
+SCHEDULES: dict[str, type[schedules.LearningRateSchedule]] = {
+    name: getattr(schedules, name)
+    for name in schedules.__all__
+    if isinstance(getattr(schedules, name), type) and name != "LearningRateSchedule"
 }
 INITIALIZERS: dict[str, type[init.Initializer]] = {
     cls.__name__: cls
@@ -75,17 +80,25 @@ def from_loss(loss: losses.Loss) -> Data:
 
 
 def from_optimizer(optimizer: optim.Optimizer) -> Data:
-    """Return an optimizer as data, with the learning rate that it has now."""
-    if callable(optimizer.lr):
+    """Return an optimizer as data, with the learning rate or schedule that it has now."""
+    arguments = optimizer.config()
+    if "lr" in arguments:
+        arguments["lr"] = _from_rate(arguments["lr"])
+    return _declared(optimizer, arguments, optim.OPTIMIZERS, "optimizer")
+
+
+def _from_rate(rate: Any) -> Any:
+    """Return a learning rate or a schedule, with what it wraps, as data."""
+    if SCHEDULES.get(type(rate).__name__) is type(rate):
+        arguments = {key: _from_rate(value) for key, value in rate.config().items()}
+        return _declared(rate, arguments, SCHEDULES, "the optimizer's lr")
+    if callable(rate):
         raise ArgumentError(
-            f"the optimizer's lr is a function, {optimizer.lr!r}, which a file cannot hold; set model.optimizer.lr to a number "
-            "before saving and to the function again after loading, or leave training out: save(path, include_training=False)"
+            f"the optimizer's lr is a function, {rate!r}, which a file cannot hold; use one of nn.schedules, or set "
+            "model.optimizer.lr to a number before saving and to the function again after loading, or leave training out: "
+            "save(path, include_training=False)"
         )
-    own = vars(optimizer)
-    arguments = {key: own[key] for key in (*optimizer.attributes, "weight_decay", "clip_norm", "clip_value")}
-    if "beta1" in arguments:
-        arguments["betas"] = [arguments.pop("beta1"), arguments.pop("beta2")]
-    return _declared(optimizer, {"lr": optimizer.lr, **arguments}, optim.OPTIMIZERS, "optimizer")
+    return rate
 
 
 def from_metric(metric: metrics.Metric) -> Data:
@@ -180,7 +193,16 @@ def to_loss(reader: Reader, data: Any, field: str) -> losses.Loss:
 
 def to_optimizer(reader: Reader, data: Any, field: str) -> optim.Optimizer:
     """Return the optimizer that data describe."""
-    return _made(reader, data, field, "optimizer", optim.OPTIMIZERS)
+    return _made(reader, data, field, "optimizer", optim.OPTIMIZERS, _to_rule)
+
+
+def _to_rule(reader: Reader, value: Any, field: str) -> Any:
+    """Return an argument of an optimizer or a schedule: schedules as such, parameter groups as a tuple, the rest as it is."""
+    if field.endswith(".groups") and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return tuple(value)
+    if isinstance(value, dict) and field.endswith((".lr", ".schedule")):
+        return _made(reader, value, field, "schedule", SCHEDULES, _to_rule)
+    return value
 
 
 def to_metric(reader: Reader, data: Any, field: str) -> metrics.Metric:

@@ -8,9 +8,9 @@ Tensors: parameters and running statistics under the names of ``state_dict``; wh
     model           class ("Sequential" or "Model"), dtype, seed, layers; of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
                     outputs [name, value] and by_name; values are numbered, inputs first, then one per call
-    training        null, or losses, loss_weights, optimizer, metrics, check_finite and, once it has begun (else null), state:
-                    step; options, one list [trainable, lr_scale, weight_decay, l1, l2] per parameter; and progress, where the
-                    last fit stands within its epochs (null: there was none), see saving/progress.py
+    training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, once it has begun (else null),
+                    state: step; options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per parameter; and
+                    progress, where the last fit stands within its epochs (null: none), see saving/progress.py
 
 A model is written as the `Sequential` or graph that it is: subclasses come back as plain ones.
 """
@@ -119,6 +119,8 @@ def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str
         "optimizer": data.from_optimizer(config.optimizer),
         "metrics": [[data.from_metric(metric) for metric in each] for each in config.metrics],
         "check_finite": config.check_finite,
+        "l1": config.l1,
+        "l2": config.l2,
         "state": {
             "step": state.step,
             "options": [list(each) for each in state.options or ()],
@@ -331,14 +333,16 @@ def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> 
     if not all(type(weight) in (int, float) for weight in weights):
         reader.fail("training.loss_weights", "numbers are needed")
     optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
-    return Compiled(losses, optimizer, metrics, weights, field("check_finite", bool), outputs)
+    return Compiled(
+        losses, optimizer, metrics, weights, field("check_finite", bool), outputs, field("l1", float), field("l2", float)
+    )
 
 
 def _moment_shapes(model: Model, optimizer: Optimizer) -> dict[str, Shape]:
     """Return the moments that such an optimizer keeps, before any memory is taken for them: what it keeps of a tiny model tells."""
     probe = Sequential(Linear(1, 1), seed=0)
     probe.compile("mse", optimizer)
-    keys = [key for key in probe._buffers() if key.startswith("moment")]
+    keys = [key for key in probe._buffers() if key.startswith("moment") or key == "average"]
     return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in model._named("load")}
 
 

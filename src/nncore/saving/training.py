@@ -53,7 +53,7 @@ def moments(model: Model) -> dict[str, dict[str, np.ndarray]]:
             for name, p in model._named("moments")
         }
         for key, buffer in buffers.items()
-        if key.startswith("moment")
+        if key.startswith("moment") or key == "average"
     }
 
 

@@ -1,4 +1,4 @@
-"""Learning rates: what turns a number or a schedule into the rates of the steps that one C call runs.
+"""What turns a number or a schedule into the learning rates of the steps that one C call runs.
 
 A schedule is any callable from the step (updates done so far, 0 for the first) to a learning rate. It is asked ahead of the
 call for as many steps as the call may run; it never sees the loss. Whatever adapts to the loss belongs in a callback.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 Schedule = Callable[[int], float]
 

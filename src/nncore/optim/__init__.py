@@ -1,0 +1,63 @@
+"""Optimizers: declarations of the update rules in csrc/ops, with PyTorch's names, signatures and defaults.
+
+Examples
+--------
+>>> import nncore as nn
+>>> nn.optim.SGD(lr=0.1, momentum=0.9)
+SGD(lr=0.1, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ArgumentError, lookup
+from ..names import table
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .base import Optimizer
+from .lbfgs import LBFGS
+from .scaled import Adadelta, Adagrad, RMSprop
+from .sgd import SGD
+from .sign import Lion, Rprop
+
+__all__ = [
+    "LBFGS",
+    "OPTIMIZERS",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "get",
+]
+
+OPTIMIZERS: dict[str, type[Optimizer]] = table(globals(), Optimizer)
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """Return ``optimizer``, or the one of that name with its defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        No optimizer has that name; near matches are in the message.
+
+    Examples
+    --------
+    >>> get("sgd")
+    SGD(lr=0.01, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0)
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str):
+        cls: Any = lookup("optimizer", optimizer, OPTIMIZERS)
+        made: Optimizer = cls()
+        return made
+    raise ArgumentError(f"optimizer must be a name or an object of nn.optim, such as nn.optim.Adam(lr=1e-3), not {optimizer!r}")

@@ -1,0 +1,196 @@
+"""Adam and its relatives: running means of the gradient and of its square."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from ..errors import ArgumentError
+from ..schedules import Schedule
+from .base import Optimizer, Options
+
+BETAS = {"betas": ("beta1", "beta2")}
+
+
+def _checked(owner: str, betas: tuple[float, float]) -> tuple[float, float]:
+    beta1, beta2 = betas
+    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+        raise ArgumentError(f"{owner}: betas must lie in [0, 1), not {betas!r}")
+    return beta1, beta2
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, 2015), optionally AMSGrad (Reddi, Kale & Kumar, 2018).
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-3
+    betas : tuple of two floats, default (0.9, 0.999)
+        Decay of the running means of the gradient and of its square.
+    eps : float, default 1e-8
+    weight_decay, **options
+        See `Optimizer`.
+    amsgrad : bool, default False
+        Divide by the largest second moment seen so far.
+
+    Examples
+    --------
+    >>> Adam(lr=1e-2)
+    Adam(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=False, weight_decay=0.0)
+    """
+
+    name = "adam"
+    attributes = ("beta1", "beta2", "eps", "amsgrad")
+    pairs = BETAS
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        beta1, beta2 = _checked(type(self).__name__, betas)
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps, amsgrad=amsgrad)
+
+
+class AdamW(Adam):
+    """Adam with weight decay decoupled from the gradient (Loshchilov & Hutter, 2019).
+
+    Parameters
+    ----------
+    lr, betas, eps, amsgrad, **options
+        See `Adam`.
+    weight_decay : float, default 1e-2
+        Each step also multiplies the parameters by ``1 - lr * weight_decay``.
+
+    Examples
+    --------
+    >>> AdamW().spec().weight_decay
+    0.01
+    """
+
+    name = "adamw"
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay, amsgrad, **options)
+
+
+class Adamax(Optimizer):
+    """Adamax (Kingma & Ba, 2015, section 7.1): Adam with the largest gradient in place of the second moment.
+
+    Parameters
+    ----------
+    lr : float or callable, default 2e-3
+    betas : tuple of two floats, default (0.9, 0.999)
+        Decay of the running mean of the gradient and of the largest gradient.
+    eps : float, default 1e-8
+    weight_decay, **options
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> Adamax().spec().attributes
+    (0.9, 0.999, 1e-08)
+    """
+
+    name = "adamax"
+    attributes = ("beta1", "beta2", "eps")
+    pairs = BETAS
+
+    def __init__(
+        self,
+        lr: float | Schedule = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        **options: Unpack[Options],
+    ) -> None:
+        beta1, beta2 = _checked("Adamax", betas)
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps)
+
+
+class NAdam(Optimizer):
+    """NAdam (Dozat, 2016): Adam with Nesterov's momentum.
+
+    Parameters
+    ----------
+    lr : float or callable, default 2e-3
+    betas : tuple of two floats, default (0.9, 0.999)
+    eps : float, default 1e-8
+    weight_decay, **options
+        See `Optimizer`.
+    momentum_decay : float, default 4e-3
+        The momentum of step t is ``beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))``.
+    decoupled_weight_decay : bool, default False
+        Decay the weights as `AdamW` does.
+
+    Examples
+    --------
+    >>> NAdam().lr
+    0.002
+    """
+
+    name = "nadam"
+    attributes = ("beta1", "beta2", "eps", "momentum_decay", "decoupled_weight_decay")
+    pairs = BETAS
+
+    def __init__(
+        self,
+        lr: float | Schedule = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        beta1, beta2 = _checked("NAdam", betas)
+        own = {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps, **own)
+
+
+class RAdam(Optimizer):
+    """RAdam (Liu et al., 2020): Adam without its noisy first steps, which follow the momentum alone.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-3
+    betas : tuple of two floats, default (0.9, 0.999)
+    eps : float, default 1e-8
+    weight_decay, **options
+        See `Optimizer`.
+    decoupled_weight_decay : bool, default False
+        Decay the weights as `AdamW` does.
+
+    Examples
+    --------
+    >>> RAdam(decoupled_weight_decay=True, weight_decay=0.1).spec().attributes
+    (0.9, 0.999, 1e-08, 1.0)
+    """
+
+    name = "radam"
+    attributes = ("beta1", "beta2", "eps", "decoupled_weight_decay")
+    pairs = BETAS
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        beta1, beta2 = _checked("RAdam", betas)
+        own = {"decoupled_weight_decay": decoupled_weight_decay}
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps, **own)

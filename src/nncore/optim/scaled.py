@@ -1,0 +1,115 @@
+"""Adagrad, RMSprop, Adadelta: each gradient divided by the root of what it used to be."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from ..errors import ArgumentError
+from ..schedules import Schedule
+from .base import Optimizer, Options
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi, Hazan & Singer, 2011): each parameter's rate falls with its summed squared gradients.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-2
+    lr_decay : float, default 0
+        The rate of step t (from 1) is ``lr / (1 + (t - 1) * lr_decay)``.
+    weight_decay, **options
+        See `Optimizer`.
+    initial_accumulator_value : float, default 0
+    eps : float, default 1e-10
+
+    Examples
+    --------
+    >>> Adagrad().lr
+    0.01
+    """
+
+    name = "adagrad"
+    attributes = ("lr_decay", "eps", "initial_accumulator_value")
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(lr, weight_decay, options, lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value, eps=eps)
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton, 2012), optionally centered (Graves, 2013) and with momentum.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-2
+    alpha : float, default 0.99
+        Decay of the running mean of squared gradients.
+    eps : float, default 1e-8
+    weight_decay, **options
+        See `Optimizer`.
+    momentum : float, default 0
+    centered : bool, default False
+        Divide by an estimate of the variance instead of the second moment.
+
+    Examples
+    --------
+    >>> RMSprop(lr=1e-3).spec().attributes
+    (0.99, 1e-08, 0.0, 0.0)
+    """
+
+    name = "rmsprop"
+    attributes = ("alpha", "eps", "momentum", "centered")
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(lr, weight_decay, options, alpha=alpha, eps=eps, momentum=momentum, centered=centered)
+
+
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler, 2012): steps have the size that steps used to have, so that they need no learning rate.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1.0
+        What the steps of the paper are multiplied with.
+    rho : float, default 0.9
+        Decay of the running means of squared gradients and of squared steps.
+    eps : float, default 1e-6
+    weight_decay, **options
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> Adadelta()
+    Adadelta(lr=1.0, rho=0.9, eps=1e-06, weight_decay=0.0)
+    """
+
+    name = "adadelta"
+    attributes = ("rho", "eps")
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        **options: Unpack[Options],
+    ) -> None:
+        if not 0 <= rho <= 1:
+            raise ArgumentError(f"Adadelta: rho must lie in [0, 1], not {rho!r}")
+        super().__init__(lr, weight_decay, options, rho=rho, eps=eps)

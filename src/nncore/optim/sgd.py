@@ -1,0 +1,51 @@
+"""SGD: stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from ..errors import ArgumentError
+from ..schedules import Schedule
+from .base import Optimizer, Options
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum and Nesterov's variant.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-2
+    momentum : float, default 0
+    dampening : float, default 0
+        Weighs the gradient in the momentum by ``1 - dampening``.
+    weight_decay, **options
+        See `Optimizer`.
+    nesterov : bool, default False
+        Needs momentum > 0 and dampening 0.
+
+    Notes
+    -----
+    As in PyTorch, ``v = momentum * v + (1 - dampening) * g`` and ``w -= lr * v``: lr multiplies the whole velocity
+    (Sutskever et al., 2013, write it inside).
+
+    Examples
+    --------
+    >>> SGD(lr=0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0)
+    """
+
+    name = "sgd"
+    attributes = ("momentum", "dampening", "nesterov")
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-2,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ArgumentError("SGD: nesterov needs momentum > 0 and dampening == 0")
+        super().__init__(lr, weight_decay, options, momentum=momentum, dampening=dampening, nesterov=nesterov)

@@ -1,0 +1,93 @@
+"""Lion and Rprop: steps whose size does not depend on that of the gradient, only their direction on its sign."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Unpack
+
+from ..errors import ArgumentError
+from ..schedules import Schedule
+from .base import Optimizer, Options
+
+
+class Lion(Optimizer):
+    """Lion (Chen et al., 2023): the sign of a momentum, with decoupled weight decay.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-4
+        A third to a tenth of what suits `AdamW`, as every element moves by it.
+    betas : tuple of two floats, default (0.9, 0.99)
+        How much of the direction is momentum, and the decay of the momentum itself.
+    weight_decay : float, default 0
+        Each step also multiplies the parameters by ``1 - lr * weight_decay``; three to ten times what suits `AdamW`.
+    **options
+        See `Optimizer`.
+
+    Notes
+    -----
+    ``w = w * (1 - lr * weight_decay) - lr * sign(beta1 * m + (1 - beta1) * g)``, then
+    ``m = beta2 * m + (1 - beta2) * g``: algorithm 2 of the paper.
+
+    Examples
+    --------
+    >>> Lion()
+    Lion(lr=0.0001, beta1=0.9, beta2=0.99, weight_decay=0.0)
+    """
+
+    name = "lion"
+    attributes = ("beta1", "beta2")
+    pairs: ClassVar[dict[str, tuple[str, str]]] = {"betas": ("beta1", "beta2")}
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        **options: Unpack[Options],
+    ) -> None:
+        beta1, beta2 = betas
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+            raise ArgumentError(f"Lion: betas must lie in [0, 1), not {betas!r}")
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2)
+
+
+class Rprop(Optimizer):
+    """Resilient backpropagation (Riedmiller & Braun, 1993): a step size per parameter, for training on whole data.
+
+    Parameters
+    ----------
+    lr : float or callable, default 1e-2
+        The first step size of every parameter; later steps do not look at it.
+    etas : tuple of two floats, default (0.5, 1.2)
+        What a step size is multiplied with where the gradient has changed its sign, and where it has not.
+    step_sizes : tuple of two floats, default (1e-6, 50)
+        The smallest and the largest step size.
+    **options
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> Rprop(etas=(0.6, 1.1)).spec().attributes
+    (0.6, 1.1, 1e-06, 50.0)
+    """
+
+    name = "rprop"
+    attributes = ("eta_minus", "eta_plus", "step_min", "step_max")
+    pairs: ClassVar[dict[str, tuple[str, str]]] = {"etas": ("eta_minus", "eta_plus"), "step_sizes": ("step_min", "step_max")}
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50.0),
+        **options: Unpack[Options],
+    ) -> None:
+        (minus, plus), (least, most) = etas, step_sizes
+        if not 0 < minus < 1 < plus:
+            raise ArgumentError(f"Rprop: etas must be below and above 1, not {etas!r}")
+        if not 0 <= least <= most:
+            raise ArgumentError(f"Rprop: step_sizes must be the least and the largest, not {step_sizes!r}")
+        super().__init__(lr, 0.0, options, eta_minus=minus, eta_plus=plus, step_min=least, step_max=most)
+
+    def config(self) -> dict[str, object]:
+        return {key: value for key, value in super().config().items() if key != "weight_decay"}

@@ -1,0 +1,35 @@
+"""Learning rates that change from update to update.
+
+A schedule is any callable from the number of updates done so far (0 for the first) to a learning rate. It is asked ahead of the
+call into the core, for as many steps as that may run; it never sees the loss. Whatever adapts to the loss is a callback, such as
+``nn.callbacks.ReduceLROnPlateau``. As the rate belongs to the number of updates, training that is resumed goes on where it was.
+
+Examples
+--------
+>>> import nncore as nn
+>>> schedule = nn.schedules.Warmup(nn.schedules.Cosine(3e-3, total_steps=1000), steps=50)
+>>> nn.optim.Adam(lr=schedule).lr(1050)
+0.0
+"""
+
+from .base import LearningRateSchedule
+from .cycle import OneCycle, PerEpoch, Warmup
+from .decay import Cosine, CosineRestarts, Exponential, InverseScaling, MultiStep, Polynomial, StepDecay
+from .rates import Schedule, check, learning_rates
+
+__all__ = [
+    "Cosine",
+    "CosineRestarts",
+    "Exponential",
+    "InverseScaling",
+    "LearningRateSchedule",
+    "MultiStep",
+    "OneCycle",
+    "PerEpoch",
+    "Polynomial",
+    "Schedule",
+    "StepDecay",
+    "Warmup",
+    "check",
+    "learning_rates",
+]

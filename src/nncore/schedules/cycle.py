@@ -1,0 +1,152 @@
+"""Schedules that rise first (OneCycle, Warmup), and one that counts epochs."""
+
+from __future__ import annotations
+
+from .._checks import choice, flag, real, whole
+from .base import LearningRateSchedule, inner
+from .decay import between
+from .rates import Schedule
+
+
+class OneCycle(LearningRateSchedule):
+    """Up to ``max_lr`` and far down again (Smith & Topin, 2018), PyTorch's OneCycleLR without its cycle of the momentum.
+
+    Parameters
+    ----------
+    max_lr : float
+    total_steps : int
+        Updates of the cycle; from then on the rate stays.
+    pct_start : float, default 0.3
+        Part of the cycle in which the rate rises.
+    anneal_strategy : "cos" or "linear"
+    div_factor : float, default 25
+        The cycle begins at ``max_lr / div_factor``
+    final_div_factor : float, default 1e4
+        and ends at a ``final_div_factor``-th of that.
+    three_phase : bool, default False
+        Fall to where the cycle began as fast as the rate rose, and from there to the end.
+
+    Examples
+    --------
+    >>> rate = OneCycle(1.0, total_steps=100)
+    >>> round(rate(0), 6), round(rate(29), 6), round(rate(99), 6)
+    (0.04, 1.0, 4e-06)
+    """
+
+    names = ("max_lr", "total_steps", "pct_start", "anneal_strategy", "div_factor", "final_div_factor", "three_phase")
+    max_lr: float
+    total_steps: int
+    pct_start: float
+    anneal_strategy: str
+    div_factor: float
+    final_div_factor: float
+    three_phase: bool
+
+    def __init__(
+        self,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+    ) -> None:
+        max_lr = real("OneCycle", "max_lr", max_lr, 0.0)
+        super().__init__(
+            lr=max_lr,
+            max_lr=max_lr,
+            total_steps=whole("OneCycle", "total_steps", total_steps),
+            pct_start=real("OneCycle", "pct_start", pct_start, 0.0, 1.0),
+            anneal_strategy=choice("OneCycle", "anneal_strategy", anneal_strategy, ("cos", "linear")),
+            div_factor=real("OneCycle", "div_factor", div_factor, 0.0, open_low=True),
+            final_div_factor=real("OneCycle", "final_div_factor", final_div_factor, 0.0, open_low=True),
+            three_phase=flag("OneCycle", "three_phase", three_phase),
+        )
+
+    def _phases(self) -> list[tuple[float, float]]:
+        """The step at which each phase ends, and the rate there."""
+        first = self.max_lr / self.div_factor
+        top, last = self.pct_start * self.total_steps - 1, (self.total_steps - 1.0, first / self.final_div_factor)
+        if self.three_phase:
+            return [(top, self.max_lr), (2 * top, first), last]
+        return [(top, self.max_lr), last]
+
+    def __call__(self, step: int) -> float:
+        step, begin, start = min(step, self.total_steps - 1), 0.0, self.max_lr / self.div_factor
+        for end, target in self._phases():
+            if step <= end:
+                part = (step - begin) / (end - begin) if end > begin else 1.0
+                return between(start, target, part) if self.anneal_strategy == "cos" else start + (target - start) * part
+            begin, start = end, target
+        return start
+
+
+class Warmup(LearningRateSchedule):
+    """Rise along a line to where another schedule begins, then follow that: PyTorch's LinearLR before another schedule.
+
+    Parameters
+    ----------
+    schedule : float or callable
+        What follows, counted from the end of the rise.
+    steps : int
+        Updates of the rise.
+    start_factor : float, default 1/3
+        The first rate, relative to the first one of ``schedule``.
+
+    Examples
+    --------
+    >>> from nncore.schedules import Cosine
+    >>> rate = Warmup(Cosine(1.0, total_steps=90), steps=10, start_factor=0.1)
+    >>> round(rate(0), 6), round(rate(5), 6), rate(10), rate(100)
+    (0.1, 0.55, 1.0, 0.0)
+    """
+
+    names = ("schedule", "steps", "start_factor")
+    schedule: float | Schedule
+    steps: int
+    start_factor: float
+
+    def __init__(self, schedule: float | Schedule, steps: int, start_factor: float = 1 / 3) -> None:
+        found, lr = inner("Warmup", schedule)
+        super().__init__(
+            lr=lr,
+            schedule=found,
+            steps=whole("Warmup", "steps", steps),
+            start_factor=real("Warmup", "start_factor", start_factor, 0.0, 1.0),
+        )
+
+    def __call__(self, step: int) -> float:
+        after, at = self.schedule, max(step - self.steps, 0)
+        rate = after(at) if callable(after) else after
+        return rate if step >= self.steps else rate * (self.start_factor + (1 - self.start_factor) * step / self.steps)
+
+
+class PerEpoch(LearningRateSchedule):
+    """A schedule that counts epochs: its rate holds for a whole epoch.
+
+    Parameters
+    ----------
+    schedule : callable
+        From the epoch (the first is 0) to its learning rate: one of ``nn.schedules`` with epochs for updates, or any function.
+    steps_per_epoch : int
+        Updates per epoch, ``ceil(rows / batch_size)``.
+
+    Examples
+    --------
+    >>> from nncore.schedules import Exponential
+    >>> rate = PerEpoch(Exponential(1.0, gamma=0.5), steps_per_epoch=100)
+    >>> rate(0), rate(99), rate(100)
+    (1.0, 1.0, 0.5)
+    """
+
+    names = ("schedule", "steps_per_epoch")
+    schedule: float | Schedule
+    steps_per_epoch: int
+
+    def __init__(self, schedule: float | Schedule, steps_per_epoch: int) -> None:
+        found, lr = inner("PerEpoch", schedule)
+        super().__init__(lr=lr, schedule=found, steps_per_epoch=whole("PerEpoch", "steps_per_epoch", steps_per_epoch))
+
+    def __call__(self, step: int) -> float:
+        return self.schedule(step // self.steps_per_epoch) if callable(self.schedule) else self.schedule

@@ -63,6 +63,7 @@ bench: $(stamps)/installed $(stamps)/extra-test
 
 bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 	$(python) benchmarks/headline.py
+	$(python) benchmarks/recurrent.py
 	$(python) benchmarks/conditions.py
 
 lint: $(stamps)/extra-lint

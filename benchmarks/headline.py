@@ -25,10 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import peers
+import recurrent_peers
 from workloads import INFERENCE, WORKLOADS, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED_STEPS, TOLERANCE = 20, 1e-3  #: losses of so many steps agree this well, relative to the truth in float64
+CHECKED_RECURRENT_STEPS = 6  #: the same for a recurrent net, whose steps take longer
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -81,7 +83,7 @@ def _serve(pipe: Connection, name: str, threads: int) -> None:
                 subject = _prepare(name, threads, *message[1:])
                 answer = True
             elif message[0] == "check":
-                answer = subject.predict() if message[1] == "inference" else subject.losses(CHECKED_STEPS)
+                answer = subject.losses(message[1]) if message[1] else subject.predict()
             else:
                 start = time.perf_counter()
                 done = subject.run(message[1])
@@ -92,6 +94,8 @@ def _serve(pipe: Connection, name: str, threads: int) -> None:
 
 
 def _prepare(name: str, threads: int, kind: str, workload: str):
+    if kind in recurrent_peers.NETS:
+        return recurrent_peers.CONTESTANTS[kind][name](recurrent_peers.NETS[kind][workload], threads)
     if kind == "product":
         return peers.PRODUCTS[name](threads)
     if kind == "update":
@@ -100,25 +104,40 @@ def _prepare(name: str, threads: int, kind: str, workload: str):
     return table[name](WORKLOADS[workload], threads)
 
 
+#: kind -> steps whose losses are compared; 0: outputs are.
+CHECKS = {"training": CHECKED_STEPS, "inference": 0, "recurrent": CHECKED_RECURRENT_STEPS, "forward": 0, "stream": 0}
+
+
 @cache
-def _truth(kind: str, work: Workload) -> np.ndarray:
+def _truth(kind: str, work: Workload | recurrent_peers.Net) -> np.ndarray:
+    if isinstance(work, recurrent_peers.Net):
+        return recurrent_peers.truth(kind, work, CHECKS[kind])
     if kind == "inference":
         return peers.numpy_predictor(work, np.float64).predict()
     return peers.NumpyTrainer(work, np.float64).losses(CHECKED_STEPS)
 
 
-def check(contestant: Contestant, kind: str, work: Workload) -> float:
-    """The largest relative distance from the truth; raises if it is more than rounding explains."""
+def check(contestant: Contestant, kind: str, work: Workload | recurrent_peers.Net) -> float:
+    """The largest relative distance from the truth; raises if it is more than rounding explains.
+
+    Outputs of recurrent nets pass through zero, so theirs are relative to the largest.
+    """
     truth = _truth(kind, work)
-    found = contestant.ask("check", kind)
-    error = float(np.max(np.abs(found - truth) / np.abs(truth)))
+    found = contestant.ask("check", CHECKS[kind])
+    scale = np.abs(truth).max() if kind in ("forward", "stream") else np.abs(truth)
+    error = float(np.max(np.abs(found - truth) / scale))
     if not error <= TOLERANCE:
         raise SystemExit(f"{contestant.label} disagrees on {work.name}: off by {error:.2e}\n{found}\nagainst\n{truth}")
     return error
 
 
 def contest(
-    contestants: list[Contestant], kind: str, work: Workload | None, rounds: int, seconds: float, say: Callable[[str], None]
+    contestants: list[Contestant],
+    kind: str,
+    work: Workload | recurrent_peers.Net | None,
+    rounds: int,
+    seconds: float,
+    say: Callable[[str], None],
 ) -> dict:
     """Time the contestants in turn. Returns label -> {"name", "threads", "min", "median"} in seconds per step."""
     ready, counts, times, errors = [], {}, {}, {}
@@ -128,7 +147,7 @@ def contest(
         except ImportError as error:
             say(f"  {c.label}: not installed ({error})")
             continue
-        if kind in ("training", "inference"):
+        if work and kind in CHECKS:
             errors[c.label] = check(c, kind, work)
         elapsed, done = c.ask("run", 1)  # first call: warm
         count = 1
@@ -180,12 +199,17 @@ def measure(
                 continue
             say(f"{kind}: {name}")
             results[kind][name] = contest(contestants, kind, WORKLOADS[name], rounds, seconds, say)
-            for label, r in sorted(results[kind][name].items(), key=lambda item: item[1]["min"]):
-                error = "" if r["error"] is None else f"   off by {r['error']:.0e}"
-                say(f"  {label:36s} {1e6 * r['min']:10.2f} us   median {1e6 * r['median']:10.2f}{error}")
+            tell(results[kind][name], say)
         for c in contestants:
             c.close()
     return results
+
+
+def tell(rows: dict, say: Callable[[str], None]) -> None:
+    """The fastest first."""
+    for label, r in sorted(rows.items(), key=lambda item: item[1]["min"]):
+        error = "" if r["error"] is None else f"   off by {r['error']:.0e}"
+        say(f"  {label:36s} {1e6 * r['min']:10.2f} us   median {1e6 * r['median']:10.2f}{error}")
 
 
 def limits(products: dict) -> dict[str, float]:

@@ -36,16 +36,16 @@ def headline(results: dict) -> str:
         "|---|---:|---:|---|---:|---:|",
     ]
     for name, rows in results["training"].items():
-        fit, single, peer = (_best(rows, test) for test in (_is("nncore fit"), _is("nncore train_on_batch"), _is_peer))
+        fit, single, peer = (best(rows, test) for test in (named("nncore fit"), named("nncore train_on_batch"), is_peer))
         ours = fit or single
         share = _share(results, name, ours) if ours else ""
         lines.append(
-            f"| train {describe(name)} | {_time(fit)} | {_time(single)} | {_time(peer)} {_who(peer)} | {_ratio(peer, ours)} "
+            f"| train {describe(name)} | {least(fit)} | {least(single)} | {least(peer)} {who(peer)} | {ratio(peer, ours)} "
             f"| {share} |"
         )
     for name, rows in results["inference"].items():
-        ours, peer = _best(rows, _is("nncore")), _best(rows, _is_peer)
-        lines.append(f"| predict one row, {name} | {_time(ours)} | | {_time(peer)} {_who(peer)} | {_ratio(peer, ours)} | |")
+        ours, peer = best(rows, named("nncore")), best(rows, is_peer)
+        lines.append(f"| predict one row, {name} | {least(ours)} | | {least(peer)} {who(peer)} | {ratio(peer, ours)} | |")
     return "\n".join(lines)
 
 
@@ -78,23 +78,23 @@ def detail(results: dict) -> str:
                 "| contestant | threads | minimum | median | against best peer | % of limit |",
                 "|---|---:|---:|---:|---:|---:|",
             ]
-            peer = _best(rows, _is_peer)
+            peer = best(rows, is_peer)
             for r in sorted(rows.values(), key=lambda r: r["min"]):
                 share = _share(results, name, r) if kind == "training" else ""
-                lines.append(f"| {r['name']} | {r['threads']} | {_time(r)} | {_span(r['median'])} | {_ratio(peer, r)} | {share} |")
+                lines.append(f"| {r['name']} | {r['threads']} | {least(r)} | {_span(r['median'])} | {ratio(peer, r)} | {share} |")
             parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _is(name: str):
+def named(name: str):
     return lambda r: r["name"] == name
 
 
-def _is_peer(r: dict) -> bool:
+def is_peer(r: dict) -> bool:
     return not r["name"].startswith("nncore")
 
 
-def _best(rows: dict, test) -> dict | None:
+def best(rows: dict, test) -> dict | None:
     return min((r for r in rows.values() if test(r)), key=lambda r: r["min"], default=None)
 
 
@@ -103,15 +103,15 @@ def _span(seconds: float) -> str:
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
-def _time(r: dict | None) -> str:
+def least(r: dict | None) -> str:
     return _span(r["min"]) if r else ""
 
 
-def _who(r: dict | None) -> str:
+def who(r: dict | None) -> str:
     return f"({r['name']}, {r['threads']} thr.)" if r else ""
 
 
-def _ratio(peer: dict | None, ours: dict | None) -> str:
+def ratio(peer: dict | None, ours: dict | None) -> str:
     """How many times faster than the peer; below 1 the peer wins, and the table says so."""
     if not peer or not ours:
         return ""

@@ -1,0 +1,114 @@
+"""Recurrent nets: training steps, forward passes and streaming steps of nncore and its peers, timed in turn like the headline's.
+
+    python benchmarks/recurrent.py   write the tables into docs/benchmarks.md, in about three minutes
+    python benchmarks/recurrent.py --only stream --no-write   a short run that only prints
+
+Processes, agreement, rounds and minima are those of headline.py; the truth is PyTorch in float64, without which nothing is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import peers
+import report
+from headline import Contestant, contest, limits, machine, tell
+from recurrent_peers import CONTESTANTS, NETS, Net
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "benchmarks_recurrent.json"
+TITLES = {"recurrent": "training step", "forward": "forward, outputs of all steps", "stream": "one step of a stream"}
+
+
+def measure(names: list[str], threads: list[int], only: list[str], rounds: int, seconds: float, say: Callable[[str], None]) -> dict:
+    """The limit, then each net with all its contestants. ``only`` keeps the nets whose kind or name has one of these in it."""
+    results: dict = {"machine": machine(), "load": os.getloadavg()[1], "threads": threads, "rounds": rounds}
+    held: dict[tuple[str, int], Contestant] = {}  # importing PyTorch and JAX takes longer than most of the timings
+
+    def among(members: list[str]) -> list[Contestant]:
+        for key in ((name, t) for t in threads for name in members):
+            if key not in held:
+                held[key] = Contestant(*key)
+        return [held[name, t] for t in threads for name in members]
+
+    results["limit"] = limits(contest(among(list(peers.PRODUCTS)), "product", None, rounds, seconds, say))
+    say(f"limit: {results['limit']} GFLOP/s")
+    for kind, nets in NETS.items():
+        members = [name for name in CONTESTANTS[kind] if not names or name.split()[0] in names]
+        results[kind] = {}
+        for net in nets.values():
+            if only and not any(word in f"{kind} {net.name}" for word in only):
+                continue
+            say(f"{kind}: {net.name}")
+            results[kind][net.name] = contest(among(members), kind, net, rounds, seconds, say)
+            tell(results[kind][net.name], say)
+    for contestant in held.values():
+        contestant.close()
+    return results
+
+
+def tables(results: dict) -> str:
+    """One table per kind; a cell has the time of each thread count, the ratio is between the best of each side."""
+    parts = [report.machine(results)]
+    for kind, title in TITLES.items():
+        if not results[kind]:
+            continue
+        names = list(CONTESTANTS[kind])
+        heads = [name.replace("nncore ", "") for name in names]
+        lines = [f"| {title} | {' | '.join(heads)} | best peer | {heads[0]} is faster | % of limit |"]
+        lines.append("|---|" + "---:|" * len(names) + "---|---:|---:|")
+        for net, rows in results[kind].items():
+            ours, peer = report.best(rows, report.named(names[0])), report.best(rows, report.is_peer)
+            cells = [
+                " / ".join(report.least(r) for r in sorted(rows.values(), key=lambda r: r["threads"]) if r["name"] == name)
+                for name in names
+            ]
+            end = f"{report.who(peer)[1:-1]} | {report.ratio(peer, ours)} | {_share(results, kind, NETS[kind][net], ours)}"
+            lines.append(f"| {net} | {' | '.join(cells)} | {end} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _share(results: dict, kind: str, net: Net, ours: dict | None) -> str:
+    """The least time of all products at the best rate seen, over the time taken; nothing where the rate was found beside other
+    programs, or where the call and not the arithmetic is what takes the time."""
+    if not ours or results["load"] > 1 or kind == "stream":
+        return ""
+    flops = net.flops if kind == "recurrent" else net.forward_flops
+    return f"{100 * flops / 1e9 / results['limit'][str(ours['threads'])] / ours['min']:.0f} %"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--slice", type=float, default=15, help="milliseconds of one turn, or one step where that takes longer")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="WORD", help="nets with a word in their kind or name: stream, LSTM"
+    )
+    parser.add_argument("--peers", nargs="+", default=[], help="first words of names, for example: nncore PyTorch")
+    parser.add_argument("--no-write", action="store_true", help="print, and leave the files in docs/ alone")
+    arguments = parser.parse_args()
+    if not arguments.no_write and (arguments.only or arguments.peers):
+        parser.error("--only and --peers need --no-write: the docs have the whole table")
+    results = measure(
+        arguments.peers,
+        arguments.threads,
+        arguments.only,
+        arguments.rounds,
+        arguments.slice / 1e3,
+        lambda line: print(line, flush=True),
+    )
+    if arguments.no_write:
+        print(tables(results))
+    else:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        report.splice(ROOT / "docs" / "benchmarks.md", {"recurrent": tables(results)})
+
+
+if __name__ == "__main__":
+    main()

@@ -203,6 +203,86 @@ def _average(dtype):
     return lambda: _core.average(mean, w, 0.99) or mean, theirs
 
 
+def _layer_forward(dtype):
+    x, gamma, beta, *_ = _norm(dtype)
+
+    def theirs():
+        d = x - x.mean(1, keepdims=True)
+        rstd = 1 / np.sqrt((d * d).mean(1, keepdims=True) + dtype(1e-5))
+        return d * rstd * gamma + beta
+
+    return lambda: _core.layer_norm_forward(x, gamma, beta)[0], theirs
+
+
+def _layer_saved(dtype):
+    x, gamma, _, dy, *_ = _norm(dtype)
+    mean = x.mean(1)
+    return x, gamma, dy, mean, 1 / np.sqrt(x.var(1) + dtype(1e-5))
+
+
+def _layer_backward(dtype):
+    x, gamma, dy, mean, rstd = _layer_saved(dtype)
+
+    def theirs():
+        normed, g = (x - mean[:, None]) * rstd[:, None], dy * gamma
+        return rstd[:, None] * (g - g.mean(1, keepdims=True) - normed * (g * normed).mean(1, keepdims=True))
+
+    return lambda: _core.layer_norm_backward(dy, x, mean, rstd, gamma), theirs
+
+
+def _layer_gradient(dtype):
+    x, _, dy, mean, rstd = _layer_saved(dtype)
+    return (
+        lambda: _core.layer_norm_gradient(dy, x, mean, rstd),
+        lambda: ((dy * (x - mean[:, None]) * rstd[:, None]).sum(0), dy.sum(0)),
+    )
+
+
+def _noise(dtype):
+    x, rng = normal(*SHAPE, dtype=dtype), np.random.default_rng(0)
+    return lambda: _core.gaussian_noise(x, 0.1, (1, 2), (3, 4)), lambda: x + dtype(0.1) * rng.standard_normal(x.shape, dtype)
+
+
+def _prelu(kernel, twin):
+    def make(dtype):
+        dy, x, slope = normal(*SHAPE, dtype=dtype), normal(*SHAPE, dtype=dtype), normal(SHAPE[1], dtype=dtype)
+        return lambda: kernel(dy, x, slope), lambda: twin(dy, x, slope)
+
+    return make
+
+
+def _maxout_backward(dtype):
+    dy, x = normal(SHAPE[0], SHAPE[1] // 2, dtype=dtype), normal(*SHAPE, dtype=dtype)
+
+    def theirs():
+        pieces = x.reshape(len(x), 2, -1)
+        return (dy[:, None] * (pieces == pieces.max(1, keepdims=True))).reshape(x.shape)
+
+    return lambda: _core.maxout_backward(dy, x, 2), theirs
+
+
+def _embedding(dtype):
+    table, index = normal(1000, 64, dtype=dtype), np.random.default_rng(0).integers(0, 1000, SHAPE)
+    return table, index[:, :20], index[:, :20].astype(dtype)
+
+
+def _embedding_forward(dtype):
+    table, index, x = _embedding(dtype)
+    return lambda: _core.embedding_forward(x, table), lambda: table[index.ravel()]
+
+
+def _embedding_gradient(dtype):
+    table, index, x = _embedding(dtype)
+    dy = normal(index.size, 64, dtype=dtype)
+
+    def theirs():
+        grad = np.zeros_like(table)
+        np.add.at(grad, index.ravel(), dy)
+        return grad
+
+    return lambda: _core.embedding_gradient(x, dy, len(table)), theirs
+
+
 def _of_matrix(kernel, twin):
     def make(dtype):
         x = np.abs(normal(*SHAPE, dtype=dtype)) + dtype(1e-3)
@@ -229,6 +309,19 @@ KERNELS = {
     "sum_penalties": _of_matrix(_core.sum_penalties, lambda x: (np.abs(x).sum(), np.vdot(x, x))),
     "max_norm": _max_norm,
     "average": _average,
+    "layer_norm_forward": _layer_forward,
+    "layer_norm_backward": _layer_backward,
+    "layer_norm_gradient": _layer_gradient,
+    "gaussian_noise": _noise,
+    "prelu_forward": _prelu(lambda dy, x, a: _core.prelu_forward(x, a), lambda dy, x, a: np.where(x > 0, x, a * x)),
+    "prelu_backward": _prelu(_core.prelu_backward, lambda dy, x, a: np.where(x > 0, dy, a * dy)),
+    "prelu_gradient": _prelu(
+        lambda dy, x, a: _core.prelu_gradient(dy, x, True), lambda dy, x, a: np.where(x > 0, 0, dy * x).sum(0, dtype=x.dtype)
+    ),
+    "maxout_forward": _of_matrix(lambda x: _core.maxout_forward(x, 2), lambda x: x.reshape(len(x), 2, -1).max(1)),
+    "maxout_backward": _maxout_backward,
+    "embedding_forward": _embedding_forward,
+    "embedding_gradient": _embedding_gradient,
     "exp": _of_matrix(_core.exp, np.exp),
     "log": _of_matrix(_core.log, np.log),
 }
@@ -239,4 +332,4 @@ KERNELS = {
 def bench_kernel(versus, op, dtype):
     assert op["name"] in KERNELS, "a new kernel has arguments of its own: add it to KERNELS in this file"
     ours, theirs = KERNELS[op["name"]](dtype)
-    versus(ours, theirs, rtol=1e-3, atol=1e-3, same=op["name"] not in ("dropout", "accumulate"))
+    versus(ours, theirs, rtol=1e-3, atol=1e-3, same=op["name"] not in ("dropout", "gaussian_noise", "accumulate"))

@@ -48,6 +48,7 @@ typedef struct nnc_param {
   char role[40];
   size_t offset, rows, cols, ld;
   int transposed, vector;
+  nnc_shape shape; /* of a vector, as its users see it; rank 0: as it is */
 } nnc_param;
 
 /* What the caller computes itself: ops of kind "python", losses and metrics. It is called by the thread that called the core, with
@@ -97,8 +98,6 @@ size_t nnc_plan_elements(const nnc_plan *plan);
 int nnc_plan_state_count(const nnc_plan *plan);
 void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state);
 size_t nnc_plan_state_elements(const nnc_plan *plan);
-/* Fewest samples that a training batch must have: 2 where a statistic of one sample would be meaningless, and then *op says where. */
-size_t nnc_plan_least_rows(const nnc_plan *plan, int *op);
 /* Give every parameter and running statistic another place, in buffers that other plans share, of these lengths. Before bind and compile. */
 void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements);
 /* Time steps that lengths count; 0 where no input has a time dimension, or where *op (else -1) mixes the steps. */
@@ -111,6 +110,11 @@ void nnc_plan_reset_states(nnc_plan *plan);
 /* After a backward pass over `rows` samples, for a recurrent op: norms[t] = the norm of the loss's gradient by what its gates at step
  * t are computed from, over samples, directions and gates. */
 void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms);
+/* Fewest samples that a batch must have, in training or at inference: 2 where a statistic of one sample would be meaningless, and then
+ * *op says where. */
+size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op);
+/* An input that holds indices into a table: how many rows that has; 0 for any other input. */
+size_t nnc_plan_index_bound(const nnc_plan *plan, int input);
 /* Buffers of nnc_plan_elements() elements, cache-line aligned, which the caller keeps alive; unused moments are NULL, and so
  * is `average` where none is kept. */
 void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]);
@@ -202,6 +206,8 @@ typedef struct {
 
 /* Where a call of the caller's fails, the functions below stop before the step that it belongs to changes a parameter. */
 
+/* The first of the rows x width numbers that is no whole number in [0, bound), or rows * width. */
+size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound);
 /* Steps on the batches that begin at `first`; at most max_steps, and no new one after `budget` seconds. Returns the number
  * done; progress->step moves along. lr and loss hold one number per step. Needs compile, bind and reserve(batch). */
 size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,

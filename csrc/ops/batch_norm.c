@@ -7,8 +7,10 @@
  *
  * A batch is [rows, channels] (inner == 1) or [rows, channels, inner]; n = rows * inner. var is the biased variance; the running
  * one takes the unbiased n / (n - 1) var. Saved for backward: mean and rstd, [channels] each, until the end of the step.
- * Statistics: the mean first, then the sum of squared distances from it, so nothing cancels; both in increasing row order, per
- * channel, whatever range of channels a call covers. A channel whose statistics are not finite leaves the running ones alone.
+ * Statistics, per channel, whatever range of channels a call covers; nothing cancels in either way. inner == 1: in one pass over
+ * chunks of CHUNK rows, which stay in registers for their mean and their squared distances from it; chunks are merged in increasing
+ * order (Chan, Golub and LeVeque 1979). Otherwise the mean first, then the squared distances, in increasing row order. A channel
+ * whose statistics are not finite leaves the running ones alone. Backward, each sum is one chain in increasing row.
  */
 #include "ops/op.h"
 
@@ -31,8 +33,10 @@ INLINE void follow(real *running, vec statistic, vec momentum, size_t lanes) {
 }
 
 static void keep(moments m, vec var, const nnc_norm_statistics *s, size_t channel, size_t n, double momentum, size_t lanes) {
-  store_channels((real *)s->mean + channel, m.mean, lanes);
-  store_channels((real *)s->rstd + channel, m.rstd, lanes);
+  if (s->mean) {
+    store_channels((real *)s->mean + channel, m.mean, lanes);
+    store_channels((real *)s->rstd + channel, m.rstd, lanes);
+  }
   if (!s->running_mean) return;
   follow((real *)s->running_mean + channel, m.mean, vset1((real)momentum), lanes);
   follow((real *)s->running_var + channel, var * (real)((double)n / (double)(n - 1)), vset1((real)momentum), lanes);
@@ -44,54 +48,106 @@ static moments from_running(const nnc_norm_statistics *s, size_t channel, double
   return m;
 }
 
-/* Columns: VL channels at once, lanes side by side. */
+/* Columns: `vecs` whole vectors of channels side by side, which hides the latency of their sums, or `lanes` channels. The number of
+ * vectors is always a constant. */
 
-static void forward_columns(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta,
-                            size_t channel, size_t lanes, size_t rows, size_t ldy, size_t ldx, double eps, double momentum,
-                            int frozen) {
-  moments m;
-  if (frozen) {
-    m = from_running(s, channel, eps, lanes);
-  } else {
-    vec sum = vset1(0), squares = vset1(0);
-    for (size_t i = 0; i < rows; i++) sum += load_channels(x + i * ldx + channel, lanes);
-    m.mean = sum / (real)rows;
-    for (size_t i = 0; i < rows; i++) {
-      const vec d = load_channels(x + i * ldx + channel, lanes) - m.mean;
-      squares = vfma(d, d, squares);
+enum { CHUNK = 8, MOST = NNC_VECTOR_BYTES == 64 ? 4 : 2 };
+
+INLINE void column_moments(vec *mean, vec *squares, const real *x, size_t rows, size_t ldx, size_t vecs, size_t lanes) {
+  for (size_t v = 0; v < vecs; v++) mean[v] = squares[v] = vset1(0);
+  for (size_t first = 0; first < rows; first += CHUNK) {
+    const size_t n = rows - first < CHUNK ? rows - first : CHUNK;
+    const real weight = (real)n / (real)(first + n), between = (real)first * weight, each = 1 / (real)n;
+    for (size_t v = 0; v < vecs; v++) {
+      const real *at = x + first * ldx + v * VL;
+      vec own, spread;
+      if (n == CHUNK) {
+        vec e[CHUNK];
+        for (size_t i = 0; i < CHUNK; i++) e[i] = load_channels(at + i * ldx, lanes);
+        own = (((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]))) * each;
+        for (size_t i = 0; i < CHUNK; i++) e[i] -= own;
+        const vec even = vfma(e[6], e[6], vfma(e[4], e[4], vfma(e[2], e[2], e[0] * e[0])));
+        spread = vfma(e[7], e[7], vfma(e[5], e[5], vfma(e[3], e[3], vfma(e[1], e[1], even))));
+      } else {
+        own = spread = vset1(0);
+        for (size_t i = 0; i < n; i++) own += load_channels(at + i * ldx, lanes);
+        own = own * each;
+        for (size_t i = 0; i < n; i++) {
+          const vec d = load_channels(at + i * ldx, lanes) - own;
+          spread = vfma(d, d, spread);
+        }
+      }
+      const vec apart = own - mean[v];
+      mean[v] = vfma(apart, vset1(weight), mean[v]);
+      squares[v] = vfma(apart * apart, vset1(between), squares[v] + spread);
     }
-    const vec var = squares / (real)rows;
-    m.rstd = vset1(1) / vsqrt(var + (real)eps);
-    keep(m, var, s, channel, rows, momentum, lanes);
   }
-  const vec scale = m.rstd * load_or(gamma ? gamma + channel : NULL, 1, lanes),
-            shift = load_or(beta ? beta + channel : NULL, 0, lanes);
-  for (size_t i = 0; i < rows; i++)
-    store_channels(y + i * ldy + channel, vfma(load_channels(x + i * ldx + channel, lanes) - m.mean, scale, shift), lanes);
 }
 
-static void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
-                             const real *gamma, size_t channel, size_t lanes, size_t rows, size_t lddx, size_t lddy, size_t ldx,
-                             double eps, int frozen) {
-  moments m;
-  if (frozen) m = from_running(s, channel, eps, lanes);
-  else m = (moments){load_channels((real *)s->mean + channel, lanes), load_channels((real *)s->rstd + channel, lanes)};
-  vec sum = vset1(0), product = vset1(0);
-  for (size_t i = 0; i < rows; i++) {
-    const vec d = load_channels(dy + i * lddy + channel, lanes);
-    sum += d;
-    product = vfma(d, (load_channels(x + i * ldx + channel, lanes) - m.mean) * m.rstd, product);
+INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta,
+                            size_t channel, size_t vecs, size_t lanes, size_t rows, size_t ldy, size_t ldx, double eps,
+                            double momentum, int frozen) {
+  vec mean[MOST], squares[MOST], scale[MOST], shift[MOST];
+  if (!frozen) column_moments(mean, squares, x + channel, rows, ldx, vecs, lanes);
+  for (size_t v = 0; v < vecs; v++) {
+    const size_t c = channel + v * VL;
+    moments m;
+    if (frozen) {
+      m = from_running(s, c, eps, lanes);
+    } else {
+      const vec var = squares[v] / (real)rows;
+      m = (moments){mean[v], vset1(1) / vsqrt(var + (real)eps)};
+      keep(m, var, s, c, rows, momentum, lanes);
+    }
+    mean[v] = m.mean;
+    scale[v] = m.rstd * load_or(gamma ? gamma + c : NULL, 1, lanes);
+    shift[v] = load_or(beta ? beta + c : NULL, 0, lanes);
   }
-  if (dgamma) store_channels(dgamma + channel, product, lanes);
-  if (dbeta) store_channels(dbeta + channel, sum, lanes);
+  x += channel;
+  y += channel;
+  for (size_t i = 0; i < rows; i++, x += ldx, y += ldy)
+    for (size_t v = 0; v < vecs; v++)
+      store_channels(y + v * VL, vfma(load_channels(x + v * VL, lanes) - mean[v], scale[v], shift[v]), lanes);
+}
+
+INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
+                             const real *gamma, size_t channel, size_t vecs, size_t lanes, size_t rows, size_t lddx, size_t lddy,
+                             size_t ldx, double eps, int frozen) {
+  vec mean[MOST], rstd[MOST], sum[MOST], product[MOST];
+  for (size_t v = 0; v < vecs; v++) {
+    const size_t c = channel + v * VL;
+    moments m;
+    if (frozen) m = from_running(s, c, eps, lanes);
+    else m = (moments){load_channels((real *)s->mean + c, lanes), load_channels((real *)s->rstd + c, lanes)};
+    mean[v] = m.mean;
+    rstd[v] = m.rstd;
+    sum[v] = product[v] = vset1(0);
+  }
+  x += channel;
+  dy += channel;
+  for (size_t i = 0; i < rows; i++)
+    for (size_t v = 0; v < vecs; v++) {
+      const vec d = load_channels(dy + i * lddy + v * VL, lanes);
+      sum[v] += d;
+      product[v] = vfma(d, load_channels(x + i * ldx + v * VL, lanes) - mean[v], product[v]);
+    }
+  vec scale[MOST], slope[MOST], shift[MOST]; /* dx = scale dy + slope (x - mean) + shift */
+  for (size_t v = 0; v < vecs; v++) {
+    const size_t c = channel + v * VL;
+    product[v] *= rstd[v];
+    if (dgamma) store_channels(dgamma + c, product[v], lanes);
+    if (dbeta) store_channels(dbeta + c, sum[v], lanes);
+    scale[v] = rstd[v] * load_or(gamma ? gamma + c : NULL, 1, lanes);
+    slope[v] = frozen ? vset1(0) : -(scale[v] * (product[v] / (real)rows * rstd[v]));
+    shift[v] = frozen ? vset1(0) : -(scale[v] * (sum[v] / (real)rows));
+  }
   if (!dx) return;
-  const vec scale = m.rstd * load_or(gamma ? gamma + channel : NULL, 1, lanes);
-  const vec mean_dy = frozen ? vset1(0) : sum / (real)rows, mean_product = frozen ? vset1(0) : product / (real)rows * m.rstd;
-  for (size_t i = 0; i < rows; i++) {
-    const vec centred = load_channels(x + i * ldx + channel, lanes) - m.mean;
-    const vec d = load_channels(dy + i * lddy + channel, lanes) - mean_dy;
-    store_channels(dx + i * lddx + channel, scale * (d - centred * mean_product), lanes);
-  }
+  dx += channel;
+  for (size_t i = 0; i < rows; i++)
+    for (size_t v = 0; v < vecs; v++) {
+      const vec d = load_channels(dy + i * lddy + v * VL, lanes), centred = load_channels(x + i * ldx + v * VL, lanes) - mean[v];
+      store_channels(dx + i * lddx + v * VL, vfma(scale[v], d, vfma(slope[v], centred, shift[v])), lanes);
+    }
 }
 
 /* Planes: one channel, its `inner` numbers of a row side by side. Sums run over rows, each row's lanes added in a fixed order. */
@@ -167,8 +223,11 @@ void KERNEL(batch_norm_forward)(real *y, const nnc_norm_statistics *s, const rea
     for (size_t c = first; c < last; c++) forward_plane(y, x, s, gamma, beta, c, rows, inner, ldy, ldx, eps, momentum, frozen);
     return;
   }
-  for (size_t c = first; c < last; c += VL)
-    forward_columns(y, x, s, gamma, beta, c, last - c < VL ? last - c : VL, rows, ldy, ldx, eps, momentum, frozen);
+  size_t c = first;
+  for (; last - c >= MOST * VL; c += MOST * VL)
+    forward_columns(y, x, s, gamma, beta, c, MOST, VL, rows, ldy, ldx, eps, momentum, frozen);
+  for (; last - c >= VL; c += VL) forward_columns(y, x, s, gamma, beta, c, 1, VL, rows, ldy, ldx, eps, momentum, frozen);
+  if (c < last) forward_columns(y, x, s, gamma, beta, c, 1, last - c, rows, ldy, ldx, eps, momentum, frozen);
 }
 
 void KERNEL(batch_norm_backward)(real *dx, real *dgamma, real *dbeta, const nnc_norm_statistics *s, const real *dy, const real *x,
@@ -179,6 +238,10 @@ void KERNEL(batch_norm_backward)(real *dx, real *dgamma, real *dbeta, const nnc_
       backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, inner, lddx, lddy, ldx, eps, frozen);
     return;
   }
-  for (size_t c = first; c < last; c += VL)
-    backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, last - c < VL ? last - c : VL, rows, lddx, lddy, ldx, eps, frozen);
+  size_t c = first;
+  for (; last - c >= MOST * VL; c += MOST * VL)
+    backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, MOST, VL, rows, lddx, lddy, ldx, eps, frozen);
+  for (; last - c >= VL; c += VL)
+    backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, 1, VL, rows, lddx, lddy, ldx, eps, frozen);
+  if (c < last) backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, 1, last - c, rows, lddx, lddy, ldx, eps, frozen);
 }

@@ -16,10 +16,6 @@ static nnc_norm_statistics statistics_of(const nnc_run *run, const nnc_op *op) {
   return s;
 }
 
-static real *param_of(const nnc_run *run, const nnc_op *op, int slot, real *buffer) {
-  return op->param[slot] == NNC_NONE ? NULL : buffer + run->plan->param[op->param[slot]].layout.offset;
-}
-
 static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
 /* Channels [first, last) of a value as a matrix: its columns, or whole lines. */
@@ -55,22 +51,29 @@ static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   const int in = op->spec.input[0];
   const size_t channels = (size_t)op->spec.size[0], dx = sample_distance(run, in), dy = sample_distance(run, op->out);
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, param_of(run, op, 0, run->params),
-                             param_of(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
+  run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, nnc_param_at(run, op, 0, run->params),
+                             nnc_param_at(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
                              op->spec.attr[0], 0, op->spec.size[2] != 0);
   activate(run, op, 0, channels, first, last);
 }
 
-static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+/* Channels per panel: its numbers are still in cache when the activation follows. */
+static size_t panel_of(const nnc_run *run, const nnc_op *op) {
+  enum { PANEL_BYTES = 32 << 10, LEAST = 4 * NNC_ALIGNMENT / sizeof(real) };
+  const size_t channels = PANEL_BYTES / sizeof(real) / (run->rows * inner_of(run, op) + 1);
+  return channels < LEAST ? LEAST : channels - channels % LEAST;
+}
+
+static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0];
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], param_of(run, op, 0, run->params),
-                             param_of(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
+  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_param_at(run, op, 0, run->params),
+                             nnc_param_at(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
                              sample_distance(run, op->out), sample_distance(run, in), op->spec.attr[0], momentum_of(run, op), 0);
   activate(run, op, first, last, 0, run->rows);
 }
 
-static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0], epilogue = epilogue_of(run, op), wanted = run->plan->value[in].needs_grad || run->input_grads;
   const size_t inner = inner_of(run, op), dx = sample_distance(run, in), dy = sample_distance(run, op->out);
   const nnc_norm_statistics s = statistics_of(run, op);
@@ -79,10 +82,24 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
   if (epilogue != NNC_NONE)
     run->k->activation_backward[epilogue](grad + at, grad + at, run->act[op->out] + at, run->rows, cols, dy, dy, dy,
                                           op->epilogue_attr);
-  run->k->batch_norm_backward(wanted ? to : NULL, param_of(run, op, 0, run->grads), param_of(run, op, 1, run->grads), &s, grad,
-                              run->act[in], param_of(run, op, 0, run->params), first, last, run->rows, inner, dx, dy, dx,
+  run->k->batch_norm_backward(wanted ? to : NULL, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads), &s,
+                              grad, run->act[in], nnc_param_at(run, op, 0, run->params), first, last, run->rows, inner, dx, dy, dx,
                               op->spec.attr[0], !run->training && op->spec.size[2]);
   if (wanted && op->accumulates[0]) run->k->accumulate(run->grad[in] + at, to + at, run->rows, cols, dx, dx);
+}
+
+static void over_panels(const nnc_run *run, const nnc_op *op, size_t first, size_t last,
+                        void (*panel)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  const size_t step = panel_of(run, op);
+  for (; first < last; first += step) panel(run, op, first, last - first < step ? last : first + step);
+}
+
+static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  over_panels(run, op, first, last, forward_panel);
+}
+
+static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  over_panels(run, op, first, last, backward_panel);
 }
 
 static void batch_norm_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

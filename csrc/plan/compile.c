@@ -78,6 +78,12 @@ static size_t rows_per_task(size_t cols) {
   return rows < LEAST_ROWS ? LEAST_ROWS : rows;
 }
 
+static void add_task(nnc_plan *plan, nnc_task task) {
+  if (plan->task) plan->task[plan->n_tasks] = task;
+  plan->n_tasks++;
+  plan->task_cost += task.cost;
+}
+
 /* The tasks of one weight; `bias` is the slot of what goes along with its first rows, if that exists. */
 static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   const nnc_op *op = &plan->op[i];
@@ -91,9 +97,22 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
     const double cost =
         (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers * (double)plan->value[op->spec.input[0]].lines;
-    if (plan->task) plan->task[plan->n_tasks] = (nnc_task){i, slot, along, first, last, cost};
-    plan->n_tasks++;
-    plan->task_cost += cost;
+    add_task(plan, (nnc_task){i, slot, along, 0, first, last, cost});
+  }
+}
+
+/* The tasks of a vector whose gradient is a sum over the samples, by columns. */
+static void add_column_tasks(nnc_plan *plan, int i) {
+  enum { TASK_COLUMNS = 256 };
+  const nnc_op *op = &plan->op[i];
+  if (op->param[0] == NNC_NONE || op->spec.shares != NNC_NONE) return;
+  const size_t cols = plan->param[op->param[0]].layout.cols;
+  int sharers = 1;
+  for (int other = op->next; other != NNC_NONE; other = plan->op[other].next) sharers++;
+  for (size_t first = 0; first < cols; first += TASK_COLUMNS) {
+    const size_t last = cols - first < TASK_COLUMNS ? cols : first + TASK_COLUMNS;
+    add_task(plan, (nnc_task){i, 0, op->param[1] == NNC_NONE ? 0 : 1, 1, first, last,
+                              2.0 * (double)(last - first) * sharers * (double)plan->value[op->spec.input[0]].lines});
   }
 }
 
@@ -102,6 +121,10 @@ static void set_tasks(nnc_plan *plan) {
   plan->task_cost = 0;
   for (int i = 0; i < plan->n_ops; i++) {
     const int kind = plan->op[i].spec.kind, alike = kind == NNC_LAYER_python; /* no parameter goes along with another */
+    if (kind == NNC_LAYER_layer_norm) {
+      add_column_tasks(plan, i);
+      continue;
+    }
     if (kind != NNC_LAYER_recurrent) {
       add_tasks(plan, i, 0, !alike);
       for (int slot = 1; alike && slot < NNC_MAX_PARAMS; slot++) add_tasks(plan, i, slot, 0);
@@ -220,6 +243,10 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     nnc_op *op = &plan->op[i];
     if (op->spec.kind == NNC_LAYER_batch_norm && nnc_arena_take(total, &op->saved, 2 * (size_t)op->spec.size[0], element)) return 1;
     if (op->spec.kind == NNC_LAYER_recurrent && nnc_reserve_recurrent(plan, op, rows, total)) return 1;
+    if (op->spec.kind == NNC_LAYER_layer_norm) {
+      size_t n;
+      if (nnc_mul(&n, 2 * nnc_norm_groups(plan, op), rows) || nnc_arena_take(total, &op->saved, n, element)) return 1;
+    }
     if (op->spec.kind != NNC_LAYER_linear) continue;
     const nnc_param *w = &plan->param[op->param[0]].layout;
     size_t n;
@@ -242,9 +269,11 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
          nnc_arena_take(total, &plan->weight_rows, rows, element) || nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
 }
 
-size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) {
+size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {
   for (*op = 0; *op < plan->n_ops; ++*op)
-    if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && plan->value[plan->op[*op].out].shape.rank == 1) return 2;
+    if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && (training || plan->op[*op].whole_batch) &&
+        plan->value[plan->op[*op].out].shape.rank == 1)
+      return 2;
   return 1;
 }
 

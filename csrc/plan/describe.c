@@ -94,7 +94,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
 
 /* Ops that mix time steps, or after which there are none. */
 static int mixes_time(const nnc_op *op) {
-  return op->spec.kind == NNC_LAYER_flatten || op->spec.kind == NNC_LAYER_batch_norm ||
+  return op->spec.kind == NNC_LAYER_flatten || op->spec.kind == NNC_LAYER_reshape || op->spec.kind == NNC_LAYER_batch_norm ||
          (op->spec.kind == NNC_LAYER_recurrent && !op->spec.size[5]);
 }
 
@@ -124,6 +124,18 @@ size_t nnc_plan_steps(const nnc_plan *plan, int *op) {
   return plan->steps;
 }
 
+static int has_parameters(const nnc_op *op) {
+  switch (op->spec.kind) {
+    case NNC_LAYER_linear:
+    case NNC_LAYER_recurrent:
+    case NNC_LAYER_prelu:
+    case NNC_LAYER_embedding: return 1;
+    case NNC_LAYER_batch_norm: return op->spec.size[1] != 0;
+    case NNC_LAYER_layer_norm: return op->spec.size[0] != 0;
+    default: return 0;
+  }
+}
+
 static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *error) {
   for (int v = 0; v < plan->n_values; v++) {
     nnc_value *value = &plan->value[v];
@@ -140,8 +152,7 @@ static nnc_status infer(nnc_plan *plan, const nnc_shape *inputs, nnc_error *erro
         input->uses++;
         value->needs_grad |= input->needs_grad;
       }
-      value->needs_grad |= nnc_python_param(plan, op, 0).cols || op->spec.kind == NNC_LAYER_linear ||
-                           op->spec.kind == NNC_LAYER_recurrent || (op->spec.kind == NNC_LAYER_batch_norm && op->spec.size[1]);
+      value->needs_grad |= nnc_python_param(plan, op, 0).cols || has_parameters(op);
     }
     if (set_extent(value, plan->element))
       return nnc_fail(error, NNC_ERROR_SIZE, "%s: one sample alone is larger than the address space",

@@ -5,10 +5,9 @@
 #include "plan/engine.h"
 
 static void mask(const nnc_run *run, const nnc_op *op, nnc_matrix to, nnc_matrix from, size_t first) {
-  const uint32_t key[2] = {(uint32_t)run->seed, (uint32_t)(run->seed >> 32)};
-  const uint32_t stream[2] = {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)};
-  run->k->dropout(to.at, from.at, to.rows, to.cols, to.ld, from.ld, first * run->plan->value[op->out].lines, op->spec.attr[0], key,
-                  stream);
+  const nnc_words words = nnc_words_of(run, op);
+  run->k->dropout(to.at, from.at, to.rows, to.cols, to.ld, from.ld, first * run->plan->value[op->out].lines, op->spec.attr[0],
+                  words.key, words.stream);
 }
 
 static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

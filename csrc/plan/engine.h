@@ -76,6 +76,20 @@ void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task
 /* recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
 #define nnc_prepare_recurrent NNC_TYPED(nnc_prepare_recurrent)
 void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op);
+/* Where an op's random words come from: a stream of its own per step (see ops/random.h). */
+typedef struct {
+  uint32_t key[2], stream[2];
+} nnc_words;
+
+static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
+  return (nnc_words){{(uint32_t)run->seed, (uint32_t)(run->seed >> 32)},
+                     {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
+}
+
+/* The parameter in a slot of an op inside one of the buffers, or NULL. */
+static inline real *nnc_param_at(const nnc_run *run, const nnc_op *op, int slot, real *buffer) {
+  return op->param[slot] == NNC_NONE ? NULL : buffer + run->plan->param[op->param[slot]].layout.offset;
+}
 
 /* A range of samples of one value as a matrix. */
 typedef struct {

@@ -206,11 +206,17 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   *next = job->rows;
   if (job->first >= job->rows) return NNC_OK;
   const size_t left = job->rows - job->first;
-  int threads = nnc_calls_out(plan) ? 1 : nnc_threads_for(plan->flops * (double)left); /* calls come from the calling thread */
+  int threads = nnc_calls_out(plan) || plan->whole_batch ? 1 : nnc_threads_for(plan->flops * (double)left);
+  int op;
+  if (left < nnc_plan_least_rows(plan, 0, &op))
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s: one row has no variance to normalise by, and no running statistics are tracked; pass "
+                    "at least 2 rows at once, or use track_running_stats=True",
+                    plan->op[op].spec.name);
   /* Blocks are whole tiles; a batch smaller than one block is still split among the threads that it is worth. */
   job->block = plan->block;
   if (left < job->block * (size_t)threads) job->block = ((left + (size_t)threads - 1) / (size_t)threads + 7) / 8 * 8;
-  if (left < job->block) job->block = left;
+  if (left < job->block || plan->whole_batch) job->block = left;
   job->blocks = (left + job->block - 1) / job->block;
   if ((size_t)threads > job->blocks) threads = (int)job->blocks;
   const size_t stride = member_bytes(plan, job->block, job->data != NULL);

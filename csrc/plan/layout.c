@@ -52,6 +52,28 @@ static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states
           nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
 }
 
+static int place_layer_norm(nnc_plan *plan, int i, size_t *total) {
+  const nnc_op *op = &plan->op[i];
+  nnc_param vector = {.role = "weight", .rows = 1, .cols = nnc_norm_size(op), .vector = 1};
+  while (vector.shape.rank < 6 && op->spec.size[2 + vector.shape.rank]) {
+    vector.shape.dim[vector.shape.rank] = (size_t)op->spec.size[2 + vector.shape.rank];
+    vector.shape.rank++;
+  }
+  if (op->spec.size[0] && nnc_add_param(plan, i, 0, vector, total)) return 1;
+  strcpy(vector.role, "bias");
+  return op->spec.size[1] && nnc_add_param(plan, i, 1, vector, total);
+}
+
+static int place_prelu(nnc_plan *plan, int i, size_t *total) {
+  const size_t slopes = (size_t)plan->op[i].spec.size[0];
+  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = slopes, .vector = 1}, total);
+}
+
+static int place_embedding(nnc_plan *plan, int i, size_t *total) {
+  const int64_t *size = plan->op[i].spec.size;
+  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = (size_t)size[0], .cols = (size_t)size[1]}, total);
+}
+
 /* The parameters of op i are those of an earlier one. */
 static void share_params(nnc_plan *plan, int i) {
   nnc_op *op = &plan->op[i];
@@ -90,7 +112,10 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
     if ((kind == NNC_LAYER_linear && place_linear(plan, i, &bytes)) ||
         (kind == NNC_LAYER_recurrent && nnc_place_recurrent(plan, i, &bytes)) ||
         (kind == NNC_LAYER_python && place_python(plan, i, &bytes)) ||
-        (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)))
+        (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)) ||
+        (kind == NNC_LAYER_layer_norm && place_layer_norm(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_prelu && place_prelu(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_embedding && place_embedding(plan, i, &bytes)))
       return too_large(error);
     plan->op[i].flops = plan->flops - before;
   }

@@ -43,6 +43,7 @@ typedef struct {
   int pre;                         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
   int loss_fused;                  /* the activation of this op is part of the loss while training */
   int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
+  int whole_batch;                 /* needs the statistics of the batch at inference, too */
   size_t state;                    /* offset of its running statistics: mean, variance, number of batches */
   size_t saved;                    /* offset in the training arena of what it keeps for backward */
   size_t packed;                   /* linear, recurrent: offset of what is derived from the weights in the training arena */
@@ -79,9 +80,9 @@ typedef struct {
 } nnc_span;
 
 /* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
- * along, or 0. */
+ * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. */
 typedef struct {
-  int op, slot, bias;
+  int op, slot, bias, columns;
   size_t first, last;
   double cost;
 } nnc_task;
@@ -98,6 +99,7 @@ struct nnc_plan {
   char *names;
   size_t elements; /* of each parameter buffer */
   double flops;    /* multiply-adds of one sample, forward, times two */
+  int whole_batch; /* one of its ops is */
 
   nnc_caller caller;
   int n_called; /* how many ops the caller computes */
@@ -169,6 +171,8 @@ int nnc_place_carry(nnc_plan *plan, nnc_op *op);
 int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t *total);
 int nnc_work_recurrent(nnc_plan *plan, nnc_op *op, size_t *work);
 size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op); /* that training keeps per sample */
+size_t nnc_norm_size(const nnc_op *op);                             /* layer_norm: numbers in a group, */
+size_t nnc_norm_groups(const nnc_plan *plan, const nnc_op *op);     /* and groups in a sample */
 double nnc_now(void);
 /* Rows per piece of a penalised parameter; 0 where it is not penalised. */
 size_t nnc_penalty_rows(const nnc_param *layout, const nnc_param_options *options);

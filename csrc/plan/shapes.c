@@ -92,6 +92,8 @@ static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
                     op->spec.name, (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in),
                     origin(plan, op->spec.input[0]));
   }
+  op->whole_batch = !op->spec.size[2];
+  plan->whole_batch |= op->whole_batch;
   return infer_same(plan, op, error);
 }
 
@@ -166,6 +168,142 @@ nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot) {
   const nnc_caller *caller = &plan->caller;
   if (op->spec.kind != NNC_LAYER_python || caller->param(caller->context, (int)(op - plan->op), slot, &param)) param.cols = 0;
   return param;
+}
+
+/* The sizes are the new dimensions after the batch, up to the first 0; one may be -1. */
+static nnc_status infer_reshape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  size_t have = 1, want = 1;
+  int open = NNC_NONE, overflow = 0;
+  for (int d = 0; d < in->rank; d++) overflow |= nnc_mul(&have, have, in->dim[d]);
+  *out = (nnc_shape){0, {0}};
+  for (int d = 0; d < NNC_MAX_RANK && op->spec.size[d]; d++) {
+    const int64_t size = op->spec.size[d];
+    if (size < -1 || (size == -1 && open != NNC_NONE))
+      return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions are whole numbers of at least 1, and one of them may be -1",
+                      op->spec.name);
+    if (size == -1) open = d;
+    else overflow |= nnc_mul(&want, want, (size_t)size);
+    out->dim[out->rank++] = size == -1 ? 1 : (size_t)size;
+  }
+  if (!overflow && open != NNC_NONE && have % want == 0) {
+    out->dim[open] = have / want;
+    want = have;
+  }
+  if (overflow || want != have) {
+    char got[160], wanted[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s cannot turn %s from %s into %s%s: the one has %zu numbers, the other %zu",
+                    op->spec.name, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]),
+                    nnc_shape_text(wanted, sizeof wanted, out), open == NNC_NONE ? "" : " (1 standing for -1)", have, want);
+  }
+  return NNC_OK;
+}
+
+size_t nnc_norm_size(const nnc_op *op) {
+  size_t size = 1;
+  for (int d = 2; d < NNC_MAX_RANK && op->spec.size[d]; d++) size *= (size_t)op->spec.size[d];
+  return size;
+}
+
+size_t nnc_norm_groups(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_value *v = &plan->value[op->out];
+  return v->lines * v->cols / nnc_norm_size(op);
+}
+
+/* The dimensions that are normalised over are the last ones. */
+static nnc_status infer_layer_norm(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape wanted = {0, {0}};
+  int fits = 1;
+  if (!(op->spec.attr[0] >= 0))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative", op->spec.name, op->spec.attr[0]);
+  for (int d = 2; d < NNC_MAX_RANK && op->spec.size[d]; d++) {
+    if (op->spec.size[d] < 1) return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions must be at least 1", op->spec.name);
+    wanted.dim[wanted.rank++] = (size_t)op->spec.size[d];
+  }
+  for (int d = 0; d < wanted.rank; d++) fits &= in->rank >= wanted.rank && in->dim[in->rank - wanted.rank + d] == wanted.dim[d];
+  if (!fits || !wanted.rank) {
+    char got[160], want[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input whose last dimensions are %s but gets %s from %s", op->spec.name,
+                    nnc_shape_text(want, sizeof want, &wanted), nnc_shape_text(got, sizeof got, in),
+                    origin(plan, op->spec.input[0]));
+  }
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_gaussian_noise(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (!(op->spec.attr[0] >= 0))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: stddev=%g must not be negative", op->spec.name, op->spec.attr[0]);
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_prelu(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t slopes = op->spec.size[0];
+  if (slopes < 1 || (slopes > 1 && (!in->rank || in->dim[0] != (size_t)slopes))) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s: num_parameters=%lld must be 1 or the number of channels, but the input from %s is %s", op->spec.name,
+                    (long long)slopes, origin(plan, op->spec.input[0]), nnc_shape_text(got, sizeof got, in));
+  }
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_maxout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t pieces = op->spec.size[0];
+  if (pieces < 1 || !in->rank || in->dim[in->rank - 1] % (size_t)pieces) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: the last dimension of %s from %s is no whole number of times pieces=%lld",
+                    op->spec.name, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]), (long long)pieces);
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[in->rank - 1] /= (size_t)pieces;
+  return NNC_OK;
+}
+
+/* The input of the network that a value is, perhaps in another shape; or NNC_NONE. */
+static int seen_input(const nnc_plan *plan, int value) {
+  while (plan->value[value].producer != NNC_NONE) {
+    const nnc_op_spec *spec = &plan->op[plan->value[value].producer].spec;
+    if (spec->kind != NNC_LAYER_flatten && !(spec->kind == NNC_LAYER_activation && spec->code == NNC_ACTIVATION_identity))
+      return NNC_NONE;
+    value = spec->input[0];
+  }
+  return value;
+}
+
+static nnc_status infer_embedding(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t rows = op->spec.size[0], dim = op->spec.size[1], exact = 1 << 24;
+  size_t elements;
+  if (rows < 1 || dim < 1 || op->spec.size[2] >= rows)
+    return nnc_fail(error, NNC_ERROR_VALUE,
+                    "%s: num_embeddings=%lld and embedding_dim=%lld must be at least 1, and padding_idx less than "
+                    "num_embeddings",
+                    op->spec.name, (long long)rows, (long long)dim);
+  if (plan->dtype == NNC_F32 && rows > exact)
+    return nnc_fail(error, NNC_ERROR_VALUE,
+                    "%s: float32 tells only %lld indices apart, not num_embeddings=%lld; make the model with "
+                    "dtype=\"float64\"",
+                    op->spec.name, (long long)exact, (long long)rows);
+  if (nnc_mul(&elements, (size_t)rows, (size_t)dim) || nnc_mul(&elements, elements, plan->element))
+    return nnc_fail(error, NNC_ERROR_SIZE, "%s: a table of %lld x %lld is larger than the address space", op->spec.name,
+                    (long long)rows, (long long)dim);
+  if (seen_input(plan, op->spec.input[0]) == NNC_NONE)
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s takes indices, which only an input of the model can hold, but reads what comes from %s; "
+                    "put it first",
+                    op->spec.name, origin(plan, op->spec.input[0]));
+  if (in->rank == NNC_MAX_RANK) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: %s has no room for one more dimension", op->spec.name,
+                    nnc_shape_text(got, sizeof got, in));
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[plan->value[op->out].shape.rank++] = (size_t)dim;
+  return NNC_OK;
 }
 
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {

@@ -76,7 +76,7 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped) continue;
-    if (run->training && drivers[op->spec.kind]->forward_channels) {
+    if ((run->training || op->whole_batch) && run->self && drivers[op->spec.kind]->forward_channels) {
       if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
       over_channels(run, op, drivers[op->spec.kind]->forward_channels);
     } else if (run->self && drivers[op->spec.kind]->whole_batch) {
@@ -108,18 +108,31 @@ static int is_mine(const nnc_member *self, const nnc_plan *plan, double before, 
   return (int)((before + cost / 2) / plan->task_cost * self->size) == self->rank;
 }
 
+/* Which elements of the buffers a task has of the parameter in a slot: its own or that of its bias. */
+typedef struct {
+  const nnc_parameter *param;
+  size_t offset, elements;
+} nnc_range;
+
+static nnc_range range_of(const nnc_run *run, const nnc_op *op, const nnc_task *task, int slot) {
+  const nnc_parameter *p = &run->plan->param[op->param[slot]];
+  if (task->columns) return (nnc_range){p, p->layout.offset + task->first, task->last - task->first};
+  if (slot != task->slot) return (nnc_range){p, p->layout.offset, p->elements};
+  return (nnc_range){p, p->layout.offset + task->first * p->layout.ld, (task->last - task->first) * p->layout.ld};
+}
+
 /* In the order of the ops. */
 static void add_gradients_of_sharers(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
   const nnc_plan *plan = run->plan;
-  const nnc_parameter *w = &plan->param[op->param[task->slot]];
+  const nnc_range w = range_of(run, op, task, task->slot);
   const nnc_run aside = aside_of(run);
   for (int i = op->next; i != NNC_NONE; i = plan->op[i].next) {
     if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* backward_channels has it */
     drivers[op->spec.kind]->gradient(&aside, &plan->op[i], task, rows);
-    add_aside(run, w->layout.offset + task->first * w->layout.ld, (task->last - task->first) * w->layout.ld);
+    add_aside(run, w.offset, w.elements);
     if (!task->bias) continue;
-    const nnc_parameter *b = &plan->param[op->param[task->bias]];
-    add_aside(run, b->layout.offset, b->elements);
+    const nnc_range b = range_of(run, op, task, task->bias);
+    add_aside(run, b.offset, b.elements);
   }
 }
 
@@ -129,12 +142,11 @@ static void prepare_all(const nnc_run *run, const nnc_task *task) {
 }
 
 static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
-  const nnc_parameter *w = &run->plan->param[op->param[task->slot]];
-  nnc_update_range(run, update, &w->options, w->layout.offset + task->first * w->layout.ld,
-                   (task->last - task->first) * w->layout.ld);
+  const nnc_range w = range_of(run, op, task, task->slot);
+  nnc_update_range(run, update, &w.param->options, w.offset, w.elements);
   if (!task->bias) return;
-  const nnc_parameter *b = &run->plan->param[op->param[task->bias]];
-  nnc_update_range(run, update, &b->options, b->layout.offset, b->elements);
+  const nnc_range b = range_of(run, op, task, task->bias);
+  nnc_update_range(run, update, &b.param->options, b.offset, b.elements);
 }
 
 void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare) {

@@ -167,6 +167,36 @@ ctypedef void (*batch_norm_backward_kernel)(
     void *dx, void *dgamma, void *dbeta, const nnc_norm_statistics *statistics, const void *dy, const void *x, const void *gamma,
     size_t first, size_t last, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx, double eps,
     int frozen) noexcept nogil
+ctypedef void (*layer_norm_forward_kernel)(
+    void *y, void *mean, void *rstd, const void *x, const void *gamma, const void *beta, size_t groups, size_t size, size_t ldy,
+    size_t ldx, double eps) noexcept nogil
+ctypedef void (*layer_norm_backward_kernel)(
+    void *dx, const void *mean, const void *rstd, const void *dy, const void *x, const void *gamma, size_t groups, size_t size,
+    size_t lddx, size_t lddy, size_t ldx) noexcept nogil
+ctypedef void (*layer_norm_gradient_kernel)(
+    void *dgamma, void *dbeta, const void *mean, const void *rstd, const void *dy, const void *x, size_t first, size_t last,
+    size_t groups, size_t lddy, size_t ldx) noexcept nogil
+ctypedef void (*gaussian_noise_kernel)(
+    void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx, size_t row0, double stddev, const uint32_t *key,
+    const uint32_t *stream) noexcept nogil
+ctypedef void (*prelu_forward_kernel)(
+    void *y, const void *x, const void *slope, size_t rows, size_t cols, size_t ldy, size_t ldx, int per_column) noexcept nogil
+ctypedef void (*prelu_backward_kernel)(
+    void *dx, const void *dy, const void *x, const void *slope, size_t rows, size_t cols, size_t lddx, size_t lddy, size_t ldx,
+    int per_column) noexcept nogil
+ctypedef void (*prelu_gradient_kernel)(
+    void *dslope, const void *dy, const void *x, size_t rows, size_t cols, size_t lddy, size_t ldx, int per_column) noexcept nogil
+ctypedef void (*maxout_forward_kernel)(
+    void *y, const void *x, size_t rows, size_t cols, size_t pieces, size_t ldy, size_t ldx) noexcept nogil
+ctypedef void (*maxout_backward_kernel)(
+    void *dx, const void *dy, const void *x, size_t rows, size_t cols, size_t pieces, size_t lddx, size_t lddy,
+    size_t ldx) noexcept nogil
+ctypedef void (*embedding_forward_kernel)(
+    void *y, const void *x, const void *table, size_t rows, size_t cols, size_t ldy, size_t ldx, size_t table_rows, size_t dim,
+    size_t ldtable) noexcept nogil
+ctypedef void (*embedding_gradient_kernel)(
+    void *dtable, const void *x, const void *dy, size_t rows, size_t cols, size_t ldx, size_t lddy, size_t first, size_t last,
+    size_t dim, size_t ldtable, int64_t padding) noexcept nogil
 ctypedef void (*unary_kernel)(void *y, const void *x, size_t n) noexcept nogil
 ctypedef void (*recurrent_pack_kernel)(
     void *forward, void *backward, const void *w, nnc_cell cell, size_t first, size_t last, size_t hidden,
@@ -209,6 +239,17 @@ cdef extern from "nncore.h":
         sum_penalties_kernel sum_penalties
         max_norm_kernel max_norm
         average_kernel average
+        layer_norm_forward_kernel layer_norm_forward
+        layer_norm_backward_kernel layer_norm_backward
+        layer_norm_gradient_kernel layer_norm_gradient
+        gaussian_noise_kernel gaussian_noise
+        prelu_forward_kernel prelu_forward
+        prelu_backward_kernel prelu_backward
+        prelu_gradient_kernel prelu_gradient
+        maxout_forward_kernel maxout_forward
+        maxout_backward_kernel maxout_backward
+        embedding_forward_kernel embedding_forward
+        embedding_gradient_kernel embedding_gradient
 
     ctypedef struct nnc_kernels_f64:
         activation_forward_kernel *activation_forward
@@ -239,6 +280,17 @@ cdef extern from "nncore.h":
         sum_penalties_kernel sum_penalties
         max_norm_kernel max_norm
         average_kernel average
+        layer_norm_forward_kernel layer_norm_forward
+        layer_norm_backward_kernel layer_norm_backward
+        layer_norm_gradient_kernel layer_norm_gradient
+        gaussian_noise_kernel gaussian_noise
+        prelu_forward_kernel prelu_forward
+        prelu_backward_kernel prelu_backward
+        prelu_gradient_kernel prelu_gradient
+        maxout_forward_kernel maxout_forward
+        maxout_backward_kernel maxout_backward
+        embedding_forward_kernel embedding_forward
+        embedding_gradient_kernel embedding_gradient
 
     const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) noexcept nogil
     const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) noexcept nogil
@@ -287,6 +339,7 @@ cdef extern from "nncore.h":
         size_t ld
         int transposed
         int vector
+        nnc_shape shape
 
     void nnc_hold(void *block) noexcept nogil
     void nnc_free(void *block) noexcept nogil
@@ -406,7 +459,6 @@ cdef extern from "nncore.h":
     int nnc_plan_state_count(const nnc_plan *plan) noexcept nogil
     void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) noexcept nogil
     size_t nnc_plan_state_elements(const nnc_plan *plan) noexcept nogil
-    size_t nnc_plan_least_rows(const nnc_plan *plan, int *op) noexcept nogil
     void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) noexcept nogil
     size_t nnc_plan_steps(const nnc_plan *plan, int *op) noexcept nogil
     int nnc_plan_freeze(nnc_plan *plan, nnc_error *error) noexcept nogil
@@ -414,6 +466,9 @@ cdef extern from "nncore.h":
     void nnc_plan_set_stateful(nnc_plan *plan, int stateful) noexcept nogil
     void nnc_plan_reset_states(nnc_plan *plan) noexcept nogil
     void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil
+    size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) noexcept nogil
+    size_t nnc_plan_index_bound(const nnc_plan *plan, int input) noexcept nogil
+    size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) noexcept nogil
     void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void **moments) noexcept nogil
     double nnc_plan_penalty(const nnc_plan *plan) noexcept nogil
     int nnc_plan_compile(

@@ -68,6 +68,8 @@ class Network:
     @property
     def _is_claimed(self) -> bool:
         """Whether a fit is under way."""
+    def _check_indices(self, x: Sequence[np.ndarray]) -> None:
+        """Raise IndexRangeError where an input that feeds an Embedding holds anything but indices into its table."""
     def _arena_bytes(self, rows: int) -> int:
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
     def _compile(
@@ -260,6 +262,41 @@ def batch_norm_backward(
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+
+def layer_norm_forward(
+    x: np.ndarray, gamma: np.ndarray | None = None, beta: np.ndarray | None = None, eps: float = 1e-5, isa: str | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(y, mean, rstd) of x [groups, size]."""
+
+def layer_norm_backward(
+    dy: np.ndarray, x: np.ndarray, mean: np.ndarray, rstd: np.ndarray, gamma: np.ndarray | None = None, isa: str | None = None
+) -> np.ndarray: ...
+def layer_norm_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    rstd: np.ndarray,
+    first: int = 0,
+    last: int | None = None,
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(dgamma, dbeta), zeros outside of columns [first, last)."""
+
+def gaussian_noise(
+    x: np.ndarray, stddev: float, key: Sequence[int], stream: Sequence[int], row0: int = 0, isa: str | None = None
+) -> np.ndarray: ...
+def prelu_forward(x: np.ndarray, slope: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def prelu_backward(dy: np.ndarray, x: np.ndarray, slope: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def prelu_gradient(dy: np.ndarray, x: np.ndarray, per_column: bool = False, isa: str | None = None) -> np.ndarray: ...
+def maxout_forward(x: np.ndarray, pieces: int, isa: str | None = None) -> np.ndarray: ...
+def maxout_backward(dy: np.ndarray, x: np.ndarray, pieces: int, isa: str | None = None) -> np.ndarray: ...
+def embedding_forward(x: np.ndarray, table: np.ndarray, isa: str | None = None) -> np.ndarray:
+    """Rows of the table by the indices x [rows, cols] -> [rows * cols, dim]."""
+
+def embedding_gradient(
+    x: np.ndarray, dy: np.ndarray, rows: int, padding: int = -1, first: int = 0, last: int | None = None, isa: str | None = None
+) -> np.ndarray:
+    """The gradient of a table of so many rows; NaN outside of rows [first, last)."""
 
 def exp(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
 def log(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...

@@ -222,6 +222,8 @@ class Assembly(_core.Network, Parameters):
         found = []
         for value in self._outputs:
             op = self._ops[value - len(self.input_shapes)]
+            while _is_view(op) and op.inputs[0] >= len(self.input_shapes):
+                op = self._ops[op.inputs[0] - len(self.input_shapes)]
             found.append((op.code, op.attributes) if op.kind == "activation" else ("", ()))
         return found
 
@@ -303,3 +305,7 @@ class Assembly(_core.Network, Parameters):
 
 def _fresh_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _is_view(op: Op) -> bool:
+    return op.kind in ("flatten", "reshape") or op.code == "identity"

@@ -76,6 +76,7 @@ def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = Fals
     arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty)
     if not model.built:
         model._build([a.shape[1:] for a in arrays])
+    model._check_indices(arrays)
     return arrays
 
 

@@ -63,6 +63,10 @@ class UnknownNameError(NncoreError, ValueError):
     """A name (of a loss, an optimizer, ...) that is not in its table; the message offers the nearest names."""
 
 
+class IndexRangeError(NncoreError, IndexError, ValueError):
+    """An input of an Embedding holds something else than indices into its table."""
+
+
 class NotCompiledError(NncoreError, RuntimeError):
     """The model needs a loss and an optimizer for this: call ``compile`` first."""
 

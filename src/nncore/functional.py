@@ -10,6 +10,7 @@ from .errors import ArgumentError
 from .graph import Description, Graph, Value, restored
 from .layers.activations import Activation
 from .layers.base import Layer
+from .layers.prelu import PReLU
 from .model import Model
 from .spec import Op, Shape
 
@@ -63,7 +64,7 @@ class Functional(Model):
         layer, waiting = self.layers[index], [node.output for node in self._graph.nodes if node.layer is self.layers[index]]
         while waiting:
             for node in self._graph.readers(waiting.pop(0)):
-                if isinstance(node.layer, Activation):
+                if isinstance(node.layer, Activation | PReLU):
                     return node.layer
                 if node.layer.transparent and node.layer is not layer:
                     waiting.append(node.output)

@@ -6,7 +6,8 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pythread cimport PyThread_get_thread_ident
 from time import monotonic, sleep
 from threading import get_ident
-from .errors import ConcurrentUseError, DTypeError, NotBuiltError, NotCompiledError, ShapeError, SizeError
+from .errors import (
+    ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
 
 DEF MAX_ENDS = 64  # inputs, outputs
 cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
@@ -16,7 +17,7 @@ cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this shor
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
 cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
 cdef dict LAYER_CODES = OP_CODES["layer"]
-cdef dict STATUS = {NNC_ERROR_MEMORY: MemoryError, NNC_ERROR_SIZE: SizeError, NNC_ERROR_SHAPE: ShapeError, NNC_ERROR_VALUE: ValueError}
+cdef dict STATUS = {NNC_ERROR_MEMORY: MemoryError, NNC_ERROR_SIZE: SizeError, NNC_ERROR_SHAPE: ShapeError, NNC_ERROR_VALUE: ArgumentError}
 
 cdef int[24] GATHERED  # nnc_source_type by NumPy's type number, or -1
 for _number in range(24):
@@ -123,7 +124,7 @@ cdef class Network:
     cdef double flops
     cdef int typenum
     # one input, one output: what __call__ needs without asking anything of Python
-    cdef bint is_simple
+    cdef bint is_simple, has_indices
     cdef int in_rank, out_rank
     cdef cnp.npy_intp[9] in_dims, out_dims
     cdef size_t in_width
@@ -239,6 +240,9 @@ cdef class Network:
         self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in outputs]
         self.is_simple = len(inputs) == 1 and len(outputs) == 1
         self.in_rank, self.out_rank = len(inputs[0]) + 1, len(outputs[0]) + 1
+        self.has_indices = False
+        for d in range(len(inputs)):
+            self.has_indices |= nnc_plan_index_bound(self.plan, d) > 0
         self.in_width = 1
         for d, size in enumerate(inputs[0]):
             self.in_dims[d + 1] = size
@@ -354,6 +358,8 @@ cdef class Network:
             block = buffer[p.offset : p.offset + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
             if p.op in self.called_ops:
                 return block[0].reshape(self.called_ops[p.op].part.parameter_shapes()[p.role.decode()])
+            if p.shape.rank:
+                return block[0].reshape([p.shape.dim[d] for d in range(p.shape.rank)])
             return block[0] if p.vector else block.T if p.transposed else block
 
         return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
@@ -451,6 +457,26 @@ cdef class Network:
         self._need_plan()
         return dict(self.buffers)
 
+    def _check_indices(self, x):
+        """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
+        cdef nnc_source source
+        cdef size_t rows, width, bound, bad
+        cdef int i
+        for i in range(len(x) if self.has_indices else 0):
+            bound = nnc_plan_index_bound(self.plan, i)
+            if bound == 0:
+                continue
+            rows, width = len(x[i]), size_of(self.input_shapes[i])
+            name = "x" if len(x) == 1 else f"x[{i}]"
+            bind_source(&source, x[i], rows, width, name)
+            with nogil:
+                bad = nnc_find_bad_index(&source, rows, width, bound)
+            if bad < rows * width:
+                at = np.unravel_index(bad, x[i].shape)
+                raise IndexRangeError(
+                    f"{name} holds {x[i][at]} at {tuple([int(d) for d in at])}, which is no index into an Embedding of {bound} rows: whole "
+                    f"numbers from 0 to {bound - 1} are")
+
     def _arena_bytes(self, size_t rows):
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
         self._need_plan()
@@ -536,10 +562,10 @@ cdef class Network:
             raise NotCompiledError("the model is not compiled; call compile(loss=..., optimizer=...) first")
         return 0
 
-    cdef int _need_rows(self, size_t smallest) except -1:
-        """Raise where the smallest training batch is too small for a statistic."""
+    cdef int _need_rows(self, size_t smallest, bint training=True) except -1:
+        """Raise where the smallest batch is too small for a statistic."""
         cdef int op
-        if 0 < smallest < nnc_plan_least_rows(self.plan, &op):
+        if 0 < smallest < nnc_plan_least_rows(self.plan, training, &op):
             raise ShapeError(
                 f"{self.op_names[op]}: a training batch of {smallest} row has no variance to normalise by; use batches of at least 2 rows, "
                 "the last one of an epoch included: change batch_size, or leave a row out")
@@ -872,6 +898,8 @@ cdef class Network:
             if type(converted) is not cnp.ndarray:
                 return converted  # a call on what stands for an array in a network
             a = <cnp.ndarray>converted
+        if self.has_indices:
+            self._check_indices((a,))
         rows = cnp.PyArray_DIM(a, 0)
         if out is None:
             self.out_dims[0] = rows
@@ -911,8 +939,8 @@ cdef class Network:
         cdef int i, status
         for i in range(len(x)):
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
-        if training:
-            self._need_rows(rows)
+        self._need_rows(rows, training)
+        self._check_indices(x)
         cdef nnc_sequences given
         self._bind_sequences(&given, sequences, rows)
         results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]

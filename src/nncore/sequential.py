@@ -11,6 +11,7 @@ from .errors import ArgumentError
 from .graph import Value, call
 from .layers.activations import Activation
 from .layers.base import Layer
+from .layers.prelu import PReLU
 from .model import Model, check_free
 from .spec import Op, Shape
 
@@ -77,7 +78,7 @@ class Sequential(Model):
     def _activation_after(self, index: int) -> Layer | None:
         for layer in self.layers[index + 1 :]:
             if not layer.transparent:
-                return layer if isinstance(layer, Activation) else None
+                return layer if isinstance(layer, Activation | PReLU) else None
         return None
 
     def build(self, input_shape: Shape) -> Self:

@@ -23,9 +23,12 @@ class Op(NamedTuple):
     name: str  #: how errors call it, for example "layer 2 (Linear)"
     inputs: tuple[int, ...]
     sizes: tuple[int, ...] = ()  #: linear: (in_features, out_features, has_bias); flatten: (start_dim, end_dim);
-    #: batch_norm: (num_features, affine, track_running_stats); maximum: (is_minimum,); concat: (axis,)
+    #: batch_norm: (num_features, affine, track_running_stats); maximum: (is_minimum,); concat: (axis,);
+    #: layer_norm: (has_weight, has_bias, *normalized_shape); reshape: the dimensions; prelu: (num_parameters,); maxout: (pieces,);
+    #: embedding: (num_embeddings, embedding_dim, padding_idx or -1)
     attributes: tuple[float, ...] = ()  #: activation: in the order of the registry; dropout: (p,);
-    #: batch_norm: (eps, momentum), momentum negative for the plain average; add: (first, rest, offset)
+    #: batch_norm: (eps, momentum), momentum negative for the plain average; add: (first, rest, offset);
+    #: layer_norm: (eps,); gaussian_noise: (stddev,)
     code: str = ""  #: activation: its name in the registry
     shares: int = -1  #: an earlier op of the same kind and sizes whose parameters this one uses, by its number
     part: Any = None  #: python: the layer, which the core calls through layers/python.py

@@ -74,6 +74,8 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     data.parts = NULL
     data.probe = net._probing()
     net._need_rows(rows)
+    if net.has_indices:
+        net._check_indices((x,))
     net._enter()
     try:
         if 3 * net.flops * <double>rows < HOLD_GIL_BELOW:

@@ -99,3 +99,46 @@ def test_all_dropped_is_zero_whatever_comes_in(isa, dtype):
 def test_nan_is_not_hidden(isa, dtype):
     x = np.full((50, 50), np.nan, dtype)
     assert np.isnan(_core.dropout(x, 0.5, KEY, STREAM, isa=isa)).all()
+
+
+# Gaussian noise: Box and Muller's method over the same words.
+
+
+def normal(rows, cols, row0=0, key=KEY, stream=STREAM):
+    """The noise for stddev = 1, in float64, as ops/noise.c describes it."""
+    block, row = np.arange((cols + 3) // 4), (row0 + np.arange(rows)) % 2**32
+    words = philox((block[None, :], row[:, None], stream[0], stream[1]), key).astype(np.int64)
+    pairs = np.moveaxis(words, 0, 2).reshape(rows, -1, 2)
+    first, second = pairs[..., 0], pairs[..., 1]
+    radius = np.sqrt(-2 * np.log(((first >> 1) + 0.5) / 2**31))
+    angle = np.pi / 2 * ((second >> 2) + 0.5) / 2**30
+    signs = np.stack([1 - 2 * (second & 1), 1 - 2 * (second >> 1 & 1)], -1)
+    return (signs * radius[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)).reshape(rows, -1)[:, :cols]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (4, 8), (3, 33), (2, 131), (3, 300)])
+def test_noise_is_that_of_box_and_muller(shape, isa, dtype, rng):
+    x = rng.normal(size=shape).astype(dtype)
+    y = _core.gaussian_noise(x, 0.5, KEY, STREAM, 2**32 - 2, isa=isa)
+    # The first word is rounded to the dtype before the logarithm, which shows where it is next to 1, as an absolute error.
+    tolerance = 1e-3 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(y, x + 0.5 * normal(*shape, 2**32 - 2), rtol=0, atol=tolerance)
+    assert np.median(np.abs(y - (x + 0.5 * normal(*shape, 2**32 - 2)))) < (1e-6 if dtype == np.float32 else 1e-13)
+
+
+def test_noise_by_rows_gives_the_same_bits(isa, dtype, rng):
+    x = rng.normal(size=(9, 70)).astype(dtype)
+    whole = _core.gaussian_noise(x, 0.3, KEY, STREAM, 5, isa=isa)
+    parts = [_core.gaussian_noise(x[a:b], 0.3, KEY, STREAM, 5 + a, isa=isa) for a, b in ((0, 1), (1, 4), (4, 9))]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+def test_noise_is_normal(dtype):
+    stats = pytest.importorskip("scipy.stats")
+    z = _core.gaussian_noise(np.zeros((200, 1000), dtype), 1.0, KEY, STREAM).astype(np.float64)
+    assert abs(z.mean()) < 4 / np.sqrt(z.size)
+    assert abs(z.std() - 1) < 4 / np.sqrt(2 * z.size)
+    assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
+    pairs = np.corrcoef(z[:, 0::2].ravel(), z[:, 1::2].ravel())[0, 1]
+    assert abs(pairs) < 4 / np.sqrt(z.size / 2)
+    assert np.abs(z).max() > 4

@@ -10,11 +10,28 @@ from nncore.errors import ArgumentError
 from nncore.saving.declarations import INITIALIZERS, LAYERS
 
 #: Constructor arguments of layers that cannot do without; a new layer of that kind has to be entered here.
-NEEDED = {"Linear": (4, 4), "BatchNorm1d": (4,), "Rescaling": (0.5, -1.0), "RNN": (4, 3), "GRU": (4, 3), "LSTM": (4, 3)}
+NEEDED = {
+    "Linear": (4, 4),
+    "BatchNorm1d": (4,),
+    "LayerNorm": (4,),
+    "GaussianNoise": (0.1,),
+    "Maxout": (4, 3),
+    "Embedding": (5, 2),
+    "Reshape": (2, 2),
+    "Rescaling": (0.5, -1.0),
+    "RNN": (4, 3),
+    "GRU": (4, 3),
+    "LSTM": (4, 3),
+}
 LAYERS_MADE = [
     *(cls(*NEEDED.get(name, ())) for name, cls in LAYERS.items()),
     nn.Linear(4, 2, bias=False, weight_init="orthogonal", bias_init=nn.init.ones, l1=0.1, l2=np.float32(0.2), trainable=False),
     nn.BatchNorm1d(4, eps=1e-3, momentum=None, affine=False),
+    nn.BatchNorm1d(4, track_running_stats=False),
+    nn.LayerNorm((2, 2), eps=1e-3, bias=False),
+    nn.PReLU(4, init=0.1),
+    nn.Embedding(7, 3, padding_idx=-1, weight_init="normal"),
+    nn.Maxout(4, 3, pieces=4, bias=False),
     nn.LeakyReLU(0.3),
     nn.Hardtanh(-2, 3),
     nn.Dropout(0.25),

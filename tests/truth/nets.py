@@ -71,6 +71,30 @@ def shared(op, value, owner):
     return op._replace(inputs=(value,), shares=owner)
 
 
+def layer_norm(value, *dims, weight=True, bias=True, eps=1e-5):
+    return Op("layer_norm", "layer norm", (value,), (int(weight), int(bias), *dims), (eps,))
+
+
+def gaussian_noise(value, stddev):
+    return Op("gaussian_noise", "noise", (value,), attributes=(stddev,))
+
+
+def prelu(value, slopes=1):
+    return Op("prelu", "prelu", (value,), (slopes,))
+
+
+def maxout(value, pieces):
+    return Op("maxout", "maxout", (value,), (pieces,))
+
+
+def reshape(value, *dims):
+    return Op("reshape", "reshape", (value,), dims)
+
+
+def embedding(value, rows, dim, padding=-1):
+    return Op("embedding", "embedding", (value,), (rows, dim, padding))
+
+
 def flatten(value, start=1, end=-1):
     return Op("flatten", "flatten", (value,), sizes=(start, end))
 

@@ -21,8 +21,10 @@ from .activations import (
     Tanh,
 )
 from .base import Layer
-from .dropout import Dropout
+from .dropout import Dropout, GaussianNoise
+from .embedding import Embedding
 from .linear import Linear
+from .maxout import Maxout
 from .merge import (
     Add,
     Average,
@@ -41,10 +43,11 @@ from .merge import (
     multiply,
     subtract,
 )
-from .normalization import BatchNorm1d
+from .normalization import BatchNorm1d, LayerNorm
+from .prelu import PReLU
 from .python import Lambda, PythonLayer
 from .recurrent import GRU, LSTM, RNN, Recurrent
-from .shape import Flatten
+from .shape import Flatten, Reshape
 
 __all__ = [
     "ELU",
@@ -59,22 +62,28 @@ __all__ = [
     "BatchNorm1d",
     "Concatenate",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GaussianNoise",
     "Hardtanh",
     "Identity",
     "Lambda",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Maximum",
+    "Maxout",
     "Merge",
     "Minimum",
     "Multiply",
+    "PReLU",
     "PythonLayer",
     "ReLU",
     "Recurrent",
     "Rescaling",
+    "Reshape",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -1,4 +1,4 @@
-"""Dropout: random zeros while training, nothing at inference."""
+"""Dropout and GaussianNoise: random while training, nothing at inference."""
 
 from __future__ import annotations
 
@@ -40,3 +40,37 @@ class Dropout(Layer):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("dropout", name, inputs, attributes=(self.p,))]
+
+
+class GaussianNoise(Layer):
+    """While training, add normal noise of mean 0 and standard deviation stddev; otherwise pass x on (Keras's layer).
+
+    The noise is a function of the model's seed, the number of updates done, the layer and the element alone, as the mask of
+    `Dropout` is: the same for any number of threads (across instruction sets, but for the last bits). It comes from Philox4x32-10
+    by the method of Box and Muller (1958), and does not exceed 6.7 standard deviations.
+
+    Parameters
+    ----------
+    stddev : float
+        Standard deviation, at least 0.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> noise = nn.GaussianNoise(stddev=0.1)
+    >>> noise([[1.0, 2.0]])
+    array([[1., 2.]])
+    >>> bool(0.05 < noise([[0.0] * 200], training=True).std() < 0.2)
+    True
+    """
+
+    preserves_shape: ClassVar[bool] = True
+    transparent: ClassVar[bool] = True
+
+    stddev: float
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__(stddev=real("GaussianNoise", "stddev", stddev, 0.0))
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("gaussian_noise", name, inputs, attributes=(self.stddev,))]

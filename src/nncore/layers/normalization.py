@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from .._checks import flag, real, whole
+from ..errors import ArgumentError
 from ..init import InitSpec
 from ..spec import Op, Shape
 from .base import Layer, ParameterView
@@ -27,6 +29,9 @@ class BatchNorm1d(Layer):
         Weight of the new statistics in the running ones; None averages over all batches alike.
     affine : bool
         Whether there are a weight and a bias.
+    track_running_stats : bool
+        Whether to follow the statistics of the batches. Otherwise those of the batch at hand serve at inference as well, all rows
+        that one call of ``predict``, ``evaluate`` or the model is given, at least two of them.
     trainable : bool
         Whether training changes them; may be changed until ``compile``.
 
@@ -34,9 +39,9 @@ class BatchNorm1d(Layer):
     ----------
     weight, bias : numpy.ndarray or None
         [num_features], live views.
-    running_mean, running_var : numpy.ndarray
+    running_mean, running_var : numpy.ndarray or None
         [num_features], live views.
-    num_batches_tracked : numpy.ndarray
+    num_batches_tracked : numpy.ndarray or None
         How many batches they have seen.
 
     Notes
@@ -56,40 +61,52 @@ class BatchNorm1d(Layer):
     array([0.1, 0.6], dtype=float32)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"trainable": True}
+    quiet: ClassVar[dict[str, object]] = {"track_running_stats": True, "trainable": True}
     transparent: ClassVar[bool] = True
 
     num_features: int
     eps: float
     momentum: float | None
     affine: bool
+    track_running_stats: bool
 
     weight = ParameterView("[num_features], a live view; None where affine is False.")
     bias = ParameterView("[num_features], a live view; None where affine is False.")
-    running_mean = ParameterView("[num_features], a live view.")
-    running_var = ParameterView("[num_features], a live view.")
-    num_batches_tracked = ParameterView("How many batches the running statistics have seen, a live view.")
+    running_mean = ParameterView("[num_features], a live view; None where nothing is tracked.")
+    running_var = ParameterView("[num_features], a live view; None where nothing is tracked.")
+    num_batches_tracked = ParameterView("How many batches the running statistics have seen, a live view; None likewise.")
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, *, trainable: bool = True
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        trainable: bool = True,
     ) -> None:
         super().__init__(
             num_features=whole("BatchNorm1d", "num_features", num_features),
             eps=real("BatchNorm1d", "eps", eps, 0.0),
             momentum=None if momentum is None else real("BatchNorm1d", "momentum", momentum, 0.0, 1.0),
             affine=flag("BatchNorm1d", "affine", affine),
+            track_running_stats=flag("BatchNorm1d", "track_running_stats", track_running_stats),
             trainable=flag("BatchNorm1d", "trainable", trainable),
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         momentum = -1.0 if self.momentum is None else self.momentum
-        return [Op("batch_norm", name, inputs, sizes=(self.num_features, int(self.affine), 1), attributes=(self.eps, momentum))]
+        sizes = (self.num_features, int(self.affine), int(self.track_running_stats))
+        return [Op("batch_norm", name, inputs, sizes, (self.eps, momentum))]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         shape = (self.num_features,)
         return {"weight": shape, "bias": shape} if self.affine else {}
 
     def state_shapes(self) -> dict[str, Shape]:
+        if not self.track_running_stats:
+            return {}
         shape = (self.num_features,)
         return {"running_mean": shape, "running_var": shape, "num_batches_tracked": ()}
 
@@ -98,3 +115,81 @@ class BatchNorm1d(Layer):
 
     def input_shape(self) -> Shape | None:
         return (self.num_features,)
+
+
+class LayerNorm(Layer):
+    """Layer normalisation: ``y = (x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions (Ba et al. 2016).
+
+    Mean and (biased) variance are those of each sample, or of each part of it, alone: training and inference are the same.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        The last dimensions of the input, over which to normalise; at most 6.
+    eps : float
+        Added to the variance.
+    elementwise_affine : bool
+        Whether there is a weight.
+    bias : bool
+        Whether there is a bias as well.
+    trainable : bool
+        Whether training changes them; may be changed until ``compile``.
+
+    Attributes
+    ----------
+    weight, bias : numpy.ndarray or None
+        [*normalized_shape], live views.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.LayerNorm(4)([[1.0, 2.0, 3.0, 4.0]]).round(3)
+    array([[-1.342, -0.447,  0.447,  1.342]], dtype=float32)
+    """
+
+    quiet: ClassVar[dict[str, object]] = {"trainable": True}
+    transparent: ClassVar[bool] = True
+
+    normalized_shape: Shape
+    eps: float
+    elementwise_affine: bool
+
+    weight = ParameterView("[*normalized_shape], a live view; None where elementwise_affine is False.")
+    bias = ParameterView("[*normalized_shape], a live view; None where there is none.")
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        trainable: bool = True,
+    ) -> None:
+        dims: Any = (normalized_shape,) if hasattr(normalized_shape, "__index__") else normalized_shape
+        if isinstance(dims, str | bytes) or not isinstance(dims, Sequence) or not 1 <= len(dims) <= 6:
+            raise ArgumentError(f"LayerNorm: normalized_shape is a whole number or 1 to 6 of them, not {normalized_shape!r}")
+        super().__init__(
+            normalized_shape=tuple(whole("LayerNorm", "each of normalized_shape", d) for d in dims),
+            eps=real("LayerNorm", "eps", eps, 0.0),
+            elementwise_affine=flag("LayerNorm", "elementwise_affine", elementwise_affine),
+            bias=flag("LayerNorm", "bias", bias),
+            trainable=flag("LayerNorm", "trainable", trainable),
+        )
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        shapes = self.parameter_shapes()
+        sizes = (int("weight" in shapes), int("bias" in shapes), *self.normalized_shape)
+        return [Op("layer_norm", name, inputs, sizes, (self.eps,))]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        if not self.elementwise_affine:
+            return {}
+        shapes: dict[str, Shape] = {"weight": self.normalized_shape}
+        return {**shapes, "bias": self.normalized_shape} if self.config()["bias"] else shapes
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        return "ones" if role == "weight" else "zeros"
+
+    def input_shape(self) -> Shape | None:
+        return self.normalized_shape

@@ -1,12 +1,13 @@
-"""Layers that change the shape and nothing else: Flatten."""
+"""Layers that change the shape and nothing else: Flatten and Reshape."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ..errors import ArgumentError
-from ..spec import Op
+from ..spec import Op, Shape
 from .base import Layer
 
 
@@ -44,3 +45,40 @@ class Flatten(Layer):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("flatten", name, inputs, sizes=(self.start_dim, self.end_dim))]
+
+
+class Reshape(Layer):
+    """Give each sample another shape: [N, ...] becomes [N, *shape].
+
+    Parameters
+    ----------
+    *dims : int
+        The new dimensions after the batch, at most 8; one of them may be -1, for what is left over.
+    shape : sequence of int, optional
+        The same as one argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> nn.Reshape(3, -1)(np.zeros((5, 6))).shape
+    (5, 3, 2)
+    """
+
+    transparent: ClassVar[bool] = True
+
+    shape: Shape
+
+    def __init__(self, *dims: int, shape: Sequence[int] | None = None) -> None:
+        if bool(dims) == (shape is not None):
+            raise ArgumentError("Reshape: give the dimensions, Reshape(3, -1), or shape=(3, -1)")
+        wanted = tuple(dims if shape is None else shape)
+        for d in wanted:
+            if isinstance(d, bool) or not hasattr(d, "__index__") or (d != -1 and d < 1):
+                raise ArgumentError(f"Reshape: dimensions are whole numbers of at least 1, or -1, not {d!r}")
+        if not 1 <= len(wanted) <= 8 or wanted.count(-1) > 1:
+            raise ArgumentError(f"Reshape: 1 to 8 dimensions are possible, at most one of them -1, not {wanted}")
+        super().__init__(shape=tuple(operator.index(d) for d in wanted))
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("reshape", name, inputs, sizes=self.shape)]

@@ -1,0 +1,25 @@
+/* maxout_typed.c: the largest of the pieces that a product in front of it has made of each unit. */
+#include "plan/engine.h"
+
+static void maxout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
+  const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
+  run->k->maxout_forward(y.at, x.at, y.rows, y.cols, (size_t)op->spec.size[0], y.ld, x.ld);
+}
+
+static void maxout_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const int in = op->spec.input[0];
+  if (!run->plan->value[in].needs_grad && !run->input_grads) return;
+  const nnc_matrix x = nnc_samples(run, run->act, in, first, last), dx = nnc_samples(run, run->grad, in, first, last);
+  const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
+  real *to = op->accumulates[0] ? run->arena + op->packed + (dx.at - run->grad[in]) : dx.at;
+  run->k->maxout_backward(to, dy.at, x.at, dy.rows, dy.cols, (size_t)op->spec.size[0], dx.ld, dy.ld, x.ld);
+  if (op->accumulates[0]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
+}
+
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_maxout) = {
+    .forward = maxout_forward,
+    .backward = maxout_backward,
+    .gradient = nnc_no_gradient,
+    .prepare = nnc_nothing_to_prepare,
+};

@@ -1,0 +1,106 @@
+"""Embedding: a table of learned vectors, looked up by index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .. import init
+from .._checks import flag, whole
+from ..errors import ArgumentError
+from ..init import InitSpec
+from ..spec import Op, Shape
+from .base import Layer, ParameterView
+
+if TYPE_CHECKING:
+    from numpy.random import Generator  # loaded when a model is made, not on import
+
+
+class Embedding(Layer):
+    """``y[..., :] = weight[x[...]]``: indices [N, ...] become vectors [N, ..., embedding_dim].
+
+    It comes first in a model, or after Flatten or Identity. What is no index, a whole number in [0, num_embeddings), is refused
+    before anything is computed or trained. In float32 a table has at most 2**24 rows, as larger indices would be rounded.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        Number of rows of the table.
+    embedding_dim : int
+        Size of each vector.
+    padding_idx : int, optional
+        An index whose vector starts at zero and gets no gradient; negative counts from the end.
+    weight_init : str or callable
+        A scheme of ``nn.init``; the default is the standard normal distribution, as in PyTorch.
+    trainable : bool
+        Whether training changes the table; may be changed until ``compile``.
+
+    Attributes
+    ----------
+    weight : numpy.ndarray
+        [num_embeddings, embedding_dim], a live view.
+
+    Notes
+    -----
+    The gradient is dense: optimizers see every row at every step, and weight decay moves rows that were not looked up.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Embedding(10, 3, padding_idx=0), seed=0)
+    >>> y = model([[1, 2, 0, 0]])
+    >>> y.shape, bool((y[0, 2:] == 0).all())
+    ((1, 4, 3), True)
+    """
+
+    quiet: ClassVar[dict[str, object]] = {"padding_idx": None, "weight_init": "auto", "trainable": True}
+
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+    weight_init: InitSpec
+
+    weight = ParameterView("[num_embeddings, embedding_dim], a live view.")
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        weight_init: InitSpec = "auto",
+        trainable: bool = True,
+    ) -> None:
+        rows = whole("Embedding", "num_embeddings", num_embeddings)
+        if padding_idx is not None:
+            given = whole("Embedding", "padding_idx", padding_idx, -rows)
+            if given >= rows:
+                raise ArgumentError(f"Embedding: padding_idx must be less than num_embeddings={rows}, not {given}")
+            padding_idx = given % rows
+        if weight_init != "auto":
+            init.get(weight_init)  # raises where there is no such scheme
+        super().__init__(
+            num_embeddings=rows,
+            embedding_dim=whole("Embedding", "embedding_dim", embedding_dim),
+            padding_idx=padding_idx,
+            weight_init=weight_init,
+            trainable=flag("Embedding", "trainable", trainable),
+        )
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        padding = -1 if self.padding_idx is None else self.padding_idx
+        return [Op("embedding", name, inputs, sizes=(self.num_embeddings, self.embedding_dim, padding))]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {"weight": (self.num_embeddings, self.embedding_dim)}
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        return self._draw
+
+    def _draw(self, shape: Shape, rng: Generator) -> Any:
+        scheme = init.normal(std=1.0) if self.weight_init == "auto" else self.weight_init
+        values = np.array(init.get(scheme)(shape, rng))
+        if self.padding_idx is not None:
+            values[self.padding_idx] = 0
+        return values

@@ -1,0 +1,103 @@
+"""Maxout: the largest of several linear functions, per unit."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar
+
+from .. import init
+from .._checks import flag, whole
+from ..init import InitSpec
+from ..spec import Op, Shape
+from .base import Layer, ParameterView
+
+
+class Maxout(Layer):
+    """``y[..., j] = max over p of (x @ weight.T + bias)[..., p * out_features + j]`` (Goodfellow et al. 2013).
+
+    One product computes all pieces. The gradient goes to the piece that has the maximum, of equals to the first.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Size of the last dimension of the input and of the output.
+    pieces : int
+        How many linear functions each unit takes the largest of.
+    bias : bool
+        Whether they have a bias.
+    weight_init, bias_init : str or callable
+        Schemes of ``nn.init``. The default, lecun_uniform, keeps the variance through two pieces, and suits more of them.
+    trainable : bool
+        Whether training changes the parameters; may be changed until ``compile``.
+
+    Attributes
+    ----------
+    weight : numpy.ndarray
+        [pieces * out_features, in_features], a live view: the first piece of all units, then the second, ...
+    bias : numpy.ndarray or None
+        [pieces * out_features], a live view.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Maxout(1, 1, pieces=2))
+    >>> model[0].weight = [[1.0], [-1.0]]
+    >>> model([[3.0], [-2.0]])  # |x|
+    array([[3.],
+           [2.]], dtype=float32)
+    """
+
+    quiet: ClassVar[dict[str, object]] = {"bias": True, "weight_init": "lecun_uniform", "bias_init": "zeros", "trainable": True}
+
+    in_features: int
+    out_features: int
+    pieces: int
+    weight_init: InitSpec
+    bias_init: InitSpec
+
+    weight = ParameterView("[pieces * out_features, in_features], a live view.")
+    bias = ParameterView("[pieces * out_features], a live view; None without bias.")
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        pieces: int = 2,
+        bias: bool = True,
+        *,
+        weight_init: InitSpec = "lecun_uniform",
+        bias_init: InitSpec = "zeros",
+        trainable: bool = True,
+    ) -> None:
+        for scheme in (weight_init, bias_init):
+            init.get(scheme)  # raises where there is no such scheme
+        super().__init__(
+            in_features=whole("Maxout", "in_features", in_features),
+            out_features=whole("Maxout", "out_features", out_features),
+            pieces=whole("Maxout", "pieces", pieces),
+            bias=flag("Maxout", "bias", bias),
+            weight_init=weight_init,
+            bias_init=bias_init,
+            trainable=flag("Maxout", "trainable", trainable),
+        )
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        wide = self.pieces * self.out_features
+        return [
+            Op("linear", name, inputs, sizes=(self.in_features, wide, int(self.config()["bias"]))),
+            Op("maxout", name, (value,), sizes=(self.pieces,)),
+        ]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        wide = self.pieces * self.out_features
+        shapes: dict[str, Shape] = {"weight": (wide, self.in_features)}
+        return {**shapes, "bias": (wide,)} if self.config()["bias"] else shapes
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        return self.bias_init if role == "bias" else self.weight_init
+
+    def input_shape(self) -> Shape | None:
+        return (self.in_features,)
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        return self.in_features * self.pieces * prod(out)

@@ -1,0 +1,67 @@
+"""PReLU: a rectifier whose slope on the negative side is learned."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .. import init as schemes
+from .._checks import flag, real, whole
+from ..init import InitSpec
+from ..spec import Op, Shape
+from .base import Layer, ParameterView
+
+
+class PReLU(Layer):
+    """f(x) = x where x > 0, else weight * x, with a learned weight (He et al. 2015).
+
+    Parameters
+    ----------
+    num_parameters : int
+        1 for one slope in all, or the number of channels: the first dimension after the batch, as in PyTorch.
+    init : float
+        Where the slopes start.
+    trainable : bool
+        Whether training changes them; may be changed until ``compile``.
+
+    Attributes
+    ----------
+    weight : numpy.ndarray
+        [num_parameters], a live view.
+
+    Notes
+    -----
+    Weight decay pulls the slopes towards 0, that is to ReLU; the paper uses none.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.PReLU()([[-2.0, 2.0]])
+    array([[-0.5,  2. ]], dtype=float32)
+    """
+
+    quiet: ClassVar[dict[str, object]] = {"trainable": True}
+    preserves_shape: ClassVar[bool] = True
+
+    num_parameters: int
+    init: float
+
+    weight = ParameterView("[num_parameters], a live view.")
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, trainable: bool = True) -> None:
+        super().__init__(
+            num_parameters=whole("PReLU", "num_parameters", num_parameters),
+            init=real("PReLU", "init", init),
+            trainable=flag("PReLU", "trainable", trainable),
+        )
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op("prelu", name, inputs, sizes=(self.num_parameters,))]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {"weight": (self.num_parameters,)}
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        return schemes.constant(self.init)
+
+    def feeding_init(self) -> InitSpec:
+        return schemes.he_uniform(nonlinearity="leaky_relu", negative_slope=self.init)

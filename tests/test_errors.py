@@ -16,6 +16,8 @@ BUILTINS = {
     "EmptyDataError": ValueError,
     "StateDictError": ValueError,
     "UnknownNameError": ValueError,
+    "IndexRangeError": (IndexError, ValueError),
+    "GradientError": AssertionError,
     "NotCompiledError": RuntimeError,
     "NotBuiltError": RuntimeError,
     "ConcurrentUseError": RuntimeError,

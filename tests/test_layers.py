@@ -237,7 +237,7 @@ def test_arguments_are_fixed_but_training_options_are_not():
     with pytest.raises(AttributeError, match="p is fixed"):
         nn.Dropout().p = 0.1
     layer.trainable, layer.l1 = False, 0.5
-    assert layer.options("weight") == ParameterOptions(trainable=False, l1=0.5, l2=0.0)
+    assert layer.options("weight") == ParameterOptions(trainable=False, l1=0.5)
     assert layer.options("bias") == ParameterOptions(trainable=False)
     with pytest.raises(nn.errors.ArgumentError, match="l1 must be"):
         layer.l1 = -1

@@ -74,7 +74,8 @@ def test_layers(layer, tmp_path):
     assert type(again) is type(layer)
     assert {k: nn.init.get(v) if callable(v) else v for k, v in layer.config().items()} == again.config()
     if model.built:
-        x = np.linspace(-1, 1, 12).reshape(3, 4)
+        shape = (3, *model.input_shapes[0])
+        x = np.linspace(-1, 1, np.prod(shape)).reshape(shape)
         np.testing.assert_array_equal(nn.load(tmp_path / "model.safetensors").predict(x), model.predict(x))
 
 

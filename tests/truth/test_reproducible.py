@@ -190,9 +190,16 @@ def test_backward_by_hand_has_the_same_bits_for_any_number_of_threads(dtype, rng
 @pytest.mark.parametrize("name", nets.names("optimizer"))
 def test_the_update_in_pieces_is_the_update_at_once(name, options, rng):
     """The same gradients through train (update follows each gradient) and through apply (one pass per span)."""
-    attributes = {"sgd": (0.9, 0, 1), "adagrad": (0.1, 1e-10, 0.1), "rmsprop": (0.9, 1e-8, 0.5, 1.0)}.get(
-        name, (0.9, 0.99, 1e-8, 1.0)
-    )
+    attributes = {
+        "sgd": (0.9, 0, 1),
+        "adagrad": (0.1, 1e-10, 0.1),
+        "rmsprop": (0.9, 1e-8, 0.5, 1.0),
+        "adadelta": (0.9, 1e-6),
+        "adamax": (0.9, 0.99, 1e-8),
+        "nadam": (0.9, 0.99, 1e-8, 0.004, 0.0),
+        "lion": (0.9, 0.99),
+        "lbfgs": (),
+    }.get(name, (0.9, 0.99, 1e-8, 1.0))
     ops = [nets.linear("a", 0, 9, 260), nets.activation("tanh", 1), nets.linear("b", 2, 260, 130), nets.linear("c", 3, 130, 3)]
     x, y = rng.normal(size=(31, 9)), rng.normal(size=(31, 3))
     results = []

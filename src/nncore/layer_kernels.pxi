@@ -82,7 +82,7 @@ def gaussian_noise(cnp.ndarray x not None, double stddev, key, stream, size_t ro
 
 
 cdef bint per_column_of(cnp.ndarray slope, const Matrix *m) except -1:
-    if slope.size not in (1, m.cols):
+    if slope.size != 1 and <size_t>slope.size != m.cols:
         raise ValueError(f"slope: expected 1 number, or one for each of {m.cols} columns, got {slope.size}")
     return <size_t>slope.size == m.cols and m.cols > 1
 

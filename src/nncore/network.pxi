@@ -288,7 +288,7 @@ cdef class Network:
             if buffer.dtype != self.dtype or not buffer.flags.carray or (buffer.size and buffer.ctypes.data % 64):
                 raise ValueError(f"buffers must be aligned arrays of {self.dtype}")
         if offsets is None:
-            if len(parameters) != nnc_plan_elements(self.plan) or len(states) != nnc_plan_state_elements(self.plan):
+            if <size_t>len(parameters) != nnc_plan_elements(self.plan) or <size_t>len(states) != nnc_plan_state_elements(self.plan):
                 raise ValueError("buffers of another length")
         else:
             if self.is_compiled or len(offsets) != n or len(state_offsets) != n_states:
@@ -413,7 +413,7 @@ cdef class Network:
         params, units, offsets, _, _, ops = self.probed
         columns = {op: last_of(self._all_shapes[len(self.input_shapes) + op]) for op in ops}
         found = (
-            self.probe.steps, self.probe.rows, params[:-1].copy(),
+            self.probe.steps, self.probe.rows, params[: len(params) - 1].copy(),
             {op: units[offsets[op] : offsets[op] + 4 * columns[op]].reshape(4, columns[op]).copy() for op in ops})
         params[...] = 0
         units[...] = 0

@@ -38,6 +38,13 @@ ATTRIBUTES = {
     "eps": 1e-8,
     "initial_accumulator_value": 0.0,
     "centered": 1.0,
+    "rho": 0.9,
+    "momentum_decay": 0.004,
+    "decoupled_weight_decay": 0.0,
+    "eta_minus": 0.5,
+    "eta_plus": 1.2,
+    "step_min": 1e-6,
+    "step_max": 50.0,
     "beta1": 0.9,
     "beta2": 0.999,
     "amsgrad": 1.0,
@@ -90,10 +97,17 @@ def test_wheel_from_the_sdist(tmp_path):
 
 
 def test_import_is_quick(tmp_path):
-    """At most 30 ms beyond NumPy, in fresh interpreters. The least of seven: whatever else the machine does can only add."""
-    code = "import numpy, time; start = time.process_time(); import nncore; print(time.process_time() - start)"
-    seconds = [float(output_of(code, tmp_path)) for _ in range(7)]
-    assert min(seconds) <= 0.030, seconds
+    """At most 30 ms beyond NumPy, in fresh interpreters, where NumPy itself takes 100; on a slower machine, 0.3 of NumPy's.
+
+    The least of seven: whatever else the machine does can only add.
+    """
+    code = (
+        "import time; start = time.process_time(); import numpy; between = time.process_time(); import nncore; "
+        "print(between - start, time.process_time() - between)"
+    )
+    both = [tuple(map(float, output_of(code, tmp_path).split())) for _ in range(7)]
+    numpy_alone, beyond = (min(each) for each in zip(*both, strict=True))
+    assert beyond <= max(0.030, 0.3 * numpy_alone), both
 
 
 def test_import_is_silent(tmp_path):
@@ -214,5 +228,5 @@ def test_optimizer_slots_are_filled(op, isa, dtype, rng):
     before = param.copy()
     moments = [np.zeros(37, dtype) for _ in range(op["moments"])]
     _core.optimizer_step(op["name"], param, grad, moments, lr=0.1, step=1, attr=attributes(op), isa=isa)
-    assert (param != before).all()
+    assert (param != before).all() == (op["name"] != "lbfgs")  # whose steps SciPy takes
     assert np.isfinite(param).all()

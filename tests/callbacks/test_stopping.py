@@ -39,7 +39,7 @@ def test_target_refusals():
 
 def test_time_limit_ends_within_an_epoch(rng):
     model, limit = small(), callbacks.TimeLimit(0.2)
-    x, y = rng.normal(size=(200_000, 2)), rng.normal(size=200_000)
+    x, y = rng.normal(size=(2_000_000, 2)), rng.normal(size=2_000_000)
     limited = []
     for _ in range(3):  # other processes may delay this one
         start = time.monotonic()

@@ -16,13 +16,18 @@ def sample_shape(layer):
     return layer.input_shape() or ((5, 4) if isinstance(layer, nn.layers.Recurrent) else (4,))
 
 
+def samples(layer, rng):
+    shape = (ROWS, *sample_shape(layer))
+    return rng.integers(0, 5, shape).astype(float) if isinstance(layer, nn.Embedding) else rng.uniform(0.1, 1, shape)
+
+
 @pytest.mark.parametrize("layer", SINGLE, ids=repr)
 def test_a_graph_of_one_layer_is_the_layer(layer, rng):
     layer = copy.deepcopy(layer)
     chain = nn.Sequential(copy.deepcopy(layer), seed=5, dtype="float64").build(sample_shape(layer))
     x = nn.Input(sample_shape(layer))
     model = nn.Model(x, layer(x), seed=5, dtype="float64")
-    data = rng.uniform(0.1, 1, (ROWS, *sample_shape(layer)))
+    data = samples(layer, rng)
     np.testing.assert_array_equal(model.forward(data, training=True), chain.forward(data, training=True))
     grad = rng.normal(size=(ROWS, *model.output_shapes[0]))
     np.testing.assert_array_equal(model.backward(grad), chain.backward(grad))
@@ -36,7 +41,7 @@ def test_gradients_of_two_calls_add_up(layer, rng):
     a, b = nn.Input(sample_shape(layer)), nn.Input(sample_shape(layer))
     model = nn.Model([a, b], [layer(a), layer(b)], seed=5, dtype="float64")
     chain = nn.Sequential(copy.deepcopy(layer), dtype="float64").build(sample_shape(layer))
-    data = [rng.uniform(0.1, 1, (ROWS, *sample_shape(layer))) for _ in range(2)]
+    data = [samples(layer, rng) for _ in range(2)]
     grads = [rng.normal(size=(ROWS, *shape)) for shape in model.output_shapes]
     model.forward(data, training=True)
     dx = model.backward(grads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from typing import Any, TextIO
 
@@ -55,6 +54,8 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._keys: list[str] = []
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see close
+        import csv  # here, as few need it
+
         self._writer = csv.writer(self._file, delimiter=self.separator, lineterminator="\n")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

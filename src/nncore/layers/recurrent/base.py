@@ -1,0 +1,255 @@
+"""What every recurrent layer declares: arguments, op records, parameters; and its parameters by PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ... import init
+from ..._checks import flag, real, whole
+from ...errors import ArgumentError, StateDictError
+from ...graph import call, is_symbolic
+from ...init import InitSpec
+from ...spec import Op, Shape
+from ..base import Layer, copy_into, to_array
+from . import alone
+
+_CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
+
+
+class Recurrent(Layer):
+    """Base of `RNN`, `GRU` and `LSTM`: everything but the cell.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> isinstance(nn.GRU(2, 3), nn.Recurrent)
+    True
+    """
+
+    quiet: ClassVar[dict[str, object]] = {
+        "num_layers": 1,
+        "nonlinearity": "tanh",
+        "bias": True,
+        "batch_first": True,
+        "dropout": 0.0,
+        "bidirectional": False,
+        "return_sequences": False,
+        "learn_initial_state": False,
+        "stateful": False,
+        "truncate": None,
+        "trainable": True,
+    }
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    return_sequences: bool
+    learn_initial_state: bool
+    stateful: bool
+    truncate: int | None
+
+    #: Blocks of hidden_size rows in the weights, and how many kinds of state there are.
+    gates: ClassVar[int]
+    states: ClassVar[tuple[str, ...]] = ("h",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        return_sequences: bool = False,
+        learn_initial_state: bool = False,
+        stateful: bool = False,
+        truncate: int | None = None,
+        trainable: bool = True,
+    ) -> None:
+        name = type(self).__name__
+        super().__init__(
+            input_size=whole(name, "input_size", input_size),
+            hidden_size=whole(name, "hidden_size", hidden_size),
+            num_layers=whole(name, "num_layers", num_layers),
+            bias=flag(name, "bias", bias),
+            batch_first=flag(name, "batch_first", batch_first),
+            dropout=real(name, "dropout", dropout, 0.0, 1.0),
+            bidirectional=flag(name, "bidirectional", bidirectional),
+            return_sequences=flag(name, "return_sequences", return_sequences),
+            learn_initial_state=flag(name, "learn_initial_state", learn_initial_state),
+            stateful=flag(name, "stateful", stateful),
+            truncate=None if truncate is None else whole(name, "truncate", truncate),
+            trainable=flag(name, "trainable", trainable),
+        )
+        if self.stateful and (self.bidirectional or self.learn_initial_state):
+            other = "bidirectional" if self.bidirectional else "learn_initial_state"
+            raise ArgumentError(f"{name}: stateful=True starts a batch where the last one ended, which excludes {other}=True")
+        if self.truncate is not None and self.bidirectional:
+            raise ArgumentError(f"{name}: truncate needs one direction; a bidirectional layer looks at the whole sequence")
+
+    # What it declares -----------------------------------------------------------------------------------------------------
+
+    @property
+    def directions(self) -> int:
+        """1, or 2 where bidirectional.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.LSTM(2, 3, bidirectional=True).directions
+        2
+        """
+        return 2 if self.bidirectional else 1
+
+    def _cell(self) -> str:
+        raise NotImplementedError
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        ops: list[Op] = []
+        width = self.input_size
+        for k in range(self.num_layers):
+            if k and self.dropout:
+                ops.append(Op("dropout", name, inputs, attributes=(self.dropout,)))
+                inputs = (value + len(ops) - 1,)
+            sequences = self.return_sequences or k + 1 < self.num_layers
+            flags = (int(self.bias), int(self.bidirectional), int(sequences), k, int(self.learn_initial_state), self.truncate or 0)
+            ops.append(Op("recurrent", name, inputs, sizes=(_CELLS.index(self._cell()), width, self.hidden_size, *flags)))
+            inputs = (value + len(ops) - 1,)
+            width = self.directions * self.hidden_size
+        return ops
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        rows, hidden = self.gates * self.hidden_size, self.hidden_size
+        shapes: dict[str, Shape] = {}
+        for k in range(self.num_layers):
+            width = self.directions * hidden if k else self.input_size
+            for suffix in ("", "_reverse")[: self.directions]:
+                shapes[f"weight_ih_l{k}{suffix}"] = (rows, width)
+                shapes[f"weight_hh_l{k}{suffix}"] = (rows, hidden)
+                if self.bias:
+                    shapes[f"bias_ih_l{k}{suffix}"] = (rows,)
+                    shapes[f"bias_hh_l{k}{suffix}"] = (rows,)
+            if self.learn_initial_state:
+                shapes.update({f"{state}_0_l{k}": (self.directions, hidden) for state in self.states})
+        return shapes
+
+    def initializer(self, role: str, activation: Layer | None) -> InitSpec:
+        if role[:3] in ("h_0", "c_0"):
+            return "zeros"
+        bound = 1 / sqrt(self.hidden_size)
+        return init.Uniform(-bound, bound)
+
+    def check(self, name: str, shape: Shape) -> None:
+        if not self.batch_first and "_standalone" not in self.__dict__:
+            raise ArgumentError(
+                f"{name}: batch_first=False is for calls of the layer alone; in a model the batch comes first: [N, time, features]"
+            )
+
+    def macs(self, shape: Shape, out: Shape) -> int:
+        hidden, later = self.hidden_size, self.directions * self.hidden_size + self.hidden_size
+        per_step = self.gates * hidden * (self.input_size + hidden + (self.num_layers - 1) * later)
+        return self.directions * shape[0] * per_step
+
+    def __getattr__(self, name: str) -> Any:
+        # weight_ih_l0 and the like: how many there are depends on the arguments.
+        if "hidden_size" in self.__dict__ and not name.startswith("_") and name in self.parameter_shapes():
+            return self._view(name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.parameter_shapes():
+            self._assign(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # Alone ----------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of the parameters by PyTorch's names; a layer that is in no model yet draws them now.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> list(nn.RNN(2, 3, bias=False).state_dict())
+        ['weight_ih_l0', 'weight_hh_l0']
+        """
+        return {role: np.array(parameter.value, order="C") for role, parameter in alone.parameters(self).items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Copy in the parameters of a layer like this one, such as those of a PyTorch module.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            From PyTorch's names to arrays or tensors.
+
+        Raises
+        ------
+        StateDictError, ShapeError
+            Names or shapes differ; nothing has been copied then.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> a, b = nn.GRU(2, 3), nn.GRU(2, 3)
+        >>> b.load_state_dict(a.state_dict())
+        >>> bool((a.weight_hh_l0 == b.weight_hh_l0).all())
+        True
+        """
+        own, arrays = alone.parameters(self), {key: to_array(value) for key, value in dict(state_dict).items()}
+        missing, unexpected = [key for key in own if key not in arrays], [key for key in arrays if key not in own]
+        if missing or unexpected:
+            raise StateDictError(f"the state dict does not fit {self!r}: missing keys {missing}, unexpected keys {unexpected}")
+        for key, parameter in own.items():
+            copy_into(np.empty_like(parameter.value), arrays[key], key)
+        for key, parameter in own.items():
+            copy_into(parameter.value, arrays[key], key)
+
+    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any:  # type: ignore[override]
+        """Apply the layer by itself to a batch of sequences, as PyTorch does.
+
+        Parameters
+        ----------
+        x : array_like
+            [N, T, input_size], or [T, N, input_size] where not ``batch_first``; a single sequence [T, input_size] will do.
+        h_0 : array_like, or a pair of them for the LSTM (h_0, c_0)
+            Initial states, [directions * num_layers, N, hidden_size]; without N for a single sequence. Zeros, or what has been
+            learned, where missing.
+        lengths : array_like of int, optional
+            [N], in any order: how many steps of each sequence count. Outputs beyond are zeros.
+        training : bool
+            Whether dropout between the layers drops.
+
+        Returns
+        -------
+        output : numpy.ndarray
+            [N, T, directions * hidden_size], or with T first.
+        h_n : numpy.ndarray, or (h_n, c_n) for the LSTM
+            Final states, [directions * num_layers, N, hidden_size]: forward at each sequence's last step, reverse at the first.
+
+        Raises
+        ------
+        ShapeError
+            If x, a state or the lengths do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> output, h_n = nn.GRU(2, 3, bidirectional=True)(np.ones((4, 5, 2)), lengths=[5, 1, 3, 2])
+        >>> output.shape, h_n.shape
+        ((4, 5, 6), (2, 4, 3))
+        """
+        if is_symbolic(x):
+            return call(self, x)
+        return alone.apply(self, x, h_0, lengths, training)

@@ -1,0 +1,157 @@
+"""RNN, GRU and LSTM: their formulas, and what their constructors take."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..._checks import choice
+from .base import Recurrent
+
+_PARAMETERS = """
+    input_size : int
+        Features of a time step.
+    hidden_size : int
+        Size of the state.
+    num_layers : int
+        Layers on top of each other; each takes the outputs of the one below.{nonlinearity}
+    bias : bool
+        Whether there are bias_ih and bias_hh.
+    batch_first : bool
+        Whether a batch is [N, time, features]. The one default that differs from PyTorch. False ([time, N, features]) is for calls
+        of the layer alone.
+    dropout : float
+        Probability of dropout between the layers.
+    bidirectional : bool
+        Whether a second set of weights (``_reverse``) goes through each sequence from its end to its beginning.
+    return_sequences : bool
+        In a model: pass on the output of every step, [time, directions * hidden_size]; otherwise the final states alone,
+        [directions * hidden_size], of which the reverse one is that at the first step.
+    learn_initial_state : bool
+        Train the initial states (``h_0_l0`` ..., [directions, hidden_size] each) instead of starting from zeros.
+    stateful : bool
+        While training, begin each batch with the states that the one before left, row by row, until ``model.reset_states()``.
+    truncate : int, optional
+        Truncated back-propagation through time: no gradient crosses from one window of this many steps into the one before.
+    trainable : bool
+        Whether training changes the parameters; may be changed until ``compile``.
+"""
+
+
+class RNN(Recurrent):
+    __doc__ = (
+        """Elman network: ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``, or with ReLU (Elman 1990).
+
+    Parameters
+    ----------"""
+        + _PARAMETERS.format(nonlinearity='\n    nonlinearity : {"tanh", "relu"}\n        What h\' goes through.')
+        + """
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.RNN(2, 4), nn.Linear(4, 1), seed=0).build((10, 2))
+    >>> model[0].weight_hh_l0.shape
+    (4, 4)
+    """
+    )
+
+    gates: ClassVar[int] = 1
+    nonlinearity: str
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        return_sequences: bool = False,
+        learn_initial_state: bool = False,
+        stateful: bool = False,
+        truncate: int | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            return_sequences=return_sequences,
+            learn_initial_state=learn_initial_state,
+            stateful=stateful,
+            truncate=truncate,
+            trainable=trainable,
+        )
+        names = list(self._names)
+        names.insert(names.index("bias"), "nonlinearity")
+        self.__dict__.update(nonlinearity=choice("RNN", "nonlinearity", nonlinearity, ("tanh", "relu")), _names=tuple(names))
+
+    def _cell(self) -> str:
+        return self.nonlinearity
+
+
+class GRU(Recurrent):
+    __doc__ = (
+        """Gated recurrent unit, its reset gate applied after the product, as in PyTorch and cuDNN (Cho et al. 2014).
+
+    ::
+
+        r = s(W_ir x + b_ir + W_hr h + b_hr)        z = s(W_iz x + b_iz + W_hz h + b_hz)
+        n = tanh(W_in x + b_in + r (W_hn h + b_hn))    h' = (1 - z) n + z h
+
+    The rows of the weights are those of r, z and n, in this order.
+
+    Parameters
+    ----------"""
+        + _PARAMETERS.format(nonlinearity="")
+        + """
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.GRU(2, 4, bidirectional=True).parameter_shapes()["weight_ih_l0_reverse"]
+    (12, 2)
+    """
+    )
+
+    gates: ClassVar[int] = 3
+
+    def _cell(self) -> str:
+        return "gru"
+
+
+class LSTM(Recurrent):
+    __doc__ = (
+        """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
+
+    ::
+
+        i, f, o = s(W x + b + V h + d), each with weights of its own        g = tanh(W_g x + b_g + V_g h + d_g)
+        c' = f c + i g        h' = o tanh(c')
+
+    The rows of the weights are those of i, f, g and o, in this order.
+
+    Parameters
+    ----------"""
+        + _PARAMETERS.format(nonlinearity="")
+        + """
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> output, (h_n, c_n) = nn.LSTM(2, 4)(np.zeros((3, 7, 2)))
+    >>> output.shape, c_n.shape
+    ((3, 7, 4), (1, 3, 4))
+    """
+    )
+
+    gates: ClassVar[int] = 4
+    states: ClassVar[tuple[str, ...]] = ("h", "c")
+
+    def _cell(self) -> str:
+        return "lstm"

@@ -141,7 +141,7 @@ typedef struct {
 typedef struct {
   int trainable;
   double lr_scale, weight_decay, l1, l2;
-  double max_norm; /* of each column of the weight, what goes into one unit; 0: off */
+  double max_norm; /* of what goes into one unit: a column as stored, or a row of what is not stored transposed; 0: off */
 } nnc_param_options;
 
 typedef enum { NNC_STATISTIC_NONE, NNC_STATISTIC_CONFUSION, NNC_STATISTIC_RESIDUALS } nnc_statistic_kind;

@@ -2,6 +2,8 @@
  * constraint, and the moving average of the parameters that have one. Pieces and columns are shared out in a way that does not
  * depend on the number of members, or that does not change a bit (whole columns).
  */
+#include <math.h>
+
 #include "plan/engine.h"
 
 static double piece_penalty(const nnc_run *run, const nnc_parameter *p, size_t first, size_t rows) {
@@ -43,12 +45,29 @@ double NNC_TYPED(nnc_penalty)(const nnc_plan *plan) {
   return walk_pieces(&run, NULL, 0, 1);
 }
 
+/* Each row is a unit of its own: the vectors of an embedding, and initial states. */
+static void limit_rows(const nnc_run *run, const nnc_parameter *p, const nnc_member *self, double momentum) {
+  const size_t cols = p->layout.cols, ld = p->layout.ld;
+  size_t first, last;
+  nnc_share(self, p->layout.rows, &first, &last);
+  for (size_t r = first; r < last; r++) {
+    real *w = run->params + p->layout.offset + r * ld;
+    const double norm = sqrt(run->k->sum_squares(w, cols));
+    if (norm > p->options.max_norm) run->k->combine(w, w, NULL, 1, cols, ld, ld, ld, p->options.max_norm / norm, 0, 0);
+    if (run->plan->average) run->k->average((real *)run->plan->average + p->layout.offset + r * ld, w, 1, cols, ld, momentum);
+  }
+}
+
 void nnc_run_constraints(const nnc_run *run, const nnc_member *self, double momentum) {
   const nnc_plan *plan = run->plan;
   const size_t line = NNC_ALIGNMENT / sizeof(real);
   for (int i = 0; i < plan->n_params; i++) {
     const nnc_parameter *p = &plan->param[i];
     if (!p->options.trainable || p->options.max_norm == 0) continue;
+    if (!p->layout.transposed && !p->layout.vector) {
+      limit_rows(run, p, self, momentum);
+      continue;
+    }
     size_t first, last;
     nnc_share(self, (p->layout.cols + line - 1) / line, &first, &last);
     first *= line;

@@ -114,6 +114,10 @@ class Layer(metaclass=Declared):
         """Return how a parameter starts; ``activation`` is the one that follows this layer, if any."""
         raise NotImplementedError(f"{type(self).__name__} does not say how {role} starts")
 
+    def has_matrix(self, role: str) -> bool:
+        """Return whether a parameter is a weight matrix: what the penalties of ``compile`` are for."""
+        return len(self.parameter_shapes()[role]) > 1
+
     def feeding_init(self) -> InitSpec:
         """Return how the weights of a layer that feeds this one should start."""
         return "xavier_uniform"

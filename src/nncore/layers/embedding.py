@@ -12,12 +12,13 @@ from ..errors import ArgumentError
 from ..init import InitSpec
 from ..spec import Op, Shape
 from .base import Layer, ParameterView
+from .penalised import NO_PENALTIES, Penalised, all_checked
 
 if TYPE_CHECKING:
     from numpy.random import Generator  # loaded when a model is made, not on import
 
 
-class Embedding(Layer):
+class Embedding(Penalised):
     """``y[..., :] = weight[x[...]]``: indices [N, ...] become vectors [N, ..., embedding_dim].
 
     It comes first in a model, or after Flatten or Identity. What is no index, a whole number in [0, num_embeddings), is refused
@@ -31,8 +32,14 @@ class Embedding(Layer):
         Size of each vector.
     padding_idx : int, optional
         An index whose vector starts at zero and gets no gradient; negative counts from the end.
+    max_norm : float, optional
+        The largest Euclidean norm of a vector. The table is drawn within it, and longer vectors are scaled down after each update;
+        PyTorch scales a vector down when it is next looked up, which comes to the same where a step moves no other vectors (no
+        momentum, no weight decay). It may be changed until ``compile``.
     weight_init : str or callable
         A scheme of ``nn.init``; the default is the standard normal distribution, as in PyTorch.
+    l1, l2 : float, optional
+        Penalties on the whole table, those vectors included that no sample looks up; see `Linear`.
     trainable : bool
         Whether training changes the table; may be changed until ``compile``.
 
@@ -54,7 +61,7 @@ class Embedding(Layer):
     ((1, 4, 3), True)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"padding_idx": None, "weight_init": "auto", "trainable": True}
+    quiet: ClassVar[dict[str, object]] = {"padding_idx": None, "weight_init": "auto", **NO_PENALTIES, "trainable": True}
 
     num_embeddings: int
     embedding_dim: int
@@ -68,8 +75,11 @@ class Embedding(Layer):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
         *,
         weight_init: InitSpec = "auto",
+        l1: float | None = None,
+        l2: float | None = None,
         trainable: bool = True,
     ) -> None:
         rows = whole("Embedding", "num_embeddings", num_embeddings)
@@ -85,6 +95,7 @@ class Embedding(Layer):
             embedding_dim=whole("Embedding", "embedding_dim", embedding_dim),
             padding_idx=padding_idx,
             weight_init=weight_init,
+            **all_checked("Embedding", l1, l2, max_norm),
             trainable=flag("Embedding", "trainable", trainable),
         )
 
@@ -101,6 +112,9 @@ class Embedding(Layer):
     def _draw(self, shape: Shape, rng: Generator) -> Any:
         scheme = init.normal(std=1.0) if self.weight_init == "auto" else self.weight_init
         values = np.array(init.get(scheme)(shape, rng))
+        if self.max_norm is not None:
+            norms = np.linalg.norm(values, axis=1, keepdims=True)
+            values *= np.minimum(1.0, self.max_norm / np.maximum(norms, np.finfo(values.dtype).tiny))
         if self.padding_idx is not None:
             values[self.padding_idx] = 0
         return values

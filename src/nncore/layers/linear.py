@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .. import init
-from .._checks import flag, real, whole
+from .._checks import flag, whole
 from ..init import InitSpec
-from ..spec import Op, ParameterOptions, Shape
+from ..spec import Op, Shape
 from .base import Layer, ParameterView
+from .penalised import NO_PENALTIES, Penalised, all_checked
 
 
-def _optional(name: str, value: float | None) -> float | None:
-    return None if value is None else real("Linear", name, value, 0.0, open_low=name == "max_norm")
-
-
-class Linear(Layer):
+class Linear(Penalised):
     """Fully connected layer: ``y = x @ weight.T + bias`` over the last dimension of x.
 
     Parameters
@@ -59,20 +56,14 @@ class Linear(Layer):
     quiet: ClassVar[dict[str, object]] = {
         "weight_init": "auto",
         "bias_init": "zeros",
-        "l1": None,
-        "l2": None,
-        "max_norm": None,
+        **NO_PENALTIES,
         "trainable": True,
     }
-    mutable: ClassVar[tuple[str, ...]] = ("trainable", "l1", "l2", "max_norm")
 
     in_features: int
     out_features: int
     weight_init: InitSpec
     bias_init: InitSpec
-    l1: float | None
-    l2: float | None
-    max_norm: float | None
 
     weight = ParameterView("[out_features, in_features], a live view.")
     bias = ParameterView("[out_features], a live view; None without bias.")
@@ -98,9 +89,7 @@ class Linear(Layer):
             bias=flag("Linear", "bias", bias),
             weight_init=weight_init,
             bias_init=bias_init,
-            l1=_optional("l1", l1),
-            l2=_optional("l2", l2),
-            max_norm=_optional("max_norm", max_norm),
+            **all_checked("Linear", l1, l2, max_norm),
             trainable=flag("Linear", "trainable", trainable),
         )
 
@@ -118,16 +107,8 @@ class Linear(Layer):
             return self.weight_init
         return activation.feeding_init() if activation is not None else "xavier_uniform"
 
-    def options(self, role: str) -> ParameterOptions:
-        if role == "bias":
-            return ParameterOptions(trainable=self.trainable)
-        return ParameterOptions(trainable=self.trainable, l1=self.l1, l2=self.l2, max_norm=self.max_norm or 0.0)
-
     def input_shape(self) -> Shape | None:
         return (self.in_features,)
 
     def macs(self, shape: Shape, out: Shape) -> int:
         return self.in_features * prod(out)
-
-    def _check_mutable(self, name: str, value: Any) -> Any:
-        return super()._check_mutable(name, value) if name == "trainable" else _optional(name, value)

@@ -10,9 +10,10 @@ from .._checks import flag, whole
 from ..init import InitSpec
 from ..spec import Op, Shape
 from .base import Layer, ParameterView
+from .penalised import NO_PENALTIES, Penalised, all_checked
 
 
-class Maxout(Layer):
+class Maxout(Penalised):
     """``y[..., j] = max over p of (x @ weight.T + bias)[..., p * out_features + j]`` (Goodfellow et al. 2013).
 
     One product computes all pieces. The gradient goes to the piece that has the maximum, of equals to the first.
@@ -27,6 +28,8 @@ class Maxout(Layer):
         Whether they have a bias.
     weight_init, bias_init : str or callable
         Schemes of ``nn.init``. The default, lecun_uniform, keeps the variance through two pieces, and suits more of them.
+    l1, l2, max_norm : float, optional
+        Penalties on the weight and a limit to each of its rows, as `Linear` has them: each piece is a unit of its own.
     trainable : bool
         Whether training changes the parameters; may be changed until ``compile``.
 
@@ -47,7 +50,13 @@ class Maxout(Layer):
            [2.]], dtype=float32)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"bias": True, "weight_init": "lecun_uniform", "bias_init": "zeros", "trainable": True}
+    quiet: ClassVar[dict[str, object]] = {
+        "bias": True,
+        "weight_init": "lecun_uniform",
+        "bias_init": "zeros",
+        **NO_PENALTIES,
+        "trainable": True,
+    }
 
     in_features: int
     out_features: int
@@ -67,6 +76,9 @@ class Maxout(Layer):
         *,
         weight_init: InitSpec = "lecun_uniform",
         bias_init: InitSpec = "zeros",
+        l1: float | None = None,
+        l2: float | None = None,
+        max_norm: float | None = None,
         trainable: bool = True,
     ) -> None:
         for scheme in (weight_init, bias_init):
@@ -78,6 +90,7 @@ class Maxout(Layer):
             bias=flag("Maxout", "bias", bias),
             weight_init=weight_init,
             bias_init=bias_init,
+            **all_checked("Maxout", l1, l2, max_norm),
             trainable=flag("Maxout", "trainable", trainable),
         )
 

@@ -191,5 +191,8 @@ class LayerNorm(Layer):
     def initializer(self, role: str, activation: Layer | None) -> InitSpec:
         return "ones" if role == "weight" else "zeros"
 
+    def has_matrix(self, role: str) -> bool:
+        return False  # but gains, of whatever shape
+
     def input_shape(self) -> Shape | None:
         return self.normalized_shape

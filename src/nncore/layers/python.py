@@ -17,6 +17,7 @@ from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
 from ..spec import Op, ParameterOptions, Shape
 from .base import Layer
+from .penalised import checked
 
 _MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
 
@@ -25,6 +26,8 @@ class _Weight(NamedTuple):
     shape: Shape
     init: InitSpec
     trainable: bool
+    l1: float | None
+    l2: float | None
 
 
 class PythonLayer(Layer):
@@ -125,7 +128,16 @@ class PythonLayer(Layer):
 
     # To call --------------------------------------------------------------------------------------------------------------
 
-    def add_weight(self, name: str, shape: Any, init: InitSpec = "zeros", trainable: bool = True) -> None:
+    def add_weight(
+        self,
+        name: str,
+        shape: Any,
+        init: InitSpec = "zeros",
+        trainable: bool = True,
+        *,
+        l1: float | None = None,
+        l2: float | None = None,
+    ) -> None:
         """Declare a weight: an attribute of that name, a key of `grads` and of the model's state dict, trained by its optimizer.
 
         Parameters
@@ -138,6 +150,8 @@ class PythonLayer(Layer):
             How it starts: a name or an object of `nn.init`, or ``callable(shape, rng)``.
         trainable : bool
             Whether training changes it.
+        l1, l2 : float, optional
+            Penalties ``l1 * sum|w| + l2 * sum w**2`` in the loss. None: those of ``compile``, where it has two dimensions or more.
         """
         owner = type(self).__name__
         if not isinstance(name, str) or not name.isidentifier() or len(name.encode()) > 39 or hasattr(type(self), name):
@@ -147,7 +161,8 @@ class PythonLayer(Layer):
         if len(self._weights) == _MOST:
             raise ArgumentError(f"{owner}: a layer can have {_MOST} weights at most")
         sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-        self._weights[name] = _Weight(tuple(whole(owner, f"each dimension of {name}", d) for d in sizes), init, bool(trainable))
+        found = tuple(whole(owner, f"each dimension of {name}", d) for d in sizes)
+        self._weights[name] = _Weight(found, init, bool(trainable), checked(owner, "l1", l1), checked(owner, "l2", l2))
 
     # What the model and the core ask --------------------------------------------------------------------------------------
 
@@ -164,7 +179,8 @@ class PythonLayer(Layer):
         return self._weights[role].init
 
     def options(self, role: str) -> ParameterOptions:
-        return ParameterOptions(trainable=self.trainable and self._weights[role].trainable)
+        weight = self._weights[role]
+        return ParameterOptions(trainable=self.trainable and weight.trainable, l1=weight.l1, l2=weight.l2)
 
     def _answer_shape(self, name: str, shapes: list[Shape]) -> Shape:
         """Build for inputs of these shapes, once, and return the shape of the result."""

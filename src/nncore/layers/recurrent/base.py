@@ -15,12 +15,13 @@ from ...graph import call, is_symbolic
 from ...init import InitSpec
 from ...spec import Op, Shape
 from ..base import Layer, copy_into, to_array
+from ..penalised import NO_PENALTIES, Penalised, all_checked
 from . import alone
 
 _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
 
 
-class Recurrent(Layer):
+class Recurrent(Penalised):
     """Base of `RNN`, `GRU` and `LSTM`: everything but the cell.
 
     Examples
@@ -41,6 +42,7 @@ class Recurrent(Layer):
         "learn_initial_state": False,
         "stateful": False,
         "truncate": None,
+        **NO_PENALTIES,
         "trainable": True,
     }
 
@@ -74,6 +76,9 @@ class Recurrent(Layer):
         learn_initial_state: bool = False,
         stateful: bool = False,
         truncate: int | None = None,
+        l1: float | None = None,
+        l2: float | None = None,
+        max_norm: float | None = None,
         trainable: bool = True,
     ) -> None:
         name = type(self).__name__
@@ -89,6 +94,7 @@ class Recurrent(Layer):
             learn_initial_state=flag(name, "learn_initial_state", learn_initial_state),
             stateful=flag(name, "stateful", stateful),
             truncate=None if truncate is None else whole(name, "truncate", truncate),
+            **all_checked(name, l1, l2, max_norm),
             trainable=flag(name, "trainable", trainable),
         )
         if self.stateful and (self.bidirectional or self.learn_initial_state):
@@ -148,6 +154,9 @@ class Recurrent(Layer):
             return "zeros"
         bound = 1 / sqrt(self.hidden_size)
         return init.Uniform(-bound, bound)
+
+    def has_matrix(self, role: str) -> bool:
+        return role.startswith("weight")  # initial states are none
 
     def check(self, name: str, shape: Shape) -> None:
         if not self.batch_first and "_standalone" not in self.__dict__:

@@ -32,6 +32,9 @@ _PARAMETERS = """
         While training, begin each batch with the states that the one before left, row by row, until ``model.reset_states()``.
     truncate : int, optional
         Truncated back-propagation through time: no gradient crosses from one window of this many steps into the one before.
+    l1, l2, max_norm : float, optional
+        Penalties on all weight_ih and weight_hh, and a limit to each of their rows, as `Linear` has them. For one of the two alone,
+        use the groups of an optimizer, as in ``dict(params="*.weight_hh*", l2=1e-4)``.
     trainable : bool
         Whether training changes the parameters; may be changed until ``compile``.
 """
@@ -72,6 +75,9 @@ class RNN(Recurrent):
         learn_initial_state: bool = False,
         stateful: bool = False,
         truncate: int | None = None,
+        l1: float | None = None,
+        l2: float | None = None,
+        max_norm: float | None = None,
         trainable: bool = True,
     ) -> None:
         super().__init__(
@@ -86,6 +92,9 @@ class RNN(Recurrent):
             learn_initial_state=learn_initial_state,
             stateful=stateful,
             truncate=truncate,
+            l1=l1,
+            l2=l2,
+            max_norm=max_norm,
             trainable=trainable,
         )
         names = list(self._names)

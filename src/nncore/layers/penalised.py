@@ -1,0 +1,43 @@
+"""What all layers with weight matrices have in common: penalties on them, and a limit to what goes into one unit.
+
+The layer only says how strong they are; the sums, their gradients and the limit are the core's, in the step (csrc/ops/weights.c).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .._checks import real
+from ..spec import ParameterOptions
+from .base import Layer
+
+#: What `repr` leaves out.
+NO_PENALTIES: dict[str, object] = {"l1": None, "l2": None, "max_norm": None}
+
+
+class Penalised(Layer):
+    """Base of the layers that take ``l1``, ``l2`` and ``max_norm``, for the parameters that `Layer.has_matrix` is true of."""
+
+    mutable: ClassVar[tuple[str, ...]] = ("trainable", *NO_PENALTIES)
+
+    l1: float | None
+    l2: float | None
+    max_norm: float | None
+
+    def options(self, role: str) -> ParameterOptions:
+        if not self.has_matrix(role):
+            return ParameterOptions(trainable=self.trainable)
+        return ParameterOptions(trainable=self.trainable, l1=self.l1, l2=self.l2, max_norm=self.max_norm or 0.0)
+
+    def _check_mutable(self, name: str, value: Any) -> Any:
+        return checked(type(self).__name__, name, value) if name in NO_PENALTIES else super()._check_mutable(name, value)
+
+
+def checked(owner: str, name: str, value: Any) -> float | None:
+    """Return one of the three arguments, or raise ArgumentError."""
+    return None if value is None else real(owner, name, value, 0.0, open_low=name == "max_norm")
+
+
+def all_checked(owner: str, l1: Any, l2: Any, max_norm: Any) -> dict[str, float | None]:
+    """Return the three arguments by name."""
+    return {"l1": checked(owner, "l1", l1), "l2": checked(owner, "l2", l2), "max_norm": checked(owner, "max_norm", max_norm)}

@@ -9,6 +9,6 @@ from workloads import WORKLOADS
 @pytest.mark.parametrize("form", ["train_on_batch", "fit"])
 def bench_step(versus, name, form):
     work = WORKLOADS[name]
-    ours, theirs = peers.NncoreTrainer(work, 1, fit=form == "fit"), peers.NumpyTrainer(work)
+    ours, theirs = peers.NncoreTrainer(work, 1, fit=form == "fit"), peers.numpy_trainer(work)
     steps = work.batches if form == "fit" else 1
     versus(lambda: ours.run(steps), lambda: theirs.run(steps))

@@ -18,6 +18,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
@@ -89,19 +90,29 @@ def _serve(pipe: Connection, name: str, threads: int) -> None:
                 done = subject.run(message[1])
                 answer = (time.perf_counter() - start, done)
         except Exception as error:
-            answer = error if isinstance(error, ImportError) else RuntimeError(f"{name}: {type(error).__name__}: {error}")
+            answer = (
+                error
+                if isinstance(error, (ImportError, NotImplementedError))
+                else RuntimeError(f"{name}: {type(error).__name__}: {error}")
+            )
         pipe.send(answer)
 
 
-def _prepare(name: str, threads: int, kind: str, workload: str):
+def _prepare(name: str, threads: int, kind: str, workload: str, checked: bool = False):
     if kind in recurrent_peers.NETS:
         return recurrent_peers.CONTESTANTS[kind][name](recurrent_peers.NETS[kind][workload], threads)
     if kind == "product":
         return peers.PRODUCTS[name](threads)
     if kind == "update":
         return peers.Update(WORKLOADS[workload], threads)
-    table = peers.PREDICTORS if kind == "inference" else peers.TRAINERS
-    return table[name](WORKLOADS[workload], threads)
+    if kind == "inference":
+        return peers.PREDICTORS[name](WORKLOADS[workload], threads)
+    return peers.TRAINERS[name](_without_chance(WORKLOADS[workload]) if checked else WORKLOADS[workload], threads)
+
+
+def _without_chance(work: Workload) -> Workload:
+    """What contestants can agree on: everybody drops units of their own."""
+    return replace(work, dropout=0.0)
 
 
 #: kind -> steps whose losses are compared; 0: outputs are.
@@ -114,7 +125,7 @@ def _truth(kind: str, work: Workload | recurrent_peers.Net) -> np.ndarray:
         return recurrent_peers.truth(kind, work, CHECKS[kind])
     if kind == "inference":
         return peers.numpy_predictor(work, np.float64).predict()
-    return peers.NumpyTrainer(work, np.float64).losses(CHECKED_STEPS)
+    return peers.numpy_trainer(_without_chance(work), np.float64).losses(CHECKED_STEPS)
 
 
 def check(contestant: Contestant, kind: str, work: Workload | recurrent_peers.Net) -> float:
@@ -141,14 +152,17 @@ def contest(
 ) -> dict:
     """Time the contestants in turn. Returns label -> {"name", "threads", "min", "median"} in seconds per step."""
     ready, counts, times, errors = [], {}, {}, {}
+    chance = isinstance(work, Workload) and work.dropout > 0
     for c in contestants:
         try:
-            c.ask("prepare", kind, work.name if work else "")
-        except ImportError as error:
-            say(f"  {c.label}: not installed ({error})")
+            c.ask("prepare", kind, work.name if work else "", *([True] if chance else []))
+        except (ImportError, NotImplementedError) as error:
+            say(f"  {c.label}: left out ({error})")
             continue
         if work and kind in CHECKS:
             errors[c.label] = check(c, kind, work)
+        if chance:
+            c.ask("prepare", kind, work.name)
         elapsed, done = c.ask("run", 1)  # first call: warm
         count = 1
         while elapsed < seconds:

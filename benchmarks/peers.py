@@ -22,7 +22,7 @@ class NumpyTrainer:
 
     def __init__(self, work: Workload, dtype: type = np.float32) -> None:
         self.work = work
-        parameters = [p.astype(dtype) for layer in work.parameters() for p in layer]
+        parameters = [p.astype(dtype) for layer in self.initial(work) for p in layer]
         self.flat = np.concatenate([p.ravel() for p in parameters])
         self.flat_grad = np.zeros_like(self.flat)
         self.moments = [np.zeros_like(self.flat) for _ in range(2)]
@@ -40,6 +40,9 @@ class NumpyTrainer:
         labels = y.astype(dtype)[:, None] if work.binary else y
         self.data = list(zip(np.split(x.astype(dtype), work.batches), np.split(labels, work.batches), strict=True))
         self.step_number = 0
+
+    def initial(self, work: Workload) -> list[tuple[np.ndarray, np.ndarray]]:
+        return work.parameters()
 
     def losses(self, steps: int) -> np.ndarray:
         return np.array([self.step(*self.data[i % len(self.data)]) for i in range(steps)])
@@ -138,8 +141,11 @@ class TorchTrainer:
             with torch.no_grad():
                 linear.weight.copy_(torch.from_numpy(w.T))
                 linear.bias.copy_(torch.from_numpy(b))
-            layers += [linear, hidden()]
-        self.model = torch.nn.Sequential(*layers[:-1])
+            norm = [torch.nn.BatchNorm1d(len(b))] if work.batch_norm else []
+            layers += [linear, *norm, hidden(), *([torch.nn.Dropout(work.dropout)] if work.dropout else [])]
+        while not isinstance(layers[-1], torch.nn.Linear):
+            layers.pop()
+        self.model = torch.nn.Sequential(*layers)
         kind = torch.optim.Adam if work.optimizer == "adam" else torch.optim.SGD
         self.optimizer = kind(self.model.parameters(), lr=work.lr, fused=True)
         f = torch.nn.functional
@@ -181,24 +187,20 @@ class JaxTrainer:
             self.moments = ()
 
         def loss_of(parameters, x, y):
-            z = _jax_forward(jax, work, parameters, x)
-            if work.binary:
-                return (jax.nn.softplus(z) - z * y).mean()
-            return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
+            return _jax_loss(jax, work, _jax_forward(jax, work, parameters, x), y)
 
         def update(state, batch):
             parameters, moments = state
             loss, gradients = jax.value_and_grad(loss_of)(parameters, *batch)
             if not moments:
                 return (jax.tree.map(lambda p, g: p - work.lr * g, parameters, gradients), ()), loss
-            m, v, t = moments
-            t = t + 1
-            m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, gradients)
-            v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, gradients)
-            rate, scale = work.lr / (1 - BETA1**t), 1 / jnp.sqrt(1 - BETA2**t)
-            new = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) * scale + EPS), parameters, m, v)
-            return (new, (m, v, t)), loss
+            return _jax_adam(jax, work, parameters, moments, gradients), loss
 
+        self._compile(work, scan, update)
+
+    def _compile(self, work: Workload, scan: bool, update: Callable) -> None:
+        """``update`` takes (state, batch) and gives (state, loss); a state is (parameters, whatever else)."""
+        jax, jnp = self.jax, self.jax.numpy
         x, y = work.data()
         labels = y.astype(np.float32)[:, None] if work.binary else y.astype(np.int32)
         self.batches = work.batches
@@ -235,6 +237,22 @@ class JaxTrainer:
         return done
 
 
+def _jax_loss(jax, work: Workload, z, y):
+    if work.binary:
+        return (jax.nn.softplus(z) - z * y).mean()
+    return -jax.numpy.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
+
+
+def _jax_adam(jax, work: Workload, parameters, moments, gradients):
+    jnp = jax.numpy
+    m, v, t = moments
+    t = t + 1
+    m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, gradients)
+    v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, gradients)
+    rate, scale = work.lr / (1 - BETA1**t), 1 / jnp.sqrt(1 - BETA2**t)
+    return jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) * scale + EPS), parameters, m, v), (m, v, t)
+
+
 def _jax_forward(jax, work: Workload, parameters, x):
     act = jax.nn.relu if work.activation == "relu" else jax.nn.sigmoid
     for w, b in parameters[:-1]:
@@ -247,6 +265,8 @@ class SklearnTrainer:
     """MLPClassifier in float32. One partial_fit is one pass over all batches, which spreads its checks over many steps."""
 
     def __init__(self, work: Workload) -> None:
+        if work.batch_norm or work.dropout:
+            raise NotImplementedError("MLPClassifier has neither batch normalisation nor dropout")
         self.model = _sklearn_model(work)
         self.work = work
         self.x, self.y = work.data()
@@ -331,15 +351,16 @@ def nncore_model(work: Workload):
     import nncore as nn
 
     hidden = nn.ReLU if work.activation == "relu" else nn.Sigmoid
-    layers = []
-    for fan_in, fan_out in zip(work.sizes, work.sizes[1:], strict=False):
-        layers += [nn.Linear(fan_in, fan_out), hidden()]
-    layers[-1] = nn.Sigmoid() if work.binary else nn.Softmax()
-    model = nn.Sequential(*layers, seed=0)
+    layers: list[nn.Layer] = []
     weights = {}
-    for i, (w, b) in enumerate(work.parameters()):
-        weights[f"{2 * i}.weight"], weights[f"{2 * i}.bias"] = w.T, b
-    model.load_state_dict(weights)
+    for w, b in work.parameters():
+        weights[f"{len(layers)}.weight"], weights[f"{len(layers)}.bias"] = w.T, b
+        norm = [nn.BatchNorm1d(len(b))] if work.batch_norm else []
+        layers += [nn.Linear(*w.shape), *norm, hidden(), *([nn.Dropout(work.dropout)] if work.dropout else [])]
+    while not isinstance(layers[-1], nn.Linear):
+        layers.pop()
+    model = nn.Sequential(*layers, nn.Sigmoid() if work.binary else nn.Softmax(), seed=0)
+    model.load_state_dict(weights, strict=False)  # scale and shift of a norm stay 1 and 0
     return model
 
 
@@ -456,14 +477,26 @@ def onnxruntime_predictor(work: Workload, threads: int) -> Predictor:
     return Predictor(lambda: run(None, feed), lambda outputs: outputs[0])
 
 
+def numpy_trainer(work: Workload, dtype: type = np.float32) -> NumpyTrainer:
+    from regularised_peers import NumpyRegularised
+
+    return (NumpyRegularised if work.batch_norm else NumpyTrainer)(work, dtype)
+
+
+def jax_trainer(work: Workload, scan: bool = False) -> JaxTrainer:
+    from regularised_peers import JaxRegularised
+
+    return (JaxRegularised if work.batch_norm else JaxTrainer)(work, scan)
+
+
 #: name -> constructor (workload, threads) of a trainer.
 TRAINERS: dict[str, Callable[[Workload, int], object]] = {
     "nncore fit": lambda work, threads: NncoreTrainer(work, threads, fit=True),
     "nncore train_on_batch": NncoreTrainer,
-    "NumPy": lambda work, threads: NumpyTrainer(work),
+    "NumPy": lambda work, threads: numpy_trainer(work),
     "PyTorch": TorchTrainer,
-    "JAX": lambda work, threads: JaxTrainer(work),
-    "JAX scan": lambda work, threads: JaxTrainer(work, scan=True),
+    "JAX": lambda work, threads: jax_trainer(work),
+    "JAX scan": lambda work, threads: jax_trainer(work, scan=True),
     "scikit-learn": lambda work, threads: SklearnTrainer(work),
 }
 #: name -> constructor (workload, threads) of a predictor.

@@ -52,7 +52,9 @@ def headline(results: dict) -> str:
 def describe(name: str) -> str:
     work = WORKLOADS[name]
     kind = {"sgd": "SGD", "adam": "Adam"}[work.optimizer]
-    return f"{name} {work.activation}, batch {work.batch}, {kind}"
+    norm = "BatchNorm, " if work.batch_norm else ""
+    dropout = f", Dropout {work.dropout:g}" if work.dropout else ""
+    return f"{name.split()[0]} {norm}{work.activation}{dropout}, batch {work.batch}, {kind}"
 
 
 def machine(results: dict) -> str:

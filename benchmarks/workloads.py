@@ -22,6 +22,8 @@ class Workload:
     optimizer: str  #: "sgd" or "adam"
     lr: float
     batches: int  #: distinct batches; contestants run through them in turn
+    batch_norm: bool = False  #: between each hidden product and its activation
+    dropout: float = 0.0  #: after each hidden activation
 
     @property
     def binary(self) -> bool:
@@ -59,6 +61,7 @@ WORKLOADS = {
         Workload("2-10-10-10-1", (2, 10, 10, 10, 1), "sigmoid", 32, "sgd", 1.0, 256),
         Workload("64-128-64-10", (64, 128, 64, 10), "relu", 64, "adam", 1e-3, 32),
         Workload("784-512-256-10", (784, 512, 256, 10), "relu", 128, "adam", 1e-3, 32),
+        Workload("784-512-256-10 regularised", (784, 512, 256, 10), "relu", 128, "adam", 1e-3, 32, batch_norm=True, dropout=0.5),
         Workload("1024-2048-2048-100", (1024, 2048, 2048, 100), "relu", 256, "adam", 1e-4, 8),
     )
 }

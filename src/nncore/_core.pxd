@@ -150,6 +150,7 @@ ctypedef void (*gather_kernel)(
     void *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols, size_t ldy,
     ptrdiff_t stride) noexcept nogil
 ctypedef double (*sum_squares_kernel)(const void *x, size_t n) noexcept nogil
+ctypedef double (*multiply_adds_kernel)(void *sum, size_t rounds) noexcept nogil
 ctypedef void (*sum_penalties_kernel)(double *sums, const void *w, size_t rows, size_t cols, size_t ld) noexcept nogil
 ctypedef void (*max_norm_kernel)(void *w, size_t rows, size_t cols, size_t ld, double limit) noexcept nogil
 ctypedef void (*average_kernel)(
@@ -250,6 +251,7 @@ cdef extern from "nncore.h":
         maxout_backward_kernel maxout_backward
         embedding_forward_kernel embedding_forward
         embedding_gradient_kernel embedding_gradient
+        multiply_adds_kernel multiply_adds
 
     ctypedef struct nnc_kernels_f64:
         activation_forward_kernel *activation_forward
@@ -291,6 +293,7 @@ cdef extern from "nncore.h":
         maxout_backward_kernel maxout_backward
         embedding_forward_kernel embedding_forward
         embedding_gradient_kernel embedding_gradient
+        multiply_adds_kernel multiply_adds
 
     const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) noexcept nogil
     const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) noexcept nogil

@@ -28,19 +28,23 @@ def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, 
     return out
 
 
-def transpose(cnp.ndarray a not None, isa=None):
-    """A C-contiguous copy of the transpose."""
+def transpose(cnp.ndarray a not None, cnp.ndarray out=None, isa=None):
+    """A copy of the transpose: in out, or C-contiguous."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
-    cdef Matrix m = as_matrix("a", a, f64)
-    t = empty(m.cols, m.rows, f64)
-    cdef void *out = cnp.PyArray_DATA(t)
+    cdef Matrix m = as_matrix("a", a, f64), t
+    if out is None:
+        out = empty(m.cols, m.rows, f64)
+    elif np.shares_memory(out, a):
+        raise ValueError("out: overlaps a")
+    t = as_matrix("out", out, f64, True)
+    check_shape("out", &t, m.cols, m.rows)
     with nogil:
         if f64:
-            nnc_kernels_for_f64(which).transpose(out, m.data, m.rows, m.cols, m.rows, m.ld)
+            nnc_kernels_for_f64(which).transpose(t.data, m.data, m.rows, m.cols, t.ld, m.ld)
         else:
-            nnc_kernels_for_f32(which).transpose(out, m.data, m.rows, m.cols, m.rows, m.ld)
-    return t
+            nnc_kernels_for_f32(which).transpose(t.data, m.data, m.rows, m.cols, t.ld, m.ld)
+    return out
 
 
 def column_sum(cnp.ndarray a not None, cnp.ndarray out=None, bint accumulate=False, isa=None):
@@ -374,6 +378,19 @@ def log(cnp.ndarray x not None, isa=None):
         else:
             nnc_kernels_for_f32(which).log(out, data, n)
     return y
+
+
+def multiply_adds(size_t rounds, bint f64=False, isa=None):
+    """Keeps the multipliers busy without touching memory, and gives how many floating-point operations that was."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef double room, count
+    cdef void *sum = &room
+    with nogil:
+        if f64:
+            count = nnc_kernels_for_f64(which).multiply_adds(sum, rounds)
+        else:
+            count = nnc_kernels_for_f32(which).multiply_adds(sum, rounds)
+    return count
 
 
 def sum_penalties(cnp.ndarray w not None, isa=None):

@@ -49,6 +49,17 @@ def test_transpose_moves_bits(isa, dtype):
     np.testing.assert_array_equal(_core.transpose(bits.view(dtype), isa=isa).view(unsigned), bits.T)
 
 
+def test_transpose_into(isa, dtype, rng):
+    a, wide = rng.standard_normal((19, 37)).astype(dtype), np.full((37, 24), np.nan, dtype)
+    assert _core.transpose(a, wide[:, :19], isa=isa).base is wide
+    np.testing.assert_array_equal(wide[:, :19], a.T)
+    assert np.isnan(wide[:, 19:]).all()
+    with pytest.raises(ValueError, match="out"):
+        _core.transpose(a, np.empty((19, 37), dtype), isa=isa)
+    with pytest.raises(ValueError, match="overlaps"):
+        _core.transpose(a, a.reshape(37, 19), isa=isa)
+
+
 def test_column_sum_in_increasing_row(isa, dtype, pool, rng):
     for rows, cols in shapes(rng):
         a = cut(rng, pool, rows, cols)

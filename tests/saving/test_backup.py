@@ -55,21 +55,32 @@ def test_crashes_leave_no_trace(freq, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_kills_leave_no_trace(tmp_path, rng):
     straight, _ = program(tmp_path / "none", freq=1)
-    path, kills = tmp_path / "backup", 0
-    for _ in range(200):
+    path, kills, ended = tmp_path / "backup", 0, False
+    while not ended:
+        told, tell = os.pipe()
         child = os.fork()
         if not child:
+            steps = iter(range(4))
+
+            def stop(model):
+                os.write(tell, b".")
+                time.sleep(0.01 if next(steps, None) is not None else 600)  # a few steps each, then there is time to be killed
+
             try:
-                model, _ = program(path, freq=1, delete_checkpoint=False, stop=lambda model: time.sleep(0.002))
+                program(path, freq=1, delete_checkpoint=False, stop=stop)
                 os._exit(0)
             finally:
                 os._exit(1)
-        time.sleep(rng.uniform(0.03, 0.1))
+        os.close(tell)
+        ended = not os.read(told, 1)  # a step is done; or nothing was left to do
+        os.close(told)
+        time.sleep(rng.uniform(0, 0.03))
         os.kill(child, signal.SIGKILL)
-        kills += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        if path.exists() and nn.load(path).step == straight.step:
-            break
-    assert kills > 1
+        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        kills += killed
+        ended |= not killed
+    assert kills >= 4
+    assert nn.load(path).step == straight.step
     model, _ = program(path, freq=1)
     assert_identical(model, straight)
 

@@ -107,6 +107,8 @@ size_t nnc_plan_carry(const nnc_plan *plan);
 /* Whether a training batch begins with the states that the one before left (row by row), and: let the next one begin afresh. */
 void nnc_plan_set_stateful(nnc_plan *plan, int stateful);
 void nnc_plan_reset_states(nnc_plan *plan);
+/* Let a plan of the same layers, compiled but not run yet, go on where another one stands: with the states that it carries. */
+nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error);
 /* After a backward pass over `rows` samples, for a recurrent op: norms[t] = the norm of the loss's gradient by what its gates at step
  * t are computed from, over samples, directions and gates. */
 void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms);
@@ -171,10 +173,9 @@ typedef struct {
  * caller's. */
 typedef struct {
   int64_t first, every;
-  int64_t steps;             /* how many have been looked at */
-  double rows;               /* and how many samples */
-  double *params;            /* 4 per parameter: norms of gradient, weight and change, ratio of the last two */
-  double *units;             /* per activation 4 sums for each of its columns: y, y^2, zeros, saturated */
+  int64_t steps;  /* how many have been looked at */
+  double *params; /* 4 per parameter: norms of gradient, weight and change, ratio of the last two */
+  double *units;  /* per activation 4 sums for each of its columns: y, y^2, zeros, saturated; then the numbers per column */
   const size_t *unit_offset; /* where those of an op begin */
   void *scratch;             /* as many elements of the plan's dtype as units */
   void *before;              /* nnc_plan_elements() of them */

@@ -1,7 +1,7 @@
 /* probe_typed.c: figures that tell why a net does not learn, taken on every n-th training step, and otherwise not there.
  *
  * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the steps that were looked at; per column
- * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated]. One member does the whole of a parameter or
+ * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], and behind them how many y that were. One member does the whole of a parameter or
  * of an activation, rows in increasing order, so that no sum depends on the number of threads. The weights before the update are
  * copied; what the activations are, the next step overwrites, so all members meet before it begins.
  */
@@ -46,6 +46,7 @@ static void look_at_units(const nnc_run *run, const nnc_op *op, double *total, r
     }
   }
   for (size_t j = 0; j < 4 * y.cols; j++) total[j] += (double)batch[j];
+  total[4 * y.cols] += (double)y.rows;
 }
 
 void nnc_probe_before(const nnc_run *run, const nnc_member *self, const nnc_probe *probe) {
@@ -78,5 +79,4 @@ void nnc_probe_after(const nnc_run *run, const nnc_member *self, nnc_probe *prob
       look_at_units(run, &plan->op[i], probe->units + probe->unit_offset[i], (real *)probe->scratch + probe->unit_offset[i]);
   if (self->rank) return;
   probe->steps++;
-  probe->rows += (double)run->rows;
 }

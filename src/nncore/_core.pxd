@@ -423,7 +423,6 @@ cdef extern from "nncore.h":
         int64_t first
         int64_t every
         int64_t steps
-        double rows
         double *params
         double *units
         const size_t *unit_offset
@@ -468,6 +467,7 @@ cdef extern from "nncore.h":
     size_t nnc_plan_carry(const nnc_plan *plan) noexcept nogil
     void nnc_plan_set_stateful(nnc_plan *plan, int stateful) noexcept nogil
     void nnc_plan_reset_states(nnc_plan *plan) noexcept nogil
+    int nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) noexcept nogil
     void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil
     size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) noexcept nogil
     size_t nnc_plan_index_bound(const nnc_plan *plan, int input) noexcept nogil

@@ -26,6 +26,9 @@ def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
 # lengths (int64 [N]), initial and final states ([N, Network._carry()], layer by layer h and c of each direction), or None for each
 Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
+# What a plan is told of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
+Told = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[StatisticSpec]]
+
 class Network:
     """A network compiled to a plan, with its parameters. `Model` derives from it; not public by itself."""
 
@@ -63,8 +66,9 @@ class Network:
         state_offsets: Sequence[int] | None = None,
     ) -> None:
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
-    def _take_plan(self, other: Network) -> None:
-        """Take over the plan of a network with the same parameters (ShapeError otherwise), whose numbers stay; compile again."""
+    def _replan(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: Told | None = None) -> None:
+        """Assemble the same ops for inputs of other shapes around the numbers that are there (ShapeError where those would have other
+        shapes); compiled: what `_compile` was given, where it was called. Moments, average, carried states and counters stay."""
     @property
     def _is_claimed(self) -> bool:
         """Whether a fit is under way."""
@@ -82,8 +86,9 @@ class Network:
         """Attach losses and statistics (one per output), optimizer, options (one per parameter). Resets the moments and step."""
     def _probe(self, every: int, activations: Sequence[int]) -> None:
         """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer."""
-    def _probe_read(self) -> tuple[int, float, np.ndarray, dict[int, np.ndarray]]:
-        """Return what has been added up since the last call: steps, rows, [parameters, 4], and by op [4, columns]; begin anew."""
+    def _probe_read(self) -> tuple[int, np.ndarray, dict[int, tuple[np.ndarray, float]]]:
+        """Return what has been added up since the last call: steps, [parameters, 4], and by op [4, columns] and of how many numbers
+        per column; begin anew."""
     def _train(
         self,
         x: Sequence[np.ndarray],

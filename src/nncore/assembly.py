@@ -120,11 +120,24 @@ class Assembly(_core.Network, Parameters):
         rehearsal = _core.Network()
         try:
             rehearsal._assemble(input_shapes, self._ops, self._outputs, self._dtype.name)
-            self._take_plan(rehearsal)
+            shapes = rehearsal._shapes()
+            for op, owner in zip(self._ops, self._owners, strict=True):
+                self.layers[owner].check(op.name, shapes[op.inputs[0]])
+            for own, new in zip(self._parameters() + self._states(), rehearsal._parameters() + rehearsal._states(), strict=True):
+                if own.value.shape != new.value.shape:
+                    raise ShapeError(f"{own.role} has another shape")
+            self._replan(input_shapes, self._ops, self._outputs, self._told([tuple(shapes[value]) for value in self._outputs]))
         except ShapeError:
+            _core.Network()._assemble(
+                before, self._ops, self._outputs, self._dtype.name
+            )  # layers in Python know those shapes again
             return False
         self._built_for = [tuple(shape) for shape in input_shapes]
         return True
+
+    def _told(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
+        """Return what the core knows of training, for outputs of these shapes."""
+        raise NotImplementedError
 
     def _bind_layers(self) -> None:
         """Give the layers their views of the parameters."""

@@ -56,12 +56,14 @@ class Averaging:
         if model.step == 0:  # nothing to average yet
             yield self
             return
-        buffers, batch = model._buffers(), model._batch
+        buffers = model._buffers()
         kept = buffers["parameters"].copy()
         buffers["parameters"][...] = buffers["average"]
-        self._averaged, model._batch = True, None
+        self._averaged = True
+        model._restart_batches()
         try:
             yield self
         finally:
             buffers["parameters"][...] = kept
-            self._averaged, model._batch = False, batch
+            self._averaged = False
+            model._restart_batches()

@@ -68,6 +68,9 @@ class Epochs:
         """Raise ArgumentError where training cannot go on from there with these data."""
         begun.check(self.model, self.batch, self.n, self.shuffle)
 
+    def settle(self) -> None:
+        """Let the data settle the shapes of the model: they did when they were bound."""
+
     def ready(self) -> bool:
         """Whether there are data for another epoch."""
         return True
@@ -149,14 +152,26 @@ class Batches:
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []  # the batch that was looked at to see whether there is one
         self._used_up = False
+        self._opened: Iterator[Any] | None = None  # the first epoch, where it was looked at
 
     def check(self, begun: Progress) -> None:
         """Raise ArgumentError where training cannot go on from there with these data."""
         begun.check(self.model, 0, 0, False)
 
+    def settle(self) -> None:
+        """Let the first batch settle the shapes of a model that has none yet, so that callbacks may ask for them."""
+        if self.model.built:
+            return
+        batches = self._batches(0)
+        seen = list(islice(batches, 1))
+        if not seen:
+            raise EmptyDataError("fit: there are no batches")
+        self.bind(seen[0])
+        self._opened = chain(seen, batches)
+
     def ready(self) -> bool:
         """Whether there is a batch for another epoch; a source that flows on and has run dry ends training, with a warning."""
-        if not self._flows or self._iterator is None:
+        if not self._flows or self._iterator is None or self._opened is not None:
             return True
         self._ahead = self._ahead or list(islice(self._iterator, 1))
         if not self._ahead:
@@ -167,12 +182,7 @@ class Batches:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, config = self.model, self.config
         first = 0 if begun is None else begun.done(model)
-        batches = self._batches(first)
-        if not model.built:  # the first batch settles the shapes, on which depends what is summed
-            seen = list(islice(batches, 1))
-            for given in seen:
-                self.bind(given)
-            batches = chain(seen, batches)
+        batches, self._opened = self._opened or self._batches(first), None
         losses, counts, sums = np.empty(first), np.empty(first), config.sums()
         if begun is not None and first:
             losses[:], counts[:], sums[:] = begun.losses, begun.counts, begun.copied(model).sums
@@ -245,6 +255,7 @@ def fit(
     model._claim()
     try:
         model.history, model.stop_training = history, False
+        source.settle()
         hooks.call("on_train_begin", {})
         if begun is not None:
             hooks.restore(begun.states or ())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _core
 from ._checks import shape_text
 from .assembly import Assembly
 from .binding import steps_of
@@ -48,8 +49,11 @@ class Stepwise(Assembly, Trainable):
     def _stretch(self, input_shapes: Sequence[Shape]) -> bool:
         stretched = super()._stretch(input_shapes)
         if stretched:
-            self._reattach()
+            self._restart_batches()
         return stretched
+
+    def _told(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
+        return self._training(output_shapes)
 
     def _batch_of(self, x: Any) -> list[np.ndarray]:
         """Return a batch as one such array per input."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from . import binding, fitting, minimising
+from . import _core, binding, fitting, minimising
 from ._checks import flag, real, whole
 from .averaging import Averaging
 from .binding import Data, unpack
@@ -489,22 +489,23 @@ class Trainable(Averaging):
             options = grouped(model, config)
         model._compile(losses, config.optimizer.spec(), options, config.statistics)
         self._attached, self._options = config, options
-        self._batch = None if config.optimizer.full_batch else OneBatch(model, config)
         self._progress = None  # as the optimizer starts anew
+        self._restart_batches()
 
-    def _reattach(self) -> None:
-        """Tell a plan that took another one's place what that knew; moments, step and progress stay."""
-        config, progress = self._attached, self._progress
-        if config is None:
-            return
-        model = self._model()
-        moments = {kind: buffer for kind, buffer in model._buffers().items() if kind.startswith("moment")}
-        step = model.step
-        self._attach(config, self._options)
-        for kind, buffer in model._buffers().items():
-            if kind in moments:
-                buffer[...] = moments[kind]
-        model.step, self._progress = step, progress
+    def _training(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
+        """Return what the core knows of training, for outputs of these shapes."""
+        config, options = self._attached, self._options
+        if config is None or options is None:
+            return None
+        return config.bind(output_shapes, self._model().output_activations), config.optimizer.spec(), options, config.statistics
+
+    def _restart_batches(self) -> None:
+        """Take the shapes of single batches anew."""
+        config = self._attached
+        if config is None or config.optimizer.full_batch or self._averaged:
+            self._batch = None
+        else:
+            self._batch = OneBatch(self._model(), config)
 
     def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""

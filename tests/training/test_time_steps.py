@@ -1,5 +1,7 @@
 """Sequences of other lengths than the first ones: the same parameters, moments and step under another plan."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -77,3 +79,133 @@ def test_what_depends_on_the_length_refuses_another(data):
         model(x[:, :5])
     with pytest.raises(nn.errors.ShapeError, match=r"\[\*, 12, 3\]|N, 12, 3"):
         recurrent().fit(x, y, validation_data=(x[:, :5], y), verbose=0)
+
+
+class Halve(nn.PythonLayer):
+    def forward(self, x):
+        return x / 2
+
+    def backward(self, dy, x, y):
+        return dy / 2
+
+
+def squared(y_true, y_pred):
+    return (y_pred - y_true).mean(axis=1) ** 2, 2 * (y_pred - y_true) / y_pred.shape[1]
+
+
+def largest(y_true, y_pred):
+    return float(np.abs(y_pred - y_true).max())
+
+
+def test_parts_in_python(data):
+    x, y = data
+    model = nn.Sequential(
+        nn.GRU(3, 8, return_sequences=True),
+        Halve(),
+        nn.GRU(8, 4),
+        nn.Lambda(np.tanh, lambda dy, x, y: dy * (1 - y * y)),
+        nn.Linear(4, 1),
+        seed=0,
+    )
+    twin = nn.Sequential(nn.GRU(3, 8, return_sequences=True), Halve(), nn.GRU(8, 4), nn.Tanh(), nn.Linear(4, 1), seed=0)
+    for m in (model, twin):
+        m.compile(loss=squared, optimizer="adam", metrics=[largest])
+    for steps in (12, 5, 7, 12):
+        gc.collect()
+        np.testing.assert_allclose(model.train_on_batch(x[:, :steps], y), twin.train_on_batch(x[:, :steps], y), rtol=1e-5)
+        np.testing.assert_allclose(model.predict(x[:, :steps]), twin.predict(x[:, :steps]), rtol=1e-5, atol=1e-6)
+
+
+class Add(nn.PythonLayer):
+    """Weights of the shape of a sample."""
+
+    def build(self, input_shape):
+        self.add_weight("shift", input_shape, init="ones")
+
+    def forward(self, x):
+        return x + self.shift
+
+    def backward(self, dy, x, y):
+        self.grads["shift"][...] = dy.sum(axis=0)
+        return dy
+
+
+def test_weights_of_a_layer_in_python_that_depend_on_the_length(data):
+    x, y = data
+    model = nn.Sequential(Add(), nn.GRU(3, 2), seed=0)
+    before = model(x)
+    for steps in (5, 13):
+        with pytest.raises(nn.errors.ShapeError, match=rf"\(24, {steps}, 3\)"):
+            model(np.zeros((24, steps, 3), np.float32))
+    assert model[0].shift.shape == model.state_dict()["0.shift"].shape == (12, 3)
+    np.testing.assert_array_equal(model(x), before)
+    model.compile(loss="mse", optimizer="sgd")
+    model.fit(x, np.zeros((24, 2)), verbose=0)
+    assert model.summary(show=False).total_parameters == 36 + 3 * 2 * (3 + 2 + 2)
+
+
+def test_the_average_of_the_weights_stays(data):
+    x, y = data
+    model, twin = recurrent(), recurrent()
+    for m in (model, twin):
+        m.compile(loss="mse", optimizer=nn.optim.Adam(lr=1e-2, ema_momentum=0.9))
+        m.fit(x, y, epochs=2, verbose=0)
+    model.predict(x[:, :4])
+    with model.averaged_weights(), twin.averaged_weights():
+        short = model.predict(x[:, :5])
+        model.evaluate(x[:, :7], y)
+        np.testing.assert_array_equal(model.predict(x), twin.predict(x))
+        with pytest.raises(nn.errors.ArgumentError, match="average"):
+            model.train_on_batch(x[:, :5], y)
+        np.testing.assert_array_equal(short, twin.predict(x[:, :5]))
+    for m in (model, twin):
+        m.fit(x, y, epochs=1, verbose=0)
+    for kind, buffer in model._buffers().items():
+        np.testing.assert_array_equal(buffer, twin._buffers()[kind], err_msg=kind)
+
+
+def test_carried_states_go_on(data):
+    x, y = data
+    model = nn.Sequential(nn.GRU(3, 8, stateful=True), nn.Linear(8, 1), seed=0)
+    twin = nn.Sequential(nn.GRU(3, 8), nn.Linear(8, 1), seed=0)
+    for m in (model, twin):
+        m.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.0))
+    at = 0
+    for steps in (5, 3, 4):  # the pieces of one sequence
+        loss = model.train_on_batch(x[:, at : at + steps], y)
+        at += steps
+    assert loss == pytest.approx(twin.evaluate(x, y), rel=1e-6)
+    model.reset_states()
+    assert model.train_on_batch(x[:, :6], y) == pytest.approx(twin.evaluate(x[:, :6], y), rel=1e-6)
+
+
+def test_diagnosis_goes_on(data):
+    x, y = data
+    layers = nn.GRU(3, 4, return_sequences=True), nn.ReLU(), nn.GRU(4, 2), nn.Linear(2, 1)
+    model = nn.Sequential(*layers, seed=0)  # not built yet
+    model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.0))
+    seen = nn.callbacks.Diagnostics(every=1)
+    lengths = (4, 9, 12, 4)
+    model.fit(((x[:, :t], y) for t in lengths), epochs=2, steps_per_epoch=2, verbose=0, callbacks=[seen])
+    hidden = nn.Sequential(nn.GRU(3, 4, return_sequences=True)).build((12, 3))
+    hidden.load_state_dict({name: value for name, value in model.state_dict().items() if name.startswith("0.")})
+    for epoch, steps in enumerate((lengths[:2], lengths[2:])):
+        values = np.concatenate([np.maximum(hidden(x[:, :t]), 0).ravel() for t in steps])
+        assert seen.zero_fraction["layer 1 (ReLU)"][epoch] == pytest.approx((values == 0).mean())
+        assert seen.mean["layer 1 (ReLU)"][epoch] == pytest.approx(values.mean(), rel=1e-5)
+
+
+def test_models_that_share_layers(data):
+    x, y = data
+    cell = nn.GRU(3, 8)
+    first, second = nn.Input((12, 3)), nn.Input((12, 3))
+    one, other = nn.Model(first, nn.Linear(8, 1)(cell(first)), seed=0), nn.Model(second, nn.Linear(8, 2)(cell(second)), seed=1)
+    for m in (one, other):
+        m.compile(loss="mse", optimizer="adam")
+    for steps in (12, 5, 9):
+        one.train_on_batch(x[:, :steps], y)
+        other.train_on_batch(x[:, :steps], np.zeros((24, 2)))
+        alone = nn.Sequential(nn.GRU(3, 8)).build((steps, 3))
+        alone.load_state_dict({f"0.{role}": getattr(cell, role) for role in cell.parameter_shapes()})
+        assert np.isfinite(alone(x[:, :steps])).all()
+    np.testing.assert_array_equal(cell.weight_hh_l0, one.get_layer(one._key(0)).weight_hh_l0)

@@ -86,22 +86,21 @@ class Diagnostics(Callback):
         self.model._probe(self.every, [i for i, op in enumerate(self.model._ops) if op.kind == "activation"])
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        steps, rows, parameters, units = self.model._probe_read()
+        steps, parameters, units = self.model._probe_read()
         self.epoch.append(epoch)
         named = [name for name, _ in self.model.named_parameters()]
         for i, name in enumerate(named):
             for k, kind in enumerate(_PARAMETERS):
                 value = float(parameters[i, k] / steps) if steps else float("nan")
                 getattr(self, kind).setdefault(name, []).append(value)
-        for op, sums in (units or {}).items():
-            for kind, value in zip(_UNITS, self._of_units(op, sums, rows), strict=True):
+        for op, (sums, count) in units.items():
+            for kind, value in zip(_UNITS, self._of_units(sums, count), strict=True):
                 getattr(self, kind).setdefault(self.model._ops[op].name, []).append(value)
 
-    def _of_units(self, op: int, sums: np.ndarray, rows: float) -> tuple[float, ...]:
-        shape = self.model._shapes()[len(self.model.input_shapes) + op]
-        if not rows:
+    def _of_units(self, sums: np.ndarray, count: float) -> tuple[float, ...]:
+        """The figures of one activation; count: numbers per unit."""
+        if not count:
             return (float("nan"),) * len(_UNITS)
-        count = rows * float(np.prod(shape[:-1]))  # numbers per column
         total, square, zero, flat = sums
         mean = float(total.mean() / count)
         variance = max(0.0, float(square.mean() / count) - mean * mean)

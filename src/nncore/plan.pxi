@@ -1,0 +1,489 @@
+# plan.pxi: the plan of a network as a Python object. It keeps the buffers alive, shows what lies in them, and knows which threads
+# use them.
+
+cdef double PATIENCE = 60  # seconds that a reader waits for training to come to a step boundary
+
+
+cdef dict called_in(ops):
+    """The ops that are layers written in Python, by their place."""
+    return {i: op for i, op in enumerate(ops) if op.kind == "python"}
+
+
+cdef class NetworkPlan:
+    """A plan with its buffers: how it is made, what is in it, and who may use it now. `Network` is how it runs."""
+
+    cdef nnc_plan *plan
+    cdef nnc_progress progress
+    cdef readonly object dtype
+    cdef dict buffers
+    cdef list parameters, states, moments
+    cdef list op_names, input_shapes, output_shapes, _all_shapes, output_lines, statistic_sizes, target_widths
+    cdef dict called_ops, failures, watchers  # calls.pxi
+    cdef list called_losses
+    cdef bint calls_out, is_watched
+    cdef nnc_probe probe  # what is looked at while training; off where every is 0
+    cdef object probed
+    cdef bint is_compiled, is_busy, last_training, has_forward
+    cdef int readers  # calls that run without the GIL and only read the plan
+    cdef unsigned long trainer  # the thread that runs fit, or 0
+    cdef int claims  # how deep its calls of fit are nested
+    cdef int waiting  # threads that want to read, or are reading, parameters and moments as they are between two steps
+    cdef bint is_paused  # training waits for them
+    cdef size_t forward_rows
+    cdef object forward_sequences  # what they were given
+    cdef double flops
+    cdef int typenum
+    # one input, one output: what __call__ needs without asking anything of Python
+    cdef bint is_simple, has_indices
+    cdef int in_rank, out_rank
+    cdef cnp.npy_intp[9] in_dims, out_dims
+    cdef size_t in_width
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self.plan = NULL
+        self.buffers = {}
+        self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
+
+    def __dealloc__(self):
+        nnc_plan_free(self.plan)
+
+    @property
+    def step(self):
+        """Updates done so far."""
+        return self.progress.step
+
+    @step.setter
+    def step(self, int64_t value):
+        self.progress.step = value
+
+    @property
+    def seed(self):
+        """What dropout masks and shuffling derive from."""
+        return self.progress.seed
+
+    @seed.setter
+    def seed(self, value):
+        self.progress.seed = <uint64_t>(value & 0xFFFFFFFFFFFFFFFF)
+
+    # Building -----------------------------------------------------------------------------------------------------------------
+
+    def _assemble(self, inputs, ops, outputs, str dtype):
+        self._need_alone()
+        called_before, self.called_ops = self.called_ops, called_in(ops)
+        cdef nnc_plan *plan = NULL
+        cdef nnc_dtype code = NNC_F64 if np.dtype(dtype) == np.float64 else NNC_F32
+        try:
+            plan = create_plan(self, inputs, ops, outputs, code)
+            elements = nnc_plan_elements(plan)
+            buffers = {"parameters": aligned_zeros(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
+            buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
+        except BaseException:
+            self.called_ops = called_before
+            nnc_plan_free(plan)
+            raise
+        nnc_plan_free(self.plan)
+        self.called_losses, self.is_watched = [], False
+        self.probe.every = 0
+        self.probed = None
+        self.calls_out = bool(self.called_ops)
+        self.plan = plan
+        self.dtype = np.dtype(dtype)
+        self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
+        self.buffers = buffers
+        self.op_names = [op.name for op in ops]
+        self.moments = []
+        self.is_compiled = self.has_forward = False
+        self._bind()
+        self.parameters = [self._view(i) for i in range(nnc_plan_param_count(plan))]
+        self.states = [self._state_view(i) for i in range(nnc_plan_state_count(plan))]
+        for state in self.states:
+            if state.role == "running_var":
+                state.value[...] = 1
+        self._describe(len(inputs), len(ops), outputs)
+
+    def _replan(self, inputs, ops, outputs, compiled=None):
+        """Assemble the same ops for inputs of other shapes around the numbers that are there: parameters, states, moments, average,
+        carried states and counters stay. compiled: the arguments of `_compile`, or None where it was not called.
+
+        Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
+        """
+        self._need_plan()
+        self._need_alone()
+        cdef nnc_error error
+        cdef nnc_optimizer_spec rule
+        cdef nnc_dtype code = NNC_F64 if self.dtype == np.float64 else NNC_F32
+        cdef nnc_plan *plan = NULL
+        called_before, self.called_ops = self.called_ops, called_in(ops)
+        try:
+            plan = create_plan(self, inputs, ops, outputs, code)
+            if not has_same_parameters(plan, self.plan):
+                raise ShapeError("the parameters have other shapes")
+            if nnc_plan_elements(plan) != nnc_plan_elements(self.plan) or nnc_plan_state_elements(plan) != nnc_plan_state_elements(self.plan):
+                place_like(plan, self.plan)  # a pool that several networks share
+            if compiled is not None:
+                losses, optimizer, options, statistics = compiled
+                fill_rule(&rule, optimizer)
+                compile_plan(plan, losses, &rule, options, statistics)
+            if nnc_plan_inherit(plan, self.plan, &error):
+                raise_error(&error)
+        except BaseException:
+            self.called_ops = called_before
+            nnc_plan_free(plan)
+            raise
+        nnc_plan_free(self.plan)
+        self.plan = plan
+        self.is_compiled = compiled is not None
+        self.has_forward = False
+        self.forward_sequences = None
+        self._bind()
+        self._describe(len(inputs), len(ops), outputs)
+        if compiled is not None:
+            self._count(losses, statistics)
+
+    cdef int _describe(self, int n_inputs, int n_ops, outputs) except -1:
+        """Keep the shapes, the work, and of one input and one output what `__call__` needs of them."""
+        cdef int d
+        every = self._shapes_of(n_inputs + n_ops)
+        cdef list inputs = every[:n_inputs], ends = [every[value] for value in outputs]
+        self.flops = nnc_plan_flops(self.plan) + 2.0 * sum([size_of(s) for s in every])  # activations: they count in a net of few products
+        self.input_shapes = inputs
+        self.output_shapes = ends
+        self._all_shapes = every
+        self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in ends]
+        self.is_simple = n_inputs == 1 and len(ends) == 1
+        self.in_rank, self.out_rank = len(inputs[0]) + 1, len(ends[0]) + 1
+        self.has_indices = False
+        for d in range(n_inputs):
+            self.has_indices |= nnc_plan_index_bound(self.plan, d) > 0
+        self.in_width = 1
+        for d, size in enumerate(inputs[0]):
+            self.in_dims[d + 1] = size
+            self.in_width *= <size_t>size
+        for d, size in enumerate(ends[0]):
+            self.out_dims[d + 1] = size
+        return 0
+
+    cdef list _shapes_of(self, int n):
+        cdef nnc_shape shape
+        found = []
+        for i in range(n):
+            nnc_plan_shape(self.plan, i, &shape)
+            found.append(tuple([shape.dim[d] for d in range(shape.rank)]))
+        return found
+
+    cdef int _bind(self) except -1:
+        cdef void *moments[3]
+        cdef void *average = NULL
+        if "average" in self.buffers:
+            average = cnp.PyArray_DATA(<cnp.ndarray>self.buffers["average"])
+        for i in range(3):
+            m = self.moments[i] if i < len(self.moments) else None
+            moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
+        nnc_plan_bind(
+            self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
+            cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), average, moments)
+        return 0
+
+    def _need_idle(self):
+        """Raise where another thread uses the network."""
+        self._need_alone()
+
+    def _move(self, parameters, states, offsets=None, state_offsets=None):
+        """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
+        self._need_plan()
+        self._need_alone()
+        cdef size_t *places = NULL
+        cdef int n = len(self.parameters), n_states = len(self.states), i
+        for buffer in (parameters, states):
+            if buffer.dtype != self.dtype or not buffer.flags.carray or (buffer.size and buffer.ctypes.data % 64):
+                raise ValueError(f"buffers must be aligned arrays of {self.dtype}")
+        if offsets is None:
+            if <size_t>len(parameters) != nnc_plan_elements(self.plan) or <size_t>len(states) != nnc_plan_state_elements(self.plan):
+                raise ValueError("buffers of another length")
+        else:
+            if self.is_compiled or len(offsets) != n or len(state_offsets) != n_states:
+                raise ValueError("one place per parameter, and before compiling")
+            places = <size_t *>PyMem_Calloc(n + n_states + 1, sizeof(size_t))
+            if places == NULL:
+                raise MemoryError("no memory to share parameters")
+            try:
+                for i in range(n):
+                    places[i] = offsets[i]
+                for i in range(n_states):
+                    places[n + i] = state_offsets[i]
+                gradients = aligned_zeros(len(parameters), self.dtype)
+                nnc_plan_place(self.plan, places, len(parameters), places + n, len(states))
+            finally:
+                PyMem_Free(places)
+            self.buffers["gradients"] = gradients
+        self.buffers["parameters"] = parameters
+        self.buffers["states"] = states
+        self.has_forward = False
+        self._bind()
+        self.parameters = [self._view(i) for i in range(n)]
+        self.states = [self._state_view(i) for i in range(n_states)]
+
+    cdef object _view(self, int i):
+        from .spec import Parameter
+        cdef nnc_param p
+        nnc_plan_param(self.plan, i, &p)
+
+        def oriented(buffer):
+            block = buffer[p.offset : p.offset + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
+            if p.op in self.called_ops:
+                return block[0].reshape(self.called_ops[p.op].part.parameter_shapes()[p.role.decode()])
+            if p.shape.rank:
+                return block[0].reshape([p.shape.dim[d] for d in range(p.shape.rank)])
+            return block[0] if p.vector else block.T if p.transposed else block
+
+        return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
+
+    cdef object _state_view(self, int i):
+        from .spec import Parameter
+        cdef nnc_param p
+        nnc_plan_state(self.plan, i, &p)
+        view = self.buffers["states"][p.offset : p.offset + p.cols]
+        return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, view[:0])
+
+    # Diagnosis -----------------------------------------------------------------------------------------------------------------
+
+    cdef nnc_probe *_probing(self) noexcept:
+        return &self.probe if self.probe.every else NULL
+
+    def _probe(self, int64_t every, activations):
+        """Look at the next training step and every so many later, at these ops (activations); 0: no longer."""
+        self._need_plan()
+        if self.is_busy:
+            raise ConcurrentUseError("the model is being trained by another thread")
+        self.probe.every = 0
+        self.probed = None
+        if every < 1:
+            return
+        n_inputs = len(self.input_shapes)
+        offsets, total = np.zeros(len(self.op_names) + 1, np.uintp), 0
+        for op in activations:
+            offsets[op] = total
+            total += 4 * last_of(self._all_shapes[n_inputs + op]) + 1
+        elements = nnc_plan_elements(self.plan)
+        kept = (np.zeros((len(self.parameters) + 1, 4)), np.zeros(total + 1), offsets, np.zeros(total + 1, self.dtype),
+                aligned_zeros(elements, self.dtype), list(activations))
+        self.probe.params = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[0])
+        self.probe.units = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[1])
+        self.probe.unit_offset = <const size_t *>cnp.PyArray_DATA(<cnp.ndarray>kept[2])
+        self.probe.scratch = cnp.PyArray_DATA(<cnp.ndarray>kept[3])
+        self.probe.before = cnp.PyArray_DATA(<cnp.ndarray>kept[4])
+        self.probe.steps = 0
+        self.probe.first = self.progress.step
+        self.probed = kept
+        self.probe.every = every
+
+    def _probe_read(self):
+        """Return what has been added up since the last call: steps, [parameters, 4], and by op [4, columns] and of how many numbers per
+        column; begin anew."""
+        if self.probed is None:
+            return 0, np.zeros((len(self.parameters), 4)), {}
+        if self.is_busy:
+            raise ConcurrentUseError("the model is being trained by another thread")
+        params, units, offsets, _, _, ops = self.probed
+        sums = {}
+        for op in ops:
+            columns = last_of(self._all_shapes[len(self.input_shapes) + op])
+            at = offsets[op] + 4 * columns
+            sums[op] = units[offsets[op] : at].reshape(4, columns).copy(), float(units[at])
+        found = self.probe.steps, params[: len(params) - 1].copy(), sums
+        params[...] = 0
+        units[...] = 0
+        self.probe.steps = 0
+        self.probe.first = self.progress.step
+        return found
+
+    # Calls out of the core ----------------------------------------------------------------------------------------------------
+
+    cdef int _rethrow(self) except -1:
+        """Raise what failed in a call that the core made on this thread."""
+        if self.failures:
+            error = self.failures.pop(get_ident(), None)
+            if error is not None:
+                raise error
+        return 0
+
+    cdef int _watch(self, object statistics) except -1:
+        """Let the metrics of the caller, which ride on ``statistics``, see what this thread's next call does; None: no longer."""
+        if self.is_watched:
+            if statistics is None:
+                self.watchers.pop(get_ident(), None)
+            else:
+                self.watchers[get_ident()] = statistics.watchers
+        return 0
+
+    def _shapes(self):
+        self._need_plan()
+        return list(self._all_shapes)
+
+    def _parameters(self):
+        self._need_plan()
+        return list(self.parameters)
+
+    def _states(self):
+        self._need_plan()
+        return list(self.states)
+
+    def _buffers(self):
+        self._need_plan()
+        return dict(self.buffers)
+
+    def _check_indices(self, x):
+        """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
+        cdef nnc_source source
+        cdef size_t rows, width, bound, bad
+        cdef int i
+        for i in range(len(x) if self.has_indices else 0):
+            bound = nnc_plan_index_bound(self.plan, i)
+            if bound == 0:
+                continue
+            rows, width = len(x[i]), size_of(self.input_shapes[i])
+            name = "x" if len(x) == 1 else f"x[{i}]"
+            bind_source(&source, x[i], rows, width, name)
+            with nogil:
+                bad = nnc_find_bad_index(&source, rows, width, bound)
+            if bad < rows * width:
+                at = np.unravel_index(bad, x[i].shape)
+                raise IndexRangeError(
+                    f"{name} holds {x[i][at]} at {tuple([int(d) for d in at])}, which is no index into an Embedding of {bound} rows: whole "
+                    f"numbers from 0 to {bound - 1} are")
+
+    def _arena_bytes(self, size_t rows):
+        """Bytes of activations and gradients that training with batches of `rows` keeps."""
+        self._need_plan()
+        return nnc_plan_arena_bytes(self.plan, rows)
+
+    cdef int _need_plan(self) except -1:
+        if self.plan == NULL:
+            raise NotBuiltError("the shape of the input is not known yet; call build(input_shape), or use the model once")
+        return 0
+
+    # Compiling ----------------------------------------------------------------------------------------------------------------
+
+    def _compile(self, losses, optimizer, options, statistics):
+        self._need_plan()
+        self._need_alone()
+        cdef nnc_optimizer_spec rule
+        cdef int n = len(self.output_shapes), n_params = len(self.parameters)
+        if len(losses) != n or len(statistics) != n or len(options) != n_params:
+            raise ValueError(f"{len(losses)} losses, {len(statistics)} statistics and {len(options)} options for {n} outputs and {n_params} parameters")
+        fill_rule(&rule, optimizer)
+        elements = nnc_plan_elements(self.plan)
+        moments = new_moments(&rule, elements, self.dtype)
+        average = aligned_zeros(elements, self.dtype) if rule.ema_momentum > 0 else None
+        compile_plan(self.plan, losses, &rule, options, statistics)  # where it fails, what was compiled before still holds
+        self.moments = moments
+        self.buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
+        self.buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
+        if average is not None:
+            self.buffers["average"] = average
+        self._bind()
+        self._count(losses, statistics)
+        self.progress.step = 0
+        self.is_compiled = True
+        self.has_forward = False
+
+    cdef int _count(self, losses, statistics) except -1:
+        """Keep what calls out of the core, and how many numbers targets and statistics take."""
+        cdef int i
+        self.called_losses = [each.part for each in losses]
+        self.is_watched = any(each.called for each in statistics)
+        self.calls_out = bool(self.called_ops) or self.is_watched or any(each is not None for each in self.called_losses)
+        self.target_widths = [
+            self.output_lines[i] * (1 if loss_specs_index(losses[i]) else last_of(self.output_shapes[i]))
+            for i in range(len(self.output_shapes))
+        ]
+        self.statistic_sizes = [
+            s.classes * s.classes if s.kind == "confusion" else 7 * last_of(shape) if s.kind == "residuals" else 0
+            for s, shape in zip(statistics, self.output_shapes)
+        ]
+        return 0
+
+    cdef int _need_compiled(self) except -1:
+        self._need_plan()
+        if not self.is_compiled:
+            raise NotCompiledError("the model is not compiled; call compile(loss=..., optimizer=...) first")
+        return 0
+
+    cdef int _need_rows(self, size_t smallest, bint training=True) except -1:
+        """Raise where the smallest batch is too small for a statistic."""
+        cdef int op
+        if 0 < smallest < nnc_plan_least_rows(self.plan, training, &op):
+            raise ShapeError(
+                f"{self.op_names[op]}: a training batch of {smallest} row has no variance to normalise by; use batches of at least 2 rows, "
+                "the last one of an epoch included: change batch_size, or leave a row out")
+        return 0
+
+    cdef int _enter(self) except -1:
+        while True:
+            if self.is_busy or (self.trainer and self.trainer != this_thread()):
+                raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
+            if not self.waiting:
+                break
+            self._hand_over()
+        self.is_busy = True
+        return 0
+
+    def _claim(self):
+        """Keep other threads from training until `_release`; where one of them trains already, the caller is the intruder."""
+        cdef unsigned long me = this_thread()
+        if self.is_busy or (self.trainer and self.trainer != me):
+            raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
+        self.trainer = me
+        self.claims += 1
+
+    def _release(self):
+        self.claims -= 1
+        if not self.claims:
+            self.trainer = 0
+
+    @property
+    def _is_claimed(self):
+        """Whether a fit is under way."""
+        return self.claims > 0
+
+    @property
+    def _is_elsewhere(self):
+        """Whether another thread trains."""
+        return self.is_busy or (self.trainer != 0 and self.trainer != this_thread())
+
+    cdef int _hand_over(self) except -1:
+        """Between two steps: let those read who wait for it."""
+        self.is_paused = True
+        try:
+            while self.waiting:
+                sleep(1e-4)
+                PyErr_CheckSignals()
+        finally:
+            self.is_paused = False
+        return 0
+
+    def _pause(self):
+        """Wait until training stands between two steps, and keep it there until `_resume`."""
+        give_up = monotonic() + PATIENCE
+        self.waiting += 1
+        try:
+            while self.is_busy or (self.trainer and self.trainer != this_thread() and not self.is_paused):
+                if monotonic() > give_up:
+                    raise ConcurrentUseError(
+                        f"another thread trains the model and has not come to the end of a step for {PATIENCE:g} s; a callback that "
+                        "waits for this thread would do that")
+                sleep(1e-4)
+                PyErr_CheckSignals()
+        except BaseException:
+            self.waiting -= 1
+            raise
+
+    def _resume(self):
+        self.waiting -= 1
+
+    cdef int _need_alone(self) except -1:
+        cdef bint is_theirs = self.trainer != 0 and self.trainer != this_thread()
+        if self.is_busy or self.readers or is_theirs or (self.waiting and not self.trainer):
+            raise ConcurrentUseError("the model is in use by another thread, so it cannot be built or compiled now")
+        return 0

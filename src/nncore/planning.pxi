@@ -1,0 +1,188 @@
+# planning.pxi: records of Python turned into the core's structs, and those into a plan. Nothing here knows of buffers or threads.
+
+from libc.string cimport strcmp
+
+DEF MAX_ENDS = 64  # inputs, outputs
+
+cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
+cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
+cdef dict LAYER_CODES = OP_CODES["layer"]
+
+
+cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtype) except NULL:
+    """A plan that calls out to `net`, whose `called_ops` are those of `ops` already."""
+    cdef nnc_plan *plan = NULL
+    cdef nnc_error error
+    cdef nnc_caller caller
+    cdef int n_inputs = len(inputs), n_ops = len(ops), n_outputs = len(outputs), i, d
+    caller.context = <void *>net
+    caller.shape = ask_shape
+    caller.param = ask_param
+    caller.call = call_python
+    cdef nnc_shape *shapes = <nnc_shape *>PyMem_Calloc(n_inputs + 1, sizeof(nnc_shape))
+    cdef nnc_op_spec *specs = <nnc_op_spec *>PyMem_Calloc(n_ops + 1, sizeof(nnc_op_spec))
+    cdef int *ends = <int *>PyMem_Calloc(n_outputs + 1, sizeof(int))
+    try:
+        if shapes == NULL or specs == NULL or ends == NULL:
+            raise MemoryError(f"no memory to describe {n_ops} layers")
+        if n_inputs > MAX_ENDS or n_outputs > MAX_ENDS:
+            raise SizeError(f"{n_inputs} inputs and {n_outputs} outputs; at most {MAX_ENDS} of each are possible")
+        for i, dims in enumerate(inputs):
+            if len(dims) > NNC_MAX_RANK:
+                raise ShapeError(f"input {i} has {len(dims)} dimensions besides the batch; at most {NNC_MAX_RANK} are possible")
+            shapes[i].rank = len(dims)
+            for d, size in enumerate(dims):
+                shapes[i].dim[d] = <size_t>size
+        names = [op.name.encode() for op in ops]  # keeps the bytes alive
+        for i, op in enumerate(ops):
+            fill_op(&specs[i], op, names[i])
+        for i, value in enumerate(outputs):
+            ends[i] = value
+        if nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error):
+            net._rethrow()
+            raise_error(&error)
+    finally:
+        PyMem_Free(shapes)
+        PyMem_Free(specs)
+        PyMem_Free(ends)
+    return plan
+
+
+cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, options, statistics) except -1:
+    """Tell a plan how it is trained. What fails leaves what it was told before."""
+    cdef nnc_error error
+    cdef int n = len(losses), n_params = len(options), i
+    cdef nnc_loss_spec *loss_specs = <nnc_loss_spec *>PyMem_Calloc(n, sizeof(nnc_loss_spec))
+    cdef nnc_statistic_spec *statistic_specs = <nnc_statistic_spec *>PyMem_Calloc(n, sizeof(nnc_statistic_spec))
+    cdef nnc_param_options *settings = <nnc_param_options *>PyMem_Calloc(n_params + 1, sizeof(nnc_param_options))
+    try:
+        if loss_specs == NULL or statistic_specs == NULL or settings == NULL:
+            raise MemoryError("no memory to compile")
+        for i in range(n):
+            fill_loss(&loss_specs[i], losses[i])
+            statistic_specs[i].kind = STATISTICS[statistics[i].kind]
+            statistic_specs[i].classes = statistics[i].classes
+            statistic_specs[i].threshold = statistics[i].threshold
+            statistic_specs[i].target_threshold = statistics[i].target_threshold
+            statistic_specs[i].called = statistics[i].called
+        for i in range(n_params):
+            own = options[i]
+            settings[i].trainable = own.trainable
+            settings[i].lr_scale = own.lr_scale
+            settings[i].weight_decay = rule.weight_decay if own.weight_decay is None else own.weight_decay
+            settings[i].l1 = own.l1 or 0.0
+            settings[i].l2 = own.l2 or 0.0
+            settings[i].max_norm = own.max_norm
+        if nnc_plan_compile(plan, loss_specs, rule, settings, statistic_specs, &error):
+            raise_error(&error)
+    finally:
+        PyMem_Free(loss_specs)
+        PyMem_Free(statistic_specs)
+        PyMem_Free(settings)
+    return 0
+
+
+cdef bint has_same_parameters(const nnc_plan *plan, const nnc_plan *other) noexcept:
+    """Whether parameters and states are the same ones in the same order, wherever they lie."""
+    cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
+    cdef nnc_param a, b
+    if n != nnc_plan_param_count(other) or n_states != nnc_plan_state_count(other):
+        return False
+    for i in range(n + n_states):
+        if i < n:
+            nnc_plan_param(plan, i, &a)
+            nnc_plan_param(other, i, &b)
+        else:
+            nnc_plan_state(plan, i - n, &a)
+            nnc_plan_state(other, i - n, &b)
+        if a.rows != b.rows or a.cols != b.cols or a.ld != b.ld or a.op != b.op or strcmp(a.role, b.role):
+            return False
+    return True
+
+
+cdef int place_like(nnc_plan *plan, const nnc_plan *other) except -1:
+    """Let the parameters and states of a plan lie where those of another plan do, which has the same ones."""
+    cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
+    cdef nnc_param its
+    cdef size_t *places = <size_t *>PyMem_Calloc(n + n_states + 1, sizeof(size_t))
+    if places == NULL:
+        raise MemoryError("no memory to place parameters")
+    for i in range(n):
+        nnc_plan_param(other, i, &its)
+        places[i] = its.offset
+    for i in range(n_states):
+        nnc_plan_state(other, i, &its)
+        places[n + i] = its.offset
+    nnc_plan_place(plan, places, nnc_plan_elements(other), places + n, nnc_plan_state_elements(other))
+    PyMem_Free(places)
+    return 0
+
+
+cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
+    if op.kind not in LAYER_CODES:
+        raise ValueError(f"{op.name}: unknown kind of op {op.kind!r}; known are {', '.join(LAYER_CODES)}")
+    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > NNC_MAX_SIZES or len(op.attributes) > 4:
+        raise ValueError(f"{op.name}: too many inputs, sizes or attributes")
+    spec.kind = LAYER_CODES[op.kind]
+    spec.code = op_code("activation", op.code) if op.code else 0
+    spec.name = name
+    spec.shares = op.shares
+    spec.n_inputs = len(op.inputs)
+    for i, value in enumerate(op.inputs):
+        spec.input[i] = value
+    for i, value in enumerate(op.sizes):
+        if not -(2**63) <= value < 2**63:
+            raise SizeError(f"{op.name}: size {value} does not fit into 64 bits")
+        spec.size[i] = value
+    if op.kind == "activation":
+        fill_attributes(spec.attr, "activation", spec.code, op.attributes)
+    else:
+        for i, value in enumerate(op.attributes):
+            spec.attr[i] = value
+    return 0
+
+
+cdef bint loss_specs_index(object loss) except -1:
+    if loss.part is not None:
+        return loss.part.targets == "classes"
+    return OPS["loss"][op_code("loss", loss.name)]["target"] == "index"
+
+
+cdef int fill_loss(nnc_loss_spec *spec, object loss) except -1:
+    spec.index_target = loss_specs_index(loss)
+    spec.reduction = REDUCTIONS[loss.reduction]
+    spec.weight = loss.weight
+    if loss.part is not None:
+        spec.loss = NNC_LOSS_CALLED
+        return 0
+    spec.loss = op_code("loss", loss.name)
+    fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
+    spec.from_logits = loss.from_logits
+    return 0
+
+
+cdef int fill_rule(nnc_optimizer_spec *rule, object optimizer) except -1:
+    cdef int i
+    rule.optimizer = op_code("optimizer", optimizer.name)
+    for i in range(NNC_OPTIMIZER_ATTRIBUTES):
+        rule.attr[i] = 0
+    fill_attributes(rule.attr, "optimizer", rule.optimizer, optimizer.attributes)
+    rule.weight_decay = optimizer.weight_decay
+    rule.clip_norm = optimizer.clip_norm
+    rule.clip_norm_each = optimizer.clip_norm_each
+    rule.clip_value = optimizer.clip_value
+    rule.ema_momentum = optimizer.ema_momentum
+    return 0
+
+
+cdef list new_moments(const nnc_optimizer_spec *rule, size_t elements, object dtype):
+    moments = []
+    for i in range(3):
+        moment = None
+        if nnc_optimizer_uses(rule.optimizer, rule.attr, i):
+            moment = aligned_zeros(elements, dtype)
+            initial = nnc_optimizer_initial(rule.optimizer, rule.attr, i)
+            if initial != 0:
+                moment[...] = initial
+        moments.append(moment)
+    return moments

@@ -1,0 +1,102 @@
+# sources.pxi: what every call into a plan needs: status codes turned into exceptions, aligned buffers, and arrays turned into the
+# sources that the core gathers from.
+
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.pythread cimport PyThread_get_thread_ident
+from time import monotonic, sleep
+from _thread import get_ident  # threading itself is slow to import
+from .errors import (
+    ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
+
+cdef dict STATUS = {NNC_ERROR_MEMORY: MemoryError, NNC_ERROR_SIZE: SizeError, NNC_ERROR_SHAPE: ShapeError, NNC_ERROR_VALUE: ArgumentError}
+
+cdef int[24] GATHERED  # nnc_source_type by NumPy's type number, or -1
+for _number in range(24):
+    GATHERED[_number] = -1
+for _type in map(np.dtype, "fd?bBhHiIlLqQ"):
+    GATHERED[<int>_type.num] = SOURCE_TYPES[_type.kind, _type.itemsize]
+
+
+def shuffle(cnp.ndarray order, object seed, object epoch):
+    """Fill ``order`` (int64, contiguous) with the permutation that belongs to ``seed`` and ``epoch``."""
+    if cnp.PyArray_TYPE(order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(order):
+        raise DTypeError("shuffle: order must be a writable, contiguous int64 array")
+    cdef size_t n = cnp.PyArray_SIZE(order)
+    cdef uint64_t s = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF), e = <uint64_t>epoch
+    cdef int64_t *at = <int64_t *>cnp.PyArray_DATA(order)
+    with nogil:
+        nnc_shuffle(at, n, s, e)
+
+
+def alloc_count():
+    """How many blocks the core has allocated so far: tests assert that a step adds none."""
+    return nnc_alloc_count()
+
+
+def alloc_fail_at(size_t k):
+    """Let the k-th allocation of the core from now on fail; 0 switches it off. For tests."""
+    nnc_alloc_fail_at(k)
+
+
+cdef inline unsigned long this_thread():
+    return <unsigned long>PyThread_get_thread_ident()
+
+
+cdef int raise_error(const nnc_error *error) except -1:
+    raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end inside a character
+
+
+def aligned_zeros(size_t elements, object dtype):
+    """A zeroed 1-D array whose data begin on a cache line."""
+    item = np.dtype(dtype).itemsize
+    block = np.zeros(elements * item + 64, np.uint8)
+    skip = -block.ctypes.data % 64
+    return block[skip : skip + elements * item].view(dtype)
+
+
+cdef int bind_source(nnc_source *source, object array, size_t rows, size_t width, str what) except -1:
+    """Check that `array` holds `rows` rows of `width` numbers that the core can gather, and say where."""
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"{what}: expected an array, got {type(array).__name__}")
+    cdef cnp.ndarray a = array
+    cdef int number = cnp.PyArray_TYPE(a), ndim = cnp.PyArray_NDIM(a), d
+    cdef size_t got = 1
+    cdef cnp.npy_intp item = cnp.PyArray_ITEMSIZE(a), expected = item
+    if number >= 24 or GATHERED[number] < 0 or not cnp.PyArray_ISNOTSWAPPED(a) or not cnp.PyArray_ISALIGNED(a):
+        raise DTypeError(f"{what}: dtype {array.dtype} cannot be read; convert it to float32")
+    if ndim == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows:
+        raise ShapeError(f"{what}: expected {rows} rows, got shape {array.shape}")
+    for d in range(ndim - 1, 0, -1):
+        if cnp.PyArray_DIM(a, d) > 1 and cnp.PyArray_STRIDE(a, d) != expected and rows:  # no rows: no strides
+            raise ShapeError(f"{what}: the numbers of a row must lie side by side (strides {array.strides}); pass a C-contiguous copy")
+        expected *= cnp.PyArray_DIM(a, d)
+        got *= cnp.PyArray_DIM(a, d)
+    if got != width:
+        raise ShapeError(f"{what}: expected {width} numbers per row, got {got} (shape {array.shape})")
+    if cnp.PyArray_STRIDE(a, 0) % item and rows > 1:
+        raise ShapeError(f"{what}: rows must lie a whole number of elements apart (strides {array.strides})")
+    source.data = cnp.PyArray_DATA(a)
+    source.type = <nnc_source_type>GATHERED[number]
+    source.stride = cnp.PyArray_STRIDE(a, 0) // item if rows > 1 else <ptrdiff_t>width
+    return 0
+
+
+cdef double *float64_out(object array, size_t n, str what) except? NULL:
+    if array is None:
+        return NULL
+    cdef cnp.ndarray a = array
+    if cnp.PyArray_TYPE(a) != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY(a) or <size_t>cnp.PyArray_SIZE(a) < n:
+        raise ShapeError(f"{what}: expected a writable, contiguous float64 array of at least {n} elements")
+    return <double *>cnp.PyArray_DATA(a)
+
+
+cdef size_t size_of(tuple shape) except? 0:
+    cdef size_t size = 1
+    for d in shape:
+        size *= <size_t>d
+    return size
+
+
+cdef object last_of(tuple shape):
+    return shape[len(shape) - 1] if shape else 1

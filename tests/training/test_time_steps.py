@@ -131,7 +131,7 @@ class Add(nn.PythonLayer):
 
 
 def test_weights_of_a_layer_in_python_that_depend_on_the_length(data):
-    x, y = data
+    x, _ = data
     model = nn.Sequential(Add(), nn.GRU(3, 2), seed=0)
     before = model(x)
     for steps in (5, 13):

@@ -60,11 +60,11 @@ def test_kills_leave_no_trace(tmp_path, rng):
         told, tell = os.pipe()
         child = os.fork()
         if not child:
-            steps = iter(range(4))
+            pauses = [600.0, 0.01, 0.01, 0.01]  # a few steps, then there is time to be killed
 
-            def stop(model):
+            def stop(model, tell=tell, pauses=pauses):
                 os.write(tell, b".")
-                time.sleep(0.01 if next(steps, None) is not None else 600)  # a few steps each, then there is time to be killed
+                time.sleep(pauses.pop())
 
             try:
                 program(path, freq=1, delete_checkpoint=False, stop=stop)

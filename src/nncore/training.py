@@ -29,7 +29,7 @@ from .one_batch import OneBatch
 from .optim import Optimizer
 from .optim.groups import options as grouped
 from .progress import Progress
-from .spec import ParameterOptions
+from .spec import ParameterOptions, Shape
 
 if TYPE_CHECKING:
     from .model import Model

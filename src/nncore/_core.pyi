@@ -68,7 +68,7 @@ class Network:
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
     def _replan(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: Told | None = None) -> None:
         """Assemble the same ops for inputs of other shapes around the numbers that are there (ShapeError where those would have
-        other shapes); compiled: what `_compile` was given, where it was called. Moments, average, carried states and counters stay."""
+        other shapes); compiled: what `_compile` was given, where it was called. All buffers and counters stay."""
     @property
     def _is_claimed(self) -> bool:
         """Whether a fit is under way."""

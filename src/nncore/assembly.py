@@ -123,8 +123,8 @@ class Assembly(_core.Network, Parameters):
             shapes = rehearsal._shapes()
             for op, owner in zip(self._ops, self._owners, strict=True):
                 self.layers[owner].check(op.name, shapes[op.inputs[0]])
-            for own, new in zip(self._parameters() + self._states(), rehearsal._parameters() + rehearsal._states(), strict=True):
-                if own.value.shape != new.value.shape:
+            for own, its in zip(self._parameters() + self._states(), rehearsal._parameters() + rehearsal._states(), strict=True):
+                if own.value.shape != its.value.shape:
                     raise ShapeError(f"{own.role} has another shape")
             self._replan(input_shapes, self._ops, self._outputs, self._told([tuple(shapes[value]) for value in self._outputs]))
         except ShapeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,3 +150,12 @@ def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: C
         raise ArgumentError("class_weight needs a single output; use sample_weight")
     target = data.y[0] if rows is None else data.y[0][rows]
     return data.scaled(class_weights(class_weight, target, config.losses[0].targets, max(2, config.columns[0])), rows)
+
+
+def are_batches(given: Any) -> bool:
+    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
+    if isinstance(given, list):
+        return all(isinstance(each, tuple) for each in given)
+    return isinstance(given, Iterable) and not (
+        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
+    )

@@ -1,105 +1,38 @@
-"""Training in Keras's words: compile, fit, evaluate, predict, and the same for one batch.
+"""Training in Keras's words: fit, evaluate, predict, and the same for one batch.
 
-This is the half of `Model` that knows about losses, optimizers and data. It checks and declares; the steps themselves run in
-the core, and the loops around them stand in fitting.py.
+This is the half of `Model` that knows about data. It checks and declares; the steps themselves run in the core, the loops around
+them stand in fitting.py, and what is trained for, and how, in compiling.py.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, binding, fitting, minimising
+from . import binding, fitting, minimising
 from ._checks import flag, real, whole
-from .averaging import Averaging
-from .binding import Data, unpack
+from .binding import Data, are_batches, unpack
 from .callbacks import Callback, CallbackList, ProgressBar
 from .compiled import Compiled, results
+from .compiling import Compilable
 from .data import ClassWeight
 from .data.sequences import bind_lengths
-from .errors import ArgumentError, NotCompiledError
+from .errors import ArgumentError
 from .history import History
-from .losses import Loss
-from .metrics import Metric
 from .one_batch import OneBatch
-from .optim import Optimizer
-from .optim.groups import options as grouped
 from .progress import Progress
-from .spec import ParameterOptions, Shape
+from .validation import all_rows, due_after, some_rows
 
 if TYPE_CHECKING:
-    from .model import Model
+    pass
 
 
-class Trainable(Averaging):
+class Trainable(Compilable):
     """What a model can do with a loss and an optimizer."""
-
-    stop_training: bool = False  #: a callback sets it to end training
-    history: History | None = None  #: of the last fit
-    _compiled: Compiled | None = None
-    _attached: Compiled | None = None  # what the core has been told
-    _options: list[ParameterOptions] | None = None  # and how it trains each parameter
-    _progress: Progress | None = None  # where the last fit stands
-    _batch: OneBatch | None = None  # of the attached configuration
-
-    def compile(
-        self,
-        loss: str | Loss | Sequence[str | Loss] | Mapping[str, str | Loss],
-        optimizer: str | Optimizer,
-        metrics: Any = (),
-        *,
-        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        check_finite: bool = False,
-    ) -> None:
-        """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
-
-        Parameters
-        ----------
-        loss : str or Loss
-            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list, or a dict by
-            name of the output, where the model has several outputs.
-        optimizer : str or Optimizer
-            Such as "adam" or ``nn.optim.Adam(lr=1e-3)``.
-        metrics : sequence of str or Metric
-            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output, or a dict by name of the output, where
-            there are several.
-        loss_weights : sequence or dict of float, optional
-            What the loss of each output counts in their sum.
-        l1, l2 : float
-            Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight matrices of all layers (not on biases, nor on what has one
-            dimension), except where a layer or a group of the optimizer says otherwise. They are part of the loss that `fit`,
-            `evaluate` and `train_on_batch` report, as those of the layers are.
-        check_finite : bool, default False
-            Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
-
-        Raises
-        ------
-        UnknownNameError
-            A name is not known; the message has near matches.
-        ShapeError, ArgumentError
-            The loss or a metric does not fit the output of the model.
-
-        Examples
-        --------
-        >>> import nncore as nn
-        >>> model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
-        >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
-        >>> model.metrics_names
-        ['loss', 'accuracy']
-        """
-        model = self._model()
-        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, model.output_names, l1, l2)
-        if model.built:
-            self._attach(config)
-        else:
-            self._attached = self._batch = None
-        self._compiled = config
 
     def fit(
         self,
@@ -207,7 +140,7 @@ class Trainable(Averaging):
             raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
         if verbose not in ("auto", 0, 1, 2):
             raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
-        due = _due(validation_freq)
+        due = due_after(validation_freq)
         resume = flag("fit", "resume", resume)
         callbacks = _as_list(callbacks)
         for callback in callbacks:
@@ -239,7 +172,7 @@ class Trainable(Averaging):
                 raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
             if fraction:
                 rows, held_out = binding.split(model, config, data, fraction, shuffle, groups)
-                validation = _chosen(data, held_out, size)
+                validation = some_rows(data, held_out, size)
             data = binding.weigh(config, data, rows, class_weight)
             data.require_weight()
             if config.optimizer.full_batch:
@@ -279,7 +212,7 @@ class Trainable(Averaging):
                 raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
             data = self._bind(config, *unpack(given))
             data.require_weight()
-            return _whole(data, size)
+            return all_rows(data, size)
         steps = None if steps is None else whole("fit", "validation_steps", steps)
         if steps is None and iter(given) is given:
             raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
@@ -448,111 +381,8 @@ class Trainable(Averaging):
         """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress."""
         return self._model()(x, out=out)
 
-    @property
-    def optimizer(self) -> Optimizer | None:
-        """The optimizer, or None before ``compile``; its ``lr`` may be set."""
-        if self._compiled is not None and self._attached is not self._compiled and self._model().built:
-            self._attach(self._compiled)
-        return None if self._compiled is None else self._compiled.optimizer
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """The metrics of all outputs."""
-        return [] if self._compiled is None else [m for each in self._compiled.metrics for m in each]
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """What `evaluate` returns, in order: "loss" and the metrics."""
-        return [] if self._compiled is None else list(self._compiled.logged)
-
-    def _model(self) -> Model:
-        return cast("Model", self)
-
-    def _require_compiled(self, what: str) -> Compiled:
-        config = self._compiled
-        if config is None:
-            raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
-        if what in ("fit", "train_on_batch", "apply_gradients"):
-            if self._averaged:
-                raise ArgumentError(f"{what}: the average of the weights is in their place; train outside of averaged_weights()")
-            if config.optimizer.full_batch and what != "fit":
-                raise ArgumentError(f"{what}: {type(config.optimizer).__name__} needs the loss of all data at once; use fit")
-        if config is not self._attached and self._model().built:
-            self._attach(config)
-        return config
-
-    def _attach(self, config: Compiled, options: list[ParameterOptions] | None = None) -> None:
-        """Tell the core. options: how each parameter is trained; None: as the layers say now."""
-        model = self._model()
-        losses = config.bind(model.output_shapes, model.output_activations)
-        if options is None:
-            options = grouped(model, config)
-        model._compile(losses, config.optimizer.spec(), options, config.statistics)
-        self._attached, self._options = config, options
-        self._progress = None  # as the optimizer starts anew
-        self._restart_batches()
-
-    def _training(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
-        """Return what the core knows of training, for outputs of these shapes."""
-        config, options = self._attached, self._options
-        if config is None or options is None:
-            return None
-        return config.bind(output_shapes, self._model().output_activations), config.optimizer.spec(), options, config.statistics
-
-    def _restart_batches(self) -> None:
-        """Take the shapes of single batches anew."""
-        config = self._attached
-        if config is None or config.optimizer.full_batch or self._averaged:
-            self._batch = None
-        else:
-            self._batch = OneBatch(self._model(), config)
-
-    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
-        """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
-        if not self._model().built:
-            binding.inputs(self._model(), x)
-        if config is not self._attached:
-            self._attach(config)
-        return binding.bind(self._model(), config, x, y, weight, lengths, elastic)
-
 
 _NOBODY = CallbackList((), None, {})
-_COPIED = 64 << 20  # bytes of validation data that are copied out of all data; more are read where they lie
-
-
-def are_batches(given: Any) -> bool:
-    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
-    if isinstance(given, list):
-        return all(isinstance(each, tuple) for each in given)
-    return isinstance(given, Iterable) and not (
-        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
-    )
-
-
-def _whole(data: Data, size: int | None) -> fitting.Parts:
-    return lambda watched: fitting.parts(data, size, watched)
-
-
-def _chosen(data: Data, rows: Any, size: int | None) -> fitting.Parts:
-    """Some rows: copied once where they are few, else taken piece by piece, so that a memory map is not loaded."""
-    if isinstance(rows, slice) or len(rows) * data.row_bytes <= _COPIED:
-        return _whole(data.take(rows), size)
-    fitting_in = max(1, _COPIED // 4 // data.row_bytes)
-
-    def parts(watched: bool) -> Iterator[Data]:
-        step = size or 32 if watched else fitting_in
-        return (data.take(rows[i : i + step]) for i in range(0, len(rows), step))
-
-    return parts
-
-
-def _due(freq: int | Iterable[int]) -> fitting.Due:
-    """After which epochs validation is due."""
-    if isinstance(freq, Iterable) and not isinstance(freq, str):
-        epochs = {whole("fit", "each epoch of validation_freq", epoch) for epoch in freq}
-        return lambda epoch: epoch + 1 in epochs
-    every = whole("fit", "validation_freq", freq)
-    return lambda epoch: (epoch + 1) % every == 0
 
 
 def _iterable(batches: Any, who: str = "fit") -> Iterable[Any]:

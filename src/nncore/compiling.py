@@ -1,0 +1,157 @@
+"""Compiling in Keras's words: the loss, the optimizer and the metrics of a model, and when the core is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from . import _core, binding
+from .averaging import Averaging
+from .binding import Data
+from .compiled import Compiled
+from .errors import ArgumentError, NotCompiledError
+from .history import History
+from .losses import Loss
+from .metrics import Metric
+from .one_batch import OneBatch
+from .optim import Optimizer
+from .optim.groups import options as grouped
+from .progress import Progress
+from .spec import ParameterOptions, Shape
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Compilable(Averaging):
+    """What a model knows of the way it is trained."""
+
+    stop_training: bool = False  #: a callback sets it to end training
+    history: History | None = None  #: of the last fit
+    _compiled: Compiled | None = None
+    _attached: Compiled | None = None  # what the core has been told
+    _options: list[ParameterOptions] | None = None  # and how it trains each parameter
+    _progress: Progress | None = None  # where the last fit stands
+    _batch: OneBatch | None = None  # of the attached configuration
+
+    def compile(
+        self,
+        loss: str | Loss | Sequence[str | Loss] | Mapping[str, str | Loss],
+        optimizer: str | Optimizer,
+        metrics: Any = (),
+        *,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        check_finite: bool = False,
+    ) -> None:
+        """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
+
+        Parameters
+        ----------
+        loss : str or Loss
+            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list, or a dict by
+            name of the output, where the model has several outputs.
+        optimizer : str or Optimizer
+            Such as "adam" or ``nn.optim.Adam(lr=1e-3)``.
+        metrics : sequence of str or Metric
+            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output, or a dict by name of the output, where
+            there are several.
+        loss_weights : sequence or dict of float, optional
+            What the loss of each output counts in their sum.
+        l1, l2 : float
+            Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight matrices of all layers (not on biases, nor on what has one
+            dimension), except where a layer or a group of the optimizer says otherwise. They are part of the loss that `fit`,
+            `evaluate` and `train_on_batch` report, as those of the layers are.
+        check_finite : bool, default False
+            Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
+
+        Raises
+        ------
+        UnknownNameError
+            A name is not known; the message has near matches.
+        ShapeError, ArgumentError
+            The loss or a metric does not fit the output of the model.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+        >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
+        >>> model.metrics_names
+        ['loss', 'accuracy']
+        """
+        model = self._model()
+        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, model.output_names, l1, l2)
+        if model.built:
+            self._attach(config)
+        else:
+            self._attached = self._batch = None
+        self._compiled = config
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, or None before ``compile``; its ``lr`` may be set."""
+        if self._compiled is not None and self._attached is not self._compiled and self._model().built:
+            self._attach(self._compiled)
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of all outputs."""
+        return [] if self._compiled is None else [m for each in self._compiled.metrics for m in each]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, in order: "loss" and the metrics."""
+        return [] if self._compiled is None else list(self._compiled.logged)
+
+    def _model(self) -> Model:
+        return cast("Model", self)
+
+    def _require_compiled(self, what: str) -> Compiled:
+        config = self._compiled
+        if config is None:
+            raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
+        if what in ("fit", "train_on_batch", "apply_gradients"):
+            if self._averaged:
+                raise ArgumentError(f"{what}: the average of the weights is in their place; train outside of averaged_weights()")
+            if config.optimizer.full_batch and what != "fit":
+                raise ArgumentError(f"{what}: {type(config.optimizer).__name__} needs the loss of all data at once; use fit")
+        if config is not self._attached and self._model().built:
+            self._attach(config)
+        return config
+
+    def _attach(self, config: Compiled, options: list[ParameterOptions] | None = None) -> None:
+        """Tell the core. options: how each parameter is trained; None: as the layers say now."""
+        model = self._model()
+        losses = config.bind(model.output_shapes, model.output_activations)
+        if options is None:
+            options = grouped(model, config)
+        model._compile(losses, config.optimizer.spec(), options, config.statistics)
+        self._attached, self._options = config, options
+        self._progress = None  # as the optimizer starts anew
+        self._restart_batches()
+
+    def _training(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
+        """Return what the core knows of training, for outputs of these shapes."""
+        config, options = self._attached, self._options
+        if config is None or options is None:
+            return None
+        return config.bind(output_shapes, self._model().output_activations), config.optimizer.spec(), options, config.statistics
+
+    def _restart_batches(self) -> None:
+        """Take the shapes of single batches anew."""
+        config = self._attached
+        if config is None or config.optimizer.full_batch or self._averaged:
+            self._batch = None
+        else:
+            self._batch = OneBatch(self._model(), config)
+
+    def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
+        """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
+        if not self._model().built:
+            binding.inputs(self._model(), x)
+        if config is not self._attached:
+            self._attach(config)
+        return binding.bind(self._model(), config, x, y, weight, lengths, elastic)

@@ -199,7 +199,7 @@ def measure(
         "training": [n for n in peers.TRAINERS if not names or n.split()[0] in names],
         "inference": [n for n in peers.PREDICTORS if not names or n in names],
     }
-    results: dict = {"machine": machine(), "load": os.getloadavg()[1], "threads": threads, "rounds": rounds}
+    results: dict = {"machine": machine(), "load": others(), "threads": threads, "rounds": rounds}
     results |= {"product": {}, "update": {}, "training": {}, "inference": {}}
     for kind, members in groups.items():
         contestants = [Contestant(n, t) for t in threads for n in members]
@@ -233,6 +233,21 @@ def limits(products: dict) -> dict[str, float]:
         key = str(r["threads"])
         rates[key] = round(max(rates.get(key, 0.0), 2 * peers.Product.N**3 / r["min"] / 1e9), 1)
     return rates
+
+
+def others(seconds: float = 2.0) -> float:
+    """How many processors other programs keep busy: measured while this one sleeps, where the system tells; else the load average."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return os.getloadavg()[0]
+
+    def idle() -> tuple[float, float]:
+        ticks = [float(word) for word in stat.read_text().split("\n", 1)[0].split()[1:9]]
+        return ticks[3] + ticks[4], sum(ticks)
+
+    (before, start), _ = idle(), time.sleep(seconds)
+    after, end = idle()
+    return (os.cpu_count() or 1) * (1 - (after - before) / (end - start))
 
 
 def machine() -> dict[str, str]:

@@ -10,23 +10,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import peers
 import report
-from headline import Contestant, contest, limits, machine, tell
+from headline import Contestant, contest, limits, machine, others, tell
 from recurrent_peers import CONTESTANTS, NETS, Net
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "benchmarks_recurrent.json"
+#: What `fit`, or a call, was meant to reach: times faster than the best peer.
+AIMS = {
+    "recurrent": {
+        "RNN i16 h32 T50 b32": 7,
+        "RNN i32 h128 T100 b32": 3.2,
+        "bidirectional RNN i32 h128 T100 b32": 3.2,
+        "RNN i32 h512 T50 b64": 1.5,
+        "GRU i32 h128 T100 b32": 2.4,
+        "LSTM i32 h128 T100 b32": 1.45,
+    },
+    "forward": dict.fromkeys(NETS["forward"], 1),
+    "stream": dict.fromkeys(NETS["stream"], 10),
+}
 TITLES = {"recurrent": "training step", "forward": "forward, outputs of all steps", "stream": "one step of a stream"}
 
 
 def measure(names: list[str], threads: list[int], only: list[str], rounds: int, seconds: float, say: Callable[[str], None]) -> dict:
     """The limit, then each net with all its contestants. ``only`` keeps the nets whose kind or name has one of these in it."""
-    results: dict = {"machine": machine(), "load": os.getloadavg()[1], "threads": threads, "rounds": rounds}
+    results: dict = {"machine": machine(), "load": others(), "threads": threads, "rounds": rounds}
     held: dict[tuple[str, int], Contestant] = {}  # importing PyTorch and JAX takes longer than most of the timings
 
     def among(members: list[str]) -> list[Contestant]:
@@ -59,15 +71,16 @@ def tables(results: dict) -> str:
             continue
         names = list(CONTESTANTS[kind])
         heads = [name.replace("nncore ", "") for name in names]
-        lines = [f"| {title} | {' | '.join(heads)} | best peer | {heads[0]} is faster | % of limit |"]
-        lines.append("|---|" + "---:|" * len(names) + "---|---:|---:|")
+        lines = [f"| {title} | {' | '.join(heads)} | best peer | {heads[0]} is faster | aim | % of limit |"]
+        lines.append("|---|" + "---:|" * len(names) + "---|---:|---:|---:|")
         for net, rows in results[kind].items():
             ours, peer = report.best(rows, report.named(names[0])), report.best(rows, report.is_peer)
             cells = [
                 " / ".join(report.least(r) for r in sorted(rows.values(), key=lambda r: r["threads"]) if r["name"] == name)
                 for name in names
             ]
-            end = f"{report.who(peer)[1:-1]} | {report.ratio(peer, ours)} | {_share(results, kind, NETS[kind][net], ours)}"
+            end = f"{report.who(peer)[1:-1]} | {report.ratio(peer, ours)} | {AIMS[kind][net]:g}x"
+            end += f" | {_share(results, kind, NETS[kind][net], ours)}"
             lines.append(f"| {net} | {' | '.join(cells)} | {end} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -76,7 +89,7 @@ def tables(results: dict) -> str:
 def _share(results: dict, kind: str, net: Net, ours: dict | None) -> str:
     """The least time of all products at the best rate seen, over the time taken; nothing where the rate was found beside other
     programs, or where the call and not the arithmetic is what takes the time."""
-    if not ours or results["load"] > 1 or kind == "stream":
+    if not ours or results["load"] > report.BUSY or kind == "stream":
         return ""
     flops = net.flops if kind == "recurrent" else net.forward_flops
     return f"{100 * flops / 1e9 / results['limit'][str(ours['threads'])] / ours['min']:.0f} %"

@@ -236,7 +236,7 @@ def limits(products: dict) -> dict[str, float]:
 
 
 def others(seconds: float = 2.0) -> float:
-    """How many processors other programs keep busy: measured while this one sleeps, where the system tells; else the load average."""
+    """How many processors other programs keep busy while this one sleeps; the load average where the system does not tell."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return os.getloadavg()[0]

@@ -23,7 +23,7 @@ LAYERS = [
 
 
 def network(dtype="float64", seed=0):
-    return nn.Sequential(*[eval(layer, vars(nn)) for layer in LAYERS], seed=seed, dtype=dtype)
+    return nn.Sequential(*[eval(f"nn.{layer}") for layer in LAYERS], seed=seed, dtype=dtype)
 
 
 def torch_network():
@@ -41,7 +41,7 @@ def small(**options):
 def test_repr_is_that_of_torch():
     torch = pytest.importorskip("torch")
     layers = [layer for layer in LAYERS if "Dropout" not in layer]  # torch shows inplace
-    ours = nn.Sequential(*[eval(layer, vars(nn)) for layer in layers])
+    ours = nn.Sequential(*[eval(f"nn.{layer}") for layer in layers])
     assert repr(ours) == repr(torch.nn.Sequential(*[eval(layer, vars(torch.nn)) for layer in layers]))
 
 

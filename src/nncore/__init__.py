@@ -5,64 +5,69 @@ Layers and state dicts speak PyTorch's dialect, training speaks Keras's: see `Se
 
 from __future__ import annotations
 
-from . import callbacks, errors, init, layers, losses, metrics, optim, schedules
+from typing import TYPE_CHECKING
+
 from ._core import __version__
-from .config import get_num_threads, set_num_threads, show_config, threads
-from .gradients import check_gradients
-from .graph import Input, Value
-from .history import History
-from .layers import (
-    ELU,
-    GELU,
-    GRU,
-    LSTM,
-    RNN,
-    SELU,
-    Add,
-    Average,
-    BatchNorm1d,
-    Concatenate,
-    Dropout,
-    Embedding,
-    Flatten,
-    GaussianNoise,
-    Hardtanh,
-    Identity,
-    Lambda,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    Maximum,
-    Maxout,
-    Minimum,
-    Multiply,
-    PReLU,
-    PythonLayer,
-    Recurrent,
-    ReLU,
-    Rescaling,
-    Reshape,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Step,
-    Subtract,
-    Tanh,
-    add,
-    average,
-    concatenate,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
-)
-from .model import Model
-from .saving import load
-from .sequential import Sequential
+from ._lazy import lazily
+
+if TYPE_CHECKING:
+    from . import callbacks, errors, init, layers, losses, metrics, optim, schedules
+    from .config import get_num_threads, set_num_threads, show_config, threads
+    from .gradients import check_gradients
+    from .graph import Input, Value
+    from .history import History
+    from .layers import (
+        ELU,
+        GELU,
+        GRU,
+        LSTM,
+        RNN,
+        SELU,
+        Add,
+        Average,
+        BatchNorm1d,
+        Concatenate,
+        Dropout,
+        Embedding,
+        Flatten,
+        GaussianNoise,
+        Hardtanh,
+        Identity,
+        Lambda,
+        Layer,
+        LayerNorm,
+        LeakyReLU,
+        Linear,
+        LogSoftmax,
+        Maximum,
+        Maxout,
+        Minimum,
+        Multiply,
+        PReLU,
+        PythonLayer,
+        Recurrent,
+        ReLU,
+        Rescaling,
+        Reshape,
+        Sigmoid,
+        SiLU,
+        Softmax,
+        Softplus,
+        Softsign,
+        Step,
+        Subtract,
+        Tanh,
+        add,
+        average,
+        concatenate,
+        maximum,
+        minimum,
+        multiply,
+        subtract,
+    )
+    from .model import Model
+    from .saving import load
+    from .sequential import Sequential
 
 __all__ = [
     "ELU",
@@ -133,3 +138,20 @@ __all__ = [
     "subtract",
     "threads",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        __all__,
+        {
+            "": "callbacks errors init layers losses metrics optim schedules",
+            "config": "get_num_threads set_num_threads show_config threads",
+            "gradients": "check_gradients",
+            "graph": "Input Value",
+            "history": "History",
+            "model": "Model",
+            "saving": "load",
+            "sequential": "Sequential",
+        },
+        rest="layers",
+    )

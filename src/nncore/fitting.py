@@ -6,9 +6,9 @@ callback overrides a hook of single batches, each call does one step.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +259,8 @@ def fit(
         hooks.call("on_train_begin", {})
         if begun is not None:
             hooks.restore(begun.states or ())
-            model._progress = replace(begun, states=None, ask=hooks.states)
+            model._progress = copy.copy(begun)
+            model._progress.states, model._progress.ask = None, hooks.states
         else:
             model._progress = Progress(epochs.start, model.step, ask=hooks.states)
         for epoch in epochs:

@@ -8,7 +8,6 @@ what comes next; so does what those callbacks have counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,6 @@ States = Sequence[tuple[str, dict[str, Any]]]
 _NONE = np.empty(0)  # made once, as an epoch may take some ten microseconds
 
 
-@dataclass
 class Progress:
     """A place in training; made anew for every epoch.
 
@@ -40,18 +38,31 @@ class Progress:
         float64 [steps]: the loss of each step of the epoch, and what it counts in that of the epoch. Those to come are undefined.
     sums : list of numpy.ndarray or None
         What the metrics of the epoch have accumulated, one per output.
+    states : sequence of (str, dict) or None
+        Of the callbacks; None: as they are now.
+    ask : callable
+        Returns the states of the callbacks as they are now.
     """
 
-    epoch: int
-    start: int
-    batch_size: int = 0
-    rows: int = 0
-    shuffle: bool = False
-    losses: np.ndarray = field(default_factory=lambda: _NONE)
-    counts: np.ndarray = field(default_factory=lambda: _NONE)
-    sums: list[np.ndarray | None] = field(default_factory=list)
-    states: States | None = None  #: of the callbacks; None: as they are now
-    ask: Callable[[], States] = list  #: returns the states of the callbacks as they are now
+    __slots__ = ("ask", "batch_size", "counts", "epoch", "losses", "rows", "shuffle", "start", "states", "sums")
+
+    def __init__(
+        self,
+        epoch: int,
+        start: int,
+        batch_size: int = 0,
+        rows: int = 0,
+        shuffle: bool = False,
+        losses: np.ndarray = _NONE,
+        counts: np.ndarray = _NONE,
+        sums: list[np.ndarray | None] | None = None,
+        states: States | None = None,
+        ask: Callable[[], States] = list,
+    ) -> None:
+        self.epoch, self.start = epoch, start
+        self.batch_size, self.rows, self.shuffle = batch_size, rows, shuffle
+        self.losses, self.counts, self.sums = losses, counts, [] if sums is None else sums
+        self.states, self.ask = states, ask
 
     def done(self, model: Model) -> int:
         """How many steps of the epoch are done."""

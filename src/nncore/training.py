@@ -9,14 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import binding, fitting, minimising
+from . import binding, fitting
 from ._checks import flag, real, whole
 from .binding import Data, are_batches, unpack
-from .callbacks import Callback, CallbackList, ProgressBar
+from .callbacks.base import Callback, CallbackList
+from .callbacks.progress import ProgressBar
 from .compiled import Compiled, results
 from .compiling import Compilable
 from .data import ClassWeight
@@ -26,9 +27,6 @@ from .history import History
 from .one_batch import OneBatch
 from .progress import Progress
 from .validation import all_rows, due_after, some_rows
-
-if TYPE_CHECKING:
-    pass
 
 
 class Trainable(Compilable):
@@ -193,7 +191,11 @@ class Trainable(Compilable):
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": run.start}
         params["do_validation"] = validation is not None
         hooks = CallbackList(watchers, model, params)
-        loop: Any = minimising.fit if config.optimizer.full_batch else fitting.fit
+        loop: Any = fitting.fit
+        if config.optimizer.full_batch:
+            from . import minimising  # here, as few need it
+
+            loop = minimising.fit
         loop(model, config, source, validation, due, run, begun, history, hooks)
         return history
 

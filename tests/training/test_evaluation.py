@@ -6,6 +6,7 @@ from training.simple import line, linear
 
 import nncore as nn
 from nncore import errors
+from nncore.data import split_rows
 
 
 def test_evaluate_equals_numpy(rng):
@@ -73,7 +74,7 @@ def test_samples_of_several_lines(rng):
     expected = [-np.log(np.take_along_axis(p, y[..., None], 2)).mean(), (p.argmax(2) == y).mean()]
     np.testing.assert_allclose(model.evaluate(x, y), expected)
     history = model.fit(x, y, batch_size=8, validation_split=0.25)
-    rows, held_out = nn.data.split_rows(20, 0.25, 0, None)  # several labels per sample: drawn without regard to them
+    rows, held_out = split_rows(20, 0.25, 0, None)  # several labels per sample: drawn without regard to them
     np.testing.assert_allclose(history.history["loss"][0], model.evaluate(x[rows], y[rows])[0])
     np.testing.assert_allclose(history.history["val_loss"][0], model.evaluate(x[held_out], y[held_out])[0])
     one_hot = nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0, dtype="float64").build((5, 4))

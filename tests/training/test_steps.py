@@ -6,6 +6,7 @@ from training.simple import assert_same, line, linear, weights
 
 import nncore as nn
 from nncore import errors
+from nncore.data import split_rows
 
 
 def by_hand(model, x, y, batch, epochs, lr, weight=None, reduction="mean"):
@@ -148,7 +149,7 @@ def test_validation_split(rng):
     history = model.fit(x, y, validation_split=0.25, shuffle=False)
     assert history.history["val_loss"][0] == pytest.approx(model.evaluate(x[30:], y[30:])[0])
     assert len(history.step_losses) == 1
-    rows, held_out = nn.data.split_rows(40, 0.25, model.seed, None)
+    rows, held_out = split_rows(40, 0.25, model.seed, None)
     history = model.fit(x, y, validation_split=0.25)
     assert history.history["val_mae"][0] == pytest.approx(model.evaluate(x[held_out], y[held_out])[1])
     twin = linear(metrics=["mae"])
@@ -167,7 +168,7 @@ def test_class_weight_is_a_sample_weight_of_the_rows_that_train(rng):
     for model in models:
         model.compile("sparse_categorical_crossentropy", "adam")
     one = models[0].fit(x, y, epochs=2, class_weight={1: 5.0, 2: 0.5}, sample_weight=w, validation_split=0.2)
-    _, held_out = nn.data.split_rows(60, 0.2, 0, y)
+    _, held_out = split_rows(60, 0.2, 0, y)
     both = table[y] * w
     both[held_out] = w[held_out]
     two = models[1].fit(x, y, epochs=2, sample_weight=both, validation_split=0.2)

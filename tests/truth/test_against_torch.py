@@ -23,7 +23,7 @@ def one_torch_thread():
 
 def build(layers, dtype, shape=(FEATURES,)):
     """The same network twice, with the same weights. layers: expressions that mean the same in both libraries."""
-    ours = nn.Sequential(*[eval(e, vars(nn)) for e in layers], seed=5, dtype=dtype).build(shape)
+    ours = nn.Sequential(*[eval(f"nn.{e}") for e in layers], seed=5, dtype=dtype).build(shape)
     theirs = torch.nn.Sequential(*[eval(e, vars(torch.nn)) for e in layers]).to(getattr(torch, dtype.name))
     theirs.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in ours.state_dict().items()})
     return ours, theirs

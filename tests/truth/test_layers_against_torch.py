@@ -56,7 +56,7 @@ CASES = {
 @pytest.mark.parametrize("training", [True, False])
 def test_like_torch(case, training, dtype, rng):
     expression, shape = CASES[case]
-    layer = eval(expression, vars(nn))
+    layer = eval(f"nn.{expression}")
     kind = getattr(torch, dtype.name)
     twin = eval(expression, {**vars(torch.nn), "Maxout": TorchMaxout}).to(kind)
     model = nn.Sequential(layer, dtype=dtype.name, seed=3).build(shape)

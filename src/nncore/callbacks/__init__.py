@@ -1,17 +1,22 @@
 """Callbacks: what runs beside training, with Keras's hooks."""
 
-from .backup import BackupAndRestore
-from .base import Callback, CallbackList
-from .checkpoint import ModelCheckpoint
-from .diagnostics import Diagnostics
-from .early_stopping import EarlyStopping
-from .lambda_callback import LambdaCallback
-from .loggers import CSVLogger, TensorBoard
-from .lr_scheduler import LearningRateScheduler
-from .progress import ProgressBar
-from .reduce_lr import ReduceLROnPlateau
-from .stopping import LossTolerance, StopAtTarget, TimeLimit
-from .terminate_on_nan import TerminateOnNaN
+from typing import TYPE_CHECKING
+
+from .._lazy import lazily
+
+if TYPE_CHECKING:
+    from .backup import BackupAndRestore
+    from .base import Callback, CallbackList
+    from .checkpoint import ModelCheckpoint
+    from .diagnostics import Diagnostics
+    from .early_stopping import EarlyStopping
+    from .lambda_callback import LambdaCallback
+    from .loggers import CSVLogger, TensorBoard
+    from .lr_scheduler import LearningRateScheduler
+    from .progress import ProgressBar
+    from .reduce_lr import ReduceLROnPlateau
+    from .stopping import LossTolerance, StopAtTarget, TimeLimit
+    from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
     "BackupAndRestore",
@@ -31,3 +36,23 @@ __all__ = [
     "TerminateOnNaN",
     "TimeLimit",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        __all__,
+        {
+            "backup": "BackupAndRestore",
+            "base": "Callback CallbackList",
+            "checkpoint": "ModelCheckpoint",
+            "diagnostics": "Diagnostics",
+            "early_stopping": "EarlyStopping",
+            "lambda_callback": "LambdaCallback",
+            "loggers": "CSVLogger TensorBoard",
+            "lr_scheduler": "LearningRateScheduler",
+            "progress": "ProgressBar",
+            "reduce_lr": "ReduceLROnPlateau",
+            "stopping": "LossTolerance StopAtTarget TimeLimit",
+            "terminate_on_nan": "TerminateOnNaN",
+        },
+    )

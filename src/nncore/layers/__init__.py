@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
-from .activations import (
-    ELU,
-    GELU,
-    SELU,
-    Activation,
-    Hardtanh,
-    Identity,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Step,
-    Tanh,
-)
-from .base import Layer
-from .dropout import Dropout, GaussianNoise
-from .embedding import Embedding
-from .linear import Linear
-from .maxout import Maxout
-from .merge import (
-    Add,
-    Average,
-    Concatenate,
-    Maximum,
-    Merge,
-    Minimum,
-    Multiply,
-    Rescaling,
-    Subtract,
-    add,
-    average,
-    concatenate,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
-)
-from .normalization import BatchNorm1d, LayerNorm
-from .prelu import PReLU
-from .python import Lambda, PythonLayer
-from .recurrent import GRU, LSTM, RNN, Recurrent
-from .shape import Flatten, Reshape
+from typing import TYPE_CHECKING
+
+from .._lazy import lazily
+
+if TYPE_CHECKING:
+    from .activations import (
+        ELU,
+        GELU,
+        SELU,
+        Activation,
+        Hardtanh,
+        Identity,
+        LeakyReLU,
+        LogSoftmax,
+        ReLU,
+        Sigmoid,
+        SiLU,
+        Softmax,
+        Softplus,
+        Softsign,
+        Step,
+        Tanh,
+    )
+    from .base import Layer
+    from .dropout import Dropout, GaussianNoise
+    from .embedding import Embedding
+    from .linear import Linear
+    from .maxout import Maxout
+    from .merge import (
+        Add,
+        Average,
+        Concatenate,
+        Maximum,
+        Merge,
+        Minimum,
+        Multiply,
+        Rescaling,
+        Subtract,
+        add,
+        average,
+        concatenate,
+        maximum,
+        minimum,
+        multiply,
+        subtract,
+    )
+    from .normalization import BatchNorm1d, LayerNorm
+    from .prelu import PReLU
+    from .python import Lambda, PythonLayer
+    from .recurrent import GRU, LSTM, RNN, Recurrent
+    from .shape import Flatten, Reshape
 
 __all__ = [
     "ELU",
@@ -100,3 +105,25 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        __all__,
+        {
+            "activations": "ELU GELU SELU Activation Hardtanh Identity LeakyReLU LogSoftmax ReLU Sigmoid SiLU Softmax Softplus "
+            "Softsign Step Tanh",
+            "base": "Layer",
+            "dropout": "Dropout GaussianNoise",
+            "embedding": "Embedding",
+            "linear": "Linear",
+            "maxout": "Maxout",
+            "merge": "Add Average Concatenate Maximum Merge Minimum Multiply Rescaling Subtract add average concatenate "
+            "maximum minimum multiply subtract",
+            "normalization": "BatchNorm1d LayerNorm",
+            "prelu": "PReLU",
+            "python": "Lambda PythonLayer",
+            "recurrent": "GRU LSTM RNN Recurrent",
+            "shape": "Flatten Reshape",
+        },
+    )

@@ -12,10 +12,15 @@ Examples
 0.0
 """
 
-from .base import LearningRateSchedule
-from .cycle import OneCycle, PerEpoch, Warmup
-from .decay import Cosine, CosineRestarts, Exponential, InverseScaling, MultiStep, Polynomial, StepDecay
-from .rates import Schedule, check, learning_rates
+from typing import TYPE_CHECKING
+
+from .._lazy import lazily
+
+if TYPE_CHECKING:
+    from .base import LearningRateSchedule
+    from .cycle import OneCycle, PerEpoch, Warmup
+    from .decay import Cosine, CosineRestarts, Exponential, InverseScaling, MultiStep, Polynomial, StepDecay
+    from .rates import Schedule, check, learning_rates
 
 __all__ = [
     "Cosine",
@@ -33,3 +38,15 @@ __all__ = [
     "check",
     "learning_rates",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        __all__,
+        {
+            "base": "LearningRateSchedule",
+            "cycle": "OneCycle PerEpoch Warmup",
+            "decay": "Cosine CosineRestarts Exponential InverseScaling MultiStep Polynomial StepDecay",
+            "rates": "Schedule check learning_rates",
+        },
+    )

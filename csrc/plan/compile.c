@@ -314,3 +314,14 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
   plan->rows_reserved = rows;
   return NNC_OK;
 }
+
+nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) {
+  nnc_plan_set_stateful(plan, before->stateful);
+  if (!before->stateful || !before->rows_reserved) return NNC_OK;
+  const nnc_status status = nnc_plan_reserve(plan, before->rows_reserved, error);
+  if (status != NNC_OK) return status;
+  memcpy((char *)plan->arena + plan->carried[plan->carry_turn] * plan->element,
+         (const char *)before->arena + before->carried[before->carry_turn] * before->element,
+         before->rows_reserved * before->carry * before->element);
+  return NNC_OK;
+}

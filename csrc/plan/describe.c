@@ -1,31 +1,12 @@
 /* describe.c: from the description of a network to a plan: checks every record, infers every shape, then runs the passes. What
  * it refuses leaves nothing behind. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/sizes.h"
 #include "plan/plan.h"
-
-nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  error->status = status;
-  vsnprintf(error->message, sizeof error->message, format, args);
-  va_end(args);
-  return status;
-}
-
-double nnc_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-size_t nnc_value_elements(const nnc_value *value) { return value->lines * value->ld; }
 
 /* Lines, columns and leading dimension of a value from its shape. Several lines stay dense, so that Flatten is a view. */
 static int set_extent(nnc_value *value, size_t element) {
@@ -239,10 +220,3 @@ void nnc_plan_free(nnc_plan *plan) {
 }
 
 void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) { *shape = plan->value[value].shape; }
-
-const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape) {
-  size_t used = (size_t)snprintf(buffer, size, "[*");
-  for (int d = 0; d < shape->rank && used < size; d++) used += (size_t)snprintf(buffer + used, size - used, ", %zu", shape->dim[d]);
-  if (used < size) snprintf(buffer + used, size - used, "]");
-  return buffer;
-}

@@ -8,20 +8,6 @@ static nnc_status too_large(nnc_error *error) {
   return nnc_fail(error, NNC_ERROR_SIZE, "the network is larger than the address space; check the layer sizes");
 }
 
-static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
-  if (nnc_leading_dim(&p->layout.ld, p->layout.cols, plan->element)) return 1;
-  if (nnc_mul(&p->elements, p->layout.rows, p->layout.ld) || nnc_round_up(&p->elements, p->elements, plan->element)) return 1;
-  p->options = (nnc_param_options){.trainable = 1, .lr_scale = 1};
-  return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
-}
-
-int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total) {
-  nnc_parameter *p = &plan->param[plan->op[i].param[slot] = plan->n_params++];
-  p->layout = layout;
-  p->layout.op = i;
-  return place_param(plan, p, total);
-}
-
 static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_t *total) {
   nnc_param *s = &plan->state[plan->n_states++];
   *s = (nnc_param){.op = i, .rows = 1, .cols = cols, .ld = cols, .vector = 1};

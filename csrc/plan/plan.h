@@ -158,11 +158,12 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* compile.c */
 
+/* values.c */
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "[*, 3, 4]": the batch dimension is the star. Returns buffer. */
 const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
 size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
-/* layout.c: a parameter of op i in one of its slots; non-zero on overflow */
+/* A parameter of op i in one of its slots; non-zero on overflow */
 int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total);
 /* recurrent.c: the passes for recurrent layers; non-zero on overflow */
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error);

@@ -158,17 +158,6 @@ void nnc_plan_set_stateful(nnc_plan *plan, int stateful) {
   plan->arena = NULL;
 }
 
-nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) {
-  nnc_plan_set_stateful(plan, before->stateful);
-  if (!before->stateful || !before->rows_reserved) return NNC_OK;
-  const nnc_status status = nnc_plan_reserve(plan, before->rows_reserved, error);
-  if (status != NNC_OK) return status;
-  memcpy((char *)plan->arena + plan->carried[plan->carry_turn] * plan->element,
-         (const char *)before->arena + before->carried[before->carry_turn] * before->element,
-         before->rows_reserved * before->carry * before->element);
-  return NNC_OK;
-}
-
 void nnc_plan_reset_states(nnc_plan *plan) {
   if (!plan->arena) return;
   char *carried = (char *)plan->arena + plan->carried[plan->carry_turn] * plan->element;

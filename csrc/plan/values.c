@@ -1,0 +1,47 @@
+/* values.c: what the passes have in common: how large a value is and how a message shows its shape, a parameter added to the plan,
+ * an error filled in, the clock. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/sizes.h"
+#include "plan/plan.h"
+
+nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  error->status = status;
+  vsnprintf(error->message, sizeof error->message, format, args);
+  va_end(args);
+  return status;
+}
+
+const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape) {
+  size_t used = (size_t)snprintf(buffer, size, "[*");
+  for (int d = 0; d < shape->rank && used < size; d++) used += (size_t)snprintf(buffer + used, size - used, ", %zu", shape->dim[d]);
+  if (used < size) snprintf(buffer + used, size - used, "]");
+  return buffer;
+}
+
+size_t nnc_value_elements(const nnc_value *value) { return value->lines * value->ld; }
+
+static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
+  if (nnc_leading_dim(&p->layout.ld, p->layout.cols, plan->element)) return 1;
+  if (nnc_mul(&p->elements, p->layout.rows, p->layout.ld) || nnc_round_up(&p->elements, p->elements, plan->element)) return 1;
+  p->options = (nnc_param_options){.trainable = 1, .lr_scale = 1};
+  return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
+}
+
+int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total) {
+  nnc_parameter *p = &plan->param[plan->op[i].param[slot] = plan->n_params++];
+  p->layout = layout;
+  p->layout.op = i;
+  return place_param(plan, p, total);
+}
+
+double nnc_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}

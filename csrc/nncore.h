@@ -71,6 +71,7 @@ typedef struct {
   int adds_params;          /* another op that shares them has written the gradients of the parameters */
   void *target, *row_loss;  /* dense; a loss fills one number per line */
   const void *weight;       /* one per sample, or NULL */
+  const int64_t *lengths;   /* of a metric: how many time steps of each sample count; NULL: all */
 } nnc_call;
 typedef struct {
   void *context;

@@ -1,10 +1,11 @@
 /* gather.c: rows of a source of any element type, picked through an index, converted to the network's dtype and laid side by side:
- * how a batch leaves the data set. Conversions are C's (integers round to nearest). The index has been checked by the caller.
+ * how a batch leaves the data set. Conversions are C's (integers round to nearest), half precision is exact. The index has been checked by the caller.
  *
  * Shuffled rows defeat the hardware's prefetcher at their first lines, so the row that comes LOOKAHEAD picks later is touched
  * ahead; the rest of a long row it finds by itself. Rows of less than a line need none of that: out-of-order execution sees more
  * of them at once than it pays to look ahead.
  */
+#include "base/half.h"
 #include "ops/op.h"
 
 enum { LOOKAHEAD = 8, LINE = 64, LINES_AHEAD = 8 };
@@ -28,12 +29,12 @@ INLINE const void *pick(const picked_rows *from, size_t r) {
 
 /* From rows of any type; cols is a constant for one and two columns, so that the row unrolls and no vector loop is entered for it.
  * The parameters are copied, so that y need not be feared to overwrite them. */
-#define DEFINE_CONVERT(type)                                                              \
+#define DEFINE_CONVERT(type, value)                                                       \
   INLINE void rows_of_##type(real *y, const picked_rows *from, size_t ldy, size_t cols) { \
     const picked_rows here = *from;                                                       \
     for (size_t r = 0; r < here.rows; r++) {                                              \
       const type *x = pick(&here, r);                                                     \
-      for (size_t j = 0; j < cols; j++) y[r * ldy + j] = (real)x[j];                      \
+      for (size_t j = 0; j < cols; j++) y[r * ldy + j] = (real)value(x[j]);               \
     }                                                                                     \
   }                                                                                       \
   static void convert_##type(real *y, const picked_rows *from, size_t ldy) {              \
@@ -44,16 +45,18 @@ INLINE const void *pick(const picked_rows *from, size_t r) {
 
 typedef float f32;
 typedef double f64;
-DEFINE_CONVERT(f32)
-DEFINE_CONVERT(f64)
-DEFINE_CONVERT(uint8_t)
-DEFINE_CONVERT(int8_t)
-DEFINE_CONVERT(uint16_t)
-DEFINE_CONVERT(int16_t)
-DEFINE_CONVERT(uint32_t)
-DEFINE_CONVERT(int32_t)
-DEFINE_CONVERT(uint64_t)
-DEFINE_CONVERT(int64_t)
+typedef uint16_t f16;
+DEFINE_CONVERT(f16, nnc_half_to_float)
+DEFINE_CONVERT(f32, )
+DEFINE_CONVERT(f64, )
+DEFINE_CONVERT(uint8_t, )
+DEFINE_CONVERT(int8_t, )
+DEFINE_CONVERT(uint16_t, )
+DEFINE_CONVERT(int16_t, )
+DEFINE_CONVERT(uint32_t, )
+DEFINE_CONVERT(int32_t, )
+DEFINE_CONVERT(uint64_t, )
+DEFINE_CONVERT(int64_t, )
 
 /* The source has the network's dtype. Short rows are copied inline: a call per row would cost more than the row. */
 static void copy(real *y, const picked_rows *from, size_t ldy) {
@@ -80,6 +83,7 @@ static const struct {
     [NNC_SOURCE_U16] = {sizeof(uint16_t), convert_uint16_t}, [NNC_SOURCE_I16] = {sizeof(int16_t), convert_int16_t},
     [NNC_SOURCE_U32] = {sizeof(uint32_t), convert_uint32_t}, [NNC_SOURCE_I32] = {sizeof(int32_t), convert_int32_t},
     [NNC_SOURCE_U64] = {sizeof(uint64_t), convert_uint64_t}, [NNC_SOURCE_I64] = {sizeof(int64_t), convert_int64_t},
+    [NNC_SOURCE_F16] = {sizeof(f16), convert_f16},
 };
 
 void KERNEL(gather)(real *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols, size_t ldy,

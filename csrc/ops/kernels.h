@@ -39,6 +39,7 @@ typedef enum {
   NNC_SOURCE_I32,
   NNC_SOURCE_U64,
   NNC_SOURCE_I64,
+  NNC_SOURCE_F16,
   NNC_SOURCE_COUNT,
 } nnc_source_type;
 

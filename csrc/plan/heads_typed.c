@@ -55,6 +55,7 @@ static void called_loss(const nnc_run *run, const nnc_head *head, const nnc_head
 void nnc_head_watch(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows) {
   nnc_call call = head_call(run, head, b, rows, NNC_CALL_METRIC);
   call.weight = b->weight;
+  call.lengths = run->plan->value[head->output].timed ? b->lengths : NULL;
   nnc_call_out(run, &call);
 }
 

@@ -1,6 +1,7 @@
 /* indices.c: the inputs that hold indices into the table of an embedding, and whether data are such indices. */
 #include <math.h>
 
+#include "base/half.h"
 #include "plan/plan.h"
 
 size_t nnc_plan_index_bound(const nnc_plan *plan, int input) {
@@ -13,19 +14,21 @@ size_t nnc_plan_index_bound(const nnc_plan *plan, int input) {
   return bound;
 }
 
-#define FIND(type, is_bad)                                              \
-  for (size_t i = 0; i < rows; i++) {                                   \
-    const type *row = (const type *)x->data + (ptrdiff_t)i * x->stride; \
-    for (size_t j = 0; j < width; j++) {                                \
-      const type v = row[j];                                            \
-      if (is_bad) return i * width + j;                                 \
-    }                                                                   \
-  }                                                                     \
+#define FIND(type, is_bad) FIND_AS(type, type, , is_bad)
+#define FIND_AS(stored, type, value, is_bad)                                \
+  for (size_t i = 0; i < rows; i++) {                                       \
+    const stored *row = (const stored *)x->data + (ptrdiff_t)i * x->stride; \
+    for (size_t j = 0; j < width; j++) {                                    \
+      const type v = value(row[j]);                                         \
+      if (is_bad) return i * width + j;                                     \
+    }                                                                       \
+  }                                                                         \
   break;
 
 size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) {
   switch (x->type) {
     case NNC_SOURCE_F32: FIND(float, !(v >= 0 && (double)v < (double)bound && truncf(v) == v))
+    case NNC_SOURCE_F16: FIND_AS(uint16_t, float, nnc_half_to_float, !(v >= 0 && (double)v < (double)bound && truncf(v) == v))
     case NNC_SOURCE_F64: FIND(double, !(v >= 0 && v < (double)bound && trunc(v) == v))
     case NNC_SOURCE_U8: FIND(uint8_t, v >= bound)
     case NNC_SOURCE_U16: FIND(uint16_t, v >= bound)

@@ -22,6 +22,7 @@ cdef extern from "nncore.h":
         NNC_SOURCE_I32
         NNC_SOURCE_U64
         NNC_SOURCE_I64
+        NNC_SOURCE_F16
 
     enum:
         NNC_ACTIVATION_COUNT
@@ -372,6 +373,7 @@ cdef extern from "nncore.h":
         void *target
         void *row_loss
         const void *weight
+        const int64_t *lengths
 
     ctypedef struct nnc_caller:
         void *context

@@ -80,8 +80,9 @@ cdef int answer_head(Network net, const nnc_call *call) except -1:
         net.called_losses[call.index]._answer(rows, grad, y_true, y_pred)
         return 0
     weight = None if call.weight == NULL else lend(call.weight, 1, call.rows, (), typenum, False, owner)
+    lengths = None if call.lengths == NULL else np.array(<const int64_t[: call.rows]>call.lengths)
     for watcher in net.watchers[get_ident()][call.index]:
-        watcher.update(y_true, y_pred, weight)
+        watcher.update(y_true, y_pred, weight, lengths)
     return 0
 
 
@@ -110,7 +111,7 @@ cdef int ask_shape(void *context, int op, const nnc_shape *inputs, int n_inputs,
     try:
         record = net.called_ops[op]
         given = [tuple([inputs[i].dim[d] for d in range(inputs[i].rank)]) for i in range(n_inputs)]
-        shape = record.part._answer_shape(record.name, given)
+        shape = record.part._answer_shape(record.name, given, record.shares >= 0)
         if len(shape) > NNC_MAX_RANK:
             raise ShapeError(f"{record.name}: its result has {len(shape)} dimensions besides the batch; at most {NNC_MAX_RANK} are possible")
         out.rank = len(shape)

@@ -175,7 +175,7 @@ def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, isa=No
 
 
 cdef dict SOURCE_TYPES = {
-    ("f", 4): NNC_SOURCE_F32, ("f", 8): NNC_SOURCE_F64, ("b", 1): NNC_SOURCE_U8,
+    ("f", 2): NNC_SOURCE_F16, ("f", 4): NNC_SOURCE_F32, ("f", 8): NNC_SOURCE_F64, ("b", 1): NNC_SOURCE_U8,
     ("u", 1): NNC_SOURCE_U8, ("u", 2): NNC_SOURCE_U16, ("u", 4): NNC_SOURCE_U32, ("u", 8): NNC_SOURCE_U64,
     ("i", 1): NNC_SOURCE_I8, ("i", 2): NNC_SOURCE_I16, ("i", 4): NNC_SOURCE_I32, ("i", 8): NNC_SOURCE_I64,
 }
@@ -186,7 +186,7 @@ cdef int source_type(str name, cnp.ndarray array) except -1:
     dtype = array.dtype
     code = SOURCE_TYPES.get((dtype.kind, dtype.itemsize))
     if code is None:
-        raise TypeError(f"{name}: expected float32, float64, (u)int8 to (u)int64 or bool, got {dtype}")
+        raise TypeError(f"{name}: expected float16, float32, float64, (u)int8 to (u)int64 or bool, got {dtype}")
     return code
 
 

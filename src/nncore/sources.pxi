@@ -14,7 +14,7 @@ cdef dict STATUS = {NNC_ERROR_MEMORY: MemoryError, NNC_ERROR_SIZE: SizeError, NN
 cdef int[24] GATHERED  # nnc_source_type by NumPy's type number, or -1
 for _number in range(24):
     GATHERED[_number] = -1
-for _type in map(np.dtype, "fd?bBhHiIlLqQ"):
+for _type in map(np.dtype, "efd?bBhHiIlLqQ"):
     GATHERED[<int>_type.num] = SOURCE_TYPES[_type.kind, _type.itemsize]
 
 

@@ -287,3 +287,48 @@ def test_alone():
 def test_add_weight_refuses(name, shape, message):
     with pytest.raises(nn.errors.ArgumentError, match=message):
         PyLinear(2).add_weight(name, shape)
+
+
+class Scale(nn.PythonLayer):
+    """A weight for each feature, or one for all."""
+
+    def __init__(self, single=False):
+        super().__init__(single=single)
+
+    def build(self, input_shape):
+        self.add_weight("scale", () if self.single else input_shape, init="ones")
+
+    def forward(self, x, training=False):
+        return x * self.scale
+
+    def backward(self, dy, x, y):
+        self.grads["scale"][...] = (dy * x).sum(axis=None if self.single else 0)
+        return dy * self.scale
+
+
+def called_twice(layer, shapes):
+    inputs = [nn.Input(shape) for shape in shapes]
+    return nn.Model(inputs, [layer(each) for each in inputs], seed=0, dtype="float64")
+
+
+def test_one_layer_over_inputs_of_two_shapes(rng):
+    """It works where the weights are the same for both, and is refused where they are not."""
+    model = called_twice(Scale(single=True), [(3,), (4,)])
+    x = [rng.normal(size=(5, 3)), rng.normal(size=(5, 4))]
+    assert nn.check_gradients(model, x)
+    model.compile("mse", "sgd")
+    model.fit(x, [2 * each for each in x], epochs=300, verbose=0)
+    assert model.state_dict()["scale.scale"] == pytest.approx(2, abs=1e-2)
+
+    with pytest.raises(nn.errors.ShapeError, match=r"inputs \[\*, 3\], but inputs \[\*, 4\] need"):
+        called_twice(Scale(), [(3,), (4,)])
+
+
+def test_a_layer_with_weights_stays_with_its_shape(rng):
+    model = nn.Sequential(Scale(), seed=0).build((3,))
+    for call in (lambda: model[0](np.ones((2, 4))), lambda: model[0](nn.Input((4,))), lambda: model.build((4,))):
+        with pytest.raises(nn.errors.ShapeError, match="make another layer"):
+            call()
+        assert model[0].parameter_shapes() == {"scale": (3,)}
+        assert model(np.ones((2, 3))).shape == (2, 3)
+    assert model.build((3,)) is model

@@ -1,5 +1,7 @@
 """Losses and metrics written in Python: as their built-in twins, under every reduction and with weights."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from custom.parts import Huberish, Largest, LogLoss, Squared, data, distance, squared
@@ -46,6 +48,51 @@ def test_class_indices(rng):
     y = rng.integers(0, 4, 60)
     theirs = nn.losses.SparseCategoricalCrossentropy()
     same_training(net(LogLoss(), outputs=4, last=[nn.Softmax()]), net(theirs, outputs=4, last=[nn.Softmax()]), x, y)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 0.5, 2: 3.0, 3: 0.0}, "balanced"])
+def test_class_weights(class_weight, rng):
+    x, y = data(60)[0], rng.integers(0, 4, 60)
+    ours, theirs = (net(loss, outputs=4, last=[nn.Softmax()]) for loss in (LogLoss(), nn.losses.SparseCategoricalCrossentropy()))
+    same_training(ours, theirs, x, y, class_weight=class_weight, sample_weight=rng.uniform(0, 2, 60))
+
+
+def squared_steps(y_true, y_pred):
+    """squared for samples of any number of lines."""
+    error = y_pred - y_true
+    return (error * error).mean(axis=-1), 2 * error / y_pred.shape[-1]
+
+
+def sequences(rng, rows=40, steps=7):
+    """Padded sequences whose padding is no number, and a net that follows them."""
+    x, y, lengths = rng.normal(size=(rows, steps, 3)), rng.normal(size=(rows, steps, 2)), rng.integers(1, steps + 1, rows)
+    beyond = np.arange(steps) >= lengths[:, None]
+    x[beyond] = y[beyond] = np.nan
+
+    def made(loss, metrics=()):
+        model = nn.Sequential(nn.GRU(3, 5, return_sequences=True), nn.Linear(5, 2), seed=1, dtype="float64")
+        model.compile(loss, nn.optim.Adam(lr=0.02), metrics)
+        return model
+
+    return x, y, lengths, made
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("reduction", ["sum", "mean", "mean_with_sample_weight"])
+def test_padding(weighted, reduction, rng):
+    x, y, lengths, made = sequences(rng)
+    weight = rng.integers(0, 3, len(x)).astype(float) if weighted else None
+    loss = nn.losses.get(squared_steps)
+    loss.reduction = reduction
+    same_training(
+        made(loss),
+        made(nn.losses.MeanSquaredError(reduction)),
+        x,
+        y,
+        lengths=lengths,
+        sample_weight=weight,
+        validation_data=(x[:9], y[:9], None if weight is None else weight[:9] + 1, lengths[:9]),
+    )
 
 
 def test_any_number_of_threads_gives_the_same_bits():
@@ -131,6 +178,93 @@ def test_a_metric_that_keeps_its_own_account():
     history = model.fit(x, y, epochs=2, validation_data=(x[:100], y[:100]), verbose=0).history
     assert history["val_Largest"][-1] == pytest.approx(abs(y[:100] - model.predict(x[:100])).max(), rel=1e-12)
     assert metric.seen == []  # each epoch has a copy of its own
+
+
+class Seen:
+    """A metric that keeps what it is given."""
+
+    given: ClassVar[list] = []
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        assert np.isfinite(y_true).all()
+        self.given.append((y_true, y_pred, sample_weight))
+
+    def result(self):
+        return len(self.given)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_see_what_counts(weighted, rng):
+    x, y, lengths, made = sequences(rng)
+    weight = rng.integers(0, 3, len(x)).astype(float) if weighted else None
+
+    def plain(y_true, y_pred):
+        return float(len(y_pred))
+
+    model = made("mse", [lambda t, p: ((t - p) ** 2).mean(axis=1), Seen(), plain, "mse"])
+    Seen.given.clear()
+    logs = model.evaluate(x, y, lengths=lengths, sample_weight=weight, return_dict=True)
+    assert logs["<lambda>"] == pytest.approx(logs["mse"], rel=1e-12)
+    counts = np.arange(7) < lengths[:, None]
+    if weighted:
+        counts &= weight[:, None] > 0
+    predicted = model.predict(x, lengths=lengths)
+    np.testing.assert_array_equal(np.concatenate([each[0] for each in Seen.given]), y[counts])
+    np.testing.assert_array_equal(np.concatenate([each[1] for each in Seen.given]), predicted[counts])
+    if weighted:
+        expected = np.broadcast_to(weight[:, None], (len(x), 7))[counts]
+        np.testing.assert_array_equal(np.concatenate([each[2] for each in Seen.given]), expected)
+    history = model.fit(x, y, lengths=lengths, sample_weight=weight, batch_size=8, verbose=0).history
+    np.testing.assert_allclose(history["<lambda>"], history["mse"], rtol=1e-9)
+    assert history["plain"][0] <= 8 * 7
+
+
+def test_outputs_without_time_steps_are_seen_whole(rng):
+    x, _, lengths, _ = sequences(rng)
+    model = nn.Sequential(nn.GRU(3, 5), nn.Linear(5, 2), seed=1)
+    model.compile("mse", "sgd", [lambda t, p: np.full(len(p), p.shape[1])])
+    assert model.evaluate(x, np.zeros((40, 2)), lengths=lengths)[1] == 2
+
+
+@pytest.mark.parametrize("all_rows", [False, True])
+def test_functions_of_scikit_learn(all_rows, rng):
+    """They are given the weights; and never rows without weight, of which their plain mean would be another."""
+    sklearn = pytest.importorskip("sklearn.metrics")
+    x, y = data(100)
+    weight = rng.uniform(0.5, 2, 100) if all_rows else (rng.uniform(size=100) < 0.5).astype(float)
+
+    def unweighted(y_true, y_pred):
+        return ((y_true - y_pred) ** 2).mean()
+
+    model = net("mse", [sklearn.r2_score, sklearn.mean_absolute_error, unweighted, "mae"])
+    logs = model.evaluate(x, y, sample_weight=weight, return_dict=True)
+    p = model.predict(x)
+    assert logs["mae"] == pytest.approx(logs["mean_absolute_error"])
+    assert logs["r2_score"] == pytest.approx(sklearn.r2_score(y, p, sample_weight=weight))
+    rows = weight > 0
+    assert logs["unweighted"] == pytest.approx(((y - p)[rows] ** 2).mean())
+    assert model.fit(x, y, batch_size=None, class_weight=None, verbose=0).history["r2_score"][0] == pytest.approx(
+        sklearn.r2_score(y, p)
+    )
+
+
+def test_a_metric_given_weights_returns_one_number(rng):
+    def each(y_true, y_pred, sample_weight=None):
+        return y_pred[:, 0]
+
+    x, y = data(10)
+    model = net("mse", [each])
+    model.evaluate(x, y)
+    with pytest.raises(nn.errors.ShapeError, match="a number is needed"):
+        model.evaluate(x, y, sample_weight=np.ones(10))
+
+
+def test_a_batch_without_weight_is_not_seen(rng):
+    x, y = data(40)
+    weight = np.r_[np.zeros(10), np.ones(30)]
+    model = net("mse", [lambda t, p: t.max() - t.min()])
+    history = model.fit(x, y, batch_size=10, shuffle=False, sample_weight=weight, verbose=0).history
+    assert history["<lambda>"][0] == pytest.approx(np.mean([np.ptp(y[i : i + 10]) for i in (10, 20, 30)]))
 
 
 def test_initializer_schedule_and_callback_of_ones_own():

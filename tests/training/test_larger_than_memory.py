@@ -35,7 +35,7 @@ def sparse(path, dtype):
     return np.memmap(path, dtype, "r", shape=(rows, FEATURES))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_training_takes_no_more_than_its_batches(dtype, tmp_path, rng):
     x = sparse(tmp_path / "x", dtype)
     y = rng.integers(3, size=len(x))

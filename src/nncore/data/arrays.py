@@ -1,6 +1,6 @@
 """Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
 
-The core reads float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance. Such
+The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance. Such
 arrays pass through untouched, a memory map above all. Other number types are converted; what holds no numbers is refused.
 """
 
@@ -26,7 +26,7 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     name : str
         How errors call it.
     dtype : numpy.dtype
-        What numbers that the core cannot read (half and extended precision, numbers in object arrays) become.
+        What numbers that the core cannot read (extended precision, numbers in object arrays) become.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray):
         raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind not in "fiub" or (kind == "f" and size not in (4, 8)):
+    if kind not in "fiub" or (kind == "f" and size not in (2, 4, 8)):
         array = _numbers(array, name, dtype)
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._checks import whole
+from .._checks import shape_text, whole
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
 from ..spec import Op, ParameterOptions, Shape
@@ -182,14 +182,19 @@ class PythonLayer(Layer):
         weight = self._weights[role]
         return ParameterOptions(trainable=self.trainable and weight.trainable, l1=weight.l1, l2=weight.l2)
 
-    def _answer_shape(self, name: str, shapes: list[Shape]) -> Shape:
-        """Build for inputs of these shapes, once, and return the shape of the result."""
+    def _answer_shape(self, name: str, shapes: list[Shape], shared: bool = False) -> Shape:
+        """Build for inputs of these shapes, once, and return the shape of the result.
+
+        Where the weights exist, or the network has called the layer before (``shared``), the same weights must do.
+        """
         given = shapes[0] if len(shapes) == 1 else list(shapes)
         if self._input_shapes != shapes:
             before = self._weights
             self.__dict__["_weights"] = {}
             try:
                 self.build(given)
+                if shared or self._bound or self._pending:
+                    _require_same(name, self._input_shapes or [], shapes, before, self._weights)
             except BaseException:
                 self.__dict__["_weights"] = before
                 raise
@@ -257,6 +262,18 @@ class PythonLayer(Layer):
     def __getstate__(self) -> dict[str, Any]:
         own = {k: v for k, v in self.__dict__.items() if k not in ("_bound", "_users", "_alone", "_training")}
         return {**own, **super().__getstate__()}
+
+
+def _require_same(
+    name: str, shapes: list[Shape], new_shapes: list[Shape], weights: dict[str, _Weight], new_weights: dict[str, _Weight]
+) -> None:
+    """Raise ShapeError where two inputs of one layer need different weights."""
+    first, second = ({role: weight.shape for role, weight in each.items()} for each in (weights, new_weights))
+    if first != second:
+        built, asked = (" and ".join(map(shape_text, each)) for each in (shapes, new_shapes))
+        raise ShapeError(
+            f"{name}: its weights {first} are those for inputs {built}, but inputs {asked} need {second}; make another layer for these"
+        )
 
 
 def _require(owner: str, what: str, found: np.ndarray, shape: Shape, xs: list[np.ndarray]) -> None:

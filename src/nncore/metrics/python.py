@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,8 @@ class PythonMetric(Metric):
     ----------
     given : callable or object
         ``f(y_true, y_pred)``, which returns a number for the batch or one for each row; the metric is the mean over all rows, by
-        their weights. A number that is no mean (the area under a curve) needs all rows at once: pass an object with
+        their weights. A function that has an argument ``sample_weight``, such as scikit-learn's, is given those of the batch, and
+        returns a number. A number that is no mean (the area under a curve) needs all rows at once: pass an object with
         ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as Keras has it.
     name : str, optional
         The key in ``history``; by default that of the function or class.
@@ -27,7 +29,8 @@ class PythonMetric(Metric):
     Notes
     -----
     It sees [N, *output shape] arrays (class indices [N] where the loss takes those): while training, each batch before its update;
-    at evaluation, blocks of rows.
+    at evaluation, blocks of rows. Of these, it sees what counts: rows whose weight is 0 are left out, and where ``lengths`` are given,
+    the time steps within them are laid one after another, [steps, ...], each with the weight of its row.
 
     Examples
     --------
@@ -76,19 +79,33 @@ class Watcher:
 
     def __init__(self, given: Any) -> None:
         self.given = copy.deepcopy(given) if _keeps_account(given) else given
+        self.takes_weight = not _keeps_account(given) and _takes_weight(given)
         self.total = self.weight = 0.0
         if hasattr(self.given, "reset_state"):
             self.given.reset_state()
 
-    def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
-        """Take a batch into account."""
+    def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
+        """Take a batch into account; lengths [N]: how many time steps of each row count."""
+        rows: Any = slice(None)
+        if lengths is not None:
+            rows = np.arange(y_pred.shape[1]) < lengths[:, None]
+            weight = None if weight is None else np.repeat(weight, lengths)
+            y_true, y_pred = y_true[rows], y_pred[rows]
+        if weight is not None and not weight.all():
+            rows = weight != 0
+            y_true, y_pred, weight = y_true[rows], y_pred[rows], weight[rows]
+        if not len(y_pred):
+            return
         y_true, y_pred = y_true.copy(), y_pred.copy()  # whoever keeps them must not see the next batch there
         if _keeps_account(self.given):
             self.given.update_state(y_true, y_pred, None if weight is None else weight.copy())
             return
-        value = np.asarray(self.given(y_true, y_pred), np.float64)
-        if value.ndim and len(value) != len(y_pred):
-            raise ShapeError(f"a metric gave shape {value.shape}; a number, or one for each of the {len(y_pred)} rows is needed")
+        extra = {} if weight is None or not self.takes_weight else {"sample_weight": weight.copy()}
+        found = self.given(y_true, y_pred, **extra)
+        value = np.asarray(found, np.float64)
+        if value.ndim and (extra or len(value) != len(y_pred)):
+            wanted = "a number is needed" if extra else f"a number, or one for each of the {len(y_pred)} rows is needed"
+            raise ShapeError(f"a metric gave shape {value.shape}; {wanted}")
         weights = np.ones(len(y_pred)) if weight is None else weight.astype(np.float64)
         each = np.full(len(y_pred), value) if not value.ndim else value.reshape(len(value), -1).mean(axis=1)
         self.total += float(each @ weights)
@@ -99,6 +116,13 @@ class Watcher:
         if _keeps_account(self.given):
             return self.given.result()
         return self.total / self.weight if self.weight else 0.0
+
+
+def _takes_weight(given: Any) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(given).parameters
+    except (TypeError, ValueError):
+        return False  # built into Python
 
 
 def _keeps_account(given: Any) -> bool:

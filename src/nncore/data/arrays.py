@@ -1,7 +1,7 @@
 """Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
 
-The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance. Such
-arrays pass through untouched, a memory map above all. Other number types are converted; what holds no numbers is refused.
+The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance.
+Such arrays pass through untouched, a memory map above all. Other number types are converted; what holds no numbers is refused.
 """
 
 from __future__ import annotations

@@ -272,7 +272,8 @@ def _require_same(
     if first != second:
         built, asked = (" and ".join(map(shape_text, each)) for each in (shapes, new_shapes))
         raise ShapeError(
-            f"{name}: its weights {first} are those for inputs {built}, but inputs {asked} need {second}; make another layer for these"
+            f"{name}: its weights {first} are those for inputs {built}, but inputs {asked} need {second}; make another layer for "
+            "these"
         )
 
 

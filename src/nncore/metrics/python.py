@@ -29,8 +29,8 @@ class PythonMetric(Metric):
     Notes
     -----
     It sees [N, *output shape] arrays (class indices [N] where the loss takes those): while training, each batch before its update;
-    at evaluation, blocks of rows. Of these, it sees what counts: rows whose weight is 0 are left out, and where ``lengths`` are given,
-    the time steps within them are laid one after another, [steps, ...], each with the weight of its row.
+    at evaluation, blocks of rows. Of these, it sees what counts: rows whose weight is 0 are left out, and where ``lengths`` are
+    given, the time steps within them are laid one after another, [steps, ...], each with the weight of its row.
 
     Examples
     --------

@@ -52,7 +52,7 @@ def frozen(array):
         (ValueError, "index: row numbers must lie in .0, 3.", lambda: _core.gather(A, np.array([3]), "float32")),
         (ValueError, "index: row numbers must lie in .0, 3.", lambda: _core.gather(A, np.array([-1]), "float32")),
         (TypeError, "index: expected dtype int64", lambda: _core.gather(A, np.array([0], np.int32), "float32")),
-        (TypeError, "source: expected float32", lambda: _core.gather(A.astype(complex), None, "float32")),
+        (TypeError, "source: expected float16", lambda: _core.gather(A.astype(complex), None, "float32")),
         (ValueError, "dtype: ", lambda: _core.gather(A, None, "float16")),
         (ValueError, "classes: ", lambda: _core.count_confusion(A, A, None, 3, False, 0.5, 0.5)),
         (ValueError, "classes: ", lambda: _core.count_confusion(A[:, :1], A[:, :1], None, 1, False, 0.5, 0.5)),

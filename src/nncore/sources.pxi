@@ -48,11 +48,12 @@ cdef int raise_error(const nnc_error *error) except -1:
 
 
 def aligned_zeros(size_t elements, object dtype):
-    """A zeroed 1-D array whose data begin on a cache line."""
-    item = np.dtype(dtype).itemsize
-    block = np.zeros(elements * item + 64, np.uint8)
-    skip = -block.ctypes.data % 64
-    return block[skip : skip + elements * item].view(dtype)
+    """A zeroed 1-D array whose data begin on a cache line; those of a large one on a page of 2 MB, which NumPy asks for from 4 MB on."""
+    size = elements * np.dtype(dtype).itemsize
+    alignment, spare = (2 << 20, 4 << 20) if size >= 1 << 20 else (64, 64)
+    block = np.zeros(size + spare, np.uint8)
+    skip = -block.ctypes.data % alignment
+    return block[skip : skip + size].view(dtype)
 
 
 cdef int bind_source(nnc_source *source, object array, size_t rows, size_t width, str what) except -1:

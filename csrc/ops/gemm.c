@@ -334,7 +334,7 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
   const size_t deepest = k < K_BLOCK ? k : K_BLOCK;
   const int tall = m >= 6 * PACK_ROWS && n >= 2 * VL && is_scattered(deepest, at.ldb), wide = n >= PACK_COLS;
   const int pack =
-      at.a_row == sizeof(real) ? wide && m > PACK_ROWS && m * k * sizeof(real) > 32 * 1024 : tall && wide && at.a_row % 4096 == 0;
+      at.a_row == sizeof(real) ? wide && m > PACK_ROWS && m * k * sizeof(real) > 8 * 1024 : tall && wide && at.a_row % 4096 == 0;
   for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK;; blocks--) {
     const size_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
     (pack ? packed : tall ? unpacked : tiles)(c, a, b, bias, m, n, depth, &at);

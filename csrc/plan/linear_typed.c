@@ -4,8 +4,14 @@
  * the transposed copy that prepare keeps in the training arena. */
 #include "plan/engine.h"
 
-/* Columns per panel: the activation follows the product while the panel is in cache. A multiple of every tile width. */
-enum { PANEL = 192, PANEL_BYTES = 32 << 10 };
+/* Columns come in panels, so that the activation follows the product while the result is in the second cache: as wide as they can be,
+ * because each one reads x again, and a multiple of every tile width. */
+enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10 };
+
+static size_t panel_of(size_t rows, size_t cols) {
+  const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
+  return rows * cols * sizeof(real) <= PANEL_BYTES ? cols : PANEL_STEP * (steps ? steps : 1);
+}
 
 static const nnc_param *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]].layout; }
 
@@ -19,7 +25,7 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
   const real *weight = run->params + w->offset;
   const real *bias = op->param[1] == NNC_NONE ? NULL : run->params + run->plan->param[op->param[1]].layout.offset;
   const int epilogue = epilogue_of(run, op);
-  const size_t panel = epilogue == NNC_NONE || z.rows * z.cols * sizeof(real) <= PANEL_BYTES ? z.cols : PANEL;
+  const size_t panel = epilogue == NNC_NONE ? z.cols : panel_of(z.rows, z.cols);
   for (size_t j = 0; j < z.cols; j += panel) {
     const size_t n = z.cols - j < panel ? z.cols - j : panel;
     run->k->gemm(z.at + j, x.at, weight + j, bias ? bias + j : NULL, z.rows, n, x.cols, z.ld, x.ld, 1, w->ld, 0);

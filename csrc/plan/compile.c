@@ -68,13 +68,13 @@ static void set_spans(nnc_plan *plan) {
   }
 }
 
-/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whole tiles and whole cache lines of the transposed weight; at least
+/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whose gradient stays in the second cache until the update has read it; at least
  * LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
-enum { TASK_ELEMENTS = 16 << 10, TASK_ROWS = 16, LEAST_ROWS = 32, FUSED_FROM = 32 << 10 };
+enum { TASK_ELEMENTS = 64 << 10, LEAST_ROWS = 96, FUSED_FROM = 32 << 10 };
 
 static size_t rows_per_task(size_t cols) {
   size_t rows = TASK_ELEMENTS / cols;
-  rows -= rows % TASK_ROWS;
+  rows -= rows % NNC_TASK_ROWS;
   return rows < LEAST_ROWS ? LEAST_ROWS : rows;
 }
 

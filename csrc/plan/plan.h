@@ -79,6 +79,9 @@ typedef struct {
   nnc_param_options options;
 } nnc_span;
 
+/* Members cut tasks at multiples of so many rows: whole tiles, and whole cache lines of a transposed weight. */
+enum { NNC_TASK_ROWS = 16 };
+
 /* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
  * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. */
 typedef struct {

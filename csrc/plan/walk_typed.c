@@ -103,9 +103,24 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   }
 }
 
-/* Tasks are dealt out in order, by cost: each to the member in whose stretch of the total its middle lies. */
-static int is_mine(const nnc_member *self, const nnc_plan *plan, double before, double cost) {
-  return (int)((before + cost / 2) / plan->task_cost * self->size) == self->rank;
+/* Tasks are dealt out in order, by cost: the total is cut into one stretch per member, and a task where a stretch ends. Gives the first
+ * row of a task behind the end of member `rank - 1`, from the cost of all tasks before it. */
+static size_t cut(const nnc_task *task, double before, double total, int rank, int size) {
+  const double end = total * rank / size;
+  if (end >= before + task->cost) return task->last;
+  if (end <= before) return task->first;
+  const double rows = (end - before) / task->cost * (double)(task->last - task->first);
+  const size_t row = task->first + (size_t)(rows / NNC_TASK_ROWS + 0.5) * NNC_TASK_ROWS;
+  return row < task->last ? row : task->last;
+}
+
+/* The member's part of a task; its rows may be none. */
+static nnc_task part_of(const nnc_member *self, const nnc_plan *plan, const nnc_task *task, double before) {
+  nnc_task part = *task;
+  part.first = cut(task, before, plan->task_cost, self->rank, self->size);
+  part.last = cut(task, before, plan->task_cost, self->rank + 1, self->size);
+  if (part.first > task->first && !task->columns) part.bias = 0;
+  return part;
 }
 
 /* Which elements of the buffers a task has of the parameter in a slot: its own or that of its bias. */
@@ -152,21 +167,21 @@ static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *ta
 void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare) {
   double before = 0;
   for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
-    const nnc_task *task = &run->plan->task[i];
-    if (!is_mine(self, run->plan, before, task->cost)) continue;
-    const nnc_op *op = &run->plan->op[task->op];
-    drivers[op->spec.kind]->gradient(run, op, task, rows);
-    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, task, rows);
+    const nnc_task task = part_of(self, run->plan, &run->plan->task[i], before);
+    if (task.first == task.last) continue;
+    const nnc_op *op = &run->plan->op[task.op];
+    drivers[op->spec.kind]->gradient(run, op, &task, rows);
+    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, &task, rows);
     if (!update) continue;
-    update_task(run, op, task, update);
-    if (prepare) prepare_all(run, task);
+    update_task(run, op, &task, update);
+    if (prepare) prepare_all(run, &task);
   }
 }
 
 void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
   double before = 0;
   for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
-    const nnc_task *task = &run->plan->task[i];
-    if (is_mine(self, run->plan, before, task->cost)) prepare_all(run, task);
+    const nnc_task task = part_of(self, run->plan, &run->plan->task[i], before);
+    if (task.first < task.last) prepare_all(run, &task);
   }
 }

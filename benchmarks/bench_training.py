@@ -1,4 +1,4 @@
-"""Training steps of the headline nets on one thread, against the NumPy that is written out in peers.py."""
+"""Training steps of the headline nets on one thread, against the NumPy that is written out in peers/with_numpy.py."""
 
 import peers
 import pytest

@@ -7,8 +7,10 @@ dropout keeps. Masks are drawn by whatever generator the library draws fastest w
 from __future__ import annotations
 
 import numpy as np
-from peers import JaxTrainer, NumpyTrainer, _jax_adam, _jax_loss
 from workloads import Workload
+
+from .with_jax import JaxTrainer, jax_adam, jax_loss
+from .with_numpy import NumpyTrainer
 
 EPS, MOMENTUM = 1e-5, 0.1
 
@@ -121,13 +123,13 @@ class JaxRegularised(JaxTrainer):
                     kept = jax.random.bernoulli(jax.random.fold_in(key, i), 1 - work.dropout, x.shape)
                     x = jnp.where(kept, x / (1 - work.dropout), 0)
             w, b = layers[-1]
-            return _jax_loss(jax, work, x @ w + b, y), after
+            return jax_loss(jax, work, x @ w + b, y), after
 
         def update(state, batch):
             parameters, (moments, running, key) = state
             key, now = jax.random.split(key)
             (loss, running), gradients = jax.value_and_grad(loss_of, has_aux=True)(parameters, running, now, *batch)
-            parameters, moments = _jax_adam(jax, work, parameters, moments, gradients)
+            parameters, moments = jax_adam(jax, work, parameters, moments, gradients)
             return (parameters, (moments, running, key)), loss
 
         self._compile(work, scan, update)

@@ -1,0 +1,68 @@
+"""The contestants: one net, written the way each library's careful user would write it for speed on a CPU.
+
+A trainer gives ``losses(k)``, the loss of each of the first k steps from the common initial weights, and ``run(k)``, which does
+about k steps and returns how many. A predictor gives ``predict()`` for one fixed row and ``run(k)`` for k calls on it. Everything
+that can be made ready beforehand (tensors on the library's side, compiled functions, slices of the data) is made in the
+constructor, outside every timing. A library that is not installed raises ImportError there; nothing stands in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from workloads import Workload
+
+from .limits import PRODUCTS, Product, Update
+from .predictor import Predictor
+from .regularised import JaxRegularised, NumpyRegularised
+from .with_jax import JaxTrainer, jax_predictor
+from .with_nncore import NncoreTrainer, nncore_model, nncore_predictor
+from .with_numpy import NumpyTrainer, numpy_forward, numpy_predictor
+from .with_onnxruntime import onnxruntime_predictor
+from .with_sklearn import SklearnTrainer, sklearn_predictor
+from .with_torch import TorchTrainer, torch_predictor
+
+__all__ = [
+    "PREDICTORS",
+    "PRODUCTS",
+    "TRAINERS",
+    "NncoreTrainer",
+    "Product",
+    "Update",
+    "nncore_model",
+    "nncore_predictor",
+    "numpy_forward",
+    "numpy_predictor",
+    "numpy_trainer",
+]
+
+
+def numpy_trainer(work: Workload, dtype: type = np.float32) -> NumpyTrainer:
+    return (NumpyRegularised if work.batch_norm else NumpyTrainer)(work, dtype)
+
+
+def jax_trainer(work: Workload, scan: bool = False) -> JaxTrainer:
+    return (JaxRegularised if work.batch_norm else JaxTrainer)(work, scan)
+
+
+#: name -> constructor (workload, threads) of a trainer.
+TRAINERS: dict[str, Callable[[Workload, int], object]] = {
+    "nncore fit": lambda work, threads: NncoreTrainer(work, threads, fit=True),
+    "nncore train_on_batch": NncoreTrainer,
+    "NumPy": lambda work, threads: numpy_trainer(work),
+    "PyTorch": TorchTrainer,
+    "JAX": lambda work, threads: jax_trainer(work),
+    "JAX scan": lambda work, threads: jax_trainer(work, scan=True),
+    "scikit-learn": lambda work, threads: SklearnTrainer(work),
+}
+
+#: name -> constructor (workload, threads) of a predictor.
+PREDICTORS: dict[str, Callable[[Workload, int], Predictor]] = {
+    "nncore": nncore_predictor,
+    "NumPy": lambda work, threads: numpy_predictor(work),
+    "PyTorch": torch_predictor,
+    "JAX": lambda work, threads: jax_predictor(work),
+    "scikit-learn": lambda work, threads: sklearn_predictor(work),
+    "onnxruntime": onnxruntime_predictor,
+}

@@ -1,0 +1,66 @@
+"""The net in eager PyTorch, with its fused optimizers."""
+
+from __future__ import annotations
+
+import numpy as np
+from workloads import Workload
+
+from .predictor import Predictor, row
+
+
+class TorchTrainer:
+    """Eager PyTorch with the fused optimizer; the loss takes logits and stays a tensor."""
+
+    def __init__(self, work: Workload, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        hidden = torch.nn.ReLU if work.activation == "relu" else torch.nn.Sigmoid
+        layers: list[torch.nn.Module] = []
+        for w, b in work.parameters():
+            linear = torch.nn.Linear(*w.shape)
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(w.T))
+                linear.bias.copy_(torch.from_numpy(b))
+            norm = [torch.nn.BatchNorm1d(len(b))] if work.batch_norm else []
+            layers += [linear, *norm, hidden(), *([torch.nn.Dropout(work.dropout)] if work.dropout else [])]
+        while not isinstance(layers[-1], torch.nn.Linear):
+            layers.pop()
+        self.model = torch.nn.Sequential(*layers)
+        kind = torch.optim.Adam if work.optimizer == "adam" else torch.optim.SGD
+        self.optimizer = kind(self.model.parameters(), lr=work.lr, fused=True)
+        f = torch.nn.functional
+        self.loss = f.binary_cross_entropy_with_logits if work.binary else f.cross_entropy
+        x, y = (torch.from_numpy(a) for a in work.data())
+        labels = y.float()[:, None] if work.binary else y
+        self.data = list(zip(x.chunk(work.batches), labels.chunk(work.batches), strict=True))
+
+    def step(self, i: int):
+        x, y = self.data[i % len(self.data)]
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def losses(self, steps: int) -> np.ndarray:
+        return np.array([self.step(i).item() for i in range(steps)])
+
+    def run(self, steps: int) -> int:
+        for i in range(steps):
+            self.step(i)
+        return steps
+
+
+def torch_predictor(work: Workload, threads: int) -> Predictor:
+    import torch
+
+    final = torch.nn.Sigmoid() if work.binary else torch.nn.Softmax(1)
+    model = torch.nn.Sequential(*TorchTrainer(work, threads).model, final).eval()
+    x = torch.from_numpy(row(work))
+
+    def call() -> torch.Tensor:
+        with torch.inference_mode():
+            return model(x)
+
+    return Predictor(call)

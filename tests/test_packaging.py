@@ -153,6 +153,13 @@ def test_lazy_names_are_those_that_type_checkers_see(package):
         module.nothing  # noqa: B018
 
 
+def test_everything_exported_exists():
+    for name in nncore.__all__:
+        assert hasattr(nncore, name), name
+    missing = [name for name in nncore.layers.__all__ if name not in ("Activation", "Merge") and name not in nncore.__all__]
+    assert missing == []
+
+
 def test_import_is_silent(tmp_path):
     process = run_python("import nncore", tmp_path)
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")

@@ -74,7 +74,7 @@ def from_loss(loss: losses.Loss) -> Data:
     """Return a loss as data."""
     if isinstance(loss, losses.PythonLoss):
         return {**_custom(loss.name, loss.config(), "loss"), "reduction": loss.reduction}
-    options = {"from_logits": loss.from_logits} if isinstance(loss, losses._Crossentropy) else {}
+    options = {"from_logits": loss.from_logits} if isinstance(loss, losses.Crossentropy) else {}
     arguments = {**options, **{key: getattr(loss, key) for key in loss.attributes}, "reduction": loss.reduction}
     return _declared(loss, arguments, losses.LOSSES, "loss")
 

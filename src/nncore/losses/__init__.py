@@ -1,0 +1,79 @@
+"""Losses: declarations of what csrc/ops computes, under Keras's names; one file for each of its files.
+
+A loss says which kernel it is, with which attributes, and what form its targets have. The loss of a row is the mean over its
+columns (the sum for the cross-entropies over classes, `KLDivergence` and `HalfSquaredError`); ``reduction`` says how rows add up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ArgumentError, lookup
+from ..names import table
+from .base import REDUCTIONS, Crossentropy, Loss
+from .binary import BinaryCrossentropy, KLDivergence
+from .categorical import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from .margin import CategoricalHinge, Hinge, Perceptron
+from .python import Given, PythonLoss
+from .regression import (
+    HalfSquaredError,
+    Huber,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    Poisson,
+)
+
+__all__ = [
+    "LOSSES",
+    "REDUCTIONS",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "Crossentropy",
+    "HalfSquaredError",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "Perceptron",
+    "Poisson",
+    "PythonLoss",
+    "SparseCategoricalCrossentropy",
+    "get",
+]
+
+#: Every name that ``compile`` takes -> the loss.
+LOSSES: dict[str, type[Loss]] = table(globals(), Loss)
+
+
+def get(loss: Any) -> Loss:
+    """Return ``loss``, the one of that name with its defaults, or the loss that a function or an object of the user's own is.
+
+    Raises
+    ------
+    UnknownNameError
+        No loss has that name; near matches are in the message.
+
+    Examples
+    --------
+    >>> get("mse")
+    MeanSquaredError(reduction='mean')
+    """
+    if isinstance(loss, Loss) and hasattr(loss, "name"):
+        return loss
+    if isinstance(loss, str):
+        made: Loss = lookup("loss", loss, LOSSES)()
+        return made
+    if isinstance(loss, type):
+        raise ArgumentError(f"loss: {loss.__name__} is a class; pass an object, {loss.__name__}()")
+    if callable(getattr(loss, "value", None)) and callable(getattr(loss, "gradient", None)):
+        return Given(loss, getattr(loss, "reduction", "mean"))
+    if callable(loss):
+        return Given(loss)
+    raise ArgumentError(
+        f"loss must be a name, such as 'mse', an object of nn.losses, or one of your own (see nn.losses.PythonLoss), not {loss!r}"
+    )

@@ -1,0 +1,115 @@
+"""What a loss is: a declaration of a kernel of csrc/ops, its attributes, and the form of its targets; it computes nothing itself.
+
+``compile`` hands its record to the plan, and a loss called alone goes through the same kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _core
+from ..data import bind_prediction, bind_target, bind_weight
+from ..errors import ArgumentError, lookup
+from ..names import describe
+from ..spec import LossSpec
+
+#: What may be passed as ``reduction`` -> how the core calls it.
+REDUCTIONS = {
+    "mean": "mean",
+    "sum_over_batch_size": "mean",
+    "sum": "sum",
+    "mean_with_sample_weight": "mean_with_sample_weight",
+    "none": "none",
+}
+
+
+class Loss:
+    """What all losses share: the reduction, and how to call one alone.
+
+    Parameters
+    ----------
+    reduction : str, default "mean"
+        "mean" (Keras's "sum_over_batch_size"): sum of weight * loss over the number of rows. "mean_with_sample_weight": over the
+        sum of the weights. "sum": not divided. "none": the loss of each row; only for a loss that is called alone.
+    """
+
+    name: ClassVar[str]  #: in the registry of ops, and for compile
+    aliases: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()  #: in the order of the registry of ops
+    targets: ClassVar[str] = "values"  #: a form that data/targets.py knows
+    from_logits: bool = False
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = lookup("reduction", reduction, REDUCTIONS)
+
+    def spec(self, weight: float = 1.0) -> LossSpec:
+        """Return the record that the core compiles; ``weight`` scales this loss among those of several outputs."""
+        return LossSpec(self.name, self.from_logits, self._attributes(), self.reduction, weight)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the loss of predictions.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets, [N] or [N, columns], in the form that this loss takes.
+        y_pred : array_like
+            Predictions, [N] or [N, columns].
+        sample_weight : array_like, optional
+            [N].
+
+        Returns
+        -------
+        float or numpy.ndarray
+            The reduced loss; the loss of each row [N] where reduction is "none".
+
+        Raises
+        ------
+        LabelError, ShapeError, DTypeError
+            The targets have another form or shape than the loss takes.
+        """
+        rows, _, weight = self._run(y_true, y_pred, sample_weight, 1.0)
+        return rows if self.reduction == "none" else float(rows.sum(dtype=np.float64) / self._divisor(len(rows), weight))
+
+    def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> np.ndarray:
+        """Return d loss / d y_pred, with the shape of ``y_pred``; of each row's own loss where reduction is "none"."""
+        weight = bind_weight(sample_weight, len(y_pred))
+        _, grad, _ = self._run(y_true, y_pred, sample_weight, 1.0 / self._divisor(len(y_pred), weight))
+        return grad.reshape(np.shape(y_pred))
+
+    def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        prediction = bind_prediction(y_pred)
+        target = bind_target(y_true, self.targets, prediction.shape[1:], len(prediction), self.name, prediction.dtype)
+        weight = bind_weight(sample_weight, len(prediction))
+        cast = None if weight is None else weight.astype(prediction.dtype)
+        target = np.ascontiguousarray(target.reshape(len(target), -1), prediction.dtype)
+        kernel = f"{self.name}_logits" if self.from_logits else self.name
+        rows, grad, _ = _core.loss(kernel, prediction, target, cast, scale, self._attributes())
+        return rows, grad, weight
+
+    def _attributes(self) -> tuple[float, ...]:
+        return tuple(float(getattr(self, a)) for a in self.attributes)
+
+    def _divisor(self, rows: int, weight: np.ndarray | None) -> float:
+        if self.reduction == "mean_with_sample_weight" and weight is not None:
+            return float(weight.sum())
+        return float(rows) if self.reduction.startswith("mean") else 1.0
+
+    def __repr__(self) -> str:
+        options = ("from_logits",) if isinstance(self, Crossentropy) else ()
+        return describe(self, (*options, *self.attributes, "reduction"))
+
+
+class Crossentropy(Loss):
+    """Base of the cross-entropies: probabilities or logits, and label smoothing."""
+
+    attributes = ("label_smoothing",)
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ArgumentError(f"{type(self).__name__}: label_smoothing must lie in [0, 1), not {label_smoothing!r}")
+        super().__init__(reduction)
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = float(label_smoothing)

@@ -1,0 +1,43 @@
+"""Losses of one class in many: csrc/ops/losses_categorical.c."""
+
+from __future__ import annotations
+
+from .base import Crossentropy
+
+
+class CategoricalCrossentropy(Crossentropy):
+    """-Σ t log p over the classes, for one-hot targets (or a distribution in each row).
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        The predictions are logits; else probabilities. A final `Softmax` is always computed in the stable logits form.
+    label_smoothing : float, default 0
+        Targets become t (1 - s) + s / classes.
+    reduction : str
+        See `Loss`.
+
+    Examples
+    --------
+    >>> round(CategoricalCrossentropy()([[0, 1]], [[0.2, 0.8]]), 4)
+    0.2231
+    """
+
+    name, targets = "categorical_crossentropy", "one_hot"
+
+
+class SparseCategoricalCrossentropy(Crossentropy):
+    """-log p[class], for targets that are class indices.
+
+    Parameters
+    ----------
+    from_logits, label_smoothing, reduction
+        See `CategoricalCrossentropy`.
+
+    Examples
+    --------
+    >>> round(SparseCategoricalCrossentropy()([1], [[0.2, 0.8]]), 4)
+    0.2231
+    """
+
+    name, targets = "sparse_categorical_crossentropy", "classes"

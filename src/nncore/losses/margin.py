@@ -1,0 +1,41 @@
+"""Losses of scores on the right side of a margin: csrc/ops/losses_margin.c."""
+
+from __future__ import annotations
+
+from .base import Loss
+
+
+class Hinge(Loss):
+    """max(0, 1 - t z), mean over the columns, targets -1/+1 or 0/1: with a linear output, the support vector machine.
+
+    Examples
+    --------
+    >>> Hinge()([-1, 1], [0.5, 3.0])
+    0.75
+    """
+
+    name, targets = "hinge", "signs"
+
+
+class CategoricalHinge(Loss):
+    """max(0, 1 + max of (1 - t) z - Σ t z) over the classes, targets one-hot; as in Keras, the maximum is at least 0.
+
+    Examples
+    --------
+    >>> CategoricalHinge()([[0, 1]], [[0.5, 1.0]])
+    0.5
+    """
+
+    name, targets = "categorical_hinge", "one_hot"
+
+
+class Perceptron(Loss):
+    """max(0, -t z), mean over the columns, targets -1/+1 or 0/1: Rosenblatt's perceptron on a linear output.
+
+    Examples
+    --------
+    >>> Perceptron()([-1, 1], [0.5, 3.0])
+    0.25
+    """
+
+    name, targets = "perceptron", "signs"

@@ -1,0 +1,137 @@
+"""Losses written in Python: functions, and objects with a value and a gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..data import bind_prediction, bind_target, bind_weight
+from ..errors import ArgumentError, ShapeError
+from ..names import describe
+from ..spec import LossSpec
+from .base import Loss
+
+
+class PythonLoss(Loss):
+    """Base of losses written in Python: override `value_and_gradient`.
+
+    ``compile(loss=...)`` also takes a function ``f(y_true, y_pred)`` that returns the two, and any object with the methods
+    ``value(y_true, y_pred)`` and ``gradient(y_true, y_pred)`` that return one each.
+
+    Parameters
+    ----------
+    reduction : str, default "mean"
+        See `Loss`: reduction and sample weights are nncore's business.
+    **arguments
+        What the constructor of the subclass was given. They become attributes and the repr, and what `nn.load` makes the loss
+        from again: ``nn.load(path, custom_objects={"LogCosh": LogCosh})``.
+
+    Notes
+    -----
+    A subclass may set ``targets`` to the form in which it takes them: "values" (any numbers of the output's shape, the default),
+    "probabilities", "signs", "one_hot", or "classes" (whole numbers [N]).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> class LogCosh(nn.losses.PythonLoss):
+    ...     def value_and_gradient(self, y_true, y_pred):
+    ...         error = y_pred - y_true
+    ...         return np.log(np.cosh(error)).sum(axis=1), np.tanh(error)
+    >>> round(LogCosh()([[0.0]], [[1.0]]), 4)
+    0.4338
+    >>> model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    >>> model.compile(loss=LogCosh(), optimizer="sgd")
+    """
+
+    _arguments: tuple[str, ...] = ()
+
+    def __init__(self, reduction: str = "mean", **arguments: Any) -> None:
+        super().__init__(reduction)
+        self.__dict__.update(arguments)
+        self._arguments = tuple(arguments)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in vars(cls) and not cls.__name__.startswith("_"):
+            cls.name = cls.__name__
+
+    def value_and_gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[Any, Any]:
+        """Return the loss of each row and its gradient.
+
+        Parameters
+        ----------
+        y_true : numpy.ndarray
+            Targets [N, *output shape] in the model's dtype; for ``targets = "classes"`` int64 [N].
+        y_pred : numpy.ndarray
+            Predictions [N, *output shape].
+
+        Returns
+        -------
+        tuple of two numpy.ndarray
+            The losses [N] (where an output has several lines, [N, lines]), neither weighted nor averaged; and d loss of the row /
+            d y_pred, with the shape of ``y_pred``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no value_and_gradient")
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, the reduction left out."""
+        return {name: getattr(self, name) for name in self._arguments}
+
+    def spec(self, weight: float = 1.0) -> LossSpec:
+        return LossSpec(self.name, False, (), self.reduction, weight, self)
+
+    def _answer(self, rows: np.ndarray, grad: np.ndarray | None, y_true: np.ndarray, y_pred: np.ndarray) -> None:
+        """Fill in losses and, where wanted, gradients: what the core calls."""
+        value, gradient = self._pair(self.value_and_gradient(y_true, y_pred))
+        _require(self.name, "losses", np.shape(value), rows.shape, "one per row, neither summed nor averaged")
+        rows[...] = value
+        if grad is not None:
+            _require(self.name, "gradients", np.shape(gradient), grad.shape, "one per prediction")
+            grad[...] = gradient
+
+    def _pair(self, found: Any) -> tuple[Any, Any]:
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ArgumentError(f"{self.name}: a pair (losses [N], gradients like y_pred) is needed, not {type(found).__name__}")
+        return found
+
+    def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        prediction = bind_prediction(y_pred)
+        target = bind_target(y_true, self.targets, prediction.shape[1:], len(prediction), self.name, prediction.dtype)
+        target = target.astype(np.int64) if self.targets == "classes" else target.astype(prediction.dtype).reshape(prediction.shape)
+        rows, grad = np.empty(len(prediction), prediction.dtype), np.empty_like(prediction)
+        self._answer(rows, grad, target, prediction)
+        weight = bind_weight(sample_weight, len(prediction))
+        cast = np.ones_like(rows) if weight is None else weight.astype(rows.dtype)
+        return rows * cast, grad * (cast * prediction.dtype.type(scale))[:, None], weight
+
+    def __repr__(self) -> str:
+        return describe(self, (*self._arguments, "reduction"))
+
+
+class Given(PythonLoss):
+    """A function, or an object with value and gradient, as a loss."""
+
+    def __init__(self, given: Any, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.given = given
+        self.__dict__["name"] = getattr(given, "__name__", type(given).__name__)
+        self.__dict__["targets"] = getattr(given, "targets", "values")
+
+    def config(self) -> dict[str, Any]:
+        return dict(self.given.config()) if hasattr(self.given, "config") else {}
+
+    def value_and_gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[Any, Any]:
+        if hasattr(self.given, "value"):
+            return self.given.value(y_true, y_pred), self.given.gradient(y_true, y_pred)
+        return self._pair(self.given(y_true, y_pred))
+
+    def __repr__(self) -> str:
+        return f"{self.name}(reduction={self.reduction!r})"
+
+
+def _require(name: str, what: str, found: tuple[int, ...], shape: tuple[int, ...], hint: str) -> None:
+    if found != shape:
+        raise ShapeError(f"{name} gave {what} of shape {found}; {shape} is needed, {hint}")

@@ -1,0 +1,91 @@
+"""Losses of numbers: csrc/ops/losses_regression.c."""
+
+from __future__ import annotations
+
+from ..errors import ArgumentError
+from .base import Loss
+
+
+class MeanSquaredError(Loss):
+    """Mean over the columns of (prediction - target)².
+
+    Examples
+    --------
+    >>> MeanSquaredError()([[0.0, 1.0]], [[1.0, 3.0]])
+    2.5
+    """
+
+    name, aliases = "mean_squared_error", ("mse", "MSE")
+
+
+class HalfSquaredError(Loss):
+    """½ Σ (prediction - target)² over the columns: the loss of the textbooks, whose gradient is prediction - target.
+
+    Examples
+    --------
+    >>> HalfSquaredError()([[0.0, 1.0]], [[1.0, 3.0]])
+    2.5
+    """
+
+    name = "half_squared_error"
+
+
+class MeanAbsoluteError(Loss):
+    """Mean over the columns of |prediction - target|.
+
+    Examples
+    --------
+    >>> MeanAbsoluteError()([[0.0, 1.0]], [[1.0, 3.0]])
+    1.5
+    """
+
+    name, aliases = "mean_absolute_error", ("mae", "MAE")
+
+
+class MeanAbsolutePercentageError(Loss):
+    """Mean over the columns of 100 |prediction - target| / max(|target|, 1e-7), in percent as in Keras.
+
+    Examples
+    --------
+    >>> MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 4.0]])
+    25.0
+    """
+
+    name, aliases = "mean_absolute_percentage_error", ("mape", "MAPE")
+
+
+class Huber(Loss):
+    """Quadratic for errors up to delta, linear beyond (Huber, 1964); mean over the columns.
+
+    Parameters
+    ----------
+    delta : float, default 1
+        Where ½ e² turns into delta |e| - ½ delta².
+    reduction : str
+        See `Loss`.
+
+    Examples
+    --------
+    >>> Huber(delta=1.0)([[0.0]], [[3.0]])
+    2.5
+    """
+
+    name, attributes = "huber", ("delta",)
+
+    def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
+        if not 0 < delta < float("inf"):
+            raise ArgumentError(f"Huber: delta must be a finite number > 0, not {delta!r}")
+        super().__init__(reduction)
+        self.delta = float(delta)
+
+
+class Poisson(Loss):
+    """z - t log z, mean over the columns; predictions are rates.
+
+    Examples
+    --------
+    >>> round(Poisson()([2.0], [1.0]), 4)
+    1.0
+    """
+
+    name = "poisson"

@@ -185,7 +185,8 @@ typedef struct {
 typedef struct {
   const nnc_source *x;    /* one per input */
   const nnc_source *y;    /* one per output */
-  nnc_source weight;      /* one number per row, or absent */
+  nnc_source weight;      /* of the rows, or absent */
+  size_t weights;         /* how many numbers per row: one for all outputs, or one per output */
   const int64_t *order;   /* which row comes when; NULL: as they stand */
   const int64_t *lengths; /* how many time steps of each row count, 1 to nnc_plan_steps(); NULL: all */
   size_t rows;

@@ -19,6 +19,14 @@ typedef struct {
 #define nnc_head_statistic NNC_TYPED(nnc_head_statistic)
 #define nnc_head_watch NNC_TYPED(nnc_head_watch)
 
+/* The column of the weights that is for this output. */
+static inline int nnc_weight_column(const nnc_data *data, int output) { return data->weights > 1 ? output : 0; }
+static inline nnc_source nnc_weight_source(const nnc_data *data, int output) {
+  nnc_source weight = data->weight;
+  const size_t size = weight.type == NNC_SOURCE_F64 ? sizeof(double) : sizeof(float);
+  if (weight.data) weight.data = (const char *)weight.data + (size_t)nnc_weight_column(data, output) * size;
+  return weight;
+}
 /* How many lines of sample i count. */
 #define nnc_head_lines NNC_TYPED(nnc_head_lines)
 size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t *lengths, size_t i);

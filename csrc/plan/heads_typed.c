@@ -10,13 +10,14 @@ size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t 
 
 /* The sum over samples of how many lines count, times the sample's weight. */
 static double line_sum(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows, int weighted) {
+  const nnc_source own = nnc_weight_source(data, (int)(head - plan->head));
   double sum = 0;
   for (size_t i = 0; i < rows; i++) {
     const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
-    const ptrdiff_t at = (ptrdiff_t)row * data->weight.stride;
-    const double weight = !weighted                             ? 1
-                          : data->weight.type == NNC_SOURCE_F64 ? ((const double *)data->weight.data)[at]
-                                                                : (double)((const float *)data->weight.data)[at];
+    const ptrdiff_t at = (ptrdiff_t)row * own.stride;
+    const double weight = !weighted                    ? 1
+                          : own.type == NNC_SOURCE_F64 ? ((const double *)own.data)[at]
+                                                       : (double)((const float *)own.data)[at];
     sum += weight * (double)nnc_head_lines(plan, head, data->lengths, row);
   }
   return sum;

@@ -161,15 +161,19 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
   const nnc_plan *plan = job->plan;
   const nnc_data *data = job->data;
   char *at = p->rest;
-  real *weight = carve(&at, job->block * sizeof(real));
-  if (data->weight.data) nnc_fetch(p->run.k, weight, &data->weight, NULL, start, 0, rows, 1, 1);
   nnc_head_rows b[plan->n_outputs];
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];
     const size_t lines = plan->value[head->output].lines;
     b[i].target = carve(&at, job->block * lines * head->target_cols * sizeof(real));
     b[i].row_loss = carve(&at, job->block * lines * sizeof(real));
-    b[i].weight = data->weight.data ? weight : NULL;
+    b[i].weight = i && data->weights == 1 ? b[0].weight : NULL;
+    if (data->weight.data && !b[i].weight) {
+      const nnc_source source = nnc_weight_source(data, i);
+      real *weight = carve(&at, job->block * sizeof(real));
+      nnc_fetch(p->run.k, weight, &source, NULL, start, 0, rows, 1, 1);
+      b[i].weight = weight;
+    }
     b[i].lengths = p->run.lengths;
     nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * head->target_cols, lines * head->target_cols);
     nnc_head_loss(&p->run, head, &b[i], 0, rows, 1);
@@ -182,7 +186,7 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
     const int weighted = head->reduction == NNC_WEIGHTED_MEAN && data->weight.data;
     job->sums[2 * i] = nnc_head_sum(&p->run, head, &b[i], rows, job->sums[2 * i]);
     for (size_t r = 0; r < rows; r++)
-      job->sums[2 * i + 1] += (weighted ? (double)weight[r] : 1) * (double)nnc_head_lines(plan, head, p->run.lengths, r);
+      job->sums[2 * i + 1] += (weighted ? (double)b[i].weight[r] : 1) * (double)nnc_head_lines(plan, head, p->run.lengths, r);
     if (data->statistics) nnc_head_statistic(&p->run, head, &b[i], rows, data->statistics[i]);
   }
   atomic_store_explicit((atomic_size_t *)&job->turn, number + 1, memory_order_release);

@@ -32,7 +32,9 @@ static int64_t *lengths_of(const nnc_plan *plan) { return (int64_t *)plan->arena
 
 static nnc_head_rows head_rows(const nnc_session *s, const nnc_head *head) {
   real *arena = s->plan->arena;
-  return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? arena + s->plan->weight_rows : NULL,
+  real *weight = arena + s->plan->weight_rows +
+                 (size_t)nnc_weight_column(s->data, (int)(head - s->plan->head)) * s->plan->rows_reserved;
+  return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? weight : NULL,
                          s->data->lengths ? lengths_of(s->plan) : NULL};
 }
 
@@ -51,7 +53,10 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
     const size_t width = plan->value[head->output].lines * head->target_cols;
     nnc_fetch(run->k, head_rows(s, head).target, &data->y[i], data->order, start, first, last, width, width);
   }
-  if (data->weight.data) nnc_fetch(run->k, run->arena + plan->weight_rows, &data->weight, data->order, start, first, last, 1, 1);
+  for (int i = 0; data->weight.data && (size_t)i < data->weights; i++) {
+    const nnc_source weight = nnc_weight_source(data, i);
+    nnc_fetch(run->k, (real *)head_rows(s, &plan->head[i]).weight, &weight, data->order, start, first, last, 1, 1);
+  }
 }
 
 static void one_head(const nnc_session *s, const nnc_run *run, const nnc_head *head, size_t start, size_t rows, size_t first,

@@ -435,6 +435,7 @@ cdef extern from "nncore.h":
         const nnc_source *x
         const nnc_source *y
         nnc_source weight
+        size_t weights
         const int64_t *order
         const int64_t *lengths
         size_t rows

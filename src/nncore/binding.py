@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 class Data:
-    """Bound data, as the core reads them: an array per input, an array per output, weights [N] and lengths [N] or None."""
+    """Bound data, as the core reads them: an array per input, an array per output, weights and lengths [N] or None.
+
+    Weights are [N], or [N, outputs] where each output has its own.
+    """
 
     def __init__(
         self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None, lengths: np.ndarray | None = None
@@ -60,7 +63,7 @@ class Data:
     def scaled(self, scale: np.ndarray, rows: np.ndarray | None) -> Data:
         """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
         weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
-        weight[slice(None) if rows is None else rows] *= scale
+        weight[slice(None) if rows is None else rows] *= scale if weight.ndim == 1 else scale[:, None]
         return Data(self.x, self.y, weight, self.lengths)
 
 
@@ -102,7 +105,25 @@ def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: A
             check_finite(_counted(array, counted), names_of("x", model.input_names)[i])
         for array, name in zip(ys, names, strict=True):
             check_finite(_counted(array, counted), name)
-    return Data(xs, ys, bind_weight(weight, rows), counted)
+    return Data(xs, ys, _weights(model, weight, rows), counted)
+
+
+def _weights(model: Model, given: Any, rows: int) -> np.ndarray | None:
+    """Bind the weights of samples: [N] for all outputs alike, or [N, outputs] from a dict by name or a list of one per output."""
+    names = model.output_names
+    if isinstance(given, Mapping):
+        unknown = [key for key in given if key not in names]
+        if unknown:
+            raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {unknown}")
+        each = [given.get(name) for name in names]
+    elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
+        each = in_order("sample_weight", given, names)
+    else:
+        return bind_weight(given, rows)
+    bound = [bind_weight(part, rows, f"sample_weight[{name!r}]") for part, name in zip(each, names, strict=True)]
+    if len(bound) == 1 or all(part is None for part in bound):
+        return bound[0]
+    return np.stack([np.ones(rows) if part is None else part for part in bound], axis=1)
 
 
 def steps_of(model: Model) -> int:

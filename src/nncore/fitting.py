@@ -119,6 +119,8 @@ class Epochs:
             if self.rows is not None:
                 np.take(self.rows, self._permutation, out=self._order)
         weight = self.data.weight if self.config.reduction == "mean_with_sample_weight" else None
+        if weight is not None and weight.ndim > 1:  # of each output: what they count together stands for the sum of the losses
+            weight = weight.sum(axis=1)
         if self.data.lengths is not None and self._counts_steps:
             weight = self.data.lengths if weight is None else weight * self.data.lengths
         if weight is None:

@@ -32,10 +32,12 @@ cdef class Network(NetworkPlan):
             data.parts = float64_out(statistics[len(y)], 2 * len(y), "losses of the outputs")
         data.probe = self._probing()
         data.weight.data = NULL
+        data.weights = 1
         if weight is not None:
             if weight.dtype != np.float32 and weight.dtype != np.float64:
                 raise DTypeError(f"sample_weight: expected float32 or float64, got {weight.dtype}")
-            bind_source(&data.weight, weight, rows, 1, "sample_weight")
+            data.weights = 1 if weight.ndim == 1 else len(y)  # of all outputs, or of each
+            bind_source(&data.weight, weight, rows, data.weights, "sample_weight")
         data.lengths = NULL
         if lengths is not None:
             data.lengths = self._lengths(lengths, rows)

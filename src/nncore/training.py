@@ -78,7 +78,8 @@ class Trainable(Compilable):
         shuffle : bool
             Draw a new order of the rows for every epoch.
         sample_weight : array_like, optional
-            [N]. Weighs the loss, and the metrics likewise.
+            [N]. Weighs the loss, and the metrics likewise. Where there are several outputs, for all of them; or a list with one per
+            output, or a dict by name, in which None or what is missing weighs 1.
         class_weight : dict or "balanced", optional
             Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity (with y only).
         callbacks : sequence of Callback

@@ -61,6 +61,101 @@ def test_weights_of_samples_weigh_every_output(rng):
     assert losses == pytest.approx(others.evaluate([each[repeated] for each in x], [each[repeated] for each in y]))
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "mean_with_sample_weight"])
+def test_weights_of_samples_for_each_output(reduction, rng):
+    """Each output's loss, gradient and metrics are those that its own weights alone would give it."""
+    x, y = data(rng)
+    weights = {"number": rng.uniform(0, 2, 50), "kind": rng.integers(0, 2, 50)}
+    losses = [nn.losses.MeanSquaredError(reduction), nn.losses.SparseCategoricalCrossentropy(reduction=reduction)]
+    seen = {}
+
+    class Seen:
+        name = "seen"
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            seen.setdefault(y_pred.shape[1], []).append(sample_weight)
+
+        def result(self):
+            return 0.0
+
+    def made(loss_weights=(1.0, 0.5), metrics=("mae", "accuracy")):
+        model = graphs.two_by_two()
+        model.compile(losses, nn.optim.SGD(lr=0.1), [[m] for m in metrics], loss_weights=loss_weights)
+        return model
+
+    one = made()
+    logs = one.evaluate(x, y, sample_weight=weights, return_dict=True)
+    number, kind = (made().evaluate(x, y, sample_weight=weights[name], return_dict=True) for name in ("number", "kind"))
+    for key in logs:
+        if key != "loss":
+            assert logs[key] == pytest.approx((number if key.startswith("number") else kind)[key], rel=1e-12), key
+    assert logs["loss"] == pytest.approx(logs["number_loss"] + 0.5 * logs["kind_loss"], rel=1e-12)
+    history = made().fit(x, y, sample_weight=[weights["number"], weights["kind"]], batch_size=None, validation_data=(x, y, weights))
+    for key, value in logs.items():
+        assert history.history[key][0] == pytest.approx(value, rel=1e-9), key
+
+    steps = []
+    for own, loss_weights in ((weights, (1.0, 0.5)), (weights["number"], (1.0, 0.0)), (weights["kind"], (0.0, 0.5))):
+        for threads in (1, 2):
+            model = made(loss_weights)
+            before = model.get_weights()
+            with nn.threads(threads):
+                model.fit(x, y, sample_weight=own, batch_size=20, shuffle=False, epochs=1, callbacks=[stop_after_one()])
+            steps.append([a - b for a, b in zip(before, model.get_weights(), strict=True)])
+    for both, same, first, second in zip(steps[0], steps[1], steps[2], steps[4], strict=True):
+        np.testing.assert_array_equal(both, same)
+        np.testing.assert_allclose(both, first + second, rtol=1e-9, atol=1e-12)
+
+    watched = made(metrics=(Seen(), Seen()))
+    watched.evaluate(x, y, sample_weight=weights)
+    given = {width: np.concatenate(parts) for width, parts in seen.items()}
+    np.testing.assert_allclose(given[y[0].shape[1]], weights["number"][weights["number"] > 0])
+    np.testing.assert_allclose(given[4], weights["kind"][weights["kind"] > 0])
+
+
+def stop_after_one():
+    class Stop(nn.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    return Stop()
+
+
+def test_one_output_alone_may_be_weighed(rng):
+    x, y = data(rng)
+    weight = rng.uniform(0, 2, 50)
+    model = compiled()
+    found = model.evaluate(x, y, sample_weight={"kind": weight})
+    assert model.evaluate(x, y, sample_weight=[None, weight]) == found
+    assert model.evaluate(x, y, sample_weight=[np.ones(50), weight.tolist()]) == found
+    assert model.evaluate(x, y, sample_weight={}) == model.evaluate(x, y)
+    batches = [([a[i : i + 25] for a in x], [b[i : i + 25] for b in y], {"kind": weight[i : i + 25]}) for i in (0, 25)]
+    assert model.evaluate(batches) == pytest.approx(found, rel=1e-12)
+    model.fit(batches, epochs=2)
+    model.train_on_batch(x, y, sample_weight={"kind": weight})
+    single = nn.Sequential(nn.Linear(2, 1, name="y"), seed=0)
+    single.compile("mse", "sgd")
+    assert single.evaluate(x[0][:, :2], y[0][:, :1], sample_weight={single.output_names[0]: weight}) == single.evaluate(
+        x[0][:, :2], y[0][:, :1], sample_weight=weight
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "text"),
+    [
+        ({"other": [1.0]}, errors.ArgumentError, r"unknown \['other'\]"),
+        ([[1.0] * 50], errors.ArgumentError, "list of 2"),
+        ({"kind": [1.0] * 49}, errors.ShapeError, r"sample_weight\['kind'\]"),
+        ([None, [-1.0] * 50], errors.ArgumentError, r"sample_weight\['kind'\]"),
+        (np.ones((50, 2)), errors.ShapeError, "one weight per row"),
+    ],
+)
+def test_weights_that_do_not_fit(weight, error, text, rng):
+    x, y = data(rng)
+    with pytest.raises(error, match=text):
+        compiled().fit(x, y, sample_weight=weight)
+
+
 def test_batches_of_lists(rng):
     x, y = data(rng, 48)
     parts = [slice(i, i + 16) for i in range(0, 48, 16)]

@@ -91,7 +91,11 @@ static void mark_time(nnc_plan *plan) {
     } else {
       const nnc_op *op = &plan->op[v - plan->n_inputs];
       value->timed = !mixes_time(op) && value->shape.rank && value->shape.dim[0] == plan->steps;
-      for (int j = 0; j < op->spec.n_inputs && value->timed; j++) value->timed = plan->value[op->spec.input[j]].timed;
+      for (int j = 0; j < op->spec.n_inputs && value->timed; j++) {
+        const nnc_value *in = &plan->value[op->spec.input[j]];
+        const int stretched = op->spec.kind == NNC_LAYER_multiply && (in->shape.rank < value->shape.rank || in->shape.dim[0] == 1);
+        value->timed = in->timed || (stretched && plan->steps > 1); /* the same factor at every step */
+      }
     }
   }
 }

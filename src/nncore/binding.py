@@ -151,6 +151,17 @@ def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
     return batch[0], batch[1], batch[2] if len(batch) > 2 else None, batch[3] if len(batch) > 3 else None
 
 
+def samples_of(model: Model, batch: Any) -> Any:
+    """Return x of a batch that may hold more: a tuple; or a list, as PyTorch's loader makes it, of arrays that are batches each."""
+    if isinstance(batch, tuple):
+        return batch[0]
+    if isinstance(batch, list) and batch and len(model.input_names) == 1 and model.built:
+        ranks = [len(each.shape) if hasattr(each, "shape") else 0 for each in batch]
+        if ranks[0] == len(model.input_shapes[0]) + 1 and all(ranks):
+            return batch[0]
+    return batch
+
+
 def split(
     model: Model, config: Compiled, data: Data, fraction: float, shuffle: bool, groups: Any = None
 ) -> tuple[np.ndarray, np.ndarray | slice]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -254,9 +255,7 @@ def fit(
 ) -> None:
     """Run epochs, validating after those where it is due, until the last one or until a callback says stop."""
     logs: Logs = {}
-    model._claim()
-    try:
-        model.history, model.stop_training = history, False
+    with running(model, history, hooks):
         source.settle()
         hooks.call("on_train_begin", {})
         if begun is not None:
@@ -273,9 +272,7 @@ def fit(
             begun = None
             history.record_steps(losses)
             if validation is not None and due(epoch):
-                watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
-                found = evaluate(model, config, validation(watched), hooks)
-                logs |= {f"val_{name}": value for name, value in found.items()}
+                logs |= validated(model, config, validation, hooks)
             if complete:
                 model._progress = Progress(epoch + 1, model.step, ask=hooks.states)
                 hooks.call("on_epoch_end", epoch, logs)
@@ -287,11 +284,26 @@ def fit(
             if model.stop_training:
                 break
         hooks.call("on_train_end", logs)
+
+
+@contextmanager
+def running(model: Model, history: History, hooks: CallbackList) -> Iterator[None]:
+    """What a loop behind fit stands in: the model is claimed, and however the loop ends, it can be resumed and used."""
+    model._claim()
+    try:
+        model.history, model.stop_training = history, False
+        yield
     finally:
         if model._progress is not None:
             model._progress.freeze(model)
         model._release()
         hooks.close()
+
+
+def validated(model: Model, config: Compiled, validation: Parts, hooks: CallbackList) -> Logs:
+    """Loss and metrics of the validation data, by the names that logs have for them."""
+    watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
+    return {f"val_{name}": value for name, value in evaluate(model, config, validation(watched), hooks).items()}
 
 
 def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .callbacks.base import CallbackList, Logs
 from .errors import require
-from .fitting import evaluate
+from .fitting import running, validated
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -83,17 +83,14 @@ def fit(
         hooks.call("on_train_chunk_end", 1, logs)
         history.record_steps(np.array([loss]))
         if validation is not None and due(epoch):
-            watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
-            logs |= {f"val_{name}": value for name, value in evaluate(model, config, validation(watched), hooks).items()}
+            logs |= validated(model, config, validation, hooks)
         model.step = objective.start + len(epochs) - len(remaining)
         model._progress = Progress(epoch + 1, model.step, ask=hooks.states)
         hooks.call("on_epoch_end", epoch, logs)
         if model.stop_training or not remaining:
             raise StopIteration
 
-    model._claim()
-    try:
-        model.history, model.stop_training = history, False
+    with running(model, history, hooks):
         hooks.call("on_train_begin", {})
         if begun is not None:
             hooks.restore(begun.states or ())
@@ -117,8 +114,3 @@ def fit(
             model._buffers()["parameters"][...] = result.x
             model.step = objective.start + len(epochs) - len(remaining)
         hooks.call("on_train_end", logs)
-    finally:
-        if model._progress is not None:
-            model._progress.freeze(model)
-        model._release()
-        hooks.close()

@@ -297,7 +297,8 @@ class Trainable(Compilable):
         Parameters
         ----------
         x : array_like
-            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x.
+            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x (where
+            the model has one input, lists of arrays, which PyTorch's loader makes, will do).
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
@@ -325,7 +326,7 @@ class Trainable(Compilable):
         hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose}) if callbacks else _NOBODY
         if not isinstance(x, list) and are_batches(x):
             limit = None if steps is None else whole("predict", "steps", steps)
-            batches = (binding.inputs(model, batch[0] if isinstance(batch, tuple) else batch) for batch in islice(x, limit))
+            batches = (binding.inputs(model, binding.samples_of(model, batch)) for batch in islice(x, limit))
             outputs = fitting.predict_batches(model, batches, hooks)
         elif steps is not None:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")

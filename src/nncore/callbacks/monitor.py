@@ -21,10 +21,11 @@ def check_mode(owner: str, mode: str) -> str:
 def watched(owner: str, monitor: str, logs: Logs | None) -> Any:
     """Return what the logs say of the quantity; None, with a warning, where they say nothing."""
     current = (logs or {}).get(monitor)
+    unvalidated = not any(name.startswith("val_") for name in logs or {})
     if current is None:
         warnings.warn(
             f"{owner} monitors {monitor!r}, which is not among {', '.join(logs or {})}"
-            + ("; pass validation_split or validation_data" if monitor.startswith("val_") else ""),
+            + ("; pass validation_split or validation_data" if unvalidated and monitor.startswith("val_") else ""),
             stacklevel=3,
         )
     return current
@@ -35,7 +36,7 @@ def direction(owner: str, monitor: str, mode: str, model: Any) -> float:
     if mode == "auto":
         name = monitor.removeprefix("val_")
         known = {metric.name: metric.direction for metric in getattr(model, "metrics", ())}
-        mode = "min" if name == "loss" else known.get(name, "")
+        mode = "min" if name == "loss" or name.endswith("_loss") else known.get(name, "")
     if not mode:
         raise ArgumentError(f"{owner}: is a larger {monitor!r} better? Pass mode='max' or mode='min'")
     return 1.0 if mode == "max" else -1.0

@@ -90,6 +90,11 @@ def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, f
         table = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     else:
         keys = {-1: 0} if form == "signs" and -1 in class_weight else {}
+        for key, value in class_weight.items():
+            if isinstance(key, str) or key != int(key) or isinstance(value, str):
+                raise LabelError(
+                    f"class_weight must be a dict from class indices, 0 to {classes - 1}, to numbers, but holds {key!r}: {value!r}"
+                )
         by_class = {keys.get(int(k), int(k)): float(w) for k, w in class_weight.items()}
         unknown = sorted(k for k in by_class if not 0 <= k < classes)
         if unknown:

@@ -33,7 +33,8 @@ class BatchNorm1d(Layer):
         Whether to follow the statistics of the batches. Otherwise those of the batch at hand serve at inference as well, all rows
         that one call of ``predict``, ``evaluate`` or the model is given, at least two of them.
     trainable : bool
-        Whether training changes them; may be changed until ``compile``.
+        Whether training changes weight and bias; may be changed until ``compile``. The running statistics follow the batches even
+        where not, as in PyTorch.
 
     Attributes
     ----------

@@ -19,7 +19,10 @@ def check(lr: float | Schedule) -> float | Schedule:
     """Return ``lr`` as a float, or as it is where it is a schedule; ArgumentError where it cannot be a learning rate."""
     if callable(lr):
         return lr
-    value = float(lr)
+    try:
+        value = float(lr)
+    except (TypeError, ValueError):
+        value = -1.0
     if not 0.0 <= value < float("inf"):
         raise ArgumentError(f"lr must be a finite number >= 0 or a callable step -> lr, not {lr!r}")
     return value

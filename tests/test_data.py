@@ -254,6 +254,12 @@ def test_class_weights(form, target):
             data.class_weights({unknown: 1.0}, target, form, 3)
 
 
+@pytest.mark.parametrize("weights", [{"a": 1.0}, {0: "much"}, {0.5: 1.0}])
+def test_class_weights_that_are_none(weights):
+    with pytest.raises(errors.LabelError, match="dict from class indices, 0 to 2, to numbers, but holds"):
+        data.class_weights(weights, np.array([0, 1, 2]), "classes", 3)
+
+
 def test_balanced_class_weights_equal_sklearn(rng):
     sk = pytest.importorskip("sklearn.utils.class_weight")
     labels = rng.integers(4, size=50)

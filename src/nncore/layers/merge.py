@@ -81,8 +81,8 @@ class Average(Merge):
 class Multiply(Merge):
     """The product of its inputs, element by element: ``y = x0 * x1 * ...``.
 
-    Dimensions of 1 stretch to those of the other factor, as do missing ones after the batch: one number per sample [N, 1] scales its
-    features [N, F], one per step [N, time, 1] weighs the steps [N, time, F], one per feature [N, F] the features of all steps.
+    Dimensions of 1 stretch to those of the other factor, as do missing ones after the batch: one number per sample [N, 1] scales
+    its features [N, F], one per step [N, time, 1] weighs the steps [N, time, F], one per feature [N, F] the features of all steps.
 
     Examples
     --------

@@ -54,6 +54,7 @@ def test_only_the_learning_rate_may_change():
         (lambda: optim.get("adan"), "did you mean 'adam'"),
         (lambda: optim.get(3), "optimizer must be a name or an object"),
         (lambda: optim.SGD(lr=-1), "lr must be"),
+        (lambda: optim.SGD(lr="fast"), "lr must be"),
         (lambda: optim.SGD(lr=float("nan")), "lr must be"),
         (lambda: optim.SGD(nesterov=True), "nesterov needs momentum"),
         (lambda: optim.SGD(momentum=0.9, dampening=0.1, nesterov=True), "nesterov needs momentum"),

@@ -268,7 +268,8 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   size_t weights;
   if (nnc_mul(&weights, (size_t)plan->n_outputs, rows)) return 1;
   return (plan->is_sharing && nnc_arena_take(total, &plan->aside, plan->elements, element)) ||
-         nnc_arena_take(total, &plan->weight_rows, weights, element) || nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
+         nnc_arena_take(total, &plan->weight_rows, weights, element) ||
+         nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
 }
 
 size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {

@@ -3,6 +3,8 @@
  * Dimensions of 1, and leading ones that are missing, stretch to those of the other factor, as in NumPy: then lines of the result are
  * taken one by one, each with the lines that lie under it. The gradient of what was stretched is a sum: over the lines of a sample in
  * increasing order, and over the columns of a line in increasing order. */
+#include <string.h>
+
 #include "plan/engine.h"
 
 /* Where the line of an input lies that goes into line `line` of the result, within a sample. */

@@ -107,9 +107,11 @@ static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
     const nnc_shape *first = &plan->value[op->spec.input[0]].shape, *other = &plan->value[op->spec.input[j]].shape;
     char one[160], two[160];
     if (!same_shape(first, other))
-      return nnc_fail(error, NNC_ERROR_SHAPE, "%s: its inputs must have one shape, but are %s from %s and %s from %s (Multiply alone stretches dimensions of 1)",
-                      op->spec.name, nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
-                      nnc_shape_text(two, sizeof two, other), origin(plan, op->spec.input[j]));
+      return nnc_fail(
+          error, NNC_ERROR_SHAPE,
+          "%s: its inputs must have one shape, but are %s from %s and %s from %s (Multiply alone stretches dimensions of 1)",
+          op->spec.name, nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
+          nnc_shape_text(two, sizeof two, other), origin(plan, op->spec.input[j]));
   }
   return infer_same(plan, op, error);
 }

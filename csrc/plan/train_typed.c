@@ -32,8 +32,8 @@ static int64_t *lengths_of(const nnc_plan *plan) { return (int64_t *)plan->arena
 
 static nnc_head_rows head_rows(const nnc_session *s, const nnc_head *head) {
   real *arena = s->plan->arena;
-  real *weight = arena + s->plan->weight_rows +
-                 (size_t)nnc_weight_column(s->data, (int)(head - s->plan->head)) * s->plan->rows_reserved;
+  real *weight =
+      arena + s->plan->weight_rows + (size_t)nnc_weight_column(s->data, (int)(head - s->plan->head)) * s->plan->rows_reserved;
   return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? weight : NULL,
                          s->data->lengths ? lengths_of(s->plan) : NULL};
 }

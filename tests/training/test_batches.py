@@ -178,3 +178,13 @@ def test_validation_piece_by_piece_is_that_of_the_whole(xy, monkeypatch):
     found = two.fit(*xy, epochs=2, validation_split=0.5).history
     for key, values in expected.items():
         np.testing.assert_allclose(found[key], values, rtol=1e-14)
+
+
+def test_predict_takes_lists_of_arrays_as_a_torch_loader_makes_them(xy):
+    torch = pytest.importorskip("torch")
+    x, y = (torch.tensor(np.asarray(each)) for each in xy)
+    model = linear()
+    model.fit(*xy)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=7)
+    np.testing.assert_allclose(model.predict(loader), model.predict(x), rtol=1e-6)
+    np.testing.assert_allclose(model.predict(iter([list(x[:7].numpy())])), model.predict(x[:7]), rtol=1e-6)  # a list of rows

@@ -14,7 +14,7 @@ from .base import REDUCTIONS, Crossentropy, Loss
 from .binary import BinaryCrossentropy, KLDivergence
 from .categorical import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from .margin import CategoricalHinge, Hinge, Perceptron
-from .python import Given, PythonLoss
+from .python import PythonLoss, given
 from .regression import (
     HalfSquaredError,
     Huber,
@@ -71,9 +71,9 @@ def get(loss: Any) -> Loss:
     if isinstance(loss, type):
         raise ArgumentError(f"loss: {loss.__name__} is a class; pass an object, {loss.__name__}()")
     if callable(getattr(loss, "value", None)) and callable(getattr(loss, "gradient", None)):
-        return Given(loss, getattr(loss, "reduction", "mean"))
+        return given(loss, getattr(loss, "reduction", "mean"))
     if callable(loss):
-        return Given(loss)
+        return given(loss)
     raise ArgumentError(
         f"loss must be a name, such as 'mse', an object of nn.losses, or one of your own (see nn.losses.PythonLoss), not {loss!r}"
     )

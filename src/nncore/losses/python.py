@@ -111,7 +111,7 @@ class PythonLoss(Loss):
         return describe(self, (*self._arguments, "reduction"))
 
 
-class Given(PythonLoss):
+class _Given(PythonLoss):
     """A function, or an object with value and gradient, as a loss."""
 
     def __init__(self, given: Any, reduction: str = "mean") -> None:
@@ -130,6 +130,11 @@ class Given(PythonLoss):
 
     def __repr__(self) -> str:
         return f"{self.name}(reduction={self.reduction!r})"
+
+
+def given(loss: Any, reduction: str = "mean") -> PythonLoss:
+    """Return a function, or an object with value and gradient, as a loss."""
+    return _Given(loss, reduction)
 
 
 def _require(name: str, what: str, found: tuple[int, ...], shape: tuple[int, ...], hint: str) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import nncore as nn
 from nncore import errors, metrics
 
 sk = pytest.importorskip("sklearn.metrics")
@@ -130,3 +131,83 @@ def test_what_makes_no_sense_is_refused(call, text):
 )
 def test_what_the_core_counts(targets, logits, columns, activation, expected):
     assert metrics.statistic([metrics.Accuracy()], targets, logits, columns, activation) == (*expected, False)
+
+
+class TestRocAuc:
+    def test_binary(self, rng):
+        t, p = rng.integers(0, 2, 60), rng.normal(size=60).round(1)  # with ties
+        for w in sample_weights(rng, 60):
+            expected = sk.roc_auc_score(t, p, sample_weight=w)
+            for labels in (t, 2 * t - 1, t.astype(bool), np.array(["no", "yes"])[t], t[:, None]):
+                assert metrics.roc_auc(labels, p, w) == pytest.approx(expected, rel=1e-12)
+            assert metrics.roc_auc(t, np.stack([-p, p], axis=1), w) == pytest.approx(expected, rel=1e-12)
+
+    @pytest.mark.parametrize("average", ["macro", "weighted", None])
+    def test_classes(self, average, rng):
+        t, p = rng.integers(0, 4, 80), rng.dirichlet(np.ones(4), size=80)
+        for w in sample_weights(rng, 80):
+            options = {} if average is None else {"multi_class": "ovr"}
+            expected = sk.roc_auc_score(np.eye(4)[t] if average is None else t, p, average=average, sample_weight=w, **options)
+            np.testing.assert_allclose(metrics.roc_auc(t, p, w, average=average), expected, rtol=1e-12)
+            np.testing.assert_allclose(metrics.roc_auc(np.eye(4)[t], p, w, average=average), expected, rtol=1e-12)
+
+    def test_several_labels_per_row(self, rng):
+        t, p = rng.integers(0, 2, (50, 3)), rng.normal(size=(50, 3))
+        assert metrics.roc_auc(t, p) == pytest.approx(sk.roc_auc_score(t, p), rel=1e-12)
+
+    def test_classes_that_do_not_occur(self, rng):
+        t, p = rng.integers(0, 2, 30), rng.dirichlet(np.ones(3), size=30)
+        areas = metrics.roc_auc(t, p, average=None)
+        assert np.isnan(areas[2])
+        assert metrics.roc_auc(t, p) == pytest.approx(areas[:2].mean())
+        assert np.isnan(metrics.roc_auc(np.ones(5), p[:5, 0]))
+        assert np.isnan(metrics.roc_auc([0, 1], [0.5, np.nan]))
+
+    @pytest.mark.parametrize(
+        ("t", "p", "text"),
+        [
+            ([0, 1, 2], [0.1, 0.2, 0.3], "more than two labels"),
+            ([0, 3], [[0.1, 0.2, 0.7]] * 2, "class indices in .0, 3."),
+            ([[0.5, 0.5]], [[0.1, 0.9]], "must hold 0 and 1"),
+            ([0, 1], [0.1], "y_true has shape"),
+            ([[0, 1]], [[0.1, 0.2, 0.3]], "y_true has shape"),
+        ],
+    )
+    def test_refusals(self, t, p, text):
+        with pytest.raises(errors.NncoreError, match=text):
+            metrics.roc_auc(t, p)
+        with pytest.raises(errors.ArgumentError, match="average must be"):
+            metrics.RocAuc(average="micro")
+
+    @pytest.mark.parametrize("form", ["one", "signs", "classes", "one_hot", "labels", "steps"])
+    def test_in_a_model(self, form, rng, tmp_path):
+        """Beside a metric of another kind, with weights and validation, and from a file."""
+        x, kind = rng.normal(size=(90, 3)), rng.integers(0, 2 if form in ("one", "signs") else 3, 90)
+        loss, last, width, y = {
+            "one": ("binary_crossentropy", [nn.Sigmoid()], 1, kind),
+            "signs": ("hinge", [], 1, 2 * kind - 1),
+            "classes": ("sparse_categorical_crossentropy", [nn.Softmax()], 3, kind),
+            "one_hot": ("categorical_crossentropy", [nn.Softmax()], 3, np.eye(3)[kind]),
+            "labels": ("binary_crossentropy", [nn.Sigmoid()], 3, rng.integers(0, 2, (90, 3))),
+            "steps": ("sparse_categorical_crossentropy", [nn.Softmax()], 3, rng.integers(0, 3, (90, 4))),
+        }[form]
+        if form == "steps":
+            x = rng.normal(size=(90, 4, 3))
+        model = nn.Sequential(nn.Linear(3, width), *last, seed=0, dtype="float64").build(x.shape[1:])
+        model.compile(loss, nn.optim.SGD(lr=0.0), ["roc_auc", "accuracy"])
+        w = rng.uniform(0.1, 2, 90)
+        p = model.predict(x).reshape(-1, width)
+        flat = y.reshape(-1, 3) if form == "labels" else y.reshape(-1) if form != "one_hot" else y
+        expected = metrics.roc_auc(flat, p[:, 0] if width == 1 else p, np.repeat(w, len(p) // 90))
+        assert model.evaluate(x, y, sample_weight=w, return_dict=True)["roc_auc"] == pytest.approx(expected, rel=1e-12)
+        history = model.fit(x, y, sample_weight=w, batch_size=16, validation_data=(x, y, w)).history
+        assert history["roc_auc"] == history["val_roc_auc"] == [pytest.approx(expected, rel=1e-12)]
+        model.save(tmp_path / "model.safetensors")
+        again = nn.load(tmp_path / "model.safetensors")
+        assert again.evaluate(x, y, sample_weight=w, return_dict=True)["roc_auc"] == pytest.approx(expected, rel=1e-12)
+
+    def test_the_larger_the_better(self):
+        model = nn.Sequential(nn.Linear(1, 1), nn.Sigmoid())
+        model.compile("bce", "sgd", ["auc"])
+        stop = nn.callbacks.EarlyStopping("val_auc", patience=1)
+        model.fit([[0.0], [1.0], [2.0]] * 4, [0, 1, 1] * 4, validation_split=0.5, callbacks=[stop], epochs=3)

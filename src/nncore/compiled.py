@@ -106,7 +106,7 @@ class Compiled:
         """
         return Sums(
             (None if shape is None else np.zeros(shape) for shape in self.sum_shapes()),
-            [[m.watcher() for m in each if isinstance(m, metrics.PythonMetric)] for each in self.metrics],
+            [[m.watcher() for m in each if m.kind == "python"] for each in self.metrics],
         )
 
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class Compiled:
             watchers, each = iter(sums.watchers[i]), sums[i]
             counted = None if each is None else metrics.counted(self.statistics[i], self.columns[i], each)
             for key, metric in zip(keys, ms, strict=True):
-                if counted is None or isinstance(metric, metrics.PythonMetric):
+                if counted is None or metric.kind == "python":
                     logs[key] = next(watchers).result()
                 else:
                     logs[key] = metric.compute(counted)

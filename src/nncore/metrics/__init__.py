@@ -3,7 +3,8 @@
 "confusion" counts [true class, predicted class]; "residuals" sums errors per column. A metric turns such sums into its number and
 needs no pass of its own. Rows count with their weights, as in scikit-learn. Called alone, as ``nn.metrics.f1(y_true, y_pred)`` or
 ``nn.metrics.F1(average="macro")(y_true, y_pred)``, a metric equals scikit-learn's; ``mape`` is in percent, as Keras has it. One
-output of a model has metrics of one kind.
+output of a model has metrics of one kind; and any number of those that see the rows themselves: "roc_auc", and what is written in
+Python.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..names import table
 from .base import Metric
 from .classification import F1, Accuracy, ConfusionMatrix, Precision, Recall, Specificity
 from .python import PythonMetric
+from .ranking import RocAuc
 from .regression import MAE, MAPE, MSE, R2, RMSE
 from .statistic import counted, statistic
 
@@ -33,6 +35,7 @@ __all__ = [
     "Precision",
     "PythonMetric",
     "Recall",
+    "RocAuc",
     "Specificity",
     "accuracy",
     "confusion_matrix",
@@ -46,6 +49,7 @@ __all__ = [
     "r2",
     "recall",
     "rmse",
+    "roc_auc",
     "specificity",
     "statistic",
 ]
@@ -97,3 +101,4 @@ rmse = _function(RMSE)
 mae = _function(MAE)
 mape = _function(MAPE)
 r2 = _function(R2)
+roc_auc = _function(RocAuc)

@@ -20,7 +20,7 @@ class Metric:
 
     name: str
     aliases: ClassVar[tuple[str, ...]] = ()
-    kind: ClassVar[str]  #: "confusion" or "residuals"
+    kind: ClassVar[str]  #: "confusion" or "residuals"; "python": it sees the rows, through a `watcher`
     direction: ClassVar[str] = "max"  #: "max", "min", or "" where neither is better
     threshold: float | None = None
 
@@ -30,6 +30,10 @@ class Metric:
 
     def compute(self, sums: np.ndarray) -> Any:
         """Return the metric from its sums: a float, or an array where there is one number per class."""
+        raise NotImplementedError
+
+    def watcher(self) -> Any:
+        """Return a fresh account of the rows of one epoch or evaluation, where the kind is "python"."""
         raise NotImplementedError
 
     def check(self, classes: int) -> None:

@@ -83,6 +83,8 @@ typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CE
  *            is the state before step t, slot t + 1 the one after; reverse: slot t + 1 before and slot t after.
  *            So W_hh's gradient is the product of h, from slot 0 (reverse: 1) on, with dgates.
  * dh         [rows, steps, hidden], distances of h, may be NULL: the whole gradient of the h of each step, for diagnostics.
+ * group      0, or how many rows lie gates_row and h_row apart; the groups of so many rows then lie gates_group and h_group apart in
+ *            gates, dgates, h, c and dh.
  * h0, c0     [rows, hidden], initial_row apart (0: one for all rows); NULL is 0. dh0, dc0: dinitial_row apart, may be NULL.
  * h_n, c_n   [rows, hidden], final_row apart; the state after each row's own last step; may be NULL, and may be h0, c0. dh_n, dc_n
  *            likewise, NULL is 0. dh_n may not be dh0.
@@ -96,6 +98,7 @@ typedef struct {
   int reverse;
   size_t rows, steps, hidden, first_step;
   const int64_t *lengths;
+  size_t group, gates_group, h_group;
   size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row;
   void *gates, *y, *h, *c, *h_n, *c_n;
   const void *h0, *c0, *forward;

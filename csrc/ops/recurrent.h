@@ -103,9 +103,10 @@ INLINE void begin_block(recurrent_block *b, const nnc_recurrence *r, size_t firs
     b->order[at] = first + i;
   }
   for (size_t i = 0; i < b->rows; i++) {
-    b->gates_at[i] = b->order[i] * r->gates_row;
-    b->y_at[i] = b->order[i] * r->y_row;
-    b->h_at[i] = b->order[i] * r->h_row;
+    const size_t row = b->order[i], group = r->group ? row / r->group : 0, within = row - group * r->group;
+    b->gates_at[i] = group * r->gates_group + within * r->gates_row;
+    b->h_at[i] = group * r->h_group + within * r->h_row;
+    b->y_at[i] = row * r->y_row;
   }
 }
 

@@ -86,6 +86,16 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 
+/* Samples are shared out in groups of so many, the tail of a batch being a smaller one: whole tiles, and what a recurrent layer keeps
+ * lies together by group. */
+enum { NNC_SAMPLE_GROUP = 8 };
+
+static inline void nnc_share_samples(const nnc_member *self, size_t rows, size_t *first, size_t *last) {
+  nnc_share(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
+  *first *= NNC_SAMPLE_GROUP;
+  *last = *last * NNC_SAMPLE_GROUP < rows ? *last * NNC_SAMPLE_GROUP : rows;
+}
+
 /* The parameter in a slot of an op inside one of the buffers, or NULL. */
 static inline real *nnc_param_at(const nnc_run *run, const nnc_op *op, int slot, real *buffer) {
   return op->param[slot] == NNC_NONE ? NULL : buffer + run->plan->param[op->param[slot]].layout.offset;

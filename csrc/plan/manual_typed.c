@@ -42,7 +42,7 @@ static void forward_member(nnc_member *self, void *context) {
   size_t first, last;
   run.training = p->training;
   run.failed = (int *)&p->failed;
-  nnc_share(self, p->rows, &first, &last);
+  nnc_share_samples(self, p->rows, &first, &last);
   take_sequences(p, &run);
   if (plan->carry) { /* recurrent layers read packed weights in both directions */
     nnc_run_prepare(&run, self);
@@ -79,7 +79,7 @@ static void backward_member(nnc_member *self, void *context) {
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
-  nnc_share(self, p->rows, &first, &last);
+  nnc_share_samples(self, p->rows, &first, &last);
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
     copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));

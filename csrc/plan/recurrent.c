@@ -83,25 +83,26 @@ int nnc_place_carry(nnc_plan *plan, nnc_op *op) {
   return nnc_add(&plan->carry, plan->carry, carried);
 }
 
-/* Rows a multiple of 4 KB apart would compete for the same sets of the first-level cache. */
-static int unaliased(size_t *row, size_t elements, size_t element) {
+/* Whole cache lines, so that members who share the samples do not share a line. Rows a multiple of 4 KB apart would compete for the
+ * same sets of the first-level cache. */
+static int padded_row(size_t *row, size_t elements, size_t element) {
   size_t bytes;
-  *row = elements;
-  if (nnc_mul(&bytes, elements, element)) return 1;
-  return bytes % 4096 == 0 && nnc_add(row, elements, NNC_ALIGNMENT / element);
+  if (nnc_round_up(row, elements, element) || nnc_mul(&bytes, *row, element)) return 1;
+  return bytes % 4096 == 0 && nnc_add(row, *row, NNC_ALIGNMENT / element);
 }
 
 int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions) {
   const size_t chunk = r->steps < NNC_RECURRENT_CHUNK ? r->steps : NNC_RECURRENT_CHUNK;
   const size_t steps = training ? r->steps : chunk, directions = training ? r->directions : 1;
   size_t gates, track, state;
-  if (nnc_mul(&gates, steps, r->kept * r->hidden) || unaliased(&regions->gates_row, gates, element) ||
-      nnc_mul(&track, steps + 1, r->hidden) || unaliased(&regions->state_row, track, element) ||
-      nnc_mul(&state, r->states, r->hidden))
+  if (padded_row(&regions->gates_row, r->kept * r->hidden, element) || padded_row(&regions->state_row, r->hidden, element) ||
+      padded_row(&regions->x_row, r->input, element) || nnc_mul(&gates, steps, regions->gates_row) ||
+      nnc_mul(&track, steps + 1, regions->state_row) || nnc_mul(&state, r->states, r->hidden))
     return 1;
   size_t *size = regions->size;
-  int bad = nnc_mul(&size[NNC_REGION_GATES], regions->gates_row, directions);
-  bad |= nnc_mul(&size[NNC_REGION_H], regions->state_row, training ? directions : 0);
+  int bad = nnc_mul(&size[NNC_REGION_GATES], gates, directions);
+  bad |= nnc_mul(&size[NNC_REGION_X], regions->x_row, training ? steps : 0);
+  bad |= nnc_mul(&size[NNC_REGION_H], track, training ? directions : 0);
   size[NNC_REGION_C] = r->states == 2 ? size[NNC_REGION_H] : 0;
   bad |= nnc_mul(&size[NNC_REGION_STATE], state, directions);
   bad |= nnc_mul(&size[NNC_REGION_DSTATE], state, training ? 3 * directions : 0);

@@ -9,6 +9,8 @@
  *
  * What it needs besides its input and output lies in regions, one after the other, each with the same room for every sample of a
  * batch: see nnc_region. In training they hold all time steps, in inference a chunk of them and one direction at a time.
+ * In groups of samples (NNC_SAMPLE_GROUP), time comes first: what a step touches lies together, products over time and samples go
+ * over rows without gaps, and members, who have whole groups, do not meet in one another's lines and prefetches.
  */
 #ifndef NNC_PLAN_RECURRENT_H
 #define NNC_PLAN_RECURRENT_H
@@ -21,10 +23,11 @@ enum { NNC_SLOT_W_IH, NNC_SLOT_W_HH, NNC_SLOT_B_IH, NNC_SLOT_B_HH, NNC_SLOTS_PER
 enum { NNC_RECURRENT_CHUNK = 16 };
 
 typedef enum {
-  NNC_REGION_GATES,   /* [directions, steps, kept * hidden] */
-  NNC_REGION_H,       /* [directions, steps + 1, hidden]: training */
+  NNC_REGION_GATES,   /* [directions, groups, steps, samples, kept * hidden] */
+  NNC_REGION_X,       /* [groups, steps, samples, input]: training */
+  NNC_REGION_H,       /* [directions, groups, steps + 1, samples, hidden]: training */
   NNC_REGION_C,       /* the same, LSTM */
-  NNC_REGION_STATE,   /* [directions, states, hidden]: handed from chunk to chunk */
+  NNC_REGION_STATE,   /* [directions, samples, states, hidden]: handed from chunk to chunk */
   NNC_REGION_DSTATE,  /* the same twice, and the gradient of the initial state: training */
   NNC_REGION_SCRATCH, /* of the kernels */
   NNC_REGION_COUNT,
@@ -47,7 +50,7 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);
  * sample; directions follow each other. */
 typedef struct {
   size_t first[NNC_REGION_COUNT], size[NNC_REGION_COUNT], total;
-  size_t gates_row, state_row; /* between samples */
+  size_t gates_row, state_row, x_row; /* between samples */
 } nnc_regions;
 
 /* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. */

@@ -1,11 +1,10 @@
 /* recurrent_typed.c: the driver of RNN, GRU and LSTM layers.
  *
- * Forward: the input products of a few steps ahead, W_ih x + b_ih, are one matrix product per sample; then the cell takes those
+ * Forward: the input products of a few steps ahead, W_ih x + b_ih, are one matrix product; then the cell takes those
  * steps for all samples of the range. Backward goes the same way in reverse, and each chunk's dx = dgates W_ih^T follows it. A range
- * of samples never waits for another. The weight gradients are sums over samples and, within, over time, in this order:
+ * of samples never waits for another. The weight gradients are sums over groups of samples, within over time, and then over samples:
  *
- *   dW_ih[first:last] = x^T dgates        one product over time x batch where the gates lie without gaps, else sample by sample
- *   dW_hh[first:last] = h_before^T dgates, sample by sample
+ *   dW_ih[first:last] = x^T dgates    dW_hh[first:last] = h_before^T dgates    db = sum of dgates
  *
  * Time steps at and beyond a sample's length give zeros forward and backward; nnc_fetch_steps has set the input to zero there, so
  * that the sums over time need not know of lengths. */
@@ -20,15 +19,20 @@ typedef struct {
   nnc_regions regions;
   nnc_packed packed;
   real *base, *weights; /* regions, and derived weights */
-  size_t capacity;
+  size_t capacity; /* samples that there is room for */
+  size_t samples;  /* of the batch */
+  size_t slots;    /* time steps that there is room for */
   int training;
 } nnc_layer_run;
 
-static nnc_layer_run layer_of(const nnc_run *run, const nnc_op *op) {
+/* For a batch of so many samples. */
+static nnc_layer_run layer_of(const nnc_run *run, const nnc_op *op, size_t samples) {
   nnc_layer_run l = {.r = nnc_recurrent_of(run->plan, op), .training = run->work == NULL};
   nnc_recurrent_layout(&l.r, l.training, sizeof(real), &l.regions);
   nnc_recurrent_pack_layout(&l.r, l.training, sizeof(real), &l.packed);
   l.capacity = l.training ? run->plan->rows_reserved : run->work_rows;
+  l.samples = samples;
+  l.slots = l.training || l.r.steps < NNC_RECURRENT_CHUNK ? l.r.steps : NNC_RECURRENT_CHUNK;
   l.base = l.training ? run->arena + op->saved : run->work + op->work * run->work_rows;
   l.weights = l.training ? run->arena + op->packed : run->packed + op->weights;
   return l;
@@ -36,11 +40,35 @@ static nnc_layer_run layer_of(const nnc_run *run, const nnc_op *op) {
 
 static real *region(const nnc_layer_run *l, nnc_region i) { return l->base + l->regions.first[i] * l->capacity; }
 
+/* A group of samples; that at the end of a batch may be smaller. */
+typedef struct {
+  size_t first, count;
+} nnc_group;
+
+static nnc_group group_at(const nnc_layer_run *l, size_t first) {
+  const size_t left = l->samples - first;
+  return (nnc_group){first, left < NNC_SAMPLE_GROUP ? left : NNC_SAMPLE_GROUP};
+}
+
+/* Slot t of a group in a region that has `slots` rows, so far apart, per sample and direction. */
+static real *slot_of(const nnc_layer_run *l, nnc_region i, size_t d, nnc_group g, size_t slots, size_t t, size_t row) {
+  return region(l, i) + ((d * l->capacity + g.first) * slots + t * g.count) * row;
+}
+static real *gates_of(const nnc_layer_run *l, size_t d, nnc_group g, size_t t) {
+  return slot_of(l, NNC_REGION_GATES, d, g, l->slots, t, l->regions.gates_row);
+}
+static real *h_of(const nnc_layer_run *l, size_t d, nnc_group g, size_t t) {
+  return slot_of(l, NNC_REGION_H, d, g, l->slots + 1, t, l->regions.state_row);
+}
+static real *x_of(const nnc_layer_run *l, nnc_group g, size_t t) {
+  return slot_of(l, NNC_REGION_X, 0, g, l->slots, t, l->regions.x_row);
+}
+
 static const real *param_of(const nnc_run *run, const nnc_op *op, size_t slot) {
   return op->param[slot] == NNC_NONE ? NULL : run->params + run->plan->param[op->param[slot]].layout.offset;
 }
 
-/* Samples [first, last), time steps [from, to) of direction d. */
+/* Samples [first, last), which are groups of the same size, time steps [from, to) of direction d. */
 typedef struct {
   size_t first, last, from, to, d;
 } nnc_window;
@@ -48,7 +76,8 @@ typedef struct {
 /* What forward and backward have in common. In inference the gates hold one chunk, and one direction at a time. */
 static nnc_recurrence recurrence(const nnc_run *run, const nnc_layer_run *l, const nnc_window *w) {
   const nnc_recurrent *r = &l->r;
-  const size_t step = r->kept * r->hidden, d = l->training ? w->d : 0, state = r->states * r->hidden;
+  const nnc_group g = group_at(l, w->first);
+  const size_t gates_row = l->regions.gates_row, h_row = l->regions.state_row;
   nnc_recurrence c = {
       .cell = r->cell,
       .reverse = w->d == 1,
@@ -57,19 +86,20 @@ static nnc_recurrence recurrence(const nnc_run *run, const nnc_layer_run *l, con
       .hidden = r->hidden,
       .first_step = w->from,
       .lengths = run->lengths ? run->lengths + w->first : NULL,
-      .gates_row = l->regions.gates_row,
-      .gates_step = step,
-      .h_row = l->regions.state_row,
-      .h_step = r->hidden,
-      .final_row = state,
+      .group = g.count,
+      .gates_group = g.count * l->slots * gates_row,
+      .gates_row = gates_row,
+      .gates_step = g.count * gates_row,
+      .h_group = g.count * (l->slots + 1) * h_row,
+      .h_row = h_row,
+      .h_step = g.count * h_row,
+      .final_row = r->states * r->hidden,
   };
-  real *gates = region(l, NNC_REGION_GATES) + (d * l->capacity + w->first) * c.gates_row;
-  c.gates = gates + (l->training ? w->from * step : 0);
+  c.gates = gates_of(l, l->training ? w->d : 0, g, l->training ? w->from : 0);
   c.dgates = c.gates;
   if (l->training) {
-    const size_t at = (d * l->capacity + w->first) * c.h_row + w->from * r->hidden;
-    c.h = region(l, NNC_REGION_H) + at;
-    if (r->states == 2) c.c = region(l, NNC_REGION_C) + at;
+    c.h = h_of(l, w->d, g, w->from);
+    if (r->states == 2) c.c = (real *)c.h + (region(l, NNC_REGION_C) - region(l, NNC_REGION_H));
   }
   c.forward = l->weights + w->d * l->packed.direction;
   c.backward = l->weights + w->d * l->packed.direction + l->packed.backward;
@@ -99,15 +129,33 @@ static void begin(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, 
   }
 }
 
+/* Rows of `cols` numbers. */
+static void copy_rows(real *to, const real *from, size_t rows, size_t cols, size_t to_row, size_t from_row) {
+  for (size_t i = 0; i < rows; i++) memcpy(to + i * to_row, from + i * from_row, cols * sizeof(real));
+}
+
+/* Training keeps x in the order of the gates, where the second direction and dW_ih find it: one product per group. Inference takes
+ * sample by sample. */
 static void input_products(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w,
                            const nnc_recurrence *c) {
   const nnc_recurrent *r = &l->r;
   const nnc_param *weight = &run->plan->param[op->param[4 * w->d + NNC_SLOT_W_IH]].layout;
   const real *bias = param_of(run, op, 4 * w->d + NNC_SLOT_B_IH);
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
-  for (size_t i = 0; i < c->rows; i++)
-    run->k->gemm((real *)c->gates + i * c->gates_row, x.at + (i * r->steps + w->from) * x.ld, run->params + weight->offset, bias,
-                 c->steps, r->products * r->hidden, r->input, c->gates_step, x.ld, 1, weight->ld, 0);
+  for (size_t i = 0; i < c->rows; i += c->group) {
+    real *gates = (real *)c->gates + i / c->group * c->gates_group;
+    const real *from = x.at + (i * r->steps + w->from) * x.ld;
+    for (size_t q = 0; q < c->group && !l->training; q++)
+      run->k->gemm(gates + q * c->gates_row, from + q * r->steps * x.ld, run->params + weight->offset, bias, c->steps,
+                   r->products * r->hidden, r->input, c->gates_step, x.ld, 1, weight->ld, 0);
+    if (!l->training) continue;
+    real *kept = x_of(l, group_at(l, w->first + i), w->from);
+    const size_t row = l->regions.x_row;
+    for (size_t q = 0; q < c->group && w->d == 0; q++)
+      copy_rows(kept + q * row, from + q * r->steps * x.ld, c->steps, r->input, c->group * row, x.ld);
+    run->k->gemm(gates, kept, run->params + weight->offset, bias, c->steps * c->group, r->products * r->hidden, r->input,
+                 c->gates_row, row, 1, weight->ld, 0);
+  }
 }
 
 /* The window that comes after `done` steps of direction d. */
@@ -117,23 +165,17 @@ static void turn(nnc_window *w, size_t steps, size_t done, int from_the_end) {
   w->to = w->from + n;
 }
 
-/* Rows of `cols` numbers. */
-static void copy_rows(real *to, const real *from, size_t rows, size_t cols, size_t to_row, size_t from_row) {
-  for (size_t i = 0; i < rows; i++) memcpy(to + i * to_row, from + i * from_row, cols * sizeof(real));
-}
-
-static void recurrent_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  const nnc_layer_run l = layer_of(run, op);
-  const nnc_recurrent *r = &l.r;
+static void forward_groups(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, size_t first, size_t last) {
+  const nnc_recurrent *r = &l->r;
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   const size_t state = r->states * r->hidden;
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
-    real *final = state_of(&l, d) + first * state;
+    real *final = state_of(l, d) + first * state;
     for (size_t done = 0; done < r->steps; done += w.to - w.from) {
       turn(&w, r->steps, done, d == 1);
-      nnc_recurrence c = recurrence(run, &l, &w);
-      begin(run, op, &l, &w, &c);
+      nnc_recurrence c = recurrence(run, l, &w);
+      begin(run, op, l, &w, &c);
       if (done) {
         c.h0 = final;
         c.c0 = r->states == 2 ? final + r->hidden : NULL;
@@ -146,7 +188,7 @@ static void recurrent_forward(const nnc_run *run, const nnc_op *op, size_t first
         c.y_row = r->steps * y.ld;
         c.y_step = y.ld;
       }
-      input_products(run, op, &l, &w, &c);
+      input_products(run, op, l, &w, &c);
       run->k->recurrent_forward(&c);
     }
     if (!r->sequences) copy_rows(y.at + d * r->hidden, final, last - first, r->hidden, y.ld, state);
@@ -163,21 +205,22 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_laye
   const nnc_recurrent *r = &l->r;
   const nnc_matrix dx = nnc_samples(run, run->grad, op->spec.input[0], w->first, w->last);
   const real *transposed = l->weights + w->d * l->packed.direction + l->packed.transposed;
-  for (size_t i = 0; i < c->rows; i++)
-    run->k->gemm(dx.at + (i * r->steps + w->from) * dx.ld, (const real *)c->dgates + i * c->gates_row, transposed, NULL, c->steps,
-                 r->input, r->products * r->hidden, dx.ld, c->gates_step, 1, l->packed.ld, op->accumulates[0] || w->d);
+  for (size_t i = 0; i < c->rows; i++) {
+    const real *dgates = (const real *)c->dgates + i / c->group * c->gates_group + i % c->group * c->gates_row;
+    run->k->gemm(dx.at + (i * r->steps + w->from) * dx.ld, dgates, transposed, NULL, c->steps, r->input, r->products * r->hidden,
+                 dx.ld, c->gates_step, 1, l->packed.ld, op->accumulates[0] || w->d);
+  }
 }
 
-static void recurrent_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  const nnc_layer_run l = layer_of(run, op);
-  const nnc_recurrent *r = &l.r;
+static void backward_groups(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, size_t first, size_t last) {
+  const nnc_recurrent *r = &l->r;
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
-  const size_t state = r->states * r->hidden, part = l.capacity * state;
+  const size_t state = r->states * r->hidden, part = l->capacity * state;
   const int wanted = run->plan->value[op->spec.input[0]].needs_grad || run->input_grads;
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
     /* Two places that take turns, then the gradient of the initial state. */
-    real *dstate = region(&l, NNC_REGION_DSTATE) + 3 * d * part + first * state;
+    real *dstate = region(l, NNC_REGION_DSTATE) + 3 * d * part + first * state;
     real *incoming = dstate, *outgoing = dstate + part;
     for (size_t i = 0; i < last - first; i++) {
       memset(incoming + i * state, 0, state * sizeof(real));
@@ -186,7 +229,7 @@ static void recurrent_backward(const nnc_run *run, const nnc_op *op, size_t firs
     for (size_t done = 0; done < r->steps; done += w.to - w.from) {
       turn(&w, r->steps, done, d == 0);
       if (r->truncate && w.from < (w.to - 1) / r->truncate * r->truncate) w.from = (w.to - 1) / r->truncate * r->truncate;
-      nnc_recurrence c = recurrence(run, &l, &w);
+      nnc_recurrence c = recurrence(run, l, &w);
       if (done + (w.to - w.from) == r->steps) outgoing = dstate + 2 * part;
       c.dh_n = incoming;
       c.dc_n = r->states == 2 ? incoming + r->hidden : NULL;
@@ -199,7 +242,7 @@ static void recurrent_backward(const nnc_run *run, const nnc_op *op, size_t firs
         c.y_step = dy.ld;
       }
       run->k->recurrent_backward(&c);
-      if (wanted) input_gradients(run, op, &l, &w, &c);
+      if (wanted) input_gradients(run, op, l, &w, &c);
       if (r->truncate && w.from && w.from % r->truncate == 0)
         for (size_t i = 0; i < last - first; i++) memset(outgoing + i * state, 0, state * sizeof(real));
       real *swapped = incoming;
@@ -209,32 +252,54 @@ static void recurrent_backward(const nnc_run *run, const nnc_op *op, size_t firs
   }
 }
 
-/* Rows [first, last) of a weight gradient: the sum over samples and time of left^T dgates. The columns of dgates come in up to two
- * stretches, since what a GRU keeps for W_hh lies behind what it keeps for W_ih. */
-typedef struct {
-  const real *left;
-  size_t row, step;
-} nnc_left;
-
-static void weight_gradient(const nnc_run *run, const nnc_layer_run *l, const real *dgates, nnc_left left, real *to, size_t ld,
-                            size_t m, size_t n, size_t rows) {
-  const size_t steps = l->r.steps, step = l->r.kept * l->r.hidden, row = l->regions.gates_row;
-  const int flat = row == steps * step && left.row == steps * left.step;
-  const size_t pieces = flat ? (rows ? 1 : 0) : rows, k = flat ? rows * steps : steps;
-  if (!pieces)
-    for (size_t i = 0; i < m; i++) memset(to + i * ld, 0, n * sizeof(real));
-  for (size_t i = 0; i < pieces; i++)
-    run->k->gemm(to, left.left + i * left.row, dgates + i * row, NULL, m, n, k, ld, 1, left.step, step, i > 0);
+/* Whole groups together, then the rest. */
+static void in_groups(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t samples,
+                      void (*groups)(const nnc_run *, const nnc_op *, const nnc_layer_run *, size_t, size_t)) {
+  const nnc_layer_run l = layer_of(run, op, samples);
+  const size_t whole = last - last % NNC_SAMPLE_GROUP;
+  if (first < whole) groups(run, op, &l, first, whole);
+  if (whole < last) groups(run, op, &l, whole, last);
 }
 
-static void bias_gradient(const nnc_run *run, const nnc_layer_run *l, const real *dgates, real *to, size_t n, size_t rows) {
-  for (size_t j = 0; j < n && !rows; j++) to[j] = 0;
-  for (size_t i = 0; i < rows; i++)
-    run->k->column_sum(to, dgates + i * l->regions.gates_row, l->r.steps, n, l->r.kept * l->r.hidden, i > 0);
+static void recurrent_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  in_groups(run, op, first, last, run->work ? last : run->rows, forward_groups);
+}
+
+static void recurrent_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  in_groups(run, op, first, last, run->rows, backward_groups);
+}
+
+/* Of a weight gradient, left^T dgates over all time steps of all samples: m rows, n columns from `column` of dgates on. left is x or
+ * h, from its own `column` on. The gradient of the bias, if wanted, is taken of one stretch of rows after the other, while the product
+ * has them in the cache. */
+typedef struct {
+  real *to, *bias;
+  size_t ld, m, n, d, left_column, column;
+  int of_state;
+} nnc_weight_part;
+
+static void weight_gradient(const nnc_run *run, const nnc_layer_run *l, const nnc_weight_part *p) {
+  enum { STRETCH = 256 };
+  const size_t row = l->regions.gates_row, left_row = p->of_state ? l->regions.state_row : l->regions.x_row;
+  int accumulate = 0;
+  for (size_t first = 0; first < l->samples; first += NNC_SAMPLE_GROUP) {
+    const nnc_group g = group_at(l, first);
+    const real *dgates = gates_of(l, p->d, g, 0) + p->column;
+    /* h before a step; reverse: from slot 1 on */
+    const real *left = (p->of_state ? h_of(l, p->d, g, p->d) : x_of(l, g, 0)) + p->left_column;
+    const size_t rows = g.count * l->r.steps, most = p->bias ? STRETCH : rows;
+    for (size_t i = 0, count; i < rows; i += count, accumulate = 1) {
+      count = rows - i < most ? rows - i : most;
+      run->k->gemm(p->to, left + i * left_row, dgates + i * row, NULL, p->m, p->n, count, p->ld, 1, left_row, row, accumulate);
+      if (p->bias) run->k->column_sum(p->bias, dgates + i * row, count, p->n, row, accumulate);
+    }
+  }
+  for (size_t i = 0; i < p->m && !accumulate; i++) memset(p->to + i * p->ld, 0, p->n * sizeof(real));
+  if (p->bias && !accumulate) memset(p->bias, 0, p->n * sizeof(real));
 }
 
 static void recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
-  const nnc_layer_run l = layer_of(run, op);
+  const nnc_layer_run l = layer_of(run, op, rows);
   const nnc_recurrent *r = &l.r;
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
   real *to = run->grads + p->offset + task->first * p->ld;
@@ -246,28 +311,32 @@ static void recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_t
                          0);
     return;
   }
-  const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION, m = task->last - task->first, n = r->products * r->hidden;
-  const real *dgates = region(&l, NNC_REGION_GATES) + d * l.capacity * l.regions.gates_row;
-  real *bias = task->bias ? run->grads + run->plan->param[op->param[task->bias]].layout.offset : NULL;
-  if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_IH) {
-    const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], 0, rows);
-    weight_gradient(run, &l, dgates, (nnc_left){x.at + task->first, r->steps * x.ld, x.ld}, to, p->ld, m, n, rows);
-    if (bias) bias_gradient(run, &l, dgates, bias, n, rows);
+  nnc_weight_part part = {
+      .to = to,
+      .bias = task->bias ? run->grads + run->plan->param[op->param[task->bias]].layout.offset : NULL,
+      .ld = p->ld,
+      .m = task->last - task->first,
+      .n = r->products * r->hidden,
+      .d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION,
+      .left_column = task->first,
+      .of_state = task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH,
+  };
+  if (!part.of_state || r->cell != NNC_CELL_GRU) {
+    weight_gradient(run, &l, &part);
     return;
   }
-  const real *h = region(&l, NNC_REGION_H) + d * l.capacity * l.regions.state_row + d * r->hidden; /* reverse: from slot 1 on */
-  const nnc_left left = {h + task->first, l.regions.state_row, r->hidden};
-  const size_t shared = r->cell == NNC_CELL_GRU ? 2 * r->hidden : n;
-  weight_gradient(run, &l, dgates, left, to, p->ld, m, shared, rows);
-  if (bias) bias_gradient(run, &l, dgates, bias, shared, rows);
-  if (shared == n) return;
-  weight_gradient(run, &l, dgates + n, left, to + shared, p->ld, m, r->hidden, rows);
-  if (bias) bias_gradient(run, &l, dgates + n, bias + shared, r->hidden, rows);
+  part.n = 2 * r->hidden;
+  weight_gradient(run, &l, &part);
+  part.to += part.n; /* what a GRU keeps for the last gate of W_hh lies behind what it keeps for W_ih */
+  if (part.bias) part.bias += part.n;
+  part.column = 3 * r->hidden;
+  part.n = r->hidden;
+  weight_gradient(run, &l, &part);
 }
 
 static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
   if (task->slot >= NNC_SLOT_INITIAL) return;
-  const nnc_layer_run l = layer_of(run, op);
+  const nnc_layer_run l = layer_of(run, op, 0);
   const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION;
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
   const real *w = run->params + p->offset;
@@ -292,14 +361,15 @@ void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op) {
 void NNC_TYPED(nnc_step_norms)(const nnc_plan *plan, int op, size_t rows, double *norms) {
   const nnc_progress nothing = {0};
   const nnc_run run = nnc_training_run(plan, &nothing, NULL, rows);
-  const nnc_layer_run l = layer_of(&run, &plan->op[op]);
+  const nnc_layer_run l = layer_of(&run, &plan->op[op], rows);
   const size_t n = l.r.products * l.r.hidden;
   for (size_t t = 0; t < l.r.steps; t++) {
     double sum = 0;
     for (size_t d = 0; d < l.r.directions; d++)
-      for (size_t i = 0; i < rows; i++)
-        sum += run.k->sum_squares(
-            region(&l, NNC_REGION_GATES) + (d * l.capacity + i) * l.regions.gates_row + t * l.r.kept * l.r.hidden, n);
+      for (size_t i = 0; i < rows; i++) {
+        const nnc_group g = group_at(&l, i - i % NNC_SAMPLE_GROUP);
+        sum += run.k->sum_squares(gates_of(&l, d, g, t) + (i - g.first) * l.regions.gates_row, n);
+      }
     norms[t] = sqrt(sum);
   }
 }

@@ -25,8 +25,6 @@ typedef struct {
   size_t done;
 } nnc_session;
 
-enum { SAMPLES_PER_SHARE = 8 }; /* members' ranges are whole tiles */
-
 /* Of the batch, in the arena. */
 static int64_t *lengths_of(const nnc_plan *plan) { return (int64_t *)plan->arena + plan->lengths; }
 
@@ -79,9 +77,7 @@ static void whole_head(const nnc_session *s, const nnc_run *run, const nnc_head 
 static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_member *self, size_t start, size_t rows) {
   const nnc_plan *plan = s->plan;
   size_t first, last;
-  nnc_share(self, (rows + SAMPLES_PER_SHARE - 1) / SAMPLES_PER_SHARE, &first, &last);
-  first *= SAMPLES_PER_SHARE;
-  last = last * SAMPLES_PER_SHARE < rows ? last * SAMPLES_PER_SHARE : rows;
+  nnc_share_samples(self, rows, &first, &last);
   if (first < last) fetch(s, run, start, first, last);
   nnc_run_forward(run, first, last);
   if (s->failed) return;

@@ -34,7 +34,7 @@ extern const recurrent_tiles KERNEL(recurrent_tiles)[MAX_VECS + 1];
  * backward) it is some vectors of units wide, of the rest there are. */
 INLINE size_t panel_units(size_t rest) {
 #if defined(__AVX512F__)
-  return rest <= 4 ? rest : rest % 4 == 0 || rest == 7 ? 4 : 3;
+  return rest <= 3 ? rest : rest == 4 ? 2 : 3;
 #else
   return rest == 1 || rest == 3 ? rest : 2;
 #endif

@@ -86,10 +86,7 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 
-/* Samples are shared out in groups of so many, the tail of a batch being a smaller one: whole tiles, and what a recurrent layer keeps
- * lies together by group. */
-enum { NNC_SAMPLE_GROUP = 8 };
-
+/* The member's samples of a batch: whole groups. */
 static inline void nnc_share_samples(const nnc_member *self, size_t rows, size_t *first, size_t *last) {
   nnc_share(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
   *first *= NNC_SAMPLE_GROUP;

@@ -19,6 +19,10 @@ enum {
 
 enum { NNC_NONE = -1, NNC_MAX_PARAMS = 10 };
 
+/* Samples are shared out in groups of so many, the tail of a batch being a smaller one: whole tiles, and what a recurrent layer keeps
+ * lies together by group. */
+enum { NNC_SAMPLE_GROUP = 8 };
+
 typedef struct {
   nnc_shape shape;
   size_t lines, cols, ld;

@@ -106,6 +106,14 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   size[NNC_REGION_C] = r->states == 2 ? size[NNC_REGION_H] : 0;
   bad |= nnc_mul(&size[NNC_REGION_STATE], state, directions);
   bad |= nnc_mul(&size[NNC_REGION_DSTATE], state, training ? 3 * directions : 0);
+  /* Where the weights are small against what the steps leave behind, each group's share of their gradient is summed up while it is in
+   * the cache of the member who has just computed it. */
+  const size_t lines = r->input + r->hidden;
+  regions->partial = 0;
+  bad |= nnc_round_up(&regions->partial_row, r->products * r->hidden, element);
+  if (training && lines <= r->steps * NNC_SAMPLE_GROUP / 4)
+    bad |= nnc_mul(&regions->partial, lines, regions->partial_row) || nnc_add(&regions->partial, regions->partial, regions->gates_row);
+  bad |= nnc_mul(&size[NNC_REGION_PARTIAL], regions->partial / NNC_SAMPLE_GROUP, directions);
   size[NNC_REGION_SCRATCH] = nnc_recurrent_scratch(r->cell, 1, r->hidden);
   regions->total = 0;
   for (int i = 0; i < NNC_REGION_COUNT; i++) { /* whole cache lines for any number of samples */
@@ -135,7 +143,8 @@ int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t 
   nnc_regions regions;
   nnc_packed packed;
   size_t n;
-  return nnc_recurrent_layout(&r, 1, plan->element, &regions) || nnc_mul(&n, regions.total, rows) ||
+  return nnc_recurrent_layout(&r, 1, plan->element, &regions) ||
+         nnc_mul(&n, regions.total, rows + (NNC_SAMPLE_GROUP - rows % NNC_SAMPLE_GROUP) % NNC_SAMPLE_GROUP) ||
          nnc_arena_take(total, &op->saved, n, plan->element) || nnc_recurrent_pack_layout(&r, 1, plan->element, &packed) ||
          nnc_arena_take(total, &op->packed, packed.total, plan->element);
 }

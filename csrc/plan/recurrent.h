@@ -29,6 +29,7 @@ typedef enum {
   NNC_REGION_C,       /* the same, LSTM */
   NNC_REGION_STATE,   /* [directions, samples, states, hidden]: handed from chunk to chunk */
   NNC_REGION_DSTATE,  /* the same twice, and the gradient of the initial state: training */
+  NNC_REGION_PARTIAL, /* [directions, groups, input + hidden, products * hidden], and the biases behind: training, see `partial` */
   NNC_REGION_SCRATCH, /* of the kernels */
   NNC_REGION_COUNT,
 } nnc_region;
@@ -51,6 +52,7 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);
 typedef struct {
   size_t first[NNC_REGION_COUNT], size[NNC_REGION_COUNT], total;
   size_t gates_row, state_row, x_row; /* between samples */
+  size_t partial_row, partial;        /* of the weight gradients of one group of samples; 0: they are not kept apart */
 } nnc_regions;
 
 /* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. */

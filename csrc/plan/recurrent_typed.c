@@ -6,6 +6,9 @@
  *
  *   dW_ih[first:last] = x^T dgates    dW_hh[first:last] = h_before^T dgates    db = sum of dgates
  *
+ * Where weights are small, backward takes these sums of each group by itself, chunk by chunk (partial_gradients), and what is left to
+ * do for the gradient is to add up the groups. Which of the two is done depends on the layer alone.
+ *
  * Time steps at and beyond a sample's length give zeros forward and backward; nnc_fetch_steps has set the input to zero there, so
  * that the sums over time need not know of lengths. */
 #include <math.h>
@@ -31,6 +34,7 @@ static nnc_layer_run layer_of(const nnc_run *run, const nnc_op *op, size_t sampl
   nnc_recurrent_layout(&l.r, l.training, sizeof(real), &l.regions);
   nnc_recurrent_pack_layout(&l.r, l.training, sizeof(real), &l.packed);
   l.capacity = l.training ? run->plan->rows_reserved : run->work_rows;
+  if (l.training) l.capacity += (NNC_SAMPLE_GROUP - l.capacity % NNC_SAMPLE_GROUP) % NNC_SAMPLE_GROUP;
   l.samples = samples;
   l.slots = l.training || l.r.steps < NNC_RECURRENT_CHUNK ? l.r.steps : NNC_RECURRENT_CHUNK;
   l.base = l.training ? run->arena + op->saved : run->work + op->work * run->work_rows;
@@ -62,6 +66,11 @@ static real *h_of(const nnc_layer_run *l, size_t d, nnc_group g, size_t t) {
 }
 static real *x_of(const nnc_layer_run *l, nnc_group g, size_t t) {
   return slot_of(l, NNC_REGION_X, 0, g, l->slots, t, l->regions.x_row);
+}
+
+/* A group's share of the weight gradients: rows of W_ih, of W_hh, and the sums of the columns of dgates. */
+static real *partial_of(const nnc_layer_run *l, size_t d, nnc_group g) {
+  return region(l, NNC_REGION_PARTIAL) + (d * l->capacity + g.first) / NNC_SAMPLE_GROUP * l->regions.partial;
 }
 
 static const real *param_of(const nnc_run *run, const nnc_op *op, size_t slot) {
@@ -129,9 +138,14 @@ static void begin(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, 
   }
 }
 
-/* Rows of `cols` numbers. */
+/* Rows of `cols` numbers, which are too few for a call each. */
 static void copy_rows(real *to, const real *from, size_t rows, size_t cols, size_t to_row, size_t from_row) {
-  for (size_t i = 0; i < rows; i++) memcpy(to + i * to_row, from + i * from_row, cols * sizeof(real));
+  enum { LINE = NNC_ALIGNMENT / sizeof(real) };
+  for (size_t i = 0; i < rows; i++, to += to_row, from += from_row) {
+    size_t j = 0;
+    for (; j + LINE <= cols; j += LINE) memcpy(to + j, from + j, LINE * sizeof(real));
+    for (; j < cols; j++) to[j] = from[j];
+  }
 }
 
 /* Training keeps x in the order of the gates, where the second direction and dW_ih find it: one product per group. Inference takes
@@ -212,6 +226,24 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_laye
   }
 }
 
+/* The sums over one chunk, for the groups of the window. */
+static void partial_gradients(const nnc_run *run, const nnc_layer_run *l, const nnc_window *w, int accumulate) {
+  const nnc_recurrent *r = &l->r;
+  const size_t row = l->regions.gates_row, ld = l->regions.partial_row, n = r->products * r->hidden;
+  const size_t shared = r->cell == NNC_CELL_GRU ? 2 * r->hidden : n;
+  for (size_t first = w->first; first < w->last; first += NNC_SAMPLE_GROUP) {
+    const nnc_group g = group_at(l, first);
+    const real *dgates = gates_of(l, w->d, g, w->from), *h = h_of(l, w->d, g, w->from + w->d);
+    const size_t rows = (w->to - w->from) * g.count;
+    real *ih = partial_of(l, w->d, g), *hh = ih + r->input * ld;
+    run->k->gemm(ih, x_of(l, g, w->from), dgates, NULL, r->input, n, rows, ld, 1, l->regions.x_row, row, accumulate);
+    run->k->gemm(hh, h, dgates, NULL, r->hidden, shared, rows, ld, 1, l->regions.state_row, row, accumulate);
+    if (shared < n)
+      run->k->gemm(hh + shared, h, dgates + n, NULL, r->hidden, r->hidden, rows, ld, 1, l->regions.state_row, row, accumulate);
+    if (r->bias) run->k->column_sum(hh + r->hidden * ld, dgates, rows, r->kept * r->hidden, row, accumulate);
+  }
+}
+
 static void backward_groups(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, size_t first, size_t last) {
   const nnc_recurrent *r = &l->r;
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
@@ -242,6 +274,7 @@ static void backward_groups(const nnc_run *run, const nnc_op *op, const nnc_laye
         c.y_step = dy.ld;
       }
       run->k->recurrent_backward(&c);
+      if (l->regions.partial) partial_gradients(run, l, &w, done > 0);
       if (wanted) input_gradients(run, op, l, &w, &c);
       if (r->truncate && w.from && w.from % r->truncate == 0)
         for (size_t i = 0; i < last - first; i++) memset(outgoing + i * state, 0, state * sizeof(real));
@@ -278,7 +311,7 @@ typedef struct {
   int of_state;
 } nnc_weight_part;
 
-static void weight_gradient(const nnc_run *run, const nnc_layer_run *l, const nnc_weight_part *p) {
+static void sum_of_products(const nnc_run *run, const nnc_layer_run *l, const nnc_weight_part *p) {
   enum { STRETCH = 256 };
   const size_t row = l->regions.gates_row, left_row = p->of_state ? l->regions.state_row : l->regions.x_row;
   int accumulate = 0;
@@ -294,8 +327,32 @@ static void weight_gradient(const nnc_run *run, const nnc_layer_run *l, const nn
       if (p->bias) run->k->column_sum(p->bias, dgates + i * row, count, p->n, row, accumulate);
     }
   }
-  for (size_t i = 0; i < p->m && !accumulate; i++) memset(p->to + i * p->ld, 0, p->n * sizeof(real));
-  if (p->bias && !accumulate) memset(p->bias, 0, p->n * sizeof(real));
+}
+
+/* The same rows, added up from the groups' shares. */
+static void sum_of_groups(const nnc_run *run, const nnc_layer_run *l, const nnc_weight_part *p) {
+  const size_t ld = l->regions.partial_row, lines = l->r.input + l->r.hidden;
+  const size_t column = p->column ? p->column - l->r.hidden : 0; /* W_hh has no gap before the last gate of a GRU */
+  const size_t at = (p->left_column + (p->of_state ? l->r.input : 0)) * ld + column;
+  for (size_t first = 0; first < l->samples; first += NNC_SAMPLE_GROUP) {
+    const real *share = partial_of(l, p->d, group_at(l, first)), *bias = share + lines * ld + p->column;
+    if (first) {
+      run->k->accumulate(p->to, share + at, p->m, p->n, p->ld, ld);
+      if (p->bias) run->k->accumulate(p->bias, bias, 1, p->n, p->n, p->n);
+    } else {
+      copy_rows(p->to, share + at, p->m, p->n, p->ld, ld);
+      if (p->bias) copy_rows(p->bias, bias, 1, p->n, 0, 0);
+    }
+  }
+}
+
+static void weight_gradient(const nnc_run *run, const nnc_layer_run *l, const nnc_weight_part *p) {
+  if (l->samples) {
+    (l->regions.partial ? sum_of_groups : sum_of_products)(run, l, p);
+    return;
+  }
+  for (size_t i = 0; i < p->m; i++) memset(p->to + i * p->ld, 0, p->n * sizeof(real));
+  if (p->bias) memset(p->bias, 0, p->n * sizeof(real));
 }
 
 static void recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {

@@ -112,7 +112,8 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   regions->partial = 0;
   bad |= nnc_round_up(&regions->partial_row, r->products * r->hidden, element);
   if (training && lines <= r->steps * NNC_SAMPLE_GROUP / 4)
-    bad |= nnc_mul(&regions->partial, lines, regions->partial_row) || nnc_add(&regions->partial, regions->partial, regions->gates_row);
+    bad |=
+        nnc_mul(&regions->partial, lines, regions->partial_row) || nnc_add(&regions->partial, regions->partial, regions->gates_row);
   bad |= nnc_mul(&size[NNC_REGION_PARTIAL], regions->partial / NNC_SAMPLE_GROUP, directions);
   size[NNC_REGION_SCRATCH] = nnc_recurrent_scratch(r->cell, 1, r->hidden);
   regions->total = 0;

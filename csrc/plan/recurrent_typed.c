@@ -22,9 +22,9 @@ typedef struct {
   nnc_regions regions;
   nnc_packed packed;
   real *base, *weights; /* regions, and derived weights */
-  size_t capacity; /* samples that there is room for */
-  size_t samples;  /* of the batch */
-  size_t slots;    /* time steps that there is room for */
+  size_t capacity;      /* samples that there is room for */
+  size_t samples;       /* of the batch */
+  size_t slots;         /* time steps that there is room for */
   int training;
 } nnc_layer_run;
 

@@ -39,9 +39,9 @@ def pair(cell, layers, bidirectional, dtype, hidden=H, **options):
     return ours, theirs.to(getattr(torch, dtype))
 
 
-def with_head(cell, layers, bidirectional, dtype, sequences, out=2, seed=4, **options):
-    ours, theirs = pair(cell, layers, bidirectional, dtype, return_sequences=sequences, **options)
-    width = H * (2 if bidirectional else 1)
+def with_head(cell, layers, bidirectional, dtype, sequences, out=2, seed=4, hidden=H, **options):
+    ours, theirs = pair(cell, layers, bidirectional, dtype, hidden, return_sequences=sequences, **options)
+    width = hidden * (2 if bidirectional else 1)
     model = nn.Sequential(ours, nn.Linear(width, out), seed=seed, dtype=dtype).build((T, F))
     head = torch.nn.Linear(width, out).to(getattr(torch, dtype))
     state = {key: torch.from_numpy(value.copy()) for key, value in model.state_dict().items()}
@@ -116,6 +116,20 @@ def test_forward_and_backward(cell, layers, bidirectional, sequences, padded, rn
         dy[np.arange(T) >= lengths[:, None]] = 0
     expected.backward(torch.from_numpy(dy))
     np.testing.assert_allclose(model.backward(dy), as_torch.grad, rtol=1e-9, atol=1e-12)
+    wanted = {f"0.{k}": p.grad for k, p in rnn.named_parameters()} | {f"1.{k}": p.grad for k, p in head.named_parameters()}
+    for name, gradient in model.gradients.items():
+        np.testing.assert_allclose(gradient, wanted[name], rtol=1e-9, atol=1e-11, err_msg=name)
+
+
+@pytest.mark.parametrize("rows", [N, 16])
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_that_are_large_against_the_steps(cell, rows, rng):
+    """Their gradients are not summed up by groups of samples first."""
+    model, rnn, head = with_head(cell, 1, True, "float64", False, hidden=24)
+    x, dy = rng.normal(size=(rows, T, F)), rng.normal(size=(rows, 2))
+    head(run_torch(rnn, torch.from_numpy(x))[1]).backward(torch.from_numpy(dy))
+    model.forward(x, training=True)
+    model.backward(dy)
     wanted = {f"0.{k}": p.grad for k, p in rnn.named_parameters()} | {f"1.{k}": p.grad for k, p in head.named_parameters()}
     for name, gradient in model.gradients.items():
         np.testing.assert_allclose(gradient, wanted[name], rtol=1e-9, atol=1e-11, err_msg=name)

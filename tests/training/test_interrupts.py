@@ -29,11 +29,12 @@ def test_an_interrupt_ends_training_within_100_ms(rng):
             lambda: model.fit(x, y, epochs=1000, batch_size=None),
             lambda: model.evaluate(np.broadcast_to(x[0], (10**7, 64)), np.broadcast_to(y[:1], 10**7)),
         ):
-            for _ in range(4):  # other processes may delay this one
+            for _ in range(10):  # other processes may delay this one
                 signal.setitimer(signal.ITIMER_REAL, 0.3)
                 due = time.perf_counter() + 0.3
                 with pytest.raises(KeyboardInterrupt):
-                    run()
+                    while True:  # however soon a fast machine is done
+                        run()
                 delays.append(time.perf_counter() - due)
                 if delays[-1] < 0.1:
                     break

@@ -114,7 +114,8 @@ def test_what_is_saved_while_another_thread_trains_goes_on_to_the_same_bits(way,
             time.sleep(0.001)
         for _ in range(6):
             copies.append(WAYS[way](model, tmp_path / "model"))
-            time.sleep(0.01)
+            while first.runs and model.step <= copies[-1].step:
+                time.sleep(0.001)
     finally:
         ended.set()
         first.join()

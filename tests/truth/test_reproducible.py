@@ -244,7 +244,7 @@ def runs():
             env={**os.environ, "NNCORE_ISA": isa, "PYTHONPATH": paths},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -83,28 +84,35 @@ class Diagnostics(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._clear()
-        self.model._probe(self.every, [i for i, op in enumerate(self.model._ops) if op.kind == "activation"])
+        model = self.model
+        activations = {i: op.name for i, op in enumerate(model._ops) if op.kind == "activation"}
+        model._probe(self.every, list(activations))
+        # Found once, because an epoch of a small net takes less time than looking these up.
+        self._curves = [[self._curve(kind, name) for kind in _PARAMETERS] for name, _ in model.named_parameters()]
+        self._unit_curves = {op: [self._curve(kind, name) for kind in _UNITS] for op, name in activations.items()}
+
+    def _curve(self, kind: str, name: str) -> list[float]:
+        curve: list[float] = getattr(self, kind).setdefault(name, [])
+        return curve
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         steps, parameters, units = self.model._probe_read()
         self.epoch.append(epoch)
-        named = [name for name, _ in self.model.named_parameters()]
-        for i, name in enumerate(named):
-            for k, kind in enumerate(_PARAMETERS):
-                value = float(parameters[i, k] / steps) if steps else float("nan")
-                getattr(self, kind).setdefault(name, []).append(value)
-        for op, (sums, count) in units.items():
-            for kind, value in zip(_UNITS, self._of_units(sums, count), strict=True):
-                getattr(self, kind).setdefault(self.model._ops[op].name, []).append(value)
+        for curves, sums in zip(self._curves, parameters.tolist(), strict=True):
+            for curve, value in zip(curves, sums, strict=True):
+                curve.append(value / steps if steps else math.nan)
+        for op, (figures, count) in units.items():
+            for curve, value in zip(self._unit_curves[op], self._of_units(figures, count), strict=True):
+                curve.append(value)
 
     def _of_units(self, sums: np.ndarray, count: float) -> tuple[float, ...]:
         """The figures of one activation; count: numbers per unit."""
         if not count:
-            return (float("nan"),) * len(_UNITS)
-        total, square, zero, flat = sums
-        mean = float(total.mean() / count)
-        variance = max(0.0, float(square.mean() / count) - mean * mean)
-        return mean, variance**0.5, float(zero.mean() / count), float((zero == count).mean()), float(flat.mean() / count)
+            return (math.nan,) * len(_UNITS)
+        columns = sums.shape[1]
+        total, square, zero, flat = (value / (count * columns) for value in sums.sum(1).tolist())
+        dead = int(np.count_nonzero(sums[2] == count)) / columns
+        return total, math.sqrt(max(0.0, square - total * total)), zero, dead, flat
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         self.close()

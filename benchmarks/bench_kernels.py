@@ -131,6 +131,12 @@ def _dropout(dtype):
     )
 
 
+def _dropout_backward(dtype):
+    dy, mask = normal(*SHAPE, dtype=dtype), np.zeros(SHAPE, np.int8)
+    kept = _core.dropout(np.ones_like(dy), 0.5, (1, 2), (3, 4), mask=mask) != 0
+    return lambda: _core.dropout_backward(dy, mask, 0.5), lambda: np.where(kept, dy / dtype(0.5), 0)
+
+
 def _confusion(dtype):
     z = normal(SHAPE[0], CLASSES, dtype=dtype)
     target = np.random.default_rng(1).integers(0, CLASSES, SHAPE[0])
@@ -180,6 +186,13 @@ def _norm_backward(dtype):
         return gamma * rstd * (dy - (normed * dgamma + dbeta) / dtype(len(x))), dgamma, dbeta
 
     return lambda: _core.batch_norm_backward(dy, x, mean, rstd, gamma), theirs
+
+
+def _norm_in_parts(dtype):
+    """Forward and backward by the kernels that take a chunk of rows, or all chunks of some channels."""
+    x, gamma, beta, dy, *_ = _norm(dtype)
+    (_, forward), (_, backward) = _norm_forward(dtype), _norm_backward(dtype)
+    return lambda: _core.batch_norm_in_parts(x, dy, gamma, beta), lambda: (*forward(), *backward())
 
 
 def _max_norm(dtype):
@@ -300,12 +313,14 @@ KERNELS = {
     "maximum": _of_matrix(lambda x: _core.maximum(x, x), lambda x: np.maximum(x, x)),
     "maximum_backward": _of_matrix(lambda x: _core.maximum_backward(x, x, x), lambda x: np.where(x < x, 0, x * x.dtype.type(0.5))),
     "dropout": _dropout,
+    "dropout_backward": _dropout_backward,
     "gather": _gather,
     "sum_squares": _of_matrix(_core.sum_squares, lambda x: np.vdot(x, x)),
     "count_confusion": _confusion,
     "sum_residuals": _residuals,
     "batch_norm_forward": _norm_forward,
     "batch_norm_backward": _norm_backward,
+    "batch_norm_moments": _norm_in_parts,
     "sum_penalties": _of_matrix(_core.sum_penalties, lambda x: (np.abs(x).sum(), np.vdot(x, x))),
     "max_norm": _max_norm,
     "average": _average,
@@ -327,8 +342,12 @@ KERNELS = {
 }
 
 
+#: Timed in cases of their own, or as a part of another's.
+ELSEWHERE = ("gemm", "recurrent", "multiply_adds", "batch_norm_merge", "batch_norm_sums", "batch_norm_total")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", [k for k in _core.OPS["kernel"] if not k["name"].startswith(("gemm", "recurrent"))], ids=op_ids)
+@pytest.mark.parametrize("op", [k for k in _core.OPS["kernel"] if not k["name"].startswith(ELSEWHERE)], ids=op_ids)
 def bench_kernel(versus, op, dtype):
     assert op["name"] in KERNELS, "a new kernel has arguments of its own: add it to KERNELS in this file"
     ours, theirs = KERNELS[op["name"]](dtype)

@@ -10,7 +10,8 @@
  * Statistics, per channel, whatever range of channels a call covers; nothing cancels in either way. inner == 1: in one pass over
  * chunks of CHUNK rows, which stay in registers for their mean and their squared distances from it; chunks are merged in increasing
  * order (Chan, Golub and LeVeque 1979). Otherwise the mean first, then the squared distances, in increasing row order. A channel
- * whose statistics are not finite leaves the running ones alone. Backward, each sum is one chain in increasing row.
+ * whose statistics are not finite leaves the running ones alone. Backward, each sum is one chain per chunk, and these are added in
+ * increasing order; where inner != 1, one chain in increasing row.
  */
 #include "ops/op.h"
 
@@ -26,10 +27,10 @@ typedef struct {
   vec mean, rstd;
 } moments;
 
-/* running += momentum * (statistic - running) where the statistic is finite. */
-INLINE void follow(real *running, vec statistic, vec momentum, size_t lanes) {
+/* running += momentum * (statistic - running), of channels that have finite statistics. */
+INLINE void follow(real *running, vec statistic, ivec finite, vec momentum, size_t lanes) {
   const vec old = load_channels(running, lanes), next = (vset1(1) - momentum) * old + momentum * statistic;
-  store_channels(running, vselect(statistic - statistic == 0, next, old), lanes);
+  store_channels(running, vselect(finite, next, old), lanes);
 }
 
 static void keep(moments m, vec var, const nnc_norm_statistics *s, size_t channel, size_t n, double momentum, size_t lanes) {
@@ -38,8 +39,10 @@ static void keep(moments m, vec var, const nnc_norm_statistics *s, size_t channe
     store_channels((real *)s->rstd + channel, m.rstd, lanes);
   }
   if (!s->running_mean) return;
-  follow((real *)s->running_mean + channel, m.mean, vset1((real)momentum), lanes);
-  follow((real *)s->running_var + channel, var * (real)((double)n / (double)(n - 1)), vset1((real)momentum), lanes);
+  const vec unbiased = var * (real)((double)n / (double)(n - 1));
+  const ivec finite = (m.mean - m.mean == 0) & (unbiased - unbiased == 0);
+  follow((real *)s->running_mean + channel, m.mean, finite, vset1((real)momentum), lanes);
+  follow((real *)s->running_var + channel, unbiased, finite, vset1((real)momentum), lanes);
 }
 
 static moments from_running(const nnc_norm_statistics *s, size_t channel, double eps, size_t lanes) {
@@ -51,53 +54,81 @@ static moments from_running(const nnc_norm_statistics *s, size_t channel, double
 /* Columns: `vecs` whole vectors of channels side by side, which hides the latency of their sums, or `lanes` channels. The number of
  * vectors is always a constant. */
 
-enum { CHUNK = 8, MOST = NNC_VECTOR_BYTES == 64 ? 4 : 2 };
+enum { CHUNK = NNC_NORM_CHUNK, MOST = NNC_VECTOR_BYTES == 64 ? 4 : 2 };
+
+/* Of at most CHUNK rows, around their own mean. */
+INLINE void chunk_moments(vec *mean, vec *squares, const real *x, size_t n, size_t ldx, size_t lanes) {
+  const real each = 1 / (real)n;
+  vec own, spread;
+  if (n == CHUNK) {
+    vec e[CHUNK];
+    for (size_t i = 0; i < CHUNK; i++) e[i] = load_channels(x + i * ldx, lanes);
+    own = (((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]))) * each;
+    for (size_t i = 0; i < CHUNK; i++) e[i] -= own;
+    const vec even = vfma(e[6], e[6], vfma(e[4], e[4], vfma(e[2], e[2], e[0] * e[0])));
+    spread = vfma(e[7], e[7], vfma(e[5], e[5], vfma(e[3], e[3], vfma(e[1], e[1], even))));
+  } else {
+    own = spread = vset1(0);
+    for (size_t i = 0; i < n; i++) own += load_channels(x + i * ldx, lanes);
+    own = own * each;
+    for (size_t i = 0; i < n; i++) {
+      const vec d = load_channels(x + i * ldx, lanes) - own;
+      spread = vfma(d, d, spread);
+    }
+  }
+  *mean = own;
+  *squares = spread;
+}
+
+/* n rows more, after `first` rows. */
+INLINE void merge_moments(vec *mean, vec *squares, vec own, vec spread, size_t first, size_t n) {
+  const real weight = (real)n / (real)(first + n), between = (real)first * weight;
+  const vec apart = own - *mean;
+  *mean = vfma(apart, vset1(weight), *mean);
+  *squares = vfma(apart * apart, vset1(between), *squares + spread);
+}
 
 INLINE void column_moments(vec *mean, vec *squares, const real *x, size_t rows, size_t ldx, size_t vecs, size_t lanes) {
   for (size_t v = 0; v < vecs; v++) mean[v] = squares[v] = vset1(0);
   for (size_t first = 0; first < rows; first += CHUNK) {
     const size_t n = rows - first < CHUNK ? rows - first : CHUNK;
-    const real weight = (real)n / (real)(first + n), between = (real)first * weight, each = 1 / (real)n;
     for (size_t v = 0; v < vecs; v++) {
-      const real *at = x + first * ldx + v * VL;
       vec own, spread;
-      if (n == CHUNK) {
-        vec e[CHUNK];
-        for (size_t i = 0; i < CHUNK; i++) e[i] = load_channels(at + i * ldx, lanes);
-        own = (((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]))) * each;
-        for (size_t i = 0; i < CHUNK; i++) e[i] -= own;
-        const vec even = vfma(e[6], e[6], vfma(e[4], e[4], vfma(e[2], e[2], e[0] * e[0])));
-        spread = vfma(e[7], e[7], vfma(e[5], e[5], vfma(e[3], e[3], vfma(e[1], e[1], even))));
-      } else {
-        own = spread = vset1(0);
-        for (size_t i = 0; i < n; i++) own += load_channels(at + i * ldx, lanes);
-        own = own * each;
-        for (size_t i = 0; i < n; i++) {
-          const vec d = load_channels(at + i * ldx, lanes) - own;
-          spread = vfma(d, d, spread);
-        }
-      }
-      const vec apart = own - mean[v];
-      mean[v] = vfma(apart, vset1(weight), mean[v]);
-      squares[v] = vfma(apart * apart, vset1(between), squares[v] + spread);
+      chunk_moments(&own, &spread, x + first * ldx + v * VL, n, ldx, lanes);
+      merge_moments(&mean[v], &squares[v], own, spread, first, n);
     }
   }
 }
 
+INLINE void chunk_sums(vec *sum, vec *product, const real *dy, const real *x, vec mean, size_t n, size_t lddy, size_t ldx,
+                       size_t lanes) {
+  *sum = *product = vset1(0);
+  for (size_t i = 0; i < n; i++) {
+    const vec d = load_channels(dy + i * lddy, lanes);
+    *sum += d;
+    *product = vfma(d, load_channels(x + i * ldx, lanes) - mean, *product);
+  }
+}
+
+INLINE moments moments_of(const nnc_norm_statistics *s, size_t channel, double eps, size_t lanes, nnc_norm_source source) {
+  if (source == NNC_NORM_RUNNING) return from_running(s, channel, eps, lanes);
+  return (moments){load_channels((real *)s->mean + channel, lanes), load_channels((real *)s->rstd + channel, lanes)};
+}
+
 INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta,
                             size_t channel, size_t vecs, size_t lanes, size_t rows, size_t ldy, size_t ldx, double eps,
-                            double momentum, int frozen) {
+                            double momentum, nnc_norm_source source) {
   vec mean[MOST], squares[MOST], scale[MOST], shift[MOST];
-  if (!frozen) column_moments(mean, squares, x + channel, rows, ldx, vecs, lanes);
+  if (source == NNC_NORM_BATCH) column_moments(mean, squares, x + channel, rows, ldx, vecs, lanes);
   for (size_t v = 0; v < vecs; v++) {
     const size_t c = channel + v * VL;
     moments m;
-    if (frozen) {
-      m = from_running(s, c, eps, lanes);
-    } else {
+    if (source == NNC_NORM_BATCH) {
       const vec var = squares[v] / (real)rows;
       m = (moments){mean[v], vset1(1) / vsqrt(var + (real)eps)};
       keep(m, var, s, c, rows, momentum, lanes);
+    } else {
+      m = moments_of(s, c, eps, lanes, source);
     }
     mean[v] = m.mean;
     scale[v] = m.rstd * load_or(gamma ? gamma + c : NULL, 1, lanes);
@@ -110,38 +141,48 @@ INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s
       store_channels(y + v * VL, vfma(load_channels(x + v * VL, lanes) - mean[v], scale[v], shift[v]), lanes);
 }
 
+/* Without dx where that is NULL. `count` rows are in the whole batch. */
 INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
-                             const real *gamma, size_t channel, size_t vecs, size_t lanes, size_t rows, size_t lddx, size_t lddy,
-                             size_t ldx, double eps, int frozen) {
+                             const real *gamma, size_t channel, size_t vecs, size_t lanes, size_t rows, size_t count, size_t lddx,
+                             size_t lddy, size_t ldx, double eps, nnc_norm_source source) {
   vec mean[MOST], rstd[MOST], sum[MOST], product[MOST];
   for (size_t v = 0; v < vecs; v++) {
-    const size_t c = channel + v * VL;
-    moments m;
-    if (frozen) m = from_running(s, c, eps, lanes);
-    else m = (moments){load_channels((real *)s->mean + c, lanes), load_channels((real *)s->rstd + c, lanes)};
+    const moments m = moments_of(s, channel + v * VL, eps, lanes, source);
     mean[v] = m.mean;
     rstd[v] = m.rstd;
     sum[v] = product[v] = vset1(0);
   }
   x += channel;
   dy += channel;
-  for (size_t i = 0; i < rows; i++)
+  if (source == NNC_NORM_TOTALS) {
     for (size_t v = 0; v < vecs; v++) {
-      const vec d = load_channels(dy + i * lddy + v * VL, lanes);
-      sum[v] += d;
-      product[v] = vfma(d, load_channels(x + i * ldx + v * VL, lanes) - mean[v], product[v]);
+      sum[v] = load_channels(dbeta + channel + v * VL, lanes);
+      product[v] = load_channels(dgamma + channel + v * VL, lanes);
     }
-  vec scale[MOST], slope[MOST], shift[MOST]; /* dx = scale dy + slope (x - mean) + shift */
-  for (size_t v = 0; v < vecs; v++) {
-    const size_t c = channel + v * VL;
-    product[v] *= rstd[v];
-    if (dgamma) store_channels(dgamma + c, product[v], lanes);
-    if (dbeta) store_channels(dbeta + c, sum[v], lanes);
-    scale[v] = rstd[v] * load_or(gamma ? gamma + c : NULL, 1, lanes);
-    slope[v] = frozen ? vset1(0) : -(scale[v] * (product[v] / (real)rows * rstd[v]));
-    shift[v] = frozen ? vset1(0) : -(scale[v] * (sum[v] / (real)rows));
+  } else {
+    for (size_t first = 0; first < rows; first += CHUNK) {
+      const size_t n = rows - first < CHUNK ? rows - first : CHUNK;
+      for (size_t v = 0; v < vecs; v++) {
+        vec more, products;
+        chunk_sums(&more, &products, dy + first * lddy + v * VL, x + first * ldx + v * VL, mean[v], n, lddy, ldx, lanes);
+        sum[v] += more;
+        product[v] += products;
+      }
+    }
+    for (size_t v = 0; v < vecs; v++) {
+      product[v] *= rstd[v];
+      if (dgamma) store_channels(dgamma + channel + v * VL, product[v], lanes);
+      if (dbeta) store_channels(dbeta + channel + v * VL, sum[v], lanes);
+    }
   }
   if (!dx) return;
+  vec scale[MOST], slope[MOST], shift[MOST]; /* dx = scale dy + slope (x - mean) + shift */
+  const int constant = source == NNC_NORM_RUNNING;
+  for (size_t v = 0; v < vecs; v++) {
+    scale[v] = rstd[v] * load_or(gamma ? gamma + channel + v * VL : NULL, 1, lanes);
+    slope[v] = constant ? vset1(0) : -(scale[v] * (product[v] / (real)count * rstd[v]));
+    shift[v] = constant ? vset1(0) : -(scale[v] * (sum[v] / (real)count));
+  }
   dx += channel;
   for (size_t i = 0; i < rows; i++)
     for (size_t v = 0; v < vecs; v++) {
@@ -160,10 +201,10 @@ INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy
     }
 
 static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta, size_t channel,
-                          size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, int frozen) {
+                          size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, nnc_norm_source source) {
   const size_t at = channel * inner, count = rows * inner;
   moments m;
-  if (frozen) {
+  if (source == NNC_NORM_RUNNING) {
     m = from_running(s, channel, eps, 1);
     m = (moments){vset1(m.mean[0]), vset1(m.rstd[0])};
   } else {
@@ -190,11 +231,12 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
 
 static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
                            const real *gamma, size_t channel, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx,
-                           double eps, int frozen) {
+                           double eps, nnc_norm_source source) {
   const size_t at = channel * inner;
   const real count = (real)(rows * inner);
+  const int constant = source == NNC_NORM_RUNNING;
   moments m;
-  if (frozen) m = from_running(s, channel, eps, 1);
+  if (constant) m = from_running(s, channel, eps, 1);
   else m = (moments){vset1(((real *)s->mean)[channel]), vset1(((real *)s->rstd)[channel])};
   const vec mean = vset1(m.mean[0]), rstd = vset1(m.rstd[0]);
   vec sums = vset1(0), products = vset1(0);
@@ -207,8 +249,8 @@ static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, 
   if (dgamma) dgamma[channel] = product;
   if (dbeta) dbeta[channel] = sum;
   if (!dx) return;
-  const vec scale = rstd * (gamma ? gamma[channel] : 1), mean_dy = vset1(frozen ? 0 : sum / count);
-  const vec mean_product = frozen ? vset1(0) : vset1(product / count) * rstd;
+  const vec scale = rstd * (gamma ? gamma[channel] : 1), mean_dy = vset1(constant ? 0 : sum / count);
+  const vec mean_product = constant ? vset1(0) : vset1(product / count) * rstd;
   OVER_PLANE(i, j, n, {
     const vec centred = load_channels(x + i * ldx + at + j, n) - mean;
     store_channels(dx + i * lddx + at + j, scale * (load_channels(dy + i * lddy + at + j, n) - mean_dy - centred * mean_product),
@@ -216,32 +258,85 @@ static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, 
   })
 }
 
+/* body(c, vecs, lanes) for channels [first, last): MOST whole vectors at a time, then one, then the rest of one. */
+#define OVER_COLUMNS(body)                                      \
+  size_t c = first;                                             \
+  for (; last - c >= MOST * VL; c += MOST * VL) body(MOST, VL); \
+  for (; last - c >= VL; c += VL) body(1, VL);                  \
+  if (c < last) body(1, last - c);
+
 void KERNEL(batch_norm_forward)(real *y, const nnc_norm_statistics *s, const real *x, const real *gamma, const real *beta,
                                 size_t first, size_t last, size_t rows, size_t inner, size_t ldy, size_t ldx, double eps,
-                                double momentum, int frozen) {
+                                double momentum, nnc_norm_source source) {
   if (inner != 1) {
-    for (size_t c = first; c < last; c++) forward_plane(y, x, s, gamma, beta, c, rows, inner, ldy, ldx, eps, momentum, frozen);
+    for (size_t c = first; c < last; c++) forward_plane(y, x, s, gamma, beta, c, rows, inner, ldy, ldx, eps, momentum, source);
     return;
   }
-  size_t c = first;
-  for (; last - c >= MOST * VL; c += MOST * VL)
-    forward_columns(y, x, s, gamma, beta, c, MOST, VL, rows, ldy, ldx, eps, momentum, frozen);
-  for (; last - c >= VL; c += VL) forward_columns(y, x, s, gamma, beta, c, 1, VL, rows, ldy, ldx, eps, momentum, frozen);
-  if (c < last) forward_columns(y, x, s, gamma, beta, c, 1, last - c, rows, ldy, ldx, eps, momentum, frozen);
+#define FORWARD(vecs, lanes) forward_columns(y, x, s, gamma, beta, c, vecs, lanes, rows, ldy, ldx, eps, momentum, source)
+  OVER_COLUMNS(FORWARD)
 }
 
 void KERNEL(batch_norm_backward)(real *dx, real *dgamma, real *dbeta, const nnc_norm_statistics *s, const real *dy, const real *x,
-                                 const real *gamma, size_t first, size_t last, size_t rows, size_t inner, size_t lddx, size_t lddy,
-                                 size_t ldx, double eps, int frozen) {
+                                 const real *gamma, size_t first, size_t last, size_t rows, size_t count, size_t inner, size_t lddx,
+                                 size_t lddy, size_t ldx, double eps, nnc_norm_source source) {
   if (inner != 1) {
     for (size_t c = first; c < last; c++)
-      backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, inner, lddx, lddy, ldx, eps, frozen);
+      backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, inner, lddx, lddy, ldx, eps, source);
     return;
   }
-  size_t c = first;
-  for (; last - c >= MOST * VL; c += MOST * VL)
-    backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, MOST, VL, rows, lddx, lddy, ldx, eps, frozen);
-  for (; last - c >= VL; c += VL)
-    backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, 1, VL, rows, lddx, lddy, ldx, eps, frozen);
-  if (c < last) backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, 1, last - c, rows, lddx, lddy, ldx, eps, frozen);
+#define BACKWARD(vecs, lanes) \
+  backward_columns(dx, dgamma, dbeta, dy, x, s, gamma, c, vecs, lanes, rows, count, lddx, lddy, ldx, eps, source)
+  OVER_COLUMNS(BACKWARD)
+}
+
+/* The same in two parts, for members that have some of the rows each. */
+
+void KERNEL(batch_norm_moments)(real *mean, real *squares, const real *x, size_t rows, size_t channels, size_t ldx) {
+  for (size_t c = 0; c < channels; c += VL) {
+    const size_t lanes = channels - c < VL ? channels - c : VL;
+    vec own, spread;
+    chunk_moments(&own, &spread, x + c, rows, ldx, lanes);
+    store_channels(mean + c, own, lanes);
+    store_channels(squares + c, spread, lanes);
+  }
+}
+
+void KERNEL(batch_norm_merge)(const nnc_norm_statistics *s, const real *partial, size_t first, size_t last, size_t rows, size_t ld,
+                              double eps, double momentum) {
+  for (size_t c = first; c < last; c += VL) {
+    const size_t lanes = last - c < VL ? last - c : VL;
+    const real *at = partial + c;
+    vec mean = vset1(0), squares = vset1(0);
+    for (size_t row = 0; row < rows; row += CHUNK, at += 2 * ld)
+      merge_moments(&mean, &squares, load_channels(at, lanes), load_channels(at + ld, lanes), row,
+                    rows - row < CHUNK ? rows - row : CHUNK);
+    const vec var = squares / (real)rows;
+    keep((moments){mean, vset1(1) / vsqrt(var + (real)eps)}, var, s, c, rows, momentum, lanes);
+  }
+}
+
+void KERNEL(batch_norm_sums)(real *sum, real *product, const real *dy, const real *x, const real *mean, size_t rows,
+                             size_t channels, size_t lddy, size_t ldx) {
+  for (size_t c = 0; c < channels; c += VL) {
+    const size_t lanes = channels - c < VL ? channels - c : VL;
+    vec more, products;
+    chunk_sums(&more, &products, dy + c, x + c, load_channels(mean + c, lanes), rows, lddy, ldx, lanes);
+    store_channels(sum + c, more, lanes);
+    store_channels(product + c, products, lanes);
+  }
+}
+
+void KERNEL(batch_norm_total)(real *dgamma, real *dbeta, const real *partial, const real *rstd, size_t first, size_t last,
+                              size_t rows, size_t ld) {
+  for (size_t c = first; c < last; c += VL) {
+    const size_t lanes = last - c < VL ? last - c : VL;
+    const real *at = partial + c;
+    vec sum = vset1(0), product = vset1(0);
+    for (size_t row = 0; row < rows; row += CHUNK, at += 2 * ld) {
+      sum += load_channels(at, lanes);
+      product += load_channels(at + ld, lanes);
+    }
+    store_channels(dgamma + c, product * load_channels(rstd + c, lanes), lanes);
+    store_channels(dbeta + c, sum, lanes);
+  }
 }

@@ -64,6 +64,11 @@ typedef struct {
   void *running_mean, *running_var;
 } nnc_norm_statistics;
 
+/* What batch normalisation normalises by: the statistics of the rows it is given, which it keeps; those that are saved; the running
+ * ones. Backward, BATCH sums over the rows it is given, while TOTALS takes dgamma and dbeta for granted. */
+typedef enum { NNC_NORM_BATCH, NNC_NORM_SAVED, NNC_NORM_RUNNING, NNC_NORM_TOTALS } nnc_norm_source;
+enum { NNC_NORM_CHUNK = 8 }; /* rows whose partial sums the order of accumulation is made of */
+
 /* The recurrent cells: h' = tanh or max(0, .) of a + W h; the gated recurrent unit with its reset after the product (gates r, z,
  * n); the long short-term memory (gates i, f, g, o). */
 typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_COUNT } nnc_cell;

@@ -241,7 +241,18 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   }
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
-    if (op->spec.kind == NNC_LAYER_batch_norm && nnc_arena_take(total, &op->saved, 2 * (size_t)op->spec.size[0], element)) return 1;
+    if (op->spec.kind == NNC_LAYER_batch_norm) { /* batch_norm_typed.c says what */
+      size_t row, n;
+      if (nnc_round_up(&row, (size_t)op->spec.size[0], element) || nnc_mul(&n, row, 4 + 2 * (rows / NNC_NORM_CHUNK + 1)) ||
+          nnc_arena_take(total, &op->saved, n, element))
+        return 1;
+    }
+    if (op->spec.kind == NNC_LAYER_dropout) { /* a byte per number */
+      const nnc_value *out = &plan->value[op->out];
+      size_t n;
+      if (nnc_mul(&n, rows, out->lines) || nnc_mul(&n, n, out->cols) || nnc_arena_take(total, &op->saved, n / element + 1, element))
+        return 1;
+    }
     if (op->spec.kind == NNC_LAYER_recurrent && nnc_reserve_recurrent(plan, op, rows, total)) return 1;
     if (op->spec.kind == NNC_LAYER_layer_norm) {
       size_t n;
@@ -275,7 +286,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
 size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {
   for (*op = 0; *op < plan->n_ops; ++*op)
     if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && (training || plan->op[*op].whole_batch) &&
-        plan->value[plan->op[*op].out].shape.rank == 1)
+        (plan->value[plan->op[*op].out].shape.rank == 1 || plan->value[plan->op[*op].out].cols == 1))
       return 2;
   return 1;
 }

@@ -1,21 +1,29 @@
-/* dropout_typed.c: inverted dropout (Srivastava et al. 2014). The mask is a function of (seed, step, op, row, column), so that
- * backward draws it again instead of keeping it. Outside training it is the identity. */
+/* dropout_typed.c: inverted dropout (Srivastava et al. 2014). The mask is a function of (seed, step, op, row, column); forward keeps it
+ * for backward. Outside training it is the identity. */
 #include <string.h>
 
 #include "plan/engine.h"
 
-static void mask(const nnc_run *run, const nnc_op *op, nnc_matrix to, nnc_matrix from, size_t first) {
-  const nnc_words words = nnc_words_of(run, op);
-  run->k->dropout(to.at, from.at, to.rows, to.cols, to.ld, from.ld, first * run->plan->value[op->out].lines, op->spec.attr[0],
-                  words.key, words.stream);
+static void copy_rows(nnc_matrix to, nnc_matrix from) {
+  for (size_t i = 0; i < to.rows; i++) memcpy(to.at + i * to.ld, from.at + i * from.ld, to.cols * sizeof(real));
+}
+
+/* From sample `first` on. */
+static int8_t *mask_of(const nnc_run *run, const nnc_op *op, size_t first) {
+  const nnc_value *v = &run->plan->value[op->out];
+  return (int8_t *)(run->arena + op->saved) + first * v->lines * v->cols;
 }
 
 static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  if (run->training) mask(run, op, y, x, first);
-  else
-    for (size_t i = 0; i < x.rows; i++) memcpy(y.at + i * y.ld, x.at + i * x.ld, x.cols * sizeof(real));
+  if (!run->training) {
+    copy_rows(y, x);
+    return;
+  }
+  const nnc_words words = nnc_words_of(run, op);
+  run->k->dropout(y.at, mask_of(run, op, first), x.at, y.rows, y.cols, y.ld, x.ld, first * run->plan->value[op->out].lines,
+                  op->spec.attr[0], words.key, words.stream);
 }
 
 static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -25,9 +33,9 @@ static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first,
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   nnc_matrix to = dx;
   if (op->accumulates[0]) to.at = run->arena + op->packed + (dx.at - run->grad[in]);
-  if (run->training) mask(run, op, to, dy, first);
-  else
-    for (size_t i = 0; i < dy.rows; i++) memcpy(to.at + i * to.ld, dy.at + i * dy.ld, dy.cols * sizeof(real));
+  if (run->training)
+    run->k->dropout_backward(to.at, mask_of(run, op, first), dy.at, dy.rows, dy.cols, to.ld, dy.ld, op->spec.attr[0]);
+  else copy_rows(to, dy);
   if (op->accumulates[0]) run->k->accumulate(dx.at, to.at, dx.rows, dx.cols, dx.ld, dx.ld);
 }
 

@@ -47,11 +47,16 @@ typedef struct {
   /* Samples [first, last). backward turns the gradient of the result into that of the inputs. */
   void (*forward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
-  /* Channels [first, last) over the whole batch: for ops whose result for one sample depends on the others (batch norm). NULL
-   * where samples are independent. forward_channels is for training; backward_channels replaces backward. */
-  void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one member, before forward_channels */
+  /* For ops whose result for one sample depends on the others (batch norm); NULL where samples are independent. In training, instead
+   * of forward, and always instead of backward: _partial of each member's samples, a barrier, _channels [first, last) over the
+   * whole batch, a barrier, and _rest of the samples. */
+  void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one member, before forward_partial */
+  void (*forward_partial)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*forward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  void (*forward_rest)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  void (*backward_partial)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  void (*backward_rest)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   /* forward and backward take the whole batch at once, on the calling thread, while the others wait. */
   int whole_batch;
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
@@ -108,6 +113,13 @@ static inline nnc_matrix nnc_samples(const nnc_run *run, real *const *base, int 
   const nnc_value *v = &run->plan->value[value];
   const size_t ld = run->ld[value];
   return (nnc_matrix){base[value] + first * v->lines * ld, (last - first) * v->lines, v->cols, ld};
+}
+
+/* One member's samples: whole register tiles, and whole chunks of those whose partial sums batch norm adds up. */
+static inline void nnc_share_samples(const nnc_member *self, size_t rows, size_t *first, size_t *last) {
+  nnc_share(self, (rows + NNC_NORM_CHUNK - 1) / NNC_NORM_CHUNK, first, last);
+  *first = *first * NNC_NORM_CHUNK < rows ? *first * NNC_NORM_CHUNK : rows;
+  *last = *last * NNC_NORM_CHUNK < rows ? *last * NNC_NORM_CHUNK : rows;
 }
 
 /* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */

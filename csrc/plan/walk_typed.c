@@ -78,7 +78,9 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
     if (op->skipped) continue;
     if ((run->training || op->whole_batch) && run->self && drivers[op->spec.kind]->forward_channels) {
       if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
+      if (first < last) drivers[op->spec.kind]->forward_partial(run, op, first, last);
       over_channels(run, op, drivers[op->spec.kind]->forward_channels);
+      if (first < last) drivers[op->spec.kind]->forward_rest(run, op, first, last);
     } else if (run->self && drivers[op->spec.kind]->whole_batch) {
       over_batch(run, op, drivers[op->spec.kind]->forward);
       if (*run->failed) return;
@@ -93,7 +95,9 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
     if (drivers[op->spec.kind]->backward_channels) {
+      if (first < last) drivers[op->spec.kind]->backward_partial(run, op, first, last);
       over_channels(run, op, backward_channels);
+      if (first < last) drivers[op->spec.kind]->backward_rest(run, op, first, last);
     } else if (drivers[op->spec.kind]->whole_batch) {
       over_batch(run, op, drivers[op->spec.kind]->backward);
       if (*run->failed) return;

@@ -77,6 +77,14 @@ cdef extern from "nncore.h":
         double derived[4]
         int64_t step
 
+    ctypedef enum nnc_norm_source:
+        NNC_NORM_BATCH
+        NNC_NORM_SAVED
+        NNC_NORM_RUNNING
+        NNC_NORM_TOTALS
+    enum:
+        NNC_NORM_CHUNK
+
     ctypedef struct nnc_norm_statistics:
         void *mean
         void *rstd
@@ -145,8 +153,10 @@ ctypedef void (*maximum_backward_kernel)(
     void *da, const void *dy, const void *a, const void *b, size_t rows, size_t cols, size_t ldda, size_t lddy, size_t lda,
     size_t ldb, int is_minimum) noexcept nogil
 ctypedef void (*dropout_kernel)(
-    void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx, size_t row0, double p, const uint32_t *key,
-    const uint32_t *stream) noexcept nogil
+    void *y, signed char *mask, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx, size_t row0, double p,
+    const uint32_t *key, const uint32_t *stream) noexcept nogil
+ctypedef void (*dropout_backward_kernel)(
+    void *dx, const signed char *mask, const void *dy, size_t rows, size_t cols, size_t lddx, size_t lddy, double p) noexcept nogil
 ctypedef void (*gather_kernel)(
     void *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols, size_t ldy,
     ptrdiff_t stride) noexcept nogil
@@ -164,11 +174,22 @@ ctypedef void (*sum_residuals_kernel)(
     size_t ldt) noexcept nogil
 ctypedef void (*batch_norm_forward_kernel)(
     void *y, const nnc_norm_statistics *statistics, const void *x, const void *gamma, const void *beta, size_t first, size_t last,
-    size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, int frozen) noexcept nogil
+    size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, nnc_norm_source source) noexcept nogil
 ctypedef void (*batch_norm_backward_kernel)(
     void *dx, void *dgamma, void *dbeta, const nnc_norm_statistics *statistics, const void *dy, const void *x, const void *gamma,
-    size_t first, size_t last, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx, double eps,
-    int frozen) noexcept nogil
+    size_t first, size_t last, size_t rows, size_t count, size_t inner, size_t lddx, size_t lddy, size_t ldx, double eps,
+    nnc_norm_source source) noexcept nogil
+ctypedef void (*batch_norm_moments_kernel)(
+    void *mean, void *squares, const void *x, size_t rows, size_t channels, size_t ldx) noexcept nogil
+ctypedef void (*batch_norm_merge_kernel)(
+    const nnc_norm_statistics *statistics, const void *partial, size_t first, size_t last, size_t rows, size_t ld, double eps,
+    double momentum) noexcept nogil
+ctypedef void (*batch_norm_sums_kernel)(
+    void *sum, void *product, const void *dy, const void *x, const void *mean, size_t rows, size_t channels, size_t lddy,
+    size_t ldx) noexcept nogil
+ctypedef void (*batch_norm_total_kernel)(
+    void *dgamma, void *dbeta, const void *partial, const void *rstd, size_t first, size_t last, size_t rows,
+    size_t ld) noexcept nogil
 ctypedef void (*layer_norm_forward_kernel)(
     void *y, void *mean, void *rstd, const void *x, const void *gamma, const void *beta, size_t groups, size_t size, size_t ldy,
     size_t ldx, double eps) noexcept nogil
@@ -253,6 +274,11 @@ cdef extern from "nncore.h":
         embedding_forward_kernel embedding_forward
         embedding_gradient_kernel embedding_gradient
         multiply_adds_kernel multiply_adds
+        batch_norm_moments_kernel batch_norm_moments
+        batch_norm_merge_kernel batch_norm_merge
+        batch_norm_sums_kernel batch_norm_sums
+        batch_norm_total_kernel batch_norm_total
+        dropout_backward_kernel dropout_backward
 
     ctypedef struct nnc_kernels_f64:
         activation_forward_kernel *activation_forward
@@ -295,6 +321,11 @@ cdef extern from "nncore.h":
         embedding_forward_kernel embedding_forward
         embedding_gradient_kernel embedding_gradient
         multiply_adds_kernel multiply_adds
+        batch_norm_moments_kernel batch_norm_moments
+        batch_norm_merge_kernel batch_norm_merge
+        batch_norm_sums_kernel batch_norm_sums
+        batch_norm_total_kernel batch_norm_total
+        dropout_backward_kernel dropout_backward
 
     const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) noexcept nogil
     const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) noexcept nogil

@@ -223,8 +223,15 @@ def maximum_backward(dy: np.ndarray, a: np.ndarray, b: np.ndarray, is_minimum: b
     """The gradient that reaches a."""
 
 def dropout(
-    x: np.ndarray, p: float, key: tuple[int, int], stream: tuple[int, int], row0: int = 0, isa: str | None = None
+    x: np.ndarray,
+    p: float,
+    key: tuple[int, int],
+    stream: tuple[int, int],
+    row0: int = 0,
+    mask: np.ndarray | None = None,
+    isa: str | None = None,
 ) -> np.ndarray: ...
+def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float, isa: str | None = None) -> np.ndarray: ...
 def gather(source: np.ndarray, index: np.ndarray | None, dtype: str, isa: str | None = None) -> np.ndarray: ...
 def multiply_adds(rounds: int, f64: bool = False, isa: str | None = None) -> float:
     """Multiply-adds in registers alone; gives the number of floating-point operations."""
@@ -270,6 +277,11 @@ def batch_norm_backward(
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+
+def batch_norm_in_parts(
+    x: np.ndarray, dy: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float = 1e-5, isa: str | None = None
+) -> tuple[np.ndarray, ...]:
+    """(y, mean, rstd, dx, dgamma, dbeta) of x [rows, channels], chunk by chunk of rows, as members of a team do."""
 
 def layer_norm_forward(
     x: np.ndarray, gamma: np.ndarray | None = None, beta: np.ndarray | None = None, eps: float = 1e-5, isa: str | None = None

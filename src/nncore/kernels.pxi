@@ -155,8 +155,19 @@ def maximum_backward(cnp.ndarray dy not None, cnp.ndarray a not None, cnp.ndarra
     return da
 
 
-def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, isa=None):
-    """x * keep / (1 - p); the bits of keep depend on key, stream, row0 + row and column alone."""
+cdef signed char *as_mask(cnp.ndarray mask, const Matrix *m) except? NULL:
+    """The data of a mask that is as large as a matrix."""
+    if mask is None:
+        return NULL
+    if mask.dtype != np.int8 or mask.ndim != 2 or not mask.flags.c_contiguous:
+        raise TypeError("mask: expected a contiguous int8 matrix")
+    if <size_t>mask.shape[0] != m.rows or <size_t>mask.shape[1] != m.cols:
+        raise ValueError(f"mask: expected shape ({m.rows}, {m.cols}), got ({mask.shape[0]}, {mask.shape[1]})")
+    return <signed char *>cnp.PyArray_DATA(mask)
+
+
+def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, cnp.ndarray mask=None, isa=None):
+    """x * keep / (1 - p); the bits of keep depend on key, stream, row0 + row and column alone. mask, int8, gets them for backward."""
     cdef uint32_t[2] k = [key[0], key[1]]
     cdef uint32_t[2] s = [stream[0], stream[1]]
     cdef nnc_isa which = isa_code(isa)
@@ -164,14 +175,31 @@ def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, isa=No
     cdef Matrix m = as_matrix("x", x, f64)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"p: expected a probability in [0, 1], got {p}")
+    cdef signed char *kept = as_mask(mask, &m)
     y = empty(m.rows, m.cols, f64)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
         if f64:
-            nnc_kernels_for_f64(which).dropout(out, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
+            nnc_kernels_for_f64(which).dropout(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
         else:
-            nnc_kernels_for_f32(which).dropout(out, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
+            nnc_kernels_for_f32(which).dropout(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
     return y
+
+
+def dropout_backward(cnp.ndarray dy not None, cnp.ndarray mask not None, double p, isa=None):
+    """dy * keep / (1 - p), from what forward has left in mask."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("dy", dy)
+    cdef Matrix m = as_matrix("dy", dy, f64)
+    cdef signed char *kept = as_mask(mask, &m)
+    dx = empty(m.rows, m.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(dx)
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).dropout_backward(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, p)
+        else:
+            nnc_kernels_for_f32(which).dropout_backward(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, p)
+    return dx
 
 
 cdef dict SOURCE_TYPES = {
@@ -302,6 +330,7 @@ def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarr
     cdef size_t channels = channels_of("x", &m, inner)
     cdef void *scale = as_vector("gamma", gamma, f64, channels)
     cdef void *shift = as_vector("beta", beta, f64, channels)
+    cdef nnc_norm_source source = NNC_NORM_RUNNING if frozen else NNC_NORM_BATCH
     if (running_mean is None) != (running_var is None) or (frozen and running_mean is None):
         raise ValueError("running_mean, running_var: give both, or, unless frozen, neither")
     y, mean, rstd = empty(m.rows, m.cols, f64), np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
@@ -313,10 +342,10 @@ def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarr
     with nogil:
         if f64:
             nnc_kernels_for_f64(which).batch_norm_forward(
-                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, frozen)
+                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, source)
         else:
             nnc_kernels_for_f32(which).batch_norm_forward(
-                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, frozen)
+                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, source)
     return y, mean, rstd
 
 
@@ -330,6 +359,7 @@ def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
     check_shape("x", &m, g.rows, g.cols)
     cdef size_t channels = channels_of("x", &m, inner)
     cdef void *scale = as_vector("gamma", gamma, f64, channels)
+    cdef nnc_norm_source source = NNC_NORM_RUNNING if frozen else NNC_NORM_BATCH
     statistics.mean = statistics.running_mean = as_vector("center", center, f64, channels)
     statistics.rstd = statistics.running_var = as_vector("spread", spread, f64, channels)
     dx, dgamma, dbeta = empty(m.rows, m.cols, f64), empty_vector(channels, f64), empty_vector(channels, f64)
@@ -339,13 +369,79 @@ def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
     with nogil:
         if f64:
             nnc_kernels_for_f64(which).batch_norm_backward(
-                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, inner, m.cols, g.ld, m.ld, eps,
-                frozen)
+                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, m.rows, inner, m.cols, g.ld, m.ld,
+                eps, source)
         else:
             nnc_kernels_for_f32(which).batch_norm_backward(
-                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, inner, m.cols, g.ld, m.ld, eps,
-                frozen)
+                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, m.rows, inner, m.cols, g.ld, m.ld,
+                eps, source)
     return dx, dgamma, dbeta
+
+
+def batch_norm_in_parts(cnp.ndarray x not None, cnp.ndarray dy not None, cnp.ndarray gamma not None, cnp.ndarray beta not None,
+                        double eps=1e-5, isa=None):
+    """(y, mean, rstd, dx, dgamma, dbeta) by the kernels that take a chunk of rows, or some channels of their sums, at a time."""
+    cdef nnc_norm_statistics s
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef Matrix m = as_matrix("x", x, f64), g = as_matrix("dy", dy, f64)
+    check_shape("dy", &g, m.rows, m.cols)
+    cdef void *scale = as_vector("gamma", gamma, f64, m.cols)
+    cdef void *shift = as_vector("beta", beta, f64, m.cols)
+    cdef size_t chunks = (m.rows + NNC_NORM_CHUNK - 1) // NNC_NORM_CHUNK, size = 8 if f64 else 4, half = m.cols // 2, i, at, n
+    kept = [empty_vector(m.cols, f64) for _ in range(4)]
+    y, dx = empty(m.rows, m.cols, f64), empty(m.rows, m.cols, f64)
+    cdef cnp.ndarray partial = empty(2 * chunks, m.cols, f64)
+    cdef char *parts = <char *> cnp.PyArray_DATA(partial)
+    cdef char *out = <char *> cnp.PyArray_DATA(y)
+    cdef char *back = <char *> cnp.PyArray_DATA(dx)
+    cdef void *dgamma = cnp.PyArray_DATA(kept[2])
+    cdef void *dbeta = cnp.PyArray_DATA(kept[3])
+    cdef size_t wide = m.cols * size
+    s.mean, s.rstd = cnp.PyArray_DATA(kept[0]), cnp.PyArray_DATA(kept[1])
+    s.running_mean = s.running_var = NULL
+    cdef batch_norm_moments_kernel moments
+    cdef batch_norm_merge_kernel merge
+    cdef batch_norm_forward_kernel forward
+    cdef batch_norm_sums_kernel sums
+    cdef batch_norm_total_kernel total
+    cdef batch_norm_backward_kernel backward
+    if f64:
+        moments = <batch_norm_moments_kernel><void *>nnc_kernels_for_f64(which).batch_norm_moments
+        merge = <batch_norm_merge_kernel><void *>nnc_kernels_for_f64(which).batch_norm_merge
+        forward = <batch_norm_forward_kernel><void *>nnc_kernels_for_f64(which).batch_norm_forward
+        sums = <batch_norm_sums_kernel><void *>nnc_kernels_for_f64(which).batch_norm_sums
+        total = <batch_norm_total_kernel><void *>nnc_kernels_for_f64(which).batch_norm_total
+        backward = <batch_norm_backward_kernel><void *>nnc_kernels_for_f64(which).batch_norm_backward
+    else:
+        moments = <batch_norm_moments_kernel><void *>nnc_kernels_for_f32(which).batch_norm_moments
+        merge = <batch_norm_merge_kernel><void *>nnc_kernels_for_f32(which).batch_norm_merge
+        forward = <batch_norm_forward_kernel><void *>nnc_kernels_for_f32(which).batch_norm_forward
+        sums = <batch_norm_sums_kernel><void *>nnc_kernels_for_f32(which).batch_norm_sums
+        total = <batch_norm_total_kernel><void *>nnc_kernels_for_f32(which).batch_norm_total
+        backward = <batch_norm_backward_kernel><void *>nnc_kernels_for_f32(which).batch_norm_backward
+    with nogil:
+        for i in range(chunks):
+            at = i * NNC_NORM_CHUNK
+            n = min(m.rows - at, <size_t>NNC_NORM_CHUNK)
+            moments(parts + 2 * i * wide, parts + (2 * i + 1) * wide, <char *>m.data + at * m.ld * size, n, m.cols, m.ld)
+        merge(&s, parts, half, m.cols, m.rows, m.cols, eps, 0)
+        merge(&s, parts, 0, half, m.rows, m.cols, eps, 0)
+        for i in range(chunks):
+            at = i * NNC_NORM_CHUNK
+            n = min(m.rows - at, <size_t>NNC_NORM_CHUNK)
+            forward(out + at * wide, &s, <char *>m.data + at * m.ld * size, scale, shift, 0, m.cols, n, 1, m.cols, m.ld, eps, 0,
+                    NNC_NORM_SAVED)
+            sums(parts + 2 * i * wide, parts + (2 * i + 1) * wide, <char *>g.data + at * g.ld * size,
+                 <char *>m.data + at * m.ld * size, s.mean, n, m.cols, g.ld, m.ld)
+        total(dgamma, dbeta, parts, s.rstd, half, m.cols, m.rows, m.cols)
+        total(dgamma, dbeta, parts, s.rstd, 0, half, m.rows, m.cols)
+        for i in range(chunks):
+            at = i * NNC_NORM_CHUNK
+            n = min(m.rows - at, <size_t>NNC_NORM_CHUNK)
+            backward(back + at * wide, dgamma, dbeta, &s, <char *>g.data + at * g.ld * size, <char *>m.data + at * m.ld * size, scale,
+                     0, m.cols, n, m.rows, 1, m.cols, g.ld, m.ld, eps, NNC_NORM_TOTALS)
+    return y, kept[0], kept[1], dx, kept[2], kept[3]
 
 
 def exp(cnp.ndarray x not None, isa=None):

@@ -75,3 +75,13 @@ def test_backward(case, frozen, isa, dtype):
     if not frozen:
         expected -= dy.mean((0, 2), keepdims=True) + normal * (dy * normal).mean((0, 2), keepdims=True)
     close(dx, (expected * (gamma * rstd)[:, None]).reshape(ROWS, -1), dtype)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 21, 64])
+def test_in_parts_gives_the_bits_of_the_whole(rows, isa, dtype, rng):
+    x, dy = rng.normal(3, 2, (rows, CHANNELS)).astype(dtype), rng.normal(size=(rows, CHANNELS)).astype(dtype)
+    gamma, beta = rng.normal(size=CHANNELS).astype(dtype), rng.normal(size=CHANNELS).astype(dtype)
+    whole = _core.batch_norm_forward(x, gamma, beta, isa=isa)
+    whole += _core.batch_norm_backward(dy, x, whole[1], whole[2], gamma, isa=isa)
+    for got, expected in zip(_core.batch_norm_in_parts(x, dy, gamma, beta, isa=isa), whole, strict=True):
+        np.testing.assert_array_equal(got, expected)

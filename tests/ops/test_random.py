@@ -142,3 +142,13 @@ def test_noise_is_normal(dtype):
     pairs = np.corrcoef(z[:, 0::2].ravel(), z[:, 1::2].ravel())[0, 1]
     assert abs(pairs) < 4 / np.sqrt(z.size / 2)
     assert np.abs(z).max() > 4
+
+
+@pytest.mark.parametrize("p", [0.0, 0.4, 1.0])
+def test_backward_drops_what_forward_dropped(p, isa, dtype, rng):
+    x, dy = np.ones((7, 45), dtype), rng.normal(size=(7, 45)).astype(dtype)
+    mask = np.full(x.shape, 99, np.int8)
+    y = _core.dropout(x, p, KEY, STREAM, mask=mask, isa=isa)
+    np.testing.assert_array_equal(_core.dropout_backward(dy, mask, p, isa=isa), dy * y)
+    if p < 1:
+        np.testing.assert_array_equal(mask, np.where(y == 0, 0, -1))

@@ -121,20 +121,65 @@ def test_a_batch_of_one_is_refused_and_nothing_changes(rng):
     assert model(x[:1]).shape == (1, 1)
 
 
+def test_one_number_per_channel_is_refused_as_in_torch(rng):
+    model, twin = twins(3, np.float32, rng)
+    x = rng.normal(size=(1, 3, 1)).astype(np.float32)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        twin(torch.tensor(x))
+    model.build((3, 1))
+    with pytest.raises(ShapeError, match=r"layer 0 \(BatchNorm1d\).*at least 2 rows"):
+        model.forward(x, training=True)
+    assert model(x).shape == (1, 3, 1)
+
+
+@pytest.mark.parametrize("shape", [(13, 7), (9, 1), (65, 33), (3, 5, 11), (2, 4, 1), (257, 17)])
+@pytest.mark.parametrize("momentum", [0.3, None])
+def test_a_mean_far_above_the_spread(shape, momentum, dtype, rng):
+    """A thousand or a million times; a variance from the mean of squares would have lost most or all of its digits."""
+    spread, within = (0.01, 1e-8) if dtype == np.float64 else (10, 2e-4)
+    model, twin = twins(shape[1], dtype, rng, momentum=momentum)
+    model.build(shape[1:])
+    axes = (0,) if len(shape) == 2 else (0, 2)
+    for _ in range(3):
+        x, dy = (1e4 + spread * rng.normal(size=shape)).astype(dtype), rng.normal(size=shape).astype(dtype)
+        exact = x.astype(np.longdouble)
+        exact -= exact.mean(axes, keepdims=True)
+        normal = exact / np.sqrt((exact**2).mean(axes, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(model.forward(x, training=True), normal, rtol=0, atol=within * 10)
+        tx = torch.tensor(x, requires_grad=True)
+        twin(tx).backward(torch.tensor(dy))
+        scale = float(abs(tx.grad).max())
+        np.testing.assert_allclose(model.backward(dy), tx.grad.numpy(), rtol=0, atol=100 * within * scale)
+    for name in ("running_mean", "running_var"):
+        np.testing.assert_allclose(getattr(model[0], name), getattr(twin, name).numpy(), rtol=100 * within)
+    assert model[0].num_batches_tracked == 3
+
+
 def test_wrong_width_names_the_layer():
     with pytest.raises(ShapeError, match=r"layer 1 \(BatchNorm1d\) expects input of shape \[\*, 5\].*gets \[\*, 4\] from layer 0"):
         nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(5))
 
 
-def test_a_batch_that_is_not_finite_leaves_the_running_statistics_alone(rng):
-    model = nn.Sequential(nn.BatchNorm1d(2))
+@pytest.mark.parametrize("stranger", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_batch_that_is_not_finite_leaves_the_running_statistics_alone(stranger, momentum, rng):
+    model = nn.Sequential(nn.BatchNorm1d(2, momentum=momentum))
     model.forward(rng.normal(size=(8, 2)), training=True)
     before = np.array(model[0].running_mean), np.array(model[0].running_var)
     x = rng.normal(size=(8, 2))
-    x[3, 0] = np.nan
+    x[3, 0] = stranger
     y = model.forward(x, training=True)
     assert np.isnan(y[:, 0]).all()
     assert np.isfinite(y[:, 1]).all()
     assert model[0].running_mean[0] == before[0][0]
     assert model[0].running_var[0] == before[1][0]
     assert model[0].running_mean[1] != before[0][1]
+
+
+def test_a_variance_that_overflows_leaves_the_mean_alone_too(rng):
+    model = nn.Sequential(nn.BatchNorm1d(2))
+    x = rng.normal(size=(8, 2)).astype(np.float32)
+    x[3, 0] = 1e30
+    model.forward(x, training=True)
+    assert (model[0].running_mean[0], model[0].running_var[0]) == (0, 1)
+    assert model[0].running_mean[1] != 0

@@ -27,25 +27,45 @@ static void linear_range(const nnc_op *op, double *low, double *high) {
   }
 }
 
-/* Sums of one batch in `real`, exact for counts up to 2^24 rows; they are added up in double. */
-static void look_at_units(const nnc_run *run, const nnc_op *op, double *total, real *batch) {
+/* A few columns side by side, so that their sums stay in registers. */
+typedef real lanes __attribute__((vector_size(16)));
+#if NNC_BUILD_F64
+typedef int64_t counts __attribute__((vector_size(16)));
+#else
+typedef int32_t counts __attribute__((vector_size(16)));
+#endif
+enum { LANES = sizeof(lanes) / sizeof(real) };
+
+/* Columns [j, j + n) of one batch in `real`, in increasing rows; they are added up in double. */
+static inline __attribute__((always_inline)) void look_at_columns(double *total, nnc_matrix y, size_t j, size_t n, real low,
+                                                                  real high) {
+  lanes sum = {0}, square = {0};
+  counts zero = {0}, flat = {0};
+  for (size_t i = 0; i < y.rows; i++) {
+    lanes v = {0};
+    if (n == LANES) memcpy(&v, y.at + i * y.ld + j, sizeof v);
+    else v[0] = y.at[i * y.ld + j];
+    sum += v;
+    square += v * v;
+    zero -= v == 0;
+    flat -= (v < low) | (v > high);
+  }
+  for (size_t k = 0; k < n; k++) {
+    total[j + k] += (double)sum[k];
+    total[y.cols + j + k] += (double)square[k];
+    total[2 * y.cols + j + k] += (double)zero[k];
+    total[3 * y.cols + j + k] += (double)flat[k];
+  }
+}
+
+static void look_at_units(const nnc_run *run, const nnc_op *op, double *total) {
   const int value = (int)(op - run->plan->op) + run->plan->n_inputs;
   const nnc_matrix y = nnc_samples(run, run->act, value, 0, run->rows);
-  real *restrict sum = batch, *restrict square = sum + y.cols, *restrict zero = square + y.cols, *restrict flat = zero + y.cols;
   double low, high;
   linear_range(op, &low, &high);
-  const real from = (real)low, to = (real)high;
-  memset(batch, 0, 4 * y.cols * sizeof *batch);
-  for (size_t i = 0; i < y.rows; i++) {
-    const real *restrict row = y.at + i * y.ld;
-    for (size_t j = 0; j < y.cols; j++) {
-      sum[j] += row[j];
-      square[j] += row[j] * row[j];
-      zero[j] += row[j] == 0 ? (real)1 : (real)0;
-      flat[j] += row[j] < from || row[j] > to ? (real)1 : (real)0;
-    }
-  }
-  for (size_t j = 0; j < 4 * y.cols; j++) total[j] += (double)batch[j];
+  size_t j = 0;
+  for (; j + LANES <= y.cols; j += LANES) look_at_columns(total, y, j, LANES, (real)low, (real)high);
+  for (; j < y.cols; j++) look_at_columns(total, y, j, 1, (real)low, (real)high);
   total[4 * y.cols] += (double)y.rows;
 }
 
@@ -76,7 +96,7 @@ void nnc_probe_after(const nnc_run *run, const nnc_member *self, nnc_probe *prob
     if (turn++ % self->size == self->rank) look_at_parameter(run, probe, i);
   for (int i = 0; i < plan->n_ops; i++)
     if (plan->op[i].spec.kind == NNC_LAYER_activation && turn++ % self->size == self->rank)
-      look_at_units(run, &plan->op[i], probe->units + probe->unit_offset[i], (real *)probe->scratch + probe->unit_offset[i]);
+      look_at_units(run, &plan->op[i], probe->units + probe->unit_offset[i]);
   if (self->rank) return;
   probe->steps++;
 }

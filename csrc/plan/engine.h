@@ -91,10 +91,11 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 
-/* The member's samples of a batch: whole groups. */
+/* The member's samples of a batch: whole groups, which are also the chunks whose partial sums batch norm adds up. */
+_Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0, "no chunk may belong to two members");
 static inline void nnc_share_samples(const nnc_member *self, size_t rows, size_t *first, size_t *last) {
   nnc_share(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
-  *first *= NNC_SAMPLE_GROUP;
+  *first = *first * NNC_SAMPLE_GROUP < rows ? *first * NNC_SAMPLE_GROUP : rows;
   *last = *last * NNC_SAMPLE_GROUP < rows ? *last * NNC_SAMPLE_GROUP : rows;
 }
 
@@ -113,13 +114,6 @@ static inline nnc_matrix nnc_samples(const nnc_run *run, real *const *base, int 
   const nnc_value *v = &run->plan->value[value];
   const size_t ld = run->ld[value];
   return (nnc_matrix){base[value] + first * v->lines * ld, (last - first) * v->lines, v->cols, ld};
-}
-
-/* One member's samples: whole register tiles, and whole chunks of those whose partial sums batch norm adds up. */
-static inline void nnc_share_samples(const nnc_member *self, size_t rows, size_t *first, size_t *last) {
-  nnc_share(self, (rows + NNC_NORM_CHUNK - 1) / NNC_NORM_CHUNK, first, last);
-  *first = *first * NNC_NORM_CHUNK < rows ? *first * NNC_NORM_CHUNK : rows;
-  *last = *last * NNC_NORM_CHUNK < rows ? *last * NNC_NORM_CHUNK : rows;
 }
 
 /* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */

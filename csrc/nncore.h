@@ -178,7 +178,6 @@ typedef struct {
   double *params; /* 4 per parameter: norms of gradient, weight and change, ratio of the last two */
   double *units;  /* per activation 4 sums for each of its columns: y, y^2, zeros, saturated; then the numbers per column */
   const size_t *unit_offset; /* where those of an op begin */
-  void *scratch;             /* as many elements of the plan's dtype as units */
   void *before;              /* nnc_plan_elements() of them */
 } nnc_probe;
 

@@ -7,8 +7,11 @@
 #define nnc_probe_before NNC_TYPED(nnc_probe_before)
 #define nnc_probe_after NNC_TYPED(nnc_probe_after)
 
-static inline int nnc_probe_is_due(const nnc_probe *probe, int64_t step) {
-  return step >= probe->first && (step - probe->first) % probe->every == 0;
+/* The first step from `step` on that is looked at. Asked for once, since a division takes as long as some steps' barriers. */
+static inline int64_t nnc_probe_next(const nnc_probe *probe, int64_t step) {
+  if (!probe) return INT64_MAX;
+  if (step <= probe->first) return probe->first;
+  return step + (probe->every - (step - probe->first) % probe->every) % probe->every;
 }
 /* Each member keeps its share of the parameters as they are before the update; a barrier must follow. */
 void nnc_probe_before(const nnc_run *run, const nnc_member *self, const nnc_probe *probe);

@@ -125,6 +125,7 @@ static void train_member(nnc_member *self, void *context) {
   nnc_session *s = context;
   nnc_run run = nnc_training_run(s->plan, s->progress, self, 0);
   const int64_t done = run.step;
+  int64_t next_look = nnc_probe_next(s->data->probe, done);
   run.training = run.loss = 1;
   if (s->data->lengths) run.lengths = lengths_of(s->plan);
   run.failed = &s->failed;
@@ -149,7 +150,8 @@ static void train_member(nnc_member *self, void *context) {
     }
     nnc_barrier(self);
     const int is_last = s->is_last;
-    nnc_probe *probe = s->data->probe && nnc_probe_is_due(s->data->probe, run.step) ? s->data->probe : NULL;
+    nnc_probe *probe = run.step == next_look ? s->data->probe : NULL;
+    if (probe) next_look += probe->every;
     if (self->rank == 0) s->loss[step] = record(s, &run, start, rows);
     if (probe) {
       nnc_probe_before(&run, self, probe);

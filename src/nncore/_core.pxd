@@ -459,7 +459,6 @@ cdef extern from "nncore.h":
         double *params
         double *units
         const size_t *unit_offset
-        void *scratch
         void *before
 
     ctypedef struct nnc_data:

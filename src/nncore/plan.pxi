@@ -266,13 +266,12 @@ cdef class NetworkPlan:
             offsets[op] = total
             total += 4 * last_of(self._all_shapes[n_inputs + op]) + 1
         elements = nnc_plan_elements(self.plan)
-        kept = (np.zeros((len(self.parameters) + 1, 4)), np.zeros(total + 1), offsets, np.zeros(total + 1, self.dtype),
+        kept = (np.zeros((len(self.parameters) + 1, 4)), np.zeros(total + 1), offsets,
                 aligned_zeros(elements, self.dtype), list(activations))
         self.probe.params = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[0])
         self.probe.units = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[1])
         self.probe.unit_offset = <const size_t *>cnp.PyArray_DATA(<cnp.ndarray>kept[2])
-        self.probe.scratch = cnp.PyArray_DATA(<cnp.ndarray>kept[3])
-        self.probe.before = cnp.PyArray_DATA(<cnp.ndarray>kept[4])
+        self.probe.before = cnp.PyArray_DATA(<cnp.ndarray>kept[3])
         self.probe.steps = 0
         self.probe.first = self.progress.step
         self.probed = kept
@@ -285,7 +284,7 @@ cdef class NetworkPlan:
             return 0, np.zeros((len(self.parameters), 4)), {}
         if self.is_busy:
             raise ConcurrentUseError("the model is being trained by another thread")
-        params, units, offsets, _, _, ops = self.probed
+        params, units, offsets, _, ops = self.probed
         sums = {}
         for op in ops:
             columns = last_of(self._all_shapes[len(self.input_shapes) + op])

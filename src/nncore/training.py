@@ -398,4 +398,4 @@ def _iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
 def _as_list(callbacks: Any) -> list[Any]:
     if callbacks is None:
         return []
-    return list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    return list(callbacks) if isinstance(callbacks, Iterable) and not isinstance(callbacks, str) else [callbacks]

@@ -300,3 +300,15 @@ def test_pruning_as_hyperparameter_searches_do_it():
     assert pruning.reported == list(enumerate(model.history.history["val_loss"] + [pruning.reported[-1][1]]))
     assert model.fit(X, Y, epochs=5, validation_split=0.2, resume=True).epoch == [3, 4]
     assert pruning.params["epochs"] == 9
+
+
+@pytest.mark.parametrize("given", ["EarlyStopping", ["EarlyStopping"], [nn.callbacks.TerminateOnNaN], [None], 3])
+def test_what_is_no_callback(given):
+    model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    model.compile("mse", "sgd")
+    before = model.get_weights()
+    with pytest.raises(nn.errors.ArgumentError, match="an object with hooks"):
+        model.fit([[1.0]], [[1.0]], callbacks=given)
+    with pytest.raises(nn.errors.ArgumentError, match="an object with hooks"):
+        model.evaluate([[1.0]], [[1.0]], callbacks=given)
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])

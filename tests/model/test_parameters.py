@@ -66,6 +66,17 @@ def test_load_state_dict_converts_types():
     np.testing.assert_array_equal(target[0].weight, source[0].weight.astype(np.float32))
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
+def test_load_state_dict_of_torch_in_any_precision(kind):
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2)).to(getattr(torch, kind))
+    model = nn.Sequential(nn.Linear(3, 2), dtype="float64")
+    model.load_state_dict(module.state_dict())
+    np.testing.assert_array_equal(model[0].weight, module[0].weight.detach().double().numpy())
+    model[0].bias = module[0].bias
+    np.testing.assert_array_equal(model[0].bias, module[0].bias.detach().double().numpy())
+
+
 def test_load_state_dict_is_all_or_nothing():
     model, state = small(), small(seed=1).state_dict()
     before = model.state_dict()

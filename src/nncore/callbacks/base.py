@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
+from ..errors import ArgumentError
+
 Logs = dict[str, Any]
 _F = TypeVar("_F", bound=Callable[..., None])
 
@@ -137,10 +139,19 @@ class CallbackList:
     model : Model
     params : dict
         "epochs", "steps", "verbose".
+
+    Raises
+    ------
+    ArgumentError
+        Something is no callback.
     """
 
     def __init__(self, callbacks: Any, model: Any, params: Logs) -> None:
         self.callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks] if callbacks is not None else []
+        for callback in self.callbacks:
+            if callback is None or isinstance(callback, str | type | int | float):
+                hint = f"; make an object of it, {callback.__name__}()" if isinstance(callback, type) else ""
+                raise ArgumentError(f"callbacks: an object with hooks such as on_epoch_end is needed, not {callback!r}{hint}")
         self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves_model)  # stable
         for callback in self.callbacks:
             for setter, value in (("set_params", params), ("set_model", model)):

@@ -88,6 +88,44 @@ def test_the_gradient_is_that_of_the_reported_loss(name):
         np.testing.assert_allclose((before[n] - view).ravel(), expected[n], rtol=1e-6, atol=1e-8, err_msg=n)
 
 
+@pytest.mark.parametrize("clip", ["clip_norm", "clip_norm_each"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_clipping_takes_penalties_for_part_of_the_gradient(clip, threads):
+    """As where they are written into the loss of PyTorch."""
+    torch = pytest.importorskip("torch")
+    x, y = RNG.normal(size=(40, 5)), RNG.normal(size=(40, 2))
+    model = nn.Sequential(nn.Linear(5, 37, l1=0.02, l2=0.3), nn.Tanh(), nn.Linear(37, 2, l2=0.1), seed=0, dtype="float64")
+    model.compile("mse", nn.optim.SGD(lr=0.1, **{clip: 0.5}))
+    module = torch.nn.Sequential(torch.nn.Linear(5, 37), torch.nn.Tanh(), torch.nn.Linear(37, 2)).double()
+    module.load_state_dict({key: torch.tensor(value) for key, value in model.state_dict().items()})
+    rule, data = torch.optim.SGD(module.parameters(), lr=0.1), (torch.tensor(x), torch.tensor(y))
+    scaled = 0
+    with nn.threads(threads):
+        for _ in range(100):
+            w, v = module[0].weight, module[2].weight
+            loss = torch.nn.functional.mse_loss(module(data[0]), data[1])
+            loss = loss + 0.02 * w.abs().sum() + 0.3 * (w**2).sum() + 0.1 * (v**2).sum()
+            rule.zero_grad()
+            loss.backward()
+            if clip == "clip_norm":
+                scaled += torch.nn.utils.clip_grad_norm_(module.parameters(), 0.5) > 0.5
+            for p in module.parameters() if clip == "clip_norm_each" else ():
+                norm = p.grad.norm()
+                scaled += norm > 0.5
+                p.grad *= min(1.0, 0.5 / norm)
+            rule.step()
+            np.testing.assert_allclose(model.train_on_batch(x, y), loss.item(), rtol=1e-9)
+    assert scaled > 10
+    for key, value in module.state_dict().items():
+        np.testing.assert_allclose(model.state_dict()[key], value, rtol=1e-9, atol=1e-12)
+
+
+def test_check_gradients_looks_at_the_data(capsys):
+    model, x, y = made("Linear", **BOTH, max_norm=0.1)
+    model.compile("mse", "sgd", l2=0.5)
+    assert nn.check_gradients(model, x, y)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_compile_penalises_matrices_alone(name):
     model, x, y = made(name)

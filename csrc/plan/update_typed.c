@@ -16,8 +16,8 @@ static void update_trainable(const nnc_run *run, const nnc_update *update, const
                              size_t n) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
-  own.l1 = options->l1;
-  own.l2 = options->l2;
+  own.l1 = options->l1 * update->grad_scale; /* their gradients are clipped along */
+  own.l2 = options->l2 * update->grad_scale;
   if (options->lr_scale != 1 || options->weight_decay != update->weight_decay) { /* both go into the derived scalars */
     own.lr *= options->lr_scale;
     nnc_optimizer_prepare(run->plan->optimizer.optimizer, &own);
@@ -34,15 +34,32 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
     run->k->average((real *)plan->average + offset, run->params + offset, 1, n, n, average_momentum(plan, update));
 }
 
+/* The squared norm of a gradient with that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows are 0. */
+static double penalised_square(const nnc_run *run, const nnc_parameter *p) {
+  const real *g = run->grads + p->layout.offset, *w = run->params + p->layout.offset;
+  const double l1 = p->options.l1, l2 = 2 * p->options.l2;
+  double sum[8] = {0};
+  for (size_t r = 0; r < p->layout.rows; r++)
+    for (size_t j = 0; j < p->layout.cols; j++) {
+      const size_t at = r * p->layout.ld + j;
+      const double x = (double)w[at], whole = (double)g[at] + l2 * x + (x > 0 ? l1 : x < 0 ? -l1 : 0);
+      sum[j % 8] += whole * whole;
+    }
+  return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+static double square(const nnc_run *run, const nnc_parameter *p) {
+  if (!p->options.trainable) return 0;
+  if (p->options.l1 != 0 || p->options.l2 != 0) return penalised_square(run, p);
+  return run->k->sum_squares(run->grads + p->layout.offset, p->elements);
+}
+
 /* The squared norm of each parameter's gradient, 0 where it is not trained. */
 static void square_norms(const nnc_run *run, nnc_member *self) {
   const nnc_plan *plan = run->plan;
   size_t first, last;
   nnc_share(self, (size_t)plan->n_params, &first, &last);
-  for (size_t i = first; i < last; i++)
-    plan->norm_partial[i] = plan->param[i].options.trainable
-                                ? run->k->sum_squares(run->grads + plan->param[i].layout.offset, plan->param[i].elements)
-                                : 0;
+  for (size_t i = first; i < last; i++) plan->norm_partial[i] = square(run, &plan->param[i]);
   nnc_barrier(self);
 }
 

@@ -31,7 +31,10 @@ def bind_weight(weight: Any, rows: int, name: str = "sample_weight") -> np.ndarr
         return None
     array = as_array(weight, name, np.dtype(np.float64))
     if array.size != rows or array.ndim not in (1, 2) or len(array) != rows:
-        raise ShapeError(f"{name} has shape {array.shape}, but there are {rows} rows: one weight per row is needed, ({rows},)")
+        steps = "; time steps have no weights of their own, but lengths= leaves padding out" if array.shape[:1] == (rows,) else ""
+        raise ShapeError(
+            f"{name} has shape {array.shape}, but there are {rows} rows: one weight per row is needed, ({rows},){steps}"
+        )
     array = np.ascontiguousarray(array.reshape(rows), np.float64)
     bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if bad.size:

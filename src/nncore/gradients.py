@@ -226,9 +226,8 @@ def _steps(
 ) -> tuple[list[tuple[str, np.ndarray, np.ndarray]], Callable[[], float]]:
     """Return the parameters with their gradients, and the function that gives the loss."""
     config = Compiled(of, optim.SGD(lr=0.0), [], weights, False, twin.output_names)
-    plain = [
-        each._replace(l1=0.0, l2=0.0, max_norm=0.0) for each in twin.parameter_options()
-    ]  # these are the update's, not backward's
+    # Penalties and limits are the update's business, not that of backward.
+    plain = [each._replace(l1=0.0, l2=0.0, max_norm=0.0) for each in twin.parameter_options()]
     twin._compiled = config
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever compiled the model has been warned

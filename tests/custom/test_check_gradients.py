@@ -5,11 +5,12 @@ import pytest
 from custom.parts import Huberish, PyLinear, PyTanh, data, squared
 
 import nncore as nn
+from nncore.layers import activations
 
 X, Y = data(12)
 ACTIVATIONS = [
     name
-    for name, layer in vars(nn.layers.activations).items()
+    for name, layer in vars(activations).items()
     if isinstance(layer, type) and issubclass(layer, nn.layers.Activation) and name in nn.__all__
 ]
 

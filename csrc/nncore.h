@@ -105,8 +105,11 @@ void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const
 size_t nnc_plan_steps(const nnc_plan *plan, int *op);
 /* States of one sample in all recurrent layers, in elements: layer by layer h and, LSTM, c, each [directions, hidden]. */
 size_t nnc_plan_carry(const nnc_plan *plan);
-/* Whether a training batch begins with the states that the one before left (row by row), and: let the next one begin afresh. */
-void nnc_plan_set_stateful(nnc_plan *plan, int stateful);
+/* What the last training batch left for the next one where layers are stateful: [*rows, nnc_plan_carry()], rows of the batch; or NULL.
+ * carry_on: let the next batch begin with such states; needs reserve(rows), and copies. reset: let it begin afresh. */
+int nnc_plan_is_stateful(const nnc_plan *plan);
+const void *nnc_plan_carried(const nnc_plan *plan, size_t *rows);
+void nnc_plan_carry_on(nnc_plan *plan, const void *states, size_t rows);
 void nnc_plan_reset_states(nnc_plan *plan);
 /* Let a plan of the same layers, compiled but not run yet, go on where another one stands: with the states that it carries. */
 nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error);

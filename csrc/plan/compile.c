@@ -189,7 +189,7 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->fused_update =
       optimizer->clip_norm == 0 && optimizer->clip_norm_each == 0 && !plan->constrained && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
-  plan->rows_reserved = 0; /* the heads have moved: plan the arena anew */
+  plan->rows_reserved = plan->carried_rows = 0; /* the heads have moved: plan the arena anew */
   nnc_free(plan->arena);
   plan->arena = NULL;
   return NNC_OK;
@@ -215,7 +215,8 @@ static int adds_directly(const nnc_op *op) {
     case NNC_LAYER_add:
     case NNC_LAYER_multiply:
     case NNC_LAYER_concat:
-    case NNC_LAYER_recurrent: return 1;
+    case NNC_LAYER_recurrent:
+    case NNC_LAYER_state: return 1;
     default: return 0;
   }
 }
@@ -304,7 +305,7 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
   if (plan->arena && rows <= plan->rows_reserved) return NNC_OK; /* no rows at all still need the transposed weights */
   *error = (nnc_error){.status = NNC_OK};
   size_t total;
-  const size_t before = plan->rows_reserved;
+  const size_t before = plan->rows_reserved, carried = plan->carried[plan->carry_turn];
   const int overflow = plan_arena(plan, rows, &total);
   void **table = overflow ? NULL : nnc_alloc(2 * (size_t)plan->n_values * sizeof *table);
   char *arena = table ? nnc_alloc(total) : NULL;
@@ -315,6 +316,9 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
                ? nnc_fail(error, NNC_ERROR_SIZE, "a batch of %zu rows is larger than the address space; lower batch_size", rows)
                : nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a batch of %zu rows (%zu bytes); lower batch_size", rows, total);
   }
+  if (plan->arena && plan->stateful)
+    memcpy(arena + plan->carried[plan->carry_turn] * plan->element, (char *)plan->arena + carried * plan->element,
+           plan->carried_rows * plan->carry * plan->element);
   nnc_free(plan->arena);
   nnc_free(plan->act);
   plan->arena = arena;
@@ -330,12 +334,9 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
 }
 
 nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) {
-  nnc_plan_set_stateful(plan, before->stateful);
-  if (!before->stateful || !before->rows_reserved) return NNC_OK;
-  const nnc_status status = nnc_plan_reserve(plan, before->rows_reserved, error);
-  if (status != NNC_OK) return status;
-  memcpy((char *)plan->arena + plan->carried[plan->carry_turn] * plan->element,
-         (const char *)before->arena + before->carried[before->carry_turn] * before->element,
-         before->rows_reserved * before->carry * before->element);
-  return NNC_OK;
+  size_t rows;
+  const void *states = nnc_plan_carried(before, &rows);
+  const nnc_status status = states ? nnc_plan_reserve(plan, rows, error) : NNC_OK;
+  if (states && status == NNC_OK) nnc_plan_carry_on(plan, states, rows);
+  return status;
 }

@@ -55,7 +55,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
     name += strlen(name) + 1;
     op->out = plan->n_inputs + i;
     op->pre = op->out;
-    op->epilogue = op->next = NNC_NONE;
+    op->epilogue = op->next = op->last[0] = op->last[1] = NNC_NONE;
     for (int slot = 0; slot < NNC_MAX_PARAMS; slot++) op->param[slot] = NNC_NONE;
     plan->n_called += op->spec.kind == NNC_LAYER_python;
     if (op->spec.kind < 0 || op->spec.kind >= NNC_LAYER_COUNT)
@@ -76,7 +76,15 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
 /* Ops that mix time steps, or after which there are none. */
 static int mixes_time(const nnc_op *op) {
   return op->spec.kind == NNC_LAYER_flatten || op->spec.kind == NNC_LAYER_reshape || op->spec.kind == NNC_LAYER_batch_norm ||
-         (op->spec.kind == NNC_LAYER_recurrent && !op->spec.size[5]);
+         op->spec.kind == NNC_LAYER_state || (op->spec.kind == NNC_LAYER_recurrent && !op->spec.size[5]);
+}
+
+/* Whether an input of the network is an initial state, which has no time dimension whatever its shape. */
+static int is_initial_state(const nnc_plan *plan, int input) {
+  for (int i = 0; i < plan->n_ops; i++)
+    for (int j = 1; j < plan->op[i].spec.n_inputs && plan->op[i].spec.kind == NNC_LAYER_recurrent; j++)
+      if (plan->op[i].spec.input[j] == input) return 1;
+  return 0;
 }
 
 /* Which values have a time dimension: inputs of two dimensions and more that agree in the first, and what comes of them step by
@@ -85,13 +93,14 @@ static void mark_time(nnc_plan *plan) {
   for (int v = 0; v < plan->n_values; v++) {
     nnc_value *value = &plan->value[v];
     if (v < plan->n_inputs) {
-      if (value->shape.rank < 2 || (plan->steps && value->shape.dim[0] != plan->steps)) continue;
+      if (value->shape.rank < 2 || (plan->steps && value->shape.dim[0] != plan->steps) || is_initial_state(plan, v)) continue;
       plan->steps = value->shape.dim[0];
       value->timed = 1;
     } else {
       const nnc_op *op = &plan->op[v - plan->n_inputs];
       value->timed = !mixes_time(op) && value->shape.rank && value->shape.dim[0] == plan->steps;
-      for (int j = 0; j < op->spec.n_inputs && value->timed; j++) {
+      const int n = op->spec.kind == NNC_LAYER_recurrent ? 1 : op->spec.n_inputs;
+      for (int j = 0; j < n && value->timed; j++) {
         const nnc_value *in = &plan->value[op->spec.input[j]];
         const int stretched = op->spec.kind == NNC_LAYER_multiply && (in->shape.rank < value->shape.rank || in->shape.dim[0] == 1);
         value->timed = in->timed || (stretched && plan->steps > 1); /* the same factor at every step */
@@ -103,7 +112,8 @@ static void mark_time(nnc_plan *plan) {
 size_t nnc_plan_steps(const nnc_plan *plan, int *op) {
   for (*op = 0; *op < plan->n_ops; ++*op) {
     const nnc_op *o = &plan->op[*op];
-    if (mixes_time(o) && o->spec.kind != NNC_LAYER_recurrent && plan->value[o->spec.input[0]].timed) return 0;
+    const int sums_up = o->spec.kind == NNC_LAYER_recurrent || o->spec.kind == NNC_LAYER_state;
+    if (mixes_time(o) && !sums_up && plan->value[o->spec.input[0]].timed) return 0;
   }
   *op = NNC_NONE;
   return plan->steps;

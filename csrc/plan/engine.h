@@ -39,6 +39,7 @@ typedef struct {
   const int64_t *lengths; /* per sample: how many of its time steps count; NULL: all */
   const real *initial;    /* [samples, plan->carry]: states that recurrent layers begin with; NULL: what is learned, or zeros */
   real *final;            /* the same: where they leave their last states; NULL: not wanted */
+  int carried;            /* initial is what the batch before left, which is for stateful layers alone */
   real *work, *packed;    /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
   size_t work_rows;
 } nnc_run;
@@ -81,6 +82,10 @@ void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task
 /* recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
 #define nnc_prepare_recurrent NNC_TYPED(nnc_prepare_recurrent)
 void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op);
+/* Where its forward pass has left the last h (0) or c (1) of direction d: row by row, *row apart. */
+#define nnc_last_state NNC_TYPED(nnc_last_state)
+const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, size_t d, size_t *row);
+
 /* Where an op's random words come from: a stream of its own per step (see ops/random.h). */
 typedef struct {
   uint32_t key[2], stream[2];

@@ -53,6 +53,7 @@ typedef struct {
   size_t packed;                   /* linear, recurrent: offset of what is derived from the weights in the training arena */
   size_t packed_ld;
   size_t carry;         /* recurrent: where its states lie among those of a sample */
+  int last[2];          /* recurrent: the values that are its last h and c, or NNC_NONE */
   size_t work, weights; /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */
 } nnc_op;
 
@@ -138,8 +139,8 @@ struct nnc_plan {
   nnc_task *task;
   int n_tasks;
   double task_cost;
-  int stateful, carry_turn; /* recurrent layers begin a batch with the last states of the one before, in carried[carry_turn] */
-  size_t carried[2];
+  int stateful, carry_turn; /* some recurrent layers begin a batch with the last states of the one before, carried[carry_turn] */
+  size_t carried[2], carried_rows;
   int fused_update; /* the update follows each gradient while it is in cache */
   double *norm_partial;
   int constrained;         /* some parameter has a max_norm */
@@ -174,6 +175,7 @@ size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding inc
 int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total);
 /* recurrent.c: the passes for recurrent layers; non-zero on overflow */
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error);
+nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error);
 int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total);
 int nnc_place_carry(nnc_plan *plan, nnc_op *op);
 int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t *total);

@@ -21,7 +21,29 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
       .bias = size[3] != 0,
       .sequences = size[5] != 0,
       .learns_state = size[7] != 0,
+      .stateful = size[9] != 0,
+      .index = (size_t)size[6],
+      .takes_states = op->spec.n_inputs > 1,
   };
+}
+
+/* The initial states that the network computes: all sublayers have their part in them. */
+static nnc_status check_states(const nnc_plan *plan, const nnc_op *op, nnc_error *error) {
+  const nnc_recurrent r = nnc_recurrent_of(plan, op);
+  const size_t part = r.directions * r.hidden, needed = 1 + r.states;
+  char got[160];
+  if (!r.takes_states) return NNC_OK;
+  if ((size_t)op->spec.n_inputs != needed || r.learns_state || r.stateful)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: takes %zu initial states, and neither learns nor carries on others", op->spec.name,
+                    r.states);
+  for (size_t s = 1; s < needed; s++) {
+    const nnc_shape *in = &plan->value[op->spec.input[s]].shape;
+    const size_t cols = in->rank == 1 ? in->dim[0] : in->rank == 2 ? in->dim[0] * in->dim[1] : 0;
+    if (cols % part || cols / part <= r.index || (in->rank == 2 && in->dim[1] != r.hidden))
+      return nnc_fail(error, NNC_ERROR_SHAPE, "%s: an initial state is %s, but [*, directions * layers, %zu] is needed",
+                      op->spec.name, nnc_shape_text(got, sizeof got, in), r.hidden);
+  }
+  return NNC_OK;
 }
 
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
@@ -43,8 +65,27 @@ nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
                     op->spec.name, (long long)input, nnc_shape_text(got, sizeof got, in),
                     in->rank == 1 ? " (return_sequences=True in a recurrent layer before it)" : "");
   }
+  if (check_states(plan, op, error)) return error->status;
+  plan->stateful |= op->spec.size[9] != 0;
   const size_t cols = (size_t)hidden * (op->spec.size[4] ? 2 : 1);
   plan->value[op->out].shape = op->spec.size[5] ? (nnc_shape){2, {in->dim[0], cols}} : (nnc_shape){1, {cols}};
+  return NNC_OK;
+}
+
+/* size: which (0 h, 1 c), and whether [hidden] instead of [directions, hidden]. */
+nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const int64_t which = op->spec.size[0], producer = plan->value[op->spec.input[0]].producer;
+  nnc_op *of = producer == NNC_NONE ? NULL : &plan->op[producer];
+  const int behind = of && of->spec.kind == NNC_LAYER_recurrent && of->out == op->spec.input[0];
+  const nnc_recurrent r = behind ? nnc_recurrent_of(plan, of) : (nnc_recurrent){0};
+  /* Nothing but other such ops in between: the memory that the state lies in serves the next recurrent op, too. */
+  for (const nnc_op *o = of + 1; behind && o < op; o++)
+    if (o->spec.kind != NNC_LAYER_state)
+      return nnc_fail(error, NNC_ERROR_VALUE, "%s: a last state stands right behind its recurrent op", op->spec.name);
+  if (!behind || which < 0 || (size_t)which >= r.states || of->last[which] != NNC_NONE || (op->spec.size[1] && r.directions > 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: no such last state", op->spec.name);
+  of->last[which] = op->out;
+  plan->value[op->out].shape = op->spec.size[1] ? (nnc_shape){1, {r.hidden}} : (nnc_shape){2, {r.directions, r.hidden}};
   return NNC_OK;
 }
 
@@ -104,7 +145,7 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   bad |= nnc_mul(&size[NNC_REGION_X], regions->x_row, training ? steps : 0);
   bad |= nnc_mul(&size[NNC_REGION_H], track, training ? directions : 0);
   size[NNC_REGION_C] = r->states == 2 ? size[NNC_REGION_H] : 0;
-  bad |= nnc_mul(&size[NNC_REGION_STATE], state, directions);
+  bad |= nnc_mul(&size[NNC_REGION_STATE], state, r->directions);
   bad |= nnc_mul(&size[NNC_REGION_DSTATE], state, training ? 3 * directions : 0);
   /* Where the weights are small against what the steps leave behind, each group's share of their gradient is summed up while it is in
    * the cache of the member who has just computed it. */
@@ -162,17 +203,23 @@ int nnc_work_recurrent(nnc_plan *plan, nnc_op *op, size_t *work) {
 
 size_t nnc_plan_carry(const nnc_plan *plan) { return plan->carry; }
 
-void nnc_plan_set_stateful(nnc_plan *plan, int stateful) {
-  plan->stateful = stateful;
-  plan->rows_reserved = 0; /* plan the arena anew */
-  nnc_free(plan->arena);
-  plan->arena = NULL;
+int nnc_plan_is_stateful(const nnc_plan *plan) { return plan->stateful; }
+
+const void *nnc_plan_carried(const nnc_plan *plan, size_t *rows) {
+  *rows = plan->stateful && plan->arena ? plan->carried_rows : 0;
+  return *rows ? (char *)plan->arena + plan->carried[plan->carry_turn] * plan->element : NULL;
+}
+
+void nnc_plan_carry_on(nnc_plan *plan, const void *states, size_t rows) {
+  memcpy((char *)plan->arena + plan->carried[plan->carry_turn] * plan->element, states, rows * plan->carry * plan->element);
+  plan->carried_rows = rows;
 }
 
 void nnc_plan_reset_states(nnc_plan *plan) {
-  if (!plan->arena) return;
+  plan->carried_rows = 0;
+  if (!plan->arena || !plan->stateful) return;
   char *carried = (char *)plan->arena + plan->carried[plan->carry_turn] * plan->element;
-  if (plan->stateful) memset(carried, 0, plan->rows_reserved * plan->carry * plan->element);
+  memset(carried, 0, plan->rows_reserved * plan->carry * plan->element);
 }
 
 size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op) {

@@ -7,6 +7,10 @@
  *
  * of direction d, and the learned initial states, [directions, hidden] each, in 8 (h_0) and 9 (c_0).
  *
+ * Initial states that the network computes are its inputs 1 (h) and, LSTM, 2 (c): values of whole layers, in which sublayer `index`
+ * has the numbers [index * directions * hidden, ...) of a sample. Its last states are values too where ops of kind state, right behind
+ * it, ask for them: they copy them forward, and backward the recurrent op begins with their gradients.
+ *
  * What it needs besides its input and output lies in regions, one after the other, each with the same room for every sample of a
  * batch: see nnc_region. In training they hold all time steps, in inference a chunk of them and one direction at a time.
  * In groups of samples (NNC_SAMPLE_GROUP), time comes first: what a step touches lies together, products over time and samples go
@@ -42,7 +46,8 @@ typedef struct {
   size_t states;   /* 1 (h) or 2 (h, c) */
   size_t directions;
   size_t truncate; /* steps of a window that no gradient leaves; 0: none */
-  int bias, sequences, learns_state;
+  size_t index;    /* of the sublayer */
+  int bias, sequences, learns_state, stateful, takes_states;
 } nnc_recurrent;
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);

@@ -83,8 +83,9 @@ typedef struct {
 } nnc_window;
 
 /* What forward and backward have in common. In inference the gates hold one chunk, and one direction at a time. */
-static nnc_recurrence recurrence(const nnc_run *run, const nnc_layer_run *l, const nnc_window *w) {
+static nnc_recurrence recurrence(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w) {
   const nnc_recurrent *r = &l->r;
+  const int is_timed = run->plan->value[op->spec.input[0]].timed; /* lengths are of its steps */
   const nnc_group g = group_at(l, w->first);
   const size_t gates_row = l->regions.gates_row, h_row = l->regions.state_row;
   nnc_recurrence c = {
@@ -94,7 +95,7 @@ static nnc_recurrence recurrence(const nnc_run *run, const nnc_layer_run *l, con
       .steps = w->to - w->from,
       .hidden = r->hidden,
       .first_step = w->from,
-      .lengths = run->lengths ? run->lengths + w->first : NULL,
+      .lengths = run->lengths && is_timed ? run->lengths + w->first : NULL,
       .group = g.count,
       .gates_group = g.count * l->slots * gates_row,
       .gates_row = gates_row,
@@ -118,13 +119,29 @@ static nnc_recurrence recurrence(const nnc_run *run, const nnc_layer_run *l, con
 
 /* The states of direction d that are handed from chunk to chunk, of all samples: [capacity, states, hidden]. */
 static real *state_of(const nnc_layer_run *l, size_t d) {
-  return region(l, NNC_REGION_STATE) + (l->training ? d * l->capacity : 0) * l->r.states * l->r.hidden;
+  return region(l, NNC_REGION_STATE) + d * l->capacity * l->r.states * l->r.hidden;
 }
+
+const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, size_t d, size_t *row) {
+  const nnc_layer_run l = layer_of(run, op, 0);
+  *row = l.r.states * l.r.hidden;
+  return state_of(&l, d) + which * l.r.hidden;
+}
+
+/* Direction d in a value that holds states: an initial one, of all sublayers, or the last one of this. */
+static nnc_matrix states_in(const nnc_run *run, real *const *base, int value, size_t at, size_t first, size_t last) {
+  const nnc_value *v = &run->plan->value[value];
+  const size_t sample = v->lines * run->ld[value];
+  return (nnc_matrix){base[value] + first * sample + at, last - first, 0, sample};
+}
+
+/* Where the part of direction d lies in the initial states of all sublayers. */
+static size_t part_of(const nnc_recurrent *r, size_t d) { return (r->index * r->directions + d) * r->hidden; }
 
 /* Where a sequence begins: with what was handed over, with what was learned, or with zeros (NULL). */
 static void begin(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, const nnc_window *w, nnc_recurrence *c) {
   const size_t per_state = l->r.directions * l->r.hidden;
-  if (run->initial) {
+  if (run->initial && (!run->carried || l->r.stateful)) {
     const real *at = run->initial + w->first * run->plan->carry + op->carry + w->d * l->r.hidden;
     c->h0 = at;
     c->c0 = l->r.states == 2 ? at + per_state : NULL;
@@ -179,6 +196,15 @@ static void turn(nnc_window *w, size_t steps, size_t done, int from_the_end) {
   w->to = w->from + n;
 }
 
+/* The initial states that the network has computed, to where chunks hand theirs over. */
+static void take_states(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
+                        size_t d) {
+  for (size_t s = 0; s < r->states; s++) {
+    const nnc_matrix from = states_in(run, run->act, op->spec.input[1 + s], part_of(r, d), first, last);
+    copy_rows(to + s * r->hidden, from.at, from.rows, r->hidden, r->states * r->hidden, from.ld);
+  }
+}
+
 static void forward_groups(const nnc_run *run, const nnc_op *op, const nnc_layer_run *l, size_t first, size_t last) {
   const nnc_recurrent *r = &l->r;
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
@@ -186,11 +212,12 @@ static void forward_groups(const nnc_run *run, const nnc_op *op, const nnc_layer
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
     real *final = state_of(l, d) + first * state;
+    if (r->takes_states) take_states(run, op, r, final, first, last, d);
     for (size_t done = 0; done < r->steps; done += w.to - w.from) {
       turn(&w, r->steps, done, d == 1);
-      nnc_recurrence c = recurrence(run, l, &w);
+      nnc_recurrence c = recurrence(run, op, l, &w);
       begin(run, op, l, &w, &c);
-      if (done) {
+      if (done || r->takes_states) {
         c.h0 = final;
         c.c0 = r->states == 2 ? final + r->hidden : NULL;
         c.initial_row = state;
@@ -226,6 +253,29 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_laye
   }
 }
 
+/* The gradients of the last states, where something reads those, on top of what has come in. */
+static void add_last_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
+                               size_t d) {
+  for (size_t s = 0; s < r->states; s++) {
+    if (op->last[s] == NNC_NONE || !run->plan->value[op->last[s]].uses) continue;
+    const nnc_matrix from = states_in(run, run->grad, op->last[s], d * r->hidden, first, last);
+    run->k->accumulate(to + s * r->hidden, from.at, from.rows, r->hidden, r->states * r->hidden, from.ld);
+  }
+}
+
+/* The gradients of the initial states that the network has computed; `from` is laid out like `to` in take_states. */
+static void give_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, const real *from, size_t first,
+                           size_t last, size_t d) {
+  for (size_t s = 0; s < r->states; s++) {
+    const nnc_value *v = &run->plan->value[op->spec.input[1 + s]];
+    if (!v->needs_grad && !run->input_grads) continue;
+    const nnc_matrix whole = states_in(run, run->grad, op->spec.input[1 + s], 0, first, last);
+    if (!op->accumulates[1 + s] && d == 0) /* the other sublayers and directions add theirs */
+      memset(whole.at, 0, whole.rows * whole.ld * sizeof(real));
+    run->k->accumulate(whole.at + part_of(r, d), from + s * r->hidden, whole.rows, r->hidden, whole.ld, r->states * r->hidden);
+  }
+}
+
 /* The sums over one chunk, for the groups of the window. */
 static void partial_gradients(const nnc_run *run, const nnc_layer_run *l, const nnc_window *w, int accumulate) {
   const nnc_recurrent *r = &l->r;
@@ -258,10 +308,11 @@ static void backward_groups(const nnc_run *run, const nnc_op *op, const nnc_laye
       memset(incoming + i * state, 0, state * sizeof(real));
       if (!r->sequences) memcpy(incoming + i * state, dy.at + i * dy.ld + d * r->hidden, r->hidden * sizeof(real));
     }
+    add_last_gradients(run, op, r, incoming, first, last, d);
     for (size_t done = 0; done < r->steps; done += w.to - w.from) {
       turn(&w, r->steps, done, d == 0);
       if (r->truncate && w.from < (w.to - 1) / r->truncate * r->truncate) w.from = (w.to - 1) / r->truncate * r->truncate;
-      nnc_recurrence c = recurrence(run, l, &w);
+      nnc_recurrence c = recurrence(run, op, l, &w);
       if (done + (w.to - w.from) == r->steps) outgoing = dstate + 2 * part;
       c.dh_n = incoming;
       c.dc_n = r->states == 2 ? incoming + r->hidden : NULL;
@@ -282,6 +333,7 @@ static void backward_groups(const nnc_run *run, const nnc_op *op, const nnc_laye
       incoming = outgoing;
       outgoing = swapped;
     }
+    if (r->takes_states) give_gradients(run, op, r, dstate + 2 * part, first, last, d);
   }
 }
 

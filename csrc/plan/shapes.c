@@ -176,6 +176,7 @@ static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return NNC_OK;
 }
 static nnc_status infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_recurrent(plan, op, error); }
+static nnc_status infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_state(plan, op, error); }
 
 static nnc_status infer_python(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   nnc_shape inputs[NNC_MAX_INPUTS], *out = &plan->value[op->out].shape;

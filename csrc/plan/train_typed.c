@@ -140,6 +140,7 @@ static void train_member(nnc_member *self, void *context) {
       const size_t turn = ((size_t)s->plan->carry_turn + step) % 2;
       run.initial = run.arena + s->plan->carried[turn];
       run.final = run.arena + s->plan->carried[1 - turn];
+      run.carried = 1;
     }
     if (self->rank == 0)
       s->is_last = step + 1 == s->max_steps || rows == left || (step % s->clock_every == 0 && nnc_now() >= s->deadline);
@@ -192,6 +193,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
     progress->step += (int64_t)s.done;
     plan->carry_turn = (int)(((size_t)plan->carry_turn + s.done) % 2);
     done += s.done;
+    if (s.done) plan->carried_rows = data->rows - first < done * batch ? data->rows - first - (done - 1) * batch : batch;
     if (s.failed) break;
     if (wanted > 1) nnc_pace_report(&plan->pace, threads, now, (now - before) / (double)(s.done * largest));
   }

@@ -498,7 +498,9 @@ cdef extern from "nncore.h":
     size_t nnc_plan_steps(const nnc_plan *plan, int *op) noexcept nogil
     int nnc_plan_freeze(nnc_plan *plan, nnc_error *error) noexcept nogil
     size_t nnc_plan_carry(const nnc_plan *plan) noexcept nogil
-    void nnc_plan_set_stateful(nnc_plan *plan, int stateful) noexcept nogil
+    int nnc_plan_is_stateful(const nnc_plan *plan) noexcept nogil
+    const void *nnc_plan_carried(const nnc_plan *plan, size_t *rows) noexcept nogil
+    void nnc_plan_carry_on(nnc_plan *plan, const void *states, size_t rows) noexcept nogil
     void nnc_plan_reset_states(nnc_plan *plan) noexcept nogil
     int nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) noexcept nogil
     void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil

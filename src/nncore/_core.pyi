@@ -133,8 +133,10 @@ class Network:
         """How many numbers the recurrent layers hand from one time step to the next, per sample."""
     def _steps(self) -> int:
         """The time steps that lengths count; 0 where no input has a time dimension, or an op mixes the steps."""
-    def _set_stateful(self, stateful: bool) -> None:
-        """Whether a training batch begins with the states that the one before left."""
+    def _carried(self) -> np.ndarray | None:
+        """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
+    def _carry_on(self, states: np.ndarray) -> None:
+        """Let the next training batch begin with such states."""
     def _reset_states(self) -> None:
         """Let the next stateful batch begin with zeros."""
     def _step_norms(self, op: int, steps: int) -> np.ndarray:

@@ -293,8 +293,9 @@ class Assembly(_core.Network, Parameters):
             sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}
             trainable = sum(size for role, size in sizes.items() if layer.options(role).trainable)
             memory = sum(int(np.prod(shapes[first + op])) for at, end in calls for op in range(at, end)) * itemsize
-            macs = sum(layer.macs(shapes[self._ops[at].inputs[0]], shapes[first + end - 1]) for at, end in calls)
-            out = tuple(shapes[first + calls[0][1] - 1])
+            outs = [shapes[first + at + layer.results(self._ops[at:end])[0]] for at, end in calls]
+            macs = sum(layer.macs(shapes[self._ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
+            out = tuple(outs[0])
             connected = self._connected_to(i)
             rows.append(Row(self._key(i), type(layer).__name__, out, sum(sizes.values()), trainable, macs, memory, connected))
         found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1))

@@ -80,7 +80,7 @@ class Epochs:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, config, data, steps = self.model, self.config, self.data, self.steps
         first = 0 if begun is None else begun.done(model)
-        if any(getattr(layer, "stateful", False) for layer in model.layers):
+        if not first and model._is_stateful():
             model.reset_states()  # an epoch begins where the data do
         start = model.step - first
         counts = self._reorder(start)
@@ -185,6 +185,9 @@ class Batches:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, config = self.model, self.config
         first = 0 if begun is None else begun.done(model)
+        # A source that flows on is one long series; else an epoch begins where the data do.
+        if (begun is None and self._iterator is None if self._flows else not first) and model._is_stateful():
+            model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
         losses, counts, sums = np.empty(first), np.empty(first), config.sums()
         if begun is not None and first:

@@ -61,13 +61,14 @@ class Functional(Model):
         return [value.shape for value in self._graph.inputs]
 
     def _activation_after(self, index: int) -> Layer | None:
-        layer, waiting = self.layers[index], [node.output for node in self._graph.nodes if node.layer is self.layers[index]]
+        layer = self.layers[index]
+        waiting = [value for node in self._graph.nodes if node.layer is layer for value in node.outputs]
         while waiting:
             for node in self._graph.readers(waiting.pop(0)):
                 if isinstance(node.layer, Activation | PReLU):
                     return node.layer
                 if node.layer.transparent and node.layer is not layer:
-                    waiting.append(node.output)
+                    waiting += node.outputs
         return None
 
     def _layer_name(self, index: int) -> str:

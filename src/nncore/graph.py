@@ -82,11 +82,11 @@ class Value:
 class Node:
     """One call of a layer: what it was called on, and what it gives."""
 
-    __slots__ = ("inputs", "layer", "output", "serial")
+    __slots__ = ("inputs", "layer", "outputs", "serial")
 
-    def __init__(self, layer: Layer, inputs: tuple[Value, ...], shape: Shape) -> None:
+    def __init__(self, layer: Layer, inputs: tuple[Value, ...], shapes: Sequence[Shape]) -> None:
         self.layer, self.inputs, self.serial = layer, inputs, next(_serial)
-        self.output = Value(shape, self)
+        self.outputs = tuple(Value(shape, self) for shape in shapes)
 
 
 def Input(shape: Sequence[int], name: str | None = None) -> Value:
@@ -136,6 +136,11 @@ def is_symbolic(x: Any) -> bool:
 
 
 def call(layer: Layer, x: Any) -> Value:
+    """Record a call of a layer; return what it gives, or the first of several results. See `record`."""
+    return record(layer, x)[0]
+
+
+def record(layer: Layer, x: Any) -> tuple[Value, ...]:
     """Record a call of a layer.
 
     Parameters
@@ -147,7 +152,7 @@ def call(layer: Layer, x: Any) -> Value:
 
     Returns
     -------
-    Value
+    tuple of Value
         What it gives.
 
     Raises
@@ -170,12 +175,14 @@ def call(layer: Layer, x: Any) -> Value:
         wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
         raise ArgumentError(f"{name} takes {wanted} input{'s' if wanted != '1' else ''}, not {len(inputs)}")
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))
+    layer.check_call(name, [v.shape for v in inputs])
     rehearsal = _core.Network()
-    rehearsal._assemble([v.shape for v in inputs], ops, [len(inputs) + len(ops) - 1], "float32")
+    results = [len(inputs) + i for i in layer.results(ops)]
+    rehearsal._assemble([v.shape for v in inputs], ops, results[:1], "float32")
     shapes = rehearsal._shapes()
     for op in ops:
         layer.check(name, shapes[op.inputs[0]])
-    return Node(layer, inputs, tuple(shapes[-1])).output
+    return Node(layer, inputs, [tuple(shapes[i]) for i in results]).outputs
 
 
 def _number(sign: str, other: Any) -> float:
@@ -203,7 +210,7 @@ def _merged(layer: str, value: Value, other: Any, scale: float, sign: float) -> 
 
 
 class Description(NamedTuple):
-    """A graph as plain data. Values are numbered: the inputs first, then one per call."""
+    """A graph as plain data. Values are numbered: the inputs first, then one per call, or as many as the layer gives."""
 
     inputs: list[tuple[str, Shape]]
     layers: list[str]  #: the name of each layer
@@ -237,7 +244,8 @@ class Graph:
             if not any(node.layer is layer for layer in self.layers):
                 self.layers.append(node.layer)
         self.position = {id(layer): i for i, layer in enumerate(self.layers)}
-        self.numbers = {id(value): i for i, value in enumerate([*self.inputs, *(node.output for node in self.nodes)])}
+        self.values = [*self.inputs, *(value for node in self.nodes for value in node.outputs)]
+        self.numbers = {id(value): i for i, value in enumerate(self.values)}
         self.names = layer_names(self.layers)
         asked = [given or value.name for given, value in zip(given_inputs, self.inputs, strict=True)]
         self.input_names = _unique(asked, ["input"] * len(asked), "inputs")
@@ -267,9 +275,10 @@ class Graph:
 
     def name_of(self, number: int) -> str:
         """Return the name of the input or the layer that a value comes from."""
-        if number < len(self.inputs):
+        node = self.values[number].node
+        if number < len(self.inputs) or node is None:
             return self.input_names[number]
-        return self.names[self.position[id(self.nodes[number - len(self.inputs)].layer)]]
+        return self.names[self.position[id(node.layer)]]
 
     def wire(self, layer_name: Any) -> tuple[list[Op], list[int], list[int]]:
         """Return the op records, the layer of each, and the values that are outputs; ``layer_name`` names a layer for errors."""
@@ -288,14 +297,16 @@ class Graph:
             ops += new
             owners += [i] * len(new)
             self.spans[i].append((at, len(ops)))
-            numbers[id(node.output)] = len(self.inputs) + len(ops) - 1
+            results = node.layer.results(new)
+            numbers.update({id(value): len(self.inputs) + at + k for value, k in zip(node.outputs, results, strict=True)})
         return ops, owners, [numbers[id(value)] for value in self.outputs]
 
     def again(self, values: Sequence[Value]) -> list[Value]:
         """Return what the outputs would be of other inputs: the same layers, called once more."""
         known = {id(own): value for own, value in zip(self.inputs, values, strict=True)}
         for node in self.nodes:
-            known[id(node.output)] = call(node.layer, [known[id(value)] for value in node.inputs])
+            found = record(node.layer, [known[id(value)] for value in node.inputs])
+            known.update({id(old): new for old, new in zip(node.outputs, found, strict=True)})
         return [known[id(value)] for value in self.outputs]
 
     def readers(self, value: Value) -> list[Node]:
@@ -323,7 +334,7 @@ def restored(layers: Sequence[Layer], described: Description) -> tuple[dict[str,
     """Return inputs and outputs by name of a graph like the one described, over these layers."""
     values = [Input(shape, name) for name, shape in described.inputs]
     for layer, inputs in described.calls:
-        values.append(call(layers[layer], [values[i] for i in inputs]))
+        values += record(layers[layer], [values[i] for i in inputs])
     return (
         {name: values[i] for i, (name, _) in enumerate(described.inputs)},
         {name: values[i] for name, i in described.outputs},

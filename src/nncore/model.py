@@ -97,7 +97,6 @@ class Model(Stepwise, Sequences, Savable):
                 f"{type(self).__name__}: another model shares its layers, so that it cannot be built again for another shape"
             )
         super()._build(input_shapes)
-        self._carry_states()
         # What compile declared is attached to the new shapes when it is needed.
         self._attached = self._batch = self._progress = None
 

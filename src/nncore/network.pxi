@@ -113,16 +113,50 @@ cdef class Network(NetworkPlan):
         self._need_plan()
         return nnc_plan_steps(self.plan, &op)
 
-    def _set_stateful(self, bint stateful):
-        """Whether a training batch begins with the states that the one before left."""
+    def _carried(self):
+        """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
+        cdef size_t rows
+        self._need_plan()
+        if self.to_carry is not None:
+            return self.to_carry.copy()
+        cdef const void *at = nnc_plan_carried(self.plan, &rows)
+        if at == NULL:
+            return None
+        states = np.empty((rows, nnc_plan_carry(self.plan)), self.dtype)
+        memcpy(cnp.PyArray_DATA(<cnp.ndarray>states), at, cnp.PyArray_NBYTES(<cnp.ndarray>states))
+        return states
+
+    def _carry_on(self, states):
+        """Let the next training batch begin with such states."""
         self._need_plan()
         self._need_alone()
-        nnc_plan_set_stateful(self.plan, stateful)
-        self.has_forward = False
+        self._dense(states, len(states), (nnc_plan_carry(self.plan),), "states")
+        self.to_carry = states.copy()  # until the batch says how much room it needs
+
+    cdef int _take_carried(self, size_t rows) except -1:
+        """Have ready what a training batch of stateful layers begins with; raise where it has too many rows for that."""
+        cdef size_t carried
+        cdef nnc_error error
+        if not nnc_plan_is_stateful(self.plan):
+            return 0
+        nnc_plan_carried(self.plan, &carried)
+        if self.to_carry is not None:
+            carried = len(self.to_carry)
+        if carried and rows > carried:
+            raise ShapeError(
+                f"the batch has {rows} rows, but the one before, whose states stateful layers begin with, had {carried}; keep the "
+                "number of rows, or call model.reset_states() first")
+        if self.to_carry is not None:
+            if nnc_plan_reserve(self.plan, rows, &error):
+                raise_error(&error)
+            nnc_plan_carry_on(self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.to_carry), rows)
+            self.to_carry = None
+        return 0
 
     def _reset_states(self):
         self._need_plan()
         self._need_alone()
+        self.to_carry = None
         nnc_plan_reset_states(self.plan)
 
     def _step_norms(self, int op, size_t steps):
@@ -150,6 +184,7 @@ cdef class Network(NetworkPlan):
         batch_size = min(batch_size, data.rows)
         if batch_size:
             self._need_rows(data.rows % batch_size or batch_size)
+            self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
         cdef double *rates = float64_out(lr, max_steps, "lr")
         cdef double *losses = float64_out(loss, max_steps, "loss")
         self._enter()

@@ -31,6 +31,7 @@ cdef class NetworkPlan:
     cdef bint is_paused  # training waits for them
     cdef size_t forward_rows
     cdef object forward_sequences  # what they were given
+    cdef object to_carry  # states that the next stateful batch is to begin with, until it comes; or None
     cdef double flops
     cdef int typenum
     # one input, one output: what __call__ needs without asking anything of Python
@@ -83,6 +84,7 @@ cdef class NetworkPlan:
             nnc_plan_free(plan)
             raise
         nnc_plan_free(self.plan)
+        self.to_carry = None
         self.called_losses, self.is_watched = [], False
         self.probe.every = 0
         self.probed = None
@@ -384,6 +386,7 @@ cdef class NetworkPlan:
         self._bind()
         self._count(losses, statistics)
         self.progress.step = 0
+        self.to_carry = None
         self.is_compiled = True
         self.has_forward = False
 

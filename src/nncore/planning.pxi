@@ -1,6 +1,6 @@
 # planning.pxi: records of Python turned into the core's structs, and those into a plan. Nothing here knows of buffers or threads.
 
-from libc.string cimport strcmp
+from libc.string cimport memcpy, strcmp
 
 DEF MAX_ENDS = 64  # inputs, outputs
 

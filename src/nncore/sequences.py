@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 class Sequences:
     """The part of `Model` that knows of time."""
 
-    def _carry_states(self) -> None:
-        """Tell the core whether training batches begin where the one before ended."""
-        model = cast("Model", self)
-        if any(getattr(layer, "stateful", False) for layer in model.layers):
-            model._set_stateful(True)
+    def _is_stateful(self) -> bool:
+        """Whether a layer begins a training batch with the states that the one before left."""
+        return any(getattr(layer, "stateful", False) for layer in cast("Model", self).layers)
 
     def reset_states(self) -> None:
         """Let stateful recurrent layers begin the next training batch with zeros; `fit` does so at the start of every epoch.

@@ -75,6 +75,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     data.parts = NULL
     data.probe = net._probing()
     net._need_rows(rows)
+    net._take_carried(rows)
     if net.has_indices:
         net._check_indices((x,))
     net._enter()

@@ -167,7 +167,7 @@ class Trainable(Compilable):
             if steps_per_epoch is not None:
                 raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
             data, rows = self._bind(config, x, y, sample_weight, lengths, elastic=True), None
-            if shuffle and any(getattr(layer, "stateful", False) for layer in model.layers):
+            if shuffle and model._is_stateful():
                 raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
             if fraction:
                 rows, held_out = binding.split(model, config, data, fraction, shuffle, groups)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -78,6 +79,11 @@ class Layer(metaclass=Declared):
     #: How many inputs the layer is called on: least and most, None for any number.
     takes: ClassVar[tuple[int, int | None]] = (1, 1)
 
+    @property
+    def n_results(self) -> int:
+        """How many values a call of the layer gives."""
+        return 1
+
     trainable: bool
     name: str | None  #: what its parameters are found under in a model that is a graph; None leaves it to the model
 
@@ -97,6 +103,10 @@ class Layer(metaclass=Declared):
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         """Return the op records of this layer; the first one's result is number ``value``, the last one's is the layer's."""
         raise NotImplementedError(f"{type(self).__name__} declares no ops")
+
+    def results(self, ops: Sequence[Op]) -> tuple[int, ...]:
+        """Return which of the layer's op records give its results; the first of these is what a Sequential passes on."""
+        return (len(ops) - 1,)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         """Return the shape of each parameter by its role, as PyTorch has them."""
@@ -132,6 +142,9 @@ class Layer(metaclass=Declared):
 
     def check(self, name: str, shape: Shape) -> None:
         """Raise ShapeError if the layer cannot take samples of this shape, where the core does not see that by itself."""
+
+    def check_call(self, name: str, shapes: Sequence[Shape]) -> None:
+        """Raise ShapeError or ArgumentError if the layer cannot be called on values of these shapes."""
 
     def macs(self, shape: Shape, out: Shape) -> int:
         """Return how many multiply-adds one sample costs in matrix products."""

@@ -1,13 +1,14 @@
 """What stands in the file of a model.
 
 Tensors: parameters and running statistics under the names of ``state_dict``; where training is included, the optimizer's moments as
-"training.moment0.<name of the parameter>". No layer can be called "training". In the metadata, under "nncore", a JSON document:
+"training.moment0.<name of the parameter>", and as "training.carried" [rows, numbers] what stateful layers begin the next batch
+with: layer by layer h and, of an LSTM, c. No layer can be called "training". In the metadata, under "nncore", a JSON document:
 
     format_version  1. A reader refuses a version that it does not know.
     nncore_version  what wrote the file; nothing depends on it
     model           class ("Sequential" or "Model"), dtype, seed, layers; of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
-                    outputs [name, value] and by_name; values are numbered, inputs first, then one per call
+                    outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call
     training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, once it has begun (else null),
                     state: step; options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per parameter; and
                     progress, where the last fit stands within its epochs (null: none), see saving/progress.py
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 PREFIX = "training."
+CARRIED = PREFIX + "carried"
 _TRACKED = "num_batches_tracked"  # the one integer among the numbers
 
 
@@ -62,6 +64,8 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
         if state is not None:
             for key, views in state.moments.items():
                 stored.update({f"{PREFIX}{key}.{name}": view for name, view in views.items()})
+            if state.carried is not None:
+                stored[CARRIED] = state.carried
         # Copies, as writing takes long, and another thread may train on meanwhile.
         stored = {name: view.copy(order="K") for name, view in stored.items()}
     document = {
@@ -221,7 +225,7 @@ def _to_functional(reader: Reader, described: dict[str, Any], layers: list[Layer
         for layer, name in zip(layers, names, strict=True):
             layer.name = name
         keys = layer_names(layers)
-        description = _to_description(reader, graph, keys)
+        description = _to_description(reader, graph, keys, layers)
     given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
     with data.refusing(reader, "model"):
         model = Functional.__new__(Functional)
@@ -232,7 +236,7 @@ def _to_functional(reader: Reader, described: dict[str, Any], layers: list[Layer
     return model
 
 
-def _to_description(reader: Reader, graph: dict[str, Any], names: list[str]) -> Description:
+def _to_description(reader: Reader, graph: dict[str, Any], names: list[str], layers: list[Layer]) -> Description:
     """Return a graph that is well-formed: what layers do with their inputs is for them to say."""
 
     def pairs(key: str, first: type, second: type) -> list[Any]:
@@ -246,11 +250,13 @@ def _to_description(reader: Reader, graph: dict[str, Any], names: list[str]) -> 
         (n, tuple(_count(reader, d, "model.graph.inputs", 2**48, 1) for d in shape)) for n, shape in pairs("inputs", str, list)
     ]
     calls = []
+    known = len(inputs)
     for i, (layer, values) in enumerate(pairs("calls", int, list)):
         where = f"model.graph.calls[{i}]"
         _count(reader, layer, where, len(names))
-        calls.append((layer, [_count(reader, value, where, len(inputs) + i) for value in values]))
-    outputs = [(n, _count(reader, v, "model.graph.outputs", len(inputs) + len(calls))) for n, v in pairs("outputs", str, int)]
+        calls.append((layer, [_count(reader, value, where, known) for value in values]))
+        known += layers[layer].n_results
+    outputs = [(n, _count(reader, v, "model.graph.outputs", known)) for n, v in pairs("outputs", str, int)]
     for key, ends in (("inputs", inputs), ("outputs", outputs)):
         if len({n for n, _ in ends}) < len(ends):
             reader.fail(f"model.graph.{key}", "two have the same name")
@@ -301,6 +307,9 @@ def _train_on(reader: Reader, model: Model, training: dict[str, Any]) -> None:
         state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, model, config, described)
         shapes = {} if described is None else _moment_shapes(model, config.optimizer)
         own = {name for name in reader.tensors if not name.startswith(PREFIX)} | set(shapes)
+        if described is not None and model._is_stateful() and CARRIED in reader.tensors:
+            own.add(CARRIED)
+            state = state._replace(carried=_carried(reader, model))
         _require_no_more(reader, own | (set() if described is None else progress.names(reader)))
         for name, shape in shapes.items():
             tensor = reader.tensors.get(name)
@@ -317,6 +326,14 @@ def _train_on(reader: Reader, model: Model, training: dict[str, Any]) -> None:
     for key, views in moments.items():
         for name, view in views.items():
             reader.read_into(f"{PREFIX}{key}.{name}", view)
+
+
+def _carried(reader: Reader, model: Model) -> np.ndarray:
+    tensor = reader.tensors[CARRIED]
+    if tensor.shape[1:] != (model._carry(),) or not tensor.shape[0] or tensor.dtype != model.dtype.newbyteorder("<"):
+        needed = f"{model.dtype} of shape [rows, {model._carry()}]"
+        reader.fail(f"tensor {CARRIED!r}", f"is {tensor.dtype} of shape {list(tensor.shape)}, but {needed} is needed")
+    return np.ascontiguousarray(reader.read(CARRIED), model.dtype)
 
 
 def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> Compiled:

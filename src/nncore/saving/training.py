@@ -1,8 +1,9 @@
 """The state of training: what a copy or a file needs so that training goes on from it as if it had never stopped.
 
 That is what compile was told (as the core was told it: a layer frozen since then still trains), the number of updates, from which
-dropout masks and the order of the rows follow, the optimizer's moments, by parameter, without the padding of the core, and where
-the last ``fit`` stands within its epochs. All of it is taken between two steps, whoever trains meanwhile.
+dropout masks and the order of the rows follow, the optimizer's moments, by parameter, without the padding of the core, what
+stateful layers carry from batch to batch, and where the last ``fit`` stands within its epochs. All of it is taken between two
+steps, whoever trains meanwhile.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class TrainingState(NamedTuple):
     options: list[ParameterOptions] | None  #: None: the core has not been told yet
     moments: dict[str, dict[str, np.ndarray]]  #: by buffer of the optimizer, then by parameter
     progress: Progress | None = None  #: None: no fit has begun
+    carried: np.ndarray | None = None  #: [rows, states]: what stateful layers begin the next batch with; None: with zeros
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def capture(model: Model) -> TrainingState | None:
     if model._attached is not config or model._options is None:
         return TrainingState(config, 0, None, {})
     progress = None if model._progress is None else model._progress.copied(model)
-    return TrainingState(config, model.step, list(model._options), moments(model), progress)
+    return TrainingState(config, model.step, list(model._options), moments(model), progress, model._carried())
 
 
 def restore(model: Model, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
@@ -76,6 +78,8 @@ def restore(model: Model, state: TrainingState) -> dict[str, dict[str, np.ndarra
             model._attach(state.compiled, state.options)
         model.step = state.step
         model._progress = state.progress
+        if state.carried is not None:
+            model._carry_on(state.carried)
     model._compiled = state.compiled
     return {} if state.options is None else moments(model)
 
@@ -128,3 +132,5 @@ def take_over(model: Model, path: str) -> None:
     if not callable(optimizer.lr):
         optimizer.lr = kept.lr
     model.seed, model.step, model._progress = other.seed, state.step, state.progress
+    if state.carried is not None:
+        model._carry_on(state.carried)

@@ -107,7 +107,7 @@ def _twin(layer: Recurrent, steps: int) -> Any:
     dtype = next(iter(own.values())).value.dtype.name
     twin = layer.__dict__.get("_twin_model")
     if twin is None or twin.dtype != dtype or twin.input_shapes != [(steps, layer.input_size)]:
-        plain = {"return_sequences": True, "batch_first": True, "stateful": False, "truncate": None}
+        plain = {"return_sequences": True, "return_state": False, "batch_first": True, "stateful": False, "truncate": None}
         twin = Sequential(type(layer)(**{**layer.config(), **plain}), dtype=dtype, seed=0).build((steps, layer.input_size))
         layer.__dict__["_twin_model"] = twin
     for role, parameter in own.items():

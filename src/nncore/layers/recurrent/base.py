@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from ... import init
 from ..._checks import flag, real, whole
-from ...errors import ArgumentError, StateDictError
-from ...graph import call, is_symbolic
+from ...errors import ArgumentError, ShapeError, StateDictError
+from ...graph import Value, is_symbolic, record
 from ...init import InitSpec
 from ...spec import Op, Shape
 from ..base import Layer, copy_into, to_array
+from ..merge import Concatenate
 from ..penalised import NO_PENALTIES, Penalised, all_checked
 from . import alone
 
@@ -39,6 +40,7 @@ class Recurrent(Penalised):
         "dropout": 0.0,
         "bidirectional": False,
         "return_sequences": False,
+        "return_state": False,
         "learn_initial_state": False,
         "stateful": False,
         "truncate": None,
@@ -54,6 +56,7 @@ class Recurrent(Penalised):
     dropout: float
     bidirectional: bool
     return_sequences: bool
+    return_state: bool
     learn_initial_state: bool
     stateful: bool
     truncate: int | None
@@ -73,6 +76,7 @@ class Recurrent(Penalised):
         bidirectional: bool = False,
         *,
         return_sequences: bool = False,
+        return_state: bool = False,
         learn_initial_state: bool = False,
         stateful: bool = False,
         truncate: int | None = None,
@@ -91,6 +95,7 @@ class Recurrent(Penalised):
             dropout=real(name, "dropout", dropout, 0.0, 1.0),
             bidirectional=flag(name, "bidirectional", bidirectional),
             return_sequences=flag(name, "return_sequences", return_sequences),
+            return_state=flag(name, "return_state", return_state),
             learn_initial_state=flag(name, "learn_initial_state", learn_initial_state),
             stateful=flag(name, "stateful", stateful),
             truncate=None if truncate is None else whole(name, "truncate", truncate),
@@ -120,19 +125,49 @@ class Recurrent(Penalised):
     def _cell(self) -> str:
         raise NotImplementedError
 
+    @property
+    def n_results(self) -> int:
+        """How many values a call in a model gives: the output and, where it returns them, the last states."""
+        return 1 + (len(self.states) if self.return_state else 0)
+
+    @property
+    def takes(self) -> tuple[int, int | None]:  # type: ignore[override]
+        """The sequence, and perhaps the initial states."""
+        return 1, 1 + len(self.states)
+
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         ops: list[Op] = []
-        width = self.input_size
+        below, initial, width = inputs[0], inputs[1:], self.input_size
+        last: list[list[int]] = [[] for _ in self.states]
         for k in range(self.num_layers):
             if k and self.dropout:
-                ops.append(Op("dropout", name, inputs, attributes=(self.dropout,)))
-                inputs = (value + len(ops) - 1,)
+                ops.append(Op("dropout", name, (below,), attributes=(self.dropout,)))
+                below = value + len(ops) - 1
             sequences = self.return_sequences or k + 1 < self.num_layers
-            flags = (int(self.bias), int(self.bidirectional), int(sequences), k, int(self.learn_initial_state), self.truncate or 0)
-            ops.append(Op("recurrent", name, inputs, sizes=(_CELLS.index(self._cell()), width, self.hidden_size, *flags)))
-            inputs = (value + len(ops) - 1,)
-            width = self.directions * self.hidden_size
+            flags = (self.bias, self.bidirectional, sequences, k, self.learn_initial_state, self.truncate or 0, self.stateful)
+            sizes = (_CELLS.index(self._cell()), width, self.hidden_size, *map(int, flags))
+            ops.append(Op("recurrent", name, (below, *initial), sizes=sizes))
+            below, width = value + len(ops) - 1, self.directions * self.hidden_size
+            for i, found in enumerate(last if self.return_state else ()):
+                found.append(value + len(ops))
+                ops.append(Op("state", name, (below,), sizes=(i, int(self._blocks == 1))))
+        for found in last if self.return_state and self.num_layers > 1 else ():
+            ops += Concatenate(axis=1).ops(name, tuple(found), value + len(ops))
         return ops
+
+    def results(self, ops: Sequence[Op]) -> tuple[int, ...]:
+        recurrent = [i for i, op in enumerate(ops) if op.kind == "recurrent"]
+        if not self.return_state:
+            return (recurrent[-1],)
+        if self.num_layers == 1:
+            return tuple(range(len(ops)))
+        joining = (len(ops) - recurrent[-1] - 1 - len(self.states)) // len(self.states)  # ops that join the states of the sublayers
+        return recurrent[-1], *(len(ops) - 1 - joining * i for i in reversed(range(len(self.states))))
+
+    @property
+    def _blocks(self) -> int:
+        """How many states of hidden_size there are of each kind."""
+        return self.num_layers * self.directions
 
     def parameter_shapes(self) -> dict[str, Shape]:
         rows, hidden = self.gates * self.hidden_size, self.hidden_size
@@ -163,6 +198,20 @@ class Recurrent(Penalised):
             raise ArgumentError(
                 f"{name}: batch_first=False is for calls of the layer alone; in a model the batch comes first: [N, time, features]"
             )
+
+    def check_call(self, name: str, shapes: Sequence[Shape]) -> None:
+        if len(shapes) == 1:
+            return
+        own = "learn_initial_state" if self.learn_initial_state else "stateful"
+        if len(shapes) != 1 + len(self.states):
+            raise ArgumentError(f"{name}: the initial state is a pair (h_0, c_0)")
+        if getattr(self, own):
+            raise ArgumentError(f"{name}: {own}=True says how a sequence begins, which excludes a given initial state")
+        fitting = [(self._blocks, self.hidden_size), (self._blocks * self.hidden_size,)]
+        for kind, shape in zip(self.states, shapes[1:], strict=True):
+            if shape not in fitting:
+                wanted = " or ".join(str(("N", *each)).replace("'", "") for each in fitting)
+                raise ShapeError(f"{name}: {kind}_0 has shape {('N', *shape)}".replace("'", "") + f", but {wanted} is needed")
 
     def macs(self, shape: Shape, out: Shape) -> int:
         hidden, later = self.hidden_size, self.directions * self.hidden_size + self.hidden_size
@@ -227,6 +276,11 @@ class Recurrent(Penalised):
     def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any:  # type: ignore[override]
         """Apply the layer by itself to a batch of sequences, as PyTorch does.
 
+        Called on what `nncore.Input` or another layer gave, it becomes part of a network instead. Then x is [time, input_size] for
+        each sample, and h_0 a value of shape [hidden_size] or [directions * num_layers, hidden_size] (a pair for the LSTM), such as
+        the last state of another layer, into which gradients flow back. It gives its output (see ``return_sequences``), and with
+        ``return_state`` the last state as well, in the shape that h_0 has.
+
         Parameters
         ----------
         x : array_like
@@ -241,7 +295,7 @@ class Recurrent(Penalised):
 
         Returns
         -------
-        output : numpy.ndarray
+        output : numpy.ndarray or Value
             [N, T, directions * hidden_size], or with T first.
         h_n : numpy.ndarray, or (h_n, c_n) for the LSTM
             Final states, [directions * num_layers, N, hidden_size]: forward at each sequence's last step, reverse at the first.
@@ -258,7 +312,27 @@ class Recurrent(Penalised):
         >>> output, h_n = nn.GRU(2, 3, bidirectional=True)(np.ones((4, 5, 2)), lengths=[5, 1, 3, 2])
         >>> output.shape, h_n.shape
         ((4, 5, 6), (2, 4, 3))
+
+        An encoder and a decoder that begins where it ended:
+
+        >>> source, target = nn.Input((7, 2)), nn.Input((5, 4))
+        >>> _, state = nn.GRU(2, 8, return_state=True)(source)
+        >>> decoded = nn.GRU(4, 8, return_sequences=True)(target, state)
+        >>> nn.Model([source, target], nn.Linear(8, 4)(decoded)).output_shapes
+        [(5, 4)]
         """
         if is_symbolic(x):
-            return call(self, x)
+            return self._record(x, h_0, lengths)
         return alone.apply(self, x, h_0, lengths, training)
+
+    def _record(self, x: Any, h_0: Any, lengths: Any) -> Any:
+        """Record a call in a network."""
+        if lengths is not None:
+            raise ArgumentError(
+                f"{type(self).__name__}: lengths belong to data; pass them to fit, evaluate, predict or forward of the model"
+            )
+        inputs = [*([x] if isinstance(x, Value) else x), *(() if h_0 is None else alone.parts_of(self, h_0))]
+        output, *last = record(self, inputs)
+        if not last:
+            return output
+        return output, last[0] if len(last) == 1 else tuple(last)

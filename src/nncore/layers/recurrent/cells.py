@@ -26,6 +26,9 @@ _PARAMETERS = """
     return_sequences : bool
         In a model: pass on the output of every step, [time, directions * hidden_size]; otherwise the final states alone,
         [directions * hidden_size], of which the reverse one is that at the first step.
+    return_state : bool
+        In a model that is a graph: give the last state as well, as ``output, h_n = layer(x)``, or ``output, (h_n, c_n)`` for the
+        LSTM; each is [hidden_size], or [directions * num_layers, hidden_size] where there are several directions or layers.
     learn_initial_state : bool
         Train the initial states (``h_0_l0`` ..., [directions, hidden_size] each) instead of starting from zeros.
     stateful : bool
@@ -72,6 +75,7 @@ class RNN(Recurrent):
         bidirectional: bool = False,
         *,
         return_sequences: bool = False,
+        return_state: bool = False,
         learn_initial_state: bool = False,
         stateful: bool = False,
         truncate: int | None = None,
@@ -89,6 +93,7 @@ class RNN(Recurrent):
             dropout,
             bidirectional,
             return_sequences=return_sequences,
+            return_state=return_state,
             learn_initial_state=learn_initial_state,
             stateful=stateful,
             truncate=truncate,

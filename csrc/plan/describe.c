@@ -87,13 +87,14 @@ static int is_initial_state(const nnc_plan *plan, int input) {
   return 0;
 }
 
-/* Which values have a time dimension: inputs of two dimensions and more that agree in the first, and what comes of them step by
- * step. */
+/* Which values have a time dimension: inputs of two dimensions and more, and indices into a table, that agree in the first; and what
+ * comes of them step by step. */
 static void mark_time(nnc_plan *plan) {
   for (int v = 0; v < plan->n_values; v++) {
     nnc_value *value = &plan->value[v];
     if (v < plan->n_inputs) {
-      if (value->shape.rank < 2 || (plan->steps && value->shape.dim[0] != plan->steps) || is_initial_state(plan, v)) continue;
+      const int least = nnc_plan_index_bound(plan, v) ? 1 : 2; /* indices may stand for whole vectors */
+      if (value->shape.rank < least || (plan->steps && value->shape.dim[0] != plan->steps) || is_initial_state(plan, v)) continue;
       plan->steps = value->shape.dim[0];
       value->timed = 1;
     } else {

@@ -328,7 +328,8 @@ static void backward_groups(const nnc_run *run, const nnc_op *op, const nnc_laye
       if (l->regions.partial) partial_gradients(run, l, &w, done > 0);
       if (wanted) input_gradients(run, op, l, &w, &c);
       if (r->truncate && w.from && w.from % r->truncate == 0)
-        for (size_t i = 0; i < last - first; i++) memset(outgoing + i * state, 0, state * sizeof(real));
+        for (size_t i = 0; i < last - first; i++) /* what is on its way to the end of a shorter sequence has not begun yet */
+          if (!c.lengths || (size_t)c.lengths[i] > w.from) memset(outgoing + i * state, 0, state * sizeof(real));
       real *swapped = incoming;
       incoming = outgoing;
       outgoing = swapped;

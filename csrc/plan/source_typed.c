@@ -15,9 +15,10 @@ void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const i
 void nnc_clear_padding(const nnc_run *run, int value, size_t first, size_t last) {
   const nnc_value *v = &run->plan->value[value];
   if (!run->lengths || !v->timed) return;
-  const size_t steps = v->shape.dim[0], step = v->lines / steps * v->ld;
+  const size_t steps = v->shape.dim[0], step = v->lines * v->cols / steps,
+               sample = nnc_value_elements(v); /* several lines: dense */
   for (size_t i = first; i < last; i++) {
     const size_t length = (size_t)run->lengths[i];
-    memset(run->act[value] + (i * steps + length) * step, 0, (steps - length) * step * sizeof(real));
+    memset(run->act[value] + i * sample + length * step, 0, (steps - length) * step * sizeof(real));
   }
 }

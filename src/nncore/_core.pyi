@@ -131,6 +131,8 @@ class Network:
         """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
     def _carry(self) -> int:
         """How many numbers the recurrent layers hand from one time step to the next, per sample."""
+    def _holds_indices(self, input: int | None = None) -> bool:
+        """Whether an input, or any of them, holds indices into an embedding."""
     def _steps(self) -> int:
         """The time steps that lengths count; 0 where no input has a time dimension, or an op mixes the steps."""
     def _carried(self) -> np.ndarray | None:
@@ -153,9 +155,6 @@ class Network:
         Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x).
         """
 
-    def _borrow(self, other: Network) -> None:
-        """Use the parameters and running statistics of another network, which has the same ones."""
-
 class StreamCore:
     """The network of one time step, its state, and the array that results go to; nncore.streaming.Stream is the public one."""
 
@@ -163,7 +162,7 @@ class StreamCore:
     def result(self) -> np.ndarray: ...
     def _open(self, net: Network, batch: int) -> None: ...
     def _freeze(self) -> None:
-        """Take the recurrent weights as they are now."""
+        """Derive from the weights what a step needs of them."""
     def _state(self) -> np.ndarray:
         """[batch, Network._carry()]."""
     def step(self, x: Any) -> np.ndarray:

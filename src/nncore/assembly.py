@@ -114,8 +114,9 @@ class Assembly(_core.Network, Parameters):
         before = self._built_for
         if before is None or len(before) != len(input_shapes) or before == [tuple(shape) for shape in input_shapes]:
             return False
-        for old, new in zip(before, input_shapes, strict=True):
-            if old != new and (len(old) < 2 or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
+        for i, (old, new) in enumerate(zip(before, input_shapes, strict=True)):
+            timed = len(old) > 1 or (len(old) == 1 and self._holds_indices(i))  # a table's indices may be a sequence
+            if old != new and (not timed or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
                 return False
         rehearsal = _core.Network()
         try:

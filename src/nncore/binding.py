@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .data.sequences import bind_lengths, without_padding
 from .ends import in_order, names_of
 from .errors import ArgumentError, ShapeError
 from .layers.base import to_array
+from .spec import Shape
 
 if TYPE_CHECKING:
     from .model import Model
@@ -33,12 +34,18 @@ class Data:
     """Bound data, as the core reads them: an array per input, an array per output, weights and lengths [N] or None.
 
     Weights are [N], or [N, outputs] where each output has its own.
+    They fit a model whose inputs have these shapes; () where nobody asks.
     """
 
     def __init__(
-        self, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None, lengths: np.ndarray | None = None
+        self,
+        x: list[np.ndarray],
+        y: list[np.ndarray],
+        weight: np.ndarray | None,
+        lengths: np.ndarray | None = None,
+        shapes: Sequence[Shape] = (),
     ) -> None:
-        self.x, self.y, self.weight, self.lengths = x, y, weight, lengths
+        self.x, self.y, self.weight, self.lengths, self.shapes = x, y, weight, lengths, shapes
 
     @property
     def rows(self) -> int:
@@ -48,7 +55,7 @@ class Data:
     def take(self, rows: Any) -> Data:
         """Those rows: views for a slice, copies for indices."""
         weight, lengths = (None if each is None else each[rows] for each in (self.weight, self.lengths))
-        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths)
+        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes)
 
     @property
     def row_bytes(self) -> int:
@@ -64,29 +71,39 @@ class Data:
         """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
         weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
         weight[slice(None) if rows is None else rows] *= scale if weight.ndim == 1 else scale[:, None]
-        return Data(self.x, self.y, weight, self.lengths)
+        return Data(self.x, self.y, weight, self.lengths, self.shapes)
 
 
-def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = False) -> list[np.ndarray]:
+def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True) -> list[np.ndarray]:
     """Bind x, and build the model where its first layer left the shape open. elastic: take another number of time steps, too."""
     layer = "the model" if model._shown_inputs() else model._layer_name(0)
     if isinstance(x, Mapping):
         x = in_order("x", x, model.input_names)
         x = x[0] if len(x) == 1 else x
-    if elastic and model.built and any(len(shape) > 1 for shape in model.input_shapes):
+    if elastic and model.built and (any(len(shape) > 1 for shape in model.input_shapes) or model._holds_indices()):
         parts = x if len(model.input_shapes) > 1 and isinstance(x, list | tuple) else [x]
         model._stretch([np.shape(part)[1:] for part in parts])
     arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty)
     if not model.built:
         model._build([a.shape[1:] for a in arrays])
-    model._check_indices(arrays)
+    if check_indices:
+        model._check_indices(arrays)
     return arrays
+
+
+def with_lengths(model: Model, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Bind x and its lengths. Indices into embeddings that are padding may be anything."""
+    if lengths is None:
+        return inputs(model, x, **options), None
+    arrays = inputs(model, x, check_indices=False, **options)
+    counted = bind_lengths(lengths, len(arrays[0]), steps_of(model))
+    model._check_indices([_counted(array, counted) for array in arrays] if model._holds_indices() else arrays)
+    return arrays, counted
 
 
 def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
     """Bind samples, targets, their weights and lengths."""
-    xs = inputs(model, x, elastic=elastic)
-    counted = None if lengths is None else bind_lengths(lengths, len(xs[0]), steps_of(model))
+    xs, counted = with_lengths(model, x, lengths, elastic=elastic)
     rows, shapes = len(xs[0]), model.output_shapes
     parts, names = in_order("y", y, model.output_names), names_of("y", model.output_names)
     if counted is not None:
@@ -105,7 +122,7 @@ def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: A
             check_finite(_counted(array, counted), names_of("x", model.input_names)[i])
         for array, name in zip(ys, names, strict=True):
             check_finite(_counted(array, counted), name)
-    return Data(xs, ys, _weights(model, weight, rows), counted)
+    return Data(xs, ys, _weights(model, weight, rows), counted, model.input_shapes)
 
 
 def _weights(model: Model, given: Any, rows: int) -> np.ndarray | None:

@@ -102,6 +102,7 @@ class Epochs:
             end = done + 1 if single else steps
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
+            model._suit(data)
             done += model._train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
             if single or watched:
                 logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
@@ -202,10 +203,10 @@ class Batches:
             if done == len(losses):
                 losses, counts = (np.concatenate([a, np.empty(done + 64)]) for a in (losses, counts))
                 progress.losses, progress.counts = losses, counts
-            weighted = config.reduction == "mean_with_sample_weight" and batch.weight is not None
-            counts[done] = batch.weight.sum() if weighted and batch.weight is not None else batch.rows
+            counts[done] = self._count(batch)
             rates = learning_rates(config.optimizer.lr, model.step, 1)
             room = losses[done : done + 1]
+            model._suit(batch)
             model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
             if watched:
@@ -220,6 +221,15 @@ class Batches:
         if self._flows and complete and done < self.steps:
             self._dry()
         return config.logs(config.reduce(losses[:done], counts[:done]), sums), losses[first:done], complete
+
+    def _count(self, batch: Data) -> float:
+        """How much a batch counts in the loss of the epoch: by its rows or their weights, and by their steps where these count."""
+        weight = batch.weight if self.config.reduction == "mean_with_sample_weight" else None
+        shapes = self.model.output_shapes
+        if len(shapes) > 1 or len(shapes[0]) < 2:
+            return float(batch.rows if weight is None else weight.sum())
+        each = np.full(batch.rows, shapes[0][0]) if batch.lengths is None else batch.lengths
+        return float((each if weight is None else each * weight).sum())
 
     def _batches(self, first: int) -> Iterator[Any]:
         """The batches of an epoch of which ``first`` are done."""
@@ -304,9 +314,13 @@ def running(model: Model, history: History, hooks: CallbackList) -> Iterator[Non
 
 
 def validated(model: Model, config: Compiled, validation: Parts, hooks: CallbackList) -> Logs:
-    """Loss and metrics of the validation data, by the names that logs have for them."""
-    watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
-    return {f"val_{name}": value for name, value in evaluate(model, config, validation(watched), hooks).items()}
+    """What `evaluate` gives in the midst of training, under names of validation. Sequences may have another length."""
+    before = model.input_shapes
+    try:
+        found = evaluate(model, config, validation(hooks.wants("on_test_batch_begin", "on_test_batch_end")), hooks)
+    finally:
+        model._stretch(before)
+    return {f"val_{name}": value for name, value in found.items()}
 
 
 def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:
@@ -320,6 +334,7 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
         callbacks.call("on_test_batch_begin", batch, {})
         rows += part.rows
         first = 0
+        model._suit(part)
         while first < part.rows:
             first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:

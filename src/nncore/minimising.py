@@ -41,6 +41,7 @@ class _Objective:
                 each.fill(0.0)
         buffers["parameters"][...] = point
         model.step = self.start
+        model._suit(data)
         model._train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
         return float(self.loss[0]), buffers["moment0"].astype(np.float64)
 

@@ -85,27 +85,15 @@ cdef class Network(NetworkPlan):
             to.final = self._dense(final, rows, shape, "final states")
         return 0
 
-    def _borrow(self, Network other not None):
-        """Use the parameters and running statistics of another network, which has the same ones."""
-        cdef nnc_param mine, theirs
-        cdef int i, n = nnc_plan_param_count(self.plan)
-        cdef bint same = nnc_plan_elements(self.plan) == nnc_plan_elements(other.plan) and self.dtype == other.dtype
-        same = same and n == nnc_plan_param_count(other.plan)
-        for i in range(n if same else 0):
-            nnc_plan_param(self.plan, i, &mine)
-            nnc_plan_param(other.plan, i, &theirs)
-            same = same and mine.offset == theirs.offset and mine.rows == theirs.rows and mine.ld == theirs.ld
-        if not same:
-            raise ValueError("the networks have different parameters")
-        self.buffers = dict(other.buffers)
-        self.moments = []
-        self.parameters, self.states = other.parameters, other.states
-        self._bind()
-
     def _carry(self):
         """How many numbers the recurrent layers hand from one step to the next, per sample."""
         self._need_plan()
         return nnc_plan_carry(self.plan)
+
+    def _holds_indices(self, input=None):
+        """Whether an input, or any of them, holds indices into an embedding."""
+        self._need_plan()
+        return self.has_indices if input is None else nnc_plan_index_bound(self.plan, input) > 0
 
     def _steps(self):
         """The time steps that lengths count, or 0."""

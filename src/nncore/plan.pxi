@@ -111,6 +111,9 @@ cdef class NetworkPlan:
         Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
         """
         self._need_plan()
+        while self.readers and self.trainer == this_thread():  # fit waits for predictions of other threads, which are short
+            sleep(1e-4)
+            PyErr_CheckSignals()
         self._need_alone()
         cdef nnc_error error
         cdef nnc_optimizer_spec rule

@@ -41,7 +41,7 @@ class Sequences:
         Returns
         -------
         Stream
-            It shares the weights of the model.
+            It has a copy of the model's weights, until ``stream.reset()`` takes a new one.
 
         Raises
         ------

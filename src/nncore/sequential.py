@@ -12,6 +12,7 @@ from .graph import Value, call
 from .layers.activations import Activation
 from .layers.base import Layer
 from .layers.prelu import PReLU
+from .layers.recurrent import Recurrent
 from .model import Model, check_free
 from .spec import Op, Shape
 
@@ -69,6 +70,8 @@ class Sequential(Model):
         return [value]
 
     def _known_inputs(self) -> list[Shape] | None:
+        if any(isinstance(layer, Recurrent) for layer in self.layers):
+            return None  # there is time, and how many steps of it the data will say
         for layer in self.layers:
             if not layer.preserves_shape:
                 shape = layer.input_shape()

@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from ._checks import shape_text
 from .assembly import Assembly
-from .binding import steps_of
+from .binding import Data, steps_of
 from .data.arrays import as_array
 from .data.sequences import bind_lengths
 from .ends import in_order, names_of
@@ -52,6 +52,11 @@ class Stepwise(Assembly, Trainable):
             self._restart_batches()
         return stretched
 
+    def _suit(self, data: Data) -> None:
+        """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
+        if data.shapes and self._built_for != data.shapes and not self._stretch(data.shapes):
+            raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(data.shapes)}")
+
     def _told(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
         return self._training(output_shapes)
 
@@ -65,7 +70,7 @@ class Stepwise(Assembly, Trainable):
                 raise ShapeError(f"{name} is a single number; a batch [N, ...] is needed")
             if not self.built:
                 self._build([array.shape[1:]])
-            if len(given) == 1 and not self._is_claimed:
+            if len(given) == 1 and not self._is_elsewhere:
                 self._stretch([array.shape[1:]])
             expected = self.input_shapes[i]
             if array.shape[1:] != expected:

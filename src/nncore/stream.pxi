@@ -8,23 +8,24 @@ cdef class StreamCore:
     cdef cnp.ndarray state, out
     cdef nnc_sequences sequences
     cdef cnp.npy_intp batch, width
+    cdef bint is_bare  # a step is one number per sequence, without a dimension of features: indices
     cdef readonly object result  # a view of out, [batch, features]
 
     def _open(self, Network net not None, cnp.npy_intp batch):
         self.net = net
         self.batch = batch
         self.width = net.in_width
+        self.is_bare = net.in_rank == 2
         self.state = np.zeros((batch, nnc_plan_carry(net.plan)), net.dtype)
         shape = net.output_shapes[0]
         self.out = np.zeros((batch, *shape), net.dtype)
-        self.result = self.out.reshape(batch, *shape[1:] if len(shape) > 1 else shape)
+        self.result = self.out.reshape(batch, *shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
         self.sequences.lengths = NULL
         self.sequences.initial = cnp.PyArray_DATA(self.state)
         self.sequences.final = cnp.PyArray_DATA(self.state)
-        self._freeze()
 
     def _freeze(self):
-        """Take the recurrent weights as they are now."""
+        """Derive from the weights what a step needs of them."""
         cdef nnc_error error
         if nnc_plan_freeze(self.net.plan, &error):
             raise_error(&error)
@@ -39,7 +40,8 @@ cdef class StreamCore:
         Parameters
         ----------
         x : array_like
-            [batch, features]; [features] where the batch is 1. C-contiguous arrays of the model's dtype are read as they lie.
+            [batch, features]; [features] where the batch is 1. Indices into an `Embedding`, of which a step has one: [batch].
+            C-contiguous arrays of the model's dtype are read as they lie.
 
         Returns
         -------
@@ -73,8 +75,12 @@ cdef class StreamCore:
         if not (
             (cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_DIM(a, 0) == self.batch and cnp.PyArray_DIM(a, 1) == self.width)
             or (cnp.PyArray_NDIM(a) == 1 and self.batch == 1 and cnp.PyArray_DIM(a, 0) == self.width)
+            or (cnp.PyArray_NDIM(a) == 1 and self.is_bare and cnp.PyArray_DIM(a, 0) == self.batch)
         ):
-            raise ShapeError(f"step: x has shape {shape_of(a)}, but one time step of this stream is ({self.batch}, {self.width})")
+            wanted = f"({self.batch},)" if self.is_bare else f"({self.batch}, {self.width})"
+            raise ShapeError(f"step: x has shape {shape_of(a)}, but one time step of this stream is {wanted}")
+        if self.net.has_indices:
+            self.net._check_indices((a.reshape(self.batch, 1, self.width) if not self.is_bare else a.reshape(self.batch, 1),))
         source.data = cnp.PyArray_DATA(a)
         source.type = NNC_SOURCE_F64 if self.net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         source.stride = self.width
@@ -85,6 +91,7 @@ cdef class StreamCore:
             with nogil:
                 status = nnc_plan_predict(self.net.plan, &source, &self.sequences, self.batch, 0, &to, &next_row, 1e9, &error)
         self.net.is_busy = False
+        self.net._rethrow()
         if status != NNC_OK:
             raise_error(&error)
         return self.result

@@ -9,6 +9,7 @@ import numpy as np
 from . import _core
 from ._checks import whole
 from .errors import ArgumentError, ShapeError
+from .saving.training import between_steps
 
 if TYPE_CHECKING:
     from .model import Model
@@ -18,13 +19,15 @@ class Stream(_core.StreamCore):
     """A model that takes one time step per call; ``model.stream()`` makes it.
 
     What `step` gives is, to the bit, what the model gives for the sequence so far: its output at this step where the model returns
-    sequences, else its output for the sequence that ends here. A step allocates nothing. Recurrent weights are those at the time of
-    the last `reset`; train the model on, and reset the stream to see it.
+    sequences, else its output for the sequence that ends here. A step allocates nothing.
+
+    The weights are a copy of those that the model had when the stream was made or last `reset`, so that training on, in this thread
+    or in another one, changes nothing in the midst of a sequence.
 
     Parameters
     ----------
     model : Model
-        Built, with one input [time, features], and no layer that looks ahead.
+        Built, with one input [time, features], or [time] for indices into an `Embedding`, and no layer that looks ahead.
     batch : int
         How many sequences run side by side.
 
@@ -48,34 +51,40 @@ class Stream(_core.StreamCore):
     def __init__(self, model: Model, batch: int = 1) -> None:
         batch = whole("stream", "batch", batch)
         model._require_built("stream")
-        if len(model.input_shapes) != 1 or len(model.output_shapes) != 1 or len(model.input_shapes[0]) != 2:
-            raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {model.input_shapes}")
+        shapes = model.input_shapes
+        if len(shapes) != 1 or len(model.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
+            raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
         for op in model._ops:
             if op.kind == "recurrent" and op.sizes[4]:
                 raise ArgumentError(f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output")
+            if op.kind == "recurrent" and len(op.inputs) > 1:
+                raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
+        if not model._steps():
+            raise ShapeError("stream: the model has no time dimension, or a layer mixes the time steps")
         network = _core.Network()
-        network._assemble([(1, model.input_shapes[0][1])], model._ops, model._outputs, model.dtype.name)
-        network._borrow(model)
-        self._model = model
+        network._assemble([(1, *shapes[0][1:])], model._ops, model._outputs, model.dtype.name)
+        self._model, self._network = model, network
         self._open(network, batch)
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the initial state, and take the model's weights as they are now.
+        """Go back to the initial state, and copy the model's weights as they are now.
 
         Examples
         --------
         >>> import nncore as nn
         >>> nn.Sequential(nn.RNN(2, 3)).build((5, 2)).stream(batch=4).reset()
         """
+        model, at, state = self._model, 0, self._state()
+        with between_steps(model):
+            numbers = zip(self._network._parameters(), model._parameters(), strict=True)
+            statistics = zip(self._network._states(), model._states(), strict=True)
+            for own, its in (*numbers, *statistics):
+                own.value[...] = its.value
+            for op, owner in zip(model._ops, model._owners, strict=True):
+                layer = model.layers[owner]
+                for kind in getattr(layer, "states", ()) if op.kind == "recurrent" else ():
+                    learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
+                    state[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
+                    at += op.sizes[2]
         self._freeze()
-        at, state = 0, self._state()
-        for op in self._model._ops:
-            if op.kind != "recurrent":
-                continue
-            layer = self._model.layers[self._model._owners[self._model._ops.index(op)]]
-            for kind in getattr(layer, "states", ()):
-                width = op.sizes[2]
-                learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
-                state[:, at : at + width] = 0 if learned is None else np.ravel(learned.value)
-                at += width

@@ -21,7 +21,6 @@ from .callbacks.progress import ProgressBar
 from .compiled import Compiled, results
 from .compiling import Compilable
 from .data import ClassWeight
-from .data.sequences import bind_lengths
 from .errors import ArgumentError
 from .history import History
 from .one_batch import OneBatch
@@ -213,13 +212,18 @@ class Trainable(Compilable):
         if not are_batches(given):
             if steps is not None:
                 raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
-            data = self._bind(config, *unpack(given))
+            before = self._model()._built_for
+            try:
+                data = self._bind(config, *unpack(given), elastic=True)
+            finally:
+                if before is not None:
+                    self._model()._stretch(before)
             data.require_weight()
             return all_rows(data, size)
         steps = None if steps is None else whole("fit", "validation_steps", steps)
         if steps is None and iter(given) is given:
             raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
-        return lambda watched: (self._bind(config, *unpack(batch)) for batch in islice(given, steps))
+        return lambda watched: (self._bind(config, *unpack(batch), elastic=True) for batch in islice(given, steps))
 
     def evaluate(
         self,
@@ -272,13 +276,13 @@ class Trainable(Compilable):
                 raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
             limit = None if steps is None else whole("evaluate", "steps", steps)
             parts = (
-                self._bind(config, *unpack(batch), elastic=not self._model()._is_claimed)
+                self._bind(config, *unpack(batch), elastic=not self._model()._is_elsewhere)
                 for batch in islice(_iterable(x, "evaluate"), limit)
             )
         elif steps is not None:
             raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
         else:
-            data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._model()._is_claimed)
+            data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._model()._is_elsewhere)
             data.require_weight()
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         return results(fitting.evaluate(self._model(), config, parts, hooks), return_dict)
@@ -331,8 +335,7 @@ class Trainable(Compilable):
         elif steps is not None:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
         else:
-            arrays = binding.inputs(model, x, allow_empty=True, elastic=not self._model()._is_claimed)
-            counted = None if lengths is None else bind_lengths(lengths, len(arrays[0]), binding.steps_of(model))
+            arrays, counted = binding.with_lengths(model, x, lengths, allow_empty=True, elastic=not model._is_elsewhere)
             outputs = fitting.predict(model, arrays, hooks, batch_size, counted)
         return model._given_out(outputs)
 
@@ -372,7 +375,7 @@ class Trainable(Compilable):
             if done is not None:
                 return done
         config = self._require_compiled("train_on_batch")
-        data = self._bind(config, x, y, sample_weight, elastic=not self._model()._is_claimed)
+        data = self._bind(config, x, y, sample_weight, elastic=not self._model()._is_elsewhere)
         data = binding.weigh(config, data, None, class_weight)
         model, batch = self._model(), self._batch or OneBatch(self._model(), config)
         return batch.step(model, data.x, data.y, data.weight, return_dict)

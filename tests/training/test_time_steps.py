@@ -72,13 +72,11 @@ def test_gradients_after_a_change_of_length(data):
 
 
 def test_what_depends_on_the_length_refuses_another(data):
-    x, y = data
+    x, _ = data
     model = nn.Sequential(nn.Flatten(), nn.Linear(36, 1))
     model(x)
     with pytest.raises(nn.errors.ShapeError, match=r"\(24, 5, 3\)"):
         model(x[:, :5])
-    with pytest.raises(nn.errors.ShapeError, match=r"\[\*, 12, 3\]|N, 12, 3"):
-        recurrent().fit(x, y, validation_data=(x[:, :5], y), verbose=0)
 
 
 class Halve(nn.PythonLayer):
@@ -209,3 +207,60 @@ def test_models_that_share_layers(data):
         alone.load_state_dict({f"0.{role}": getattr(cell, role) for role in cell.parameter_shapes()})
         assert np.isfinite(alone(x[:, :steps])).all()
     np.testing.assert_array_equal(cell.weight_hh_l0, one.get_layer(one._key(0)).weight_hh_l0)
+
+
+class Predict(nn.callbacks.Callback):
+    """Asks for other lengths in the midst of training."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.predict(self.x)
+
+    on_test_batch_end = on_train_batch_end
+
+
+def test_validates_on_other_lengths_than_it_trains_on(data, rng):
+    x, y = data
+    longer = rng.standard_normal((7, 15, 3)).astype(np.float32)
+    target = longer.sum((1, 2))[:, None]
+    model, twin, third = recurrent(), recurrent(), recurrent()
+    expected = []
+    note = nn.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: expected.append(twin.evaluate(longer, target)))
+    alone = twin.fit(x, y, epochs=3, batch_size=5, verbose=0, callbacks=[note]).history
+    options = {"epochs": 3, "batch_size": 5, "verbose": 0}
+    found = model.fit(x, y, validation_data=(longer, target), **options).history
+    assert found["loss"] == alone["loss"]
+    np.testing.assert_allclose(np.transpose([found["val_loss"], found["val_mae"]]), expected, rtol=1e-6)
+    assert model.input_shapes == [(12, 3)]
+    parts = [(longer[:3, :4], target[:3]), (longer[3:], target[3:])]
+    assert third.fit(x, y, validation_data=parts, callbacks=[Predict(x[:, :7])], **options).history["loss"] == alone["loss"]
+    with pytest.raises(nn.errors.ShapeError, match="3 rows and x has 7"):
+        model.fit(x, y, validation_data=(longer, target[:3]), **options)
+    assert model.input_shapes == [(12, 3)]
+
+
+def test_lbfgs_validates_on_other_lengths(data):
+    pytest.importorskip("scipy")
+    x, y = data
+    model, twin = recurrent(), recurrent()
+    for m in (model, twin):
+        m.compile(loss="mse", optimizer=nn.optim.LBFGS())
+    found = model.fit(x, y, epochs=3, verbose=0, validation_data=(x[:, :5], y)).history
+    assert found["loss"] == twin.fit(x, y, epochs=3, verbose=0).history["loss"]
+    assert found["val_loss"][-1] == pytest.approx(model.evaluate(x[:, :5], y), rel=1e-6)
+
+
+def test_an_epoch_of_batches_of_several_lengths_is_a_mean_over_steps(rng):
+    """A step counts the same whatever batch it stands in, with lengths and without."""
+    x, y = rng.standard_normal((10, 6, 3)), rng.standard_normal((10, 6, 2))
+    model = nn.Sequential(nn.GRU(3, 5, return_sequences=True), nn.Linear(5, 2), seed=0, dtype="float64")
+    model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.0))
+    lengths = rng.integers(1, 7, 10)
+    batches = [(x[i : i + 4], y[i : i + 4], None, lengths[i : i + 4]) for i in range(0, 10, 4)]
+    loss = model.fit(batches, verbose=0).history["loss"][0]
+    assert loss == pytest.approx(model.evaluate(x, y, lengths=lengths), rel=1e-12)
+    loss = model.fit([(x[:4, :3], y[:4, :3]), (x[4:], y[4:])], verbose=0).history["loss"][0]
+    sums = 12 * model.evaluate(x[:4, :3], y[:4, :3]), 36 * model.evaluate(x[4:], y[4:])
+    assert loss == pytest.approx(sum(sums) / 48, rel=1e-12)

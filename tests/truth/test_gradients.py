@@ -245,7 +245,7 @@ LAYERS = {
 
 
 def test_every_kind_of_layer_has_cases():
-    elsewhere = {"recurrent", "python"}  # test_recurrent.py; the tests of parts in Python, by check_gradients
+    elsewhere = {"recurrent", "state", "python"}  # test_recurrent*.py; the tests of parts in Python, by check_gradients
     assert set(LAYERS) | elsewhere == set(nets.names("layer"))
 
 

@@ -273,6 +273,31 @@ def test_truncated(cell, rng):
         np.testing.assert_allclose(model.gradients[f"0.{name}"], p.grad, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("steps", [1, 9, 40])
+@pytest.mark.parametrize("window", [1, 4, 16, 40])
+@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
+def test_truncated_sequences_of_several_lengths(cell, window, steps, rng):
+    """The gradient of a last state goes back to the beginning of the window in which its sequence ends, wherever that is."""
+    layer, rnn = pair(cell, 2, False, "float64", truncate=window)
+    model = nn.Sequential(layer, seed=3, dtype="float64").build((steps, F))
+    rnn.load_state_dict({key[2:]: torch.from_numpy(value) for key, value in model.state_dict().items()})
+    x, lengths = torch.from_numpy(rng.normal(size=(4, steps, F))).requires_grad_(), rng.integers(1, steps + 1, 4)
+    last = []
+    for row, n in zip(x, lengths, strict=True):
+        state = None
+        for first in range(0, n, window):
+            output, state = rnn(row[None, first : min(first + window, n)], state)
+            state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        last.append(output[:, -1])
+    expected = torch.cat(last)
+    np.testing.assert_allclose(model.forward(x.detach().numpy(), lengths=lengths), expected.detach(), rtol=1e-10)
+    dy = rng.normal(size=expected.shape)
+    expected.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(model.backward(dy), x.grad, rtol=1e-9, atol=1e-12)
+    for name, p in rnn.named_parameters():
+        np.testing.assert_allclose(model.gradients[f"0.{name}"], p.grad, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_stateful(cell, rng):
     """Three windows of one long series, trained one after the other with the state carried over."""
@@ -403,6 +428,83 @@ def test_stream_gives_the_bits_of_the_whole_sequence(cell, sequences, dtype, rng
         stream.step(x)
     with pytest.raises(nn.errors.ArgumentError, match="bidirectional"):
         nn.Sequential(nn.GRU(F, H, bidirectional=True)).build((T, F)).stream()
+
+
+def test_a_stream_keeps_the_weights_that_it_began_with(rng):
+    model = nn.Sequential(nn.Linear(F, 4), nn.GRU(4, H, return_sequences=True), nn.Linear(H, 1), seed=0).build((T, F))
+    model.compile(loss="mse", optimizer="adam")
+    x, before = rng.normal(size=(2, T, F)).astype(np.float32), model.state_dict()
+    expected = model.predict(x)
+    stream = model.stream(2)
+    for t in range(T):
+        np.testing.assert_array_equal(stream.step(x[:, t]), expected[:, t])
+        model.fit(x, np.ones((2, T, 1)), verbose=0)
+    stream.reset()
+    steps = np.stack([stream.step(x[:, t]).copy() for t in range(T)], 1)
+    np.testing.assert_array_equal(steps, model.predict(x))
+    assert all((value != before[name]).any() for name, value in model.state_dict().items())
+
+
+def test_streams_of_graphs(rng):
+    """Layers that models share, last states as the output; a state that comes from elsewhere is refused."""
+    x, cell = nn.Input((T, F)), nn.LSTM(F, H, num_layers=2, return_sequences=True, return_state=True)
+    output, (h, c) = cell(x)
+    one, other = nn.Model(x, nn.Linear(H, 2)(output), seed=0), nn.Model(x, c)
+    data = rng.normal(size=(3, T, F)).astype(np.float32)
+    streams = one.stream(3), other.stream(3)
+    for t in range(T):
+        results = [stream.step(data[:, t]) for stream in streams]
+        np.testing.assert_array_equal(results[0], one.predict(data)[:, t])
+    np.testing.assert_array_equal(results[1], other.predict(data))
+    again = nn.LSTM(F, H, num_layers=2)(x, (h, c))
+    with pytest.raises(nn.errors.ArgumentError, match="begins with a state"):
+        nn.Model(x, again).stream()
+    with pytest.raises(nn.errors.ShapeError, match="mixes the time steps"):
+        nn.Sequential(nn.GRU(F, H, return_sequences=True), nn.Flatten()).build((T, F)).stream()
+
+
+def test_indices_over_time(rng):
+    """Behind an embedding: lengths, padding that is no index, other lengths, streams."""
+    model = nn.Sequential(nn.Embedding(7, F), nn.GRU(F, H, return_sequences=True, bidirectional=True), nn.Linear(2 * H, 2), seed=0)
+    x, lengths = rng.integers(0, 7, (N, T)), some_lengths(rng)
+    padding = np.arange(T) >= lengths[:, None]
+    model.compile(loss="mse", optimizer="sgd")
+    whole = model.predict(np.where(padding, 3, x), lengths=lengths)
+    np.testing.assert_array_equal(model.predict(np.where(padding, -1, x), lengths=lengths), whole)
+    for i, n in enumerate(lengths):
+        np.testing.assert_array_equal(model.predict(x[i : i + 1, :n])[0], whole[i, :n])
+    y = rng.normal(size=(N, T, 2))
+    losses = [copy.deepcopy(model).fit(np.where(padding, i, x), y, lengths=lengths, verbose=0).history for i in (0, 3, -1, 99)]
+    assert all(each == losses[0] for each in losses)
+    with pytest.raises(nn.errors.IndexRangeError, match="-1"):
+        model.predict(np.where(padding, -1, x))
+    single = nn.Sequential(nn.Embedding(7, F), nn.GRU(F, H, return_sequences=True), seed=0).build((T,))
+    stream = single.stream(N)
+    np.testing.assert_array_equal(np.stack([stream.step(x[:, t]).copy() for t in range(T)], 1), single.predict(x))
+    with pytest.raises(nn.errors.IndexRangeError, match="9"):
+        stream.step(np.full(N, 9))
+    with pytest.raises(nn.errors.ShapeError, match=r"\(11,\)"):
+        stream.step(x[:2, 0])
+
+
+def test_metrics_in_python_see_the_steps_that_count(rng):
+    model = nn.Sequential(nn.GRU(F, H, return_sequences=True), nn.Linear(H, 2), seed=0, dtype="float64").build((T, F))
+    x, y, lengths, weight = rng.normal(size=(N, T, F)), rng.normal(size=(N, T, 2)), some_lengths(rng), rng.uniform(0.1, 2, N)
+    y[np.arange(T) >= lengths[:, None]] = np.nan
+    model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.0), metrics=["mae", lambda a, b: np.abs(a - b)])
+    for options in ({}, {"sample_weight": weight}):
+        _, own, theirs = model.evaluate(x, y, lengths=lengths, **options)
+        assert own == pytest.approx(theirs, rel=1e-12)
+        history = model.fit(x, y, batch_size=4, lengths=lengths, verbose=0, **options).history
+        assert history["mae"][0] == pytest.approx(own, rel=1e-12)
+        assert history["<lambda>"][0] == pytest.approx(own, rel=1e-12)
+
+
+def test_dense_layers_before_a_recurrent_one(rng):
+    """What comes first may be made before the number of steps is known."""
+    model = nn.Sequential(nn.Linear(F, 4), nn.Tanh(), nn.GRU(4, H), nn.Linear(H, 1), seed=0)
+    assert not model.built
+    assert model.predict(rng.normal(size=(N, T, F))).shape == (N, 1)
 
 
 def test_summary_counts_the_states_that_training_keeps():

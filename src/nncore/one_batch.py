@@ -11,6 +11,7 @@ from .compiled import Compiled, Sums, results
 from .schedules import learning_rates
 
 if TYPE_CHECKING:
+    from .binding import Data
     from .model import Model
 
 
@@ -37,12 +38,12 @@ class OneBatch:
             return loss
         return results(self.config.logs(loss, sums), return_dict)
 
-    def step(self, model: Model, x: list[np.ndarray], y: list[np.ndarray], weight: np.ndarray | None, return_dict: bool) -> Any:
+    def step(self, model: Model, data: Data, return_dict: bool) -> Any:
         """Do one step; return what train_on_batch returns."""
         lr = self.config.optimizer.lr
         self.lr[0] = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr
         sums = self._zeroed()
-        model._train(x, y, weight, None, len(x[0]), 0, 1, self.lr, self.loss, sums)
+        model._train(data.x, data.y, data.weight, None, data.rows, 0, 1, self.lr, self.loss, sums, data.lengths)
         return results(self.config.logs(self.loss.item(), sums), return_dict)
 
     def _zeroed(self) -> Sums:

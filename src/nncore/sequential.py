@@ -199,7 +199,7 @@ def _check_layers(name: str, layers: Sequence[Any]) -> None:
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is no layer but {layer!r}")
-        if layer.n_results > 1:
+        if layer.n_results > 1 and "_standalone" not in layer.__dict__:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
         if layer.takes[0] > 1:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")

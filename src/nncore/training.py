@@ -340,7 +340,13 @@ class Trainable(Compilable):
         return model._given_out(outputs)
 
     def train_on_batch(
-        self, x: Any, y: Any, sample_weight: Any = None, class_weight: ClassWeight = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: ClassWeight = None,
+        return_dict: bool = False,
+        lengths: Any = None,
     ) -> Any:
         """Do one training step on a batch.
 
@@ -349,7 +355,7 @@ class Trainable(Compilable):
 
         Parameters
         ----------
-        x, y, sample_weight, class_weight
+        x, y, sample_weight, class_weight, lengths
             As for `fit`.
         return_dict : bool
             Return a dict by name.
@@ -370,19 +376,19 @@ class Trainable(Compilable):
         0.0
         """
         batch = self._batch
-        if sample_weight is None and class_weight is None and batch is not None:
+        if sample_weight is None and class_weight is None and lengths is None and batch is not None:
             done = batch.quick(self._model(), x, y, return_dict)
             if done is not None:
                 return done
         config = self._require_compiled("train_on_batch")
-        data = self._bind(config, x, y, sample_weight, elastic=not self._model()._is_elsewhere)
+        data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._model()._is_elsewhere)
         data = binding.weigh(config, data, None, class_weight)
         model, batch = self._model(), self._batch or OneBatch(self._model(), config)
-        return batch.step(model, data.x, data.y, data.weight, return_dict)
+        return batch.step(model, data, return_dict)
 
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
-        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
+        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
 
     def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> Any:
         """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress."""

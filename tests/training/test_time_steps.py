@@ -264,3 +264,15 @@ def test_an_epoch_of_batches_of_several_lengths_is_a_mean_over_steps(rng):
     loss = model.fit([(x[:4, :3], y[:4, :3]), (x[4:], y[4:])], verbose=0).history["loss"][0]
     sums = 12 * model.evaluate(x[:4, :3], y[:4, :3]), 36 * model.evaluate(x[4:], y[4:])
     assert loss == pytest.approx(sum(sums) / 48, rel=1e-12)
+
+
+def test_single_batches_with_lengths(rng):
+    x, y, lengths = rng.standard_normal((10, 6, 3)), rng.standard_normal((10, 6, 2)), rng.integers(1, 7, 10)
+    y[np.arange(6) >= lengths[:, None]] = np.nan
+    model, twin = (nn.Sequential(nn.GRU(3, 5, return_sequences=True), nn.Linear(5, 2), seed=0) for _ in range(2))
+    for m in (model, twin):
+        m.compile(loss="mse", optimizer="adam", metrics=["mae"])
+    history = twin.fit(x, y, epochs=3, batch_size=10, lengths=lengths, verbose=0, shuffle=False).history
+    got = [model.train_on_batch(x, y, lengths=lengths) for _ in range(3)]
+    assert got == [[loss, mae] for loss, mae in zip(history["loss"], history["mae"], strict=True)]
+    assert model.test_on_batch(x, y, lengths=lengths) == twin.evaluate(x, y, lengths=lengths)

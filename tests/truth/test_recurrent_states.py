@@ -218,6 +218,16 @@ def test_decoding_step_by_step_with_shared_layers(rng):
         np.testing.assert_allclose(out[:, 0], whole[:, t], rtol=1e-5, atol=1e-6)
 
 
+def test_such_a_layer_alone(rng):
+    """Alone, a layer always gives its last states."""
+    x, layer = rng.normal(size=(N, S, F)).astype(np.float32), nn.LSTM(F, H, return_state=True)
+    twin = nn.LSTM(F, H)
+    twin.load_state_dict(layer.state_dict())
+    (output, (h, c)), (expected, last) = layer(x), twin(x)
+    for got, wanted in zip((output, h, c), (expected, *last), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_summary_and_description():
     model = translator()
     text = str(model.summary(show=False))

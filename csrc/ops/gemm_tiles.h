@@ -5,6 +5,7 @@
 #define NNC_OPS_GEMM_TILES_H
 
 #include "ops/op.h"
+#include "ops/tile.h"
 
 /* Distances between rows (a_col: columns), in bytes. */
 typedef struct {
@@ -21,15 +22,6 @@ typedef void tile_function(real *c, const real *a, const real *b, const real *bi
                            const layout *at);
 
 #define NOINLINE __attribute__((noinline))
-#define STEP(pointer, bytes) ((const real *)((const char *)(pointer) + (bytes)))
-#define HIDE(integer) __asm__("" : "+r"(integer))
-#if defined(__x86_64__)
-#define PIN(vector) __asm__("" : "+v"(vector))
-#elif defined(__aarch64__)
-#define PIN(vector) __asm__("" : "+w"(vector))
-#else
-#define PIN(vector) ((void)0)
-#endif
 
 /* The last vector of a tile is a whole one that ends at the last column and overlaps its neighbour in the same tile, whose columns
  * are then computed twice, to the same bits: a masked load would take a turn of the multipliers. A tile narrower than one vector
@@ -69,7 +61,6 @@ enum { REGISTERS = 16, K_BLOCK = 256, PACK_COLS = 8 * VL };
 #define ROWS_8 1
 enum { REGISTERS = 16, K_BLOCK = 256, PACK_COLS = 8 * VL };
 #endif
-enum { VECS_PER_LINE = 64 / NNC_VECTOR_BYTES };
 
 #define TILE_(rows, vecs, ahead) tile_##rows##x##vecs##_##ahead
 #define TILE(rows, vecs, ahead) TILE_(rows, vecs, ahead)

@@ -52,6 +52,13 @@ INLINE void store_lanes_of(real *p, vec v, size_t lanes) {
   if (lanes == VL) vstore(p, v);
   else vstore_n(p, v, lanes);
 }
+/* The four gates of a unit vector, `hidden` apart. */
+INLINE void store_gates(real *to, size_t hidden, vec first, vec second, vec third, vec fourth, size_t lanes) {
+  store_lanes_of(to, first, lanes);
+  store_lanes_of(to + hidden, second, lanes);
+  store_lanes_of(to + 2 * hidden, third, lanes);
+  store_lanes_of(to + 3 * hidden, fourth, lanes);
+}
 INLINE vec load_or_zero(const real *p, size_t lanes) { return p ? load_lanes_of(p, lanes) : vset1(0); }
 
 /* The buffers of a call at one step; NULL where there is none. before and after are the slots of the state. */

@@ -22,10 +22,7 @@ INLINE void gru_cell(const recurrent_block *b, const real *product, size_t i, si
   const vec h = vfma(z, old - n, n);
   keep_state(b, h, i, u, lanes, 1);
   if (!b->now.h_after) return;
-  store_lanes_of(gate, r, lanes);
-  store_lanes_of(gate + hidden, z, lanes);
-  store_lanes_of(gate + 2 * hidden, n, lanes);
-  store_lanes_of(gate + 3 * hidden, q, lanes);
+  store_gates(gate, hidden, r, z, n, q, lanes);
 }
 
 INLINE void gru_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
@@ -41,10 +38,7 @@ INLINE void gru_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, s
   const vec dr = dq * q * (1 - r), dz = dh * (h - n) * z * (1 - z);
   real *to = b->now.dgates + b->gates_at[i] + u, *next = b->g[1] + i * b->ldg + u;
   vstore(b->dh + i * b->ld + u, dh * z);
-  store_lanes_of(to, dr, lanes);
-  store_lanes_of(to + hidden, dz, lanes);
-  store_lanes_of(to + 2 * hidden, dn, lanes);
-  store_lanes_of(to + 3 * hidden, dq, lanes);
+  store_gates(to, hidden, dr, dz, dn, dq, lanes);
   store_lanes_of(next, dr, lanes);
   store_lanes_of(next + hidden, dz, lanes);
   store_lanes_of(next + 2 * hidden, dq, lanes);

@@ -26,10 +26,7 @@ INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row,
   real *kept = b->now.c_after + b->h_at[row] + u;
   store_lanes_of(kept, c, lanes);
   __builtin_prefetch(kept + b->now.next_h, 1);
-  store_lanes_of(gate, i, lanes);
-  store_lanes_of(gate + hidden, f, lanes);
-  store_lanes_of(gate + 2 * hidden, g, lanes);
-  store_lanes_of(gate + 3 * hidden, o, lanes);
+  store_gates(gate, hidden, i, f, g, o, lanes);
 }
 
 INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u, size_t lanes) {
@@ -49,14 +46,8 @@ INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u
   real *to = b->now.dgates + b->gates_at[row] + u, *next = b->g[1] + row * b->ldg + u;
   vstore(state, dc * f);
   use_up(b, row, u);
-  store_lanes_of(to, di, lanes);
-  store_lanes_of(to + hidden, df, lanes);
-  store_lanes_of(to + 2 * hidden, dg, lanes);
-  store_lanes_of(to + 3 * hidden, d_o, lanes);
-  store_lanes_of(next, di, lanes);
-  store_lanes_of(next + hidden, df, lanes);
-  store_lanes_of(next + 2 * hidden, dg, lanes);
-  store_lanes_of(next + 3 * hidden, d_o, lanes);
+  store_gates(to, hidden, di, df, dg, d_o, lanes);
+  store_gates(next, hidden, di, df, dg, d_o, lanes);
 }
 
 void KERNEL(lstm_forward)(const nnc_recurrence *r) { walk_forward(r, 4, lstm_cell); }

@@ -1,17 +1,9 @@
 /* recurrent_product: the register tiles of the recurrent product, and the table of them by width and height. The template is
  * recurrent_tile.inc; how high a tile is, the registers say: 32 of AVX-512, 16 elsewhere. */
 #include "ops/recurrent.h"
+#include "ops/tile.h"
 
-#define STEP(pointer, bytes) ((const real *)((const char *)(pointer) + (bytes)))
-#define HIDE(integer) __asm__("" : "+r"(integer))
-#if defined(__x86_64__)
-#define PIN(vector) __asm__("" : "+v"(vector))
-#elif defined(__aarch64__)
-#define PIN(vector) __asm__("" : "+w"(vector))
-#else
-#define PIN(vector) ((void)0)
-#endif
-enum { VECS_PER_LINE = 64 / NNC_VECTOR_BYTES, AHEAD = 10 };
+enum { AHEAD = 10 };
 
 #define TILE_(rows, vecs) tile_##rows##x##vecs
 #define TILE(rows, vecs) TILE_(rows, vecs)

@@ -1,0 +1,21 @@
+/* tile.h: what the templates of register tiles share (gemm_tile.inc, recurrent_tile.inc): addresses in bytes, and what keeps GCC 12
+ * from undoing the layout of the registers; gemm_tile.inc says how.
+ */
+#ifndef NNC_OPS_TILE_H
+#define NNC_OPS_TILE_H
+
+#include "ops/simd.h"
+
+#define STEP(pointer, bytes) ((const real *)((const char *)(pointer) + (bytes)))
+#define HIDE(integer) __asm__("" : "+r"(integer))
+#if defined(__x86_64__)
+#define PIN(vector) __asm__("" : "+v"(vector))
+#elif defined(__aarch64__)
+#define PIN(vector) __asm__("" : "+w"(vector))
+#else
+#define PIN(vector) ((void)0)
+#endif
+
+enum { VECS_PER_LINE = 64 / NNC_VECTOR_BYTES };
+
+#endif

@@ -128,7 +128,7 @@ def test_programs_load_what_they_use(tmp_path):
     )
     loaded = own_modules(code, tmp_path)
     assert {"nncore.sequential", "nncore.layers.linear", "nncore.training"} <= loaded
-    rare = ("layers.recurrent", "callbacks.backup", "schedules.decay", "saving.model_file", "gradients", "minimising")
+    rare = ("layers.embedding", "callbacks.backup", "schedules.decay", "saving.model_file", "gradients", "minimising")
     assert not loaded & {f"nncore.{name}" for name in rare}
 
 

@@ -307,6 +307,9 @@ def _of_matrix(kernel, twin):
 KERNELS = {
     "transpose": _of_matrix(_core.transpose, lambda x: np.ascontiguousarray(x.T)),
     "column_sum": _of_matrix(_core.column_sum, lambda x: x.sum(0)),
+    "linear_gradient": _of_matrix(
+        lambda x: _core.linear_gradient(x[:, :10], x[:, :10]), lambda x: (x[:, :10].T @ x[:, :10], x[:, :10].sum(0))
+    ),
     "accumulate": _accumulate,
     "combine": _of_matrix(lambda x: _core.combine(x, x, 1.0, 0.5, 0.0), lambda x: x + x.dtype.type(0.5) * x),
     "multiply": _of_matrix(lambda x: _core.multiply(x, x), lambda x: x * x),

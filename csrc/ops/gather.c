@@ -74,6 +74,16 @@ static void copy(real *y, const picked_rows *from, size_t ldy) {
   }
 }
 
+/* One or two columns: nothing but loads and stores. */
+static void copy_narrow(real *y, const picked_rows *from, size_t ldy) {
+  const picked_rows here = *from;
+  if (here.cols == 1) {
+    for (size_t r = 0; r < here.rows; r++) y[r * ldy] = *(const real *)(here.start + here.index[r] * here.stride);
+  } else {
+    for (size_t r = 0; r < here.rows; r++) memcpy(y + r * ldy, here.start + here.index[r] * here.stride, 2 * sizeof(real));
+  }
+}
+
 static const struct {
   size_t size;
   void (*convert)(real *y, const picked_rows *from, size_t ldy);
@@ -102,6 +112,7 @@ void KERNEL(gather)(real *y, const void *source, nnc_source_type type, const int
     from.cols = rows * cols;
     from.row_bytes = rows * cols * size;
   }
-  if (type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) && from.cols > 2) copy(y, &from, ldy);
-  else sources[type].convert(y, &from, ldy);
+  if (type != (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32)) sources[type].convert(y, &from, ldy);
+  else if (index && (cols == 1 || cols == 2)) copy_narrow(y, &from, ldy);
+  else copy(y, &from, ldy);
 }

@@ -29,7 +29,7 @@ enum { CROSS_COLS = 24, CROSS_ROWS = 3 * VL };
 static NOINLINE void crosswise(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                                const layout *at) {
   real ct[CROSS_COLS * CROSS_ROWS] __attribute__((aligned(64)));
-  const layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0, NULL, NULL, 0, 0};
+  layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0, NULL, NULL, 0, 0};
   for (size_t rest = m, rows; rest; rest -= rows) {
     rows = next_tile(rest, CROSS_ROWS);
     if (at->accumulate) {
@@ -114,8 +114,7 @@ static NOINLINE void stream(real *c, const real *a, const real *b, const real *b
 /* The bounds between the paths are measured (Cascade Lake), and decide about speed alone. */
 void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
                   size_t a_col, size_t ldb, int accumulate) {
-  const layout at = {
-      ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL, NULL, 0, 0};
+  layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL, NULL, 0, 0};
   if (m <= 4 && n >= 8 * VL && k * n * sizeof(real) > (m == 1 ? 96 * 1024 : 4 * 1024 * 1024)) {
     stream(c, a, b, bias, m, n, k, &at);
     return;

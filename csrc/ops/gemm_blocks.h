@@ -143,10 +143,11 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
   }
 }
 
-/* Small nets make many small products, which need neither blocks nor copies. */
-INLINE void product(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, const layout *at) {
-  if (k <= K_BLOCK && is_near(m, n, k)) tiles(c, a, b, bias, m, n, k, at);
-  else tiled(c, a, b, bias, m, n, k, at);
+/* Small nets make many small products, which need neither blocks nor copies, and most of all no time spent on choosing. */
+INLINE void product(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, layout *at) {
+  if (k > K_BLOCK || !is_near(m, n, k)) tiled(c, a, b, bias, m, n, k, at);
+  else if (NNC_VECTOR_BYTES > 16 && n && n <= VL) walk_rows(c, a, b, bias, m, n, k, 1, 0, at);
+  else tiles(c, a, b, bias, m, n, k, at);
 }
 
 #endif

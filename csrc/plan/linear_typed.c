@@ -15,6 +15,9 @@ static size_t panel_of(size_t rows, size_t cols) {
 
 static const nnc_param *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]].layout; }
 
+/* The transposed weight: a copy, but that of one column is the column itself. */
+static int is_own_transpose(const nnc_param *w) { return w->cols == 1 && w->ld == 1; }
+
 static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
 static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -42,22 +45,24 @@ static void linear_backward(const nnc_run *run, const nnc_op *op, size_t first, 
   }
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
-  run->k->gemm(dx.at, dz.at, run->arena + op->packed, NULL, dx.rows, dx.cols, dz.cols, dx.ld, dz.ld, 1, op->packed_ld,
-               op->accumulates[0]);
+  const nnc_param *w = weight_of(run, op);
+  const real *transposed = is_own_transpose(w) ? run->params + w->offset : run->arena + op->packed;
+  run->k->gemm(dx.at, dz.at, transposed, NULL, dx.rows, dx.cols, dz.cols, dx.ld, dz.ld, 1, op->packed_ld, op->accumulates[0]);
 }
 
 static void linear_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], 0, rows);
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
   const nnc_param *w = weight_of(run, op);
-  run->k->gemm(run->grads + w->offset + task->first * w->ld, x.at + task->first, dz.at, NULL, task->last - task->first, dz.cols,
-               dz.rows, w->ld, 1, x.ld, dz.ld, 0);
-  if (task->bias) run->k->column_sum(run->grads + run->plan->param[op->param[1]].layout.offset, dz.at, dz.rows, dz.cols, dz.ld, 0);
+  real *bias = task->bias ? run->grads + run->plan->param[op->param[1]].layout.offset : NULL;
+  run->k->linear_gradient(run->grads + w->offset + task->first * w->ld, bias, x.at + task->first, dz.at, task->last - task->first,
+                          dz.cols, dz.rows, w->ld, x.ld, dz.ld);
 }
 
 static void linear_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
   if (!run->plan->value[op->spec.input[0]].needs_grad && !run->input_grads) return;
   const nnc_param *w = weight_of(run, op);
+  if (is_own_transpose(w)) return;
   run->k->transpose(run->arena + op->packed + task->first, run->params + w->offset + task->first * w->ld, task->last - task->first,
                     w->cols, op->packed_ld, w->ld);
 }

@@ -1,20 +1,25 @@
 /* shuffle.c: a permutation as a function of (seed, epoch): Fisher-Yates (Durstenfeld 1964) over Philox words, no state. */
-#include "base/philox.h"
+#include "ops/random.h"
 #include "plan/plan.h"
 
-/* The words of one epoch, in order. */
+enum { DRAWN = SETS * WORDS };
+
+/* The words of one epoch, in order: those of the blocks with the counters (block, block >> 32, epoch). */
 typedef struct {
-  uint32_t key[2], epoch[2], word[4];
-  uint64_t taken;
+  uint32_t key[2], epoch[2], word[DRAWN];
+  uint64_t block;
+  size_t taken;
 } word_stream;
 
-static uint32_t next_word(word_stream *s) {
-  if (s->taken % 4 == 0) {
-    const uint64_t block = s->taken / 4;
-    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), s->epoch[0], s->epoch[1]};
-    nnc_philox(s->word, counter, s->key);
-  }
-  return s->word[s->taken++ % 4];
+static void refill(word_stream *s) {
+  draw_sets(s->word, s->block, (uint32_t)(s->block >> 32), s->key, s->epoch, SETS);
+  s->block += DRAWN / 4;
+  s->taken = 0;
+}
+
+static inline uint32_t next_word(word_stream *s) {
+  if (s->taken == DRAWN) refill(s);
+  return s->word[s->taken++];
 }
 
 /* A number below n, each as likely as the others: the top half of a product, drawn again where the bottom half falls into what is
@@ -35,7 +40,8 @@ static uint64_t far_below(word_stream *s, uint64_t n) {
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) {
   word_stream s = {.key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
                    /* the top bit keeps clear of the layers' streams */
-                   .epoch = {(uint32_t)epoch, UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)}};
+                   .epoch = {(uint32_t)epoch, UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)},
+                   .taken = DRAWN};
   for (size_t i = 0; i < n; i++) order[i] = (int64_t)i;
   for (size_t i = n; i > 1; i--) {
     const size_t j = i <= UINT32_MAX ? below(&s, (uint32_t)i) : (size_t)far_below(&s, i);

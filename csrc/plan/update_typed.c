@@ -5,7 +5,7 @@
 #include "plan/engine.h"
 
 /* Spans are cut into pieces of this many elements, which the members share. */
-enum { PIECE = 16 << 10 };
+enum { PIECE = 4 << 10 };
 
 /* The first update starts the average. */
 static double average_momentum(const nnc_plan *plan, const nnc_update *update) {
@@ -86,7 +86,7 @@ void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *upda
   for (int s = 0; s < plan->n_spans; s++) {
     if (plan->optimizer.clip_norm_each > 0) scaled.grad_scale = scale_of_one(plan, plan->span[s].param);
     for (size_t at = 0; at < plan->span[s].elements; at += PIECE, piece++) {
-      if (piece % (size_t)self->size != (size_t)self->rank) continue;
+      if (self->size > 1 && piece % (size_t)self->size != (size_t)self->rank) continue;
       const size_t left = plan->span[s].elements - at;
       nnc_update_range(run, &scaled, &plan->span[s].options, plan->span[s].offset + at, left < PIECE ? left : PIECE);
     }

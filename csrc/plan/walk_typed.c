@@ -121,6 +121,7 @@ static size_t cut(const nnc_task *task, double before, double total, int rank, i
 /* The member's part of a task; its rows may be none. */
 static nnc_task part_of(const nnc_member *self, const nnc_plan *plan, const nnc_task *task, double before) {
   nnc_task part = *task;
+  if (self->size == 1) return part; /* the divisions would cost as much as a small layer */
   part.first = cut(task, before, plan->task_cost, self->rank, self->size);
   part.last = cut(task, before, plan->task_cost, self->rank + 1, self->size);
   if (part.first > task->first && !task->columns) part.bias = 0;

@@ -142,6 +142,8 @@ ctypedef void (*gemm_kernel)(
     void *c, const void *a, const void *b, const void *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
     size_t a_col, size_t ldb, int accumulate) noexcept nogil
 ctypedef void (*transpose_kernel)(void *t, const void *a, size_t rows, size_t cols, size_t ldt, size_t lda) noexcept nogil
+ctypedef void (*linear_gradient_kernel)(
+    void *dw, void *db, const void *x, const void *dz, size_t m, size_t n, size_t rows, size_t lddw, size_t ldx, size_t lddz) noexcept nogil
 ctypedef void (*column_sum_kernel)(void *sum, const void *a, size_t rows, size_t cols, size_t lda, int accumulate) noexcept nogil
 ctypedef void (*accumulate_kernel)(void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx) noexcept nogil
 ctypedef void (*combine_kernel)(
@@ -241,6 +243,7 @@ cdef extern from "nncore.h":
         gemm_kernel gemm
         transpose_kernel transpose
         column_sum_kernel column_sum
+        linear_gradient_kernel linear_gradient
         accumulate_kernel accumulate
         combine_kernel combine
         multiply_kernel multiply
@@ -288,6 +291,7 @@ cdef extern from "nncore.h":
         gemm_kernel gemm
         transpose_kernel transpose
         column_sum_kernel column_sum
+        linear_gradient_kernel linear_gradient
         accumulate_kernel accumulate
         combine_kernel combine
         multiply_kernel multiply

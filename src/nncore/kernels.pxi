@@ -28,6 +28,29 @@ def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, 
     return out
 
 
+def linear_gradient(cnp.ndarray x not None, cnp.ndarray dz not None, cnp.ndarray dw=None, bint bias=True, isa=None):
+    """(dw, db): x^T dz, in dw where that is given, and the sum of each column of dz; without bias, db is None."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef Matrix xm = as_matrix("x", x, f64), zm = as_matrix("dz", dz, f64), w
+    if zm.rows != xm.rows:
+        raise ValueError(f"dz: expected {xm.rows} rows for x of shape {shape_of(x)}, got shape {shape_of(dz)}")
+    if dw is None:
+        dw = empty(xm.cols, zm.cols, f64)
+    elif np.shares_memory(dw, x) or np.shares_memory(dw, dz):
+        raise ValueError("dw: overlaps an input")
+    w = as_matrix("dw", dw, f64, True)
+    check_shape("dw", &w, xm.cols, zm.cols)
+    db = empty_vector(zm.cols, f64) if bias else None
+    cdef void *total = cnp.PyArray_DATA(<cnp.ndarray>db) if bias else NULL
+    with nogil:
+        if f64:
+            nnc_kernels_for_f64(which).linear_gradient(w.data, total, xm.data, zm.data, xm.cols, zm.cols, xm.rows, w.ld, xm.ld, zm.ld)
+        else:
+            nnc_kernels_for_f32(which).linear_gradient(w.data, total, xm.data, zm.data, xm.cols, zm.cols, xm.rows, w.ld, xm.ld, zm.ld)
+    return dw, db
+
+
 def transpose(cnp.ndarray a not None, cnp.ndarray out=None, isa=None):
     """A copy of the transpose: in out, or C-contiguous."""
     cdef nnc_isa which = isa_code(isa)

@@ -27,12 +27,13 @@ class OneBatch:
         self.watched = any(each.called for each in config.statistics)
         single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
         self.form = config.losses[0].targets if single else "other"
+        self.optimizer = config.optimizer
 
-    def quick(self, model: Model, x: Any, y: Any, return_dict: bool) -> Any:
+    def quick(self, model: Any, x: Any, y: Any, return_dict: bool) -> Any:
         """Do one step where the core can read x and y as they are; return what train_on_batch returns, or None."""
-        lr = self.config.optimizer.lr
+        lr = self.optimizer.lr
         rate = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr
-        sums = self._zeroed()
+        sums = self._zeroed() if self.sums is None or self.watched or not self.plain else self.sums
         loss = _core.step_batch(model, x, y, rate, self.form, self.arrays)
         if loss is None or (self.plain and not self.watched and not return_dict):
             return loss

@@ -377,7 +377,7 @@ class Trainable(Compilable):
         """
         batch = self._batch
         if sample_weight is None and class_weight is None and lengths is None and batch is not None:
-            done = batch.quick(self._model(), x, y, return_dict)
+            done = batch.quick(self, x, y, return_dict)
             if done is not None:
                 return done
         config = self._require_compiled("train_on_batch")

@@ -68,7 +68,6 @@ def test_strided_input_straight_into_a_fused_loss(dtype, rng):
         lambda x: x[:-1],
         lambda x: x.T,
         lambda x: x.astype(">f4"),
-        lambda x: x.astype(np.float16),
         lambda x: x.astype(np.complex64),
         lambda x: x.astype(object),
         lambda x: x.tolist(),

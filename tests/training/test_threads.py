@@ -48,31 +48,42 @@ class Background:
             raise self.error
 
 
+def let_it_train(model, background, step):
+    """Wait until so many steps are done, however little of the processor this leaves to the other thread."""
+    while background.runs and model.step < step:
+        time.sleep(0.001)
+
+
 def test_the_intruder_is_told_and_the_running_fit_is_not_disturbed():
     x, y = data()
     straight, model = net(), net()
     straight.fit(x, y, epochs=25)
-    tries, begun = 0, threading.Event()
+    tries, begun, tried = 0, threading.Event(), threading.Event()
 
-    def wait(batch, logs):  # until the first intruder came
+    def wait(batch, logs):  # until the first intruder came, and at the end for the last one
         begun.set()
         while model.step == 10 and not tries:
             time.sleep(0.001)
+        if model.step == straight.step:
+            tried.wait()
 
     watch = nn.callbacks.LambdaCallback(on_train_batch_end=wait)
     first = Background(lambda: model.fit(x, y, epochs=25, callbacks=[watch]))
-    begun.wait()
     intrusions = (
         lambda: model.fit(x, y),
         lambda: model.train_on_batch(x[:32], y[:32]),
         lambda: model.forward(x[:8]),
         lambda: model.compile("sparse_categorical_crossentropy", "sgd"),
     )
-    while first.runs and model.step < straight.step - 500:
-        for intrude in intrusions:
-            with pytest.raises(ConcurrentUseError):
-                intrude()
-            tries += 1
+    try:
+        begun.wait()
+        while first.runs and model.step < straight.step - 500:
+            for intrude in intrusions:
+                with pytest.raises(ConcurrentUseError):
+                    intrude()
+                tries += 1
+    finally:
+        tried.set()
     first.join()
     assert tries
     for one, two in zip(straight.get_weights(), model.get_weights(), strict=True):
@@ -110,12 +121,10 @@ def test_what_is_saved_while_another_thread_trains_goes_on_to_the_same_bits(way,
     first = Background(lambda: model.fit(x, y, epochs=10**6, validation_split=0.2, callbacks=[watch]))
     copies = []
     try:
-        while not model.step:
-            time.sleep(0.001)
+        let_it_train(model, first, 1)
         for _ in range(6):
             copies.append(WAYS[way](model, tmp_path / "model"))
-            while first.runs and model.step <= copies[-1].step:
-                time.sleep(0.001)
+            let_it_train(model, first, copies[-1].step + 20)
     finally:
         ended.set()
         first.join()
@@ -142,6 +151,7 @@ def test_saving_beside_a_loop_over_batches(tmp_path):
     first = Background(loop)
     try:
         for _ in range(20):
+            let_it_train(model, first, 2)
             model.save(tmp_path / "model")
             other, twin = nn.load(tmp_path / "model"), net()
             if other.step > 300:

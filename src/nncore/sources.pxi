@@ -50,7 +50,7 @@ cdef int raise_error(const nnc_error *error) except -1:
 def aligned_zeros(size_t elements, object dtype):
     """A zeroed 1-D array whose data begin on a cache line; those of a large one on a page of 2 MB, which NumPy asks for from 4 MB on."""
     size = elements * np.dtype(dtype).itemsize
-    alignment, spare = (2 << 20, 4 << 20) if size >= 1 << 20 else (64, 64)
+    alignment, spare = (64, 64) if size < 1 << 20 else (2 << 20, 4 << 20) if size < 4 << 20 else (2 << 20, 2 << 20)
     block = np.zeros(size + spare, np.uint8)
     skip = -block.ctypes.data % alignment
     return block[skip : skip + size].view(dtype)

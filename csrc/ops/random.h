@@ -53,14 +53,14 @@ INLINE wide counters_from(uint64_t first) {
 /* The even 64-bit lanes of a and b, and the odd ones, alternating. */
 INLINE void interleave(wide *even, wide *odd, wide a, wide b) {
 #if NNC_VECTOR_BYTES == 64
-  *even = __builtin_shuffle(a, b, (wide){0, 8, 2, 10, 4, 12, 6, 14});
-  *odd = __builtin_shuffle(a, b, (wide){1, 9, 3, 11, 5, 13, 7, 15});
+  *even = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+  *odd = __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
 #elif NNC_VECTOR_BYTES == 32
-  *even = __builtin_shuffle(a, b, (wide){0, 4, 2, 6});
-  *odd = __builtin_shuffle(a, b, (wide){1, 5, 3, 7});
+  *even = __builtin_shufflevector(a, b, 0, 4, 2, 6);
+  *odd = __builtin_shufflevector(a, b, 1, 5, 3, 7);
 #else
-  *even = __builtin_shuffle(a, b, (wide){0, 2});
-  *odd = __builtin_shuffle(a, b, (wide){1, 3});
+  *even = __builtin_shufflevector(a, b, 0, 2);
+  *odd = __builtin_shufflevector(a, b, 1, 3);
 #endif
 }
 

@@ -195,16 +195,18 @@ INLINE real vmaximum(vec v) {
 }
 
 /* v with each lane exchanged for the one d lanes away, d a power of two; a macro because the lanes must be literals. */
+#define NNC_LANE(i, d) (((i) ^ (d)) % VL)
+#define NNC_LANES_2(i, d) NNC_LANE(i, d), NNC_LANE((i) + 1, d)
+#define NNC_LANES_4(i, d) NNC_LANES_2(i, d), NNC_LANES_2((i) + 2, d)
+#define NNC_LANES_8(i, d) NNC_LANES_4(i, d), NNC_LANES_4((i) + 4, d)
 #if NNC_VECTOR_BYTES == 16 && NNC_BUILD_F64
-#define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d)})
+#define NNC_EXCHANGE(v, d) __builtin_shufflevector(v, v, NNC_LANES_2(0, d))
 #elif NNC_VECTOR_BYTES == 16 || (NNC_VECTOR_BYTES == 32 && NNC_BUILD_F64)
-#define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d)})
+#define NNC_EXCHANGE(v, d) __builtin_shufflevector(v, v, NNC_LANES_4(0, d))
 #elif NNC_VECTOR_BYTES == 32 || NNC_BUILD_F64
-#define NNC_EXCHANGE(v, d) __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d)})
+#define NNC_EXCHANGE(v, d) __builtin_shufflevector(v, v, NNC_LANES_8(0, d))
 #else
-#define NNC_EXCHANGE(v, d)                                                                                                        \
-  __builtin_shuffle(v, (ivec){0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d), 8 ^ (d), 9 ^ (d), 10 ^ (d), \
-                              11 ^ (d), 12 ^ (d), 13 ^ (d), 14 ^ (d), 15 ^ (d)})
+#define NNC_EXCHANGE(v, d) __builtin_shufflevector(v, v, NNC_LANES_8(0, d), NNC_LANES_8(8, d))
 #endif
 
 /* The same by halving, and in every lane: log2(VL) steps, and no trip through a scalar register. */

@@ -58,7 +58,7 @@ def functions(folder, isa, f64, *options, source=REPOSITORY / "csrc/ops/gemm.c")
     listing = subprocess.run([OBJDUMP, "-d", "--no-show-raw-insn", str(made)], capture_output=True, text=True, check=True).stdout
     found, body = {}, []
     for line in listing.splitlines():
-        if head := re.match(r"[0-9a-f]+ <(\w+)>:", line):
+        if head := re.match(r"[0-9a-f]+ <([\w.]+)>:", line):
             body = found.setdefault(head[1], [])
         elif instruction := re.match(r"\s*([0-9a-f]+):\s+(.*)", line):
             body.append((int(instruction[1], 16), instruction[2]))

@@ -312,7 +312,7 @@ def test_memory_of_loading(compiled, tmp_path):
 
 
 def test_memory_of_moments_that_are_not_there(tmp_path):
-    path, model = tmp_path / "model", nn.Sequential(nn.Linear(500, 1000))
+    path, model = tmp_path / "model", nn.Sequential(nn.Linear(2000, 4000))
     model.compile("mse", nn.optim.Adam(amsgrad=True))
     model.save(path)
     header, document, body = take_apart(path)

@@ -301,8 +301,8 @@ def peak(function):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_memory_of_loading(compiled, tmp_path):
-    """Parameters and gradients, and the moments; neither the initial weights nor the file as a whole. Buffers begin on pages of 2 MB,
-    so the net is one of 32.
+    """Parameters and gradients, and the moments; neither the initial weights nor the file as a whole. Buffers begin on pages of
+    2 MB, so the net is one of 32.
     """
     model = nn.Sequential(nn.Linear(2000, 2000), nn.ReLU(), nn.Linear(2000, 2000))
     if compiled:

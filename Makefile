@@ -65,6 +65,7 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 	$(python) benchmarks/headline.py
 	$(python) benchmarks/recurrent.py
 	$(python) benchmarks/conditions.py
+	$(python) benchmarks/toolkit.py
 	$(python) benchmarks/gemm.py
 
 lint: $(stamps)/extra-lint

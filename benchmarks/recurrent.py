@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import peers
 import report
-from headline import Contestant, contest, limits, machine, others, tell
+from headline import Contestant, between, contest, machine, others, tell
 from recurrent_peers import CONTESTANTS, NETS, Net
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,8 +48,7 @@ def measure(names: list[str], threads: list[int], only: list[str], rounds: int, 
                 held[key] = Contestant(*key)
         return [held[name, t] for t in threads for name in members]
 
-    results["limit"] = limits(contest(among(list(peers.PRODUCTS)), "product", None, rounds, seconds, say))
-    say(f"limit: {results['limit']} GFLOP/s")
+    results["limit"] = {}
     for kind, nets in NETS.items():
         members = [name for name in CONTESTANTS[kind] if not names or name.split()[0] in names]
         results[kind] = {}
@@ -56,7 +56,8 @@ def measure(names: list[str], threads: list[int], only: list[str], rounds: int, 
             if only and not any(word in f"{kind} {net.name}" for word in only):
                 continue
             say(f"{kind}: {net.name}")
-            results[kind][net.name] = contest(among(members), kind, net, rounds, seconds, say)
+            run = partial(contest, among(members), kind, net, rounds, seconds, say)
+            results[kind][net.name], results["limit"][f"{kind} {net.name}"] = between(among(list(peers.PRODUCTS)), run, say)
             tell(results[kind][net.name], say)
     for contestant in held.values():
         contestant.close()
@@ -92,7 +93,7 @@ def _share(results: dict, kind: str, net: Net, ours: dict | None) -> str:
     if not ours or results["load"] > report.BUSY or kind == "stream":
         return ""
     flops = net.flops if kind == "recurrent" else net.forward_flops
-    return f"{100 * flops / 1e9 / results['limit'][str(ours['threads'])] / ours['min']:.0f} %"
+    return f"{100 * flops / 1e9 / results['limit'][f'{kind} {net.name}'][str(ours['threads'])] / ours['min']:.0f} %"
 
 
 def main() -> None:

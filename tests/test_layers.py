@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import inspect
 import pickle
 
 import numpy as np
@@ -346,3 +347,11 @@ def test_a_layer_of_ones_own():
     assert list(model.state_dict()) == ["0.weight", "1.weight", "1.bias"]
     assert repr(model[0]) == "Halve()"
     assert copy.deepcopy(model)([[1.0, 3.0]]) == [[2.0]]
+
+
+def test_signatures_are_those_of_the_constructors():
+    shown = inspect.signature(nn.GRU)
+    assert list(shown.parameters)[:3] == ["input_size", "hidden_size", "num_layers"]
+    assert list(shown.parameters)[-1] == "name"
+    assert list(inspect.signature(nn.ReLU).parameters) == ["name"]
+    assert str(inspect.signature(nn.Lambda)).startswith("(forward")

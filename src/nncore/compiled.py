@@ -26,7 +26,7 @@ class Compiled:
     Parameters
     ----------
     loss, optimizer, metrics, loss_weights, check_finite, l1, l2
-        See ``Trainable.compile``.
+        See ``Compilable.compile``.
     names : sequence of str
         Of the outputs of the model.
     """

@@ -49,6 +49,16 @@ class Declared(type):
             layer.name = name
         return layer
 
+    @property
+    def __signature__(cls) -> Any:
+        """The constructor's, with ``name``: what `help` and editors show."""
+        import inspect
+
+        given = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        at = len(given) - (bool(given) and given[-1].kind is inspect.Parameter.VAR_KEYWORD)
+        given.insert(at, inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
+        return inspect.Signature(given)
+
 
 class Layer(metaclass=Declared):
     """Base of all layers.

@@ -54,9 +54,11 @@ class Declared(type):
         """The constructor's, with ``name``: what `help` and editors show."""
         import inspect
 
-        given = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        at = len(given) - (bool(given) and given[-1].kind is inspect.Parameter.VAR_KEYWORD)
-        given.insert(at, inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
+        constructor: Any = cls.__init__  # type: ignore[misc]
+        given = list(inspect.signature(constructor).parameters.values())[1:]
+        if given and given[-1].kind is inspect.Parameter.VAR_KEYWORD:
+            given.pop()  # of the base: what a subclass passes on
+        given.append(inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
         return inspect.Signature(given)
 
 

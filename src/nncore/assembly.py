@@ -92,11 +92,7 @@ class Assembly(_core.Network, Parameters):
     def _build(self, input_shapes: Sequence[Shape]) -> None:
         """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
         ops, owners, outputs = self._wire()
-        rehearsal = _core.Network()  # what fails, fails here, and leaves the model as it was
-        rehearsal._assemble(input_shapes, ops, outputs, self._dtype.name)
-        shapes = rehearsal._shapes()
-        for op, owner in zip(ops, owners, strict=True):
-            self.layers[owner].check(op.name, shapes[op.inputs[0]])
+        rehearsal = self._rehearse(input_shapes, ops, owners, outputs)  # what fails, fails here, and leaves the model as it was
         values = self._initial_values(rehearsal._parameters() + rehearsal._states(), owners)
         del rehearsal  # and its buffers, before there are others
         self._assemble(input_shapes, ops, outputs, self._dtype.name)
@@ -105,6 +101,17 @@ class Assembly(_core.Network, Parameters):
         self._built_for = [tuple(shape) for shape in input_shapes]
         self._ops, self._owners, self._outputs = ops, owners, outputs
         self._bind_layers()
+
+    def _rehearse(
+        self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
+    ) -> _core.Network:
+        """Assemble a network of its own for inputs of these shapes, and let the layers check what they are given."""
+        rehearsal = _core.Network()
+        rehearsal._assemble(input_shapes, ops, outputs, self._dtype.name)
+        shapes = rehearsal._shapes()
+        for op, owner in zip(ops, owners, strict=True):
+            self.layers[owner].check(op.name, shapes[op.inputs[0]])
+        return rehearsal
 
     def _stretch(self, input_shapes: Sequence[Shape]) -> bool:
         """Where samples differ from those so far in the number of time steps alone, assemble for them around the same parameters.
@@ -118,21 +125,18 @@ class Assembly(_core.Network, Parameters):
             timed = len(old) > 1 or (len(old) == 1 and self._holds_indices(i))  # a table's indices may be a sequence
             if old != new and (not timed or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
                 return False
-        rehearsal = _core.Network()
         try:
-            rehearsal._assemble(input_shapes, self._ops, self._outputs, self._dtype.name)
-            shapes = rehearsal._shapes()
-            for op, owner in zip(self._ops, self._owners, strict=True):
-                self.layers[owner].check(op.name, shapes[op.inputs[0]])
+            rehearsal = self._rehearse(input_shapes, self._ops, self._owners, self._outputs)
             for own, its in zip(self._parameters() + self._states(), rehearsal._parameters() + rehearsal._states(), strict=True):
                 if own.value.shape != its.value.shape:
                     raise ShapeError(f"{own.role} has another shape")
+            shapes = rehearsal._shapes()
             self._replan(input_shapes, self._ops, self._outputs, self._told([tuple(shapes[value]) for value in self._outputs]))
-        except ShapeError:
-            _core.Network()._assemble(
-                before, self._ops, self._outputs, self._dtype.name
-            )  # layers in Python know those shapes again
-            return False
+        except Exception as error:
+            self._rehearse(before, self._ops, self._owners, self._outputs)  # layers in Python know those shapes again
+            if isinstance(error, ShapeError):
+                return False
+            raise
         self._built_for = [tuple(shape) for shape in input_shapes]
         return True
 

@@ -142,6 +142,37 @@ def test_weights_of_a_layer_in_python_that_depend_on_the_length(data):
     assert model.summary(show=False).total_parameters == 36 + 3 * 2 * (3 + 2 + 2)
 
 
+class Picky(nn.PythonLayer):
+    """Takes sequences of 12 steps, and says so in its own way."""
+
+    def build(self, input_shape):
+        if input_shape[0] != 12:
+            raise LookupError("twelve")
+
+    def forward(self, x):
+        return x
+
+    def backward(self, dy, x, y):
+        return dy
+
+
+def test_a_layer_in_python_that_fails_at_another_length(data):
+    x, _ = data
+    seen = []
+
+    class Notes(Halve):
+        def build(self, input_shape):
+            seen.append(input_shape)
+
+    model = nn.Sequential(Notes(), Picky(), nn.GRU(3, 2), seed=0)
+    before = model(x)
+    with pytest.raises(LookupError, match="twelve"):
+        model(x[:, :5])
+    assert (5, 3) in seen
+    assert seen[-1] == (12, 3)  # as it was
+    np.testing.assert_array_equal(model(x), before)
+
+
 def test_the_average_of_the_weights_stays(data):
     x, y = data
     model, twin = recurrent(), recurrent()

@@ -13,14 +13,6 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 N, FEATURES, BATCH, EPOCHS = 53, 7, 16, 50  # four steps an epoch, the last of five rows: 200 in all
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def build(layers, dtype, shape=(FEATURES,)):
     """The same network twice, with the same weights. layers: expressions that mean the same in both libraries."""
     ours = nn.Sequential(*[eval(f"nn.{e}") for e in layers], seed=5, dtype=dtype).build(shape)

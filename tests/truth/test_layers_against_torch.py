@@ -12,14 +12,6 @@ from nncore.errors import ArgumentError, IndexRangeError, ShapeError
 torch = pytest.importorskip("torch", reason="PyTorch is the reference of this file; install the extra test peers")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_torch_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tolerance(dtype):
     return {"rtol": 1e-10, "atol": 1e-11} if dtype == np.float64 else {"rtol": 2e-4, "atol": 3e-5}
 

@@ -32,6 +32,8 @@ from workloads import INFERENCE, WORKLOADS, Workload
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED_STEPS, TOLERANCE = 20, 1e-3  #: losses of so many steps agree this well, relative to the truth in float64
 CHECKED_RECURRENT_STEPS = 6  #: the same for a recurrent net, whose steps take longer
+#: No compiler processes of torch.compile that would wait beside those that are timed.
+QUIET = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -42,7 +44,7 @@ class Contestant:
         self.name, self.threads = name, threads
         context = multiprocessing.get_context("spawn")
         self.pipe, far = context.Pipe()
-        settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        settings = dict.fromkeys(THREAD_VARIABLES, str(threads)) | QUIET
         if threads == 1:
             settings["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
         saved = {key: os.environ.get(key) for key in settings}
@@ -196,7 +198,7 @@ def measure(
     groups = {
         "update": ["NumPy"],
         "training": [n for n in peers.TRAINERS if not names or n.split()[0] in names],
-        "inference": [n for n in peers.PREDICTORS if not names or n in names],
+        "inference": [n for n in peers.PREDICTORS if not names or n.split()[0] in names],
     }
     results: dict = {"machine": machine(), "load": others(), "threads": threads, "rounds": rounds}
     results |= {"limit": {}, "update": {}, "training": {}, "inference": {}}

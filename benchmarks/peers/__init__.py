@@ -21,7 +21,7 @@ from .with_nncore import NncoreTrainer, nncore_model, nncore_predictor
 from .with_numpy import NumpyTrainer, numpy_forward, numpy_predictor
 from .with_onnxruntime import onnxruntime_predictor
 from .with_sklearn import SklearnTrainer, sklearn_predictor
-from .with_torch import TorchTrainer, torch_predictor
+from .with_torch import TorchCompiledTrainer, TorchTrainer, torch_compiled_predictor, torch_predictor
 
 __all__ = [
     "PREDICTORS",
@@ -52,6 +52,7 @@ TRAINERS: dict[str, Callable[[Workload, int], object]] = {
     "nncore train_on_batch": NncoreTrainer,
     "NumPy": lambda work, threads: numpy_trainer(work),
     "PyTorch": TorchTrainer,
+    "PyTorch compiled": TorchCompiledTrainer,
     "JAX": lambda work, threads: jax_trainer(work),
     "JAX scan": lambda work, threads: jax_trainer(work, scan=True),
     "scikit-learn": lambda work, threads: SklearnTrainer(work),
@@ -62,6 +63,7 @@ PREDICTORS: dict[str, Callable[[Workload, int], Predictor]] = {
     "nncore": nncore_predictor,
     "NumPy": lambda work, threads: numpy_predictor(work),
     "PyTorch": torch_predictor,
+    "PyTorch compiled": torch_compiled_predictor,
     "JAX": lambda work, threads: jax_predictor(work),
     "scikit-learn": lambda work, threads: sklearn_predictor(work),
     "onnxruntime": onnxruntime_predictor,

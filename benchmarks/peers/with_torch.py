@@ -1,6 +1,8 @@
-"""The net in eager PyTorch, with its fused optimizers."""
+"""The net in PyTorch with its fused optimizers: eager, and compiled."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from workloads import Workload
@@ -35,10 +37,13 @@ class TorchTrainer:
         labels = y.float()[:, None] if work.binary else y
         self.data = list(zip(x.chunk(work.batches), labels.chunk(work.batches), strict=True))
 
+    def forward(self, x, y):
+        return self.loss(self.model(x), y)
+
     def step(self, i: int):
         x, y = self.data[i % len(self.data)]
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.model(x), y)
+        loss = self.forward(x, y)
         loss.backward()
         self.optimizer.step()
         return loss
@@ -50,6 +55,20 @@ class TorchTrainer:
         for i in range(steps):
             self.step(i)
         return steps
+
+
+class TorchCompiledTrainer(TorchTrainer):
+    """Forward, loss and backward compiled by ``torch.compile`` for the shapes of the batch; the fused optimizer as it is."""
+
+    def __init__(self, work: Workload, threads: int) -> None:
+        super().__init__(work, threads)
+        self.forward = _compiled(super().forward)
+
+
+def _compiled(function: Callable):
+    import torch
+
+    return torch.compile(function, fullgraph=True, dynamic=False)
 
 
 def torch_predictor(work: Workload, threads: int) -> Predictor:
@@ -64,3 +83,11 @@ def torch_predictor(work: Workload, threads: int) -> Predictor:
             return model(x)
 
     return Predictor(call)
+
+
+def torch_compiled_predictor(work: Workload, threads: int) -> Predictor:
+    """Compiled under ``inference_mode``, with constant weights."""
+
+    predictor = torch_predictor(work, threads)
+    predictor.call = _compiled(predictor.call)
+    return predictor

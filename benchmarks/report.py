@@ -1,4 +1,5 @@
-"""Turns the results of headline.py into the tables of docs/benchmarks.md and README.md, between the markers that stand there.
+"""Turns the results of headline.py into the tables of docs/benchmarks.md and README.md, between the markers that stand there, and
+into the picture beside them, docs/benchmarks.svg (chart.py).
 
 python benchmarks/report.py       write them anew from docs/benchmarks.json
 """
@@ -25,9 +26,12 @@ ONE_ROW_AIMS = {"2-10-10-10-1": "0.4 µs", "64-128-64-10": "1.2 µs", "784-512-2
 
 
 def write(root: Path, results: dict) -> None:
-    """Replace each marked block in the two files."""
+    """Replace each marked block in the two files, and draw the picture."""
+    from chart import draw
+
     splice(root / "docs" / "benchmarks.md", {"headline": headline(results), "machine": machine(results), "detail": detail(results)})
     splice(root / "README.md", {"headline": headline(results), "machine": machine(results)})
+    draw(results, root / "docs" / "benchmarks.svg")
 
 
 def splice(path: Path, blocks: dict[str, str]) -> None:

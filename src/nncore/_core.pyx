@@ -6,6 +6,10 @@ from os import environ
 
 cimport numpy as cnp
 
+include "boundary/c_ops.pxi"
+include "boundary/c_kernels.pxi"
+include "boundary/c_plan.pxi"
+
 cnp.import_array()
 
 cdef extern from *:
@@ -75,16 +79,17 @@ def set_num_threads(int n):
     nnc_set_num_threads(n)
 
 
-include "registry.pxi"
-include "arrays.pxi"
-include "ops.pxi"
-include "kernels.pxi"
-include "recurrent.pxi"
-include "layer_kernels.pxi"
-include "sources.pxi"
-include "planning.pxi"
-include "plan.pxi"
-include "network.pxi"
-include "calls.pxi"
-include "stepping.pxi"
-include "stream.pxi"
+include "boundary/registry.pxi"
+include "boundary/arrays.pxi"
+include "boundary/ops.pxi"
+include "boundary/kernels.pxi"
+include "boundary/recurrent.pxi"
+include "boundary/layer_kernels.pxi"
+include "boundary/sources.pxi"
+include "boundary/planning.pxi"
+include "boundary/turns.pxi"
+include "boundary/plan.pxi"
+include "boundary/network.pxi"
+include "boundary/calls.pxi"
+include "boundary/stepping.pxi"
+include "boundary/stream.pxi"

@@ -1,16 +1,12 @@
-# plan.pxi: the plan of a network as a Python object. It keeps the buffers alive, shows what lies in them, and knows which threads
-# use them.
-
-cdef double PATIENCE = 60  # seconds that a reader waits for training to come to a step boundary
-
+# plan.pxi: the plan of a network as a Python object. It keeps the buffers alive, and shows what lies in them.
 
 cdef dict called_in(ops):
     """The ops that are layers written in Python, by their place."""
     return {i: op for i, op in enumerate(ops) if op.kind == "python"}
 
 
-cdef class NetworkPlan:
-    """A plan with its buffers: how it is made, what is in it, and who may use it now. `Network` is how it runs."""
+cdef class NetworkPlan(Turns):
+    """A plan with its buffers: how it is made, and what is in it. `Network` is how it runs."""
 
     cdef nnc_plan *plan
     cdef nnc_progress progress
@@ -23,12 +19,7 @@ cdef class NetworkPlan:
     cdef bint calls_out, is_watched
     cdef nnc_probe probe  # what is looked at while training; off where every is 0
     cdef object probed
-    cdef bint is_compiled, is_busy, last_training, has_forward
-    cdef int readers  # calls that run without the GIL and only read the plan
-    cdef unsigned long trainer  # the thread that runs fit, or 0
-    cdef int claims  # how deep its calls of fit are nested
-    cdef int waiting  # threads that want to read, or are reading, parameters and moments as they are between two steps
-    cdef bint is_paused  # training waits for them
+    cdef bint is_compiled, last_training, has_forward
     cdef size_t forward_rows
     cdef object forward_sequences  # what they were given
     cdef object to_carry  # states that the next stateful batch is to begin with, until it comes; or None
@@ -189,10 +180,6 @@ cdef class NetworkPlan:
             self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
             cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), average, moments)
         return 0
-
-    def _need_idle(self):
-        """Raise where another thread uses the network."""
-        self._need_alone()
 
     def _move(self, parameters, states, offsets=None, state_offsets=None):
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
@@ -422,73 +409,4 @@ cdef class NetworkPlan:
             raise ShapeError(
                 f"{self.op_names[op]}: a training batch of {smallest} row has no variance to normalise by; use batches of at least 2 rows, "
                 "the last one of an epoch included: change batch_size, or leave a row out")
-        return 0
-
-    cdef int _enter(self) except -1:
-        while True:
-            if self.is_busy or (self.trainer and self.trainer != this_thread()):
-                raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
-            if not self.waiting:
-                break
-            self._hand_over()
-        self.is_busy = True
-        return 0
-
-    def _claim(self):
-        """Keep other threads from training until `_release`; where one of them trains already, the caller is the intruder."""
-        cdef unsigned long me = this_thread()
-        if self.is_busy or (self.trainer and self.trainer != me):
-            raise ConcurrentUseError("the model is being trained by another thread; wait for it, or train a copy")
-        self.trainer = me
-        self.claims += 1
-
-    def _release(self):
-        self.claims -= 1
-        if not self.claims:
-            self.trainer = 0
-
-    @property
-    def _is_claimed(self):
-        """Whether a fit is under way."""
-        return self.claims > 0
-
-    @property
-    def _is_elsewhere(self):
-        """Whether another thread trains."""
-        return self.is_busy or (self.trainer != 0 and self.trainer != this_thread())
-
-    cdef int _hand_over(self) except -1:
-        """Between two steps: let those read who wait for it."""
-        self.is_paused = True
-        try:
-            while self.waiting:
-                sleep(1e-4)
-                PyErr_CheckSignals()
-        finally:
-            self.is_paused = False
-        return 0
-
-    def _pause(self):
-        """Wait until training stands between two steps, and keep it there until `_resume`."""
-        give_up = monotonic() + PATIENCE
-        self.waiting += 1
-        try:
-            while self.is_busy or (self.trainer and self.trainer != this_thread() and not self.is_paused):
-                if monotonic() > give_up:
-                    raise ConcurrentUseError(
-                        f"another thread trains the model and has not come to the end of a step for {PATIENCE:g} s; a callback that "
-                        "waits for this thread would do that")
-                sleep(1e-4)
-                PyErr_CheckSignals()
-        except BaseException:
-            self.waiting -= 1
-            raise
-
-    def _resume(self):
-        self.waiting -= 1
-
-    cdef int _need_alone(self) except -1:
-        cdef bint is_theirs = self.trainer != 0 and self.trainer != this_thread()
-        if self.is_busy or self.readers or is_theirs or (self.waiting and not self.trainer):
-            raise ConcurrentUseError("the model is in use by another thread, so it cannot be built or compiled now")
         return 0

@@ -21,10 +21,7 @@ def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, 
     c = as_matrix("out", out, f64, True)
     check_shape("out", &c, m, n)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).gemm(c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
-        else:
-            nnc_kernels_for_f32(which).gemm(c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+        call_gemm(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
     return out
 
 
@@ -44,10 +41,7 @@ def linear_gradient(cnp.ndarray x not None, cnp.ndarray dz not None, cnp.ndarray
     db = empty_vector(zm.cols, f64) if bias else None
     cdef void *total = cnp.PyArray_DATA(<cnp.ndarray>db) if bias else NULL
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).linear_gradient(w.data, total, xm.data, zm.data, xm.cols, zm.cols, xm.rows, w.ld, xm.ld, zm.ld)
-        else:
-            nnc_kernels_for_f32(which).linear_gradient(w.data, total, xm.data, zm.data, xm.cols, zm.cols, xm.rows, w.ld, xm.ld, zm.ld)
+        call_linear_gradient(which, f64, w.data, total, xm.data, zm.data, xm.cols, zm.cols, xm.rows, w.ld, xm.ld, zm.ld)
     return dw, db
 
 
@@ -63,10 +57,7 @@ def transpose(cnp.ndarray a not None, cnp.ndarray out=None, isa=None):
     t = as_matrix("out", out, f64, True)
     check_shape("out", &t, m.cols, m.rows)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).transpose(t.data, m.data, m.rows, m.cols, t.ld, m.ld)
-        else:
-            nnc_kernels_for_f32(which).transpose(t.data, m.data, m.rows, m.cols, t.ld, m.ld)
+        call_transpose(which, f64, t.data, m.data, m.rows, m.cols, t.ld, m.ld)
     return out
 
 
@@ -83,10 +74,7 @@ def column_sum(cnp.ndarray a not None, cnp.ndarray out=None, bint accumulate=Fal
         raise ValueError("out: overlaps a")
     cdef void *total = as_vector("out", out, f64, m.cols, True)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).column_sum(total, m.data, m.rows, m.cols, m.ld, accumulate)
-        else:
-            nnc_kernels_for_f32(which).column_sum(total, m.data, m.rows, m.cols, m.ld, accumulate)
+        call_column_sum(which, f64, total, m.data, m.rows, m.cols, m.ld, accumulate)
     return out
 
 
@@ -97,10 +85,7 @@ def accumulate(cnp.ndarray y not None, cnp.ndarray x not None, isa=None):
     cdef Matrix ym = as_matrix("y", y, f64, True), xm = as_matrix("x", x, f64)
     check_shape("x", &xm, ym.rows, ym.cols)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).accumulate(ym.data, xm.data, ym.rows, ym.cols, ym.ld, xm.ld)
-        else:
-            nnc_kernels_for_f32(which).accumulate(ym.data, xm.data, ym.rows, ym.cols, ym.ld, xm.ld)
+        call_accumulate(which, f64, ym.data, xm.data, ym.rows, ym.cols, ym.ld, xm.ld)
 
 
 def combine(cnp.ndarray a not None, cnp.ndarray b, double alpha, double beta, double gamma, isa=None):
@@ -116,10 +101,7 @@ def combine(cnp.ndarray a not None, cnp.ndarray b, double alpha, double beta, do
     y = empty(am.rows, am.cols, f64)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).combine(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, alpha, beta, gamma)
-        else:
-            nnc_kernels_for_f32(which).combine(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, alpha, beta, gamma)
+        call_combine(which, f64, out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, alpha, beta, gamma)
     return y
 
 
@@ -136,10 +118,7 @@ def multiply(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray out=Non
     ym = as_matrix("out", out, f64, True)
     check_shape("out", &ym, am.rows, am.cols)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).multiply(ym.data, am.data, bm.data, am.rows, am.cols, ym.ld, am.ld, bm.ld, accumulate)
-        else:
-            nnc_kernels_for_f32(which).multiply(ym.data, am.data, bm.data, am.rows, am.cols, ym.ld, am.ld, bm.ld, accumulate)
+        call_multiply(which, f64, ym.data, am.data, bm.data, am.rows, am.cols, ym.ld, am.ld, bm.ld, accumulate)
     return out
 
 
@@ -152,10 +131,7 @@ def maximum(cnp.ndarray a not None, cnp.ndarray b not None, bint is_minimum=Fals
     y = empty(am.rows, am.cols, f64)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).maximum(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, is_minimum)
-        else:
-            nnc_kernels_for_f32(which).maximum(out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, is_minimum)
+        call_maximum(which, f64, out, am.data, bm.data, am.rows, am.cols, am.cols, am.ld, bm.ld, is_minimum)
     return y
 
 
@@ -169,12 +145,8 @@ def maximum_backward(cnp.ndarray dy not None, cnp.ndarray a not None, cnp.ndarra
     da = empty(dm.rows, dm.cols, f64)
     cdef void *out = cnp.PyArray_DATA(da)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).maximum_backward(
-                out, dm.data, am.data, bm.data, dm.rows, dm.cols, dm.cols, dm.ld, am.ld, bm.ld, is_minimum)
-        else:
-            nnc_kernels_for_f32(which).maximum_backward(
-                out, dm.data, am.data, bm.data, dm.rows, dm.cols, dm.cols, dm.ld, am.ld, bm.ld, is_minimum)
+        call_maximum_backward(which, f64, out, dm.data, am.data, bm.data, dm.rows, dm.cols, dm.cols, dm.ld, am.ld, bm.ld,
+                              is_minimum)
     return da
 
 
@@ -202,10 +174,7 @@ def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, cnp.nd
     y = empty(m.rows, m.cols, f64)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).dropout(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
-        else:
-            nnc_kernels_for_f32(which).dropout(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
+        call_dropout(which, f64, out, kept, m.data, m.rows, m.cols, m.cols, m.ld, row0, p, k, s)
     return y
 
 
@@ -218,10 +187,7 @@ def dropout_backward(cnp.ndarray dy not None, cnp.ndarray mask not None, double 
     dx = empty(m.rows, m.cols, f64)
     cdef void *out = cnp.PyArray_DATA(dx)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).dropout_backward(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, p)
-        else:
-            nnc_kernels_for_f32(which).dropout_backward(out, kept, m.data, m.rows, m.cols, m.cols, m.ld, p)
+        call_dropout_backward(which, f64, out, kept, m.data, m.rows, m.cols, m.cols, m.ld, p)
     return dx
 
 
@@ -272,10 +238,7 @@ def gather(cnp.ndarray source not None, cnp.ndarray index, str dtype not None, i
     cdef void *out = cnp.PyArray_DATA(y)
     cdef const void *data = cnp.PyArray_DATA(source)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).gather(out, data, kind, order, rows, cols, cols, stride // item)
-        else:
-            nnc_kernels_for_f32(which).gather(out, data, kind, order, rows, cols, cols, stride // item)
+        call_gather(which, f64, out, data, kind, order, rows, cols, cols, stride // item)
     return y
 
 
@@ -287,7 +250,7 @@ def sum_squares(cnp.ndarray x not None, isa=None):
     cdef size_t n = x.size
     cdef double total
     with nogil:
-        total = nnc_kernels_for_f64(which).sum_squares(data, n) if f64 else nnc_kernels_for_f32(which).sum_squares(data, n)
+        total = call_sum_squares(which, f64, data, n)
     return total
 
 
@@ -310,12 +273,8 @@ def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.nda
     counts = np.zeros((classes, classes))
     cdef double *out = <double *>cnp.PyArray_DATA(counts)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).count_confusion(
-                out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, classes, index, threshold, target_threshold)
-        else:
-            nnc_kernels_for_f32(which).count_confusion(
-                out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, classes, index, threshold, target_threshold)
+        call_count_confusion(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, classes, index, threshold,
+                             target_threshold)
     return counts
 
 
@@ -329,142 +288,8 @@ def sum_residuals(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarr
     sums = np.zeros((zm.cols, 7))
     cdef double *out = <double *>cnp.PyArray_DATA(sums)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).sum_residuals(out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
-        else:
-            nnc_kernels_for_f32(which).sum_residuals(out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
+        call_sum_residuals(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
     return sums
-
-
-cdef size_t channels_of(str name, const Matrix *m, size_t inner) except? 0:
-    if inner == 0 or m.cols % inner:
-        raise ValueError(f"inner: {m.cols} columns of {name} are no whole number of channels of {inner}")
-    return m.cols // inner
-
-
-def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarray beta=None, cnp.ndarray running_mean=None,
-                       cnp.ndarray running_var=None, size_t inner=1, double eps=1e-5, double momentum=0.1, bint frozen=False,
-                       isa=None):
-    """(y, mean, rstd) of x [rows, channels * inner]. The running statistics are updated, or used instead where frozen."""
-    cdef nnc_norm_statistics statistics
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("x", x)
-    cdef Matrix m = as_matrix("x", x, f64)
-    cdef size_t channels = channels_of("x", &m, inner)
-    cdef void *scale = as_vector("gamma", gamma, f64, channels)
-    cdef void *shift = as_vector("beta", beta, f64, channels)
-    cdef nnc_norm_source source = NNC_NORM_RUNNING if frozen else NNC_NORM_BATCH
-    if (running_mean is None) != (running_var is None) or (frozen and running_mean is None):
-        raise ValueError("running_mean, running_var: give both, or, unless frozen, neither")
-    y, mean, rstd = empty(m.rows, m.cols, f64), np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
-    statistics.mean = cnp.PyArray_DATA(mean)
-    statistics.rstd = cnp.PyArray_DATA(rstd)
-    statistics.running_mean = as_vector("running_mean", running_mean, f64, channels, True)
-    statistics.running_var = as_vector("running_var", running_var, f64, channels, True)
-    cdef void *out = cnp.PyArray_DATA(y)
-    with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).batch_norm_forward(
-                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, source)
-        else:
-            nnc_kernels_for_f32(which).batch_norm_forward(
-                out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps, momentum, source)
-    return y, mean, rstd
-
-
-def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray center not None, cnp.ndarray spread not None,
-                        cnp.ndarray gamma=None, size_t inner=1, double eps=1e-5, bint frozen=False, isa=None):
-    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
-    cdef nnc_norm_statistics statistics
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("dy", dy)
-    cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64)
-    check_shape("x", &m, g.rows, g.cols)
-    cdef size_t channels = channels_of("x", &m, inner)
-    cdef void *scale = as_vector("gamma", gamma, f64, channels)
-    cdef nnc_norm_source source = NNC_NORM_RUNNING if frozen else NNC_NORM_BATCH
-    statistics.mean = statistics.running_mean = as_vector("center", center, f64, channels)
-    statistics.rstd = statistics.running_var = as_vector("spread", spread, f64, channels)
-    dx, dgamma, dbeta = empty(m.rows, m.cols, f64), empty_vector(channels, f64), empty_vector(channels, f64)
-    cdef void *out = cnp.PyArray_DATA(dx)
-    cdef void *out_gamma = cnp.PyArray_DATA(dgamma)
-    cdef void *out_beta = cnp.PyArray_DATA(dbeta)
-    with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).batch_norm_backward(
-                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, m.rows, inner, m.cols, g.ld, m.ld,
-                eps, source)
-        else:
-            nnc_kernels_for_f32(which).batch_norm_backward(
-                out, out_gamma, out_beta, &statistics, g.data, m.data, scale, 0, channels, m.rows, m.rows, inner, m.cols, g.ld, m.ld,
-                eps, source)
-    return dx, dgamma, dbeta
-
-
-def batch_norm_in_parts(cnp.ndarray x not None, cnp.ndarray dy not None, cnp.ndarray gamma not None, cnp.ndarray beta not None,
-                        double eps=1e-5, isa=None):
-    """(y, mean, rstd, dx, dgamma, dbeta) by the kernels that take a chunk of rows, or some channels of their sums, at a time."""
-    cdef nnc_norm_statistics s
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("x", x)
-    cdef Matrix m = as_matrix("x", x, f64), g = as_matrix("dy", dy, f64)
-    check_shape("dy", &g, m.rows, m.cols)
-    cdef void *scale = as_vector("gamma", gamma, f64, m.cols)
-    cdef void *shift = as_vector("beta", beta, f64, m.cols)
-    cdef size_t chunks = (m.rows + NNC_NORM_CHUNK - 1) // NNC_NORM_CHUNK, size = 8 if f64 else 4, half = m.cols // 2, i, at, n
-    kept = [empty_vector(m.cols, f64) for _ in range(4)]
-    y, dx = empty(m.rows, m.cols, f64), empty(m.rows, m.cols, f64)
-    cdef cnp.ndarray partial = empty(2 * chunks, m.cols, f64)
-    cdef char *parts = <char *> cnp.PyArray_DATA(partial)
-    cdef char *out = <char *> cnp.PyArray_DATA(y)
-    cdef char *back = <char *> cnp.PyArray_DATA(dx)
-    cdef void *dgamma = cnp.PyArray_DATA(kept[2])
-    cdef void *dbeta = cnp.PyArray_DATA(kept[3])
-    cdef size_t wide = m.cols * size
-    s.mean, s.rstd = cnp.PyArray_DATA(kept[0]), cnp.PyArray_DATA(kept[1])
-    s.running_mean = s.running_var = NULL
-    cdef batch_norm_moments_kernel moments
-    cdef batch_norm_merge_kernel merge
-    cdef batch_norm_forward_kernel forward
-    cdef batch_norm_sums_kernel sums
-    cdef batch_norm_total_kernel total
-    cdef batch_norm_backward_kernel backward
-    if f64:
-        moments = <batch_norm_moments_kernel><void *>nnc_kernels_for_f64(which).batch_norm_moments
-        merge = <batch_norm_merge_kernel><void *>nnc_kernels_for_f64(which).batch_norm_merge
-        forward = <batch_norm_forward_kernel><void *>nnc_kernels_for_f64(which).batch_norm_forward
-        sums = <batch_norm_sums_kernel><void *>nnc_kernels_for_f64(which).batch_norm_sums
-        total = <batch_norm_total_kernel><void *>nnc_kernels_for_f64(which).batch_norm_total
-        backward = <batch_norm_backward_kernel><void *>nnc_kernels_for_f64(which).batch_norm_backward
-    else:
-        moments = <batch_norm_moments_kernel><void *>nnc_kernels_for_f32(which).batch_norm_moments
-        merge = <batch_norm_merge_kernel><void *>nnc_kernels_for_f32(which).batch_norm_merge
-        forward = <batch_norm_forward_kernel><void *>nnc_kernels_for_f32(which).batch_norm_forward
-        sums = <batch_norm_sums_kernel><void *>nnc_kernels_for_f32(which).batch_norm_sums
-        total = <batch_norm_total_kernel><void *>nnc_kernels_for_f32(which).batch_norm_total
-        backward = <batch_norm_backward_kernel><void *>nnc_kernels_for_f32(which).batch_norm_backward
-    with nogil:
-        for i in range(chunks):
-            at = i * NNC_NORM_CHUNK
-            n = min(m.rows - at, <size_t>NNC_NORM_CHUNK)
-            moments(parts + 2 * i * wide, parts + (2 * i + 1) * wide, <char *>m.data + at * m.ld * size, n, m.cols, m.ld)
-        merge(&s, parts, half, m.cols, m.rows, m.cols, eps, 0)
-        merge(&s, parts, 0, half, m.rows, m.cols, eps, 0)
-        for i in range(chunks):
-            at = i * NNC_NORM_CHUNK
-            n = min(m.rows - at, <size_t>NNC_NORM_CHUNK)
-            forward(out + at * wide, &s, <char *>m.data + at * m.ld * size, scale, shift, 0, m.cols, n, 1, m.cols, m.ld, eps, 0,
-                    NNC_NORM_SAVED)
-            sums(parts + 2 * i * wide, parts + (2 * i + 1) * wide, <char *>g.data + at * g.ld * size,
-                 <char *>m.data + at * m.ld * size, s.mean, n, m.cols, g.ld, m.ld)
-        total(dgamma, dbeta, parts, s.rstd, half, m.cols, m.rows, m.cols)
-        total(dgamma, dbeta, parts, s.rstd, 0, half, m.rows, m.cols)
-        for i in range(chunks):
-            at = i * NNC_NORM_CHUNK
-            n = min(m.rows - at, <size_t>NNC_NORM_CHUNK)
-            backward(back + at * wide, dgamma, dbeta, &s, <char *>g.data + at * g.ld * size, <char *>m.data + at * m.ld * size, scale,
-                     0, m.cols, n, m.rows, 1, m.cols, g.ld, m.ld, eps, NNC_NORM_TOTALS)
-    return y, kept[0], kept[1], dx, kept[2], kept[3]
 
 
 def exp(cnp.ndarray x not None, isa=None):
@@ -476,10 +301,7 @@ def exp(cnp.ndarray x not None, isa=None):
     y = np.empty_like(x)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).exp(out, data, n)
-        else:
-            nnc_kernels_for_f32(which).exp(out, data, n)
+        call_exp(which, f64, out, data, n)
     return y
 
 
@@ -492,10 +314,7 @@ def log(cnp.ndarray x not None, isa=None):
     y = np.empty_like(x)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).log(out, data, n)
-        else:
-            nnc_kernels_for_f32(which).log(out, data, n)
+        call_log(which, f64, out, data, n)
     return y
 
 
@@ -505,10 +324,7 @@ def multiply_adds(size_t rounds, bint f64=False, isa=None):
     cdef double room, count
     cdef void *sum = &room
     with nogil:
-        if f64:
-            count = nnc_kernels_for_f64(which).multiply_adds(sum, rounds)
-        else:
-            count = nnc_kernels_for_f32(which).multiply_adds(sum, rounds)
+        count = call_multiply_adds(which, f64, sum, rounds)
     return count
 
 
@@ -519,10 +335,7 @@ def sum_penalties(cnp.ndarray w not None, isa=None):
     cdef Matrix m = as_matrix("w", w, f64)
     cdef double[2] sums
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).sum_penalties(sums, m.data, m.rows, m.cols, m.ld)
-        else:
-            nnc_kernels_for_f32(which).sum_penalties(sums, m.data, m.rows, m.cols, m.ld)
+        call_sum_penalties(which, f64, sums, m.data, m.rows, m.cols, m.ld)
     return sums[0], sums[1]
 
 
@@ -532,10 +345,7 @@ def max_norm(cnp.ndarray w not None, double limit, isa=None):
     cdef bint f64 = is_float64("w", w)
     cdef Matrix m = as_matrix("w", w, f64, True)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).max_norm(m.data, m.rows, m.cols, m.ld, limit)
-        else:
-            nnc_kernels_for_f32(which).max_norm(m.data, m.rows, m.cols, m.ld, limit)
+        call_max_norm(which, f64, m.data, m.rows, m.cols, m.ld, limit)
 
 
 def average(cnp.ndarray mean not None, cnp.ndarray w not None, double momentum, isa=None):
@@ -547,7 +357,4 @@ def average(cnp.ndarray mean not None, cnp.ndarray w not None, double momentum, 
     if a.ld != m.ld:
         raise ValueError("w: its rows must lie as far apart as those of mean")
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).average(a.data, m.data, m.rows, m.cols, m.ld, momentum)
-        else:
-            nnc_kernels_for_f32(which).average(a.data, m.data, m.rows, m.cols, m.ld, momentum)
+        call_average(which, f64, a.data, m.data, m.rows, m.cols, m.ld, momentum)

@@ -12,10 +12,7 @@ def activation_forward(str name not None, cnp.ndarray x not None, attr=(), isa=N
     y = empty(xm.rows, xm.cols, f64)
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).activation_forward[code](out, xm.data, xm.rows, xm.cols, xm.cols, xm.ld, values)
-        else:
-            nnc_kernels_for_f32(which).activation_forward[code](out, xm.data, xm.rows, xm.cols, xm.cols, xm.ld, values)
+        call_activation_forward(which, f64, code, out, xm.data, xm.rows, xm.cols, xm.cols, xm.ld, values)
     return y
 
 
@@ -31,12 +28,7 @@ def activation_backward(str name not None, cnp.ndarray dy not None, cnp.ndarray 
     dx = empty(g.rows, g.cols, f64)
     cdef void *out = cnp.PyArray_DATA(dx)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).activation_backward[code](
-                out, g.data, s.data, g.rows, g.cols, g.cols, g.ld, s.ld, values)
-        else:
-            nnc_kernels_for_f32(which).activation_backward[code](
-                out, g.data, s.data, g.rows, g.cols, g.cols, g.ld, s.ld, values)
+        call_activation_backward(which, f64, code, out, g.data, s.data, g.rows, g.cols, g.cols, g.ld, s.ld, values)
     return dx
 
 
@@ -70,10 +62,7 @@ def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None,
     cdef void *g = cnp.PyArray_DATA(grad)
     cdef void *r = cnp.PyArray_DATA(row_loss)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).loss[code](g, p, r, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, scale, values)
-        else:
-            nnc_kernels_for_f32(which).loss[code](g, p, r, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, scale, values)
+        call_loss(which, f64, code, g, p, r, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, scale, values)
     if zm.ld != zm.cols:
         grad = grad[:, : zm.cols]
         pred = None if pred is None else pred[:, : zm.cols]
@@ -110,7 +99,4 @@ def optimizer_step(str name not None, cnp.ndarray param not None, cnp.ndarray gr
             moment[i] = as_flat(f"moments[{i}]", buffer, f64, True)
     nnc_optimizer_prepare(code, &update)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).optimizer[code](<double *>w, <double **>moment, <const double *>g, n, &update)
-        else:
-            nnc_kernels_for_f32(which).optimizer[code](<float *>w, <float **>moment, <const float *>g, n, &update)
+        call_optimizer(which, f64, code, w, <void *>moment, g, n, &update)

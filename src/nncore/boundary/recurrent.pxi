@@ -64,10 +64,7 @@ def recurrent_pack(str cell not None, cnp.ndarray forward not None, cnp.ndarray 
     if not first <= end <= hidden:
         raise ValueError(f"first, last: expected a range of the {hidden} rows of w, got {first}, {end}")
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).recurrent_pack(f, b, m.data, code, first, end, hidden, m.ld)
-        else:
-            nnc_kernels_for_f32(which).recurrent_pack(f, b, m.data, code, first, end, hidden, m.ld)
+        call_recurrent_pack(which, f64, f, b, m.data, code, first, end, hidden, m.ld)
 
 
 def recurrent_pack_bias(str cell not None, cnp.ndarray forward not None, cnp.ndarray bias, size_t hidden, isa=None):
@@ -78,10 +75,7 @@ def recurrent_pack_bias(str cell not None, cnp.ndarray forward not None, cnp.nda
     cdef void *f = as_vector("forward", forward, f64, nnc_recurrent_packed(code, hidden), True)
     cdef void *b = as_vector("bias", bias, f64, nnc_cell_products(code) * hidden)
     with nogil:
-        if f64:
-            nnc_kernels_for_f64(which).recurrent_pack_bias(f, b, code, hidden)
-        else:
-            nnc_kernels_for_f32(which).recurrent_pack_bias(f, b, code, hidden)
+        call_recurrent_pack_bias(which, f64, f, b, code, hidden)
 
 
 cdef class Recurrence:
@@ -144,17 +138,11 @@ cdef class Recurrence:
 
     def forward(self):
         with nogil:
-            if self.f64:
-                nnc_kernels_for_f64(self.which).recurrent_forward(&self.r)
-            else:
-                nnc_kernels_for_f32(self.which).recurrent_forward(&self.r)
+            call_recurrent_forward(self.which, self.f64, &self.r)
 
     def backward(self):
         with nogil:
-            if self.f64:
-                nnc_kernels_for_f64(self.which).recurrent_backward(&self.r)
-            else:
-                nnc_kernels_for_f32(self.which).recurrent_backward(&self.r)
+            call_recurrent_backward(self.which, self.f64, &self.r)
 
 
 def recurrent_forward(str cell not None, cnp.ndarray gates not None, cnp.ndarray forward not None, *, bint reverse=False,

@@ -1,0 +1,204 @@
+# c_plan.pxi: what nncore.h declares of plans: how they are described, made and run.
+from libc.stdint cimport uint64_t
+
+cdef extern from "nncore.h":
+    enum:
+        NNC_MAX_RANK
+        NNC_MAX_INPUTS
+        NNC_MAX_SIZES
+        NNC_OK
+        NNC_ERROR_MEMORY
+        NNC_ERROR_SIZE
+        NNC_ERROR_SHAPE
+        NNC_ERROR_VALUE
+
+    ctypedef struct nnc_plan:
+        pass
+
+    ctypedef struct nnc_error:
+        int status
+        char *message
+
+    ctypedef struct nnc_shape:
+        int rank
+        size_t *dim
+
+    ctypedef struct nnc_op_spec:
+        int kind
+        int code
+        const char *name
+        int n_inputs
+        int *input
+        int64_t *size
+        double *attr
+        int shares
+
+    ctypedef struct nnc_param:
+        int op
+        char *role
+        size_t offset
+        size_t rows
+        size_t cols
+        size_t ld
+        int transposed
+        int vector
+        nnc_shape shape
+
+    void nnc_hold(void *block) noexcept nogil
+    void nnc_free(void *block) noexcept nogil
+
+    ctypedef struct nnc_lent:
+        void *data
+        size_t ld
+
+    ctypedef enum nnc_call_kind:
+        NNC_CALL_FORWARD
+        NNC_CALL_BACKWARD
+        NNC_CALL_LOSS
+        NNC_CALL_METRIC
+
+    ctypedef struct nnc_call:
+        nnc_call_kind kind
+        int index
+        int training
+        size_t rows
+        void *block
+        nnc_lent y
+        nnc_lent dy
+        nnc_lent *x
+        nnc_lent *dx
+        int *adds
+        int adds_params
+        void *target
+        void *row_loss
+        const void *weight
+        const int64_t *lengths
+
+    ctypedef struct nnc_caller:
+        void *context
+        int (*shape)(void *context, int op, const nnc_shape *inputs, int n_inputs, nnc_shape *out) noexcept with gil
+        int (*param)(void *context, int op, int slot, nnc_param *param) noexcept with gil
+        int (*call)(void *context, const nnc_call *call) noexcept with gil
+
+    enum:
+        NNC_LOSS_CALLED
+
+    ctypedef struct nnc_loss_spec:
+        int loss
+        int index_target
+        int from_logits
+        int reduction
+        double weight
+        double *attr
+
+    ctypedef struct nnc_optimizer_spec:
+        int optimizer
+        double *attr
+        double weight_decay
+        double clip_norm
+        double clip_norm_each
+        double clip_value
+        double ema_momentum
+
+    ctypedef struct nnc_param_options:
+        int trainable
+        double lr_scale
+        double weight_decay
+        double l1
+        double l2
+        double max_norm
+
+    ctypedef struct nnc_statistic_spec:
+        int kind
+        size_t classes
+        double threshold
+        double target_threshold
+        int called
+
+    ctypedef struct nnc_source:
+        const void *data
+        nnc_source_type type
+        ptrdiff_t stride
+
+    ctypedef struct nnc_probe:
+        int64_t first
+        int64_t every
+        int64_t steps
+        double *params
+        double *units
+        const size_t *unit_offset
+        void *before
+
+    ctypedef struct nnc_data:
+        const nnc_source *x
+        const nnc_source *y
+        nnc_source weight
+        size_t weights
+        const int64_t *order
+        const int64_t *lengths
+        size_t rows
+        double **statistics
+        double *parts
+        nnc_probe *probe
+
+    ctypedef struct nnc_sequences:
+        const int64_t *lengths
+        const void *initial
+        void *final
+
+    ctypedef struct nnc_progress:
+        uint64_t seed
+        int64_t step
+
+    int nnc_plan_create(
+        nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
+        const int *outputs, int n_outputs, const nnc_caller *caller, nnc_error *error) noexcept
+    void nnc_plan_free(nnc_plan *plan) noexcept nogil
+    void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) noexcept nogil
+    int nnc_plan_param_count(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) noexcept nogil
+    double nnc_plan_flops(const nnc_plan *plan) noexcept nogil
+    size_t nnc_plan_elements(const nnc_plan *plan) noexcept nogil
+    int nnc_plan_state_count(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) noexcept nogil
+    size_t nnc_plan_state_elements(const nnc_plan *plan) noexcept nogil
+    void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) noexcept nogil
+    size_t nnc_plan_steps(const nnc_plan *plan, int *op) noexcept nogil
+    int nnc_plan_freeze(nnc_plan *plan, nnc_error *error) noexcept nogil
+    size_t nnc_plan_carry(const nnc_plan *plan) noexcept nogil
+    int nnc_plan_is_stateful(const nnc_plan *plan) noexcept nogil
+    const void *nnc_plan_carried(const nnc_plan *plan, size_t *rows) noexcept nogil
+    void nnc_plan_carry_on(nnc_plan *plan, const void *states, size_t rows) noexcept nogil
+    void nnc_plan_reset_states(nnc_plan *plan) noexcept nogil
+    int nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) noexcept nogil
+    void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil
+    size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) noexcept nogil
+    size_t nnc_plan_index_bound(const nnc_plan *plan, int input) noexcept nogil
+    size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) noexcept nogil
+    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void **moments) noexcept nogil
+    double nnc_plan_penalty(const nnc_plan *plan) noexcept nogil
+    int nnc_plan_compile(
+        nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
+        const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil
+    int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
+    size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
+    size_t nnc_plan_train(
+        nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
+        nnc_progress *progress, double budget) noexcept nogil
+    int nnc_plan_evaluate(
+        nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,
+        nnc_error *error) noexcept nogil
+    int nnc_plan_predict(
+        nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first, void **out, size_t *next,
+        double budget, nnc_error *error) noexcept nogil
+    void nnc_plan_forward(
+        nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training, void **out,
+        const nnc_progress *progress) noexcept nogil
+    void nnc_plan_backward(
+        nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void **grad_outputs, void **grad_inputs, int training,
+        const nnc_progress *progress) noexcept nogil
+    void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
+    void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
+    size_t nnc_alloc_count() noexcept nogil
+    void nnc_alloc_fail_at(size_t k) noexcept nogil
+    double nnc_optimizer_initial(int optimizer, const double *attr, int moment) noexcept nogil

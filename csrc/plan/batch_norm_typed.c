@@ -217,6 +217,7 @@ const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_batch_norm) = {
     .backward_partial = backward_partial,
     .backward_channels = backward_channels,
     .backward_rest = backward_rest,
+    .lends = 1,
     .gradient = nnc_no_gradient, /* backward_channels has it */
     .prepare = nnc_nothing_to_prepare,
 };

@@ -60,6 +60,9 @@ typedef struct {
   void (*backward_rest)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   /* forward and backward take the whole batch at once, on the calling thread, while the others wait. */
   int whole_batch;
+  /* Where no activation follows, backward needs nothing of what forward wrote, and does not write into the gradient that it reads: its
+   * result and the gradients may lie in a caller's arrays. */
+  int lends;
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
   void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
   /* Refresh what is derived from the weight rows [first, last). */
@@ -131,6 +134,9 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last);
 /* update != NULL: each task's parameters are updated, and prepared for the next step where `prepare`, while they are in cache. */
 void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare);
 void nnc_run_prepare(const nnc_run *run, const nnc_member *self);
+/* Whether a value at an end of the network, and its gradient, may lie in the caller's array, dense. */
+#define nnc_may_lend NNC_TYPED(nnc_may_lend)
+int nnc_may_lend(const nnc_plan *plan, int value);
 
 /* update_typed.c: clipping by norm and the update of all spans; every member calls it, and must meet at a barrier before and after */
 #define nnc_run_update NNC_TYPED(nnc_run_update)

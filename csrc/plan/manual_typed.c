@@ -1,5 +1,8 @@
 /* manual_typed.c: the pieces of a step on their own, for training loops written by hand. No loss is attached, so activations are
- * never fused into one, and backward starts from the gradients that the caller gives. */
+ * never fused into one, and backward starts from the gradients that the caller gives.
+ *
+ * Inputs are copied, since the caller may change them before backward. Results and gradients are computed in the caller's arrays
+ * where the op at that end can do so, and otherwise copied. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -35,6 +38,16 @@ static void take_sequences(const nnc_piece *p, nnc_run *run) {
   run->final = p->sequences->final;
 }
 
+/* Values at the ends lie in the caller's arrays while a call lasts, where they may. */
+static void lend(const nnc_plan *plan, void **lies, int value, const void *array) {
+  if (array && nnc_may_lend(plan, value)) lies[value] = (void *)array;
+}
+
+static void take_back(const nnc_plan *plan, void **lies, int value) {
+  const nnc_value *root = &plan->value[plan->value[value].alias];
+  lies[value] = (real *)plan->arena + (lies == plan->act ? root->act : root->grad);
+}
+
 static void forward_member(nnc_member *self, void *context) {
   const nnc_piece *p = context;
   const nnc_plan *plan = p->plan;
@@ -56,6 +69,7 @@ static void forward_member(nnc_member *self, void *context) {
   nnc_run_forward(&run, first, last);
   if (p->failed) return;
   for (int i = 0; i < plan->n_outputs; i++) {
+    if (plan->act[plan->output[i]] == p->out[i]) continue;
     const nnc_matrix y = nnc_samples(&run, run.act, plan->output[i], first, last);
     copy(dense(p->out[i], y, first * plan->value[plan->output[i]].lines), y);
   }
@@ -65,7 +79,9 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_seque
                             void *const *out, const nnc_progress *progress) {
   nnc_piece p = {
       .plan = plan, .x = x, .sequences = sequences, .rows = rows, .training = training, .out = out, .progress = progress};
+  for (int i = 0; i < plan->n_outputs; i++) lend(plan, plan->act, plan->output[i], out[i]);
   nnc_parallel(threads_for(&p, 1), forward_member, &p);
+  for (int i = 0; i < plan->n_outputs; i++) take_back(plan, plan->act, plan->output[i]);
 }
 
 static void backward_member(nnc_member *self, void *context) {
@@ -81,6 +97,7 @@ static void backward_member(nnc_member *self, void *context) {
   nnc_barrier(self);
   nnc_share_samples(self, p->rows, &first, &last);
   for (int i = 0; i < plan->n_outputs; i++) {
+    if (plan->grad[plan->output[i]] == p->grad_outputs[i]) continue;
     const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
     copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));
   }
@@ -88,7 +105,8 @@ static void backward_member(nnc_member *self, void *context) {
   if (p->failed) return;
   for (int i = 0; i < plan->n_inputs; i++) {
     const nnc_matrix dx = nnc_samples(&run, run.grad, i, first, last);
-    if (p->grad_inputs[i]) copy(dense(p->grad_inputs[i], dx, first * plan->value[i].lines), dx);
+    if (p->grad_inputs[i] && plan->grad[i] != p->grad_inputs[i])
+      copy(dense(p->grad_inputs[i], dx, first * plan->value[i].lines), dx);
   }
   nnc_barrier(self);
   nnc_run_gradients(&run, self, p->rows, NULL, 0);
@@ -103,7 +121,11 @@ void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, siz
                  .grad_outputs = grad_outputs,
                  .grad_inputs = grad_inputs,
                  .progress = progress};
+  for (int i = 0; i < plan->n_outputs; i++) lend(plan, plan->grad, plan->output[i], grad_outputs[i]);
+  for (int i = 0; i < plan->n_inputs; i++) lend(plan, plan->grad, i, grad_inputs[i]);
   nnc_parallel(threads_for(&p, 2), backward_member, &p);
+  for (int i = 0; i < plan->n_outputs; i++) take_back(plan, plan->grad, plan->output[i]);
+  for (int i = 0; i < plan->n_inputs; i++) take_back(plan, plan->grad, i);
 }
 
 static void apply_member(nnc_member *self, void *context) {

@@ -190,3 +190,21 @@ void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
     if (task.first < task.last) prepare_all(run, &task);
   }
 }
+
+/* The op that makes a value or, of an input, reads it, if that is one op alone. */
+static const nnc_op *neighbour(const nnc_plan *plan, int value) {
+  if (plan->value[value].uses != 1) return NULL;
+  if (plan->value[value].producer != NNC_NONE) return &plan->op[plan->value[value].producer];
+  for (int i = 0; i < plan->n_ops; i++)
+    for (int j = 0; j < plan->op[i].spec.n_inputs; j++)
+      if (plan->op[i].spec.input[j] == value) return &plan->op[i];
+  return NULL;
+}
+
+int nnc_may_lend(const nnc_plan *plan, int value) {
+  const nnc_op *op = neighbour(plan, value);
+  if (!op || op->skipped || op->epilogue != NNC_NONE || !drivers[op->spec.kind]->lends) return 0;
+  for (int v = 0; v < plan->n_values; v++)
+    if (v != value && plan->value[v].alias == value) return 0;
+  return plan->value[value].alias == value && plan->ld[value] == plan->value[value].cols;
+}

@@ -145,6 +145,10 @@ class Network:
         """Per time step: the norm of the last backward pass's gradients before the gates of a recurrent op."""
     def _forward(self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None) -> list[np.ndarray]:
         """One batch forward, keeping what backward needs; returns copies of the outputs."""
+    def _forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
+        """The same for one input and one output; None where x needs converting or checking first."""
+    def _backward_plain(self, grad_output: Any) -> np.ndarray | None:
+        """_backward for one input and one output; None where the gradient needs converting or checking first."""
     def _backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Gradients of the last _forward: overwrites the gradient buffer, returns d/d inputs."""
     def _apply_gradients(self, lr: float) -> None:

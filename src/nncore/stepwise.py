@@ -128,6 +128,9 @@ class Stepwise(Assembly, Trainable):
         >>> model[0].weight.round(3)
         array([[0.8]], dtype=float32)
         """
+        plain = self._forward_plain(x, training) if lengths is None else None
+        if plain is not None:
+            return plain
         batch = self._batch_of(x)
         if not len(batch[0]):
             raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
@@ -157,6 +160,9 @@ class Stepwise(Assembly, Trainable):
         >>> model.backward([[3.0]])
         array([[3., 3.]], dtype=float32)
         """
+        plain = self._backward_plain(grad_output)
+        if plain is not None:
+            return plain
         self._require_built("backward")
         given = in_order("grad_output", grad_output, self.output_names)
         grads = []

@@ -154,3 +154,40 @@ def test_a_vector_for_one_feature():
 def test_text_is_refused():
     with pytest.raises(nn.errors.DTypeError, match="x has dtype"):
         small()([["a", "b", "c"]])
+
+
+def test_results_stay_when_later_calls_use_their_memory_again(rng):
+    model = nn.Sequential(nn.BatchNorm1d(256), seed=0)
+    x = rng.normal(size=(7, 64, 256)).astype(np.float32)
+    kept, copies = [], []
+    for batch in x:  # more than there are blocks to use again
+        y = model.forward(batch, training=True)
+        kept += [y[3:5], model.backward(batch)]  # a view, whose array nobody else holds
+        copies += [kept[-2].copy(), kept[-1].copy()]
+        del y
+    for a, b in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(a, b)
+    del kept
+    first, again = model.forward(x[0], training=True), model.forward(x[0], training=True)
+    assert not np.shares_memory(first, again)
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    "last", [(), (nn.ReLU(),), (nn.Linear(64, 64),), (nn.Flatten(),)], ids=["alone", "relu", "linear", "flatten"]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_caller_may_change_every_array_between_forward_and_backward(last, training, dtype, rng):
+    def gradients(spoil):
+        model = nn.Sequential(nn.BatchNorm1d(64), *last, seed=0, dtype=np.dtype(dtype).name)
+        x, dy = (np.random.default_rng(i).normal(size=(40, 64)).astype(dtype) for i in range(2))
+        y = model.forward(x, training=training)
+        if spoil:
+            x[...] = y[...] = np.nan
+        before = dy.copy()
+        found = [model.backward(dy).copy(), *(g.copy() for g in model.gradients.values())]
+        np.testing.assert_array_equal(dy, before)
+        return found
+
+    for a, b in zip(gradients(False), gradients(True), strict=True):
+        np.testing.assert_array_equal(a, b)

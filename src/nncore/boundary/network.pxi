@@ -323,13 +323,60 @@ cdef class Network(NetworkPlan):
 
     # The pieces of a step -----------------------------------------------------------------------------------------------------
 
+    cdef bint _is_plain(self, object x, int rank, const cnp.npy_intp *dims) noexcept:
+        """Whether x is an array that the core reads as it is, [N, *dims[1:rank]], with some rows."""
+        cdef int d
+        if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != rank:
+            return False
+        for d in range(1, rank):
+            if cnp.PyArray_DIM(<cnp.ndarray>x, d) != dims[d]:
+                return False
+        return cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x) and cnp.PyArray_DIM(<cnp.ndarray>x, 0) > 0
+
+    cdef int _run_forward(self, nnc_source *xs, const nnc_sequences *given, size_t rows, bint training, void **outs) except -1:
+        cdef nnc_error error
+        cdef int status
+        self._enter()
+        try:
+            if self.flops * <double>rows < HOLD_GIL_BELOW:
+                status = nnc_plan_reserve(self.plan, rows, &error)
+                if status == NNC_OK:
+                    nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
+            else:
+                with nogil:
+                    status = nnc_plan_reserve(self.plan, rows, &error)
+                    if status == NNC_OK:
+                        nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
+            self.has_forward = False
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self.is_busy = False
+        self.forward_rows = rows
+        self.last_training = training
+        self.has_forward = True
+        return 0
+
+    cdef int _run_backward(self, const nnc_sequences *given, const void **grads, void **inputs) except -1:
+        self._enter()
+        try:
+            if 2 * self.flops * <double>self.forward_rows < HOLD_GIL_BELOW:
+                nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+            else:
+                with nogil:
+                    nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+            self._rethrow()
+        finally:
+            self.is_busy = False
+        return 0
+
     def _forward(self, x, bint training, sequences=None):
         self._need_plan()
         cdef nnc_source xs[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
-        cdef nnc_error error
         cdef size_t rows = len(x[0])
-        cdef int i, status
+        cdef int i
         for i in range(len(x)):
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
         self._need_rows(rows, training)
@@ -339,23 +386,28 @@ cdef class Network(NetworkPlan):
         results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
         for i in range(len(results)):
             outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
-        self._enter()
-        try:
-            with nogil:
-                status = nnc_plan_reserve(self.plan, rows, &error)
-                if status == NNC_OK:
-                    nnc_plan_forward(self.plan, xs, &given, rows, training, outs, &self.progress)
-            self.has_forward = False
-            self._rethrow()
-            if status != NNC_OK:
-                raise_error(&error)
-        finally:
-            self.is_busy = False
-        self.forward_rows = rows
+        self._run_forward(xs, &given, rows, training, outs)
         self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
-        self.last_training = training
-        self.has_forward = True
         return results
+
+    def _forward_plain(self, x, bint training):
+        """The same for one input and one output, or None where x needs converting or checking first."""
+        if self.plan == NULL or not self.is_simple or self.has_indices or not self._is_plain(x, self.in_rank, self.in_dims):
+            return None
+        cdef size_t rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+        cdef nnc_source source
+        cdef nnc_sequences given
+        self._need_rows(rows, training)
+        self._bind_sequences(&given, None, rows)
+        source.data = cnp.PyArray_DATA(<cnp.ndarray>x)
+        source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+        source.stride = self.in_width
+        self.out_dims[0] = rows
+        cdef cnp.ndarray y = self.results.take(self.out_rank, self.out_dims, self.typenum)
+        cdef void *to = cnp.PyArray_DATA(y)
+        self._run_forward(&source, &given, rows, training, &to)
+        self.forward_sequences = None
+        return y
 
     def _backward(self, grad_outputs):
         self._need_plan()
@@ -371,14 +423,23 @@ cdef class Network(NetworkPlan):
             inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
         cdef nnc_sequences given
         self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
-        self._enter()
-        try:
-            with nogil:
-                nnc_plan_backward(self.plan, &given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
-            self._rethrow()
-        finally:
-            self.is_busy = False
+        self._run_backward(&given, grads, inputs)
         return results
+
+    def _backward_plain(self, grad_output):
+        """The gradient of a plain batch of a network of one input and one output, or None where the gradient needs converting or checking first."""
+        if self.plan == NULL or not self.is_simple or not self.has_forward or not self._is_plain(grad_output, self.out_rank, self.out_dims):
+            return None
+        if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
+            return None
+        cdef nnc_sequences given
+        self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
+        self.in_dims[0] = self.forward_rows
+        cdef cnp.ndarray dx = self.results.take(self.in_rank, self.in_dims, self.typenum)
+        cdef const void *grad = cnp.PyArray_DATA(<cnp.ndarray>grad_output)
+        cdef void *to = cnp.PyArray_DATA(dx)
+        self._run_backward(&given, &grad, &to)
+        return dx
 
     def _apply_gradients(self, double lr):
         self._need_compiled()

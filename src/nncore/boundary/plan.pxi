@@ -22,6 +22,7 @@ cdef class NetworkPlan(Turns):
     cdef bint is_compiled, last_training, has_forward
     cdef size_t forward_rows
     cdef object forward_sequences  # what they were given
+    cdef Results results
     cdef object to_carry  # states that the next stateful batch is to begin with, until it comes; or None
     cdef double flops
     cdef int typenum
@@ -35,6 +36,7 @@ cdef class NetworkPlan(Turns):
     def __cinit__(self, *args, **kwargs):
         self.plan = NULL
         self.buffers = {}
+        self.results = Results()
         self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
 
     def __dealloc__(self):

@@ -4,6 +4,7 @@
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.ref cimport Py_REFCNT
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
 from .errors import (
@@ -54,6 +55,56 @@ def aligned_zeros(size_t elements, object dtype):
     block = np.zeros(size + spare, np.uint8)
     skip = -block.ctypes.data % alignment
     return block[skip : skip + size].view(dtype)
+
+
+cdef enum:
+    LINE = 64
+    KEPT = 4  # a loop holds the results of the step before while it asks for those of the next
+    LEAST_KEPT = 32 << 10  # smaller blocks the C library hands out again by itself,
+    MOST_KEPT = 4 << 20  # and larger ones come in huge pages
+
+
+cdef class Results:
+    """Arrays for the results of calls that are made over and over. Their data begin on a cache line: NumPy's begin inside of one, so
+    that each vector stored would touch two. The memory of the last few is kept and used again once nobody holds the array or a view
+    of it: what the C library gives back to the system has to be asked for again page by page, which can take longer than the call.
+    """
+
+    cdef list blocks  # of bytes, each the base of the arrays in it; the last used first
+
+    def __cinit__(self):
+        self.blocks = []
+
+    cdef cnp.ndarray take(self, int rank, cnp.npy_intp *dims, int typenum):
+        cdef int d
+        cdef cnp.npy_intp size = 8 if typenum == cnp.NPY_DOUBLE else 4
+        cdef double bytes = size
+        for d in range(rank):
+            size *= dims[d]
+            bytes *= dims[d]
+        if bytes < LEAST_KEPT or bytes > MOST_KEPT:
+            return cnp.PyArray_EMPTY(rank, dims, typenum, 0)
+        cdef cnp.ndarray block = self._block(size + LINE)
+        cdef char *at = <char *>cnp.PyArray_DATA(block)
+        at += (LINE - <size_t>at % LINE) % LINE
+        cdef cnp.ndarray array = <cnp.ndarray>cnp.PyArray_New(
+            cnp.ndarray, rank, dims, typenum, NULL, at, 0, cnp.NPY_ARRAY_CARRAY, None)
+        cnp.set_array_base(array, block)
+        return array
+
+    cdef cnp.ndarray _block(self, cnp.npy_intp size):
+        cdef cnp.ndarray block
+        cdef int i, n = len(self.blocks)
+        for i in range(n):
+            block = <cnp.ndarray>self.blocks[i]
+            if Py_REFCNT(block) == 2 and cnp.PyArray_SIZE(block) == size:  # held by the list and here
+                if i:
+                    self.blocks.insert(0, self.blocks.pop(i))
+                return block
+        block = cnp.PyArray_EMPTY(1, &size, cnp.NPY_UINT8, 0)
+        self.blocks.insert(0, block)
+        del self.blocks[KEPT:]
+        return block
 
 
 cdef int bind_source(nnc_source *source, object array, size_t rows, size_t width, str what) except -1:

@@ -35,6 +35,9 @@ static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 static void after_fork_in_child(void) { atomic_store(&in_forked_child, 1); }
 static void install_fork_guard(void) { pthread_atfork(NULL, NULL, after_fork_in_child); }
 
+void nnc_guard_against_fork(void) { pthread_once(&fork_guard, install_fork_guard); }
+int nnc_is_forked_child(void) { return atomic_load_explicit(&in_forked_child, memory_order_relaxed); }
+
 static void run_member(nnc_team *team, int rank) {
   nnc_member self = {.team = team, .rank = rank, .size = team->size};
   const nnc_fpstate saved = nnc_fp_enter();
@@ -44,12 +47,12 @@ static void run_member(nnc_team *team, int rank) {
 
 int nnc_parallel(int threads, nnc_team_fn *fn, void *context) {
   nnc_team team = {.fn = fn, .context = context};
-  if (threads <= 1 || atomic_load_explicit(&in_forked_child, memory_order_relaxed) || omp_in_parallel()) {
+  if (threads <= 1 || nnc_is_forked_child() || omp_in_parallel()) {
     team.size = 1;
     run_member(&team, 0);
     return 1;
   }
-  pthread_once(&fork_guard, install_fork_guard);
+  nnc_guard_against_fork();
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp single

@@ -1,5 +1,6 @@
-/* parallel.h: all parallelism of the core. One primitive opens a team of threads; inside it the members share out numbered
- * tasks and meet at barriers. Which tasks exist never depends on the number of threads, so neither do the results.
+/* parallel.h: the parallelism of whatever takes longer than to wake a thread (crew.h is for the rest). One primitive opens a team of
+ * threads; inside it the members share out numbered tasks and meet at barriers. Which tasks exist never depends on the number of threads,
+ * so neither do the results.
  */
 #ifndef NNC_BASE_PARALLEL_H
 #define NNC_BASE_PARALLEL_H
@@ -30,6 +31,10 @@ void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 
 /* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
 int nnc_threads_for(double flops);
+
+/* Whether this process was forked after nnc_guard_against_fork: threads that were there are not. */
+void nnc_guard_against_fork(void);
+int nnc_is_forked_child(void);
 
 int nnc_get_num_threads(void);
 void nnc_set_num_threads(int n); /* n >= 1, of which at most 1024 count; 0: back to the default */

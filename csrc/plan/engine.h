@@ -42,6 +42,7 @@ typedef struct {
   int carried;            /* initial is what the batch before left, which is for stateful layers alone */
   real *work, *packed;    /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
   size_t work_rows;
+  int crew; /* inference: how many threads share the columns of wide layers; 0 or 1: nobody helps */
 } nnc_run;
 
 typedef struct {

@@ -3,8 +3,9 @@
  * atomically, so that calls from several threads share nothing and a single call allocates nothing. */
 #include <string.h>
 
-#include "plan/heads.h"
 #include "base/sizes.h"
+#include "plan/assist.h"
+#include "plan/heads.h"
 
 typedef struct {
   size_t bytes;
@@ -23,6 +24,7 @@ typedef struct {
   double deadline;
   nnc_workspace *space;
   int failed;
+  int crew;           /* threads for the wide layers of a single block */
   atomic_size_t next; /* block to take */
   atomic_size_t turn; /* block whose sums are to be added */
 } nnc_job;
@@ -97,6 +99,7 @@ static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   p.run.work = p.values;
   p.run.work_rows = job->block;
   p.run.packed = packed;
+  p.run.crew = job->crew;
   if (!plan->packed && plan->carry) pack(&p.run);
   p.run.block = job->space;
   p.run.failed = (int *)&job->failed;
@@ -228,7 +231,11 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   if (!job->space)
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads,
                     (size_t)threads * stride);
+  nnc_assist assist = {.threads = 1};
+  if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) assist = nnc_assist_begin(plan, left);
+  job->crew = assist.threads;
   nnc_parallel(threads, infer_member, job);
+  nnc_assist_end(plan, &assist);
   give_workspace(plan, job->space);
   const size_t taken = atomic_load(&job->next), done = taken < job->blocks ? taken : job->blocks;
   *next = job->first + done * job->block < job->rows ? job->first + done * job->block : job->rows;

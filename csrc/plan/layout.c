@@ -105,6 +105,8 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
       return too_large(error);
     plan->op[i].flops = plan->flops - before;
   }
+  for (int i = 0; i < plan->n_ops; i++)
+    if (plan->op[i].spec.kind == NNC_LAYER_linear) plan->wide_flops += plan->op[i].flops;
   plan->elements = bytes / plan->element;
   plan->state_elements = state_bytes / plan->element;
   return NNC_OK;

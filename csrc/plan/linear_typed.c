@@ -2,11 +2,14 @@
  *
  * The weight is stored [in, out], so that forward (x W) and the weight's gradient (x^T dz) read it as it lies; dx = dz W^T reads
  * the transposed copy that prepare keeps in the training arena. */
+#include "base/crew.h"
+#include "plan/assist.h"
 #include "plan/engine.h"
 
 /* Columns come in panels, so that the activation follows the product while the result is in the second cache: as wide as they can be,
- * because each one reads x again, and a multiple of every tile width. */
-enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10 };
+ * because each one reads x again, and a multiple of every tile width. The panels that a crew shares out are four cache lines wide, which
+ * are read from top to bottom. */
+enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, CREW_BYTES = 256 };
 
 static size_t panel_of(size_t rows, size_t cols) {
   const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
@@ -20,20 +23,45 @@ static int is_own_transpose(const nnc_param *w) { return w->cols == 1 && w->ld =
 
 static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
-static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
-  const nnc_matrix z = nnc_samples(run, run->act, op->pre, first, last);
-  const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
+typedef struct {
+  const nnc_run *run;
+  const nnc_op *op;
+  nnc_matrix x, z, y;
+  size_t panel;
+} forward_job;
+
+static inline void forward_panel(const forward_job *job, size_t j) {
+  const nnc_run *run = job->run;
+  const nnc_op *op = job->op;
+  const nnc_matrix *x = &job->x, *z = &job->z, *y = &job->y;
   const nnc_param *w = weight_of(run, op);
-  const real *weight = run->params + w->offset;
-  const real *bias = op->param[1] == NNC_NONE ? NULL : run->params + run->plan->param[op->param[1]].layout.offset;
+  const real *bias = op->param[1] == NNC_NONE ? NULL : run->params + run->plan->param[op->param[1]].layout.offset + j;
+  const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
   const int epilogue = epilogue_of(run, op);
-  const size_t panel = epilogue == NNC_NONE ? z.cols : panel_of(z.rows, z.cols);
-  for (size_t j = 0; j < z.cols; j += panel) {
-    const size_t n = z.cols - j < panel ? z.cols - j : panel;
-    run->k->gemm(z.at + j, x.at, weight + j, bias ? bias + j : NULL, z.rows, n, x.cols, z.ld, x.ld, 1, w->ld, 0);
-    if (epilogue != NNC_NONE) run->k->activation_forward[epilogue](y.at + j, z.at + j, z.rows, n, y.ld, z.ld, op->epilogue_attr);
+  run->k->gemm(z->at + j, x->at, run->params + w->offset + j, bias, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
+  if (epilogue != NNC_NONE) run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr);
+}
+
+static void forward_task(void *context, size_t task) {
+  const forward_job *job = context;
+  forward_panel(job, task * job->panel);
+}
+
+static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  forward_job job = {run,
+                     op,
+                     nnc_samples(run, run->act, op->spec.input[0], first, last),
+                     nnc_samples(run, run->act, op->pre, first, last),
+                     nnc_samples(run, run->act, op->out, first, last),
+                     0};
+  const size_t cols = job.z.cols;
+  if (run->crew > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
+    job.panel = CREW_BYTES / sizeof(real);
+    nnc_crew_run(run->crew, (cols + job.panel - 1) / job.panel, forward_task, &job);
+    return;
   }
+  job.panel = epilogue_of(run, op) == NNC_NONE ? cols : panel_of(job.z.rows, cols);
+  for (size_t j = 0; j < cols; j += job.panel) forward_panel(&job, j);
 }
 
 static void linear_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "nncore.h"
 #include "plan/pace.h"
 
@@ -71,6 +72,14 @@ typedef struct {
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
 } nnc_head;
 
+/* What predictions of few rows cost, alone and with helpers: see plan/assist.h. */
+typedef struct {
+  nnc_pace pace;
+  size_t key; /* what is timed: the number of rows and of threads */
+  int threads, calls;
+  double spent, until; /* seconds of the calls of this slice; when it ends */
+} nnc_assist_slice;
+
 typedef struct {
   nnc_param layout;
   size_t elements; /* rows * ld, rounded up */
@@ -128,6 +137,8 @@ struct nnc_plan {
   size_t sample_elements; /* workspace of one sample */
   size_t block;           /* samples per block */
   _Atomic(void *) spare;  /* a workspace that is not in use */
+  double wide_flops;      /* of one sample in the layers whose columns can be shared out */
+  nnc_assist_slice assist;
 
   /* training */
   int compiled;
@@ -183,7 +194,6 @@ int nnc_work_recurrent(nnc_plan *plan, nnc_op *op, size_t *work);
 size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op); /* that training keeps per sample */
 size_t nnc_norm_size(const nnc_op *op);                             /* layer_norm: numbers in a group, */
 size_t nnc_norm_groups(const nnc_plan *plan, const nnc_op *op);     /* and groups in a sample */
-double nnc_now(void);
 /* Rows per piece of a penalised parameter; 0 where it is not penalised. */
 size_t nnc_penalty_rows(const nnc_param *layout, const nnc_param_options *options);
 /* The scalars of the update that turns `done` updates into done + 1. */

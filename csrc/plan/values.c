@@ -1,9 +1,8 @@
 /* values.c: what the passes have in common: how large a value is and how a message shows its shape, a parameter added to the plan,
- * an error filled in, the clock. */
+ * an error filled in. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/sizes.h"
 #include "plan/plan.h"
@@ -26,8 +25,16 @@ const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape) {
 
 size_t nnc_value_elements(const nnc_value *value) { return value->lines * value->ld; }
 
+/* Rows of 1 KB and more are an odd number of cache lines apart: a member that has half of the columns would otherwise find them in half
+ * of the sets of its second cache. */
+static int weight_leading_dim(size_t *ld, size_t cols, size_t element) {
+  const size_t line = NNC_ALIGNMENT / element;
+  if (nnc_leading_dim(ld, cols, element)) return 1;
+  return *ld >= 16 * line && *ld / line % 2 == 0 && nnc_add(ld, *ld, line);
+}
+
 static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
-  if (nnc_leading_dim(&p->layout.ld, p->layout.cols, plan->element)) return 1;
+  if (weight_leading_dim(&p->layout.ld, p->layout.cols, plan->element)) return 1;
   if (nnc_mul(&p->elements, p->layout.rows, p->layout.ld) || nnc_round_up(&p->elements, p->elements, plan->element)) return 1;
   p->options = (nnc_param_options){.trainable = 1, .lr_scale = 1};
   return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
@@ -38,10 +45,4 @@ int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *tot
   p->layout = layout;
   p->layout.op = i;
   return place_param(plan, p, total);
-}
-
-double nnc_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

@@ -1,0 +1,42 @@
+/* assist.c: see assist.h. What it remembers in the plan belongs to the call that has the crew. */
+#include "plan/assist.h"
+
+#include "base/clock.h"
+#include "base/crew.h"
+#include "base/parallel.h"
+
+static const double longest_slice = 10e-3; /* seconds between two looks at what the calls cost */
+
+/* The slice is over: say what it cost, and choose for the next one. The first call after a choice is not counted: it wakes helpers, and
+ * finds in its cache what the other way had there. */
+static void next_slice(nnc_plan *plan, int wanted, size_t key, double now) {
+  nnc_assist_slice *s = &plan->assist;
+  if (s->calls > 0 && s->key == key) nnc_pace_report(&s->pace, s->threads, now, s->spent / s->calls);
+  s->threads = nnc_pace_choose(&s->pace, wanted, key, now, &s->until);
+  if (s->until > now + longest_slice) s->until = now + longest_slice;
+  s->key = key;
+  s->calls = -1;
+  s->spent = 0;
+}
+
+nnc_assist nnc_assist_begin(nnc_plan *plan, size_t rows) {
+  nnc_assist a = {.threads = 1};
+  const int wanted = nnc_threads_for(plan->wide_flops * (double)rows);
+  if (wanted <= 1 || !nnc_crew_take()) return a;
+  const size_t key = rows << 16 | (size_t)wanted;
+  a.has_crew = 1;
+  a.began = nnc_now();
+  a.counts = nnc_crew_in_rhythm(a.began);
+  if (!a.counts) return a;
+  if (a.began >= plan->assist.until || plan->assist.key != key) next_slice(plan, wanted, key, a.began);
+  if (plan->assist.threads > 1) a.threads = nnc_crew_call(plan->assist.threads);
+  return a;
+}
+
+void nnc_assist_end(nnc_plan *plan, const nnc_assist *a) {
+  if (!a->has_crew) return;
+  const double now = nnc_now();
+  if (a->counts && plan->assist.calls++ >= 0) plan->assist.spent += now - a->began;
+  nnc_crew_ends(now);
+  nnc_crew_leave();
+}

@@ -4,6 +4,8 @@ VENV ?= .venv
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PEERS ?=
 FUZZ ?= 10000
+COMPILERS ?= gcc clang
+PROVE ?=
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check
@@ -15,12 +17,13 @@ isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1]
 # --no-build-isolation, so that build/dev is kept and the next build compiles only what changed.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
 
-.PHONY: help demo test fuzz bench bench-peers lint format sanitize wheel clean
+.PHONY: help demo test prove fuzz bench bench-peers lint format sanitize wheel clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
+	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), some minutes"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
@@ -54,6 +57,18 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
 	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --without-isa-tests; done
+
+# tests/ops/prove_gemm.c, built by each compiler with -O0 (Debug) and -O3 (Release); PROVE="--limit 9 --random 100" does less. Debian's
+# gcc-aarch64-linux-gnu and qemu-user do it for ARM: make prove-aarch64-linux-gnu-gcc-Release.
+prove: $(foreach compiler,$(COMPILERS),prove-$(compiler)-Debug prove-$(compiler)-Release)
+
+prove-%: $(stamps)/build-requirements
+	$(VENV)/bin/cmake -S . -B build/prove/$* -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja \
+	  -DCMAKE_C_COMPILER=$(patsubst %-,%,$(subst Debug,,$(subst Release,,$*))) -DCMAKE_BUILD_TYPE=$(lastword $(subst -, ,$*)) \
+	  -DNNCORE_PROVE=ON "-DNNCORE_PROVE_ARGUMENTS=$(subst $() ,;,$(PROVE))" \
+	  $(if $(findstring aarch64-,$*),-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-L;/usr/aarch64-linux-gnu")
+	$(VENV)/bin/cmake --build build/prove/$* --parallel $(JOBS)
+	$(VENV)/bin/ctest --test-dir build/prove/$* --verbose
 
 fuzz: $(stamps)/installed $(stamps)/extra-test
 	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py

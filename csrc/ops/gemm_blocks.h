@@ -1,16 +1,20 @@
 /* gemm_blocks.h: products of any size: cut into blocks of k, and of rows that stay in the second cache, with copies of what would cost an
  * entry of the address cache for each k. Included by gemm.c alone.
  *
- * The copies lie on the stack, at most PACK_BYTES and a panel of b (61 KB with AVX-512) at a time, whatever the size of the product.
+ * The copies lie in the thread's scratch (base/scratch.h), a panel of b (61 KB with AVX-512) and then at most PACK_BYTES of a, whatever the
+ * size of the product. Where there is no memory for it, nothing is copied: slower, to the same bits.
  */
 #ifndef NNC_OPS_GEMM_BLOCKS_H
 #define NNC_OPS_GEMM_BLOCKS_H
 
+#include "base/scratch.h"
 #include "ops/gemm_tiles.h"
 
-/* A block of a that is copied (to the stack), and one that is not; from which size on a panel of b is copied, in bytes from its first
+/* A block of a that is copied, and one that is not; from which size on a panel of b is copied, in bytes from its first
  * row to its last: the first address cache has 64 entries, of 4 KB each. */
 enum { PACK_BYTES = 160 * 1024, BLOCK_BYTES = 384 * 1024, COPY_BYTES = 48 * 4096, DISTANT_BYTES = 2 << 20 };
+enum { PANEL = K_BLOCK * 3 * VL }; /* elements of a panel's copy */
+_Static_assert(PANEL * sizeof(real) + PACK_BYTES <= NNC_SCRATCH_BYTES, "the copies of a block have to fit into the scratch");
 
 /* Whether the rows of a panel of b lie on more pages than the address cache has room for. */
 INLINE int is_scattered(size_t k, size_t ldb) { return ldb >= 2048 && k * ldb > COPY_BYTES; }
@@ -48,17 +52,16 @@ static NOINLINE void pack_columns(real *p, const real *a, size_t rows, size_t k,
 
 /* A panel of b for whole * PACK_ROWS rows of a. The first tile copies it while it computes, if that pays; the others read the copy. */
 static void panel_rows(real *c, const real *a, const real *b, const real *bias, size_t whole, size_t cols, size_t k, size_t vecs,
-                       real *copy, layout *at) {
+                       layout *at) {
   tile_function *const reading = shapes[vecs].far[PACK_ROWS];
   if (whole < 6) {
     reading(c, a, b, bias, whole * PACK_ROWS, cols, k, at);
     return;
   }
   const int copies = is_scattered(k, at->ldb);
-  at->copy = copy;
   (!copies ? reading : vecs == 3 ? TILE(ROWS_3, 3, 24) : TILE(ROWS_3, 2, 24))(c, a, b, bias, PACK_ROWS, cols, k, at);
   if (copies) {
-    b = copy;
+    b = at->copy;
     at->ldb = vecs * VL * sizeof(real);
   }
   c = (real *)STEP(c, PACK_ROWS * at->ldc);
@@ -71,7 +74,6 @@ static void panel_rows(real *c, const real *a, const real *b, const real *bias, 
 /* rows rows of a against all of b, n > VL, k <= K_BLOCK. tile != 0: a is packed, with so many bytes per register tile. */
 static NOINLINE void block(real *c, const real *a, const real *b, const real *bias, size_t rows, size_t n, size_t k, size_t tile,
                            const layout *given) {
-  real copy[K_BLOCK * 3 * VL] __attribute__((aligned(64)));
   for (size_t j = 0, cols; j < n; j += cols) {
     layout at = *given;
     const size_t vecs = next_panel((n - j + VL - 1) / VL, PACK_ROWS + 1, 1), left = n - j, whole = rows / PACK_ROWS;
@@ -84,7 +86,7 @@ static NOINLINE void block(real *c, const real *a, const real *b, const real *bi
       at.next_step = at.ldb;
     }
     if (whole) {
-      panel_rows(ci, ai, b + j, start, whole, cols, k, vecs, copy, &at);
+      panel_rows(ci, ai, b + j, start, whole, cols, k, vecs, &at);
       at.ldb = given->ldb;
       ci = (real *)STEP(ci, whole * PACK_ROWS * at.ldc);
       ai = STEP(ai, whole * at.a_tile);
@@ -96,8 +98,8 @@ static NOINLINE void block(real *c, const real *a, const real *b, const real *bi
 /* a is TN, or its rows lie at multiples of 4 KB, which puts them all into the same cache sets: block by block, it is copied. */
 static NOINLINE void packed(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                             const layout *given) {
-  real p[PACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
   layout at = *given;
+  real *const p = at.copy + PANEL;
   /* An odd number of lines: tiles, or rows, that begin in the same cache set would evict each other while they are written. */
   const int columns = at.a_row == sizeof(real);
   const size_t height = columns ? PACK_ROWS : 1, tile = ((k * height * sizeof(real) + 63) / 64 | 1) * 64;
@@ -132,9 +134,10 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
   const int tall = m >= 6 * PACK_ROWS && n >= 2 * VL && is_scattered(deepest, at.ldb), wide = n >= PACK_COLS;
   const int pack =
       at.a_row == sizeof(real) ? wide && m > PACK_ROWS && m * k * sizeof(real) > 8 * 1024 : tall && wide && at.a_row % 4096 == 0;
+  if (pack || tall) at.copy = nnc_scratch();
   for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK;; blocks--) {
     const size_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
-    (pack ? packed : tall ? unpacked : tiles)(c, a, b, bias, m, n, depth, &at);
+    (!at.copy ? tiles : pack ? packed : unpacked)(c, a, b, bias, m, n, depth, &at);
     if (blocks <= 1) return;
     a = STEP(a, depth * at.a_col);
     b = STEP(b, depth * at.ldb);

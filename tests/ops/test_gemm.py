@@ -2,9 +2,11 @@
 
 import ctypes
 import ctypes.util
+import functools
 import itertools
 import platform
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -210,5 +212,51 @@ def test_guards_kill(side):
     assert process.returncode < 0
 
 
+#: m, n, k where b is copied by panels and a by blocks: what needs scratch.
+COPIED = (130, 530, 330)
+
+
+def in_thread(act):
+    """What act gives, on a thread of its own, which has no scratch yet."""
+    given = []
+    thread = threading.Thread(target=lambda: given.append(act()))
+    thread.start()
+    thread.join()
+    return given[0]
+
+
+def test_bits_are_the_same_without_memory_for_copies(isa, dtype, rng):
+    m, n, k = COPIED
+    for transpose_a in (False, True):
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n)))
+        product = functools.partial(_core.gemm, a, b, np.zeros(n, dtype), np.empty((m, n), dtype), transpose_a=transpose_a, isa=isa)
+        before = _core.alloc_count()
+        copied = in_thread(product)
+        assert _core.alloc_count() == before + 1, "this shape is not one that needs scratch"
+        _core.alloc_fail_at(1)
+        try:
+            np.testing.assert_array_equal(in_thread(product), copied)
+        finally:
+            _core.alloc_fail_at(0)
+
+
+def multiply_on_a_small_stack():
+    """Products of every kind on threads with the least stack that is common: musl's."""
+    threading.stack_size(128 * 1024)
+    for (m, n, k), dtype, isa in itertools.product([*LARGER, COPIED], (np.float32, np.float64), _core.isas()):
+        print(m, n, k, dtype.__name__, isa, flush=True)
+        b = np.ones((k, n), dtype)
+        in_thread(functools.partial(_core.gemm, np.ones((m, k), dtype), b, isa=isa))
+        in_thread(functools.partial(_core.gemm, np.ones((k, m), dtype), b, transpose_a=True, isa=isa))
+
+
+def test_small_stack():
+    process = run("ops.test_gemm", "stack")
+    assert process.returncode == 0, f"{process.stderr}\nlast: {process.stdout.splitlines()[-1:]}"
+
+
 if __name__ == "__main__":
-    touch_the_guards(sys.argv[1])
+    if sys.argv[1] == "stack":
+        multiply_on_a_small_stack()
+    else:
+        touch_the_guards(sys.argv[1])

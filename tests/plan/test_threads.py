@@ -261,6 +261,28 @@ def test_importing_starts_no_thread():
 
 
 @LINUX
+@pytest.mark.parametrize("cell", [None, "RNN", "GRU", "LSTM"])
+def test_a_team_needs_little_stack(cell):
+    """128 KB is what musl gives a thread; without scratch of their own, the products of large layers would need more."""
+    code = f"""
+    import numpy as np
+    rng, cell = np.random.default_rng(0), {cell!r}
+    if cell:
+        model = nn.Sequential(getattr(nn, cell)(64, 128), nn.Linear(128, 10), seed=0)
+        x = rng.normal(size=(128, 20, 64)).astype(np.float32)
+    else:
+        model = nn.Sequential(nn.Linear(660, 530), nn.BatchNorm1d(530), nn.ReLU(), nn.Linear(530, 10), seed=0)
+        x = rng.normal(size=(512, 660)).astype(np.float32)
+    model.compile(loss="mse", optimizer="adam")
+    before = len(tasks())
+    model.fit(x, np.ones((len(x), 10), np.float32), batch_size=256, verbose=0)
+    model.predict(x)
+    print(len(tasks()) - before)
+    """
+    assert int(python(code, OMP_STACKSIZE="128K", OMP_NUM_THREADS="3")) > 0
+
+
+@LINUX
 def test_omp_num_threads_is_respected():
     code = """
     model, (x, y) = make(256), problem(2000)

@@ -17,7 +17,7 @@ isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1]
 # --no-build-isolation, so that build/dev is kept and the next build compiles only what changed.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
 
-.PHONY: help demo test prove fuzz bench bench-peers lint format sanitize wheel clean
+.PHONY: help demo test prove fuzz bench bench-peers docs lint format sanitize wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), some minutes"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
+	@echo "make docs          the guides and a reference of every class and function as a site, in build/docs"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer (some minutes)"
 	@echo "make wheel         sdist and wheel in dist/"
@@ -82,6 +83,10 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 	$(python) benchmarks/conditions.py
 	$(python) benchmarks/toolkit.py
 	$(python) benchmarks/gemm.py
+
+docs: $(stamps)/installed $(stamps)/extra-docs
+	$(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs
+	@echo "open build/docs/index.html"
 
 lint: $(stamps)/extra-lint
 	$(python) -m ruff check

@@ -71,9 +71,42 @@ def test_blocks_run(page, tmp_path, monkeypatch, rng):
         exec(compile(lines_before + found[1], str(PAGES[page]), "exec"), namespace)
 
 
-def test_links_lead_somewhere():
-    links = {
-        (path, target) for path in PAGES.values() for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
-    }
-    assert len(links) > 10
-    assert not [(path.name, target) for path, target in links if "://" not in target and not (path.parent / target).exists()]
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINKED = [*PAGES.values(), REPOSITORY / "csrc" / "README.md", REPOSITORY / "CHANGELOG.md"]
+
+
+def anchors(path):
+    """What GitHub, and the site, make of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", page.read_text(encoding="utf-8"))):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        path = page.parent / target if target else page
+        assert path.exists(), link
+        assert not anchor or anchor in anchors(path), link
+
+
+def test_index_knows_every_page():
+    index = (REPOSITORY / "docs" / "index.md").read_text(encoding="utf-8")
+    site = (REPOSITORY / "docs" / "conf.py").read_text(encoding="utf-8")
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        if page.stem != "index":
+            assert f"({page.name})" in index
+            assert re.search(rf"[ \"]{page.stem}[ \"]", site)
+
+
+def test_reference_shows_every_name():
+    """Each module of public names has a page, and what stands in the library itself is on one of them."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in (REPOSITORY / "docs" / "reference").glob("*.md"))
+    for name in nn.__all__:
+        value = getattr(nn, name)
+        if isinstance(value, types.ModuleType):
+            assert f"automodule:: nncore.{name}\n" in pages
+        elif name not in nn.layers.__all__ and name != "__version__":
+            assert re.search(rf":: {name}\b", pages), name

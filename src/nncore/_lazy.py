@@ -22,9 +22,10 @@ def lazily(
     package : str
         Its ``__name__``.
     names : sequence of str
-        Its ``__all__``; nothing else is found.
+        Its ``__all__``.
     homes : mapping from str to str
-        Which of its modules holds which names, with spaces between; under "" are the names of modules themselves.
+        Which of its modules holds which names, with spaces between; under "" are the names of modules themselves. These modules
+        are found under their own names, too, as they would be if the package had imported them.
     rest : str
         The module that holds what ``homes`` does not mention.
 
@@ -38,12 +39,14 @@ def lazily(
     AttributeError: module 'nncore' has no attribute 'Quadratic'
     """
     home = {name: module for module, held in homes.items() for name in held.split()}
+    modules = {*homes, rest, *homes.get("", "").split()} - {""}
 
     def __getattr__(name: str) -> Any:
+        if name in modules:
+            return import_module(f"{package}.{name}")  # which makes it an attribute of the package
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = home.get(name, rest)
-        value = getattr(import_module(f"{package}.{module}"), name) if module else import_module(f"{package}.{name}")
+        value = getattr(import_module(f"{package}.{home.get(name, rest)}"), name)
         setattr(sys.modules[package], name, value)  # found without this function from now on
         return value
 

@@ -31,11 +31,23 @@ class GradientEntry(NamedTuple):
     name: str  #: of the parameter as in the state dict; "x", "x[1]" of an input; "y_pred" of a loss
     shape: tuple[int, ...]
     checked: int  #: how many of its elements were
-    error: float  #: the largest relative error
+    error: float  #: the relative error where it is worst
+    allowed: (
+        float  #: what would have passed there: the tolerance, and what rounding leaves of the two values that differences subtract
+    )
     at: tuple[int, ...]  #: where that is
     analytic: float  #: the gradient there, of the backward pass
     numeric: float  #: and by differences
-    ok: bool  #: whether the error is within the tolerance
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error is within what is allowed."""
+        return self.error <= self.allowed
+
+    @property
+    def share(self) -> float:
+        """The error as a part of what is allowed."""
+        return self.error / self.allowed
 
 
 class GradientReport:
@@ -46,9 +58,9 @@ class GradientReport:
     entries : list of GradientEntry
         One per parameter and input.
     tol : float
-        The largest relative error that passes.
+        The largest relative error that passes, rounding apart.
     worst : GradientEntry
-        The entry with the largest error.
+        The entry whose error is the largest part of what is allowed.
 
     Examples
     --------
@@ -63,7 +75,7 @@ class GradientReport:
 
     @property
     def worst(self) -> GradientEntry:
-        return max(self.entries, key=lambda entry: entry.error)
+        return max(self.entries, key=lambda entry: entry.share)
 
     def __bool__(self) -> bool:
         return all(entry.ok for entry in self.entries)
@@ -72,13 +84,18 @@ class GradientReport:
         width = max(len(entry.name) for entry in self.entries)
         lines = [f"{self.title}: gradients {'agree' if self else 'DIFFER'} (relative error up to {self.tol:g} allowed)"]
         for e in self.entries:
-            line = f"  {e.name:{width}}  {e.checked:5d} of {int(np.prod(e.shape)):<8d} worst {e.error:.1e}"
-            where = f"[{', '.join(map(str, e.at))}]"
-            lines.append(line if e.ok else f"{line}  at {where}: backward {e.analytic:.8g}, differences {e.numeric:.8g}")
+            line = f"  {e.name:{width}}  {e.checked:5d} of {int(np.prod(e.shape)):<8d} "
+            line += "0, but for rounding" if e.ok and e.allowed > 1.0 else f"error {e.error:.1e}, allowed {e.allowed:.1e}"
+            if not e.ok:
+                line += f"  at [{', '.join(map(str, e.at))}]: backward {e.analytic:.8g}, differences {e.numeric:.8g}"
+            lines.append(line)
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<GradientReport: {'ok' if self else 'wrong'}, worst {self.worst.error:.1e} at {self.worst.name}>"
+        worst = self.worst
+        return (
+            f"<GradientReport: {'ok' if self else 'wrong'}, error {worst.error:.1e} of {worst.allowed:.1e} allowed at {worst.name}>"
+        )
 
 
 def check_gradients(
@@ -107,7 +124,8 @@ def check_gradients(
         may lie between.
     tol : float
         The largest relative error that passes. Elements smaller than a hundredth of the largest one in their array count as if
-        they were that large.
+        they were that large. Rounding is allowed for besides: differences subtract two values whose last bits are rounded, which
+        weighs the more the smaller a gradient is.
     samples : int
         At most this many elements of each array are checked, drawn by ``seed``.
     seed : int
@@ -118,7 +136,7 @@ def check_gradients(
     Returns
     -------
     GradientReport
-        True where all agree; ``print`` it to see the worst error of each array.
+        True where all agree; ``print`` it to see the worst error of each array beside what is allowed.
 
     Raises
     ------
@@ -143,7 +161,7 @@ def check_gradients(
     >>> wrong = nn.Lambda(np.square, lambda dy, x, y: x * dy)
     >>> print(nn.check_gradients(wrong, [[1.0, 3.0]]))  # doctest: +ELLIPSIS
     Lambda: gradients DIFFER (relative error up to 1e-05 allowed)
-      x      2 of 2        worst 5.0e-01  at [0, ...]: backward ..., differences ...
+      x      2 of 2        error 5.0e-01, allowed 1.0e-05  at [0, ...]: backward ..., differences ...
     """
     options = _Options(
         real("check_gradients", "eps", eps, 0.0, open_low=True),
@@ -274,20 +292,19 @@ def _entry(
     analytic = np.array([gradient[index] for index in indices])
     numeric = np.array([_difference(array, index, value, options.eps) for index in indices])
     least = 0.01 * max(np.abs(analytic).max(initial=0.0), np.abs(numeric).max(initial=0.0))
-    errors = np.empty(count)
+    errors, allowed = np.empty(count), np.empty(count)
     for k, index in enumerate(indices):
-        error = _error(analytic[k], numeric[k], least, size, options.eps)
+        errors[k], allowed[k] = _error(analytic[k], numeric[k], least, size, options.eps, options.tol)
         for closer in (options.eps / 10, options.eps / 100):
-            if error <= options.tol:
+            if errors[k] <= allowed[k]:
                 break
             again = _difference(array, index, value, closer)
-            found = _error(analytic[k], again, least, size, closer)
-            if found < error:
-                error, numeric[k] = found, again
-        errors[k] = error
-    k = int(errors.argmax())
-    worst = float(errors[k])
-    return GradientEntry(name, array.shape, count, worst, indices[k], float(analytic[k]), float(numeric[k]), worst <= options.tol)
+            found = _error(analytic[k], again, least, size, closer, options.tol)
+            if found[0] / found[1] < errors[k] / allowed[k]:
+                (errors[k], allowed[k]), numeric[k] = found, again
+    k = int((errors / allowed).argmax())
+    there = indices[k], float(analytic[k]), float(numeric[k])
+    return GradientEntry(name, array.shape, count, float(errors[k]), float(allowed[k]), *there)
 
 
 def _difference(array: np.ndarray, index: tuple[int, ...], value: Callable[[], float], eps: float) -> float:
@@ -300,10 +317,10 @@ def _difference(array: np.ndarray, index: tuple[int, ...], value: Callable[[], f
     return float((high - low) / (above - below))
 
 
-def _error(analytic: float, numeric: float, least: float, size: float, eps: float) -> float:
-    """The relative error beyond what rounding explains: the values compared are about ``size`` and a few ulps off."""
+def _error(analytic: float, numeric: float, least: float, size: float, eps: float, tol: float) -> tuple[float, float]:
+    """Return the relative error, and how large it may be: the values that are subtracted are about ``size`` and a few ulps off."""
     if not (np.isfinite(analytic) and np.isfinite(numeric)):
-        return float("inf")
-    scale = max(abs(analytic), abs(numeric), least)
-    difference = max(0.0, abs(analytic - numeric) - 16 * _EPS * size / eps)
-    return float(difference / scale) if difference else 0.0
+        return float("inf"), max(tol, _EPS)
+    rounding = 16 * _EPS * size / eps
+    scale = max(abs(analytic), abs(numeric), least, rounding)
+    return float(abs(analytic - numeric) / scale), float(tol + rounding / scale)

@@ -103,6 +103,24 @@ def test_a_planted_error_in_a_loss():
     assert nn.check_gradients(Huberish(), X[:, :2], Y)
 
 
+def test_the_report_says_what_was_found_and_what_is_allowed():
+    report = nn.check_gradients(nn.Sigmoid(), X)
+    (entry,) = report.entries
+    assert 0 < entry.error < 1e-8
+    assert 1e-5 < entry.allowed < 2e-5
+    assert f"error {entry.error:.1e}, allowed {entry.allowed:.1e}" in str(report)
+
+
+def test_a_gradient_of_zero_is_told_from_a_wrong_one():
+    """Batch norm takes the mean away, so that a bias before it has no gradient but what rounding makes of it."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2), seed=0)
+    model.compile("mse", "sgd")
+    report = nn.check_gradients(model, X, Y)
+    assert report
+    (line,) = [line for line in str(report).splitlines() if "rounding" in line]
+    assert line.split()[0] == "0.bias"
+
+
 def test_kinks_beside_the_point():
     near = np.array([[3e-6, -2e-6, 0.5]])
     assert nn.check_gradients(nn.ReLU(), near)

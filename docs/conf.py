@@ -1,0 +1,57 @@
+"""Sphinx: the guides, and a reference made from the docstrings, as one site. `make docs` builds it in build/docs, offline."""
+
+import re
+
+import nncore
+
+project, author, release = "nncore", "the authors of nncore", nncore.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "docs/index"
+include_patterns = ["README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md"]
+exclude_patterns = ["build", "dist", ".*"]
+templates_path = ["templates"]
+
+html_theme = "furo"
+html_title = "nncore"
+html_additional_pages = {"index": "home.html"}
+html_show_copyright = html_show_sphinx = html_copy_source = False
+
+myst_heading_anchors = 3  # links to headings are those that GitHub makes
+
+autodoc_default_options = {"members": True, "member-order": "bysource", "exclude-members": "aliases, attributes, code"}
+autodoc_typehints = "none"  # docstrings say it better
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+default_role = "py:obj"  # `Linear` in a docstring
+highlight_language = "none"  # of formulas; examples are known by their prompts
+
+REFERENCE = "models layers losses optim schedules metrics callbacks init errors config"
+SIDEBAR = {
+    "Guides": "../README training recurrent functional optimizers saving custom",
+    "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
+    "Behind it": "benchmarks design ../csrc/README ../CHANGELOG",
+}
+
+
+def add_sidebar(app, page, source):
+    """Tables of contents, which index.md does without where it is read as it is."""
+    if page == root_doc:
+        for caption, pages in SIDEBAR.items():
+            source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages.split(), "```", ""])
+
+
+CODE_OR_SIGN = re.compile(r"(``.*?``|`.*?`)|([*|]|(?<=\w)_(?!\w))")
+
+
+def escape(app, what, name, obj, options, lines):
+    """Docstrings are written for ``help()``: outside of code, ``*``, ``|`` and a ``_`` at the end of a word mean themselves."""
+    is_example = False
+    for i, line in enumerate(lines):
+        is_example = bool(line.strip()) and (is_example or line.lstrip().startswith(">>>"))
+        if not is_example:
+            lines[i] = CODE_OR_SIGN.sub(lambda found: found[1] or "\\" + found[2], line)
+
+
+def setup(app):
+    app.connect("source-read", add_sidebar)
+    app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon, which writes such signs

@@ -1,0 +1,48 @@
+"""Public names: each is found however a program asks for it, though modules are loaded only when they are needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import FunctionType
+
+import pytest
+
+import nncore as nn
+
+FOLDER = Path(nn.__file__).parent
+PACKAGES = ["callbacks", "init", "layers", "losses", "metrics", "optim", "schedules"]
+
+
+def run(program):
+    """In an interpreter that has loaded nothing yet."""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert not found.returncode, found.stderr
+    return found.stdout.split()
+
+
+HELPERS = {"alone", "penalised"}  # modules without public names
+HIDDEN = {"statistic"}  # a function of this name is public
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_are_attributes_of_their_package(package):
+    modules = {path.stem for path in (FOLDER / package).glob("*.py") if not path.stem.startswith("_")} - HELPERS - HIDDEN
+    run(f"import nncore as nn\nfor m in {modules}: assert getattr(nn.{package}, m).__name__ == 'nncore.{package}.' + m")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_star_dir_and_docstrings(package):
+    space = getattr(nn, package)
+    assert set(space.__all__) <= set(dir(space))
+    names = run(f"from nncore.{package} import *\nprint(*[name for name in globals() if name[:1] != '_'])")
+    assert sorted(names) == sorted(space.__all__)
+    made = {name: getattr(space, name) for name in space.__all__}
+    assert [name for name, value in made.items() if isinstance(value, (type, FunctionType)) and not value.__doc__] == []
+
+
+def test_every_name_of_the_library():
+    assert set(nn.__all__) <= set(dir(nn))
+    assert [name for name in nn.__all__ if name != "__version__" and not getattr(nn, name).__doc__] == []
+    assert run("import nncore as nn; print(nn.layers.activations.ReLU is nn.ReLU)") == ["True"]
+    with pytest.raises(AttributeError, match="no attribute 'Conv2d'"):
+        nn.Conv2d  # noqa: B018 - what is asked for

@@ -220,6 +220,7 @@ void nnc_plan_free(nnc_plan *plan) {
                           plan->names,
                           plan->place,
                           atomic_load(&plan->spare),
+                          atomic_load(&plan->few),
                           plan->head,
                           plan->span,
                           plan->task,

@@ -244,6 +244,10 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
 
 nnc_status NNC_TYPED(nnc_predict)(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first,
                                   void *const *out, size_t *next, double budget, nnc_error *error) {
+  if (first == 0 && !sequences && NNC_TYPED(nnc_takes_few)(plan, x, rows)) {
+    *next = rows;
+    return NNC_TYPED(nnc_predict_few)(plan, x, rows, out[0], error);
+  }
   nnc_job job = {.plan = plan, .x = x, .sequences = sequences, .rows = rows, .first = first, .out = out};
   job.deadline = rows > first + plan->block ? nnc_now() + budget : 0;
   return run_job(&job, next, error);

@@ -181,6 +181,10 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample of many steps fills a register tile by itself */
   block = block < smallest ? smallest : block > LARGEST ? LARGEST : block - block % 8;
   plan->block = block;
+  const nnc_value *result = &plan->value[plan->value[plan->output[0]].alias];
+  plan->is_plain = plan->n_inputs == 1 && plan->n_outputs == 1 && plan->value[0].lines == 1 && result->lines == 1 &&
+                   plan->value[plan->output[0]].lines == 1 && result->producer != NNC_NONE && !plan->n_called &&
+                   !plan->whole_batch && !plan->carry;
   size_t bytes;
   if (nnc_mul(&bytes, plan->sample_elements, block) || nnc_mul(&bytes, bytes, plan->element)) return too_large(error);
   return NNC_OK;

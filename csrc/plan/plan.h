@@ -137,7 +137,9 @@ struct nnc_plan {
   size_t sample_elements; /* workspace of one sample */
   size_t block;           /* samples per block */
   _Atomic(void *) spare;  /* a workspace that is not in use */
-  double wide_flops;      /* of one sample in the layers whose columns can be shared out */
+  _Atomic(void *) few;    /* another one, for a few rows: see few_typed.c */
+  int is_plain;      /* one input and one output of single lines, which share no memory; no op but needs its own sample alone */
+  double wide_flops; /* of one sample in the layers whose columns can be shared out */
   nnc_assist_slice assist;
 
   /* training */
@@ -207,6 +209,8 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
                                   nnc_error *);                                                                                 \
   nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, size_t first,             \
                                  void *const *out, size_t *next, double budget, nnc_error *);                                   \
+  int nnc_takes_few_##dtype(const nnc_plan *, const nnc_source *x, size_t rows);                                                \
+  nnc_status nnc_predict_few_##dtype(nnc_plan *, const nnc_source *x, size_t rows, void *out, nnc_error *);                     \
   void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, int training, void *const *out, \
                            const nnc_progress *);                                                                               \
   void nnc_backward_##dtype(nnc_plan *, const nnc_sequences *, size_t rows, const void *const *grad_outputs,                    \

@@ -158,6 +158,8 @@ class Network:
 
         Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x).
         """
+    def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> np.ndarray:
+        """The same, as a method."""
 
 class StreamCore:
     """The network of one time step, its state, and the array that results go to; nncore.streaming.Stream is the public one."""

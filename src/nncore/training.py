@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from . import binding, fitting
 from ._checks import flag, real, whole
 from .binding import Data, are_batches, unpack
@@ -389,10 +387,6 @@ class Trainable(Compilable):
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
         return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
-
-    def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> Any:
-        """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress."""
-        return self._model()(x, out=out)
 
 
 _NOBODY = CallbackList((), None, {})

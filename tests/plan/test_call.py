@@ -1,5 +1,8 @@
 """The model called like a function: the output array, and blocks of rows."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from truth import nets
@@ -41,3 +44,74 @@ def test_blocks_join_without_a_seam(rows, dtype, rng):
 def test_one_plan_has_one_op_too_many():
     with pytest.raises(ValueError, match="too many inputs"):
         nets.assemble([(2,)], [Op("linear", "a", (0,) * 9, sizes=(2, 1, 1))])
+
+
+def test_results_are_used_again_when_nobody_holds_them(dtype, rng):
+    net = nets.mlp(dtype)
+    x, other = rng.normal(size=(1, 6)).astype(dtype), rng.normal(size=(1, 6)).astype(dtype)
+    expected, of_other = net(x).copy(), net(other).copy()
+    held = [net(x) for _ in range(5)]  # all of them at once
+    assert len({y.ctypes.data for y in held}) == 5
+    np.testing.assert_array_equal(net(other), of_other)
+    for y in held:
+        np.testing.assert_array_equal(y, expected)
+    del held, y
+    seen = set()
+    for _ in range(50):
+        y = net(x)
+        seen.add(id(y))
+    assert len(seen) <= 3
+
+
+def reshape(y):
+    y.shape = (3, 1)
+    return y.view()
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda y: y[:, 1:],
+        memoryview,
+        lambda y: y.reshape(3, 1),
+        lambda y: y.T,
+        lambda y: [y],
+        reshape,
+        lambda y: np.asarray(y).ravel(),
+    ],
+    ids=["slice", "memoryview", "reshaped", "transposed", "list", "shape", "ravel"],
+)
+def test_what_is_held_in_any_way_stays(hold, dtype, rng):
+    net = nets.mlp(dtype)
+    x, other = rng.normal(size=(1, 6)).astype(dtype), rng.normal(size=(1, 6)).astype(dtype)
+    held = hold(net(x))
+    before = np.array(held).copy()
+    for _ in range(5):
+        net(other)
+    np.testing.assert_array_equal(np.array(held), before)
+
+
+def test_what_was_changed_in_place_is_not_used_again(dtype, rng):
+    net = nets.mlp(dtype)
+    x = rng.normal(size=(1, 6)).astype(dtype)
+    expected = net(x).copy()
+    for change in ("net(x).flags.writeable = False", "net(x).shape = (3,)", "net(x).dtype = np.uint8"):
+        for _ in range(3):
+            exec(change, {"net": net, "x": x, "np": np})
+        y = net(x)
+        assert y.flags.writeable
+        np.testing.assert_array_equal(y, expected)
+
+
+def test_a_weak_reference_sees_its_result_die(dtype, rng):
+    net = nets.mlp(dtype)
+    x = rng.normal(size=(1, 6)).astype(dtype)
+    y = net(x)
+    ref = weakref.ref(y)
+    del y
+    for _ in range(4):
+        kept = net(x)
+        assert ref() is not kept
+    del kept, net
+    gc.collect()
+    assert ref() is None

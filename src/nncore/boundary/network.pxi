@@ -267,8 +267,69 @@ cdef class Network(NetworkPlan):
                 fits = fits and cnp.PyArray_DIM(<cnp.ndarray>out, d) == self.out_dims[d]
         return cnp.PyArray_DATA(<cnp.ndarray>out) if fits else self._dense(out, rows, self.output_shapes[0], "out")
 
+    cdef bint _is_free(self, cnp.ndarray result, size_t rows) noexcept:
+        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was."""
+        cdef int d
+        if result is None or Py_REFCNT(result) != 2 or PyObject_GET_WEAKREFS_LISTPTR(<PyObject *>result)[0] != NULL:  # the attribute, the argument
+            return False
+        if cnp.PyArray_TYPE(result) != self.typenum or cnp.PyArray_NDIM(result) != self.out_rank or not cnp.PyArray_ISCARRAY(result):
+            return False
+        for d in range(1, self.out_rank):
+            if cnp.PyArray_DIM(result, d) != self.out_dims[d]:
+                return False
+        return <size_t>cnp.PyArray_DIM(result, 0) == rows
+
+    cdef cnp.ndarray _new_result(self, size_t rows):
+        """An array for a prediction. To make a small one takes as long as a small net, so the last two are used again once nobody holds
+        them: in a loop, the name that the result gets still holds the one before."""
+        cdef int d
+        cdef cnp.ndarray result
+        if self._is_free(self.last_result, rows):
+            return self.last_result
+        if self._is_free(self.older_result, rows):
+            result = self.older_result
+        else:
+            self.out_dims[0] = rows
+            result = self.results.take(self.out_rank, self.out_dims, self.typenum)
+            if cnp.PyArray_NBYTES(result) >= LEAST_KEPT:
+                return result
+        self.older_result = self.last_result
+        self.last_result = result
+        return result
+
     def __call__(self, x, *, out=None):
         """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
+        return self._infer(x, out)
+
+    def predict_on_batch(self, x, *, out=None):
+        """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress.
+
+        Parameters
+        ----------
+        x : array_like
+            [N, *input shape]; a list or dict of them where there are several inputs.
+        out : numpy.ndarray, optional
+            Where the result goes: C-contiguous, of the model's dtype and the result's shape.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, *output shape]; as many as there are outputs. ``out`` where it is given.
+
+        Raises
+        ------
+        ShapeError
+            If x or out has another shape.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict_on_batch([[1.0, 2.0]])
+        array([[3.]], dtype=float32)
+        """
+        return self._infer(x, out)
+
+    cdef object _infer(self, object x, object out):
         cdef cnp.ndarray a, y
         cdef nnc_source source
         cdef nnc_error error
@@ -295,8 +356,7 @@ cdef class Network(NetworkPlan):
             self._check_indices((a,))
         rows = cnp.PyArray_DIM(a, 0)
         if out is None:
-            self.out_dims[0] = rows
-            y = cnp.PyArray_EMPTY(self.out_rank, self.out_dims, self.typenum, 0)
+            y = self._new_result(rows)
             to = cnp.PyArray_DATA(y)
         else:
             to = self._result(out, rows)

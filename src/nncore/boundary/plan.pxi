@@ -23,6 +23,7 @@ cdef class NetworkPlan(Turns):
     cdef size_t forward_rows
     cdef object forward_sequences  # what they were given
     cdef Results results
+    cdef cnp.ndarray last_result, older_result  # of small predictions
     cdef object to_carry  # states that the next stateful batch is to begin with, until it comes; or None
     cdef double flops
     cdef int typenum

@@ -4,11 +4,14 @@
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport Py_REFCNT
+from cpython.ref cimport Py_REFCNT, PyObject
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
 from .errors import (
     ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
+
+cdef extern from *:
+    PyObject **PyObject_GET_WEAKREFS_LISTPTR(PyObject *)
 
 cdef dict STATUS = {NNC_ERROR_MEMORY: MemoryError, NNC_ERROR_SIZE: SizeError, NNC_ERROR_SHAPE: ShapeError, NNC_ERROR_VALUE: ArgumentError}
 

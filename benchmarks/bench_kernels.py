@@ -319,6 +319,11 @@ KERNELS = {
     "dropout_backward": _dropout_backward,
     "gather": _gather,
     "sum_squares": _of_matrix(_core.sum_squares, lambda x: np.vdot(x, x)),
+    "sum_changes": _of_matrix(lambda x: _core.sum_changes(x, x), lambda x: (np.vdot(x, x), np.vdot(x - x, x - x))),
+    "unit_sums": _of_matrix(
+        lambda x: _core.unit_sums(x, -1.0, 1.0),
+        lambda x: (x.sum(0), (x * x).sum(0), (x == 0).sum(0), ((x < -1) | (x > 1)).sum(0)),
+    ),
     "count_confusion": _confusion,
     "sum_residuals": _residuals,
     "batch_norm_forward": _norm_forward,

@@ -2,12 +2,14 @@
  *
  * sum_squares: x_i goes to partial sum i % 32, in increasing i, and the partial sums are added pairwise. The bits depend on the
  * numbers and n alone, not on the instruction set: the square of a float is exact in double, so a fused multiply-add changes nothing;
- * for double there is none.
+ * for double there is none. sum_changes: two such sums, the differences rounded to the dtype.
  *
  * count_confusion: as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
  * classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
  *
  * sum_residuals: one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
+ *
+ * unit_sums: one chain per column and sum in the dtype, in increasing rows; then added in double.
  */
 #include <math.h>
 
@@ -28,22 +30,64 @@ INLINE doubles add_square(doubles sum, doubles d) {
 #endif
 }
 
+INLINE doubles load_doubles(const real *x) {
+  reals r;
+  memcpy(&r, x, sizeof r);
+  return __builtin_convertvector(r, doubles);
+}
+
+INLINE void add_squares(doubles *part, const real *x) {
+  for (size_t k = 0; k < PARTS; k++) part[k] = add_square(part[k], load_doubles(x + k * DOUBLES));
+}
+
+/* The last n < PARTIAL_SUMS numbers, zeros behind them. */
+INLINE void load_last(real *last, const real *x, size_t n) {
+  for (size_t j = 0; j < PARTIAL_SUMS; j += VL) vstore(last + j, j < n ? vload_n(x + j, n - j < VL ? n - j : VL) : vset1(0));
+}
+
+INLINE double add_up(doubles *part) {
+  for (size_t half = PARTS / 2; half; half /= 2)
+    for (size_t k = 0; k < half; k++) part[k] += part[k + half];
+  for (size_t half = DOUBLES / 2; half; half /= 2)
+    for (size_t lane = 0; lane < half; lane++) part[0][lane] += part[0][lane + half];
+  return part[0][0];
+}
+
 double KERNEL(sum_squares)(const real *x, size_t n) {
   doubles part[PARTS] = {{0}};
   size_t i = 0;
-  for (; i + PARTIAL_SUMS <= n; i += PARTIAL_SUMS)
-    for (size_t k = 0; k < PARTS; k++) {
-      reals r;
-      memcpy(&r, x + i + k * DOUBLES, sizeof r);
-      const doubles d = __builtin_convertvector(r, doubles);
-      part[k] = add_square(part[k], d);
-    }
-  double sum[PARTIAL_SUMS];
-  memcpy(sum, part, sizeof sum);
-  for (size_t lane = 0; i < n; i++, lane++) sum[lane] += (double)x[i] * (double)x[i];
-  for (size_t half = PARTIAL_SUMS / 2; half; half /= 2)
-    for (size_t lane = 0; lane < half; lane++) sum[lane] += sum[lane + half];
-  return sum[0];
+  for (; i + PARTIAL_SUMS <= n; i += PARTIAL_SUMS) add_squares(part, x + i);
+  if (i < n) {
+    real last[PARTIAL_SUMS];
+    load_last(last, x + i, n - i);
+    add_squares(part, last);
+  }
+  return add_up(part);
+}
+
+INLINE void add_changes(doubles *size, doubles *change, const real *before, const real *now) {
+  for (size_t k = 0; k < PARTS; k++) {
+    reals from, to;
+    memcpy(&from, before + k * DOUBLES, sizeof from);
+    memcpy(&to, now + k * DOUBLES, sizeof to);
+    to -= from;
+    size[k] = add_square(size[k], __builtin_convertvector(from, doubles));
+    change[k] = add_square(change[k], __builtin_convertvector(to, doubles));
+  }
+}
+
+void KERNEL(sum_changes)(double *sums, const real *before, const real *now, size_t n) {
+  doubles size[PARTS] = {{0}}, change[PARTS] = {{0}};
+  size_t i = 0;
+  for (; i + PARTIAL_SUMS <= n; i += PARTIAL_SUMS) add_changes(size, change, before + i, now + i);
+  if (i < n) {
+    real last[2][PARTIAL_SUMS];
+    load_last(last[0], before + i, n - i);
+    load_last(last[1], now + i, n - i);
+    add_changes(size, change, last[0], last[1]);
+  }
+  sums[0] = add_up(size);
+  sums[1] = add_up(change);
 }
 
 /* Bit i is lane i of a comparison. */
@@ -159,4 +203,35 @@ void KERNEL(sum_residuals)(double *sums, const real *z, const real *target, cons
     const double all[7] = {total, squared, absolute, relative, first, second, shift};
     memcpy(sum, all, sizeof all);
   }
+}
+
+/* Of one vector of columns, or the `lanes` that are left. */
+INLINE void sum_units(double *sums, const real *y, size_t rows, size_t cols, size_t ld, size_t lanes, vec low, vec high) {
+  vec sum = vset1(0), square = vset1(0);
+  ivec zero = ivset1(0), flat = ivset1(0);
+  for (size_t i = 0; i < rows; i++, y += ld) {
+    const vec v = load_some(y, lanes);
+    sum += v;
+    square = vfma(v, v, square);
+    zero -= v == 0;
+    flat -= (v < low) | (v > high);
+  }
+  real both[2][VL];
+  integer counts[2][VL];
+  vstore(both[0], sum);
+  vstore(both[1], square);
+  memcpy(counts[0], &zero, sizeof zero);
+  memcpy(counts[1], &flat, sizeof flat);
+  for (size_t k = 0; k < lanes; k++) {
+    sums[k] += (double)both[0][k];
+    sums[cols + k] += (double)both[1][k];
+    sums[2 * cols + k] += (double)counts[0][k];
+    sums[3 * cols + k] += (double)counts[1][k];
+  }
+}
+
+void KERNEL(unit_sums)(double *sums, const real *y, size_t rows, size_t cols, size_t ld, double low, double high) {
+  size_t j = 0;
+  for (; cols - j >= VL; j += VL) sum_units(sums + j, y + j, rows, cols, ld, VL, vset1((real)low), vset1((real)high));
+  if (j < cols) sum_units(sums + j, y + j, rows, cols, ld, cols - j, vset1((real)low), vset1((real)high));
 }

@@ -1,9 +1,9 @@
 /* probe_typed.c: figures that tell why a net does not learn, taken on every n-th training step, and otherwise not there.
  *
  * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the steps that were looked at; per column
- * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], and behind them how many y that were. One member does the whole of a parameter or
- * of an activation, rows in increasing order, so that no sum depends on the number of threads. The weights before the update are
- * copied; what the activations are, the next step overwrites, so all members meet before it begins.
+ * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], and behind them how many y that were. One
+ * member does the whole of a parameter or of an activation, so that no sum depends on the number of threads. The weights before the
+ * update are copied; what the activations are, the next step overwrites, so all members meet before it begins.
  */
 #include <math.h>
 #include <string.h>
@@ -27,45 +27,12 @@ static void linear_range(const nnc_op *op, double *low, double *high) {
   }
 }
 
-/* A few columns side by side, so that their sums stay in registers. */
-typedef real lanes __attribute__((vector_size(16)));
-#if NNC_BUILD_F64
-typedef int64_t counts __attribute__((vector_size(16)));
-#else
-typedef int32_t counts __attribute__((vector_size(16)));
-#endif
-enum { LANES = sizeof(lanes) / sizeof(real) };
-
-/* Columns [j, j + n) of one batch in `real`, in increasing rows; they are added up in double. */
-static inline __attribute__((always_inline)) void look_at_columns(double *total, nnc_matrix y, size_t j, size_t n, real low,
-                                                                  real high) {
-  lanes sum = {0}, square = {0};
-  counts zero = {0}, flat = {0};
-  for (size_t i = 0; i < y.rows; i++) {
-    lanes v = {0};
-    if (n == LANES) memcpy(&v, y.at + i * y.ld + j, sizeof v);
-    else v[0] = y.at[i * y.ld + j];
-    sum += v;
-    square += v * v;
-    zero -= v == 0;
-    flat -= (v < low) | (v > high);
-  }
-  for (size_t k = 0; k < n; k++) {
-    total[j + k] += (double)sum[k];
-    total[y.cols + j + k] += (double)square[k];
-    total[2 * y.cols + j + k] += (double)zero[k];
-    total[3 * y.cols + j + k] += (double)flat[k];
-  }
-}
-
 static void look_at_units(const nnc_run *run, const nnc_op *op, double *total) {
   const int value = (int)(op - run->plan->op) + run->plan->n_inputs;
   const nnc_matrix y = nnc_samples(run, run->act, value, 0, run->rows);
   double low, high;
   linear_range(op, &low, &high);
-  size_t j = 0;
-  for (; j + LANES <= y.cols; j += LANES) look_at_columns(total, y, j, LANES, (real)low, (real)high);
-  for (; j < y.cols; j++) look_at_columns(total, y, j, 1, (real)low, (real)high);
+  run->k->unit_sums(total, y.at, y.rows, y.cols, y.ld, low, high);
   total[4 * y.cols] += (double)y.rows;
 }
 
@@ -78,11 +45,9 @@ void nnc_probe_before(const nnc_run *run, const nnc_member *self, const nnc_prob
 static void look_at_parameter(const nnc_run *run, const nnc_probe *probe, int i) {
   const nnc_parameter *p = &run->plan->param[i];
   const size_t at = p->layout.offset;
-  real *before = (real *)probe->before + at;
-  double *total = probe->params + 4 * i;
-  const double weight = sqrt(run->k->sum_squares(before, p->elements));
-  for (size_t j = 0; j < p->elements; j++) before[j] = run->params[at + j] - before[j];
-  const double moved = sqrt(run->k->sum_squares(before, p->elements));
+  double *total = probe->params + 4 * i, changes[2];
+  run->k->sum_changes(changes, (const real *)probe->before + at, run->params + at, p->elements);
+  const double weight = sqrt(changes[0]), moved = sqrt(changes[1]);
   total[0] += sqrt(run->k->sum_squares(run->grads + at, p->elements));
   total[1] += weight;
   total[2] += moved;

@@ -84,11 +84,15 @@ class Network:
         statistics: Sequence[StatisticSpec],
     ) -> None:
         """Attach losses and statistics (one per output), optimizer, options (one per parameter). Resets the moments and step."""
-    def _probe(self, every: int, activations: Sequence[int]) -> None:
-        """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer."""
-    def _probe_read(self) -> tuple[int, np.ndarray, dict[int, tuple[np.ndarray, float]]]:
-        """Return what has been added up since the last call: steps, [parameters, 4], and by op [4, columns] and of how many numbers
-        per column; begin anew."""
+    def _probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer.
+
+        Returns by op where its sums begin among those of `_probe_read`, and of how many columns: 4 rows of so many, and behind them
+        of how many numbers each column.
+        """
+    def _probe_read(self) -> tuple[int, np.ndarray, np.ndarray] | None:
+        """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
+        where nothing is looked at."""
     def _train(
         self,
         x: Sequence[np.ndarray],
@@ -250,6 +254,8 @@ def sum_penalties(w: np.ndarray, isa: str | None = None) -> tuple[float, float]:
 def max_norm(w: np.ndarray, limit: float, isa: str | None = None) -> None: ...
 def average(mean: np.ndarray, w: np.ndarray, momentum: float, isa: str | None = None) -> None: ...
 def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
+def sum_changes(before: np.ndarray, now: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
+def unit_sums(y: np.ndarray, low: float, high: float, isa: str | None = None) -> np.ndarray: ...
 def count_confusion(
     z: np.ndarray,
     target: np.ndarray,

@@ -62,7 +62,7 @@ def test_looking_changes_nothing_and_does_not_depend_on_threads(every):
     for weights, found in results[1:]:
         for a, b in zip(weights, results[0][0], strict=True):
             np.testing.assert_array_equal(a, b)
-        assert vars(found)["gradient_norm"] == results[1][1].gradient_norm
+        assert found.gradient_norm == results[1][1].gradient_norm
         assert found.mean == results[1][1].mean
         assert found.update_ratio == results[1][1].update_ratio
 
@@ -72,14 +72,14 @@ def test_each_epoch_begins_with_a_look():
     looks = []
 
     class Counts(Diagnostics):
-        def _of_units(self, sums, count):
-            looks.append(count)
-            return super()._of_units(sums, count)
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            looks.append(self._looked[-1][0])
 
     model, found = net(), Counts(every=4)
     model.train_on_batch(x, y)
     model.fit(x, y, epochs=2, batch_size=8, callbacks=[found], verbose=0)  # 5 steps: the first and the last
-    assert looks == [16] * 8  # 4 activations, 2 epochs
+    assert looks == [2, 2]
     assert np.isfinite(found.gradient_norm["0.weight"]).all()
     assert found.epoch == [0, 1]
 
@@ -92,24 +92,56 @@ def test_it_is_off_again_after_fit_and_after_an_error():
     x, y = data(32)
     model, found = net(), Diagnostics(every=1)
     model.fit(x, y, callbacks=[found], verbose=0)
-    assert model._probe_read()[0] == 0
+    assert model._probe_read() is None
     with pytest.raises(LookupError):
         model.fit(x, y, callbacks=[Fails(), found], verbose=0)
     model.train_on_batch(x, y)
-    assert model._probe_read()[0] == 0
+    assert model._probe_read() is None
 
 
 def test_the_figures_of_a_batch_that_needs_no_conversion():
     x, y = data(32)
     model = net()
-    model._probe(1, [1])
+    assert model._probe(1, [1]) == {1: (0, 12)}
     model.train_on_batch(x, y)
     steps, parameters, units = model._probe_read()
     assert steps == 1
     assert (parameters[:, 0] > 0).all()
-    sums, count = units[1]
-    assert sums.shape == (4, 12)
-    assert count == 32
+    assert units.shape == (4 * 12 + 1,)
+    assert units[-1] == 32
+
+
+def test_figures_may_be_asked_for_at_any_time(monkeypatch):
+    x, y = data(40)
+
+    def run(callback, limit=None):
+        if limit is not None:
+            monkeypatch.setattr("nncore.callbacks.diagnostics._KEPT_BYTES", limit)
+        net().fit(x, y, epochs=5, batch_size=8, callbacks=[callback], verbose=0)
+        return [getattr(callback, name) for name in ("epoch", "gradient_norm", "update_ratio", "std", "dead_fraction")]
+
+    class Asks(Diagnostics):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            if epoch % 2:
+                assert len(self.std["layer 1 (ReLU)"]) == epoch + 1
+
+    expected = run(Diagnostics(every=2))
+    assert run(Asks(every=2)) == expected
+    assert run(Diagnostics(every=2), 3000) == expected
+
+
+def test_an_epoch_without_a_look_has_no_figures():
+    x, y = data(32)
+
+    class Forgets(nn.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model._probe_read()
+
+    found = Diagnostics()
+    net().fit(x, y, epochs=2, callbacks=[Forgets(), found], verbose=0)
+    assert np.isnan(found.update_norm["0.weight"]).all()
+    assert np.isnan(found.dead_fraction["layer 1 (ReLU)"]).all()
 
 
 def test_plot():

@@ -30,6 +30,22 @@ def test_sum_squares_neither_overflows_nor_loses_small_terms(isa):
     assert np.isnan(_core.sum_squares(x, isa=isa))
 
 
+@pytest.mark.parametrize("n", [0, 1, 15, 31, 32, 100, 4099])
+def test_changes_are_two_such_sums(n, isa, dtype, rng):
+    before, now = (rng.normal(size=n).astype(dtype) for _ in range(2))
+    found = _core.sum_changes(before, now, isa=isa)
+    assert found == (_core.sum_squares(before, isa=isa), _core.sum_squares(now - before, isa=isa))
+    np.testing.assert_allclose(found[1], np.square(now.astype(float) - before).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (5, 3), (32, 10), (7, 16), (33, 41)])
+def test_sums_of_units(rows, cols, isa, dtype, rng):
+    y = rng.integers(-6, 7, size=(rows, cols + 3)).astype(dtype)[:, :cols] / 4  # exact, and many zeros and ends
+    sums = _core.unit_sums(y, -1.0, 1.25, isa=isa)
+    np.testing.assert_array_equal(sums, [y.sum(0), (y * y).sum(0), (y == 0).sum(0), ((y < -1) | (y > 1.25)).sum(0)])
+    np.testing.assert_array_equal(_core.unit_sums(y, -np.inf, np.inf, isa=isa)[3], np.zeros(cols))
+
+
 def confusion(truth, guess, weight, classes):
     counts = np.zeros((classes, classes))
     np.add.at(counts, (truth, guess), weight)

@@ -23,6 +23,8 @@ cdef extern from *:
     #define call_dropout_backward(isa, f64, ...) NNCORE_CALL(dropout_backward, isa, f64, __VA_ARGS__)
     #define call_gather(isa, f64, ...) NNCORE_CALL(gather, isa, f64, __VA_ARGS__)
     #define call_sum_squares(isa, f64, ...) NNCORE_CALL(sum_squares, isa, f64, __VA_ARGS__)
+    #define call_sum_changes(isa, f64, ...) NNCORE_CALL(sum_changes, isa, f64, __VA_ARGS__)
+    #define call_unit_sums(isa, f64, ...) NNCORE_CALL(unit_sums, isa, f64, __VA_ARGS__)
     #define call_multiply_adds(isa, f64, ...) NNCORE_CALL(multiply_adds, isa, f64, __VA_ARGS__)
     #define call_count_confusion(isa, f64, ...) NNCORE_CALL(count_confusion, isa, f64, __VA_ARGS__)
     #define call_sum_residuals(isa, f64, ...) NNCORE_CALL(sum_residuals, isa, f64, __VA_ARGS__)
@@ -97,6 +99,9 @@ cdef extern from * nogil:
         nnc_isa isa, bint f64, void *y, const void *source, nnc_source_type type, const int64_t *index, size_t rows, size_t cols,
         size_t ldy, ptrdiff_t stride)
     double call_sum_squares(nnc_isa isa, bint f64, const void *x, size_t n)
+    void call_sum_changes(nnc_isa isa, bint f64, double *sums, const void *before, const void *now, size_t n)
+    void call_unit_sums(
+        nnc_isa isa, bint f64, double *sums, const void *y, size_t rows, size_t cols, size_t ld, double low, double high)
     double call_multiply_adds(nnc_isa isa, bint f64, void *sum, size_t rounds)
     void call_count_confusion(
         nnc_isa isa, bint f64, double *counts, const void *z, const void *target, const void *weight, size_t rows, size_t cols,

@@ -254,6 +254,33 @@ def sum_squares(cnp.ndarray x not None, isa=None):
     return total
 
 
+def sum_changes(cnp.ndarray before not None, cnp.ndarray now not None, isa=None):
+    """(|before|^2, |now - before|^2) of contiguous arrays."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("before", before)
+    cdef size_t n = before.size
+    cdef const void *old = as_flat("before", before, f64)
+    cdef const void *new = as_flat("now", now, f64)
+    cdef double[2] sums
+    if <size_t>now.size != n:
+        raise ValueError(f"now: expected {n} elements, got {now.size}")
+    with nogil:
+        call_sum_changes(which, f64, sums, old, new, n)
+    return sums[0], sums[1]
+
+
+def unit_sums(cnp.ndarray y not None, double low, double high, isa=None):
+    """[4, columns]: the sums of y, of y^2, how many are 0, and how many lie outside of [low, high]."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("y", y)
+    cdef Matrix m = as_matrix("y", y, f64)
+    sums = np.zeros((4, m.cols))
+    cdef double *out = <double *>cnp.PyArray_DATA(sums)
+    with nogil:
+        call_unit_sums(which, f64, out, m.data, m.rows, m.cols, m.ld, low, high)
+    return sums
+
+
 def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, size_t classes, bint index,
                     double threshold, double target_threshold, isa=None):
     """counts[t, p]: the weight of the rows of class t that were taken for class p."""

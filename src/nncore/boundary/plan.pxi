@@ -247,22 +247,27 @@ cdef class NetworkPlan(Turns):
         return &self.probe if self.probe.every else NULL
 
     def _probe(self, int64_t every, activations):
-        """Look at the next training step and every so many later, at these ops (activations); 0: no longer."""
+        """Look at the next training step and every so many later, at these ops (activations); 0: no longer.
+
+        Return where the sums of each op are among those that `_probe_read` gives, and of how many columns: 4 rows of so many, and
+        behind them of how many numbers each column.
+        """
         self._need_plan()
         if self.is_busy:
             raise ConcurrentUseError("the model is being trained by another thread")
         self.probe.every = 0
         self.probed = None
         if every < 1:
-            return
+            return {}
         n_inputs = len(self.input_shapes)
+        cdef dict places = {}
         offsets, total = np.zeros(len(self.op_names) + 1, np.uintp), 0
         for op in activations:
-            offsets[op] = total
-            total += 4 * last_of(self._all_shapes[n_inputs + op]) + 1
+            columns = last_of(self._all_shapes[n_inputs + op])
+            offsets[op], places[op] = total, (total, columns)
+            total += 4 * columns + 1
         elements = nnc_plan_elements(self.plan)
-        kept = (np.zeros((len(self.parameters) + 1, 4)), np.zeros(total + 1), offsets,
-                aligned_zeros(elements, self.dtype), list(activations))
+        kept = (np.zeros((len(self.parameters), 4)), np.zeros(total), offsets, aligned_zeros(elements, self.dtype))
         self.probe.params = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[0])
         self.probe.units = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[1])
         self.probe.unit_offset = <const size_t *>cnp.PyArray_DATA(<cnp.ndarray>kept[2])
@@ -271,23 +276,20 @@ cdef class NetworkPlan(Turns):
         self.probe.first = self.progress.step
         self.probed = kept
         self.probe.every = every
+        return places
 
     def _probe_read(self):
-        """Return what has been added up since the last call: steps, [parameters, 4], and by op [4, columns] and of how many numbers per
-        column; begin anew."""
+        """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
+        where nothing is looked at."""
+        cdef cnp.ndarray params, units
         if self.probed is None:
-            return 0, np.zeros((len(self.parameters), 4)), {}
+            return None
         if self.is_busy:
             raise ConcurrentUseError("the model is being trained by another thread")
-        params, units, offsets, _, ops = self.probed
-        sums = {}
-        for op in ops:
-            columns = last_of(self._all_shapes[len(self.input_shapes) + op])
-            at = offsets[op] + 4 * columns
-            sums[op] = units[offsets[op] : at].reshape(4, columns).copy(), float(units[at])
-        found = self.probe.steps, params[: len(params) - 1].copy(), sums
-        params[...] = 0
-        units[...] = 0
+        params, units = self.probed[0], self.probed[1]
+        found = self.probe.steps, params.copy(), units.copy()
+        cnp.PyArray_FILLWBYTE(params, 0)
+        cnp.PyArray_FILLWBYTE(units, 0)
         self.probe.steps = 0
         self.probe.first = self.progress.step
         return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,28 @@ from .base import Callback, Logs
 
 _PARAMETERS = ("gradient_norm", "weight_norm", "update_norm", "update_ratio")
 _UNITS = ("mean", "std", "zero_fraction", "dead_fraction", "saturated_fraction")
+_KEPT_BYTES = 1 << 20  #: of sums whose figures have not been worked out
+
+
+def _of_units(sums: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the figures of one activation by epoch, from [epochs, 4 * columns + 1]: sums, and numbers per unit."""
+    count, by_unit = sums[:, -1:], sums[:, :-1].reshape(len(sums), 4, -1)
+    mean, square, zero, flat = (by_unit.sum(2) / (count * by_unit.shape[2])).T
+    dead = np.where(count[:, 0] > 0, (by_unit[:, 2] == count).mean(1), np.nan)
+    return mean, np.sqrt(np.maximum(0.0, square - mean * mean)), zero, dead, flat
+
+
+class _Figure:
+    """A figure by name, worked out when it is asked for: an epoch of a small net takes little longer than that."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, diagnostics: Diagnostics | None, owner: type | None = None) -> dict[str, list[float]]:
+        if diagnostics is None:
+            raise AttributeError(self._name)
+        diagnostics._settle()
+        return diagnostics._figures[self._name]
 
 
 class Diagnostics(Callback):
@@ -63,15 +84,15 @@ class Diagnostics(Callback):
     ['layer 1 (ReLU)']
     """
 
-    gradient_norm: dict[str, list[float]]
-    weight_norm: dict[str, list[float]]
-    update_norm: dict[str, list[float]]
-    update_ratio: dict[str, list[float]]
-    mean: dict[str, list[float]]
-    std: dict[str, list[float]]
-    zero_fraction: dict[str, list[float]]
-    dead_fraction: dict[str, list[float]]
-    saturated_fraction: dict[str, list[float]]
+    gradient_norm = _Figure()
+    weight_norm = _Figure()
+    update_norm = _Figure()
+    update_ratio = _Figure()
+    mean = _Figure()
+    std = _Figure()
+    zero_fraction = _Figure()
+    dead_fraction = _Figure()
+    saturated_fraction = _Figure()
 
     def __init__(self, every: int = 25) -> None:
         self.every = whole("Diagnostics", "every", every)
@@ -79,40 +100,47 @@ class Diagnostics(Callback):
 
     def _clear(self) -> None:
         self.epoch: list[int] = []
-        for name in (*_PARAMETERS, *_UNITS):
-            setattr(self, name, {})
+        self._figures: dict[str, dict[str, list[float]]] = {kind: {} for kind in (*_PARAMETERS, *_UNITS)}
+        self._looked: list[tuple[int, np.ndarray, np.ndarray]] = []  # epochs whose figures nobody has asked for yet
+        self._bytes = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._clear()
         model = self.model
         activations = {i: op.name for i, op in enumerate(model._ops) if op.kind == "activation"}
-        model._probe(self.every, list(activations))
-        # Found once, because an epoch of a small net takes less time than looking these up.
-        self._curves = [[self._curve(kind, name) for kind in _PARAMETERS] for name, _ in model.named_parameters()]
-        self._unit_curves = {op: [self._curve(kind, name) for kind in _UNITS] for op, name in activations.items()}
-
-    def _curve(self, kind: str, name: str) -> list[float]:
-        curve: list[float] = getattr(self, kind).setdefault(name, [])
-        return curve
+        places = model._probe(self.every, list(activations))
+        self._parameters = [name for name, _ in model.named_parameters()]
+        self._places = [(name, *places[op]) for op, name in activations.items()]
+        for kinds, names in ((_PARAMETERS, self._parameters), (_UNITS, activations.values())):
+            for kind in kinds:
+                self._figures[kind] = {name: [] for name in names}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        steps, parameters, units = self.model._probe_read()
+        looked = self.model._probe_read()
+        if looked is None:
+            return
         self.epoch.append(epoch)
-        for curves, sums in zip(self._curves, parameters.tolist(), strict=True):
-            for curve, value in zip(curves, sums, strict=True):
-                curve.append(value / steps if steps else math.nan)
-        for op, (figures, count) in units.items():
-            for curve, value in zip(self._unit_curves[op], self._of_units(figures, count), strict=True):
-                curve.append(value)
+        self._looked.append(looked)
+        self._bytes += looked[1].nbytes + looked[2].nbytes
+        if self._bytes > _KEPT_BYTES:
+            self._settle()
 
-    def _of_units(self, sums: np.ndarray, count: float) -> tuple[float, ...]:
-        """The figures of one activation; count: numbers per unit."""
-        if not count:
-            return (math.nan,) * len(_UNITS)
-        columns = sums.shape[1]
-        total, square, zero, flat = (value / (count * columns) for value in sums.sum(1).tolist())
-        dead = int(np.count_nonzero(sums[2] == count)) / columns
-        return total, math.sqrt(max(0.0, square - total * total)), zero, dead, flat
+    def _settle(self) -> None:
+        """Work out the figures of the epochs that have none yet."""
+        if not self._looked:
+            return
+        counted, parameters, units = zip(*self._looked, strict=True)
+        self._looked, self._bytes = [], 0
+        steps = np.array(counted, np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):  # an epoch without a look has no figures: NaN
+            means = np.stack(parameters) / steps[:, None, None]
+            for kind, columns in zip(_PARAMETERS, np.moveaxis(means, 2, 0), strict=True):
+                for name, values in zip(self._parameters, columns.T.tolist(), strict=True):
+                    self._figures[kind][name] += values
+            every = np.stack(units)
+            for name, at, n in self._places:
+                for kind, values in zip(_UNITS, _of_units(every[:, at : at + 4 * n + 1]), strict=True):
+                    self._figures[kind][name] += values.tolist()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         self.close()

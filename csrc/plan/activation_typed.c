@@ -17,9 +17,9 @@ static void activation_backward(const nnc_run *run, const nnc_op *op, size_t fir
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   const nnc_matrix saved = nnc_samples(run, run->act, nnc_activations[op->spec.code].saves_input ? in : op->out, first, last);
-  real *to = op->accumulates[0] ? run->arena + op->packed + (dx.at - run->grad[in]) : dx.at;
+  real *to = nnc_place_gradient(run, op, 0, dx);
   run->k->activation_backward[op->spec.code](to, dy.at, saved.at, dy.rows, dy.cols, dx.ld, dy.ld, saved.ld, op->spec.attr);
-  if (op->accumulates[0]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
+  nnc_add_gradient(run, op, 0, dx, to);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_activation) = {

@@ -31,12 +31,11 @@ static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first,
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
-  nnc_matrix to = dx;
-  if (op->accumulates[0]) to.at = run->arena + op->packed + (dx.at - run->grad[in]);
+  const nnc_matrix to = {nnc_place_gradient(run, op, 0, dx), dx.rows, dx.cols, dx.ld};
   if (run->training)
     run->k->dropout_backward(to.at, mask_of(run, op, first), dy.at, dy.rows, dy.cols, to.ld, dy.ld, op->spec.attr[0]);
   else copy_rows(to, dy);
-  if (op->accumulates[0]) run->k->accumulate(dx.at, to.at, dx.rows, dx.cols, dx.ld, dx.ld);
+  nnc_add_gradient(run, op, 0, dx, to.at);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_dropout) = {

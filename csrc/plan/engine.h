@@ -125,6 +125,15 @@ static inline nnc_matrix nnc_samples(const nnc_run *run, real *const *base, int 
   return (nnc_matrix){base[value] + first * v->lines * ld, (last - first) * v->lines, v->cols, ld};
 }
 
+/* Where an op that writes the gradient of its input j, dx, is to write it: in place; or aside, where another op has written dx before,
+ * which nnc_add_gradient then adds it to. */
+static inline real *nnc_place_gradient(const nnc_run *run, const nnc_op *op, int j, nnc_matrix dx) {
+  return op->accumulates[j] ? run->arena + op->packed + (dx.at - run->grad[op->spec.input[j]]) : dx.at;
+}
+static inline void nnc_add_gradient(const nnc_run *run, const nnc_op *op, int j, nnc_matrix dx, const real *from) {
+  if (op->accumulates[j]) run->k->accumulate(dx.at, from, dx.rows, dx.cols, dx.ld, dx.ld);
+}
+
 /* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */
 #define nnc_run_forward NNC_TYPED(nnc_run_forward)
 #define nnc_run_backward NNC_TYPED(nnc_run_backward)

@@ -48,12 +48,12 @@ static void layer_norm_backward(const nnc_run *run, const nnc_op *op, size_t fir
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const size_t skipped = first * x.per_sample;
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
-  real *to = op->accumulates[0] ? run->arena + op->packed + (dx.at - run->grad[in]) : dx.at;
+  real *to = nnc_place_gradient(run, op, 0, dx);
   run->k->layer_norm_backward(to, means_of(run, op) + skipped, deviations_of(run, op) + skipped,
                               from_sample(run, run->grad, op->out, first), from_sample(run, run->act, in, first),
                               nnc_param_at(run, op, 0, run->params), (last - first) * x.per_sample, x.size, x.distance, y.distance,
                               x.distance);
-  if (op->accumulates[0]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
+  nnc_add_gradient(run, op, 0, dx, to);
 }
 
 static void layer_norm_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {

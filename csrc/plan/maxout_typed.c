@@ -12,9 +12,9 @@ static void maxout_backward(const nnc_run *run, const nnc_op *op, size_t first, 
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix x = nnc_samples(run, run->act, in, first, last), dx = nnc_samples(run, run->grad, in, first, last);
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
-  real *to = op->accumulates[0] ? run->arena + op->packed + (dx.at - run->grad[in]) : dx.at;
+  real *to = nnc_place_gradient(run, op, 0, dx);
   run->k->maxout_backward(to, dy.at, x.at, dy.rows, dy.cols, (size_t)op->spec.size[0], dx.ld, dy.ld, x.ld);
-  if (op->accumulates[0]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
+  nnc_add_gradient(run, op, 0, dx, to);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_maxout) = {

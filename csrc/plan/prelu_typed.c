@@ -46,8 +46,7 @@ static void prelu_backward(const nnc_run *run, const nnc_op *op, size_t first, s
   const int in = op->spec.input[0];
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
-  real *aside = run->arena + op->packed; /* laid out as the gradient of the input */
-  real *const from = op->accumulates[0] ? aside + (dx.at - run->grad[in]) : dx.at;
+  real *const from = nnc_place_gradient(run, op, 0, dx);
   if (s.blocks == 1) {
     const nnc_matrix x = nnc_samples(run, run->act, in, first, last), dy = nnc_samples(run, run->grad, op->out, first, last);
     run->k->prelu_backward(from, dy.at, x.at, slope, x.rows, x.cols, dx.ld, dy.ld, x.ld, s.per_column);
@@ -58,7 +57,7 @@ static void prelu_backward(const nnc_run *run, const nnc_op *op, size_t first, s
       const nnc_matrix to = block_of(run, run->grad, in, &s, i, b);
       run->k->prelu_backward(from + (to.at - dx.at), dy.at, x.at, slope + b, x.rows, x.cols, to.ld, dy.ld, x.ld, 0);
     }
-  if (op->accumulates[0]) run->k->accumulate(dx.at, from, dx.rows, dx.cols, dx.ld, dx.ld);
+  nnc_add_gradient(run, op, 0, dx, from);
 }
 
 static void prelu_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {

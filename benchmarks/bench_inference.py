@@ -14,6 +14,13 @@ def bench_one_row(versus, name):
 
 
 @pytest.mark.parametrize("name", INFERENCE)
+def bench_one_row_into_an_array(versus, name):
+    work = WORKLOADS[name]
+    ours, theirs = peers.nncore_predictor(work, 1, into=True), peers.numpy_predictor(work)
+    versus(lambda: np.ravel(ours.call()), lambda: np.ravel(theirs.call()))
+
+
+@pytest.mark.parametrize("name", INFERENCE)
 def bench_many_rows(versus, name):
     """`predict` on all rows of the workload: its checks and its output array are part of it."""
     work = WORKLOADS[name]

@@ -61,6 +61,7 @@ TRAINERS: dict[str, Callable[[Workload, int], object]] = {
 #: name -> constructor (workload, threads) of a predictor.
 PREDICTORS: dict[str, Callable[[Workload, int], Predictor]] = {
     "nncore": nncore_predictor,
+    "nncore predict_on_batch": lambda work, threads: nncore_predictor(work, threads, into=True),
     "NumPy": lambda work, threads: numpy_predictor(work),
     "PyTorch": torch_predictor,
     "PyTorch compiled": torch_compiled_predictor,

@@ -70,8 +70,9 @@ typedef struct {
   int adds[NNC_MAX_INPUTS]; /* dx is to be added to */
   int adds_params;          /* another op that shares them has written the gradients of the parameters */
   void *target, *row_loss;  /* dense; a loss fills one number per line */
-  const void *weight;       /* one per sample, or NULL */
-  const int64_t *lengths;   /* of a metric: how many time steps of each sample count; NULL: all */
+  const void *weight;       /* [rows, weight_width], or NULL; see nnc_weights */
+  size_t weight_width;
+  const int64_t *lengths; /* of a metric: how many time steps of each sample count; NULL: all */
 } nnc_call;
 typedef struct {
   void *context;
@@ -184,16 +185,23 @@ typedef struct {
   void *before;              /* nnc_plan_elements() of them */
 } nnc_probe;
 
+/* Weights of the rows: `width` numbers for each, every one of them for as many lines of the output as its neighbour, so that 1 is for the
+ * whole sample and the number of lines for each by itself. */
 typedef struct {
-  const nnc_source *x;    /* one per input */
-  const nnc_source *y;    /* one per output */
-  nnc_source weight;      /* of the rows, or absent */
-  size_t weights;         /* how many numbers per row: one for all outputs, or one per output */
-  const int64_t *order;   /* which row comes when; NULL: as they stand */
-  const int64_t *lengths; /* how many time steps of each row count, 1 to nnc_plan_steps(); NULL: all */
+  nnc_source source; /* float or double; absent: all 1 */
+  size_t width;
+} nnc_weights;
+
+typedef struct {
+  const nnc_source *x;        /* one per input */
+  const nnc_source *y;        /* one per output */
+  const nnc_weights *weights; /* one per output; NULL: all 1 */
+  const int64_t *order;       /* which row comes when; NULL: as they stand */
+  const int64_t *lengths;     /* how many time steps of each row count, 1 to nnc_plan_steps(); NULL: all */
   size_t rows;
   double *const *statistics; /* one per output, or NULL; added to */
-  double *parts; /* training: two numbers per output, added to: its summed row losses, and by what their sum is divided; or NULL */
+  double *parts; /* training: pairs that are added to, or NULL: per output its summed row losses, and by what their sum is divided;
+                  * then the penalty times the rows of the batch, and the rows */
   nnc_probe *probe; /* NULL: none */
 } nnc_data;
 

@@ -1,7 +1,7 @@
 /* optimizers.h: what every update does around its own formula: the gradient made ready, and the walk over the parameters.
  *
- * Per element, in this order: g = grad * grad_scale; clip to +-clip_value; g += l1 sign(w) + 2 l2 w + weight_decay w; then the
- * update itself. Elements do not see each other, so any split of the span gives the same bits.
+ * Per element, in this order: g = grad * grad_scale + l1 sign(w) + 2 l2 w; clip to +-clip_value; g += weight_decay w; then the
+ * update itself. Penalties are part of the loss, and so of what is clipped; weight decay is part of the update. Elements do not see each other, so any split of the span gives the same bits.
  * Scalars arrive as doubles and are rounded to the dtype once per call, which is what PyTorch does.
  */
 #ifndef NNC_OPS_OPTIMIZERS_H
@@ -12,7 +12,7 @@
 #include "ops/op.h"
 
 typedef struct {
-  vec scale, limit, l1, decay;
+  vec scale, limit, l1, l2, decay;
 } gradient_recipe;
 
 /* decay_joins_gradient: 0 for decoupled weight decay, which the update applies itself. */
@@ -21,7 +21,8 @@ INLINE gradient_recipe gradient_recipe_of(const nnc_update *update, int decay_jo
       .scale = vset1((real)update->grad_scale),
       .limit = vset1(update->clip_value > 0 ? (real)update->clip_value : (real)INFINITY),
       .l1 = vset1((real)update->l1),
-      .decay = vset1((real)(2 * update->l2 + (decay_joins_gradient ? update->weight_decay : 0))),
+      .l2 = vset1((real)(2 * update->l2)),
+      .decay = vset1(decay_joins_gradient ? (real)update->weight_decay : 0),
   };
 }
 
@@ -33,8 +34,9 @@ INLINE int gradient_is_plain(const nnc_update *update, int decay_joins_gradient)
 
 /* NaN stays NaN. Penalties that are 0 leave g as it is for every finite w. */
 INLINE vec gradient_ready(vec grad, vec w, const gradient_recipe *recipe) {
-  const vec g = vmin(recipe->limit, vmax(-recipe->limit, grad * recipe->scale));
-  return vfma(recipe->decay, w, g + vselect(w == 0, vset1(0), vcopysign(recipe->l1, w)));
+  const vec penalty = vfma(recipe->l2, w, vselect(w == 0, vset1(0), vcopysign(recipe->l1, w)));
+  const vec g = vmin(recipe->limit, vmax(-recipe->limit, vfma(recipe->scale, grad, penalty)));
+  return vfma(recipe->decay, w, g);
 }
 
 /* One vector of parameters and its moments, in registers. */

@@ -237,7 +237,8 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     nnc_head *head = &plan->head[i];
     size_t lines, n;
     if (nnc_mul(&lines, rows, plan->value[head->output].lines) || nnc_mul(&n, lines, head->target_cols) ||
-        nnc_arena_take(total, &head->target, n, element) || nnc_arena_take(total, &head->row_loss, lines, element))
+        nnc_arena_take(total, &head->target, n, element) || nnc_arena_take(total, &head->row_loss, lines, element) ||
+        nnc_arena_take(total, &head->row_weight, lines, element))
       return 1;
   }
   for (int i = 0; i < plan->n_ops; i++) {
@@ -277,10 +278,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     size_t n;
     if (nnc_mul(&n, plan->stateful ? plan->carry : 0, rows) || nnc_arena_take(total, &plan->carried[i], n, element)) return 1;
   }
-  size_t weights;
-  if (nnc_mul(&weights, (size_t)plan->n_outputs, rows)) return 1;
   return (plan->is_sharing && nnc_arena_take(total, &plan->aside, plan->elements, element)) ||
-         nnc_arena_take(total, &plan->weight_rows, weights, element) ||
          nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
 }
 

@@ -103,8 +103,10 @@ static void mark_time(nnc_plan *plan) {
       const int n = op->spec.kind == NNC_LAYER_recurrent ? 1 : op->spec.n_inputs;
       for (int j = 0; j < n && value->timed; j++) {
         const nnc_value *in = &plan->value[op->spec.input[j]];
-        const int stretched = op->spec.kind == NNC_LAYER_multiply && (in->shape.rank < value->shape.rank || in->shape.dim[0] == 1);
-        value->timed = in->timed || (stretched && plan->steps > 1); /* the same factor at every step */
+        const int merges =
+            op->spec.kind == NNC_LAYER_multiply || op->spec.kind == NNC_LAYER_add || op->spec.kind == NNC_LAYER_maximum;
+        const int stretched = merges && (in->shape.rank < value->shape.rank || in->shape.dim[0] == 1);
+        value->timed = in->timed || (stretched && plan->steps > 1); /* the same number at every step */
       }
     }
   }

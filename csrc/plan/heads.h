@@ -6,10 +6,11 @@
 
 typedef NNC_TYPED(nnc_loss) nnc_loss_fn;
 
-/* What one batch holds for one head: targets and row losses are dense, weight is NULL where all are 1. */
+/* What one batch holds for one head: targets, row losses and weights are dense. */
 typedef struct {
   real *target, *row_loss;
-  const real *weight;
+  const real *weight; /* [rows, width], as in nnc_weights; NULL: all 1 */
+  size_t width;
   const int64_t *lengths; /* NULL: all lines count */
 } nnc_head_rows;
 
@@ -19,17 +20,16 @@ typedef struct {
 #define nnc_head_statistic NNC_TYPED(nnc_head_statistic)
 #define nnc_head_watch NNC_TYPED(nnc_head_watch)
 
-/* The column of the weights that is for this output. */
-static inline int nnc_weight_column(const nnc_data *data, int output) { return data->weights > 1 ? output : 0; }
-static inline nnc_source nnc_weight_source(const nnc_data *data, int output) {
-  nnc_source weight = data->weight;
-  const size_t size = weight.type == NNC_SOURCE_F64 ? sizeof(double) : sizeof(float);
-  if (weight.data) weight.data = (const char *)weight.data + (size_t)nnc_weight_column(data, output) * size;
-  return weight;
+/* The weights for an output, or NULL where all are 1. */
+static inline const nnc_weights *nnc_weights_of(const nnc_data *data, int output) {
+  return data->weights && data->weights[output].source.data ? &data->weights[output] : NULL;
 }
 /* How many lines of sample i count. */
 #define nnc_head_lines NNC_TYPED(nnc_head_lines)
 size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t *lengths, size_t i);
+/* What sample i of a batch that has been fetched counts in the mean of the row losses. */
+#define nnc_head_count NNC_TYPED(nnc_head_count)
+double nnc_head_count(const nnc_plan *plan, const nnc_head *head, const nnc_head_rows *rows_of, size_t i);
 /* By what the sum of the row losses of a batch is divided, as its reduction says. */
 double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
 /* Row losses, and gradients times `scale` where the run has gradients, of samples [first, last). */

@@ -8,26 +8,45 @@ size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t 
   return lengths && v->timed ? (size_t)lengths[i] * (v->lines / v->shape.dim[0]) : v->lines;
 }
 
-/* The sum over samples of how many lines count, times the sample's weight. */
-static double line_sum(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows, int weighted) {
-  const nnc_source own = nnc_weight_source(data, (int)(head - plan->head));
+/* How many of the first `count` lines the g-th weight is for, where each is for `per` of them. */
+static size_t lines_of_weight(size_t g, size_t per, size_t count) {
+  const size_t first = g * per;
+  return count <= first ? 0 : count - first < per ? count - first : per;
+}
+
+double nnc_head_count(const nnc_plan *plan, const nnc_head *head, const nnc_head_rows *b, size_t i) {
+  const size_t lines = plan->value[head->output].lines, count = nnc_head_lines(plan, head, b->lengths, i);
+  if (head->reduction != NNC_WEIGHTED_MEAN || !b->weight) return (double)count;
+  double sum = 0;
+  for (size_t g = 0; g < b->width; g++)
+    sum += (double)b->weight[i * b->width + g] * (double)lines_of_weight(g, lines / b->width, count);
+  return sum;
+}
+
+/* The sum over samples of how many lines count, each times its weight, from the caller's data: no member has all of a batch. */
+static double line_sum(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
+  const nnc_weights *own = head->reduction == NNC_WEIGHTED_MEAN ? nnc_weights_of(data, (int)(head - plan->head)) : NULL;
+  const size_t width = own ? own->width : 1, per = plan->value[head->output].lines / width;
   double sum = 0;
   for (size_t i = 0; i < rows; i++) {
     const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
-    const ptrdiff_t at = (ptrdiff_t)row * own.stride;
-    const double weight = !weighted                    ? 1
-                          : own.type == NNC_SOURCE_F64 ? ((const double *)own.data)[at]
-                                                       : (double)((const float *)own.data)[at];
-    sum += weight * (double)nnc_head_lines(plan, head, data->lengths, row);
+    const size_t count = nnc_head_lines(plan, head, data->lengths, row);
+    const ptrdiff_t at = own ? (ptrdiff_t)row * own->source.stride : 0;
+    for (size_t g = 0; g < width; g++) {
+      const double weight = !own                                 ? 1
+                            : own->source.type == NNC_SOURCE_F64 ? ((const double *)own->source.data)[at + (ptrdiff_t)g]
+                                                                 : (double)((const float *)own->source.data)[at + (ptrdiff_t)g];
+      sum += weight * (double)lines_of_weight(g, per, count);
+    }
   }
   return sum;
 }
 
 double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
-  const int weighted = head->reduction == NNC_WEIGHTED_MEAN && data->weight.data;
+  const int weighted = head->reduction == NNC_WEIGHTED_MEAN && nnc_weights_of(data, (int)(head - plan->head));
   if (head->reduction == NNC_SUM) return 1;
   if (!weighted && !data->lengths) return (double)rows * (double)plan->value[head->output].lines;
-  const double sum = line_sum(head, plan, data, start, rows, weighted);
+  const double sum = line_sum(head, plan, data, start, rows);
   return sum != 0 ? sum : 1; /* all weights 0: the loss is 0, not NaN */
 }
 
@@ -47,7 +66,7 @@ static void called_loss(const nnc_run *run, const nnc_head *head, const nnc_head
   nnc_call_out(run, &call);
   for (size_t i = 0; i < rows * lines; i++) {
     const int padding = b->lengths && i % lines >= nnc_head_lines(run->plan, head, b->lengths, i / lines);
-    const real weight = padding ? 0 : b->weight ? b->weight[i / lines] : 1, factor = (real)(scale * (double)weight);
+    const real weight = padding ? 0 : b->weight ? b->weight[i / (lines / b->width)] : 1, factor = (real)(scale * (double)weight);
     b->row_loss[i] = padding ? 0 : b->row_loss[i] * weight;
     for (size_t j = 0; j < dy.cols; j++) dy.at[i * dy.ld + j] = padding ? 0 : dy.at[i * dy.ld + j] * factor;
   }
@@ -56,6 +75,7 @@ static void called_loss(const nnc_run *run, const nnc_head *head, const nnc_head
 void nnc_head_watch(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows) {
   nnc_call call = head_call(run, head, b, rows, NNC_CALL_METRIC);
   call.weight = b->weight;
+  call.weight_width = b->width;
   call.lengths = run->plan->value[head->output].timed ? b->lengths : NULL;
   nnc_call_out(run, &call);
 }
@@ -72,22 +92,27 @@ void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows
   real *pred = head->probabilities ? nnc_samples(run, run->act, head->output, first, last).at : NULL;
   real *row_loss = b->row_loss + first * lines;
   const real *target = b->target + first * lines * head->target_cols;
-  const int masked = b->lengths && run->plan->value[head->output].timed;
-  if (!masked && (!b->weight || lines == 1)) {
-    loss(grad, pred, row_loss, z.at, target, b->weight ? b->weight + first : NULL, z.rows, z.cols, z.ld, head->target_cols, scale,
-         head->attr);
+  const int masked = b->lengths && run->plan->value[head->output].timed, line_by_line = !b->weight || b->width == lines;
+  if (!masked && line_by_line) {
+    loss(grad, pred, row_loss, z.at, target, b->weight ? b->weight + first * lines : NULL, z.rows, z.cols, z.ld, head->target_cols,
+         scale, head->attr);
     return;
   }
-  /* One weight per sample, several lines per sample: the weight becomes part of the scale. Lines that do not count give zeros. */
+  /* Where a weight is for several lines, it becomes part of the scale. Lines that do not count give zeros. */
+  const size_t pieces = line_by_line ? 1 : b->width, per = lines / pieces;
   for (size_t i = 0; i < last - first; i++) {
-    const size_t at = i * lines * z.ld, count = nnc_head_lines(run->plan, head, b->lengths, first + i);
-    const real w = b->weight ? b->weight[first + i] : 1;
-    loss(grad ? grad + at : NULL, pred ? pred + at : NULL, row_loss + i * lines, z.at + at, target + i * lines * head->target_cols,
-         NULL, count, z.cols, z.ld, head->target_cols, scale * (double)w, head->attr);
-    for (size_t t = 0; t < count; t++) row_loss[i * lines + t] *= w;
-    for (size_t t = count; t < lines; t++) {
-      row_loss[i * lines + t] = 0;
-      for (size_t j = 0; j < z.cols && grad; j++) grad[at + t * z.ld + j] = 0;
+    const size_t count = nnc_head_lines(run->plan, head, b->lengths, first + i);
+    for (size_t g = 0; g < pieces; g++) {
+      const size_t line = i * lines + g * per, at = line * z.ld, n = lines_of_weight(g, per, count);
+      const real w = line_by_line ? 1 : b->weight[(first + i) * pieces + g];
+      loss(grad ? grad + at : NULL, pred ? pred + at : NULL, row_loss + line, z.at + at, target + line * head->target_cols,
+           line_by_line && b->weight ? b->weight + first * lines + line : NULL, n, z.cols, z.ld, head->target_cols,
+           scale * (double)w, head->attr);
+      for (size_t t = 0; t < n && !line_by_line; t++) row_loss[line + t] *= w;
+      for (size_t t = n; t < per; t++) {
+        row_loss[line + t] = 0;
+        for (size_t j = 0; j < z.cols && grad; j++) grad[at + t * z.ld + j] = 0;
+      }
     }
   }
 }
@@ -100,21 +125,20 @@ double nnc_head_sum(const nnc_run *run, const nnc_head *head, const nnc_head_row
 void nnc_head_statistic(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, double *sums) {
   if (!sums || head->statistic.kind == NNC_STATISTIC_NONE) return;
   const size_t lines = run->plan->value[head->output].lines;
-  const int masked = b->lengths && run->plan->value[head->output].timed, singly = b->weight && lines > 1;
-  const size_t step = singly || masked ? 1 : rows;
+  const int masked = b->lengths && run->plan->value[head->output].timed, line_by_line = !b->weight || b->width == lines;
+  const size_t step = masked || !line_by_line ? 1 : rows, pieces = line_by_line ? 1 : b->width, per = lines / pieces;
   const nnc_statistic_spec *s = &head->statistic;
-  for (size_t first = 0; first < rows;
-       first += step) { /* several lines per weighted sample, or not all of them: sample by sample */
+  for (size_t first = 0; first < rows; first += step) { /* weights for several lines each, or not all lines: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, head->output, first, first + step);
-    const real *target = b->target + first * lines * head->target_cols;
     const size_t count = masked ? nnc_head_lines(run->plan, head, b->lengths, first) : z.rows;
-    for (size_t t = 0; t < (singly ? count : 1); t++) {
-      const size_t n = singly ? 1 : count;
-      const real *weight = b->weight ? b->weight + first : NULL, *at = z.at + t * z.ld, *aim = target + t * head->target_cols;
+    for (size_t t = 0; t < (line_by_line ? 1 : count); t++) {
+      const size_t n = line_by_line ? count : 1;
+      const real *weight = !b->weight ? NULL : b->weight + first * b->width + t / per, *at = z.at + t * z.ld;
+      const real *target = b->target + (first * lines + t) * head->target_cols;
       if (s->kind == NNC_STATISTIC_CONFUSION)
-        run->k->count_confusion(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols, s->classes, head->index_target,
+        run->k->count_confusion(sums, at, target, weight, n, z.cols, z.ld, head->target_cols, s->classes, head->index_target,
                                 s->threshold, s->target_threshold);
-      else run->k->sum_residuals(sums, at, aim, weight, n, z.cols, z.ld, head->target_cols);
+      else run->k->sum_residuals(sums, at, target, weight, n, z.cols, z.ld, head->target_cols);
     }
   }
 }

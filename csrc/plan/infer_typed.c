@@ -33,7 +33,7 @@ typedef struct {
 static size_t member_bytes(const nnc_plan *plan, size_t block, int evaluate) {
   size_t elements = plan->sample_elements;
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
-    elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 1) + 1;
+    elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 2);
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
   return (tables + (block * elements + plan->packed_elements) * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) /
          NNC_ALIGNMENT * NNC_ALIGNMENT;
@@ -170,13 +170,11 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
     const size_t lines = plan->value[head->output].lines;
     b[i].target = carve(&at, job->block * lines * head->target_cols * sizeof(real));
     b[i].row_loss = carve(&at, job->block * lines * sizeof(real));
-    b[i].weight = i && data->weights == 1 ? b[0].weight : NULL;
-    if (data->weight.data && !b[i].weight) {
-      const nnc_source source = nnc_weight_source(data, i);
-      real *weight = carve(&at, job->block * sizeof(real));
-      nnc_fetch(p->run.k, weight, &source, NULL, start, 0, rows, 1, 1);
-      b[i].weight = weight;
-    }
+    const nnc_weights *w = nnc_weights_of(data, i);
+    real *weight = w ? carve(&at, job->block * w->width * sizeof(real)) : NULL;
+    if (w) nnc_fetch(p->run.k, weight, &w->source, NULL, start, 0, rows, w->width, w->width);
+    b[i].weight = weight;
+    b[i].width = w ? w->width : 1;
     b[i].lengths = p->run.lengths;
     nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * head->target_cols, lines * head->target_cols);
     nnc_head_loss(&p->run, head, &b[i], 0, rows, 1);
@@ -186,10 +184,8 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
   for (unsigned spins = 0; atomic_load_explicit(&job->turn, memory_order_acquire) != number; spins++) nnc_relax(spins);
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];
-    const int weighted = head->reduction == NNC_WEIGHTED_MEAN && data->weight.data;
     job->sums[2 * i] = nnc_head_sum(&p->run, head, &b[i], rows, job->sums[2 * i]);
-    for (size_t r = 0; r < rows; r++)
-      job->sums[2 * i + 1] += (weighted ? (double)b[i].weight[r] : 1) * (double)nnc_head_lines(plan, head, p->run.lengths, r);
+    for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += nnc_head_count(plan, head, &b[i], r);
     if (data->statistics) nnc_head_statistic(&p->run, head, &b[i], rows, data->statistics[i]);
   }
   atomic_store_explicit((atomic_size_t *)&job->turn, number + 1, memory_order_release);

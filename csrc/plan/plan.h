@@ -67,7 +67,7 @@ typedef struct {
   int reduction;
   double weight, attr[2];
   size_t target_cols;
-  size_t target, row_loss; /* offsets in the training arena */
+  size_t target, row_loss, row_weight; /* offsets in the training arena */
   nnc_statistic_spec statistic;
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
 } nnc_head;
@@ -160,10 +160,9 @@ struct nnc_plan {
   int n_penalty_pieces;    /* of the parameters that are penalised */
   double *penalty_partial; /* what each piece contributes */
   size_t rows_reserved;
-  size_t weight_rows; /* offset of the batch's sample weights */
-  int is_sharing;     /* some parameters belong to several ops */
-  size_t aside;       /* then: offset of a second gradient buffer */
-  size_t lengths;     /* and of its lengths, in units of int64_t */
+  int is_sharing; /* some parameters belong to several ops */
+  size_t aside;   /* then: offset of a second gradient buffer */
+  size_t lengths; /* and of its lengths, in units of int64_t */
   void *arena;
   void **act, **grad; /* per value: where its first row lies in the training arena */
   size_t *ld;         /* per value: its leading dimension */

@@ -101,19 +101,30 @@ static int same_shape(const nnc_shape *a, const nnc_shape *b) {
   return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
 }
 
-/* All inputs have one shape, which is that of the result. */
+/* Dimension d from the end; 1 where there is none. */
+static size_t from_end(const nnc_shape *shape, int d) { return d < shape->rank ? shape->dim[shape->rank - 1 - d] : 1; }
+
+/* Dimensions of 1, and leading ones that are missing, stretch to those of the other inputs. */
 static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  nnc_shape out = plan->value[op->spec.input[0]].shape;
   for (int j = 1; j < op->spec.n_inputs; j++) {
-    const nnc_shape *first = &plan->value[op->spec.input[0]].shape, *other = &plan->value[op->spec.input[j]].shape;
-    char one[160], two[160];
-    if (!same_shape(first, other))
-      return nnc_fail(
-          error, NNC_ERROR_SHAPE,
-          "%s: its inputs must have one shape, but are %s from %s and %s from %s (Multiply alone stretches dimensions of 1)",
-          op->spec.name, nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
-          nnc_shape_text(two, sizeof two, other), origin(plan, op->spec.input[j]));
+    const nnc_shape *other = &plan->value[op->spec.input[j]].shape, before = out;
+    out.rank = before.rank > other->rank ? before.rank : other->rank;
+    for (int d = 0; d < out.rank; d++) {
+      const size_t one = from_end(&before, d), two = from_end(other, d);
+      if (one != two && one != 1 && two != 1) {
+        char first[160], second[160];
+        return nnc_fail(error, NNC_ERROR_SHAPE,
+                        "%s: its inputs must have one shape, or 1 where they differ, but are %s%s and %s from %s; a Reshape or a "
+                        "Linear makes them fit",
+                        op->spec.name, nnc_shape_text(first, sizeof first, &before), j > 1 ? " so far" : "",
+                        nnc_shape_text(second, sizeof second, other), origin(plan, op->spec.input[j]));
+      }
+      out.dim[out.rank - 1 - d] = one == 1 ? two : one;
+    }
   }
-  return infer_same(plan, op, error);
+  plan->value[op->out].shape = out;
+  return NNC_OK;
 }
 
 static nnc_status infer_pair(nnc_plan *plan, nnc_op *op, nnc_error *error) {
@@ -122,30 +133,7 @@ static nnc_status infer_pair(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return infer_add(plan, op, error);
 }
 
-/* Dimension d from the end; 1 where there is none. */
-static size_t from_end(const nnc_shape *shape, int d) { return d < shape->rank ? shape->dim[shape->rank - 1 - d] : 1; }
-
-/* One factor has the shape of the result, and dimensions of 1 of the other stretch to it. Where both would have to stretch, that is
- * more likely a mistake than an outer product. */
-static nnc_status infer_multiply(nnc_plan *plan, nnc_op *op, nnc_error *error) {
-  if (op->spec.n_inputs != 2) return infer_pair(plan, op, error);
-  const nnc_shape *a = &plan->value[op->spec.input[0]].shape, *b = &plan->value[op->spec.input[1]].shape;
-  nnc_shape out = {.rank = a->rank > b->rank ? a->rank : b->rank};
-  int fit = 1;
-  for (int d = 0; d < out.rank; d++) {
-    const size_t one = from_end(a, d), other = from_end(b, d);
-    fit &= one == other || one == 1 || other == 1;
-    out.dim[out.rank - 1 - d] = one == 1 ? other : one;
-  }
-  char first[160], second[160];
-  if (!fit || !(same_shape(a, &out) || same_shape(b, &out)))
-    return nnc_fail(error, NNC_ERROR_SHAPE,
-                    "%s: its inputs must have one shape, or one of them 1 where it differs, but are %s from %s and %s from %s",
-                    op->spec.name, nnc_shape_text(first, sizeof first, a), origin(plan, op->spec.input[0]),
-                    nnc_shape_text(second, sizeof second, b), origin(plan, op->spec.input[1]));
-  plan->value[op->out].shape = out;
-  return NNC_OK;
-}
+static nnc_status infer_multiply(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
 static nnc_status infer_maximum(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
 
 /* size[0] is the dimension along which they are joined, as PyTorch counts it, the batch being 0. */

@@ -31,10 +31,9 @@ static int64_t *lengths_of(const nnc_plan *plan) { return (int64_t *)plan->arena
 
 static nnc_head_rows head_rows(const nnc_session *s, const nnc_head *head) {
   real *arena = s->plan->arena;
-  real *weight =
-      arena + s->plan->weight_rows + (size_t)nnc_weight_column(s->data, (int)(head - s->plan->head)) * s->plan->rows_reserved;
-  return (nnc_head_rows){arena + head->target, arena + head->row_loss, s->data->weight.data ? weight : NULL,
-                         s->data->lengths ? lengths_of(s->plan) : NULL};
+  const nnc_weights *weights = nnc_weights_of(s->data, (int)(head - s->plan->head));
+  return (nnc_head_rows){arena + head->target, arena + head->row_loss, weights ? arena + head->row_weight : NULL,
+                         weights ? weights->width : 1, s->data->lengths ? lengths_of(s->plan) : NULL};
 }
 
 static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t first, size_t last) {
@@ -51,10 +50,8 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
     const nnc_head *head = &plan->head[i];
     const size_t width = plan->value[head->output].lines * head->target_cols;
     nnc_fetch(run->k, head_rows(s, head).target, &data->y[i], data->order, start, first, last, width, width);
-  }
-  for (int i = 0; data->weight.data && (size_t)i < data->weights; i++) {
-    const nnc_source weight = nnc_weight_source(data, i);
-    nnc_fetch(run->k, (real *)head_rows(s, &plan->head[i]).weight, &weight, data->order, start, first, last, 1, 1);
+    const nnc_weights *w = nnc_weights_of(data, i);
+    if (w) nnc_fetch(run->k, (real *)head_rows(s, head).weight, &w->source, data->order, start, first, last, w->width, w->width);
   }
 }
 
@@ -93,7 +90,8 @@ static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_me
 }
 
 static double record(const nnc_session *s, const nnc_run *run, size_t start, size_t rows) {
-  double loss = nnc_penalty_sum(s->plan);
+  const double penalty = nnc_penalty_sum(s->plan);
+  double loss = penalty;
   for (int i = 0; i < s->plan->n_outputs; i++) {
     const nnc_head *head = &s->plan->head[i];
     const nnc_head_rows at = head_rows(s, head);
@@ -104,6 +102,10 @@ static double record(const nnc_session *s, const nnc_run *run, size_t start, siz
       s->data->parts[2 * i + 1] += divisor;
     }
     if (s->data->statistics) nnc_head_statistic(run, head, &at, rows, s->data->statistics[i]);
+  }
+  if (s->data->parts) {
+    s->data->parts[2 * s->plan->n_outputs] += penalty * (double)rows;
+    s->data->parts[2 * s->plan->n_outputs + 1] += (double)rows;
   }
   return loss;
 }

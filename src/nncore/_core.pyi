@@ -97,7 +97,7 @@ class Network:
         self,
         x: Sequence[np.ndarray],
         y: Sequence[np.ndarray],
-        weight: np.ndarray | None,
+        weight: Sequence[np.ndarray | None] | None,
         order: np.ndarray | None,
         batch_size: int,
         first: int,
@@ -111,15 +111,16 @@ class Network:
 
         Returns at a step boundary after at most about 50 ms. x: one array per network input, [N, *shape], any of float32/64,
         (u)int8..64, bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
-        weight: float [N] or None. lr: float64, one per step. loss: float64, receives the loss of each step.
-        statistics: one float64 array (or None) per output, added to; one more, [outputs, 2], gets the sums of the row losses
-        of each output and by what they are divided. lengths: int64 [N], time steps that count, or None.
+        weight: one float array per output, [N], or [N, steps] where each number is for as many lines of the output; None: all 1.
+        lr: float64, one per step. loss: float64, receives the loss of each step. statistics: one float64 array (or None) per
+        output, added to; one more, [outputs + 1, 2], gets the sums of the row losses of each output and by what they are divided,
+        then the penalty times the rows, and the rows. lengths: int64 [N], time steps that count, or None.
         """
     def _evaluate(
         self,
         x: Sequence[np.ndarray],
         y: Sequence[np.ndarray],
-        weight: np.ndarray | None,
+        weight: Sequence[np.ndarray | None] | None,
         first: int,
         loss: np.ndarray,
         statistics: Sequence[np.ndarray | None],

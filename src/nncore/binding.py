@@ -17,6 +17,7 @@ from .data import (
     check_finite,
     class_weights,
     labels_of,
+    per_output,
     split_groups,
     split_rows,
 )
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class Data:
-    """Bound data, as the core reads them: an array per input, an array per output, weights and lengths [N] or None.
+    """Bound data, as the core reads them: an array per input, an array per output, weights per output or None, lengths [N] or None.
 
-    Weights are [N], or [N, outputs] where each output has its own.
+    Weights are [N], or [N, steps] where the time steps have their own; None where all are 1.
     They fit a model whose inputs have these shapes; () where nobody asks.
     """
 
@@ -41,7 +42,7 @@ class Data:
         self,
         x: list[np.ndarray],
         y: list[np.ndarray],
-        weight: np.ndarray | None,
+        weight: list[np.ndarray | None] | None,
         lengths: np.ndarray | None = None,
         shapes: Sequence[Shape] = (),
     ) -> None:
@@ -54,7 +55,8 @@ class Data:
 
     def take(self, rows: Any) -> Data:
         """Those rows: views for a slice, copies for indices."""
-        weight, lengths = (None if each is None else each[rows] for each in (self.weight, self.lengths))
+        weight = None if self.weight is None else [None if each is None else each[rows] for each in self.weight]
+        lengths = None if self.lengths is None else self.lengths[rows]
         return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes)
 
     @property
@@ -64,14 +66,19 @@ class Data:
 
     def require_weight(self) -> None:
         """Raise ArgumentError where no row has any weight."""
-        if self.weight is not None and not self.weight.any():
+        if self.weight is not None and not any(each is None or each.any() for each in self.weight):
             raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
 
-    def scaled(self, scale: np.ndarray, rows: np.ndarray | None) -> Data:
-        """The data with the weights of ``rows`` (None: all) multiplied by ``scale``."""
-        weight = np.ones(self.rows) if self.weight is None else self.weight.copy()
-        weight[slice(None) if rows is None else rows] *= scale if weight.ndim == 1 else scale[:, None]
-        return Data(self.x, self.y, weight, self.lengths, self.shapes)
+    def scaled(self, output: int, scale: np.ndarray, rows: np.ndarray | None) -> Data:
+        """The data with the weights of one output, in ``rows`` (None: all), multiplied by ``scale``, [rows] or [rows, steps]."""
+        weights: list[np.ndarray | None] = [None] * len(self.y) if self.weight is None else [*self.weight]
+        before = weights[output]
+        before = np.ones(self.rows) if before is None else before
+        rank = max(before.ndim, scale.ndim)
+        wide = np.broadcast_to(_widened(before, rank), (self.rows, *np.broadcast_shapes(before.shape[1:], scale.shape[1:]))).copy()
+        wide[slice(None) if rows is None else rows] *= _widened(scale, rank)
+        weights[output] = wide
+        return Data(self.x, self.y, weights, self.lengths, self.shapes)
 
 
 def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True) -> list[np.ndarray]:
@@ -122,12 +129,19 @@ def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: A
             check_finite(_counted(array, counted), names_of("x", model.input_names)[i])
         for array, name in zip(ys, names, strict=True):
             check_finite(_counted(array, counted), name)
-    return Data(xs, ys, _weights(model, weight, rows), counted, model.input_shapes)
+    return Data(xs, ys, _weights(model, weight, rows, counted), counted, model.input_shapes)
 
 
-def _weights(model: Model, given: Any, rows: int) -> np.ndarray | None:
-    """Bind the weights of samples: [N] for all outputs alike, or [N, outputs] from a dict by name or a list of one per output."""
+def _widened(array: np.ndarray, rank: int) -> np.ndarray:
+    """The array with dimensions of 1 at its end, so that it has ``rank``."""
+    return array.reshape(array.shape + (1,) * (rank - array.ndim))
+
+
+def _weights(model: Model, given: Any, rows: int, lengths: np.ndarray | None) -> list[np.ndarray | None] | None:
+    """Bind the weights of samples or of time steps: for all outputs alike, or by a dict of names or a list of one per output."""
     names = model.output_names
+    if given is None:
+        return None
     if isinstance(given, Mapping):
         unknown = [key for key in given if key not in names]
         if unknown:
@@ -136,11 +150,13 @@ def _weights(model: Model, given: Any, rows: int) -> np.ndarray | None:
     elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
         each = in_order("sample_weight", given, names)
     else:
-        return bind_weight(given, rows)
-    bound = [bind_weight(part, rows, f"sample_weight[{name!r}]") for part, name in zip(each, names, strict=True)]
-    if len(bound) == 1 or all(part is None for part in bound):
-        return bound[0]
-    return np.stack([np.ones(rows) if part is None else part for part in bound], axis=1)
+        each, names = [given] * len(names), []
+    shown = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
+    bound = [
+        bind_weight(part, rows, name, shape[:-1], lengths)
+        for part, name, shape in zip(each, shown, model.output_shapes, strict=True)
+    ]
+    return None if all(part is None for part in bound) else bound
 
 
 def steps_of(model: Model) -> int:
@@ -184,6 +200,7 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray | slice]:
     """Return the rows that train, and those that validate."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
+    labels = None if labels is None or labels.ndim > 1 else labels
     seed = model.seed if shuffle else None
     if groups is not None:
         return split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
@@ -193,12 +210,15 @@ def split(
 
 def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
     """Multiply class weights into ``rows`` (None: all)."""
-    if class_weight is None:
-        return data
-    if len(data.y) > 1:
-        raise ArgumentError("class_weight needs a single output; use sample_weight")
-    target = data.y[0] if rows is None else data.y[0][rows]
-    return data.scaled(class_weights(class_weight, target, config.losses[0].targets, max(2, config.columns[0])), rows)
+    for i, own in enumerate(per_output(class_weight, config.names)):
+        if own is None:
+            continue
+        trains = slice(None) if rows is None else rows
+        target, lengths = data.y[i][trains], None if data.lengths is None else data.lengths[trains]
+        name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
+        scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
+        data = data.scaled(i, scale, rows)
+    return data
 
 
 def are_batches(given: Any) -> bool:

@@ -44,7 +44,7 @@ class Compiled:
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        outputs = len(names)
+        outputs, self.names = len(names), list(names)
         if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
             raise UnknownNameError(f"{loss!r} is an optimizer, not a loss; use compile(loss=..., optimizer={loss!r})")
         if isinstance(loss, Mapping):
@@ -98,12 +98,10 @@ class Compiled:
         shapes = [
             None if s.kind == "none" else (s.classes, s.classes) if s.kind == "confusion" else (columns, 7) for s, columns in kinds
         ]
-        return [*shapes, (len(self.parts), 2)] if self.parts else shapes
+        return [*shapes, (len(shapes) + 1, 2)]
 
     def sums(self) -> Sums:
-        """Zeroed arrays for the core to add to, one per output, and where there are several, one for their losses; and fresh
-        accounts of the metrics in Python.
-        """
+        """Zeroed arrays for the core to add to, one per output and one for losses; fresh accounts of the metrics in Python."""
         return Sums(
             (None if shape is None else np.zeros(shape) for shape in self.sum_shapes()),
             [[m.watcher() for m in each if m.kind == "python"] for each in self.metrics],
@@ -115,8 +113,7 @@ class Compiled:
         if self.parts:
             losses = sums[-1]
             assert losses is not None
-            each_loss = losses[:, 0] if self.reduction == "sum" else losses[:, 0] / losses[:, 1]
-            logs |= dict(zip(self.parts, each_loss.tolist(), strict=True))
+            logs |= dict(zip(self.parts, self._each(losses[: len(self.parts)]).tolist(), strict=True))
         for i, (keys, ms) in enumerate(zip(self.keys, self.metrics, strict=True)):
             watchers, each = iter(sums.watchers[i]), sums[i]
             counted = None if each is None else metrics.counted(self.statistics[i], self.columns[i], each)
@@ -131,18 +128,21 @@ class Compiled:
         """The logs of an evaluation; total: see `total`; penalty: of the weights."""
         return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
 
-    def reduce(self, step_losses: np.ndarray, rows: np.ndarray) -> float:
-        """The loss of many steps as if their rows were one batch; rows: how much each step counts."""
+    def epoch(self, step_losses: np.ndarray, sums: Sums) -> float:
+        """The loss of many steps as if their rows were one batch; the penalty of the weights is the mean over their rows."""
         if len(step_losses) == 1:
             return float(step_losses[0])
-        if self.reduction == "sum":
-            return float(step_losses.sum())
-        return float(step_losses @ rows / rows.sum())
+        losses = sums[-1]
+        assert losses is not None
+        return self.total(losses[:-1]) + float(losses[-1, 0] / losses[-1, 1])
 
     def total(self, sums: np.ndarray) -> float:
         """The loss of a whole evaluation from its sums, [outputs, 2]: of row losses, and of what they count."""
-        each = sums[:, 0] if self.reduction == "sum" else sums[:, 0] / sums[:, 1]
-        return float(each @ self.weights)
+        return float(self._each(sums) @ self.weights)
+
+    def _each(self, sums: np.ndarray) -> np.ndarray:
+        """The loss of each output; 0 where all weights of an output are."""
+        return sums[:, 0] if self.reduction == "sum" else sums[:, 0] / np.where(sums[:, 1] == 0, 1.0, sums[:, 1])
 
 
 class Sums(list[np.ndarray | None]):

@@ -56,11 +56,7 @@ class Epochs:
         self.batch = n if batch_size is None else min(batch_size, n)
         self.steps = -(-n // self.batch)
         self.shuffle = shuffle and self.steps > 1  # the order within a single batch does not matter
-        self._starts = np.arange(self.steps) * self.batch
-        self._counts = np.minimum(n - self._starts, self.batch).astype(np.float64)
         self._order = rows
-        # A mean over steps: batches count by their steps where the one output has a time dimension.
-        self._counts_steps = len(data.y) == 1 and len(model.output_shapes[0]) > 1
         if self.shuffle:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
@@ -83,12 +79,12 @@ class Epochs:
         if not first and model._is_stateful():
             model.reset_states()  # an epoch begins where the data do
         start = model.step - first
-        counts = self._reorder(start)
+        self._reorder(start)
         losses, sums = np.empty(steps), config.sums()
         if begun is not None and first:
             losses[:first], sums[:] = begun.losses, begun.copied(model).sums
         place = (self.batch, self.n, self.shuffle)
-        model._progress = Progress(epoch, start, *place, losses, counts, sums, ask=callbacks.states)
+        model._progress = Progress(epoch, start, *place, losses, sums, ask=callbacks.states)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
         watched = callbacks.wants("on_train_chunk_end")
         done = first
@@ -105,30 +101,20 @@ class Epochs:
             model._suit(data)
             done += model._train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
             if single or watched:
-                logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
+                logs = config.logs(config.epoch(losses[:done], sums), sums)
                 callbacks.call("on_train_batch_end", done - 1, logs)
                 callbacks.call("on_train_chunk_end", done, logs)
-        return config.logs(config.reduce(losses[:done], counts[:done]), sums), losses[first:done], done == steps
+        return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], done == steps
 
-    def _reorder(self, start: int) -> np.ndarray:
-        """Draw the order of this epoch; return how much each step counts in the loss of the epoch.
+    def _reorder(self, start: int) -> None:
+        """Draw the order of this epoch.
 
-        The order belongs to the seed and the number of updates before the epoch: training on never repeats an order, and resuming
-        does.
+        It belongs to the seed and the number of updates before the epoch: training on never repeats an order, and resuming does.
         """
         if self.shuffle:
             _core.shuffle(self._permutation, self.model.seed, start)
             if self.rows is not None:
                 np.take(self.rows, self._permutation, out=self._order)
-        weight = self.data.weight if self.config.reduction == "mean_with_sample_weight" else None
-        if weight is not None and weight.ndim > 1:  # of each output: what they count together stands for the sum of the losses
-            weight = weight.sum(axis=1)
-        if self.data.lengths is not None and self._counts_steps:
-            weight = self.data.lengths if weight is None else weight * self.data.lengths
-        if weight is None:
-            return self._counts
-        sums: np.ndarray = np.add.reduceat(weight if self._order is None else weight[self._order], self._starts)
-        return sums.astype(np.float64, copy=False)
 
 
 class Batches:
@@ -190,10 +176,10 @@ class Batches:
         if (begun is None and self._iterator is None if self._flows else not first) and model._is_stateful():
             model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
-        losses, counts, sums = np.empty(first), np.empty(first), config.sums()
+        losses, sums = np.empty(first), config.sums()
         if begun is not None and first:
-            losses[:], counts[:], sums[:] = begun.losses, begun.counts, begun.copied(model).sums
-        progress = Progress(epoch, model.step - first, losses=losses, counts=counts, sums=sums, ask=callbacks.states)
+            losses[:], sums[:] = begun.losses, begun.copied(model).sums
+        progress = Progress(epoch, model.step - first, losses=losses, sums=sums, ask=callbacks.states)
         model._progress = progress
         watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
         done, complete = first, True
@@ -201,16 +187,14 @@ class Batches:
             batch = self.bind(given)
             callbacks.call("on_train_batch_begin", done, {})
             if done == len(losses):
-                losses, counts = (np.concatenate([a, np.empty(done + 64)]) for a in (losses, counts))
-                progress.losses, progress.counts = losses, counts
-            counts[done] = self._count(batch)
+                progress.losses = losses = np.concatenate([losses, np.empty(done + 64)])
             rates = learning_rates(config.optimizer.lr, model.step, 1)
             room = losses[done : done + 1]
             model._suit(batch)
             model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
             if watched:
-                logs = config.logs(config.reduce(losses[:done], counts[:done]), sums)
+                logs = config.logs(config.epoch(losses[:done], sums), sums)
                 callbacks.call("on_train_batch_end", done - 1, logs)
                 callbacks.call("on_train_chunk_end", done, logs)
             if model.stop_training and done != self.steps:
@@ -220,16 +204,7 @@ class Batches:
             raise EmptyDataError("fit: there are no batches")
         if self._flows and complete and done < self.steps:
             self._dry()
-        return config.logs(config.reduce(losses[:done], counts[:done]), sums), losses[first:done], complete
-
-    def _count(self, batch: Data) -> float:
-        """How much a batch counts in the loss of the epoch: by its rows or their weights, and by their steps where these count."""
-        weight = batch.weight if self.config.reduction == "mean_with_sample_weight" else None
-        shapes = self.model.output_shapes
-        if len(shapes) > 1 or len(shapes[0]) < 2:
-            return float(batch.rows if weight is None else weight.sum())
-        each = np.full(batch.rows, shapes[0][0]) if batch.lengths is None else batch.lengths
-        return float((each if weight is None else each * weight).sum())
+        return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], complete
 
     def _batches(self, first: int) -> Iterator[Any]:
         """The batches of an epoch of which ``first`` are done."""

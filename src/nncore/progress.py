@@ -34,17 +34,17 @@ class Progress:
     batch_size, rows : int
         Of the epoch that runs; 0 where batches came ready-made.
     shuffle : bool
-    losses, counts : numpy.ndarray
-        float64 [steps]: the loss of each step of the epoch, and what it counts in that of the epoch. Those to come are undefined.
+    losses : numpy.ndarray
+        float64 [steps]: the loss of each step of the epoch. Those to come are undefined.
     sums : list of numpy.ndarray or None
-        What the metrics of the epoch have accumulated, one per output.
+        What the metrics of the epoch have accumulated, one per output, and then its losses.
     states : sequence of (str, dict) or None
         Of the callbacks; None: as they are now.
     ask : callable
         Returns the states of the callbacks as they are now.
     """
 
-    __slots__ = ("ask", "batch_size", "counts", "epoch", "losses", "rows", "shuffle", "start", "states", "sums")
+    __slots__ = ("ask", "batch_size", "epoch", "losses", "rows", "shuffle", "start", "states", "sums")
 
     def __init__(
         self,
@@ -54,14 +54,13 @@ class Progress:
         rows: int = 0,
         shuffle: bool = False,
         losses: np.ndarray = _NONE,
-        counts: np.ndarray = _NONE,
         sums: list[np.ndarray | None] | None = None,
         states: States | None = None,
         ask: Callable[[], States] = list,
     ) -> None:
         self.epoch, self.start = epoch, start
         self.batch_size, self.rows, self.shuffle = batch_size, rows, shuffle
-        self.losses, self.counts, self.sums = losses, counts, [] if sums is None else sums
+        self.losses, self.sums = losses, [] if sums is None else sums
         self.states, self.ask = states, ask
 
     def done(self, model: Model) -> int:
@@ -72,18 +71,18 @@ class Progress:
         """Hold on to what callbacks have counted, and let go of the callbacks."""
         done = max(self.done(model), 0)
         self.states = self.ask() if self.states is None else self.states
-        self.losses, self.counts, self.ask = self.losses[:done], self.counts[:done], list
+        self.losses, self.ask = self.losses[:done], list
 
     def copied(self, model: Model) -> Progress:
         """An independent copy of the steps that are done."""
         done = max(self.done(model), 0)
         if done > len(self.losses):  # updates that no fit has made
             done = 0
-        losses, counts = self.losses[:done].copy(), self.counts[:done].copy()
+        losses = self.losses[:done].copy()
         sums = [None if each is None else each.copy() for each in self.sums] if done else []
         states = self.ask() if self.states is None else self.states
         place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)
-        return Progress(self.epoch, self.start, *place, losses, counts, sums, states)
+        return Progress(self.epoch, self.start, *place, losses, sums, states)
 
     def check(self, model: Model, batch_size: int, rows: int, shuffle: bool) -> int:
         """How many steps of the epoch are done; ArgumentError where it cannot go on with such data."""

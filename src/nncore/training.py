@@ -18,7 +18,7 @@ from .callbacks.base import Callback, CallbackList
 from .callbacks.progress import ProgressBar
 from .compiled import Compiled, results
 from .compiling import Compilable
-from .data import ClassWeight
+from .data import ClassWeight, per_output
 from .errors import ArgumentError
 from .history import History
 from .one_batch import OneBatch
@@ -75,10 +75,12 @@ class Trainable(Compilable):
         shuffle : bool
             Draw a new order of the rows for every epoch.
         sample_weight : array_like, optional
-            [N]. Weighs the loss, and the metrics likewise. Where there are several outputs, for all of them; or a list with one per
-            output, or a dict by name, in which None or what is missing weighs 1.
+            [N], or [N, time] where the time steps of an output [N, time, features] have their own. Weighs the loss, and the metrics
+            likewise. Where there are several outputs, for all of them; or a list with one per output, or a dict by name, in which
+            None or what is missing weighs 1.
         class_weight : dict or "balanced", optional
             Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity (with y only).
+            Where there are several outputs, a dict by name, or a list with one per output: ``{"kind": {0: 1.0, 1: 5.0}}``.
         callbacks : sequence of Callback
             Called in this order, then ``History``, then the progress bar.
         initial_epoch : int
@@ -145,7 +147,8 @@ class Trainable(Compilable):
         validation: fitting.Parts | None = None
         size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
         if y is None:
-            if fraction or sample_weight is not None or isinstance(class_weight, str) or lengths is not None:
+            balanced = any(isinstance(each, str) for each in per_output(class_weight, config.names))
+            if fraction or sample_weight is not None or balanced or lengths is not None:
                 raise ArgumentError(
                     "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their own; "
                     "class_weight may be a dict"

@@ -213,14 +213,13 @@ def test_trajectory(name, lr, attr, torch_arguments, isa, dtype, rng):
 
 @configurations
 def test_penalties_and_clipping(name, lr, attr, torch_arguments, isa, dtype, rng):
-    """In the promised order: scale, clip, the layer's penalties, weight decay, update."""
+    """In the promised order: scale, the layer's penalties, clip, weight decay, update."""
     scale, clip, l1, l2, decay = 0.7, 0.6, 0.02, 0.03, 0.05
     problem = Problem(rng)
     problem.start[::7] = 0  # where sign(w) is 0
     w, state = problem.start, {}
     for step in range(1, STEPS + 1):
-        g = np.clip(problem.gradient(w, step) * scale, -clip, clip)
-        g = g + l1 * np.sign(w) + 2 * l2 * w
+        g = np.clip(problem.gradient(w, step) * scale + l1 * np.sign(w) + 2 * l2 * w, -clip, clip)
         g = g if is_decoupled(name, attr) else g + decay * w
         w = ALGORITHMS[name](w, state, g, lr, step, attr, decay)
     penalties = {"grad_scale": scale, "clip_value": clip, "l1": l1, "l2": l2, "weight_decay": decay}

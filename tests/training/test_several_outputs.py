@@ -67,7 +67,7 @@ def test_each_output_trains_as_if_alone(rng):
     [
         (lambda m, x, y: m.fit(x, y[0]), "pass a list of 2 arrays"),
         (lambda m, x, y: m.fit(x, [y[1] + 0.5, y[0]]), r"y\['softmax'\] is .* takes whole numbers"),
-        (lambda m, x, y: m.fit(x, y, class_weight="balanced"), "class_weight needs a single output"),
+        (lambda m, x, y: m.fit(x, y, class_weight="balanced"), "class_weight: the model has 2 outputs; say by name"),
         (lambda m, x, y: m.compile(["mse"], "sgd"), "1 losses for 2 outputs"),
         (lambda m, x, y: m.compile("mse", "sgd", loss_weights=[1.0]), "1 loss_weights for 2 outputs"),
         (lambda m, x, y: m.compile("mse", "sgd", [["mae"]]), "1 lists of metrics for 2 outputs"),

@@ -162,10 +162,11 @@ def train(net, x, y, *, steps=1, batch=None, lr=0.0, weight=None, order=None, fi
     n = len(x[0]) if order is None else len(order)
     batch = batch or n
     losses, rates = np.zeros(steps), np.full(steps, float(lr))
+    weights = weight if weight is None or isinstance(weight, list) else [weight] * len(y)
     done = 0
     while done < steps:
         rest = steps - done, rates[done:], losses[done:]
-        new = net._train(x, y, weight, order, batch, first, *rest, statistics or [None] * len(y))
+        new = net._train(x, y, weights, order, batch, first, *rest, statistics or [None] * len(y))
         assert new > 0
         done += new
         first = first + new * batch
@@ -177,9 +178,10 @@ def train(net, x, y, *, steps=1, batch=None, lr=0.0, weight=None, order=None, fi
 def evaluate(net, x, y, weight=None, statistics=None):
     """[sum of row losses, what they count] of each output."""
     x, y = (v if isinstance(v, list) else [v] for v in (x, y))
+    weights = weight if weight is None or isinstance(weight, list) else [weight] * len(y)
     sums, first = np.zeros((len(y), 2)), 0
     while first < len(x[0]):
-        first = net._evaluate(x, y, weight, first, sums, statistics or [None] * len(y))
+        first = net._evaluate(x, y, weights, first, sums, statistics or [None] * len(y))
     return sums
 
 

@@ -79,7 +79,7 @@ def train_as_a_team(net, x, y, weight, order, batch, losses, counts):
     first = 0
     for i in range(len(losses)):
         size = batch - i % 2
-        net._train([x], [y], weight, order, size, first, 1, np.full(1, 2e-3), losses[i : i + 1], [counts])
+        net._train([x], [y], [weight], order, size, first, 1, np.full(1, 2e-3), losses[i : i + 1], [counts])
         first = first + size if first + size < len(x) else 0
 
 
@@ -118,7 +118,7 @@ def test_a_run_in_pieces_has_the_same_bits(dtype):
         while done < 40:
             steps = min(piece, 40 - done)
             room = steps, np.full(steps, 2e-3), losses[done : done + steps]
-            new = net._train([x], [y], weight, order, batch, first, *room, [counts])
+            new = net._train([x], [y], [weight], order, batch, first, *room, [counts])
             done += new
             first = first + new * batch if first + new * batch < len(x) else 0
         found.append(nets.snapshot(net) | {"losses": losses, "counts": counts})

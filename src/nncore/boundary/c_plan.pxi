@@ -72,6 +72,7 @@ cdef extern from "nncore.h":
         void *target
         void *row_loss
         const void *weight
+        size_t weight_width
         const int64_t *lengths
 
     ctypedef struct nnc_caller:
@@ -129,11 +130,14 @@ cdef extern from "nncore.h":
         const size_t *unit_offset
         void *before
 
+    ctypedef struct nnc_weights:
+        nnc_source source
+        size_t width
+
     ctypedef struct nnc_data:
         const nnc_source *x
         const nnc_source *y
-        nnc_source weight
-        size_t weights
+        const nnc_weights *weights
         const int64_t *order
         const int64_t *lengths
         size_t rows

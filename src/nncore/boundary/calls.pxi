@@ -79,7 +79,9 @@ cdef int answer_head(Network net, const nnc_call *call) except -1:
         grad = lend_or_none(&call.dy, call.rows, shape, typenum, owner)
         net.called_losses[call.index]._answer(rows, grad, y_true, y_pred)
         return 0
-    weight = None if call.weight == NULL else lend(call.weight, 1, call.rows, (), typenum, False, owner)
+    weight = None
+    if call.weight != NULL:
+        weight = lend(call.weight, call.weight_width, call.rows, (call.weight_width,), typenum, False, owner)
     lengths = None if call.lengths == NULL else np.array(<const int64_t[: call.rows]>call.lengths)
     for watcher in net.watchers[get_ident()][call.index]:
         watcher.update(y_true, y_pred, weight, lengths)

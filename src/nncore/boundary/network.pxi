@@ -10,8 +10,10 @@ cdef class Network(NetworkPlan):
 
     # Running ------------------------------------------------------------------------------------------------------------------
 
-    cdef int _bind_data(self, nnc_data *data, nnc_source *xs, nnc_source *ys, double **sums, x, y, weight, order, statistics, lengths) except -1:
-        cdef size_t rows
+    cdef int _bind_data(
+        self, nnc_data *data, nnc_source *xs, nnc_source *ys, nnc_weights *weights, double **sums, x, y, weight, order, statistics, lengths
+    ) except -1:
+        cdef size_t rows, lines
         cdef int i
         if len(x) != len(self.input_shapes) or len(y) != len(self.output_shapes):
             raise ShapeError(f"{len(x)} input and {len(y)} target arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
@@ -29,15 +31,25 @@ cdef class Network(NetworkPlan):
         data.statistics = sums
         data.parts = NULL
         if statistics is not None and len(statistics) > len(y):  # the losses of the outputs, one by one
-            data.parts = float64_out(statistics[len(y)], 2 * len(y), "losses of the outputs")
+            data.parts = float64_out(statistics[len(y)], 2 * len(y) + 2, "losses of the outputs")
         data.probe = self._probing()
-        data.weight.data = NULL
-        data.weights = 1
+        data.weights = NULL
         if weight is not None:
-            if weight.dtype != np.float32 and weight.dtype != np.float64:
-                raise DTypeError(f"sample_weight: expected float32 or float64, got {weight.dtype}")
-            data.weights = 1 if weight.ndim == 1 else len(y)  # of all outputs, or of each
-            bind_source(&data.weight, weight, rows, data.weights, "sample_weight")
+            if len(weight) != len(y):
+                raise ShapeError(f"{len(weight)} arrays of weights for {len(y)} outputs")
+            data.weights = weights
+            for i in range(len(y)):
+                weights[i].source.data = NULL
+                weights[i].width = 1
+                if weight[i] is None:
+                    continue
+                if weight[i].dtype != np.float32 and weight[i].dtype != np.float64:
+                    raise DTypeError(f"sample_weight: expected float32 or float64, got {weight[i].dtype}")
+                lines = size_of(self.output_shapes[i]) // last_of(self.output_shapes[i])
+                weights[i].width = size_of(weight[i].shape[1:])
+                if weights[i].width == 0 or lines % weights[i].width:
+                    raise ShapeError(f"sample_weight: {weight[i].shape[1:]} numbers per row for the {lines} lines of output {i}")
+                bind_source(&weights[i].source, weight[i], rows, weights[i].width, "sample_weight")
         data.lengths = NULL
         if lengths is not None:
             data.lengths = self._lengths(lengths, rows)
@@ -162,11 +174,12 @@ cdef class Network(NetworkPlan):
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
+        cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef nnc_error error
         cdef size_t done = 0
         cdef int status
-        self._bind_data(&data, xs, ys, sums, x, y, weight, order, statistics, lengths)
+        self._bind_data(&data, xs, ys, weights, sums, x, y, weight, order, statistics, lengths)
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         batch_size = min(batch_size, data.rows)
@@ -196,11 +209,12 @@ cdef class Network(NetworkPlan):
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
+        cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef nnc_error error
         cdef size_t next_row = 0
         cdef int status
-        self._bind_data(&data, xs, ys, sums, x, y, weight, None, statistics, lengths)
+        self._bind_data(&data, xs, ys, weights, sums, x, y, weight, None, statistics, lengths)
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
         if self.waiting and self.trainer == this_thread():  # validation
             self._hand_over()

@@ -67,8 +67,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     data.x = &xs
     data.y = &ys
     data.rows = rows
-    data.weight.data = NULL
-    data.weights = 1
+    data.weights = NULL
     data.lengths = NULL
     data.order = NULL
     data.statistics = &statistics

@@ -11,7 +11,7 @@ from .arrays import as_array, check_finite
 from .inputs import bind_inputs
 from .splits import bind_groups, split_groups, split_rows
 from .targets import bind_target, check_range
-from .weights import ClassWeight, bind_weight, class_weights, labels_of
+from .weights import ClassWeight, bind_weight, class_weights, labels_of, per_output
 
 __all__ = [
     "ClassWeight",
@@ -25,6 +25,7 @@ __all__ = [
     "check_range",
     "class_weights",
     "labels_of",
+    "per_output",
     "split_groups",
     "split_rows",
 ]

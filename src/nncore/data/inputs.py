@@ -56,4 +56,6 @@ def _fit(array: np.ndarray, name: str, shape: Shape | None, layer: str) -> np.nd
     if array.ndim == 1 and shape == (1,):
         return array[:, None]
     hint = f"; for a single sample pass {name}[None]" if array.shape == shape else ""
+    if array.ndim > len(shape) + 1 and array.shape[array.ndim - len(shape) :] == shape:
+        hint = f"; for samples of shape {array.shape[1:]}, call model.build({array.shape[1:]}) first"
     raise ShapeError(f"{name} has shape {array.shape}, but {layer} takes {('N', *shape)}".replace("'N'", "N") + hint)

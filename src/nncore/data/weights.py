@@ -1,4 +1,4 @@
-"""Weights of samples and of classes: checked, and multiplied into one number per row.
+"""Weights of samples, of time steps and of classes: checked, and multiplied into one number per row or step.
 
 A weight scales a row's loss and how much the row counts in the metrics, as scikit-learn's ``sample_weight`` and Keras's
 ``weighted_metrics`` do. Class weights hold while training; validation data keep their own weights.
@@ -6,59 +6,122 @@ A weight scales a row's loss and how much the row counts in the metrics, as scik
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, LabelError, NonFiniteError, ShapeError
+from ..spec import Shape
 from .arrays import as_array
+from .sequences import without_padding
 
-ClassWeight = Mapping[int, float] | str | None
+OneClassWeight = Mapping[int, float] | str | None
+ClassWeight = OneClassWeight | Mapping[str, OneClassWeight] | Sequence[OneClassWeight]
 
 
-def bind_weight(weight: Any, rows: int, name: str = "sample_weight") -> np.ndarray | None:
-    """Return float64 weights [rows], or None.
+def bind_weight(
+    weight: Any, rows: int, name: str = "sample_weight", lines: Shape = (), lengths: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Return float64 weights [rows], or [rows, time, ...] where time steps have their own, or None.
+
+    Parameters
+    ----------
+    weight : array_like or None
+        One number per row; or per line of the output, or of as many of its first dimensions as it likes.
+    rows : int
+        N.
+    name : str
+        How messages call it.
+    lines : tuple of int
+        The shape of the output for one sample without its last dimension: those that can have weights of their own.
+    lengths : numpy.ndarray or None
+        How many time steps of each row count; what is given for others may be anything.
 
     Raises
     ------
     ShapeError
-        Another number of weights than rows.
+        There are neither as many weights as rows, nor as many as time steps.
     NonFiniteError, ArgumentError
         A weight is NaN, infinite or negative.
     """
     if weight is None:
         return None
     array = as_array(weight, name, np.dtype(np.float64))
-    if array.size != rows or array.ndim not in (1, 2) or len(array) != rows:
-        steps = "; time steps have no weights of their own, but lengths= leaves padding out" if array.shape[:1] == (rows,) else ""
+    shapes = [(rows,), *((rows, *lines[: depth + 1]) for depth in range(len(lines)))]
+    fitting = [shape for shape in shapes if array.shape in (shape, (*shape, 1))]
+    if not fitting:
+        steps = "".join(f", or {shape}" for shape in shapes[1:])
+        hint = f"; its time steps may have their own{steps}" if lines else ""
+        if not lines and array.ndim > 1 and len(array) == rows:
+            hint = "; only an output with time steps, [N, time, features], can have more"
         raise ShapeError(
-            f"{name} has shape {array.shape}, but there are {rows} rows: one weight per row is needed, ({rows},){steps}"
+            f"{name} has shape {array.shape}, but there are {rows} rows: one weight per row is needed, ({rows},){hint}"
         )
-    array = np.ascontiguousarray(array.reshape(rows), np.float64)
-    bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
-    if bad.size:
-        error = ArgumentError if np.isfinite(array[bad[0]]) else NonFiniteError
-        raise error(f"{name} is {array[bad[0]]} at row {bad[0]}; weights must be finite and not negative")
+    array = np.ascontiguousarray(array.reshape(fitting[0]), np.float64)
+    if lengths is not None and array.ndim > 1:
+        array = without_padding(array, lengths, "values", 0)
+    bad = np.argwhere(~(np.isfinite(array) & (array >= 0)))
+    if len(bad):
+        row, *step = bad[0].tolist()
+        value = array[tuple(bad[0])]
+        where = f", step {step[0] if len(step) == 1 else tuple(step)}" if step else ""
+        error = ArgumentError if np.isfinite(value) else NonFiniteError
+        raise error(f"{name} is {value} at row {row}{where}; weights must be finite and not negative")
     return array
 
 
+def per_output(class_weight: ClassWeight, names: Sequence[str]) -> list[OneClassWeight]:
+    """Return the class weights of each output: what is given by name or in a list, or for the one that there is.
+
+    Raises
+    ------
+    ArgumentError
+        A name is unknown, or it is not said which output is meant.
+    """
+    if class_weight is None:
+        return [None] * len(names)
+    if isinstance(class_weight, Mapping) and any(isinstance(key, str) for key in class_weight):
+        unknown = [key for key in class_weight if key not in names]
+        if not unknown:
+            return [class_weight.get(name) for name in names]  # type: ignore[call-overload]
+        if len(names) > 1:
+            raise ArgumentError(f"class_weight: the outputs are {list(names)}; unknown {unknown}")
+    if len(names) == 1:
+        return [class_weight]  # type: ignore[list-item]
+    if isinstance(class_weight, Mapping | str):
+        raise ArgumentError(
+            f"class_weight: the model has {len(names)} outputs; say by name which one is meant, for example "
+            f"{{{names[0]!r}: {class_weight!r}}}"
+        )
+    if len(class_weight) != len(names):
+        raise ArgumentError(f"class_weight: a list of {len(names)} is needed, one per output, not of {len(class_weight)}")
+    return list(class_weight)
+
+
 def labels_of(target: np.ndarray, form: str) -> np.ndarray | None:
-    """Return the class index of each row of bound targets, or None where they are no single class."""
+    """Return the class index of each row of bound targets, or of each of its lines; None where they are no classes."""
     if form == "classes":
-        return target.astype(np.int64) if target.ndim == 1 else None
-    if form == "one_hot" and target.ndim == 2 and target.shape[1] > 1:
-        labels: np.ndarray = target.argmax(axis=1)
+        return target.astype(np.int64)
+    if form == "one_hot" and target.ndim > 1 and target.shape[-1] > 1:
+        labels: np.ndarray = target.argmax(axis=-1)
         return labels
-    if form in ("probabilities", "signs") and target.size == len(target):
-        column = target.reshape(-1)
+    if form in ("probabilities", "signs") and (target.ndim == 1 or target.shape[-1] == 1):
+        column = target.reshape(target.shape[:1] if target.ndim < 3 else target.shape[:-1])
         hard = bool(np.all((column == 1) | (column == (0 if form == "probabilities" else -1))))
         return (column > 0).astype(np.int64) if hard else None
     return None
 
 
-def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, form: str, classes: int) -> np.ndarray:
-    """Return the weight that each row has by its class.
+def class_weights(
+    class_weight: Mapping[int, float] | str | Any,
+    target: np.ndarray,
+    form: str,
+    classes: int,
+    lengths: np.ndarray | None = None,
+    name: str = "class_weight",
+) -> np.ndarray:
+    """Return the weight that each row, or each of its time steps, has by its class.
 
     Parameters
     ----------
@@ -70,11 +133,15 @@ def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, f
         The form of the targets, see data/targets.py.
     classes : int
         How many there are; 2 for targets that say yes or no.
+    lengths : numpy.ndarray or None
+        How many time steps of each row count.
+    name : str
+        How messages call it.
 
     Returns
     -------
     numpy.ndarray
-        float64 [N].
+        float64 [N], or [N, time, ...].
 
     Raises
     ------
@@ -85,25 +152,28 @@ def class_weights(class_weight: Mapping[int, float] | str, target: np.ndarray, f
     """
     labels = labels_of(target, form)
     if labels is None:
-        raise LabelError("class_weight needs targets that give one class per row; use sample_weight instead")
+        raise LabelError(f"{name} needs targets that give one class per row or time step; use sample_weight instead")
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise ArgumentError(f"class_weight must be a dict {{class: weight}} or 'balanced', not {class_weight!r}")
-        counts = np.bincount(labels, minlength=classes)
-        table = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    else:
+            raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {class_weight!r}")
+        counted = labels if lengths is None or labels.ndim == 1 else labels[np.arange(labels.shape[1]) < lengths[:, None]]
+        counts = np.bincount(counted.reshape(-1), minlength=classes)
+        table = counted.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    elif isinstance(class_weight, Mapping):
         keys = {-1: 0} if form == "signs" and -1 in class_weight else {}
         for key, value in class_weight.items():
-            if isinstance(key, str) or key != int(key) or isinstance(value, str):
+            if isinstance(key, str) or key != int(key) or isinstance(value, str | Mapping):
                 raise LabelError(
-                    f"class_weight must be a dict from class indices, 0 to {classes - 1}, to numbers, but holds {key!r}: {value!r}"
+                    f"{name} must be a dict from class indices, 0 to {classes - 1}, to numbers, but holds {key!r}: {value!r}"
                 )
         by_class = {keys.get(int(k), int(k)): float(w) for k, w in class_weight.items()}
         unknown = sorted(k for k in by_class if not 0 <= k < classes)
         if unknown:
-            raise LabelError(f"class_weight has a weight for class {unknown[0]}, but the classes run from 0 to {classes - 1}")
+            raise LabelError(f"{name} has a weight for class {unknown[0]}, but the classes run from 0 to {classes - 1}")
         if not all(0 <= w < float("inf") for w in by_class.values()):
-            raise ArgumentError(f"class_weight: weights must be finite and not negative: {dict(class_weight)!r}")
+            raise ArgumentError(f"{name}: weights must be finite and not negative: {dict(class_weight)!r}")
         table = np.array([by_class.get(k, 1.0) for k in range(classes)])
+    else:
+        raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {class_weight!r}")
     scaled: np.ndarray = table[labels]
     return scaled

@@ -14,7 +14,12 @@ _AT_ONCE = 8  # how many inputs one op record may have
 
 
 class Merge(Layer):
-    """Base of the layers that are called on a list: of values of one shape, unless they say otherwise."""
+    """Base of the layers that are called on a list.
+
+    `Concatenate` aside, the inputs have one shape, or stretch to one: dimensions of 1 to those of the others, as do missing ones
+    after the batch. One number per sample [N, 1] goes with its features [N, F], one per step [N, time, 1] with the features of the
+    step [N, time, F], one per feature [N, F] with those of all steps.
+    """
 
     takes: ClassVar[tuple[int, int | None]] = (2, None)
 
@@ -81,8 +86,8 @@ class Average(Merge):
 class Multiply(Merge):
     """The product of its inputs, element by element: ``y = x0 * x1 * ...``.
 
-    Dimensions of 1 stretch to those of the other factor, as do missing ones after the batch: one number per sample [N, 1] scales
-    its features [N, F], one per step [N, time, 1] weighs the steps [N, time, F], one per feature [N, F] the features of all steps.
+    Its inputs stretch, as those of all merges do: gates [N, 1] scale features [N, F], weights [N, time, 1] the steps of
+    [N, time, F].
 
     Examples
     --------

@@ -30,7 +30,8 @@ class PythonMetric(Metric):
     -----
     It sees [N, *output shape] arrays (class indices [N] where the loss takes those): while training, each batch before its update;
     at evaluation, blocks of rows. Of these, it sees what counts: rows whose weight is 0 are left out, and where ``lengths`` are
-    given, the time steps within them are laid one after another, [steps, ...], each with the weight of its row.
+    given, the time steps within them are laid one after another, [steps, ...], each with the weight of its row or its own; so are
+    all of them where they have weights of their own.
 
     Examples
     --------
@@ -85,12 +86,11 @@ class Watcher:
             self.given.reset_state()
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
-        """Take a batch into account; lengths [N]: how many time steps of each row count."""
+        """Take a batch into account; weight: [N], or [N, steps]; lengths [N]: how many time steps of each row count."""
         rows: Any = slice(None)
-        if lengths is not None:
-            rows = np.arange(y_pred.shape[1]) < lengths[:, None]
-            weight = None if weight is None else np.repeat(weight, lengths)
-            y_true, y_pred = y_true[rows], y_pred[rows]
+        if lengths is not None or (weight is not None and weight.size > len(weight)):
+            y_true, y_pred, weight = _laid_out(y_true, y_pred, weight, lengths)
+        weight = None if weight is None else weight.reshape(len(weight))
         if weight is not None and not weight.all():
             rows = weight != 0
             y_true, y_pred, weight = y_true[rows], y_pred[rows], weight[rows]
@@ -116,6 +116,24 @@ class Watcher:
         if _keeps_account(self.given):
             return self.given.result()
         return self.total / self.weight if self.weight else 0.0
+
+
+def _laid_out(
+    y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Lay what counts one after another: the time steps, or as many first dimensions as a row has weights for."""
+    width = 1 if weight is None else weight.size // len(weight)
+    depth = 1
+    while np.prod(y_pred.shape[1 : 1 + depth]) < width:
+        depth += 1
+    shape = y_pred.shape[: 1 + depth]
+    counts = np.ones(shape, bool)
+    if lengths is not None:
+        counts &= (np.arange(shape[1]) < lengths[:, None]).reshape(shape[0], shape[1], *[1] * (depth - 1))
+    if weight is not None:
+        weight = weight.reshape(shape if width > 1 else (shape[0], *[1] * depth))
+        weight = np.broadcast_to(weight, shape)[counts]
+    return y_true[counts], y_pred[counts], weight
 
 
 def _takes_weight(given: Any) -> bool:

@@ -114,11 +114,12 @@ static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
       const size_t one = from_end(&before, d), two = from_end(other, d);
       if (one != two && one != 1 && two != 1) {
         char first[160], second[160];
-        return nnc_fail(error, NNC_ERROR_SHAPE,
-                        "%s: its inputs must have one shape, or 1 where they differ, but are %s%s and %s from %s; a Reshape or a "
-                        "Linear makes them fit",
-                        op->spec.name, nnc_shape_text(first, sizeof first, &before), j > 1 ? " so far" : "",
-                        nnc_shape_text(second, sizeof second, other), origin(plan, op->spec.input[j]));
+        return nnc_fail(
+            error, NNC_ERROR_SHAPE,
+            "%s: its inputs must have one shape, or 1 where they differ, but are %s from %s and %s from %s; a Reshape or "
+            "a Linear makes them fit",
+            op->spec.name, nnc_shape_text(first, sizeof first, &before), j > 1 ? "those before" : origin(plan, op->spec.input[0]),
+            nnc_shape_text(second, sizeof second, other), origin(plan, op->spec.input[j]));
       }
       out.dim[out.rank - 1 - d] = one == 1 ? two : one;
     }

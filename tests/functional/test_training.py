@@ -252,7 +252,7 @@ def test_a_shared_layer_has_one_set_of_weights():
         (lambda m, x, y: m.fit(x, y[0]), errors.ArgumentError, "y: pass a list of 2 arrays, for number, kind, or a dict"),
         (lambda m, x, y: m.fit(x, {"number": y[0]}), errors.ArgumentError, r"missing are \['kind'\]"),
         (lambda m, x, y: m.fit(x, [y[0], y[1] + 0.5]), errors.LabelError, r"y\['kind'\] is"),
-        (lambda m, x, y: m.fit(x, y, class_weight="balanced"), errors.ArgumentError, "needs a single output"),
+        (lambda m, x, y: m.fit(x, y, class_weight="balanced"), errors.ArgumentError, "say by name which one"),
         (lambda m, x, y: m.compile({"number": "mse"}, "sgd"), errors.ArgumentError, r"compile: loss: .* missing are \['kind'\]"),
         (lambda m, x, y: m.compile(LOSSES, "sgd", {"a": "mae"}), errors.ArgumentError, r"compile: metrics: .* unknown \['a'\]"),
         (lambda m, x, y: m.compile(LOSSES, "sgd", loss_weights={"b": 1}), errors.ArgumentError, r"loss_weights: .*unknown \['b'\]"),

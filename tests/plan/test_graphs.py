@@ -237,8 +237,12 @@ def test_any_allocation_may_fail(rng):
 @pytest.mark.parametrize(
     ("inputs", "ops", "text"),
     [
-        ([(3,), (4,)], [nets.add(0, 1)], r"add: its inputs must have one shape, but are \[\*, 3\] from the input and \[\*, 4\]"),
-        ([(3,), (3, 1)], [nets.multiply(0, 1)], "must have one shape"),
+        (
+            [(3,), (4,)],
+            [nets.add(0, 1)],
+            r"add: its inputs must have one shape, or 1 where they differ, but are \[\*, 3\] from the input and \[\*, 4\]",
+        ),
+        ([(3,), (2, 1, 4)], [nets.multiply(0, 1)], "must have one shape"),
         ([(3,)], [nets.concat(0, 0, axis=2)], r"axis=2 does not name a dimension of \[\*, 3\]"),
         ([(3,)], [nets.concat(0, 0, axis=0)], "axis=0 does not name"),
         ([(2, 3), (3, 3)], [nets.concat(0, 1)], "must agree in all dimensions but axis -1"),

@@ -14,7 +14,8 @@ typedef struct {
   const int64_t *lengths; /* NULL: all lines count */
 } nnc_head_rows;
 
-#define nnc_head_divisor NNC_TYPED(nnc_head_divisor)
+#define nnc_head_count NNC_TYPED(nnc_head_count)
+#define nnc_head_total NNC_TYPED(nnc_head_total)
 #define nnc_head_loss NNC_TYPED(nnc_head_loss)
 #define nnc_head_sum NNC_TYPED(nnc_head_sum)
 #define nnc_head_statistic NNC_TYPED(nnc_head_statistic)
@@ -28,10 +29,11 @@ static inline const nnc_weights *nnc_weights_of(const nnc_data *data, int output
 #define nnc_head_lines NNC_TYPED(nnc_head_lines)
 size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t *lengths, size_t i);
 /* What sample i of a batch that has been fetched counts in the mean of the row losses. */
-#define nnc_head_count NNC_TYPED(nnc_head_count)
 double nnc_head_count(const nnc_plan *plan, const nnc_head *head, const nnc_head_rows *rows_of, size_t i);
-/* By what the sum of the row losses of a batch is divided, as its reduction says. */
-double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
+/* By what the sum of the row losses of a batch is divided, as its reduction says; where all weights are 0, the total is, and the loss is
+ * to be 0, not NaN. */
+double nnc_head_total(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
+static inline double nnc_divisor(double total) { return total != 0 ? total : 1; }
 /* Row losses, and gradients times `scale` where the run has gradients, of samples [first, last). */
 void nnc_head_loss(const nnc_run *run, const nnc_head *head, const nnc_head_rows *rows_of, size_t first, size_t last, double scale);
 /* `sum` plus the row losses, one after the other, so that the bits do not depend on how the rows were cut into batches. */

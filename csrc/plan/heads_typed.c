@@ -42,12 +42,11 @@ static double line_sum(const nnc_head *head, const nnc_plan *plan, const nnc_dat
   return sum;
 }
 
-double nnc_head_divisor(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
+double nnc_head_total(const nnc_head *head, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
   const int weighted = head->reduction == NNC_WEIGHTED_MEAN && nnc_weights_of(data, (int)(head - plan->head));
   if (head->reduction == NNC_SUM) return 1;
   if (!weighted && !data->lengths) return (double)rows * (double)plan->value[head->output].lines;
-  const double sum = line_sum(head, plan, data, start, rows);
-  return sum != 0 ? sum : 1; /* all weights 0: the loss is 0, not NaN */
+  return line_sum(head, plan, data, start, rows);
 }
 
 static nnc_call head_call(const nnc_run *run, const nnc_head *head, const nnc_head_rows *b, size_t rows, nnc_call_kind kind) {

@@ -58,7 +58,7 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
 static void one_head(const nnc_session *s, const nnc_run *run, const nnc_head *head, size_t start, size_t rows, size_t first,
                      size_t last) {
   const nnc_head_rows at = head_rows(s, head);
-  nnc_head_loss(run, head, &at, first, last, head->weight / nnc_head_divisor(head, s->plan, s->data, start, rows));
+  nnc_head_loss(run, head, &at, first, last, head->weight / nnc_divisor(nnc_head_total(head, s->plan, s->data, start, rows)));
 }
 
 /* The caller's loss, or a loss and the caller's metrics: the whole batch at once, on the calling thread. */
@@ -95,11 +95,11 @@ static double record(const nnc_session *s, const nnc_run *run, size_t start, siz
   for (int i = 0; i < s->plan->n_outputs; i++) {
     const nnc_head *head = &s->plan->head[i];
     const nnc_head_rows at = head_rows(s, head);
-    const double sum = nnc_head_sum(run, head, &at, rows, 0), divisor = nnc_head_divisor(head, s->plan, s->data, start, rows);
-    loss += head->weight * sum / divisor;
+    const double sum = nnc_head_sum(run, head, &at, rows, 0), total = nnc_head_total(head, s->plan, s->data, start, rows);
+    loss += head->weight * sum / nnc_divisor(total);
     if (s->data->parts) {
       s->data->parts[2 * i] += sum;
-      s->data->parts[2 * i + 1] += divisor;
+      s->data->parts[2 * i + 1] += total;
     }
     if (s->data->statistics) nnc_head_statistic(run, head, &at, rows, s->data->statistics[i]);
   }

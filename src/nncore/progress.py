@@ -35,7 +35,8 @@ class Progress:
         Of the epoch that runs; 0 where batches came ready-made.
     shuffle : bool
     losses : numpy.ndarray
-        float64 [steps]: the loss of each step of the epoch. Those to come are undefined.
+        float64 [steps]: the loss of each step of the epoch. Those to come are undefined; those of a file, which has only their
+        sums, are NaN and take no memory.
     sums : list of numpy.ndarray or None
         What the metrics of the epoch have accumulated, one per output, and then its losses.
     states : sequence of (str, dict) or None
@@ -78,7 +79,8 @@ class Progress:
         done = max(self.done(model), 0)
         if done > len(self.losses):  # updates that no fit has made
             done = 0
-        losses = self.losses[:done].copy()
+        losses = self.losses[:done]
+        losses = losses.copy() if losses.flags.owndata or losses.flags.writeable else losses
         sums = [None if each is None else each.copy() for each in self.sums] if done else []
         states = self.ask() if self.states is None else self.states
         place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)

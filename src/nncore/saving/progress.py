@@ -3,8 +3,7 @@
 In the document, under training.state.progress: epoch, start, batch_size, rows, shuffle, and callbacks, a list of {"class": ...,
 "state": ...}, the state by attribute. What JSON cannot say stands as an object: {"float": "nan"}, {"array": 0} for the tensor
 "training.callback0.<attribute>.0", {"arrays": 3} for a list of such. In the middle of an epoch the tensors
-"training.epoch.losses" and "training.epoch.sums0" (one per output that has metrics, then one for the losses) hold what it has
-accumulated.
+"training.epoch.sums0" (one per output that has metrics, then one for the losses) hold what it has accumulated.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ def to_data(progress: Progress | None, tensors: dict[str, np.ndarray]) -> dict[s
     if progress is None:
         return None
     if len(progress.losses):
-        tensors[PREFIX + "losses"] = progress.losses
         tensors.update({f"{PREFIX}sums{i}": each for i, each in enumerate(progress.sums) if each is not None})
     callbacks = [
         {"class": name, "state": {key: _value(value, f"{CALLBACK}{i}.{key}", tensors) for key, value in state.items()}}
@@ -89,12 +87,16 @@ def from_data(reader: Reader, data: Any, step: int, config: Compiled) -> Progres
     states = [_state(reader, each, i, expected) for i, each in enumerate(data["callbacks"])]
     place = (data["batch_size"], data["rows"], data["shuffle"])
     progress = Progress(data["epoch"], data["start"], *place, states=states)
-    if done and PREFIX + "losses" in reader.tensors:  # else updates have been made since that no fit has made
-        progress.losses = _read(reader, PREFIX + "losses", (done,), np.dtype("<f8"), expected)
+    shapes = config.sum_shapes()
+    if done and f"{PREFIX}sums{len(shapes) - 1}" in reader.tensors:  # else updates have been made since that no fit has made
         progress.sums = [
             None if shape is None else _read(reader, f"{PREFIX}sums{i}", shape, np.dtype("<f8"), expected)
-            for i, shape in enumerate(config.sum_shapes())
+            for i, shape in enumerate(shapes)
         ]
+        batch, rows, seen = data["batch_size"], data["rows"], progress.sums[-1]
+        if done > (-(-rows // max(batch, 1)) if rows else seen[-1, 1] if seen is not None else 0):
+            reader.fail(f"{field}.start", f"{done} steps are more than the epoch has had rows for")
+        progress.losses = np.broadcast_to(np.nan, done)  # only their sum is needed from now on
     _none_left(reader, expected)
     return progress
 

@@ -4,10 +4,12 @@
  * job while the door is closed and nobody is inside, opens it, works, closes it when no task is left to take, and waits for those inside,
  * each of whom has at most one task to finish. A wake-up that is lost costs speed, never the result, so it needs no lock.
  */
+#define _GNU_SOURCE
 #include "base/crew.h"
 
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -31,6 +33,7 @@ static struct {
   int size, failed; /* helpers started; one could not be */
   _Alignas(64) atomic_uint door;
   _Alignas(64) atomic_int asleep;
+  atomic_int cpu; /* that the caller is on */
   int members;
   nnc_crew_fn *fn;
   void *context;
@@ -62,6 +65,30 @@ static int enter(unsigned *seen) {
   return 0;
 }
 
+/* A helper that is woken on the caller's processor takes it from the caller, waits there for work that cannot come, and sleeps again, call
+ * after call: it has to go elsewhere at once. */
+#if defined(__linux__)
+typedef cpu_set_t processors;
+static int here(void) { return sched_getcpu(); }
+static processors allowed_here(void) {
+  processors allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed)) CPU_ZERO(&allowed);
+  return allowed;
+}
+static void leave_to_caller(const processors *allowed) {
+  const int cpu = atomic_load_explicit(&crew.cpu, memory_order_relaxed);
+  if (cpu < 0 || here() != cpu) return;
+  processors others = *allowed;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others)) sched_setaffinity(0, sizeof others, &others);
+}
+#else
+typedef int processors;
+static int here(void) { return -1; }
+static processors allowed_here(void) { return 0; }
+static void leave_to_caller(const processors *allowed) { (void)allowed; }
+#endif
+
 static void sleep_until_called(void) {
   pthread_mutex_lock(&bed);
   atomic_fetch_add(&crew.asleep, 1);
@@ -74,7 +101,9 @@ static void *helper(void *given) {
   const int rank = (int)(size_t)given;
   unsigned seen = ~0u;
   double awake_until = nnc_now() + linger;
+  const processors allowed = allowed_here();
   nnc_fp_enter();
+  leave_to_caller(&allowed);
   for (unsigned turns = 1;; turns++) {
     if (enter(&seen)) {
       if (rank < crew.members) work(rank);
@@ -84,6 +113,7 @@ static void *helper(void *given) {
       nnc_relax(0);
     } else {
       sleep_until_called();
+      leave_to_caller(&allowed);
       awake_until = nnc_now() + linger;
     }
   }
@@ -118,6 +148,7 @@ static void start_helper(void) {
 int nnc_crew_call(int threads) {
   if (threads > MOST_HELPERS + 1) threads = MOST_HELPERS + 1;
   nnc_guard_against_fork();
+  atomic_store_explicit(&crew.cpu, here(), memory_order_relaxed);
   while (crew.size < threads - 1 && !crew.failed) start_helper();
   if (atomic_load_explicit(&crew.asleep, memory_order_relaxed)) pthread_cond_broadcast(&alarm_clock);
   return threads - 1 < crew.size ? threads : crew.size + 1;

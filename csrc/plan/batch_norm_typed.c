@@ -99,7 +99,18 @@ static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, si
   activate(run, op, first, last, 0, run->rows);
 }
 
+/* A plain average must not count a batch whose statistics it left out: if that is the first one, the next would be averaged with the
+ * initial values. One member, after forward_channels. */
+static void end_batch(const nnc_run *run, const nnc_op *op) {
+  if (!op->spec.size[2] || op->spec.attr[1] >= 0) return;
+  const real *mean = saved_row(run, op, 0), *rstd = saved_row(run, op, 1);
+  int left_out = 0; /* rstd is 0 where the variance is infinite */
+  for (size_t c = 0; c < (size_t)op->spec.size[0]; c++) left_out |= !(mean[c] - mean[c] == 0) | !(rstd[c] > 0);
+  if (left_out) *batches_of(run, op) -= 1;
+}
+
 static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (run->self->rank == 0) end_batch(run, op);
   if (!by_samples(run, op)) return;
   const int in = op->spec.input[0];
   const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = (size_t)op->spec.size[0];

@@ -52,7 +52,11 @@ class Assembly(_core.Network, Parameters):
         self._built_for: list[Shape] | None = None
         shapes = self._known_inputs()
         if shapes is not None:
-            self._build(shapes)
+            try:
+                self._build(shapes)
+            except ShapeError:
+                if not self._may_be_deeper():
+                    raise
         for layer in self.layers:
             if layer.may_have_parameters():
                 layer._claim(cast("Model", self))
@@ -66,6 +70,10 @@ class Assembly(_core.Network, Parameters):
     def _known_inputs(self) -> list[Shape] | None:
         """Return the shape of one sample of each input, if it is known without data."""
         raise NotImplementedError
+
+    def _may_be_deeper(self) -> bool:
+        """Return whether the inputs may have more dimensions than `_known_inputs` says, which only data or `build` can tell."""
+        return False
 
     def _activation_after(self, index: int) -> Layer | None:
         """Return the activation that the result of layer ``index`` goes through, if any."""

@@ -13,6 +13,7 @@ from .layers.activations import Activation
 from .layers.base import Layer
 from .layers.prelu import PReLU
 from .layers.recurrent import Recurrent
+from .layers.shape import Flatten, Reshape
 from .model import Model, check_free
 from .spec import Op, Shape
 
@@ -77,6 +78,9 @@ class Sequential(Model):
                 shape = layer.input_shape()
                 return None if shape is None else [shape]
         return None
+
+    def _may_be_deeper(self) -> bool:
+        return any(isinstance(layer, Flatten | Reshape) for layer in self.layers)
 
     def _activation_after(self, index: int) -> Layer | None:
         for layer in self.layers[index + 1 :]:

@@ -191,3 +191,14 @@ def test_the_caller_may_change_every_array_between_forward_and_backward(last, tr
 
     for a, b in zip(gradients(False), gradients(True), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_gradients_may_be_read_only(rng):
+    x = nn.Input((3,))
+    model = nn.Model(x, [nn.Linear(3, 2)(x), nn.BatchNorm1d(3)(x)], seed=0)
+    found = model.forward(rng.normal(size=(5, 3)), training=True)
+    grads = [np.broadcast_to(np.float32(1), y.shape).copy() for y in found]
+    expected = model.backward(grads)
+    for grad in grads:
+        grad.setflags(write=False)
+    np.testing.assert_array_equal(model.backward(grads), expected)

@@ -183,3 +183,33 @@ def test_a_variance_that_overflows_leaves_the_mean_alone_too(rng):
     model.forward(x, training=True)
     assert (model[0].running_mean[0], model[0].running_var[0]) == (0, 1)
     assert model[0].running_mean[1] != 0
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (4, 5, 3)])
+@pytest.mark.parametrize("bad", [{0}, {1}, {0, 2}])
+def test_a_plain_average_is_one_over_the_finite_batches(shape, bad, rng):
+    model = nn.Sequential(nn.BatchNorm1d(5, momentum=None), dtype="float64").build(shape[1:])
+    batches = 7 + rng.normal(size=(4, *shape))
+    for i, batch in enumerate(batches):
+        x = batch.copy()
+        if i in bad:
+            x[0] = np.inf
+        model.forward(x, training=True)
+    good = [batch for i, batch in enumerate(batches) if i not in bad]
+    axes = (0,) if len(shape) == 2 else (0, 2)
+    np.testing.assert_allclose(model[0].running_mean, np.mean([b.mean(axes) for b in good], 0), rtol=1e-12)
+    np.testing.assert_allclose(model[0].running_var, np.mean([b.var(axes, ddof=1) for b in good], 0), rtol=1e-12)
+    assert model[0].num_batches_tracked == len(good)
+
+
+def test_a_layer_that_takes_more_dimensions_may_come_before_flatten(rng):
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Flatten(), nn.Linear(12, 2), dtype="float64", seed=0)
+    twin = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Flatten(), torch.nn.Linear(12, 2)).double()
+    x = rng.normal(size=(6, 3, 4))
+    y = model.forward(x, training=True)
+    twin.load_state_dict({name: torch.tensor(value) for name, value in model.state_dict().items()})
+    np.testing.assert_allclose(y, twin(torch.tensor(x)).detach().numpy(), rtol=1e-10, atol=1e-12)
+    with pytest.raises(ShapeError, match=r"layer 2 \(Linear\) expects input of shape \[\*, 12\] but gets \[\*, 9\]"):
+        nn.Sequential(nn.BatchNorm1d(3), nn.Flatten(), nn.Linear(12, 2)).build((3, 3))
+    with pytest.raises(ShapeError, match="layer 1"):  # no layer in between that could make it right
+        nn.Sequential(nn.BatchNorm1d(3), nn.Linear(12, 2))

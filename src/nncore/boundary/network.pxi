@@ -92,7 +92,7 @@ cdef class Network(NetworkPlan):
             to.lengths = self._lengths(lengths, rows)
         shape = (nnc_plan_carry(self.plan),)
         if initial is not None:
-            to.initial = self._dense(initial, rows, shape, "initial states")
+            to.initial = self._dense(initial, rows, shape, "initial states", False)
         if final is not None:
             to.final = self._dense(final, rows, shape, "final states")
         return 0
@@ -264,10 +264,15 @@ cdef class Network(NetworkPlan):
             raise_error(&error)
         return next_row
 
-    cdef void *_dense(self, object array, size_t rows, tuple shape, str what) except NULL:
-        if not isinstance(array, np.ndarray) or array.dtype != self.dtype or array.shape != (rows, *shape) or not array.flags.carray:
+    cdef void *_dense(self, object array, size_t rows, tuple shape, str what, bint written=True) except NULL:
+        """The data of a dense array of the network's dtype; what is read only may be read-only."""
+        cdef bint fits = isinstance(array, np.ndarray) and array.dtype == self.dtype and array.shape == (rows, *shape)
+        if fits:
+            fits = cnp.PyArray_ISCARRAY(<cnp.ndarray>array) if written else cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
+        if not fits:
             found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise ShapeError(f"{what}: expected a writable, C-contiguous {self.dtype} array of shape {(rows, *shape)}, got {found}")
+            raise ShapeError(
+                f"{what}: expected a {'writable, ' if written else ''}C-contiguous {self.dtype} array of shape {(rows, *shape)}, got {found}")
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
     cdef void *_result(self, object out, size_t rows) except NULL:
@@ -491,7 +496,7 @@ cdef class Network(NetworkPlan):
         cdef void *inputs[MAX_ENDS]
         cdef int i
         for i in range(len(self.output_shapes)):
-            grads[i] = self._dense(grad_outputs[i], self.forward_rows, self.output_shapes[i], "grad_output")
+            grads[i] = self._dense(grad_outputs[i], self.forward_rows, self.output_shapes[i], "grad_output", False)
         results = [np.empty((self.forward_rows, *shape), self.dtype) for shape in self.input_shapes]
         for i in range(len(results)):
             inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])

@@ -26,7 +26,7 @@ class BatchNorm1d(Layer):
     eps : float
         Added to the variance.
     momentum : float or None
-        Weight of the new statistics in the running ones; None averages over all batches alike.
+        Weight of the new statistics in the running ones; None averages over all batches alike, but for those that are not finite.
     affine : bool
         Whether there are a weight and a bias.
     track_running_stats : bool
@@ -43,7 +43,7 @@ class BatchNorm1d(Layer):
     running_mean, running_var : numpy.ndarray or None
         [num_features], live views.
     num_batches_tracked : numpy.ndarray or None
-        How many batches they have seen.
+        How many batches they have seen; where momentum is None, without those that are not finite in every channel.
 
     Notes
     -----

@@ -25,8 +25,9 @@ enum { HUGE_PAGE = 2 << 20 };
 static void *take(size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   if (bytes >= HUGE_PAGE) {
-    void *block = aligned_alloc(HUGE_PAGE, bytes);         /* a whole number of cache lines is enough for glibc and musl */
-    if (block) (void)madvise(block, bytes, MADV_HUGEPAGE); /* advice: without, it is slower */
+    void *block; /* aligned_alloc would want a whole number of pages */
+    if (posix_memalign(&block, HUGE_PAGE, bytes)) return NULL;
+    (void)madvise(block, bytes, MADV_HUGEPAGE); /* advice: without, it is slower */
     return block;
   }
 #endif

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self
 
+from .compiling import Compilable
 from .errors import ArgumentError
 
-if TYPE_CHECKING:
-    from .model import Model
 
-
-class Averaging:
+class Averaging(Compilable):
     """The part of a model that evaluates the average of its parameters.
 
     Examples
@@ -21,8 +19,6 @@ class Averaging:
     >>> hasattr(nn.Sequential(nn.Linear(2, 1)), "averaged_weights")
     True
     """
-
-    _averaged: bool = False  # the average of the parameters is in their place
 
     @contextmanager
     def averaged_weights(self) -> Iterator[Self]:
@@ -48,22 +44,21 @@ class Averaging:
         >>> model.predict([[0.0]])
         array([[0.375]], dtype=float32)
         """
-        model = cast("Model", self)
-        model._require_compiled("averaged_weights")
-        if self._averaged or "average" not in model._buffers():
+        self._require_compiled("averaged_weights")
+        if self._averaged or "average" not in self._buffers():
             why = "they are in place already" if self._averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
             raise ArgumentError(f"averaged_weights: {why}")
-        if model.step == 0:  # nothing to average yet
+        if self.step == 0:  # nothing to average yet
             yield self
             return
-        buffers = model._buffers()
+        buffers = self._buffers()
         kept = buffers["parameters"].copy()
         buffers["parameters"][...] = buffers["average"]
         self._averaged = True
-        model._restart_batches()
+        self._restart_batches()
         try:
             yield self
         finally:
             buffers["parameters"][...] = kept
             self._averaged = False
-            model._restart_batches()
+            self._restart_batches()

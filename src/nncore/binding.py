@@ -28,7 +28,7 @@ from .layers.base import to_array
 from .spec import Shape
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .assembly import Assembly
 
 
 class Data:
@@ -81,7 +81,9 @@ class Data:
         return Data(self.x, self.y, weights, self.lengths, self.shapes)
 
 
-def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True) -> list[np.ndarray]:
+def inputs(
+    model: Assembly, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True
+) -> list[np.ndarray]:
     """Bind x, and build the model where its first layer left the shape open. elastic: take another number of time steps, too."""
     layer = "the model" if model._shown_inputs() else model._layer_name(0)
     if isinstance(x, Mapping):
@@ -98,7 +100,7 @@ def inputs(model: Model, x: Any, allow_empty: bool = False, elastic: bool = Fals
     return arrays
 
 
-def with_lengths(model: Model, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
+def with_lengths(model: Assembly, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
     """Bind x and its lengths. Indices into embeddings that are padding may be anything."""
     if lengths is None:
         return inputs(model, x, **options), None
@@ -108,7 +110,7 @@ def with_lengths(model: Model, x: Any, lengths: Any, **options: bool) -> tuple[l
     return arrays, counted
 
 
-def bind(model: Model, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
+def bind(model: Assembly, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
     """Bind samples, targets, their weights and lengths."""
     xs, counted = with_lengths(model, x, lengths, elastic=elastic)
     rows, shapes = len(xs[0]), model.output_shapes
@@ -137,7 +139,7 @@ def _widened(array: np.ndarray, rank: int) -> np.ndarray:
     return array.reshape(array.shape + (1,) * (rank - array.ndim))
 
 
-def _weights(model: Model, given: Any, rows: int, lengths: np.ndarray | None) -> list[np.ndarray | None] | None:
+def _weights(model: Assembly, given: Any, rows: int, lengths: np.ndarray | None) -> list[np.ndarray | None] | None:
     """Bind the weights of samples or of time steps: for all outputs alike, or by a dict of names or a list of one per output."""
     names = model.output_names
     if given is None:
@@ -159,7 +161,7 @@ def _weights(model: Model, given: Any, rows: int, lengths: np.ndarray | None) ->
     return None if all(part is None for part in bound) else bound
 
 
-def steps_of(model: Model) -> int:
+def steps_of(model: Assembly) -> int:
     """The number of time steps that lengths count, or ShapeError."""
     steps = model._steps()
     if not steps:
@@ -184,7 +186,7 @@ def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
     return batch[0], batch[1], batch[2] if len(batch) > 2 else None, batch[3] if len(batch) > 3 else None
 
 
-def samples_of(model: Model, batch: Any) -> Any:
+def samples_of(model: Assembly, batch: Any) -> Any:
     """Return x of a batch that may hold more: a tuple; or a list, as PyTorch's loader makes it, of arrays that are batches each."""
     if isinstance(batch, tuple):
         return batch[0]
@@ -196,7 +198,7 @@ def samples_of(model: Model, batch: Any) -> Any:
 
 
 def split(
-    model: Model, config: Compiled, data: Data, fraction: float, shuffle: bool, groups: Any = None
+    model: Assembly, config: Compiled, data: Data, fraction: float, shuffle: bool, groups: Any = None
 ) -> tuple[np.ndarray, np.ndarray | slice]:
     """Return the rows that train, and those that validate."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from . import _core, binding
-from .averaging import Averaging
 from .binding import Data
 from .compiled import Compiled
-from .errors import ArgumentError, NotCompiledError
+from .errors import ArgumentError, NotCompiledError, ShapeError
 from .history import History
 from .losses import Loss
 from .metrics import Metric
@@ -17,13 +16,11 @@ from .one_batch import OneBatch
 from .optim import Optimizer
 from .optim.groups import options as grouped
 from .progress import Progress
+from .sequences import Sequences
 from .spec import ParameterOptions, Shape
 
-if TYPE_CHECKING:
-    from .model import Model
 
-
-class Compilable(Averaging):
+class Compilable(Sequences):
     """What a model knows of the way it is trained."""
 
     stop_training: bool = False  #: a callback sets it to end training
@@ -33,6 +30,7 @@ class Compilable(Averaging):
     _options: list[ParameterOptions] | None = None  # and how it trains each parameter
     _progress: Progress | None = None  # where the last fit stands
     _batch: OneBatch | None = None  # of the attached configuration
+    _averaged: bool = False  # the average of the parameters is in their place
 
     def compile(
         self,
@@ -81,9 +79,8 @@ class Compilable(Averaging):
         >>> model.metrics_names
         ['loss', 'accuracy']
         """
-        model = self._model()
-        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, model.output_names, l1, l2)
-        if model.built:
+        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, self.output_names, l1, l2)
+        if self.built:
             self._attach(config)
         else:
             self._attached = self._batch = None
@@ -92,7 +89,7 @@ class Compilable(Averaging):
     @property
     def optimizer(self) -> Optimizer | None:
         """The optimizer, or None before ``compile``; its ``lr`` may be set."""
-        if self._compiled is not None and self._attached is not self._compiled and self._model().built:
+        if self._compiled is not None and self._attached is not self._compiled and self.built:
             self._attach(self._compiled)
         return None if self._compiled is None else self._compiled.optimizer
 
@@ -106,9 +103,6 @@ class Compilable(Averaging):
         """What `evaluate` returns, in order: "loss" and the metrics."""
         return [] if self._compiled is None else list(self._compiled.logged)
 
-    def _model(self) -> Model:
-        return cast("Model", self)
-
     def _require_compiled(self, what: str) -> Compiled:
         config = self._compiled
         if config is None:
@@ -118,17 +112,16 @@ class Compilable(Averaging):
                 raise ArgumentError(f"{what}: the average of the weights is in their place; train outside of averaged_weights()")
             if config.optimizer.full_batch and what != "fit":
                 raise ArgumentError(f"{what}: {type(config.optimizer).__name__} needs the loss of all data at once; use fit")
-        if config is not self._attached and self._model().built:
+        if config is not self._attached and self.built:
             self._attach(config)
         return config
 
     def _attach(self, config: Compiled, options: list[ParameterOptions] | None = None) -> None:
         """Tell the core. options: how each parameter is trained; None: as the layers say now."""
-        model = self._model()
-        losses = config.bind(model.output_shapes, model.output_activations)
+        losses = config.bind(self.output_shapes, self.output_activations)
         if options is None:
-            options = grouped(model, config)
-        model._compile(losses, config.optimizer.spec(), options, config.statistics)
+            options = grouped(self, config)
+        self._compile(losses, config.optimizer.spec(), options, config.statistics)
         self._attached, self._options = config, options
         self._progress = None  # as the optimizer starts anew
         self._restart_batches()
@@ -138,7 +131,7 @@ class Compilable(Averaging):
         config, options = self._attached, self._options
         if config is None or options is None:
             return None
-        return config.bind(output_shapes, self._model().output_activations), config.optimizer.spec(), options, config.statistics
+        return config.bind(output_shapes, self.output_activations), config.optimizer.spec(), options, config.statistics
 
     def _restart_batches(self) -> None:
         """Take the shapes of single batches anew."""
@@ -146,12 +139,17 @@ class Compilable(Averaging):
         if config is None or config.optimizer.full_batch or self._averaged:
             self._batch = None
         else:
-            self._batch = OneBatch(self._model(), config)
+            self._batch = OneBatch(self, config)
 
     def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
-        if not self._model().built:
-            binding.inputs(self._model(), x)
+        if not self.built:
+            binding.inputs(self, x)
         if config is not self._attached:
             self._attach(config)
-        return binding.bind(self._model(), config, x, y, weight, lengths, elastic)
+        return binding.bind(self, config, x, y, weight, lengths, elastic)
+
+    def _suit(self, data: Data) -> None:
+        """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
+        if data.shapes and self._built_for != data.shapes and not self._stretch(data.shapes):
+            raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(data.shapes)}")

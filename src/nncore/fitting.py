@@ -25,7 +25,7 @@ from .progress import Progress
 from .schedules import learning_rates
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .compiling import Compilable
 
 #: Whether validation follows an epoch, which is counted from 0.
 Due = Callable[[int], bool]
@@ -49,7 +49,7 @@ class Epochs:
     """
 
     def __init__(
-        self, model: Model, config: Compiled, data: Data, rows: np.ndarray | None, batch_size: int | None, shuffle: bool
+        self, model: Compilable, config: Compiled, data: Data, rows: np.ndarray | None, batch_size: int | None, shuffle: bool
     ) -> None:
         n = data.rows if rows is None else len(rows)
         self.model, self.config, self.data, self.rows, self.n = model, config, data, rows, n
@@ -134,7 +134,7 @@ class Batches:
     """
 
     def __init__(
-        self, model: Model, config: Compiled, source: Iterable[Any], bind: Callable[[Any], Data], steps: int | None = None
+        self, model: Compilable, config: Compiled, source: Iterable[Any], bind: Callable[[Any], Data], steps: int | None = None
     ) -> None:
         self.model, self.config, self.source, self.bind = model, config, source, bind
         self.steps = steps or (len(source) if isinstance(source, Sized) else 0)
@@ -231,7 +231,7 @@ class Batches:
 
 
 def fit(
-    model: Model,
+    model: Compilable,
     config: Compiled,
     source: Epochs | Batches,
     validation: Parts | None,
@@ -275,7 +275,7 @@ def fit(
 
 
 @contextmanager
-def running(model: Model, history: History, hooks: CallbackList) -> Iterator[None]:
+def running(model: Compilable, history: History, hooks: CallbackList) -> Iterator[None]:
     """What a loop behind fit stands in: the model is claimed, and however the loop ends, it can be resumed and used."""
     model._claim()
     try:
@@ -288,7 +288,7 @@ def running(model: Model, history: History, hooks: CallbackList) -> Iterator[Non
         hooks.close()
 
 
-def validated(model: Model, config: Compiled, validation: Parts, hooks: CallbackList) -> Logs:
+def validated(model: Compilable, config: Compiled, validation: Parts, hooks: CallbackList) -> Logs:
     """What `evaluate` gives in the midst of training, under names of validation. Sequences may have another length."""
     before = model.input_shapes
     try:
@@ -298,7 +298,7 @@ def validated(model: Model, config: Compiled, validation: Parts, hooks: Callback
     return {f"val_{name}": value for name, value in found.items()}
 
 
-def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:
+def evaluate(model: Compilable, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:
     """Loss and metrics of all rows of all parts."""
     total, sums = np.zeros((len(config.losses), 2)), config.sums()
     penalty = model._penalty()
@@ -322,7 +322,7 @@ def evaluate(model: Model, config: Compiled, parts: Iterable[Data], callbacks: C
 
 
 def predict(
-    model: Model, x: list[np.ndarray], callbacks: CallbackList, batch_size: int | None, lengths: np.ndarray | None = None
+    model: Compilable, x: list[np.ndarray], callbacks: CallbackList, batch_size: int | None, lengths: np.ndarray | None = None
 ) -> list[np.ndarray]:
     """The outputs for all rows."""
     outputs = _room(model, x)
@@ -334,7 +334,7 @@ def predict(
     return outputs
 
 
-def predict_batches(model: Model, batches: Iterable[list[np.ndarray]], callbacks: CallbackList) -> list[np.ndarray]:
+def predict_batches(model: Compilable, batches: Iterable[list[np.ndarray]], callbacks: CallbackList) -> list[np.ndarray]:
     """The outputs for the rows of all batches."""
     found: list[list[np.ndarray]] = []
     callbacks.call("on_predict_begin", {})
@@ -348,11 +348,11 @@ def predict_batches(model: Model, batches: Iterable[list[np.ndarray]], callbacks
     return [np.concatenate(each) for each in zip(*found, strict=True)]
 
 
-def _room(model: Model, x: list[np.ndarray]) -> list[np.ndarray]:
+def _room(model: Compilable, x: list[np.ndarray]) -> list[np.ndarray]:
     return [np.empty((len(x[0]), *shape), model.dtype) for shape in model.output_shapes]
 
 
-def _predict_batch(model: Model, batch: int, part: Data, callbacks: CallbackList) -> None:
+def _predict_batch(model: Compilable, batch: int, part: Data, callbacks: CallbackList) -> None:
     callbacks.call("on_predict_batch_begin", batch, {})
     first = 0
     while first < part.rows:

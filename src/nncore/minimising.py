@@ -19,15 +19,15 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from .compiled import Compiled
+    from .compiling import Compilable
     from .fitting import Due, Epochs, Parts
     from .history import History
-    from .model import Model
 
 
 class _Objective:
     """Loss and gradient of all rows as a function of the flat parameters."""
 
-    def __init__(self, model: Model, config: Compiled, source: Epochs) -> None:
+    def __init__(self, model: Compilable, config: Compiled, source: Epochs) -> None:
         self.model, self.config, self.data, self.rows = model, config, source.data, source.rows
         self.batch = source.data.rows if source.rows is None else len(source.rows)
         self.start = model.step  # the same for each evaluation, so that dropout masks are
@@ -47,7 +47,7 @@ class _Objective:
 
 
 def fit(
-    model: Model,
+    model: Compilable,
     config: Compiled,
     source: Epochs,
     validation: Parts | None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from .errors import ArgumentError
 from .layers.base import Layer
 from .saving import Savable
-from .sequences import Sequences
 from .spec import Shape
 from .stepwise import Stepwise
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from .sharing import Pool
 
 
-class Model(Stepwise, Sequences, Savable):
+class Model(Stepwise, Savable):
     """A network of layers: whatever lies between the inputs and the outputs.
 
     Parameters

@@ -11,14 +11,14 @@ from .compiled import Compiled, Sums, results
 from .schedules import learning_rates
 
 if TYPE_CHECKING:
+    from .assembly import Assembly
     from .binding import Data
-    from .model import Model
 
 
 class OneBatch:
     """What train_on_batch prepares once: buffers, and what may pass unchecked."""
 
-    def __init__(self, model: Model, config: Compiled) -> None:
+    def __init__(self, model: Assembly, config: Compiled) -> None:
         self.config = config
         self.lr, self.loss = np.empty(1), np.empty(1)
         self.sums: Sums | None = None  # made by the first step: those of many classes are large
@@ -39,7 +39,7 @@ class OneBatch:
             return loss
         return results(self.config.logs(loss, sums), return_dict)
 
-    def step(self, model: Model, data: Data, return_dict: bool) -> Any:
+    def step(self, model: Assembly, data: Data, return_dict: bool) -> Any:
         """Do one step; return what train_on_batch returns."""
         lr = self.config.optimizer.lr
         self.lr[0] = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr

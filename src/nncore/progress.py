@@ -15,7 +15,7 @@ import numpy as np
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .assembly import Assembly
 
 #: Of each callback, in order: the name of its class, and what its get_state returned.
 States = Sequence[tuple[str, dict[str, Any]]]
@@ -64,17 +64,17 @@ class Progress:
         self.losses, self.sums = losses, [] if sums is None else sums
         self.states, self.ask = states, ask
 
-    def done(self, model: Model) -> int:
+    def done(self, model: Assembly) -> int:
         """How many steps of the epoch are done."""
         return model.step - self.start
 
-    def freeze(self, model: Model) -> None:
+    def freeze(self, model: Assembly) -> None:
         """Hold on to what callbacks have counted, and let go of the callbacks."""
         done = max(self.done(model), 0)
         self.states = self.ask() if self.states is None else self.states
         self.losses, self.ask = self.losses[:done], list
 
-    def copied(self, model: Model) -> Progress:
+    def copied(self, model: Assembly) -> Progress:
         """An independent copy of the steps that are done."""
         done = max(self.done(model), 0)
         if done > len(self.losses):  # updates that no fit has made
@@ -86,7 +86,7 @@ class Progress:
         place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)
         return Progress(self.epoch, self.start, *place, losses, sums, states)
 
-    def check(self, model: Model, batch_size: int, rows: int, shuffle: bool) -> int:
+    def check(self, model: Assembly, batch_size: int, rows: int, shuffle: bool) -> int:
         """How many steps of the epoch are done; ArgumentError where it cannot go on with such data."""
         done = self.done(model)
         if done != len(self.losses):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .assembly import Assembly
+
 if TYPE_CHECKING:
-    from .model import Model
     from .streaming import Stream
 
 
-class Sequences:
-    """The part of `Model` that knows of time."""
+class Sequences(Assembly):
+    """The part of a model that knows of time."""
 
     def _is_stateful(self) -> bool:
         """Whether a layer begins a training batch with the states that the one before left."""
-        return any(getattr(layer, "stateful", False) for layer in cast("Model", self).layers)
+        return any(getattr(layer, "stateful", False) for layer in self.layers)
 
     def reset_states(self) -> None:
         """Let stateful recurrent layers begin the next training batch with zeros; `fit` does so at the start of every epoch.
@@ -26,9 +27,8 @@ class Sequences:
         >>> import nncore as nn
         >>> nn.Sequential(nn.GRU(2, 3, stateful=True)).build((5, 2)).reset_states()
         """
-        model = cast("Model", self)
-        model._require_built("reset_states")
-        model._reset_states()
+        self._require_built("reset_states")
+        self._reset_states()
 
     def stream(self, batch: int = 1) -> Stream:
         """Return the model as a stream that takes one time step per call: ``stream.step(x_t)``, ``stream.reset()``.
@@ -60,7 +60,7 @@ class Sequences:
         """
         from .streaming import Stream
 
-        return Stream(cast("Model", self), batch)
+        return Stream(self, batch)
 
     def step_gradient_norms(self) -> dict[str, np.ndarray]:
         """Return how strongly the loss depends on each time step of each recurrent layer: do gradients vanish or explode?
@@ -84,11 +84,10 @@ class Sequences:
         >>> bool(norms[0] < 1e-3 * norms[-1])
         True
         """
-        model = cast("Model", self)
-        model._require_built("step_gradient_norms")
-        shapes = model._shapes()
+        self._require_built("step_gradient_norms")
+        shapes = self._shapes()
         return {
-            f"{model._key(model._owners[i])}.{op.sizes[6]}": model._step_norms(i, shapes[op.inputs[0]][0])
-            for i, op in enumerate(model._ops)
+            f"{self._key(self._owners[i])}.{op.sizes[6]}": self._step_norms(i, shapes[op.inputs[0]][0])
+            for i, op in enumerate(self._ops)
             if op.kind == "recurrent"
         }

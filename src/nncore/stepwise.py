@@ -9,8 +9,7 @@ import numpy as np
 
 from . import _core
 from ._checks import shape_text
-from .assembly import Assembly
-from .binding import Data, steps_of
+from .binding import steps_of
 from .data.arrays import as_array
 from .data.sequences import bind_lengths
 from .ends import in_order, names_of
@@ -21,7 +20,7 @@ from .spec import Shape
 from .training import Trainable
 
 
-class Stepwise(Assembly, Trainable):
+class Stepwise(Trainable):
     """What a model can do with one batch, step by step."""
 
     def _convert(self, x: Any) -> Any:
@@ -52,11 +51,6 @@ class Stepwise(Assembly, Trainable):
             self._restart_batches()
         return stretched
 
-    def _suit(self, data: Data) -> None:
-        """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
-        if data.shapes and self._built_for != data.shapes and not self._stretch(data.shapes):
-            raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(data.shapes)}")
-
     def _told(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
         return self._training(output_shapes)
 
@@ -82,10 +76,6 @@ class Stepwise(Assembly, Trainable):
                 raise ShapeError(f"{name} has {len(array)} rows, but the first input has {len(arrays[0])}")
             arrays.append(np.ascontiguousarray(array, dtype=self._dtype))
         return arrays
-
-    def _given_out(self, outputs: list[Any]) -> Any:
-        """Return outputs as calls give them: one array, or a list."""
-        return outputs[0] if len(outputs) == 1 else outputs
 
     def forward(self, x: Any, training: bool = False, lengths: Any = None) -> Any:
         """Compute the output for one batch, and keep what `backward` needs.
@@ -136,7 +126,7 @@ class Stepwise(Assembly, Trainable):
             raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
         counted = None
         if lengths is not None:
-            counted = (bind_lengths(lengths, len(batch[0]), steps_of(self._model())), None, None)
+            counted = (bind_lengths(lengths, len(batch[0]), steps_of(self)), None, None)
         return self._given_out(self._forward(batch, bool(training), counted))
 
     def backward(self, grad_output: Any) -> Any:

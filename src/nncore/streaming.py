@@ -12,7 +12,7 @@ from .errors import ArgumentError, ShapeError
 from .saving.training import between_steps
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .assembly import Assembly
 
 
 class Stream(_core.StreamCore):
@@ -48,7 +48,7 @@ class Stream(_core.StreamCore):
     True
     """
 
-    def __init__(self, model: Model, batch: int = 1) -> None:
+    def __init__(self, model: Assembly, batch: int = 1) -> None:
         batch = whole("stream", "batch", batch)
         model._require_built("stream")
         shapes = model.input_shapes

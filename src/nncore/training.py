@@ -13,11 +13,11 @@ from typing import Any
 
 from . import binding, fitting
 from ._checks import flag, real, whole
+from .averaging import Averaging
 from .binding import Data, are_batches, unpack
 from .callbacks.base import Callback, CallbackList
 from .callbacks.progress import ProgressBar
 from .compiled import Compiled, results
-from .compiling import Compilable
 from .data import ClassWeight, per_output
 from .errors import ArgumentError
 from .history import History
@@ -26,7 +26,7 @@ from .progress import Progress
 from .validation import all_rows, due_after, some_rows
 
 
-class Trainable(Compilable):
+class Trainable(Averaging):
     """What a model can do with a loss and an optimizer."""
 
     def fit(
@@ -128,7 +128,7 @@ class Trainable(Compilable):
         >>> model.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        model, config = self._model(), self._require_compiled("fit")
+        config = self._require_compiled("fit")
         epochs, initial_epoch = whole("fit", "epochs", epochs, 0), whole("fit", "initial_epoch", initial_epoch, 0)
         batch_size = None if batch_size is None else whole("fit", "batch_size", batch_size)
         fraction = real("fit", "validation_split", validation_split, 0.0, 1.0)
@@ -142,7 +142,7 @@ class Trainable(Compilable):
         resume = flag("fit", "resume", resume)
         callbacks = _as_list(callbacks)
         for callback in callbacks:
-            resume |= isinstance(callback, Callback) and callback.before_fit(model)
+            resume |= isinstance(callback, Callback) and callback.before_fit(self)
         source: fitting.Epochs | fitting.Batches
         validation: fitting.Parts | None = None
         size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
@@ -162,21 +162,21 @@ class Trainable(Compilable):
             def weighed(batch: Any) -> Data:
                 return binding.weigh(config, self._bind(config, *unpack(batch), elastic=True), None, class_weight)
 
-            source = fitting.Batches(model, config, _iterable(x), weighed, steps)
+            source = fitting.Batches(self, config, _iterable(x), weighed, steps)
         else:
             if steps_per_epoch is not None:
                 raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
             data, rows = self._bind(config, x, y, sample_weight, lengths, elastic=True), None
-            if shuffle and model._is_stateful():
+            if shuffle and self._is_stateful():
                 raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
             if fraction:
-                rows, held_out = binding.split(model, config, data, fraction, shuffle, groups)
+                rows, held_out = binding.split(self, config, data, fraction, shuffle, groups)
                 validation = some_rows(data, held_out, size)
             data = binding.weigh(config, data, rows, class_weight)
             data.require_weight()
             if config.optimizer.full_batch:
                 batch_size, shuffle = None, False
-            source = fitting.Epochs(model, config, data, rows, batch_size, shuffle)
+            source = fitting.Epochs(self, config, data, rows, batch_size, shuffle)
         if validation_data is not None:
             validation = self._validation(config, validation_data, size, validation_steps)
         elif validation_steps is not None:
@@ -191,13 +191,13 @@ class Trainable(Compilable):
             watchers.append(ProgressBar(lines=verbose == 2))
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": run.start}
         params["do_validation"] = validation is not None
-        hooks = CallbackList(watchers, model, params)
+        hooks = CallbackList(watchers, self, params)
         loop: Any = fitting.fit
         if config.optimizer.full_batch:
             from . import minimising  # here, as few need it
 
             loop = minimising.fit
-        loop(model, config, source, validation, due, run, begun, history, hooks)
+        loop(self, config, source, validation, due, run, begun, history, hooks)
         return history
 
     def _begun(self, source: fitting.Epochs | fitting.Batches, initial_epoch: int) -> Progress | None:
@@ -213,12 +213,12 @@ class Trainable(Compilable):
         if not are_batches(given):
             if steps is not None:
                 raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
-            before = self._model()._built_for
+            before = self._built_for
             try:
                 data = self._bind(config, *unpack(given), elastic=True)
             finally:
                 if before is not None:
-                    self._model()._stretch(before)
+                    self._stretch(before)
             data.require_weight()
             return all_rows(data, size)
         steps = None if steps is None else whole("fit", "validation_steps", steps)
@@ -270,23 +270,23 @@ class Trainable(Compilable):
         [2.0, 1.0]
         """
         config = self._require_compiled("evaluate")
-        hooks = CallbackList(_as_list(callbacks), self._model(), {"verbose": verbose}) if callbacks else _NOBODY
+        hooks = CallbackList(_as_list(callbacks), self, {"verbose": verbose}) if callbacks else _NOBODY
         parts: Iterable[Data]
         if y is None:
             if sample_weight is not None:
                 raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
             limit = None if steps is None else whole("evaluate", "steps", steps)
             parts = (
-                self._bind(config, *unpack(batch), elastic=not self._model()._is_elsewhere)
+                self._bind(config, *unpack(batch), elastic=not self._is_elsewhere)
                 for batch in islice(_iterable(x, "evaluate"), limit)
             )
         elif steps is not None:
             raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
         else:
-            data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._model()._is_elsewhere)
+            data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._is_elsewhere)
             data.require_weight()
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
-        return results(fitting.evaluate(self._model(), config, parts, hooks), return_dict)
+        return results(fitting.evaluate(self, config, parts, hooks), return_dict)
 
     def predict(
         self,
@@ -327,18 +327,21 @@ class Trainable(Compilable):
         array([[3.],
                [7.]], dtype=float32)
         """
-        model = self._model()
-        hooks = CallbackList(_as_list(callbacks), model, {"verbose": verbose}) if callbacks else _NOBODY
+        hooks = CallbackList(_as_list(callbacks), self, {"verbose": verbose}) if callbacks else _NOBODY
         if not isinstance(x, list) and are_batches(x):
             limit = None if steps is None else whole("predict", "steps", steps)
-            batches = (binding.inputs(model, binding.samples_of(model, batch)) for batch in islice(x, limit))
-            outputs = fitting.predict_batches(model, batches, hooks)
+            batches = (binding.inputs(self, binding.samples_of(self, batch)) for batch in islice(x, limit))
+            outputs = fitting.predict_batches(self, batches, hooks)
         elif steps is not None:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
         else:
-            arrays, counted = binding.with_lengths(model, x, lengths, allow_empty=True, elastic=not model._is_elsewhere)
-            outputs = fitting.predict(model, arrays, hooks, batch_size, counted)
-        return model._given_out(outputs)
+            arrays, counted = binding.with_lengths(self, x, lengths, allow_empty=True, elastic=not self._is_elsewhere)
+            outputs = fitting.predict(self, arrays, hooks, batch_size, counted)
+        return self._given_out(outputs)
+
+    def _given_out(self, outputs: list[Any]) -> Any:
+        """Return outputs as calls give them: one array, or a list."""
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def train_on_batch(
         self,
@@ -382,10 +385,9 @@ class Trainable(Compilable):
             if done is not None:
                 return done
         config = self._require_compiled("train_on_batch")
-        data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._model()._is_elsewhere)
+        data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._is_elsewhere)
         data = binding.weigh(config, data, None, class_weight)
-        model, batch = self._model(), self._batch or OneBatch(self._model(), config)
-        return batch.step(model, data, return_dict)
+        return (self._batch or OneBatch(self, config)).step(self, data, return_dict)
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""

@@ -12,8 +12,8 @@ from ..layers.python import PythonLayer
 from ..spec import ParameterOptions
 
 if TYPE_CHECKING:
+    from ..assembly import Assembly
     from ..compiled import Compiled
-    from ..model import Model
     from ..schedules import Schedule
 
 _NUMBERS = ("lr_scale", "weight_decay", "l1", "l2", "max_norm")
@@ -69,7 +69,7 @@ def resolve(
     return resolved
 
 
-def options(model: Model, config: Compiled) -> list[ParameterOptions]:
+def options(model: Assembly, config: Compiled) -> list[ParameterOptions]:
     """Return how each parameter of a model is trained: what its layer says, then the groups of the optimizer, then compile."""
     rule, parameters = config.optimizer, model._named("compile")
     owners = [type(model.layers[model._owners[p.op]]).__name__ for _, p in parameters]

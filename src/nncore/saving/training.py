@@ -21,6 +21,7 @@ from ..progress import Progress
 from ..spec import ParameterOptions
 
 if TYPE_CHECKING:
+    from ..assembly import Assembly
     from ..model import Model
 
 
@@ -36,7 +37,7 @@ class TrainingState(NamedTuple):
 
 
 @contextmanager
-def between_steps(model: Model) -> Iterator[None]:
+def between_steps(model: Assembly) -> Iterator[None]:
     """Let no thread train the model meanwhile; what another one runs stands between two steps."""
     model._pause()
     try:

@@ -136,10 +136,13 @@ static inline void nnc_add_gradient(const nnc_run *run, const nnc_op *op, int j,
 
 /* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */
 #define nnc_run_forward NNC_TYPED(nnc_run_forward)
+#define nnc_op_forward NNC_TYPED(nnc_op_forward)
 #define nnc_run_backward NNC_TYPED(nnc_run_backward)
 #define nnc_run_gradients NNC_TYPED(nnc_run_gradients)
 #define nnc_run_prepare NNC_TYPED(nnc_run_prepare)
 void nnc_run_forward(const nnc_run *run, size_t first, size_t last);
+typedef void nnc_forward_fn(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+nnc_forward_fn *nnc_op_forward(const nnc_op *op); /* of its driver; NULL if there is nothing to do */
 void nnc_run_backward(const nnc_run *run, size_t first, size_t last);
 /* update != NULL: each task's parameters are updated, and prepared for the next step where `prepare`, while they are in cache. */
 void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare);

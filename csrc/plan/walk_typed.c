@@ -12,6 +12,8 @@ void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task,
 
 void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
 
+nnc_forward_fn *nnc_op_forward(const nnc_op *op) { return op->skipped ? NULL : drivers[op->spec.kind]->forward; }
+
 nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_member *self, size_t rows) {
   return (nnc_run){
       .plan = plan,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from truth import nets
 
+import nncore as nn
 from nncore.errors import ShapeError
 from nncore.spec import Op
 
@@ -32,13 +33,13 @@ def test_blocks_join_without_a_seam(rows, dtype, rng):
     expected = net._forward([x], False)[0]
     out, wide = np.full((rows, 3), np.nan, dtype), rng.normal(size=(rows, 8)).astype(dtype)
     np.testing.assert_array_equal(net(x), expected)
-    first = 0
-    while first < rows:
-        first = net._predict([x], [out], first)
-    np.testing.assert_array_equal(out, expected)
     wide[:, 1:7] = x
-    np.testing.assert_array_equal(net._predict([wide[:, 1:7]], [out], 0), rows)
-    np.testing.assert_array_equal(out, expected)
+    for given in (x, wide[:, 1:7]):
+        first = 0
+        while first < rows:
+            first = net._predict([given], [out], first)
+        np.testing.assert_array_equal(out, expected)
+        out.fill(np.nan)
 
 
 def test_one_plan_has_one_op_too_many():
@@ -115,3 +116,35 @@ def test_a_weak_reference_sees_its_result_die(dtype, rng):
     del kept, net
     gc.collect()
     assert ref() is None
+
+
+def test_few_rows_are_predicted_like_many(dtype, rng):
+    """Ops of every sort, and rows that lie apart."""
+    x = nn.Input((6,))
+    h = nn.Tanh()(nn.Linear(6, 20)(x))
+    h = nn.BatchNorm1d(20)(nn.Dropout(0.5)(h) + nn.Linear(20, 20, bias=False)(h))
+    h = nn.Flatten()(nn.LayerNorm(5)(nn.Reshape(4, 5)(h)))
+    model = nn.Model(x, nn.Softmax()(nn.PReLU()(nn.Linear(20, 7)(h))), seed=0, dtype=dtype)
+    rows = rng.normal(size=(200, 6)).astype(dtype)
+    expected = model.predict(rows)
+    for n in (1, 2, 7, 16, 17):
+        for first in (0, 50, 150):
+            np.testing.assert_array_equal(model(rows[first : first + n]), expected[first : first + n])
+    np.testing.assert_array_equal(model(rows[:30:2]), expected[:30:2])
+
+
+def test_weights_that_move_are_found(rng):
+    """A model whose layers another one shares has its parameters laid out anew."""
+    x = rng.normal(size=(3, 6)).astype(np.float32)
+    first = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 4), seed=0).build((6,))
+    expected = first(x).copy()
+    given = nn.Input((6,))
+    both = nn.Model(given, first(nn.Tanh()(nn.Linear(6, 6)(given))), seed=1)
+    both(x)
+    np.testing.assert_array_equal(first(x), expected)
+    both.compile(loss="mse", optimizer="sgd")
+    both.train_on_batch(x, np.zeros((3, 4), np.float32))
+    assert (first(x) != expected).any()
+    np.testing.assert_allclose(
+        first(x), np.maximum(x @ first[0].weight.T + first[0].bias, 0) @ first[2].weight.T + first[2].bias, 1e-4, 1e-5
+    )

@@ -9,7 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from report import best, describe, least, named
+from rows import best, describe, least, named
 
 #: Colours that the colour-blind can tell apart (Okabe and Ito), and a shape for each, too.
 PEERS = {

@@ -18,6 +18,7 @@ import peers
 import report
 from headline import Contestant, between, contest, machine, others, tell
 from recurrent_peers import CONTESTANTS, NETS, Net
+from rows import best, is_peer, least, named, ratio, who
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "benchmarks_recurrent.json"
@@ -75,12 +76,12 @@ def tables(results: dict) -> str:
         lines = [f"| {title} | {' | '.join(heads)} | best peer | {heads[0]} is faster | aim | % of limit |"]
         lines.append("|---|" + "---:|" * len(names) + "---|---:|---:|---:|")
         for net, rows in results[kind].items():
-            ours, peer = report.best(rows, report.named(names[0])), report.best(rows, report.is_peer)
+            ours, peer = best(rows, named(names[0])), best(rows, is_peer)
             cells = [
-                " / ".join(report.least(r) for r in sorted(rows.values(), key=lambda r: r["threads"]) if r["name"] == name)
+                " / ".join(least(r) for r in sorted(rows.values(), key=lambda r: r["threads"]) if r["name"] == name)
                 for name in names
             ]
-            end = f"{report.who(peer)[1:-1]} | {report.ratio(peer, ours)} | {AIMS[kind][net]:g}x"
+            end = f"{who(peer)[1:-1]} | {ratio(peer, ours)} | {AIMS[kind][net]:g}x"
             end += f" | {_share(results, kind, NETS[kind][net], ours)}"
             lines.append(f"| {net} | {' | '.join(cells)} | {end} |")
         parts.append("\n".join(lines))

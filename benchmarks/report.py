@@ -10,6 +10,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+from rows import best, describe, is_peer, is_stepwise, least, named, ratio, span, who
 from workloads import WORKLOADS
 
 BUSY = 0.3  #: processors that other programs keep busy when measuring begins; beyond that nothing is said of limits
@@ -68,14 +69,6 @@ def headline(results: dict) -> str:
     return "\n".join(lines)
 
 
-def describe(name: str) -> str:
-    work = WORKLOADS[name]
-    kind = {"sgd": "SGD", "adam": "Adam"}[work.optimizer]
-    norm = "BatchNorm, " if work.batch_norm else ""
-    dropout = f", Dropout {work.dropout:g}" if work.dropout else ""
-    return f"{name.split()[0]} {norm}{work.activation}{dropout}, batch {work.batch}, {kind}"
-
-
 def machine(results: dict) -> str:
     m, looks = results["machine"], list(results["limit"].values())
     rates = ", ".join(
@@ -106,47 +99,9 @@ def detail(results: dict) -> str:
             peer = best(rows, is_peer)
             for r in sorted(rows.values(), key=lambda r: r["min"]):
                 share = _share(results, name, r) if kind == "training" else ""
-                lines.append(f"| {r['name']} | {r['threads']} | {least(r)} | {_span(r['median'])} | {ratio(peer, r)} | {share} |")
+                lines.append(f"| {r['name']} | {r['threads']} | {least(r)} | {span(r['median'])} | {ratio(peer, r)} | {share} |")
             parts.append("\n".join(lines))
     return "\n\n".join(parts)
-
-
-def named(name: str):
-    return lambda r: r["name"] == name
-
-
-def is_peer(r: dict) -> bool:
-    return not r["name"].startswith("nncore")
-
-
-def is_stepwise(r: dict) -> bool:
-    """A peer that is called once per batch, as train_on_batch is; the others get many batches in one call."""
-    return is_peer(r) and r["name"] not in ("JAX scan", "scikit-learn")
-
-
-def best(rows: dict, test) -> dict | None:
-    return min((r for r in rows.values() if test(r)), key=lambda r: r["min"], default=None)
-
-
-def _span(seconds: float) -> str:
-    value, unit = (1e6 * seconds, "µs") if seconds < 1e-3 else (1e3 * seconds, "ms")
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
-
-
-def least(r: dict | None) -> str:
-    return _span(r["min"]) if r else ""
-
-
-def who(r: dict | None) -> str:
-    return f"({r['name']}, {r['threads']} thr.)" if r else ""
-
-
-def ratio(peer: dict | None, ours: dict | None) -> str:
-    """How many times faster than the peer; below 1 the peer wins, and the table says so."""
-    if not peer or not ours:
-        return ""
-    times = peer["min"] / ours["min"]
-    return f"{times:.{0 if times >= 20 else 1 if times >= 2 else 2}f}x"
 
 
 def _share(results: dict, name: str, r: dict) -> str:

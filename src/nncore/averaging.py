@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from .compiling import Compilable
 from .errors import ArgumentError
+from .predicting import Predicting
 
 
-class Averaging(Compilable):
+class Averaging(Predicting):
     """The part of a model that evaluates the average of its parameters.
 
     Examples

@@ -1,4 +1,4 @@
-"""Training in Keras's words: fit, evaluate, predict, and the same for one batch.
+"""Training in Keras's words: fit, evaluate, and the same for one batch.
 
 This is the half of `Model` that knows about data. It checks and declares; the steps themselves run in the core, the loops around
 them stand in fitting.py, and what is trained for, and how, in compiling.py.
@@ -22,6 +22,7 @@ from .data import ClassWeight, per_output
 from .errors import ArgumentError
 from .history import History
 from .one_batch import OneBatch
+from .predicting import NOBODY, as_list
 from .progress import Progress
 from .validation import all_rows, due_after, some_rows
 
@@ -140,7 +141,7 @@ class Trainable(Averaging):
             raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
         due = due_after(validation_freq)
         resume = flag("fit", "resume", resume)
-        callbacks = _as_list(callbacks)
+        callbacks = as_list(callbacks)
         for callback in callbacks:
             resume |= isinstance(callback, Callback) and callback.before_fit(self)
         source: fitting.Epochs | fitting.Batches
@@ -270,7 +271,7 @@ class Trainable(Averaging):
         [2.0, 1.0]
         """
         config = self._require_compiled("evaluate")
-        hooks = CallbackList(_as_list(callbacks), self, {"verbose": verbose}) if callbacks else _NOBODY
+        hooks = CallbackList(as_list(callbacks), self, {"verbose": verbose}) if callbacks else NOBODY
         parts: Iterable[Data]
         if y is None:
             if sample_weight is not None:
@@ -287,61 +288,6 @@ class Trainable(Averaging):
             data.require_weight()
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         return results(fitting.evaluate(self, config, parts, hooks), return_dict)
-
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = 0,
-        callbacks: Any = (),
-        steps: int | None = None,
-        lengths: Any = None,
-    ) -> Any:
-        """Compute the outputs, as at inference. Needs no ``compile``.
-
-        Parameters
-        ----------
-        x : array_like
-            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x (where
-            the model has one input, lists of arrays, which PyTorch's loader makes, will do).
-        batch_size : int, optional
-            Rows per call of the hooks of batches; the result does not depend on it.
-        verbose : object
-            Taken for Keras's sake; prediction shows no progress.
-        callbacks : sequence of Callback
-            Their ``on_predict_`` hooks are called.
-        steps : int, optional
-            How many batches to take, where x are batches.
-        lengths : array_like of int, optional
-            [N]: how many time steps of each sequence count, where x is an array.
-
-        Returns
-        -------
-        numpy.ndarray, or list or dict of them
-            [N, *output shape]; a list where the model has several outputs, a dict where its outputs were given as one.
-
-        Examples
-        --------
-        >>> import nncore as nn
-        >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict([[1.0, 2.0], [3.0, 4.0]])
-        array([[3.],
-               [7.]], dtype=float32)
-        """
-        hooks = CallbackList(_as_list(callbacks), self, {"verbose": verbose}) if callbacks else _NOBODY
-        if not isinstance(x, list) and are_batches(x):
-            limit = None if steps is None else whole("predict", "steps", steps)
-            batches = (binding.inputs(self, binding.samples_of(self, batch)) for batch in islice(x, limit))
-            outputs = fitting.predict_batches(self, batches, hooks)
-        elif steps is not None:
-            raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
-        else:
-            arrays, counted = binding.with_lengths(self, x, lengths, allow_empty=True, elastic=not self._is_elsewhere)
-            outputs = fitting.predict(self, arrays, hooks, batch_size, counted)
-        return self._given_out(outputs)
-
-    def _given_out(self, outputs: list[Any]) -> Any:
-        """Return outputs as calls give them: one array, or a list."""
-        return outputs[0] if len(outputs) == 1 else outputs
 
     def train_on_batch(
         self,
@@ -394,16 +340,7 @@ class Trainable(Averaging):
         return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
 
 
-_NOBODY = CallbackList((), None, {})
-
-
 def _iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
     if not isinstance(batches, Iterable) or hasattr(batches, "shape"):
         raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without")
     return batches
-
-
-def _as_list(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, Iterable) and not isinstance(callbacks, str) else [callbacks]

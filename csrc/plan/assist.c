@@ -8,8 +8,8 @@
 static const double longest_slice = 10e-3; /* seconds between two looks at what the calls cost */
 static const double longest_wait = 0.25;   /* and between two trials of the slower way: a neighbour that was busy may have gone */
 
-/* The slice is over: say what it cost, and choose for the next one. The first call after a choice is not counted: it wakes helpers, and
- * finds in its cache what the other way had there. */
+/* The slice is over: say what it cost, and choose for the next one. The first calls after a choice are not counted: they wake helpers,
+ * who may have to change processors, and find in their caches what the other way had there. */
 static void next_slice(nnc_plan *plan, int wanted, size_t key, double now) {
   nnc_assist_slice *s = &plan->assist;
   if (s->calls > 0 && s->key == key) nnc_pace_report(&s->pace, s->threads, now, s->spent / s->calls);
@@ -17,7 +17,7 @@ static void next_slice(nnc_plan *plan, int wanted, size_t key, double now) {
   s->threads = nnc_pace_choose(&s->pace, wanted, key, now, &s->until);
   if (s->until > now + longest_slice) s->until = now + longest_slice;
   s->key = key;
-  s->calls = -1;
+  s->calls = -3;
   s->spent = 0;
 }
 

@@ -250,4 +250,8 @@ void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 /* The permutation of 0 .. n-1 that belongs to (seed, epoch). */
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);
 
+/* Whether n targets lie in [0, 1], or are indices below `classes`. */
+int nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n);
+int nnc_are_classes(const int64_t *y, size_t n, size_t classes);
+
 #endif

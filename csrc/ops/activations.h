@@ -18,6 +18,7 @@ typedef struct {
 enum { SIDE_BY_SIDE = 4 };
 
 typedef vec activation_value(vec x, activation_attributes at);
+typedef void activation_values(vec *y, const vec *x, size_t n, activation_attributes at);
 typedef vec activation_gradient(vec dy, vec saved, activation_attributes at);
 
 INLINE activation_attributes activation_read(int count, const double *attr) {
@@ -27,8 +28,8 @@ INLINE activation_attributes activation_read(int count, const double *attr) {
   return at;
 }
 
-INLINE void activation_forward(activation_value *f, activation_attributes at, real *y, const real *x, size_t rows, size_t cols,
-                               size_t ldy, size_t ldx) {
+INLINE void activation_forward(activation_value *f, activation_values *each, activation_attributes at, real *y, const real *x,
+                               size_t rows, size_t cols, size_t ldy, size_t ldx) {
   if (ldy == cols && ldx == cols) {
     cols *= rows;
     rows = 1;
@@ -38,7 +39,8 @@ INLINE void activation_forward(activation_value *f, activation_attributes at, re
     for (; j + SIDE_BY_SIDE * VL <= cols; j += SIDE_BY_SIDE * VL) {
       vec v[SIDE_BY_SIDE];
 #pragma GCC unroll 8
-      for (size_t i = 0; i < SIDE_BY_SIDE; i++) v[i] = f(vload(x + j + i * VL), at);
+      for (size_t i = 0; i < SIDE_BY_SIDE; i++) v[i] = vload(x + j + i * VL);
+      each(v, v, SIDE_BY_SIDE, at);
 #pragma GCC unroll 8
       for (size_t i = 0; i < SIDE_BY_SIDE; i++) vstore(y + j + i * VL, v[i]);
     }
@@ -63,10 +65,17 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
 #define UNUSED __attribute__((unused))
 
 /* The kernels of an activation from name_value and name_gradient; count is how many attributes it has. */
-#define ACTIVATION(name, count)                                                                                                  \
+#define ACTIVATION(name, count)                                                           \
+  INLINE void name##_values(vec *y, const vec *x, size_t n, activation_attributes at) {   \
+    _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) y[i] = name##_value(x[i], at); \
+  }                                                                                       \
+  ACTIVATION_WITH_VALUES(name, count)
+
+/* The same where name_values, of several vectors in step, is written out. */
+#define ACTIVATION_WITH_VALUES(name, count)                                                                                      \
   void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                         \
                               const double *attr UNUSED) {                                                                       \
-    activation_forward(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);                                  \
+    activation_forward(name##_value, name##_values, activation_read(count, attr), y, x, rows, cols, ldy, ldx);                   \
   }                                                                                                                              \
   void KERNEL(name##_backward)(real * dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx, size_t lddy, \
                                size_t ldsaved, const double *attr UNUSED) {                                                      \

@@ -20,6 +20,7 @@
 #include "ops/vmath.h"
 
 INLINE vec sigmoid_value(vec x, activation_attributes at UNUSED) { return vsigmoid(x); }
+INLINE void sigmoid_values(vec *y, const vec *x, size_t n, activation_attributes at UNUSED) { vsigmoid_each(y, x, n); }
 INLINE vec sigmoid_gradient(vec dy, vec y, activation_attributes at UNUSED) { return dy * (1 - y) * y; }
 
 INLINE vec tanh_value(vec x, activation_attributes at UNUSED) { return vtanh(x); }
@@ -76,7 +77,7 @@ INLINE vec softplus_gradient(vec dy, vec x, activation_attributes at) {
   return vselect(scaled > at.second, dy, dy * vsigmoid(scaled));
 }
 
-ACTIVATION(sigmoid, 0)
+ACTIVATION_WITH_VALUES(sigmoid, 0)
 ACTIVATION(tanh, 0)
 ACTIVATION(elu, 1)
 ACTIVATION(selu, 0)

@@ -44,21 +44,56 @@ INLINE vec target_load(const target_row *t, target_kind kind, size_t j, size_t n
 
 /* What the logarithm waits for: it is taken for VL rows at a time, which saves VL - 1 of VL. */
 typedef struct {
-  vec total, target_sum, target_dot;
-} row_sums;
+  real total[VL], target_sum[VL], target_dot[VL];
+} sums_of_rows;
 
-INLINE row_sums softmax_of_few(target_kind kind, real *grad, real *pred, const real *z, const target_row *target, size_t cols,
-                               real factor) {
-  const vec raw = loss_keep(loss_load(z, cols), cols, (real)-INFINITY), d = raw - vmax_all(raw), e = vexp(d);
-  const vec t = target_load(target, kind, 0, cols), total = vsum_all(e), p = e / total;
-  const vec target_sum = kind == TARGET_INDEX ? vset1(1) : vsum_all(t);
-  if (pred) loss_store(pred, p, cols);
-  if (grad) loss_store(grad, (p * target_sum - t) * factor, cols);
-  return (row_sums){total, target_sum, vsum_all(vselect(t == 0, vset1(0), t * d))};
+/* Sum and maximum of the lanes, in every lane, of n vectors in step: vsum_all and vmax_all. */
+#define HALVE(v, n, d, operation) \
+  if (VL > (d)) _Pragma("GCC unroll 8") for (size_t i = 0; i < (n); i++)(v)[i] = operation((v)[i], NNC_EXCHANGE((v)[i], d));
+INLINE vec vadd(vec a, vec b) { return a + b; }
+INLINE void vsum_all_each(vec *v, size_t n){HALVE(v, n, 8, vadd) HALVE(v, n, 4, vadd) HALVE(v, n, 2, vadd)
+                                                HALVE(v, n, 1, vadd)} INLINE void vmax_all_each(vec *v, size_t n) {
+  HALVE(v, n, 8, vmax)
+  HALVE(v, n, 4, vmax)
+  HALVE(v, n, 2, vmax)
+  HALVE(v, n, 1, vmax)
 }
+#undef HALVE
 
-INLINE row_sums softmax_of_many(target_kind kind, real *grad, real *pred, const real *z, const target_row *target, size_t cols,
-                                real factor) {
+/* `count` rows of at most VL classes, a constant, in step: one row is a chain longer than what the processor looks ahead. label and the
+ * rest of `target` are those of the first row. */
+enum { ROWS_IN_STEP = 4 };
+#define IN_STEP _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++)
+
+INLINE void softmax_of_few(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
+                           const target_row *target, size_t cols, size_t ld, const real *factor, size_t count) {
+  vec d[ROWS_IN_STEP], p[ROWS_IN_STEP], t[ROWS_IN_STEP], total[ROWS_IN_STEP], target_sum[ROWS_IN_STEP];
+  IN_STEP d[i] = loss_keep(loss_load(z + i * ld, cols), cols, (real)-INFINITY);
+  IN_STEP total[i] = d[i];
+  vmax_all_each(total, count);
+  IN_STEP d[i] -= total[i];
+  vexp_each(p, d, count);
+  IN_STEP t[i] = target_load(&target[i], kind, 0, cols);
+  IN_STEP total[i] = p[i];
+  vsum_all_each(total, count);
+  IN_STEP sums->total[at + i] = total[i][0];
+  IN_STEP p[i] /= total[i];
+  if (pred) IN_STEP loss_store(pred + i * ld, p[i], cols);
+  IN_STEP target_sum[i] = vset1(1);
+  if (kind != TARGET_INDEX) {
+    IN_STEP target_sum[i] = t[i];
+    vsum_all_each(target_sum, count);
+  }
+  IN_STEP sums->target_sum[at + i] = target_sum[i][0];
+  if (grad) IN_STEP loss_store(grad + i * ld, (p[i] * target_sum[i] - t[i]) * factor[i], cols);
+  IN_STEP total[i] = vselect(t[i] == 0, vset1(0), t[i] * d[i]);
+  vsum_all_each(total, count);
+  IN_STEP sums->target_dot[at + i] = total[i][0];
+}
+#undef IN_STEP
+
+INLINE void softmax_of_many(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
+                            const target_row *target, size_t cols, real factor) {
   real *parked = pred ? pred : grad;
   vec top = vset1((real)-INFINITY), total = {0}, target_sum = {0}, target_dot = {0};
   for (size_t j = 0; j < cols; j += VL) {
@@ -82,29 +117,34 @@ INLINE row_sums softmax_of_many(target_kind kind, real *grad, real *pred, const 
     if (pred) loss_store(pred + j, p, n);
     if (grad) loss_store(grad + j, (p * target_sum - target_load(target, kind, j, n)) * factor, n);
   }
-  return (row_sums){total, target_sum, vsum_all(target_dot)};
+  sums->total[at] = total[0];
+  sums->target_sum[at] = target_sum[0];
+  sums->target_dot[at] = vsum_all(target_dot)[0];
 }
 
 INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *grad, real *pred, real *row_loss, const real *z,
                                    const real *target, const real *weight, size_t rows, size_t cols, size_t ld, size_t ldt,
                                    double scale) {
-  target_row t = target_rows(smoothing, cols);
   for (size_t first = 0; first < rows; first += VL) {
     const size_t n = loss_lanes(rows - first);
-    vec total = {0}, target_sum = {0}, target_dot = {0};
-    for (size_t i = 0; i < n; i++) {
-      const size_t r = first + i;
-      real *gr = grad ? grad + r * ld : NULL, *pr = pred ? pred + r * ld : NULL;
-      const real factor = (weight ? weight[r] : 1) * (real)scale;
-      target_move(&t, kind, target, r, ldt);
-      const row_sums row = cols <= VL ? softmax_of_few(kind, gr, pr, z + r * ld, &t, cols, factor)
-                                      : softmax_of_many(kind, gr, pr, z + r * ld, &t, cols, factor);
-      total[i] = row.total[0];
-      target_sum[i] = row.target_sum[0];
-      target_dot[i] = row.target_dot[0];
+    sums_of_rows sums = {{0}, {0}, {0}};
+    for (size_t i = 0, count; i < n; i += count) {
+      count = cols <= VL && n - i >= ROWS_IN_STEP ? ROWS_IN_STEP : 1;
+      target_row t[ROWS_IN_STEP];
+      real factor[ROWS_IN_STEP];
+      for (size_t j = 0; j < count; j++) {
+        t[j] = target_rows(smoothing, cols);
+        target_move(&t[j], kind, target, first + i + j, ldt);
+        factor[j] = (weight ? weight[first + i + j] : 1) * (real)scale;
+      }
+      const size_t at = (first + i) * ld;
+      real *g = grad ? grad + at : NULL, *p = pred ? pred + at : NULL;
+      if (cols > VL) softmax_of_many(kind, &sums, i, g, p, z + at, &t[0], cols, factor[0]);
+      else if (count == 1) softmax_of_few(kind, &sums, i, g, p, z + at, t, cols, ld, factor, 1);
+      else softmax_of_few(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
     }
     const vec w = weight ? loss_load(weight + first, n) : vset1(1);
-    loss_store(row_loss + first, w * (target_sum * vlog(total) - target_dot), n);
+    loss_store(row_loss + first, w * (vload(sums.target_sum) * vlog(vload(sums.total)) - vload(sums.target_dot)), n);
   }
 }
 

@@ -164,6 +164,32 @@ INLINE vec vexp(vec x) {
   return exp_scale(exp_polynomial(r), shifted);
 }
 
+/* x[i] = exp(x[i]) for n <= 8 vectors, n a constant, EXP_LOW <= x[i] <= EXP_HIGH: step by step for all of them, because one vector's
+ * chain is longer than what the processor looks ahead. The bits are those of vexp. */
+#define IN_STEP(n) _Pragma("GCC unroll 8") for (size_t i = 0; i < (n); i++)
+INLINE void exp_each(vec *x, size_t n) {
+  vec shifted[8], p[8];
+#if FUSED
+  IN_STEP(n) shifted[i] = vfma(x[i], vset1(LOG2E), vset1(ROUNDER));
+  IN_STEP(n) x[i] = vfma(shifted[i] - ROUNDER, vset1(-LN2_HIGH), x[i]);
+  IN_STEP(n) x[i] = vfma(shifted[i] - ROUNDER, vset1(-LN2_LOW), x[i]);
+  IN_STEP(n) p[i] = vset1(exp_coefficients[NNC_LENGTH(exp_coefficients) - 1]);
+#pragma GCC unroll 16
+  for (size_t j = NNC_LENGTH(exp_coefficients) - 1; j-- > 0;) IN_STEP(n) p[i] = vfma(p[i], x[i], vset1(exp_coefficients[j]));
+  IN_STEP(n) p[i] = vfma(p[i], x[i], vset1(1));
+  IN_STEP(n) p[i] = vfma(p[i], x[i], vset1(1));
+#else
+  IN_STEP(n) x[i] = exp_remainder(x[i], &shifted[i]);
+  IN_STEP(n) p[i] = exp_polynomial(x[i]);
+#endif
+  IN_STEP(n) x[i] = exp_scale(p[i], shifted[i]);
+}
+
+INLINE void vexp_each(vec *y, const vec *x, size_t n) {
+  IN_STEP(n) y[i] = vmin(vset1(EXP_HIGH), vmax(vset1(EXP_LOW), x[i]));
+  exp_each(y, n);
+}
+
 /* exp(x + low) for x + low <= 0, low being what rounding x lost. */
 INLINE vec exp_negative(vec x, vec low) {
   vec shifted;
@@ -183,9 +209,11 @@ INLINE vec vexpm1(vec x) { return vcopysign(2 * exp_half_expm1(vmin(vset1(EXP_HI
 
 /* sigmoid(x) = 1 / (1 + z) or z / (1 + z), z = exp(-|x|), so that it neither overflows nor loses the tail. complement is
  * sigmoid(-x), likewise. */
+INLINE vec sigmoid_argument(vec x) { return vmax(vset1(EXP_LOW), (vec)((ivec)x | (ivec)vset1((real)-0.0))); }
+
 INLINE vec vsigmoid_pair(vec x, vec *complement) {
   vec shifted;
-  const vec r = exp_remainder(vmax(vset1(EXP_LOW), -vabs(x)), &shifted);
+  const vec r = exp_remainder(sigmoid_argument(x), &shifted);
   const vec z = exp_scale(exp_polynomial(r), shifted);
   const vec s = select_negative(x, z, vset1(1)) / (1 + z);
   *complement = select_negative(x, 1 - s, z * s);
@@ -195,6 +223,14 @@ INLINE vec vsigmoid_pair(vec x, vec *complement) {
 INLINE vec vsigmoid(vec x) {
   vec complement;
   return vsigmoid_pair(x, &complement);
+}
+
+/* The same, and the bits of vsigmoid, for n <= 8 vectors in step. */
+INLINE void vsigmoid_each(vec *y, const vec *x, size_t n) {
+  vec z[8];
+  IN_STEP(n) z[i] = sigmoid_argument(x[i]);
+  exp_each(z, n);
+  IN_STEP(n) y[i] = select_negative(x[i], z[i], vset1(1)) / (1 + z[i]);
 }
 
 /* tanh(x) = 2t / (1 + t^2) = MD / (MD + (D - M/2)^2) for tanh(x / 2) = t = M / (2D), M = x + x^3 P(x^2), D = 1 + x^2 Q(x^2).
@@ -326,4 +362,5 @@ INLINE vec vnormal(vec x, vec *density) {
 #undef ONE_BITS
 #undef FUSED
 #undef POLYNOMIAL
+#undef IN_STEP
 #endif

@@ -84,6 +84,11 @@ static void add_task(nnc_plan *plan, nnc_task task) {
   plan->task_cost += task.cost;
 }
 
+/* By what factor preparing the next step makes a weight dearer: the copy that the gradient of the input reads. Measured at 64 samples. */
+static double preparation(const nnc_plan *plan, const nnc_op *op) {
+  return op->spec.kind == NNC_LAYER_linear && plan->value[op->spec.input[0]].needs_grad ? 1.15 : 1;
+}
+
 /* The tasks of one weight; `bias` is the slot of what goes along with its first rows, if that exists. */
 static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   const nnc_op *op = &plan->op[i];
@@ -95,8 +100,8 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   for (size_t first = 0; first < w->rows; first += step) {
     const size_t last = first + step < w->rows ? first + step : w->rows;
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
-    const double cost =
-        (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers * (double)plan->value[op->spec.input[0]].lines;
+    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers *
+                        (double)plan->value[op->spec.input[0]].lines * preparation(plan, op);
     add_task(plan, (nnc_task){i, slot, along, 0, first, last, cost});
   }
 }

@@ -120,13 +120,15 @@ static size_t cut(const nnc_task *task, double before, double total, int rank, i
   return row < task->last ? row : task->last;
 }
 
-/* The member's part of a task; its rows may be none. */
-static nnc_task part_of(const nnc_member *self, const nnc_plan *plan, const nnc_task *task, double before) {
-  nnc_task part = *task;
-  if (self->size == 1) return part; /* the divisions would cost as much as a small layer */
-  part.first = cut(task, before, plan->task_cost, self->rank, self->size);
-  part.last = cut(task, before, plan->task_cost, self->rank + 1, self->size);
-  if (part.first > task->first && !task->columns) part.bias = 0;
+/* The member's part of task i, before which come tasks of that cost; its rows may be none. All of it where there is but one member,
+ * as it lies: divisions and copies would cost as much as a small layer. */
+static const nnc_task *part_of(const nnc_member *self, const nnc_plan *plan, int i, double before, nnc_task *part) {
+  const nnc_task *task = &plan->task[i];
+  if (self->size == 1) return task;
+  *part = *task;
+  part->first = cut(task, before, plan->task_cost, self->rank, self->size);
+  part->last = cut(task, before, plan->task_cost, self->rank + 1, self->size);
+  if (part->first > task->first && !task->columns) part->bias = 0;
   return part;
 }
 
@@ -174,22 +176,24 @@ static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *ta
 void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare) {
   double before = 0;
   for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
-    const nnc_task task = part_of(self, run->plan, &run->plan->task[i], before);
-    if (task.first == task.last) continue;
-    const nnc_op *op = &run->plan->op[task.op];
-    drivers[op->spec.kind]->gradient(run, op, &task, rows);
-    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, &task, rows);
+    nnc_task part;
+    const nnc_task *task = part_of(self, run->plan, i, before, &part);
+    if (task->first == task->last) continue;
+    const nnc_op *op = &run->plan->op[task->op];
+    drivers[op->spec.kind]->gradient(run, op, task, rows);
+    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, task, rows);
     if (!update) continue;
-    update_task(run, op, &task, update);
-    if (prepare) prepare_all(run, &task);
+    update_task(run, op, task, update);
+    if (prepare) prepare_all(run, task);
   }
 }
 
 void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
   double before = 0;
   for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
-    const nnc_task task = part_of(self, run->plan, &run->plan->task[i], before);
-    if (task.first < task.last) prepare_all(run, &task);
+    nnc_task part;
+    const nnc_task *task = part_of(self, run->plan, i, before, &part);
+    if (task->first < task->last) prepare_all(run, task);
   }
 }
 

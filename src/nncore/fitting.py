@@ -57,6 +57,9 @@ class Epochs:
         self.steps = -(-n // self.batch)
         self.shuffle = shuffle and self.steps > 1  # the order within a single batch does not matter
         self._order = rows
+        self._is_stateful = model._is_stateful()
+        self._lr: Any = None
+        self._rates = np.empty(0)  # of every step of an epoch, where the learning rate is the constant _lr
         if self.shuffle:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
@@ -76,7 +79,7 @@ class Epochs:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, config, data, steps = self.model, self.config, self.data, self.steps
         first = 0 if begun is None else begun.done(model)
-        if not first and model._is_stateful():
+        if not first and self._is_stateful:
             model.reset_states()  # an epoch begins where the data do
         start = model.step - first
         self._reorder(start)
@@ -94,7 +97,7 @@ class Epochs:
                 callbacks.call("on_train_batch_begin", done, {})
             if single or lr is not config.optimizer.lr:
                 lr = config.optimizer.lr
-                rates, ahead = learning_rates(lr, model.step, 1 if single else steps - done), done
+                rates, ahead = self._learning_rates(lr, 1 if single else steps - done), done
             end = done + 1 if single else steps
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
@@ -105,6 +108,14 @@ class Epochs:
                 callbacks.call("on_train_batch_end", done - 1, logs)
                 callbacks.call("on_train_chunk_end", done, logs)
         return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], done == steps
+
+    def _learning_rates(self, lr: Any, count: int) -> np.ndarray:
+        """Give the rates of the next steps of an epoch; a constant fills its array once."""
+        if callable(lr):
+            return learning_rates(lr, self.model.step, count)
+        if lr is not self._lr:
+            self._lr, self._rates = lr, learning_rates(lr, self.model.step, self.steps)
+        return self._rates[:count]
 
     def _reorder(self, start: int) -> None:
         """Draw the order of this epoch.

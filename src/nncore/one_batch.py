@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
+from ._core import step_batch
 from .compiled import Compiled, Sums, results
 from .schedules import learning_rates
 
@@ -27,17 +27,23 @@ class OneBatch:
         self.watched = any(each.called for each in config.statistics)
         single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
         self.form = config.losses[0].targets if single else "other"
-        self.optimizer = config.optimizer
+        self.bare = self.plain and not self.watched  # the loss is all there is to return
+        self.settings = vars(config.optimizer)
+        if self.bare:
+            self._zeroed()
 
     def quick(self, model: Any, x: Any, y: Any, return_dict: bool) -> Any:
         """Do one step where the core can read x and y as they are; return what train_on_batch returns, or None."""
-        lr = self.optimizer.lr
-        rate = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr
-        sums = self._zeroed() if self.sums is None or self.watched or not self.plain else self.sums
-        loss = _core.step_batch(model, x, y, rate, self.form, self.arrays)
-        if loss is None or (self.plain and not self.watched and not return_dict):
+        rate = self.settings["_lr"]  # optimizer.lr is a property, and a call of it costs as much as a layer
+        if callable(rate):
+            rate = learning_rates(rate, model.step, 1)[0]
+        if not self.bare:
+            self._zeroed()
+        loss = step_batch(model, x, y, rate, self.form, self.arrays)
+        if loss is None or (self.bare and not return_dict):
             return loss
-        return results(self.config.logs(loss, sums), return_dict)
+        assert self.sums is not None
+        return results(self.config.logs(loss, self.sums), return_dict)
 
     def step(self, model: Assembly, data: Data, return_dict: bool) -> Any:
         """Do one step; return what train_on_batch returns."""

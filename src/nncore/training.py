@@ -326,7 +326,7 @@ class Trainable(Averaging):
         0.0
         """
         batch = self._batch
-        if sample_weight is None and class_weight is None and lengths is None and batch is not None:
+        if batch is not None and sample_weight is None and class_weight is None and lengths is None:
             done = batch.quick(self, x, y, return_dict)
             if done is not None:
                 return done

@@ -152,3 +152,25 @@ def test_backward_drops_what_forward_dropped(p, isa, dtype, rng):
     np.testing.assert_array_equal(_core.dropout_backward(dy, mask, p, isa=isa), dy * y)
     if p < 1:
         np.testing.assert_array_equal(mask, np.where(y == 0, 0, -1))
+
+
+def permutation(n, seed, epoch):
+    """Durstenfeld's shuffle; an index is the top half of a product with a word, drawn again where that would be uneven (Lemire)."""
+    counter = np.arange(n + 64, dtype=np.uint64)
+    key = seed & 0xFFFFFFFF, seed >> 32
+    blocks = philox((counter, np.uint64(0), np.uint64(epoch & 0xFFFFFFFF), np.uint64(0x80000000 | epoch >> 32)), key)
+    words, order = iter(blocks.T.ravel().tolist()), list(range(n))
+    for i in range(n, 1, -1):
+        product = next(words) * i
+        while product % 2**32 < 2**32 % i:
+            product = next(words) * i
+        order[i - 1], order[product >> 32] = order[product >> 32], order[i - 1]
+    return order
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 31, 33, 1000])
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (0x0123456789ABCDEF, 7), (5, 2**33 + 1)])
+def test_shuffle_to_the_bit(n, seed, epoch):
+    order = np.full(n, -1, np.int64)
+    _core.shuffle(order, seed, epoch)
+    assert order.tolist() == permutation(n, seed, epoch)

@@ -205,4 +205,6 @@ cdef extern from "nncore.h":
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
     size_t nnc_alloc_count() noexcept nogil
     void nnc_alloc_fail_at(size_t k) noexcept nogil
+    bint nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n) noexcept nogil
+    bint nnc_are_classes(const int64_t *y, size_t n, size_t classes) noexcept nogil
     double nnc_optimizer_initial(int optimizer, const double *attr, int moment) noexcept nogil

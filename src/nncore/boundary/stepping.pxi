@@ -1,29 +1,6 @@
 # stepping.pxi: one training step on one batch that needs no conversion. This is what a loop over train_on_batch spends its time in,
 # so it looks at the arrays through NumPy's C interface and touches no other Python object.
 
-cdef bint in_unit_interval(cnp.ndarray y, size_t n):
-    cdef size_t i
-    cdef bint inside = True
-    cdef const float *single = <const float *>cnp.PyArray_DATA(y)
-    cdef const double *double_ = <const double *>cnp.PyArray_DATA(y)
-    if cnp.PyArray_TYPE(y) == cnp.NPY_DOUBLE:
-        for i in range(n):
-            inside &= 0 <= double_[i] <= 1
-    else:
-        for i in range(n):
-            inside &= 0 <= single[i] <= 1
-    return inside
-
-
-cdef bint are_classes(cnp.ndarray y, size_t n, uint64_t classes):
-    cdef size_t i
-    cdef bint inside = True
-    cdef const uint64_t *at = <const uint64_t *>cnp.PyArray_DATA(y)  # seen as unsigned, a negative index is a huge one
-    for i in range(n):
-        inside &= at[i] < classes
-    return inside
-
-
 def step_batch(Network net not None, object x, object y, double lr, str form, list sums):
     """One training step; returns its loss, or None where x or y need converting or checking first.
 
@@ -34,6 +11,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y
     cdef size_t rows, columns = net.out_dims[net.out_rank - 1]
     cdef int d, status
+    cdef nnc_dtype dtype = NNC_F64 if net.typenum == cnp.NPY_DOUBLE else NNC_F32
     if cnp.PyArray_TYPE(a) != net.typenum or cnp.PyArray_NDIM(a) != net.in_rank or not cnp.PyArray_ISCARRAY_RO(a) or net.out_rank != 2:
         return None
     for d in range(1, net.in_rank):
@@ -49,14 +27,14 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     cdef double loss = 0
     ys.data = cnp.PyArray_DATA(b)
     if form == "classes":
-        if cnp.PyArray_TYPE(b) != cnp.NPY_INT64 or cnp.PyArray_NDIM(b) != 1 or not are_classes(b, rows, columns):
+        if cnp.PyArray_TYPE(b) != cnp.NPY_INT64 or cnp.PyArray_NDIM(b) != 1 or not nnc_are_classes(<const int64_t *>cnp.PyArray_DATA(b), rows, columns):
             return None
         ys.type = NNC_SOURCE_I64
         ys.stride = 1
     else:
         if cnp.PyArray_TYPE(b) != net.typenum or cnp.PyArray_NDIM(b) != 2 or <size_t>cnp.PyArray_DIM(b, 1) != columns:
             return None
-        if form != "values" and (form != "probabilities" or not in_unit_interval(b, rows * columns)):
+        if form != "values" and (form != "probabilities" or not nnc_are_probabilities(cnp.PyArray_DATA(b), dtype, rows * columns)):
             return None
         ys.type = NNC_SOURCE_F64 if net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         ys.stride = columns
@@ -79,7 +57,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
         net._check_indices((x,))
     net._enter()
     try:
-        if 3 * net.flops * <double>rows < HOLD_GIL_BELOW:
+        if net.flops * <double>rows < HOLD_GIL_BELOW:
             status = nnc_plan_reserve(net.plan, rows, &error)
             if status == NNC_OK:
                 nnc_plan_train(net.plan, &data, rows, 0, 1, &lr, &loss, &net.progress, BUDGET)

@@ -130,6 +130,18 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
+class _Hooks(dict[str, list[Callable[..., Any]]]):
+    """Who overrides a hook, looked up when it is first asked for: a short `fit` asks for few of them."""
+
+    def __init__(self, callbacks: list[Any]) -> None:
+        super().__init__()
+        self._callbacks = callbacks
+
+    def __missing__(self, hook: str) -> list[Callable[..., Any]]:
+        self[hook] = found = [method for callback in self._callbacks if (method := _overridden(callback, hook))]
+        return found
+
+
 class CallbackList:
     """Calls a hook of all callbacks, in the order in which they were given, those that save the model last.
 
@@ -159,11 +171,11 @@ class CallbackList:
                     getattr(callback, setter)(value)
                 else:
                     setattr(callback, setter.removeprefix("set_"), value)
-        self._hooks = {hook: [m for c in self.callbacks if (m := _overridden(c, hook))] for hook in HOOKS}
+        self._hooks = _Hooks(self.callbacks)
 
     def wants(self, *hooks: str) -> bool:
         """Whether any callback overrides one of these hooks."""
-        return any(map(self._hooks.__getitem__, hooks))
+        return any(self._hooks[hook] for hook in hooks)
 
     def call(self, hook: str, *args: Any) -> None:
         """Call ``hook`` of everyone who overrides it."""

@@ -128,10 +128,11 @@ def fixed_cost(rounds: int) -> Row:
             model._train([trainer.x], [trainer.y], None, None, work.batch, 0, steps, rates, losses, nothing)
 
     with nn.threads(1):
-        whole, step = in_turn(10 * rounds, lambda: trainer.run(steps * epochs), bare)
+        times = in_turn(10 * rounds, lambda: trainer.run(steps * epochs), bare)
+    whole, step = (1e6 * each / steps / epochs for each in times)
     return Row(
         "fixed cost of a step of 2-10-10-10-1 inside `fit`",
-        f"{1e6 * (whole - step) / steps / epochs:.2f} µs ({1e6 * whole / steps / epochs:.2f} against {1e6 * step / steps / epochs:.2f} µs)",
+        f"{whole - step:.2f} µs ({whole:.2f} against {step:.2f} µs)",
         "<= 0.5 µs",
     )
 
@@ -157,7 +158,7 @@ def serve_nets(pipe: Connection, first: int) -> None:
 
 
 def many_nets(rounds: int) -> Row:
-    """One hundred small nets, trained one after the other and by two Python threads; beside that, by two processes that share nothing."""
+    """One hundred small nets, one after the other and by two Python threads; beside that, by two processes that share nothing."""
     fits = small_nets(NETS)
     context = multiprocessing.get_context("spawn")
     pipes = []

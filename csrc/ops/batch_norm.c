@@ -100,14 +100,16 @@ INLINE void column_moments(vec *mean, vec *squares, const real *x, size_t rows, 
   }
 }
 
-INLINE void chunk_sums(vec *sum, vec *product, const real *dy, const real *x, vec mean, size_t n, size_t lddy, size_t ldx,
-                       size_t lanes) {
-  *sum = *product = vset1(0);
-  for (size_t i = 0; i < n; i++) {
-    const vec d = load_channels(dy + i * lddy, lanes);
-    *sum += d;
-    *product = vfma(d, load_channels(x + i * ldx, lanes) - mean, *product);
-  }
+/* Of `vecs` vectors side by side, so that what is read of a row lies together. */
+INLINE void chunk_sums(vec *sum, vec *product, const real *dy, const real *x, const vec *mean, size_t n, size_t lddy, size_t ldx,
+                       size_t vecs, size_t lanes) {
+  for (size_t v = 0; v < vecs; v++) sum[v] = product[v] = vset1(0);
+  for (size_t i = 0; i < n; i++)
+    for (size_t v = 0; v < vecs; v++) {
+      const vec d = load_channels(dy + i * lddy + v * VL, lanes);
+      sum[v] += d;
+      product[v] = vfma(d, load_channels(x + i * ldx + v * VL, lanes) - mean[v], product[v]);
+    }
 }
 
 INLINE moments moments_of(const nnc_norm_statistics *s, size_t channel, double eps, size_t lanes, nnc_norm_source source) {
@@ -162,11 +164,11 @@ INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy
   } else {
     for (size_t first = 0; first < rows; first += CHUNK) {
       const size_t n = rows - first < CHUNK ? rows - first : CHUNK;
+      vec more[MOST], products[MOST];
+      chunk_sums(more, products, dy + first * lddy, x + first * ldx, mean, n, lddy, ldx, vecs, lanes);
       for (size_t v = 0; v < vecs; v++) {
-        vec more, products;
-        chunk_sums(&more, &products, dy + first * lddy + v * VL, x + first * ldx + v * VL, mean[v], n, lddy, ldx, lanes);
-        sum[v] += more;
-        product[v] += products;
+        sum[v] += more[v];
+        product[v] += products[v];
       }
     }
     for (size_t v = 0; v < vecs; v++) {
@@ -301,29 +303,42 @@ void KERNEL(batch_norm_moments)(real *mean, real *squares, const real *x, size_t
   }
 }
 
-void KERNEL(batch_norm_merge)(const nnc_norm_statistics *s, const real *partial, size_t first, size_t last, size_t rows, size_t ld,
-                              double eps, double momentum) {
-  for (size_t c = first; c < last; c += VL) {
-    const size_t lanes = last - c < VL ? last - c : VL;
-    const real *at = partial + c;
-    vec mean = vset1(0), squares = vset1(0);
-    for (size_t row = 0; row < rows; row += CHUNK, at += 2 * ld)
-      merge_moments(&mean, &squares, load_channels(at, lanes), load_channels(at + ld, lanes), row,
+INLINE void merge_columns(const nnc_norm_statistics *s, const real *partial, size_t channel, size_t vecs, size_t lanes, size_t rows,
+                          size_t ld, double eps, double momentum) {
+  vec mean[MOST], squares[MOST];
+  for (size_t v = 0; v < vecs; v++) mean[v] = squares[v] = vset1(0);
+  partial += channel;
+  for (size_t row = 0; row < rows; row += CHUNK, partial += 2 * ld)
+    for (size_t v = 0; v < vecs; v++)
+      merge_moments(&mean[v], &squares[v], load_channels(partial + v * VL, lanes), load_channels(partial + ld + v * VL, lanes), row,
                     rows - row < CHUNK ? rows - row : CHUNK);
-    const vec var = squares / (real)rows;
-    keep((moments){mean, vset1(1) / vsqrt(var + (real)eps)}, var, s, c, rows, momentum, lanes);
+  for (size_t v = 0; v < vecs; v++) {
+    const vec var = squares[v] / (real)rows;
+    keep((moments){mean[v], vset1(1) / vsqrt(var + (real)eps)}, var, s, channel + v * VL, rows, momentum, lanes);
+  }
+}
+
+void KERNEL(batch_norm_merge)(const nnc_norm_statistics *s, const real *partial, size_t first, size_t last, size_t rows, size_t ld,
+                              double eps, double momentum){
+#define MERGE(vecs, lanes) merge_columns(s, partial, c, vecs, lanes, rows, ld, eps, momentum)
+    OVER_COLUMNS(MERGE)}
+
+INLINE void sum_columns(real *sum, real *product, const real *dy, const real *x, const real *mean, size_t channel, size_t vecs,
+                        size_t lanes, size_t rows, size_t lddy, size_t ldx) {
+  vec center[MOST], more[MOST], products[MOST];
+  for (size_t v = 0; v < vecs; v++) center[v] = load_channels(mean + channel + v * VL, lanes);
+  chunk_sums(more, products, dy + channel, x + channel, center, rows, lddy, ldx, vecs, lanes);
+  for (size_t v = 0; v < vecs; v++) {
+    store_channels(sum + channel + v * VL, more[v], lanes);
+    store_channels(product + channel + v * VL, products[v], lanes);
   }
 }
 
 void KERNEL(batch_norm_sums)(real *sum, real *product, const real *dy, const real *x, const real *mean, size_t rows,
                              size_t channels, size_t lddy, size_t ldx) {
-  for (size_t c = 0; c < channels; c += VL) {
-    const size_t lanes = channels - c < VL ? channels - c : VL;
-    vec more, products;
-    chunk_sums(&more, &products, dy + c, x + c, load_channels(mean + c, lanes), rows, lddy, ldx, lanes);
-    store_channels(sum + c, more, lanes);
-    store_channels(product + c, products, lanes);
-  }
+  const size_t first = 0, last = channels;
+#define SUMS(vecs, lanes) sum_columns(sum, product, dy, x, mean, c, vecs, lanes, rows, lddy, ldx)
+  OVER_COLUMNS(SUMS)
 }
 
 void KERNEL(batch_norm_total)(real *dgamma, real *dbeta, const real *partial, const real *rstd, size_t first, size_t last,

@@ -1,23 +1,24 @@
-/* gemm: c = start + A b, with start = bias, c or 0 and A(m, k) = a[m * a_row + k * a_col].
+/* gemm, gemm_nt: c = start + A B, with start = bias, c or 0, A(m, k) = a[m * a_row + k * a_col], and B = b, or its transpose in gemm_nt.
  *
- * Both layouts that training needs, NN (forward, and the gradient of the input through a transposed copy of the weights) and
- * TN (the gradient of the weights), load b by rows, in vectors, and a by elements, broadcast; so one kernel with two strides
- * for a serves both, and nothing is packed unless it pays. It does not do NT: transpose the smaller operand.
+ * The layouts that training needs: NN (forward, and the gradient of the input through a transposed copy of the weights), TN (the
+ * gradient of the weights), and NT (the gradient of the input from the weights themselves). NN and TN load b by rows, in vectors, and
+ * a by elements, broadcast; so one kernel with two strides for a serves both, and nothing is copied unless it pays. NT has to transpose b: block by
+ * block, in registers, on the way into the copies that large products make anyway.
  *
- * Order of accumulation: each c[m, n] is one chain  acc = fma(A(m, 0), b[0, n], start), fma(A(m, 1), b[1, n], acc), ...  in
+ * Order of accumulation: each c[m, n] is one chain  acc = fma(A(m, 0), B(0, n), start), fma(A(m, 1), B(1, n), acc), ...  in
  * increasing k, whatever path below it takes; blocking k stores acc in c and loads it again, which changes no bit. So the bits
- * depend neither on how m and n are split nor, where there is a fused multiply-add, on the instruction set.
- * Accuracy: |error| <= k * eps * (|start| + |A| |b|) in each component.
+ * depend neither on the layout, nor on how m and n are split, nor, where there is a fused multiply-add, on the instruction set.
+ * Accuracy: |error| <= k * eps * (|start| + |A| |B|) in each component.
  *
  * Paths, by shape:
- *   tiles     few rows, or small: blocks of k; in them, panels of columns as wide as a register tile (gemm_tile.inc), which stay
- *             in a cache while the rows of A pass by. Operands beyond the first cache are prefetched: the rows of a panel are too
- *             far apart for the hardware to guess.
- *   blocks    many rows and a b whose rows are far apart: the same with blocks of A that stay in the second cache. What would cost
- *             an entry of the address cache for each k is copied: panels of b, blocks of a of TN, and rows of A at multiples of
- *             4 KB, which would all fall into the same cache sets.
+ *   tiles     few rows, or small: blocks of k; in them, panels of columns as wide as a register tile (gemm_tile.inc), which stay in a
+ *             cache while the rows of A pass by. Operands beyond the first cache are prefetched: the rows of a panel are too
+ *             far apart for the hardware to guess. NT comes here by small transposed copies.
+ *   blocks    many rows and a large b, and NT: groups of panels are copied to where they are contiguous, and stay in the second cache
+ *             while all of A passes by (gemm_blocks.h, gemm_pack.h).
  *   crosswise TN with few columns: c^T = b^T A^T, whose right side is a itself, with full lanes along m.
- *   narrow    NN with 1 to 4 columns: the same, over blocks of a that are transposed in registers (gemm_narrow.inc).
+ *   narrow    NN with 1 to 4 columns: the same, over blocks of a that are transposed in registers (gemm_narrow.inc). One row of NT is
+ *             such a product, too: c^T = B^T a^T.
  *   stream    few rows and a b that comes from memory: b is read once, from front to back (gemm_stream.inc).
  */
 #include "ops/gemm_blocks.h"
@@ -29,7 +30,7 @@ enum { CROSS_COLS = 24, CROSS_ROWS = 3 * VL };
 static NOINLINE void crosswise(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                                const layout *at) {
   real ct[CROSS_COLS * CROSS_ROWS] __attribute__((aligned(64)));
-  layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0, NULL, NULL, 0, 0};
+  layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0, NULL};
   for (size_t rest = m, rows; rest; rest -= rows) {
     rows = next_tile(rest, CROSS_ROWS);
     if (at->accumulate) {
@@ -114,7 +115,7 @@ static NOINLINE void stream(real *c, const real *a, const real *b, const real *b
 /* The bounds between the paths are measured (Cascade Lake), and decide about speed alone. */
 void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
                   size_t a_col, size_t ldb, int accumulate) {
-  layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL, NULL, 0, 0};
+  layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL};
   if (m <= 4 && n >= 8 * VL && k * n * sizeof(real) > (m == 1 ? 96 * 1024 : 4 * 1024 * 1024)) {
     stream(c, a, b, bias, m, n, k, &at);
     return;
@@ -132,4 +133,42 @@ void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_
     }
   }
   product(c, a, b, bias, m, n, k, &at);
+}
+
+enum { TURN_COLS = 8 * VL };
+
+/* Few rows or columns of NT. */
+static NOINLINE void turned(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                            const layout *given) {
+  real copy[TURN_COLS * BLOCK_DEPTH] __attribute__((aligned(64)));
+  for (size_t j = 0, cols; j < n; j += cols) {
+    cols = n - j < TURN_COLS ? n - j : TURN_COLS;
+    layout at = *given;
+    at.ldb = (cols + VL - 1) / VL * VL * sizeof(real);
+    const real *x = a, *y = STEP(b, j * given->ldb);
+    for (size_t rest = k, depth; rest; rest -= depth, x = STEP(x, depth * at.a_col), y += depth) {
+      depth = rest < BLOCK_DEPTH ? rest : BLOCK_DEPTH;
+      transpose_tile(copy, y, cols, depth, at.ldb / sizeof(real), given->ldb / sizeof(real));
+      product(c + j, x, copy, bias ? bias + j : NULL, m, cols, depth, &at);
+      at.accumulate = 1;
+    }
+  }
+}
+
+void KERNEL(gemm_nt)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc,
+                     size_t a_row, size_t a_col, size_t ldb, int accumulate) {
+  layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL};
+  if (m == 1 && n >= VL && k >= LANE) {
+    layout across = {sizeof(real), at.ldb, sizeof(real), at.a_col, accumulate || bias, 0, NULL};
+    const size_t done = n - n % VL;
+    if (bias) memcpy(c, bias, done * sizeof(real));
+    narrow(c, b, a, NULL, n, 1, k, &across);
+    c += done;
+    b += done * ldb;
+    if (bias) bias += done;
+    n -= done;
+  }
+  if (!k) product(c, a, b, bias, m, n, k, &at);
+  else if (m >= PACK_ROWS && n >= 2 * VL) blocked(c, a, b, bias, m, n, k, 1, &at);
+  else turned(c, a, b, bias, m, n, k, &at);
 }

@@ -1,143 +1,140 @@
-/* gemm_blocks.h: products of any size: cut into blocks of k, and of rows that stay in the second cache, with copies of what would cost an
- * entry of the address cache for each k. Included by gemm.c alone.
+/* gemm_blocks.h: large products: cut into blocks of k, and b of each into groups of panels that stay in the second cache. Included by
+ * gemm.c alone.
  *
- * The copies lie in the thread's scratch (base/scratch.h), a panel of b (61 KB with AVX-512) and then at most PACK_BYTES of a, whatever the
- * size of the product. Where there is no memory for it, nothing is copied: slower, to the same bits.
+ * A group is copied (gemm_pack.h), panel by panel contiguous, and all of A walks past it, strip by strip: rows of b that are kilobytes apart
+ * would cost an entry of the address cache and cache sets of their own for each k. A strip of A is read in place, unless it
+ * is stored by columns (TN) or its rows lie at multiples of 4 KB, in the same cache sets: then it is copied, too. While a tile computes,
+ * it fetches, line by line, what comes next: its share of the next strip, the tile of c after this one, and some of the next group of b.
+ * The copies lie on the stack, less than 256 KB, whatever the size of the product.
  */
 #ifndef NNC_OPS_GEMM_BLOCKS_H
 #define NNC_OPS_GEMM_BLOCKS_H
 
-#include "base/scratch.h"
-#include "ops/gemm_tiles.h"
+#include "ops/gemm_pack.h"
 
-/* A block of a that is copied, and one that is not; from which size on a panel of b is copied, in bytes from its first
- * row to its last: the first address cache has 64 entries, of 4 KB each. */
-enum { PACK_BYTES = 160 * 1024, BLOCK_BYTES = 384 * 1024, COPY_BYTES = 48 * 4096, DISTANT_BYTES = 2 << 20 };
-enum { PANEL = K_BLOCK * 3 * VL }; /* elements of a panel's copy */
-_Static_assert(PANEL * sizeof(real) + PACK_BYTES <= NNC_SCRATCH_BYTES, "the copies of a block have to fit into the scratch");
+enum { COMPACT_ROWS = 6 * PACK_ROWS, COMPACT_BYTES = 8 * 1024, FLAT_ROWS = 256, COPY_BYTES = 48 * 4096 };
 
-/* Whether the rows of a panel of b lie on more pages than the address cache has room for. */
-INLINE int is_scattered(size_t k, size_t ldb) { return ldb >= 2048 && k * ldb > COPY_BYTES; }
+/* The block of k at hand: what all its strips have in common. */
+typedef struct {
+  const real *panels, *b_next; /* the group; the source of the next one, in lines that lie b_step apart */
+  group g;
+  size_t k, b_lines, b_step, b_rest, b_share; /* lines per row of that source; rows not yet fetched; rows per tile */
+  int by_columns, copies;
+} stage;
 
-/* The register tiles of rows columns of a [k, a_col], one after another, tile bytes apart; eight k at a time, so that whole lines are
- * written. */
-static NOINLINE void pack_columns(real *p, const real *a, size_t rows, size_t k, size_t a_col, size_t tile) {
-  for (size_t rest = k, depth; rest; rest -= depth) {
-    depth = rest < 8 ? rest : 8;
-    real *to = p;
-    size_t i = 0;
-    for (; i + PACK_ROWS <= rows; i += PACK_ROWS, to = (real *)STEP(to, tile)) {
-      const real *from = a + i;
-      if (depth == 8) {
-        const real *ahead = STEP(from, 8 * a_col);
-#pragma GCC unroll 8
-        for (size_t q = 0; q < 8; q++) {
-          memcpy(to + q * PACK_ROWS, from, PACK_ROWS * sizeof(real));
-          from = STEP(from, a_col);
-          if (i % (64 / sizeof(real)) == 0) __builtin_prefetch(ahead);
-          ahead = STEP(ahead, a_col);
+/* One register tile after the other, from left to right, then down. a_next is the strip after this one. */
+static void strip_rows(real *c, const real *a, const real *a_next, const real *bias, size_t rows, stage *s, size_t a_tile,
+                       size_t a_next_step, layout *at) {
+  fetch fetches[FETCHES];
+  at->fetches = fetches;
+  const size_t lines = s->by_columns ? s->k : (s->k * sizeof(real) + 63) / 64, share = (lines + s->g.count - 1) / s->g.count;
+  for (size_t i = 0; i < rows; i += PACK_ROWS, a = STEP(a, a_tile), c = (real *)STEP(c, PACK_ROWS * at->ldc)) {
+    const size_t height = rows - i < PACK_ROWS ? rows - i : PACK_ROWS;
+    for (size_t q = 0; q < s->g.count; q++) {
+      const size_t from = s->g.start[q], cols = s->g.start[q + 1] - from, vecs = s->g.vecs[q];
+      const real *panel = s->panels + q * s->k * WIDE, *start = bias ? bias + from : NULL;
+      if (height < PACK_ROWS) {
+        shapes[vecs].far[height](c + from, a, panel, start, height, cols, s->k, at);
+        continue;
+      }
+      const real *c_next = q + 1 < s->g.count ? c + from + cols : STEP(c, PACK_ROWS * at->ldc);
+      if (s->by_columns) fetches[0] = (fetch){STEP(a_next + LINE - 1, q * share * a_next_step), a_next_step, share, 0, i == 0};
+      else fetches[0] = (fetch){STEP(a_next, q * share * 64), a_next_step, PACK_ROWS, 64, share};
+      fetches[1] = (fetch){c_next, at->ldc, PACK_ROWS, 64, WIDE / LINE + 1};
+      const size_t b_rows = s->b_rest < s->b_share ? s->b_rest : s->b_share;
+      fetches[2] = (fetch){s->b_next, 64, s->b_lines, s->b_step, b_rows};
+      s->b_next = STEP(s->b_next, b_rows * s->b_step);
+      s->b_rest -= b_rows;
+      (vecs == 3 ? TILE(ROWS_3, 3, 1) : TILE(ROWS_3, 2, 1))(c + from, a, panel, start, PACK_ROWS, cols, s->k, at);
+    }
+  }
+}
+
+/* n >= 2 * VL, k > 0. by_rows: b is [n, k] (NT). */
+static NOINLINE void blocked(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, int by_rows,
+                             const layout *given) {
+  real panels[PANELS * WIDE * BLOCK_DEPTH] __attribute__((aligned(64)));
+  real left[STRIP * (BLOCK_DEPTH + 2 * LINE)] __attribute__((aligned(64)));
+  const size_t b_row = by_rows ? sizeof(real) : given->ldb, b_col = by_rows ? given->ldb : sizeof(real);
+  layout at = *given;
+  stage s = {.panels = panels, .by_columns = at.a_row == sizeof(real), .b_step = given->ldb};
+  s.copies = s.by_columns || at.a_row % 4096 == 0;
+  at.ldb = WIDE * sizeof(real);
+  if (s.by_columns) at.a_col = PACK_ROWS * sizeof(real);
+  const size_t strip = s.by_columns ? STRIP : PACK_ROWS, a_next_step = s.by_columns ? given->a_col : given->a_row;
+  for (size_t blocks = (k + BLOCK_DEPTH - 1) / BLOCK_DEPTH, rest = k; blocks; blocks--, rest -= s.k) {
+    s.k = (rest + blocks - 1) / blocks;
+    /* An odd number of lines, so that rows do not begin in the same cache set. */
+    if (s.copies && !s.by_columns) at.a_row = ((s.k * sizeof(real) + 63) / 64 | 1) * 64;
+    const size_t a_tile = PACK_ROWS * (s.by_columns ? s.k * sizeof(real) : at.a_row);
+    for (size_t j = 0, cols; j < n; j += cols) {
+      s.g = next_group(n - j);
+      cols = s.g.start[s.g.count];
+      (by_rows ? pack_transposed : pack_rows)(panels, STEP(b, j * b_col), s.k, given->ldb, &s.g);
+
+      const int is_last = j + cols == n;
+      const group after = next_group(is_last ? n : n - j - cols);
+      const size_t width = after.start[after.count], depth = !is_last     ? s.k
+                                                             : blocks > 1 ? (rest - s.k + blocks - 2) / (blocks - 1)
+                                                                          : 0;
+      s.b_next = is_last ? STEP(b, s.k * b_row) : STEP(b, (j + cols) * b_col);
+      s.b_lines = (by_rows ? depth : width) * sizeof(real) / 64 + 1;
+      s.b_rest = !depth ? 0 : by_rows ? width : depth;
+      s.b_share = s.b_rest / (m / PACK_ROWS * s.g.count + 1) + 1;
+
+      for (size_t i = 0, rows; i < m; i += rows) {
+        rows = m - i < strip ? m - i : strip;
+        const real *in = STEP(a, i * given->a_row), *x = s.copies ? left : in,
+                   *next = i + rows < m ? STEP(in, rows * given->a_row) : a;
+        if (s.by_columns) {
+          pack_columns(left, in, rows, s.k, given->a_col, a_tile);
+        } else if (s.copies) {
+          for (size_t r = 0; r < rows; r++)
+            memcpy((real *)STEP(left, r * at.a_row), STEP(in, r * given->a_row), s.k * sizeof(real));
         }
-      } else {
-        for (size_t q = 0; q < depth; q++, from = STEP(from, a_col)) memcpy(to + q * PACK_ROWS, from, PACK_ROWS * sizeof(real));
+        strip_rows((real *)STEP(c, i * at.ldc) + j, x, next, bias ? bias + j : NULL, rows, &s, a_tile, a_next_step, &at);
       }
     }
-    for (size_t q = 0; q < depth && i < rows; q++) {
-      const real *from = STEP(a, q * a_col);
-      for (size_t r = 0; i + r < rows; r++) to[q * PACK_ROWS + r] = from[i + r];
-    }
-    p += depth * PACK_ROWS;
-    a = STEP(a, depth * a_col);
+    a = STEP(a, s.k * given->a_col);
+    b = STEP(b, s.k * b_row);
+    at.accumulate = 1;
   }
 }
 
-/* A panel of b for whole * PACK_ROWS rows of a. The first tile copies it while it computes, if that pays; the others read the copy. */
-static void panel_rows(real *c, const real *a, const real *b, const real *bias, size_t whole, size_t cols, size_t k, size_t vecs,
-                       layout *at) {
-  tile_function *const reading = shapes[vecs].far[PACK_ROWS];
-  if (whole < 6) {
-    reading(c, a, b, bias, whole * PACK_ROWS, cols, k, at);
-    return;
-  }
-  const int copies = is_scattered(k, at->ldb);
-  (!copies ? reading : vecs == 3 ? TILE(ROWS_3, 3, 24) : TILE(ROWS_3, 2, 24))(c, a, b, bias, PACK_ROWS, cols, k, at);
-  if (copies) {
-    b = at->copy;
-    at->ldb = vecs * VL * sizeof(real);
-  }
-  c = (real *)STEP(c, PACK_ROWS * at->ldc);
-  a = STEP(a, at->a_tile);
-  tile_function *const fetching =
-      at->distant ? (vecs == 3 ? TILE(ROWS_3, 3, 2) : TILE(ROWS_3, 2, 2)) : (vecs == 3 ? TILE(ROWS_3, 3, 1) : TILE(ROWS_3, 2, 1));
-  fetching(c, a, b, bias, (whole - 1) * PACK_ROWS, cols, k, at);
-}
-
-/* rows rows of a against all of b, n > VL, k <= K_BLOCK. tile != 0: a is packed, with so many bytes per register tile. */
-static NOINLINE void block(real *c, const real *a, const real *b, const real *bias, size_t rows, size_t n, size_t k, size_t tile,
-                           const layout *given) {
-  for (size_t j = 0, cols; j < n; j += cols) {
-    layout at = *given;
-    const size_t vecs = next_panel((n - j + VL - 1) / VL, PACK_ROWS + 1, 1), left = n - j, whole = rows / PACK_ROWS;
-    cols = vecs * VL < left ? vecs * VL : left;
-    const real *start = bias ? bias + j : NULL, *ai = a;
-    real *ci = c + j;
-    at.a_tile = tile ? tile : PACK_ROWS * at.a_row;
-    if (left > cols) {
-      at.next = b + j + cols;
-      at.next_step = at.ldb;
-    }
-    if (whole) {
-      panel_rows(ci, ai, b + j, start, whole, cols, k, vecs, &at);
-      at.ldb = given->ldb;
-      ci = (real *)STEP(ci, whole * PACK_ROWS * at.ldc);
-      ai = STEP(ai, whole * at.a_tile);
-    }
-    if (rows > whole * PACK_ROWS) walk_rows(ci, ai, b + j, start, rows - whole * PACK_ROWS, cols, k, vecs, 1, &at);
-  }
-}
-
-/* a is TN, or its rows lie at multiples of 4 KB, which puts them all into the same cache sets: block by block, it is copied. */
-static NOINLINE void packed(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
-                            const layout *given) {
+/* A few columns of a [k, a_col], side by side, for TN with few rows. */
+static NOINLINE void compact(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                             const layout *given) {
+  real copy[COMPACT_ROWS * K_BLOCK] __attribute__((aligned(64)));
   layout at = *given;
-  real *const p = at.copy + PANEL;
-  /* An odd number of lines: tiles, or rows, that begin in the same cache set would evict each other while they are written. */
-  const int columns = at.a_row == sizeof(real);
-  const size_t height = columns ? PACK_ROWS : 1, tile = ((k * height * sizeof(real) + 63) / 64 | 1) * 64;
-  const size_t most = PACK_BYTES / tile * height;
-  if (columns) at.a_col = PACK_ROWS * sizeof(real);
-  else at.a_row = tile;
-  for (size_t i = 0, rows; i < m; i += rows) {
-    rows = m - i <= most ? m - i : m - i < 2 * most ? ((m - i) / 2 + PACK_ROWS - 1) / PACK_ROWS * PACK_ROWS : most;
-    if (columns) {
-      pack_columns(p, a + i, rows, k, given->a_col, tile);
-    } else {
-      for (size_t r = 0; r < rows; r++) memcpy((real *)STEP(p, r * tile), STEP(a, (i + r) * given->a_row), k * sizeof(real));
-    }
-    block((real *)STEP(c, i * at.ldc), p, b, bias, rows, n, k, columns ? tile : 0, &at);
+  at.a_col = COMPACT_ROWS * sizeof(real);
+  for (size_t q = 0; q < k; q++) {
+    const real *from = STEP(a, q * given->a_col);
+    __builtin_prefetch(STEP(from, 16 * given->a_col));
+    memcpy(copy + q * COMPACT_ROWS, from, m * sizeof(real));
   }
+  tiles(c, copy, b, bias, m, n, k, &at);
 }
 
-static NOINLINE void unpacked(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
-                              const layout *at) {
-  const size_t most = BLOCK_BYTES / sizeof(real) / k;
-  for (size_t i = 0, rows; i < m; i += rows) {
-    rows = next_tile(m - i, most);
-    block((real *)STEP(c, i * at->ldc), STEP(a, i * at->a_row), b, bias, rows, n, k, 0, at);
-  }
+/* Whether copies of b, and of a, pay; measured. */
+static int is_blocked(size_t m, size_t n, size_t k, const layout *at) {
+  if (m < 6 * PACK_ROWS || n < 2 * VL) return 0;
+  const size_t depth = k < K_BLOCK ? k : K_BLOCK;
+  const int scattered = at->ldb >= 2048 && depth * at->ldb > COPY_BYTES;
+  return scattered || m > FLAT_ROWS || (at->a_row == sizeof(real) && n >= PACK_COLS);
 }
 
 static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                            const layout *given) {
+  if (is_blocked(m, n, k, given)) {
+    blocked(c, a, b, bias, m, n, k, 0, given);
+    return;
+  }
   layout at = *given;
-  const size_t deepest = k < K_BLOCK ? k : K_BLOCK;
-  at.distant = k * n * sizeof(real) > DISTANT_BYTES;
-  const int tall = m >= 6 * PACK_ROWS && n >= 2 * VL && is_scattered(deepest, at.ldb), wide = n >= PACK_COLS;
-  const int pack =
-      at.a_row == sizeof(real) ? wide && m > PACK_ROWS && m * k * sizeof(real) > 8 * 1024 : tall && wide && at.a_row % 4096 == 0;
-  if (pack || tall) at.copy = nnc_scratch();
+  const int copies = at.a_row == sizeof(real) && n >= PACK_COLS && m > PACK_ROWS && m <= COMPACT_ROWS &&
+                     at.a_col > 2 * m * sizeof(real) && m * k * sizeof(real) > COMPACT_BYTES;
   for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK;; blocks--) {
     const size_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
-    (!at.copy ? tiles : pack ? packed : unpacked)(c, a, b, bias, m, n, depth, &at);
+    (copies ? compact : tiles)(c, a, b, bias, m, n, depth, &at);
     if (blocks <= 1) return;
     a = STEP(a, depth * at.a_col);
     b = STEP(b, depth * at.ldb);

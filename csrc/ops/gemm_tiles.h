@@ -7,16 +7,21 @@
 #include "ops/op.h"
 #include "ops/tile.h"
 
+/* Lines to fetch into the second cache: count of them, step bytes apart, one after each k; turns times, shift bytes further on. */
+typedef struct {
+  const real *from;
+  size_t step, count, shift, turns;
+} fetch;
+
 /* Distances between rows (a_col: columns), in bytes. */
 typedef struct {
   size_t ldc, a_row, a_col, ldb;
   int accumulate;
-  size_t a_tile;    /* from one register tile of a to the next; set where the height of the tiles is chosen */
-  real *copy;       /* where a tile that copies b puts it */
-  const real *next; /* what comes after b, and the distance between its rows: fetched meanwhile; NULL and 0 if nothing */
-  size_t next_step;
-  int distant; /* b comes from memory: what is fetched from there occupies a buffer so long that half as many must do */
+  size_t a_tile;        /* from one register tile of a to the next; set where the height of the tiles is chosen */
+  const fetch *fetches; /* FETCHES of them, for the tiles that fetch */
 } layout;
+
+enum { FETCHES = 3 };
 
 typedef void tile_function(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k,
                            const layout *at);
@@ -38,7 +43,7 @@ typedef void tile_function(real *c, const real *a, const real *b, const real *bi
 
 /* Rows of the tiles that are 1, 2, 3, 4, 8 vectors wide, as the registers allow (without FMA, a product needs one more). A block of
  * k: c is loaded and stored once per block, and a panel of b of that length stays in the second cache even where its rows are
- * 2 KB apart. TN is packed from PACK_COLS columns on. */
+ * 2 KB apart. TN is copied from PACK_COLS columns on. */
 #if defined(__AVX512F__)
 #define ROWS_1 16
 #define ROWS_2 8
@@ -101,18 +106,6 @@ enum { REGISTERS = 16, K_BLOCK = 256, PACK_COLS = 8 * VL };
 #include "ops/gemm_rows.inc"
 
 enum { PACK_ROWS = ROWS_3 };
-#define TILE_COPIES 1
-#define TILE_AHEAD 24
-#define TILE_VECS 2
-#define TILE_ROWS ROWS_3
-#include "ops/gemm_tile.inc"
-#undef TILE_VECS
-#define TILE_VECS 3
-#define TILE_ROWS ROWS_3
-#include "ops/gemm_tile.inc"
-#undef TILE_VECS
-#undef TILE_AHEAD
-#undef TILE_COPIES
 #define TILE_FETCHES 1
 #define TILE_AHEAD 1
 #define TILE_VECS 2
@@ -125,19 +118,6 @@ enum { PACK_ROWS = ROWS_3 };
 #undef TILE_VECS
 #undef TILE_AHEAD
 #undef TILE_FETCHES
-#define TILE_FETCHES 2
-#define TILE_AHEAD 2
-#define TILE_VECS 2
-#define TILE_ROWS ROWS_3
-#include "ops/gemm_tile.inc"
-#undef TILE_VECS
-#define TILE_VECS 3
-#define TILE_ROWS ROWS_3
-#include "ops/gemm_tile.inc"
-#undef TILE_VECS
-#undef TILE_AHEAD
-#undef TILE_FETCHES
-
 static const struct {
   tile_function *const *near, *const *far; /* without and with prefetch, by rows */
   size_t max_rows;

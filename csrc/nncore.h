@@ -167,6 +167,20 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
 /* Bytes that the training arena takes for batches of `rows`. */
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows);
 
+/* Rows whose numbers do not lie side by side, aligned and in this machine's byte order; or long doubles, which are read as doubles. */
+typedef struct {
+  const char *data;
+  nnc_source_type type; /* as what they are read */
+  size_t bytes;         /* of a number as it is stored */
+  int is_swapped, is_extended;
+  ptrdiff_t row; /* bytes from a row to the next, */
+  int rank;
+  size_t dim[NNC_MAX_RANK];
+  ptrdiff_t step[NNC_MAX_RANK]; /* and from a number to the next in each dimension of a row */
+} nnc_spread;
+
+enum { NNC_SOURCE_SPREAD = NNC_SOURCE_COUNT }; /* a further type of source, whose data is an nnc_spread */
+
 /* Where data comes from: rows `stride` elements apart; data == NULL: absent. */
 typedef struct {
   const void *data;

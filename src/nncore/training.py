@@ -106,7 +106,8 @@ class Trainable(Averaging):
             generator is taken as it stands. ``epochs`` is the epoch to train until.
         lengths : array_like of int, optional
             [N]: how many time steps of each sequence count, in any order. What lies beyond, in x and in y, is padding: it may be
-            anything, and stays out of loss, metrics and gradients; a mean is over the steps that count. Batches and
+            anything, and stays out of loss, metrics and gradients; a mean is over the steps that count. Of several inputs, they are
+            for those that have as many steps as the first one with a time dimension. Batches and
             ``validation_data`` have theirs as a fourth element, after ``sample_weight`` (which may be None).
 
         Returns

@@ -116,6 +116,20 @@ cdef extern from "nncore.h":
         double target_threshold
         int called
 
+    enum:
+        NNC_SOURCE_SPREAD
+
+    ctypedef struct nnc_spread:
+        const char *data
+        nnc_source_type type
+        size_t bytes
+        int is_swapped
+        int is_extended
+        ptrdiff_t row
+        int rank
+        size_t *dim
+        ptrdiff_t *step
+
     ctypedef struct nnc_source:
         const void *data
         nnc_source_type type

@@ -11,7 +11,7 @@ cdef class Network(NetworkPlan):
     # Running ------------------------------------------------------------------------------------------------------------------
 
     cdef int _bind_data(
-        self, nnc_data *data, nnc_source *xs, nnc_source *ys, nnc_weights *weights, double **sums, x, y, weight, order, statistics, lengths
+        self, nnc_data *data, nnc_source *xs, nnc_source *ys, nnc_spread *spreads, nnc_weights *weights, double **sums, x, y, weight, order, statistics, lengths
     ) except -1:
         cdef size_t rows, lines
         cdef int i
@@ -19,9 +19,9 @@ cdef class Network(NetworkPlan):
             raise ShapeError(f"{len(x)} input and {len(y)} target arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
         rows = len(x[0])
         for i in range(len(x)):
-            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]")
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
         for i in range(len(y)):
-            bind_source(&ys[i], y[i], rows, self.target_widths[i], "y" if len(y) == 1 else f"y[{i}]")
+            bind_source(&ys[i], y[i], rows, self.target_widths[i], "y" if len(y) == 1 else f"y[{i}]", &spreads[len(x) + i])
             sums[i] = NULL
             if statistics is not None:
                 sums[i] = float64_out(statistics[i], self.statistic_sizes[i], "statistics")
@@ -174,12 +174,13 @@ cdef class Network(NetworkPlan):
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
+        cdef nnc_spread spreads[2 * MAX_ENDS]
         cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef nnc_error error
         cdef size_t done = 0
         cdef int status
-        self._bind_data(&data, xs, ys, weights, sums, x, y, weight, order, statistics, lengths)
+        self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, order, statistics, lengths)
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         batch_size = min(batch_size, data.rows)
@@ -209,12 +210,13 @@ cdef class Network(NetworkPlan):
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
+        cdef nnc_spread spreads[2 * MAX_ENDS]
         cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef nnc_error error
         cdef size_t next_row = 0
         cdef int status
-        self._bind_data(&data, xs, ys, weights, sums, x, y, weight, None, statistics, lengths)
+        self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, None, statistics, lengths)
         cdef double *losses = float64_out(loss, 2 * len(y), "loss")
         if self.waiting and self.trainer == this_thread():  # validation
             self._hand_over()
@@ -242,6 +244,7 @@ cdef class Network(NetworkPlan):
     def _predict(self, x, out, size_t first, sequences=None):
         self._need_plan()
         cdef nnc_source xs[MAX_ENDS]
+        cdef nnc_spread spreads[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
         cdef nnc_error error
         cdef size_t next_row = 0, rows
@@ -250,7 +253,7 @@ cdef class Network(NetworkPlan):
             raise ShapeError(f"{len(x)} input and {len(out)} output arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
         rows = len(x[0])
         for i in range(len(x)):
-            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]")
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
         for i in range(len(out)):
             outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
         cdef nnc_sequences given

@@ -332,6 +332,7 @@ cdef class NetworkPlan(Turns):
     def _check_indices(self, x):
         """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
         cdef nnc_source source
+        cdef nnc_spread spread
         cdef size_t rows, width, bound, bad
         cdef int i
         for i in range(len(x) if self.has_indices else 0):
@@ -340,7 +341,7 @@ cdef class NetworkPlan(Turns):
                 continue
             rows, width = len(x[i]), size_of(self.input_shapes[i])
             name = "x" if len(x) == 1 else f"x[{i}]"
-            bind_source(&source, x[i], rows, width, name)
+            bind_source(&source, x[i], rows, width, name, &spread)
             with nogil:
                 bad = nnc_find_bad_index(&source, rows, width, bound)
             if bad < rows * width:

@@ -1,7 +1,9 @@
 """Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
 
 The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance.
-Such arrays pass through untouched, a memory map above all. Other number types are converted; what holds no numbers is refused.
+Such arrays pass through untouched, a memory map above all. Of a memory map the core also reads what lies otherwise (Fortran's order,
+the other byte order, extended precision), more slowly; of arrays in memory, that is converted, and so are other number types. What
+holds no numbers is refused.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray):
         raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind in "fiub" and (size in (1, 2, 4, 8) or array.dtype == np.longdouble) and _is_mapped(array):
+        return array
     if kind not in "fiub" or (kind == "f" and size not in (2, 4, 8)):
         array = _numbers(array, name, dtype)
     elif not array.dtype.isnative:
@@ -84,6 +88,13 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     }.get(array.dtype.kind, f"turn every column into numbers, fill what is missing, and {encode}")
     example = repr(array.flat[0]) if array.size else "nothing"
     raise DTypeError(f"{name} has dtype {array.dtype} (its first value is {example}), not numbers; {hint}")
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether its numbers lie in a file."""
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+        array = array.base
+    return isinstance(array, np.memmap)
 
 
 def _readable(array: np.ndarray) -> np.ndarray:

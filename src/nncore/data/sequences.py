@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,13 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     ShapeError
         Another number of lengths than rows, or a length outside 1 .. steps.
     ArgumentError
-        They are no whole numbers.
+        They are no whole numbers, or given for each input by itself.
     """
+    if isinstance(lengths, Mapping) or (isinstance(lengths, list | tuple) and any(np.ndim(each) for each in lengths)):
+        raise ArgumentError(
+            "lengths: one array [N] is taken, for all inputs that have as many time steps as the first; give an input that has others "
+            "its steps in full, or mask its padding by sample_weight [N, time] or a Multiply with zeros"
+        )
     array = as_array(lengths, "lengths", np.dtype(np.int64))
     if array.shape != (rows,):
         raise ShapeError(f"lengths has shape {array.shape}, but there are {rows} sequences: ({rows},) is needed")

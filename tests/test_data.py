@@ -308,3 +308,11 @@ def test_split_without_shuffling_takes_the_last_rows():
 def test_split_leaves_no_part_empty(rows, fraction, empty):
     with pytest.raises(errors.EmptyDataError, match=f"no row for {empty}"):
         data.split_rows(rows, fraction, 0, None)
+
+
+@pytest.mark.parametrize("lengths", [{"x": [1, 2]}, [[1, 2], [3, 3]], [np.array([1, 2]), None]])
+def test_lengths_of_each_input_are_refused_with_what_to_do(lengths):
+    from nncore.data.sequences import bind_lengths
+
+    with pytest.raises(errors.ArgumentError, match="for all inputs that have as many time steps.*Multiply"):
+        bind_lengths(lengths, 2, 5)

@@ -355,3 +355,7 @@ def test_signatures_are_those_of_the_constructors():
     assert list(shown.parameters)[-1] == "name"
     assert list(inspect.signature(nn.ReLU).parameters) == ["name"]
     assert str(inspect.signature(nn.Lambda)).startswith("(forward")
+
+
+def test_reshape_takes_a_tuple_as_keras_does():
+    assert nn.Reshape((3, -1)).shape == nn.Reshape(3, -1).shape == nn.Reshape(shape=[3, -1]).shape

@@ -45,10 +45,27 @@ def test_table_lists_what_the_figures_say():
     assert lines[0] == "Sequential, float32, input [*, 3, 4]"
     assert lines[2].split() == ["Layer", "Output", "shape", "Parameters", "MACs/sample", "Activations", "(B)"]
     assert lines[5].split() == ["1", "Linear", "[*,", "8]", "104", "96", "32"]
-    assert lines[-4].split() == ["Total", "128", "120", "168"]
-    assert lines[-2] == "Trainable parameters: 24, non-trainable: 104, memory: 512 B"
-    assert lines[-1].startswith("Training keeps ")
-    assert len({len(line) for line in lines[1:-2]}) == 1  # columns line up
+    assert lines[-6].split() == ["Total", "128", "120", "168"]
+    assert lines[-4] == "Trainable parameters: 24, non-trainable: 104, memory: 512 B"
+    assert lines[-3].startswith("Training keeps ")
+    assert lines[-2:] == ["1 Linear: frozen", "3 Dropout: p=0.5"]
+    assert len({len(line) for line in lines[1:-4]}) == 1  # columns line up
+
+
+def test_says_how_it_is_trained(tmp_path):
+    net = nn.Sequential(nn.Linear(6, 8, l1=0.1, l2=0.2, max_norm=3.0), nn.GaussianNoise(0.3), nn.Linear(8, 2), seed=0)
+    rate = nn.schedules.Cosine(0.1, total_steps=10)
+    rule = nn.optim.Adam(lr=rate, clip_norm=1.0, ema_momentum=0.9, groups=[{"params": "*.bias", "lr_scale": 0.1}])
+    net.compile(nn.losses.MeanSquaredError(), rule, ["mae"], loss_weights=[0.5], l2=0.01)
+    lines = str(net.summary(show=False)).splitlines()
+    assert lines[-5:-3] == ["0 Linear: l1=0.1, l2=0.2, max_norm=3.0", "1 GaussianNoise: stddev=0.3"]
+    assert lines[-3] == "Loss: MeanSquaredError(reduction='mean') * 0.5, l2=0.01"
+    for part in (repr(rate), "clip_norm=1.0", "ema_momentum=0.9", "'*.bias'"):
+        assert part in lines[-2]
+    assert lines[-2].startswith("Optimizer: Adam(")
+    assert lines[-1] == "Metrics: mae"
+    net.save(tmp_path / "model")
+    assert str(nn.load(tmp_path / "model").summary(show=False)).splitlines() == lines
 
 
 def test_training_bytes_grow_with_the_network():

@@ -310,8 +310,9 @@ class Assembly(_core.Network, Parameters):
             macs = sum(layer.macs(shapes[self._ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
             out = tuple(outs[0])
             connected = self._connected_to(i)
-            rows.append(Row(self._key(i), type(layer).__name__, out, sum(sizes.values()), trainable, macs, memory, connected))
-        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1))
+            numbers = (sum(sizes.values()), trainable, macs, memory)
+            rows.append(Row(self._key(i), type(layer).__name__, out, *numbers, connected, _trained(layer, bool(sizes))))
+        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1), self._told_in_words())
         if show:
             print(found)
         return found
@@ -321,6 +322,10 @@ class Assembly(_core.Network, Parameters):
         at = [op for op, owner in enumerate(self._owners) if owner == index]
         return [(at[0], at[-1] + 1)]
 
+    def _told_in_words(self) -> list[str]:
+        """Return what was compiled, for the summary; nothing before that."""
+        return []
+
     def _shown_inputs(self) -> list[tuple[str, Shape]]:
         """Return the inputs that the summary lists: none where the layers are a chain."""
         return []
@@ -328,6 +333,12 @@ class Assembly(_core.Network, Parameters):
     def _connected_to(self, index: int) -> str:
         """Return what a layer is called on, for the summary; "" where that goes without saying."""
         return ""
+
+
+def _trained(layer: Layer, has_parameters: bool) -> str:
+    """What regularises a layer, and whether it is frozen, for the summary."""
+    found = [f"{name}={getattr(layer, name)!r}" for name in ("p", "stddev", "l1", "l2", "max_norm") if getattr(layer, name, None)]
+    return ", ".join([*found, "frozen"] if has_parameters and not layer.trainable else found)
 
 
 def _fresh_seed() -> int:

@@ -103,6 +103,18 @@ class Compilable(Sequences):
         """What `evaluate` returns, in order: "loss" and the metrics."""
         return [] if self._compiled is None else list(self._compiled.logged)
 
+    def _told_in_words(self) -> list[str]:
+        config = self._compiled
+        if config is None:
+            return []
+        losses = {
+            (f"{name}: " if len(config.names) > 1 else "") + repr(loss) + ("" if weight == 1 else f" * {weight:g}"): None
+            for name, loss, weight in zip(config.names, config.losses, config.weights, strict=True)
+        }
+        penalties = [f"{name}={value:g}" for name, value in (("l1", config.l1), ("l2", config.l2)) if value]
+        found = ["Loss: " + ", ".join([*losses, *penalties]), f"Optimizer: {config.optimizer!r}"]
+        return [*found, "Metrics: " + ", ".join(config.logged[1 + len(config.parts) :])] if any(config.metrics) else found
+
     def _require_compiled(self, what: str) -> Compiled:
         config = self._compiled
         if config is None:

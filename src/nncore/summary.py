@@ -27,6 +27,7 @@ class Row(NamedTuple):
     macs: int  #: multiply-adds of its matrix products, for one sample
     activation_bytes: int  #: of its output, for one sample
     connected_to: str = ""  #: what it is called on, in a model that is a graph
+    training: str = ""  #: what regularises it, or that it is frozen
 
 
 class Summary:
@@ -49,6 +50,8 @@ class Summary:
         Memory of the outputs of all layers for one sample.
     training_bytes : int
         Memory that the plan keeps per row of a training batch: input, activations, and gradients by them.
+    training : list of str
+        What was compiled: the losses, the optimizer, the metrics.
 
     Examples
     --------
@@ -67,7 +70,15 @@ class Summary:
     Training keeps 40 B per row of a batch
     """
 
-    def __init__(self, model: str, dtype: str, input_shapes: Sequence[Shape], rows: list[Row], training_bytes: int) -> None:
+    def __init__(
+        self,
+        model: str,
+        dtype: str,
+        input_shapes: Sequence[Shape],
+        rows: list[Row],
+        training_bytes: int,
+        training: Sequence[str] = (),
+    ) -> None:
         self.model = model
         self.dtype = dtype
         self.input_shapes = list(input_shapes)
@@ -79,6 +90,7 @@ class Summary:
         self.macs = sum(row.macs for row in rows)
         self.activation_bytes = sum(row.activation_bytes for row in rows)
         self.training_bytes = training_bytes
+        self.training = list(training)
 
     def __str__(self) -> str:
         graph = any(row.connected_to for row in self.rows)
@@ -113,6 +125,8 @@ class Summary:
                 f"Trainable parameters: {self.trainable_parameters:,}, non-trainable: {self.non_trainable_parameters:,}, "
                 f"memory: {_bytes(self.parameter_bytes)}",
                 f"Training keeps {_bytes(self.training_bytes)} per row of a batch",
+                *(f"{row.name} {row.type}: {row.training}" for row in self.rows if row.training),
+                *self.training,
             ]
         )
 

@@ -147,12 +147,68 @@ def test_initializers_of_the_user_that_have_not_drawn_yet_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_schedules_are_refused(tmp_path):
+def test_schedules_without_a_name_are_refused(tmp_path):
     model = nn.Sequential(nn.Linear(2, 1))
-    model.compile("mse", nn.optim.SGD(lr=draw_ones))
-    with pytest.raises(ArgumentError, match="lr is a function, <function draw_ones.*include_training=False"):
+    model.compile("mse", nn.optim.SGD(lr=lambda step: 0.1))
+    with pytest.raises(ArgumentError, match="lr is <function .*include_training=False"):
         model.save(tmp_path / "model")
     model.save(tmp_path / "model", include_training=False)
+
+
+def falling(step):
+    return 0.1 / (1 + step)
+
+
+class Falling:
+    def __init__(self, base):
+        self.base = base
+
+    def config(self):
+        return {"base": self.base}
+
+    def __call__(self, step):
+        return self.base / (1 + step)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        lambda: falling,
+        lambda: Falling(0.2),
+        lambda: nn.schedules.Warmup(Falling(0.2), 3),
+        lambda: nn.schedules.PerEpoch(falling, 2),
+    ],
+)
+def test_schedules_of_the_user_are_found_by_name(rate, tmp_path, rng):
+    x, y = rng.normal(size=(20, 2)), rng.normal(size=20)
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", nn.optim.SGD(lr=rate()))
+    model.fit(x, y, batch_size=5)
+    model.save(tmp_path / "model")
+    with pytest.raises(nn.errors.FileFormatError, match=r"is a schedule of your own.*custom_objects="):
+        nn.load(tmp_path / "model")
+    with pytest.raises(nn.errors.FileFormatError, match="gives nothing callable"):
+        nn.load(tmp_path / "model", custom_objects={"falling": 1.0, "Falling": dict})
+    other = nn.load(tmp_path / "model", custom_objects={"falling": falling, "Falling": Falling})
+    for each in (model, other):
+        each.fit(x, y, epochs=3, batch_size=5, resume=True)
+    np.testing.assert_array_equal(other[0].weight, model[0].weight)
+
+
+@pytest.mark.parametrize("pattern", ["BatchNorm1d.*", "2.*", ["1.weight", "2.bias"]])
+@pytest.mark.parametrize("rule", [nn.optim.AdamW, nn.optim.Lion])
+def test_groups_whose_names_only_this_model_has(pattern, rule, tmp_path, rng):
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2), seed=0)
+    model.compile("mse", rule(lr=0.01, ema_momentum=0.9, groups=[{"params": pattern, "weight_decay": 0.3, "lr_scale": 0.5}]))
+    model.fit(x, y, epochs=2, batch_size=8)
+    model.save(tmp_path / "model")
+    other = nn.load(tmp_path / "model")
+    assert other.optimizer.config() == model.optimizer.config()
+    for each in (model, other):
+        each.fit(x, y, epochs=4, batch_size=8, resume=True)
+    for now, then in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
 @pytest.mark.parametrize("parts", [{"metrics": [nn.metrics.Accuracy(threshold=float("inf"))]}, {"loss_weights": [float("nan")]}])

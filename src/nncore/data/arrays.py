@@ -1,9 +1,9 @@
 """Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
 
 The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance.
-Such arrays pass through untouched, a memory map above all. Of a memory map the core also reads what lies otherwise (Fortran's order,
-the other byte order, extended precision), more slowly; of arrays in memory, that is converted, and so are other number types. What
-holds no numbers is refused.
+Such arrays pass through untouched, a memory map above all. Of a memory map the core also reads what lies otherwise (Fortran's
+order, the other byte order, extended precision), more slowly; arrays in memory are converted then, and so are other number types.
+What holds no numbers is refused.
 """
 
 from __future__ import annotations

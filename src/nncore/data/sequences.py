@@ -30,10 +30,10 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     ArgumentError
         They are no whole numbers, or given for each input by itself.
     """
-    if isinstance(lengths, Mapping) or (isinstance(lengths, list | tuple) and any(np.ndim(each) for each in lengths)):
+    if isinstance(lengths, Mapping) or (isinstance(lengths, list | tuple) and any(hasattr(each, "__len__") for each in lengths)):
         raise ArgumentError(
-            "lengths: one array [N] is taken, for all inputs that have as many time steps as the first; give an input that has others "
-            "its steps in full, or mask its padding by sample_weight [N, time] or a Multiply with zeros"
+            "lengths: one array [N] is taken, for all inputs that have as many time steps as the first; the padding of an input "
+            "with others must be masked otherwise, for example by a Multiply with zeros [N, time, 1]"
         )
     array = as_array(lengths, "lengths", np.dtype(np.int64))
     if array.shape != (rows,):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import ArgumentError
 from ..spec import Op, Shape
@@ -53,7 +53,7 @@ class Reshape(Layer):
     Parameters
     ----------
     *dims : int
-        The new dimensions after the batch, at most 8; one of them may be -1, for what is left over.
+        The new dimensions after the batch, at most 8, or a tuple of them; one may be -1, for what is left over.
     shape : sequence of int, optional
         The same as one argument.
 
@@ -69,10 +69,12 @@ class Reshape(Layer):
 
     shape: Shape
 
-    def __init__(self, *dims: int, shape: Sequence[int] | None = None) -> None:
+    def __init__(self, *dims: Any, shape: Sequence[int] | None = None) -> None:
         if bool(dims) == (shape is not None):
             raise ArgumentError("Reshape: give the dimensions, Reshape(3, -1), or shape=(3, -1)")
         wanted = tuple(dims if shape is None else shape)
+        if len(wanted) == 1 and isinstance(wanted[0], list | tuple):  # as Keras has it
+            wanted = tuple(wanted[0])
         for d in wanted:
             if isinstance(d, bool) or not hasattr(d, "__index__") or (d != -1 and d < 1):
                 raise ArgumentError(f"Reshape: dimensions are whole numbers of at least 1, or -1, not {d!r}")

@@ -111,7 +111,7 @@ class R2(_Residual):
     0.5
     """
 
-    name, aliases, direction = "r2", ("r2_score",), "max"
+    name, aliases, direction = "r2", ("r2_score", "R2Score"), "max"
 
     @staticmethod
     def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:

@@ -139,4 +139,6 @@ class Optimizer:
         )
 
     def __repr__(self) -> str:
-        return describe(self, ("lr", *self.attributes, "weight_decay"))
+        own = vars(self)
+        given = tuple(key for key in Options.__annotations__ if own[key])
+        return describe(self, ("lr", *self.attributes, "weight_decay", *given))

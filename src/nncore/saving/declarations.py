@@ -92,13 +92,18 @@ def _from_rate(rate: Any) -> Any:
     if SCHEDULES.get(type(rate).__name__) is type(rate):
         arguments = {key: _from_rate(value) for key, value in rate.config().items()}
         return _declared(rate, arguments, SCHEDULES, "the optimizer's lr")
-    if callable(rate):
+    if not callable(rate):
+        return rate
+    if hasattr(rate, "config") and not isinstance(rate, type):
+        arguments = {key: _from_rate(value) for key, value in rate.config().items()}
+        return _custom(type(rate).__name__, arguments, "the optimizer's lr")
+    if getattr(rate, "__name__", "<lambda>") == "<lambda>":
         raise ArgumentError(
-            f"the optimizer's lr is a function, {rate!r}, which a file cannot hold; use one of nn.schedules, or set "
-            "model.optimizer.lr to a number before saving and to the function again after loading, or leave training out: "
+            f"the optimizer's lr is {rate!r}, which has no name to be loaded by; make a function of it by def, or a class with "
+            "config() that returns the constructor's arguments, or use one of nn.schedules, or leave training out: "
             "save(path, include_training=False)"
         )
-    return rate
+    return _custom(rate.__name__, {}, "the optimizer's lr")
 
 
 def from_metric(metric: metrics.Metric) -> Data:
@@ -200,6 +205,9 @@ def _to_rule(reader: Reader, value: Any, field: str) -> Any:
     """Return an argument of an optimizer or a schedule: schedules as such, parameter groups as a tuple, the rest as it is."""
     if field.endswith(".groups") and isinstance(value, list) and all(isinstance(each, dict) for each in value):
         return tuple(value)
+    if _is_custom(value):
+        rate = _custom_made(reader, value, field, "schedule", ())
+        return rate if callable(rate) else reader.fail(field, f"{value['class']!r} of custom_objects gives nothing callable")
     if isinstance(value, dict) and field.endswith((".lr", ".schedule")):
         return _made(reader, value, field, "schedule", SCHEDULES, _to_rule)
     return value
@@ -240,7 +248,7 @@ def _custom_made(reader: Reader, data: Data, field: str, what: str, more: tuple[
     if not isinstance(found, type):
         return found
     with refusing(reader, f"{field} ({name})"):
-        convert = _to_initializer if what == "layer" else lambda reader, value, field: value
+        convert = _to_initializer if what == "layer" else _to_rule  # of which only schedules have something to turn
         return found(**{k: convert(reader, v, f"{field}.{k}") for k, v in data["arguments"].items()})
 
 

@@ -358,7 +358,7 @@ def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> 
 def _moment_shapes(model: Model, optimizer: Optimizer) -> dict[str, Shape]:
     """Return the moments that such an optimizer keeps, before any memory is taken for them: what it keeps of a tiny model tells."""
     probe = Sequential(Linear(1, 1), seed=0)
-    probe.compile("mse", optimizer)
+    probe.compile("mse", type(optimizer)(**{**optimizer.config(), "groups": ()}))  # whose names are not those of the tiny one
     keys = [key for key in probe._buffers() if key.startswith("moment") or key == "average"]
     return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in model._named("load")}
 

@@ -11,8 +11,8 @@ from .rates import Schedule
 class LearningRateSchedule:
     """Base of the schedules: a function from the number of updates done so far to the learning rate of the next one.
 
-    To write another one, a plain function will do; a model that trains with it can be copied and pickled, but its state of training
-    cannot be saved in a file, because a file holds no code.
+    To write another one, a plain function will do, or any callable with ``config()``. A file holds no code, but the name by which
+    to find it: ``nn.load(path, custom_objects={"my_rate": my_rate})``.
 
     Examples
     --------

@@ -73,3 +73,9 @@ def test_learning_rates_of_a_constant_and_of_a_schedule():
     np.testing.assert_array_equal(learning_rates(0.1, 7, 3), [0.1, 0.1, 0.1])
     np.testing.assert_array_equal(learning_rates(lambda step: 1 / (1 + step), 1, 3), [1 / 2, 1 / 3, 1 / 4])
     assert learning_rates(0.1, 0, 0).dtype == np.float64
+
+
+@pytest.mark.parametrize(("name", "ours"), [("learning_rate", "lr"), ("clipnorm", "clip_norm_each"), ("beta_1", "betas=")])
+def test_arguments_of_keras_are_told_their_names_here(name, ours):
+    with pytest.raises(TypeError, match=f"'{name}'; here it is {ours}"):
+        optim.Adam(**{name: 0.1})

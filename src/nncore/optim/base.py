@@ -26,6 +26,19 @@ class Options(TypedDict, total=False):
     groups: Sequence[Mapping[str, Any]]
 
 
+#: What Keras calls the arguments that have PyTorch's names here.
+_KERAS = {
+    "learning_rate": "lr",
+    "clipnorm": "clip_norm_each",
+    "global_clipnorm": "clip_norm",
+    "clipvalue": "clip_value",
+    "beta_1": "betas=(0.9, 0.999)",
+    "beta_2": "betas=(0.9, 0.999)",
+    "epsilon": "eps",
+    "use_ema": "ema_momentum",
+}
+
+
 class Optimizer:
     """What all update rules share.
 
@@ -74,7 +87,9 @@ class Optimizer:
 
     def __init__(self, lr: float | Schedule, weight_decay: float, options: Options, **attributes: float) -> None:
         if unknown := options.keys() - Options.__annotations__.keys():
-            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {min(unknown)!r}")
+            name = min(unknown)
+            hint = f"; here it is {_KERAS[name]}" if name in _KERAS else ""
+            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}{hint}")
         limits: dict[str, Any] = {key: options.get(key) for key in ("clip_norm", "clip_norm_each", "clip_value", "ema_momentum")}
         for key, value in {"weight_decay": weight_decay, **limits, **attributes}.items():
             if value is not None and not 0 <= value < float("inf"):

@@ -138,6 +138,9 @@ class Compiled:
 
     def total(self, sums: np.ndarray) -> float:
         """The loss of a whole evaluation from its sums, [outputs, 2]: of row losses, and of what they count."""
+        if len(sums) == 1:  # plain numbers: what NumPy takes to divide two is as long as several steps of a small net
+            loss, count = map(float, sums.tolist()[0])
+            return (loss if self.reduction == "sum" else loss / (count or 1.0)) * self.weights[0]
         return float(self._each(sums) @ self.weights)
 
     def _each(self, sums: np.ndarray) -> np.ndarray:

@@ -225,7 +225,7 @@ static void multiply(nnc_isa isa, int layout, real *y, const real *x, const real
                      size_t k, int accumulate) {
   const size_t a_row = layouts[layout].a ? 1 : now.lda, a_col = layouts[layout].a ? now.lda : 1;
   if (planted == VALUE && k) k--;
-  if (planted == GAP && m && n && now.ldc > n) y[n] = 0;
+  if (planted == GAP && m > 1 && n && now.ldc > n) y[n] = 0;
   if (planted == READ_BEFORE && k && n) *(volatile real *)y = w[-1];
   if (planted == READ_BEHIND && n) n++;
   isas[isa].gemm(y, x, w, start, m, n, k, now.ldc, a_row, a_col, now.ldb, accumulate);

@@ -4,8 +4,7 @@
     python benchmarks/gemm.py --only NN 513 --no-write     only what has one of these words in its name, and only print
 
 NN is c = a b, as a forward pass needs it; TN is c = a^T b, the gradient of weights; NT is c = a b^T, the gradient of inputs.
-nncore has no NT: it transposes b and multiplies, and here that is counted, although training does it once per update, while the
-weights are in cache; for one row it would be nonsense, and is left out. Rows are contiguous for everybody. With two threads,
+Rows are contiguous for everybody. With two threads,
 nncore's each multiply their half of c again and again, as the members of a training step do, which meet at barriers between
 phases only; the other libraries divide each product by themselves.
 """
@@ -94,23 +93,10 @@ Ways = list[Callable[[], object]]
 
 def nncore(case: Case, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Ways]:
     c = np.zeros((case.m, case.n), case.dtype)
-    if case.layout == "NT":
-        t = np.empty((case.k, case.n), case.dtype)
-
-        def columns(cut: slice) -> Callable[[], object]:
-            rows, right, out = b[cut], t[:, cut], c[:, cut]
-
-            def both() -> None:
-                _core.transpose(rows, right)
-                _core.gemm(a, right, None, out)
-
-            return both
-
-        return c, [columns(cut) for cut in halves(case.n, case.threads)]
 
     def rows(cut: slice) -> Callable[[], object]:
         left, out = (a[:, cut], c[cut]) if case.layout == "TN" else (a[cut], c[cut])
-        return lambda: _core.gemm(left, b, None, out, False, case.layout == "TN")
+        return lambda: _core.gemm(left, b, None, out, False, case.layout == "TN", case.layout == "NT")
 
     return c, [rows(cut) for cut in halves(case.m, case.threads)]
 
@@ -202,7 +188,7 @@ def cases(threads: list[int], only: list[str]) -> list[Case]:
         for t in threads
         for shape in SMALL + ROW + SWEEP + ODD
         for layout in LAYOUTS
-        if (t == 1 or (shape in SWEEP and 2 * math.prod(shape) >= WORTH_TWO_THREADS)) and not (shape in ROW and layout == "NT")
+        if t == 1 or (shape in SWEEP and 2 * math.prod(shape) >= WORTH_TWO_THREADS)
     ]
     return [case for case in every if all(word in case.name for word in only)]
 

@@ -23,6 +23,7 @@ def frozen(array):
         (TypeError, "b: expected dtype float32, got float64", lambda: _core.gemm(A, B.astype(np.float64))),
         (ValueError, "a: expected 2 dimensions, got shape .4,.", lambda: _core.gemm(A[0], B)),
         (ValueError, "b: expected 4 rows", lambda: _core.gemm(A, B[:3])),
+        (ValueError, "b: expected 4 columns", lambda: _core.gemm(A, B, transpose_b=True)),
         (ValueError, "a: the elements of a row must be adjacent", lambda: _core.gemm(A.repeat(2, 1)[:, ::2], B)),
         (ValueError, "a: rows must not overlap", lambda: _core.gemm(A[::-1], B)),
         (ValueError, "a: rows must not overlap", lambda: _core.gemm(np.broadcast_to(A[:1], (3, 4)), B)),

@@ -221,6 +221,7 @@ def gemm(
     out: np.ndarray | None = None,
     accumulate: bool = False,
     transpose_a: bool = False,
+    transpose_b: bool = False,
     isa: str | None = None,
 ) -> np.ndarray: ...
 def transpose(a: np.ndarray, out: np.ndarray | None = None, isa: str | None = None) -> np.ndarray: ...

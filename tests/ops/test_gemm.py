@@ -15,13 +15,23 @@ from ops.guarded import Guarded, run
 from nncore import _core
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
-#: m, n, k that reach every path of gemm.c: tiles near and far, blocks of k, copies of a and b, crosswise, narrow, stream.
+#: m, n, k that reach every path of gemm.c: tiles near and far, blocks of k, copies of a and b, crosswise, narrow, stream, turned.
 LARGER = [
     *[(1, 1, 3000), (1, 700, 70), (1, 33, 2000), (2, 1030, 1030), (3, 200, 130), (4, 65, 300), (5, 130, 900), (7, 130, 33)],
     *[(64, 1, 130), (65, 2, 67), (100, 3, 19), (50, 4, 500), (70, 10, 40), (33, 24, 300), (100, 17, 513)],
     *[(33, 65, 100), (64, 128, 64), (48, 96, 800), (130, 47, 260), (17, 1000, 9), (9, 9, 2049), (257, 31, 31)],
+    *[(1, 50, 300), (2, 300, 300), (6, 40, 270), (16, 65, 5), (49, 513, 257), (300, 70, 40), (1030, 33, 20)],
     *[(70, 300, 130), (90, 600, 300), (64, 1024, 70), (1000, 40, 400), (40, 1200, 300), (45, 270, 1024), (400, 530, 660)],
 ]
+
+
+#: Whether a and b are transposed.
+LAYOUTS = {a + b: {"transpose_a": a == "T", "transpose_b": b == "T"} for a in "NT" for b in "NT"}
+
+
+def shapes(layout, m, n, k):
+    """Of a and b as they lie in memory."""
+    return (k, m) if layout[0] == "T" else (m, k), (n, k) if layout[1] == "T" else (k, n)
 
 
 def reference(a, b, start, wider):
@@ -45,9 +55,9 @@ class Operands:
 
     def check(self, m, n, k, isa):
         """One product, with a layout, a start and strides drawn at random."""
-        transposed, mode, gap = self.rng.integers(2), self.rng.integers(3), int(self.rng.integers(0, 4))
-        a = self.cut(k, m) if transposed else self.cut(m, k)
-        b, c = self.cut(k, n), self.cut(m, n)
+        layout, mode, gap = str(self.rng.choice([*LAYOUTS])), self.rng.integers(3), int(self.rng.integers(0, 4))
+        a_shape, b_shape = shapes(layout, m, n, k)
+        a, b, c = self.cut(*a_shape), self.cut(*b_shape), self.cut(m, n)
         wide = np.full((m, n + gap), np.nan, self.dtype)
         out, bias, start = wide[:, :n], None, np.zeros((1, n), self.dtype)
         if mode == 1:
@@ -55,10 +65,11 @@ class Operands:
             start = bias[None]
         elif mode == 2:
             out[...] = start = c
-        result = _core.gemm(a, b, bias, out, accumulate=mode == 2, transpose_a=bool(transposed), isa=isa)
+        result = _core.gemm(a, b, bias, out, accumulate=mode == 2, **LAYOUTS[layout], isa=isa)
         assert result is out
-        expected, bound = reference(a.T if transposed else a, b, start, WIDER[self.dtype])
-        shape = f"m={m} n={n} k={k} transpose_a={transposed} mode={mode} gap={gap}"
+        left, right = a.T if layout[0] == "T" else a, b.T if layout[1] == "T" else b
+        expected, bound = reference(left, right, start, WIDER[self.dtype])
+        shape = f"m={m} n={n} k={k} {layout} mode={mode} gap={gap}"
         assert np.all(abs(out - expected) <= bound * np.finfo(self.dtype).eps), shape
         assert np.all(np.isnan(wide[:, n:])), f"wrote between the rows: {shape}"
 
@@ -96,9 +107,19 @@ def test_larger_shapes(m, n, k, isa, dtype, rng):
 def test_nothing_to_multiply(m, n, k, isa, dtype):
     a, b, bias = np.ones((m, k), dtype), np.ones((k, n), dtype), np.arange(n, dtype=dtype)
     np.testing.assert_array_equal(_core.gemm(a, b, isa=isa), np.zeros((m, n)))
+    np.testing.assert_array_equal(_core.gemm(a, b.T.copy(), transpose_b=True, isa=isa), np.zeros((m, n)))
     np.testing.assert_array_equal(_core.gemm(a, b, bias, isa=isa), np.broadcast_to(bias, (m, n)))
     out = np.full((m, n), 3, dtype)
     np.testing.assert_array_equal(_core.gemm(a, b, out=out, accumulate=True, isa=isa), np.full((m, n), 3))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), LARGER)
+def test_layouts_give_the_same_bits(m, n, k, isa, dtype, rng):
+    a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), n))
+    expected = _core.gemm(a, b, bias, isa=isa)
+    for layout, given in LAYOUTS.items():
+        x, y = a.T.copy() if layout[0] == "T" else a, b.T.copy() if layout[1] == "T" else b
+        np.testing.assert_array_equal(_core.gemm(x, y, bias, **given, isa=isa), expected, layout)
 
 
 def chain(a, b, bias, fused):
@@ -134,13 +155,13 @@ def test_chain_of_multiply_adds(m, n, k, transpose_a, isa, dtype, rng):
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [*LARGER, (2, 1100, 1000), (4, 1500, 720)])
-@pytest.mark.parametrize("transpose_a", [False, True], ids=["NN", "TN"])
-def test_bits_do_not_depend_on_the_split(m, n, k, transpose_a, isa, dtype, rng):
-    a, b, bias, c = (rng.standard_normal(shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n), n, (m, n)))
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bits_do_not_depend_on_the_split(m, n, k, layout, isa, dtype, rng):
+    a, b, bias, c = (rng.standard_normal(shape).astype(dtype) for shape in (*shapes(layout, m, n, k), n, (m, n)))
 
     def product(rows, cols, out, start):
-        a_part = a[:, rows] if transpose_a else a[rows]
-        _core.gemm(a_part, b[:, cols], start, out[rows, cols], start is None, transpose_a, isa)
+        a_part, b_part = a[:, rows] if layout[0] == "T" else a[rows], b[cols] if layout[1] == "T" else b[:, cols]
+        _core.gemm(a_part, b_part, start, out[rows, cols], start is None, **LAYOUTS[layout], isa=isa)
 
     for start in (bias, None):
         whole, pieces = c.copy(), c.copy()
@@ -156,46 +177,45 @@ def test_bits_do_not_depend_on_the_split(m, n, k, transpose_a, isa, dtype, rng):
 @pytest.mark.skipif({"avx2", "avx512"} - set(_core.isas()), reason="needs a CPU with both")
 @pytest.mark.parametrize(("m", "n", "k"), LARGER)
 def test_bits_are_those_of_every_set_with_fma(m, n, k, dtype, rng):
-    for transpose_a in (False, True):
-        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n)))
-        avx2, avx512 = (_core.gemm(a, b, transpose_a=transpose_a, isa=isa) for isa in ("avx2", "avx512"))
+    for layout, given in LAYOUTS.items():
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes(layout, m, n, k))
+        avx2, avx512 = (_core.gemm(a, b, **given, isa=isa) for isa in ("avx2", "avx512"))
         np.testing.assert_array_equal(avx2, avx512)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_bad_numbers_stay_in_their_row_or_column(bad, isa, dtype, rng):
     for m, n, k in [(5, 3, 4), (33, 1, 9), (34, 3, 10), (17, 10, 20), (9, 49, 7), (40, 20, 30)]:
-        for transpose_a in (False, True):
-            a, b = (rng.uniform(1, 2, shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n)))
+        for layout, given in LAYOUTS.items():
+            a, b = (rng.uniform(1, 2, shape).astype(dtype) for shape in shapes(layout, m, n, k))
             i, j, p = (int(rng.integers(size)) for size in (m, n, k))
-            a[(p, i) if transpose_a else (i, p)] = bad
-            result = _core.gemm(a, b, transpose_a=transpose_a, isa=isa)
+            a[(p, i) if given["transpose_a"] else (i, p)] = bad
+            result = _core.gemm(a, b, **given, isa=isa)
             assert np.array_equal(~np.isfinite(result).all(axis=1), np.arange(m) == i)
-            a[(p, i) if transpose_a else (i, p)] = 1
-            b[p, j] = bad
-            result = _core.gemm(a, b, transpose_a=transpose_a, isa=isa)
+            a[(p, i) if given["transpose_a"] else (i, p)] = 1
+            b[(j, p) if given["transpose_b"] else (p, j)] = bad
+            result = _core.gemm(a, b, **given, isa=isa)
             assert np.array_equal(~np.isfinite(result).all(axis=0), np.arange(n) == j)
 
 
 def touch_the_guards(isa):
     """Products whose operands all end, or all begin, at a page that kills whoever touches it."""
     rng = np.random.default_rng(0)
-    shapes = [
+    sizes = [
         *rng.integers(1, 34, (300, 3)).tolist(),
         *LARGER,
         *itertools.product((1, 2, 3, 4, 5, 16, 17), (1, 2, 4, 5, 16), (1, 8, 11)),
     ]
     memory = [Guarded(9_000_000) for _ in range(4)]
-    for (m, n, k), dtype, at_end, transpose_a in itertools.product(shapes, (np.float32, np.float64), (True, False), (False, True)):
-        a_shape = (k, m) if transpose_a else (m, k)
+    for (m, n, k), dtype, at_end, layout in itertools.product(sizes, (np.float32, np.float64), (True, False), LAYOUTS):
         gap = int(rng.integers(0, 3))
         a, b, bias, out = (
             block.array(rows, cols, cols + gap, dtype, at_end)
-            for block, (rows, cols) in zip(memory, (a_shape, (k, n), (1, n), (m, n)), strict=True)
+            for block, (rows, cols) in zip(memory, (*shapes(layout, m, n, k), (1, n), (m, n)), strict=True)
         )
-        print(m, n, k, dtype.__name__, at_end, transpose_a, flush=True)
-        _core.gemm(a, b, bias[0], out, transpose_a=transpose_a, isa=isa)
-        _core.gemm(a, b, None, out, accumulate=True, transpose_a=transpose_a, isa=isa)
+        print(m, n, k, dtype.__name__, at_end, layout, flush=True)
+        _core.gemm(a, b, bias[0], out, **LAYOUTS[layout], isa=isa)
+        _core.gemm(a, b, None, out, accumulate=True, **LAYOUTS[layout], isa=isa)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")

@@ -11,6 +11,7 @@ cdef extern from *:
     #define call_loss(isa, f64, code, ...) NNCORE_CALL(loss[code], isa, f64, __VA_ARGS__)
     #define call_optimizer(isa, f64, code, ...) NNCORE_CALL(optimizer[code], isa, f64, __VA_ARGS__)
     #define call_gemm(isa, f64, ...) NNCORE_CALL(gemm, isa, f64, __VA_ARGS__)
+    #define call_gemm_nt(isa, f64, ...) NNCORE_CALL(gemm_nt, isa, f64, __VA_ARGS__)
     #define call_linear_gradient(isa, f64, ...) NNCORE_CALL(linear_gradient, isa, f64, __VA_ARGS__)
     #define call_transpose(isa, f64, ...) NNCORE_CALL(transpose, isa, f64, __VA_ARGS__)
     #define call_column_sum(isa, f64, ...) NNCORE_CALL(column_sum, isa, f64, __VA_ARGS__)
@@ -69,6 +70,9 @@ cdef extern from * nogil:
     void call_optimizer(
         nnc_isa isa, bint f64, int code, void *param, void *moment, const void *grad, size_t n, const nnc_update *update)
     void call_gemm(
+        nnc_isa isa, bint f64, void *c, const void *a, const void *b, const void *bias, size_t m, size_t n, size_t k, size_t ldc,
+        size_t a_row, size_t a_col, size_t ldb, int accumulate)
+    void call_gemm_nt(
         nnc_isa isa, bint f64, void *c, const void *a, const void *b, const void *bias, size_t m, size_t n, size_t k, size_t ldc,
         size_t a_row, size_t a_col, size_t ldb, int accumulate)
     void call_linear_gradient(

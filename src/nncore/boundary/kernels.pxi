@@ -2,15 +2,15 @@
 # indices and makes one call, in the caller's floating-point state.
 
 def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, cnp.ndarray out=None, bint accumulate=False,
-         bint transpose_a=False, isa=None):
-    """out = A b, plus bias or plus out itself, with A = a or its transpose."""
+         bint transpose_a=False, bint transpose_b=False, isa=None):
+    """out = A B, plus bias or plus out itself, with A = a or its transpose, and B = b or its transpose."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64), c
-    cdef size_t m = am.cols if transpose_a else am.rows, k = am.rows if transpose_a else am.cols, n = bm.cols
+    cdef size_t m = am.cols if transpose_a else am.rows, k = am.rows if transpose_a else am.cols, n = bm.rows if transpose_b else bm.cols
     cdef size_t a_row = 1 if transpose_a else am.ld, a_col = am.ld if transpose_a else 1
-    if bm.rows != k:
-        raise ValueError(f"b: expected {k} rows for a of shape {shape_of(a)}, got shape {shape_of(b)}")
+    if (bm.cols if transpose_b else bm.rows) != k:
+        raise ValueError(f"b: expected {k} {'columns' if transpose_b else 'rows'} for a of shape {shape_of(a)}, got shape {shape_of(b)}")
     if accumulate and (out is None or bias is not None):
         raise ValueError("accumulate: adds to out; give out, and no bias")
     cdef void *start = as_vector("bias", bias, f64, n)
@@ -21,7 +21,10 @@ def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, 
     c = as_matrix("out", out, f64, True)
     check_shape("out", &c, m, n)
     with nogil:
-        call_gemm(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+        if transpose_b:
+            call_gemm_nt(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+        else:
+            call_gemm(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
     return out
 
 

@@ -131,7 +131,9 @@ class Compiled:
     def epoch(self, step_losses: np.ndarray, sums: Sums) -> float:
         """The loss of many steps as if their rows were one batch; the penalty of the weights is the mean over their rows."""
         if len(step_losses) == 1:
-            return float(step_losses[0])
+            loss = float(step_losses[0])
+            if loss == loss:  # of a file there are but the sums
+                return loss
         losses = sums[-1]
         assert losses is not None
         return self.total(losses[:-1]) + float(losses[-1, 0] / losses[-1, 1])

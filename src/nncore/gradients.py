@@ -200,7 +200,9 @@ def _alone(layer: Layer, x: Any) -> Model:
 
 def _of_model(model: Model, x: Any, y: Any, options: _Options) -> list[GradientEntry]:
     twin = copy.deepcopy(model)
-    arrays = [a if a.dtype.kind in "iub" else np.array(a, np.float64, order="C") for a in binding.inputs(twin, x)]
+    arrays = [
+        np.array(a, a.dtype.newbyteorder("=") if a.dtype.kind in "iub" else np.float64, order="C") for a in binding.inputs(twin, x)
+    ]
     _rebuild(twin, [a.shape[1:] for a in arrays])
     backward = _by_hand(twin, arrays, options, parameters=y is None)
     return backward if y is None else _training(twin, arrays, y, options) + backward

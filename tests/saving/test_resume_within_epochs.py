@@ -140,6 +140,23 @@ def test_an_interrupt():
     assert rest.history["val_loss"] == whole.history["val_loss"][1:]
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_an_interrupt_after_the_only_step_of_an_epoch(way, tmp_path):
+    """A file has no losses of single steps, but the epoch has its loss all the same."""
+
+    def interrupt(batch, logs):
+        raise KeyboardInterrupt
+
+    (x, y), plain, model = data(), net(), net()
+    expected = plain.fit(x, y, batch_size=None, epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=None, epochs=2, callbacks=[callbacks.LambdaCallback(on_train_batch_end=interrupt)])
+    model = WAYS[way](model, tmp_path)
+    found = model.fit(x, y, batch_size=None, epochs=2, resume=True)
+    np.testing.assert_allclose(found.history["loss"], expected.history["loss"], rtol=1e-12)
+    assert_identical(model, plain)
+
+
 def test_while_validating(tmp_path):
     """All steps of the epoch are done; what is left of it is the validation."""
     straight, model = net(), net()

@@ -51,3 +51,36 @@ def test_batches_of_an_iterable(rng):
         model.fit([x])
     with pytest.raises(errors.ArgumentError, match="fit: pass y"):
         model.fit(x)
+
+
+@pytest.mark.parametrize(("dtype", "offset"), [("<f8", 1), (">f8", 0), (">f8", 3)], ids=str)
+def test_whatever_takes_arrays_takes_memory_maps_as_they_lie(rng, tmp_path, dtype, offset):
+    """Not only samples and targets: weights, lengths, gradients, and what losses and layers are called on."""
+
+    def mapped(array):
+        array, path = np.asarray(array), tmp_path / str(len(list(tmp_path.iterdir())))
+        own = array.dtype.newbyteorder(dtype[0])
+        path.write_bytes(bytes(offset) + array.astype(own).tobytes())
+        return np.memmap(path, own, "r", offset, array.shape)
+
+    x, dy, y = rng.normal(size=(6, 4, 2)), rng.normal(size=(6, 4, 3)), rng.integers(3, size=(6, 4))
+    lengths, weight = rng.integers(1, 5, 6), rng.uniform(1, 2, (6, 4))
+
+    def results(take):
+        model = nn.Sequential(nn.GRU(2, 3, return_sequences=True), nn.Softmax(), seed=0, dtype="float64").build((4, 2))
+        model.compile("sparse_categorical_crossentropy", "sgd", ["accuracy"])
+        data = take(x), take(y), take(weight), take(lengths)
+        yield model.fit(*data[:2], sample_weight=data[2], lengths=data[3], epochs=2, batch_size=4).history["loss"]
+        yield model.fit([data], validation_data=data).history["val_loss"]
+        yield model.forward(take(x), lengths=take(lengths))
+        yield model.backward(take(dy))
+        yield model.predict(take(x), lengths=take(lengths))
+        loss = nn.losses.MeanSquaredError()
+        yield loss(take(dy[0]), take(x[0, :, :1] + dy[0]), take(weight[0]))
+        yield loss.gradient(take(dy[0]), take(x[0, :, :1] + dy[0]), take(weight[0]))
+        yield nn.Tanh()(take(dy))
+        yield bool(nn.check_gradients(nn.Embedding(3, 2), take(y)))
+
+    for found, expected in zip(results(mapped), results(np.array), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert np.asarray(found).dtype == np.asarray(expected).dtype

@@ -1,9 +1,9 @@
 """Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
 
 The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance.
-Such arrays pass through untouched, a memory map above all. Of a memory map the core also reads what lies otherwise (Fortran's
-order, the other byte order, extended precision), more slowly; arrays in memory are converted then, and so are other number types.
-What holds no numbers is refused.
+Such arrays pass through untouched, a memory map above all. Of a memory map of samples or targets the core also reads what lies
+otherwise (Fortran's order, the other byte order, extended precision), more slowly; all else is converted then, and so are other
+number types. What holds no numbers is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .frames import from_frame
 _BLOCK = 1 << 18  # elements looked at together, so that a memory map is never loaded whole
 
 
-def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = False) -> np.ndarray:
     """Return ``value`` as an array the core can read.
 
     Parameters
@@ -29,6 +29,8 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
         How errors call it.
     dtype : numpy.dtype
         What numbers that the core cannot read (extended precision, numbers in object arrays) become.
+    as_mapped : bool
+        Return a memory map as it is, however its numbers lie: for the sources of a plan, which can read all of that.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray):
         raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind in "fiub" and (size in (1, 2, 4, 8) or array.dtype == np.longdouble) and _is_mapped(array):
+    if as_mapped and kind in "fiub" and (size in (1, 2, 4, 8) or array.dtype == np.longdouble) and _is_mapped(array):
         return array
     if kind not in "fiub" or (kind == "f" and size not in (2, 4, 8)):
         array = _numbers(array, name, dtype)

@@ -37,12 +37,15 @@ def bind_inputs(x: Any, shapes: Sequence[Shape], layer: str, dtype: np.dtype[Any
         if not isinstance(x, list | tuple) or len(x) != len(shapes):
             raise ShapeError(f"x: the model has {len(shapes)} inputs; pass a list of {len(shapes)} arrays")
         names = [f"x[{i}]" for i in range(len(x))]
-        arrays = [_fit(as_array(a, name, dtype), name, shape, layer) for a, name, shape in zip(x, names, shapes, strict=True)]
+        arrays = [
+            _fit(as_array(a, name, dtype, as_mapped=True), name, shape, layer)
+            for a, name, shape in zip(x, names, shapes, strict=True)
+        ]
         lengths = {len(a) for a in arrays}
         if len(lengths) > 1:
             raise ShapeError(f"x: the inputs have different numbers of rows: {[len(a) for a in arrays]}")
     else:
-        arrays = [_fit(as_array(x, "x", dtype), "x", shapes[0] if shapes else None, layer)]
+        arrays = [_fit(as_array(x, "x", dtype, as_mapped=True), "x", shapes[0] if shapes else None, layer)]
     if not allow_empty and not len(arrays[0]):
         raise EmptyDataError(f"x of shape {arrays[0].shape} has no rows")
     return arrays

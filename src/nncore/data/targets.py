@@ -46,7 +46,7 @@ def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np
     ShapeError, LabelError, DTypeError, NonFiniteError
         They do not fit; the message says what would.
     """
-    array = as_array(y, name, dtype)
+    array = as_array(y, name, dtype, as_mapped=True)
     if array.ndim == 0 or len(array) != rows:
         found = "a single number" if array.ndim == 0 else f"{len(array)} rows"
         raise ShapeError(f"{name} has {found} and x has {rows}; each row of x needs its target")

@@ -84,7 +84,7 @@ class Loss:
         target = bind_target(y_true, self.targets, prediction.shape[1:], len(prediction), self.name, prediction.dtype)
         weight = bind_weight(sample_weight, len(prediction))
         cast = None if weight is None else weight.astype(prediction.dtype)
-        target = np.ascontiguousarray(target.reshape(len(target), -1), prediction.dtype)
+        target = np.require(target.reshape(len(target), -1), prediction.dtype, ["C", "A"])  # a memory map may lie anywhere
         kernel = f"{self.name}_logits" if self.from_logits else self.name
         rows, grad, _ = _core.loss(kernel, prediction, target, cast, scale, self._attributes())
         return rows, grad, weight

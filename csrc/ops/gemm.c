@@ -135,19 +135,19 @@ void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_
   product(c, a, b, bias, m, n, k, &at);
 }
 
-enum { TURN_COLS = 8 * VL };
+enum { TURN_COLS = 8 * VL, TURN_DEPTH = 64 };
 
-/* Few rows or columns of NT. */
+/* Few rows or columns of NT, or no memory for larger copies. */
 static NOINLINE void turned(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                             const layout *given) {
-  real copy[TURN_COLS * BLOCK_DEPTH] __attribute__((aligned(64)));
+  real copy[TURN_COLS * TURN_DEPTH] __attribute__((aligned(64)));
   for (size_t j = 0, cols; j < n; j += cols) {
     cols = n - j < TURN_COLS ? n - j : TURN_COLS;
     layout at = *given;
     at.ldb = (cols + VL - 1) / VL * VL * sizeof(real);
     const real *x = a, *y = STEP(b, j * given->ldb);
     for (size_t rest = k, depth; rest; rest -= depth, x = STEP(x, depth * at.a_col), y += depth) {
-      depth = rest < BLOCK_DEPTH ? rest : BLOCK_DEPTH;
+      depth = rest < TURN_DEPTH ? rest : TURN_DEPTH;
       transpose_tile(copy, y, cols, depth, at.ldb / sizeof(real), given->ldb / sizeof(real));
       product(c + j, x, copy, bias ? bias + j : NULL, m, cols, depth, &at);
       at.accumulate = 1;
@@ -168,7 +168,8 @@ void KERNEL(gemm_nt)(real *c, const real *a, const real *b, const real *bias, si
     if (bias) bias += done;
     n -= done;
   }
-  if (!k) product(c, a, b, bias, m, n, k, &at);
-  else if (m >= PACK_ROWS && n >= 2 * VL) blocked(c, a, b, bias, m, n, k, 1, &at);
+  real *const scratch = k && m >= PACK_ROWS && n >= 2 * VL ? nnc_scratch() : NULL;
+  if (scratch) blocked(c, a, b, bias, m, n, k, 1, scratch, &at);
+  else if (!k) product(c, a, b, bias, m, n, k, &at);
   else turned(c, a, b, bias, m, n, k, &at);
 }

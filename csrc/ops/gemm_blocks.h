@@ -5,14 +5,20 @@
  * would cost an entry of the address cache and cache sets of their own for each k. A strip of A is read in place, unless it
  * is stored by columns (TN) or its rows lie at multiples of 4 KB, in the same cache sets: then it is copied, too. While a tile computes,
  * it fetches, line by line, what comes next: its share of the next strip, the tile of c after this one, and some of the next group of b.
- * The copies lie on the stack, less than 256 KB, whatever the size of the product.
+ * The copies lie in the thread's scratch (base/scratch.h), whatever the size of the product. Where there is no memory for it, nothing is
+ * copied: slower, to the same bits.
  */
 #ifndef NNC_OPS_GEMM_BLOCKS_H
 #define NNC_OPS_GEMM_BLOCKS_H
 
+#include "base/scratch.h"
 #include "ops/gemm_pack.h"
 
 enum { COMPACT_ROWS = 6 * PACK_ROWS, COMPACT_BYTES = 8 * 1024, FLAT_ROWS = 256, COPY_BYTES = 48 * 4096 };
+/* Elements of the copies: a group of panels and a strip; and a few columns. */
+enum { GROUP = PANELS * WIDE * BLOCK_DEPTH, LEFT = STRIP * (BLOCK_DEPTH + 2 * LINE), COLUMNS = COMPACT_ROWS * K_BLOCK };
+_Static_assert((GROUP + LEFT) * sizeof(real) <= NNC_SCRATCH_BYTES && COLUMNS * sizeof(real) <= NNC_SCRATCH_BYTES,
+               "the copies have to fit into the scratch");
 
 /* The block of k at hand: what all its strips have in common. */
 typedef struct {
@@ -52,9 +58,8 @@ static void strip_rows(real *c, const real *a, const real *a_next, const real *b
 
 /* n >= 2 * VL, k > 0. by_rows: b is [n, k] (NT). */
 static NOINLINE void blocked(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, int by_rows,
-                             const layout *given) {
-  real panels[PANELS * WIDE * BLOCK_DEPTH] __attribute__((aligned(64)));
-  real left[STRIP * (BLOCK_DEPTH + 2 * LINE)] __attribute__((aligned(64)));
+                             real *scratch, const layout *given) {
+  real *const panels = scratch, *const left = scratch + GROUP;
   const size_t b_row = by_rows ? sizeof(real) : given->ldb, b_col = by_rows ? given->ldb : sizeof(real);
   layout at = *given;
   stage s = {.panels = panels, .by_columns = at.a_row == sizeof(real), .b_step = given->ldb};
@@ -102,9 +107,8 @@ static NOINLINE void blocked(real *c, const real *a, const real *b, const real *
 }
 
 /* A few columns of a [k, a_col], side by side, for TN with few rows. */
-static NOINLINE void compact(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+static NOINLINE void compact(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, real *copy,
                              const layout *given) {
-  real copy[COMPACT_ROWS * K_BLOCK] __attribute__((aligned(64)));
   layout at = *given;
   at.a_col = COMPACT_ROWS * sizeof(real);
   for (size_t q = 0; q < k; q++) {
@@ -125,16 +129,19 @@ static int is_blocked(size_t m, size_t n, size_t k, const layout *at) {
 
 static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                            const layout *given) {
-  if (is_blocked(m, n, k, given)) {
-    blocked(c, a, b, bias, m, n, k, 0, given);
-    return;
-  }
+  const int is_large = is_blocked(m, n, k, given);
   layout at = *given;
   const int copies = at.a_row == sizeof(real) && n >= PACK_COLS && m > PACK_ROWS && m <= COMPACT_ROWS &&
                      at.a_col > 2 * m * sizeof(real) && m * k * sizeof(real) > COMPACT_BYTES;
+  real *const scratch = is_large || copies ? nnc_scratch() : NULL;
+  if (is_large && scratch) {
+    blocked(c, a, b, bias, m, n, k, 0, scratch, given);
+    return;
+  }
   for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK;; blocks--) {
     const size_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
-    (copies ? compact : tiles)(c, a, b, bias, m, n, depth, &at);
+    if (copies && scratch) compact(c, a, b, bias, m, n, depth, scratch, &at);
+    else tiles(c, a, b, bias, m, n, depth, &at);
     if (blocks <= 1) return;
     a = STEP(a, depth * at.a_col);
     b = STEP(b, depth * at.ldb);

@@ -55,20 +55,21 @@ static const size_t larger[][3] = {
 };
 
 extern TYPED(nnc_gemm) TYPED(nnc_gemm_baseline), TYPED(nnc_gemm_avx2), TYPED(nnc_gemm_avx512);
+extern TYPED(nnc_gemm) TYPED(nnc_gemm_nt_baseline), TYPED(nnc_gemm_nt_avx2), TYPED(nnc_gemm_nt_avx512);
 static const struct {
   const char *name;
-  TYPED(nnc_gemm) * gemm;
+  TYPED(nnc_gemm) * gemm[2]; /* by rows of b, or by its columns */
 } isas[NNC_ISA_COUNT] = {
-    {"baseline", TYPED(nnc_gemm_baseline)},
+    {"baseline", {TYPED(nnc_gemm_baseline), TYPED(nnc_gemm_nt_baseline)}},
 #if defined(__x86_64__)
-    {"avx2", TYPED(nnc_gemm_avx2)},
-    {"avx512", TYPED(nnc_gemm_avx512)},
+    {"avx2", {TYPED(nnc_gemm_avx2), TYPED(nnc_gemm_nt_avx2)}},
+    {"avx512", {TYPED(nnc_gemm_avx512), TYPED(nnc_gemm_nt_avx512)}},
 #endif
 };
 static const struct {
   const char *name;
   int a, b; /* whether it is stored transposed */
-} layouts[] = {{"NN", 0, 0}, {"TN", 1, 0}};
+} layouts[] = {{"NN", 0, 0}, {"TN", 1, 0}, {"NT", 0, 1}, {"TT", 1, 1}};
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
 enum { ZERO, BIAS, SUM, STARTS };
@@ -228,7 +229,7 @@ static void multiply(nnc_isa isa, int layout, real *y, const real *x, const real
   if (planted == GAP && m > 1 && n && now.ldc > n) y[n] = 0;
   if (planted == READ_BEFORE && k && n) *(volatile real *)y = w[-1];
   if (planted == READ_BEHIND && n) n++;
-  isas[isa].gemm(y, x, w, start, m, n, k, now.ldc, a_row, a_col, now.ldb, accumulate);
+  isas[isa].gemm[layouts[layout].b](y, x, w, start, m, n, k, now.ldc, a_row, a_col, now.ldb, accumulate);
 }
 
 static void check(nnc_isa isa, int layout, int start, int place, size_t m, size_t n, size_t k) {

@@ -247,9 +247,11 @@ def in_thread(act):
 
 def test_bits_are_the_same_without_memory_for_copies(isa, dtype, rng):
     m, n, k = COPIED
-    for transpose_a in (False, True):
-        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((k, m) if transpose_a else (m, k), (k, n)))
-        product = functools.partial(_core.gemm, a, b, np.zeros(n, dtype), np.empty((m, n), dtype), transpose_a=transpose_a, isa=isa)
+    for transpose_a, transpose_b in itertools.product((False, True), repeat=2):
+        shapes = (k, m) if transpose_a else (m, k), (n, k) if transpose_b else (k, n)
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+        stored = {"transpose_a": transpose_a, "transpose_b": transpose_b}
+        product = functools.partial(_core.gemm, a, b, np.zeros(n, dtype), np.empty((m, n), dtype), **stored, isa=isa)
         before = _core.alloc_count()
         copied = in_thread(product)
         assert _core.alloc_count() == before + 1, "this shape is not one that needs scratch"
@@ -268,6 +270,7 @@ def multiply_on_a_small_stack():
         b = np.ones((k, n), dtype)
         in_thread(functools.partial(_core.gemm, np.ones((m, k), dtype), b, isa=isa))
         in_thread(functools.partial(_core.gemm, np.ones((k, m), dtype), b, transpose_a=True, isa=isa))
+        in_thread(functools.partial(_core.gemm, np.ones((m, k), dtype), np.ones((n, k), dtype), transpose_b=True, isa=isa))
 
 
 def test_small_stack():

@@ -30,7 +30,7 @@ typedef struct {
 
 int NNC_TYPED(nnc_takes_few)(const nnc_plan *plan, const nnc_source *x, size_t rows) {
   return plan->is_plain && rows && rows <= FEW && plan->flops * (double)rows < few_flops &&
-         x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) && x->stride >= (ptrdiff_t)plan->value[0].cols;
+         x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) && x->stride == (ptrdiff_t)plan->value[0].cols;
 }
 
 static nnc_few_step step_of(const nnc_plan *plan, const nnc_op *op) {
@@ -73,10 +73,12 @@ static nnc_few *make(const nnc_plan *plan) {
   return few;
 }
 
+/* Dense arrays: a view of several lines, through a reshape, has the distance between its lines already. */
 static void lend(const nnc_few *few, int end, real *at, size_t ld) {
   for (int i = 0; i < few->views[end]; i++) {
-    few->act[few->view[end][i]] = at;
-    few->ld[few->view[end][i]] = ld;
+    const int v = few->view[end][i];
+    few->act[v] = at;
+    if (few->run.plan->value[v].lines == 1) few->ld[v] = ld;
   }
 }
 

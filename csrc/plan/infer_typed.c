@@ -63,12 +63,21 @@ static void *carve(char **at, size_t bytes) {
   return piece;
 }
 
+/* Whether a single line is seen as several, too, through a reshape: then samples have to lie one behind the other. */
+static int is_folded(const nnc_plan *plan, int root) {
+  for (int v = 0; v < plan->n_values; v++)
+    if (plan->value[v].alias == root && plan->value[v].lines > 1) return 1;
+  return 0;
+}
+
 /* Inputs of our own type are read where they lie. */
 static int read_in_place(const nnc_plan *plan, int input, const nnc_source *x) {
   if (plan->n_called) return 0; /* what is lent out must lie in memory of our own */
   const nnc_value *v = &plan->value[input];
   return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) &&
-         (v->lines == 1 ? x->stride >= (ptrdiff_t)v->cols : x->stride == (ptrdiff_t)(v->lines * v->ld));
+         (v->lines > 1                     ? x->stride == (ptrdiff_t)(v->lines * v->ld)
+          : x->stride > (ptrdiff_t)v->cols ? !is_folded(plan, input)
+                                           : x->stride == (ptrdiff_t)v->cols);
 }
 
 typedef struct {
@@ -128,7 +137,7 @@ static void redirect(const nnc_place *p, int root, real *to, size_t ld) {
   for (int v = 0; v < plan->n_values; v++) {
     if (plan->value[v].alias != root) continue;
     p->act[v] = to;
-    if (plan->value[root].lines == 1) p->ld[v] = ld;
+    if (plan->value[root].lines == 1 && plan->value[v].lines == 1) p->ld[v] = ld;
   }
 }
 

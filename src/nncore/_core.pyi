@@ -37,6 +37,8 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype: ...
+    _built_for: list[Shape] | None
+    """The shapes of the inputs that a model has been assembled for: `_replan` changes them in one go with the plan."""
     @property
     def _is_elsewhere(self) -> bool:
         """Whether another thread trains."""

@@ -49,7 +49,7 @@ class Assembly(_core.Network, Parameters):
         self._dtype = np.dtype(float_dtype(name, dtype))
         self.seed = _fresh_seed() if seed is None else whole(name, "seed", seed, 0)
         self.layers = tuple(layers)
-        self._built_for: list[Shape] | None = None
+        self._built_for = None
         shapes = self._known_inputs()
         if shapes is not None:
             try:
@@ -145,7 +145,6 @@ class Assembly(_core.Network, Parameters):
             if isinstance(error, ShapeError):
                 return False
             raise
-        self._built_for = [tuple(shape) for shape in input_shapes]
         return True
 
     def _told(self, output_shapes: Sequence[Shape]) -> _core.Told | None:

@@ -64,9 +64,12 @@ class Stepwise(Trainable):
                 raise ShapeError(f"{name} is a single number; a batch [N, ...] is needed")
             if not self.built:
                 self._build([array.shape[1:]])
-            if len(given) == 1 and not self._is_elsewhere:
-                self._stretch([array.shape[1:]])
             expected = self.input_shapes[i]
+            while array.shape[1:] != expected and len(given) == 1 and not self._is_elsewhere:
+                stretched = self._stretch([array.shape[1:]])  # another thread may have another length, and be as quick
+                before, expected = expected, self.input_shapes[i]
+                if not stretched and expected == before:
+                    break
             if array.shape[1:] != expected:
                 hint = _hint(array.shape, expected)
                 raise ShapeError(

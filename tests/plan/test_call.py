@@ -148,3 +148,29 @@ def test_weights_that_move_are_found(rng):
     np.testing.assert_allclose(
         first(x), np.maximum(x @ first[0].weight.T + first[0].bias, 0) @ first[2].weight.T + first[2].bias, 1e-4, 1e-5
     )
+
+
+@pytest.mark.parametrize("features", [12, 16])  # 16: a whole line in both types
+@pytest.mark.parametrize("rows", [1, 3, 40, 700])
+def test_input_that_is_folded_first(rows, features, dtype, rng):
+    """One line of the input is several to the layer behind a Reshape, and is read where the caller has it."""
+    model = nn.Sequential(nn.Reshape((4, features // 4)), nn.Linear(features // 4, 6), nn.Flatten(), nn.Linear(24, 5), dtype=dtype)
+    x = rng.normal(size=(rows, features)).astype(dtype)
+    expected = model.forward(x)
+    np.testing.assert_array_equal(model(x), expected)
+    np.testing.assert_array_equal(model.predict(x), expected)
+    apart = np.zeros((rows, 3 * features), dtype)
+    apart[:, :features] = x
+    np.testing.assert_array_equal(model.predict(apart[:, :features]), expected)
+    model.compile(loss="mse", optimizer="sgd")
+    assert model.evaluate(x, expected, verbose=0) == 0
+
+
+@pytest.mark.parametrize("rows", [3, 17, 300])
+@pytest.mark.parametrize("distance", [0, 1, 24])
+def test_out_may_overlap_x(distance, rows, dtype, rng):
+    model = nn.Sequential(nn.Linear(24, 24), nn.Tanh(), dtype=dtype)
+    memory = rng.normal(size=24 * rows + distance).astype(dtype)
+    x, out = memory[: 24 * rows].reshape(rows, 24), memory[distance:].reshape(rows, 24)
+    expected = model(x.copy())
+    np.testing.assert_array_equal(model(x, out=out), expected)

@@ -120,6 +120,38 @@ def test_eight_threads_call_one_model(threads):
     at_once([lambda x=x, right=right: call(x, right) for x, right in zip(inputs, expected, strict=True)])
 
 
+@pytest.mark.parametrize("first", ["nn.LSTM(8, 8)", "nn.Embedding(50, 8), nn.LSTM(8, 8)"])
+def test_threads_take_turns_with_lengths(first):
+    """Each of six predicts sequences of a length of its own with one model, which is assembled anew for each length."""
+    code = f"""
+    import numpy as np
+    model = nn.Sequential({first}, nn.Linear(8, 3), seed=0)
+    shape = (8,) if "{first}".startswith("nn.LSTM") else ()
+    rng = np.random.default_rng(0)
+    samples = [rng.integers(0, 50, (64, steps, *shape)) for steps in (3, 40, 1000)]
+    expected = [model(x).copy() for x in samples]
+    wrong = []
+
+    def work(x, y):
+        try:
+            for _ in range(25):
+                if not np.array_equal(model(x), y):
+                    wrong.append(x.shape)
+        except Exception as error:
+            wrong.append(error)
+
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=work, args=each) for each in zip(samples * 2, expected * 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+    print("done")
+    """
+    assert python(code) == "done"
+
+
 def test_eight_threads_evaluate_one_model():
     _core.set_num_threads(2)
     model = model_of()

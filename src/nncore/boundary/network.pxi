@@ -351,13 +351,23 @@ cdef class Network(NetworkPlan):
         """
         return self._infer(x, out)
 
+    cdef bint _has_shape(self, cnp.ndarray a) noexcept:
+        """Whether an array is a batch for the one input as it is now."""
+        cdef int d
+        if cnp.PyArray_NDIM(a) != self.in_rank:
+            return False
+        for d in range(1, self.in_rank):
+            if cnp.PyArray_DIM(a, d) != self.in_dims[d]:
+                return False
+        return True
+
     cdef object _infer(self, object x, object out):
         cdef cnp.ndarray a, y
         cdef nnc_source source
         cdef nnc_error error
         cdef size_t rows, next_row = 0
         cdef void *to
-        cdef int d, status
+        cdef int status
         cdef bint fits = self.plan != NULL and self.is_simple and type(x) is cnp.ndarray
         if self.plan != NULL and not self.is_simple:
             if out is not None:
@@ -365,17 +375,20 @@ cdef class Network(NetworkPlan):
             return self._call(x)
         if fits:
             a = <cnp.ndarray>x
-            fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_NDIM(a) == self.in_rank and cnp.PyArray_ISCARRAY_RO(a)
-            for d in range(1, self.in_rank):
-                if fits and cnp.PyArray_DIM(a, d) != self.in_dims[d]:
-                    fits = False
+            fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_ISCARRAY_RO(a) and self._has_shape(a)
         if not fits:
             converted = self._convert(x)  # checks, converts, and builds where the shape was open
             if type(converted) is not cnp.ndarray:
                 return converted  # a call on what stands for an array in a network
             a = <cnp.ndarray>converted
+        while not self._has_shape(a):
+            a = self._convert(a)  # meanwhile another thread has given the network another length
         if self.has_indices:
-            self._check_indices((a,))
+            self.readers += 1  # none may do so while they are looked at
+            try:
+                self._check_indices((a,))
+            finally:
+                self.readers -= 1
         rows = cnp.PyArray_DIM(a, 0)
         if out is None:
             y = self._new_result(rows)
@@ -383,6 +396,8 @@ cdef class Network(NetworkPlan):
         else:
             to = self._result(out, rows)
             y = <cnp.ndarray>out
+            if <char *>to < <char *>cnp.PyArray_DATA(a) + cnp.PyArray_NBYTES(a) and <char *>cnp.PyArray_DATA(a) < <char *>to + cnp.PyArray_NBYTES(y):
+                a = <cnp.ndarray>cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)  # rows are read more than once, and not in the order of the result
         source.data = cnp.PyArray_DATA(a)
         source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         source.stride = self.in_width
@@ -392,15 +407,17 @@ cdef class Network(NetworkPlan):
             if status != NNC_OK:
                 raise_error(&error)
             return y
-        while next_row < rows:
-            self.readers += 1
-            with nogil:
-                status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
+        self.readers += 1  # until the last row: nobody may give the network another length in between
+        try:
+            while next_row < rows:
+                with nogil:
+                    status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
+                self._rethrow()
+                if status != NNC_OK:
+                    raise_error(&error)
+                PyErr_CheckSignals()
+        finally:
             self.readers -= 1
-            self._rethrow()
-            if status != NNC_OK:
-                raise_error(&error)
-            PyErr_CheckSignals()
         return y
 
     # The pieces of a step -----------------------------------------------------------------------------------------------------
@@ -459,10 +476,10 @@ cdef class Network(NetworkPlan):
         cdef void *outs[MAX_ENDS]
         cdef size_t rows = len(x[0])
         cdef int i
+        self._need_rows(rows, training)
+        self._check_indices(x)  # which lets other threads run, that may give the network another length
         for i in range(len(x)):
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
-        self._need_rows(rows, training)
-        self._check_indices(x)
         cdef nnc_sequences given
         self._bind_sequences(&given, sequences, rows)
         results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]

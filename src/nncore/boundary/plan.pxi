@@ -32,6 +32,7 @@ cdef class NetworkPlan(Turns):
     cdef int in_rank, out_rank
     cdef cnp.npy_intp[9] in_dims, out_dims
     cdef size_t in_width
+    cdef public object _built_for  # the shapes of the inputs that a model has been assembled for, or None
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
@@ -105,9 +106,7 @@ cdef class NetworkPlan(Turns):
         Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
         """
         self._need_plan()
-        while self.readers and self.trainer == this_thread():  # fit waits for predictions of other threads, which are short
-            sleep(1e-4)
-            PyErr_CheckSignals()
+        self._wait_for_readers()
         self._need_alone()
         cdef nnc_error error
         cdef nnc_optimizer_spec rule
@@ -126,12 +125,14 @@ cdef class NetworkPlan(Turns):
                 compile_plan(plan, losses, &rule, options, statistics)
             if nnc_plan_inherit(plan, self.plan, &error):
                 raise_error(&error)
+            self._need_alone()  # layers written in Python let other threads run meanwhile
         except BaseException:
             self.called_ops = called_before
             nnc_plan_free(plan)
             raise
         nnc_plan_free(self.plan)
         self.plan = plan
+        self._built_for = [tuple(shape) for shape in inputs]  # in one go with the plan: threads may take turns with lengths
         self.is_compiled = compiled is not None
         self.has_forward = False
         self.forward_sequences = None
@@ -139,6 +140,14 @@ cdef class NetworkPlan(Turns):
         self._describe(len(inputs), len(ops), outputs)
         if compiled is not None:
             self._count(losses, statistics)
+
+    cdef int _wait_for_readers(self) except -1:
+        """Wait for predictions of other threads, which are short; but not where Python is called, which may be what asks."""
+        give_up = monotonic() + PATIENCE
+        while self.readers and not self.calls_out and (self.trainer == 0 or self.trainer == this_thread()) and monotonic() < give_up:
+            sleep(1e-4)
+            PyErr_CheckSignals()
+        return 0
 
     cdef int _describe(self, int n_inputs, int n_ops, outputs) except -1:
         """Keep the shapes, the work, and of one input and one output what `__call__` needs of them."""

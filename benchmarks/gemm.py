@@ -4,9 +4,9 @@
     python benchmarks/gemm.py --only NN 513 --no-write     only what has one of these words in its name, and only print
 
 NN is c = a b, as a forward pass needs it; TN is c = a^T b, the gradient of weights; NT is c = a b^T, the gradient of inputs.
-Rows are contiguous for everybody. With two threads,
-nncore's each multiply their half of c again and again, as the members of a training step do, which meet at barriers between
-phases only; the other libraries divide each product by themselves.
+Rows are contiguous for everybody. With two threads, nncore's each multiply their half of c again and again, of its rows or of its
+columns, whichever there are more of, as the members of a training step do, which meet at barriers between phases only; the other
+libraries divide each product by themselves.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ WORTH_TWO_THREADS = 1e6  #: floating-point operations; below, a plan uses one
 #: The threads of one library must not spin for 30 ms while the next one is timed: 0.1 ms, more than what lies between two calls.
 SPIN = {"OPENBLAS_THREAD_TIMEOUT": "18", "GOMP_SPINCOUNT": "2000"}
 PAUSE = 1e-3  #: seconds until they have stopped
+SLICE = 1e-3  #: seconds of one turn; four times as many with two threads, which take some to meet
 
 
 class Case(NamedTuple):
@@ -87,17 +88,37 @@ class Result(NamedTuple):
         return min(self.peers.values()) / self.ours
 
 
-#: What one turn of a contestant calls, one function per thread of its own.
-Ways = list[Callable[[], object]]
+#: What a contestant calls to do so many products, one function per thread of its own.
+Ways = list[Callable[[int], object]]
+
+
+def again(call: Callable[[], object]) -> Callable[[int], object]:
+    """The call, so many times."""
+
+    def repeat(count: int) -> None:
+        for _ in range(count):
+            call()
+
+    return repeat
 
 
 def nncore(case: Case, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Ways]:
     c = np.zeros((case.m, case.n), case.dtype)
 
-    def rows(cut: slice) -> Callable[[], object]:
-        left, out = (a[:, cut], c[cut]) if case.layout == "TN" else (a[cut], c[cut])
-        return lambda: _core.gemm(left, b, None, out, False, case.layout == "TN", case.layout == "NT")
+    def rows(cut: slice) -> Callable[[int], object]:
+        left = a[:, cut] if case.layout == "TN" else a[cut]
+        return product(left, b, c[cut])
 
+    def columns(cut: slice) -> Callable[[int], object]:
+        right = b[cut] if case.layout == "NT" else b[:, cut]
+        return product(a, right, c[:, cut])
+
+    def product(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> Callable[[int], object]:
+        call = partial(_core.gemm, left, right, None, out, False, case.layout == "TN", case.layout == "NT")
+        return again(call) if case.threads == 1 else call  # called from two threads, they would wait for the interpreter
+
+    if case.n > case.m:  # so that each thread reads half of the larger operand
+        return c, [columns(cut) for cut in halves(case.n, case.threads)]
     return c, [rows(cut) for cut in halves(case.m, case.threads)]
 
 
@@ -110,7 +131,7 @@ def halves(n: int, parts: int) -> list[slice]:
 def openblas(case: Case, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Ways]:
     c = np.zeros((case.m, case.n), case.dtype)
     left, right = a.T if case.layout == "TN" else a, b.T if case.layout == "NT" else b
-    return c, [lambda: np.matmul(left, right, out=c)]
+    return c, [again(lambda: np.matmul(left, right, out=c))]
 
 
 def mkl(case: Case, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Ways]:
@@ -119,7 +140,7 @@ def mkl(case: Case, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Ways]:
     c = np.zeros((case.m, case.n), case.dtype)
     out, left, right = torch.from_numpy(c), torch.from_numpy(a), torch.from_numpy(b)
     left, right = left.T if case.layout == "TN" else left, right.T if case.layout == "NT" else right
-    return c, [lambda: torch.mm(left, right, out=out)]
+    return c, [again(lambda: torch.mm(left, right, out=out))]
 
 
 CONTESTANTS = {"nncore": nncore, "OpenBLAS": openblas, "MKL": mkl}
@@ -135,15 +156,11 @@ def use_threads(threads: int) -> None:
 def clock(pool: ThreadPoolExecutor, ways: Ways, count: int) -> float:
     """Seconds per turn."""
 
-    def repeat(way: Callable[[], object]) -> None:
-        for _ in range(count):
-            way()
-
     start = time.perf_counter()
     if len(ways) == 1:
-        repeat(ways[0])
+        ways[0](count)
     else:
-        list(pool.map(repeat, ways))
+        list(pool.map(lambda way: way(count), ways))
     return (time.perf_counter() - start) / count
 
 
@@ -152,19 +169,19 @@ def peaks(pool: ThreadPoolExecutor, threads: list[int]) -> dict[tuple[str, int],
     rounds, found = 100_000, {}
     for dtype in DTYPES:
         for t in threads:
-            way = partial(_core.multiply_adds, rounds, dtype == "float64")
-            found[dtype, t] = t * way() / min(clock(pool, [way] * t, 3) for _ in range(20))
+            call = partial(_core.multiply_adds, rounds, dtype == "float64")
+            found[dtype, t] = t * call() / min(clock(pool, [again(call)] * t, 3) for _ in range(20))
     return found
 
 
 def contest(case: Case, pool: ThreadPoolExecutor, peak: float, budget: float) -> Result:
-    """Check that the results agree, then time in turn: a millisecond or one product each, at least twice."""
+    """Check that the results agree, then time in turn: a slice or one product each, at least twice."""
     a, b = case.operands()
     ways, results, counts = {}, {}, {}
     for name, prepare in CONTESTANTS.items():
         results[name], ways[name] = prepare(case, a, b)
         clock(pool, ways[name], 1)
-        counts[name] = max(1, math.ceil(1e-3 / clock(pool, ways[name], 1)))
+        counts[name] = max(1, math.ceil(SLICE * case.threads**2 / clock(pool, ways[name], 1)))
     for name, c in results.items():
         tolerance = 4 * case.k * np.finfo(case.dtype).eps
         np.testing.assert_allclose(c, results["OpenBLAS"], tolerance, 4 * tolerance, err_msg=f"{name}: {case.name}")

@@ -224,6 +224,7 @@ def gemm(
     accumulate: bool = False,
     transpose_a: bool = False,
     transpose_b: bool = False,
+    repeat: int = 1,
     isa: str | None = None,
 ) -> np.ndarray: ...
 def transpose(a: np.ndarray, out: np.ndarray | None = None, isa: str | None = None) -> np.ndarray: ...

@@ -2,8 +2,8 @@
 # indices and makes one call, in the caller's floating-point state.
 
 def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, cnp.ndarray out=None, bint accumulate=False,
-         bint transpose_a=False, bint transpose_b=False, isa=None):
-    """out = A B, plus bias or plus out itself, with A = a or its transpose, and B = b or its transpose."""
+         bint transpose_a=False, bint transpose_b=False, size_t repeat=1, isa=None):
+    """out = A B, plus bias or plus out itself, with A = a or its transpose, and B = b or its transpose; so many times."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64), c
@@ -21,10 +21,12 @@ def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, 
     c = as_matrix("out", out, f64, True)
     check_shape("out", &c, m, n)
     with nogil:
-        if transpose_b:
-            call_gemm_nt(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
-        else:
-            call_gemm(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+        while repeat:
+            if transpose_b:
+                call_gemm_nt(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+            else:
+                call_gemm(which, f64, c.data, am.data, bm.data, start, m, n, k, c.ld, a_row, a_col, bm.ld, accumulate)
+            repeat -= 1
     return out
 
 

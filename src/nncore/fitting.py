@@ -157,7 +157,12 @@ class Batches:
 
     def check(self, begun: Progress) -> None:
         """Raise ArgumentError where training cannot go on from there with these data."""
-        begun.check(self.model, 0, 0, False)
+        done = begun.check(self.model, 0, 0, False)
+        if self._flows and done > self.steps:
+            raise ArgumentError(
+                f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
+                "(steps_per_epoch); pass at least as many, or begin an epoch with resume=False"
+            )
 
     def settle(self) -> None:
         """Let the first batch settle the shapes of a model that has none yet, so that callbacks may ask for them."""

@@ -183,6 +183,23 @@ def test_batches_that_can_be_iterated_again(stop, tmp_path):
     assert rest.history == {key: values[stop // 5 :] for key, values in whole.history.items()}
 
 
+def test_fewer_steps_per_epoch_than_are_done():
+    """A place behind the end of the epoch is refused before anything is trained or taken."""
+    (x, y), model = data(), net()
+
+    def endless():
+        while True:
+            yield x[:BATCH], y[:BATCH]
+
+    model.fit(endless(), steps_per_epoch=6, callbacks=[Stop(4)])
+    assert model.step == 4
+    with pytest.raises(errors.ArgumentError, match="after 4 steps of an epoch, and now an epoch has 3"):
+        model.fit(endless(), steps_per_epoch=3, epochs=2, resume=True)
+    assert model.step == 4
+    model.fit(endless(), steps_per_epoch=5, epochs=2, resume=True)
+    assert model.step == 10
+
+
 def test_nothing_to_resume():
     one, two = net(), net()
     fit(one, epochs=2)

@@ -331,7 +331,7 @@ cdef class Network(NetworkPlan):
         x : array_like
             [N, *input shape]; a list or dict of them where there are several inputs.
         out : numpy.ndarray, optional
-            Where the result goes: C-contiguous, of the model's dtype and the result's shape.
+            Where the result goes: C-contiguous, of the model's dtype and the result's shape. It may share memory with x.
 
         Returns
         -------

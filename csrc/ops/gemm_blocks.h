@@ -14,7 +14,7 @@
 #include "base/scratch.h"
 #include "ops/gemm_pack.h"
 
-enum { COMPACT_ROWS = 6 * PACK_ROWS, COMPACT_BYTES = 8 * 1024, FLAT_ROWS = 256, COPY_BYTES = 48 * 4096 };
+enum { COMPACT_ROWS = 6 * PACK_ROWS, FEW_ROWS = 10 * PACK_ROWS, COMPACT_BYTES = 8 * 1024, FLAT_ROWS = 256, COPY_BYTES = 48 * 4096 };
 /* Elements of the copies: a group of panels and a strip; and a few columns. */
 enum { GROUP = PANELS * WIDE * BLOCK_DEPTH, LEFT = STRIP * (BLOCK_DEPTH + 2 * LINE), COLUMNS = COMPACT_ROWS * K_BLOCK };
 _Static_assert((GROUP + LEFT) * sizeof(real) <= NNC_SCRATCH_BYTES && COLUMNS * sizeof(real) <= NNC_SCRATCH_BYTES,
@@ -123,7 +123,7 @@ static NOINLINE void compact(real *c, const real *a, const real *b, const real *
 static int is_blocked(size_t m, size_t n, size_t k, const layout *at) {
   if (m < 6 * PACK_ROWS || n < 2 * VL) return 0;
   const size_t depth = k < K_BLOCK ? k : K_BLOCK;
-  const int scattered = at->ldb >= 2048 && depth * at->ldb > COPY_BYTES;
+  const int scattered = at->ldb >= (m < FEW_ROWS ? 4096 : 2048) && depth * at->ldb > COPY_BYTES;
   return scattered || m > FLAT_ROWS || (at->a_row == sizeof(real) && n >= PACK_COLS);
 }
 

@@ -70,7 +70,7 @@ static void set_spans(nnc_plan *plan) {
 
 /* Tasks are blocks of weight rows of about TASK_ELEMENTS, whose gradient stays in the second cache until the update has read it; at least
  * LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
-enum { TASK_ELEMENTS = 64 << 10, LEAST_ROWS = 96, FUSED_FROM = 4 << 10 };
+enum { TASK_ELEMENTS = 128 << 10, LEAST_ROWS = 96, FUSED_FROM = 4 << 10 };
 
 static size_t rows_per_task(size_t cols) {
   size_t rows = TASK_ELEMENTS / cols;

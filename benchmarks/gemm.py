@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 import threadpoolctl
-from headline import machine
-from report import splice
+from headline import machine, others
+from report import BUSY, splice
 
 from nncore import _core
 
@@ -267,7 +267,7 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
     if arguments.only and not arguments.no_write:
         parser.error("--only needs --no-write: the docs have the whole table")
-    chosen, results, load = cases(arguments.threads, arguments.only), [], os.getloadavg()[0]
+    chosen, results, load = cases(arguments.threads, arguments.only), [], others()
     with ThreadPoolExecutor(max(arguments.threads)) as pool:
         peak = peaks(pool, arguments.threads)
         print(" ".join(f"{dtype} {t}: {rate / 1e9:.0f} GFLOP/s" for (dtype, t), rate in peak.items()), flush=True)
@@ -275,15 +275,15 @@ def main() -> None:
             use_threads(case.threads)
             r = contest(case, pool, peak[case.dtype, case.threads], arguments.budget / len(chosen))
             results.append(r)
-            others = ", ".join(f"{name} {1e6 * seconds:.4g}" for name, seconds in r.peers.items())
-            print(f"{case.name:34s} {1e6 * r.ours:9.4g} µs  {r.ratio:5.2f}x {100 * r.rate:4.0f} %   {others}", flush=True)
+            peers = ", ".join(f"{name} {1e6 * seconds:.4g}" for name, seconds in r.peers.items())
+            print(f"{case.name:34s} {1e6 * r.ours:9.4g} µs  {r.ratio:5.2f}x {100 * r.rate:4.0f} %   {peers}", flush=True)
     text = "\n\n".join([summary(results), *(table(results, d, t) for d in DTYPES for t in arguments.threads)])
     if arguments.no_write:
         print(summary(results))
         return
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {d} on {t} thread{'s' if t > 1 else ''}" for (d, t), rate in peak.items())
     found = machine()
-    busy = f" Other programs were running (load {load:.1f}), so: a first impression." if load > 1 else ""
+    busy = f" Other programs kept {load:.1f} processors busy, so: a first impression." if load > BUSY else ""
     head = f"{found['cpu']}, {found['cores']} cores; numpy {found['numpy']}, torch {found['torch']}. Peak: {rates}.{busy}"
     splice(ROOT / "docs" / "benchmarks.md", {"gemm": f"{head}\n\n{text}"})
 

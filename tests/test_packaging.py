@@ -244,7 +244,7 @@ def test_ops_are_those_of_the_registry_in_its_order():
 
 
 #: Kernels that make sense one after the other only, and the function that calls them so.
-TOGETHER = {f"batch_norm_{part}": "batch_norm_in_parts" for part in ("moments", "merge", "sums", "total")}
+TOGETHER = {f"batch_norm_{part}": "batch_norm_in_parts" for part in ("moments", "merge", "sums", "total")} | {"gemm_nt": "gemm"}
 
 
 def test_every_kernel_has_its_function():

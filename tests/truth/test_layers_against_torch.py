@@ -217,7 +217,7 @@ def test_shapes_that_do_not_fit_name_the_layer():
     with pytest.raises(ShapeError, match=r"layer 1 \(PReLU\): num_parameters=3"):
         nn.Sequential(nn.Linear(3, 4), nn.PReLU(3))
     with pytest.raises(ShapeError, match=r"layer 1 \(Reshape\) cannot turn \[\*, 4\].*into \[\*, 3, 1\]"):
-        nn.Sequential(nn.Linear(3, 4), nn.Reshape(3, -1))
+        nn.Sequential(nn.Linear(3, 4), nn.Reshape(3, -1)).build((3,))
     makers = [nn.Reshape, lambda: nn.Reshape(-1, -1), lambda: nn.Reshape(0), lambda: nn.LayerNorm(()), lambda: nn.Maxout(1, 1, 0)]
     for make in makers:
         with pytest.raises(ArgumentError):

@@ -12,6 +12,9 @@ include "boundary/c_plan.pxi"
 
 cnp.import_array()
 
+if nnc_guard_against_fork():
+    raise MemoryError("no memory to watch for forks")
+
 cdef extern from *:
     """
     #if defined(__clang__)
@@ -77,6 +80,11 @@ def set_num_threads(int n):
     if n < 0:
         raise ValueError(f"n: expected a number of threads, or 0 for the default, got {n}")
     nnc_set_num_threads(n)
+
+
+def fork_count():
+    """How many forks lie between the process that imported nncore and this one."""
+    return nnc_fork_count()
 
 
 include "boundary/registry.pxi"

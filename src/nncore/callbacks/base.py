@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
+from .._declared import Declared
 from ..errors import ArgumentError
 
 Logs = dict[str, Any]
@@ -22,7 +23,7 @@ def _default(hook: _F) -> _F:
     return hook
 
 
-class Callback:
+class Callback(metaclass=Declared):
     """Base of all callbacks: override the hooks you need.
 
     Attributes
@@ -38,6 +39,8 @@ class Callback:
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         self.model.optimizer.lr = self.model.optimizer.lr / 2
     """
+
+    _family: ClassVar[str] = "nncore.callbacks"
 
     model: Any = None
     params: Logs

@@ -9,7 +9,7 @@ from .._checks import real
 from ..errors import ShapeError, lookup
 from ..spec import Shape
 
-_GAINS: dict[str, Callable[[float], float]] = {
+GAINS: dict[str, Callable[[float], float]] = {
     "linear": lambda _: 1.0,
     "identity": lambda _: 1.0,
     "sigmoid": lambda _: 1.0,
@@ -43,7 +43,7 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
     >>> nn.init.gain("tanh")
     1.6666666666666667
     """
-    return lookup("nonlinearity", nonlinearity, _GAINS)(0.01 if param is None else real("gain", "param", param))
+    return lookup("nonlinearity", nonlinearity, GAINS)(0.01 if param is None else real("gain", "param", param))
 
 
 def fans(shape: Shape) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._checks import function, text
 from ..data import bind_prediction
-from ..errors import ArgumentError, ShapeError
+from ..errors import ShapeError
 from .base import Metric
 
 
@@ -49,9 +50,11 @@ class PythonMetric(Metric):
     direction = ""
 
     def __init__(self, given: Any, name: str | None = None) -> None:
-        if not callable(given) and not _keeps_account(given):
-            raise ArgumentError(f"a metric must be a function or an object with update_state and result, not {given!r}")
-        found = name or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
+        what = "a function of y_true and y_pred, or an object with update_state and result"
+        if isinstance(given, type) or not _keeps_account(given):
+            function("PythonMetric", "given", given, 2, what)
+        found = None if name is None else text("PythonMetric", "name", name)
+        found = found or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
         super().__init__(str(found))
         self.given = given
 

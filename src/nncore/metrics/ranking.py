@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import choice
 from ..data import bind_prediction, bind_weight
-from ..errors import ArgumentError, LabelError, ShapeError
+from ..errors import LabelError, ShapeError
 from ..names import describe
 from .base import Metric
 from .python import Watcher
@@ -39,10 +40,8 @@ class RocAuc(Metric):
     name, aliases, kind = "roc_auc", ("auc", "AUC"), "python"
 
     def __init__(self, average: str | None = "macro", name: str | None = None) -> None:
-        if average not in ("macro", "weighted", None):
-            raise ArgumentError(f"RocAuc: average must be 'macro', 'weighted' or None, not {average!r}")
         super().__init__(name)
-        self.average = average
+        self.average = choice("RocAuc", "average", average, ("macro", "weighted", None))
 
     def watcher(self) -> Watcher:
         """Return a fresh account, for one epoch or evaluation."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _serial = itertools.count()
 
+MOST_INPUTS = 64  # of one network
+
 
 class Value:
     """What a layer gives when it is called on an `Input`: a place in a network, not a number.
@@ -171,19 +173,35 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
                 f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the "
                 "layer on arrays alone"
             )
-    least, most = layer.takes
-    if not least <= len(inputs) <= (most or len(inputs)):
-        wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
-        raise ArgumentError(f"{name} takes {wanted} input{'s' if wanted != '1' else ''}, not {len(inputs)}")
+    check_count(layer, len(inputs))
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))
     layer.check_call(name, [v.shape for v in inputs])
-    rehearsal = _core.Network()
     results = [len(inputs) + i for i in layer.results(ops)]
-    rehearsal._assemble([v.shape for v in inputs], ops, results[:1], "float32")
-    shapes = rehearsal._shapes()
+    shapes = _rehearsed([v.shape for v in inputs], ops, results)
     for op in ops:
         layer.check(name, shapes[op.inputs[0]])
     return Node(layer, inputs, [tuple(shapes[i]) for i in results]).outputs
+
+
+def check_count(layer: Layer, count: int) -> None:
+    """Raise ArgumentError where a layer does not take so many inputs."""
+    least, most = layer.takes
+    if not least <= count <= (count if most is None else most):
+        wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
+        raise ArgumentError(f"{layer.name or type(layer).__name__} takes {wanted} input{'s' if wanted != '1' else ''}, not {count}")
+
+
+def _rehearsed(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]) -> list[Shape]:
+    """Return the shapes of all values: inputs, then the result of each op; a chain of ops may have more inputs than a network."""
+    if len(inputs) <= MOST_INPUTS:
+        rehearsal = _core.Network()
+        rehearsal._assemble(inputs, ops, results[:1], "float32")
+        return list(rehearsal._shapes())
+    shapes = list(inputs)
+    for op in ops:
+        given = [shapes[i] for i in op.inputs]
+        shapes.append(_rehearsed(given, [op._replace(inputs=tuple(range(len(given))))], [len(given)])[-1])
+    return shapes
 
 
 def _number(sign: str, other: Any) -> float:

@@ -16,6 +16,7 @@ from .errors import shown as shown
 from .spec import Shape
 
 _INT64_MAX = 2**63 - 1
+_ADDRESSABLE = 2**47  # bytes, on the 64-bit machines of today
 
 
 def near(name: Any, known: Iterable[str]) -> list[str]:
@@ -69,6 +70,27 @@ def whole(owner: str, name: str, value: Any, least: int = 1, most: int | None = 
     if number > _INT64_MAX:
         raise SizeError(f"{owner}: {name} is {shown(number)}, more than a size can count ({_INT64_MAX})")
     return number
+
+
+def optional_whole(owner: str, name: str, value: Any, least: int = 1) -> int | None:
+    """Return ``value`` as `whole` does, or None."""
+    return None if value is None else whole(owner, name, value, least)
+
+
+def addressable(owner: str, name: str, count: int, each: int) -> None:
+    """Raise SizeError where so many things, of so many bytes each, are more than any process can address."""
+    if count * max(each, 1) > _ADDRESSABLE:
+        raise SizeError(f"{owner}: {name}={count} takes {count * max(each, 1)} bytes, more than a process can address")
+
+
+def progress_shown(owner: str, value: Any) -> Any:
+    """Return ``verbose`` of `fit`: "auto", or what `verbosity` takes."""
+    if isinstance(value, str) and value == "auto":
+        return value
+    try:
+        return verbosity(owner, value)
+    except ArgumentError:
+        raise ArgumentError(f"{owner}: verbose must be 'auto', 0, 1 or 2, not {shown(value)}") from None
 
 
 def integer(owner: str, name: str, value: Any) -> int:

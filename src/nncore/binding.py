@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from .data import (
 )
 from .data.sequences import bind_lengths, without_padding
 from .ends import in_order, names_of
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, EmptyDataError, ShapeError
 from .layers.base import to_array
 from .spec import Shape
 
@@ -221,6 +221,16 @@ def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: C
         scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
         data = data.scaled(i, scale, rows)
     return data
+
+
+def look_at_batches(who: str, given: Any) -> None:
+    """Raise where batches that are all there already are none: before anything is trained, not when they are needed."""
+    if isinstance(given, bytes | bytearray):
+        raise ArgumentError(f"{who}: (x, y) or batches of such are needed, not {type(given).__name__}")
+    if isinstance(given, Collection) and not len(given):
+        raise EmptyDataError(f"{who}: there are no batches")
+    if isinstance(given, list | set | frozenset):
+        unpack(next(iter(given)))
 
 
 def are_batches(given: Any) -> bool:

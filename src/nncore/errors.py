@@ -66,7 +66,7 @@ class UnknownNameError(NncoreError, ValueError):
 
 
 class IndexRangeError(NncoreError, IndexError, ValueError):
-    """An input of an Embedding holds something else than indices into its table."""
+    """An index is out of range: of a layer, or in an input of an Embedding, which takes indices into its table."""
 
 
 class NotCompiledError(NncoreError, RuntimeError):

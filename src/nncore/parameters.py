@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._checks import flag
 from .errors import ArgumentError, ShapeError, StateDictError
 from .layers.base import copy_into, to_array
 from .spec import Parameter
@@ -121,6 +122,7 @@ class Parameters:
         own = dict(self._named_all("load_state_dict"))
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
+        strict = flag("load_state_dict", "strict", strict)
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
@@ -159,6 +161,8 @@ class Parameters:
         array([[6.]], dtype=float32)
         """
         own = self._named_all("set_weights")
+        if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
+            raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {type(weights).__name__}")
         if len(weights) != len(own):
             raise StateDictError(f"set_weights: {len(weights)} arrays for the {len(own)} parameters {[name for name, _ in own]}")
         _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])

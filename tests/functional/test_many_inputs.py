@@ -68,7 +68,9 @@ def test_what_cannot_be_merged(name):
         merge([nn.Input((3,))])
 
 
-@pytest.mark.parametrize("wrong", [None, "x", [], {}, object(), 1j, float("nan"), float("inf"), np.zeros(2), True, int, np.complex64(1)])
+@pytest.mark.parametrize(
+    "wrong", [None, "x", [], {}, object(), 1j, float("nan"), float("inf"), np.zeros(2), True, int, np.complex64(1)]
+)
 def test_arithmetic_of_values_with_what_is_no_number(wrong):
     x = nn.Input((3,))
     for operation in (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .._checks import flag
+from .._checks import flag, shown
 from .._declared import Declared, refuse_unknown
 from ..errors import ArgumentError, NotBuiltError, ShapeError
 from ..graph import call, checked_name, is_symbolic
@@ -314,4 +314,7 @@ def to_array(value: Any) -> np.ndarray:
         if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have
             value = value.float()
         value = value.numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        raise ShapeError(f"{shown(value)} cannot be read as an array: {error}") from None

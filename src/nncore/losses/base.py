@@ -78,8 +78,10 @@ class Loss(metaclass=Declared):
 
     def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> np.ndarray:
         """Return d loss / d y_pred, with the shape of ``y_pred``; of each row's own loss where reduction is "none"."""
-        weight = bind_weight(sample_weight, len(y_pred))
-        _, grad, _ = self._run(y_true, y_pred, sample_weight, 1.0 / self._divisor(len(y_pred), weight))
+        prediction = bind_prediction(y_pred)
+        weight = bind_weight(sample_weight, len(prediction))
+        divisor = self._divisor(len(prediction), weight)
+        _, grad, _ = self._run(y_true, prediction, sample_weight, 1.0 / divisor if divisor else 0.0)
         return grad.reshape(np.shape(y_pred))
 
     def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

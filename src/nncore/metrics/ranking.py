@@ -11,6 +11,7 @@ from ..data import bind_prediction, bind_weight
 from ..errors import LabelError, ShapeError
 from ..names import describe
 from .base import Metric
+from .classification import labels_of_any_kind
 from .python import Watcher
 
 
@@ -64,8 +65,8 @@ class RocAuc(Metric):
         ShapeError, LabelError
             The two do not go together.
         """
-        scores, true = bind_prediction(y_pred).astype(np.float64), np.asarray(y_true)
-        if len(true) != len(scores) or true.ndim not in (1, 2):
+        scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
+        if true.ndim not in (1, 2) or len(true) != len(scores):
             raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {np.shape(y_pred)}")
         weight = bind_weight(sample_weight, len(scores))
         weights = np.ones(len(scores)) if weight is None else weight

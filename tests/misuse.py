@@ -34,6 +34,39 @@ def _with_average(model):
         pass
 
 
+C = np.array([0, 1, 1, 0, 0, 1, 0, 1])
+
+
+def classifier():
+    model = nn.Sequential(nn.Linear(4, 2), nn.Softmax(), seed=0)
+    model.compile("sparse_categorical_crossentropy", "adam")
+    return model
+
+
+def _key(value):
+    """The value itself where a dict takes it for a key."""
+    try:
+        hash(value)
+    except TypeError:
+        return "no such key"
+    return value
+
+
+def _named(value):
+    x = nn.Input((4,))
+    return nn.Model({_key(value): x}, {_key(value): nn.ReLU()(x)})
+
+
+def _step(optimizer, loss="mse", metrics=()):
+    model = nn.Sequential(nn.Linear(4, 2), seed=0)
+    model.compile(loss, optimizer, metrics=list(metrics))
+    model.train_on_batch(X, Y)
+
+
+def _fit(callback):
+    plain().fit(X, Y, callbacks=[callback])
+
+
 #: Name -> (the model, the call with the wrong value in it).
 CALLS = {
     "fit x": (plain, lambda m, v: m.fit(v, Y)),
@@ -160,6 +193,40 @@ CALLS = {
     "f1 alone y_pred": (plain, lambda m, v: nn.metrics.f1([0, 1], v)),
     "auc alone y_true": (plain, lambda m, v: nn.metrics.roc_auc(v, [0.1, 0.2])),
     "auc alone y_pred": (plain, lambda m, v: nn.metrics.roc_auc([0, 1], v)),
+    "layer alone training": (plain, lambda m, v: nn.Dropout()(X, training=v)),
+    "recurrent alone training": (plain, lambda m, v: nn.GRU(4, 3)(XT, training=v)),
+    "fit class_weight of a class": (classifier, lambda m, v: m.fit(X, C, class_weight={0: v})),
+    "fit class_weight a class": (classifier, lambda m, v: m.fit(X, C, class_weight={_key(v): 1.0})),
+    "fit class_weight of an output": (classifier, lambda m, v: m.fit(X, C, class_weight={"output": v})),
+    "fit classes": (classifier, lambda m, v: m.fit(X, v)),
+    "fit a class": (classifier, lambda m, v: m.fit(X, [0, 1, 1, 0, 0, 1, 0, v])),
+    "fit x by name": (two_ends, lambda m, v: m.fit({"a": X, "b": v}, {"p": Y, "q": Y})),
+    "fit y by name": (two_ends, lambda m, v: m.fit({"a": X, "b": X}, {"p": Y, "q": v})),
+    "fit a name": (two_ends, lambda m, v: m.fit({"a": X, _key(v): X}, {"p": Y, "q": Y})),
+    "fit sample_weight by name": (two_ends, lambda m, v: m.fit([X, X], {"p": Y, "q": Y}, sample_weight={"p": v})),
+    "fit sample_weight of a name": (two_ends, lambda m, v: m.fit([X, X], [Y, Y], sample_weight={_key(v): [1.0] * 8})),
+    "fit validation weights": (plain, lambda m, v: m.fit(X, Y, validation_data=(X, Y, v))),
+    "fit validation lengths": (recurrent, lambda m, v: m.fit(XT, YT, validation_data=(XT, YT, None, v))),
+    "compile loss by name": (two_ends, lambda m, v: m.compile({"p": "mse", "q": v}, "sgd")),
+    "compile metrics by name": (two_ends, lambda m, v: m.compile("mse", "sgd", metrics={"p": v})),
+    "compile metrics of a name": (two_ends, lambda m, v: m.compile("mse", "sgd", metrics={_key(v): "mae"})),
+    "compile metrics per output": (two_ends, lambda m, v: m.compile("mse", "sgd", metrics=[["mae"], [v]])),
+    "a group": (plain, lambda m, v: nn.optim.SGD(groups=[v])),
+    "a group's params": (plain, lambda m, v: nn.optim.SGD(groups=[{"params": v}])),
+    "a group's lr": (plain, lambda m, v: nn.optim.SGD(groups=[{"params": "*", "lr": v}])),
+    "a group's l1": (plain, lambda m, v: nn.optim.SGD(groups=[{"params": "*", "l1": v}])),
+    "a group's trainable": (plain, lambda m, v: nn.optim.SGD(groups=[{"params": "*", "trainable": v}])),
+    "a group's key": (plain, lambda m, v: nn.optim.SGD(groups=[{"params": "*", _key(v): 1.0}])),
+    "Model by name": (plain, lambda m, v: _named(v)),
+    "schedule": (plain, lambda m, v: nn.optim.SGD(lr=lambda step: v) and _step(nn.optim.SGD(lr=lambda step: v))),
+    "an initializer's values": (plain, lambda m, v: nn.Sequential(nn.Linear(4, 2, weight_init=lambda shape, rng: v))),
+    "a loss of one's own": (plain, lambda m, v: _step("sgd", lambda y, p: (v, p))),
+    "a gradient of one's own": (plain, lambda m, v: _step("sgd", lambda y, p: (p.sum(axis=1), v))),
+    "what a loss of one's own gives": (plain, lambda m, v: _step("sgd", lambda y, p: v)),
+    "what a metric of one's own gives": (plain, lambda m, v: _step("sgd", "mse", [lambda y, p: v])),
+    "what a layer of one's own gives": (plain, lambda m, v: nn.Lambda(lambda x: v)(X)),
+    "a shape that a layer of one's own gives": (plain, lambda m, v: nn.Lambda(lambda x: x, output_shape=lambda shape: v)(X)),
+    "what a schedule by epoch gives": (plain, lambda m, v: _fit(nn.callbacks.LearningRateScheduler(lambda epoch: v))),
     "set_num_threads": (plain, lambda m, v: nn.set_num_threads(v)),
     "threads": (plain, lambda m, v: nn.threads(v).__enter__()),
     "init.gain": (plain, lambda m, v: nn.init.gain(v)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._checks import shown
 from .compiled import Compiled
 from .data import (
     ClassWeight,
@@ -147,16 +148,16 @@ def _weights(model: Assembly, given: Any, rows: int, lengths: np.ndarray | None)
     if isinstance(given, Mapping):
         unknown = [key for key in given if key not in names]
         if unknown:
-            raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {unknown}")
+            raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {shown(unknown)}")
         each = [given.get(name) for name in names]
     elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
         each = in_order("sample_weight", given, names)
     else:
         each, names = [given] * len(names), []
-    shown = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
+    labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
     bound = [
         bind_weight(part, rows, name, shape[:-1], lengths)
-        for part, name, shape in zip(each, shown, model.output_shapes, strict=True)
+        for part, name, shape in zip(each, labels, model.output_shapes, strict=True)
     ]
     return None if all(part is None for part in bound) else bound
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .._checks import function, is_number, shown, takes, verbosity
+from .._checks import function, is_number, real, shown, takes, verbosity
 from ..errors import ArgumentError
 from .base import Callback, Logs
 from .monitor import learning_rate
@@ -52,7 +52,7 @@ class LearningRateScheduler(Callback):
         rate = self.schedule(epoch, now) if self._takes_rate else self.schedule(epoch)
         if not is_number(rate):
             raise ArgumentError(f"LearningRateScheduler: the schedule gave {shown(rate)} for epoch {epoch}, not a number")
-        number = float(rate)
+        number = real("LearningRateScheduler", "what the schedule gave", rate, 0.0)
         self.model.optimizer.learning_rate = number
         if self.verbose:
             print(f"epoch {epoch + 1}: learning rate {number:g}", file=sys.stderr)

@@ -193,13 +193,17 @@ def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = 
     >>> nn.init.draw("ones", (2,), np.random.default_rng(0))
     array([1., 1.], dtype=float32)
     """
-    values = np.asarray(get(scheme)(shape, rng))
+    given = get(scheme)(shape, rng)
+    try:
+        values = np.asarray(given)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ShapeError(f"{name}: the initializer {shown(scheme)} gave what cannot be read as an array: {error}") from None
     if values.shape != tuple(shape):
-        raise ShapeError(f"{name}: the initializer {scheme!r} gave shape {values.shape} where {tuple(shape)} is needed")
+        raise ShapeError(f"{name}: the initializer {shown(scheme)} gave shape {values.shape} where {tuple(shape)} is needed")
     if values.dtype.kind not in "fiub":
         raise DTypeError(f"{name}: the initializer {shown(scheme)} gave values of {values.dtype}, not real numbers")
     with np.errstate(over="ignore"):
         values = values.astype(dtype)
     if not np.isfinite(values).all():
-        raise NonFiniteError(f"{name}: the initializer {scheme!r} gave values that are not finite in {np.dtype(dtype)}")
+        raise NonFiniteError(f"{name}: the initializer {shown(scheme)} gave values that are not finite in {np.dtype(dtype)}")
     return values

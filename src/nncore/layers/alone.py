@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._checks import flag
 from ..data.arrays import as_array
 from ..errors import ArgumentError, ShapeError, SizeError
 from ..graph import MOST_INPUTS, check_count
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     """Return the layer's output for the batch ``x``."""
+    training = flag(f"{type(layer).__name__}(x)", "training", training)
     several = isinstance(x, list | tuple) and all(isinstance(each, np.ndarray) for each in x)
     if layer.takes[0] > 1 or (layer.takes[1] is None and several):
         return _apply_to_several(layer, x)

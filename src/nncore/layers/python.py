@@ -18,7 +18,7 @@ from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
 from ..init import checked as scheme_checked
 from ..spec import Op, ParameterOptions, Shape
-from .base import Layer
+from .base import Layer, to_array
 from .penalised import checked
 
 _MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
@@ -212,7 +212,7 @@ class PythonLayer(Layer):
 
     def _answer_forward(self, y: np.ndarray, xs: list[np.ndarray], training: bool) -> None:
         x: Any = xs[0] if len(xs) == 1 else xs
-        result = np.asarray(self.forward(x, training=training) if self._takes_training() else self.forward(x))
+        result = to_array(self.forward(x, training=training) if self._takes_training() else self.forward(x))
         _require(type(self).__name__, "forward", result, y.shape, xs)
         y[...] = result
 
@@ -238,7 +238,7 @@ class PythonLayer(Layer):
         for dx, add, each in zip(dxs, adds, several, strict=True):
             if dx is None:
                 continue
-            gradient = np.zeros((), dy.dtype) if each is None else np.asarray(each)
+            gradient = np.zeros((), dy.dtype) if each is None else to_array(each)
             if each is not None:
                 _require(type(self).__name__, "backward", gradient, dx.shape, xs)
             if add:

@@ -118,6 +118,10 @@ def test_unknown_arguments_of_classes_of_ones_own():
         def forward(self, x):
             return x
 
+    class Distance(nn.losses.PythonLoss):
+        def value_and_gradient(self, y_true, y_pred):
+            return abs(y_pred - y_true).sum(axis=1), np.sign(y_pred - y_true)
+
     class Watch(nn.callbacks.Callback, abc.ABC):
         def __init__(self, freq):
             self.freq = freq
@@ -129,6 +133,7 @@ def test_unknown_arguments_of_classes_of_ones_own():
     for call, message in (
         (lambda: Scale(star=2.0), r"Scale takes no argument 'star'; did you mean 'start'\?"),
         (lambda: Plain(start=2.0), "Plain takes no argument 'start'"),
+        (lambda: Distance(scale=2.0), "Distance takes no argument 'scale'"),
         (lambda: Watch(), "Watch needs freq"),
         (lambda: Watch(1, 2), "Watch takes at most 1 arguments by position, not 2"),
     ):

@@ -146,6 +146,9 @@ class _Hooks(dict[str, list[Callable[..., Any]]]):
         return found
 
 
+_NONE: tuple[Any, ...] = ()  #: what methods take by default; there is but one empty tuple
+
+
 def checked(callbacks: Any) -> list[Any]:
     """Return callbacks as a list; one alone will do, and None for none.
 
@@ -154,9 +157,11 @@ def checked(callbacks: Any) -> list[Any]:
     ArgumentError
         One is no object with hooks.
     """
-    if callbacks is None:
+    if callbacks is None or callbacks is _NONE:
         return []
-    several = isinstance(callbacks, Iterable) and not isinstance(callbacks, str | bytes | Mapping) and not _has_hooks(callbacks)
+    several = isinstance(callbacks, list | tuple) or (
+        isinstance(callbacks, Iterable) and not isinstance(callbacks, str | bytes | Mapping) and not _has_hooks(callbacks)
+    )
     found = list(callbacks) if several else [callbacks]
     for callback in found:
         if isinstance(callback, type) or not _has_hooks(callback):

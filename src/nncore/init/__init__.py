@@ -50,7 +50,6 @@ __all__ = [
     "TruncatedNormal",
     "Uniform",
     "VarianceScaling",
-    "checked",
     "constant",
     "draw",
     "fans",

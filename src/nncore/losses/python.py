@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._declared import refuse_unknown
 from ..data import as_array, bind_prediction, bind_target, bind_weight
 from ..errors import ArgumentError, ShapeError
 from ..names import describe
@@ -49,6 +50,8 @@ class PythonLoss(Loss):
     _arguments: tuple[str, ...] = ()
 
     def __init__(self, reduction: str = "mean", **arguments: Any) -> None:
+        if arguments and type(self).__init__ is PythonLoss.__init__:
+            refuse_unknown(type(self), arguments)
         super().__init__(reduction)
         self.__dict__.update(arguments)
         self._arguments = tuple(arguments)

@@ -275,7 +275,7 @@ def test_class_weights_of_binary_targets():
             data.class_weights("balanced", target, form, 3)
     with pytest.raises(errors.ArgumentError, match="'balanced'"):
         data.class_weights("even", column, "probabilities", 2)
-    with pytest.raises(errors.ArgumentError, match="not negative"):
+    with pytest.raises(errors.ArgumentError, match="weight of class 0 must be a finite number of at least 0"):
         data.class_weights({0: -1.0}, column, "probabilities", 2)
     with pytest.raises(errors.LabelError, match="class 2, but the classes run from 0 to 1"):
         data.class_weights({2: 1.0}, column, "probabilities", 2)

@@ -1,58 +1,221 @@
-"""Checks of single arguments, so that every message reads the same: who, which argument, what it must be, what it was."""
+"""Checks of single arguments, so that every message reads the same: who, which argument, what it must be, what it was.
+
+NumPy's scalars count as the numbers that they are; a truth value is no number, and text, bytes and arrays are none either.
+"""
 
 from __future__ import annotations
 
 import operator
+import os
+from collections.abc import Callable, Iterable
 from math import inf, isfinite
 from typing import Any
 
 from .errors import ArgumentError, DTypeError, SizeError
+from .errors import shown as shown
 from .spec import Shape
 
 _INT64_MAX = 2**63 - 1
+_ADDRESSABLE = 2**47  # bytes, on the 64-bit machines of today
 
 
-def whole(owner: str, name: str, value: Any, least: int = 1) -> int:
+def near(name: Any, known: Iterable[str]) -> list[str]:
+    """Return what is spelt much like a name, three at most."""
+    from difflib import get_close_matches  # as few need it
+
+    known = list(known)
+    lower = {each.lower(): each for each in reversed(known)}
+    return [lower[each] for each in get_close_matches(str(name).lower(), list(lower), n=3)]
+
+
+def named(names: Iterable[str]) -> str:
+    """Return names as messages offer them: 'a' or 'b'."""
+    return " or ".join(map(repr, names))
+
+
+def _kind(value: Any) -> str:
+    """Return what sort of thing a value is: "bool", "number" (one real number), or "other"."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str | bytes | bytearray | complex | type):
+        return "other"
+    dtype = getattr(value, "dtype", None)  # a scalar or an array without dimensions; of NumPy, or of PyTorch
+    if dtype is None:
+        return "number" if hasattr(value, "__float__") or hasattr(value, "__index__") else "other"
+    if getattr(value, "ndim", 0) != 0:
+        return "other"
+    kind = getattr(dtype, "kind", None)
+    if kind is None:
+        text = str(dtype)
+        kind = "b" if text.endswith("bool") else "c" if "complex" in text else "f"
+    return "bool" if kind == "b" else "number" if kind in "fiu" else "other"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one real number, of Python or of NumPy; a truth value is none."""
+    return _kind(value) == "number"
+
+
+def whole(owner: str, name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """Return ``value`` as an int of at least ``least`` that an int64 holds; bools are refused."""
     try:
-        number = operator.index(value)
-    except TypeError:
+        number = operator.index(value) if _kind(value) == "number" else None
+    except (TypeError, ValueError, RuntimeError):
         number = None
-    if number is None or isinstance(value, bool) or number < least:
-        raise ArgumentError(f"{owner}: {name} must be a whole number of at least {least}, not {value!r}")
+    if number is None or number < least or (most is not None and number > most):
+        limit = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ArgumentError(f"{owner}: {name} must be a whole number of {limit}, not {shown(value)}")
     if number > _INT64_MAX:
-        raise SizeError(f"{owner}: {name} is {number}, more than a size can count ({_INT64_MAX})")
+        raise SizeError(f"{owner}: {name} is {shown(number)}, more than a size can count ({_INT64_MAX})")
     return number
 
 
-def real(owner: str, name: str, value: Any, low: float = -inf, high: float = inf, *, open_low: bool = False) -> float:
-    """Return ``value`` as a finite float in [low, high], or in (low, high] with ``open_low``."""
+def optional_whole(owner: str, name: str, value: Any, least: int = 1) -> int | None:
+    """Return ``value`` as `whole` does, or None."""
+    return None if value is None else whole(owner, name, value, least)
+
+
+def addressable(owner: str, name: str, count: int, each: int) -> None:
+    """Raise SizeError where so many things, of so many bytes each, are more than any process can address."""
+    if count * max(each, 1) > _ADDRESSABLE:
+        raise SizeError(f"{owner}: {name}={count} takes {count * max(each, 1)} bytes, more than a process can address")
+
+
+def progress_shown(owner: str, value: Any) -> Any:
+    """Return ``verbose`` of `fit`: "auto", or what `verbosity` takes."""
+    if isinstance(value, str) and value == "auto":
+        return value
     try:
-        number = float(value) if not isinstance(value, str) else None
-    except (TypeError, ValueError, OverflowError):
+        return verbosity(owner, value)
+    except ArgumentError:
+        raise ArgumentError(f"{owner}: verbose must be 'auto', 0, 1 or 2, not {shown(value)}") from None
+
+
+def integer(owner: str, name: str, value: Any) -> int:
+    """Return ``value`` as an int of either sign whose size an int32 holds: a dimension, counted from either end."""
+    try:
+        return whole(owner, name, value, -(2**31), 2**31 - 1)
+    except ArgumentError:
+        raise ArgumentError(f"{owner}: {name} must be a whole number, not {shown(value)}") from None
+
+
+def real(
+    owner: str,
+    name: str,
+    value: Any,
+    low: float = -inf,
+    high: float = inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return ``value`` as a finite float in [low, high]; a bound that is open is itself left out."""
+    try:
+        number = float(value) if _kind(value) == "number" else None
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         number = None
-    if number is None or not isfinite(number) or not low <= number <= high or (open_low and number == low):
+    outside = number is None or not isfinite(number) or not low <= number <= high
+    if outside or (open_low and number == low) or (open_high and number == high):
         bounds = "a finite number"
         if low > -inf:
             bounds += f" above {low:g}" if open_low else f" of at least {low:g}"
         if high < inf:
-            bounds += f"{' and' if low > -inf else ' of'} at most {high:g}"
-        raise ArgumentError(f"{owner}: {name} must be {bounds}, not {value!r}")
+            bounds += f"{' and' if low > -inf else ' of'} {'below' if open_high else 'at most'} {high:g}"
+        raise ArgumentError(f"{owner}: {name} must be {bounds}, not {shown(value)}")
+    assert number is not None
     return number
+
+
+def optional_real(owner: str, name: str, value: Any, low: float = -inf, high: float = inf, **bounds: bool) -> float | None:
+    """Return ``value`` as `real` does, or None."""
+    return None if value is None else real(owner, name, value, low, high, **bounds)
+
+
+def pair(owner: str, name: str, value: Any) -> tuple[Any, Any]:
+    """Return the two parts of a tuple or list of two (or an array [2])."""
+    is_array = getattr(value, "shape", None) == (2,)
+    if not is_array and not (isinstance(value, list | tuple) and len(value) == 2):
+        raise ArgumentError(f"{owner}: {name} must be a pair of numbers, not {shown(value)}")
+    return value[0], value[1]
 
 
 def flag(owner: str, name: str, value: Any) -> bool:
     """Return ``value`` as a bool; only a bool, 0 or 1 counts as one, so that a misplaced argument is noticed."""
-    if getattr(value, "ndim", 0) == 0 and type(value).__name__ in ("bool", "bool_", "int") and value in (0, 1):
+    if _kind(value) == "bool" or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
-    raise ArgumentError(f"{owner}: {name} must be True or False, not {value!r}")
+    raise ArgumentError(f"{owner}: {name} must be True or False, not {shown(value)}")
 
 
-def choice(owner: str, name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Return ``value`` if it is one of the allowed strings."""
-    if isinstance(value, str) and value in allowed:
+def choice(owner: str, name: str, value: Any, allowed: tuple[str | None, ...]) -> Any:
+    """Return ``value`` if it is one of the allowed strings (or None, where that is among them)."""
+    if (isinstance(value, str) or value is None) and value in allowed:
         return value
-    raise ArgumentError(f"{owner}: {name} must be {' or '.join(map(repr, allowed))}, not {value!r}")
+    raise ArgumentError(f"{owner}: {name} must be {' or '.join(map(repr, allowed))}, not {shown(value)}")
+
+
+def text(owner: str, name: str, value: Any) -> str:
+    """Return ``value`` if it is a string with something in it."""
+    if isinstance(value, str) and value:
+        return str(value)
+    raise ArgumentError(f"{owner}: {name} must be a string that is not empty, not {shown(value)}")
+
+
+def path(owner: str, name: str, value: Any) -> str:
+    """Return a file's path as a string."""
+    try:
+        found = os.fsdecode(value)
+    except (TypeError, ValueError):
+        found = ""
+    if not found or "\0" in found:
+        raise ArgumentError(f"{owner}: {name} must be the path of a file, a string or a pathlib.Path, not {shown(value)}")
+    return found
+
+
+def every(owner: str, name: str, value: Any, words: tuple[str, ...] = ("epoch",)) -> Any:
+    """Return how often something is done: one of the words, or a number of batches."""
+    if isinstance(value, str) and value in words:
+        return value
+    try:
+        return whole(owner, name, value)
+    except ArgumentError:
+        allowed = ", ".join(map(repr, words))
+        raise ArgumentError(f"{owner}: {name} must be {allowed} or a number of batches, at least 1, not {shown(value)}") from None
+
+
+def verbosity(owner: str, value: Any) -> int:
+    """Return ``verbose`` of a callback: 0, 1 or 2, or a bool."""
+    if _kind(value) == "bool":
+        return int(value)
+    return whole(owner, "verbose", value, 0, 2)
+
+
+def function(owner: str, name: str, value: Any, arguments: int, what: str) -> Callable[..., Any]:
+    """Return ``value`` if it is a function (or an object that is called like one) of so many arguments.
+
+    A class is none: what is meant is an object of it, and the first call would make one of the arguments.
+    """
+    if isinstance(value, type):
+        raise ArgumentError(f"{owner}: {name} is the class {value.__name__}; pass an object, {value.__name__}(...)")
+    if not callable(value):
+        raise ArgumentError(f"{owner}: {name} must be {what}, not {shown(value)}")
+    if not takes(value, arguments):
+        raise ArgumentError(f"{owner}: {name} must be {what}; {shown(value)} cannot be called like that")
+    return value  # type: ignore[no-any-return]
+
+
+def takes(value: Callable[..., Any], arguments: int) -> bool:
+    """Whether a function can be called with so many arguments, as far as that can be known."""
+    import inspect  # as few need it
+
+    try:
+        inspect.signature(value).bind(*range(arguments))
+    except TypeError:
+        return False
+    except ValueError:  # built into Python: no signature to ask
+        return True
+    return True
 
 
 def float_dtype(owner: str, value: Any) -> str:
@@ -61,11 +224,18 @@ def float_dtype(owner: str, value: Any) -> str:
 
     try:
         name = np.dtype(value).name if value is not None else "None"
-    except TypeError:
-        name = str(value)
+    except (TypeError, ValueError, SyntaxError, OverflowError, RuntimeError):
+        name = "no dtype"
     if name not in ("float32", "float64"):
-        raise DTypeError(f'{owner}: dtype must be "float32" or "float64", not {value!r}')
+        raise DTypeError(f'{owner}: dtype must be "float32" or "float64", not {shown(value)}')
     return name
+
+
+def shape_of_sample(owner: str, name: str, value: Any) -> Shape:
+    """Return the shape of one sample as a tuple of whole numbers; () is that of a single number."""
+    if not isinstance(value, list | tuple):
+        raise ArgumentError(f"{owner}: {name} is a tuple, the shape of one sample such as (8,), not {shown(value)}")
+    return tuple(whole(owner, f"each dimension of {name}", d) for d in value)
 
 
 def shape_text(shape: Shape) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from . import _core, init
-from ._checks import float_dtype, whole
+from ._checks import flag, float_dtype, whole
 from .errors import NotBuiltError, ShapeError
 from .layers.base import Layer
 from .parameters import Parameters
@@ -306,6 +306,7 @@ class Assembly(_core.Network, Parameters):
         9
         """
         self._require_built("summary")
+        show = flag("summary", "show", show)
         shapes, itemsize, first = self._shapes(), self._dtype.itemsize, len(self.input_shapes)
         rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in self._shown_inputs()]
         for i, layer in enumerate(self.layers):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._checks import shown
 from .compiled import Compiled
 from .data import (
     ClassWeight,
@@ -23,7 +24,7 @@ from .data import (
 )
 from .data.sequences import bind_lengths, without_padding
 from .ends import in_order, names_of
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, EmptyDataError, ShapeError
 from .layers.base import to_array
 from .spec import Shape
 
@@ -147,16 +148,16 @@ def _weights(model: Assembly, given: Any, rows: int, lengths: np.ndarray | None)
     if isinstance(given, Mapping):
         unknown = [key for key in given if key not in names]
         if unknown:
-            raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {unknown}")
+            raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {shown(unknown)}")
         each = [given.get(name) for name in names]
     elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
         each = in_order("sample_weight", given, names)
     else:
         each, names = [given] * len(names), []
-    shown = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
+    labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
     bound = [
         bind_weight(part, rows, name, shape[:-1], lengths)
-        for part, name, shape in zip(each, shown, model.output_shapes, strict=True)
+        for part, name, shape in zip(each, labels, model.output_shapes, strict=True)
     ]
     return None if all(part is None for part in bound) else bound
 
@@ -221,6 +222,16 @@ def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: C
         scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
         data = data.scaled(i, scale, rows)
     return data
+
+
+def look_at_batches(who: str, given: Any) -> None:
+    """Raise where batches that are all there already are none: before anything is trained, not when they are needed."""
+    if isinstance(given, bytes | bytearray):
+        raise ArgumentError(f"{who}: (x, y) or batches of such are needed, not {type(given).__name__}")
+    if isinstance(given, Collection) and not len(given):
+        raise EmptyDataError(f"{who}: there are no batches")
+    if isinstance(given, list | set | frozenset):
+        unpack(next(iter(given)))
 
 
 def are_batches(given: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import losses, metrics, optim
-from ._checks import real
+from ._checks import flag, real, shown
 from .ends import in_order
 from .errors import ArgumentError, ShapeError, UnknownNameError
 from .spec import LossSpec, Shape, StatisticSpec
@@ -57,10 +57,10 @@ class Compiled:
         self.losses = [losses.get(each) for each in per_output]
         self.optimizer = optim.get(optimizer)
         self.metrics = [[metrics.get(m) for m in each] for each in _per_output(metrics_, outputs)]
-        self.weights = [1.0] * outputs if loss_weights is None else [float(w) for w in loss_weights]
-        self.check_finite = bool(check_finite)
+        self.weights = _weights(loss_weights, names)
+        self.check_finite = flag("compile", "check_finite", check_finite)
         self.l1, self.l2 = real("compile", "l1", l1, 0.0), real("compile", "l2", l2, 0.0)
-        for what, found in (("losses", self.losses), ("loss_weights", self.weights), ("lists of metrics", self.metrics)):
+        for what, found in (("losses", self.losses), ("lists of metrics", self.metrics)):
             if len(found) != outputs:
                 raise ArgumentError(f"compile: {len(found)} {what} for {outputs} outputs")
         reductions = {each.reduction for each in self.losses}
@@ -168,6 +168,20 @@ def results(logs: dict[str, Any], return_dict: bool) -> Any:
 def _all_of(given: Mapping[str, Any], names: Sequence[str], default: Any) -> dict[str, Any]:
     """What is given by name, and the default for the other names."""
     return {**dict.fromkeys(names, default), **given}
+
+
+def _weights(given: Any, names: Sequence[str]) -> list[float]:
+    """Return the weight of the loss of each output."""
+    if given is None:
+        return [1.0] * len(names)
+    is_array = isinstance(given, np.ndarray) and given.ndim == 1
+    if not is_array and not isinstance(given, list | tuple):
+        raise ArgumentError(
+            f"compile: loss_weights must be a list of numbers, one per output, or a dict by name, not {shown(given)}"
+        )
+    if len(given) != len(names):
+        raise ArgumentError(f"compile: {len(given)} loss_weights for {len(names)} outputs, {', '.join(names)}")
+    return [real("compile", f"loss_weights of {name!r}", weight) for name, weight in zip(names, given, strict=True)]
 
 
 def _as_list(given: Any) -> list[Any]:

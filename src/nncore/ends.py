@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ._checks import shown
 from .errors import ArgumentError
 
 
@@ -28,7 +29,7 @@ def in_order(what: str, given: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(given, Mapping):
         unknown, missing = [key for key in given if key not in names], [name for name in names if name not in given]
         if unknown or missing:
-            raise ArgumentError(f"{what}: the names are {list(names)}; missing are {missing}, unknown {unknown}")
+            raise ArgumentError(f"{what}: the names are {list(names)}; missing are {missing}, unknown {shown(unknown)}")
         return [given[name] for name in names]
     if len(names) == 1:
         return [given]

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
+_SHOWN = 100  # characters of a value in a message
+
 
 class NncoreError(Exception):
     """Base of every error that nncore raises on purpose.
@@ -64,7 +66,7 @@ class UnknownNameError(NncoreError, ValueError):
 
 
 class IndexRangeError(NncoreError, IndexError, ValueError):
-    """An input of an Embedding holds something else than indices into its table."""
+    """An index is out of range: of a layer, or in an input of an Embedding, which takes indices into its table."""
 
 
 class NotCompiledError(NncoreError, RuntimeError):
@@ -89,6 +91,21 @@ class GradientError(NncoreError, AssertionError):
 
 class MissingExtraError(NncoreError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
+
+
+def shown(value: Any) -> str:
+    """Return what messages show of a value: its repr, unless that is long, or fails."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a whole number of {value.bit_length()} bits"
+    if isinstance(value, str | bytes | bytearray) and len(value) > _SHOWN:
+        return f"{value[: _SHOWN // 2]!r}..."
+    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > _SHOWN:
+        return f"a {type(value).__name__} of {len(value)}"
+    try:
+        text = repr(value)
+    except Exception:
+        return f"an object of {type(value).__name__}"
+    return text if len(text) <= 4 * _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
@@ -129,9 +146,9 @@ def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
         pass
     import difflib
 
-    near = difflib.get_close_matches(str(name).lower(), list(table), n=3)
+    near = difflib.get_close_matches(name[:_SHOWN].lower(), list(table), n=3) if isinstance(name, str) else []
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
-    raise UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {', '.join(sorted(table))}")
+    raise UnknownNameError(f"unknown {kind} {shown(name)}{hint} Known: {', '.join(sorted(table))}")
 
 
 def require(module: str, extra: str, purpose: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._checks import shape_text
+from ._checks import shape_of_sample, shape_text
 from .errors import ArgumentError
 from .graph import Description, Graph, Value, restored
 from .layers.activations import Activation
@@ -95,7 +95,7 @@ class Functional(Model):
         ArgumentError
             It is not what the model takes.
         """
-        if [tuple(input_shape)] != self.input_shapes:
+        if [shape_of_sample(f"{type(self).__name__}.build", "input_shape", input_shape)] != self.input_shapes:
             raise ArgumentError(
                 f"{type(self).__name__}.build: the inputs have the shapes {self.input_shapes}; make another nn.Input"
             )

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core
-from ._checks import shape_text, whole
+from ._checks import is_number, real, shape_of_sample, shape_text, shown
 from .errors import ArgumentError
 from .spec import Op, Shape
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .layers.base import Layer
 
 _serial = itertools.count()
+
+MOST_INPUTS = 64  # of one network
 
 
 class Value:
@@ -73,7 +75,10 @@ class Value:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Value:
-        return _rescaled(self, 1.0 / _number("/", other), 0.0)
+        divisor = _number("/", other)
+        if divisor == 0:
+            raise ArgumentError("a value / 0: divide by a number other than 0")
+        return _rescaled(self, 1.0 / divisor, 0.0)
 
     def __neg__(self) -> Value:
         return _rescaled(self, -1.0, 0.0)
@@ -113,9 +118,7 @@ def Input(shape: Sequence[int], name: str | None = None) -> Value:
     >>> model.output_shapes
     [(1,)]
     """
-    if isinstance(shape, str | bytes) or not isinstance(shape, Sequence):
-        raise ArgumentError(f"Input: shape is a tuple, the shape of one sample such as (8,), not {shape!r}")
-    checked = tuple(whole("Input", "each dimension of shape", d) for d in shape)
+    checked = shape_of_sample("Input", "shape", shape)
     return Value(checked, None, None if name is None else checked_name("Input", name))
 
 
@@ -123,7 +126,7 @@ def checked_name(owner: str, name: Any) -> str:
     """Return a name that keys can begin with, such as "encoder" in "encoder.weight"."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or name == "training":
         raise ArgumentError(
-            f"{owner}: name must be letters, digits, _ and -, beginning with a letter, and not 'training': {name!r} is not"
+            f"{owner}: name must be letters, digits, _ and -, beginning with a letter, and not 'training': {shown(name)} is not"
         )
     return name
 
@@ -163,31 +166,47 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
         The layer does not take these shapes.
     """
     name = layer.name or type(layer).__name__
-    inputs = (x,) if isinstance(x, Value) else tuple(x)
+    inputs = (x,) if isinstance(x, Value) else tuple(x) if isinstance(x, list | tuple) else (x,)
     for i, each in enumerate(inputs):
         if not isinstance(each, Value):
             raise ArgumentError(
                 f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the "
                 "layer on arrays alone"
             )
-    least, most = layer.takes
-    if not least <= len(inputs) <= (most or len(inputs)):
-        wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
-        raise ArgumentError(f"{name} takes {wanted} input{'s' if wanted != '1' else ''}, not {len(inputs)}")
+    check_count(layer, len(inputs))
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))
     layer.check_call(name, [v.shape for v in inputs])
-    rehearsal = _core.Network()
     results = [len(inputs) + i for i in layer.results(ops)]
-    rehearsal._assemble([v.shape for v in inputs], ops, results[:1], "float32")
-    shapes = rehearsal._shapes()
+    shapes = _rehearsed([v.shape for v in inputs], ops, results)
     for op in ops:
         layer.check(name, shapes[op.inputs[0]])
     return Node(layer, inputs, [tuple(shapes[i]) for i in results]).outputs
 
 
+def check_count(layer: Layer, count: int) -> None:
+    """Raise ArgumentError where a layer does not take so many inputs."""
+    least, most = layer.takes
+    if not least <= count <= (count if most is None else most):
+        wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
+        raise ArgumentError(f"{layer.name or type(layer).__name__} takes {wanted} input{'s' if wanted != '1' else ''}, not {count}")
+
+
+def _rehearsed(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]) -> list[Shape]:
+    """Return the shapes of all values: inputs, then the result of each op; a chain of ops may have more inputs than a network."""
+    if len(inputs) <= MOST_INPUTS:
+        rehearsal = _core.Network()
+        rehearsal._assemble(inputs, ops, results[:1], "float32")
+        return list(rehearsal._shapes())
+    shapes = list(inputs)
+    for op in ops:
+        given = [shapes[i] for i in op.inputs]
+        shapes.append(_rehearsed(given, [op._replace(inputs=tuple(range(len(given))))], [len(given)])[-1])
+    return shapes
+
+
 def _number(sign: str, other: Any) -> float:
-    if isinstance(other, int | float) or getattr(other, "shape", None) == ():
-        return float(other)
+    if is_number(other):
+        return real(f"a value {sign} ...", "the number", other)
     raise ArgumentError(
         f"{sign} takes values of the network and single numbers, not {type(other).__name__}; make an array an nn.Input of the model"
     )

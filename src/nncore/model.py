@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from ._checks import shown
 from .errors import ArgumentError
 from .layers.base import Layer
 from .saving import Savable
@@ -108,8 +109,8 @@ class Model(Stepwise, Savable):
         (1, 2)
         """
         names = [self._key(i) for i in range(len(self.layers))]
-        if name not in names:
-            raise ArgumentError(f"{type(self).__name__}.get_layer: there is no {name!r}; the layers are {', '.join(names)}")
+        if not isinstance(name, str) or name not in names:
+            raise ArgumentError(f"{type(self).__name__}.get_layer: there is no {shown(name)}; the layers are {', '.join(names)}")
         return self.layers[names.index(name)]
 
     # Copies -----------------------------------------------------------------------------------------------------------------

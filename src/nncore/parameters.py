@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._checks import flag
 from ._core import Access, Use, copy_all
 from .errors import ArgumentError, ShapeError, StateDictError
 from .layers.base import copy_into, to_array
@@ -130,6 +131,7 @@ class Parameters:
         """
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
+        strict = flag("load_state_dict", "strict", strict)
         with self._access.training():
             own = dict(self._named_all("load_state_dict"))
             missing = [key for key in own if key not in state_dict]
@@ -169,6 +171,8 @@ class Parameters:
         >>> model([[1.0, 1.0]])
         array([[6.]], dtype=float32)
         """
+        if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
+            raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {type(weights).__name__}")
         with self._access.training():
             own = self._named_all("set_weights")
             if len(weights) != len(own):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
 from . import binding, fitting
-from ._checks import whole
+from ._checks import optional_whole, whole
 from .binding import are_batches
 from .callbacks.base import CallbackList
+from .callbacks.base import checked as checked_callbacks
 from .compiling import Compilable
 from .errors import ArgumentError
 
@@ -56,7 +56,8 @@ class Predicting(Compilable):
         array([[3.],
                [7.]], dtype=float32)
         """
-        hooks = CallbackList(as_list(callbacks), self, {"verbose": verbose}) if callbacks else NOBODY
+        batch_size, callbacks = optional_whole("predict", "batch_size", batch_size), checked_callbacks(callbacks)
+        hooks = CallbackList(callbacks, self, {"verbose": verbose}) if callbacks else NOBODY
         if not isinstance(x, list) and are_batches(x):
             limit = None if steps is None else whole("predict", "steps", steps)
             outputs = fitting.predict_batches(self, islice(x, limit), hooks)
@@ -75,9 +76,3 @@ class Predicting(Compilable):
 
 
 NOBODY = CallbackList((), None, {})
-
-
-def as_list(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, Iterable) and not isinstance(callbacks, str) else [callbacks]

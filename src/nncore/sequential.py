@@ -6,8 +6,8 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, overload
 
-from ._checks import whole
-from .errors import ArgumentError
+from ._checks import integer, shape_of_sample, shown
+from .errors import ArgumentError, IndexRangeError
 from .graph import Value, call
 from .layers.activations import Activation
 from .layers.base import Layer
@@ -117,9 +117,7 @@ class Sequential(Model):
         [(1,)]
         """
         name = type(self).__name__
-        if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence):
-            raise ArgumentError(f"{name}.build: input_shape is a tuple, the shape of one sample, not {input_shape!r}")
-        shape = tuple(whole(f"{name}.build", "each dimension of input_shape", d) for d in input_shape)
+        shape = shape_of_sample(f"{name}.build", "input_shape", input_shape)
         if self._built_for != [shape]:
             self._build([shape])
         return self
@@ -172,7 +170,10 @@ class Sequential(Model):
         """
         if isinstance(index, slice):
             return Sequential(*copy.deepcopy(self.layers[index]), seed=self.seed, dtype=self._dtype)
-        return self.layers[index]
+        number = integer(type(self).__name__, "the number of a layer", index)
+        if not -len(self.layers) <= number < len(self.layers):
+            raise IndexRangeError(f"{type(self).__name__} has {len(self.layers)} layers, and none of number {number}")
+        return self.layers[number]
 
     def __repr__(self) -> str:
         lines = [f"  ({i}): {layer!r}" for i, layer in enumerate(self.layers)]
@@ -202,7 +203,7 @@ def _check_layers(name: str, layers: Sequence[Any]) -> None:
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"{name}: layer {i} is no layer but {layer!r}")
+            raise ArgumentError(f"{name}: layer {i} is no layer but {shown(layer)}")
         if layer.n_results > 1 and "_standalone" not in layer.__dict__:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
         if layer.takes[0] > 1:

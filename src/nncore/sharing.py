@@ -1,14 +1,18 @@
 """Models that share layers, and so their weights: a model on top of others, an encoder taken out of an autoencoder.
 
-The numbers of such models lie in one pool, and each model's buffers are a stretch of it. A model that takes layers of others joins
-their pools: theirs are put one behind the other, their stretches with them, and what is new comes last; its own stretch is all of
-that, with its parameters wherever they are. So nobody copies weights back and forth: what one trains, the others have.
+The numbers of such models lie in one pool. Each model's buffers are a stretch of it, in which its own parameters are blocks; what
+lies between them belongs to others, or to nobody. A model that takes layers of others joins their pools into a new one: the
+stretches of the models that live are put one behind the other, and what is new goes into gaps that nobody needs, or to the end. So
+nobody copies weights back and forth: what one trains, the others have.
+
+Models that are gone are left out when the next one joins. A buffer that was in use is never written to for anybody else: whoever
+holds an array of an old pool keeps its values, and layers of models that are gone get copies of theirs.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,14 +28,41 @@ if TYPE_CHECKING:
 _LINE = 16  # elements: a whole number of cache lines for either type
 
 
+class Span(NamedTuple):
+    """Elements [first, end) of a buffer."""
+
+    first: int
+    end: int
+
+    def moved(self, by: int) -> Span:
+        """Return as many elements, further on."""
+        return Span(self.first + by, self.end + by)
+
+
 class Stretch(NamedTuple):
-    """Where a model's buffers lie in the pool."""
+    """Where the numbers of one kind, parameters or running statistics, of a model lie in the pool."""
+
+    whole: Span  #: its buffer
+    blocks: tuple[Span, ...]  #: what of it the model uses, one block per parameter or statistic
+
+    def moved(self, shifts: Mapping[Span, int]) -> Stretch:
+        """Return where it lies after each of these spans of the pool has moved by so many elements."""
+        by = next((by for span, by in shifts.items() if span.first <= self.whole.first and self.whole.end <= span.end), 0)
+        return Stretch(self.whole.moved(by), tuple(block.moved(by) for block in self.blocks))
+
+
+class Member(NamedTuple):
+    """A model of the pool, and its layers, which may outlive it."""
 
     model: weakref.ref[Model]
-    first: int
-    length: int
-    first_state: int
-    states: int
+    layers: tuple[weakref.ref[Layer], ...]
+    parameters: Stretch
+    states: Stretch
+
+    @staticmethod
+    def of(model: Model, parameters: Stretch, states: Stretch) -> Member:
+        """Return the entry of a model."""
+        return Member(weakref.ref(model), tuple(map(weakref.ref, model.layers)), parameters, states)
 
 
 class Pool:
@@ -45,7 +76,7 @@ class Pool:
 
     def __init__(self, parameters: np.ndarray, states: np.ndarray) -> None:
         self.parameters, self.states = parameters, states
-        self.members: list[Stretch] = []
+        self.members: list[Member] = []
 
     @staticmethod
     def of(model: Model) -> Pool:
@@ -53,16 +84,18 @@ class Pool:
         if model._pool is None:
             buffers = model._buffers()
             model._pool = pool = Pool(buffers["parameters"], buffers["states"])
-            pool.members.append(Stretch(weakref.ref(model), 0, len(pool.parameters), 0, len(pool.states)))
+            kinds = ((model._parameters(), pool.parameters), (model._states(), pool.states))
+            stretches = [Stretch(Span(0, len(buffer)), _blocks(views, buffer)) for views, buffer in kinds]
+            pool.members.append(Member.of(model, *stretches))
         return model._pool
 
-    def place(self, parameter: Parameter) -> int | None:
-        """Return at which element a parameter or statistic begins, or None if it lies elsewhere."""
-        for buffer in (self.parameters, self.states):
-            at = parameter.value.ctypes.data - buffer.ctypes.data
-            if 0 <= at < buffer.nbytes:
-                return at // buffer.itemsize
-        return None
+    def living(self) -> list[tuple[Model, Member]]:
+        """Return the members whose models are still there."""
+        return [(model, member) for member in self.members if (model := member.model()) is not None]
+
+    def holds(self, view: Parameter) -> bool:
+        """Return whether a parameter or statistic lies in one of the buffers."""
+        return any(0 <= _place(view, buffer) < len(buffer) for buffer in (self.parameters, self.states))
 
 
 def check(model: Model, layers: Mapping[int, tuple[Layer, Model]]) -> None:
@@ -74,13 +107,12 @@ def check(model: Model, layers: Mapping[int, tuple[Layer, Model]]) -> None:
                 f"be part of one of {model.dtype} as well; copy.deepcopy(layer) gives an independent one"
             )
     for other in {id(other): other for _, other in layers.values()}.values():
-        for member in Pool.of(other).members:
-            if (each := member.model()) is not None:
-                each._need_idle()
+        for each, _ in Pool.of(other).living():
+            each._need_idle()
 
 
 def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: list[Model]) -> None:
-    """Move a model that has just been built into one pool with others.
+    """Move a model that has just been built into one pool with others. Where that fails, the others stay as they were.
 
     Parameters
     ----------
@@ -92,55 +124,155 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
         Those models.
     """
     pools = list({id(pool): pool for pool in map(Pool.of, others)}.values())
-    shifts, state_shifts, total, states = [], [], 0, 0
-    for pool in pools:
-        shifts.append(total)
-        state_shifts.append(states)
-        total += _whole_lines(len(pool.parameters))
-        states += _whole_lines(len(pool.states))
-
-    def placed(parameters: list[Parameter], buffer: np.ndarray, shift: list[int], end: int) -> tuple[list[int], int]:
-        """Where each parameter goes: where the others have it, or at the end; and the new end."""
-        found = []
-        for each in parameters:
-            theirs = shared.get(model._owners[each.op], {}).get(each.role)
-            hits = [] if theirs is None else [(pool.place(theirs), s) for pool, s in zip(pools, shift, strict=True)]
-            known = [place + s for place, s in hits if place is not None]
-            if known:
-                found.append(known[0])
-                continue
-            ends = [p.value.ctypes.data for p in parameters if p.value.ctypes.data > each.value.ctypes.data]
-            stop = min(ends, default=buffer.ctypes.data + buffer.nbytes)
-            found.append(end)
-            end += _whole_lines((stop - each.value.ctypes.data) // buffer.itemsize)
-        return found, end
-
+    living = [pool.living() for pool in pools]  # which keeps them alive until all is done
+    members = [[member for _, member in each] for each in living]
+    views = model._parameters(), model._states()
     own = model._buffers()
-    offsets, total = placed(model._parameters(), own["parameters"], shifts, total)
-    state_offsets, states = placed(model._states(), own["states"], state_shifts, states)
-    merged = Pool(_core.aligned_zeros(total, model.dtype), _core.aligned_zeros(states, model.dtype))
-    for pool, shift, state_shift in zip(pools, shifts, state_shifts, strict=True):
-        merged.parameters[shift : shift + len(pool.parameters)] = pool.parameters
-        merged.states[state_shift : state_shift + len(pool.states)] = pool.states
-    values = [each.value.copy() for each in model._parameters() + model._states()]
-    model._move(merged.parameters, merged.states, offsets, state_offsets)
-    for each, value in zip(model._parameters() + model._states(), values, strict=True):
-        each.value[...] = value
-    for pool, shift, state_shift in zip(pools, shifts, state_shifts, strict=True):
-        for member in pool.members:
-            if (other := member.model()) is None:
-                continue
-            moved = member._replace(first=member.first + shift, first_state=member.first_state + state_shift)
-            other._move(
-                merged.parameters[moved.first : moved.first + moved.length],
-                merged.states[moved.first_state : moved.first_state + moved.states],
-            )
-            other._bind_layers()
-            other._pool = merged
-            merged.members.append(moved)
-    model._bind_layers()
-    model._pool = merged
-    merged.members.append(Stretch(weakref.ref(model), 0, total, 0, states))
+    parameters, states = Arrangement(), Arrangement()
+    for pool, each in zip(pools, members, strict=True):
+        parameters.keep(pool.parameters, [member.parameters for member in each])
+        states.keep(pool.states, [member.states for member in each])
+    known = [[shared.get(model._owners[view.op], {}).get(view.role) for view in kind] for kind in views]
+    mine = (
+        parameters.take_in(_blocks(views[0], own["parameters"]), known[0]),
+        states.take_in(_blocks(views[1], own["states"]), known[1]),
+    )
+    merged = Pool(parameters.buffer(model.dtype), states.buffer(model.dtype))
+    values = [view.value.copy() for kind in views for view in kind]
+    offsets = [[block.first - stretch.whole.first for block in stretch.blocks] for stretch in mine]
+    model._move(merged.parameters[slice(*mine[0].whole)], merged.states[slice(*mine[1].whole)], *offsets)
+    for view, value in zip(model._parameters() + model._states(), values, strict=True):
+        view.value[...] = value
+    for k, each in enumerate(members):
+        shifts = parameters.shifts[k], states.shifts[k]
+        merged.members += [m._replace(parameters=m.parameters.moved(shifts[0]), states=m.states.moved(shifts[1])) for m in each]
+    moving = [(other, before) for each in living for other, before in each]
+    for done, ((other, _), after) in enumerate(zip(moving, merged.members, strict=True)):
+        try:
+            _move(other, merged, after)
+        except BaseException:  # another thread has begun to use it
+            for moved, before in moving[:done]:
+                _move(moved, Pool.of(moved), before)
+            raise
+    for pool in pools:
+        _let_go(pool)
+    merged.members.append(Member.of(model, *mine))
+    for each_model, _ in merged.living():
+        each_model._bind_layers()
+        each_model._pool = merged
+
+
+class Arrangement:
+    """Where the numbers of one kind, parameters or running statistics, go in a new pool.
+
+    Attributes
+    ----------
+    shifts : list of dict
+        Per old pool: the spans of it that are kept, and by how many elements each moves.
+    """
+
+    def __init__(self) -> None:
+        self.shifts: list[dict[Span, int]] = []
+        self._sources: list[np.ndarray] = []
+        self._used: list[Span] = []  # in the new pool, by models that live
+        self._fresh: list[Span] = []  # where the new model puts what it does not share
+        self._length = 0
+
+    def keep(self, buffer: np.ndarray, stretches: Sequence[Stretch]) -> None:
+        """Put those parts of an old pool that living models have stretches of behind what is there."""
+        shifts = {}
+        for span in _united(stretch.whole for stretch in stretches):
+            shifts[span] = self._length - span.first
+            self._length += _whole_lines(span.end - span.first)
+        self._sources.append(buffer)
+        self.shifts.append(shifts)
+        self._used += [block for stretch in stretches for block in stretch.moved(shifts).blocks]
+
+    def take_in(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Stretch:
+        """Find a place for each block of the new model: where others have it, in a gap that is large enough, or at the end."""
+        gaps = _gaps(_united(self._used), self._length)
+        found = []
+        for block, theirs in zip(blocks, known, strict=True):
+            at = None if theirs is None else self._block_of(theirs)
+            if at is None:
+                at = _taken_from(gaps, _whole_lines(block.end - block.first))
+                if at is None:
+                    at = Span(self._length, self._length + _whole_lines(block.end - block.first))
+                    self._length = at.end
+                self._fresh.append(at)
+            found.append(at)
+        return Stretch(Span(min((at.first for at in found), default=0), max((at.end for at in found), default=0)), tuple(found))
+
+    def buffer(self, dtype: np.dtype) -> np.ndarray:
+        """Return the new buffer, with what is kept, and zeros where the new model puts its own."""
+        made: np.ndarray = _core.aligned_zeros(self._length, dtype)
+        for source, shifts in zip(self._sources, self.shifts, strict=True):
+            for span, by in shifts.items():
+                made[slice(*span.moved(by))] = source[slice(*span)]
+        for span in self._fresh:
+            made[slice(*span)] = 0  # a gap holds what a model that is gone has left
+        return made
+
+    def _block_of(self, view: Parameter) -> Span | None:
+        """Return the block in the new pool of a parameter that others have."""
+        for source, shifts in zip(self._sources, self.shifts, strict=True):
+            at = _place(view, source)
+            for span, by in shifts.items():
+                if 0 <= at < len(source) and span.first <= at < span.end:
+                    return next(block for block in self._used if block.first == at + by)
+        return None
+
+
+def _move(model: Model, pool: Pool, member: Member) -> None:
+    model._move(pool.parameters[slice(*member.parameters.whole)], pool.states[slice(*member.states.whole)])
+
+
+def _let_go(pool: Pool) -> None:
+    """Give layers whose models are all gone copies of their numbers, so that they do not keep the whole pool in memory."""
+    for layer in {ref() for member in pool.members if member.model() is None for ref in member.layers} - {None}:
+        assert layer is not None
+        if not layer._models() and any(pool.holds(view) for view in layer._bound.values()):
+            bound = {role: view._replace(value=view.value.copy(), grad=view.grad.copy()) for role, view in layer._bound.items()}
+            layer.__dict__["_bound"] = bound
+
+
+def _blocks(views: Sequence[Parameter], buffer: np.ndarray) -> tuple[Span, ...]:
+    """Return the block of each parameter in a buffer that holds nothing else: it ends where the next one begins."""
+    starts = [_place(view, buffer) for view in views]
+    return tuple(Span(start, min((s for s in starts if s > start), default=len(buffer))) for start in starts)
+
+
+def _place(view: Parameter, buffer: np.ndarray) -> int:
+    """Return at which element of a buffer a parameter begins; outside of it where it lies elsewhere."""
+    return int(view.value.ctypes.data - buffer.ctypes.data) // buffer.itemsize
+
+
+def _united(spans: Iterable[Span]) -> list[Span]:
+    """Return the same elements as spans that neither touch nor overlap, in order."""
+    united: list[Span] = []
+    for span in sorted(span for span in spans if span.end > span.first):
+        if united and span.first <= united[-1].end:
+            united[-1] = Span(united[-1].first, max(united[-1].end, span.end))
+        else:
+            united.append(span)
+    return united
+
+
+def _gaps(used: Sequence[Span], length: int) -> list[Span]:
+    """Return what lies between spans that are used, from one whole line to another."""
+    ends = [0, *(span.end for span in used)]
+    starts = [*(span.first for span in used), length]
+    found = [Span(_whole_lines(end), start // _LINE * _LINE) for end, start in zip(ends, starts, strict=True)]
+    return [gap for gap in found if gap.end > gap.first]
+
+
+def _taken_from(gaps: list[Span], size: int) -> Span | None:
+    """Take so many elements out of the first gap that has them."""
+    for i, gap in enumerate(gaps):
+        if gap.end - gap.first >= size:
+            gaps[i] = Span(gap.first + size, gap.end)
+            return Span(gap.first, gap.first + size)
+    return None
 
 
 def _whole_lines(elements: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._checks import shape_text
+from ._checks import flag, shape_text
 from .binding import steps_of
 from .data.arrays import as_array
 from .data.sequences import bind_lengths
@@ -119,6 +119,8 @@ class Stepwise(Trainable):
         >>> model[0].weight.round(3)
         array([[0.8]], dtype=float32)
         """
+        if training is not False and training is not True:
+            training = flag("forward", "training", training)
         plain = self._forward_plain(x, training) if lengths is None else None
         if plain is not None:
             return plain

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _core
-from ._checks import whole
+from ._checks import addressable, whole
 from .errors import ArgumentError, ShapeError
 from .saving.training import between_steps
 
@@ -63,6 +64,8 @@ class Stream(_core.StreamCore):
             raise ShapeError("stream: the model has no time dimension, or a layer mixes the time steps")
         network = _core.Network()
         network._assemble([(1, *shapes[0][1:])], model._ops, model._outputs, model.dtype.name)
+        row = (network._carry() + prod(model.output_shapes[0])) * model.dtype.itemsize
+        addressable("stream", "batch", batch, row)
         self._model, self._network = model, network
         self._open(network, batch)
         self.reset()

@@ -12,17 +12,18 @@ from itertools import islice
 from typing import Any
 
 from . import binding, fitting
-from ._checks import flag, real, whole
+from ._checks import flag, optional_whole, progress_shown, real, whole
 from .averaging import Averaging
 from .binding import Data, are_batches, unpack
 from .callbacks.base import Callback, CallbackList
+from .callbacks.base import checked as checked_callbacks
 from .callbacks.progress import ProgressBar
 from .compiled import Compiled, results
 from .data import ClassWeight, per_output
 from .errors import ArgumentError
 from .history import History
 from .one_batch import OneBatch
-from .predicting import NOBODY, as_list
+from .predicting import NOBODY
 from .progress import Progress
 from .validation import all_rows, due_after, some_rows
 
@@ -139,11 +140,10 @@ class Trainable(Averaging):
                 raise ArgumentError("fit: pass validation_split or validation_data, not both")
             if groups is not None and not fraction:
                 raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
-            if verbose not in ("auto", 0, 1, 2):
-                raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
+            verbose, shuffle = progress_shown("fit", verbose), flag("fit", "shuffle", shuffle)
             due = due_after(validation_freq)
             resume = flag("fit", "resume", resume)
-            callbacks = as_list(callbacks)
+            callbacks = checked_callbacks(callbacks)
             for callback in callbacks:
                 resume |= isinstance(callback, Callback) and callback.before_fit(self)
             source: fitting.Epochs | fitting.Batches
@@ -227,6 +227,7 @@ class Trainable(Averaging):
                     self._stretch(before)
             data.require_weight()
             return all_rows(data, size)
+        binding.look_at_batches("fit: validation_data", given)
         steps = None if steps is None else whole("fit", "validation_steps", steps)
         if steps is None and iter(given) is given:
             raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
@@ -277,7 +278,9 @@ class Trainable(Averaging):
         """
         with self._access.reading():
             config = self._require_compiled("evaluate")
-        hooks = CallbackList(as_list(callbacks), self, {"verbose": verbose}) if callbacks else NOBODY
+        batch_size, return_dict = optional_whole("evaluate", "batch_size", batch_size), flag("evaluate", "return_dict", return_dict)
+        callbacks = checked_callbacks(callbacks)
+        hooks = CallbackList(callbacks, self, {"verbose": verbose}) if callbacks else NOBODY
         parts: Iterable[Data]
         if y is None:
             if sample_weight is not None:
@@ -328,6 +331,8 @@ class Trainable(Averaging):
         >>> model.train_on_batch([[1.0]], [[3.0]])
         0.0
         """
+        if return_dict is not False and return_dict is not True:  # asked like this, as a call takes a few microseconds
+            return_dict = flag("train_on_batch", "return_dict", return_dict)
         batch: OneBatch | None = self._batch  # the core looks whether it still is, once the model is entered
         if batch is not None and sample_weight is None and class_weight is None and lengths is None:
             done = batch.quick(self, x, y, return_dict)

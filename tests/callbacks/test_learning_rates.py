@@ -99,6 +99,6 @@ def test_refusals():
         callbacks.LearningRateScheduler(0.1)
     with pytest.raises(ArgumentError, match="gave None for epoch 0"):
         play(callbacks.LearningRateScheduler(lambda epoch: None), [1])
-    with pytest.raises(ArgumentError, match="lr must be a finite number"):
+    with pytest.raises(ArgumentError, match="what the schedule gave must be a finite number of at least 0"):
         play(callbacks.LearningRateScheduler(lambda epoch: -1.0), [1])
     assert nn.optim.SGD(lr=0.3).learning_rate == 0.3

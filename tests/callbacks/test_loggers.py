@@ -101,7 +101,7 @@ def test_a_real_summary_writer(tmp_path):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(ArgumentError, match="pass a SummaryWriter"):
+    with pytest.raises(ArgumentError, match="writer is a SummaryWriter"):
         callbacks.TensorBoard(str(tmp_path))
     with pytest.raises(ArgumentError, match="update_freq"):
         callbacks.TensorBoard(Writer(), "epochs")

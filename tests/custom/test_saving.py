@@ -65,7 +65,12 @@ def test_what_the_code_makes_of_it_is_checked(tmp_path):
         def __init__(self, units, start):
             super().__init__(units + 1, start)
 
-    for wrong, message in ((Wider, "shape"), (nn.Tanh, "PyLinear"), (PyTanh, "takes no arguments"), (3, "PythonLayer")):
+    for wrong, message in (
+        (Wider, "shape"),
+        (nn.Tanh, "PyLinear"),
+        (PyTanh, "PyTanh takes no argument .units."),
+        (3, "PythonLayer"),
+    ):
         with pytest.raises(nn.errors.FileFormatError, match=message):
             nn.load(path, {**OBJECTS, "PyLinear": wrong})
 

@@ -75,7 +75,7 @@ def test_missing_quantity():
     [
         ({"mode": "up"}, "mode must be"),
         ({"save_freq": "batch"}, "save_freq must be 'epoch'"),
-        ({"save_freq": 0}, "save_freq must be a whole number"),
+        ({"save_freq": 0}, "save_freq must be .* a number of batches, at least 1, not 0"),
         ({"save_best_only": "yes"}, "save_best_only"),
     ],
 )

@@ -156,7 +156,10 @@ DOCUMENTS = {
         lambda d: d["training"]["optimizer"]["arguments"].update(amsgrad=True),
         r"tensor 'training\.moment2.*is missing",
     ),
-    "metric name": (lambda d: d["training"]["metrics"][0][0]["arguments"].update(name=3), r"metrics\[0\]\[0\]: name must be"),
+    "metric name": (
+        lambda d: d["training"]["metrics"][0][0]["arguments"].update(name=3),
+        r"metrics\[0\]\[0\] \(Accuracy\): Accuracy: name must be",
+    ),
     "metrics": (lambda d: d["training"].update(metrics=[3]), r"training\.metrics\[0\]: a list of metrics"),
     "step": (lambda d: d["training"]["state"].update(step=2**63), r"training\.state\.step: a whole number"),
     "step as truth": (lambda d: d["training"]["state"].update(step=True), r"training\.state\.step: must not be a truth value"),

@@ -659,7 +659,7 @@ cdef class AveragedWeights:
                 raise ArgumentError(f"averaged_weights: {why}")
             if net.progress.step:  # else there is nothing to average yet
                 kept = net.buffers["parameters"].copy()
-                cnp.PyArray_CopyInto(<cnp.ndarray>net.buffers["parameters"], <cnp.ndarray>net.buffers["average"])
+                self._put(net.buffers["average"])
                 self.kept = kept
                 net._averaged = True
                 net._batch = None
@@ -668,6 +668,18 @@ cdef class AveragedWeights:
             raise
         self.thread = this_thread()
         return net
+
+    cdef void _put(self, cnp.ndarray numbers) noexcept:
+        """Copy the numbers of this model's parameters into their places; between them may lie those of others that share layers."""
+        cdef Network net = self.net
+        cdef char *to = <char *>cnp.PyArray_DATA(<cnp.ndarray>net.buffers["parameters"])
+        cdef char *come = <char *>cnp.PyArray_DATA(numbers)
+        cdef size_t item = cnp.PyArray_ITEMSIZE(numbers)
+        cdef nnc_param p
+        cdef int i
+        for i in range(nnc_plan_param_count(net.plan)):
+            nnc_plan_param(net.plan, i, &p)
+            memcpy(to + p.offset * item, come + p.offset * item, p.rows * p.ld * item)
 
     def __exit__(self, kind, error, trace):
         self._put_back()
@@ -681,7 +693,7 @@ cdef class AveragedWeights:
         kept, self.kept = self.kept, None
         if kept is not None:
             self.net._averaged = False
-            cnp.PyArray_CopyInto(<cnp.ndarray>self.net.buffers["parameters"], <cnp.ndarray>kept)
+            self._put(kept)
         self.net._access.leave(TRAINING, False, self.thread)
         self.thread = 0
         return 0

@@ -72,7 +72,7 @@ cdef class NetworkPlan:
 
     @seed.setter
     def seed(self, value):
-        cdef uint64_t seed = whole_number("seed", value, None, None) & 0xFFFFFFFFFFFFFFFF
+        cdef uint64_t seed = whole_number("seed", value, 0, 2**64 - 1)
         self._access.enter(TRAINING, False)
         self.progress.seed = seed
         self._access.leave(TRAINING, False, this_thread())

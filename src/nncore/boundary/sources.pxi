@@ -202,9 +202,8 @@ cdef object whole_number(str name, object value, object least, object most):
         number = None if isinstance(value, (bool, np.bool_)) else index(value)
     except TypeError:
         number = None
-    if number is None or (least is not None and not least <= number <= most):
-        bounds = "" if least is None else f" from {least} to {most}"
-        raise ArgumentError(f"model.{name}: expected a whole number{bounds}, got {value!r}")
+    if number is None or not least <= number <= most:
+        raise ArgumentError(f"model.{name}: expected a whole number from {least} to {most}, got {value!r}")
     return number
 
 

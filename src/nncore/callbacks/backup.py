@@ -6,8 +6,8 @@ import contextlib
 import os
 from typing import Any
 
-from .._checks import flag, whole
-from ..errors import ArgumentError
+from .._checks import every, flag
+from .._checks import path as checked_path
 from .base import Callback, Logs
 
 
@@ -50,10 +50,8 @@ class BackupAndRestore(Callback):
     saves_model = True
 
     def __init__(self, path: str | os.PathLike[str], save_freq: str | int = "epoch", delete_checkpoint: bool = True) -> None:
-        self.path = os.fsdecode(path)
-        if isinstance(save_freq, str) and save_freq != "epoch":
-            raise ArgumentError(f"BackupAndRestore: save_freq must be 'epoch' or a number of batches, not {save_freq!r}")
-        self.save_freq = save_freq if isinstance(save_freq, str) else whole("BackupAndRestore", "save_freq", save_freq)
+        self.path = checked_path("BackupAndRestore", "path", path)
+        self.save_freq = every("BackupAndRestore", "save_freq", save_freq)
         self.delete_checkpoint = flag("BackupAndRestore", "delete_checkpoint", delete_checkpoint)
         if not isinstance(self.save_freq, str):
             vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own

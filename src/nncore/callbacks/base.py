@@ -7,9 +7,11 @@ C call; ``on_train_chunk_end`` is then the way to look in while an epoch runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from .._checks import shown
+from .._declared import Declared
 from ..errors import ArgumentError
 
 Logs = dict[str, Any]
@@ -22,7 +24,7 @@ def _default(hook: _F) -> _F:
     return hook
 
 
-class Callback:
+class Callback(metaclass=Declared):
     """Base of all callbacks: override the hooks you need.
 
     Attributes
@@ -38,6 +40,8 @@ class Callback:
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         self.model.optimizer.lr = self.model.optimizer.lr / 2
     """
+
+    _family: ClassVar[str] = "nncore.callbacks"
 
     model: Any = None
     params: Logs
@@ -142,6 +146,35 @@ class _Hooks(dict[str, list[Callable[..., Any]]]):
         return found
 
 
+_NONE: tuple[Any, ...] = ()  #: what methods take by default; there is but one empty tuple
+
+
+def checked(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list; one alone will do, and None for none.
+
+    Raises
+    ------
+    ArgumentError
+        One is no object with hooks.
+    """
+    if callbacks is None or callbacks is _NONE:
+        return []
+    several = isinstance(callbacks, list | tuple) or (
+        isinstance(callbacks, Iterable) and not isinstance(callbacks, str | bytes | Mapping) and not _has_hooks(callbacks)
+    )
+    found = list(callbacks) if several else [callbacks]
+    for callback in found:
+        if isinstance(callback, type) or not _has_hooks(callback):
+            hint = f"; make an object of it, {callback.__name__}()" if isinstance(callback, type) else ""
+            raise ArgumentError(f"callbacks: an object with hooks such as on_epoch_end is needed, not {shown(callback)}{hint}")
+    return found
+
+
+def _has_hooks(callback: Any) -> bool:
+    names = ("set_model", *HOOKS, *_OLD_NAMES.values())
+    return isinstance(callback, Callback) or any(callable(getattr(callback, name, None)) for name in names)
+
+
 class CallbackList:
     """Calls a hook of all callbacks, in the order in which they were given, those that save the model last.
 
@@ -159,11 +192,7 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Any, model: Any, params: Logs) -> None:
-        self.callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks] if callbacks is not None else []
-        for callback in self.callbacks:
-            if callback is None or isinstance(callback, str | type | int | float):
-                hint = f"; make an object of it, {callback.__name__}()" if isinstance(callback, type) else ""
-                raise ArgumentError(f"callbacks: an object with hooks such as on_epoch_end is needed, not {callback!r}{hint}")
+        self.callbacks = checked(callbacks)
         self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves_model)  # stable
         for callback in self.callbacks:
             for setter, value in (("set_params", params), ("set_model", model)):

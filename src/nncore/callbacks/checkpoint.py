@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .._checks import flag, whole
+from .._checks import every, flag, optional_real, path, text, verbosity
 from ..errors import ArgumentError
 from .base import Callback, Logs
 from .monitor import check_mode, direction, watched
@@ -70,16 +70,14 @@ class ModelCheckpoint(Callback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        self.filepath = os.fsdecode(filepath)
-        self.monitor = monitor
-        self.verbose = verbose
+        self.filepath = path("ModelCheckpoint", "filepath", filepath)
+        self.monitor = text("ModelCheckpoint", "monitor", monitor)
+        self.verbose = verbosity("ModelCheckpoint", verbose)
         self.save_best_only = flag("ModelCheckpoint", "save_best_only", save_best_only)
         self.save_weights_only = flag("ModelCheckpoint", "save_weights_only", save_weights_only)
         self.mode = check_mode("ModelCheckpoint", mode)
-        if isinstance(save_freq, str) and save_freq != "epoch":
-            raise ArgumentError(f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, not {save_freq!r}")
-        self.save_freq = save_freq if isinstance(save_freq, str) else whole("ModelCheckpoint", "save_freq", save_freq)
-        self.best = initial_value_threshold
+        self.save_freq = every("ModelCheckpoint", "save_freq", save_freq)
+        self.best = optional_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
         self._epoch = self._batches = 0
         if self.save_freq != "epoch":
             vars(self)["on_train_batch_end"] = self._count  # only then, as a hook of batches makes every step a call of its own
@@ -101,15 +99,15 @@ class ModelCheckpoint(Callback):
         before = self.best
         if self.save_best_only and not self._improves(logs):
             return
-        path = self._path(epoch, batch, logs)
-        if folder := os.path.dirname(path):
+        file = self._path(epoch, batch, logs)
+        if folder := os.path.dirname(file):
             os.makedirs(folder, exist_ok=True)
         if self.save_weights_only:
-            self.model.save_weights(path)
+            self.model.save_weights(file)
         else:
-            self.model.save(path)
+            self.model.save(file)
         better = f"{self.monitor} went from {before} to {self.best}, " if self.save_best_only else ""
-        self._say(epoch, f"{better}saved to {path}")
+        self._say(epoch, f"{better}saved to {file}")
 
     def _improves(self, logs: Logs | None) -> bool:
         """Take note of a better value; NaN is never better."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._checks import flag, optional_real, real, text, verbosity, whole
 from .base import Callback, Logs
 from .monitor import check_mode, direction, watched
 
@@ -56,14 +57,15 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        self.monitor = monitor
-        self.min_delta = abs(min_delta)
-        self.patience = patience
-        self.verbose = verbose
-        self.mode = check_mode("EarlyStopping", mode)
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        name = type(self).__name__
+        self.monitor = text(name, "monitor", monitor)
+        self.min_delta = abs(real(name, "min_delta", min_delta))
+        self.patience = whole(name, "patience", patience, 0)
+        self.verbose = verbosity(name, verbose)
+        self.mode = check_mode(name, mode)
+        self.baseline = optional_real(name, "baseline", baseline)
+        self.restore_best_weights = flag(name, "restore_best_weights", restore_best_weights)
+        self.start_from_epoch = whole(name, "start_from_epoch", start_from_epoch, 0)
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import lookup
+from .._checks import shown
+from ..errors import ArgumentError, lookup
 from .base import HOOKS, Callback
 
 
@@ -31,5 +32,7 @@ class LambdaCallback(Callback):
     def __init__(self, **hooks: Callable[..., Any] | None) -> None:
         for name, function in hooks.items():
             lookup("hook", name, dict.fromkeys(HOOKS))
+            if function is not None and (isinstance(function, type) or not callable(function)):
+                raise ArgumentError(f"LambdaCallback: {name} must be a function, not {shown(function)}")
             if function is not None:
                 setattr(self, name, function)

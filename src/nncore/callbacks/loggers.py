@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from .._checks import flag, whole
+from .._checks import every, flag, path, shown
 from ..errors import ArgumentError
 from .base import Callback, Logs
 
@@ -43,9 +43,9 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
-        if not isinstance(separator, str) or len(separator) != 1:
-            raise ArgumentError(f"CSVLogger: separator must be one character, not {separator!r}")
-        self.filename = os.fsdecode(filename)
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"\0 ':
+            raise ArgumentError(f"CSVLogger: separator must be one character, such as ',' or a tab, not {shown(separator)}")
+        self.filename = path("CSVLogger", "filename", filename)
         self.separator = separator
         self.append = flag("CSVLogger", "append", append)
         self._file: TextIO | None = None
@@ -113,17 +113,16 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, writer: Any, update_freq: str | int = "epoch") -> None:
-        if not callable(getattr(writer, "add_scalar", None)):
+        if isinstance(writer, type) or not callable(getattr(writer, "add_scalar", None)):
             raise ArgumentError(
-                f"TensorBoard: pass a SummaryWriter, something with add_scalar(tag, value, step), not {writer!r}; for a folder: "
+                "TensorBoard: writer is a SummaryWriter, something with add_scalar(tag, value, step), "
+                f"not {shown(writer)}; for a folder: "
                 "torch.utils.tensorboard.SummaryWriter(folder)"
             )
-        if isinstance(update_freq, str) and update_freq not in ("epoch", "batch"):
-            raise ArgumentError(f"TensorBoard: update_freq must be 'epoch', 'batch' or a number of batches, not {update_freq!r}")
         self.writer = writer
-        self.update_freq = update_freq
-        if update_freq != "epoch":
-            self._every = 1 if isinstance(update_freq, str) else whole("TensorBoard", "update_freq", update_freq)
+        self.update_freq = every("TensorBoard", "update_freq", update_freq, ("epoch", "batch"))
+        if self.update_freq != "epoch":
+            self._every = 1 if isinstance(self.update_freq, str) else self.update_freq
             vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own
 
     def _batch(self, batch: int, logs: Logs | None = None) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from .._checks import function, is_number, real, shown, takes, verbosity
 from ..errors import ArgumentError
 from .base import Callback, Logs
 from .monitor import learning_rate
@@ -40,19 +40,19 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
-        if not callable(schedule):
-            raise ArgumentError(f"LearningRateScheduler: schedule must be a function of epoch and lr, not {schedule!r}")
-        self.schedule = schedule
-        self.verbose = verbose
-        self._takes_rate = _takes_two(schedule)
+        self._takes_rate = callable(schedule) and takes(schedule, 2)
+        arguments = 2 if self._takes_rate else 1
+        self.schedule = function(
+            "LearningRateScheduler", "schedule", schedule, arguments, "a function of epoch and lr, or of epoch"
+        )
+        self.verbose = verbosity("LearningRateScheduler", verbose)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         now = learning_rate("LearningRateScheduler", self.model)
         rate = self.schedule(epoch, now) if self._takes_rate else self.schedule(epoch)
-        try:
-            number = float(rate)
-        except (TypeError, ValueError):
-            raise ArgumentError(f"LearningRateScheduler: the schedule gave {rate!r} for epoch {epoch}, not a number") from None
+        if not is_number(rate):
+            raise ArgumentError(f"LearningRateScheduler: the schedule gave {shown(rate)} for epoch {epoch}, not a number")
+        number = real("LearningRateScheduler", "what the schedule gave", rate, 0.0)
         self.model.optimizer.learning_rate = number
         if self.verbose:
             print(f"epoch {epoch + 1}: learning rate {number:g}", file=sys.stderr)
@@ -60,13 +60,3 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = learning_rate("LearningRateScheduler", self.model)
-
-
-def _takes_two(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind(0, 0.0)
-    except TypeError:
-        return False
-    except ValueError:  # no signature to ask
-        return True
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from .._checks import choice
 from ..errors import ArgumentError
 from .base import Logs
 
@@ -13,9 +14,8 @@ MODES = ("auto", "min", "max")
 
 def check_mode(owner: str, mode: str) -> str:
     """Return ``mode`` if it is one."""
-    if mode not in MODES:
-        raise ArgumentError(f"{owner}: mode must be 'auto', 'min' or 'max', not {mode!r}")
-    return mode
+    found: str = choice(owner, "mode", mode, MODES)
+    return found
 
 
 def watched(owner: str, monitor: str, logs: Logs | None) -> Any:

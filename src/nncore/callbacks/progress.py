@@ -6,6 +6,7 @@ import importlib
 import sys
 from typing import Any
 
+from .._checks import flag
 from .base import Callback, Logs
 
 
@@ -23,7 +24,7 @@ class ProgressBar(Callback):
     """
 
     def __init__(self, lines: bool = False) -> None:
-        self.lines = lines
+        self.lines = flag("ProgressBar", "lines", lines)
         self._bar: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

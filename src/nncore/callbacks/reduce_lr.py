@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .._checks import real, whole
-from ..errors import ArgumentError
+from .._checks import real, text, verbosity, whole
 from .base import Callback, Logs
 from .monitor import check_mode, direction, learning_rate, watched
 
@@ -64,12 +63,10 @@ class ReduceLROnPlateau(Callback):
         min_lr: float = 0.0,
     ) -> None:
         name = type(self).__name__
-        self.monitor = monitor
-        self.factor = real(name, "factor", factor, 0.0, 1.0)
-        if self.factor == 1.0:
-            raise ArgumentError(f"{name}: factor must be below 1, or nothing would be reduced")
+        self.monitor = text(name, "monitor", monitor)
+        self.factor = real(name, "factor", factor, 0.0, 1.0, open_high=True)
         self.patience = whole(name, "patience", patience, 0)
-        self.verbose = verbose
+        self.verbose = verbosity(name, verbose)
         self.mode = check_mode(name, mode)
         self.min_delta = real(name, "min_delta", min_delta)
         self.cooldown = whole(name, "cooldown", cooldown, 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from .._checks import real, whole
+from .._checks import real, text, whole
 from .base import Callback, Logs
 from .monitor import check_mode, direction, watched
 
@@ -41,7 +41,7 @@ class StopAtTarget(Callback):
     """
 
     def __init__(self, monitor: str, target: float, mode: str = "auto") -> None:
-        self.monitor = monitor
+        self.monitor = text("StopAtTarget", "monitor", monitor)
         self.target = real("StopAtTarget", "target", target)
         self.mode = check_mode("StopAtTarget", mode)
         self.stopped_epoch: int | None = None
@@ -147,7 +147,7 @@ class LossTolerance(Callback):
     def __init__(self, tol: float = 1e-4, n_iter_no_change: int = 10, monitor: str = "loss", mode: str = "auto") -> None:
         self.tol = real("LossTolerance", "tol", tol, 0.0)
         self.n_iter_no_change = whole("LossTolerance", "n_iter_no_change", n_iter_no_change)
-        self.monitor = monitor
+        self.monitor = text("LossTolerance", "monitor", monitor)
         self.mode = check_mode("LossTolerance", mode)
         self._reset()
 

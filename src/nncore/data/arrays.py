@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import shown
 from ..errors import DTypeError, NonFiniteError, ShapeError
 from .frames import from_frame
 
@@ -66,7 +67,7 @@ def _convert(value: Any, name: str) -> np.ndarray:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.asarray(np.from_dlpack(value))
         return np.asarray(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         if "inhomogeneous" in str(error):
             raise ShapeError(f"{name}: its rows have different lengths ({error}); pad them to one length") from error
         raise DTypeError(f"{name}: {type(value).__name__} cannot be read as an array of numbers ({error})") from error
@@ -78,6 +79,8 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
     if array.dtype.kind == "f" or (array.dtype.kind == "O" and not any(isinstance(v, str | bytes | None) for v in array.flat)):
         try:
             return array.astype(dtype)
+        except OverflowError:
+            raise NonFiniteError(f"{name} holds a number that is too large for {dtype}") from None
         except (ValueError, TypeError):
             pass
     encode = "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])"
@@ -88,7 +91,7 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
         "M": "turn dates into numbers first, for example days since a first date",
         "m": "turn time spans into numbers first, for example seconds",
     }.get(array.dtype.kind, f"turn every column into numbers, fill what is missing, and {encode}")
-    example = repr(array.flat[0]) if array.size else "nothing"
+    example = shown(array.flat[0]) if array.size else "nothing"
     raise DTypeError(f"{name} has dtype {array.dtype} (its first value is {example}), not numbers; {hint}")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import shown
 from ..errors import DTypeError, NonFiniteError
 
 
@@ -33,7 +34,7 @@ def from_frame(frame: Any, name: str) -> np.ndarray:
             for row, value in enumerate(column):
                 if not isinstance(value, int | float | np.number | np.bool_):
                     raise DTypeError(
-                        f"{name}{where} holds {value!r} at row {row}, not a number; turn it into numbers first, text perhaps by "
+                        f"{name}{where} holds {shown(value)} at row {row}, not a number; turn it into numbers first, text by "
                         "numpy.unique(column, return_inverse=True)[1] or one column per value (get_dummies, to_dummies)"
                     )
         try:

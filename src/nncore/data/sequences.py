@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,10 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     ArgumentError
         They are no whole numbers, or given for each input by itself.
     """
-    if isinstance(lengths, Mapping) or (isinstance(lengths, list | tuple) and any(hasattr(each, "__len__") for each in lengths)):
+    several = isinstance(lengths, list | tuple) and any(
+        hasattr(each, "__len__") and not isinstance(each, str | bytes) for each in lengths
+    )
+    if several or isinstance(lengths, Mapping):
         raise ArgumentError(
             "lengths: one array [N] is taken, for all inputs that have as many time steps as the first; the padding of an input "
             "with others must be masked otherwise, for example by a Multiply with zeros [N, time, 1]"
@@ -38,11 +42,12 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     array = as_array(lengths, "lengths", np.dtype(np.int64))
     if array.shape != (rows,):
         raise ShapeError(f"lengths has shape {array.shape}, but there are {rows} sequences: ({rows},) is needed")
-    if array.dtype.kind not in "iu" and not (array.dtype.kind == "f" and np.array_equal(array, np.floor(array))):
+    if array.dtype.kind not in "iu" and not (array.dtype.kind == "f" and np.array_equal(array, np.floor(array), equal_nan=False)):
         raise ArgumentError(f"lengths must be whole numbers, not {array.dtype}")
     bad = np.flatnonzero((array < 1) | (array > steps))
     if bad.size:
-        value = int(array[bad[0]])
+        value = array[bad[0]].item()
+        value = int(value) if isfinite(value) else value
         what = "an empty sequence cannot be used; leave it out" if value == 0 else f"the sequences have {steps} steps"
         raise ShapeError(f"lengths is {value} at row {bad[0]}, but must lie between 1 and {steps}: {what}")
     return np.ascontiguousarray(array, np.int64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .._checks import shown
 from ..errors import ArgumentError, EmptyDataError, NonFiniteError, ShapeError
 
 _SPLIT = 2**62  # an "epoch" that training does not reach: the split must not repeat an epoch's order
@@ -62,7 +63,10 @@ def bind_groups(groups: Any, rows: int) -> np.ndarray:
     NonFiniteError, ArgumentError
         A group is missing (NaN, None), or cannot be compared with the others.
     """
-    array = np.asarray(groups.to_numpy() if hasattr(groups, "to_numpy") else groups)
+    try:
+        array = np.asarray(groups.to_numpy() if hasattr(groups, "to_numpy") else groups)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ShapeError(f"groups: {shown(groups)} cannot be read as an array ({error})") from None
     if array.shape not in ((rows,), (rows, 1)):
         raise ShapeError(f"groups has shape {array.shape}, but there are {rows} rows: one group per row is needed, ({rows},)")
     array = array.reshape(rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import is_number, real, shown
 from ..errors import ArgumentError, LabelError, NonFiniteError, ShapeError
 from ..spec import Shape
 from .arrays import as_array
@@ -86,13 +87,13 @@ def per_output(class_weight: ClassWeight, names: Sequence[str]) -> list[OneClass
         if not unknown:
             return [class_weight.get(name) for name in names]  # type: ignore[call-overload]
         if len(names) > 1:
-            raise ArgumentError(f"class_weight: the outputs are {list(names)}; unknown {unknown}")
+            raise ArgumentError(f"class_weight: the outputs are {list(names)}; unknown {shown(unknown)}")
     if len(names) == 1:
         return [class_weight]  # type: ignore[list-item]
     if isinstance(class_weight, Mapping | str):
         raise ArgumentError(
             f"class_weight: the model has {len(names)} outputs; say by name which one is meant, for example "
-            f"{{{names[0]!r}: {class_weight!r}}}"
+            f"{{{names[0]!r}: {shown(class_weight)}}}"
         )
     if len(class_weight) != len(names):
         raise ArgumentError(f"class_weight: a list of {len(names)} is needed, one per output, not of {len(class_weight)}")
@@ -155,25 +156,26 @@ def class_weights(
         raise LabelError(f"{name} needs targets that give one class per row or time step; use sample_weight instead")
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {class_weight!r}")
+            raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {shown(class_weight)}")
         counted = labels if lengths is None or labels.ndim == 1 else labels[np.arange(labels.shape[1]) < lengths[:, None]]
         counts = np.bincount(counted.reshape(-1), minlength=classes)
         table = counted.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
     elif isinstance(class_weight, Mapping):
         keys = {-1: 0} if form == "signs" and -1 in class_weight else {}
         for key, value in class_weight.items():
-            if isinstance(key, str) or key != int(key) or isinstance(value, str | Mapping):
+            is_index = is_number(key) and abs(key) < 2**63 and key == int(key)  # NaN is below nothing
+            if not is_index or not is_number(value):
                 raise LabelError(
-                    f"{name} must be a dict from class indices, 0 to {classes - 1}, to numbers, but holds {key!r}: {value!r}"
+                    f"{name} must be a dict from class indices, 0 to {classes - 1}, to numbers, "
+                    f"but holds {shown(key)}: {shown(value)}"
                 )
+            real(name, f"the weight of class {shown(key)}", value, 0.0)
         by_class = {keys.get(int(k), int(k)): float(w) for k, w in class_weight.items()}
         unknown = sorted(k for k in by_class if not 0 <= k < classes)
         if unknown:
             raise LabelError(f"{name} has a weight for class {unknown[0]}, but the classes run from 0 to {classes - 1}")
-        if not all(0 <= w < float("inf") for w in by_class.values()):
-            raise ArgumentError(f"{name}: weights must be finite and not negative: {dict(class_weight)!r}")
         table = np.array([by_class.get(k, 1.0) for k in range(classes)])
     else:
-        raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {class_weight!r}")
+        raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {shown(class_weight)}")
     scaled: np.ndarray = table[labels]
     return scaled

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, NonFiniteError, ShapeError, lookup
+from .._checks import function, shown
+from ..errors import DTypeError, NonFiniteError, ShapeError, UnknownNameError, lookup
 from ..spec import Shape
 from .rules import fans, gain
 from .schemes import (
@@ -114,10 +115,46 @@ def get(scheme: InitSpec) -> Draw:
     """
     if isinstance(scheme, str):
         return lookup("initializer", scheme, SCHEMES)()
-    if not callable(scheme):
-        raise ArgumentError(f"an initializer is a name or a callable(shape, rng), not {scheme!r}")
     factory = {id(f): f for f in SCHEMES.values()}.get(id(scheme))
-    return scheme if factory is None else factory()
+    if factory is not None:
+        return factory()
+    found: Draw = function("initializer", "the scheme", scheme, 2, "a name of nn.init or a callable(shape, rng)")
+    return found
+
+
+def checked(owner: str, name: str, scheme: Any, default: str | None = None) -> InitSpec:
+    """Return an argument that is an initializer as it is given, or raise an error that names it.
+
+    Parameters
+    ----------
+    owner, name : str
+        Whose argument it is, and what it is called.
+    scheme : str or callable
+        As for `get`.
+    default : str, optional
+        Another name that the owner takes, such as "auto".
+
+    Raises
+    ------
+    UnknownNameError, ArgumentError
+        It is no initializer.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.init.checked("Linear", "weight_init", "auto", "auto")
+    'auto'
+    """
+    if isinstance(scheme, str):
+        if scheme != default and scheme not in SCHEMES:
+            try:
+                lookup("initializer", scheme, SCHEMES)
+            except UnknownNameError as error:
+                raise UnknownNameError(f"{owner}: {name}: {error}") from None
+    elif not any(scheme is factory for factory in SCHEMES.values()):
+        function(owner, name, scheme, 2, "a name of nn.init or a callable(shape, rng)")
+    found: InitSpec = scheme
+    return found
 
 
 def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = "float32", name: str = "parameter") -> np.ndarray:
@@ -155,11 +192,17 @@ def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = 
     >>> nn.init.draw("ones", (2,), np.random.default_rng(0))
     array([1., 1.], dtype=float32)
     """
-    values = np.asarray(get(scheme)(shape, rng))
+    given = get(scheme)(shape, rng)
+    try:
+        values = np.asarray(given)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ShapeError(f"{name}: the initializer {shown(scheme)} gave what cannot be read as an array: {error}") from None
     if values.shape != tuple(shape):
-        raise ShapeError(f"{name}: the initializer {scheme!r} gave shape {values.shape} where {tuple(shape)} is needed")
+        raise ShapeError(f"{name}: the initializer {shown(scheme)} gave shape {values.shape} where {tuple(shape)} is needed")
+    if values.dtype.kind not in "fiub":
+        raise DTypeError(f"{name}: the initializer {shown(scheme)} gave values of {values.dtype}, not real numbers")
     with np.errstate(over="ignore"):
         values = values.astype(dtype)
     if not np.isfinite(values).all():
-        raise NonFiniteError(f"{name}: the initializer {scheme!r} gave values that are not finite in {np.dtype(dtype)}")
+        raise NonFiniteError(f"{name}: the initializer {shown(scheme)} gave values that are not finite in {np.dtype(dtype)}")
     return values

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .._checks import real
-from ..errors import ShapeError, lookup
+from .._checks import is_number, real, shown
+from ..errors import ArgumentError, ShapeError, lookup
 from ..spec import Shape
 
-_GAINS: dict[str, Callable[[float], float]] = {
+GAINS: dict[str, Callable[[float], float]] = {
     "linear": lambda _: 1.0,
     "identity": lambda _: 1.0,
     "sigmoid": lambda _: 1.0,
@@ -43,7 +43,7 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
     >>> nn.init.gain("tanh")
     1.6666666666666667
     """
-    return lookup("nonlinearity", nonlinearity, _GAINS)(0.01 if param is None else real("gain", "param", param))
+    return lookup("nonlinearity", nonlinearity, GAINS)(0.01 if param is None else real("gain", "param", param))
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -70,6 +70,8 @@ def fans(shape: Shape) -> tuple[int, int]:
     >>> nn.init.fans((10, 4))
     (4, 10)
     """
+    if not isinstance(shape, list | tuple) or not all(is_number(d) and hasattr(d, "__index__") for d in shape):
+        raise ArgumentError(f"fans: shape must be a tuple of whole numbers, not {shown(shape)}")
     if len(shape) < 2:
         raise ShapeError(f"fans are defined for weights of two or more dimensions, [out, in, ...], not for shape {tuple(shape)}")
     field = math.prod(shape[2:])

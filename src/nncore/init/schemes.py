@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
-from .._checks import choice, real
+from .._checks import choice, optional_real, real
+from .._declared import Declared
 from ..errors import ArgumentError, ShapeError
 from ..spec import Shape
 from . import rules
 
 
-class Initializer:
+class Initializer(metaclass=Declared):
     """Base of the initializers here: a callable whose repr shows its arguments.
 
     Examples
@@ -21,6 +23,8 @@ class Initializer:
     >>> nn.init.he_normal()
     VarianceScaling(scale=2.0, mode='fan_in', distribution='normal')
     """
+
+    _family: ClassVar[str] = "nncore.init"
 
     def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
         """Return a float64 array of the given shape."""
@@ -71,6 +75,11 @@ class VarianceScaling(Initializer):
         return rng.uniform(-math.sqrt(3.0) * std, math.sqrt(3.0) * std, shape)
 
 
+def _squared(owner: str, gain: float) -> float:
+    """Return the square of a gain, which a float must be able to hold."""
+    return real(owner, "gain", gain, -1e150, 1e150) ** 2
+
+
 def xavier_uniform(gain: float = 1.0) -> Initializer:
     """Uniform with variance ``gain**2 * 2 / (fan_in + fan_out)`` (Glorot and Bengio 2010, eq. 16).
 
@@ -92,7 +101,7 @@ def xavier_uniform(gain: float = 1.0) -> Initializer:
     >>> bool(abs(w).max() <= np.sqrt(6 / 150))
     True
     """
-    return VarianceScaling(real("xavier_uniform", "gain", gain) ** 2, "fan_avg", "uniform")
+    return VarianceScaling(_squared("xavier_uniform", gain), "fan_avg", "uniform")
 
 
 def xavier_normal(gain: float = 1.0) -> Initializer:
@@ -113,15 +122,17 @@ def xavier_normal(gain: float = 1.0) -> Initializer:
     >>> import nncore as nn
     >>> layer = nn.Linear(4, 2, weight_init=nn.init.xavier_normal(gain=nn.init.gain("tanh")))
     """
-    return VarianceScaling(real("xavier_normal", "gain", gain) ** 2, "fan_avg", "normal")
+    return VarianceScaling(_squared("xavier_normal", gain), "fan_avg", "normal")
 
 
 def _he(
     name: str, distribution: str, mode: str, nonlinearity: str, negative_slope: float | None, factor: float | None
 ) -> Initializer:
+    slope = optional_real(name, "negative_slope", negative_slope)
+    choice(name, "nonlinearity", nonlinearity, tuple(rules.GAINS))
     if factor is None:
-        factor = rules.gain(nonlinearity, negative_slope)
-    return VarianceScaling(round(real(name, "gain", factor) ** 2, 12), mode, distribution)
+        factor = rules.gain(nonlinearity, slope)
+    return VarianceScaling(round(_squared(name, factor), 12), mode, distribution)
 
 
 def he_uniform(
@@ -237,8 +248,9 @@ class Uniform(Initializer):
     """
 
     def __init__(self, low: float = -0.05, high: float = 0.05) -> None:
-        self.low = real("uniform", "low", low)
-        self.high = real("uniform", "high", high, self.low)
+        self.low, self.high = real("uniform", "low", low), real("uniform", "high", high)
+        if self.low > self.high:
+            raise ArgumentError(f"uniform: low must not be above high, but they are {self.low:g} and {self.high:g}")
 
     def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(self.low, self.high, shape)

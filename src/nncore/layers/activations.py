@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from .. import init
-from .._checks import choice, real, shape_text
+from .._checks import choice, integer, real, shape_text
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
 from ..spec import Op, Shape
@@ -306,8 +306,10 @@ class Hardtanh(Activation):
     max_val: float
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        min_val = real("Hardtanh", "min_val", min_val)
-        super().__init__(min_val=min_val, max_val=real("Hardtanh", "max_val", max_val, min_val, open_low=True))
+        least, most = real("Hardtanh", "min_val", min_val), real("Hardtanh", "max_val", max_val)
+        if not least < most:
+            raise ArgumentError(f"Hardtanh: min_val must be below max_val, but they are {least:g} and {most:g}")
+        super().__init__(min_val=least, max_val=most)
 
 
 class RowActivation(Activation):
@@ -323,11 +325,12 @@ class RowActivation(Activation):
     dim: int
 
     def __init__(self, dim: int = -1) -> None:
-        if isinstance(dim, bool) or not isinstance(dim, int) or (dim != -1 and dim < 1):
+        found = integer(type(self).__name__, "dim", dim)
+        if found != -1 and found < 1:
             raise ArgumentError(
-                f"{type(self).__name__}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {dim!r}"
+                f"{type(self).__name__}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {found}"
             )
-        super().__init__(dim=dim)
+        super().__init__(dim=found)
 
     def check(self, name: str, shape: Shape) -> None:
         if self.dim not in (-1, max(len(shape), 1)):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._checks import flag
 from ..data.arrays import as_array
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, SizeError
+from ..graph import MOST_INPUTS, check_count
 from .activations import Activation, RowActivation
 from .base import Layer
+from .merge import Add, Average, Merge, Rescaling
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     """Return the layer's output for the batch ``x``."""
+    training = flag(f"{type(layer).__name__}(x)", "training", training)
     several = isinstance(x, list | tuple) and all(isinstance(each, np.ndarray) for each in x)
     if layer.takes[0] > 1 or (layer.takes[1] is None and several):
         return _apply_to_several(layer, x)
@@ -41,6 +46,9 @@ def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
 
     if not isinstance(x, list | tuple):
         raise ArgumentError(f"{layer!r} takes a list of arrays, not {type(x).__name__}")
+    check_count(layer, len(x))
+    if len(x) > MOST_INPUTS:
+        return _apply_in_parts(layer, x)
     arrays = [as_array(each, f"x[{i}]", np.dtype("float32")) for i, each in enumerate(x)]
     for i, array in enumerate(arrays):
         if array.ndim == 0:
@@ -49,6 +57,17 @@ def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
     inputs = [Input(array.shape[1:]) for array in arrays]
     out: np.ndarray = Model(inputs, layer(inputs), dtype=dtype).predict(arrays)
     return out
+
+
+def _apply_in_parts(layer: Layer, x: Sequence[Any]) -> np.ndarray:
+    """The same for more arrays than a network has inputs: what the first ones give goes on with the next ones."""
+    if isinstance(layer, Average):
+        part = Rescaling(1.0 / len(x))
+        return _apply_to_several(Add(), [part(each) for each in x])
+    if not isinstance(layer, Merge):
+        raise SizeError(f"{layer!r}: {len(x)} inputs are too many; {MOST_INPUTS} are possible")
+    so_far = _apply_to_several(layer, x[:MOST_INPUTS])
+    return _apply_to_several(layer, [so_far, *x[MOST_INPUTS:]])
 
 
 def _model(layer: Layer, array: np.ndarray) -> Model:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .._checks import flag
+from .._checks import flag, shown
+from .._declared import Declared, refuse_unknown
 from ..errors import ArgumentError, NotBuiltError, ShapeError
 from ..graph import call, checked_name, is_symbolic
 from ..init import InitSpec
@@ -40,7 +41,7 @@ class ParameterView:
         layer._assign(self.role, value)
 
 
-class Declared(type):
+class LayerType(Declared):
     """The type of layer classes: every one takes ``name=``, whatever else its constructor takes."""
 
     def __call__(cls, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
@@ -62,7 +63,7 @@ class Declared(type):
         return inspect.Signature(given)
 
 
-class Layer(metaclass=Declared):
+class Layer(metaclass=LayerType):
     """Base of all layers.
 
     Every layer takes one more argument, ``name``: what its parameters are found under in a model that is a graph.
@@ -96,6 +97,9 @@ class Layer(metaclass=Declared):
         """How many values a call of the layer gives."""
         return 1
 
+    _family: ClassVar[str] = "nncore.layers"
+    _always: ClassVar[tuple[str, ...]] = ("name",)  #: what every constructor takes, by its metaclass
+
     trainable: bool
     name: str | None  #: what its parameters are found under in a model that is a graph; None leaves it to the model
 
@@ -106,6 +110,10 @@ class Layer(metaclass=Declared):
     _alone: Model | None  # the private model for calls of this layer alone
 
     def __init__(self, **arguments: Any) -> None:
+        if arguments and type(self).__init__ is Layer.__init__:
+            refuse_unknown(type(self), arguments)
+        for name in arguments.keys() & self.mutable:
+            arguments[name] = self._check_mutable(name, arguments[name])
         # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
         self.__dict__.update(trainable=True, name=None, _names=tuple(arguments), _bound={}, _pending={}, _users=(), _alone=None)
         self.__dict__.update(arguments)
@@ -306,4 +314,7 @@ def to_array(value: Any) -> np.ndarray:
         if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have
             value = value.float()
         value = value.numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        raise ShapeError(f"{shown(value)} cannot be read as an array: {error}") from None

@@ -88,13 +88,11 @@ class Embedding(Penalised):
             if given >= rows:
                 raise ArgumentError(f"Embedding: padding_idx must be less than num_embeddings={rows}, not {given}")
             padding_idx = given % rows
-        if weight_init != "auto":
-            init.get(weight_init)  # raises where there is no such scheme
         super().__init__(
             num_embeddings=rows,
             embedding_dim=whole("Embedding", "embedding_dim", embedding_dim),
             padding_idx=padding_idx,
-            weight_init=weight_init,
+            weight_init=init.checked("Embedding", "weight_init", weight_init, "auto"),
             **all_checked("Embedding", l1, l2, max_norm),
             trainable=flag("Embedding", "trainable", trainable),
         )

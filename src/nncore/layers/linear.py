@@ -81,14 +81,12 @@ class Linear(Penalised):
         max_norm: float | None = None,
         trainable: bool = True,
     ) -> None:
-        for scheme in (bias_init,) if weight_init == "auto" else (weight_init, bias_init):
-            init.get(scheme)  # raises where there is no such scheme
         super().__init__(
             in_features=whole("Linear", "in_features", in_features),
             out_features=whole("Linear", "out_features", out_features),
             bias=flag("Linear", "bias", bias),
-            weight_init=weight_init,
-            bias_init=bias_init,
+            weight_init=init.checked("Linear", "weight_init", weight_init, "auto"),
+            bias_init=init.checked("Linear", "bias_init", bias_init),
             **all_checked("Linear", l1, l2, max_norm),
             trainable=flag("Linear", "trainable", trainable),
         )

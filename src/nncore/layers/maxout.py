@@ -81,15 +81,13 @@ class Maxout(Penalised):
         max_norm: float | None = None,
         trainable: bool = True,
     ) -> None:
-        for scheme in (weight_init, bias_init):
-            init.get(scheme)  # raises where there is no such scheme
         super().__init__(
             in_features=whole("Maxout", "in_features", in_features),
             out_features=whole("Maxout", "out_features", out_features),
             pieces=whole("Maxout", "pieces", pieces),
             bias=flag("Maxout", "bias", bias),
-            weight_init=weight_init,
-            bias_init=bias_init,
+            weight_init=init.checked("Maxout", "weight_init", weight_init),
+            bias_init=init.checked("Maxout", "bias_init", bias_init),
             **all_checked("Maxout", l1, l2, max_norm),
             trainable=flag("Maxout", "trainable", trainable),
         )

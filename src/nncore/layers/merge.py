@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from .._checks import real
+from .._checks import integer, real
 from ..errors import ArgumentError
 from ..spec import Op
 from .base import Layer
@@ -151,9 +151,10 @@ class Concatenate(Merge):
     axis: int
 
     def __init__(self, axis: int = -1) -> None:
-        if not isinstance(axis, int) or isinstance(axis, bool) or axis == 0:
-            raise ArgumentError(f"Concatenate: axis must be a whole number other than 0, which is the batch, not {axis!r}")
-        super().__init__(axis=axis)
+        found = integer("Concatenate", "axis", axis)
+        if found == 0:
+            raise ArgumentError("Concatenate: axis must be a whole number other than 0, which is the batch")
+        super().__init__(axis=found)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return _chain(name, inputs, value, _AT_ONCE, Op("concat", name, inputs, (self.axis,)))

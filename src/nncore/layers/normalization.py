@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from .._checks import flag, real, whole
+from .._checks import flag, is_number, real, shown, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
 from ..spec import Op, Shape
@@ -167,9 +167,9 @@ class LayerNorm(Layer):
         *,
         trainable: bool = True,
     ) -> None:
-        dims: Any = (normalized_shape,) if hasattr(normalized_shape, "__index__") else normalized_shape
-        if isinstance(dims, str | bytes) or not isinstance(dims, Sequence) or not 1 <= len(dims) <= 6:
-            raise ArgumentError(f"LayerNorm: normalized_shape is a whole number or 1 to 6 of them, not {normalized_shape!r}")
+        dims: Any = (normalized_shape,) if is_number(normalized_shape) else normalized_shape
+        if not isinstance(dims, list | tuple) or not 1 <= len(dims) <= 6:
+            raise ArgumentError(f"LayerNorm: normalized_shape is a whole number or 1 to 6 of them, not {shown(normalized_shape)}")
         super().__init__(
             normalized_shape=tuple(whole("LayerNorm", "each of normalized_shape", d) for d in dims),
             eps=real("LayerNorm", "eps", eps, 0.0),

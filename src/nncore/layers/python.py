@@ -12,11 +12,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._checks import shape_text, whole
+from .._checks import flag, function, is_number, shape_of_sample, shape_text, shown, whole
+from .._declared import refuse_unknown
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
+from ..init import checked as scheme_checked
 from ..spec import Op, ParameterOptions, Shape
-from .base import Layer
+from .base import Layer, to_array
 from .penalised import checked
 
 _MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
@@ -78,7 +80,7 @@ class PythonLayer(Layer):
 
     def __init__(self, **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLayer.__init__:
-            raise ArgumentError(f"{type(self).__name__} takes no arguments: it has no constructor, which would pass them on")
+            refuse_unknown(type(self), arguments)
         super().__init__(**arguments)
         self.__dict__.update(_weights={}, _input_shapes=None)
 
@@ -160,9 +162,13 @@ class PythonLayer(Layer):
             raise ArgumentError(f"{owner}: {name!r} exists already")
         if len(self._weights) == _MOST:
             raise ArgumentError(f"{owner}: a layer can have {_MOST} weights at most")
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        if not isinstance(shape, list | tuple) and not is_number(shape):
+            raise ArgumentError(f"{owner}: shape of {name} must be a whole number or a tuple of them, not {shown(shape)}")
+        sizes = shape if isinstance(shape, list | tuple) else (shape,)
         found = tuple(whole(owner, f"each dimension of {name}", d) for d in sizes)
-        self._weights[name] = _Weight(found, init, bool(trainable), checked(owner, "l1", l1), checked(owner, "l2", l2))
+        scheme = scheme_checked(owner, "init", init)
+        trains = flag(owner, "trainable", trainable)
+        self._weights[name] = _Weight(found, scheme, trains, checked(owner, "l1", l1), checked(owner, "l2", l2))
 
     # What the model and the core ask --------------------------------------------------------------------------------------
 
@@ -206,7 +212,7 @@ class PythonLayer(Layer):
 
     def _answer_forward(self, y: np.ndarray, xs: list[np.ndarray], training: bool) -> None:
         x: Any = xs[0] if len(xs) == 1 else xs
-        result = np.asarray(self.forward(x, training=training) if self._takes_training() else self.forward(x))
+        result = to_array(self.forward(x, training=training) if self._takes_training() else self.forward(x))
         _require(type(self).__name__, "forward", result, y.shape, xs)
         y[...] = result
 
@@ -232,7 +238,7 @@ class PythonLayer(Layer):
         for dx, add, each in zip(dxs, adds, several, strict=True):
             if dx is None:
                 continue
-            gradient = np.zeros((), dy.dtype) if each is None else np.asarray(each)
+            gradient = np.zeros((), dy.dtype) if each is None else to_array(each)
             if each is not None:
                 _require(type(self).__name__, "backward", gradient, dx.shape, xs)
             if add:
@@ -310,9 +316,13 @@ class Lambda(PythonLayer):
     """
 
     def __init__(self, forward: Any, backward: Any = None, output_shape: Any = None) -> None:
-        for name, function in (("forward", forward), ("backward", backward)):
-            if not callable(function) and not (name == "backward" and function is None):
-                raise ArgumentError(f"Lambda: {name} must be a function, not {function!r}")
+        function("Lambda", "forward", forward, 1, "a function of x")
+        if backward is not None:
+            function("Lambda", "backward", backward, 3, "a function of dy, x and y")
+        if callable(output_shape):
+            function("Lambda", "output_shape", output_shape, 1, "a tuple or a function of the input's shape")
+        elif output_shape is not None:
+            output_shape = shape_of_sample("Lambda", "output_shape", output_shape)
         super().__init__()
         self.__dict__["_functions"] = (forward, backward, output_shape)
 
@@ -327,5 +337,5 @@ class Lambda(PythonLayer):
         return self.__dict__["_functions"][0](x)
 
     def backward(self, dy: np.ndarray, x: Any, y: np.ndarray) -> Any:
-        function = self.__dict__["_functions"][1]
-        return super().backward(dy, x, y) if function is None else function(dy, x, y)
+        given = self.__dict__["_functions"][1]
+        return super().backward(dy, x, y) if given is None else given(dy, x, y)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from .._checks import integer, shown, whole
 from ..errors import ArgumentError
 from ..spec import Op, Shape
 from .base import Layer
@@ -33,12 +33,11 @@ class Flatten(Layer):
     end_dim: int
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        for name, value in (("start_dim", start_dim), ("end_dim", end_dim)):
-            if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise ArgumentError(f"Flatten: {name} must be a whole number, not {value!r}")
-        start_dim, end_dim = operator.index(start_dim), operator.index(end_dim)
+        start_dim, end_dim = integer("Flatten", "start_dim", start_dim), integer("Flatten", "end_dim", end_dim)
         if start_dim == 0 or end_dim == 0:
-            raise ArgumentError("Flatten: dimension 0 is the batch and cannot be merged; start_dim is 1 or more, or negative")
+            raise ArgumentError(
+                "Flatten: start_dim and end_dim are 1 or more, or negative; dimension 0 is the batch and cannot be merged"
+            )
         if (start_dim > 0) == (end_dim > 0) and start_dim > end_dim:
             raise ArgumentError(f"Flatten: start_dim ({start_dim}) must not lie after end_dim ({end_dim})")
         super().__init__(start_dim=start_dim, end_dim=end_dim)
@@ -72,15 +71,17 @@ class Reshape(Layer):
     def __init__(self, *dims: Any, shape: Sequence[int] | None = None) -> None:
         if bool(dims) == (shape is not None):
             raise ArgumentError("Reshape: give the dimensions, Reshape(3, -1), or shape=(3, -1)")
+        if shape is not None and not isinstance(shape, list | tuple):
+            raise ArgumentError(f"Reshape: shape must be a tuple of whole numbers, not {shown(shape)}")
         wanted = tuple(dims if shape is None else shape)
         if len(wanted) == 1 and isinstance(wanted[0], list | tuple):  # as Keras has it
             wanted = tuple(wanted[0])
-        for d in wanted:
-            if isinstance(d, bool) or not hasattr(d, "__index__") or (d != -1 and d < 1):
-                raise ArgumentError(f"Reshape: dimensions are whole numbers of at least 1, or -1, not {d!r}")
-        if not 1 <= len(wanted) <= 8 or wanted.count(-1) > 1:
-            raise ArgumentError(f"Reshape: 1 to 8 dimensions are possible, at most one of them -1, not {wanted}")
-        super().__init__(shape=tuple(operator.index(d) for d in wanted))
+        if not 1 <= len(wanted) <= 8:
+            raise ArgumentError(f"Reshape: shape has {len(wanted)} dimensions; 1 to 8 are possible")
+        found = tuple(whole("Reshape", "each dimension of shape (-1 is what is left over)", d, -1) for d in wanted)
+        if 0 in found or found.count(-1) > 1:
+            raise ArgumentError(f"Reshape: shape must be of whole numbers of at least 1, at most one of them -1, not {found}")
+        super().__init__(shape=found)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("reshape", name, inputs, sizes=self.shape)]

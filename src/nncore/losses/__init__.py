@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._checks import function, shown
 from ..errors import ArgumentError, lookup
 from ..names import table
 from .base import REDUCTIONS, Crossentropy, Loss
@@ -73,7 +74,8 @@ def get(loss: Any) -> Loss:
     if callable(getattr(loss, "value", None)) and callable(getattr(loss, "gradient", None)):
         return given(loss, getattr(loss, "reduction", "mean"))
     if callable(loss):
-        return given(loss)
+        return given(function("compile", "loss", loss, 2, "a function of y_true and y_pred"))
     raise ArgumentError(
-        f"loss must be a name, such as 'mse', an object of nn.losses, or one of your own (see nn.losses.PythonLoss), not {loss!r}"
+        f"loss must be a name, such as 'mse', an object of nn.losses, or one of your own (see nn.losses.PythonLoss), "
+        f"not {shown(loss)}"
     )

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core
+from .._checks import choice, flag, real
+from .._declared import Declared
 from ..data import bind_prediction, bind_target, bind_weight
-from ..errors import ArgumentError, lookup
 from ..names import describe
 from ..spec import LossSpec
 
@@ -25,7 +26,7 @@ REDUCTIONS = {
 }
 
 
-class Loss:
+class Loss(metaclass=Declared):
     """What all losses share: the reduction, and how to call one alone.
 
     Parameters
@@ -41,8 +42,10 @@ class Loss:
     targets: ClassVar[str] = "values"  #: a form that data/targets.py knows
     from_logits: bool = False
 
+    _family: ClassVar[str] = "nncore.losses"
+
     def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = lookup("reduction", reduction, REDUCTIONS)
+        self.reduction = REDUCTIONS[choice(type(self).__name__, "reduction", reduction, tuple(REDUCTIONS))]
 
     def spec(self, weight: float = 1.0) -> LossSpec:
         """Return the record that the core compiles; ``weight`` scales this loss among those of several outputs."""
@@ -75,8 +78,10 @@ class Loss:
 
     def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> np.ndarray:
         """Return d loss / d y_pred, with the shape of ``y_pred``; of each row's own loss where reduction is "none"."""
-        weight = bind_weight(sample_weight, len(y_pred))
-        _, grad, _ = self._run(y_true, y_pred, sample_weight, 1.0 / self._divisor(len(y_pred), weight))
+        prediction = bind_prediction(y_pred)
+        weight = bind_weight(sample_weight, len(prediction))
+        divisor = self._divisor(len(prediction), weight)
+        _, grad, _ = self._run(y_true, prediction, sample_weight, 1.0 / divisor if divisor else 0.0)
         return grad.reshape(np.shape(y_pred))
 
     def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -108,8 +113,6 @@ class Crossentropy(Loss):
     attributes = ("label_smoothing",)
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ArgumentError(f"{type(self).__name__}: label_smoothing must lie in [0, 1), not {label_smoothing!r}")
         super().__init__(reduction)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = float(label_smoothing)
+        self.from_logits = flag(type(self).__name__, "from_logits", from_logits)
+        self.label_smoothing = real(type(self).__name__, "label_smoothing", label_smoothing, 0.0, 1.0, open_high=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data import bind_prediction, bind_target, bind_weight
+from .._declared import refuse_unknown
+from ..data import as_array, bind_prediction, bind_target, bind_weight
 from ..errors import ArgumentError, ShapeError
 from ..names import describe
 from ..spec import LossSpec
@@ -49,6 +50,8 @@ class PythonLoss(Loss):
     _arguments: tuple[str, ...] = ()
 
     def __init__(self, reduction: str = "mean", **arguments: Any) -> None:
+        if arguments and type(self).__init__ is PythonLoss.__init__:
+            refuse_unknown(type(self), arguments)
         super().__init__(reduction)
         self.__dict__.update(arguments)
         self._arguments = tuple(arguments)
@@ -86,11 +89,13 @@ class PythonLoss(Loss):
     def _answer(self, rows: np.ndarray, grad: np.ndarray | None, y_true: np.ndarray, y_pred: np.ndarray) -> None:
         """Fill in losses and, where wanted, gradients: what the core calls."""
         value, gradient = self._pair(self.value_and_gradient(y_true, y_pred))
-        _require(self.name, "losses", np.shape(value), rows.shape, "one per row, neither summed nor averaged")
-        rows[...] = value
+        losses = as_array(value, f"what {self.name} gave as losses", rows.dtype)
+        _require(self.name, "losses", losses.shape, rows.shape, "one per row, neither summed nor averaged")
+        rows[...] = losses
         if grad is not None:
-            _require(self.name, "gradients", np.shape(gradient), grad.shape, "one per prediction")
-            grad[...] = gradient
+            gradients = as_array(gradient, f"what {self.name} gave as gradients", grad.dtype)
+            _require(self.name, "gradients", gradients.shape, grad.shape, "one per prediction")
+            grad[...] = gradients
 
     def _pair(self, found: Any) -> tuple[Any, Any]:
         if not isinstance(found, tuple) or len(found) != 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ArgumentError
+from .._checks import real
 from .base import Loss
 
 
@@ -73,10 +73,8 @@ class Huber(Loss):
     name, attributes = "huber", ("delta",)
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
-        if not 0 < delta < float("inf"):
-            raise ArgumentError(f"Huber: delta must be a finite number > 0, not {delta!r}")
         super().__init__(reduction)
-        self.delta = float(delta)
+        self.delta = real("Huber", "delta", delta, 0.0, open_low=True)
 
 
 class Poisson(Loss):

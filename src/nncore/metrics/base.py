@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._checks import text
+from .._declared import Declared
 from ..names import describe
 
 
-class Metric:
+class Metric(metaclass=Declared):
     """What all metrics share.
 
     Parameters
@@ -24,9 +26,11 @@ class Metric:
     direction: ClassVar[str] = "max"  #: "max", "min", or "" where neither is better
     threshold: float | None = None
 
+    _family: ClassVar[str] = "nncore.metrics"
+
     def __init__(self, name: str | None = None) -> None:
         if name is not None:
-            self.name = name
+            self.name = text(type(self).__name__, "name", name)
 
     def compute(self, sums: np.ndarray) -> Any:
         """Return the metric from its sums: a float, or an array where there is one number per class."""

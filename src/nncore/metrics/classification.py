@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .._checks import choice, optional_real, shown
 from ..data import as_array, bind_prediction, bind_weight
 from ..errors import ArgumentError, LabelError, ShapeError
 from ..names import describe
@@ -20,7 +21,7 @@ class _Confusion(Metric):
 
     def __init__(self, name: str | None = None, threshold: float | None = None) -> None:
         super().__init__(name)
-        self.threshold = threshold
+        self.threshold = optional_real(type(self).__name__, "threshold", threshold)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return self.compute(_tally(y_true, y_pred, sample_weight, self.threshold)[0])
@@ -75,10 +76,8 @@ class _Ratio(_Confusion):
     """A ratio of counts of each class, averaged over the classes."""
 
     def __init__(self, average: str | None = "binary", name: str | None = None, threshold: float | None = None) -> None:
-        if average not in _AVERAGES:
-            raise ArgumentError(f"{type(self).__name__}: average must be one of {_AVERAGES}, not {average!r}")
         super().__init__(name, threshold)
-        self.average = average
+        self.average = choice(type(self).__name__, "average", average, _AVERAGES)
 
     def check(self, classes: int) -> None:
         if self.average == "binary" and classes != 2:
@@ -243,9 +242,16 @@ def _tally(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float | None
     return counts.reshape(classes, classes).astype(np.float64), labels
 
 
+def labels_of_any_kind(values: Any) -> np.ndarray:
+    """An array of labels, which may be numbers, names or other objects."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ShapeError(f"labels: {shown(values)} cannot be read as an array ({error})") from None
+    return array if array.dtype.kind in "biufUSO" else as_array(values, "labels", np.dtype(np.float64))
+
+
 def _labels(values: Any) -> np.ndarray:
     """An array of labels of any type, [N], or of scores, [N, classes]."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufUSO":
-        array = as_array(values, "labels", np.dtype(np.float64))
+    array = labels_of_any_kind(values)
     return array.reshape(-1) if array.ndim < 2 or array.size == len(array) else array.reshape(len(array), -1)

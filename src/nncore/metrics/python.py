@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._checks import function, shown, text
 from ..data import bind_prediction
 from ..errors import ArgumentError, ShapeError
 from .base import Metric
@@ -49,9 +50,11 @@ class PythonMetric(Metric):
     direction = ""
 
     def __init__(self, given: Any, name: str | None = None) -> None:
-        if not callable(given) and not _keeps_account(given):
-            raise ArgumentError(f"a metric must be a function or an object with update_state and result, not {given!r}")
-        found = name or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
+        what = "a function of y_true and y_pred, or an object with update_state and result"
+        if isinstance(given, type) or not (_keeps_account(given) or (callable(given) and _takes_weight(given))):
+            function("PythonMetric", "given", given, 2, what)
+        found = None if name is None else text("PythonMetric", "name", name)
+        found = found or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
         super().__init__(str(found))
         self.given = given
 
@@ -102,7 +105,13 @@ class Watcher:
             return
         extra = {} if weight is None or not self.takes_weight else {"sample_weight": weight.copy()}
         found = self.given(y_true, y_pred, **extra)
-        value = np.asarray(found, np.float64)
+        try:
+            value = np.asarray(found)
+            if value.dtype.kind not in "fiub":
+                raise TypeError(f"{value.dtype} is no number")
+            value = value.astype(np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ArgumentError(f"a metric gave {shown(found)}; a number, or one for each row is needed ({error})") from None
         if value.ndim and (extra or len(value) != len(y_pred)):
             wanted = "a number is needed" if extra else f"a number, or one for each of the {len(y_pred)} rows is needed"
             raise ShapeError(f"a metric gave shape {value.shape}; {wanted}")

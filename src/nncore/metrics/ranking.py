@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import choice
 from ..data import bind_prediction, bind_weight
-from ..errors import ArgumentError, LabelError, ShapeError
+from ..errors import LabelError, ShapeError
 from ..names import describe
 from .base import Metric
+from .classification import labels_of_any_kind
 from .python import Watcher
 
 
@@ -39,10 +41,8 @@ class RocAuc(Metric):
     name, aliases, kind = "roc_auc", ("auc", "AUC"), "python"
 
     def __init__(self, average: str | None = "macro", name: str | None = None) -> None:
-        if average not in ("macro", "weighted", None):
-            raise ArgumentError(f"RocAuc: average must be 'macro', 'weighted' or None, not {average!r}")
         super().__init__(name)
-        self.average = average
+        self.average = choice("RocAuc", "average", average, ("macro", "weighted", None))
 
     def watcher(self) -> Watcher:
         """Return a fresh account, for one epoch or evaluation."""
@@ -65,8 +65,8 @@ class RocAuc(Metric):
         ShapeError, LabelError
             The two do not go together.
         """
-        scores, true = bind_prediction(y_pred).astype(np.float64), np.asarray(y_true)
-        if len(true) != len(scores) or true.ndim not in (1, 2):
+        scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
+        if true.ndim not in (1, 2) or len(true) != len(scores):
             raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {np.shape(y_pred)}")
         weight = bind_weight(sample_weight, len(scores))
         weights = np.ones(len(scores)) if weight is None else weight

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._checks import shown
 from ..errors import ArgumentError, lookup
 from ..names import table
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
@@ -60,4 +61,6 @@ def get(optimizer: str | Optimizer) -> Optimizer:
         cls: Any = lookup("optimizer", optimizer, OPTIMIZERS)
         made: Optimizer = cls()
         return made
-    raise ArgumentError(f"optimizer must be a name or an object of nn.optim, such as nn.optim.Adam(lr=1e-3), not {optimizer!r}")
+    raise ArgumentError(
+        f"optimizer must be a name or an object of nn.optim, such as nn.optim.Adam(lr=1e-3), not {shown(optimizer)}"
+    )

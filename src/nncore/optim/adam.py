@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..errors import ArgumentError
+from .._checks import flag
 from ..schedules import Schedule
 from .base import Optimizer, Options
 
 BETAS = {"betas": ("beta1", "beta2")}
-
-
-def _checked(owner: str, betas: tuple[float, float]) -> tuple[float, float]:
-    beta1, beta2 = betas
-    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise ArgumentError(f"{owner}: betas must lie in [0, 1), not {betas!r}")
-    return beta1, beta2
 
 
 class Adam(Optimizer):
@@ -51,8 +44,16 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        beta1, beta2 = _checked(type(self).__name__, betas)
-        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps, amsgrad=amsgrad)
+        beta1, beta2 = self._betas(betas)
+        super().__init__(
+            lr,
+            weight_decay,
+            options,
+            beta1=beta1,
+            beta2=beta2,
+            eps=self._positive("eps", eps),
+            amsgrad=flag(type(self).__name__, "amsgrad", amsgrad),
+        )
 
 
 class AdamW(Adam):
@@ -115,8 +116,8 @@ class Adamax(Optimizer):
         weight_decay: float = 0.0,
         **options: Unpack[Options],
     ) -> None:
-        beta1, beta2 = _checked("Adamax", betas)
-        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps)
+        beta1, beta2 = self._betas(betas)
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=self._positive("eps", eps))
 
 
 class NAdam(Optimizer):
@@ -154,9 +155,12 @@ class NAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        beta1, beta2 = _checked("NAdam", betas)
-        own = {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
-        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps, **own)
+        beta1, beta2 = self._betas(betas)
+        own = {
+            "momentum_decay": self._positive("momentum_decay", momentum_decay),
+            "decoupled_weight_decay": flag("NAdam", "decoupled_weight_decay", decoupled_weight_decay),
+        }
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=self._positive("eps", eps), **own)
 
 
 class RAdam(Optimizer):
@@ -191,6 +195,6 @@ class RAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        beta1, beta2 = _checked("RAdam", betas)
-        own = {"decoupled_weight_decay": decoupled_weight_decay}
-        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=eps, **own)
+        beta1, beta2 = self._betas(betas)
+        own = {"decoupled_weight_decay": flag("RAdam", "decoupled_weight_decay", decoupled_weight_decay)}
+        super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2, eps=self._positive("eps", eps), **own)

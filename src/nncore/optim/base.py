@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
+from .._checks import pair, real
+from .._declared import Declared, refuse_unknown
 from ..errors import ArgumentError
 from ..names import describe
 from ..schedules import Schedule, check
@@ -26,20 +28,7 @@ class Options(TypedDict, total=False):
     groups: Sequence[Mapping[str, Any]]
 
 
-#: What Keras calls the arguments that have PyTorch's names here.
-_KERAS = {
-    "learning_rate": "lr",
-    "clipnorm": "clip_norm_each",
-    "global_clipnorm": "clip_norm",
-    "clipvalue": "clip_value",
-    "beta_1": "betas=(0.9, 0.999)",
-    "beta_2": "betas=(0.9, 0.999)",
-    "epsilon": "eps",
-    "use_ema": "ema_momentum",
-}
-
-
-class Optimizer:
+class Optimizer(metaclass=Declared):
     """What all update rules share.
 
     Parameters
@@ -83,29 +72,30 @@ class Optimizer:
     #: Each update needs the loss of all data, at points that the optimizer chooses: only ``fit`` on arrays can do that.
     full_batch: ClassVar[bool] = False
 
+    _family: ClassVar[str] = "nncore.optim"
+    _options: ClassVar[tuple[str, ...]] = tuple(Options.__annotations__)  #: what ``**options`` may hold
+
     groups: tuple[dict[str, Any], ...]
 
     def __init__(self, lr: float | Schedule, weight_decay: float, options: Options, **attributes: float) -> None:
-        if unknown := options.keys() - Options.__annotations__.keys():
-            name = min(unknown)
-            hint = f"; here it is {_KERAS[name]}" if name in _KERAS else ""
-            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}{hint}")
-        limits: dict[str, Any] = {key: options.get(key) for key in ("clip_norm", "clip_norm_each", "clip_value", "ema_momentum")}
-        for key, value in {"weight_decay": weight_decay, **limits, **attributes}.items():
-            if value is not None and not 0 <= value < float("inf"):
-                raise ArgumentError(f"{type(self).__name__}: {key} must be a finite number >= 0, not {value!r}")
-        if 0 in (limits["clip_norm"], limits["clip_norm_each"], limits["clip_value"]):
-            raise ArgumentError(f"{type(self).__name__}: clipping to 0 would stop all training; None turns it off")
+        name = type(self).__name__
+        if options.keys() - Options.__annotations__.keys():
+            refuse_unknown(type(self), options)
+        decay = real(name, "weight_decay", weight_decay, 0.0)
+        limits: dict[str, Any] = {key: options.get(key) for key in ("clip_norm", "clip_norm_each", "clip_value")}
+        for key, value in limits.items():
+            if value is not None and (number := real(name, key, value, 0.0)) == 0:
+                raise ArgumentError(f"{name}: {key}=0 would stop all training; None turns it off")
+            limits[key] = None if value is None else number
         if limits["clip_norm"] is not None and limits["clip_norm_each"] is not None:
-            raise ArgumentError(f"{type(self).__name__}: pass clip_norm or clip_norm_each, not both")
-        momentum = limits["ema_momentum"]
-        if momentum is not None and not 0 < momentum < 1:
-            raise ArgumentError(
-                f"{type(self).__name__}: ema_momentum must lie between 0 and 1, not {momentum!r}; None turns it off"
-            )
-        rate = check(lr)
-        groups = parameter_groups.normalised(type(self).__name__, options.get("groups", ()), rate)
-        vars(self).update(attributes, weight_decay=weight_decay, **limits, groups=groups, _lr=rate)
+            raise ArgumentError(f"{name}: pass clip_norm or clip_norm_each, not both")
+        momentum = options.get("ema_momentum")
+        if momentum is not None:
+            momentum = real(name, "ema_momentum (None turns it off)", momentum, 0.0, 1.0, open_low=True, open_high=True)
+        limits["ema_momentum"] = momentum
+        rate = check(lr, name)
+        groups = parameter_groups.normalised(name, options.get("groups", ()), rate)
+        vars(self).update(attributes, weight_decay=decay, **limits, groups=groups, _lr=rate)
 
     @property
     def lr(self) -> float | Schedule:
@@ -115,7 +105,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
-        vars(self)["_lr"] = check(value)
+        vars(self)["_lr"] = check(value, type(self).__name__)
 
     learning_rate = lr  # what callbacks written for Keras call it
 
@@ -142,6 +132,18 @@ class Optimizer:
             "weight_decay": own["weight_decay"],
             **{key: own[key] for key in Options.__annotations__},
         }
+
+    def _betas(self, betas: Any) -> tuple[float, float]:
+        """Return the two decays that Adam and its relatives take."""
+        first, second = pair(type(self).__name__, "betas", betas)
+        return self._decay("betas[0]", first), self._decay("betas[1]", second)
+
+    def _decay(self, name: str, value: Any) -> float:
+        return real(type(self).__name__, name, value, 0.0, 1.0, open_high=True)
+
+    def _positive(self, name: str, value: Any) -> float:
+        """Return a number of at least 0."""
+        return real(type(self).__name__, name, value, 0.0)
 
     def spec(self) -> OptimizerSpec:
         """Return the record that the core compiles."""

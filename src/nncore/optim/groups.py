@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .._checks import flag, real
+from .._checks import flag, real, shown
 from ..errors import ArgumentError
 from ..layers.python import PythonLayer
 from ..spec import ParameterOptions
@@ -24,20 +24,20 @@ def normalised(owner: str, groups: Any, rate: float | Schedule) -> tuple[dict[st
     """Check groups and return them with patterns as a list and "lr" as "lr_scale", relative to ``rate``."""
     if isinstance(groups, Mapping | str) or not isinstance(groups, Sequence):
         raise ArgumentError(
-            f"{owner}: groups must be a list of dicts such as {{'params': '*.bias', 'weight_decay': 0}}, not {groups!r}"
+            f"{owner}: groups must be a list of dicts such as {{'params': '*.bias', 'weight_decay': 0}}, not {shown(groups)}"
         )
     return tuple(_group(f"{owner}: groups[{i}]", group, rate) for i, group in enumerate(groups))
 
 
 def _group(owner: str, group: Any, rate: float | Schedule) -> dict[str, Any]:
     if not isinstance(group, Mapping) or "params" not in group:
-        raise ArgumentError(f"{owner} must be a dict with 'params', the pattern of the names it is for, not {group!r}")
+        raise ArgumentError(f"{owner} must be a dict with 'params', the pattern of the names it is for, not {shown(group)}")
     for key in group:
         if key not in _KEYS:
-            raise ArgumentError(f"{owner}: unknown setting {key!r}; there are {', '.join(_KEYS[1:])}")
+            raise ArgumentError(f"{owner}: unknown setting {shown(key)}; there are {', '.join(_KEYS[1:])}")
     patterns = [group["params"]] if isinstance(group["params"], str) else group["params"]
     if not isinstance(patterns, list | tuple) or not patterns or not all(isinstance(pattern, str) for pattern in patterns):
-        raise ArgumentError(f"{owner}: params must be a pattern such as '*.bias' or a list of them, not {patterns!r}")
+        raise ArgumentError(f"{owner}: params must be a pattern such as '*.bias' or a list of them, not {shown(patterns)}")
     found: dict[str, Any] = {"params": list(patterns)}
     if "lr" in group:
         if "lr_scale" in group:

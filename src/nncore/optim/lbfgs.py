@@ -45,6 +45,7 @@ class LBFGS(Optimizer):
 
     name = "lbfgs"
     full_batch = True
+    _options = ()
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class LBFGS(Optimizer):
         groups: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(1.0, 0.0, {"groups": groups})
-        if any("max_norm" in group or "weight_decay" in group for group in groups):
+        if any("max_norm" in group or "weight_decay" in group for group in self.groups):
             raise ArgumentError("LBFGS: groups cannot have max_norm or weight_decay; l2 is the penalty that counts in the loss")
         vars(self).update(
             history_size=whole("LBFGS", "history_size", history_size),

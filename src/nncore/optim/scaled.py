@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..errors import ArgumentError
+from .._checks import flag, real
 from ..schedules import Schedule
 from .base import Optimizer, Options
 
@@ -40,7 +40,14 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(lr, weight_decay, options, lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value, eps=eps)
+        super().__init__(
+            lr,
+            weight_decay,
+            options,
+            lr_decay=self._positive("lr_decay", lr_decay),
+            initial_accumulator_value=self._positive("initial_accumulator_value", initial_accumulator_value),
+            eps=self._positive("eps", eps),
+        )
 
 
 class RMSprop(Optimizer):
@@ -77,7 +84,15 @@ class RMSprop(Optimizer):
         centered: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(lr, weight_decay, options, alpha=alpha, eps=eps, momentum=momentum, centered=centered)
+        super().__init__(
+            lr,
+            weight_decay,
+            options,
+            alpha=real("RMSprop", "alpha", alpha, 0.0, 1.0),
+            eps=self._positive("eps", eps),
+            momentum=self._positive("momentum", momentum),
+            centered=flag("RMSprop", "centered", centered),
+        )
 
 
 class Adadelta(Optimizer):
@@ -110,6 +125,5 @@ class Adadelta(Optimizer):
         weight_decay: float = 0.0,
         **options: Unpack[Options],
     ) -> None:
-        if not 0 <= rho <= 1:
-            raise ArgumentError(f"Adadelta: rho must lie in [0, 1], not {rho!r}")
-        super().__init__(lr, weight_decay, options, rho=rho, eps=eps)
+        rho = real("Adadelta", "rho", rho, 0.0, 1.0)
+        super().__init__(lr, weight_decay, options, rho=rho, eps=self._positive("eps", eps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from .._checks import flag
 from ..errors import ArgumentError
 from ..schedules import Schedule
 from .base import Optimizer, Options
@@ -46,6 +47,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
         **options: Unpack[Options],
     ) -> None:
+        momentum, dampening = self._positive("momentum", momentum), self._positive("dampening", dampening)
+        nesterov = flag("SGD", "nesterov", nesterov)
         if nesterov and (momentum == 0 or dampening != 0):
             raise ArgumentError("SGD: nesterov needs momentum > 0 and dampening == 0")
         super().__init__(lr, weight_decay, options, momentum=momentum, dampening=dampening, nesterov=nesterov)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Unpack
 
+from .._checks import pair, real
 from ..errors import ArgumentError
 from ..schedules import Schedule
 from .base import Optimizer, Options
@@ -45,9 +46,7 @@ class Lion(Optimizer):
         weight_decay: float = 0.0,
         **options: Unpack[Options],
     ) -> None:
-        beta1, beta2 = betas
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-            raise ArgumentError(f"Lion: betas must lie in [0, 1), not {betas!r}")
+        beta1, beta2 = self._betas(betas)
         super().__init__(lr, weight_decay, options, beta1=beta1, beta2=beta2)
 
 
@@ -82,10 +81,11 @@ class Rprop(Optimizer):
         step_sizes: tuple[float, float] = (1e-6, 50.0),
         **options: Unpack[Options],
     ) -> None:
-        (minus, plus), (least, most) = etas, step_sizes
-        if not 0 < minus < 1 < plus:
+        minus, plus = (real("Rprop", "each of etas", eta, 0.0, open_low=True) for eta in pair("Rprop", "etas", etas))
+        least, most = (real("Rprop", "each of step_sizes", size, 0.0) for size in pair("Rprop", "step_sizes", step_sizes))
+        if not minus < 1 < plus:
             raise ArgumentError(f"Rprop: etas must be below and above 1, not {etas!r}")
-        if not 0 <= least <= most:
+        if not least <= most:
             raise ArgumentError(f"Rprop: step_sizes must be the least and the largest, not {step_sizes!r}")
         super().__init__(lr, 0.0, options, eta_minus=minus, eta_plus=plus, step_min=least, step_max=most)
 

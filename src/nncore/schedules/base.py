@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .._checks import function, is_number, real, shown
+from .._declared import Declared, refuse_unknown
 from ..errors import ArgumentError
 from .rates import Schedule
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(metaclass=Declared):
     """Base of the schedules: a function from the number of updates done so far to the learning rate of the next one.
 
     To write another one, a plain function will do, or any callable with ``config()``. A file holds no code, but the name by which
@@ -24,9 +26,13 @@ class LearningRateSchedule:
 
     names: ClassVar[tuple[str, ...]] = ()  #: of the constructor's arguments
 
+    _family: ClassVar[str] = "nncore.schedules"
+
     lr: float
 
     def __init__(self, **arguments: Any) -> None:
+        if type(self).__init__ is LearningRateSchedule.__init__:
+            refuse_unknown(type(self), arguments)
         vars(self).update(arguments)
 
     def __call__(self, step: int) -> float:
@@ -52,12 +58,12 @@ class LearningRateSchedule:
 
 def inner(owner: str, schedule: float | Schedule) -> tuple[float | Schedule, float]:
     """Check what a schedule wraps, a number or another schedule; return it and the rate that parameter groups are relative to."""
+    what = "a learning rate >= 0 or a callable step -> lr"
     if callable(schedule):
-        return schedule, float(getattr(schedule, "lr", 0.0))
+        base = getattr(function(owner, "schedule", schedule, 1, what), "lr", 0.0)
+        return schedule, float(base) if is_number(base) else 0.0
     try:
-        value = float(schedule)
-    except (TypeError, ValueError):
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ArgumentError(f"{owner}: schedule must be a learning rate >= 0 or a callable step -> lr, not {schedule!r}")
+        value = real(owner, "schedule", schedule, 0.0)
+    except ArgumentError:
+        raise ArgumentError(f"{owner}: schedule must be {what}, not {shown(schedule)}") from None
     return value, value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from math import cos, pi
+from math import cos, inf, pi
 
-from .._checks import real, whole
+from .._checks import real, shown, whole
 from ..errors import ArgumentError
 from .base import LearningRateSchedule
 
@@ -41,7 +41,7 @@ class StepDecay(LearningRateSchedule):
         )
 
     def __call__(self, step: int) -> float:
-        return self.lr * self.gamma ** (step // self.step_size)
+        return self.lr * _power(self.gamma, step // self.step_size)
 
 
 class MultiStep(LearningRateSchedule):
@@ -67,15 +67,15 @@ class MultiStep(LearningRateSchedule):
     gamma: float
 
     def __init__(self, lr: float, milestones: Sequence[int], gamma: float = 0.1) -> None:
-        if isinstance(milestones, int):
-            raise ArgumentError(f"MultiStep: milestones must be a list of numbers of updates, not {milestones!r}")
+        if isinstance(milestones, str | bytes) or not (isinstance(milestones, Sequence) or getattr(milestones, "ndim", 0) == 1):
+            raise ArgumentError(f"MultiStep: milestones must be a list of numbers of updates, not {shown(milestones)}")
         found = tuple(whole("MultiStep", "each of milestones", milestone, 0) for milestone in milestones)
         if list(found) != sorted(found):
-            raise ArgumentError(f"MultiStep: milestones must increase, not {milestones!r}")
+            raise ArgumentError(f"MultiStep: milestones must increase, not {shown(milestones)}")
         super().__init__(lr=real("MultiStep", "lr", lr, 0.0), milestones=found, gamma=real("MultiStep", "gamma", gamma, 0.0))
 
     def __call__(self, step: int) -> float:
-        return self.lr * self.gamma ** bisect_right(self.milestones, step)
+        return self.lr * _power(self.gamma, bisect_right(self.milestones, step))
 
 
 class Exponential(LearningRateSchedule):
@@ -107,7 +107,7 @@ class Exponential(LearningRateSchedule):
         )
 
     def __call__(self, step: int) -> float:
-        return float(self.lr * self.gamma ** (step / self.steps))
+        return self.lr * _power(self.gamma, step / self.steps)
 
 
 class Polynomial(LearningRateSchedule):
@@ -170,7 +170,7 @@ class InverseScaling(LearningRateSchedule):
         super().__init__(lr=real("InverseScaling", "lr", lr, 0.0), power=real("InverseScaling", "power", power, 0.0))
 
     def __call__(self, step: int) -> float:
-        return float(self.lr / float(step + 1) ** self.power)
+        return self.lr / _power(step + 1, self.power)
 
 
 class Cosine(LearningRateSchedule):
@@ -247,6 +247,14 @@ class CosineRestarts(LearningRateSchedule):
             step -= period
             period *= self.factor
         return between(self.lr, self.min_lr, step / period)
+
+
+def _power(base: float, exponent: float) -> float:
+    """Return ``base ** exponent``; infinity where no float can hold it, which is then refused as a rate."""
+    try:
+        return float(float(base) ** exponent)
+    except OverflowError:
+        return inf
 
 
 def between(start: float, end: float, part: float) -> float:

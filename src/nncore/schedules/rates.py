@@ -10,22 +10,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .._checks import function, is_number, real, shown
 from ..errors import ArgumentError
 
 Schedule = Callable[[int], float]
 
 
-def check(lr: float | Schedule) -> float | Schedule:
+def check(lr: float | Schedule, owner: str = "optimizer") -> float | Schedule:
     """Return ``lr`` as a float, or as it is where it is a schedule; ArgumentError where it cannot be a learning rate."""
     if callable(lr):
-        return lr
+        return function(owner, "lr", lr, 1, "a learning rate or a function step -> lr")
     try:
-        value = float(lr)
-    except (TypeError, ValueError):
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise ArgumentError(f"lr must be a finite number >= 0 or a callable step -> lr, not {lr!r}")
-    return value
+        return real(owner, "lr", lr, 0.0)
+    except ArgumentError:
+        raise ArgumentError(f"{owner}: lr must be a finite number >= 0 or a callable step -> lr, not {shown(lr)}") from None
 
 
 def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
@@ -57,8 +55,17 @@ def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
     """
     if not callable(lr):
         return np.full(count, lr)
-    rates = np.fromiter((lr(i) for i in range(step, step + count)), np.float64, count)
+    given = [lr(i) for i in range(step, step + count)]
+    try:
+        rates = np.array(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        rates = np.empty(0)
+    if rates.shape != (count,):
+        wrong = next((rate for rate in given if not is_number(rate)), given)
+        raise ArgumentError(f"the schedule {shown(lr)} gave {shown(wrong)}; a number is needed for each step") from None
     bad = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
     if bad.size:
-        raise ArgumentError(f"the schedule gave lr={rates[bad[0]]} for step {step + int(bad[0])}; it must be finite and >= 0")
+        raise ArgumentError(
+            f"the schedule {shown(lr)} gave lr={rates[bad[0]]} for step {step + int(bad[0])}; it must be finite and >= 0"
+        )
     return rates

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._checks import flag
 from ...data.arrays import as_array
 from ...data.sequences import bind_lengths
 from ...errors import ArgumentError, EmptyDataError, ShapeError
@@ -36,6 +37,7 @@ def parameters(layer: Recurrent) -> dict[str, Parameter]:
 
 def apply(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: bool) -> tuple[np.ndarray, Any]:
     """Return the output of every step and the final states."""
+    training = flag(f"{_name(layer)}(x)", "training", training)
     array = as_array(x, "x", np.dtype("float32"))
     single = array.ndim == 2
     if single:

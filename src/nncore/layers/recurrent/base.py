@@ -264,7 +264,9 @@ class Recurrent(Penalised):
         >>> bool((a.weight_hh_l0 == b.weight_hh_l0).all())
         True
         """
-        own, arrays = alone.parameters(self), {key: to_array(value) for key, value in dict(state_dict).items()}
+        if not isinstance(state_dict, Mapping):
+            raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
+        own, arrays = alone.parameters(self), {key: to_array(value) for key, value in state_dict.items()}
         missing, unexpected = [key for key in own if key not in arrays], [key for key in arrays if key not in own]
         if missing or unexpected:
             raise StateDictError(f"the state dict does not fit {self!r}: missing keys {missing}, unexpected keys {unexpected}")

@@ -231,7 +231,7 @@ def test_lbfgs_finds_least_squares():
         ({"groups": [{"params": "*", "weight_decay": -1}]}, "weight_decay"),
         ({"groups": [{"params": "*", "lr": 1, "lr_scale": 1}]}, "not both"),
         ({"clip_norm": 1.0, "clip_norm_each": 1.0}, "not both"),
-        ({"ema_momentum": 1.0}, "between 0 and 1"),
+        ({"ema_momentum": 1.0}, "ema_momentum .* above 0 and below 1"),
     ],
 )
 def test_refusals(options, text):

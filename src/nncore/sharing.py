@@ -229,9 +229,8 @@ def _move(model: Model, pool: Pool, member: Member) -> None:
 
 def _let_go(pool: Pool) -> None:
     """Give layers whose models are all gone copies of their numbers, so that they do not keep the whole pool in memory."""
-    for layer in {ref() for member in pool.members if member.model() is None for ref in member.layers} - {None}:
-        assert layer is not None
-        if not layer._models() and any(pool.holds(view) for view in layer._bound.values()):
+    for layer in [ref() for member in pool.members if member.model() is None for ref in member.layers]:
+        if layer is not None and not layer._models() and any(pool.holds(view) for view in layer._bound.values()):
             bound = {role: view._replace(value=view.value.copy(), grad=view.grad.copy()) for role, view in layer._bound.items()}
             layer.__dict__["_bound"] = bound
 

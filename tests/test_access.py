@@ -438,3 +438,59 @@ def test_interrupts_are_raised_when_what_must_be_done_is_done():
     assert _core.to_the_end(function) == "done"
     with pytest.raises(ZeroDivisionError):
         _core.to_the_end(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(3, 4), lambda: nn.GRU(3, 4)], ids=["linear", "gru"])
+def test_threads_that_call_a_new_layer_find_the_same_weights(make):
+    x, interval = np.ones((2, 5, 3), np.float32), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            layer, start, found = make(), threading.Barrier(4), []
+
+            def call(layer=layer, start=start, found=found):
+                start.wait(10)
+                out = layer(x)
+                found.append(out[0] if isinstance(out, tuple) else out)
+
+            threads = [threading.Thread(target=call) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+            assert len(found) == 4
+            for each in found[1:]:
+                np.testing.assert_array_equal(each, found[0])
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_heads_made_in_threads_share_one_encoder():
+    """Each thread makes models on one encoder and trains them; nobody's numbers are lost."""
+    encoder = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), seed=0)
+    before, errors, kept = encoder[0].weight.copy(), [], []
+
+    def work(seed):
+        try:
+            for _ in range(15):
+                a = nn.Input((3,))
+                try:
+                    model = nn.Model(a, nn.Linear(4, 2)(encoder(a)), seed=seed)
+                except ConcurrentUseError:
+                    continue
+                kept.append(model)
+                np.testing.assert_array_equal(model.layers[0].weight, before)
+                assert model.predict(np.ones((2, 3))).shape == (2, 2)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    assert kept
+    encoder[0].weight[...] = 7
+    for model in kept:
+        np.testing.assert_array_equal(model.get_weights()[0], np.full((4, 3), 7, np.float32))

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -66,6 +66,13 @@ class Use:
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
+class ChangingAll:
+    """Several networks that change together: all entered, or none."""
+
+    def __init__(self, networks: Iterable[Network]) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
 class AveragedWeights:
     """The average of a model's parameters in their place, for as long as a ``with`` block lasts."""
 
@@ -123,8 +130,6 @@ class Network:
     ) -> None:
         """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them (bound:
         for each layer its parameters by role). All of it or nothing."""
-    def _need_idle(self) -> None:
-        """Raise where another thread uses the network."""
     def _move(
         self,
         parameters: np.ndarray,

@@ -40,14 +40,16 @@ class Functional(Model):
         from . import sharing
 
         sharing.check(self, used)
-        views = {i: dict(layer._bound) for i, (layer, _) in used.items()}
-        super()._build(input_shapes)
-        try:
-            sharing.join(self, views, [other for _, other in used.values()])
-        except BaseException:
-            for i, (layer, _) in used.items():
-                layer._bind(views[i])
-            raise
+        others = [other for _, other in used.values()]
+        with sharing.held(others):
+            views = {i: dict(layer._bound) for i, (layer, _) in used.items()}
+            super()._build(input_shapes)
+            try:
+                sharing.join(self, views, others)
+            except BaseException:
+                for i, (layer, _) in used.items():
+                    layer._bind(views[i])
+                raise
 
     def _called_on(self, values: list[Value]) -> list[Value]:
         return self._graph.again(values)

@@ -12,7 +12,8 @@ holds an array of an old pool keeps its values, and layers of models that are go
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -106,9 +107,23 @@ def check(model: Model, layers: Mapping[int, tuple[Layer, Model]]) -> None:
                 f"{type(model).__name__}: {model._layer_name(number)}, {layer!r}, belongs to a model of {other.dtype} and cannot "
                 f"be part of one of {model.dtype} as well; copy.deepcopy(layer) gives an independent one"
             )
-    for other in {id(other): other for _, other in layers.values()}.values():
-        for each, _ in Pool.of(other).living():
-            each._need_idle()
+
+
+@contextmanager
+def held(others: Sequence[Model]) -> Iterator[None]:
+    """Keep all other threads away from the models of these pools; ConcurrentUseError where one of them trains."""
+    while True:
+        members = _members(others)
+        with _core.ChangingAll(members):
+            if [id(each) for each in _members(others)] == [id(each) for each in members]:
+                yield
+                return
+        # meanwhile another thread has made one more model of them
+
+
+def _members(others: Sequence[Model]) -> list[Model]:
+    pools = {id(pool): pool for pool in map(Pool.of, others)}
+    return [model for pool in pools.values() for model, _ in pool.living()]
 
 
 def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: list[Model]) -> None:
@@ -157,9 +172,14 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
     for pool in pools:
         _let_go(pool)
     merged.members.append(Member.of(model, *mine))
-    for each_model, _ in merged.living():
-        each_model._bind_layers()
-        each_model._pool = merged
+    _core.to_the_end(lambda: _settle(merged))
+
+
+def _settle(pool: Pool) -> None:
+    """Let the models of a pool know that they are in it."""
+    for model, _ in pool.living():
+        model._bind_layers()
+        model._pool = pool
 
 
 class Arrangement:

@@ -387,6 +387,35 @@ cdef Use _use(Access access, Mode mode, bint patient):
     return use
 
 
+@cython.final
+cdef class ChangingAll:
+    """Several networks that change together, such as those that share layers: all entered, or none."""
+
+    cdef list uses
+
+    def __init__(self, networks):
+        accesses = {id(network._access): network._access for network in networks}
+        self.uses = [accesses[key].changing() for key in sorted(accesses)]  # in one order: two of these cannot wait for one another
+
+    def __enter__(self):
+        cdef Use use
+        cdef int entered = 0
+        try:
+            for use in self.uses:
+                use.__enter__()
+                entered += 1
+        except BaseException:
+            for use in self.uses[:entered]:
+                use.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        cdef Use use
+        for use in self.uses:
+            use.__exit__(None, None, None)
+
+
 def to_the_end(function):
     """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm."""
     interrupt = None

@@ -414,11 +414,6 @@ cdef class NetworkPlan:
         """Whether a fit is under way, in any thread."""
         return self._access.is_fitting
 
-    def _need_idle(self):
-        """Raise where another thread uses the network."""
-        self._access.enter(CHANGING, False, False)
-        self._access.leave(CHANGING, False, this_thread())
-
     # Entering ------------------------------------------------------------------------------------------------------------------
 
     cdef inline int _enter(self, Mode mode) except -1:

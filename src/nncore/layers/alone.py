@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._checks import flag
+from .._core import Access
 from ..data.arrays import as_array
 from ..errors import ArgumentError, ShapeError, SizeError
 from ..graph import MOST_INPUTS, check_count
@@ -18,6 +19,9 @@ from .merge import Add, Average, Merge, Rescaling
 
 if TYPE_CHECKING:
     from ..model import Model
+
+#: Entered to make a private model: threads that call a new layer at the same moment have to find the same weights in it.
+MAKING = Access()
 
 
 def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
@@ -72,6 +76,11 @@ def _apply_in_parts(layer: Layer, x: Sequence[Any]) -> np.ndarray:
 
 def _model(layer: Layer, array: np.ndarray) -> Model:
     """The private model: of the layer itself, or of a copy with the same weights where it belongs to a model of the user's."""
+    with MAKING.changing(patient=True):
+        return _made(layer, array)
+
+
+def _made(layer: Layer, array: np.ndarray) -> Model:
     from ..sequential import Sequential
 
     weights = [parameter.value for parameter in layer._bound.values()] or list(layer._pending.values())

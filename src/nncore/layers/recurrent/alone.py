@@ -16,6 +16,7 @@ from ...data.arrays import as_array
 from ...data.sequences import bind_lengths
 from ...errors import ArgumentError, EmptyDataError, ShapeError
 from ...spec import Parameter
+from ..alone import MAKING
 
 if TYPE_CHECKING:
     from .base import Recurrent
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
 
 def parameters(layer: Recurrent) -> dict[str, Parameter]:
     """Return the parameters by role; those of a layer that is in no model yet are drawn now."""
-    if not layer._bound:
-        from ...sequential import Sequential
+    with MAKING.changing(patient=True):
+        if not layer._bound:
+            from ...sequential import Sequential
 
-        layer.__dict__["_standalone"] = True
-        try:
-            home = Sequential(layer).build((1, layer.input_size))
-        finally:
-            del layer.__dict__["_standalone"]
-        layer.__dict__["_alone"] = home
-    return layer._bound
+            layer.__dict__["_standalone"] = True
+            try:
+                home = Sequential(layer).build((1, layer.input_size))
+            finally:
+                layer.__dict__.pop("_standalone", None)
+            layer.__dict__["_alone"] = home
+        return layer._bound
 
 
 def apply(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: bool) -> tuple[np.ndarray, Any]:
@@ -50,7 +52,8 @@ def apply(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: bool) -> t
     rows, steps = array.shape[:2]
     if not rows:
         raise EmptyDataError(f"{_name(layer)}: x of shape {np.shape(x)} has no sequences")
-    model = _twin(layer, steps)
+    with MAKING.changing(patient=True):
+        model = _twin(layer, steps)
     dtype = model.dtype
     shape = (rows, layer.num_layers, len(layer.states), layer.directions, layer.hidden_size)
     initial = None if h_0 is None else _gathered(layer, h_0, np.zeros(shape, dtype), single)

@@ -264,6 +264,10 @@ void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t ro
                        void *const *grad_inputs, int training, const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 
+/* For tests: the first size, up to `most`, of a team whose members do not have all rows of n parameter tasks of so much work between them,
+ * each once; 0: none. */
+int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most);
+
 /* The permutation of 0 .. n-1 that belongs to (seed, epoch). */
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);
 

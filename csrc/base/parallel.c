@@ -143,7 +143,17 @@ int nnc_get_num_threads(void) {
 
 void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n < MOST_THREADS ? n : MOST_THREADS, memory_order_relaxed); }
 
+static atomic_int forced_team, lost_shares;
+
+void nnc_force_team(int n, int lose) {
+  atomic_store(&forced_team, n < MOST_THREADS ? n : MOST_THREADS);
+  atomic_store(&lost_shares, lose);
+}
+int nnc_forced_team(void) { return atomic_load_explicit(&forced_team, memory_order_relaxed); }
+int nnc_lost_shares(void) { return atomic_load_explicit(&lost_shares, memory_order_relaxed); }
+
 int nnc_threads_for(double flops) {
+  if (nnc_forced_team()) return nnc_forced_team();
   const int limit = nnc_get_num_threads();
   const double worth = flops / flops_per_thread;
   return worth <= 1 ? 1 : worth < limit ? (int)worth : limit;

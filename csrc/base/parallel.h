@@ -32,6 +32,13 @@ void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 /* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
 int nnc_threads_for(double flops);
 
+/* Test switch: every phase gets a team of n threads, however little there is to do, and nobody measures whether that pays (plan/pace.h,
+ * plan/assist.h); 0 switches it off. lose: so many shares of the parameter tasks more than there are members, which nobody does: a fault
+ * that has to be found. */
+void nnc_force_team(int n, int lose);
+int nnc_forced_team(void); /* 0: none */
+int nnc_lost_shares(void);
+
 /* To be called once, before anything else: from then on forks are counted. Starts no thread. Non-zero where memory ends. */
 int nnc_guard_against_fork(void);
 /* How many forks lie between the process that loaded the library and this one; in a child, threads that were there are not. */

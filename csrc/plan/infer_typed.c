@@ -35,8 +35,8 @@ static size_t member_bytes(const nnc_plan *plan, size_t block, int evaluate) {
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
     elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 2);
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
-  return (tables + (block * elements + plan->packed_elements) * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) /
-         NNC_ALIGNMENT * NNC_ALIGNMENT;
+  const size_t lengths = plan->steps ? block * sizeof(int64_t) : 0, gaps = 4 * NNC_ALIGNMENT * ((size_t)plan->n_outputs + 2);
+  return (tables + lengths + (block * elements + plan->packed_elements) * sizeof(real) + gaps) / NNC_ALIGNMENT * NNC_ALIGNMENT;
 }
 
 static nnc_workspace *take_workspace(nnc_plan *plan, int members, size_t stride) {
@@ -85,6 +85,7 @@ typedef struct {
   real **act;
   size_t *ld;
   real *values;
+  int64_t *lengths; /* room for those of a block */
   char *rest;
 } nnc_place;
 
@@ -101,6 +102,7 @@ static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   p.ld = carve(&at, (size_t)plan->n_values * sizeof *p.ld);
   p.values = carve(&at, job->block * plan->sample_elements * sizeof(real));
   real *packed = plan->packed ? plan->packed : carve(&at, plan->packed_elements * sizeof(real));
+  p.lengths = carve(&at, plan->steps ? job->block * sizeof *p.lengths : 0);
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
   for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
@@ -144,7 +146,8 @@ static void redirect(const nnc_place *p, int root, real *to, size_t ld) {
 static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t rows) {
   const nnc_plan *plan = job->plan;
   const nnc_sequences none = {NULL, NULL, NULL}, *sequences = job->sequences ? job->sequences : &none;
-  p->run.lengths = sequences->lengths ? sequences->lengths + start : NULL;
+  p->run.lengths = sequences->lengths ? p->lengths : NULL;
+  for (size_t i = 0; i < rows && sequences->lengths; i++) p->lengths[i] = nnc_fetch_length(plan, sequences->lengths + start + i);
   p->run.initial = sequences->initial ? (const real *)sequences->initial + start * plan->carry : NULL;
   p->run.final = sequences->final ? (real *)sequences->final + start * plan->carry : NULL;
   for (int i = 0; i < plan->n_inputs; i++) {

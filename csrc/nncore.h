@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/cpu.h"
+#include "base/memory.h"
 #include "base/parallel.h"
 #include "base/types.h"
 #include "ops/kernels.h"
@@ -167,7 +168,7 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
 /* In a forked child, of a plan that another thread of the parent may have been using when the fork came: forget what is known of its memory
  * (which is lost), so that the next nnc_plan_reserve plans anew. Carried states are lost; parameters and moments are the caller's. */
 void nnc_plan_recover(nnc_plan *plan);
-/* Bytes that the training arena takes for batches of `rows`. */
+/* Bytes that the training arena takes for batches of `rows`; PTRDIFF_MAX where that is more than can be counted. */
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows);
 
 /* Rows whose numbers do not lie side by side, aligned and in this machine's byte order; or long doubles, which are read as doubles. */

@@ -325,11 +325,14 @@ size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {
 
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
   size_t total = 0, n;
+  int overflow = 0;
   for (int v = 0; v < plan->n_values; v++)
-    if (plan->value[v].alias == v && !nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * rows * plan->element)) total += n;
+    if (plan->value[v].alias == v)
+      overflow |= nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * plan->element) || nnc_mul(&n, n, rows) || nnc_add(&total, total, n);
   for (int i = 0; i < plan->n_ops; i++)
-    if (plan->op[i].spec.kind == NNC_LAYER_recurrent) total += nnc_recurrent_bytes(plan, &plan->op[i]) * rows;
-  return total;
+    if (plan->op[i].spec.kind == NNC_LAYER_recurrent)
+      overflow |= nnc_mul(&n, nnc_recurrent_bytes(plan, &plan->op[i]), rows) || nnc_add(&total, total, n);
+  return overflow ? PTRDIFF_MAX : total;
 }
 
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {

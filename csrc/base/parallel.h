@@ -17,7 +17,8 @@ typedef struct {
 typedef void nnc_team_fn(nnc_member *self, void *context);
 
 /* Run fn once on each of `threads` threads (1: directly, without a region). Every member has flush-to-zero set; the caller's
- * floating-point state is restored. Runs serially inside another parallel region and in a forked child. Returns the size used. */
+ * floating-point state is restored. Runs serially inside another parallel region and in a forked child, and on fewer threads where there are
+ * no more. Returns the size used. */
 int nnc_parallel(int threads, nnc_team_fn *fn, void *context);
 
 /* Wait until all members are here: spins for a bounded time, then yields the processor. */

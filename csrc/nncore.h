@@ -232,7 +232,7 @@ typedef struct {
 
 typedef struct {
   uint64_t seed;
-  int64_t step; /* updates done so far */
+  int64_t step; /* updates done so far; INT64_MAX: no more can be counted, and none is done */
 } nnc_progress;
 
 /* Where a call of the caller's fails, the functions below stop before the step that it belongs to changes a parameter. */

@@ -139,6 +139,7 @@ static void apply_member(nnc_member *self, void *context) {
 }
 
 void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
+  if (progress->step == INT64_MAX) return;
   nnc_piece p = {.plan = plan, .progress = progress, .lr = lr};
   nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_member, &p);
   progress->step++;

@@ -164,7 +164,7 @@ static void train_member(nnc_member *self, void *context) {
     nnc_barrier(self);
     const int is_last = s->is_last;
     nnc_probe *probe = run.step == next_look ? s->data->probe : NULL;
-    if (probe) next_look += probe->every;
+    if (probe) next_look = nnc_probe_next(probe, run.step + 1);
     if (self->rank == 0) s->loss[step] = record(s, &run, start, rows);
     if (probe) {
       nnc_probe_before(&run, self, probe);
@@ -185,7 +185,9 @@ static void train_member(nnc_member *self, void *context) {
 
 size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
                             double *loss, nnc_progress *progress, double budget) {
-  if (first >= data->rows) return 0;
+  const uint64_t countable = (uint64_t)(INT64_MAX - (progress->step > 0 ? progress->step : 0));
+  if (max_steps > countable) max_steps = (size_t)countable;
+  if (first >= data->rows || !max_steps) return 0;
   const size_t largest = batch < data->rows ? batch : data->rows, left = (data->rows - first + batch - 1) / batch;
   const double flops = 3 * plan->flops * (double)largest;
   const int wanted = nnc_threads_for(flops / 2);

@@ -187,6 +187,7 @@ cdef class Network(NetworkPlan):
         if batch_size:
             self._need_rows(data.rows % batch_size or batch_size)
             self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
+        need_a_step(&self.progress)
         cdef double *rates = float64_out(lr, max_steps, "lr")
         cdef double *losses = float64_out(loss, max_steps, "loss")
         self._enter()
@@ -542,6 +543,7 @@ cdef class Network(NetworkPlan):
 
     def _apply_gradients(self, double lr):
         self._need_compiled()
+        need_a_step(&self.progress)
         self._enter()
         try:
             with nogil:

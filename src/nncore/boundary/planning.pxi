@@ -1,5 +1,6 @@
 # planning.pxi: records of Python turned into the core's structs, and those into a plan. Nothing here knows of buffers or threads.
 
+from libc.stdint cimport INT64_MAX
 from libc.string cimport memcpy, strcmp
 
 DEF MAX_ENDS = 64  # inputs, outputs
@@ -46,6 +47,13 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
         PyMem_Free(specs)
         PyMem_Free(ends)
     return plan
+
+
+cdef int need_a_step(const nnc_progress *progress) except -1:
+    """Raise where one more update could not be counted."""
+    if progress.step == INT64_MAX:
+        raise SizeError(f"the model has step={progress.step}, and no more updates can be counted; set model.step to what it should be")
+    return 0
 
 
 cdef size_t dimension(object size, int i, int d) except? 0:

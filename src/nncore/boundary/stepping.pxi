@@ -51,6 +51,7 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     data.statistics = &statistics
     data.parts = NULL
     data.probe = net._probing()
+    need_a_step(&net.progress)
     net._need_rows(rows)
     net._take_carried(rows)
     if net.has_indices:

@@ -328,7 +328,8 @@ size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
   int overflow = 0;
   for (int v = 0; v < plan->n_values; v++)
     if (plan->value[v].alias == v)
-      overflow |= nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * plan->element) || nnc_mul(&n, n, rows) || nnc_add(&total, total, n);
+      overflow |=
+          nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * plan->element) || nnc_mul(&n, n, rows) || nnc_add(&total, total, n);
   for (int i = 0; i < plan->n_ops; i++)
     if (plan->op[i].spec.kind == NNC_LAYER_recurrent)
       overflow |= nnc_mul(&n, nnc_recurrent_bytes(plan, &plan->op[i]), rows) || nnc_add(&total, total, n);

@@ -14,9 +14,10 @@ static nnc_status check_memory(size_t bytes, nnc_error *error) {
   size_t both;
   if (nnc_mul(&both, bytes, 2)) return too_large(error);
   if (!nnc_exceeds_memory(both)) return NNC_OK;
-  return nnc_fail(error, NNC_ERROR_SIZE,
-                  "the parameters and their gradients take %.3g GB, but this process may have %.3g GB of memory; check the layer sizes",
-                  1e-9 * (double)both, 1e-9 * (double)nnc_memory_limit());
+  return nnc_fail(
+      error, NNC_ERROR_SIZE,
+      "the parameters and their gradients take %.3g GB, but this process may have %.3g GB of memory; check the layer sizes",
+      1e-9 * (double)both, 1e-9 * (double)nnc_memory_limit());
 }
 
 static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_t *total) {
@@ -189,8 +190,8 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
     most = work > most ? work : most;
   }
   size_t sample_bytes;
-  overflow |= nnc_add(&plan->sample_elements, plan->sample_elements, most) ||
-              nnc_mul(&sample_bytes, plan->sample_elements, plan->element);
+  overflow |=
+      nnc_add(&plan->sample_elements, plan->sample_elements, most) || nnc_mul(&sample_bytes, plan->sample_elements, plan->element);
   if (overflow) return too_large(error);
   size_t block = sample_bytes ? WORKSPACE / sample_bytes : LARGEST;
   const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample of many steps fills a register tile by itself */

@@ -153,8 +153,8 @@ struct nnc_plan {
   int n_spans;
   nnc_task *task;
   int n_tasks;
-  double work;        /* of all tasks */
-  uint64_t task_cost; /* the same as a whole number */
+  double work;              /* of all tasks */
+  uint64_t task_cost;       /* the same as a whole number */
   int stateful, carry_turn; /* some recurrent layers begin a batch with the last states of the one before, carried[carry_turn] */
   size_t carried[2], carried_rows;
   int fused_update; /* the update follows each gradient while it is in cache */

@@ -86,7 +86,11 @@ def maxout(rng, h):
 
 def recurrent(rng, h, sequences):
     kind, hidden = (nn.RNN, nn.GRU, nn.LSTM)[rng.integers(3)], int(rng.integers(1, 25))
-    options = {"num_layers": int(rng.integers(1, 3)), "bidirectional": rng.random() < 0.4, "learn_initial_state": rng.random() < 0.3}
+    options = {
+        "num_layers": int(rng.integers(1, 3)),
+        "bidirectional": rng.random() < 0.4,
+        "learn_initial_state": rng.random() < 0.3,
+    }
     return kind(h.shape[-1], hidden, return_sequences=sequences, **options, **regularised(rng))(h)
 
 
@@ -139,7 +143,9 @@ class Case:
         self.model()
         data = np.random.default_rng([seed, 1])
         self.x = np.asarray(self.draw(self.rows), self.dtype)
-        self.y = data.integers(0, self.out, self.rows) if self.classes else data.normal(size=(self.rows, self.out)).astype(self.dtype)
+        self.y = (
+            data.integers(0, self.out, self.rows) if self.classes else data.normal(size=(self.rows, self.out)).astype(self.dtype)
+        )
         self.grad = data.normal(size=(self.rows, self.out)).astype(self.dtype)
 
     def model(self):
@@ -151,7 +157,9 @@ class Case:
         y = nn.Linear(h.shape[-1], self.out)(h)
         model = nn.Model(x, nn.Softmax()(y) if self.classes else y, seed=self.seed, dtype=self.dtype)
         rule = OPTIMIZERS[self.optimizer](**self.clip)
-        model.compile("sparse_categorical_crossentropy" if self.classes else "mse", rule, metrics=["accuracy"] if self.classes else ["mae"])
+        model.compile(
+            "sparse_categorical_crossentropy" if self.classes else "mse", rule, metrics=["accuracy"] if self.classes else ["mae"]
+        )
         return model
 
     def use(self):

@@ -72,7 +72,8 @@ def run(code):
         [sys.executable, "-c", PRELUDE + textwrap.dedent(code) + '\nprint("alive")'],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 0 and done.stdout.strip().endswith("alive"), (done.returncode, done.stdout, done.stderr[-2000:])
+    found = (done.returncode, done.stdout[-6:].strip())
+    assert found == (0, "alive"), (*found, done.stderr[-2000:])
 
 
 @pytest.mark.parametrize("last", ["nn.Softmax", "nn.Identity"])
@@ -92,7 +93,8 @@ def test_classes_in_other_calls():
     run(
         """
         model, x, y = classifier()
-        beside(lambda: model.evaluate(x, y), lambda: model.train_on_batch(x, y), lambda: model.fit(x, y, verbose=0), array=y, good=0)
+        calls = lambda: model.evaluate(x, y), lambda: model.train_on_batch(x, y), lambda: model.fit(x, y, verbose=0)
+        beside(*calls, array=y, good=0)
         """
     )
 
@@ -144,8 +146,9 @@ def test_lengths_within_a_call(use, change):
         def change(x):
             lengths[:] = {change}
             return x * 1
-        h = nn.Input((30, 3))
-        model = nn.Model(h, nn.Linear(8, 2)(nn.GRU(8, 8, return_sequences=True)(nn.Lambda(change, lambda dy, x, y: dy)(nn.Linear(3, 8)(h)))), seed=0)
+        changing = nn.Lambda(change, lambda dy, x, y: dy)
+        layers = nn.Linear(3, 8), changing, nn.GRU(8, 8, return_sequences=True), nn.Linear(8, 2)
+        model = nn.Sequential(*layers, seed=0).build((30, 3))
         model.compile("mse", "adam", metrics=["mae"])
         x, y = R.normal(size=(4000, 30, 3)).astype("f4"), np.zeros((4000, 30, 2), "f4")
         bear(lambda: {use})
@@ -161,6 +164,7 @@ def test_indices_into_an_embedding(dtype):
         model, x, y = words("{dtype}")
         good = x.copy()
         bear(lambda: model.fit(x, y, batch_size=16, verbose=0, callbacks=[Change(x)]))
-        beside(lambda: model.predict(x), lambda: model(x), lambda: model.train_on_batch(x, y), lambda: model.forward(x), array=x, good=good)
+        calls = lambda: model.predict(x), lambda: model(x), lambda: model.train_on_batch(x, y), lambda: model.forward(x)
+        beside(*calls, array=x, good=good)
         """
     )

@@ -1,4 +1,7 @@
-"""Forked children: they run on one thread, whoever else has used the same OpenMP runtime before. Each test is a process of its own."""
+"""Forked children: they run on one thread, whoever else has used the same OpenMP runtime before.
+
+Each test is a process of its own.
+"""
 
 import os
 import shutil
@@ -84,14 +87,16 @@ def other(tmp_path_factory):
     compiler = shutil.which("gcc") or shutil.which("cc")
     folder = tmp_path_factory.mktemp("other")
     (folder / "other.c").write_text(OTHER)
-    built = compiler and subprocess.run([compiler, "-fopenmp", "-shared", "-fPIC", "other.c", "-o", "other.so"], cwd=folder, check=False)
+    built = compiler and subprocess.run(
+        [compiler, "-fopenmp", "-shared", "-fPIC", "other.c", "-o", "other.so"], cwd=folder, check=False
+    )
     if not built or built.returncode:
         pytest.skip("needs a C compiler with OpenMP")
     return str(folder / "other.so")
 
 
 def test_after_another_library_has_worked_in_parallel(other):
-    """Nothing of nncore has run in parallel: that the runtime has threads, which are not there in a child, is not known from its own use."""
+    """nncore itself has not run in parallel, so that it cannot know of the threads that are missing in the child."""
     out = run(
         f"""
         assert ctypes.CDLL("{other}").work(3) == 9

@@ -1,4 +1,7 @@
-"""No thread to be had, or no memory for one: calls go on with those that there are, to the same bits. Each test is a process of its own."""
+"""No thread to be had, or no memory for one: calls go on with those that there are, to the same bits.
+
+Each test is a process of its own.
+"""
 
 import os
 import shutil

@@ -47,21 +47,27 @@ def test_the_momenta_of_nadam_after_many_steps():
     assert all(np.isfinite(value).all() for value in model.state_dict().values())
 
 
-@pytest.mark.parametrize("use", ["fit", "train_on_batch", "apply_gradients", "probe"])
+def by_hand(model, x, y):
+    model.backward(np.ones_like(model.forward(x)))
+    model.apply_gradients()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, x, y: model.fit(x, y, verbose=0),
+        lambda model, x, y: model.fit(x, y, verbose=0, callbacks=[nn.callbacks.Diagnostics(every=1)]),
+        lambda model, x, y: model.train_on_batch(x, y),
+        by_hand,
+    ],
+    ids=["fit", "diagnosis", "train_on_batch", "by hand"],
+)
 def test_what_cannot_be_counted_is_refused(use):
     model, (x, y) = model_of(), data()
     model.step = LAST
     before = {name: value.copy() for name, value in model.state_dict().items()}
     with pytest.raises(SizeError, match="no more updates can be counted"):
-        if use == "fit":
-            model.fit(x, y, verbose=0)
-        elif use == "probe":
-            model.fit(x, y, verbose=0, callbacks=[nn.callbacks.Diagnostics(every=1)])
-        elif use == "train_on_batch":
-            model.train_on_batch(x, y)
-        else:
-            model.backward(np.ones_like(model.forward(x)))
-            model.apply_gradients()
+        use(model, x, y)
     assert model.step == LAST
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])

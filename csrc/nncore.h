@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/cpu.h"
+#include "base/memory.h"
 #include "base/parallel.h"
 #include "base/types.h"
 #include "ops/kernels.h"
@@ -169,7 +170,7 @@ void nnc_plan_set_context(nnc_plan *plan, void *context);
 /* In a forked child, of a plan that another thread of the parent may have been using when the fork came: forget what is known of its memory
  * (which is lost), so that the next nnc_plan_reserve plans anew. Carried states are lost; parameters and moments are the caller's. */
 void nnc_plan_recover(nnc_plan *plan);
-/* Bytes that the training arena takes for batches of `rows`. */
+/* Bytes that the training arena takes for batches of `rows`; PTRDIFF_MAX where that is more than can be counted. */
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows);
 
 /* Rows whose numbers do not lie side by side, aligned and in this machine's byte order; or long doubles, which are read as doubles. */
@@ -233,7 +234,7 @@ typedef struct {
 
 typedef struct {
   uint64_t seed;
-  int64_t step; /* updates done so far */
+  int64_t step; /* updates done so far; INT64_MAX: no more can be counted, and none is done */
 } nnc_progress;
 
 /* Where a call of the caller's fails, the functions below stop before the step that it belongs to changes a parameter. */
@@ -265,6 +266,10 @@ void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, const nnc_sequences *
 void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
                        void *const *grad_inputs, int training, const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
+
+/* For tests: the first size, up to `most`, of a team whose members do not have all rows of n parameter tasks of so much work between them,
+ * each once; 0: none. */
+int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most);
 
 /* The permutation of 0 .. n-1 that belongs to (seed, epoch). */
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "base/memory.h"
 #include "base/sizes.h"
 
 static atomic_size_t allocations, fail_countdown;
@@ -17,21 +18,56 @@ static atomic_size_t allocations, fail_countdown;
 /* In front of every block, on a line of its own. */
 typedef struct {
   _Alignas(NNC_ALIGNMENT) atomic_size_t owners;
+  void *mapped; /* the pages that the block lies in, where it has its own, and how many bytes they are */
+  size_t mapped_bytes;
 } header;
 
 /* Weights are read by columns, a row of a page of its own at a time: pages of 2 MB keep them within reach of the address cache. */
 enum { HUGE_PAGE = 2 << 20 };
+/* From here on a block gets pages from the operating system, which are zero: to write zeros into all of them would take seconds, and touch
+ * what is perhaps never used. */
+enum { MAPPED_FROM = 64 << 20 };
+
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+static header *map(size_t bytes) {
+  size_t whole;
+  if (nnc_add(&whole, bytes, HUGE_PAGE)) return NULL;
+  char *pages = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return NULL;
+  header *block = (header *)(pages + (HUGE_PAGE - (uintptr_t)pages % HUGE_PAGE) % HUGE_PAGE);
+  (void)madvise(block, bytes, MADV_HUGEPAGE); /* advice: without, it is slower */
+  block->mapped = pages;
+  block->mapped_bytes = whole;
+  return block;
+}
 
 static void *take(size_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (bytes >= HUGE_PAGE) {
-    void *block; /* aligned_alloc would want a whole number of pages */
-    if (posix_memalign(&block, HUGE_PAGE, bytes)) return NULL;
-    (void)madvise(block, bytes, MADV_HUGEPAGE); /* advice: without, it is slower */
-    return block;
-  }
+  if (bytes < HUGE_PAGE) return aligned_alloc(NNC_ALIGNMENT, bytes);
+  void *block; /* aligned_alloc would want a whole number of pages */
+  if (posix_memalign(&block, HUGE_PAGE, bytes)) return NULL;
+  (void)madvise(block, bytes, MADV_HUGEPAGE);
+  return block;
+}
+
+static void give_back(header *block) {
+  if (block->mapped) munmap(block->mapped, block->mapped_bytes);
+  else free(block);
+}
+#else
+static void *take(size_t bytes) { return aligned_alloc(NNC_ALIGNMENT, bytes); }
+static header *map(size_t bytes) {
+  header *block = take(bytes);
+  if (block) memset(block, 0, bytes);
+  return block;
+}
+static void give_back(header *block) { free(block); }
 #endif
-  return aligned_alloc(NNC_ALIGNMENT, bytes);
+
+static header *take_zeroed(size_t bytes) {
+  if (bytes >= MAPPED_FROM) return nnc_exceeds_memory(bytes) ? NULL : map(bytes);
+  header *block = take(bytes);
+  if (block) memset(block, 0, bytes);
+  return block;
 }
 
 void *nnc_alloc(size_t bytes) {
@@ -39,9 +75,8 @@ void *nnc_alloc(size_t bytes) {
   if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) && atomic_fetch_sub(&fail_countdown, 1) == 1) return NULL;
   size_t rounded;
   if (nnc_round_up(&rounded, bytes ? bytes : 1, 1) || nnc_add(&rounded, rounded, sizeof(header))) return NULL;
-  header *block = take(rounded);
+  header *block = take_zeroed(rounded);
   if (!block) return NULL;
-  memset(block, 0, rounded);
   atomic_store_explicit(&block->owners, 1, memory_order_relaxed);
   return block + 1;
 }
@@ -51,7 +86,7 @@ void nnc_hold(void *block) { atomic_fetch_add_explicit(&((header *)block - 1)->o
 void nnc_free(void *block) {
   if (!block) return;
   header *own = (header *)block - 1;
-  if (atomic_fetch_sub_explicit(&own->owners, 1, memory_order_acq_rel) == 1) free(own);
+  if (atomic_fetch_sub_explicit(&own->owners, 1, memory_order_acq_rel) == 1) give_back(own);
 }
 
 size_t nnc_alloc_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }

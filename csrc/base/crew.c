@@ -159,8 +159,9 @@ void nnc_crew_run(int threads, size_t tasks, nnc_crew_fn *fn, void *context) {
   crew.fn = fn;
   crew.context = context;
   for (int m = 0; m < threads; m++) {
-    atomic_store_explicit(&crew.range[m].next, tasks * (size_t)m / (size_t)threads, memory_order_relaxed);
-    crew.range[m].end = tasks * ((size_t)m + 1) / (size_t)threads;
+    size_t first;
+    nnc_share(&(nnc_member){.rank = m, .size = threads}, tasks, &first, &crew.range[m].end);
+    atomic_store_explicit(&crew.range[m].next, first, memory_order_relaxed);
   }
   atomic_store_explicit(&crew.door, (door / JOB + 1) * JOB + OPEN, memory_order_release);
   work(0);

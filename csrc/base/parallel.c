@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "base/fpstate.h"
+#include "base/threads.h"
 
 /* A phase below this many floating-point operations per thread loses more to the barrier than it gains. */
 static const double flops_per_thread = 250e3;
 /* Iterations of the pause instruction before a waiting thread gives the processor away: some 20 microseconds. */
 enum { SPIN_LIMIT = 1000 };
-/* More than any machine has use for; far more, and the OpenMP runtime ends the process because it cannot start them. */
+/* More than any machine has use for. */
 enum { MOST_THREADS = 1024 };
 
 struct nnc_team {
@@ -53,7 +54,8 @@ static void run_member(nnc_team *team, int rank) {
 
 int nnc_parallel(int threads, nnc_team_fn *fn, void *context) {
   nnc_team team = {.fn = fn, .context = context};
-  if (threads <= 1 || nnc_is_forked_child() || omp_in_parallel()) {
+  if (threads > 1) threads = nnc_is_forked_child() || omp_in_parallel() ? 1 : nnc_affordable_team(threads);
+  if (threads <= 1) {
     team.size = 1;
     run_member(&team, 0);
     return 1;
@@ -143,7 +145,17 @@ int nnc_get_num_threads(void) {
 
 void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n < MOST_THREADS ? n : MOST_THREADS, memory_order_relaxed); }
 
+static atomic_int forced_team, lost_shares;
+
+void nnc_force_team(int n, int lose) {
+  atomic_store(&forced_team, n < MOST_THREADS ? n : MOST_THREADS);
+  atomic_store(&lost_shares, lose);
+}
+int nnc_forced_team(void) { return atomic_load_explicit(&forced_team, memory_order_relaxed); }
+int nnc_lost_shares(void) { return atomic_load_explicit(&lost_shares, memory_order_relaxed); }
+
 int nnc_threads_for(double flops) {
+  if (nnc_forced_team()) return nnc_forced_team();
   const int limit = nnc_get_num_threads();
   const double worth = flops / flops_per_thread;
   return worth <= 1 ? 1 : worth < limit ? (int)worth : limit;

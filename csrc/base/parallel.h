@@ -17,7 +17,8 @@ typedef struct {
 typedef void nnc_team_fn(nnc_member *self, void *context);
 
 /* Run fn once on each of `threads` threads (1: directly, without a region). Every member has flush-to-zero set; the caller's
- * floating-point state is restored. Runs serially inside another parallel region and in a forked child. Returns the size used. */
+ * floating-point state is restored. Runs serially inside another parallel region and in a forked child, and on fewer threads where there are
+ * no more. Returns the size used. */
 int nnc_parallel(int threads, nnc_team_fn *fn, void *context);
 
 /* Wait until all members are here: spins for a bounded time, then yields the processor. */
@@ -31,6 +32,13 @@ void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 
 /* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
 int nnc_threads_for(double flops);
+
+/* Test switch: every phase gets a team of n threads, however little there is to do, and nobody measures whether that pays (plan/pace.h,
+ * plan/assist.h); 0 switches it off. lose: so many shares of the parameter tasks more than there are members, which nobody does: a fault
+ * that has to be found. */
+void nnc_force_team(int n, int lose);
+int nnc_forced_team(void); /* 0: none */
+int nnc_lost_shares(void);
 
 /* To be called once, before anything else: from then on forks are counted. Starts no thread. Non-zero where memory ends. */
 int nnc_guard_against_fork(void);

@@ -10,13 +10,11 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* frees the block */
 static int has_key;
-static _Thread_local void *own;
 
 static void make_key(void) { has_key = !pthread_key_create(&key, nnc_free); }
 
 static void *allocate(void) {
-  pthread_once(&once, make_key);
-  void *block = has_key ? nnc_alloc(NNC_SCRATCH_BYTES) : NULL;
+  void *block = nnc_alloc(NNC_SCRATCH_BYTES);
   if (block && pthread_setspecific(key, block)) {
     nnc_free(block);
     return NULL;
@@ -24,7 +22,11 @@ static void *allocate(void) {
   return block;
 }
 
+/* Not a _Thread_local variable: in a library that is loaded late, a thread's first look at one allocates, and ends the process where memory
+ * has ended. */
 void *nnc_scratch(void) {
-  if (!own) own = allocate();
-  return own;
+  pthread_once(&once, make_key);
+  if (!has_key) return NULL;
+  void *own = pthread_getspecific(key);
+  return own ? own : allocate();
 }

@@ -8,14 +8,17 @@
  */
 #include "ops/op.h"
 
-/* The index that x is, or `rows`, which is none. */
-static size_t index_of(real x, size_t rows) { return x >= 0 && x < (real)rows ? (size_t)x : rows; }
+/* The index that x is, or `rows`, which is none. x may lie in the caller's memory, where others may write meanwhile: it is read once. */
+static size_t index_of(const real *from, size_t rows) {
+  const real x = *(const volatile real *)from;
+  return x >= 0 && x < (real)rows ? (size_t)x : rows;
+}
 
 void KERNEL(embedding_forward)(real *y, const real *x, const real *table, size_t rows, size_t cols, size_t ldy, size_t ldx,
                                size_t table_rows, size_t dim, size_t ldtable) {
   for (size_t i = 0; i < rows; i++)
     for (size_t j = 0; j < cols; j++, y += ldy) {
-      const size_t index = index_of(x[i * ldx + j], table_rows);
+      const size_t index = index_of(&x[i * ldx + j], table_rows);
       memcpy(y, table + (index < table_rows ? index : 0) * ldtable, dim * sizeof(real));
     }
 }
@@ -25,7 +28,7 @@ void KERNEL(embedding_gradient)(real *dtable, const real *x, const real *dy, siz
   for (size_t i = first; i < last; i++) memset(dtable + i * ldtable, 0, dim * sizeof(real));
   for (size_t i = 0; i < rows; i++)
     for (size_t j = 0; j < cols; j++, dy += lddy) {
-      const size_t index = index_of(x[i * ldx + j], last);
+      const size_t index = index_of(&x[i * ldx + j], last);
       if (index < first || index >= last || (padding >= 0 && index == (size_t)padding)) continue;
       real *to = dtable + index * ldtable;
       size_t d = 0;

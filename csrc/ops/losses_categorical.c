@@ -9,7 +9,8 @@
  *                        grad  (T - [q = c] t / q) / S, T = sum of t where q = c: exactly that function's, so 0 where clipped
  *
  * Finite logits give a finite loss and gradient. A logit of -inf is a class ruled out: it costs nothing where t = 0 and
- * infinity elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. An index must lie in [0, C): the caller has checked.
+ * infinity elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. An index must lie in [0, C), which the
+ * caller has checked; one that does not is no class: t is s / C everywhere.
  *
  * Order of accumulation: as in losses.h. Up to VL classes stay in registers; more make three passes over the row, which parks
  * exp d where pred or grad will stand.
@@ -30,9 +31,9 @@ INLINE target_row target_rows(double smoothing, size_t cols) {
   return (target_row){.keep = vset1((real)(1 - smoothing)), .floor = vset1((real)(smoothing / (double)cols))};
 }
 
-INLINE void target_move(target_row *t, target_kind kind, const real *target, size_t r, size_t ldt) {
+INLINE void target_move(target_row *t, target_kind kind, const real *target, size_t r, size_t ldt, size_t cols) {
   t->value = target + r * ldt;
-  if (kind == TARGET_INDEX) t->label = (integer)*t->value;
+  if (kind == TARGET_INDEX) t->label = *t->value >= 0 && *t->value < (real)cols ? (integer)*t->value : -1;
 }
 
 /* Columns j to j + n of the row, 0 beyond. */
@@ -134,7 +135,7 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
       real factor[ROWS_IN_STEP];
       for (size_t j = 0; j < count; j++) {
         t[j] = target_rows(smoothing, cols);
-        target_move(&t[j], kind, target, first + i + j, ldt);
+        target_move(&t[j], kind, target, first + i + j, ldt, cols);
         factor[j] = (weight ? weight[first + i + j] : 1) * (real)scale;
       }
       const size_t at = (first + i) * ld;
@@ -155,7 +156,7 @@ INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, re
   target_row t = target_rows(smoothing, cols);
   for (size_t r = 0; r < rows; r++) {
     const real *zr = z + r * ld, w = weight ? weight[r] : 1;
-    target_move(&t, kind, target, r, ldt);
+    target_move(&t, kind, target, r, ldt, cols);
     vec total = {0}, loss = {0}, target_inside = {0};
     for (size_t j = 0; j < cols; j += VL) total += loss_load(zr + j, loss_lanes(cols - j));
     total = vsum_all(total);

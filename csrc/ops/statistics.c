@@ -170,7 +170,9 @@ void KERNEL(count_confusion)(double *counts, const real *z, const real *target, 
                              size_t ld, size_t ldt, size_t classes, int index, double threshold, double target_threshold) {
   if (cols > 1 && classes == cols) {
     for (size_t r = 0; r < rows; r++) {
-      const size_t truth = index ? (size_t)target[r * ldt] : argmax(target + r * ldt, cols);
+      const real label = index ? target[r * ldt] : 0;
+      if (!(label >= 0 && label < (real)classes)) continue; /* the caller has checked, but may have changed it since */
+      const size_t truth = index ? (size_t)label : argmax(target + r * ldt, cols);
       counts[truth * classes + argmax(z + r * ld, cols)] += weight ? (double)weight[r] : 1;
     }
     return;

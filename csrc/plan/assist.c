@@ -24,7 +24,7 @@ static void next_slice(nnc_plan *plan, int wanted, size_t key, double now) {
 nnc_assist nnc_assist_begin(nnc_plan *plan, size_t rows) {
   nnc_assist a = {.threads = 1};
   const int wanted = nnc_threads_for(plan->wide_flops * (double)rows);
-  if (wanted <= 1 || !nnc_crew_take()) return a;
+  if (wanted <= 1 || nnc_forced_team() || !nnc_crew_take()) return a;
   const size_t key = rows << 16 | (size_t)wanted;
   a.has_crew = 1;
   a.began = nnc_now();

@@ -1,4 +1,5 @@
 /* compile.c: what turns a network into a trainable one: heads, update spans, parameter tasks, and the training arena. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/sizes.h"
@@ -6,6 +7,7 @@
 #include "plan/optimizer.h"
 #include "plan/plan.h"
 #include "plan/recurrent.h"
+#include "plan/shares.h"
 
 /* The kernel that takes logits instead of probabilities. */
 static int logits_kernel(int loss) {
@@ -81,7 +83,30 @@ static size_t rows_per_task(size_t cols) {
 static void add_task(nnc_plan *plan, nnc_task task) {
   if (plan->task) plan->task[plan->n_tasks] = task;
   plan->n_tasks++;
-  plan->task_cost += task.cost;
+  plan->work += task.work;
+}
+
+/* What each task costs as a whole number, now that the work of all is known; returns what all cost. */
+static uint64_t set_costs(nnc_task *task, int n, double work) {
+  uint64_t total = 0;
+  for (int i = 0; i < n; i++) {
+    task[i].before = total;
+    task[i].cost = nnc_cost_of(task[i].work, work);
+    total += task[i].cost;
+  }
+  return total;
+}
+
+int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most) {
+  nnc_task *task = nnc_alloc((size_t)n * sizeof *task);
+  double all = 0;
+  int size = 1;
+  if (!task) return -1;
+  for (int i = 0; i < n; all += work[i++]) task[i] = (nnc_task){.last = rows[i], .work = work[i]};
+  const uint64_t total = set_costs(task, n, all);
+  while (size <= most && nnc_shares_cover(task, n, total, size)) size++;
+  nnc_free(task);
+  return size <= most ? size : 0;
 }
 
 /* By what factor preparing the next step makes a weight dearer: the copy that the gradient of the input reads. Measured at 64 samples. */
@@ -100,30 +125,31 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   for (size_t first = 0; first < w->rows; first += step) {
     const size_t last = first + step < w->rows ? first + step : w->rows;
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
-    const double cost = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers *
+    const double work = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers *
                         (double)plan->value[op->spec.input[0]].lines * preparation(plan, op);
-    add_task(plan, (nnc_task){i, slot, along, 0, first, last, cost});
+    add_task(plan, (nnc_task){i, slot, along, 0, first, last, work, 0, 0});
   }
 }
 
 /* The tasks of a vector whose gradient is a sum over the samples, by columns. */
 static void add_column_tasks(nnc_plan *plan, int i) {
-  enum { TASK_COLUMNS = 256 };
+  enum { TASK_COLUMNS = 256, MOST_TASKS = 4096 };
   const nnc_op *op = &plan->op[i];
   if (op->param[0] == NNC_NONE || op->spec.shares != NNC_NONE) return;
   const size_t cols = plan->param[op->param[0]].layout.cols;
   int sharers = 1;
   for (int other = op->next; other != NNC_NONE; other = plan->op[other].next) sharers++;
-  for (size_t first = 0; first < cols; first += TASK_COLUMNS) {
-    const size_t last = cols - first < TASK_COLUMNS ? cols : first + TASK_COLUMNS;
+  const size_t step = (cols / TASK_COLUMNS / MOST_TASKS + 1) * TASK_COLUMNS;
+  for (size_t first = 0; first < cols; first += step) {
+    const size_t last = cols - first < step ? cols : first + step;
     add_task(plan, (nnc_task){i, 0, op->param[1] == NNC_NONE ? 0 : 1, 1, first, last,
-                              2.0 * (double)(last - first) * sharers * (double)plan->value[op->spec.input[0]].lines});
+                              2.0 * (double)(last - first) * sharers * (double)plan->value[op->spec.input[0]].lines, 0, 0});
   }
 }
 
 static void set_tasks(nnc_plan *plan) {
   plan->n_tasks = 0;
-  plan->task_cost = 0;
+  plan->work = 0;
   for (int i = 0; i < plan->n_ops; i++) {
     const int kind = plan->op[i].spec.kind, alike = kind == NNC_LAYER_python; /* no parameter goes along with another */
     if (kind == NNC_LAYER_layer_norm) {
@@ -147,6 +173,8 @@ nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error) {
   unsigned char *written = plan->task ? nnc_alloc((size_t)plan->n_values) : NULL;
   if (!written) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the backward pass of %d layers", plan->n_ops);
   set_tasks(plan);
+  plan->task_cost = set_costs(plan->task, plan->n_tasks, plan->work);
+  for (int size = 1; size <= 64; size++) assert(nnc_shares_cover(plan->task, plan->n_tasks, plan->task_cost, size));
   mark_accumulation(plan, written);
   nnc_free(written);
   return NNC_OK;
@@ -297,11 +325,15 @@ size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {
 
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
   size_t total = 0, n;
+  int overflow = 0;
   for (int v = 0; v < plan->n_values; v++)
-    if (plan->value[v].alias == v && !nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * rows * plan->element)) total += n;
+    if (plan->value[v].alias == v)
+      overflow |=
+          nnc_mul(&n, nnc_value_elements(&plan->value[v]), 2 * plan->element) || nnc_mul(&n, n, rows) || nnc_add(&total, total, n);
   for (int i = 0; i < plan->n_ops; i++)
-    if (plan->op[i].spec.kind == NNC_LAYER_recurrent) total += nnc_recurrent_bytes(plan, &plan->op[i]) * rows;
-  return total;
+    if (plan->op[i].spec.kind == NNC_LAYER_recurrent)
+      overflow |= nnc_mul(&n, nnc_recurrent_bytes(plan, &plan->op[i]), rows) || nnc_add(&total, total, n);
+  return overflow ? PTRDIFF_MAX : total;
 }
 
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {

@@ -176,6 +176,13 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);
 
+/* How many time steps of a row count, from memory of the caller, who may be writing there: it is read once, and what is no length becomes
+ * the nearest one. Kernels and drivers read copies of it. */
+static inline int64_t nnc_fetch_length(const nnc_plan *plan, const int64_t *from) {
+  const int64_t length = *(const volatile int64_t *)from, steps = (int64_t)plan->steps;
+  return length < 1 ? 1 : length > steps ? steps : length;
+}
+
 /* Zeros in an input of samples [first, last), from each one's length on. */
 #define nnc_clear_padding NNC_TYPED(nnc_clear_padding)
 void nnc_clear_padding(const nnc_run *run, int value, size_t first, size_t last);

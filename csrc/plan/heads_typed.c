@@ -5,7 +5,7 @@
 
 size_t nnc_head_lines(const nnc_plan *plan, const nnc_head *head, const int64_t *lengths, size_t i) {
   const nnc_value *v = &plan->value[head->output];
-  return lengths && v->timed ? (size_t)lengths[i] * (v->lines / v->shape.dim[0]) : v->lines;
+  return lengths && v->timed ? (size_t)nnc_fetch_length(plan, lengths + i) * (v->lines / v->shape.dim[0]) : v->lines;
 }
 
 /* How many of the first `count` lines the g-th weight is for, where each is for `per` of them. */

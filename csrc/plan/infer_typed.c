@@ -29,14 +29,19 @@ typedef struct {
   atomic_size_t turn; /* block whose sums are to be added */
 } nnc_job;
 
-/* A member's part: value pointers, leading dimensions, then the values of one block; evaluation adds targets, losses, weights. */
-static size_t member_bytes(const nnc_plan *plan, size_t block, int evaluate) {
-  size_t elements = plan->sample_elements;
+/* A member's part: value pointers, leading dimensions, then the values of one block; evaluation adds targets, losses, weights. Non-zero
+ * where that overflows. */
+static int member_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t *bytes) {
+  size_t elements = plan->sample_elements, n;
+  int overflow = 0;
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
-    elements += plan->value[plan->output[i]].lines * (plan->head[i].target_cols + 2);
+    overflow |= nnc_mul(&n, plan->value[plan->output[i]].lines, plan->head[i].target_cols + 2) || nnc_add(&elements, elements, n);
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
-  return (tables + (block * elements + plan->packed_elements) * sizeof(real) + 4 * NNC_ALIGNMENT * (size_t)(plan->n_outputs + 1)) /
-         NNC_ALIGNMENT * NNC_ALIGNMENT;
+  const size_t lengths = plan->steps ? block * sizeof(int64_t) : 0, gaps = 4 * NNC_ALIGNMENT * ((size_t)plan->n_outputs + 2);
+  overflow |= nnc_mul(&n, block, elements) || nnc_add(&n, n, plan->packed_elements) || nnc_mul(&n, n, sizeof(real)) ||
+              nnc_add(bytes, n, tables + lengths + gaps);
+  *bytes -= *bytes % NNC_ALIGNMENT;
+  return overflow;
 }
 
 static nnc_workspace *take_workspace(nnc_plan *plan, int members, size_t stride) {
@@ -85,6 +90,7 @@ typedef struct {
   real **act;
   size_t *ld;
   real *values;
+  int64_t *lengths; /* room for those of a block */
   char *rest;
 } nnc_place;
 
@@ -101,6 +107,7 @@ static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   p.ld = carve(&at, (size_t)plan->n_values * sizeof *p.ld);
   p.values = carve(&at, job->block * plan->sample_elements * sizeof(real));
   real *packed = plan->packed ? plan->packed : carve(&at, plan->packed_elements * sizeof(real));
+  p.lengths = carve(&at, plan->steps ? job->block * sizeof *p.lengths : 0);
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
   for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
@@ -144,7 +151,8 @@ static void redirect(const nnc_place *p, int root, real *to, size_t ld) {
 static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t rows) {
   const nnc_plan *plan = job->plan;
   const nnc_sequences none = {NULL, NULL, NULL}, *sequences = job->sequences ? job->sequences : &none;
-  p->run.lengths = sequences->lengths ? sequences->lengths + start : NULL;
+  p->run.lengths = sequences->lengths ? p->lengths : NULL;
+  for (size_t i = 0; i < rows && sequences->lengths; i++) p->lengths[i] = nnc_fetch_length(plan, sequences->lengths + start + i);
   p->run.initial = sequences->initial ? (const real *)sequences->initial + start * plan->carry : NULL;
   p->run.final = sequences->final ? (real *)sequences->final + start * plan->carry : NULL;
   for (int i = 0; i < plan->n_inputs; i++) {
@@ -231,11 +239,13 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   if (left < job->block || plan->whole_batch) job->block = left;
   job->blocks = (left + job->block - 1) / job->block;
   if ((size_t)threads > job->blocks) threads = (int)job->blocks;
-  const size_t stride = member_bytes(plan, job->block, job->data != NULL);
+  size_t stride, all;
+  if (member_bytes(plan, job->block, job->data != NULL, &stride) || nnc_mul(&all, stride, (size_t)threads) ||
+      nnc_add(&all, all, NNC_ALIGNMENT))
+    return nnc_fail(error, NNC_ERROR_SIZE, "the workspace for %zu rows is larger than the address space; pass fewer rows at once",
+                    job->block);
   job->space = take_workspace(plan, threads, stride);
-  if (!job->space)
-    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads,
-                    (size_t)threads * stride);
+  if (!job->space) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads, all);
   nnc_assist assist = {.threads = 1};
   if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) assist = nnc_assist_begin(plan, left);
   job->crew = assist.threads;

@@ -1,11 +1,23 @@
 /* layout.c: where everything lies: parameters and running statistics in their buffers, and the values of one sample in the inference workspace. */
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/sizes.h"
 #include "plan/plan.h"
 
 static nnc_status too_large(nnc_error *error) {
   return nnc_fail(error, NNC_ERROR_SIZE, "the network is larger than the address space; check the layer sizes");
+}
+
+/* Before anything is made in proportion to them: the parameters and their gradients have to fit. */
+static nnc_status check_memory(size_t bytes, nnc_error *error) {
+  size_t both;
+  if (nnc_mul(&both, bytes, 2)) return too_large(error);
+  if (!nnc_exceeds_memory(both)) return NNC_OK;
+  return nnc_fail(
+      error, NNC_ERROR_SIZE,
+      "the parameters and their gradients take %.3g GB, but this process may have %.3g GB of memory; check the layer sizes",
+      1e-9 * (double)both, 1e-9 * (double)nnc_memory_limit());
 }
 
 static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_t *total) {
@@ -109,7 +121,7 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
     if (plan->op[i].spec.kind == NNC_LAYER_linear) plan->wide_flops += plan->op[i].flops;
   plan->elements = bytes / plan->element;
   plan->state_elements = state_bytes / plan->element;
-  return NNC_OK;
+  return check_memory(bytes, error);
 }
 
 /* Memory of values whose last reader is behind us is handed out again, first fit. Sizes are those of one sample; a block of
@@ -162,9 +174,11 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
     size -= size % line;
     const int now = value->producer == NNC_NONE ? 0 : value->producer;
     const size_t place = first_fit(live, n, size, now);
-    live[n++] = (nnc_interval){place, place + size, last_reader(plan, v)};
+    size_t end;
+    overflow |= nnc_add(&end, place, size);
+    live[n++] = (nnc_interval){place, end, last_reader(plan, v)};
     plan->place[v] = place;
-    if (place + size > plan->sample_elements) plan->sample_elements = place + size;
+    if (end > plan->sample_elements) plan->sample_elements = end;
   }
   for (int v = 0; v < plan->n_values; v++) plan->place[v] = plan->place[plan->value[v].alias];
   nnc_free(live);
@@ -175,9 +189,11 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
     plan->op[i].work = plan->sample_elements;
     most = work > most ? work : most;
   }
-  overflow |= nnc_add(&plan->sample_elements, plan->sample_elements, most);
+  size_t sample_bytes;
+  overflow |=
+      nnc_add(&plan->sample_elements, plan->sample_elements, most) || nnc_mul(&sample_bytes, plan->sample_elements, plan->element);
   if (overflow) return too_large(error);
-  size_t block = plan->sample_elements ? WORKSPACE / (plan->sample_elements * plan->element) : LARGEST;
+  size_t block = sample_bytes ? WORKSPACE / sample_bytes : LARGEST;
   const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample of many steps fills a register tile by itself */
   block = block < smallest ? smallest : block > LARGEST ? LARGEST : block - block % 8;
   plan->block = block;

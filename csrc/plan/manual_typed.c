@@ -31,9 +31,10 @@ static nnc_matrix dense(const void *at, nnc_matrix like, size_t first_row) {
   return (nnc_matrix){(real *)at + first_row * like.cols, like.rows, like.cols, like.cols};
 }
 
+/* Forward copies the lengths, like the inputs. */
 static void take_sequences(const nnc_piece *p, nnc_run *run) {
   if (!p->sequences) return;
-  run->lengths = p->sequences->lengths;
+  if (p->sequences->lengths) run->lengths = (int64_t *)p->plan->arena + p->plan->lengths;
   run->initial = p->sequences->initial;
   run->final = p->sequences->final;
 }
@@ -79,6 +80,8 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_seque
                             void *const *out, const nnc_progress *progress) {
   nnc_piece p = {
       .plan = plan, .x = x, .sequences = sequences, .rows = rows, .training = training, .out = out, .progress = progress};
+  int64_t *lengths = (int64_t *)plan->arena + plan->lengths;
+  for (size_t i = 0; i < rows && sequences && sequences->lengths; i++) lengths[i] = nnc_fetch_length(plan, sequences->lengths + i);
   for (int i = 0; i < plan->n_outputs; i++) lend(plan, plan->act, plan->output[i], out[i]);
   nnc_parallel(threads_for(&p, 1), forward_member, &p);
   for (int i = 0; i < plan->n_outputs; i++) take_back(plan, plan->act, plan->output[i]);
@@ -136,6 +139,7 @@ static void apply_member(nnc_member *self, void *context) {
 }
 
 void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
+  if (progress->step == INT64_MAX) return;
   nnc_piece p = {.plan = plan, .progress = progress, .lr = lr};
   nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_member, &p);
   progress->step++;

@@ -18,11 +18,13 @@ static double momentum_at(const nnc_update *update, double step) {
 }
 
 /* The product of all momenta so far, from the step alone, so that there is nothing to keep. All that is asked of it is 1 minus it,
- * which does not change any more once it is below 1e-20: after some fifty steps with the usual beta1. */
+ * which does not change any more once it is below 1e-20: after some fifty steps with the usual beta1. Where decay is nothing beside 1, the
+ * factors that are left are beta1 each. */
 static double momentum_product(const nnc_update *update) {
   const double ratio = pow(0.96, update->attr[3]);
   double decay = 1, product = 1;
-  for (int64_t t = 1; t <= update->step && product > 1e-20; t++) {
+  for (int64_t t = 0; t < update->step && product > 1e-20; t++) {
+    if (decay < 1e-18) return product * pow(update->attr[0], (double)(update->step - t));
     decay *= ratio;
     product *= update->attr[0] * (1 - 0.5 * decay);
   }

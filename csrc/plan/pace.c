@@ -3,6 +3,8 @@
 
 #include <float.h>
 
+#include "base/parallel.h"
+
 static const double trial = 1.5e-3;                                /* seconds of a slice that measures */
 static const double shortest_interval = 0.1, longest_interval = 2; /* seconds between trials */
 static const double team_must_gain = 0.95;                         /* of the time alone, or it is not worth a second core */
@@ -12,6 +14,7 @@ static int better(const nnc_pace *pace) { return pace->cost[1] < team_must_gain 
 int nnc_pace_choose(nnc_pace *pace, int wanted, size_t batch, double now, double *until) {
   *until = DBL_MAX;
   if (wanted <= 1) return 1;
+  if (nnc_forced_team()) return wanted;
   if (pace->batch != batch) *pace = (nnc_pace){.batch = batch, .interval = shortest_interval};
   const int known = pace->cost[0] > 0 && pace->cost[1] > 0;
   int team = known ? better(pace) : pace->cost[1] == 0;

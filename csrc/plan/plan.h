@@ -97,11 +97,13 @@ typedef struct {
 enum { NNC_TASK_ROWS = 16 };
 
 /* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
- * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. */
+ * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. The cost of all tasks
+ * before it and its own one are whole numbers, of which a member's share can be computed exactly: see plan/shares.h. */
 typedef struct {
   int op, slot, bias, columns;
   size_t first, last;
-  double cost;
+  double work;
+  uint64_t before, cost;
 } nnc_task;
 
 struct nnc_plan {
@@ -151,7 +153,8 @@ struct nnc_plan {
   int n_spans;
   nnc_task *task;
   int n_tasks;
-  double task_cost;
+  double work;              /* of all tasks */
+  uint64_t task_cost;       /* the same as a whole number */
   int stateful, carry_turn; /* some recurrent layers begin a batch with the last states of the one before, carried[carry_turn] */
   size_t carried[2], carried_rows;
   int fused_update; /* the update follows each gradient while it is in cache */

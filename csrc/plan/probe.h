@@ -11,7 +11,9 @@
 static inline int64_t nnc_probe_next(const nnc_probe *probe, int64_t step) {
   if (!probe) return INT64_MAX;
   if (step <= probe->first) return probe->first;
-  return step + (probe->every - (step - probe->first) % probe->every) % probe->every;
+  const uint64_t every = (uint64_t)probe->every, since = (uint64_t)step - (uint64_t)probe->first;
+  const uint64_t next = (uint64_t)step + (every - since % every) % every;
+  return next <= INT64_MAX ? (int64_t)next : INT64_MAX;
 }
 /* Each member keeps its share of the parameters as they are before the update; a barrier must follow. */
 void nnc_probe_before(const nnc_run *run, const nnc_member *self, const nnc_probe *probe);

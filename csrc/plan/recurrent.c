@@ -226,5 +226,6 @@ size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op) {
   const nnc_recurrent r = nnc_recurrent_of(plan, op);
   nnc_regions regions;
   size_t bytes;
-  return nnc_recurrent_layout(&r, 1, plan->element, &regions) || nnc_mul(&bytes, regions.total, plan->element) ? 0 : bytes;
+  return nnc_recurrent_layout(&r, 1, plan->element, &regions) || nnc_mul(&bytes, regions.total, plan->element) ? PTRDIFF_MAX
+                                                                                                               : bytes;
 }

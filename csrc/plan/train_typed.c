@@ -40,7 +40,7 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
   const nnc_plan *plan = s->plan;
   const nnc_data *data = s->data;
   for (size_t r = first; r < last && data->lengths; r++)
-    lengths_of(plan)[r] = data->lengths[data->order ? (size_t)data->order[start + r] : start + r];
+    lengths_of(plan)[r] = nnc_fetch_length(plan, data->lengths + (data->order ? (size_t)data->order[start + r] : start + r));
   for (int i = 0; i < plan->n_inputs; i++) {
     const size_t width = plan->value[i].lines * plan->value[i].cols;
     nnc_fetch(run->k, run->act[i], &data->x[i], data->order, start, first, last, width, nnc_value_elements(&plan->value[i]));
@@ -164,7 +164,7 @@ static void train_member(nnc_member *self, void *context) {
     nnc_barrier(self);
     const int is_last = s->is_last;
     nnc_probe *probe = run.step == next_look ? s->data->probe : NULL;
-    if (probe) next_look += probe->every;
+    if (probe) next_look = nnc_probe_next(probe, run.step + 1);
     if (self->rank == 0) s->loss[step] = record(s, &run, start, rows);
     if (probe) {
       nnc_probe_before(&run, self, probe);
@@ -185,7 +185,9 @@ static void train_member(nnc_member *self, void *context) {
 
 size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
                             double *loss, nnc_progress *progress, double budget) {
-  if (first >= data->rows) return 0;
+  const uint64_t countable = (uint64_t)(INT64_MAX - (progress->step > 0 ? progress->step : 0));
+  if (max_steps > countable) max_steps = (size_t)countable;
+  if (first >= data->rows || !max_steps) return 0;
   const size_t largest = batch < data->rows ? batch : data->rows, left = (data->rows - first + batch - 1) / batch;
   const double flops = 3 * plan->flops * (double)largest;
   const int wanted = nnc_threads_for(flops / 2);

@@ -1,5 +1,6 @@
 /* walk_typed.c: the ops of a plan in order, in reverse, and one member's share of the parameter tasks. */
 #include "plan/engine.h"
+#include "plan/shares.h"
 
 static const NNC_TYPED(nnc_driver) *const drivers[NNC_LAYER_COUNT] = {
 #define NNC_LAYER(name, sizes, attributes) &NNC_TYPED(nnc_driver_##name),
@@ -109,25 +110,14 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   }
 }
 
-/* Tasks are dealt out in order, by cost: the total is cut into one stretch per member, and a task where a stretch ends. Gives the first
- * row of a task behind the end of member `rank - 1`, from the cost of all tasks before it. */
-static size_t cut(const nnc_task *task, double before, double total, int rank, int size) {
-  const double end = total * rank / size;
-  if (end >= before + task->cost) return task->last;
-  if (end <= before) return task->first;
-  const double rows = (end - before) / task->cost * (double)(task->last - task->first);
-  const size_t row = task->first + (size_t)(rows / NNC_TASK_ROWS + 0.5) * NNC_TASK_ROWS;
-  return row < task->last ? row : task->last;
-}
-
-/* The member's part of task i, before which come tasks of that cost; its rows may be none. All of it where there is but one member,
- * as it lies: divisions and copies would cost as much as a small layer. */
-static const nnc_task *part_of(const nnc_member *self, const nnc_plan *plan, int i, double before, nnc_task *part) {
-  const nnc_task *task = &plan->task[i];
+/* The member's part of a task; its rows may be none. All of it where there is but one member, as it lies: divisions and copies would cost
+ * as much as a small layer. */
+static const nnc_task *part_of(const nnc_member *self, const nnc_plan *plan, const nnc_task *task, nnc_task *part) {
   if (self->size == 1) return task;
+  const int shares = self->size + nnc_lost_shares();
   *part = *task;
-  part->first = cut(task, before, plan->task_cost, self->rank, self->size);
-  part->last = cut(task, before, plan->task_cost, self->rank + 1, self->size);
+  part->first = nnc_cut(task, plan->task_cost, self->rank, shares);
+  part->last = nnc_cut(task, plan->task_cost, self->rank + 1, shares);
   if (part->first > task->first && !task->columns) part->bias = 0;
   return part;
 }
@@ -174,10 +164,9 @@ static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *ta
 }
 
 void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare) {
-  double before = 0;
-  for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
+  for (int i = 0; i < run->plan->n_tasks; i++) {
     nnc_task part;
-    const nnc_task *task = part_of(self, run->plan, i, before, &part);
+    const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
     if (task->first == task->last) continue;
     const nnc_op *op = &run->plan->op[task->op];
     drivers[op->spec.kind]->gradient(run, op, task, rows);
@@ -189,10 +178,9 @@ void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, 
 }
 
 void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
-  double before = 0;
-  for (int i = 0; i < run->plan->n_tasks; before += run->plan->task[i++].cost) {
+  for (int i = 0; i < run->plan->n_tasks; i++) {
     nnc_task part;
-    const nnc_task *task = part_of(self, run->plan, i, before, &part);
+    const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
     if (task->first < task->last) prepare_all(run, task);
   }
 }

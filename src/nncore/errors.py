@@ -38,7 +38,7 @@ class ShapeError(NncoreError, ValueError):
 
 
 class SizeError(NncoreError, OverflowError):
-    """A size is too large to be counted; a size that merely does not fit into memory is a `MemoryError`."""
+    """A size is too large to be counted, or for all the memory of this machine; what finds no room now is a `MemoryError`."""
 
 
 class DTypeError(NncoreError, TypeError):

@@ -221,6 +221,10 @@ cdef extern from "nncore.h":
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
     int nnc_guard_against_fork() noexcept nogil
     int nnc_fork_count() noexcept nogil
+    void nnc_force_team(int n, int lose) noexcept nogil
+    int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most) noexcept nogil
+    size_t nnc_memory_limit() noexcept nogil
+    bint nnc_exceeds_memory(size_t bytes) noexcept nogil
     size_t nnc_alloc_count() noexcept nogil
     void nnc_alloc_fail_at(size_t k) noexcept nogil
     bint nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n) noexcept nogil

@@ -209,6 +209,7 @@ cdef class Network(NetworkPlan):
             if batch_size:
                 self._need_rows(data.rows % batch_size or batch_size)
                 self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
+            need_a_step(&self.progress)
             rates = float64_out(lr, max_steps, "lr")
             losses = float64_out(loss, max_steps, "loss")
             watchers = self._watch(statistics)
@@ -625,6 +626,7 @@ cdef class Network(NetworkPlan):
         self._enter(TRAINING)
         try:
             self._need_compiled()
+            need_a_step(&self.progress)
             with nogil:
                 nnc_plan_apply(self.plan, lr, &self.progress)
         finally:

@@ -1,5 +1,7 @@
 # planning.pxi: records of Python turned into the core's structs, and those into a plan. Nothing here knows of buffers or threads.
 
+from libc.stdint cimport INT64_MAX
+
 DEF MAX_ENDS = 64  # inputs, outputs
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
@@ -30,7 +32,7 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
                 raise ShapeError(f"input {i} has {len(dims)} dimensions besides the batch; at most {NNC_MAX_RANK} are possible")
             shapes[i].rank = len(dims)
             for d, size in enumerate(dims):
-                shapes[i].dim[d] = <size_t>size
+                shapes[i].dim[d] = dimension(size, i, d)
         names = [op.name.encode() for op in ops]  # keeps the bytes alive
         for i, op in enumerate(ops):
             fill_op(&specs[i], op, names[i])
@@ -44,6 +46,22 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
         PyMem_Free(specs)
         PyMem_Free(ends)
     return plan
+
+
+cdef int need_a_step(const nnc_progress *progress) except -1:
+    """Raise where one more update could not be counted."""
+    if progress.step == INT64_MAX:
+        raise SizeError(f"the model has step={progress.step}, and no more updates can be counted; set model.step to what it should be")
+    return 0
+
+
+cdef size_t dimension(object size, int i, int d) except? 0:
+    """A dimension of an input as the core counts it."""
+    if size < 0:
+        raise ShapeError(f"input {i} has dimension {d} of size {size}")
+    if size >= 2**63:
+        raise SizeError(f"input {i}: dimension {d} of size {size} does not fit into 64 bits")
+    return size
 
 
 cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, options, statistics) except -1:
@@ -175,6 +193,11 @@ cdef int fill_rule(nnc_optimizer_spec *rule, object optimizer) except -1:
 
 cdef list new_moments(const nnc_optimizer_spec *rule, size_t elements, object dtype):
     moments = []
+    cdef size_t kept = 2 + sum([nnc_optimizer_uses(rule.optimizer, rule.attr, i) for i in range(3)]) + (rule.ema_momentum > 0)
+    if nnc_exceeds_memory(kept * elements * dtype.itemsize):
+        raise SizeError(
+            f"the parameters, their gradients and what the optimizer keeps take {1e-9 * kept * elements * dtype.itemsize:.3g} GB, but this "
+            f"process may have {1e-9 * nnc_memory_limit():.3g} GB of memory; use an optimizer that keeps less, or a smaller model")
     for i in range(3):
         moment = None
         if nnc_optimizer_uses(rule.optimizer, rule.attr, i):

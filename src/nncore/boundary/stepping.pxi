@@ -76,6 +76,7 @@ cdef object _step(Network net, object x, object y, double lr, str form, object s
     data.statistics = &statistics
     data.parts = NULL
     data.probe = net._probing()
+    need_a_step(&net.progress)
     net._need_rows(rows)
     net._take_carried(rows)
     if net.has_indices:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import init
 from ..._checks import flag, real, whole
-from ...errors import ArgumentError, ShapeError, StateDictError
+from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
 from ...graph import Value, is_symbolic, record
 from ...init import InitSpec
 from ...spec import Op, Shape
@@ -20,6 +20,7 @@ from ..penalised import NO_PENALTIES, Penalised, all_checked
 from . import alone
 
 _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
+_MOST_LAYERS = 4096  # each is an op of its own
 
 
 class Recurrent(Penalised):
@@ -102,6 +103,8 @@ class Recurrent(Penalised):
             **all_checked(name, l1, l2, max_norm),
             trainable=flag(name, "trainable", trainable),
         )
+        if self.num_layers > _MOST_LAYERS:
+            raise SizeError(f"{name}: num_layers={self.num_layers}; at most {_MOST_LAYERS} are possible")
         if self.stateful and (self.bidirectional or self.learn_initial_state):
             other = "bidirectional" if self.bidirectional else "learn_initial_state"
             raise ArgumentError(f"{name}: stateful=True starts a batch where the last one ended, which excludes {other}=True")

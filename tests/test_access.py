@@ -494,3 +494,60 @@ def test_heads_made_in_threads_share_one_encoder():
     encoder[0].weight[...] = 7
     for model in kept:
         np.testing.assert_array_equal(model.get_weights()[0], np.full((4, 3), 7, np.float32))
+
+
+def test_another_thread_cannot_build_between_two_steps():
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    refused = []
+
+    def build(epoch, logs):
+        def other():
+            try:
+                model.build((5, 2))
+            except ConcurrentUseError:
+                refused.append(epoch)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(10)
+
+    callback = nn.callbacks.LambdaCallback(on_epoch_end=build)
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=3, verbose=0, callbacks=[callback])
+    assert refused == [0, 1, 2]
+    assert model.input_shapes == [(2,)]
+
+
+def test_evaluating_a_model_that_another_thread_builds_or_compiles_anew():
+    """Built anew, it is still the same loss; compiled anew, the sums so far would be of another one."""
+    x, y = np.ones((64, 2)), np.ones((64, 1))
+
+    class Meanwhile(nn.callbacks.Callback):
+        def __init__(self, do):
+            self.do = do
+
+        def on_test_batch_end(self, batch, logs=None):
+            if batch == 0:
+                thread = threading.Thread(target=self.do)
+                thread.start()
+                thread.join(10)
+
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    right = model.evaluate(x, y)
+    built = Meanwhile(lambda: model.build((3, 2)) and model.build((2,)))
+    assert model.evaluate(x, y, batch_size=16, callbacks=[built]) == pytest.approx(right)
+    with pytest.raises(ConcurrentUseError, match="compiled anew"):
+        model.evaluate(x, y, batch_size=16, callbacks=[Meanwhile(lambda: model.compile("mae", "sgd"))])
+    assert model.evaluate(x, y) > 0
+
+
+def test_a_step_that_is_set_back_does_not_spoil_the_file(tmp_path):
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    model.fit(np.ones((8, 2)), np.ones((8, 1)), epochs=2, batch_size=4, verbose=0)
+    model.step = 0
+    model.save(tmp_path / "model")
+    again = nn.load(tmp_path / "model")
+    assert again.step == copy.deepcopy(model).step == 0
+    again.fit(np.ones((8, 2)), np.ones((8, 1)), resume=True, verbose=0)

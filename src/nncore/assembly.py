@@ -95,7 +95,7 @@ class Assembly(_core.Network, Parameters):
 
     def _build(self, input_shapes: Sequence[Shape]) -> None:
         """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
-        with self._access.changing(patient=True):
+        with self._access.changing():
             ops, owners, outputs = self._wire()
             network = self._rehearse(input_shapes, ops, owners, outputs)  # what fails, fails beside the model
             parameters = network._parameters() + network._states()
@@ -126,7 +126,8 @@ class Assembly(_core.Network, Parameters):
     def _stretch(self, input_shapes: Sequence[Shape]) -> bool:
         """Where samples differ from those so far in the number of time steps alone, assemble for them around the same parameters.
 
-        Returns whether that was done. Where the model cannot take them, nothing is, and what comes next says what is wrong.
+        Returns whether that was done: not where another thread has been quicker. Where the model cannot take them, nothing is done,
+        and what comes next says what is wrong.
         """
         if self._built_for == [tuple(shape) for shape in input_shapes]:
             return False
@@ -305,8 +306,15 @@ class Assembly(_core.Network, Parameters):
         >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU()).summary(show=False).total_parameters
         9
         """
-        self._require_built("summary")
         show = flag("summary", "show", show)
+        with self._access.reading():
+            found = self._summarised()
+        if show:
+            print(found)
+        return found
+
+    def _summarised(self) -> Summary:
+        self._require_built("summary")
         shapes, itemsize, first = self._shapes(), self._dtype.itemsize, len(self.input_shapes)
         rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in self._shown_inputs()]
         for i, layer in enumerate(self.layers):
@@ -320,10 +328,7 @@ class Assembly(_core.Network, Parameters):
             connected = self._connected_to(i)
             numbers = (sum(sizes.values()), trainable, macs, memory)
             rows.append(Row(self._key(i), type(layer).__name__, out, *numbers, connected, _trained(layer, bool(sizes))))
-        found = Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1), self._told_in_words())
-        if show:
-            print(found)
-        return found
+        return Summary(type(self).__name__, self._dtype.name, self.input_shapes, rows, self._arena_bytes(1), self._told_in_words())
 
     def _calls(self, index: int) -> list[tuple[int, int]]:
         """Return the ops [first, last) of each call of a layer."""

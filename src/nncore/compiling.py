@@ -8,7 +8,7 @@ from typing import Any
 from . import _core, binding
 from .binding import Data
 from .compiled import Compiled
-from .errors import ArgumentError, NotCompiledError, ShapeError
+from .errors import ArgumentError, ConcurrentUseError, NotCompiledError, ShapeError
 from .history import History
 from .losses import Loss
 from .metrics import Metric
@@ -163,7 +163,23 @@ class Compilable(Sequences):
                 config = self._attach_declared()
             return binding.bind(self, config, x, y, weight, lengths, elastic)
 
+    def _stay_with(self, config: Compiled) -> None:
+        """See to it that the core still knows this configuration: another thread may have built the model anew.
+
+        Raises
+        ------
+        ConcurrentUseError
+            It has been compiled anew.
+        """
+        if self._attached is config:
+            return
+        if self._compiled is not config:
+            raise ConcurrentUseError("the model has been compiled anew meanwhile, so that the sums so far are of another loss")
+        self._attach_declared()
+
     def _suit(self, data: Data) -> None:
         """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
-        if data.shapes and self._built_for != data.shapes and not self._stretch(data.shapes):
+        if data.shapes and self._built_for != data.shapes:
+            self._stretch(data.shapes)
+        if data.shapes and self._built_for != data.shapes:
             raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(data.shapes)}")

@@ -19,7 +19,7 @@ from . import _core, binding
 from .binding import Data
 from .callbacks.base import CallbackList, Logs
 from .compiled import Compiled
-from .errors import ArgumentError, ConcurrentUseError, EmptyDataError
+from .errors import ArgumentError, EmptyDataError
 from .history import History
 from .progress import Progress
 from .schedules import learning_rates
@@ -326,7 +326,9 @@ def validated(model: Compilable, config: Compiled, validation: Parts, hooks: Cal
 def evaluate(model: Compilable, config: Compiled, parts: Iterable[Data], callbacks: CallbackList) -> Logs:
     """Loss and metrics of all rows of all parts."""
     total, sums = np.zeros((len(config.losses), 2)), config.sums()
-    penalty = model._penalty()
+    with model._access.reading():
+        model._stay_with(config)
+        penalty = model._penalty()
     callbacks.call("on_test_begin", {})
     watched = callbacks.wants("on_test_batch_begin", "on_test_batch_end")
     rows = 0
@@ -338,10 +340,7 @@ def evaluate(model: Compilable, config: Compiled, parts: Iterable[Data], callbac
             model._access.pass_gate()
             with model._access.reading():
                 model._suit(part)
-                if model._attached is not config:
-                    raise ConcurrentUseError(
-                        "evaluate: the model has been compiled anew meanwhile, so that the sums are of another loss"
-                    )
+                model._stay_with(config)
                 first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
             callbacks.call("on_test_batch_end", batch, config.evaluated(total, sums, penalty))

@@ -61,7 +61,8 @@ def capture(model: Model) -> TrainingState | None:
         return None
     if model._attached is not config or model._options is None:
         return TrainingState(config, 0, None, {})
-    progress = None if model._progress is None else model._progress.copied(model)
+    begun: Progress | None = model._progress
+    progress = None if begun is None or begun.start > model.step else begun.copied(model)  # the step may have been set back
     return TrainingState(config, model.step, list(model._options), moments(model), progress, model._carried())
 
 

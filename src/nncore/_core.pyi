@@ -48,6 +48,8 @@ class Access:
         """For what must not see half of a step; waits for the end of another thread's."""
     def changing(self, patient: bool = False) -> Use:
         """For another plan. Where another thread trains, ConcurrentUseError; patient: wait for the end of a step instead."""
+    def preparing(self) -> Use:
+        """For what a change asks of layers before it happens: from inside them the network can be read, and nothing else."""
     def pass_gate(self) -> None:
         """In a long call of the thread that trains, at a place like the one between two steps: let those in who wait for that."""
     @property

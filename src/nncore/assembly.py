@@ -96,11 +96,12 @@ class Assembly(_core.Network, Parameters):
     def _build(self, input_shapes: Sequence[Shape]) -> None:
         """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
         with self._access.changing():
-            ops, owners, outputs = self._wire()
-            network = self._rehearse(input_shapes, ops, owners, outputs)  # what fails, fails beside the model
-            parameters = network._parameters() + network._states()
-            for parameter, value in zip(parameters, self._initial_values(parameters, owners), strict=True):
-                parameter.value[...] = value
+            with self._access.preparing():  # what fails, fails beside the model
+                ops, owners, outputs = self._wire()
+                network = self._rehearse(input_shapes, ops, owners, outputs)
+                parameters = network._parameters() + network._states()
+                for parameter, value in zip(parameters, self._initial_values(parameters, owners), strict=True):
+                    parameter.value[...] = value
             bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
             for parameter in parameters:
                 bound[owners[parameter.op]][parameter.role] = parameter
@@ -143,7 +144,8 @@ class Assembly(_core.Network, Parameters):
             if old != new and (not timed or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
                 return False
         try:
-            rehearsal = self._rehearse(input_shapes, self._ops, self._owners, self._outputs)
+            with self._access.preparing():
+                rehearsal = self._rehearse(input_shapes, self._ops, self._owners, self._outputs)
             for own, its in zip(self._parameters() + self._states(), rehearsal._parameters() + rehearsal._states(), strict=True):
                 if own.value.shape != its.value.shape:
                     raise ShapeError(f"{own.role} has another shape")

@@ -159,8 +159,7 @@ class Compilable(Sequences):
         with self._access.reading():
             if not self.built:
                 binding.inputs(self, x)
-            if config is not self._attached:
-                config = self._attach_declared()
+            self._stay_with(config)
             return binding.bind(self, config, x, y, weight, lengths, elastic)
 
     def _stay_with(self, config: Compiled) -> None:
@@ -174,7 +173,10 @@ class Compilable(Sequences):
         if self._attached is config:
             return
         if self._compiled is not config:
-            raise ConcurrentUseError("the model has been compiled anew meanwhile, so that the sums so far are of another loss")
+            raise ConcurrentUseError(
+                "the model has been compiled anew in the midst of a call, by another thread or a callback; set "
+                "model.stop_training, and compile and call again when it has ended"
+            )
         self._attach_declared()
 
     def _suit(self, data: Data) -> None:

@@ -103,6 +103,7 @@ class Epochs:
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
             with model._access.training():
+                model._stay_with(config)
                 model._suit(data)
                 done += model._train(
                     data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths
@@ -211,6 +212,7 @@ class Batches:
             rates = learning_rates(config.optimizer.lr, model.step, 1)
             room = losses[done : done + 1]
             with model._access.training():
+                model._stay_with(config)
                 model._suit(batch)
                 model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
@@ -269,6 +271,7 @@ def fit(
         hooks.call("on_train_begin", {})
         if begun is not None:
             hooks.restore(begun.states or ())
+            source.check(begun)  # a callback may have trained
             model._progress = copy.copy(begun)
             model._progress.states, model._progress.ask = None, hooks.states
         else:

@@ -283,23 +283,27 @@ cdef class Access:
 
     def reading(self):
         """For predictions and the like, side by side with others."""
-        return _use(self, READING, True)
+        return _use(self, READING, True, False)
 
     def training(self):
         """For a step, and for whatever writes weights; ConcurrentUseError where another thread trains."""
-        return _use(self, TRAINING, False)
+        return _use(self, TRAINING, False, False)
 
     def fitting(self):
         """For a whole fit; ConcurrentUseError where another thread trains."""
-        return _use(self, FITTING, False)
+        return _use(self, FITTING, False, False)
 
     def between_steps(self):
         """For what must not see half of a step; waits for the end of another thread's."""
-        return _use(self, SNAPSHOT, True)
+        return _use(self, SNAPSHOT, True, False)
 
     def changing(self, bint patient=False):
         """For another plan. Where another thread trains, ConcurrentUseError; patient: wait for the end of a step instead."""
-        return _use(self, CHANGING, patient)
+        return _use(self, CHANGING, patient, False)
+
+    def preparing(self):
+        """For what a change asks of layers before it happens: from inside them the network can be read, and nothing else."""
+        return _use(self, CHANGING, False, True)
 
     @property
     def is_fitting(self):
@@ -360,12 +364,12 @@ cdef class Use:
 
     cdef Access access
     cdef Mode mode
-    cdef bint patient
+    cdef bint patient, inside
     cdef int depth
     cdef unsigned long thread
 
     def __enter__(self):
-        self.access.enter(self.mode, False, self.patient)
+        self.access.enter(self.mode, self.inside, self.patient)
         self.thread = this_thread()
         self.depth += 1
         return self
@@ -373,17 +377,17 @@ cdef class Use:
     def __exit__(self, kind, error, trace):
         if self.depth:
             self.depth -= 1
-            self.access.leave(self.mode, False, self.thread)
+            self.access.leave(self.mode, self.inside, self.thread)
 
     def __dealloc__(self):  # Python 3.14 looks for interrupts between entering and the block
         while self.depth and self.access is not None:
             self.depth -= 1
-            self.access.leave(self.mode, False, self.thread)
+            self.access.leave(self.mode, self.inside, self.thread)
 
 
-cdef Use _use(Access access, Mode mode, bint patient):
+cdef Use _use(Access access, Mode mode, bint patient, bint inside):
     cdef Use use = Use.__new__(Use)
-    use.access, use.mode, use.patient = access, mode, patient
+    use.access, use.mode, use.patient, use.inside = access, mode, patient, inside
     return use
 
 

@@ -174,11 +174,11 @@ cdef class NetworkPlan:
 
         Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
         """
-        self._access.enter(CHANGING, False)
+        self._access.enter(CHANGING, True)
         try:
             self._replan_alone(inputs, ops, outputs, compiled)
         finally:
-            self._access.leave(CHANGING, False, this_thread())
+            self._access.leave(CHANGING, True, this_thread())
 
     cdef int _replan_alone(self, inputs, ops, outputs, compiled) except -1:
         self._need_plan()

@@ -8,6 +8,7 @@ number types. What holds no numbers is refused.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -42,12 +43,14 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = F
     NonFiniteError
         It is a frame or series with missing values.
     """
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())  # not imported: nothing can be masked
+    if isinstance(value, masked):
+        raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     if isinstance(value, np.ndarray):
-        array = value
+        # A subclass may say something else of itself than what lies there.
+        array = value if type(value) is np.memmap else np.asarray(value)
     else:
         array = from_frame(value, name) if hasattr(value, "to_numpy") else _convert(value, name)
-    if isinstance(array, np.ma.MaskedArray):
-        raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     kind, size = array.dtype.kind, array.dtype.itemsize
     if as_mapped and kind in "fiub" and (size in (1, 2, 4, 8) or array.dtype == np.longdouble) and _is_mapped(array):
         return array

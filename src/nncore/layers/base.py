@@ -309,6 +309,8 @@ def copy_into(view: np.ndarray, value: Any, name: str) -> None:
 
 def to_array(value: Any) -> np.ndarray:
     """Return a NumPy array for anything array-like, tensors of PyTorch included, wherever they lie."""
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have

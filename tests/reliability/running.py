@@ -93,6 +93,10 @@ class Storm:
                     frame = sys._current_frames().get(thread)
                     stack = "".join(traceback.format_stack(frame)[-5:]) if frame else ""
                     self.fail(f"{what.split(' ')[0]}: too slow", f"{what} has taken {now - begun:.2f} s; it stands at\n{stack}")
+                if now - begun > 10 + 10 * self.options.longest:
+                    self.fail("hung", f"{what} does not come back")
+                    self.finish()
+                    os._exit(1)
 
     # The account -----------------------------------------------------------------------------------------------------------------
 

@@ -58,16 +58,21 @@ class Storm:
 
     @contextlib.contextmanager
     def call(self, what):
-        """Note that this thread is in a call now."""
+        """Note that this thread is in a call now; calls may be nested."""
         me = threading.get_ident()
         begun = time.monotonic()
+        outer = self._calls.get(me)
         self._note(me, what)
-        self._calls[me] = [what, begun, False]
+        self._calls[me] = mine = [what, begun, False]
         try:
             yield
         finally:
-            _, _, reported = self._calls.pop(me)
-            self._note(me, "")
+            reported = mine[2]
+            if outer is None:
+                del self._calls[me]
+            else:
+                self._calls[me] = outer
+            self._note(me, outer[0] if outer else "")
             took = time.monotonic() - begun
             self.counts[what.split(" ")[0]] += 1
             if took > self.longest[0]:

@@ -164,6 +164,11 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
                             const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error);
 /* Make room for training batches of up to `rows` samples. */
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
+/* Whoever made the plan hands it on: its calls go there from now on. */
+void nnc_plan_set_context(nnc_plan *plan, void *context);
+/* In a forked child, of a plan that another thread of the parent may have been using when the fork came: forget what is known of its memory
+ * (which is lost), so that the next nnc_plan_reserve plans anew. Carried states are lost; parameters and moments are the caller's. */
+void nnc_plan_recover(nnc_plan *plan);
 /* Bytes that the training arena takes for batches of `rows`. */
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows);
 

@@ -147,7 +147,6 @@ static void start_helper(void) {
 
 int nnc_crew_call(int threads) {
   if (threads > MOST_HELPERS + 1) threads = MOST_HELPERS + 1;
-  nnc_guard_against_fork();
   atomic_store_explicit(&crew.cpu, here(), memory_order_relaxed);
   while (crew.size < threads - 1 && !crew.failed) start_helper();
   if (atomic_load_explicit(&crew.asleep, memory_order_relaxed)) pthread_cond_broadcast(&alarm_clock);

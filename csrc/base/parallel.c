@@ -28,15 +28,21 @@ struct nnc_team {
 };
 
 static atomic_int thread_limit; /* 0: not asked for yet */
-static atomic_int in_forked_child;
+static atomic_int forks;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
+static int guard_failed;
 
-/* The OpenMP runtime's workers do not exist in a forked child, and it would wait for them for ever. */
-static void after_fork_in_child(void) { atomic_store(&in_forked_child, 1); }
-static void install_fork_guard(void) { pthread_atfork(NULL, NULL, after_fork_in_child); }
+/* The OpenMP runtime's workers do not exist in a forked child, and it would wait for them for ever: those of this library, and those that
+ * another library has started in the same runtime. */
+static void after_fork_in_child(void) { atomic_fetch_add(&forks, 1); }
+static void install_fork_guard(void) { guard_failed = pthread_atfork(NULL, NULL, after_fork_in_child); }
 
-void nnc_guard_against_fork(void) { pthread_once(&fork_guard, install_fork_guard); }
-int nnc_is_forked_child(void) { return atomic_load_explicit(&in_forked_child, memory_order_relaxed); }
+int nnc_guard_against_fork(void) {
+  pthread_once(&fork_guard, install_fork_guard);
+  return guard_failed;
+}
+int nnc_fork_count(void) { return atomic_load_explicit(&forks, memory_order_relaxed); }
+int nnc_is_forked_child(void) { return nnc_fork_count() > 0; }
 
 static void run_member(nnc_team *team, int rank) {
   nnc_member self = {.team = team, .rank = rank, .size = team->size};
@@ -52,7 +58,6 @@ int nnc_parallel(int threads, nnc_team_fn *fn, void *context) {
     run_member(&team, 0);
     return 1;
   }
-  nnc_guard_against_fork();
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp single

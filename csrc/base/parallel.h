@@ -32,8 +32,10 @@ void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 /* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
 int nnc_threads_for(double flops);
 
-/* Whether this process was forked after nnc_guard_against_fork: threads that were there are not. */
-void nnc_guard_against_fork(void);
+/* To be called once, before anything else: from then on forks are counted. Starts no thread. Non-zero where memory ends. */
+int nnc_guard_against_fork(void);
+/* How many forks lie between the process that loaded the library and this one; in a child, threads that were there are not. */
+int nnc_fork_count(void);
 int nnc_is_forked_child(void);
 
 int nnc_get_num_threads(void);

@@ -213,6 +213,8 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, cons
   return NNC_OK;
 }
 
+void nnc_plan_set_context(nnc_plan *plan, void *context) { plan->caller.context = context; }
+
 void nnc_plan_free(nnc_plan *plan) {
   if (!plan) return;
   void *const blocks[] = {plan->op,

@@ -1,9 +1,12 @@
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from .spec import LossSpec, Op, OptimizerSpec, Parameter, ParameterOptions, Shape, StatisticSpec
+
+T = TypeVar("T")
 
 # csrc/ops/ops.def; the index in each list is the op code.
 #   "activation": name, saves ("output", "input"), scope ("element", "row"), attributes (list of names)
@@ -17,6 +20,9 @@ def isa() -> str: ...
 def config() -> dict[str, Any]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
+def fork_count() -> int:
+    """How many forks lie between the process that imported nncore and this one."""
+
 def aligned_zeros(elements: int, dtype: Any) -> np.ndarray:
     """A zeroed 1-D array whose data begin on a cache line."""
 
@@ -29,6 +35,50 @@ Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 # What a plan is told of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
 Told = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[StatisticSpec]]
 
+class Access:
+    """Who may use a network now: every call enters, checks what it was given, runs, and leaves. Calls of one thread nest."""
+
+    def reading(self) -> Use:
+        """For predictions and the like, side by side with others."""
+    def training(self) -> Use:
+        """For a step, and for whatever writes weights; ConcurrentUseError where another thread trains."""
+    def fitting(self) -> Use:
+        """For a whole fit; ConcurrentUseError where another thread trains."""
+    def between_steps(self) -> Use:
+        """For what must not see half of a step; waits for the end of another thread's."""
+    def changing(self, patient: bool = False) -> Use:
+        """For another plan. Where another thread trains, ConcurrentUseError; patient: wait for the end of a step instead."""
+    def pass_gate(self) -> None:
+        """In a long call of the thread that trains, at a place like the one between two steps: let those in who wait for that."""
+    @property
+    def is_fitting(self) -> bool:
+        """Whether a fit is under way, in any thread."""
+    @property
+    def is_trained_elsewhere(self) -> bool:
+        """Whether the last thread that trained is another one, so that it may train again at any moment."""
+    @property
+    def is_inside_step(self) -> bool:
+        """Whether this thread is in the midst of a step: a loss, a metric or a layer in Python asks."""
+
+class Use:
+    """One way to use a network, for as long as a ``with`` block lasts."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+class AveragedWeights:
+    """The average of a model's parameters in their place, for as long as a ``with`` block lasts."""
+
+    def __init__(self, net: Network) -> None: ...
+    def __enter__(self) -> Network: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+def to_the_end(function: Callable[[], T]) -> T:
+    """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm."""
+
+def copy_all(views: list[np.ndarray], values: list[np.ndarray]) -> None:
+    """Copy arrays into views of the same shapes, all of them: no interrupt comes in between."""
+
 class Network:
     """A network compiled to a plan, with its parameters. `Model` derives from it; not public by itself."""
 
@@ -37,17 +87,20 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype: ...
-    _built_for: list[Shape] | None
-    """The shapes of the inputs that a model has been assembled for: `_replan` changes them in one go with the plan."""
     @property
-    def _is_elsewhere(self) -> bool:
-        """Whether another thread trains."""
-    def _claim(self) -> None:
-        """Keep other threads from training until `_release`; ConcurrentUseError where one of them trains already. Calls nest."""
-    def _release(self) -> None: ...
-    def _pause(self) -> None:
-        """Wait until training, in whatever thread, stands between two steps, and keep it there until `_resume`."""
-    def _resume(self) -> None: ...
+    def _access(self) -> Access:
+        """Who may use it now."""
+    # What a model keeps of its plan: it changes in one go with the plan.
+    _built_for: list[Shape] | None  # the shapes of the inputs that it has been assembled for
+    _ops: list[Op]
+    _owners: list[int]  # of each op: the index of its layer
+    _outputs: list[int]
+    _compiled: Any  # Compiled | None: the training configuration
+    _attached: Any  # the one that the plan knows
+    _options: list[ParameterOptions] | None  # how that trains each parameter
+    _progress: Any  # Progress | None: where the last fit stands
+    _batch: Any  # OneBatch | None: what train_on_batch has prepared for the plan as it is
+    _averaged: bool  # the average of the parameters is in their place
     def _assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
     def _shapes(self) -> list[Shape]:
@@ -58,6 +111,18 @@ class Network:
         """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
     def _buffers(self) -> dict[str, np.ndarray]:
         """The contiguous buffers: "parameters", "gradients", "moment0", ..., "average" (1-D, padding included, which is zero)."""
+    def _adopt(
+        self,
+        new: Network,
+        input_shapes: Sequence[Shape],
+        ops: Sequence[Op],
+        owners: Sequence[int],
+        outputs: Sequence[int],
+        layers: Sequence[Any],
+        bound: Sequence[dict[str, Parameter]],
+    ) -> None:
+        """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them (bound:
+        for each layer its parameters by role). All of it or nothing."""
     def _need_idle(self) -> None:
         """Raise where another thread uses the network."""
     def _move(
@@ -84,8 +149,10 @@ class Network:
         optimizer: OptimizerSpec,
         options: Sequence[ParameterOptions],
         statistics: Sequence[StatisticSpec],
+        config: Any = None,
     ) -> None:
-        """Attach losses and statistics (one per output), optimizer, options (one per parameter). Resets the moments and step."""
+        """Attach losses and statistics (one per output), optimizer, options (one per parameter), and keep what they were made from.
+        Resets the moments and step."""
     def _probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer.
 
@@ -181,7 +248,9 @@ class StreamCore:
     def step(self, x: Any) -> np.ndarray:
         """One time step [batch, features] -> [batch, outputs], an array that the next step overwrites."""
 
-def step_batch(net: Network, x: object, y: object, lr: float, form: str, sums: list[np.ndarray | None]) -> float | None:
+def step_batch(
+    net: Network, batch: object, x: object, y: object, lr: float, form: str, sums: list[np.ndarray | None] | None
+) -> float | None:
     """One training step on arrays that need no conversion: its loss, or None where they do."""
 
 # One op at a time: for tests, benchmarks, and losses called alone. 2-D arrays float32/float64; rows may be strided.

@@ -12,6 +12,9 @@ include "boundary/c_plan.pxi"
 
 cnp.import_array()
 
+if nnc_guard_against_fork():
+    raise MemoryError("no memory to watch for forks")
+
 cdef extern from *:
     """
     #if defined(__clang__)
@@ -79,6 +82,11 @@ def set_num_threads(int n):
     nnc_set_num_threads(n)
 
 
+def fork_count():
+    """How many forks lie between the process that imported nncore and this one."""
+    return nnc_fork_count()
+
+
 include "boundary/registry.pxi"
 include "boundary/arrays.pxi"
 include "boundary/ops.pxi"
@@ -87,7 +95,7 @@ include "boundary/recurrent.pxi"
 include "boundary/layer_kernels.pxi"
 include "boundary/sources.pxi"
 include "boundary/planning.pxi"
-include "boundary/turns.pxi"
+include "boundary/access.pxi"
 include "boundary/plan.pxi"
 include "boundary/network.pxi"
 include "boundary/calls.pxi"

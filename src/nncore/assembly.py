@@ -39,9 +39,6 @@ class Assembly(_core.Network, Parameters):
     """
 
     layers: tuple[Layer, ...]
-    _ops: list[Op]
-    _owners: list[int]  # of each op: the index of its layer
-    _outputs: list[int]
 
     def _begin(self, layers: Sequence[Layer], seed: int | None, dtype: Any) -> None:
         """Take the layers, and build where the shapes of the inputs are known."""
@@ -49,7 +46,6 @@ class Assembly(_core.Network, Parameters):
         self._dtype = np.dtype(float_dtype(name, dtype))
         self.seed = _fresh_seed() if seed is None else whole(name, "seed", seed, 0)
         self.layers = tuple(layers)
-        self._built_for = None
         shapes = self._known_inputs()
         if shapes is not None:
             try:
@@ -99,16 +95,22 @@ class Assembly(_core.Network, Parameters):
 
     def _build(self, input_shapes: Sequence[Shape]) -> None:
         """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
-        ops, owners, outputs = self._wire()
-        rehearsal = self._rehearse(input_shapes, ops, owners, outputs)  # what fails, fails here, and leaves the model as it was
-        values = self._initial_values(rehearsal._parameters() + rehearsal._states(), owners)
-        del rehearsal  # and its buffers, before there are others
-        self._assemble(input_shapes, ops, outputs, self._dtype.name)
-        for parameter, value in zip(self._parameters() + self._states(), values, strict=True):
-            parameter.value[...] = value
-        self._built_for = [tuple(shape) for shape in input_shapes]
-        self._ops, self._owners, self._outputs = ops, owners, outputs
-        self._bind_layers()
+        with self._access.changing(patient=True):
+            ops, owners, outputs = self._wire()
+            network = self._rehearse(input_shapes, ops, owners, outputs)  # what fails, fails beside the model
+            parameters = network._parameters() + network._states()
+            for parameter, value in zip(parameters, self._initial_values(parameters, owners), strict=True):
+                parameter.value[...] = value
+            bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
+            for parameter in parameters:
+                bound[owners[parameter.op]][parameter.role] = parameter
+            self._adopt(network, input_shapes, ops, owners, outputs, self.layers, bound)
+
+    def _build_first(self, input_shapes: Sequence[Shape]) -> None:
+        """Build for the first data, unless another thread has just done so."""
+        with self._access.changing(patient=True):
+            if not self.built:
+                self._build(input_shapes)
 
     def _rehearse(
         self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
@@ -126,6 +128,12 @@ class Assembly(_core.Network, Parameters):
 
         Returns whether that was done. Where the model cannot take them, nothing is, and what comes next says what is wrong.
         """
+        if self._built_for == [tuple(shape) for shape in input_shapes]:
+            return False
+        with self._access.changing(patient=True):
+            return self._stretch_alone(input_shapes)
+
+    def _stretch_alone(self, input_shapes: Sequence[Shape]) -> bool:
         before = self._built_for
         if before is None or len(before) != len(input_shapes) or before == [tuple(shape) for shape in input_shapes]:
             return False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Self
+from contextlib import AbstractContextManager
+from typing import Self, cast
 
-from .errors import ArgumentError
+from ._core import AveragedWeights
 from .predicting import Predicting
 
 
@@ -20,8 +19,7 @@ class Averaging(Predicting):
     True
     """
 
-    @contextmanager
-    def averaged_weights(self) -> Iterator[Self]:
+    def averaged_weights(self) -> AbstractContextManager[Self]:
         """Put the moving average of the parameters in their place, for as long as the ``with`` block lasts.
 
         The optimizer keeps that average where it has ``ema_momentum``. Inside, `evaluate`, `predict`, `save` and the like see the
@@ -31,6 +29,8 @@ class Averaging(Predicting):
         ------
         ArgumentError
             The optimizer keeps no average.
+        ConcurrentUseError
+            Another thread trains the model.
 
         Examples
         --------
@@ -45,20 +45,4 @@ class Averaging(Predicting):
         array([[0.375]], dtype=float32)
         """
         self._require_compiled("averaged_weights")
-        if self._averaged or "average" not in self._buffers():
-            why = "they are in place already" if self._averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
-            raise ArgumentError(f"averaged_weights: {why}")
-        if self.step == 0:  # nothing to average yet
-            yield self
-            return
-        buffers = self._buffers()
-        kept = buffers["parameters"].copy()
-        buffers["parameters"][...] = buffers["average"]
-        self._averaged = True
-        self._restart_batches()
-        try:
-            yield self
-        finally:
-            buffers["parameters"][...] = kept
-            self._averaged = False
-            self._restart_batches()
+        return cast("AbstractContextManager[Self]", AveragedWeights(self))

@@ -94,7 +94,7 @@ def inputs(
         model._stretch([np.shape(part)[1:] for part in parts])
     arrays = bind_inputs(x, model.input_shapes if model.built else (), layer, model.dtype, allow_empty)
     if not model.built:
-        model._build([a.shape[1:] for a in arrays])
+        model._build_first([a.shape[1:] for a in arrays])
     if check_indices:
         model._check_indices(arrays)
     return arrays

@@ -15,7 +15,6 @@ from .metrics import Metric
 from .one_batch import OneBatch
 from .optim import Optimizer
 from .optim.groups import options as grouped
-from .progress import Progress
 from .sequences import Sequences
 from .spec import ParameterOptions, Shape
 
@@ -25,12 +24,6 @@ class Compilable(Sequences):
 
     stop_training: bool = False  #: a callback sets it to end training
     history: History | None = None  #: of the last fit
-    _compiled: Compiled | None = None
-    _attached: Compiled | None = None  # what the core has been told
-    _options: list[ParameterOptions] | None = None  # and how it trains each parameter
-    _progress: Progress | None = None  # where the last fit stands
-    _batch: OneBatch | None = None  # of the attached configuration
-    _averaged: bool = False  # the average of the parameters is in their place
 
     def compile(
         self,
@@ -79,19 +72,20 @@ class Compilable(Sequences):
         >>> model.metrics_names
         ['loss', 'accuracy']
         """
-        config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, self.output_names, l1, l2)
-        if self.built:
-            self._attach(config)
-        else:
-            self._attached = self._batch = None
-        self._compiled = config
+        with self._access.changing():
+            config = Compiled(loss, optimizer, metrics, loss_weights, check_finite, self.output_names, l1, l2)
+            if self.built:
+                self._attach(config)
+            else:
+                self._compiled = config
 
     @property
     def optimizer(self) -> Optimizer | None:
         """The optimizer, or None before ``compile``; its ``lr`` may be set."""
-        if self._compiled is not None and self._attached is not self._compiled and self.built:
-            self._attach(self._compiled)
-        return None if self._compiled is None else self._compiled.optimizer
+        config: Compiled | None = self._compiled
+        if config is not None and self._attached is not config and self.built:
+            self._attach_declared()
+        return None if config is None else config.optimizer
 
     @property
     def metrics(self) -> list[Metric]:
@@ -116,7 +110,7 @@ class Compilable(Sequences):
         return [*found, "Metrics: " + ", ".join(config.logged[1 + len(config.parts) :])] if any(config.metrics) else found
 
     def _require_compiled(self, what: str) -> Compiled:
-        config = self._compiled
+        config: Compiled | None = self._compiled
         if config is None:
             raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
         if what in ("fit", "train_on_batch", "apply_gradients"):
@@ -125,18 +119,25 @@ class Compilable(Sequences):
             if config.optimizer.full_batch and what != "fit":
                 raise ArgumentError(f"{what}: {type(config.optimizer).__name__} needs the loss of all data at once; use fit")
         if config is not self._attached and self.built:
-            self._attach(config)
+            return self._attach_declared()
+        return config
+
+    def _attach_declared(self) -> Compiled:
+        """Tell the core what `compile` was told, unless another thread has done so."""
+        with self._access.changing(patient=True):
+            config: Compiled = self._compiled
+            if config is not self._attached:
+                self._attach(config)
         return config
 
     def _attach(self, config: Compiled, options: list[ParameterOptions] | None = None) -> None:
         """Tell the core. options: how each parameter is trained; None: as the layers say now."""
-        losses = config.bind(self.output_shapes, self.output_activations)
-        if options is None:
-            options = grouped(self, config)
-        self._compile(losses, config.optimizer.spec(), options, config.statistics)
-        self._attached, self._options = config, options
-        self._progress = None  # as the optimizer starts anew
-        self._restart_batches()
+        with self._access.changing():
+            losses = config.bind(self.output_shapes, self.output_activations)
+            if options is None:
+                options = grouped(self, config)
+            self._compile(losses, config.optimizer.spec(), options, config.statistics, config)
+            self._restart_batches()
 
     def _training(self, output_shapes: Sequence[Shape]) -> _core.Told | None:
         """Return what the core knows of training, for outputs of these shapes."""
@@ -147,7 +148,7 @@ class Compilable(Sequences):
 
     def _restart_batches(self) -> None:
         """Take the shapes of single batches anew."""
-        config = self._attached
+        config: Compiled | None = self._attached
         if config is None or config.optimizer.full_batch or self._averaged:
             self._batch = None
         else:
@@ -155,11 +156,12 @@ class Compilable(Sequences):
 
     def _bind(self, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
         """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the core is told."""
-        if not self.built:
-            binding.inputs(self, x)
-        if config is not self._attached:
-            self._attach(config)
-        return binding.bind(self, config, x, y, weight, lengths, elastic)
+        with self._access.reading():
+            if not self.built:
+                binding.inputs(self, x)
+            if config is not self._attached:
+                config = self._attach_declared()
+            return binding.bind(self, config, x, y, weight, lengths, elastic)
 
     def _suit(self, data: Data) -> None:
         """Take the shapes that data were bound for, as a validation or a callback may have used others since."""

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
+from . import _core, binding
 from .binding import Data
 from .callbacks.base import CallbackList, Logs
 from .compiled import Compiled
-from .errors import ArgumentError, EmptyDataError
+from .errors import ArgumentError, ConcurrentUseError, EmptyDataError
 from .history import History
 from .progress import Progress
 from .schedules import learning_rates
+from .spec import Shape
 
 if TYPE_CHECKING:
     from .compiling import Compilable
@@ -101,8 +102,11 @@ class Epochs:
             end = done + 1 if single else steps
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
-            model._suit(data)
-            done += model._train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
+            with model._access.training():
+                model._suit(data)
+                done += model._train(
+                    data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths
+                )
             if single or watched:
                 logs = config.logs(config.epoch(losses[:done], sums), sums)
                 callbacks.call("on_train_batch_end", done - 1, logs)
@@ -206,8 +210,9 @@ class Batches:
                 progress.losses = losses = np.concatenate([losses, np.empty(done + 64)])
             rates = learning_rates(config.optimizer.lr, model.step, 1)
             room = losses[done : done + 1]
-            model._suit(batch)
-            model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
+            with model._access.training():
+                model._suit(batch)
+                model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
             if watched:
                 logs = config.logs(config.epoch(losses[:done], sums), sums)
@@ -292,15 +297,19 @@ def fit(
 
 @contextmanager
 def running(model: Compilable, history: History, hooks: CallbackList) -> Iterator[None]:
-    """What a loop behind fit stands in: the model is claimed, and however the loop ends, it can be resumed and used."""
-    model._claim()
+    """What a loop behind fit stands in, the model being entered for it: however the loop ends, training can be resumed."""
     try:
         model.history, model.stop_training = history, False
         yield
     finally:
+        _core.to_the_end(lambda: _close(model, hooks))
+
+
+def _close(model: Compilable, hooks: CallbackList) -> None:
+    try:
         if model._progress is not None:
             model._progress.freeze(model)
-        model._release()
+    finally:
         hooks.close()
 
 
@@ -325,9 +334,15 @@ def evaluate(model: Compilable, config: Compiled, parts: Iterable[Data], callbac
         callbacks.call("on_test_batch_begin", batch, {})
         rows += part.rows
         first = 0
-        model._suit(part)
         while first < part.rows:
-            first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
+            model._access.pass_gate()
+            with model._access.reading():
+                model._suit(part)
+                if model._attached is not config:
+                    raise ConcurrentUseError(
+                        "evaluate: the model has been compiled anew meanwhile, so that the sums are of another loss"
+                    )
+                first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
             callbacks.call("on_test_batch_end", batch, config.evaluated(total, sums, penalty))
     if not rows:
@@ -338,25 +353,31 @@ def evaluate(model: Compilable, config: Compiled, parts: Iterable[Data], callbac
 
 
 def predict(
-    model: Compilable, x: list[np.ndarray], callbacks: CallbackList, batch_size: int | None, lengths: np.ndarray | None = None
-) -> list[np.ndarray]:
-    """The outputs for all rows."""
-    outputs = _room(model, x)
+    model: Compilable,
+    x: list[np.ndarray],
+    outputs: list[np.ndarray],
+    shapes: Sequence[Shape],
+    callbacks: CallbackList,
+    batch_size: int | None,
+    lengths: np.ndarray | None = None,
+) -> None:
+    """Write the outputs of all rows, which were bound for inputs of these shapes."""
     callbacks.call("on_predict_begin", {})
-    whole = Data(x, outputs, None, lengths)
+    whole = Data(x, outputs, None, lengths, shapes)
     for batch, part in enumerate(parts(whole, batch_size, callbacks.wants("on_predict_batch_begin", "on_predict_batch_end"))):
         _predict_batch(model, batch, part, callbacks)
     callbacks.call("on_predict_end", {})
-    return outputs
 
 
-def predict_batches(model: Compilable, batches: Iterable[list[np.ndarray]], callbacks: CallbackList) -> list[np.ndarray]:
+def predict_batches(model: Compilable, batches: Iterable[Any], callbacks: CallbackList) -> list[np.ndarray]:
     """The outputs for the rows of all batches."""
     found: list[list[np.ndarray]] = []
     callbacks.call("on_predict_begin", {})
-    for batch, x in enumerate(batches):
-        part = Data(x, _room(model, x), None)
-        _predict_batch(model, batch, part, callbacks)
+    for number, batch in enumerate(batches):
+        with model._access.reading():
+            x = binding.inputs(model, binding.samples_of(model, batch))
+            part = Data(x, room(model, x), None, None, model.input_shapes)
+        _predict_batch(model, number, part, callbacks)
         found.append(part.y)
     callbacks.call("on_predict_end", {})
     if not found:
@@ -364,7 +385,8 @@ def predict_batches(model: Compilable, batches: Iterable[list[np.ndarray]], call
     return [np.concatenate(each) for each in zip(*found, strict=True)]
 
 
-def _room(model: Compilable, x: list[np.ndarray]) -> list[np.ndarray]:
+def room(model: Compilable, x: list[np.ndarray]) -> list[np.ndarray]:
+    """Arrays for the outputs of these rows."""
     return [np.empty((len(x[0]), *shape), model.dtype) for shape in model.output_shapes]
 
 
@@ -372,7 +394,9 @@ def _predict_batch(model: Compilable, batch: int, part: Data, callbacks: Callbac
     callbacks.call("on_predict_batch_begin", batch, {})
     first = 0
     while first < part.rows:
-        first = model._predict(part.x, part.y, first, None if part.lengths is None else (part.lengths, None, None))
+        with model._access.reading():
+            model._suit(part)
+            first = model._predict(part.x, part.y, first, None if part.lengths is None else (part.lengths, None, None))
     callbacks.call("on_predict_batch_end", batch, {"outputs": part.y[0] if len(part.y) == 1 else part.y})
 
 

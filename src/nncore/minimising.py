@@ -39,10 +39,11 @@ class _Objective:
         for each in self.sums:
             if each is not None:
                 each.fill(0.0)
-        buffers["parameters"][...] = point
-        model.step = self.start
-        model._suit(data)
-        model._train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
+        with model._access.training():
+            buffers["parameters"][...] = point
+            model.step = self.start
+            model._suit(data)
+            model._train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
         return float(self.loss[0]), buffers["moment0"].astype(np.float64)
 
 

@@ -95,9 +95,7 @@ class Model(Stepwise, Savable):
             raise ArgumentError(
                 f"{type(self).__name__}: another model shares its layers, so that it cannot be built again for another shape"
             )
-        super()._build(input_shapes)
-        # What compile declared is attached to the new shapes when it is needed.
-        self._attached = self._batch = self._progress = None
+        super()._build(input_shapes)  # what compile declared is attached to the new shapes when it is needed
 
     def get_layer(self, name: str) -> Layer:
         """Return the layer of that name.
@@ -126,18 +124,18 @@ class Model(Stepwise, Savable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Layers carry their values along, the state of training goes with them: a copy trains on as the original would.
-        from .saving.training import between_steps, capture, copied
+        from .saving.training import capture, copied
 
-        with between_steps(self):
-            # What another thread trains is another moment later: its values are taken now.
-            layers = copy.deepcopy(self.layers) if self._is_elsewhere else self.layers
+        with self._access.between_steps():
+            # The pickler comes to the layers only later, when another thread may train again: then their values are taken now.
+            layers = copy.deepcopy(self.layers) if self._access.is_trained_elsewhere else self.layers
             state = copied(capture(self))
         return _restore, (type(self), layers, self._connections(), self.seed, self._dtype.name, state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        from .saving.training import between_steps, capture, copied
+        from .saving.training import capture, copied
 
-        with between_steps(self):
+        with self._access.between_steps():
             layers = copy.deepcopy(self.layers, memo)
             state = copied(capture(self))
         if state is not None:

@@ -22,31 +22,31 @@ class OneBatch:
         self.config = config
         self.lr, self.loss = np.empty(1), np.empty(1)
         self.sums: Sums | None = None  # made by the first step: those of many classes are large
-        self.arrays: list[np.ndarray | None] = []
         self.plain = not config.parts and all(each.kind == "none" for each in config.statistics)
         self.watched = any(each.called for each in config.statistics)
         single = len(config.losses) == 1 and len(model.input_shapes) == 1 and not config.check_finite
         self.form = config.losses[0].targets if single else "other"
         self.bare = self.plain and not self.watched  # the loss is all there is to return
         self.settings = vars(config.optimizer)
-        if self.bare:
-            self._zeroed()
 
     def quick(self, model: Any, x: Any, y: Any, return_dict: bool) -> Any:
-        """Do one step where the core can read x and y as they are; return what train_on_batch returns, or None."""
+        """Do one step where the core can read x and y as they are; return what train_on_batch returns, or None.
+
+        The core looks whether this is still what the model has prepared: another thread may have compiled it meanwhile.
+        """
         rate = self.settings["_lr"]  # optimizer.lr is a property, and a call of it costs as much as a layer
         if callable(rate):
             rate = learning_rates(rate, model.step, 1)[0]
-        if not self.bare:
-            self._zeroed()
-        loss = step_batch(model, x, y, rate, self.form, self.arrays)
-        if loss is None or (self.bare and not return_dict):
-            return loss
-        assert self.sums is not None
-        return results(self.config.logs(loss, self.sums), return_dict)
+        if self.bare:
+            loss = step_batch(model, self, x, y, rate, self.form, None)
+            return {"loss": loss} if return_dict and loss is not None else loss
+        with model._access.training():  # the sums are for one step at a time
+            sums = self._zeroed()
+            loss = step_batch(model, self, x, y, rate, self.form, sums)
+            return None if loss is None else results(self.config.logs(loss, sums), return_dict)
 
     def step(self, model: Assembly, data: Data, return_dict: bool) -> Any:
-        """Do one step; return what train_on_batch returns."""
+        """Do one step; return what train_on_batch returns. The model has been entered for training."""
         lr = self.config.optimizer.lr
         self.lr[0] = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr
         sums = self._zeroed()
@@ -56,9 +56,7 @@ class OneBatch:
     def _zeroed(self) -> Sums:
         if self.sums is None or self.watched:  # a metric in Python begins anew
             self.sums = self.config.sums()
-            self.arrays = list(self.sums)
-            return self.sums
-        if not self.plain:
+        elif not self.plain:
             for each in self.sums:
                 if each is not None:
                     each.fill(0.0)

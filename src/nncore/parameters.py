@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._core import Access, Use, copy_all
 from .errors import ArgumentError, ShapeError, StateDictError
 from .layers.base import copy_into, to_array
 from .spec import Parameter
@@ -28,6 +29,14 @@ class Parameters:
     >>> [name for name in nn.Sequential(nn.Linear(2, 1)).state_dict()]
     ['0.weight', '0.bias']
     """
+
+    @property
+    def _access(self) -> Access:
+        raise NotImplementedError
+
+    def _at_rest(self) -> Use:
+        """Enter between two steps; in the midst of one, from a loss, metric or layer in Python, the weights are at rest as well."""
+        return self._access.reading() if self._access.is_inside_step else self._access.between_steps()
 
     def _named(self, what: str) -> list[tuple[str, Parameter]]:
         """Return (name, parameter) in order, or raise NotBuiltError on behalf of the method ``what``."""
@@ -85,7 +94,8 @@ class Parameters:
         >>> {name: value.shape for name, value in nn.Sequential(nn.Linear(2, 1)).state_dict().items()}
         {'0.weight': (1, 2), '0.bias': (1,)}
         """
-        return {name: _stored(p) for name, p in self._named_all("state_dict")}
+        with self._at_rest():
+            return {name: _stored(p) for name, p in self._named_all("state_dict")}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy parameters from a state dict; everything is checked before anything is written.
@@ -118,18 +128,19 @@ class Parameters:
         >>> bool((a[0].weight == b[0].weight).all())
         True
         """
-        own = dict(self._named_all("load_state_dict"))
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
-        if strict and (missing or unexpected):
-            raise StateDictError(
-                f"the state dict does not fit this {type(self).__name__}: missing keys {missing}, unexpected keys {unexpected}; "
-                f"strict=False loads what fits"
-            )
-        _write_all([(key, own[key].value, state_dict[key]) for key in own if key in state_dict])
-        return IncompatibleKeys(missing, unexpected)
+        with self._access.training():
+            own = dict(self._named_all("load_state_dict"))
+            missing = [key for key in own if key not in state_dict]
+            unexpected = [key for key in state_dict if key not in own]
+            if strict and (missing or unexpected):
+                raise StateDictError(
+                    f"the state dict does not fit this {type(self).__name__}: missing keys {missing}, "
+                    f"unexpected keys {unexpected}; strict=False loads what fits"
+                )
+            _write_all([(key, own[key].value, state_dict[key]) for key in own if key in state_dict])
+            return IncompatibleKeys(missing, unexpected)
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters, in order.
@@ -158,10 +169,13 @@ class Parameters:
         >>> model([[1.0, 1.0]])
         array([[6.]], dtype=float32)
         """
-        own = self._named_all("set_weights")
-        if len(weights) != len(own):
-            raise StateDictError(f"set_weights: {len(weights)} arrays for the {len(own)} parameters {[name for name, _ in own]}")
-        _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])
+        with self._access.training():
+            own = self._named_all("set_weights")
+            if len(weights) != len(own):
+                raise StateDictError(
+                    f"set_weights: {len(weights)} arrays for the {len(own)} parameters {[name for name, _ in own]}"
+                )
+            _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])
 
 
 def _stored(parameter: Parameter) -> np.ndarray:
@@ -170,7 +184,7 @@ def _stored(parameter: Parameter) -> np.ndarray:
 
 
 def _write_all(triples: Sequence[tuple[str, np.ndarray, Any]]) -> None:
-    """Copy values into views, (name, view, value) each, after checking all of them."""
+    """Copy values into views, (name, view, value) each, after checking all of them: all or none, whatever interrupts."""
     arrays = [to_array(value) for _, _, value in triples]
     wrong = [
         f"{name} is {view.shape} here and {array.shape} there"
@@ -179,6 +193,7 @@ def _write_all(triples: Sequence[tuple[str, np.ndarray, Any]]) -> None:
     ]
     if wrong:
         raise ShapeError(f"shapes differ, nothing was loaded: {'; '.join(wrong)}")
-    for copying in (False, True):
-        for (name, view, _), array in zip(triples, arrays, strict=True):
-            copy_into(view if copying else np.empty_like(view), array, name)
+    ready = [np.empty_like(view) for _, view, _ in triples]
+    for (name, _, _), copy, array in zip(triples, ready, arrays, strict=True):
+        copy_into(copy, array, name)
+    copy_all([view for _, view, _ in triples], ready)

@@ -59,13 +59,14 @@ class Predicting(Compilable):
         hooks = CallbackList(as_list(callbacks), self, {"verbose": verbose}) if callbacks else NOBODY
         if not isinstance(x, list) and are_batches(x):
             limit = None if steps is None else whole("predict", "steps", steps)
-            batches = (binding.inputs(self, binding.samples_of(self, batch)) for batch in islice(x, limit))
-            outputs = fitting.predict_batches(self, batches, hooks)
+            outputs = fitting.predict_batches(self, islice(x, limit), hooks)
         elif steps is not None:
             raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
         else:
-            arrays, counted = binding.with_lengths(self, x, lengths, allow_empty=True, elastic=not self._is_elsewhere)
-            outputs = fitting.predict(self, arrays, hooks, batch_size, counted)
+            with self._access.reading():
+                arrays, counted = binding.with_lengths(self, x, lengths, allow_empty=True, elastic=True)
+                shapes, outputs = self.input_shapes, fitting.room(self, arrays)
+            fitting.predict(self, arrays, outputs, shapes, hooks, batch_size, counted)
         return self._given_out(outputs)
 
     def _given_out(self, outputs: list[Any]) -> Any:

@@ -70,9 +70,14 @@ class Progress:
 
     def freeze(self, model: Assembly) -> None:
         """Hold on to what callbacks have counted, and let go of the callbacks."""
-        done = max(self.done(model), 0)
-        self.states = self.ask() if self.states is None else self.states
-        self.losses, self.ask = self.losses[:done], list
+        self.losses = self.losses[: max(self.done(model), 0)]
+        if self.states is None:
+            try:
+                self.states = self.ask()
+            except Exception:  # a callback that cannot tell its state is asked once
+                self.states = []
+                raise
+        self.ask = list
 
     def copied(self, model: Assembly) -> Progress:
         """An independent copy of the steps that are done."""

@@ -63,13 +63,11 @@ class Stepwise(Trainable):
             if array.ndim == 0:
                 raise ShapeError(f"{name} is a single number; a batch [N, ...] is needed")
             if not self.built:
-                self._build([array.shape[1:]])
+                self._build_first([array.shape[1:]])
             expected = self.input_shapes[i]
-            while array.shape[1:] != expected and len(given) == 1 and not self._is_elsewhere:
-                stretched = self._stretch([array.shape[1:]])  # another thread may have another length, and be as quick
-                before, expected = expected, self.input_shapes[i]
-                if not stretched and expected == before:
-                    break
+            if array.shape[1:] != expected and len(given) == 1:
+                self._stretch([array.shape[1:]])
+                expected = self.input_shapes[i]
             if array.shape[1:] != expected:
                 hint = _hint(array.shape, expected)
                 raise ShapeError(
@@ -124,13 +122,14 @@ class Stepwise(Trainable):
         plain = self._forward_plain(x, training) if lengths is None else None
         if plain is not None:
             return plain
-        batch = self._batch_of(x)
-        if not len(batch[0]):
-            raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
-        counted = None
-        if lengths is not None:
-            counted = (bind_lengths(lengths, len(batch[0]), steps_of(self)), None, None)
-        return self._given_out(self._forward(batch, bool(training), counted))
+        with self._access.training():
+            batch = self._batch_of(x)
+            if not len(batch[0]):
+                raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
+            counted = None
+            if lengths is not None:
+                counted = (bind_lengths(lengths, len(batch[0]), steps_of(self)), None, None)
+            return self._given_out(self._forward(batch, bool(training), counted))
 
     def backward(self, grad_output: Any) -> Any:
         """Compute the gradients of the last `forward`, overwriting those in `gradients`.
@@ -156,16 +155,17 @@ class Stepwise(Trainable):
         plain = self._backward_plain(grad_output)
         if plain is not None:
             return plain
-        self._require_built("backward")
-        given = in_order("grad_output", grad_output, self.output_names)
-        grads = []
-        for name, each, expected in zip(names_of("grad_output", self.output_names), given, self.output_shapes, strict=True):
-            grad = np.ascontiguousarray(as_array(each, name, self._dtype), dtype=self._dtype)
-            if grad.shape[1:] != expected:
-                raise ShapeError(f"{name} has shape {grad.shape}, but the model gives batches of shape {shape_text(expected)}")
-            grads.append(grad)
-        found = self._backward(grads)
-        return found[0] if len(found) == 1 else found
+        with self._access.training():
+            self._require_built("backward")
+            given = in_order("grad_output", grad_output, self.output_names)
+            grads = []
+            for name, each, expected in zip(names_of("grad_output", self.output_names), given, self.output_shapes, strict=True):
+                grad = np.ascontiguousarray(as_array(each, name, self._dtype), dtype=self._dtype)
+                if grad.shape[1:] != expected:
+                    raise ShapeError(f"{name} has shape {grad.shape}, but the model gives batches of shape {shape_text(expected)}")
+                grads.append(grad)
+            found = self._backward(grads)
+            return found[0] if len(found) == 1 else found
 
     def apply_gradients(self) -> None:
         """Let the optimizer update the parameters from what is in `gradients`.
@@ -185,8 +185,9 @@ class Stepwise(Trainable):
         >>> model[0].weight
         array([[0.5]], dtype=float32)
         """
-        optimizer = self._require_compiled("apply_gradients").optimizer
-        self._apply_gradients(float(learning_rates(optimizer.lr, self.step, 1)[0]))
+        with self._access.training():
+            optimizer = self._require_compiled("apply_gradients").optimizer
+            self._apply_gradients(float(learning_rates(optimizer.lr, self.step, 1)[0]))
 
 
 def _hint(shape: Shape, expected: Shape) -> str:

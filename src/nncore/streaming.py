@@ -76,7 +76,7 @@ class Stream(_core.StreamCore):
         >>> nn.Sequential(nn.RNN(2, 3)).build((5, 2)).stream(batch=4).reset()
         """
         model, at, state = self._model, 0, self._state()
-        with between_steps(model):
+        with self._network._access.training(), between_steps(model):
             numbers = zip(self._network._parameters(), model._parameters(), strict=True)
             statistics = zip(self._network._states(), model._states(), strict=True)
             for own, its in (*numbers, *statistics):
@@ -87,4 +87,4 @@ class Stream(_core.StreamCore):
                     learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
                     state[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
                     at += op.sizes[2]
-        self._freeze()
+            self._freeze()

@@ -130,85 +130,89 @@ class Trainable(Averaging):
         >>> model.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        config = self._require_compiled("fit")
-        epochs, initial_epoch = whole("fit", "epochs", epochs, 0), whole("fit", "initial_epoch", initial_epoch, 0)
-        batch_size = None if batch_size is None else whole("fit", "batch_size", batch_size)
-        fraction = real("fit", "validation_split", validation_split, 0.0, 1.0)
-        if fraction and validation_data is not None:
-            raise ArgumentError("fit: pass validation_split or validation_data, not both")
-        if groups is not None and not fraction:
-            raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
-        if verbose not in ("auto", 0, 1, 2):
-            raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
-        due = due_after(validation_freq)
-        resume = flag("fit", "resume", resume)
-        callbacks = as_list(callbacks)
-        for callback in callbacks:
-            resume |= isinstance(callback, Callback) and callback.before_fit(self)
-        source: fitting.Epochs | fitting.Batches
-        validation: fitting.Parts | None = None
-        size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
-        if y is None:
-            balanced = any(isinstance(each, str) for each in per_output(class_weight, config.names))
-            if fraction or sample_weight is not None or balanced or lengths is not None:
-                raise ArgumentError(
-                    "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their own; "
-                    "class_weight may be a dict"
-                )
+        with self._access.fitting():
+            config = self._require_compiled("fit")
+            epochs, initial_epoch = whole("fit", "epochs", epochs, 0), whole("fit", "initial_epoch", initial_epoch, 0)
+            batch_size = None if batch_size is None else whole("fit", "batch_size", batch_size)
+            fraction = real("fit", "validation_split", validation_split, 0.0, 1.0)
+            if fraction and validation_data is not None:
+                raise ArgumentError("fit: pass validation_split or validation_data, not both")
+            if groups is not None and not fraction:
+                raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
+            if verbose not in ("auto", 0, 1, 2):
+                raise ArgumentError(f"fit: verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
+            due = due_after(validation_freq)
+            resume = flag("fit", "resume", resume)
+            callbacks = as_list(callbacks)
+            for callback in callbacks:
+                resume |= isinstance(callback, Callback) and callback.before_fit(self)
+            source: fitting.Epochs | fitting.Batches
+            validation: fitting.Parts | None = None
+            size = batch_size if validation_batch_size is None else whole("fit", "validation_batch_size", validation_batch_size)
+            if y is None:
+                balanced = any(isinstance(each, str) for each in per_output(class_weight, config.names))
+                if fraction or sample_weight is not None or balanced or lengths is not None:
+                    raise ArgumentError(
+                        "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their "
+                        "own; class_weight may be a dict"
+                    )
+                if config.optimizer.full_batch:
+                    raise ArgumentError(
+                        f"fit: {type(config.optimizer).__name__} needs all rows at once, as arrays x and y, not batches"
+                    )
+                steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
+
+                def weighed(batch: Any) -> Data:
+                    return binding.weigh(config, self._bind(config, *unpack(batch), elastic=True), None, class_weight)
+
+                source = fitting.Batches(self, config, _iterable(x), weighed, steps)
+            else:
+                if steps_per_epoch is not None:
+                    raise ArgumentError(
+                        "fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are"
+                    )
+                data, rows = self._bind(config, x, y, sample_weight, lengths, elastic=True), None
+                if shuffle and self._is_stateful():
+                    raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
+                if fraction:
+                    rows, held_out = binding.split(self, config, data, fraction, shuffle, groups)
+                    validation = some_rows(data, held_out, size)
+                data = binding.weigh(config, data, rows, class_weight)
+                data.require_weight()
+                if config.optimizer.full_batch:
+                    batch_size, shuffle = None, False
+                source = fitting.Epochs(self, config, data, rows, batch_size, shuffle)
+            if validation_data is not None:
+                validation = self._validation(config, validation_data, size, validation_steps)
+            elif validation_steps is not None:
+                raise ArgumentError("fit: validation_steps is for validation_data that are batches")
+            begun = self._begun(source, initial_epoch) if resume else None
+            run = range(initial_epoch if begun is None else begun.epoch, epochs)
+
+            history = History()
+            watchers = [*callbacks, history]
+            shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
+            if shown and not any(isinstance(c, ProgressBar) for c in watchers):
+                watchers.append(ProgressBar(lines=verbose == 2))
+            params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": run.start}
+            params["do_validation"] = validation is not None
+            hooks = CallbackList(watchers, self, params)
+            loop: Any = fitting.fit
             if config.optimizer.full_batch:
-                raise ArgumentError(
-                    f"fit: {type(config.optimizer).__name__} needs all rows at once, as arrays x and y, not batches"
-                )
-            steps = None if steps_per_epoch is None else whole("fit", "steps_per_epoch", steps_per_epoch)
+                from . import minimising  # here, as few need it
 
-            def weighed(batch: Any) -> Data:
-                return binding.weigh(config, self._bind(config, *unpack(batch), elastic=True), None, class_weight)
-
-            source = fitting.Batches(self, config, _iterable(x), weighed, steps)
-        else:
-            if steps_per_epoch is not None:
-                raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
-            data, rows = self._bind(config, x, y, sample_weight, lengths, elastic=True), None
-            if shuffle and self._is_stateful():
-                raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
-            if fraction:
-                rows, held_out = binding.split(self, config, data, fraction, shuffle, groups)
-                validation = some_rows(data, held_out, size)
-            data = binding.weigh(config, data, rows, class_weight)
-            data.require_weight()
-            if config.optimizer.full_batch:
-                batch_size, shuffle = None, False
-            source = fitting.Epochs(self, config, data, rows, batch_size, shuffle)
-        if validation_data is not None:
-            validation = self._validation(config, validation_data, size, validation_steps)
-        elif validation_steps is not None:
-            raise ArgumentError("fit: validation_steps is for validation_data that are batches")
-        begun = self._begun(source, initial_epoch) if resume else None
-        run = range(initial_epoch if begun is None else begun.epoch, epochs)
-
-        history = History()
-        watchers = [*callbacks, history]
-        shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
-        if shown and not any(isinstance(c, ProgressBar) for c in watchers):
-            watchers.append(ProgressBar(lines=verbose == 2))
-        params = {"epochs": epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": run.start}
-        params["do_validation"] = validation is not None
-        hooks = CallbackList(watchers, self, params)
-        loop: Any = fitting.fit
-        if config.optimizer.full_batch:
-            from . import minimising  # here, as few need it
-
-            loop = minimising.fit
-        loop(self, config, source, validation, due, run, begun, history, hooks)
-        return history
+                loop = minimising.fit
+            loop(self, config, source, validation, due, run, begun, history, hooks)
+            return history
 
     def _begun(self, source: fitting.Epochs | fitting.Batches, initial_epoch: int) -> Progress | None:
         """Return where to go on, checked against the data; None where nothing has begun."""
         if initial_epoch:
             raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
-        if self._progress is not None:
-            source.check(self._progress)
-        return self._progress
+        begun: Progress | None = self._progress
+        if begun is not None:
+            source.check(begun)
+        return begun
 
     def _validation(self, config: Compiled, given: Any, size: int | None, steps: int | None) -> fitting.Parts:
         """Return what makes the batches of a validation from ``validation_data``."""
@@ -271,21 +275,19 @@ class Trainable(Averaging):
         >>> model.evaluate([[1.0], [2.0]], [[1.0], [4.0]])
         [2.0, 1.0]
         """
-        config = self._require_compiled("evaluate")
+        with self._access.reading():
+            config = self._require_compiled("evaluate")
         hooks = CallbackList(as_list(callbacks), self, {"verbose": verbose}) if callbacks else NOBODY
         parts: Iterable[Data]
         if y is None:
             if sample_weight is not None:
                 raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
             limit = None if steps is None else whole("evaluate", "steps", steps)
-            parts = (
-                self._bind(config, *unpack(batch), elastic=not self._is_elsewhere)
-                for batch in islice(_iterable(x, "evaluate"), limit)
-            )
+            parts = (self._bind(config, *unpack(batch), elastic=True) for batch in islice(_iterable(x, "evaluate"), limit))
         elif steps is not None:
             raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
         else:
-            data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._is_elsewhere)
+            data = self._bind(config, x, y, sample_weight, lengths, elastic=True)
             data.require_weight()
             parts = fitting.parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         return results(fitting.evaluate(self, config, parts, hooks), return_dict)
@@ -326,15 +328,18 @@ class Trainable(Averaging):
         >>> model.train_on_batch([[1.0]], [[3.0]])
         0.0
         """
-        batch = self._batch
+        batch: OneBatch | None = self._batch  # the core looks whether it still is, once the model is entered
         if batch is not None and sample_weight is None and class_weight is None and lengths is None:
             done = batch.quick(self, x, y, return_dict)
             if done is not None:
                 return done
-        config = self._require_compiled("train_on_batch")
-        data = self._bind(config, x, y, sample_weight, lengths, elastic=not self._is_elsewhere)
-        data = binding.weigh(config, data, None, class_weight)
-        return (self._batch or OneBatch(self, config)).step(self, data, return_dict)
+        with self._access.training():
+            config = self._require_compiled("train_on_batch")
+            data = self._bind(config, x, y, sample_weight, lengths, elastic=True)
+            data = binding.weigh(config, data, None, class_weight)
+            if self._batch is None:
+                self._restart_batches()
+            return (self._batch or OneBatch(self, config)).step(self, data, return_dict)
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""

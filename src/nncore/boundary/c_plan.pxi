@@ -172,6 +172,7 @@ cdef extern from "nncore.h":
         nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
         const int *outputs, int n_outputs, const nnc_caller *caller, nnc_error *error) noexcept
     void nnc_plan_free(nnc_plan *plan) noexcept nogil
+    void nnc_plan_set_context(nnc_plan *plan, void *context) noexcept nogil
     void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) noexcept nogil
     int nnc_plan_param_count(const nnc_plan *plan) noexcept nogil
     void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) noexcept nogil
@@ -199,6 +200,7 @@ cdef extern from "nncore.h":
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
         const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil
     int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
+    void nnc_plan_recover(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
     size_t nnc_plan_train(
         nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
@@ -217,6 +219,8 @@ cdef extern from "nncore.h":
         const nnc_progress *progress) noexcept nogil
     void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
+    int nnc_guard_against_fork() noexcept nogil
+    int nnc_fork_count() noexcept nogil
     size_t nnc_alloc_count() noexcept nogil
     void nnc_alloc_fail_at(size_t k) noexcept nogil
     bint nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n) noexcept nogil

@@ -1,5 +1,5 @@
 # network.pxi: a network that runs: it trains, evaluates, predicts and does the pieces of a step, and lets go of the GIL while the core
-# works.
+# works. Each call enters (access.pxi), checks its arrays against the plan, runs, and leaves.
 
 cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
 cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this short is over before another thread would wake up
@@ -17,7 +17,7 @@ cdef class Network(NetworkPlan):
         cdef int i
         if len(x) != len(self.input_shapes) or len(y) != len(self.output_shapes):
             raise ShapeError(f"{len(x)} input and {len(y)} target arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
-        rows = len(x[0])
+        rows = rows_of(x[0])
         for i in range(len(x)):
             bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
         for i in range(len(y)):
@@ -116,22 +116,33 @@ cdef class Network(NetworkPlan):
     def _carried(self):
         """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
         cdef size_t rows
-        self._need_plan()
-        if self.to_carry is not None:
-            return self.to_carry.copy()
-        cdef const void *at = nnc_plan_carried(self.plan, &rows)
-        if at == NULL:
-            return None
-        states = np.empty((rows, nnc_plan_carry(self.plan)), self.dtype)
-        memcpy(cnp.PyArray_DATA(<cnp.ndarray>states), at, cnp.PyArray_NBYTES(<cnp.ndarray>states))
-        return states
+        cdef const void *at
+        self._enter(READING)
+        try:
+            self._need_plan()
+            if self.to_carry is not None:
+                return self.to_carry.copy()
+            at = nnc_plan_carried(self.plan, &rows)
+            if at == NULL:
+                return None
+            states = np.empty((rows, nnc_plan_carry(self.plan)), self.dtype)
+            at = nnc_plan_carried(self.plan, &rows)  # the array may have cost a moment
+            if at == NULL or rows != <size_t>cnp.PyArray_DIM(<cnp.ndarray>states, 0):
+                return None
+            memcpy(cnp.PyArray_DATA(<cnp.ndarray>states), at, cnp.PyArray_NBYTES(<cnp.ndarray>states))
+            return states
+        finally:
+            self._leave(READING)
 
     def _carry_on(self, states):
         """Let the next training batch begin with such states."""
-        self._need_plan()
-        self._need_alone()
-        self._dense(states, len(states), (nnc_plan_carry(self.plan),), "states")
-        self.to_carry = states.copy()  # until the batch says how much room it needs
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            self._dense(states, rows_of(states), (nnc_plan_carry(self.plan),), "states")
+            self.to_carry = states.copy()  # until the batch says how much room it needs
+        finally:
+            self._leave(TRAINING)
 
     cdef int _take_carried(self, size_t rows) except -1:
         """Have ready what a training batch of stateful layers begins with; raise where it has too many rows for that."""
@@ -154,126 +165,153 @@ cdef class Network(NetworkPlan):
         return 0
 
     def _reset_states(self):
-        self._need_plan()
-        self._need_alone()
-        self.to_carry = None
-        nnc_plan_reset_states(self.plan)
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            self.to_carry = None
+            nnc_plan_reset_states(self.plan)
+        finally:
+            self._leave(TRAINING)
 
     def _step_norms(self, int op, size_t steps):
         """Norms of the gradients before the gates of a recurrent op, per time step of the last backward pass."""
-        if not self.has_forward:
-            raise NotBuiltError("gradient norms per time step need a backward pass: call forward and backward on a batch first")
-        norms = np.zeros(steps)
-        nnc_plan_step_norms(self.plan, op, self.forward_rows, <double *>cnp.PyArray_DATA(<cnp.ndarray>norms))
-        return norms
+        self._enter(TRAINING)
+        try:
+            if not self.has_forward:
+                raise NotBuiltError("gradient norms per time step need a backward pass: call forward and backward on a batch first")
+            norms = np.zeros(steps)
+            nnc_plan_step_norms(self.plan, op, self.forward_rows, <double *>cnp.PyArray_DATA(<cnp.ndarray>norms))
+            return norms
+        finally:
+            self._leave(TRAINING)
 
     def _train(
         self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None
     ):
-        self._need_compiled()
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
         cdef nnc_spread spreads[2 * MAX_ENDS]
         cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
+        cdef double *rates
+        cdef double *losses
         cdef nnc_error error
         cdef size_t done = 0
         cdef int status
-        self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, order, statistics, lengths)
-        if batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-        batch_size = min(batch_size, data.rows)
-        if batch_size:
-            self._need_rows(data.rows % batch_size or batch_size)
-            self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
-        cdef double *rates = float64_out(lr, max_steps, "lr")
-        cdef double *losses = float64_out(loss, max_steps, "loss")
-        self._enter()
+        self._enter(TRAINING)
         try:
-            self._watch(statistics)
-            with nogil:
-                status = nnc_plan_reserve(self.plan, batch_size, &error)
-                if status == NNC_OK:
-                    done = nnc_plan_train(self.plan, &data, batch_size, first, max_steps, rates, losses, &self.progress, BUDGET)
+            self._need_compiled()
+            self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, order, statistics, lengths)
+            if batch_size < 1:
+                raise ValueError("batch_size must be at least 1")
+            batch_size = min(batch_size, data.rows)
+            if batch_size:
+                self._need_rows(data.rows % batch_size or batch_size)
+                self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
+            rates = float64_out(lr, max_steps, "lr")
+            losses = float64_out(loss, max_steps, "loss")
+            watchers = self._watch(statistics)
+            try:
+                with nogil:
+                    status = nnc_plan_reserve(self.plan, batch_size, &error)
+                    if status == NNC_OK:
+                        done = nnc_plan_train(self.plan, &data, batch_size, first, max_steps, rates, losses, &self.progress, BUDGET)
+            finally:
+                self._unwatch(watchers)
             self.has_forward = False
             self._rethrow()
             if status != NNC_OK:
                 raise_error(&error)
         finally:
-            self.is_busy = False
-            self._watch(None)
+            self._leave(TRAINING)
         return done
 
     def _evaluate(self, x, y, weight, size_t first, loss, statistics, lengths=None):
-        self._need_compiled()
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
         cdef nnc_spread spreads[2 * MAX_ENDS]
         cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
+        cdef double *losses
         cdef nnc_error error
         cdef size_t next_row = 0
         cdef int status
-        self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, None, statistics, lengths)
-        cdef double *losses = float64_out(loss, 2 * len(y), "loss")
-        if self.waiting and self.trainer == this_thread():  # validation
-            self._hand_over()
-        self._watch(statistics)
-        self.readers += 1
-        with nogil:
-            status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
-        self.readers -= 1
-        self._watch(None)
-        self._rethrow()
-        if status != NNC_OK:
-            raise_error(&error)
+        self._enter(READING)
+        try:
+            self._need_compiled()
+            self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, None, statistics, lengths)
+            losses = float64_out(loss, 2 * len(y), "loss")
+            watchers = self._watch(statistics)
+            try:
+                with nogil:
+                    status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
+            finally:
+                self._unwatch(watchers)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self._leave(READING)
         return next_row
 
     def _penalty(self):
         """What the L1 and L2 penalties add to the loss."""
-        self._need_compiled()
         cdef double penalty
-        self.readers += 1
-        with nogil:
-            penalty = nnc_plan_penalty(self.plan)
-        self.readers -= 1
+        self._enter(READING)
+        try:
+            self._need_compiled()
+            with nogil:
+                penalty = nnc_plan_penalty(self.plan)
+        finally:
+            self._leave(READING)
         return penalty
 
     def _predict(self, x, out, size_t first, sequences=None):
-        self._need_plan()
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_spread spreads[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
         cdef nnc_error error
         cdef size_t next_row = 0, rows
         cdef int i, status
-        if len(x) != len(self.input_shapes) or len(out) != len(self.output_shapes):
-            raise ShapeError(f"{len(x)} input and {len(out)} output arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
-        rows = len(x[0])
-        for i in range(len(x)):
-            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
-        for i in range(len(out)):
-            outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
         cdef nnc_sequences given
-        self._bind_sequences(&given, sequences, rows)
-        self.readers += 1
-        with nogil:
-            status = nnc_plan_predict(self.plan, xs, &given, rows, first, outs, &next_row, BUDGET, &error)
-        self.readers -= 1
-        self._rethrow()
-        if status != NNC_OK:
-            raise_error(&error)
+        self._enter(READING)
+        try:
+            self._need_plan()
+            if len(x) != len(self.input_shapes) or len(out) != len(self.output_shapes):
+                raise ShapeError(f"{len(x)} input and {len(out)} output arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
+            rows = rows_of(x[0])
+            for i in range(len(x)):
+                bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
+            for i in range(len(out)):
+                outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
+            self._bind_sequences(&given, sequences, rows)
+            with nogil:
+                status = nnc_plan_predict(self.plan, xs, &given, rows, first, outs, &next_row, BUDGET, &error)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self._leave(READING)
         return next_row
 
     cdef void *_dense(self, object array, size_t rows, tuple shape, str what, bint written=True) except NULL:
-        """The data of a dense array of the network's dtype; what is read only may be read-only."""
-        cdef bint fits = isinstance(array, np.ndarray) and array.dtype == self.dtype and array.shape == (rows, *shape)
+        """The data of a dense array of the network's dtype; what is read only may be read-only. Only NumPy's C interface is asked, as a
+        subclass may say something else of itself."""
+        cdef bint fits = isinstance(array, np.ndarray) and cnp.PyArray_TYPE(<cnp.ndarray>array) == self.typenum
+        cdef int d
         if fits:
             fits = cnp.PyArray_ISCARRAY(<cnp.ndarray>array) if written else cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
+        if fits:
+            fits = cnp.PyArray_NDIM(<cnp.ndarray>array) == 1 + len(shape) and <size_t>cnp.PyArray_DIM(<cnp.ndarray>array, 0) == rows
+        if fits:
+            for d in range(len(shape)):
+                fits = fits and cnp.PyArray_DIM(<cnp.ndarray>array, d + 1) == <cnp.npy_intp>shape[d]
         if not fits:
-            found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            found = type(array).__name__
+            if isinstance(array, np.ndarray):
+                found = f"{array.dtype} {tuple([cnp.PyArray_DIM(<cnp.ndarray>array, d) for d in range(cnp.PyArray_NDIM(<cnp.ndarray>array))])}"
             raise ShapeError(
                 f"{what}: expected a {'writable, ' if written else ''}C-contiguous {self.dtype} array of shape {(rows, *shape)}, got {found}")
         return cnp.PyArray_DATA(<cnp.ndarray>array)
@@ -304,15 +342,16 @@ cdef class Network(NetworkPlan):
     cdef cnp.ndarray _new_result(self, size_t rows):
         """An array for a prediction. To make a small one takes as long as a small net, so the last two are used again once nobody holds
         them: in a loop, the name that the result gets still holds the one before."""
-        cdef int d
+        cdef cnp.npy_intp[9] dims  # the attribute is for all threads
         cdef cnp.ndarray result
         if self._is_free(self.last_result, rows):
             return self.last_result
         if self._is_free(self.older_result, rows):
             result = self.older_result
         else:
-            self.out_dims[0] = rows
-            result = self.results.take(self.out_rank, self.out_dims, self.typenum)
+            memcpy(dims, self.out_dims, sizeof(dims))
+            dims[0] = rows
+            result = self.results.take(self.out_rank, dims, self.typenum)
             if cnp.PyArray_NBYTES(result) >= LEAST_KEPT:
                 return result
         self.older_result = self.last_result
@@ -362,33 +401,52 @@ cdef class Network(NetworkPlan):
         return True
 
     cdef object _infer(self, object x, object out):
-        cdef cnp.ndarray a, y
+        """The outputs of a batch. An array that lies as the core reads it goes straight in."""
+        cdef bint fits
+        cdef cnp.ndarray a
+        self._enter(READING)
+        try:
+            fits = self.plan != NULL and self.is_simple and type(x) is cnp.ndarray
+            if fits:
+                a = <cnp.ndarray>x
+                fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_ISCARRAY_RO(a) and self._has_shape(a)
+            if fits:
+                return self._infer_array(a, out)
+        finally:
+            self._leave(READING)
+        return self._infer_anything(x, out)
+
+    cdef object _infer_anything(self, object x, object out):
+        """What needs converting; where the shape was open, or is of another number of time steps, the network is given it."""
+        cdef unsigned long me = this_thread()
+        self._access.enter(READING, False)
+        try:
+            if self.plan != NULL and not self.is_simple:
+                if out is not None:
+                    raise TypeError("out= is for models of one input and one output")
+                return self._call(x)
+            converted = self._convert(x)  # checks, converts, and builds
+            if type(converted) is not cnp.ndarray:
+                return converted  # a call on what stands for an array in a network
+            self._enter(READING)
+            try:
+                if not self.is_simple or not self._has_shape(<cnp.ndarray>converted):
+                    raise ShapeError(f"x has shape {shape_of(converted)}, but the model takes batches of {self.input_shapes[0]}")
+                return self._infer_array(<cnp.ndarray>converted, out)
+            finally:
+                self._leave(READING)
+        finally:
+            self._access.leave(READING, False, me)
+
+    cdef object _infer_array(self, cnp.ndarray a, object out):
+        cdef cnp.ndarray y
         cdef nnc_source source
         cdef nnc_error error
         cdef size_t rows, next_row = 0
         cdef void *to
         cdef int status
-        cdef bint fits = self.plan != NULL and self.is_simple and type(x) is cnp.ndarray
-        if self.plan != NULL and not self.is_simple:
-            if out is not None:
-                raise TypeError("out= is for models of one input and one output")
-            return self._call(x)
-        if fits:
-            a = <cnp.ndarray>x
-            fits = cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_ISCARRAY_RO(a) and self._has_shape(a)
-        if not fits:
-            converted = self._convert(x)  # checks, converts, and builds where the shape was open
-            if type(converted) is not cnp.ndarray:
-                return converted  # a call on what stands for an array in a network
-            a = <cnp.ndarray>converted
-        while not self._has_shape(a):
-            a = self._convert(a)  # meanwhile another thread has given the network another length
         if self.has_indices:
-            self.readers += 1  # none may do so while they are looked at
-            try:
-                self._check_indices((a,))
-            finally:
-                self.readers -= 1
+            self._look_for_indices((a,))
         rows = cnp.PyArray_DIM(a, 0)
         if out is None:
             y = self._new_result(rows)
@@ -407,17 +465,13 @@ cdef class Network(NetworkPlan):
             if status != NNC_OK:
                 raise_error(&error)
             return y
-        self.readers += 1  # until the last row: nobody may give the network another length in between
-        try:
-            while next_row < rows:
-                with nogil:
-                    status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
-                self._rethrow()
-                if status != NNC_OK:
-                    raise_error(&error)
-                PyErr_CheckSignals()
-        finally:
-            self.readers -= 1
+        while next_row < rows:
+            with nogil:
+                status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+            PyErr_CheckSignals()
         return y
 
     # The pieces of a step -----------------------------------------------------------------------------------------------------
@@ -435,116 +489,199 @@ cdef class Network(NetworkPlan):
     cdef int _run_forward(self, nnc_source *xs, const nnc_sequences *given, size_t rows, bint training, void **outs) except -1:
         cdef nnc_error error
         cdef int status
-        self._enter()
-        try:
-            if self.flops * <double>rows < HOLD_GIL_BELOW:
+        if self.flops * <double>rows < HOLD_GIL_BELOW:
+            status = nnc_plan_reserve(self.plan, rows, &error)
+            if status == NNC_OK:
+                nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
+        else:
+            with nogil:
                 status = nnc_plan_reserve(self.plan, rows, &error)
                 if status == NNC_OK:
                     nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
-            else:
-                with nogil:
-                    status = nnc_plan_reserve(self.plan, rows, &error)
-                    if status == NNC_OK:
-                        nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
-            self.has_forward = False
-            self._rethrow()
-            if status != NNC_OK:
-                raise_error(&error)
-        finally:
-            self.is_busy = False
+        self.has_forward = False
+        self._rethrow()
+        if status != NNC_OK:
+            raise_error(&error)
         self.forward_rows = rows
         self.last_training = training
         self.has_forward = True
         return 0
 
     cdef int _run_backward(self, const nnc_sequences *given, const void **grads, void **inputs) except -1:
-        self._enter()
-        try:
-            if 2 * self.flops * <double>self.forward_rows < HOLD_GIL_BELOW:
+        if 2 * self.flops * <double>self.forward_rows < HOLD_GIL_BELOW:
+            nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+        else:
+            with nogil:
                 nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
-            else:
-                with nogil:
-                    nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
-            self._rethrow()
-        finally:
-            self.is_busy = False
+        self._rethrow()
         return 0
 
     def _forward(self, x, bint training, sequences=None):
-        self._need_plan()
         cdef nnc_source xs[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
-        cdef size_t rows = len(x[0])
-        cdef int i
-        self._need_rows(rows, training)
-        self._check_indices(x)  # which lets other threads run, that may give the network another length
-        for i in range(len(x)):
-            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
         cdef nnc_sequences given
-        self._bind_sequences(&given, sequences, rows)
-        results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
-        for i in range(len(results)):
-            outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
-        self._run_forward(xs, &given, rows, training, outs)
-        self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
-        return results
+        cdef size_t rows
+        cdef int i
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            if len(x) != len(self.input_shapes):
+                raise ShapeError(f"{len(x)} arrays for {len(self.input_shapes)} inputs")
+            rows = rows_of(x[0])
+            self._need_rows(rows, training)
+            self._look_for_indices(x)
+            for i in range(len(x)):
+                bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
+            self._bind_sequences(&given, sequences, rows)
+            results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
+            for i in range(len(results)):
+                outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+            self._run_forward(xs, &given, rows, training, outs)
+            self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
+            return results
+        finally:
+            self._leave(TRAINING)
 
     def _forward_plain(self, x, bint training):
         """The same for one input and one output, or None where x needs converting or checking first."""
-        if self.plan == NULL or not self.is_simple or self.has_indices or not self._is_plain(x, self.in_rank, self.in_dims):
-            return None
-        cdef size_t rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+        cdef cnp.npy_intp[9] dims
+        cdef cnp.ndarray y
+        cdef void *to
+        cdef size_t rows
         cdef nnc_source source
         cdef nnc_sequences given
-        self._need_rows(rows, training)
-        self._bind_sequences(&given, None, rows)
-        source.data = cnp.PyArray_DATA(<cnp.ndarray>x)
-        source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
-        source.stride = self.in_width
-        self.out_dims[0] = rows
-        cdef cnp.ndarray y = self.results.take(self.out_rank, self.out_dims, self.typenum)
-        cdef void *to = cnp.PyArray_DATA(y)
-        self._run_forward(&source, &given, rows, training, &to)
-        self.forward_sequences = None
-        return y
+        self._enter(TRAINING)
+        try:
+            if self.plan == NULL or not self.is_simple or self.has_indices or not self._is_plain(x, self.in_rank, self.in_dims):
+                return None
+            rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+            self._need_rows(rows, training)
+            self._bind_sequences(&given, None, rows)
+            source.data = cnp.PyArray_DATA(<cnp.ndarray>x)
+            source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+            source.stride = self.in_width
+            memcpy(dims, self.out_dims, sizeof(dims))
+            dims[0] = rows
+            y = self.results.take(self.out_rank, dims, self.typenum)
+            to = cnp.PyArray_DATA(y)
+            self._run_forward(&source, &given, rows, training, &to)
+            self.forward_sequences = None
+            return y
+        finally:
+            self._leave(TRAINING)
 
     def _backward(self, grad_outputs):
+        cdef const void *grads[MAX_ENDS]
+        cdef void *inputs[MAX_ENDS]
+        cdef nnc_sequences given
+        cdef int i
+        self._enter(TRAINING)
+        try:
+            self._need_forward()
+            if len(grad_outputs) != len(self.output_shapes):
+                raise ShapeError(f"{len(grad_outputs)} arrays of gradients for {len(self.output_shapes)} outputs")
+            for i in range(len(self.output_shapes)):
+                grads[i] = self._dense(grad_outputs[i], self.forward_rows, self.output_shapes[i], "grad_output", False)
+            results = [np.empty((self.forward_rows, *shape), self.dtype) for shape in self.input_shapes]
+            for i in range(len(results)):
+                inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+            self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
+            self._run_backward(&given, grads, inputs)
+            return results
+        finally:
+            self._leave(TRAINING)
+
+    cdef int _need_forward(self) except -1:
         self._need_plan()
         if not self.has_forward:
             raise NotBuiltError("backward: nothing to go back from; call forward on a batch first")
-        cdef const void *grads[MAX_ENDS]
-        cdef void *inputs[MAX_ENDS]
-        cdef int i
-        for i in range(len(self.output_shapes)):
-            grads[i] = self._dense(grad_outputs[i], self.forward_rows, self.output_shapes[i], "grad_output", False)
-        results = [np.empty((self.forward_rows, *shape), self.dtype) for shape in self.input_shapes]
-        for i in range(len(results)):
-            inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
-        cdef nnc_sequences given
-        self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
-        self._run_backward(&given, grads, inputs)
-        return results
+        return 0
 
     def _backward_plain(self, grad_output):
         """The gradient of a plain batch of a network of one input and one output, or None where the gradient needs converting or checking first."""
-        if self.plan == NULL or not self.is_simple or not self.has_forward or not self._is_plain(grad_output, self.out_rank, self.out_dims):
-            return None
-        if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
-            return None
+        cdef cnp.npy_intp[9] dims
+        cdef cnp.ndarray dx
+        cdef const void *grad
+        cdef void *to
         cdef nnc_sequences given
-        self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
-        self.in_dims[0] = self.forward_rows
-        cdef cnp.ndarray dx = self.results.take(self.in_rank, self.in_dims, self.typenum)
-        cdef const void *grad = cnp.PyArray_DATA(<cnp.ndarray>grad_output)
-        cdef void *to = cnp.PyArray_DATA(dx)
-        self._run_backward(&given, &grad, &to)
-        return dx
+        self._enter(TRAINING)
+        try:
+            if self.plan == NULL or not self.is_simple or not self.has_forward or not self._is_plain(grad_output, self.out_rank, self.out_dims):
+                return None
+            if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
+                return None
+            self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
+            memcpy(dims, self.in_dims, sizeof(dims))
+            dims[0] = self.forward_rows
+            dx = self.results.take(self.in_rank, dims, self.typenum)
+            grad = cnp.PyArray_DATA(<cnp.ndarray>grad_output)
+            to = cnp.PyArray_DATA(dx)
+            self._run_backward(&given, &grad, &to)
+            return dx
+        finally:
+            self._leave(TRAINING)
 
     def _apply_gradients(self, double lr):
-        self._need_compiled()
-        self._enter()
+        self._enter(TRAINING)
         try:
+            self._need_compiled()
             with nogil:
                 nnc_plan_apply(self.plan, lr, &self.progress)
         finally:
-            self.is_busy = False
+            self._leave(TRAINING)
+
+
+def copy_all(list views, list values):
+    """Copy arrays into views of the same shapes, all of them: no interrupt comes in between."""
+    cdef int i
+    for i in range(len(views)):
+        cnp.PyArray_CopyInto(<cnp.ndarray?>views[i], <cnp.ndarray?>values[i])
+
+
+@cython.final
+cdef class AveragedWeights:
+    """The average of a model's parameters in their place, for as long as a ``with`` block lasts; see ``Use`` for why it is in C."""
+
+    cdef Network net
+    cdef object kept
+    cdef unsigned long thread  # that is in the block; 0: none
+
+    def __init__(self, Network net not None):
+        self.net = net
+
+    def __enter__(self):
+        net = self.net
+        net._access.enter(TRAINING, False)
+        try:
+            net._need_compiled()
+            if net._averaged or "average" not in net.buffers:
+                why = "they are in place already" if net._averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
+                raise ArgumentError(f"averaged_weights: {why}")
+            if net.progress.step:  # else there is nothing to average yet
+                kept = net.buffers["parameters"].copy()
+                cnp.PyArray_CopyInto(<cnp.ndarray>net.buffers["parameters"], <cnp.ndarray>net.buffers["average"])
+                self.kept = kept
+                net._averaged = True
+                net._batch = None
+        except BaseException:
+            net._access.leave(TRAINING, False, this_thread())
+            raise
+        self.thread = this_thread()
+        return net
+
+    def __exit__(self, kind, error, trace):
+        self._put_back()
+
+    def __del__(self):  # where an interrupt comes between entering and the block
+        self._put_back()
+
+    cdef int _put_back(self) except -1:
+        if not self.thread:
+            return 0
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            self.net._averaged = False
+            cnp.PyArray_CopyInto(<cnp.ndarray>self.net.buffers["parameters"], <cnp.ndarray>kept)
+        self.net._access.leave(TRAINING, False, self.thread)
+        self.thread = 0
+        return 0

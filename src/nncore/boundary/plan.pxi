@@ -5,9 +5,10 @@ cdef dict called_in(ops):
     return {i: op for i, op in enumerate(ops) if op.kind == "python"}
 
 
-cdef class NetworkPlan(Turns):
+cdef class NetworkPlan:
     """A plan with its buffers: how it is made, and what is in it. `Network` is how it runs."""
 
+    cdef readonly Access _access  # who may use it now
     cdef nnc_plan *plan
     cdef nnc_progress progress
     cdef readonly object dtype
@@ -32,11 +33,19 @@ cdef class NetworkPlan(Turns):
     cdef int in_rank, out_rank
     cdef cnp.npy_intp[9] in_dims, out_dims
     cdef size_t in_width
-    cdef public object _built_for  # the shapes of the inputs that a model has been assembled for, or None
+    # What a model keeps of its plan. It lies here so that it changes together with the plan, whatever interrupts.
+    cdef public object _built_for  # the shapes of the inputs that it has been assembled for, or None
+    cdef public object _ops, _owners, _outputs  # what it was assembled from: op records, the layer of each, the values that are outputs
+    cdef public object _compiled  # the training configuration; _attached: the one that the plan knows, or None
+    cdef public object _attached, _options  # how that trains each parameter
+    cdef public object _progress  # where the last fit stands
+    cdef public object _batch  # what train_on_batch has prepared for this plan, or None
+    cdef public bint _averaged  # the average of the parameters is in their place
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
         self.plan = NULL
+        self._access = Access()
         self.buffers = {}
         self.results = Results()
         self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
@@ -50,8 +59,11 @@ cdef class NetworkPlan(Turns):
         return self.progress.step
 
     @step.setter
-    def step(self, int64_t value):
-        self.progress.step = value
+    def step(self, value):
+        cdef int64_t step = whole_number("step", value, 0, 2**63 - 1)
+        self._access.enter(TRAINING, False)
+        self.progress.step = step
+        self._access.leave(TRAINING, False, this_thread())
 
     @property
     def seed(self):
@@ -60,12 +72,21 @@ cdef class NetworkPlan(Turns):
 
     @seed.setter
     def seed(self, value):
-        self.progress.seed = <uint64_t>(value & 0xFFFFFFFFFFFFFFFF)
+        cdef uint64_t seed = whole_number("seed", value, None, None) & 0xFFFFFFFFFFFFFFFF
+        self._access.enter(TRAINING, False)
+        self.progress.seed = seed
+        self._access.leave(TRAINING, False, this_thread())
 
     # Building -----------------------------------------------------------------------------------------------------------------
 
     def _assemble(self, inputs, ops, outputs, str dtype):
-        self._need_alone()
+        self._access.enter(CHANGING, False)
+        try:
+            self._assemble_alone(inputs, ops, outputs, dtype)
+        finally:
+            self._access.leave(CHANGING, False, this_thread())
+
+    cdef int _assemble_alone(self, inputs, ops, outputs, str dtype) except -1:
         called_before, self.called_ops = self.called_ops, called_in(ops)
         cdef nnc_plan *plan = NULL
         cdef nnc_dtype code = NNC_F64 if np.dtype(dtype) == np.float64 else NNC_F32
@@ -98,6 +119,54 @@ cdef class NetworkPlan(Turns):
             if state.role == "running_var":
                 state.value[...] = 1
         self._describe(len(inputs), len(ops), outputs)
+        return 0
+
+    def _adopt(self, Network new not None, input_shapes, ops, owners, outputs, layers, bound):
+        """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them.
+
+        Either all of it happens or nothing: no Python runs in between, and what was there before is let go of at the end.
+        bound: for each layer its parameters by role.
+        """
+        cdef nnc_plan *plan
+        self._access.enter(CHANGING, False)
+        try:
+            shapes = [tuple([int(d) for d in shape]) for shape in input_shapes]
+            places = [layer.__dict__ for layer in layers]
+            kept = (self._ops, self._owners, self._outputs, self._built_for, self._attached, self._options, self._progress, self._batch)
+            before = [(place.get("_bound"), place.get("_pending")) for place in places]
+            plan, self.plan, new.plan = self.plan, new.plan, NULL
+            new.plan = plan
+            nnc_plan_set_context(self.plan, <void *>self)
+            self.dtype, new.dtype = new.dtype, self.dtype
+            self.typenum = new.typenum
+            self.buffers, new.buffers = new.buffers, self.buffers
+            self.parameters, new.parameters = new.parameters, self.parameters
+            self.states, new.states = new.states, self.states
+            self.moments, new.moments = new.moments, self.moments
+            self.op_names, new.op_names = new.op_names, self.op_names
+            self.input_shapes, new.input_shapes = new.input_shapes, self.input_shapes
+            self.output_shapes, new.output_shapes = new.output_shapes, self.output_shapes
+            self._all_shapes, new._all_shapes = new._all_shapes, self._all_shapes
+            self.output_lines, new.output_lines = new.output_lines, self.output_lines
+            self.called_ops, new.called_ops = new.called_ops, self.called_ops
+            self.called_losses, new.called_losses = new.called_losses, self.called_losses
+            self.probed, new.probed = new.probed, self.probed
+            self.to_carry, new.to_carry = new.to_carry, self.to_carry
+            self.probe.every = 0
+            self.calls_out, self.is_watched = new.calls_out, False
+            self.is_compiled = self.has_forward = False
+            self.flops, self.is_simple, self.has_indices = new.flops, new.is_simple, new.has_indices
+            self.in_rank, self.out_rank, self.in_width = new.in_rank, new.out_rank, new.in_width
+            memcpy(self.in_dims, new.in_dims, sizeof(self.in_dims))
+            memcpy(self.out_dims, new.out_dims, sizeof(self.out_dims))
+            self._ops, self._owners, self._outputs, self._built_for = ops, owners, outputs, shapes
+            self._attached = self._options = self._progress = self._batch = None
+            for place, parameters in zip(places, bound):
+                if parameters:
+                    place["_bound"], place["_pending"] = parameters, {}
+            del kept, before
+        finally:
+            self._access.leave(CHANGING, False, this_thread())
 
     def _replan(self, inputs, ops, outputs, compiled=None):
         """Assemble the same ops for inputs of other shapes around the numbers that are there: parameters, states, moments, average,
@@ -105,9 +174,14 @@ cdef class NetworkPlan(Turns):
 
         Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
         """
+        self._access.enter(CHANGING, False)
+        try:
+            self._replan_alone(inputs, ops, outputs, compiled)
+        finally:
+            self._access.leave(CHANGING, False, this_thread())
+
+    cdef int _replan_alone(self, inputs, ops, outputs, compiled) except -1:
         self._need_plan()
-        self._wait_for_readers()
-        self._need_alone()
         cdef nnc_error error
         cdef nnc_optimizer_spec rule
         cdef nnc_dtype code = NNC_F64 if self.dtype == np.float64 else NNC_F32
@@ -125,7 +199,6 @@ cdef class NetworkPlan(Turns):
                 compile_plan(plan, losses, &rule, options, statistics)
             if nnc_plan_inherit(plan, self.plan, &error):
                 raise_error(&error)
-            self._need_alone()  # layers written in Python let other threads run meanwhile
         except BaseException:
             self.called_ops = called_before
             nnc_plan_free(plan)
@@ -140,13 +213,6 @@ cdef class NetworkPlan(Turns):
         self._describe(len(inputs), len(ops), outputs)
         if compiled is not None:
             self._count(losses, statistics)
-
-    cdef int _wait_for_readers(self) except -1:
-        """Wait for predictions of other threads, which are short; but not where Python is called, which may be what asks."""
-        give_up = monotonic() + PATIENCE
-        while self.readers and not self.calls_out and (self.trainer == 0 or self.trainer == this_thread()) and monotonic() < give_up:
-            sleep(1e-4)
-            PyErr_CheckSignals()
         return 0
 
     cdef int _describe(self, int n_inputs, int n_ops, outputs) except -1:
@@ -195,8 +261,14 @@ cdef class NetworkPlan(Turns):
 
     def _move(self, parameters, states, offsets=None, state_offsets=None):
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
+        self._access.enter(CHANGING, False)
+        try:
+            self._move_alone(parameters, states, offsets, state_offsets)
+        finally:
+            self._access.leave(CHANGING, False, this_thread())
+
+    cdef int _move_alone(self, parameters, states, offsets, state_offsets) except -1:
         self._need_plan()
-        self._need_alone()
         cdef size_t *places = NULL
         cdef int n = len(self.parameters), n_states = len(self.states), i
         for buffer in (parameters, states):
@@ -227,6 +299,7 @@ cdef class NetworkPlan(Turns):
         self._bind()
         self.parameters = [self._view(i) for i in range(n)]
         self.states = [self._state_view(i) for i in range(n_states)]
+        return 0
 
     cdef object _view(self, int i):
         from .spec import Parameter
@@ -261,9 +334,14 @@ cdef class NetworkPlan(Turns):
         Return where the sums of each op are among those that `_probe_read` gives, and of how many columns: 4 rows of so many, and
         behind them of how many numbers each column.
         """
+        self._access.enter(TRAINING, False)
+        try:
+            return self._probe_alone(every, activations)
+        finally:
+            self._access.leave(TRAINING, False, this_thread())
+
+    cdef dict _probe_alone(self, int64_t every, activations):
         self._need_plan()
-        if self.is_busy:
-            raise ConcurrentUseError("the model is being trained by another thread")
         self.probe.every = 0
         self.probed = None
         if every < 1:
@@ -291,17 +369,19 @@ cdef class NetworkPlan(Turns):
         """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
         where nothing is looked at."""
         cdef cnp.ndarray params, units
-        if self.probed is None:
-            return None
-        if self.is_busy:
-            raise ConcurrentUseError("the model is being trained by another thread")
-        params, units = self.probed[0], self.probed[1]
-        found = self.probe.steps, params.copy(), units.copy()
-        cnp.PyArray_FILLWBYTE(params, 0)
-        cnp.PyArray_FILLWBYTE(units, 0)
-        self.probe.steps = 0
-        self.probe.first = self.progress.step
-        return found
+        self._access.enter(TRAINING, False)
+        try:
+            if self.probed is None:
+                return None
+            params, units = self.probed[0], self.probed[1]
+            found = self.probe.steps, params.copy(), units.copy()
+            cnp.PyArray_FILLWBYTE(params, 0)
+            cnp.PyArray_FILLWBYTE(units, 0)
+            self.probe.steps = 0
+            self.probe.first = self.progress.step
+            return found
+        finally:
+            self._access.leave(TRAINING, False, this_thread())
 
     # Calls out of the core ----------------------------------------------------------------------------------------------------
 
@@ -313,13 +393,50 @@ cdef class NetworkPlan(Turns):
                 raise error
         return 0
 
-    cdef int _watch(self, object statistics) except -1:
-        """Let the metrics of the caller, which ride on ``statistics``, see what this thread's next call does; None: no longer."""
-        if self.is_watched:
-            if statistics is None:
-                self.watchers.pop(get_ident(), None)
-            else:
-                self.watchers[get_ident()] = statistics.watchers
+    cdef object _watch(self, object statistics):
+        """Let the metrics of the caller, which ride on ``statistics``, see what this thread's next call does; return who saw it so far,
+        as calls nest."""
+        if not self.is_watched:
+            return None
+        before = self.watchers.get(get_ident())
+        self.watchers[get_ident()] = statistics.watchers
+        return before
+
+    cdef int _unwatch(self, object before) except -1:
+        if before is not None:
+            self.watchers[get_ident()] = before
+        elif self.is_watched:
+            self.watchers.pop(get_ident(), None)
+        return 0
+
+    @property
+    def _is_claimed(self):
+        """Whether a fit is under way, in any thread."""
+        return self._access.is_fitting
+
+    def _need_idle(self):
+        """Raise where another thread uses the network."""
+        self._access.enter(CHANGING, False, False)
+        self._access.leave(CHANGING, False, this_thread())
+
+    # Entering ------------------------------------------------------------------------------------------------------------------
+
+    cdef int _enter(self, Mode mode) except -1:
+        """Enter for one call into the core. What is checked from here on stays as it is until the call leaves."""
+        self._access.enter(mode, True)
+        if self._access.is_torn:
+            self._recover()
+        return 0
+
+    cdef inline void _leave(self, Mode mode) noexcept:
+        self._access.leave(mode, True, this_thread())
+
+    cdef int _recover(self) except -1:
+        """In a forked child: a thread of the parent was in the core, so that what it worked with may be half written."""
+        self._access.is_torn = False
+        self.has_forward = False
+        if self.plan != NULL:
+            nnc_plan_recover(self.plan)
         return 0
 
     def _shapes(self):
@@ -340,6 +457,13 @@ cdef class NetworkPlan(Turns):
 
     def _check_indices(self, x):
         """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
+        self._access.enter(READING, True)
+        try:
+            self._look_for_indices(x)
+        finally:
+            self._access.leave(READING, True, this_thread())
+
+    cdef int _look_for_indices(self, x) except -1:
         cdef nnc_source source
         cdef nnc_spread spread
         cdef size_t rows, width, bound, bad
@@ -348,7 +472,7 @@ cdef class NetworkPlan(Turns):
             bound = nnc_plan_index_bound(self.plan, i)
             if bound == 0:
                 continue
-            rows, width = len(x[i]), size_of(self.input_shapes[i])
+            rows, width = rows_of(x[i]), size_of(self.input_shapes[i])
             name = "x" if len(x) == 1 else f"x[{i}]"
             bind_source(&source, x[i], rows, width, name, &spread)
             with nogil:
@@ -358,6 +482,7 @@ cdef class NetworkPlan(Turns):
                 raise IndexRangeError(
                     f"{name} holds {x[i][at]} at {tuple([int(d) for d in at])}, which is no index into an Embedding of {bound} rows: whole "
                     f"numbers from 0 to {bound - 1} are")
+        return 0
 
     def _arena_bytes(self, size_t rows):
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
@@ -371,9 +496,16 @@ cdef class NetworkPlan(Turns):
 
     # Compiling ----------------------------------------------------------------------------------------------------------------
 
-    def _compile(self, losses, optimizer, options, statistics):
+    def _compile(self, losses, optimizer, options, statistics, config=None):
+        """config: what they were made from, which the network keeps."""
+        self._access.enter(CHANGING, False, False)
+        try:
+            self._compile_alone(losses, optimizer, options, statistics, config)
+        finally:
+            self._access.leave(CHANGING, False, this_thread())
+
+    cdef int _compile_alone(self, losses, optimizer, options, statistics, config) except -1:
         self._need_plan()
-        self._need_alone()
         cdef nnc_optimizer_spec rule
         cdef int n = len(self.output_shapes), n_params = len(self.parameters)
         if len(losses) != n or len(statistics) != n or len(options) != n_params:
@@ -382,18 +514,26 @@ cdef class NetworkPlan(Turns):
         elements = nnc_plan_elements(self.plan)
         moments = new_moments(&rule, elements, self.dtype)
         average = aligned_zeros(elements, self.dtype) if rule.ema_momentum > 0 else None
+        buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
+        buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
+        if average is not None:
+            buffers["average"] = average
+        kept = self.moments, self.buffers, self._compiled, self._attached, self._options, self._progress, self._batch
         compile_plan(self.plan, losses, &rule, options, statistics)  # where it fails, what was compiled before still holds
         self.moments = moments
-        self.buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
-        self.buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
-        if average is not None:
-            self.buffers["average"] = average
+        self.buffers = buffers
         self._bind()
         self._count(losses, statistics)
         self.progress.step = 0
         self.to_carry = None
         self.is_compiled = True
         self.has_forward = False
+        self._progress = self._batch = None
+        if config is not None:
+            self._compiled = self._attached = config
+            self._options = options
+        del kept  # only now, as what is let go of may run other code
+        return 0
 
     cdef int _count(self, losses, statistics) except -1:
         """Keep what calls out of the core, and how many numbers targets and statistics take."""

@@ -1,7 +1,5 @@
 # planning.pxi: records of Python turned into the core's structs, and those into a plan. Nothing here knows of buffers or threads.
 
-from libc.string cimport memcpy, strcmp
-
 DEF MAX_ENDS = 64  # inputs, outputs
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}

@@ -1,10 +1,13 @@
 # sources.pxi: what every call into a plan needs: status codes turned into exceptions, aligned buffers, and arrays turned into the
 # sources that the core gathers from.
 
+from libc.string cimport memcpy, memset, strcmp
+
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_REFCNT, PyObject
+from operator import index
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
 from .errors import (
@@ -43,7 +46,7 @@ def alloc_fail_at(size_t k):
     nnc_alloc_fail_at(k)
 
 
-cdef inline unsigned long this_thread():
+cdef inline unsigned long this_thread() noexcept:
     return <unsigned long>PyThread_get_thread_ident()
 
 
@@ -184,6 +187,25 @@ cdef int bind_source(
     source.type = <nnc_source_type>GATHERED[number]
     source.stride = cnp.PyArray_STRIDE(a, 0) // item if rows > 1 else <ptrdiff_t>width
     return 0
+
+
+cdef size_t rows_of(object array) except? 0:
+    """The first dimension as NumPy's C interface has it: a subclass may say something else of itself."""
+    if isinstance(array, np.ndarray) and cnp.PyArray_NDIM(<cnp.ndarray>array) > 0:
+        return cnp.PyArray_DIM(<cnp.ndarray>array, 0)
+    return len(array)
+
+
+cdef object whole_number(str name, object value, object least, object most):
+    """An attribute of a model that is a whole number; NumPy's are taken, too."""
+    try:
+        number = None if isinstance(value, (bool, np.bool_)) else index(value)
+    except TypeError:
+        number = None
+    if number is None or (least is not None and not least <= number <= most):
+        bounds = "" if least is None else f" from {least} to {most}"
+        raise ArgumentError(f"model.{name}: expected a whole number{bounds}, got {value!r}")
+    return number
 
 
 cdef double *float64_out(object array, size_t n, str what) except? NULL:

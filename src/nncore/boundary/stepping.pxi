@@ -1,12 +1,23 @@
 # stepping.pxi: one training step on one batch that needs no conversion. This is what a loop over train_on_batch spends its time in,
 # so it looks at the arrays through NumPy's C interface and touches no other Python object.
 
-def step_batch(Network net not None, object x, object y, double lr, str form, list sums):
+def step_batch(Network net not None, object batch, object x, object y, double lr, str form, object sums):
     """One training step; returns its loss, or None where x or y need converting or checking first.
 
-    form: what the loss takes: "values", "probabilities" or "classes"; sums: as for Network._train.
+    batch: what the call was prepared with, which has to be of the plan as it is now. form: what the loss takes: "values",
+    "probabilities" or "classes"; sums: as for Network._train, or None where nothing but the loss is wanted.
     """
-    if net.plan == NULL or not net.is_compiled or net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+    net._enter(TRAINING)
+    try:
+        if net._batch is not batch or net.plan == NULL or not net.is_compiled:
+            return None
+        return _step(net, x, y, lr, form, sums)
+    finally:
+        net._leave(TRAINING)
+
+
+cdef object _step(Network net, object x, object y, double lr, str form, object sums):
+    if net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y
     cdef size_t rows, columns = net.out_dims[net.out_rank - 1]
@@ -41,7 +52,8 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     xs.data = cnp.PyArray_DATA(a)
     xs.type = NNC_SOURCE_F64 if net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
     xs.stride = net.in_width
-    statistics = float64_out(sums[0], net.statistic_sizes[0], "statistics")
+    if sums is not None:
+        statistics = float64_out(sums[0], net.statistic_sizes[0], "statistics")
     data.x = &xs
     data.y = &ys
     data.rows = rows
@@ -54,21 +66,17 @@ def step_batch(Network net not None, object x, object y, double lr, str form, li
     net._need_rows(rows)
     net._take_carried(rows)
     if net.has_indices:
-        net._check_indices((x,))
-    net._enter()
-    try:
-        if net.flops * <double>rows < HOLD_GIL_BELOW:
+        net._look_for_indices((x,))
+    if net.flops * <double>rows < HOLD_GIL_BELOW:
+        status = nnc_plan_reserve(net.plan, rows, &error)
+        if status == NNC_OK:
+            nnc_plan_train(net.plan, &data, rows, 0, 1, &lr, &loss, &net.progress, BUDGET)
+    else:
+        with nogil:
             status = nnc_plan_reserve(net.plan, rows, &error)
             if status == NNC_OK:
                 nnc_plan_train(net.plan, &data, rows, 0, 1, &lr, &loss, &net.progress, BUDGET)
-        else:
-            with nogil:
-                status = nnc_plan_reserve(net.plan, rows, &error)
-                if status == NNC_OK:
-                    nnc_plan_train(net.plan, &data, rows, 0, 1, &lr, &loss, &net.progress, BUDGET)
-        net.has_forward = False
-        if status != NNC_OK:
-            raise_error(&error)
-    finally:
-        net.is_busy = False
+    net.has_forward = False
+    if status != NNC_OK:
+        raise_error(&error)
     return loss

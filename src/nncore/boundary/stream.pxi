@@ -61,17 +61,23 @@ cdef class StreamCore:
         >>> stream.step(np.ones(2)).shape
         (1, 1)
         """
-        cdef nnc_source source
-        cdef nnc_error error
-        cdef size_t next_row = 0
-        cdef void *to = cnp.PyArray_DATA(self.out)
-        cdef cnp.ndarray a
-        cdef int status
         if self.net is None:
             raise NotBuiltError("make a stream with model.stream()")
         if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.net.typenum or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x):
             x = np.ascontiguousarray(x, self.net.dtype)
-        a = <cnp.ndarray>x
+        self.net._enter(TRAINING)  # it writes the state
+        try:
+            self._step(<cnp.ndarray>x)
+        finally:
+            self.net._leave(TRAINING)
+        return self.result
+
+    cdef int _step(self, cnp.ndarray a) except -1:
+        cdef nnc_source source
+        cdef nnc_error error
+        cdef size_t next_row = 0
+        cdef void *to = cnp.PyArray_DATA(self.out)
+        cdef int status
         if not (
             (cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_DIM(a, 0) == self.batch and cnp.PyArray_DIM(a, 1) == self.width)
             or (cnp.PyArray_NDIM(a) == 1 and self.batch == 1 and cnp.PyArray_DIM(a, 0) == self.width)
@@ -80,18 +86,16 @@ cdef class StreamCore:
             wanted = f"({self.batch},)" if self.is_bare else f"({self.batch}, {self.width})"
             raise ShapeError(f"step: x has shape {shape_of(a)}, but one time step of this stream is {wanted}")
         if self.net.has_indices:
-            self.net._check_indices((a.reshape(self.batch, 1, self.width) if not self.is_bare else a.reshape(self.batch, 1),))
+            self.net._look_for_indices((a.reshape(self.batch, 1, self.width) if not self.is_bare else a.reshape(self.batch, 1),))
         source.data = cnp.PyArray_DATA(a)
         source.type = NNC_SOURCE_F64 if self.net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         source.stride = self.width
-        self.net._enter()
         if self.net.flops * <double>self.batch < HOLD_GIL_BELOW:
             status = nnc_plan_predict(self.net.plan, &source, &self.sequences, self.batch, 0, &to, &next_row, 1e9, &error)
         else:
             with nogil:
                 status = nnc_plan_predict(self.net.plan, &source, &self.sequences, self.batch, 0, &to, &next_row, 1e9, &error)
-        self.net.is_busy = False
         self.net._rethrow()
         if status != NNC_OK:
             raise_error(&error)
-        return self.result
+        return 0

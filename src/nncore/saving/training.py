@@ -9,9 +9,8 @@ steps, whoever trains meanwhile.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -36,14 +35,9 @@ class TrainingState(NamedTuple):
     carried: np.ndarray | None = None  #: [rows, states]: what stateful layers begin the next batch with; None: with zeros
 
 
-@contextmanager
-def between_steps(model: Assembly) -> Iterator[None]:
+def between_steps(model: Assembly) -> AbstractContextManager[Any]:
     """Let no thread train the model meanwhile; what another one runs stands between two steps."""
-    model._pause()
-    try:
-        yield
-    finally:
-        model._resume()
+    return model._access.between_steps()
 
 
 def moments(model: Model) -> dict[str, dict[str, np.ndarray]]:

@@ -1,0 +1,374 @@
+# access.pxi: who may use a network now, in one place. Every call enters, checks what it was given against the plan, runs, and leaves,
+# in this order; leaving is never left out. Between entering and leaving nobody else replaces what the call has checked.
+#
+# There are five ways to enter, and calls of one thread nest:
+#   READING   predictions and evaluations. Side by side, also beside training; nobody changes the network meanwhile.
+#   TRAINING  a step or a piece of one, weights written. One thread; another one that wants to is refused at once.
+#   FITTING   a fit from beginning to end, also between its steps. As for TRAINING.
+#   SNAPSHOT  copies and files. Nobody trains meanwhile; who trains lets snapshots in between two steps.
+#   CHANGING  build, compile, another number of time steps. Nobody else is there.
+# Everything here happens under the GIL and calls no Python but in the loop that waits, so that looking and entering are one.
+
+cimport cython
+
+cdef double PATIENCE = 60  # seconds to wait for others; training itself waits for snapshots without a limit
+
+cdef enum Mode:
+    READING
+    TRAINING
+    FITTING
+    SNAPSHOT
+    CHANGING
+    MODES
+
+cdef enum Verdict:
+    GO
+    WAIT
+    WAIT_FOR_READERS  # nobody else is in the way
+    REFUSED  # another thread trains
+    INSIDE  # this thread is in the midst of a call that excludes it
+
+cdef struct Hold:  # what one thread has entered
+    unsigned long thread
+    int[5] entered
+    int inside  # calls into the core under way on this thread; they may call Python, and that the network
+    int stepping  # of those, the ones that train
+    int waiting  # calls that want to enter
+    bint yields  # its reading does not count while it waits: what it has looked at before, it looks at again
+    uint64_t ticket  # its place in the queue for a gap between two steps; 0: none
+
+
+@cython.final
+cdef class Access:
+    """Which threads use a network, and how."""
+
+    cdef Hold *holds
+    cdef int count, room
+    cdef uint64_t tickets  # given out
+    cdef uint64_t called  # tickets up to this one may go in before training goes on
+    cdef int at_gate  # threads that wait for those before they train
+    cdef int pressing  # threads that only readers keep from changing the network: new readers wait
+    cdef int forks  # of this process, when the holds were made
+    cdef unsigned long last_trainer  # the thread that has trained last; 0: none has
+    cdef bint is_torn  # a fork has taken away a thread that was in the core
+
+    def __cinit__(self):
+        self.forks = nnc_fork_count()
+
+    def __dealloc__(self):
+        PyMem_Free(self.holds)
+
+    # Entering and leaving -----------------------------------------------------------------------------------------------------
+
+    cdef int enter(self, Mode mode, bint inside, bint patient=True) except -1:
+        """inside: for one call into the core. Not patient: whoever would have to wait for another thread's training is refused."""
+        cdef unsigned long me = this_thread()
+        if self.forks != nnc_fork_count():
+            self._forget_others(me)
+        if self.count and self._may(mode, me, patient, self.tickets) != GO:
+            self._wait(mode, me, patient, False)
+        cdef Hold *own = self._hold(me)
+        own.entered[<int>mode] += 1
+        if mode == TRAINING or mode == FITTING:
+            self.last_trainer = me
+        if inside:
+            own.inside += 1
+            own.stepping += mode == TRAINING
+        return 0
+
+    cdef void leave(self, Mode mode, bint inside, unsigned long thread) noexcept:
+        cdef Hold *own = self._find(thread)
+        if own is NULL or not own.entered[<int>mode]:  # of a thread that a fork has taken away
+            return
+        own.entered[<int>mode] -= 1
+        if inside:
+            own.inside -= 1
+            own.stepping -= mode == TRAINING
+        self._tidy(own)
+
+    def pass_gate(self):
+        """In a long call of the thread that trains, at a place like the one between two steps: let those in who wait for that."""
+        cdef unsigned long me = this_thread()
+        cdef Hold *own = self._find(me)
+        if self.count > 1 and own is not NULL and own.entered[<int>FITTING] and not own.entered[<int>TRAINING]:
+            if self._may(TRAINING, me, True, self.tickets) == WAIT:
+                self._wait(TRAINING, me, True, True)
+
+    cdef void _tidy(self, Hold *own) noexcept:
+        cdef int i, entered = 0
+        for i in range(MODES):
+            entered += own.entered[i]
+        if own.waiting:
+            return
+        if not own.entered[<int>SNAPSHOT] and not own.entered[<int>CHANGING]:
+            own.ticket = 0
+        if not entered:
+            self.count -= 1
+            own[0] = self.holds[self.count]
+
+    cdef Hold *_find(self, unsigned long thread) noexcept:
+        cdef int i
+        for i in range(self.count):
+            if self.holds[i].thread == thread:
+                return &self.holds[i]
+        return NULL
+
+    cdef Hold *_hold(self, unsigned long thread) except NULL:
+        """The thread's hold, made where it has none."""
+        cdef Hold *own = self._find(thread)
+        cdef Hold *more
+        if own is not NULL:
+            return own
+        if self.count == self.room:
+            more = <Hold *>PyMem_Realloc(self.holds, (2 * self.room + 2) * sizeof(Hold))
+            if more is NULL:
+                raise MemoryError("no memory to note which threads use the model")
+            self.holds = more
+            self.room = 2 * self.room + 2
+        own = &self.holds[self.count]
+        memset(own, 0, sizeof(Hold))
+        own.thread = thread
+        self.count += 1
+        return own
+
+    cdef void _forget_others(self, unsigned long me) noexcept:
+        """In a forked child: the other threads are not there, whatever they were doing."""
+        cdef int i
+        self.forks = nnc_fork_count()
+        for i in range(self.count - 1, -1, -1):
+            if self.holds[i].thread == me:
+                continue
+            self.is_torn |= self.holds[i].inside > 0
+            self.count -= 1
+            self.holds[i] = self.holds[self.count]
+        self.at_gate = self.pressing = 0
+
+    # Who comes when -----------------------------------------------------------------------------------------------------------
+
+    cdef Verdict _may(self, Mode mode, unsigned long me, bint patient, uint64_t mark) noexcept:
+        """mark: training lets in those who have tickets up to this one."""
+        cdef Hold mine
+        cdef Hold *other
+        cdef bint reading = False, training = False, fitting = False, paused = False, changing = False, queued = False
+        cdef bint is_called, is_anywhere
+        cdef int i
+        memset(&mine, 0, sizeof(Hold))
+        for i in range(self.count):
+            other = &self.holds[i]
+            if other.thread == me:
+                mine = other[0]
+                continue
+            reading |= other.entered[<int>READING] > 0 and not other.yields
+            training |= other.entered[<int>TRAINING] > 0
+            fitting |= other.entered[<int>FITTING] > 0
+            paused |= other.entered[<int>SNAPSHOT] > 0
+            changing |= other.entered[<int>CHANGING] > 0
+            queued |= 0 < other.ticket <= mark
+        is_called = 0 < mine.ticket <= self.called
+        if mode == READING:
+            is_anywhere = (mine.entered[<int>READING] or mine.entered[<int>TRAINING] or mine.entered[<int>FITTING]
+                           or mine.entered[<int>SNAPSHOT] or mine.entered[<int>CHANGING])
+            return WAIT if changing or (self.pressing and not is_anywhere) else GO
+        if mode == TRAINING:
+            if mine.inside:
+                return INSIDE
+            if mine.entered[<int>TRAINING] or mine.entered[<int>CHANGING]:
+                return GO
+            if training or fitting:
+                return REFUSED
+            return WAIT if changing or paused or queued else GO
+        if mode == FITTING:
+            if mine.inside:
+                return INSIDE
+            if training or fitting:
+                return REFUSED
+            return WAIT if changing else GO
+        if mode == SNAPSHOT:
+            if mine.stepping:
+                return INSIDE
+            if changing or training:
+                return WAIT
+            if mine.entered[<int>SNAPSHOT] or mine.entered[<int>TRAINING] or mine.entered[<int>FITTING] or mine.entered[<int>CHANGING]:
+                return GO
+            return WAIT if (fitting or self.at_gate) and not is_called else GO
+        if mine.inside:
+            return INSIDE
+        if mine.entered[<int>CHANGING]:
+            return GO
+        if training or fitting:
+            if not patient:
+                return REFUSED
+            if training or not is_called:
+                return WAIT
+        if changing:
+            return WAIT
+        if self.at_gate and not is_called and not mine.entered[<int>TRAINING] and not mine.entered[<int>FITTING]:
+            return WAIT
+        return WAIT_FOR_READERS if reading or paused else GO
+
+    cdef int _wait(self, Mode mode, unsigned long me, bint patient, bint passes) except -1:
+        """Come back when the thread may enter, or, where it only passes, could have entered; else raise ConcurrentUseError."""
+        cdef Hold *own = self._hold(me)
+        cdef Verdict verdict = WAIT
+        cdef bint presses = False, is_only_readers, yielded = own.yields, at_gate = False
+        cdef uint64_t mark = self.tickets
+        give_up = monotonic() + PATIENCE
+        own.waiting += 1
+        try:
+            while True:
+                verdict = self._may(mode, me, patient, mark)
+                if verdict == GO:
+                    return 0
+                if verdict == REFUSED and not (passes and mode == TRAINING):
+                    raise ConcurrentUseError(_REFUSED[<int>mode])
+                if verdict == INSIDE:
+                    raise ConcurrentUseError(_INSIDE[<int>mode])
+                own = self._find(me)
+                if mode == TRAINING and not at_gate:
+                    at_gate = True
+                    self.at_gate += 1
+                    self.called = max(self.called, mark)
+                if (mode == SNAPSHOT or mode == CHANGING) and not own.ticket:
+                    self.tickets += 1
+                    own.ticket = self.tickets
+                own.yields = own.inside == 0
+                if mode == CHANGING:
+                    is_only_readers = verdict == WAIT_FOR_READERS
+                    self.pressing += is_only_readers - presses
+                    presses = is_only_readers
+                if mode != TRAINING and monotonic() > give_up:
+                    raise ConcurrentUseError(_IN_VAIN[<int>mode].format(PATIENCE))
+                sleep(1e-4)
+                PyErr_CheckSignals()
+        finally:
+            if at_gate and self.at_gate:  # a fork sets them to 0
+                self.at_gate -= 1
+            if presses and self.pressing:
+                self.pressing -= 1
+            own = self._find(me)
+            own.waiting -= 1
+            own.yields = yielded
+            if verdict != GO:
+                self._tidy(own)
+
+    # For Python ---------------------------------------------------------------------------------------------------------------
+
+    def reading(self):
+        """For predictions and the like, side by side with others."""
+        return _use(self, READING, True)
+
+    def training(self):
+        """For a step, and for whatever writes weights; ConcurrentUseError where another thread trains."""
+        return _use(self, TRAINING, False)
+
+    def fitting(self):
+        """For a whole fit; ConcurrentUseError where another thread trains."""
+        return _use(self, FITTING, False)
+
+    def between_steps(self):
+        """For what must not see half of a step; waits for the end of another thread's."""
+        return _use(self, SNAPSHOT, True)
+
+    def changing(self, bint patient=False):
+        """For another plan. Where another thread trains, ConcurrentUseError; patient: wait for the end of a step instead."""
+        return _use(self, CHANGING, patient)
+
+    @property
+    def is_fitting(self):
+        """Whether a fit is under way, in any thread."""
+        cdef int i
+        if self.forks != nnc_fork_count():
+            self._forget_others(this_thread())
+        for i in range(self.count):
+            if self.holds[i].entered[<int>FITTING]:
+                return True
+        return False
+
+    @property
+    def is_trained_elsewhere(self):
+        """Whether the last thread that trained is another one, so that it may train again at any moment."""
+        return self.last_trainer != 0 and self.last_trainer != this_thread()
+
+    @property
+    def is_inside_step(self):
+        """Whether this thread is in the midst of a step: a loss, a metric or a layer in Python asks."""
+        cdef Hold *own = self._find(this_thread())
+        return own is not NULL and own.stepping > 0
+
+
+cdef tuple _REFUSED = (
+    "",
+    "the model is being trained by another thread; wait for it, or train a copy",
+    "the model is being trained by another thread; wait for it, or train a copy",
+    "",
+    "the model is being trained by another thread, so it cannot be built or compiled now",
+)
+cdef tuple _INSIDE = (
+    "",
+    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be trained from there",
+    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be trained from there",
+    "the model is in the midst of a step, which has called this loss, metric or layer: it cannot be copied or saved from there; do "
+    "it in a callback",
+    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be built, compiled or given "
+    "another number of time steps from there",
+)
+cdef tuple _IN_VAIN = (
+    "another thread builds or compiles the model, and has not finished for {:g} s",
+    "",
+    "another thread builds or compiles the model, and has not finished for {:g} s",
+    "another thread trains the model and has not come to the end of a step for {:g} s; a callback that waits for this thread would do that",
+    "another thread uses the model and has not finished for {:g} s, so that it cannot be built or compiled, or take another number of "
+    "time steps; a callback that waits for this thread would do that",
+)
+
+
+@cython.final
+cdef class Use:
+    """One way to use a network, for as long as a ``with`` block lasts.
+
+    It is written in C because an interrupt may come between any two instructions of Python: in a context manager written there,
+    also between entering and the block, or in the midst of leaving.
+    """
+
+    cdef Access access
+    cdef Mode mode
+    cdef bint patient
+    cdef int depth
+    cdef unsigned long thread
+
+    def __enter__(self):
+        self.access.enter(self.mode, False, self.patient)
+        self.thread = this_thread()
+        self.depth += 1
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.depth:
+            self.depth -= 1
+            self.access.leave(self.mode, False, self.thread)
+
+    def __dealloc__(self):  # Python 3.14 looks for interrupts between entering and the block
+        while self.depth and self.access is not None:
+            self.depth -= 1
+            self.access.leave(self.mode, False, self.thread)
+
+
+cdef Use _use(Access access, Mode mode, bint patient):
+    cdef Use use = Use.__new__(Use)
+    use.access, use.mode, use.patient = access, mode, patient
+    return use
+
+
+def to_the_end(function):
+    """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm."""
+    interrupt = None
+    for _ in range(1000):
+        try:
+            result = function()
+        except KeyboardInterrupt as error:
+            interrupt = error if interrupt is None else interrupt
+            continue
+        if interrupt is not None:
+            raise interrupt
+        return result
+    raise interrupt

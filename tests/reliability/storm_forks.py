@@ -327,6 +327,7 @@ def main(storm):
     scenes = [scene for scene in SCENES if storm.wanted(scene.__name__)]
     outcomes, number, limit = [], 0, storm.options.forks
     with running.folder() as place:
+        work(large(), place)  # so that everything is imported: a child hangs where it needs a module that another thread was importing
         while storm.left() > 0 and not (limit and len(outcomes) >= limit):
             scene = scenes[number % len(scenes)]
             outcomes += scene(storm, rng, place)

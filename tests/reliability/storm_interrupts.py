@@ -138,6 +138,9 @@ def fit_callbacks(lab):
         nn.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None),
     ]
 
+    if os.path.exists(lab.path):  # of another kind of net
+        os.unlink(lab.path)
+
     def act():
         lab.fit(model, epochs=3, validation_split=0.3, callbacks=callbacks)
 

@@ -20,7 +20,7 @@ from nncore import _core
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = Path(nncore.__file__).parent
-WHEEL_LIMIT = 1_500_000
+WHEEL_LIMIT = 2_000_000
 ACTIVATIONS, LOSSES, OPTIMIZERS = (_core.OPS[kind] for kind in ("activation", "loss", "optimizer"))
 #: Some valid value for every attribute that ops.def names.
 ATTRIBUTES = {

@@ -248,10 +248,9 @@ class StreamCore:
     def step(self, x: Any) -> np.ndarray:
         """One time step [batch, features] -> [batch, outputs], an array that the next step overwrites."""
 
-def step_batch(
-    net: Network, batch: object, x: object, y: object, lr: float, form: str, sums: list[np.ndarray | None] | None
-) -> float | None:
-    """One training step on arrays that need no conversion: its loss, or None where they do."""
+def step_batch(net: Network, batch: object, x: object, y: object, lr: float, return_dict: bool) -> Any:
+    """One training step on arrays that need no conversion: what train_on_batch returns, or None where they do. batch: the OneBatch
+    that it was prepared with."""
 
 # One op at a time: for tests, benchmarks, and losses called alone. 2-D arrays float32/float64; rows may be strided.
 def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...

@@ -37,23 +37,22 @@ class OneBatch:
         rate = self.settings["_lr"]  # optimizer.lr is a property, and a call of it costs as much as a layer
         if callable(rate):
             rate = learning_rates(rate, model.step, 1)[0]
-        if self.bare:
-            loss = step_batch(model, self, x, y, rate, self.form, None)
-            return {"loss": loss} if return_dict and loss is not None else loss
-        with model._access.training():  # the sums are for one step at a time
-            sums = self._zeroed()
-            loss = step_batch(model, self, x, y, rate, self.form, sums)
-            return None if loss is None else results(self.config.logs(loss, sums), return_dict)
+        return step_batch(model, self, x, y, rate, return_dict)
+
+    def told(self, loss: float, sums: Sums, return_dict: bool) -> Any:
+        """Return what train_on_batch returns of a step."""
+        return results(self.config.logs(loss, sums), return_dict)
 
     def step(self, model: Assembly, data: Data, return_dict: bool) -> Any:
         """Do one step; return what train_on_batch returns. The model has been entered for training."""
         lr = self.config.optimizer.lr
         self.lr[0] = learning_rates(lr, model.step, 1)[0] if callable(lr) else lr
-        sums = self._zeroed()
+        sums = self.cleared()
         model._train(data.x, data.y, data.weight, None, data.rows, 0, 1, self.lr, self.loss, sums, data.lengths)
-        return results(self.config.logs(self.loss.item(), sums), return_dict)
+        return self.told(self.loss.item(), sums, return_dict)
 
-    def _zeroed(self) -> Sums:
+    def cleared(self) -> Sums:
+        """Return the sums for another step."""
         if self.sums is None or self.watched:  # a metric in Python begins anew
             self.sums = self.config.sums()
         elif not self.plain:

@@ -28,9 +28,10 @@ cdef enum Verdict:
     REFUSED  # another thread trains
     INSIDE  # this thread is in the midst of a call that excludes it
 
-cdef struct Hold:  # what one thread has entered
+cdef struct Hold:  # what one thread has entered; of those that nobody has, all but the thread is 0
     unsigned long thread
     int[5] entered
+    int depth  # the sum of these
     int inside  # calls into the core under way on this thread; they may call Python, and that the network
     int stepping  # of those, the ones that train
     int waiting  # calls that want to enter
@@ -54,11 +55,44 @@ cdef class Access:
 
     def __cinit__(self):
         self.forks = nnc_fork_count()
+        self._make_room(2)
+
+    cdef int _make_room(self, int room) except -1:
+        cdef Hold *more = <Hold *>PyMem_Realloc(self.holds, room * sizeof(Hold))
+        if more is NULL:
+            raise MemoryError("no memory to note which threads use the model")
+        memset(more + self.room, 0, (room - self.room) * sizeof(Hold))
+        self.holds = more
+        self.room = room
+        return 0
 
     def __dealloc__(self):
         PyMem_Free(self.holds)
 
     # Entering and leaving -----------------------------------------------------------------------------------------------------
+
+    cdef inline bint enter_empty(self, Mode mode) noexcept:
+        """The same as `enter` for one call into the core, where nobody is there: what a loop over small calls does each time."""
+        cdef Hold *own = self.holds
+        if self.count or self.is_torn or self.forks != nnc_fork_count():
+            return False
+        own.thread = this_thread()
+        own.entered[<int>mode] = own.depth = own.inside = 1
+        if mode == TRAINING:
+            own.stepping = 1
+            self.last_trainer = own.thread
+        self.count = 1
+        return True
+
+    cdef inline bint leave_empty(self, Mode mode) noexcept:
+        """Where it was the only call, and nobody has come meanwhile."""
+        cdef Hold *own = self.holds
+        if self.count != 1 or own.depth != 1 or own.waiting:
+            return False
+        own.entered[<int>mode] = own.depth = own.inside = own.stepping = 0
+        own.ticket = 0
+        self.count = 0
+        return True
 
     cdef int enter(self, Mode mode, bint inside, bint patient=True) except -1:
         """inside: for one call into the core. Not patient: whoever would have to wait for another thread's training is refused."""
@@ -69,6 +103,7 @@ cdef class Access:
             self._wait(mode, me, patient, False)
         cdef Hold *own = self._hold(me)
         own.entered[<int>mode] += 1
+        own.depth += 1
         if mode == TRAINING or mode == FITTING:
             self.last_trainer = me
         if inside:
@@ -81,6 +116,7 @@ cdef class Access:
         if own is NULL or not own.entered[<int>mode]:  # of a thread that a fork has taken away
             return
         own.entered[<int>mode] -= 1
+        own.depth -= 1
         if inside:
             own.inside -= 1
             own.stepping -= mode == TRAINING
@@ -95,16 +131,17 @@ cdef class Access:
                 self._wait(TRAINING, me, True, True)
 
     cdef void _tidy(self, Hold *own) noexcept:
-        cdef int i, entered = 0
-        for i in range(MODES):
-            entered += own.entered[i]
         if own.waiting:
             return
         if not own.entered[<int>SNAPSHOT] and not own.entered[<int>CHANGING]:
             own.ticket = 0
-        if not entered:
-            self.count -= 1
-            own[0] = self.holds[self.count]
+        if not own.depth:
+            self._drop(own)
+
+    cdef void _drop(self, Hold *own) noexcept:
+        self.count -= 1
+        own[0] = self.holds[self.count]
+        memset(&self.holds[self.count], 0, sizeof(Hold))
 
     cdef Hold *_find(self, unsigned long thread) noexcept:
         cdef int i
@@ -116,17 +153,11 @@ cdef class Access:
     cdef Hold *_hold(self, unsigned long thread) except NULL:
         """The thread's hold, made where it has none."""
         cdef Hold *own = self._find(thread)
-        cdef Hold *more
         if own is not NULL:
             return own
         if self.count == self.room:
-            more = <Hold *>PyMem_Realloc(self.holds, (2 * self.room + 2) * sizeof(Hold))
-            if more is NULL:
-                raise MemoryError("no memory to note which threads use the model")
-            self.holds = more
-            self.room = 2 * self.room + 2
+            self._make_room(2 * self.room)
         own = &self.holds[self.count]
-        memset(own, 0, sizeof(Hold))
         own.thread = thread
         self.count += 1
         return own
@@ -139,8 +170,7 @@ cdef class Access:
             if self.holds[i].thread == me:
                 continue
             self.is_torn |= self.holds[i].inside > 0
-            self.count -= 1
-            self.holds[i] = self.holds[self.count]
+            self._drop(&self.holds[i])
         self.at_gate = self.pressing = 0
 
     # Who comes when -----------------------------------------------------------------------------------------------------------
@@ -150,7 +180,7 @@ cdef class Access:
         cdef Hold mine
         cdef Hold *other
         cdef bint reading = False, training = False, fitting = False, paused = False, changing = False, queued = False
-        cdef bint is_called, is_anywhere
+        cdef bint is_called
         cdef int i
         memset(&mine, 0, sizeof(Hold))
         for i in range(self.count):
@@ -166,9 +196,7 @@ cdef class Access:
             queued |= 0 < other.ticket <= mark
         is_called = 0 < mine.ticket <= self.called
         if mode == READING:
-            is_anywhere = (mine.entered[<int>READING] or mine.entered[<int>TRAINING] or mine.entered[<int>FITTING]
-                           or mine.entered[<int>SNAPSHOT] or mine.entered[<int>CHANGING])
-            return WAIT if changing or (self.pressing and not is_anywhere) else GO
+            return WAIT if changing or (self.pressing and not mine.depth) else GO
         if mode == TRAINING:
             if mine.inside:
                 return INSIDE

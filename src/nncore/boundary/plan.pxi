@@ -421,15 +421,18 @@ cdef class NetworkPlan:
 
     # Entering ------------------------------------------------------------------------------------------------------------------
 
-    cdef int _enter(self, Mode mode) except -1:
+    cdef inline int _enter(self, Mode mode) except -1:
         """Enter for one call into the core. What is checked from here on stays as it is until the call leaves."""
+        if self._access.enter_empty(mode):
+            return 0
         self._access.enter(mode, True)
         if self._access.is_torn:
             self._recover()
         return 0
 
     cdef inline void _leave(self, Mode mode) noexcept:
-        self._access.leave(mode, True, this_thread())
+        if not self._access.leave_empty(mode):
+            self._access.leave(mode, True, this_thread())
 
     cdef int _recover(self) except -1:
         """In a forked child: a thread of the parent was in the core, so that what it worked with may be half written."""

@@ -1,23 +1,36 @@
 # stepping.pxi: one training step on one batch that needs no conversion. This is what a loop over train_on_batch spends its time in,
 # so it looks at the arrays through NumPy's C interface and touches no other Python object.
 
-def step_batch(Network net not None, object batch, object x, object y, double lr, str form, object sums):
-    """One training step; returns its loss, or None where x or y need converting or checking first.
+def step_batch(Network net not None, object batch, object x, object y, double lr, bint return_dict):
+    """One training step; returns what train_on_batch returns, or None where x or y need converting or checking first.
 
-    batch: what the call was prepared with, which has to be of the plan as it is now. form: what the loss takes: "values",
-    "probabilities" or "classes"; sums: as for Network._train, or None where nothing but the loss is wanted.
+    batch: the OneBatch that the call was prepared with, which has to be of the plan as it is now.
     """
-    net._enter(TRAINING)
+    cdef unsigned long me
+    if batch.bare:  # there is nothing but the loss
+        net._enter(TRAINING)
+        try:
+            loss = _step(net, x, y, lr, batch.form, None) if net._batch is batch else None
+        finally:
+            net._leave(TRAINING)
+        return {"loss": loss} if return_dict and loss is not None else loss
+    me = this_thread()
+    net._access.enter(TRAINING, False)  # the sums are for one step at a time, from when they are cleared until they are read
     try:
-        if net._batch is not batch or net.plan == NULL or not net.is_compiled:
-            return None
-        return _step(net, x, y, lr, form, sums)
+        sums = batch.cleared()
+        net._enter(TRAINING)
+        try:
+            loss = _step(net, x, y, lr, batch.form, sums) if net._batch is batch else None
+        finally:
+            net._leave(TRAINING)
+        return None if loss is None else batch.told(loss, sums, return_dict)
     finally:
-        net._leave(TRAINING)
+        net._access.leave(TRAINING, False, me)
 
 
 cdef object _step(Network net, object x, object y, double lr, str form, object sums):
-    if net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+    """sums: as for Network._train, or None."""
+    if net.plan == NULL or not net.is_compiled or net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y
     cdef size_t rows, columns = net.out_dims[net.out_rank - 1]

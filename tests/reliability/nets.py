@@ -178,8 +178,8 @@ def equal_weights(a, b):
 class Trajectory:
     """The weights of a net after each of so many steps on one batch.
 
-    `fit` over rows that repeat the batch, and `train_on_batch`, in any mixture, bring a net to just these states. So one look at the
-    weights tells whether they are those of one moment.
+    `fit` over rows that repeat the batch, and `train_on_batch`, in any mixture, bring a net to just these states. So one look at
+    the weights tells whether they are those of one moment.
 
     Parameters
     ----------
@@ -205,10 +205,16 @@ class Trajectory:
                 self._steps_of.setdefault(item, set()).add(step)
 
     def repeated(self, times):
-        """The rows of the batch so many times over: a ``fit`` without shuffling, with ``batch_size=rows``, sees the batch each step."""
+        """The rows of the batch so many times over: `fit` without shuffling, in batches of so many rows, sees it at each step."""
 
         def repeat(array):
-            return array if array is None else [repeat(a) for a in array] if isinstance(array, list) else np.concatenate([array] * times)
+            return (
+                array
+                if array is None
+                else [repeat(a) for a in array]
+                if isinstance(array, list)
+                else np.concatenate([array] * times)
+            )
 
         return repeat(self.x), repeat(self.y), repeat(self.lengths)
 
@@ -226,7 +232,7 @@ class Trajectory:
         return {name: _digest(value) for name, value in state_dict.items()} == self._values[step]
 
     def complaint(self, state_dict, steps=None):
-        """Return what is wrong with weights, or "": they are those of one moment, and of one of these steps where they are given."""
+        """Return what is wrong with weights, or "" where they are those of one moment, and of one of these steps if given."""
         found = {name: self._steps_of.get((name, _digest(value)), set()) for name, value in state_dict.items()}
         common = set.intersection(*found.values())
         if common and (steps is None or common & set(steps)):

@@ -11,9 +11,9 @@ import pickle
 from dataclasses import dataclass, field
 
 import numpy as np
+from nets import are_finite, as_list, equal_weights, same
 
 import nncore as nn
-from nets import are_finite, as_list, equal_weights, same
 from nncore.errors import ArgumentError, ConcurrentUseError, NotBuiltError
 
 LENGTHS = (3, 5, 8)  # time steps, for nets that have time
@@ -124,7 +124,7 @@ def one_input(kind):
     return kind.one_input
 
 
-# Training ----------------------------------------------------------------------------------------------------------------------------
+# Training -----------------------------------------------------------------------------------------------------------------
 
 
 @writes(moves_weights=True)
@@ -197,7 +197,7 @@ def build(case, rng):
     case.model.build(case.kind.shape(int(rng.choice(LENGTHS))))
 
 
-# Predicting --------------------------------------------------------------------------------------------------------------------------
+# Predicting ---------------------------------------------------------------------------------------------------------------
 
 
 @reads()
@@ -258,7 +258,7 @@ def shared_stream(case, rng):
         case.shared_stream.reset()
 
 
-# Copies and files --------------------------------------------------------------------------------------------------------------------
+# Copies and files ---------------------------------------------------------------------------------------------------------
 
 
 def check_copy(case, other):
@@ -308,7 +308,7 @@ def save_weights(case, rng):
     check_copy(case, other)
 
 
-# Weights and settings ----------------------------------------------------------------------------------------------------------------
+# Weights and settings -----------------------------------------------------------------------------------------------------
 
 
 @reads()
@@ -367,7 +367,7 @@ def settings(case, rng):
     case.model.stop_training = False
 
 
-# Layers ------------------------------------------------------------------------------------------------------------------------------
+# Layers -------------------------------------------------------------------------------------------------------------------
 
 
 @reads(fits=lambda kind: kind.name in ("dense", "normalised", "python"))

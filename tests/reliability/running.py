@@ -40,7 +40,7 @@ class Storm:
         self._end = time.monotonic() + options.seconds
         threading.Thread(target=self._watch, daemon=True).start()
 
-    # Time and chance -------------------------------------------------------------------------------------------------------------
+    # Time and chance ------------------------------------------------------------------------------------------------------
 
     def left(self):
         """Seconds until the end."""
@@ -54,7 +54,7 @@ class Storm:
         """Whether --only asks for what is called so."""
         return re.search(self.options.only, name) is not None
 
-    # Calls -----------------------------------------------------------------------------------------------------------------------
+    # Calls ----------------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def call(self, what):
@@ -103,7 +103,7 @@ class Storm:
                     self.finish()
                     os._exit(1)
 
-    # The account -----------------------------------------------------------------------------------------------------------------
+    # The account ----------------------------------------------------------------------------------------------------------
 
     def fail(self, what, detail):
         """Take note of a failure; the first of a kind is kept in full."""

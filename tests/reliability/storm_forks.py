@@ -1,4 +1,4 @@
-"""Forks at any moment: after other libraries' threads, while threads train, predict, save and compile, from callbacks, and in pools.
+"""Forks at any moment: after other libraries' threads, while threads train, predict, save and compile, from callbacks, in pools.
 
 Each child predicts, trains, saves and loads within a time limit, with the parent's model and with new ones.
 """
@@ -93,7 +93,7 @@ def came_to_a_good_end(storm, where, pid, seconds=20.0):
     return False
 
 
-# What goes before ------------------------------------------------------------------------------------------------------------------
+# What goes before ---------------------------------------------------------------------------------------------------------
 
 
 def numpy_works():
@@ -125,7 +125,7 @@ def available():
     return found
 
 
-# Scenes ----------------------------------------------------------------------------------------------------------------------------
+# Scenes -------------------------------------------------------------------------------------------------------------------
 
 
 def after_libraries(storm, rng, place):
@@ -327,7 +327,9 @@ def main(storm):
     scenes = [scene for scene in SCENES if storm.wanted(scene.__name__)]
     outcomes, number, limit = [], 0, storm.options.forks
     with running.folder() as place:
-        work(large(), place)  # so that everything is imported: a child hangs where it needs a module that another thread was importing
+        work(
+            large(), place
+        )  # so that everything is imported: a child hangs where it needs a module that another thread was importing
         while storm.left() > 0 and not (limit and len(outcomes) >= limit):
             scene = scenes[number % len(scenes)]
             outcomes += scene(storm, rng, place)

@@ -15,6 +15,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import running
@@ -32,7 +33,7 @@ class Wrong(Exception):
     """A result that is not what it should be."""
 
 
-# Places: where nncore calls Python ---------------------------------------------------------------------------------------------------
+# Places: where nncore calls Python ----------------------------------------------------------------------------------------
 
 
 class Trap:
@@ -331,7 +332,7 @@ def shown_summary(model, folder):
         sys.stdout = before
 
 
-#: In the midst of a step that trains; of a call that only reads; of one that gives the model its shape; or where nobody is in the core.
+#: In the midst of a step that trains; of a call that only reads; of one that gives the model its shape; or none of these.
 STEP, READING, BUILDING, BETWEEN = "step", "reading", "building", "between"
 
 #: (place, what of the model, the call that comes by there, in the midst of what)
@@ -348,7 +349,10 @@ PLACES = [
     *((f"callback.{name}", plain, evaluate, BETWEEN) for name in HOOKS if "test" in name),
     *((f"callback.{name}", plain, fit, BETWEEN) for name in HOOKS if "test" in name),
     *((f"callback.{name}", plain, predict, BETWEEN) for name in HOOKS if "predict" in name),
-    *((f"callback.{name}", plain, fit_on, BETWEEN) for name in ("get_state", "set_state", "set_model", "set_params", "before_fit", "close")),
+    *(
+        (f"callback.{name}", plain, fit_on, BETWEEN)
+        for name in ("get_state", "set_state", "set_model", "set_params", "before_fit", "close")
+    ),
     ("schedule", with_schedule, fit, BETWEEN),
     ("schedule", with_schedule, lambda m, f: m.train_on_batch(X, Y), BETWEEN),
     *((f"batches.{name}", plain, fit_batches, BETWEEN) for name in ("iter", "len", "next")),
@@ -372,26 +376,33 @@ PLACES = [
 ]
 
 
-# Methods ---------------------------------------------------------------------------------------------------------------------------
+# Methods ------------------------------------------------------------------------------------------------------------------
+
+
+class Elsewhere(threading.Thread):
+    """Another thread that calls act: it has a moment while this thread is inside, and the rest afterwards."""
+
+    def __init__(self, act):
+        super().__init__(daemon=True)
+        self.act, self.error = act, None
+        self.start()
+        self.join(0.3)
+
+    def run(self):
+        try:
+            self.act()
+        except Exception as error:
+            self.error = error
 
 
 def other_thread(act):
     """Call act in another thread, wait for it, and raise what it raises."""
-    found = []
-
-    def run():
-        try:
-            act()
-        except Exception as error:
-            found.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    thread = Elsewhere(act)
     thread.join(20)
     if thread.is_alive():
         raise Wrong("another thread hangs")
-    if found:
-        raise found[0]
+    if thread.error is not None:
+        raise thread.error
 
 
 def averaged(model, folder):
@@ -417,7 +428,7 @@ def settings(model, folder):
     model.optimizer.lr = 1e-3
 
 
-READS, CHANGES, COPIES, SETS = "reads", "changes", "copies", "sets"
+READS, CHANGES, COPIES, WAITS, SETS = "reads", "changes", "copies", "waits", "sets"
 METHODS = {
     "predict": (READS, lambda m, f: m.predict(X)),
     "call": (READS, lambda m, f: m(X)),
@@ -427,19 +438,21 @@ METHODS = {
     "state_dict": (READS, lambda m, f: m.state_dict()),
     "summary": (READS, lambda m, f: m.summary(show=False)),
     "views": (READS, lambda m, f: [m.parameters(), m.gradients, m[0].weight.sum(), m.step, m.optimizer, m.metrics_names]),
-    "predict_elsewhere": (READS, lambda m, f: other_thread(lambda: m.predict(X))),
+    "predict_elsewhere": (READS, lambda m, f: Elsewhere(lambda: m.predict(X))),
     "slice": (READS, lambda m, f: m[:1].predict(X)),
     "layer_alone": (READS, lambda m, f: m[0](X.reshape(40, -1))),
     "fit": (CHANGES, lambda m, f: m.fit(X, Y, verbose=0)),
     "train_on_batch": (CHANGES, lambda m, f: m.train_on_batch(X, Y)),
-    "train_elsewhere": (CHANGES, lambda m, f: other_thread(lambda: m.train_on_batch(X, Y))),
+    "train_elsewhere": (CHANGES, lambda m, f: Elsewhere(lambda: m.train_on_batch(X, Y))),
     "compile": (CHANGES, lambda m, f: m.compile("mse", "adam")),
-    "compile_elsewhere": (CHANGES, lambda m, f: other_thread(lambda: m.compile("mse", "adam"))),
+    "compile_elsewhere": (CHANGES, lambda m, f: Elsewhere(lambda: m.compile("mse", "adam"))),
     "build": (CHANGES, lambda m, f: m.build((2, 6))),
     "forward": (CHANGES, lambda m, f: m.forward(X, training=True)),
     "apply_gradients": (CHANGES, lambda m, f: m.apply_gradients()),
     "averaged_weights": (CHANGES, averaged),
     "share": (CHANGES, share),
+    "deepcopy_elsewhere": (WAITS, lambda m, f: Elsewhere(lambda: copy.deepcopy(m))),
+    "save_elsewhere": (WAITS, lambda m, f: Elsewhere(lambda: m.save(os.path.join(f, "elsewhere")))),
     "deepcopy": (COPIES, lambda m, f: copy.deepcopy(m)),
     "pickle": (COPIES, lambda m, f: pickle.loads(pickle.dumps(m))),
     "save": (COPIES, lambda m, f: m.save(os.path.join(f, "inside"))),
@@ -452,17 +465,22 @@ METHODS = {
 }
 
 
-def verdict(sort, inside, name, error):
+def verdict(sort, inside, outcome):
     """Return what is wrong with how a method went in the midst of something, or ""."""
-    if error is None:
-        if inside == STEP and sort in (CHANGES, COPIES):
-            return "was not refused in the midst of a step"
-        return "was not refused in the midst of a call that reads" if inside == READING and sort == CHANGES else ""
-    if isinstance(error, ConcurrentUseError):
-        return "was refused" if sort == READS and inside != BUILDING else ""
-    if sort == READS and not (isinstance(error, NncoreError) and inside in (BUILDING, BETWEEN)):
-        return "failed"
-    return "" if isinstance(error, NncoreError) else "failed with another error"
+    waited = elsewhere = False
+    if isinstance(outcome, Elsewhere):
+        elsewhere, waited, outcome = True, outcome.is_alive(), outcome.error
+    if waited:
+        return "had to wait" if (sort == READS and inside != BUILDING) or (sort == CHANGES and inside == STEP) else ""
+    if isinstance(outcome, ConcurrentUseError):
+        return "was refused" if sort == WAITS or (sort == READS and inside != BUILDING) else ""
+    if isinstance(outcome, NncoreError):
+        return "failed" if sort == READS and inside in (STEP, READING) else ""
+    if isinstance(outcome, Exception):
+        return "failed with another error"
+    if inside == STEP and sort in (CHANGES, COPIES):
+        return "was not refused in the midst of a step"
+    return "was not refused in the midst of a call that reads" if inside == READING and sort == CHANGES and not elsewhere else ""
 
 
 def methods(storm, rng, place):
@@ -473,40 +491,51 @@ def methods(storm, rng, place):
         where = f"{name} at {at} of {named(act)}"
         if not storm.wanted(where):
             continue
-        if inside == BUILDING and "elsewhere" in name:
-            continue  # the other thread waits for the end of the building, which would wait for it
+        if make is with_lambda and "save" in name:
+            continue  # it cannot be saved at all
         sort, method = METHODS[name]
         model = make()
         outcome = []
 
-        def inside_it(model=model, method=method, outcome=outcome, where=where):
-            outcome.append(None)
-            try:
-                with storm.call(f"method {where}"):
-                    method(model, place)
-            except Exception as error:
-                outcome[0] = error
-
-        TRAP.set(at, inside_it)
+        TRAP.set(at, partial(from_inside, storm, where, partial(method, model, place), sort, inside, outcome))
         try:
             with storm.call(f"outer {where}"):
                 act(model, place)
         except NncoreError as error:
-            if inside in (STEP, READING):
+            explained = isinstance(error, ConcurrentUseError) and name == "compile_elsewhere"  # sums cannot be of two losses
+            if inside in (STEP, READING) and not explained:
                 storm.fail_by(f"{where}: the outer call", error)
         except Exception as error:
             if name != "drop_layers":
                 storm.fail_by(f"{where}: the outer call", error)
         finally:
             TRAP.set("", None)
-        if outcome and (wrong := verdict(sort, inside, name, outcome[0])):
-            if outcome[0] is None:
-                storm.fail(f"{name} {wrong}", where)
+        if len(outcome) == 2 and outcome[1]:
+            error = getattr(outcome[0], "error", outcome[0])
+            if isinstance(error, Exception):
+                storm.fail_by(f"{name} {outcome[1]} in the midst of {inside}", error, f"{where}\n")
             else:
-                storm.fail_by(f"{name} {wrong} in the midst of {inside}", outcome[0], f"{where}\n")
+                storm.fail(f"{name} {outcome[1]}", where)
+        if outcome and isinstance(outcome[0], Elsewhere):
+            outcome[0].join(10)
+            if outcome[0].is_alive():
+                storm.fail(f"{name}: another thread does not come back afterwards", where)
+            elif inside != BUILDING and not isinstance(outcome[0].error, ConcurrentUseError | None):
+                storm.fail_by(f"{name}: in another thread", outcome[0].error, f"{where}\n")
         if name != "drop_layers":
             usable(storm, model, where)
         yield
+
+
+def from_inside(storm, where, method, sort, inside, outcome):
+    """Call a method at a place; note what came of it, and what is wrong with that."""
+    outcome.append(None)
+    try:
+        with storm.call(f"method {where}"):
+            outcome[0] = method()
+    except Exception as error:
+        outcome[0] = error
+    outcome.append(verdict(sort, inside, outcome[0]))
 
 
 def named(act):
@@ -536,7 +565,7 @@ def usable(storm, model, where):
         storm.fail_by("afterwards", error, f"{where}\n")
 
 
-# Exceptions --------------------------------------------------------------------------------------------------------------------------
+# Exceptions ---------------------------------------------------------------------------------------------------------------
 
 KINDS_OF_ERRORS = [ValueError, AttributeError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit]
 
@@ -579,7 +608,7 @@ def exceptions(storm, rng, place):
         yield
 
 
-# Liars -----------------------------------------------------------------------------------------------------------------------------
+# Liars --------------------------------------------------------------------------------------------------------------------
 
 
 class Flags:
@@ -612,7 +641,9 @@ LIES = {
     "array": {"__array__": lambda self, *a, **k: TINY},
     "ufunc": {"__array_ufunc__": lambda self, *a, **k: TINY},
     "function": {"__array_function__": lambda self, *a, **k: TINY},
-    "interface": {"__array_interface__": property(lambda self: {"shape": (10**6,), "typestr": "<f4", "data": (8, False), "version": 3})},
+    "interface": {
+        "__array_interface__": property(lambda self: {"shape": (10**6,), "typestr": "<f4", "data": (8, False), "version": 3})
+    },
     "iter": {"__iter__": lambda self: iter([TINY] * 1000)},
     "equality": {"__eq__": lambda self, other: True, "__hash__": None},
     "raising": {"__getattribute__": lambda self, name: (_ for _ in ()).throw(ValueError("no attributes"))},
@@ -693,7 +724,7 @@ def liars(storm, rng, place):
         yield
 
 
-# Memory ----------------------------------------------------------------------------------------------------------------------------
+# Memory -------------------------------------------------------------------------------------------------------------------
 
 
 def memory(storm, rng, place):
@@ -717,7 +748,10 @@ def memory(storm, rng, place):
     acts = {
         "make": (lambda k, m, d: k.model().predict(d[0]), False),
         "compile": (lambda k, m, d: k.compile(m), False),
-        "build": (lambda k, m, d: m.build(k.shape(8) if k.timed else (2, 6)) if k.name in ("dense", "gru", "words") else None, False),
+        "build": (
+            lambda k, m, d: m.build(k.shape(8) if k.timed else (2, 6)) if k.name in ("dense", "gru", "words") else None,
+            False,
+        ),
         "predict": (lambda k, m, d: m.predict(d[0]), False),
         "predict another length": (lambda k, m, d: m.predict(k.data(np.random.default_rng(0), 9, 9)[0]), False),
         "call": (lambda k, m, d: m(d[0]), False),

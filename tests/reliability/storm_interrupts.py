@@ -1,8 +1,8 @@
 """Ctrl-C at any moment of anything, and a look at what it leaves.
 
-Each action is prepared, interrupted after a random part of the time that it takes, and looked at: the weights are those of before or
-of after, no files or descriptors are left, and the model predicts, trains, compiles, copies and saves, in this thread and in another.
-Long calls into the core are interrupted as well, to see how long an interrupt takes to come through.
+Each action is prepared, interrupted after a random part of the time that it takes, and looked at: the weights are those of before
+or of after, no files or descriptors are left, and the model predicts, trains, compiles, copies and saves, in this thread and in
+another. Long calls into the core are interrupted as well, to see how long an interrupt takes to come through.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def one_or_other(model, before, after):
         raise Wrong(f"neither the weights before nor those after: old are {old}, new are {new}, of {list(before)}")
 
 
-# Training ----------------------------------------------------------------------------------------------------------------------------
+# Training -----------------------------------------------------------------------------------------------------------------
 
 
 @action
@@ -224,7 +224,7 @@ def averaged_weights(lab):
     return model, act, lambda done: unchanged(model, before)
 
 
-# Using -------------------------------------------------------------------------------------------------------------------------------
+# Using --------------------------------------------------------------------------------------------------------------------
 
 
 def uses(act):
@@ -344,7 +344,7 @@ def load(lab):
     return model, lambda: nn.load(lab.path, lab.kind.custom), lambda done: unchanged(model, before)
 
 
-# Weights -----------------------------------------------------------------------------------------------------------------------------
+# Weights ------------------------------------------------------------------------------------------------------------------
 
 
 @action
@@ -368,7 +368,7 @@ def load_weights(lab):
     return model, lambda: model.load_weights(lab.weights_path), lambda done: one_or_other(model, before, lab.other)
 
 
-# Making ------------------------------------------------------------------------------------------------------------------------------
+# Making -------------------------------------------------------------------------------------------------------------------
 
 
 @action
@@ -403,7 +403,9 @@ def share_layers(lab):
     model, before = lab.trained()
     expected = model.predict(lab.x)
     a = nn.Input(lab.kind.shape(5))
-    heads = [nn.Model(a, nn.Linear(3 if lab.kind.name != "normalised" else 4, 2)(model(a))) for _ in range(int(lab.rng.integers(2)))]
+    heads = [
+        nn.Model(a, nn.Linear(3 if lab.kind.name != "normalised" else 4, 2)(model(a))) for _ in range(int(lab.rng.integers(2)))
+    ]
     on_them = [head.predict(lab.x) for head in heads]
 
     def act():
@@ -422,7 +424,7 @@ def share_layers(lab):
     return model, act, check
 
 
-# What an interrupt leaves ------------------------------------------------------------------------------------------------------------
+# What an interrupt leaves -------------------------------------------------------------------------------------------------
 
 
 class Helper:
@@ -501,7 +503,7 @@ def probe(lab, model, helper, limit, thorough):
 
 
 def interrupted(act, delay):
-    """Call act, and interrupt it after so many seconds. Returns whether it came to its end, and how late the interrupt was (or None)."""
+    """Call act, and interrupt it after so many seconds. Returns whether it came to its end, and how late that was (or None)."""
     done, late, due = False, None, time.monotonic() + delay
     try:
         try:
@@ -517,7 +519,7 @@ def interrupted(act, delay):
     return done, late
 
 
-# Long calls --------------------------------------------------------------------------------------------------------------------------
+# Long calls ---------------------------------------------------------------------------------------------------------------
 
 
 def long_calls():
@@ -539,7 +541,7 @@ def long_calls():
     }
 
 
-# The storm ---------------------------------------------------------------------------------------------------------------------------
+# The storm ----------------------------------------------------------------------------------------------------------------
 
 
 def options(parser):
@@ -571,14 +573,17 @@ def main(storm):
         while longs and storm.left() > 0:
             name = list(longs)[rng.integers(len(longs))]
             model, act = longs[name]
-            done, how_late = interrupted(act, rng.random() * 0.15)
+            _, how_late = interrupted(act, rng.random() * 0.15)
             if how_late is not None:
                 late.setdefault(name, []).append(how_late)
             if not are_finite(list(model.state_dict().values())):
                 storm.fail(f"{name}: weights are not finite", f"seed {storm.seed}")
     swallowed = sum(np.isnan(each) for each in short)
     if swallowed > len(unraisable):
-        storm.fail("an interrupt was swallowed", f"{swallowed} of {len(short)}; {len(unraisable)} of them in a destructor: {unraisable[:5]}")
+        storm.fail(
+            "an interrupt was swallowed",
+            f"{swallowed} of {len(short)}; {len(unraisable)} of them in a destructor: {unraisable[:5]}",
+        )
     every_long = [each for found in late.values() for each in found]
     if every_long and np.quantile(every_long, 0.99) > storm.options.latency:
         each = ", ".join(f"{name} {quantiles(found)}" for name, found in late.items())

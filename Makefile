@@ -6,6 +6,9 @@ PEERS ?=
 FUZZ ?= 10000
 COMPILERS ?= gcc clang
 PROVE ?=
+SECONDS ?= 60
+SEED ?= 0
+STORMS ?= threads interrupts forks inside
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check
@@ -17,7 +20,7 @@ isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1]
 # --no-build-isolation, so that build/dev is kept and the next build compiles only what changed.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
 
-.PHONY: help demo test prove fuzz bench bench-peers docs lint format sanitize races wheel clean
+.PHONY: help demo test prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +28,8 @@ help:
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
 	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), some minutes"
+	@echo "make storm         threads, Ctrl-C, forks and calls from inside, each at random for SECONDS=60 from SEED=0 (STORMS=\"threads forks\")"
+	@echo "make storm-sanitized   the storms of threads and of calls from inside under the sanitizers"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make docs          the guides and a reference of every class and function as a site, in build/docs"
 	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
@@ -75,6 +80,12 @@ prove-%: $(stamps)/build-requirements
 fuzz: $(stamps)/installed $(stamps)/extra-test
 	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py
 
+# One after the other, all of them even where one fails. tests/reliability/storm_NAME.py --help says how to repeat a part of one.
+storm: $(stamps)/installed $(stamps)/extra-test
+	failed=; for storm in $(STORMS); do \
+	  $(python) tests/reliability/storm_$$storm.py --seconds $(SECONDS) --seed $(SEED) || failed="$$failed $$storm"; done; \
+	  test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
 bench: $(stamps)/installed $(stamps)/extra-test
 	$(python) -m pytest benchmarks --benchmark-only
 
@@ -102,15 +113,25 @@ format: $(stamps)/extra-lint
 
 # The sanitized build lies beside the other one; the interpreter itself is not sanitized, hence the preload. Left out: what looks at
 # the code or the speed of an optimised build, and the test that guard pages kill, as AddressSanitizer catches the signal.
-sanitized = PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 OMP_NUM_THREADS=2 $(python) -m pytest -q -p no:cacheprovider \
+sanitizing = PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:exitcode=99 \
+  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99 OMP_NUM_THREADS=2
+sanitized = $(sanitizing) $(python) -m pytest -q -p no:cacheprovider \
   -k "not guards_kill and not in_time and not within_100_ms and not lets_other and not come_to_an_end and not python_threads_run"
 
-sanitize: $(stamps)/build-requirements $(stamps)/extra-test
+$(stamps)/sanitized: $(stamps)/build-requirements $(stamps)/extra-test $(sources)
 	$(pip) install "numpy>=2.0"
 	$(install) -Cbuild-dir=build/sanitize -Ccmake.define.NNCORE_SANITIZE=address,undefined -Cinstall.strip=false --upgrade --target build/sanitized .
+	touch $@
+
+sanitize: $(stamps)/sanitized
 	$(sanitized) tests/ops --ignore tests/ops/test_codegen.py & \
 	  $(sanitized) tests/plan tests/test_boundary.py tests/saving/test_format.py tests/saving/test_checkpoint.py; rest=$$?; wait $$! && exit $$rest
+
+# Calls take longer here: only what hangs for good is too slow.
+storm-sanitized: $(stamps)/sanitized
+	failed=; for storm in threads inside; do \
+	  $(sanitizing) $(python) tests/reliability/storm_$$storm.py --seconds $(SECONDS) --seed $(SEED) --longest 10 || failed="$$failed $$storm"; done; \
+	  test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 # ThreadSanitizer does not know how GCC's OpenMP runtime hands over, and sees races in it; LLVM's, which has GCC's entry points as well, says
 # so through Archer (Debian: libomp-dev). The second run has a barrier too few, and has to end with ThreadSanitizer's 66.

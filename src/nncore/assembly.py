@@ -105,6 +105,9 @@ class Assembly(_core.Network, Parameters):
             bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
             for parameter in parameters:
                 bound[owners[parameter.op]][parameter.role] = parameter
+            for i, layer in enumerate(self.layers):
+                if any(model is not self for model in layer._models()):
+                    bound[i] = {}  # it keeps the other model's, which this one is about to join
             self._adopt(network, input_shapes, ops, owners, outputs, self.layers, bound)
 
     def _build_first(self, input_shapes: Sequence[Shape]) -> None:

@@ -44,12 +44,7 @@ class Functional(Model):
         with sharing.held(others):
             views = {i: dict(layer._bound) for i, (layer, _) in used.items()}
             super()._build(input_shapes)
-            try:
-                sharing.join(self, views, others)
-            except BaseException:
-                for i, (layer, _) in used.items():
-                    layer._bind(views[i])
-                raise
+            sharing.join(self, views, others)
 
     def _called_on(self, values: list[Value]) -> list[Value]:
         return self._graph.again(values)

@@ -84,10 +84,11 @@ class Pool:
         """Return the pool of a model; of one that shares nothing, a pool of its own buffers."""
         if model._pool is None:
             buffers = model._buffers()
-            model._pool = pool = Pool(buffers["parameters"], buffers["states"])
+            pool = Pool(buffers["parameters"], buffers["states"])
             kinds = ((model._parameters(), pool.parameters), (model._states(), pool.states))
             stretches = [Stretch(Span(0, len(buffer)), _blocks(views, buffer)) for views, buffer in kinds]
             pool.members.append(Member.of(model, *stretches))
+            model._pool = pool  # when it is complete, whatever interrupts
         return model._pool
 
     def living(self) -> list[tuple[Model, Member]]:
@@ -155,31 +156,32 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
     merged = Pool(parameters.buffer(model.dtype), states.buffer(model.dtype))
     values = [view.value.copy() for kind in views for view in kind]
     offsets = [[block.first - stretch.whole.first for block in stretch.blocks] for stretch in mine]
-    model._move(merged.parameters[slice(*mine[0].whole)], merged.states[slice(*mine[1].whole)], *offsets)
-    for view, value in zip(model._parameters() + model._states(), values, strict=True):
-        view.value[...] = value
     for k, each in enumerate(members):
         shifts = parameters.shifts[k], states.shifts[k]
         merged.members += [m._replace(parameters=m.parameters.moved(shifts[0]), states=m.states.moved(shifts[1])) for m in each]
     moving = [(other, before) for each in living for other, before in each]
-    for done, ((other, _), after) in enumerate(zip(moving, merged.members, strict=True)):
-        try:
-            _move(other, merged, after)
-        except BaseException:  # another thread has begun to use it
-            for moved, before in moving[:done]:
-                _move(moved, Pool.of(moved), before)
-            raise
-    for pool in pools:
-        _let_go(pool)
+    arrived = list(merged.members)
     merged.members.append(Member.of(model, *mine))
-    _core.to_the_end(lambda: _settle(merged))
 
+    def move() -> None:
+        model._move(merged.parameters[slice(*mine[0].whole)], merged.states[slice(*mine[1].whole)], *offsets)
+        for view, value in zip(model._parameters() + model._states(), values, strict=True):
+            view.value[...] = value
+        for (other, _), after in zip(moving, arrived, strict=True):
+            _move(other, merged, after)
+        for pool in pools:
+            _let_go(pool)
+        for each_model, _ in merged.living():
+            each_model._bind_layers()
+            each_model._pool = merged
 
-def _settle(pool: Pool) -> None:
-    """Let the models of a pool know that they are in it."""
-    for model, _ in pool.living():
-        model._bind_layers()
-        model._pool = pool
+    try:
+        _core.to_the_end(move)  # half of it would leave models that share layers with numbers of their own
+    except Exception:
+        for other, before in moving:
+            _move(other, Pool.of(other), before)
+            other._bind_layers()
+        raise
 
 
 class Arrangement:

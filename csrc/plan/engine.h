@@ -176,8 +176,8 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);
 
-/* Zeros in an input of samples [first, last), from each one's length on. */
+/* Zeros in a value (base: run->act) or its gradient (run->grad) of samples [first, last), from each one's length on. */
 #define nnc_clear_padding NNC_TYPED(nnc_clear_padding)
-void nnc_clear_padding(const nnc_run *run, int value, size_t first, size_t last);
+void nnc_clear_padding(const nnc_run *run, real *const *base, int value, size_t first, size_t last);
 
 #endif

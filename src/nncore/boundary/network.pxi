@@ -67,7 +67,7 @@ cdef class Network(NetworkPlan):
         cdef size_t steps = nnc_plan_steps(self.plan, &op), i
         if steps == 0:
             if op >= 0:
-                raise ShapeError(f"{self.op_names[op]} mixes time steps, so that lengths cannot be used with it")
+                raise ShapeError(f"lengths: {self._mixing()}")
             raise ShapeError("lengths need an input with a time dimension, [N, time, features]")
         if not isinstance(lengths, np.ndarray):
             raise DTypeError(f"lengths: expected an array, got {type(lengths).__name__}")
@@ -112,6 +112,18 @@ cdef class Network(NetworkPlan):
         cdef int op
         self._need_plan()
         return nnc_plan_steps(self.plan, &op)
+
+    def _mixing(self):
+        """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
+        cdef int op
+        self._need_plan()
+        nnc_plan_steps(self.plan, &op)
+        return None if op < 0 else f"{self.op_names[op]} mixes the time steps: {nnc_plan_mixing(self.plan, op).decode()}"
+
+    def _timed(self, values):
+        """Of each of the values, whether it has a first dimension that is time."""
+        self._need_plan()
+        return [bool(nnc_plan_is_timed(self.plan, value)) for value in values]
 
     def _carried(self):
         """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""

@@ -35,7 +35,8 @@ class Data:
     """Bound data, as the core reads them: an array per input, an array per output, weights per output or None, lengths [N] or None.
 
     Weights are [N], or [N, steps] where the time steps have their own; None where all are 1.
-    They fit a model whose inputs have these shapes, and whose outputs have time steps that lengths count or not; () where nobody asks.
+    They fit a model whose inputs have these shapes; ``timed`` says which outputs have time steps that lengths count. () where nobody
+    asks.
     """
 
     def __init__(

@@ -28,8 +28,8 @@ class Stream(_core.StreamCore):
     Parameters
     ----------
     model : Model
-        Built, with one input [time, features], or [time] for indices into an `Embedding`, and no layer that looks ahead or mixes time
-        steps in another way than a recurrent layer does.
+        Built, with one input [time, features], or [time] for indices into an `Embedding`. No layer looks ahead, and none but the
+        recurrent ones mixes time steps.
     batch : int
         How many sequences run side by side.
 
@@ -116,5 +116,6 @@ def _require_step_by_step(model: Assembly) -> None:
             )
         if timed[first + i] and not all(timed[value] for value in op.inputs):
             raise ShapeError(
-                f"stream: {op.name} brings into each step what depends on the whole sequence, and needs its end before the first output"
+                f"stream: {op.name} brings into each step what depends on the whole sequence, and needs its end before the first "
+                "output"
             )

@@ -59,11 +59,8 @@ class Program:
             layers[call.key] = layer
             given = [values[i] for i in call.inputs]
             state = tuple(values[i] for i in call.initial)
-            if state:
-                result = layer(given[0], state[0] if len(state) == 1 else state)
-            else:
-                result = layer(given if call.listed else given[0])
-            values += flat(result)
+            more = [state[0] if len(state) == 1 else state] if state else []
+            values += flat(layer(given if call.listed else given[0], *more))
         return nn.Model(ends, [values[i] for i in self.outputs], dtype=dtype, seed=0)
 
 

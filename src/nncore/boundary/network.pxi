@@ -302,7 +302,10 @@ cdef class Network(NetworkPlan):
         return cnp.PyArray_DATA(<cnp.ndarray>out) if fits else self._dense(out, rows, self.output_shapes[0], "out")
 
     cdef bint _is_free(self, cnp.ndarray result, size_t rows) noexcept:
-        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was."""
+        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was.
+
+        That also holds where the interpreter borrows (Python 3.14): docs/design.md, "Results used again".
+        """
         cdef int d
         if result is None or Py_REFCNT(result) != 2 or PyObject_GET_WEAKREFS_LISTPTR(<PyObject *>result)[0] != NULL:  # the attribute, the argument
             return False

@@ -46,10 +46,10 @@ class PythonLayer(Layer):
     keeps one beyond backward keeps a copy. What is raised ends the call of ``fit`` or ``predict``: the step it belongs to changes
     no parameter. `nn.check_gradients` tells whether backward is right.
 
-    Sequences: what a layer does with time steps cannot be seen from outside. ``lengths=`` and `Model.stream` are refused unless the
-    class says ``timewise = True``: step t of the result, [N, time, ...], is computed from step t of the input alone (and from inputs
-    without time), whatever the number of steps. Beyond the length of a sequence x holds numbers that do not matter, zeros where it is
-    an input of the model; what the layer gives there, and the gradients it passes on, are replaced by zeros.
+    What a layer does with time steps cannot be seen from outside. So ``lengths=`` and `Model.stream` are refused, unless the class
+    says ``timewise = True``: step t of the result, [N, time, ...], is computed from step t of the input (and from inputs without
+    time) alone, whatever the number of steps. Beyond the length of a sequence, x holds numbers that do not matter, zeros where it
+    is an input of the model; what the layer gives there, and the gradients that it passes on, are replaced by zeros.
 
     A layer that keeps to the shape of its input and has no weights is an activation; one that reads several values gets a list of
     arrays for ``x``, and returns a list of gradients.

@@ -35,8 +35,7 @@ class Data:
     """Bound data, as the core reads them: an array per input, an array per output, weights per output or None, lengths [N] or None.
 
     Weights are [N], or [N, steps] where the time steps have their own; None where all are 1.
-    They fit a model whose inputs have these shapes; ``timed`` says which outputs have time steps that lengths count. () where nobody
-    asks.
+    They fit a model whose inputs have these shapes; ``timed``: which outputs have steps that lengths count. () where nobody asks.
     """
 
     def __init__(

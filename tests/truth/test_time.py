@@ -334,3 +334,21 @@ def test_several_inputs_with_different_numbers_of_steps():
     joined = nn.Model([a, b], nn.GRU(2, 2)(nn.concatenate([a, b], axis=1)), seed=0)
     with pytest.raises(errors.ShapeError, match="one after the other in time"):
         joined.predict(data, lengths=[2, 6, 4])
+
+
+@pytest.mark.parametrize("after", [nn.ReLU(), nn.Identity()])
+def test_a_layer_norm_without_eps_makes_no_nan_of_padding(after):
+    """Zeros have no deviation to divide by."""
+    model = nn.Sequential(nn.LayerNorm(3, eps=0.0), after, nn.Linear(3, 3), nn.GRU(3, 2), seed=0, dtype="float64").build((6, 3))
+    rng = np.random.default_rng(0)
+    x, dy, lengths = rng.normal(size=(2, 6, 3)), rng.normal(size=(2, 2)), [2, 5]
+    found = model.forward(x, lengths=lengths)
+    dx, gradients, sums = model.backward(dy), {k: g.copy() for k, g in model.gradients.items()}, {}
+    for i, length in enumerate(lengths):
+        alone = nn.Sequential(nn.LayerNorm(3, eps=0.0), after, nn.Linear(3, 3), nn.GRU(3, 2), dtype="float64").build((length, 3))
+        alone.load_state_dict(model.state_dict())
+        np.testing.assert_array_equal(alone.forward(x[i : i + 1, :length]), found[i : i + 1])
+        np.testing.assert_allclose(alone.backward(dy[i : i + 1]), dx[i : i + 1, :length], rtol=1e-9)
+        sums = {k: sums.get(k, 0) + g for k, g in alone.gradients.items()}
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, sums[name], rtol=1e-9, atol=1e-12)

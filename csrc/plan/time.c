@@ -7,7 +7,6 @@
  *
  * What an op is not known to do here counts as mixing.
  */
-#include "ops/registry.h"
 #include "plan/plan.h"
 
 static const char LAST_DIMENSION[] = "it takes time for the last dimension; put Reshape((-1, 1)) before it";
@@ -19,7 +18,7 @@ static const char *mixed_by_merge(const nnc_plan *plan, const nnc_op *op) {
     const nnc_value *in = &plan->value[op->spec.input[j]];
     const int same_rank = in->shape.rank == out->rank;
     if (in->timed ? !same_rank || in->shape.dim[0] != out->dim[0] : same_rank && in->shape.dim[0] != 1)
-      return "not all of its inputs have the time steps of the first; one without them needs 1 in their place";
+      return "not all of its inputs have the time steps; one without them needs 1 in their place";
   }
   return NULL;
 }

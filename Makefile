@@ -1,6 +1,7 @@
 # Recipes for every habit. Each works on a fresh clone with Python >= 3.11 and a C compiler: what it needs goes into .venv.
 PYTHON ?= python3
 VENV ?= .venv
+NUMPY ?= numpy>=2.0
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PEERS ?=
 FUZZ ?= 10000
@@ -17,15 +18,18 @@ sources := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc src
 c_files := $(shell find csrc -name '*.[ch]' -o -name '*.inc')
 # The test suite runs under the best instruction set, then once more under each lower one.
 isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1])"
-# --no-build-isolation, so that build/dev is kept and the next build compiles only what changed.
+# Each environment has a build of its own: build/dev for .venv, build/dev-3.13 for .venv-3.13.
+build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
+# --no-build-isolation, so that the build is kept and the next one compiles only what changed.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
 
-.PHONY: help demo test prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
+.PHONY: help demo test test-reduced prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
+	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
 	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), some minutes"
 	@echo "make storm         threads, Ctrl-C, forks and calls from inside, each at random for SECONDS=60 from SEED=0 (STORMS=\"threads forks\")"
@@ -44,17 +48,17 @@ $(stamps)/venv:
 
 # What pyproject.toml asks for to build, and the build tools as wheels, whether or not the machine has them.
 $(stamps)/build-requirements: pyproject.toml $(stamps)/venv
-	$(pip) install $$($(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])") cmake ninja
+	$(pip) install "$(NUMPY)" $$($(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])") cmake ninja
 	touch $@
 
 $(stamps)/installed: $(stamps)/build-requirements $(sources)
-	$(pip) install "numpy>=2.0"
-	$(install) -Cbuild-dir=build/dev .
+	$(pip) install "$(NUMPY)"
+	$(install) -Cbuild-dir=$(build) .
 	touch $@
 
 # The extras of pyproject.toml, without building the package once more.
 $(stamps)/extra-%: pyproject.toml $(stamps)/venv
-	$(pip) install $$($(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$*'])")
+	$(pip) install "$(NUMPY)" $$($(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$*'])")
 	touch $@
 
 demo: $(stamps)/installed $(stamps)/extra-demo
@@ -64,6 +68,11 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
 	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --without-isa-tests; done
+
+# For another Python or NumPy: what lies above the kernels depends on those. PEERS are not needed: what asks for them is skipped.
+test-reduced: $(stamps)/installed $(stamps)/extra-test
+	$(python) -c "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
+	$(python) -m pytest -q --without-isa-tests
 
 # tests/ops/prove_gemm.c, built by each compiler with -O0 (Debug) and -O3 (Release); PROVE="--limit 9 --random 100" does less. Debian's
 # gcc-aarch64-linux-gnu and qemu-user do it for ARM: make prove-aarch64-linux-gnu-gcc-Release.

@@ -105,6 +105,10 @@ size_t nnc_plan_state_elements(const nnc_plan *plan);
 void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements);
 /* Time steps that lengths count; 0 where no input has a time dimension, or where *op (else -1) mixes the steps. */
 size_t nnc_plan_steps(const nnc_plan *plan, int *op);
+/* How an op mixes time steps, and what to do instead: the second half of a sentence; NULL where it does not. */
+const char *nnc_plan_mixing(const nnc_plan *plan, int op);
+/* Whether the first dimension of a value is time, so that lengths say how much of it counts. */
+int nnc_plan_is_timed(const nnc_plan *plan, int value);
 /* States of one sample in all recurrent layers, in elements: layer by layer h and, LSTM, c, each [directions, hidden]. */
 size_t nnc_plan_carry(const nnc_plan *plan);
 /* What the last training batch left for the next one where layers are stateful: [*rows, nnc_plan_carry()], rows of the batch; or NULL.

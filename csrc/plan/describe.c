@@ -73,55 +73,6 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
   return NNC_OK;
 }
 
-/* Ops that mix time steps, or after which there are none. */
-static int mixes_time(const nnc_op *op) {
-  return op->spec.kind == NNC_LAYER_flatten || op->spec.kind == NNC_LAYER_reshape || op->spec.kind == NNC_LAYER_batch_norm ||
-         op->spec.kind == NNC_LAYER_state || (op->spec.kind == NNC_LAYER_recurrent && !op->spec.size[5]);
-}
-
-/* Whether an input of the network is an initial state, which has no time dimension whatever its shape. */
-static int is_initial_state(const nnc_plan *plan, int input) {
-  for (int i = 0; i < plan->n_ops; i++)
-    for (int j = 1; j < plan->op[i].spec.n_inputs && plan->op[i].spec.kind == NNC_LAYER_recurrent; j++)
-      if (plan->op[i].spec.input[j] == input) return 1;
-  return 0;
-}
-
-/* Which values have a time dimension: inputs of two dimensions and more, and indices into a table, that agree in the first; and what
- * comes of them step by step. */
-static void mark_time(nnc_plan *plan) {
-  for (int v = 0; v < plan->n_values; v++) {
-    nnc_value *value = &plan->value[v];
-    if (v < plan->n_inputs) {
-      const int least = nnc_plan_index_bound(plan, v) ? 1 : 2; /* indices may stand for whole vectors */
-      if (value->shape.rank < least || (plan->steps && value->shape.dim[0] != plan->steps) || is_initial_state(plan, v)) continue;
-      plan->steps = value->shape.dim[0];
-      value->timed = 1;
-    } else {
-      const nnc_op *op = &plan->op[v - plan->n_inputs];
-      value->timed = !mixes_time(op) && value->shape.rank && value->shape.dim[0] == plan->steps;
-      const int n = op->spec.kind == NNC_LAYER_recurrent ? 1 : op->spec.n_inputs;
-      for (int j = 0; j < n && value->timed; j++) {
-        const nnc_value *in = &plan->value[op->spec.input[j]];
-        const int merges =
-            op->spec.kind == NNC_LAYER_multiply || op->spec.kind == NNC_LAYER_add || op->spec.kind == NNC_LAYER_maximum;
-        const int stretched = merges && (in->shape.rank < value->shape.rank || in->shape.dim[0] == 1);
-        value->timed = in->timed || (stretched && plan->steps > 1); /* the same number at every step */
-      }
-    }
-  }
-}
-
-size_t nnc_plan_steps(const nnc_plan *plan, int *op) {
-  for (*op = 0; *op < plan->n_ops; ++*op) {
-    const nnc_op *o = &plan->op[*op];
-    const int sums_up = o->spec.kind == NNC_LAYER_recurrent || o->spec.kind == NNC_LAYER_state;
-    if (mixes_time(o) && !sums_up && plan->value[o->spec.input[0]].timed) return 0;
-  }
-  *op = NNC_NONE;
-  return plan->steps;
-}
-
 static int has_parameters(const nnc_op *op) {
   switch (op->spec.kind) {
     case NNC_LAYER_linear:
@@ -174,7 +125,7 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   if (!plan->op || !plan->value || !plan->output) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   memcpy(plan->output, outputs, (size_t)plan->n_outputs * sizeof *outputs);
   if (copy_ops(plan, ops, error) || infer(plan, inputs, error)) return error->status;
-  mark_time(plan);
+  nnc_mark_time(plan);
   nnc_fuse(plan);
   for (int i = 0; i < plan->n_outputs; i++)
     for (int j = 0; j < i; j++)

@@ -183,8 +183,8 @@ static inline int64_t nnc_fetch_length(const nnc_plan *plan, const int64_t *from
   return length < 1 ? 1 : length > steps ? steps : length;
 }
 
-/* Zeros in an input of samples [first, last), from each one's length on. */
+/* Zeros in a value (base: run->act) or its gradient (run->grad) of samples [first, last), from each one's length on. */
 #define nnc_clear_padding NNC_TYPED(nnc_clear_padding)
-void nnc_clear_padding(const nnc_run *run, int value, size_t first, size_t last);
+void nnc_clear_padding(const nnc_run *run, real *const *base, int value, size_t first, size_t last);
 
 #endif

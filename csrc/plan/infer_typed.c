@@ -161,7 +161,7 @@ static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t row
     if (!(v->timed && sequences->lengths) && read_in_place(plan, i, x))
       redirect(p, i, (real *)x->data + (ptrdiff_t)start * x->stride, v->lines == 1 ? (size_t)x->stride : v->ld);
     else nnc_fetch(p->run.k, p->act[i], x, NULL, start, 0, rows, v->lines * v->cols, nnc_value_elements(v));
-    nnc_clear_padding(&p->run, i, 0, rows);
+    nnc_clear_padding(&p->run, p->run.act, i, 0, rows);
   }
   for (int i = 0; i < plan->n_outputs && job->out; i++) {
     const nnc_value *v = &plan->value[plan->output[i]];

@@ -1,4 +1,6 @@
 /* layer_norm_typed.c: layer normalisation over the last dimensions of a sample, and the activation that follows it. */
+#include <string.h>
+
 #include "plan/engine.h"
 
 /* Groups of one sample of a value: one line with its padding, or parts of lines that lie dense. */
@@ -23,6 +25,18 @@ static real *deviations_of(const nnc_run *run, const nnc_op *op) {
 
 static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
+/* With eps == 0, padding of equal numbers has no deviation: zeros instead of NaN, in the result and, for backward, in the reciprocals. */
+static void clear_padding(const nnc_run *run, const nnc_op *op, real *rstd, size_t per_sample, size_t first, size_t last) {
+  const nnc_value *y = &run->plan->value[op->out];
+  if (!run->lengths || !y->timed) return;
+  nnc_clear_padding(run, run->act, op->out, first, last);
+  const size_t steps = y->shape.dim[0], per_step = per_sample / steps;
+  for (size_t i = first; i < last && rstd; i++) {
+    const size_t length = (size_t)run->lengths[i];
+    memset(rstd + i * per_sample + length * per_step, 0, (steps - length) * per_step * sizeof *rstd);
+  }
+}
+
 static void layer_norm_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0], epilogue = epilogue_of(run, op);
   const nnc_groups x = groups_of(run, op, in), y = groups_of(run, op, op->out);
@@ -32,6 +46,7 @@ static void layer_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
                              from_sample(run, run->act, in, first), nnc_param_at(run, op, 0, run->params),
                              nnc_param_at(run, op, 1, run->params), (last - first) * x.per_sample, x.size, y.distance, x.distance,
                              op->spec.attr[0]);
+  clear_padding(run, op, rstd, x.per_sample, first, last);
   if (epilogue == NNC_NONE) return;
   const nnc_matrix z = nnc_samples(run, run->act, op->out, first, last);
   run->k->activation_forward[epilogue](z.at, z.at, z.rows, z.cols, z.ld, z.ld, op->epilogue_attr);

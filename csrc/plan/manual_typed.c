@@ -65,7 +65,7 @@ static void forward_member(nnc_member *self, void *context) {
   for (int i = 0; i < plan->n_inputs && first < last; i++) {
     nnc_fetch(run.k, run.act[i], &p->x[i], NULL, 0, first, last, plan->value[i].lines * plan->value[i].cols,
               nnc_value_elements(&plan->value[i]));
-    nnc_clear_padding(&run, i, first, last);
+    nnc_clear_padding(&run, run.act, i, first, last);
   }
   nnc_run_forward(&run, first, last);
   if (p->failed) return;
@@ -103,6 +103,7 @@ static void backward_member(nnc_member *self, void *context) {
     if (plan->grad[plan->output[i]] == p->grad_outputs[i]) continue;
     const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
     copy(dy, dense(p->grad_outputs[i], dy, first * plan->value[plan->output[i]].lines));
+    nnc_clear_padding(&run, run.grad, plan->output[i], first, last);
   }
   nnc_run_backward(&run, first, last);
   if (p->failed) return;
@@ -124,7 +125,9 @@ void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, siz
                  .grad_outputs = grad_outputs,
                  .grad_inputs = grad_inputs,
                  .progress = progress};
-  for (int i = 0; i < plan->n_outputs; i++) lend(plan, plan->grad, plan->output[i], grad_outputs[i]);
+  const int padded = sequences && sequences->lengths; /* then zeros take the place of what the caller has in the padding */
+  for (int i = 0; i < plan->n_outputs; i++)
+    if (!padded || !plan->value[plan->output[i]].timed) lend(plan, plan->grad, plan->output[i], grad_outputs[i]);
   for (int i = 0; i < plan->n_inputs; i++) lend(plan, plan->grad, i, grad_inputs[i]);
   nnc_parallel(threads_for(&p, 2), backward_member, &p);
   for (int i = 0; i < plan->n_outputs; i++) take_back(plan, plan->grad, plan->output[i]);

@@ -30,7 +30,7 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
-  int timed;        /* its first dimension is time, as it is in the input: lengths apply */
+  int timed;        /* its first dimension is time, as it is in the input: lengths apply; see time.c */
   int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
@@ -40,6 +40,7 @@ typedef struct {
   nnc_op_spec spec; /* spec.name points into the plan */
   int out;
   int skipped;               /* does nothing: merged into another op, or an alias */
+  const char *mixes;         /* how it mixes time steps, and what to do instead; NULL: it does not */
   int param[NNC_MAX_PARAMS]; /* by slot: indices into the plan's parameters, or NNC_NONE; slot 0 is the weight, 1 the bias */
   int next;                  /* the next op that uses the same parameters, or NNC_NONE */
   int epilogue;              /* linear: the activation applied to its result, or NNC_NONE */
@@ -171,10 +172,11 @@ struct nnc_plan {
   size_t *ld;         /* per value: its leading dimension */
 };
 
-/* describe.c, shapes.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
+/* describe.c, shapes.c, time.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
 /* The parameter in a slot of an op that the caller computes; no cols where there is none. */
 nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
+void nnc_mark_time(nnc_plan *plan); /* time.c */
 void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);

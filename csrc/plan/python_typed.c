@@ -21,6 +21,7 @@ static void python_forward(const nnc_run *run, const nnc_op *op, size_t first, s
   call.y = lent(run, run->act, op->out, first);
   for (int j = 0; j < op->spec.n_inputs; j++) call.x[j] = lent(run, run->act, op->spec.input[j], first);
   nnc_call_out(run, &call);
+  nnc_clear_padding(run, run->act, op->out, first, last); /* the caller may have made NaN of it */
 }
 
 static void python_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -35,6 +36,8 @@ static void python_backward(const nnc_run *run, const nnc_op *op, size_t first, 
     if (run->plan->value[in].needs_grad || run->input_grads) call.dx[j] = lent(run, run->grad, in, first);
   }
   nnc_call_out(run, &call);
+  for (int j = 0; j < op->spec.n_inputs; j++)
+    if (call.dx[j].data) nnc_clear_padding(run, run->grad, op->spec.input[j], first, last);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_python) = {

@@ -44,7 +44,7 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
   for (int i = 0; i < plan->n_inputs; i++) {
     const size_t width = plan->value[i].lines * plan->value[i].cols;
     nnc_fetch(run->k, run->act[i], &data->x[i], data->order, start, first, last, width, nnc_value_elements(&plan->value[i]));
-    nnc_clear_padding(run, i, first, last);
+    nnc_clear_padding(run, run->act, i, first, last);
   }
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_head *head = &plan->head[i];

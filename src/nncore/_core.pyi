@@ -216,6 +216,10 @@ class Network:
         """Whether an input, or any of them, holds indices into an embedding."""
     def _steps(self) -> int:
         """The time steps that lengths count; 0 where no input has a time dimension, or an op mixes the steps."""
+    def _mixing(self) -> str | None:
+        """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
+    def _timed(self, values: Sequence[int]) -> list[bool]:
+        """Of each of the values (inputs first, then one per op), whether it has a first dimension that is time."""
     def _carried(self) -> np.ndarray | None:
         """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
     def _carry_on(self, states: np.ndarray) -> None:

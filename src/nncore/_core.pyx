@@ -24,6 +24,9 @@ cdef extern from *:
     #else
     #error "GCC or Clang is needed: the kernels use their vector extension"
     #endif
+    #ifdef Py_GIL_DISABLED
+    #error "free-threaded builds of Python are not supported: a network's bookkeeping relies on the GIL; take a Python with it"
+    #endif
     """
     const char *NNCORE_VERSION
     const char *NNCORE_COMPILER

@@ -36,7 +36,7 @@ class Data:
     """Bound data, as the core reads them: an array per input, an array per output, weights per output or None, lengths [N] or None.
 
     Weights are [N], or [N, steps] where the time steps have their own; None where all are 1.
-    They fit a model whose inputs have these shapes; () where nobody asks.
+    They fit a model whose inputs have these shapes; ``timed``: which outputs have steps that lengths count. () where nobody asks.
     """
 
     def __init__(
@@ -46,8 +46,9 @@ class Data:
         weight: list[np.ndarray | None] | None,
         lengths: np.ndarray | None = None,
         shapes: Sequence[Shape] = (),
+        timed: Sequence[bool] = (),
     ) -> None:
-        self.x, self.y, self.weight, self.lengths, self.shapes = x, y, weight, lengths, shapes
+        self.x, self.y, self.weight, self.lengths, self.shapes, self.timed = x, y, weight, lengths, shapes, timed
 
     @property
     def rows(self) -> int:
@@ -58,7 +59,7 @@ class Data:
         """Those rows: views for a slice, copies for indices."""
         weight = None if self.weight is None else [None if each is None else each[rows] for each in self.weight]
         lengths = None if self.lengths is None else self.lengths[rows]
-        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes)
+        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timed)
 
     @property
     def row_bytes(self) -> int:
@@ -79,7 +80,7 @@ class Data:
         wide = np.broadcast_to(_widened(before, rank), (self.rows, *np.broadcast_shapes(before.shape[1:], scale.shape[1:]))).copy()
         wide[slice(None) if rows is None else rows] *= _widened(scale, rank)
         weights[output] = wide
-        return Data(self.x, self.y, weights, self.lengths, self.shapes)
+        return Data(self.x, self.y, weights, self.lengths, self.shapes, self.timed)
 
 
 def inputs(
@@ -107,21 +108,32 @@ def with_lengths(model: Assembly, x: Any, lengths: Any, **options: bool) -> tupl
         return inputs(model, x, **options), None
     arrays = inputs(model, x, check_indices=False, **options)
     counted = bind_lengths(lengths, len(arrays[0]), steps_of(model))
-    model._check_indices([_counted(array, counted) for array in arrays] if model._holds_indices() else arrays)
+    if model._holds_indices():
+        model._check_indices(unpadded(model, arrays, counted))
     return arrays, counted
+
+
+def unpadded(model: Assembly, arrays: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """The arrays of the inputs; those that have time steps as copies with zeros in the padding."""
+    timed = model._timed(range(len(arrays)))
+    return [without_padding(array, lengths, "values", 0) if has else array for array, has in zip(arrays, timed, strict=True)]
 
 
 def bind(model: Assembly, config: Compiled, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
     """Bind samples, targets, their weights and lengths."""
     xs, counted = with_lengths(model, x, lengths, elastic=elastic)
     rows, shapes = len(xs[0]), model.output_shapes
+    # An input or output without time has no padding, though its first dimension may look like it.
+    of_inputs = [counted if has else None for has in model._timed(range(len(xs)))]
+    timed = model._timed(model._outputs)
+    of_outputs = [counted if has else None for has in timed]
     parts, names = in_order("y", y, model.output_names), names_of("y", model.output_names)
     if counted is not None:
         parts = [
-            without_padding(to_array(part), counted, loss.targets, shape[-1])
-            if loss.targets != "values" and len(shape) > 1 and np.ndim(part) > 1
+            without_padding(to_array(part), own, loss.targets, shape[-1])
+            if own is not None and loss.targets != "values" and np.ndim(part) > 1
             else part
-            for part, loss, shape in zip(parts, config.losses, shapes, strict=True)
+            for part, loss, shape, own in zip(parts, config.losses, shapes, of_outputs, strict=True)
         ]
     ys = [
         bind_target(part, loss.targets, shape, rows, loss.name, model.dtype, name)
@@ -129,10 +141,10 @@ def bind(model: Assembly, config: Compiled, x: Any, y: Any, weight: Any, lengths
     ]
     if config.check_finite:
         for i, array in enumerate(xs):
-            check_finite(_counted(array, counted), names_of("x", model.input_names)[i])
-        for array, name in zip(ys, names, strict=True):
-            check_finite(_counted(array, counted), name)
-    return Data(xs, ys, _weights(model, weight, rows, counted), counted, model.input_shapes)
+            check_finite(_counted(array, of_inputs[i]), names_of("x", model.input_names)[i])
+        for array, name, own in zip(ys, names, of_outputs, strict=True):
+            check_finite(_counted(array, own), name)
+    return Data(xs, ys, _weights(model, weight, rows, of_outputs), counted, model.input_shapes, timed)
 
 
 def _widened(array: np.ndarray, rank: int) -> np.ndarray:
@@ -140,8 +152,11 @@ def _widened(array: np.ndarray, rank: int) -> np.ndarray:
     return array.reshape(array.shape + (1,) * (rank - array.ndim))
 
 
-def _weights(model: Assembly, given: Any, rows: int, lengths: np.ndarray | None) -> list[np.ndarray | None] | None:
-    """Bind the weights of samples or of time steps: for all outputs alike, or by a dict of names or a list of one per output."""
+def _weights(model: Assembly, given: Any, rows: int, lengths: list[np.ndarray | None]) -> list[np.ndarray | None] | None:
+    """Bind the weights of samples or of time steps: for all outputs alike, or by a dict of names or a list of one per output.
+
+    ``lengths``: one per output, None where it has no padding.
+    """
     names = model.output_names
     if given is None:
         return None
@@ -156,8 +171,8 @@ def _weights(model: Assembly, given: Any, rows: int, lengths: np.ndarray | None)
         each, names = [given] * len(names), []
     labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
     bound = [
-        bind_weight(part, rows, name, shape[:-1], lengths)
-        for part, name, shape in zip(each, labels, model.output_shapes, strict=True)
+        bind_weight(part, rows, name, shape[:-1], own)
+        for part, name, shape, own in zip(each, labels, model.output_shapes, lengths, strict=True)
     ]
     return None if all(part is None for part in bound) else bound
 
@@ -166,10 +181,8 @@ def steps_of(model: Assembly) -> int:
     """The number of time steps that lengths count, or ShapeError."""
     steps = model._steps()
     if not steps:
-        raise ShapeError(
-            "lengths need an input with a time dimension, [N, time, features], and layers that keep the steps apart: recurrent "
-            "ones, Linear, activations"
-        )
+        mixing = model._mixing()
+        raise ShapeError(f"lengths: {mixing}" if mixing else "lengths need an input with a time dimension, [N, time, features]")
     return steps
 
 
@@ -217,7 +230,7 @@ def weigh(config: Compiled, data: Data, rows: np.ndarray | None, class_weight: C
         if own is None:
             continue
         trains = slice(None) if rows is None else rows
-        target, lengths = data.y[i][trains], None if data.lengths is None else data.lengths[trains]
+        target, lengths = data.y[i][trains], data.lengths[trains] if data.lengths is not None and data.timed[i] else None
         name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
         scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
         data = data.scaled(i, scale, rows)

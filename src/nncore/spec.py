@@ -25,7 +25,7 @@ class Op(NamedTuple):
     sizes: tuple[int, ...] = ()  #: linear: (in_features, out_features, has_bias); flatten: (start_dim, end_dim);
     #: batch_norm: (num_features, affine, track_running_stats); maximum: (is_minimum,); concat: (axis,);
     #: layer_norm: (has_weight, has_bias, *normalized_shape); reshape: the dimensions; prelu: (num_parameters,); maxout: (pieces,);
-    #: embedding: (num_embeddings, embedding_dim, padding_idx or -1);
+    #: embedding: (num_embeddings, embedding_dim, padding_idx or -1); python: (whether it keeps time steps apart,);
     #: recurrent: (cell, input_size, hidden_size, has_bias, is_bidirectional, returns_sequences, sublayer, learns_initial_state,
     #: truncate or 0, is_stateful); state: (0 for h or 1 for c, whether it is [hidden] instead of [directions, hidden])
     attributes: tuple[float, ...] = ()  #: activation: in the order of the registry; dropout: (p,);

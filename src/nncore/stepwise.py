@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from ._checks import flag, shape_text
-from .binding import steps_of
+from .binding import steps_of, unpadded
 from .data.arrays import as_array
 from .data.sequences import bind_lengths
 from .ends import in_order, names_of
@@ -131,6 +131,7 @@ class Stepwise(Trainable):
             counted = None
             if lengths is not None:
                 counted = (bind_lengths(lengths, len(batch[0]), steps_of(self)), None, None)
+                batch = unpadded(self, batch, counted[0]) if self._holds_indices() else batch  # padding may be no index
             return self._given_out(self._forward(batch, bool(training), counted))
 
     def backward(self, grad_output: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class Stream(_core.StreamCore):
     Parameters
     ----------
     model : Model
-        Built, with one input [time, features], or [time] for indices into an `Embedding`, and no layer that looks ahead.
+        Built, with one input [time, features], or [time] for indices into an `Embedding`. No layer looks ahead, and none but the
+        recurrent ones mixes time steps.
     batch : int
         How many sequences run side by side.
 
@@ -60,12 +62,16 @@ class Stream(_core.StreamCore):
                 raise ArgumentError(f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output")
             if op.kind == "recurrent" and len(op.inputs) > 1:
                 raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
-        if not model._steps():
-            raise ShapeError("stream: the model has no time dimension, or a layer mixes the time steps")
+        _require_step_by_step(model)
+        self._parts = {id(op.part): copy.copy(op.part) for op in model._ops if op.part is not None}
+        ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in model._ops]
         network = _core.Network()
-        network._assemble([(1, *shapes[0][1:])], model._ops, model._outputs, model.dtype.name)
+        network._assemble([(1, *shapes[0][1:])], ops, model._outputs, model.dtype.name)
+        _require_steps_apart(network)
         row = (network._carry() + prod(model.output_shapes[0])) * model.dtype.itemsize
         addressable("stream", "batch", batch, row)
+        for part in self._parts.values():  # what is written in Python computes with this network's weights, too
+            part._bind({p.role: p for p in network._parameters() if ops[p.op].part is part})
         self._model, self._network = model, network
         self._open(network, batch)
         self.reset()
@@ -91,3 +97,28 @@ class Stream(_core.StreamCore):
                     state[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
                     at += op.sizes[2]
             self._freeze()
+
+
+def _require_steps_apart(network: _core.Network) -> None:
+    """Raise ShapeError where an op mixes time steps, or there are none."""
+    mixing = network._mixing()
+    if mixing or not network._steps():
+        raise ShapeError(f"stream: {mixing or 'the model has no time dimension, [time, features]'}")
+
+
+def _require_step_by_step(model: Assembly) -> None:
+    """Raise ShapeError where a step depends on others by more than the states that a stream keeps."""
+    _require_steps_apart(model)
+    first = len(model.input_shapes)
+    timed = model._timed(range(first + len(model._ops)))
+    for i, op in enumerate(model._ops):
+        if op.kind == "recurrent" and not timed[op.inputs[0]]:
+            raise ShapeError(
+                f"stream: {op.name} runs over what is no sequence of the stream's own steps, and would carry its state from one of "
+                "them to the next"
+            )
+        if timed[first + i] and not all(timed[value] for value in op.inputs):
+            raise ShapeError(
+                f"stream: {op.name} brings into each step what depends on the whole sequence, and needs its end before the first "
+                "output"
+            )

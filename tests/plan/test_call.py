@@ -69,6 +69,10 @@ def reshape(y):
     return y.view()
 
 
+in_place = pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")  # NumPy 2.5 advises against it, but it can be done
+
+
+@in_place
 @pytest.mark.parametrize(
     "hold",
     [
@@ -92,6 +96,7 @@ def test_what_is_held_in_any_way_stays(hold, dtype, rng):
     np.testing.assert_array_equal(np.array(held), before)
 
 
+@in_place
 def test_what_was_changed_in_place_is_not_used_again(dtype, rng):
     net = nets.mlp(dtype)
     x = rng.normal(size=(1, 6)).astype(dtype)

@@ -67,7 +67,7 @@ cdef class Network(NetworkPlan):
         cdef size_t steps = nnc_plan_steps(self.plan, &op), i
         if steps == 0:
             if op >= 0:
-                raise ShapeError(f"{self.op_names[op]} mixes time steps, so that lengths cannot be used with it")
+                raise ShapeError(f"lengths: {self._mixing()}")
             raise ShapeError("lengths need an input with a time dimension, [N, time, features]")
         if not isinstance(lengths, np.ndarray):
             raise DTypeError(f"lengths: expected an array, got {type(lengths).__name__}")
@@ -112,6 +112,18 @@ cdef class Network(NetworkPlan):
         cdef int op
         self._need_plan()
         return nnc_plan_steps(self.plan, &op)
+
+    def _mixing(self):
+        """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
+        cdef int op
+        self._need_plan()
+        nnc_plan_steps(self.plan, &op)
+        return None if op < 0 else f"{self.op_names[op]} mixes the time steps: {nnc_plan_mixing(self.plan, op).decode()}"
+
+    def _timed(self, values):
+        """Of each of the values, whether it has a first dimension that is time."""
+        self._need_plan()
+        return [bool(nnc_plan_is_timed(self.plan, value)) for value in values]
 
     def _carried(self):
         """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
@@ -329,7 +341,10 @@ cdef class Network(NetworkPlan):
         return cnp.PyArray_DATA(<cnp.ndarray>out) if fits else self._dense(out, rows, self.output_shapes[0], "out")
 
     cdef bint _is_free(self, cnp.ndarray result, size_t rows) noexcept:
-        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was."""
+        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was.
+
+        That also holds where the interpreter borrows (Python 3.14): docs/design.md, "Results used again".
+        """
         cdef int d
         if result is None or Py_REFCNT(result) != 2 or PyObject_GET_WEAKREFS_LISTPTR(<PyObject *>result)[0] != NULL:  # the attribute, the argument
             return False

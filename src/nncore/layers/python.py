@@ -48,6 +48,11 @@ class PythonLayer(Layer):
     keeps one beyond backward keeps a copy. What is raised ends the call of ``fit`` or ``predict``: the step it belongs to changes
     no parameter. `nn.check_gradients` tells whether backward is right.
 
+    What a layer does with time steps cannot be seen from outside. So ``lengths=`` and `Model.stream` are refused, unless the class
+    says ``timewise = True``: step t of the result, [N, time, ...], is computed from step t of the input (and from inputs without
+    time) alone, whatever the number of steps. Beyond the length of a sequence, x holds numbers that do not matter, zeros where it
+    is an input of the model; what the layer gives there, and the gradients that it passes on, are replaced by zeros.
+
     A layer that keeps to the shape of its input and has no weights is an activation; one that reads several values gets a list of
     arrays for ``x``, and returns a list of gradients.
 
@@ -77,6 +82,9 @@ class PythonLayer(Layer):
 
     quiet: ClassVar[dict[str, object]] = {"trainable": True}
     takes: ClassVar[tuple[int, int | None]] = (1, None)
+
+    #: Whether step t of the result is computed from step t of the input alone, for any number of steps.
+    timewise: bool = False
 
     def __init__(self, **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLayer.__init__:
@@ -173,7 +181,7 @@ class PythonLayer(Layer):
     # What the model and the core ask --------------------------------------------------------------------------------------
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("python", name, inputs, part=self)]
+        return [Op("python", name, inputs, (int(flag(type(self).__name__, "timewise", self.timewise)),), part=self)]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {name: weight.shape for name, weight in self._weights.items()}
@@ -303,6 +311,8 @@ class Lambda(PythonLayer):
         From dy, x and y to dx. Without it nothing before this layer can be trained.
     output_shape : tuple of int or callable, optional
         Shape of one sample of the result, or a function from that of the input to it; by default the shape stays.
+    timewise : bool
+        Whether each time step is computed by itself, so that ``lengths=`` and streams are possible; see `PythonLayer`.
 
     Examples
     --------
@@ -315,7 +325,9 @@ class Lambda(PythonLayer):
     True
     """
 
-    def __init__(self, forward: Any, backward: Any = None, output_shape: Any = None) -> None:
+    quiet: ClassVar[dict[str, object]] = {**PythonLayer.quiet, "timewise": False}
+
+    def __init__(self, forward: Any, backward: Any = None, output_shape: Any = None, *, timewise: bool = False) -> None:
         function("Lambda", "forward", forward, 1, "a function of x")
         if backward is not None:
             function("Lambda", "backward", backward, 3, "a function of dy, x and y")
@@ -323,11 +335,11 @@ class Lambda(PythonLayer):
             function("Lambda", "output_shape", output_shape, 1, "a tuple or a function of the input's shape")
         elif output_shape is not None:
             output_shape = shape_of_sample("Lambda", "output_shape", output_shape)
-        super().__init__()
+        super().__init__(timewise=flag("Lambda", "timewise", timewise))
         self.__dict__["_functions"] = (forward, backward, output_shape)
 
     def config(self) -> dict[str, Any]:
-        return dict(zip(("forward", "backward", "output_shape"), self.__dict__["_functions"], strict=True))
+        return {**dict(zip(("forward", "backward", "output_shape"), self.__dict__["_functions"], strict=True)), **super().config()}
 
     def output_shape(self, input_shape: Any) -> Shape:
         wanted = self.__dict__["_functions"][2]

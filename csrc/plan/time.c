@@ -1,0 +1,145 @@
+/* time.c: which values have time steps, and which ops mix them.
+ *
+ * A value is `timed` if its first dimension is time and step t of it comes from step t of the inputs, from earlier and later steps
+ * through a recurrent op, which knows of lengths, and from values without time. Then what lies beyond the length of a sequence is
+ * padding. An op that reads a timed value in any other way mixes the steps: the padding gets into its result, and a stream, which has
+ * one step at a time, gives other numbers. Plans with such ops run, but not with lengths and not as streams.
+ *
+ * What an op is not known to do here counts as mixing.
+ */
+#include "plan/plan.h"
+
+static const char LAST_DIMENSION[] = "it takes time for the last dimension; put Reshape((-1, 1)) before it";
+
+/* Inputs with time have it in the place where the result has it; those without have one number for all steps. */
+static const char *mixed_by_merge(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_shape *out = &plan->value[op->out].shape;
+  for (int j = 0; j < op->spec.n_inputs; j++) {
+    const nnc_value *in = &plan->value[op->spec.input[j]];
+    const int same_rank = in->shape.rank == out->rank;
+    if (in->timed ? !same_rank || in->shape.dim[0] != out->dim[0] : same_rank && in->shape.dim[0] != 1)
+      return "not all of its inputs have the time steps; one without them needs 1 in their place";
+  }
+  return NULL;
+}
+
+static const char *mixed_by_concat(const nnc_plan *plan, const nnc_op *op) {
+  const int64_t axis = op->spec.size[0];
+  if (axis == 1 || axis == -plan->value[op->out].shape.rank)
+    return "it joins its inputs one after the other in time; join them along another axis";
+  for (int j = 0; j < op->spec.n_inputs; j++)
+    if (!plan->value[op->spec.input[j]].timed) return "not all of its inputs have time steps; join values that have them";
+  return NULL;
+}
+
+static const char *mixed_by_recurrent(const nnc_plan *plan, const nnc_op *op) {
+  for (int j = 1; j < op->spec.n_inputs; j++)
+    if (plan->value[op->spec.input[j]].timed) return "its initial state is made of time steps; make it of a value without time";
+  return NULL;
+}
+
+static const char *mixed_by_layer_norm(const nnc_plan *plan, const nnc_op *op) {
+  int dimensions = 0;
+  while (2 + dimensions < NNC_MAX_RANK && op->spec.size[2 + dimensions]) dimensions++;
+  return dimensions < plan->value[op->out].shape.rank ? NULL : "it normalises over time; give it the dimensions after time";
+}
+
+static const char *mixed_by_flatten(const nnc_plan *plan, const nnc_op *op) {
+  const int64_t start = op->spec.size[0], rank = plan->value[op->spec.input[0]].shape.rank;
+  if ((start < 0 ? start + rank + 1 : start) > 1) return NULL;
+  return "it lays the steps side by side; let a recurrent layer without return_sequences sum them up, or flatten from start_dim=2 "
+         "on";
+}
+
+/* -1 is for however many steps there are; a number, even the right one, is for sequences of that length alone. */
+static const char *mixed_by_reshape(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape, *out = &plan->value[op->out].shape;
+  if (op->spec.size[0] == -1 && out->dim[0] == in->dim[0]) return NULL;
+  return "its shape does not leave the steps apart; begin it with -1, and go on with the shape of one step";
+}
+
+static const char *mixed_by_python(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_shape *out = &plan->value[op->out].shape;
+  if (!op->spec.size[0])
+    return "it is written in Python and may do so; where each step is computed by itself, declare timewise=True";
+  if (!out->rank || out->dim[0] != plan->steps)
+    return "it declares timewise=True, but its result does not have the steps of its input";
+  return NULL;
+}
+
+/* How an op that reads a timed value mixes its steps. */
+static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
+  const int rank = plan->value[op->spec.input[0]].shape.rank;
+  const char *mixes = NULL;
+  switch (op->spec.kind) {
+    case NNC_LAYER_recurrent: return mixed_by_recurrent(plan, op);
+    case NNC_LAYER_embedding:
+    case NNC_LAYER_state: return NULL;
+    case NNC_LAYER_batch_norm: return "its channels are the time steps; use LayerNorm";
+    case NNC_LAYER_linear:
+    case NNC_LAYER_maxout:
+    case NNC_LAYER_activation:
+    case NNC_LAYER_dropout:
+    case NNC_LAYER_gaussian_noise: break;
+    case NNC_LAYER_prelu: mixes = op->spec.size[0] == 1 ? NULL : "it has a slope for each time step; use num_parameters=1"; break;
+    case NNC_LAYER_layer_norm: mixes = rank == 1 ? NULL : mixed_by_layer_norm(plan, op); break;
+    case NNC_LAYER_concat: mixes = rank == 1 ? NULL : mixed_by_concat(plan, op); break;
+    case NNC_LAYER_add:
+    case NNC_LAYER_multiply:
+    case NNC_LAYER_maximum: mixes = mixed_by_merge(plan, op); break;
+    case NNC_LAYER_flatten: mixes = mixed_by_flatten(plan, op); break;
+    case NNC_LAYER_reshape: mixes = mixed_by_reshape(plan, op); break;
+    case NNC_LAYER_python: mixes = mixed_by_python(plan, op); break;
+    default: return "it is not known to keep them apart";
+  }
+  /* One number per step has no line of its own, which losses and the ops of the last dimension work on. */
+  return mixes ? mixes : plan->value[op->out].shape.rank < 2 ? LAST_DIMENSION : NULL;
+}
+
+/* Whether an input of the network is an initial state, which has no time dimension whatever its shape. */
+static int is_initial_state(const nnc_plan *plan, int input) {
+  for (int i = 0; i < plan->n_ops; i++)
+    for (int j = 1; j < plan->op[i].spec.n_inputs && plan->op[i].spec.kind == NNC_LAYER_recurrent; j++)
+      if (plan->op[i].spec.input[j] == input) return 1;
+  return 0;
+}
+
+static int is_output(const nnc_plan *plan, int value) {
+  for (int i = 0; i < plan->n_outputs; i++)
+    if (plan->output[i] == value) return 1;
+  return 0;
+}
+
+/* Inputs of two dimensions and more, and indices into a table, that agree in the first with the first such input. */
+static void mark_input(nnc_plan *plan, int v) {
+  nnc_value *value = &plan->value[v];
+  const int is_indices = nnc_plan_index_bound(plan, v) && !is_output(plan, v); /* each may stand for a whole vector */
+  if (value->shape.rank < (is_indices ? 1 : 2) || is_initial_state(plan, v)) return;
+  if (plan->steps && value->shape.dim[0] != plan->steps) return;
+  plan->steps = value->shape.dim[0];
+  value->timed = 1;
+}
+
+void nnc_mark_time(nnc_plan *plan) {
+  for (int v = 0; v < plan->n_inputs; v++) mark_input(plan, v);
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    const int kind = op->spec.kind, ends_time = kind == NNC_LAYER_state || (kind == NNC_LAYER_recurrent && !op->spec.size[5]);
+    int reads_time = 0;
+    for (int j = 0; j < op->spec.n_inputs; j++) reads_time |= plan->value[op->spec.input[j]].timed;
+    if (!reads_time) continue;
+    op->mixes = mixed_by(plan, op);
+    plan->value[op->out].timed = !op->mixes && !ends_time;
+  }
+}
+
+size_t nnc_plan_steps(const nnc_plan *plan, int *op) {
+  for (*op = 0; *op < plan->n_ops; ++*op)
+    if (plan->op[*op].mixes) return 0;
+  *op = NNC_NONE;
+  return plan->steps;
+}
+
+const char *nnc_plan_mixing(const nnc_plan *plan, int op) { return plan->op[op].mixes; }
+
+int nnc_plan_is_timed(const nnc_plan *plan, int value) { return plan->value[value].timed; }

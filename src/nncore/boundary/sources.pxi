@@ -8,7 +8,7 @@ from cpython.ref cimport Py_REFCNT, PyObject
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
 from .errors import (
-    ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
+    ArgumentError, ConcurrentUseError, DTypeError, FileKindError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
 
 cdef extern from *:
     PyObject **PyObject_GET_WEAKREFS_LISTPTR(PyObject *)

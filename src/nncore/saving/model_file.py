@@ -67,7 +67,7 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
             if state.carried is not None:
                 stored[CARRIED] = state.carried
         # Copies, as writing takes long, and another thread may train on meanwhile.
-        stored = {name: view.copy(order="K") for name, view in stored.items()}
+        stored = {name: view.copy(order="C") for name, view in stored.items()}
     document = {
         "format_version": FORMAT_VERSION,
         "nncore_version": _core.__version__,
@@ -99,7 +99,7 @@ def _from_connections(model: Model) -> dict[str, Any]:
 def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the state dict alone."""
     with between_steps(model):
-        stored = {name: view.copy(order="K") for name, view in model.state_dict().items()}
+        stored = model.state_dict()
     tensors.write(path, stored, {"format": "nncore"})
 
 

@@ -62,16 +62,23 @@ class Tensor(NamedTuple):
     size: int  #: bytes
 
 
+#: Bytes of memory, measured, that reading takes besides numbers: per tensor, per layer, per call of a layer in a graph, per parameter.
+TENSOR, LAYER, CALL, PARAMETER = 900, 2100, 2700, 1300
+
+
 def room(size: int) -> int:
-    """Return how many bytes the description in a file of this size may take in memory, layers included, its numbers not."""
-    return (12 << 20) + size // 2
+    """Return how much memory the description in a file of this size may take, in bytes.
+
+    With the numbers, which take up to 1.3 times their size where rows are padded, that is at most twice the file and 16 MB.
+    """
+    return (14 << 20) + size * 2 // 3
 
 
 def weigh(text: bytes) -> int:
     """Return about how many bytes JSON text takes while it is parsed and as objects, at most."""
     _, objects, lists, members, elements, _ = _core.measure_json(text)
-    letters = len(text) * (1 if text.isascii() else 4)
-    return 2 * letters + 64 * objects + 80 * lists + 180 * members + 40 * elements
+    letters = len(text) * (1 if text.isascii() else 5)
+    return 2 * letters + 64 * objects + 80 * lists + 190 * members + 55 * elements
 
 
 class Reader:
@@ -104,13 +111,15 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def take(self, field: str, size: int) -> None:
-        """Fail where what a field describes would take more memory than the file is worth; ``size`` of it, in bytes."""
-        self._room -= size
-        if self._room < 0:
+    def take(self, field: str, size: int, is_passing: bool = False) -> None:
+        """Fail where what a field describes would take more memory, ``size`` bytes, than the file is worth; is_passing: for a while."""
+        if size > self._room:
             self.fail(
-                field, f"describes more than a file of {self.size} bytes can: it would take {-self._room} bytes of memory too many"
+                field,
+                f"describes more than a file of {self.size} bytes can: reading it would take some {size} bytes of memory beside "
+                "the numbers; it has too many layers, or too many settings",
             )
+        self._room -= 0 if is_passing else size
 
     def fail(self, field: str, problem: str) -> NoReturn:
         """Raise FileFormatError that names the file and the field."""
@@ -162,6 +171,7 @@ class Reader:
         metadata = header.pop(_METADATA, {})
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
             self.fail(_METADATA, "an object of strings is needed")
+        self.take("header", TENSOR * len(header))
         tensors = {name: self._tensor(name, header.pop(name), 8 + length) for name in list(header)}
         end = 8 + length
         for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].size)):
@@ -227,7 +237,7 @@ def parse(reader: Reader, field: str, text: str | bytes) -> Any:
         reader.fail(field, f"nested {deepest} deep; at most {DEEPEST} is possible")
     if longest > LONGEST_NUMBER:
         reader.fail(field, f"has a number of {longest} characters; at most {LONGEST_NUMBER} are possible")
-    reader.take(field, weigh(raw))
+    reader.take(field, weigh(raw), is_passing=True)
     del raw
     try:
         return json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=refuse)
@@ -239,11 +249,22 @@ def _sizes(values: Any) -> bool:
     return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**63 for v in values)
 
 
-def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str], more: int = 0) -> None:
-    """Write arrays under their names, atomically; ``more`` bytes of memory are what reading the metadata takes beside the text.
+def check_room(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], layers: int) -> None:
+    """Raise ArgumentError where no file of these tensors would be read with layers that take so many bytes of memory."""
+    size = sum(array.nbytes for array in tensors.values())
+    if TENSOR * len(tensors) + layers > room(size):
+        raise ArgumentError(
+            f"{os.fsdecode(path)}: {len(tensors)} tensors of {size} bytes in all, and their layers, are more than a file can "
+            f"describe: reading them would take some {TENSOR * len(tensors) + layers} bytes of memory beside the numbers"
+        )
+
+
+def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str], layers: int = 0) -> None:
+    """Write arrays under their names, atomically; ``layers``: the bytes of memory that what is described takes.
 
     Raises ArgumentError for what could not be read again.
     """
+    check_room(path, tensors, layers)
     # The widest type first, so that every tensor is aligned.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
     header: dict[str, Any] = {_METADATA: dict(metadata)}
@@ -256,7 +277,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metad
     text += b" " * (-len(text) % 8)
     own = metadata.get("nncore", "").encode()
     size = 8 + len(text) + end
-    if len(text) > LONGEST_HEADER or weigh(text) + weigh(own) + more > room(size):
+    if len(text) > LONGEST_HEADER or max(weigh(text), weigh(own) + TENSOR * len(tensors)) > room(size):
         raise ArgumentError(
             f"{os.fsdecode(path)}: the names and the architecture take {len(text)} bytes, too many to be read again with "
             f"{end} bytes of numbers: the model has too many layers, or too many settings, for one file"

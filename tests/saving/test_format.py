@@ -1,6 +1,7 @@
 """The file itself: safetensors to others, and a typed error, naming file and field, where it is not what it should be."""
 
 import ast
+import errno
 import json
 import os
 import tracemalloc
@@ -11,7 +12,7 @@ import pytest
 from saving.nets import BATCH, data, net, put_together, take_apart, write_raw
 
 import nncore as nn
-from nncore.errors import FileFormatError, NncoreError
+from nncore.errors import ArgumentError, FileFormatError, FileKindError, NncoreError
 from nncore.saving import tensors
 
 
@@ -127,7 +128,18 @@ DOCUMENTS = {
         lambda d: d["model"]["layers"][0]["arguments"].pop("in_features"),
         r"layers\[0\] \(Linear\): .*in_features",
     ),
-    "argument unknown": (lambda d: d["model"]["layers"][0]["arguments"].update(x=1), r"layers\[0\] \(Linear\): .*'x'"),
+    "argument unknown": (lambda d: d["model"]["layers"][0]["arguments"].update(x=1), r"layers\[0\]: Linear has no argument 'x'; it has in"),
+    "argument of the base": (lambda d: d["model"]["layers"][1]["arguments"].update(_pending={}), r"has no argument '_pending'"),
+    "argument of every layer": (lambda d: d["model"]["layers"][0]["arguments"].update(name="x"), r"Linear has no argument 'name'"),
+    "argument of no optimizer": (
+        lambda d: d["training"]["optimizer"]["arguments"].update(momentum=1),
+        r"training\.optimizer: Adam has no argument 'momentum'",
+    ),
+    "truth value": (lambda d: d["model"]["layers"][3]["arguments"].update(p=True), r"layers\[3\]\.p: p of Dropout is no truth value"),
+    "truth value in a list": (
+        lambda d: d["training"]["optimizer"]["arguments"].update(betas=[True, 0.5]),
+        r"optimizer\.betas: betas of Adam is no truth value",
+    ),
     "argument out of range": (lambda d: d["model"]["layers"][3]["arguments"].update(p=2), r"layers\[3\] \(Dropout\): .*p must be"),
     "argument of objects": (lambda d: d["model"]["layers"][3]["arguments"].update(p=[{}]), r"layers\[3\]\.p: cannot be a list"),
     "initializer unknown": (
@@ -145,7 +157,7 @@ DOCUMENTS = {
     "no training": (lambda d: d.update(training=None), r"tensor 'training\.moment0.*belongs to nothing"),
     "training as a list": (lambda d: d.update(training=[]), r"training: must not be a list"),
     "unknown loss": (lambda d: d["training"]["losses"][0].update({"class": "Loss"}), r"training\.losses\[0\]: unknown loss 'Loss'"),
-    "loss that does not fit": (lambda d: d["training"].update(losses=[]), r"training: compile: 0 losses"),
+    "loss that does not fit": (lambda d: d["training"].update(losses=[]), r"training\.losses: 0 for 1 outputs"),
     "unknown optimizer": (lambda d: d["training"]["optimizer"].update({"class": 1}), r"training\.optimizer: unknown optimizer '1'"),
     "lr": (lambda d: d["training"]["optimizer"]["arguments"].update(lr="fast"), r"training\.optimizer \(Adam\)"),
     "other optimizer": (
@@ -209,8 +221,11 @@ HEADERS = {
     "empty": ({}, 0, "__metadata__: no model of nncore"),
     "document": ({"__metadata__": {"nncore": "[]"}}, 0, "nncore: an object is needed"),
     "document cut": ({"__metadata__": {"nncore": "{"}}, 0, r"__metadata__\.nncore: not valid JSON"),
-    "document too deep": ({"__metadata__": {"nncore": "[" * 100_000}}, 0, r"__metadata__\.nncore: not valid JSON"),
-    "number too long": ({"__metadata__": {"nncore": "1" * 10_000}}, 0, r"nncore: not valid JSON"),
+    "document too deep": ({"__metadata__": {"nncore": "[" * 100_000}}, 0, r"__metadata__\.nncore: nested 100000 deep"),
+    "number too long": ({"__metadata__": {"nncore": "1" * 4000}}, 0, r"nncore: has a number of 4000 characters"),
+    "infinity": ({"__metadata__": {"nncore": "[1e999]"}}, 0, r"nncore: not valid JSON .1e999 is no finite number"),
+    "too many objects": ({"__metadata__": {"nncore": "[" + "{}," * 400_000 + "{}]"}}, 0, r"nncore: describes more than a file of"),
+    "too many keys": ({"__metadata__": {str(i): "" for i in range(200_000)}}, 0, r"header: describes more than a file of"),
 }
 
 
@@ -230,7 +245,7 @@ RAW = {
     "huge header": (b"\xff" * 8 + b"{}", "header length: 18446744073709551615 bytes"),
     "key twice": ((14).to_bytes(8, "little") + b'{"a":1,"a":2}\n', "header: not valid JSON .a key occurs twice"),
     "no number": ((9).to_bytes(8, "little") + b'{"a":NaN}', "header: not valid JSON .NaN is no JSON"),
-    "not UTF-8": ((2).to_bytes(8, "little") + b"\xff\xfe", "header: not valid JSON"),
+    "not UTF-8": ((2).to_bytes(8, "little") + b"\xff\xfe", "header: not valid UTF-8"),
     "pickle": (b"\x80\x04\x95" + bytes(20), "header length"),
     "zip": (b"PK\x03\x04" + bytes(60), "header length"),
 }
@@ -258,8 +273,18 @@ def test_paths(tmp_path):
         nn.load(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(FileFormatError, match="a regular file"):
+        with pytest.raises(FileKindError, match="is a pipe; a regular file is needed"):
             nn.load(tmp_path / "pipe")
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(FileKindError, match="is a character device"):
+            nn.load(device)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError) as caught:
+        nn.load(tmp_path / "loop")
+    assert caught.value.errno == errno.ELOOP
+    for wrong in (None, 3, ["x"]):
+        with pytest.raises(ArgumentError, match="load: path must be a string"):
+            nn.load(wrong)
 
 
 def test_every_cut(path):

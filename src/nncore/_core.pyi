@@ -378,7 +378,6 @@ def recurrent_backward(
     isa: str | None = None,
     **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n
 ) -> None: ...
-
 def write_file(target: bytes, temporary: bytes, folder: bytes, pieces: tuple[Any, ...], path: str) -> None:
     """Replace a file by these buffers; an interrupt or an error before the rename leaves the old file and nothing else."""
 

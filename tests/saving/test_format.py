@@ -1,7 +1,6 @@
 """The file itself: safetensors to others, and a typed error, naming file and field, where it is not what it should be."""
 
 import ast
-import errno
 import json
 import os
 import tracemalloc
@@ -128,14 +127,20 @@ DOCUMENTS = {
         lambda d: d["model"]["layers"][0]["arguments"].pop("in_features"),
         r"layers\[0\] \(Linear\): .*in_features",
     ),
-    "argument unknown": (lambda d: d["model"]["layers"][0]["arguments"].update(x=1), r"layers\[0\]: Linear has no argument 'x'; it has in"),
+    "argument unknown": (
+        lambda d: d["model"]["layers"][0]["arguments"].update(x=1),
+        r"layers\[0\]: Linear has no argument 'x'; it has in",
+    ),
     "argument of the base": (lambda d: d["model"]["layers"][1]["arguments"].update(_pending={}), r"has no argument '_pending'"),
     "argument of every layer": (lambda d: d["model"]["layers"][0]["arguments"].update(name="x"), r"Linear has no argument 'name'"),
     "argument of no optimizer": (
         lambda d: d["training"]["optimizer"]["arguments"].update(momentum=1),
         r"training\.optimizer: Adam has no argument 'momentum'",
     ),
-    "truth value": (lambda d: d["model"]["layers"][3]["arguments"].update(p=True), r"layers\[3\]\.p: p of Dropout is no truth value"),
+    "truth value": (
+        lambda d: d["model"]["layers"][3]["arguments"].update(p=True),
+        r"layers\[3\]\.p: p of Dropout is no truth value",
+    ),
     "truth value in a list": (
         lambda d: d["training"]["optimizer"]["arguments"].update(betas=[True, 0.5]),
         r"optimizer\.betas: betas of Adam is no truth value",
@@ -279,9 +284,8 @@ def test_paths(tmp_path):
         with pytest.raises(FileKindError, match="is a character device"):
             nn.load(device)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
         nn.load(tmp_path / "loop")
-    assert caught.value.errno == errno.ELOOP
     for wrong in (None, 3, ["x"]):
         with pytest.raises(ArgumentError, match="load: path must be a string"):
             nn.load(wrong)

@@ -285,7 +285,8 @@ def _made(
     name, arguments = data["class"], data["arguments"]
     if not isinstance(name, str) or name not in table:
         reader.fail(field, f"unknown {what} {str(name)[:80]!r}; this version of nncore knows {', '.join(_known(table))}")
-    known = _arguments_of(table[name])
+    cls: Any = table[name]
+    known = _arguments_of(cls)
     for key in arguments:
         if key not in known:
             reader.fail(field, f"{name} has no argument {key[:80]!r}; it has {', '.join(known) or 'none'}")
@@ -298,7 +299,7 @@ def _made(
         if not known[key] and any(isinstance(each, bool) for each in several):
             reader.fail(f"{field}.{key}", f"{key} of {name} is no truth value")
     with refusing(reader, f"{field} ({name})"):
-        return table[name](**arguments)
+        return cls(**arguments)
 
 
 @functools.cache
@@ -308,7 +309,9 @@ def _arguments_of(cls: type[Any]) -> dict[str, bool]:
     Which further ones it hands on to its base is known of optimizers only: the base of the layers would take anything.
     """
     given = inspect.signature(vars(cls).get("__init__") or cls.__init__).parameters.values()
-    found = {p.name: p.annotation == "bool" for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"}
+    found = {
+        p.name: p.annotation == "bool" for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
+    }
     if issubclass(cls, optim.Optimizer) and any(p.kind is p.VAR_KEYWORD for p in given):
         found |= dict.fromkeys(Options.__annotations__, False)
     return found

@@ -62,7 +62,8 @@ class Tensor(NamedTuple):
     size: int  #: bytes
 
 
-#: Bytes of memory, measured, that reading takes besides numbers: per tensor, per layer, per call of a layer in a graph, per parameter.
+#: Bytes of memory, measured, that reading takes besides numbers: per tensor, per layer, per call of a layer in a graph, and
+#: per parameter.
 TENSOR, LAYER, CALL, PARAMETER = 900, 2100, 2700, 1300
 
 
@@ -112,7 +113,10 @@ class Reader:
         self._file.close()
 
     def take(self, field: str, size: int, is_passing: bool = False) -> None:
-        """Fail where what a field describes would take more memory, ``size`` bytes, than the file is worth; is_passing: for a while."""
+        """Fail where what a field describes would take more memory, ``size`` bytes, than the file is worth.
+
+        is_passing: it takes that for a while, and what comes next may have it again.
+        """
         if size > self._room:
             self.fail(
                 field,

@@ -413,3 +413,75 @@ def test_trained_weights_go_to_pytorch_and_back_unchanged(tmp_path, rng, momentu
         assert value.numpy().tobytes() == ours.state_dict()[name].tobytes(), name
     with torch.no_grad():
         np.testing.assert_allclose(ours(x), theirs.eval()(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-6)
+
+
+# What a file describes against what it has ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [10_000, 3_000_000, 2**40])
+def test_more_sublayers_than_the_file_has_room_for(number, path):
+    nn.Sequential(nn.GRU(2, 3, num_layers=2), nn.Linear(3, 1)).build((4, 2)).save(path)
+    header, document, body = take_apart(path)
+    document["model"]["layers"][0]["arguments"]["num_layers"] = number
+    put_together(path, header, document, body)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match=r"model\.layers\[0\]: describes more than a file of"):
+            nn.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_layers_than_the_file_has_room_for(path):
+    nn.Sequential(nn.ReLU(), nn.Tanh()).build((4,)).save(path)
+    header, document, body = take_apart(path)
+    document["model"]["layers"] *= 4000
+    put_together(path, header, document, body)
+    with pytest.raises(FileFormatError, match=r"model\.layers\[\d+\]: describes more than a file of"):
+        nn.load(path)
+
+
+@pytest.mark.parametrize("layers", [[nn.ReLU] * 9000, [lambda: nn.GRU(1, 1, num_layers=3000)]], ids=["layers", "sublayers"])
+def test_save_refuses_what_load_would_refuse(layers, path):
+    model, before = nn.Sequential([make() for make in layers]), path.read_bytes()
+    with pytest.raises(ArgumentError, match="more than a file can describe"):
+        model.build((4, 1)).save(path)
+    assert path.read_bytes() == before
+
+
+def test_a_schedule_within_schedules(path):
+    model = nn.Sequential(nn.Linear(2, 1))
+
+    def compiled(depth):
+        rate = 0.1
+        for _ in range(depth):
+            rate = nn.schedules.Warmup(rate, 2)
+        model.compile("mse", nn.optim.SGD(rate))
+
+    compiled(25)
+    model.save(path)
+    assert nn.load(path).optimizer.lr == model.optimizer.lr
+    compiled(60)
+    with pytest.raises(ArgumentError, match="nested .* deep"):
+        model.save(path)
+    nn.load(path)
+
+
+def test_a_large_row_is_read_in_pieces(path):
+    """Reading takes no copy of the whole tensor beside the one in the model."""
+    nn.Sequential(nn.Linear(2_000_000, 1)).save(path)
+    tracemalloc.start()
+    try:
+        nn.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * path.stat().st_size + 6_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_losses_for_other_outputs(path):
+    header, document, body = take_apart(path)
+    document["training"]["metrics"] *= 5
+    put_together(path, header, document, body)
+    with pytest.raises(FileFormatError, match=r"training\.metrics: 5 for 1 outputs"):
+        nn.load(path)

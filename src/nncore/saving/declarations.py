@@ -299,7 +299,8 @@ def _made(
         if not known[key] and any(isinstance(each, bool) for each in several):
             reader.fail(f"{field}.{key}", f"{key} of {name} is no truth value")
     with refusing(reader, f"{field} ({name})"):
-        return cls(**arguments)
+        made: _T = cls(**arguments)
+        return made
 
 
 @functools.cache

@@ -22,6 +22,7 @@ BUILTINS = {
     "NotBuiltError": RuntimeError,
     "ConcurrentUseError": RuntimeError,
     "FileFormatError": ValueError,
+    "FileKindError": OSError,
     "MissingExtraError": ImportError,
 }
 

@@ -29,21 +29,22 @@ static nnc_status check_shape(const nnc_shape *shape, int i, nnc_error *error) {
   return NNC_OK;
 }
 
-/* Ops that share parameters are a chain from the first one, which has them. */
-static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, nnc_error *error) {
-  int last = op->spec.shares;
-  if (last == NNC_NONE) return NNC_OK;
-  const nnc_op_spec *spec = &op->spec, *owner = last < 0 || last >= op - plan->op ? NULL : &plan->op[last].spec;
+/* Ops that share parameters are a chain from the first one, which has them; `ends` has the end of each chain by its first op. */
+static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, int *ends, nnc_error *error) {
+  const int first = op->spec.shares, self = (int)(op - plan->op);
+  ends[self] = self;
+  if (first == NNC_NONE) return NNC_OK;
+  const nnc_op_spec *spec = &op->spec, *owner = first < 0 || first >= self ? NULL : &plan->op[first].spec;
   if (!owner || owner->shares != NNC_NONE || owner->kind != spec->kind || memcmp(owner->size, spec->size, sizeof spec->size))
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: shares the parameters of op %d, which is not an earlier op like it", spec->name,
-                    last);
-  while (plan->op[last].next != NNC_NONE) last = plan->op[last].next;
-  plan->op[last].next = (int)(op - plan->op);
+                    first);
+  plan->op[ends[first]].next = self;
+  ends[first] = self;
   plan->is_sharing = 1;
   return NNC_OK;
 }
 
-static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *error) {
+static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, int *ends, nnc_error *error) {
   size_t bytes = 1;
   for (int i = 0; i < plan->n_ops; i++) bytes += strlen(ops[i].name) + 1;
   char *name = plan->names = nnc_alloc(bytes);
@@ -68,7 +69,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, nnc_error *er
       if (v < 0 || v >= op->out)
         return nnc_fail(error, NNC_ERROR_VALUE, "%s: reads value %d before it is computed", op->spec.name, v);
     }
-    if (link_sharing(plan, op, error)) return error->status;
+    if (link_sharing(plan, op, ends, error)) return error->status;
   }
   return NNC_OK;
 }
@@ -124,7 +125,11 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   plan->output = nnc_alloc((size_t)plan->n_outputs * sizeof *plan->output);
   if (!plan->op || !plan->value || !plan->output) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   memcpy(plan->output, outputs, (size_t)plan->n_outputs * sizeof *outputs);
-  if (copy_ops(plan, ops, error) || infer(plan, inputs, error)) return error->status;
+  int *ends = nnc_alloc((size_t)plan->n_ops * sizeof *ends);
+  if (!ends) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
+  copy_ops(plan, ops, ends, error);
+  nnc_free(ends);
+  if (error->status || infer(plan, inputs, error)) return error->status;
   nnc_mark_time(plan);
   nnc_fuse(plan);
   for (int i = 0; i < plan->n_outputs; i++)

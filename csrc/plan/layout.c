@@ -1,4 +1,5 @@
 /* layout.c: where everything lies: parameters and running statistics in their buffers, and the values of one sample in the inference workspace. */
+#include <limits.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -93,9 +94,28 @@ static int place_python(nnc_plan *plan, int i, size_t *total) {
   return 0;
 }
 
+/* How many parameters an op has at most. */
+static size_t most_params(int kind) {
+  switch (kind) {
+    case NNC_LAYER_python:
+    case NNC_LAYER_recurrent: return NNC_MAX_PARAMS;
+    case NNC_LAYER_linear:
+    case NNC_LAYER_batch_norm:
+    case NNC_LAYER_layer_norm: return 2;
+    case NNC_LAYER_prelu:
+    case NNC_LAYER_embedding: return 1;
+    default: return 0;
+  }
+}
+
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
-  plan->param = nnc_alloc(NNC_MAX_PARAMS * (size_t)plan->n_ops * sizeof *plan->param);
-  plan->state = nnc_alloc(3 * (size_t)plan->n_ops * sizeof *plan->state);
+  size_t params = 0, states = 0;
+  for (int i = 0; i < plan->n_ops; i++) {
+    params += most_params(plan->op[i].spec.kind);
+    states += plan->op[i].spec.kind == NNC_LAYER_batch_norm ? 3 : 0;
+  }
+  plan->param = nnc_alloc(params * sizeof *plan->param);
+  plan->state = nnc_alloc(states * sizeof *plan->state);
   if (!plan->param || !plan->state)
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
   size_t bytes = 0, state_bytes = 0;
@@ -131,57 +151,104 @@ typedef struct {
   int until;          /* last op that reads it */
 } nnc_interval;
 
-static int last_reader(const nnc_plan *plan, int root) {
-  int last = plan->value[root].producer == NNC_NONE ? 0 : plan->value[root].producer;
+static int made_at(const nnc_value *value) { return value->producer == NNC_NONE ? 0 : value->producer; }
+
+/* Of each value that has memory of its own: the last op that reads or writes that memory; n_ops where users see it. */
+static void find_last_readers(const nnc_plan *plan, int *last) {
+  for (int v = 0; v < plan->n_values; v++) last[v] = made_at(&plan->value[v]);
+  for (int v = 0; v < plan->n_values; v++) { /* an in-place result lives on */
+    int *of = &last[plan->value[v].alias];
+    if (plan->value[v].producer > *of) *of = plan->value[v].producer;
+  }
   for (int i = 0; i < plan->n_ops; i++)
-    for (int j = 0; j < plan->op[i].spec.n_inputs; j++)
-      if (plan->value[plan->op[i].spec.input[j]].alias == root) last = i > last ? i : last;
-  for (int v = 0; v < plan->n_values; v++) /* an in-place result lives on */
-    if (plan->value[v].alias == root && plan->value[v].producer > last) last = plan->value[v].producer;
-  for (int i = 0; i < plan->n_outputs; i++)
-    if (plan->value[plan->output[i]].alias == root) last = plan->n_ops;
-  return last;
+    for (int j = 0; j < plan->op[i].spec.n_inputs; j++) {
+      int *of = &last[plan->value[plan->op[i].spec.input[j]].alias];
+      if (i > *of) *of = i;
+    }
+  for (int i = 0; i < plan->n_outputs; i++) last[plan->value[plan->output[i]].alias] = plan->n_ops;
 }
 
-static size_t first_fit(const nnc_interval *live, int n, size_t size, int now) {
-  size_t place = 0;
-  for (int moved = 1; moved;) {
-    moved = 0;
-    for (int i = 0; i < n; i++)
-      if (live[i].until >= now && place < live[i].last && live[i].first < place + size) {
-        place = live[i].last;
-        moved = 1;
-      }
+/* Of each value: when the earliest of those is made that have memory of their own and come at it or after it. What is not read any more
+ * by then is never asked about again. */
+static void find_earliest(const nnc_plan *plan, int *earliest) {
+  int least = plan->n_ops;
+  for (int v = plan->n_values - 1; v >= 0; v--) {
+    const nnc_value *value = &plan->value[v];
+    if (value->alias == v && made_at(value) < least) least = made_at(value);
+    earliest[v] = least;
   }
-  return place;
+}
+
+/* What is known of the next places: below `place`, that is among the first `at` intervals, nothing of `size` or more fits from op `from`
+ * to op `until`. So nets of many values that live long need not look through all of them for each. */
+typedef struct {
+  int at, from, until;
+  size_t place, size;
+} nnc_floor;
+
+static const nnc_floor ground = {.until = INT_MAX};
+
+/* Where a value of this size goes: at the lowest place that no interval takes which is read at `now` or later. `live` is in the order of
+ * addresses. */
+static int put_first_fit(nnc_interval *live, int n, size_t size, int now, int until, nnc_floor *floor) {
+  if (now < floor->from || now > floor->until || size < floor->size) *floor = ground;
+  int i = floor->at;
+  size_t place = floor->place;
+  for (; i < n; i++) {
+    if (live[i].until < now || live[i].last <= place) continue;
+    if (live[i].first >= place + size) break;
+    place = live[i].last;
+    if (live[i].until < floor->until) floor->until = live[i].until;
+  }
+  while (i > 0 && live[i - 1].first > place) i--;
+  memmove(live + i + 1, live + i, (size_t)(n - i) * sizeof *live);
+  live[i] = (nnc_interval){place, place + size, until};
+  *floor = (nnc_floor){i + 1, now, until < floor->until ? until : floor->until, place + size, size};
+  return i;
+}
+
+static int drop_unread(nnc_interval *live, int n, int now) {
+  int kept = 0;
+  for (int i = 0; i < n; i++)
+    if (live[i].until >= now) live[kept++] = live[i];
+  return kept;
 }
 
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   enum { WORKSPACE = 512 << 10, SMALLEST = 64, SMALLEST_RECURRENT = 16, LARGEST = 512 };
   plan->place = nnc_alloc((size_t)plan->n_values * sizeof *plan->place);
   nnc_interval *live = nnc_alloc((size_t)plan->n_values * sizeof *live);
-  if (!plan->place || !live) {
+  int *last = nnc_alloc(2 * (size_t)plan->n_values * sizeof *last), *earliest = last + plan->n_values;
+  if (!plan->place || !live || !last) {
     nnc_free(live);
+    nnc_free(last);
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the layout of %d values", plan->n_values);
   }
   const size_t line = NNC_ALIGNMENT / plan->element;
-  int n = 0, overflow = 0;
+  int n = 0, roomy = 64, overflow = 0;
+  nnc_floor floor = ground;
+  find_last_readers(plan, last);
+  find_earliest(plan, earliest);
   for (int v = 0; v < plan->n_values && !overflow; v++) {
     const nnc_value *value = &plan->value[v];
     if (value->alias != v) continue;
     size_t size = nnc_value_elements(value);
     overflow = nnc_add(&size, size, line - 1);
     size -= size % line;
-    const int now = value->producer == NNC_NONE ? 0 : value->producer;
-    const size_t place = first_fit(live, n, size, now);
+    if (n > roomy) {
+      n = drop_unread(live, n, earliest[v]);
+      roomy = 2 * n + 64;
+      floor = ground;
+    }
+    const size_t place = live[put_first_fit(live, n++, size, made_at(value), last[v], &floor)].first;
     size_t end;
     overflow |= nnc_add(&end, place, size);
-    live[n++] = (nnc_interval){place, end, last_reader(plan, v)};
     plan->place[v] = place;
     if (end > plan->sample_elements) plan->sample_elements = end;
   }
   for (int v = 0; v < plan->n_values; v++) plan->place[v] = plan->place[plan->value[v].alias];
   nnc_free(live);
+  nnc_free(last);
   size_t work = 0, most = 0; /* working memory of an op, behind the values: one op runs at a time */
   for (int i = 0; i < plan->n_ops && !overflow; i++) {
     if (plan->op[i].spec.kind != NNC_LAYER_recurrent) continue;

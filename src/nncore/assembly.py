@@ -8,6 +8,7 @@ gradients; everything here that looks like a weight is a view into them.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -337,8 +338,7 @@ class Assembly(_core.Network, Parameters):
 
     def _calls(self, index: int) -> list[tuple[int, int]]:
         """Return the ops [first, last) of each call of a layer."""
-        at = [op for op, owner in enumerate(self._owners) if owner == index]
-        return [(at[0], at[-1] + 1)]
+        return [(bisect_left(self._owners, index), bisect_right(self._owners, index))]  # of a chain: in order
 
     def _told_in_words(self) -> list[str]:
         """Return what was compiled, for the summary; nothing before that."""

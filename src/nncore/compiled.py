@@ -6,6 +6,7 @@ It turns into the records of the core once the shapes of the outputs are known, 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -71,8 +72,8 @@ class Compiled:
         self.keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
         self.parts = [f"{name}_loss" for name in names] if outputs > 1 else []
         self.logged = logged = ["loss", *self.parts, *(key for keys in self.keys for key in keys)]
-        for name in logged:
-            if logged.count(name) > 1:
+        for name, times in Counter(logged).items():
+            if times > 1:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
 
     def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:

@@ -85,6 +85,10 @@ class FileFormatError(NncoreError, ValueError):
     """A file is not what it should be: damaged, of another kind or of a newer version; the message names file and field."""
 
 
+class FileKindError(NncoreError, OSError):
+    """A path names a pipe, a device or a socket where a file is needed: nothing has been read from it or written to it."""
+
+
 class GradientError(NncoreError, AssertionError):
     """Gradients are not what differences say they should be; the message has the report of `check_gradients`."""
 

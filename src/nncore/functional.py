@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,9 +60,9 @@ class Functional(Model):
 
     def _activation_after(self, index: int) -> Layer | None:
         layer = self.layers[index]
-        waiting = [value for node in self._graph.nodes if node.layer is layer for value in node.outputs]
+        waiting = deque(value for node in self._graph.nodes_of(layer) for value in node.outputs)
         while waiting:
-            for node in self._graph.readers(waiting.pop(0)):
+            for node in self._graph.readers(waiting.popleft()):
                 if isinstance(node.layer, Activation | PReLU):
                     return node.layer
                 if node.layer.transparent and node.layer is not layer:
@@ -165,7 +166,7 @@ class Functional(Model):
 
     def _connected_to(self, index: int) -> str:
         graph = self._graph
-        nodes = [node for node in graph.nodes if node.layer is self.layers[index]]
+        nodes = graph.nodes_of(self.layers[index])
         return "; ".join(", ".join(graph.name_of(graph.numbers[id(v)]) for v in node.inputs) for node in nodes)
 
     def __repr__(self) -> str:

@@ -7,9 +7,11 @@ the inputs and the outputs of a model: from it come the op records, and the plai
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core
@@ -258,10 +260,7 @@ class Graph:
         self.outputs, given_outputs = _ends("outputs", outputs)
         self.nodes = self._walk()
         self.spans: list[list[tuple[int, int]]] = []  # of each layer: the ops [first, last) of each call, once it is wired
-        self.layers: list[Layer] = []
-        for node in self.nodes:
-            if not any(node.layer is layer for layer in self.layers):
-                self.layers.append(node.layer)
+        self.layers: list[Layer] = list({id(node.layer): node.layer for node in self.nodes}.values())
         self.position = {id(layer): i for i, layer in enumerate(self.layers)}
         self.values = [*self.inputs, *(value for node in self.nodes for value in node.outputs)]
         self.numbers = {id(value): i for i, value in enumerate(self.values)}
@@ -330,7 +329,26 @@ class Graph:
 
     def readers(self, value: Value) -> list[Node]:
         """Return the nodes that read a value."""
-        return [node for node in self.nodes if any(each is value for each in node.inputs)]
+        return self._readers.get(id(value), [])
+
+    @functools.cached_property
+    def _readers(self) -> dict[int, list[Node]]:
+        found: dict[int, list[Node]] = {}
+        for node in self.nodes:
+            for value in {id(each) for each in node.inputs}:
+                found.setdefault(value, []).append(node)
+        return found
+
+    def nodes_of(self, layer: Layer) -> list[Node]:
+        """Return the calls of a layer."""
+        return self._calls.get(id(layer), [])
+
+    @functools.cached_property
+    def _calls(self) -> dict[int, list[Node]]:
+        found: dict[int, list[Node]] = {}
+        for node in self.nodes:
+            found.setdefault(id(node.layer), []).append(node)
+        return found
 
     def describe(self) -> Description:
         """Return the graph as plain data."""
@@ -370,29 +388,33 @@ def _ends(what: str, given: Any) -> tuple[list[Value], list[str | None]]:
         names = [None] * len(values)
     if not values:
         raise ArgumentError(f"Model needs at least one of {what}")
+    place: dict[int, int] = {}
     for i, value in enumerate(values):
         if not isinstance(value, Value):
             raise ArgumentError(
                 f"Model: {what[:-1]} {i} is {type(value).__name__}, not a value of a network; {what} are nn.Input(...) and what "
                 "layers give when they are called on it; layers one after another are an nn.Sequential(...)"
             )
-        if (first := [earlier is value for earlier in values].index(True)) < i:
+        if (first := place.setdefault(id(value), i)) < i:
             raise ArgumentError(f"Model: {what} {first} and {i} are the same value, {value!r}")
     return values, names
 
 
 def _unique(asked: Sequence[str | None], defaults: Sequence[str], what: str) -> list[str]:
     """Return a name for each: the one asked for, which must differ from the others, or the default with the next free number."""
-    taken = [name for name in asked if name is not None]
-    for each in taken:
-        if taken.count(each) > 1:
+    taken = Counter(name for name in asked if name is not None)
+    for each, times in taken.items():
+        if times > 1:
             raise ArgumentError(f"Model: two of the {what} are called {each!r}; give them names that differ")
     names: list[str] = []
     used = set(taken)
+    numbered: dict[str, Iterator[str]] = {}  # of each default: those that are left
     for name, default in zip(asked, defaults, strict=True):
-        numbered = itertools.chain([default], (f"{default}_{i}" for i in itertools.count(1)))
-        names.append(name if name is not None else next(n for n in numbered if n not in used))
-        used.add(names[-1])
+        if name is None:
+            left = numbered.setdefault(default, itertools.chain([default], map(f"{default}_{{}}".format, itertools.count(1))))
+            name = next(n for n in left if n not in used)
+        names.append(name)
+        used.add(name)
     return names
 
 

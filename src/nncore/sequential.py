@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, overload
 
@@ -83,10 +84,18 @@ class Sequential(Model):
         return any(isinstance(layer, Flatten | Reshape) for layer in self.layers)
 
     def _activation_after(self, index: int) -> Layer | None:
-        for layer in self.layers[index + 1 :]:
-            if not layer.transparent:
-                return layer if isinstance(layer, Activation | PReLU) else None
-        return None
+        layer = self._following[index]
+        return layer if isinstance(layer, Activation | PReLU) else None
+
+    @functools.cached_property
+    def _following(self) -> list[Layer | None]:
+        """Of each layer: the next one that the others do not look through."""
+        found: list[Layer | None] = []
+        following = None
+        for layer in reversed(self.layers):
+            found.append(following)
+            following = following if layer.transparent else layer
+        return found[::-1]
 
     def build(self, input_shape: Shape) -> Self:
         """Fix the shape of one sample, where the first layer leaves it open.
@@ -194,7 +203,9 @@ class Sequential(Model):
 def _check_layers(name: str, layers: Sequence[Any]) -> None:
     if not layers:
         raise ArgumentError(f"{name} needs at least one layer")
+    place: dict[int, int] = {}
     for i, layer in enumerate(layers):
+        first = place.setdefault(id(layer), i)
         if isinstance(layer, Model):
             raise ArgumentError(
                 f"{name}: layer {i} is a model; put its layers in instead: "
@@ -208,7 +219,7 @@ def _check_layers(name: str, layers: Sequence[Any]) -> None:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
         if layer.takes[0] > 1:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")
-        if layer.may_have_parameters() and (first := [earlier is layer for earlier in layers].index(True)) < i:
+        if first < i and layer.may_have_parameters():
             raise ArgumentError(
                 f"{name}: layers {first} and {i} are one object, {layer!r}, and would share parameters; "
                 f"use copy.deepcopy for a second one, or connect them with nn.Input and nn.Model to share them"

@@ -11,7 +11,7 @@ import pytest
 from saving.nets import BATCH, data, net, put_together, take_apart, write_raw
 
 import nncore as nn
-from nncore.errors import FileFormatError, NncoreError
+from nncore.errors import ArgumentError, FileFormatError, FileKindError, NncoreError
 from nncore.saving import tensors
 
 
@@ -127,7 +127,24 @@ DOCUMENTS = {
         lambda d: d["model"]["layers"][0]["arguments"].pop("in_features"),
         r"layers\[0\] \(Linear\): .*in_features",
     ),
-    "argument unknown": (lambda d: d["model"]["layers"][0]["arguments"].update(x=1), r"layers\[0\] \(Linear\): .*'x'"),
+    "argument unknown": (
+        lambda d: d["model"]["layers"][0]["arguments"].update(x=1),
+        r"layers\[0\]: Linear has no argument 'x'; it has in",
+    ),
+    "argument of the base": (lambda d: d["model"]["layers"][1]["arguments"].update(_pending={}), r"has no argument '_pending'"),
+    "argument of every layer": (lambda d: d["model"]["layers"][0]["arguments"].update(name="x"), r"Linear has no argument 'name'"),
+    "argument of no optimizer": (
+        lambda d: d["training"]["optimizer"]["arguments"].update(momentum=1),
+        r"training\.optimizer: Adam has no argument 'momentum'",
+    ),
+    "truth value": (
+        lambda d: d["model"]["layers"][3]["arguments"].update(p=True),
+        r"layers\[3\]\.p: p of Dropout is no truth value",
+    ),
+    "truth value in a list": (
+        lambda d: d["training"]["optimizer"]["arguments"].update(betas=[True, 0.5]),
+        r"optimizer\.betas: betas of Adam is no truth value",
+    ),
     "argument out of range": (lambda d: d["model"]["layers"][3]["arguments"].update(p=2), r"layers\[3\] \(Dropout\): .*p must be"),
     "argument of objects": (lambda d: d["model"]["layers"][3]["arguments"].update(p=[{}]), r"layers\[3\]\.p: cannot be a list"),
     "initializer unknown": (
@@ -145,7 +162,7 @@ DOCUMENTS = {
     "no training": (lambda d: d.update(training=None), r"tensor 'training\.moment0.*belongs to nothing"),
     "training as a list": (lambda d: d.update(training=[]), r"training: must not be a list"),
     "unknown loss": (lambda d: d["training"]["losses"][0].update({"class": "Loss"}), r"training\.losses\[0\]: unknown loss 'Loss'"),
-    "loss that does not fit": (lambda d: d["training"].update(losses=[]), r"training: compile: 0 losses"),
+    "loss that does not fit": (lambda d: d["training"].update(losses=[]), r"training\.losses: 0 for 1 outputs"),
     "unknown optimizer": (lambda d: d["training"]["optimizer"].update({"class": 1}), r"training\.optimizer: unknown optimizer '1'"),
     "lr": (lambda d: d["training"]["optimizer"]["arguments"].update(lr="fast"), r"training\.optimizer \(Adam\)"),
     "other optimizer": (
@@ -212,8 +229,11 @@ HEADERS = {
     "empty": ({}, 0, "__metadata__: no model of nncore"),
     "document": ({"__metadata__": {"nncore": "[]"}}, 0, "nncore: an object is needed"),
     "document cut": ({"__metadata__": {"nncore": "{"}}, 0, r"__metadata__\.nncore: not valid JSON"),
-    "document too deep": ({"__metadata__": {"nncore": "[" * 100_000}}, 0, r"__metadata__\.nncore: not valid JSON"),
-    "number too long": ({"__metadata__": {"nncore": "1" * 10_000}}, 0, r"nncore: not valid JSON"),
+    "document too deep": ({"__metadata__": {"nncore": "[" * 100_000}}, 0, r"__metadata__\.nncore: nested 100000 deep"),
+    "number too long": ({"__metadata__": {"nncore": "1" * 4000}}, 0, r"nncore: has a number of 4000 characters"),
+    "infinity": ({"__metadata__": {"nncore": "[1e999]"}}, 0, r"nncore: not valid JSON .1e999 is no finite number"),
+    "too many objects": ({"__metadata__": {"nncore": "[" + "{}," * 400_000 + "{}]"}}, 0, r"nncore: describes more than a file of"),
+    "too many keys": ({"__metadata__": {str(i): "" for i in range(200_000)}}, 0, r"header: describes more than a file of"),
 }
 
 
@@ -233,7 +253,7 @@ RAW = {
     "huge header": (b"\xff" * 8 + b"{}", "header length: 18446744073709551615 bytes"),
     "key twice": ((14).to_bytes(8, "little") + b'{"a":1,"a":2}\n', "header: not valid JSON .a key occurs twice"),
     "no number": ((9).to_bytes(8, "little") + b'{"a":NaN}', "header: not valid JSON .NaN is no JSON"),
-    "not UTF-8": ((2).to_bytes(8, "little") + b"\xff\xfe", "header: not valid JSON"),
+    "not UTF-8": ((2).to_bytes(8, "little") + b"\xff\xfe", "header: not valid UTF-8"),
     "pickle": (b"\x80\x04\x95" + bytes(20), "header length"),
     "zip": (b"PK\x03\x04" + bytes(60), "header length"),
 }
@@ -261,8 +281,17 @@ def test_paths(tmp_path):
         nn.load(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(FileFormatError, match="a regular file"):
+        with pytest.raises(FileKindError, match="is a pipe; a regular file is needed"):
             nn.load(tmp_path / "pipe")
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(FileKindError, match="is a character device"):
+            nn.load(device)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        nn.load(tmp_path / "loop")
+    for wrong in (None, 3, ["x"]):
+        with pytest.raises(ArgumentError, match="load: path must be a string"):
+            nn.load(wrong)
 
 
 def test_every_cut(path):
@@ -387,3 +416,75 @@ def test_trained_weights_go_to_pytorch_and_back_unchanged(tmp_path, rng, momentu
         assert value.numpy().tobytes() == ours.state_dict()[name].tobytes(), name
     with torch.no_grad():
         np.testing.assert_allclose(ours(x), theirs.eval()(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-6)
+
+
+# What a file describes against what it has ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [4_000, 10_000, 3_000_000, 2**40])
+def test_more_sublayers_than_the_file_has_room_for(number, path):
+    nn.Sequential(nn.GRU(2, 3, num_layers=2), nn.Linear(3, 1)).build((4, 2)).save(path)
+    header, document, body = take_apart(path)
+    document["model"]["layers"][0]["arguments"]["num_layers"] = number
+    put_together(path, header, document, body)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match=r"model\.layers\[0\].*(describes more than a file of|at most 4096 are possible)"):
+            nn.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_layers_than_the_file_has_room_for(path):
+    nn.Sequential(nn.ReLU(), nn.Tanh()).build((4,)).save(path)
+    header, document, body = take_apart(path)
+    document["model"]["layers"] *= 4000
+    put_together(path, header, document, body)
+    with pytest.raises(FileFormatError, match=r"model\.layers\[\d+\]: describes more than a file of"):
+        nn.load(path)
+
+
+@pytest.mark.parametrize("layers", [[nn.ReLU] * 9000, [lambda: nn.GRU(1, 1, num_layers=3000)]], ids=["layers", "sublayers"])
+def test_save_refuses_what_load_would_refuse(layers, path):
+    model, before = nn.Sequential([make() for make in layers]), path.read_bytes()
+    with pytest.raises(ArgumentError, match="more than a file can describe"):
+        model.build((4, 1)).save(path)
+    assert path.read_bytes() == before
+
+
+def test_a_schedule_within_schedules(path):
+    model = nn.Sequential(nn.Linear(2, 1))
+
+    def compiled(depth):
+        rate = 0.1
+        for _ in range(depth):
+            rate = nn.schedules.Warmup(rate, 2)
+        model.compile("mse", nn.optim.SGD(rate))
+
+    compiled(25)
+    model.save(path)
+    assert nn.load(path).optimizer.lr == model.optimizer.lr
+    compiled(60)
+    with pytest.raises(ArgumentError, match="nested .* deep"):
+        model.save(path)
+    nn.load(path)
+
+
+def test_a_large_row_is_read_in_pieces(path):
+    """Reading takes no copy of the whole tensor beside the one in the model."""
+    nn.Sequential(nn.Linear(2_000_000, 1)).save(path)
+    tracemalloc.start()
+    try:
+        nn.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * path.stat().st_size + 6_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_losses_for_other_outputs(path):
+    header, document, body = take_apart(path)
+    document["training"]["metrics"] *= 5
+    put_together(path, header, document, body)
+    with pytest.raises(FileFormatError, match=r"training\.metrics: 5 for 1 outputs"):
+        nn.load(path)

@@ -1,19 +1,25 @@
-"""Files with random damage: loading succeeds, or ends in a typed error, without asking for more memory than the file is worth.
+"""Files with random damage: loading ends soon, well or in a typed error, without asking for more memory than the file is worth.
 
-Damage of two kinds: to the bytes, which mostly meets the checks of the format, and to the document within, put together again
-with lengths that are right, which meets those behind it. NNCORE_FUZZ says how many of each (`make fuzz` sets it higher).
+Damage of three kinds: to the bytes, which mostly meets the checks of the format; to the document within, put together again with
+lengths that are right, which meets those behind it; and to the numbers, keys, lists and nesting of what is declared, for models of
+every kind and every optimizer. NNCORE_FUZZ says how many of each (`make fuzz` sets it higher).
 """
 
 import copy
 import json
 import os
+import re
+import sys
+import time
 import tracemalloc
 
+import numpy as np
 import pytest
-from saving.nets import BATCH, ROWS, data, put_together, take_apart
+from saving.nets import BATCH, ROWS, data, put_together, take_apart, write_raw
 
 import nncore as nn
 from nncore.errors import NncoreError
+from nncore.optim import OPTIMIZERS
 
 TIMES = int(os.environ.get("NNCORE_FUZZ", "500"))
 #: What Python itself needs to read a small file: the parsed header, the layers, the messages.
@@ -107,21 +113,64 @@ def damage_values(root, rng):
                 container[key] = copy.deepcopy(other[name])
 
 
+class Room:
+    """Lets this process have only so much more address space meanwhile, so that whoever asks for more gets a MemoryError."""
+
+    def __init__(self, more):
+        self.more = more
+
+    def __enter__(self):
+        if sys.platform == "linux":
+            import resource
+
+            with open("/proc/self/statm") as file:
+                now = int(file.read().split()[0]) * resource.getpagesize()
+            self.before = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (now + self.more, self.before[1]))
+
+    def __exit__(self, *_):
+        if sys.platform == "linux":
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, self.before)
+
+
 def load_within_bounds(path, what):
     """Load, and return how it ended."""
     size = path.stat().st_size
     outcome = "loaded"
     tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
+    before, began = tracemalloc.get_traced_memory()[0], time.process_time()
     try:
-        nn.load(path)
+        with Room(2 * size + (16 << 20)):
+            nn.load(path)
     except (NncoreError, OSError) as error:
         outcome = type(error).__name__
     except Exception as error:
         raise AssertionError(f"{type(error).__name__} for {what}") from error
-    reached = tracemalloc.get_traced_memory()[1] - before
+    took, reached = time.process_time() - began, tracemalloc.get_traced_memory()[1] - before
+    assert took < 2, f"{took} s for a file of {size}: {what}"
     assert reached < 2 * size + SLACK, f"{reached} bytes for a file of {size}: {what}"
     return outcome
+
+
+def test_that_the_bounds_are_noticed(tmp_path, monkeypatch):
+    """What the tests below would see of a reader who asks for too much, or takes too long."""
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    if sys.platform == "linux":
+        monkeypatch.setattr(nn, "load", lambda path: np.empty(1 << 30, np.uint8))
+        with pytest.raises(AssertionError, match="MemoryError for it"):
+            load_within_bounds(path, "it")
+
+    def slow(path):
+        end = time.process_time() + 2.1
+        while time.process_time() < end:
+            pass
+
+    monkeypatch.setattr(nn, "load", slow)
+    with pytest.raises(AssertionError, match="s for a file of 0: it"):
+        load_within_bounds(path, "it")
 
 
 @pytest.fixture
@@ -168,3 +217,140 @@ def test_damaged_weights(good, rng):
         except (NncoreError, OSError):
             assert all((value == before[name]).all() for name, value in model.state_dict().items())
         before = model.state_dict()
+
+
+# What is declared, of models of every kind ----------------------------------------------------------------------------------
+
+
+def recurrent():
+    """Several sublayers and directions, states that are carried on and learned."""
+    layers = (nn.GRU(3, 4, num_layers=2, bidirectional=True, return_sequences=True), nn.LSTM(8, 2, learn_initial_state=True))
+    model = nn.Sequential(*layers, nn.Linear(2, 1), seed=1)
+    model.compile("mse", nn.optim.RMSprop(nn.schedules.Warmup(nn.schedules.Cosine(1e-3, 9), 3)), ["mae", "r2"])
+    model.train_on_batch(np.ones((2, 5, 3)), np.ones((2, 1)))
+    return model
+
+
+def stateful():
+    model = nn.Sequential(nn.RNN(2, 3, stateful=True, truncate=2, return_sequences=True), nn.LayerNorm(3), nn.PReLU(), seed=1)
+    model.compile("mae", nn.optim.SGD(nn.schedules.MultiStep(0.1, [2, 4]), momentum=0.5))
+    model.train_on_batch(np.ones((2, 4, 2)), np.ones((2, 4, 3)))
+    return model
+
+
+def unbuilt():
+    model = nn.Sequential(nn.Flatten(), nn.Reshape(3, 2), nn.GRU(2, 2, num_layers=3), nn.Embedding(4, 2))
+    model.compile("huber", "lion", [nn.metrics.Accuracy(threshold=0.25)])
+    return model
+
+
+def trained(name):
+    """A model whose optimizer has begun, with groups and clipping."""
+    limit = None if name == "lbfgs" else 2.0
+    table = nn.Sequential(nn.Linear(3, 4, l2=0.1, max_norm=limit), nn.Maxout(4, 2), nn.Rescaling(0.5, 0.1), seed=2)
+    options = {} if name == "lbfgs" else {"clip_norm": 1.0, "ema_momentum": 0.9}
+    settings = {"trainable": False} if name == "lbfgs" else {"weight_decay": 0, "lr_scale": 0.5}
+    rule = OPTIMIZERS[name](groups=[{"params": "*.bias", **settings}], **options)
+    table.compile(nn.losses.Huber(2.0), rule, ["mse"])
+    if name != "lbfgs":
+        table.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    return table
+
+
+KINDS = {
+    "net": net,
+    "graph": graph,
+    "recurrent": recurrent,
+    "stateful": stateful,
+    "unbuilt": unbuilt,
+    **{cls.name: lambda cls=cls: trained(cls.name) for cls in dict.fromkeys(OPTIMIZERS.values())},
+}
+EXTREMES = [0, -1, 1, 2, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64, -(2**63), 1e300, -1e300, 5e-324]
+TOKENS = [
+    "1e999",
+    "-1e999",
+    "NaN",
+    "Infinity",
+    "9" * 4000,
+    "1" + "0" * 39,
+    "-0",
+    "1e-9999",
+    "true",
+    "null",
+    '"1"',
+    "[1]",
+    '{"a": 1}',
+]
+NUMBER = re.compile(r"(?<=[\[:, ])-?[0-9][-+.eE0-9]*(?=[,\]} ])")
+KEY = re.compile(r'"[a-z_]+": ')
+
+
+def change(root, rng):
+    """Change a few declarations where they stand: numbers, keys, nesting, lists."""
+    for _ in range(rng.integers(1, 4)):
+        found = places(root, [])
+        if not found:
+            return
+        numbers = [(c, k) for c, k in found if isinstance(c[k], int | float)]
+        lists = [(c, k) for c, k in found if isinstance(c[k], list) and c[k]]
+        keys = [(c, k) for c, k in found if isinstance(c, dict)]
+        container, key = found[rng.integers(0, len(found))]
+        match rng.integers(0, 8):
+            case 0 | 1 | 2 if numbers:
+                container, key = numbers[rng.integers(0, len(numbers))]
+                container[key] = EXTREMES[rng.integers(0, len(EXTREMES))]
+            case 3 if lists:
+                container, key = lists[rng.integers(0, len(lists))]
+                container[key] = container[key] * int(rng.choice([2, 10, 100, 3000]))
+            case 4:
+                value = container[key]
+                for _ in range(rng.choice([1, 5, 40, 300])):
+                    value = {"class": "Warmup", "arguments": {"schedule": value, "steps": 1}} if rng.random() < 0.5 else [value]
+                container[key] = value
+            case 5 if keys:
+                container, key = keys[rng.integers(0, len(keys))]
+                del container[key]
+            case 6 if keys:
+                container, key = keys[rng.integers(0, len(keys))]
+                container[str(rng.choice(["name", "_pending", "__class__", "x", "lr", "steps"]))] = container[key]
+            case _:
+                other, name = found[rng.integers(0, len(found))]
+                container[key] = copy.deepcopy(other[name])
+
+
+def rewrite(text, rng):
+    """Write a number as no number is written, or a key twice."""
+    pattern, new = (NUMBER, TOKENS[rng.integers(0, len(TOKENS))]) if rng.random() < 0.7 else (KEY, "")
+    spots = list(pattern.finditer(text))
+    if not spots:
+        return text
+    spot = spots[rng.integers(0, len(spots))]
+    new = new or spot[0] + "1, " + spot[0]
+    return text[: spot.start()] + new + text[spot.end() :]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+def test_damaged_declarations(kind, tmp_path, rng):
+    path = tmp_path / "model.safetensors"
+    KINDS[kind]().save(path)
+    header, document, body = take_apart(path)
+    nn.load(path)
+    outcomes = set()
+    for _ in range(-(-TIMES // 5)):
+        entries, damaged = copy.deepcopy(header), copy.deepcopy(document)
+        where = rng.random()
+        if where < 0.7:
+            change(damaged, rng)
+        text = json.dumps(damaged)
+        if where > 0.5:
+            text = rewrite(text, rng)
+        entries["__metadata__"]["nncore"] = text
+        if rng.random() < 0.1:
+            change({name: entry for name, entry in entries.items() if name != "__metadata__"}, rng)
+        raw = json.dumps(entries)
+        if rng.random() < 0.05:
+            raw = rewrite(raw, rng)
+        write_raw(path, raw.encode(), body)
+        outcomes.add(load_within_bounds(path, raw[:20_000]))
+    assert "FileFormatError" in outcomes

@@ -11,7 +11,7 @@ from operator import index
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
 from .errors import (
-    ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
+    ArgumentError, ConcurrentUseError, DTypeError, FileKindError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
 
 cdef extern from *:
     PyObject **PyObject_GET_WEAKREFS_LISTPTR(PyObject *)

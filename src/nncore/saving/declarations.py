@@ -7,6 +7,8 @@ function, is refused when it is written, with the name of who holds it.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
@@ -18,7 +20,9 @@ import numpy as np
 from .. import init, layers, losses, metrics, optim, schedules
 from ..errors import ArgumentError, FileFormatError, NncoreError
 from ..layers import Layer
-from .tensors import Reader, kind
+from ..layers.recurrent import Recurrent
+from ..optim.base import Options
+from .tensors import LAYER, PARAMETER, Reader, kind
 
 _T = TypeVar("_T")
 Data = dict[str, Any]
@@ -180,8 +184,20 @@ def to_layer(reader: Reader, data: Any, field: str) -> Layer:
         if shapes:
             with refusing(reader, field):
                 layer._answer_shape(field, [tuple(shape) for shape in shapes])
+        reader.take(field, LAYER)
         return layer
-    return _made(reader, data, field, "layer", LAYERS, _to_initializer)
+    layer = _made(reader, data, field, "layer", LAYERS, _to_initializer)
+    reader.take(field, LAYER * _sublayers(layer))  # before anybody asks it for the names of its parameters
+    return layer
+
+
+def memory_of(layer: Layer) -> int:
+    """Return how much memory a layer takes besides its numbers, in bytes."""
+    return LAYER * _sublayers(layer) + PARAMETER * (len(layer.parameter_shapes()) + len(layer.state_shapes()))
+
+
+def _sublayers(layer: Layer) -> int:
+    return layer.num_layers if isinstance(layer, Recurrent) else 1
 
 
 def to_loss(reader: Reader, data: Any, field: str) -> losses.Loss:
@@ -269,13 +285,37 @@ def _made(
     name, arguments = data["class"], data["arguments"]
     if not isinstance(name, str) or name not in table:
         reader.fail(field, f"unknown {what} {str(name)[:80]!r}; this version of nncore knows {', '.join(_known(table))}")
+    cls: Any = table[name]
+    known = _arguments_of(cls)
+    for key in arguments:
+        if key not in known:
+            reader.fail(field, f"{name} has no argument {key[:80]!r}; it has {', '.join(known) or 'none'}")
     if convert is not None:
         arguments = {key: convert(reader, value, f"{field}.{key}") for key, value in arguments.items()}
     for key, value in arguments.items():
+        several = value if isinstance(value, list) else [value]
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict | list) for each in value)):
             reader.fail(f"{field}.{key}", f"cannot be {kind(value)}")
+        if not known[key] and any(isinstance(each, bool) for each in several):
+            reader.fail(f"{field}.{key}", f"{key} of {name} is no truth value")
     with refusing(reader, f"{field} ({name})"):
-        return table[name](**arguments)
+        made: _T = cls(**arguments)
+        return made
+
+
+@functools.cache
+def _arguments_of(cls: type[Any]) -> dict[str, bool]:
+    """Return the arguments that a constructor takes by name, and whether each is a truth value.
+
+    Which further ones it hands on to its base is known of optimizers only: the base of the layers would take anything.
+    """
+    given = inspect.signature(vars(cls).get("__init__") or cls.__init__).parameters.values()
+    found = {
+        p.name: p.annotation == "bool" for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
+    }
+    if issubclass(cls, optim.Optimizer) and any(p.kind is p.VAR_KEYWORD for p in given):
+        found |= dict.fromkeys(Options.__annotations__, False)
+    return found
 
 
 def _known(table: Mapping[str, type[Any]]) -> list[str]:

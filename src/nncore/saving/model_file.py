@@ -66,8 +66,11 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
                 stored.update({f"{PREFIX}{key}.{name}": view for name, view in views.items()})
             if state.carried is not None:
                 stored[CARRIED] = state.carried
+        calls = len(model._graph.nodes) if isinstance(model, Functional) else 0
+        memory = sum(map(data.memory_of, model.layers)) + tensors.CALL * calls
+        tensors.check_room(path, stored, memory)
         # Copies, as writing takes long, and another thread may train on meanwhile.
-        stored = {name: view.copy(order="K") for name, view in stored.items()}
+        stored = {name: view.copy(order="C") for name, view in stored.items()}
     document = {
         "format_version": FORMAT_VERSION,
         "nncore_version": _core.__version__,
@@ -84,7 +87,7 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
         "training": None if state is None else _from_state(state, stored),
     }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
-    tensors.write(path, stored, {"format": "nncore", "nncore": text})
+    tensors.write(path, stored, {"format": "nncore", "nncore": text}, memory)
 
 
 def _from_connections(model: Model) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def _from_connections(model: Model) -> dict[str, Any]:
 def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the state dict alone."""
     with between_steps(model):
-        stored = {name: view.copy(order="K") for name, view in model.state_dict().items()}
+        stored = model.state_dict()
     tensors.write(path, stored, {"format": "nncore"})
 
 
@@ -251,6 +254,7 @@ def _to_description(reader: Reader, graph: dict[str, Any], names: list[str], lay
     ]
     calls = []
     known = len(inputs)
+    reader.take("model.graph.calls", tensors.CALL * len(_field(reader, graph, "model.graph.calls", list)))
     for i, (layer, values) in enumerate(pairs("calls", int, list)):
         where = f"model.graph.calls[{i}]"
         _count(reader, layer, where, len(names))
@@ -276,7 +280,9 @@ def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtyp
     names = set()
     for i, layer in enumerate(layers):
         start = {}
-        for role, shape in {**layer.parameter_shapes(), **layer.state_shapes()}.items():
+        shapes = {**layer.parameter_shapes(), **layer.state_shapes()}
+        reader.take(f"model.layers[{i}]", tensors.PARAMETER * len(shapes))
+        for role, shape in shapes.items():
             name = f"{keys[i]}.{role}"
             tensor = reader.tensors.get(name)
             if tensor is None:
@@ -340,6 +346,9 @@ def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> 
     def field(name: str, kind: type) -> Any:
         return _field(reader, training, f"training.{name}", kind)
 
+    for name in ("losses", "metrics", "loss_weights"):
+        if len(field(name, list)) != len(outputs):
+            reader.fail(f"training.{name}", f"{len(field(name, list))} for {len(outputs)} outputs")
     losses = [data.to_loss(reader, each, f"training.losses[{i}]") for i, each in enumerate(field("losses", list))]
     metrics = []
     for i, each in enumerate(field("metrics", list)):
@@ -366,7 +375,7 @@ def _moment_shapes(model: Model, optimizer: Optimizer) -> dict[str, Shape]:
 def _begun(reader: Reader, model: Model, config: Compiled, state: dict[str, Any]) -> TrainingState:
     if not model.built:
         reader.fail("training.state", "training has begun, but the model has no input shape")
-    step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**63)
+    step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**62)
     options = []
     for i, each in enumerate(_field(reader, state, "training.state.options", list)):
         where = f"training.state.options[{i}]"

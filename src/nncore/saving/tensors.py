@@ -2,8 +2,9 @@
 
 The header maps each name to dtype, shape and the offsets of its bytes after the header, and "__metadata__" to strings
 (https://github.com/huggingface/safetensors#format). Reading takes nothing for granted: the length of the header is checked against
-the file and a bound before it is read, the header before any tensor is; tensors must fill the file without gap or overlap, and
-their bytes be what dtype and shape say. It refuses types that NumPy does not have, such as BF16.
+the file and a bound before it is read, what it would take to parse it before that is done, the header before any tensor is; tensors
+must fill the file without gap or overlap, and their bytes be what dtype and shape say. It refuses types that NumPy does not have,
+such as BF16.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
-from collections.abc import Iterator, Mapping
-from io import BufferedReader
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
+from .. import _core
 from ..errors import ArgumentError, FileFormatError
 from ..spec import Shape
 from . import atomic
 
-#: No header may be longer: some ten thousand tensors. Parsed, it takes up to some twenty times as much.
+#: No header may be longer: parsing one holds the interpreter for some 0.1 s.
 LONGEST_HEADER = 4 << 20
 MOST_DIMENSIONS = 32
+DEEPEST = 64  #: objects and lists within each other; a schedule within a schedule is two of them
+LONGEST_NUMBER = 40  #: characters; those that Python writes have 25 at most, those of 64 bits 20
 _METADATA = "__metadata__"
 _TYPES = {
     "F64": "<f8",
@@ -48,7 +50,7 @@ def stored_types() -> frozenset[np.dtype[Any]]:
     return frozenset(_NAMES)
 
 
-_BLOCK = 1 << 18  # bytes that are read or written at once
+_BLOCK = 1 << 18  # bytes that are read at once
 
 
 class Tensor(NamedTuple):
@@ -58,6 +60,26 @@ class Tensor(NamedTuple):
     shape: Shape
     begin: int  #: bytes from the start of the file
     size: int  #: bytes
+
+
+#: Bytes of memory, measured, that reading takes besides numbers: per tensor, per layer, per call of a layer in a graph, and
+#: per parameter.
+TENSOR, LAYER, CALL, PARAMETER = 900, 2100, 2700, 1300
+
+
+def room(size: int) -> int:
+    """Return how much memory the description in a file of this size may take, in bytes.
+
+    With the numbers, which take up to 1.3 times their size where rows are padded, that is at most twice the file and 16 MB.
+    """
+    return (14 << 20) + size * 2 // 3
+
+
+def weigh(text: bytes) -> int:
+    """Return about how many bytes JSON text takes while it is parsed and as objects, at most."""
+    _, objects, lists, members, elements, _ = _core.measure_json(text)
+    letters = len(text) * (1 if text.isascii() else 5)
+    return 2 * letters + 64 * objects + 80 * lists + 190 * members + 55 * elements
 
 
 class Reader:
@@ -77,21 +99,31 @@ class Reader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fsdecode(path)
+        self.path = atomic.checked_path("load", path)
         self.custom_objects: Mapping[str, Any] = {}  # what the user passes to load
-        self._file: BufferedReader = open(self.path, "rb", opener=_open)  # noqa: SIM115 - closed by __exit__
-        try:
-            self.size = os.fstat(self._file.fileno()).st_size
-            self.metadata, self.tensors = self._header()
-        except BaseException:
-            self._file.close()
-            raise
+        self._file = _core.InputFile(os.fsencode(self.path), self.path)
+        self.size = self._file.size
+        self._room = room(self.size)
+        self.metadata, self.tensors = self._header()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def take(self, field: str, size: int, is_passing: bool = False) -> None:
+        """Fail where what a field describes would take more memory, ``size`` bytes, than the file is worth.
+
+        is_passing: it takes that for a while, and what comes next may have it again.
+        """
+        if size > self._room:
+            self.fail(
+                field,
+                f"describes more than a file of {self.size} bytes can: reading it would take some {size} bytes of memory beside "
+                "the numbers; it has too many layers, or too many settings",
+            )
+        self._room -= 0 if is_passing else size
 
     def fail(self, field: str, problem: str) -> NoReturn:
         """Raise FileFormatError that names the file and the field."""
@@ -110,34 +142,41 @@ class Reader:
         if not view.ndim or not view.size:
             view[...] = self.read(name)
             return
-        row = tensor.size // len(view)
+        self._read_rows(name, tensor.begin, view, tensor.dtype)
+
+    def _read_rows(self, name: str, begin: int, view: np.ndarray, dtype: np.dtype[Any]) -> None:
+        row = view.size // len(view) * dtype.itemsize
+        if row > _BLOCK and view.ndim > 1:
+            for i, each in enumerate(view):
+                self._read_rows(name, begin + i * row, each, dtype)
+            return
         step = max(1, _BLOCK // row)
-        buffer = np.empty((min(step, len(view)), *view.shape[1:]), tensor.dtype)
+        buffer = np.empty((min(step, len(view)), *view.shape[1:]), dtype)
         for first in range(0, len(view), step):
             block = buffer[: len(view) - first]
-            self._fill(name, tensor.begin + first * row, block)
+            self._fill(name, begin + first * row, block)
             view[first : first + step] = block
 
     def _fill(self, name: str, begin: int, array: np.ndarray) -> None:
-        self._file.seek(begin)
-        if array.nbytes and self._file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
+        if array.nbytes and self._file.read_into(begin, array.reshape(-1).view(np.uint8)) != array.nbytes:
             self.fail(f"tensor {name!r}", "the file ends within it; it has been shortened while it was read")
 
     def _header(self) -> tuple[dict[str, str], dict[str, Tensor]]:
         if self.size < 8:
             self.fail("header length", f"the file has {self.size} bytes, too few for one; it is no safetensors file")
-        length = int.from_bytes(self._file.read(8), "little")
+        length = int.from_bytes(self._file.read(0, 8), "little")
         if length > self.size - 8:
             self.fail("header length", f"{length} bytes, but only {self.size - 8} follow; no safetensors file, or one cut short")
         if length > LONGEST_HEADER:
             self.fail("header length", f"{length} bytes; more than {LONGEST_HEADER} are not read")
-        header = parse(self, "header", self._file.read(length))
+        header = parse(self, "header", self._file.read(8, length))
         if not isinstance(header, dict):
             self.fail("header", f"an object is needed, not {kind(header)}")
         metadata = header.pop(_METADATA, {})
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
             self.fail(_METADATA, "an object of strings is needed")
-        tensors = {name: self._tensor(name, entry, 8 + length) for name, entry in header.items()}
+        self.take("header", TENSOR * len(header))
+        tensors = {name: self._tensor(name, header.pop(name), 8 + length) for name in list(header)}
         end = 8 + length
         for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].size)):
             if tensor.begin != end:
@@ -168,17 +207,6 @@ class Reader:
         return Tensor(item, tuple(shape), start + begin, size)
 
 
-def _open(path: str, flags: int) -> int:
-    """Open a regular file; anything else (a pipe, a device) would block, or never end."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        if os.path.isdir(path):
-            raise IsADirectoryError(f"{path} is a folder")
-        raise FileFormatError(f"{path}: file: a regular file is needed")
-    return handle
-
-
 def kind(value: Any) -> str:
     """How messages call what JSON held."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", int: "a number", float: "a number"}
@@ -197,11 +225,27 @@ def parse(reader: Reader, field: str, text: str | bytes) -> Any:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is no JSON")
 
+    def finite(number: str) -> float:
+        value = float(number)
+        if not math.isfinite(value):
+            raise ValueError(f"{number} is no finite number")
+        return value
+
     try:
-        if isinstance(text, bytes):
-            text = text.decode("utf-8")
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        raw = text.encode() if isinstance(text, str) else text
+        text = raw.decode() if isinstance(text, bytes) else text
+    except UnicodeError as error:
+        reader.fail(field, f"not valid UTF-8 ({error})")
+    deepest, *_, longest = _core.measure_json(raw)
+    if deepest > DEEPEST:
+        reader.fail(field, f"nested {deepest} deep; at most {DEEPEST} is possible")
+    if longest > LONGEST_NUMBER:
+        reader.fail(field, f"has a number of {longest} characters; at most {LONGEST_NUMBER} are possible")
+    reader.take(field, weigh(raw), is_passing=True)
+    del raw
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=refuse)
+    except ValueError as error:
         reader.fail(field, f"not valid JSON ({error})")
 
 
@@ -209,8 +253,22 @@ def _sizes(values: Any) -> bool:
     return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**63 for v in values)
 
 
-def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write arrays of any strides under their names, atomically."""
+def check_room(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], layers: int) -> None:
+    """Raise ArgumentError where no file of these tensors would be read with layers that take so many bytes of memory."""
+    size = sum(array.nbytes for array in tensors.values())
+    if TENSOR * len(tensors) + layers > room(size):
+        raise ArgumentError(
+            f"{os.fsdecode(path)}: {len(tensors)} tensors of {size} bytes in all, and their layers, are more than a file can "
+            f"describe: reading them would take some {TENSOR * len(tensors) + layers} bytes of memory beside the numbers"
+        )
+
+
+def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str], layers: int = 0) -> None:
+    """Write arrays under their names, atomically; ``layers``: the bytes of memory that what is described takes.
+
+    Raises ArgumentError for what could not be read again.
+    """
+    check_room(path, tensors, layers)
     # The widest type first, so that every tensor is aligned.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
     header: dict[str, Any] = {_METADATA: dict(metadata)}
@@ -221,20 +279,21 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metad
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 8)
-    if len(text) > LONGEST_HEADER:
+    own = metadata.get("nncore", "").encode()
+    size = 8 + len(text) + end
+    if len(text) > LONGEST_HEADER or max(weigh(text), weigh(own) + TENSOR * len(tensors)) > room(size):
         raise ArgumentError(
-            f"{os.fsdecode(path)}: the names and the architecture take {len(text)} bytes, more than {LONGEST_HEADER}"
+            f"{os.fsdecode(path)}: the names and the architecture take {len(text)} bytes, too many to be read again with "
+            f"{end} bytes of numbers: the model has too many layers, or too many settings, for one file"
         )
-    atomic.write(path, _chunks(text, [array for _, array in ordered]))
+    deepest, *_, longest = _core.measure_json(own)
+    if deepest > DEEPEST or longest > LONGEST_NUMBER:
+        raise ArgumentError(
+            f"{os.fsdecode(path)}: something is nested {deepest} deep, or has a number of {longest} characters, which no file may "
+            f"({DEEPEST}, {LONGEST_NUMBER}): a schedule within schedules, or a huge whole number"
+        )
+    atomic.write(path, [len(text).to_bytes(8, "little"), text, *(_dense(array) for _, array in ordered)])
 
 
-def _chunks(text: bytes, arrays: list[np.ndarray]) -> Iterator[Any]:
-    yield len(text).to_bytes(8, "little")
-    yield text
-    for array in arrays:
-        rows = array if array.ndim else array.reshape(1)
-        step = max(1, _BLOCK // max(1, rows[:1].nbytes))
-        for first in range(0, len(rows), step):
-            block = np.ascontiguousarray(rows[first : first + step], array.dtype.newbyteorder("<"))
-            if block.size:
-                yield block.reshape(-1).view(np.uint8).data
+def _dense(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)

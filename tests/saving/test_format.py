@@ -421,7 +421,7 @@ def test_trained_weights_go_to_pytorch_and_back_unchanged(tmp_path, rng, momentu
 # What a file describes against what it has ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [4_000, 10_000, 3_000_000, 2**40])
+@pytest.mark.parametrize("number", [10_000, 3_000_000, 2**40])
 def test_more_sublayers_than_the_file_has_room_for(number, path):
     nn.Sequential(nn.GRU(2, 3, num_layers=2), nn.Linear(3, 1)).build((4, 2)).save(path)
     header, document, body = take_apart(path)

@@ -3,6 +3,7 @@
 from libc.stdint cimport INT64_MAX
 
 DEF MAX_ENDS = 64  # inputs, outputs
+cdef int HOLD_GIL_OPS = 500  # a plan of fewer ops is there before another thread would wake up
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
 cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
@@ -14,7 +15,7 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
     cdef nnc_plan *plan = NULL
     cdef nnc_error error
     cdef nnc_caller caller
-    cdef int n_inputs = len(inputs), n_ops = len(ops), n_outputs = len(outputs), i, d
+    cdef int n_inputs = len(inputs), n_ops = len(ops), n_outputs = len(outputs), i, d, status
     caller.context = <void *>net
     caller.shape = ask_shape
     caller.param = ask_param
@@ -38,7 +39,12 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
             fill_op(&specs[i], op, names[i])
         for i, value in enumerate(outputs):
             ends[i] = value
-        if nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error):
+        if n_ops < HOLD_GIL_OPS:
+            status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error)
+        else:
+            with nogil:
+                status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error)
+        if status:
             net._rethrow()
             raise_error(&error)
     finally:

@@ -27,7 +27,7 @@ highlight_language = "none"  # of formulas; examples are known by their prompts
 
 REFERENCE = "models layers losses optim schedules metrics callbacks init errors config"
 SIDEBAR = {
-    "Guides": "../README migrating training recurrent functional optimizers saving custom",
+    "Guides": "../README migrating training recurrent functional optimizers saving reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
     "Behind it": "benchmarks design ../csrc/README ../CHANGELOG",
 }

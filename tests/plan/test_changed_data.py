@@ -146,7 +146,7 @@ def test_lengths_within_a_call(use, change):
         def change(x):
             lengths[:] = {change}
             return x * 1
-        changing = nn.Lambda(change, lambda dy, x, y: dy)
+        changing = nn.Lambda(change, lambda dy, x, y: dy, timewise=True)
         layers = nn.Linear(3, 8), changing, nn.GRU(8, 8, return_sequences=True), nn.Linear(8, 2)
         model = nn.Sequential(*layers, seed=0).build((30, 3))
         model.compile("mse", "adam", metrics=["mae"])

@@ -113,8 +113,7 @@ cdef class NetworkPlan:
         self.moments = []
         self.is_compiled = self.has_forward = False
         self._bind()
-        self.parameters = [self._view(i) for i in range(nnc_plan_param_count(plan))]
-        self.states = [self._state_view(i) for i in range(nnc_plan_state_count(plan))]
+        self._make_views()
         for state in self.states:
             if state.role == "running_var":
                 state.value[...] = 1
@@ -244,6 +243,7 @@ cdef class NetworkPlan:
         for i in range(n):
             nnc_plan_shape(self.plan, i, &shape)
             found.append(tuple([shape.dim[d] for d in range(shape.rank)]))
+            breathe(i)
         return found
 
     cdef int _bind(self) except -1:
@@ -297,8 +297,19 @@ cdef class NetworkPlan:
         self.buffers["states"] = states
         self.has_forward = False
         self._bind()
-        self.parameters = [self._view(i) for i in range(n)]
-        self.states = [self._state_view(i) for i in range(n_states)]
+        return self._make_views()
+
+    cdef int _make_views(self) except -1:
+        """Show the parameters and running statistics as they lie now."""
+        cdef list parameters = [], states = []
+        cdef int i
+        for i in range(nnc_plan_param_count(self.plan)):
+            parameters.append(self._view(i))
+            breathe(i)
+        for i in range(nnc_plan_state_count(self.plan)):
+            states.append(self._state_view(i))
+            breathe(i)
+        self.parameters, self.states = parameters, states
         return 0
 
     cdef object _view(self, int i):

@@ -37,6 +37,7 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
         names = [op.name.encode() for op in ops]  # keeps the bytes alive
         for i, op in enumerate(ops):
             fill_op(&specs[i], op, names[i])
+            breathe(i)
         for i, value in enumerate(outputs):
             ends[i] = value
         if n_ops < HOLD_GIL_OPS:

@@ -46,6 +46,13 @@ def alloc_fail_at(size_t k):
     nnc_alloc_fail_at(k)
 
 
+cdef inline void breathe(int i) noexcept:
+    """Let other threads have the GIL now and then: loops in C do not give it away by themselves."""
+    if i % 2048 == 2047:
+        with nogil:
+            pass
+
+
 cdef inline unsigned long this_thread() noexcept:
     return <unsigned long>PyThread_get_thread_ident()
 

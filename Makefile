@@ -31,7 +31,7 @@ help:
 	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
 	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
 	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
-	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), some minutes"
+	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time; some minutes"
 	@echo "make storm         threads, Ctrl-C, forks and calls from inside, each at random for SECONDS=60 from SEED=0 (STORMS=\"threads forks\")"
 	@echo "make storm-sanitized   the storms of threads and of calls from inside under the sanitizers"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
@@ -87,7 +87,7 @@ prove-%: $(stamps)/build-requirements
 	$(VENV)/bin/ctest --test-dir build/prove/$* --verbose
 
 fuzz: $(stamps)/installed $(stamps)/extra-test
-	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py
+	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py tests/truth/test_time.py
 
 # One after the other, all of them even where one fails. tests/reliability/storm_NAME.py --help says how to repeat a part of one.
 storm: $(stamps)/installed $(stamps)/extra-test

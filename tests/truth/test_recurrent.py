@@ -132,7 +132,10 @@ REFUSED = [
         r"layer 1 \(RNN\).*time, 5\].*return_sequences",
     ),
     (lambda m, x, y: nn.Sequential(nn.RNN(F, H), nn.Linear(H + 1, 1)).build((T, F)), r"layer 1 \(Linear\)"),
-    (lambda m, x, y: nn.Sequential(nn.Flatten(), nn.Linear(T * F, 1)).build((T, F)).predict(x, lengths=[3] * N), "lengths need"),
+    (
+        lambda m, x, y: nn.Sequential(nn.Flatten(), nn.Linear(T * F, 1)).build((T, F)).predict(x, lengths=[3] * N),
+        r"lengths: layer 0 \(Flatten\) mixes the time steps",
+    ),
 ]
 
 

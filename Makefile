@@ -121,11 +121,13 @@ format: $(stamps)/extra-lint
 	$(VENV)/bin/clang-format -i $(c_files)
 
 # The sanitized build lies beside the other one; the interpreter itself is not sanitized, hence the preload. Left out: what looks at
-# the code or the speed of an optimised build, and the test that guard pages kill, as AddressSanitizer catches the signal.
+# the code or the speed of an optimised build, the test that guard pages kill, as AddressSanitizer catches the signal, and those that limit
+# the address space, of which it takes terabytes, or load a library first.
 sanitizing = PYTHONPATH=build/sanitized LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:exitcode=99 \
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99 OMP_NUM_THREADS=2
 sanitized = $(sanitizing) $(python) -m pytest -q -p no:cacheprovider \
-  -k "not guards_kill and not in_time and not within_100_ms and not lets_other and not come_to_an_end and not python_threads_run"
+  -k "not guards_kill and not in_time and not within_100_ms and not lets_other and not come_to_an_end and not python_threads_run \
+  and not test_no_threads"
 
 $(stamps)/sanitized: $(stamps)/build-requirements $(stamps)/extra-test $(sources)
 	$(pip) install "numpy>=2.0"

@@ -551,3 +551,31 @@ def test_a_step_that_is_set_back_does_not_spoil_the_file(tmp_path):
     again = nn.load(tmp_path / "model")
     assert again.step == copy.deepcopy(model).step == 0
     again.fit(np.ones((8, 2)), np.ones((8, 1)), resume=True, verbose=0)
+
+
+def test_an_interrupt_while_a_layer_is_asked_for_its_parameters():
+    """It is raised, and not taken for a layer without parameters."""
+    asked = []
+
+    class Scale(nn.PythonLayer):
+        def build(self, input_shape):
+            self.add_weight("scale", input_shape, init="ones")
+
+        def parameter_shapes(self):
+            asked.append(0)
+            if len(asked) == wanted:
+                raise KeyboardInterrupt
+            return super().parameter_shapes()
+
+        def forward(self, x):
+            return x * self.scale
+
+        def backward(self, grad_output, x, y):
+            return grad_output * self.scale
+
+    wanted = 0
+    nn.Sequential(nn.Linear(2, 3), Scale(), seed=0).build((2,))
+    for wanted in range(1, len(asked) + 1):  # noqa: B007 (the class reads it)
+        asked.clear()
+        with pytest.raises(KeyboardInterrupt):
+            nn.Sequential(nn.Linear(2, 3), Scale(), seed=0).build((2,))

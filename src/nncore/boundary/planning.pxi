@@ -45,8 +45,12 @@ cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtyp
         else:
             with nogil:
                 status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error)
+        try:
+            net._rethrow()  # also where there is a plan: of a layer whose parameters could not be asked for, it has none
+        except BaseException:
+            nnc_plan_free(NULL if status else plan)
+            raise
         if status:
-            net._rethrow()
             raise_error(&error)
     finally:
         PyMem_Free(shapes)

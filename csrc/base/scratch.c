@@ -13,20 +13,30 @@ static int has_key;
 
 static void make_key(void) { has_key = !pthread_key_create(&key, nnc_free); }
 
+#if defined(__GLIBC__)
+/* Room for it comes with the thread itself. A variable of the usual kind, in a library that is loaded late, is allocated at the thread's
+ * first look, which ends the process where memory has ended; other C libraries do not load a library that has one of this kind. */
+static _Thread_local void *own __attribute__((tls_model("initial-exec")));
+static void *owned(void) { return own; }
+static void remember(void *block) { own = block; }
+#else
+static void *owned(void) { return has_key ? pthread_getspecific(key) : NULL; }
+static void remember(void *block) { (void)block; }
+#endif
+
 static void *allocate(void) {
+  pthread_once(&once, make_key);
+  if (!has_key) return NULL;
   void *block = nnc_alloc(NNC_SCRATCH_BYTES);
   if (block && pthread_setspecific(key, block)) {
     nnc_free(block);
     return NULL;
   }
+  remember(block);
   return block;
 }
 
-/* Not a _Thread_local variable: in a library that is loaded late, a thread's first look at one allocates, and ends the process where memory
- * has ended. */
 void *nnc_scratch(void) {
-  pthread_once(&once, make_key);
-  if (!has_key) return NULL;
-  void *own = pthread_getspecific(key);
-  return own ? own : allocate();
+  void *block = owned();
+  return block ? block : allocate();
 }

@@ -1,7 +1,9 @@
 """Who may use a model now: what excludes what, who waits, who is refused, and that nothing stays entered."""
 
 import copy
+import io
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -438,6 +440,115 @@ def test_interrupts_are_raised_when_what_must_be_done_is_done():
     assert _core.to_the_end(function) == "done"
     with pytest.raises(ZeroDivisionError):
         _core.to_the_end(lambda: 1 / 0)
+
+
+def test_a_reader_inside_the_core_and_a_trainer_that_waits_for_it():
+    """The metric of an evaluation may read the weights while another thread waits for the evaluation to end."""
+    model = nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1), seed=0).build((5, 2))
+    started, found = threading.Event(), []
+
+    def metric(y_true, y_pred):
+        if threading.current_thread() is reader:
+            started.set()
+            time.sleep(0.2)  # the other thread comes to where it waits
+            begun = time.monotonic()
+            model.state_dict()
+            found.append(time.monotonic() - begun)
+        return 0.0
+
+    model.compile("mse", "sgd", metrics=[metric])
+    reader = threading.Thread(target=lambda: model.evaluate(np.ones((4, 5, 2)), np.ones((4, 1))))
+    reader.start()
+    assert started.wait(10)
+    model.train_on_batch(np.ones((4, 7, 2)), np.ones((4, 1)))  # another length: a change, for which the reader has to leave
+    reader.join(10)
+    assert found
+    assert found[0] < 5
+
+
+def test_models_that_change_together_are_waited_for_without_holding_any():
+    """One thread joins two models; the reader of the second one, for which it waits, predicts with the first."""
+    one = nn.Sequential(nn.Linear(2, 3), seed=0)
+    started, took = threading.Event(), []
+
+    class Reading(nn.PythonLayer):
+        def forward(self, x):
+            if threading.current_thread() is reader:
+                started.set()
+                time.sleep(0.2)
+                begun = time.monotonic()
+                one.predict(np.ones((1, 2)))
+                took.append(time.monotonic() - begun)
+            return x
+
+    reader = None
+    two = nn.Sequential(nn.Linear(2, 3), Reading(), seed=0).build((2,))
+    reader = threading.Thread(target=lambda: two.predict(np.ones((1, 2))))
+    reader.start()
+    assert started.wait(10)
+    a = nn.Input((2,))
+    nn.Model(a, nn.add([one(a), two(a)]))
+    reader.join(10)
+    assert took
+    assert took[0] < 5
+
+
+def test_the_block_of_averaged_weights_is_entered_once():
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", nn.optim.SGD(lr=0.1, ema_momentum=0.9))
+    x, y = np.ones((4, 2)), np.ones((4, 1))
+    block = model.averaged_weights()
+    with block, pytest.raises(nn.errors.ArgumentError, match="entered already"):
+        block.__enter__()
+    with model.averaged_weights(), pytest.raises(nn.errors.ArgumentError, match="outside of averaged_weights"):
+        model.train_on_batch(x, y)
+    assert outcome(model._access, "training")[0] == "goes"
+    model.train_on_batch(x, y)
+
+
+def test_pickles_are_of_one_moment():
+    """The pickler comes to the layers when the model has been let go of: here they are changed in between."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1), seed=0)
+    before = model.state_dict()
+
+    class Changing(pickle.Pickler):
+        def reducer_override(self, value):
+            if isinstance(value, nn.Linear):
+                for parameter in model.parameters():
+                    parameter += 1
+            return NotImplemented
+
+    file = io.BytesIO()
+    Changing(file).dump(model)
+    again = pickle.loads(file.getvalue())
+    for name, value in again.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    assert (pickle.loads(pickle.dumps(model)).get_weights()[0] == model.get_weights()[0]).all()
+
+
+def test_an_interrupted_lbfgs_stands_where_its_last_iteration_ended():
+    pytest.importorskip("scipy.optimize", reason="L-BFGS is SciPy's")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 3)), rng.normal(size=(50, 1))
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1), seed=0, dtype="float64")
+    model.compile("mse", nn.optim.LBFGS())
+    seen = []
+
+    def interrupt(epoch, logs=None):
+        seen.append((model.step, model.get_weights()))
+
+    class Stop(nn.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, epochs=10, verbose=0, callbacks=[nn.callbacks.LambdaCallback(on_epoch_end=interrupt), Stop()])
+    step, weights = seen[-1]
+    assert model.step == step == 4
+    for one, two in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    model.fit(x, y, epochs=10, verbose=0, resume=True)
 
 
 @pytest.mark.parametrize("make", [lambda: nn.Linear(3, 4), lambda: nn.GRU(3, 4)], ids=["linear", "gru"])

@@ -32,10 +32,17 @@ static atomic_int thread_limit; /* 0: not asked for yet */
 static atomic_int forks;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 static int guard_failed;
+static pthread_t survivor; /* the thread that forked, which is the only one that the child has; */
+static int survivor_since; /* and of how many forks it has been the survivor: of all but so many */
 
 /* The OpenMP runtime's workers do not exist in a forked child, and it would wait for them for ever: those of this library, and those that
  * another library has started in the same runtime. */
-static void after_fork_in_child(void) { atomic_fetch_add(&forks, 1); }
+static void after_fork_in_child(void) {
+  const pthread_t self = pthread_self();
+  if (!forks || !pthread_equal(self, survivor)) survivor_since = forks;
+  survivor = self;
+  atomic_fetch_add(&forks, 1);
+}
 static void install_fork_guard(void) { guard_failed = pthread_atfork(NULL, NULL, after_fork_in_child); }
 
 int nnc_guard_against_fork(void) {
@@ -43,6 +50,7 @@ int nnc_guard_against_fork(void) {
   return guard_failed;
 }
 int nnc_fork_count(void) { return atomic_load_explicit(&forks, memory_order_relaxed); }
+unsigned long nnc_fork_survivor(int since) { return since >= survivor_since ? (unsigned long)survivor : 0; }
 int nnc_is_forked_child(void) { return nnc_fork_count() > 0; }
 
 static void run_member(nnc_team *team, int rank) {

@@ -44,6 +44,8 @@ int nnc_lost_shares(void);
 int nnc_guard_against_fork(void);
 /* How many forks lie between the process that loaded the library and this one; in a child, threads that were there are not. */
 int nnc_fork_count(void);
+/* The number of the one thread that has come through all forks but the first `since`; 0: none has. */
+unsigned long nnc_fork_survivor(int since);
 int nnc_is_forked_child(void);
 
 int nnc_get_num_threads(void);

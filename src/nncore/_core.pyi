@@ -56,9 +56,6 @@ class Access:
     def is_fitting(self) -> bool:
         """Whether a fit is under way, in any thread."""
     @property
-    def is_trained_elsewhere(self) -> bool:
-        """Whether the last thread that trained is another one, so that it may train again at any moment."""
-    @property
     def is_inside_step(self) -> bool:
         """Whether this thread is in the midst of a step: a loss, a metric or a layer in Python asks."""
 

@@ -155,8 +155,9 @@ class Assembly(_core.Network, Parameters):
                     raise ShapeError(f"{own.role} has another shape")
             shapes = rehearsal._shapes()
             self._replan(input_shapes, self._ops, self._outputs, self._told([tuple(shapes[value]) for value in self._outputs]))
-        except Exception as error:
-            self._rehearse(before, self._ops, self._owners, self._outputs)  # layers in Python know those shapes again
+        except BaseException as error:  # an interrupt, too
+            # Layers in Python know the shapes again that the plan is for.
+            _core.to_the_end(lambda: self._rehearse(self._built_for or before, self._ops, self._owners, self._outputs))
             if isinstance(error, ShapeError):
                 return False
             raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._core import to_the_end
 from .callbacks.base import CallbackList, Logs
 from .errors import require
 from .fitting import running, validated
@@ -33,6 +34,18 @@ class _Objective:
         self.start = model.step  # the same for each evaluation, so that dropout masks are
         self.sums = config.sums()
         self.rate, self.loss = np.zeros(1), np.zeros(1)
+        self.accepted = model._buffers()["parameters"].astype(np.float64), model.step
+
+    def accept(self, point: np.ndarray, step: int) -> None:
+        """Note that an iteration has ended at this point: that is where the model stands, whatever points the next one tries."""
+        self.accepted = np.array(point), step
+
+    def put_back(self) -> None:
+        """Let the model stand where the last iteration ended."""
+        point, step = self.accepted
+        with self.model._access.training():
+            self.model._buffers()["parameters"][...] = point
+            self.model.step = step
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         model, data, buffers = self.model, self.data, self.model._buffers()
@@ -40,9 +53,9 @@ class _Objective:
             if each is not None:
                 each.fill(0.0)
         with model._access.training():
+            model._suit(data)
             buffers["parameters"][...] = point
             model.step = self.start
-            model._suit(data)
             model._train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
         return float(self.loss[0]), buffers["moment0"].astype(np.float64)
 
@@ -87,6 +100,7 @@ def fit(
         if validation is not None and due(epoch):
             logs |= validated(model, config, validation, hooks)
         model.step = objective.start + len(epochs) - len(remaining)
+        objective.accept(intermediate_result.x, model.step)
         model._progress = Progress(epoch + 1, model.step, ask=hooks.states)
         hooks.call("on_epoch_end", epoch, logs)
         if model.stop_training or not remaining:
@@ -107,12 +121,14 @@ def fit(
                 "maxiter": len(remaining) + 1,
                 "maxfun": 2**31 - 1,
             }
-            result = minimize(evaluated, start, jac=True, method="L-BFGS-B", callback=iterated, options=options)
-            if started:  # the last search found nothing better
-                objective(result.x)
-                result.fun = objective.loss[0]
-                with suppress(StopIteration):
-                    iterated(result)
-            model._buffers()["parameters"][...] = result.x
-            model.step = objective.start + len(epochs) - len(remaining)
+            try:
+                result = minimize(evaluated, start, jac=True, method="L-BFGS-B", callback=iterated, options=options)
+                if started:  # the last search found nothing better
+                    objective(result.x)
+                    result.fun = objective.loss[0]
+                    with suppress(StopIteration):
+                        iterated(result)
+                objective.accept(result.x, objective.start + len(epochs) - len(remaining))
+            finally:
+                to_the_end(objective.put_back)
         hooks.call("on_train_end", logs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._checks import shown
 from .errors import ArgumentError
-from .layers.base import Layer
+from .layers.base import Layer, Taken
 from .saving import Savable
 from .spec import Shape
 from .stepwise import Stepwise
@@ -128,10 +128,9 @@ class Model(Stepwise, Savable):
         from .saving.training import capture, copied
 
         with self._access.between_steps():
-            # The pickler comes to the layers only later, when another thread may train again: then their values are taken now.
-            layers = copy.deepcopy(self.layers) if self._access.is_trained_elsewhere else self.layers
+            taken = Taken(self.layers)
             state = copied(capture(self))
-        return _restore, (type(self), layers, self._connections(), self.seed, self._dtype.name, state)
+            return _restore, (type(self), self.layers, self._connections(), self.seed, self._dtype.name, state, taken)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         from .saving.training import capture, copied
@@ -139,9 +138,10 @@ class Model(Stepwise, Savable):
         with self._access.between_steps():
             layers = copy.deepcopy(self.layers, memo)
             state = copied(capture(self))
-        if state is not None:
-            state = state._replace(compiled=copy.deepcopy(state.compiled, memo))
-        model = _restore(type(self), layers, self._connections(), self.seed, self._dtype.name, state)
+            if state is not None:
+                state = state._replace(compiled=copy.deepcopy(state.compiled, memo))
+            rest = self._connections(), self.seed, self._dtype.name
+        model = _restore(type(self), layers, *rest, state)
         memo[id(self)] = model
         return cast("Self", model)
 
@@ -150,7 +150,13 @@ class Model(Stepwise, Savable):
 
 
 def _restore(
-    cls: type[Model], layers: Sequence[Layer], connections: Any, seed: int, dtype: str, training: TrainingState | None
+    cls: type[Model],
+    layers: Sequence[Layer],
+    connections: Any,
+    seed: int,
+    dtype: str,
+    training: TrainingState | None,
+    taken: Taken | None = None,
 ) -> Model:
     """Make a model again from what pickle kept, whatever arguments the constructor of a subclass takes."""
     model = cls.__new__(cls)

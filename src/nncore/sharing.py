@@ -113,13 +113,14 @@ def check(model: Model, layers: Mapping[int, tuple[Layer, Model]]) -> None:
 @contextmanager
 def held(others: Sequence[Model]) -> Iterator[None]:
     """Keep all other threads away from the models of these pools; ConcurrentUseError where one of them trains."""
+    models = list(others)
     while True:
-        members = _members(others)
-        with _core.ChangingAll(members):
-            if [id(each) for each in _members(others)] == [id(each) for each in members]:
+        with _core.ChangingAll(models):
+            members = _members(others)  # asked for when nobody else can make pools of them
+            if {id(each) for each in members} <= {id(each) for each in models}:
                 yield
                 return
-        # meanwhile another thread has made one more model of them
+        models = [*others, *members]
 
 
 def _members(others: Sequence[Model]) -> list[Model]:
@@ -159,7 +160,7 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
     for k, each in enumerate(members):
         shifts = parameters.shifts[k], states.shifts[k]
         merged.members += [m._replace(parameters=m.parameters.moved(shifts[0]), states=m.states.moved(shifts[1])) for m in each]
-    moving = [(other, before) for each in living for other, before in each]
+    moving = [(other, pool, before) for pool, each in zip(pools, living, strict=True) for other, before in each]
     arrived = list(merged.members)
     merged.members.append(Member.of(model, *mine))
 
@@ -167,7 +168,7 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
         model._move(merged.parameters[slice(*mine[0].whole)], merged.states[slice(*mine[1].whole)], *offsets)
         for view, value in zip(model._parameters() + model._states(), values, strict=True):
             view.value[...] = value
-        for (other, _), after in zip(moving, arrived, strict=True):
+        for (other, *_), after in zip(moving, arrived, strict=True):
             _move(other, merged, after)
         for pool in pools:
             _let_go(pool)
@@ -175,13 +176,19 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
             each_model._bind_layers()
             each_model._pool = merged
 
+    def move_back() -> None:
+        for other, pool, before in moving:
+            _move(other, pool, before)
+            other._bind_layers()
+            other._pool = pool
+
+    arrives = False
     try:
         _core.to_the_end(move)  # half of it would leave models that share layers with numbers of their own
-    except Exception:
-        for other, before in moving:
-            _move(other, Pool.of(other), before)
-            other._bind_layers()
-        raise
+        arrives = True
+    finally:
+        if not arrives and model._pool is not merged:
+            _core.to_the_end(move_back)
 
 
 class Arrangement:

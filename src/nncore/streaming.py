@@ -53,25 +53,28 @@ class Stream(_core.StreamCore):
 
     def __init__(self, model: Assembly, batch: int = 1) -> None:
         batch = whole("stream", "batch", batch)
-        model._require_built("stream")
-        shapes = model.input_shapes
-        if len(shapes) != 1 or len(model.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
-            raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
-        for op in model._ops:
-            if op.kind == "recurrent" and op.sizes[4]:
-                raise ArgumentError(f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output")
-            if op.kind == "recurrent" and len(op.inputs) > 1:
-                raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
-        _require_step_by_step(model)
-        self._parts = {id(op.part): copy.copy(op.part) for op in model._ops if op.part is not None}
-        ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in model._ops]
-        network = _core.Network()
-        network._assemble([(1, *shapes[0][1:])], ops, model._outputs, model.dtype.name)
-        _require_steps_apart(network)
-        row = (network._carry() + prod(model.output_shapes[0])) * model.dtype.itemsize
-        addressable("stream", "batch", batch, row)
-        for part in self._parts.values():  # what is written in Python computes with this network's weights, too
-            part._bind({p.role: p for p in network._parameters() if ops[p.op].part is part})
+        with model._access.reading():
+            model._require_built("stream")
+            shapes = model.input_shapes
+            if len(shapes) != 1 or len(model.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
+                raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
+            for op in model._ops:
+                if op.kind == "recurrent" and op.sizes[4]:
+                    raise ArgumentError(
+                        f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output"
+                    )
+                if op.kind == "recurrent" and len(op.inputs) > 1:
+                    raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
+            _require_step_by_step(model)
+            self._parts = {id(op.part): copy.copy(op.part) for op in model._ops if op.part is not None}
+            ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in model._ops]
+            network = _core.Network()
+            network._assemble([(1, *shapes[0][1:])], ops, model._outputs, model.dtype.name)
+            _require_steps_apart(network)
+            row = (network._carry() + prod(model.output_shapes[0])) * model.dtype.itemsize
+            addressable("stream", "batch", batch, row)
+            for part in self._parts.values():  # what is written in Python computes with this network's weights, too
+                part._bind({p.role: p for p in network._parameters() if ops[p.op].part is part})
         self._model, self._network = model, network
         self._open(network, batch)
         self.reset()
@@ -85,18 +88,22 @@ class Stream(_core.StreamCore):
         >>> nn.Sequential(nn.RNN(2, 3)).build((5, 2)).stream(batch=4).reset()
         """
         model, at, state = self._model, 0, self._state()
+        fresh = np.zeros_like(state)
         with self._network._access.training(), between_steps(model):
-            numbers = zip(self._network._parameters(), model._parameters(), strict=True)
-            statistics = zip(self._network._states(), model._states(), strict=True)
-            for own, its in (*numbers, *statistics):
-                own.value[...] = its.value
             for op, owner in zip(model._ops, model._owners, strict=True):
                 layer = model.layers[owner]
                 for kind in getattr(layer, "states", ()) if op.kind == "recurrent" else ():
                     learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
-                    state[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
+                    fresh[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
                     at += op.sizes[2]
-            self._freeze()
+            views = [p.value for p in self._network._parameters() + self._network._states()]
+            values = [p.value for p in model._parameters() + model._states()]
+
+            def take() -> None:
+                _core.copy_all([*views, state], [*values, fresh])
+                self._freeze()
+
+            _core.to_the_end(take)  # the weights, what is derived from them, and the state belong together
 
 
 def _require_steps_apart(network: _core.Network) -> None:

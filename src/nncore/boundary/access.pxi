@@ -50,7 +50,6 @@ cdef class Access:
     cdef int at_gate  # threads that wait for those before they train
     cdef int pressing  # threads that only readers keep from changing the network: new readers wait
     cdef int forks  # of this process, when the holds were made
-    cdef unsigned long last_trainer  # the thread that has trained last; 0: none has
     cdef bint is_torn  # a fork has taken away a thread that was in the core
 
     def __cinit__(self):
@@ -80,7 +79,6 @@ cdef class Access:
         own.entered[<int>mode] = own.depth = own.inside = 1
         if mode == TRAINING:
             own.stepping = 1
-            self.last_trainer = own.thread
         self.count = 1
         return True
 
@@ -98,14 +96,12 @@ cdef class Access:
         """inside: for one call into the core. Not patient: whoever would have to wait for another thread's training is refused."""
         cdef unsigned long me = this_thread()
         if self.forks != nnc_fork_count():
-            self._forget_others(me)
+            self._forget_others()
         if self.count and self._may(mode, me, patient, self.tickets) != GO:
             self._wait(mode, me, patient, False)
         cdef Hold *own = self._hold(me)
         own.entered[<int>mode] += 1
         own.depth += 1
-        if mode == TRAINING or mode == FITTING:
-            self.last_trainer = me
         if inside:
             own.inside += 1
             own.stepping += mode == TRAINING
@@ -129,6 +125,12 @@ cdef class Access:
         if self.count > 1 and own is not NULL and own.entered[<int>FITTING] and not own.entered[<int>TRAINING]:
             if self._may(TRAINING, me, True, self.tickets) == WAIT:
                 self._wait(TRAINING, me, True, True)
+
+    cdef bint must_recover(self) noexcept:
+        """Whether the caller, which has entered, has to see to what a vanished thread has left: its own outer calls work with none of that,
+        and go on with what they have."""
+        cdef Hold *own = self._find(this_thread())
+        return self.is_torn and (own is NULL or own.inside <= 1)
 
     cdef void _tidy(self, Hold *own) noexcept:
         if own.waiting:
@@ -162,12 +164,13 @@ cdef class Access:
         self.count += 1
         return own
 
-    cdef void _forget_others(self, unsigned long me) noexcept:
-        """In a forked child: the other threads are not there, whatever they were doing."""
+    cdef void _forget_others(self) noexcept:
+        """In a forked child: the other threads are not there, whatever they were doing. A new one may have the number of one of them."""
+        cdef unsigned long survivor = nnc_fork_survivor(self.forks)
         cdef int i
         self.forks = nnc_fork_count()
         for i in range(self.count - 1, -1, -1):
-            if self.holds[i].thread == me:
+            if survivor and self.holds[i].thread == survivor:
                 continue
             self.is_torn |= self.holds[i].inside > 0
             self._drop(&self.holds[i])
@@ -180,6 +183,7 @@ cdef class Access:
         cdef Hold mine
         cdef Hold *other
         cdef bint reading = False, training = False, fitting = False, paused = False, changing = False, queued = False
+        cdef bint stepping = False  # and does not wait for anybody
         cdef bint is_called
         cdef int i
         memset(&mine, 0, sizeof(Hold))
@@ -194,6 +198,7 @@ cdef class Access:
             paused |= other.entered[<int>SNAPSHOT] > 0
             changing |= other.entered[<int>CHANGING] > 0
             queued |= 0 < other.ticket <= mark
+            stepping |= other.entered[<int>TRAINING] > 0 and (other.inside > 0 or other.waiting == 0)
         is_called = 0 < mine.ticket <= self.called
         if mode == READING:
             return WAIT if changing or (self.pressing and not mine.depth) else GO
@@ -214,6 +219,8 @@ cdef class Access:
         if mode == SNAPSHOT:
             if mine.stepping:
                 return INSIDE
+            if mine.inside:  # whoever waits for this call to end must not be waited for
+                return WAIT if changing or stepping else GO
             if changing or training:
                 return WAIT
             if mine.entered[<int>SNAPSHOT] or mine.entered[<int>TRAINING] or mine.entered[<int>FITTING] or mine.entered[<int>CHANGING]:
@@ -268,6 +275,9 @@ cdef class Access:
                     raise ConcurrentUseError(_IN_VAIN[<int>mode].format(PATIENCE))
                 sleep(1e-4)
                 PyErr_CheckSignals()
+                if self.forks != nnc_fork_count():  # a signal handler has forked, and this is the child
+                    self._forget_others()
+                    at_gate = presses = False
         finally:
             if at_gate and self.at_gate:  # a fork sets them to 0
                 self.at_gate -= 1
@@ -310,16 +320,11 @@ cdef class Access:
         """Whether a fit is under way, in any thread."""
         cdef int i
         if self.forks != nnc_fork_count():
-            self._forget_others(this_thread())
+            self._forget_others()
         for i in range(self.count):
             if self.holds[i].entered[<int>FITTING]:
                 return True
         return False
-
-    @property
-    def is_trained_elsewhere(self):
-        """Whether the last thread that trained is another one, so that it may train again at any moment."""
-        return self.last_trainer != 0 and self.last_trainer != this_thread()
 
     @property
     def is_inside_step(self):
@@ -398,21 +403,37 @@ cdef class ChangingAll:
     cdef list uses
 
     def __init__(self, networks):
-        accesses = {id(network._access): network._access for network in networks}
-        self.uses = [accesses[key].changing() for key in sorted(accesses)]  # in one order: two of these cannot wait for one another
+        self.uses = [access.changing() for access in {id(network._access): network._access for network in networks}.values()]
 
     def __enter__(self):
-        cdef Use use
-        cdef int entered = 0
-        try:
-            for use in self.uses:
-                use.__enter__()
-                entered += 1
-        except BaseException:
-            for use in self.uses[:entered]:
-                use.__exit__(None, None, None)
-            raise
+        """Wait for all of them without having entered any: who is waited for may be waiting for another one."""
+        give_up = monotonic() + PATIENCE
+        while not self._enter_all():
+            if monotonic() > give_up:
+                raise ConcurrentUseError(_IN_VAIN[<int>CHANGING].format(PATIENCE))
+            sleep(1e-4)
+            PyErr_CheckSignals()
         return self
+
+    cdef bint _enter_all(self) except -1:
+        cdef Use use
+        cdef Verdict verdict
+        cdef unsigned long me = this_thread()
+        for use in self.uses:
+            if use.access.forks != nnc_fork_count():
+                use.access._forget_others()
+            verdict = use.access._may(CHANGING, me, False, use.access.tickets)
+            if verdict == REFUSED:
+                raise ConcurrentUseError(_REFUSED[<int>CHANGING])
+            if verdict == INSIDE:
+                raise ConcurrentUseError(_INSIDE[<int>CHANGING])
+            if verdict != GO:
+                return False
+            if use.access.count == use.access.room:
+                use.access._make_room(2 * use.access.room)  # so that nothing can fail from here on
+        for use in self.uses:
+            use.__enter__()
+        return True
 
     def __exit__(self, kind, error, trace):
         cdef Use use
@@ -421,15 +442,23 @@ cdef class ChangingAll:
 
 
 def to_the_end(function):
-    """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm."""
-    interrupt = None
+    """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm.
+
+    A signal handler may raise anything, so that any exception counts as an interrupt; where it comes a third time in a row, it is the
+    function's own.
+    """
+    first, last, repeated = None, None, 0
     for _ in range(1000):
         try:
             result = function()
-        except KeyboardInterrupt as error:
-            interrupt = error if interrupt is None else interrupt
+        except BaseException as error:
+            first = error if first is None else first
+            repeated = repeated + 1 if type(error) is last else 1
+            last = type(error)
+            if repeated == 3 and last is not KeyboardInterrupt:
+                break
             continue
-        if interrupt is not None:
-            raise interrupt
-        return result
-    raise interrupt
+        if first is None:
+            return result
+        break
+    raise first

@@ -223,6 +223,7 @@ cdef extern from "nncore.h":
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
     int nnc_guard_against_fork() noexcept nogil
     int nnc_fork_count() noexcept nogil
+    unsigned long nnc_fork_survivor(int since) noexcept nogil
     void nnc_force_team(int n, int lose) noexcept nogil
     int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most) noexcept nogil
     size_t nnc_memory_limit() noexcept nogil

@@ -123,7 +123,8 @@ cdef class Network(NetworkPlan):
     def _timed(self, values):
         """Of each of the values, whether it has a first dimension that is time."""
         self._need_plan()
-        return [bool(nnc_plan_is_timed(self.plan, value)) for value in values]
+        cdef int count = len(self._all_shapes)
+        return [0 <= value < count and bool(nnc_plan_is_timed(self.plan, value)) for value in values]
 
     def _carried(self):
         """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
@@ -668,8 +669,10 @@ cdef class AveragedWeights:
 
     def __enter__(self):
         net = self.net
-        net._access.enter(TRAINING, False)
+        net._enter_with(TRAINING, False, True)
         try:
+            if self.thread:
+                raise ArgumentError("averaged_weights: this block is entered already")
             net._need_compiled()
             if net._averaged or "average" not in net.buffers:
                 why = "they are in place already" if net._averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
@@ -678,8 +681,8 @@ cdef class AveragedWeights:
                 kept = net.buffers["parameters"].copy()
                 self._put(net.buffers["average"])
                 self.kept = kept
-                net._averaged = True
-                net._batch = None
+            net._averaged = True
+            net._batch = None
         except BaseException:
             net._access.leave(TRAINING, False, this_thread())
             raise
@@ -708,8 +711,8 @@ cdef class AveragedWeights:
         if not self.thread:
             return 0
         kept, self.kept = self.kept, None
+        self.net._averaged = False
         if kept is not None:
-            self.net._averaged = False
             self._put(kept)
         self.net._access.leave(TRAINING, False, self.thread)
         self.thread = 0

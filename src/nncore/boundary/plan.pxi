@@ -61,7 +61,7 @@ cdef class NetworkPlan:
     @step.setter
     def step(self, value):
         cdef int64_t step = whole_number("step", value, 0, 2**63 - 1)
-        self._access.enter(TRAINING, False)
+        self._enter_with(TRAINING, False, True)
         self.progress.step = step
         self._access.leave(TRAINING, False, this_thread())
 
@@ -73,14 +73,14 @@ cdef class NetworkPlan:
     @seed.setter
     def seed(self, value):
         cdef uint64_t seed = whole_number("seed", value, 0, 2**64 - 1)
-        self._access.enter(TRAINING, False)
+        self._enter_with(TRAINING, False, True)
         self.progress.seed = seed
         self._access.leave(TRAINING, False, this_thread())
 
     # Building -----------------------------------------------------------------------------------------------------------------
 
     def _assemble(self, inputs, ops, outputs, str dtype):
-        self._access.enter(CHANGING, False)
+        self._enter_with(CHANGING, False, True)
         try:
             self._assemble_alone(inputs, ops, outputs, dtype)
         finally:
@@ -127,7 +127,7 @@ cdef class NetworkPlan:
         bound: for each layer its parameters by role.
         """
         cdef nnc_plan *plan
-        self._access.enter(CHANGING, False)
+        self._enter_with(CHANGING, False, True)
         try:
             shapes = [tuple([int(d) for d in shape]) for shape in input_shapes]
             places = [layer.__dict__ for layer in layers]
@@ -173,7 +173,7 @@ cdef class NetworkPlan:
 
         Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
         """
-        self._access.enter(CHANGING, True)
+        self._enter_with(CHANGING, True, True)
         try:
             self._replan_alone(inputs, ops, outputs, compiled)
         finally:
@@ -261,7 +261,7 @@ cdef class NetworkPlan:
 
     def _move(self, parameters, states, offsets=None, state_offsets=None):
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
-        self._access.enter(CHANGING, False)
+        self._enter_with(CHANGING, False, True)
         try:
             self._move_alone(parameters, states, offsets, state_offsets)
         finally:
@@ -345,7 +345,7 @@ cdef class NetworkPlan:
         Return where the sums of each op are among those that `_probe_read` gives, and of how many columns: 4 rows of so many, and
         behind them of how many numbers each column.
         """
-        self._access.enter(TRAINING, False)
+        self._enter_with(TRAINING, False, True)
         try:
             return self._probe_alone(every, activations)
         finally:
@@ -380,7 +380,7 @@ cdef class NetworkPlan:
         """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
         where nothing is looked at."""
         cdef cnp.ndarray params, units
-        self._access.enter(TRAINING, False)
+        self._enter_with(TRAINING, False, True)
         try:
             if self.probed is None:
                 return None
@@ -431,8 +431,11 @@ cdef class NetworkPlan:
         """Enter for one call into the core. What is checked from here on stays as it is until the call leaves."""
         if self._access.enter_empty(mode):
             return 0
-        self._access.enter(mode, True)
-        if self._access.is_torn:
+        return self._enter_with(mode, True, True)
+
+    cdef int _enter_with(self, Mode mode, bint inside, bint patient) except -1:
+        self._access.enter(mode, inside, patient)
+        if self._access.is_torn and self._access.must_recover():
             self._recover()
         return 0
 
@@ -444,6 +447,7 @@ cdef class NetworkPlan:
         """In a forked child: a thread of the parent was in the core, so that what it worked with may be half written."""
         self._access.is_torn = False
         self.has_forward = False
+        self.failures, self.watchers = {}, {}  # by thread; a new one may get the number of one that is gone
         if self.plan != NULL:
             nnc_plan_recover(self.plan)
         return 0
@@ -466,7 +470,7 @@ cdef class NetworkPlan:
 
     def _check_indices(self, x):
         """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
-        self._access.enter(READING, True)
+        self._enter_with(READING, True, True)
         try:
             self._look_for_indices(x)
         finally:
@@ -507,7 +511,7 @@ cdef class NetworkPlan:
 
     def _compile(self, losses, optimizer, options, statistics, config=None):
         """config: what they were made from, which the network keeps."""
-        self._access.enter(CHANGING, False, False)
+        self._enter_with(CHANGING, False, False)
         try:
             self._compile_alone(losses, optimizer, options, statistics, config)
         finally:

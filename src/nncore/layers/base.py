@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from _thread import get_ident
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -288,13 +289,35 @@ class Layer(metaclass=LayerType):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
-        return {**state, "_names": self._names, "_pending": self._initial_values()}
+        return {**state, "_names": self._names, "_pending": Taken.of(self) or self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_alone": None})
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
+
+
+class Taken:
+    """The values of a model's layers at one moment. A pickler comes to the layers later, one by one, when another thread may train.
+
+    It is pickled with the model, so that the pickler keeps it as long as it needs it; the values go into the pickle once.
+    """
+
+    __slots__ = ("__weakref__", "values")
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.values = [dict(layer._initial_values()) for layer in layers]
+        for number, layer in enumerate(layers):
+            others = {thread: entry for thread, entry in layer.__dict__.get("_taken", {}).items() if entry[0]() is not None}
+            layer.__dict__["_taken"] = {**others, get_ident(): (weakref.ref(self), number)}
+
+    @staticmethod
+    def of(layer: Layer) -> dict[str, np.ndarray] | None:
+        """Return the values that this thread is pickling, if it is."""
+        entry = layer.__dict__.get("_taken", {}).get(get_ident())
+        taken = None if entry is None else entry[0]()
+        return None if taken is None else taken.values[entry[1]]
 
 
 def copy_into(view: np.ndarray, value: Any, name: str) -> None:

@@ -71,21 +71,21 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
         tensors.check_room(path, stored, memory)
         # Copies, as writing takes long, and another thread may train on meanwhile.
         stored = {name: view.copy(order="C") for name, view in stored.items()}
-    document = {
-        "format_version": FORMAT_VERSION,
-        "nncore_version": _core.__version__,
-        "model": {
-            "class": "Model" if isinstance(model, Functional) else "Sequential",
-            "dtype": model._dtype.name,
-            "seed": model.seed,
-            **_from_connections(model),
-            "layers": [
-                data.from_layer(layer, model._layer_name(i), needs_initializers=not model.built)
-                for i, layer in enumerate(model.layers)
-            ],
-        },
-        "training": None if state is None else _from_state(state, stored),
-    }
+        document = {
+            "format_version": FORMAT_VERSION,
+            "nncore_version": _core.__version__,
+            "model": {
+                "class": "Model" if isinstance(model, Functional) else "Sequential",
+                "dtype": model._dtype.name,
+                "seed": model.seed,
+                **_from_connections(model),
+                "layers": [
+                    data.from_layer(layer, model._layer_name(i), needs_initializers=not model.built)
+                    for i, layer in enumerate(model.layers)
+                ],
+            },
+            "training": None if state is None else _from_state(state, stored),
+        }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     tensors.write(path, stored, {"format": "nncore", "nncore": text}, memory)
 

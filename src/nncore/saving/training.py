@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._core import copy_all, to_the_end
 from ..compiled import Compiled
 from ..errors import ArgumentError
 from ..progress import Progress
@@ -117,16 +118,22 @@ def take_over(model: Model, path: str) -> None:
     optimizer, kept = model.optimizer, other.optimizer
     if optimizer is None or kept is None or optimizer.spec() != kept.spec():
         raise ArgumentError(f"{path} is of a model that trains with {kept!r}, not {optimizer!r}; delete it, or take another path")
-    for (_, to), (_, come) in zip(model._named_all("fit"), other._named_all("fit"), strict=True):
-        to.value[...] = come.value
+    views = [p.value for _, p in model._named_all("fit")]
+    values = [p.value for _, p in other._named_all("fit")]
     state = capture(other)
     if state is None or state.options is None:
+        copy_all(views, values)
         return
-    for key, views in moments(model).items():
-        for name, view in views.items():
-            view[...] = state.moments[key][name]
-    if not callable(optimizer.lr):
-        optimizer.lr = kept.lr
-    model.seed, model.step, model._progress = other.seed, state.step, state.progress
-    if state.carried is not None:
-        model._carry_on(state.carried)
+    for key, own in moments(model).items():
+        views += own.values()
+        values += [state.moments[key][name] for name in own]
+
+    def take() -> None:
+        copy_all(views, values)
+        if not callable(optimizer.lr):
+            optimizer.lr = kept.lr
+        model.seed, model.step, model._progress = other.seed, state.step, state.progress
+        if state.carried is not None:
+            model._carry_on(state.carried)
+
+    to_the_end(take)  # all of it belongs to one moment

@@ -434,12 +434,12 @@ def test_interrupts_are_raised_when_what_must_be_done_is_done():
         return "done"
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        _core.to_the_end(function)
+        _core.uninterrupted(function)
     assert caught.value.args == (1,)
     assert len(calls) == 3
-    assert _core.to_the_end(function) == "done"
+    assert _core.uninterrupted(function) == "done"
     with pytest.raises(ZeroDivisionError):
-        _core.to_the_end(lambda: 1 / 0)
+        _core.uninterrupted(lambda: 1 / 0)
 
 
 def test_a_reader_inside_the_core_and_a_trainer_that_waits_for_it():

@@ -79,7 +79,7 @@ class AveragedWeights:
     def __enter__(self) -> Network: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
-def to_the_end(function: Callable[[], T]) -> T:
+def uninterrupted(function: Callable[[], T]) -> T:
     """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm."""
 
 def copy_all(views: list[np.ndarray], values: list[np.ndarray]) -> None:

@@ -157,7 +157,7 @@ class Assembly(_core.Network, Parameters):
             self._replan(input_shapes, self._ops, self._outputs, self._told([tuple(shapes[value]) for value in self._outputs]))
         except BaseException as error:  # an interrupt, too
             # Layers in Python know the shapes again that the plan is for.
-            _core.to_the_end(lambda: self._rehearse(self._built_for or before, self._ops, self._owners, self._outputs))
+            _core.uninterrupted(lambda: self._rehearse(self._built_for or before, self._ops, self._owners, self._outputs))
             if isinstance(error, ShapeError):
                 return False
             raise

@@ -179,6 +179,14 @@ class Compilable(Sequences):
             )
         self._attach_declared()
 
+    def _be_ready(self, config: Compiled, data: Data) -> None:
+        """See to it that the core knows this configuration and takes data of these shapes. The model has been entered."""
+        while True:  # whoever waits to change the model lets others pass, who may change the other half
+            self._stay_with(config)
+            self._suit(data)
+            if self._attached is config:
+                return
+
     def _suit(self, data: Data) -> None:
         """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
         if data.shapes and self._built_for != data.shapes:

@@ -103,8 +103,7 @@ class Epochs:
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
             with model._access.training():
-                model._stay_with(config)
-                model._suit(data)
+                model._be_ready(config, data)
                 done += model._train(
                     data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths
                 )
@@ -212,8 +211,7 @@ class Batches:
             rates = learning_rates(config.optimizer.lr, model.step, 1)
             room = losses[done : done + 1]
             with model._access.training():
-                model._stay_with(config)
-                model._suit(batch)
+                model._be_ready(config, batch)
                 model._train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
             if watched:
@@ -305,7 +303,7 @@ def running(model: Compilable, history: History, hooks: CallbackList) -> Iterato
         model.history, model.stop_training = history, False
         yield
     finally:
-        _core.to_the_end(lambda: _close(model, hooks))
+        _core.uninterrupted(lambda: _close(model, hooks))
 
 
 def _close(model: Compilable, hooks: CallbackList) -> None:
@@ -342,8 +340,7 @@ def evaluate(model: Compilable, config: Compiled, parts: Iterable[Data], callbac
         while first < part.rows:
             model._access.pass_gate()
             with model._access.reading():
-                model._suit(part)
-                model._stay_with(config)
+                model._be_ready(config, part)
                 first = model._evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
             callbacks.call("on_test_batch_end", batch, config.evaluated(total, sums, penalty))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._core import to_the_end
+from ._core import uninterrupted
 from .callbacks.base import CallbackList, Logs
 from .errors import require
 from .fitting import running, validated
@@ -130,5 +130,5 @@ def fit(
                         iterated(result)
                 objective.accept(result.x, objective.start + len(epochs) - len(remaining))
             finally:
-                to_the_end(objective.put_back)
+                uninterrupted(objective.put_back)
         hooks.call("on_train_end", logs)

@@ -184,11 +184,11 @@ def join(model: Model, shared: Mapping[int, Mapping[str, Parameter]], others: li
 
     arrives = False
     try:
-        _core.to_the_end(move)  # half of it would leave models that share layers with numbers of their own
+        _core.uninterrupted(move)  # half of it would leave models that share layers with numbers of their own
         arrives = True
     finally:
         if not arrives and model._pool is not merged:
-            _core.to_the_end(move_back)
+            _core.uninterrupted(move_back)
 
 
 class Arrangement:

@@ -103,7 +103,7 @@ class Stream(_core.StreamCore):
                 _core.copy_all([*views, state], [*values, fresh])
                 self._freeze()
 
-            _core.to_the_end(take)  # the weights, what is derived from them, and the state belong together
+            _core.uninterrupted(take)  # the weights, what is derived from them, and the state belong together
 
 
 def _require_steps_apart(network: _core.Network) -> None:

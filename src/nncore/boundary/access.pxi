@@ -35,7 +35,7 @@ cdef struct Hold:  # what one thread has entered; of those that nobody has, all 
     int inside  # calls into the core under way on this thread; they may call Python, and that the network
     int stepping  # of those, the ones that train
     int waiting  # calls that want to enter
-    bint yields  # its reading does not count while it waits: what it has looked at before, it looks at again
+    bint yields  # it waits outside the core: a change may pass its reading, as it looks again at whatever it has looked at
     uint64_t ticket  # its place in the queue for a gap between two steps; 0: none
 
 
@@ -46,11 +46,11 @@ cdef class Access:
     cdef Hold *holds
     cdef int count, room
     cdef uint64_t tickets  # given out
-    cdef uint64_t called  # tickets up to this one may go in before training goes on
-    cdef int at_gate  # threads that wait for those before they train
-    cdef int pressing  # threads that only readers keep from changing the network: new readers wait
+    cdef uint64_t admitted  # tickets up to this one may go in before training goes on
+    cdef int trainers_waiting  # threads that wait for those before they train
+    cdef int writers_waiting  # threads that only readers keep from changing the network: new readers wait
     cdef int forks  # of this process, when the holds were made
-    cdef bint is_torn  # a fork has taken away a thread that was in the core
+    cdef bint needs_recovery  # a fork has taken away a thread that was in the core
 
     def __cinit__(self):
         self.forks = nnc_fork_count()
@@ -73,7 +73,7 @@ cdef class Access:
     cdef inline bint enter_empty(self, Mode mode) noexcept:
         """The same as `enter` for one call into the core, where nobody is there: what a loop over small calls does each time."""
         cdef Hold *own = self.holds
-        if self.count or self.is_torn or self.forks != nnc_fork_count():
+        if self.count or self.needs_recovery or self.forks != nnc_fork_count():
             return False
         own.thread = this_thread()
         own.entered[<int>mode] = own.depth = own.inside = 1
@@ -130,7 +130,7 @@ cdef class Access:
         """Whether the caller, which has entered, has to see to what a vanished thread has left: its own outer calls work with none of that,
         and go on with what they have."""
         cdef Hold *own = self._find(this_thread())
-        return self.is_torn and (own is NULL or own.inside <= 1)
+        return self.needs_recovery and (own is NULL or own.inside <= 1)
 
     cdef void _tidy(self, Hold *own) noexcept:
         if own.waiting:
@@ -172,9 +172,9 @@ cdef class Access:
         for i in range(self.count - 1, -1, -1):
             if survivor and self.holds[i].thread == survivor:
                 continue
-            self.is_torn |= self.holds[i].inside > 0
+            self.needs_recovery |= self.holds[i].inside > 0
             self._drop(&self.holds[i])
-        self.at_gate = self.pressing = 0
+        self.trainers_waiting = self.writers_waiting = 0
 
     # Who comes when -----------------------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ cdef class Access:
         cdef Hold *other
         cdef bint reading = False, training = False, fitting = False, paused = False, changing = False, queued = False
         cdef bint stepping = False  # and does not wait for anybody
-        cdef bint is_called
+        cdef bint is_admitted
         cdef int i
         memset(&mine, 0, sizeof(Hold))
         for i in range(self.count):
@@ -199,9 +199,9 @@ cdef class Access:
             changing |= other.entered[<int>CHANGING] > 0
             queued |= 0 < other.ticket <= mark
             stepping |= other.entered[<int>TRAINING] > 0 and (other.inside > 0 or other.waiting == 0)
-        is_called = 0 < mine.ticket <= self.called
+        is_admitted = 0 < mine.ticket <= self.admitted
         if mode == READING:
-            return WAIT if changing or (self.pressing and not mine.depth) else GO
+            return WAIT if changing or (self.writers_waiting and not mine.depth) else GO
         if mode == TRAINING:
             if mine.inside:
                 return INSIDE
@@ -225,7 +225,7 @@ cdef class Access:
                 return WAIT
             if mine.entered[<int>SNAPSHOT] or mine.entered[<int>TRAINING] or mine.entered[<int>FITTING] or mine.entered[<int>CHANGING]:
                 return GO
-            return WAIT if (fitting or self.at_gate) and not is_called else GO
+            return WAIT if (fitting or self.trainers_waiting) and not is_admitted else GO
         if mine.inside:
             return INSIDE
         if mine.entered[<int>CHANGING]:
@@ -233,11 +233,11 @@ cdef class Access:
         if training or fitting:
             if not patient:
                 return REFUSED
-            if training or not is_called:
+            if training or not is_admitted:
                 return WAIT
         if changing:
             return WAIT
-        if self.at_gate and not is_called and not mine.entered[<int>TRAINING] and not mine.entered[<int>FITTING]:
+        if self.trainers_waiting and not is_admitted and not mine.entered[<int>TRAINING] and not mine.entered[<int>FITTING]:
             return WAIT
         return WAIT_FOR_READERS if reading or paused else GO
 
@@ -245,7 +245,7 @@ cdef class Access:
         """Come back when the thread may enter, or, where it only passes, could have entered; else raise ConcurrentUseError."""
         cdef Hold *own = self._hold(me)
         cdef Verdict verdict = WAIT
-        cdef bint presses = False, is_only_readers, yielded = own.yields, at_gate = False
+        cdef bint counts_as_writer = False, is_only_readers, yielded = own.yields, counts_as_trainer = False
         cdef uint64_t mark = self.tickets
         give_up = monotonic() + PATIENCE
         own.waiting += 1
@@ -259,30 +259,30 @@ cdef class Access:
                 if verdict == INSIDE:
                     raise ConcurrentUseError(_INSIDE[<int>mode])
                 own = self._find(me)
-                if mode == TRAINING and not at_gate:
-                    at_gate = True
-                    self.at_gate += 1
-                    self.called = max(self.called, mark)
+                if mode == TRAINING and not counts_as_trainer:
+                    counts_as_trainer = True
+                    self.trainers_waiting += 1
+                    self.admitted = max(self.admitted, mark)
                 if (mode == SNAPSHOT or mode == CHANGING) and not own.ticket:
                     self.tickets += 1
                     own.ticket = self.tickets
                 own.yields = own.inside == 0
                 if mode == CHANGING:
                     is_only_readers = verdict == WAIT_FOR_READERS
-                    self.pressing += is_only_readers - presses
-                    presses = is_only_readers
+                    self.writers_waiting += is_only_readers - counts_as_writer
+                    counts_as_writer = is_only_readers
                 if mode != TRAINING and monotonic() > give_up:
                     raise ConcurrentUseError(_IN_VAIN[<int>mode].format(PATIENCE))
                 sleep(1e-4)
                 PyErr_CheckSignals()
                 if self.forks != nnc_fork_count():  # a signal handler has forked, and this is the child
                     self._forget_others()
-                    at_gate = presses = False
+                    counts_as_trainer = counts_as_writer = False
         finally:
-            if at_gate and self.at_gate:  # a fork sets them to 0
-                self.at_gate -= 1
-            if presses and self.pressing:
-                self.pressing -= 1
+            if counts_as_trainer and self.trainers_waiting:  # a fork sets them to 0
+                self.trainers_waiting -= 1
+            if counts_as_writer and self.writers_waiting:
+                self.writers_waiting -= 1
             own = self._find(me)
             own.waiting -= 1
             own.yields = yielded
@@ -441,7 +441,7 @@ cdef class ChangingAll:
             use.__exit__(None, None, None)
 
 
-def to_the_end(function):
+def uninterrupted(function):
     """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm.
 
     A signal handler may raise anything, so that any exception counts as an interrupt; where it comes a third time in a row, it is the

@@ -673,7 +673,7 @@ cdef class AveragedWeights:
         try:
             if self.thread:
                 raise ArgumentError("averaged_weights: this block is entered already")
-            net._need_compiled()
+            net._require_compiled("averaged_weights")
             if net._averaged or "average" not in net.buffers:
                 why = "they are in place already" if net._averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
                 raise ArgumentError(f"averaged_weights: {why}")

@@ -435,7 +435,7 @@ cdef class NetworkPlan:
 
     cdef int _enter_with(self, Mode mode, bint inside, bint patient) except -1:
         self._access.enter(mode, inside, patient)
-        if self._access.is_torn and self._access.must_recover():
+        if self._access.needs_recovery and self._access.must_recover():
             self._recover()
         return 0
 
@@ -445,7 +445,7 @@ cdef class NetworkPlan:
 
     cdef int _recover(self) except -1:
         """In a forked child: a thread of the parent was in the core, so that what it worked with may be half written."""
-        self._access.is_torn = False
+        self._access.needs_recovery = False
         self.has_forward = False
         self.failures, self.watchers = {}, {}  # by thread; a new one may get the number of one that is gone
         if self.plan != NULL:

@@ -309,8 +309,11 @@ class Taken:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.values = [dict(layer._initial_values()) for layer in layers]
         for number, layer in enumerate(layers):
-            others = {thread: entry for thread, entry in layer.__dict__.get("_taken", {}).items() if entry[0]() is not None}
-            layer.__dict__["_taken"] = {**others, get_ident(): (weakref.ref(self), number)}
+            entries = layer.__dict__.setdefault("_taken", {})  # one per thread, each put and taken away by itself
+            for thread, entry in list(entries.items()):
+                if entry[0]() is None:
+                    entries.pop(thread, None)
+            entries[get_ident()] = weakref.ref(self), number
 
     @staticmethod
     def of(layer: Layer) -> dict[str, np.ndarray] | None:

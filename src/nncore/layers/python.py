@@ -274,7 +274,7 @@ class PythonLayer(Layer):
             super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {k: v for k, v in self.__dict__.items() if k not in ("_bound", "_users", "_alone", "_taken", "_training")}
+        own = {k: v for k, v in self.__dict__.copy().items() if k not in ("_bound", "_users", "_alone", "_taken", "_training")}
         return {**own, **super().__getstate__()}
 
 

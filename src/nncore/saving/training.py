@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._core import copy_all, to_the_end
+from .._core import copy_all, uninterrupted
 from ..compiled import Compiled
 from ..errors import ArgumentError
 from ..progress import Progress
@@ -136,4 +136,4 @@ def take_over(model: Model, path: str) -> None:
         if state.carried is not None:
             model._carry_on(state.carried)
 
-    to_the_end(take)  # all of it belongs to one moment
+    uninterrupted(take)  # all of it belongs to one moment

@@ -422,7 +422,7 @@ def test_no_thread_is_busy_after_training():
         print(cpu_ticks() - before)
         """
     )
-    assert int(out) <= 1  # of 50, at 100 a second: each busy thread would use them all
+    assert int(out) <= 5  # of 50, at 100 a second: each busy thread would use them all; a loaded machine costs a few
 
 
 def test_many_threads_on_few_processors_come_to_an_end():

@@ -237,7 +237,7 @@ cdef class Access:
                 return WAIT
         if changing:
             return WAIT
-        if self.trainers_waiting and not is_admitted and not mine.entered[<int>TRAINING] and not mine.entered[<int>FITTING]:
+        if self.trainers_waiting and not is_admitted and not (mine.entered[<int>TRAINING] or mine.entered[<int>FITTING] or mine.entered[<int>SNAPSHOT]):
             return WAIT
         return WAIT_FOR_READERS if reading or paused else GO
 

@@ -8,9 +8,15 @@
 #include "base/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "base/clock.h"
 
@@ -41,25 +47,48 @@ static void prepare(void) {
   stack_bytes = asked_stack();
 }
 
-static void *wait_at(void *door) {
-  pthread_mutex_lock(door);
-  pthread_mutex_unlock(door);
+typedef struct {
+  pthread_mutex_t *door;
+  pthread_t thread;
+  long id; /* that the system knows it by */
+} probe;
+
+#if defined(__linux__)
+static long own_id(void) { return syscall(SYS_gettid); }
+/* A thread that has been joined counts for the system's limits until it is gone altogether, which takes it a moment more. */
+static void wait_until_gone(long id) {
+  for (unsigned turns = 0; turns < 100000 && !syscall(SYS_tgkill, getpid(), id, 0); turns++) sched_yield();
+}
+#else
+static long own_id(void) { return 0; }
+static void wait_until_gone(long id) { (void)id; }
+#endif
+
+static void *wait_at_door(void *given) {
+  probe *self = given;
+  self->id = own_id();
+  pthread_mutex_lock(self->door);
+  pthread_mutex_unlock(self->door);
   return NULL;
 }
 
 /* How many of n more threads can be had at once, with memory for a team of `team` beside them. */
 static int try_threads(int n, int team) {
   pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
-  pthread_t thread[MOST];
+  probe probes[MOST];
   pthread_attr_t attributes;
   int made = 0;
   if (pthread_attr_init(&attributes)) return 0;
   if (stack_bytes) pthread_attr_setstacksize(&attributes, stack_bytes);
   pthread_mutex_lock(&door);
-  while (made < n && made < MOST && !pthread_create(&thread[made], &attributes, wait_at, &door)) made++;
+  for (; made < n && made < MOST; made++) {
+    probes[made].door = &door;
+    if (pthread_create(&probes[made].thread, &attributes, wait_at_door, &probes[made])) break;
+  }
   void *memory = malloc(TEAM_BYTES + (size_t)team * MEMBER_BYTES);
   pthread_mutex_unlock(&door);
-  for (int i = 0; i < made; i++) pthread_join(thread[i], NULL);
+  for (int i = 0; i < made; i++) pthread_join(probes[i].thread, NULL);
+  for (int i = 0; i < made; i++) wait_until_gone(probes[i].id);
   pthread_attr_destroy(&attributes);
   free(memory);
   return memory ? made : 0;

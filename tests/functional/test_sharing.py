@@ -177,11 +177,11 @@ def test_a_model_whose_shape_is_open_is_built_by_the_call():
 def test_running_statistics_alone_are_shared_too(rng):
     norm = nn.Sequential(nn.BatchNorm1d(6, affine=False), dtype="float64")
     x, data = nn.Input((6,)), rng.normal(3, 2, size=(40, 6))
-    model = nn.Model(x, nn.Linear(6, 1)(norm(x)), dtype="float64")
+    model = nn.Model(x, nn.Linear(6, 1)(norm(x)), dtype="float64", seed=0)
     model.compile("mse", "sgd")
     model.fit(data, data[:, 0], epochs=3)
     same(norm[0].running_mean, model.state_dict()["batch_norm1d.running_mean"])
-    assert abs(norm[0].running_mean).min() > 1
+    assert abs(norm[0].running_mean).min() > 0.5  # of 3, after six batches
     head = model.get_layer("linear")
     np.testing.assert_allclose(model.predict(data), norm.predict(data) @ head.weight.T + head.bias, rtol=1e-10, atol=1e-12)
 

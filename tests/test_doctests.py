@@ -9,7 +9,10 @@ import pytest
 
 import nncore as nn
 
-MODULES = ["nncore", *(info.name for info in pkgutil.walk_packages(nn.__path__, "nncore.") if info.name != "nncore._core")]
+MODULES = [
+    "nncore",
+    *(info.name for info in pkgutil.walk_packages(nn.__path__, "nncore.") if not info.name.startswith("nncore._core.")),
+]
 NAMESPACES = [nn, nn.init, nn.layers, nn.losses, nn.optim, nn.metrics, nn.callbacks, nn.errors]
 
 

@@ -11,7 +11,7 @@ import pytest
 import nncore as nn
 from nncore import _core
 from nncore.layers import Activation
-from nncore.spec import Op, ParameterOptions
+from nncore.records import Op, ParameterOptions
 
 #: An nncore expression; the torch one is the same.
 ACTIVATIONS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nncore import _core, errors, losses
-from nncore.spec import LossSpec
+from nncore.records import LossSpec
 
 CLASSES = sorted(set(losses.LOSSES.values()), key=lambda cls: cls.name)
 

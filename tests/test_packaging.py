@@ -117,7 +117,13 @@ def own_modules(code, tmp_path):
 
 
 def test_import_loads_the_core_and_no_more(tmp_path):
-    assert own_modules("import nncore", tmp_path) == {"nncore", "nncore._core", "nncore._lazy", "nncore.errors"}
+    assert own_modules("import nncore", tmp_path) == {
+        "nncore",
+        "nncore._core",
+        "nncore._core.plans",
+        "nncore._lazy",
+        "nncore.errors",
+    }
 
 
 def test_programs_load_what_they_use(tmp_path):
@@ -207,7 +213,7 @@ def test_unknown_instruction_set_is_an_import_error(tmp_path):
     assert "ImportError: NNCORE_ISA=mmx: no such instruction set; this CPU has baseline" in process.stderr
 
 
-STUB = ast.parse((PACKAGE / "_core.pyi").read_text())
+STUB = ast.parse((PACKAGE / "_core/plans.pyi").read_text())
 
 
 def stub_parameters(function):

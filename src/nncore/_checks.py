@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import ArgumentError, DTypeError, SizeError
 from .errors import shown as shown
-from .spec import Shape
+from .records import Shape
 
 _INT64_MAX = 2**63 - 1
 _ADDRESSABLE = 2**47  # bytes, on the 64-bit machines of today

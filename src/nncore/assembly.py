@@ -19,7 +19,7 @@ from ._checks import flag, float_dtype, whole
 from .errors import NotBuiltError, ShapeError
 from .layers.base import Layer
 from .parameters import Parameters
-from .spec import Op, Parameter, ParameterOptions, Shape
+from .records import Op, Parameter, ParameterOptions, Shape
 from .summary import Row, Summary
 
 if TYPE_CHECKING:

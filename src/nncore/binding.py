@@ -26,7 +26,7 @@ from .data.sequences import bind_lengths, without_padding
 from .ends import in_order, names_of
 from .errors import ArgumentError, EmptyDataError, ShapeError
 from .layers.base import to_array
-from .spec import Shape
+from .records import Shape
 
 if TYPE_CHECKING:
     from .assembly import Assembly

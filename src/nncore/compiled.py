@@ -16,7 +16,7 @@ from . import losses, metrics, optim
 from ._checks import flag, real, shown
 from .ends import in_order
 from .errors import ArgumentError, ShapeError, UnknownNameError
-from .spec import LossSpec, Shape, StatisticSpec
+from .records import LossSpec, Shape, StatisticSpec
 
 _PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh")
 

@@ -15,8 +15,8 @@ from .metrics import Metric
 from .one_batch import OneBatch
 from .optim import Optimizer
 from .optim.groups import options as grouped
+from .records import ParameterOptions, Shape
 from .sequences import Sequences
-from .spec import ParameterOptions, Shape
 
 
 class Compilable(Sequences):

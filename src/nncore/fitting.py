@@ -22,8 +22,8 @@ from .compiled import Compiled
 from .errors import ArgumentError, EmptyDataError
 from .history import History
 from .progress import Progress
+from .records import Shape
 from .schedules import learning_rates
-from .spec import Shape
 
 if TYPE_CHECKING:
     from .compiling import Compilable

@@ -13,7 +13,7 @@ from .layers.activations import Activation
 from .layers.base import Layer
 from .layers.prelu import PReLU
 from .model import Model
-from .spec import Op, Shape
+from .records import Op, Shape
 
 
 class Functional(Model):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import _core
 from ._checks import is_number, real, shape_of_sample, shape_text, shown
 from .errors import ArgumentError
-from .spec import Op, Shape
+from .records import Op, Shape
 
 if TYPE_CHECKING:
     from .layers.base import Layer

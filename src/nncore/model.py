@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from ._checks import shown
 from .errors import ArgumentError
 from .layers.base import Layer, Taken
+from .records import Shape
 from .saving import Savable
-from .spec import Shape
 from .stepwise import Stepwise
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ._checks import flag
 from ._core import Access, Use, copy_all
 from .errors import ArgumentError, ShapeError, StateDictError
 from .layers.base import copy_into, to_array
-from .spec import Parameter
+from .records import Parameter
 
 
 class IncompatibleKeys(NamedTuple):

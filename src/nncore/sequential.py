@@ -16,7 +16,7 @@ from .layers.prelu import PReLU
 from .layers.recurrent import Recurrent
 from .layers.shape import Flatten, Reshape
 from .model import Model, check_free
-from .spec import Op, Shape
+from .records import Op, Shape
 
 
 class Sequential(Model):

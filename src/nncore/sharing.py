@@ -20,7 +20,7 @@ import numpy as np
 
 from . import _core
 from .errors import ArgumentError
-from .spec import Parameter
+from .records import Parameter
 
 if TYPE_CHECKING:
     from .layers.base import Layer

@@ -15,8 +15,8 @@ from .data.sequences import bind_lengths
 from .ends import in_order, names_of
 from .errors import ArgumentError, EmptyDataError, ShapeError
 from .graph import Value, is_symbolic
+from .records import Shape
 from .schedules import learning_rates
-from .spec import Shape
 from .training import Trainable
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ._checks import shape_text
-from .spec import Shape
+from .records import Shape
 
 
 class Row(NamedTuple):

@@ -10,7 +10,7 @@ from custom.parts import Explosive, PyLinear, PySum, PyTanh, data
 from truth import nets
 
 import nncore as nn
-from nncore.spec import Op
+from nncore.records import Op
 
 
 def pair(dtype="float64"):

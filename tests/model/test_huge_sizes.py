@@ -109,7 +109,7 @@ import resource, sys
 from truth import nets
 import nncore as nn
 from nncore import _core
-from nncore.spec import OptimizerSpec
+from nncore.records import OptimizerSpec
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 try:
     nn.Sequential(nn.Linear(1 << 20, 1 << 10)).build((1 << 20,))

@@ -9,7 +9,7 @@ from truth import nets
 
 import nncore as nn
 from nncore.errors import ShapeError
-from nncore.spec import Op
+from nncore.records import Op
 
 
 def test_call_takes_and_checks_out(dtype, rng):

@@ -5,7 +5,7 @@ import pytest
 from truth import nets
 
 from nncore import _core
-from nncore.spec import LossSpec, StatisticSpec
+from nncore.records import LossSpec, StatisticSpec
 
 
 def numpy_net(net, x):

@@ -6,7 +6,7 @@ from truth import nets
 
 import nncore as nn
 from nncore import _core
-from nncore.spec import LossSpec
+from nncore.records import LossSpec
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -9,7 +9,7 @@ from truth import nets
 import nncore as nn
 from nncore import _core
 from nncore.errors import NotBuiltError, NotCompiledError, ShapeError, SizeError
-from nncore.spec import LossSpec, Op
+from nncore.records import LossSpec, Op
 
 
 def test_shape_errors_name_the_layer_and_both_shapes():

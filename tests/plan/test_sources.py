@@ -5,7 +5,7 @@ import pytest
 from truth import nets
 
 from nncore.errors import ShapeError
-from nncore.spec import LossSpec, StatisticSpec
+from nncore.records import LossSpec, StatisticSpec
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from truth import nets
 
 from nncore.errors import ShapeError
-from nncore.spec import LossSpec, OptimizerSpec
+from nncore.records import LossSpec, OptimizerSpec
 
 
 def test_a_batch_larger_than_the_data_is_all_of_it(dtype, rng):

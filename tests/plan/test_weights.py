@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from truth import nets
 
-from nncore.spec import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
+from nncore.records import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1,)])

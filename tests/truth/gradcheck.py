@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from truth import nets
 
-from nncore.spec import LossSpec
+from nncore.records import LossSpec
 
 ROWS = 6
 MARGIN = 0.02  # how far from a kink every number that enters an activation stays: far more than the step of the differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nncore import _core
-from nncore.spec import LossSpec, Op, OptimizerSpec, ParameterOptions, StatisticSpec
+from nncore.records import LossSpec, Op, OptimizerSpec, ParameterOptions, StatisticSpec
 
 #: Values for the attributes of ops, by name; an op with a new attribute needs a value here.
 VALUES = {

@@ -11,7 +11,7 @@ from truth import nets
 from truth.gradcheck import ROWS, check_backward, choose_rows
 
 from nncore import _core
-from nncore.spec import Op
+from nncore.records import Op
 
 # Activations: as the epilogue of a product, as the last op, alone, and where another op reads what they read.
 

@@ -7,7 +7,7 @@ import pytest
 from truth import nets
 from truth.gradcheck import ENDS, FORMS, LOSSES, ROWS, assert_gradient, check_loss, choose_rows, numeric_gradient
 
-from nncore.spec import LossSpec, ParameterOptions
+from nncore.records import LossSpec, ParameterOptions
 
 
 @pytest.mark.parametrize(("form", "name"), FORMS)

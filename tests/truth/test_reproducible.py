@@ -11,7 +11,7 @@ import pytest
 from truth import nets
 
 from nncore import _core
-from nncore.spec import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
+from nncore.records import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
 
 THREADS = [1, 2, 3, 7]
 STEPS = 200

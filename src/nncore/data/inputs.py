@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EmptyDataError, ShapeError
-from ..spec import Shape
+from ..records import Shape
 from .arrays import as_array
 
 

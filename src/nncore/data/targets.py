@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LabelError, NonFiniteError, ShapeError
-from ..spec import Shape
+from ..records import Shape
 from .arrays import as_array
 
 

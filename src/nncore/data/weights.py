@@ -13,7 +13,7 @@ import numpy as np
 
 from .._checks import is_number, real, shown
 from ..errors import ArgumentError, LabelError, NonFiniteError, ShapeError
-from ..spec import Shape
+from ..records import Shape
 from .arrays import as_array
 from .sequences import without_padding
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._checks import function, shown
 from ..errors import DTypeError, NonFiniteError, ShapeError, UnknownNameError, lookup
-from ..spec import Shape
+from ..records import Shape
 from .rules import fans, gain
 from .schemes import (
     Constant,

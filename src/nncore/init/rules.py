@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .._checks import is_number, real, shown
 from ..errors import ArgumentError, ShapeError, lookup
-from ..spec import Shape
+from ..records import Shape
 
 GAINS: dict[str, Callable[[float], float]] = {
     "linear": lambda _: 1.0,

@@ -10,7 +10,7 @@ import numpy as np
 from .._checks import choice, optional_real, real
 from .._declared import Declared
 from ..errors import ArgumentError, ShapeError
-from ..spec import Shape
+from ..records import Shape
 from . import rules
 
 

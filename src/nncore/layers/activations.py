@@ -11,7 +11,7 @@ from .. import init
 from .._checks import choice, integer, real, shape_text
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
-from ..spec import Op, Shape
+from ..records import Op, Shape
 from .base import Layer
 
 

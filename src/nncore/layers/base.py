@@ -20,7 +20,7 @@ from .._declared import Declared, refuse_unknown
 from ..errors import ArgumentError, NotBuiltError, ShapeError
 from ..graph import call, checked_name, is_symbolic
 from ..init import InitSpec
-from ..spec import Op, Parameter, ParameterOptions, Shape
+from ..records import Op, Parameter, ParameterOptions, Shape
 
 if TYPE_CHECKING:
     from ..model import Model

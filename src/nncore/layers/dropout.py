@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from .._checks import real
-from ..spec import Op
+from ..records import Op
 from .base import Layer
 
 

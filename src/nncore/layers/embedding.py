@@ -10,7 +10,7 @@ from .. import init
 from .._checks import flag, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
-from ..spec import Op, Shape
+from ..records import Op, Shape
 from .base import Layer, ParameterView
 from .penalised import NO_PENALTIES, Penalised, all_checked
 

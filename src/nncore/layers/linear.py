@@ -8,7 +8,7 @@ from typing import ClassVar
 from .. import init
 from .._checks import flag, whole
 from ..init import InitSpec
-from ..spec import Op, Shape
+from ..records import Op, Shape
 from .base import Layer, ParameterView
 from .penalised import NO_PENALTIES, Penalised, all_checked
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._checks import integer, real
 from ..errors import ArgumentError
-from ..spec import Op
+from ..records import Op
 from .base import Layer
 
 _AT_ONCE = 8  # how many inputs one op record may have

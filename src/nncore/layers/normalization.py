@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from .._checks import flag, is_number, real, shown, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
-from ..spec import Op, Shape
+from ..records import Op, Shape
 from .base import Layer, ParameterView
 
 

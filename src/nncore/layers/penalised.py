@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .._checks import real
-from ..spec import ParameterOptions
+from ..records import ParameterOptions
 from .base import Layer
 
 #: What `repr` leaves out.

@@ -7,7 +7,7 @@ from typing import ClassVar
 from .. import init as schemes
 from .._checks import flag, real, whole
 from ..init import InitSpec
-from ..spec import Op, Shape
+from ..records import Op, Shape
 from .base import Layer, ParameterView
 
 

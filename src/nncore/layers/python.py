@@ -17,7 +17,7 @@ from .._declared import refuse_unknown
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
 from ..init import checked as scheme_checked
-from ..spec import Op, ParameterOptions, Shape
+from ..records import Op, ParameterOptions, Shape
 from .base import Layer, to_array
 from .penalised import checked
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._checks import integer, shown, whole
 from ..errors import ArgumentError
-from ..spec import Op, Shape
+from ..records import Op, Shape
 from .base import Layer
 
 

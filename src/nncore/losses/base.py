@@ -14,7 +14,7 @@ from .._checks import choice, flag, real
 from .._declared import Declared
 from ..data import bind_prediction, bind_target, bind_weight
 from ..names import describe
-from ..spec import LossSpec
+from ..records import LossSpec
 
 #: What may be passed as ``reduction`` -> how the core calls it.
 REDUCTIONS = {

@@ -10,7 +10,7 @@ from .._declared import refuse_unknown
 from ..data import as_array, bind_prediction, bind_target, bind_weight
 from ..errors import ArgumentError, ShapeError
 from ..names import describe
-from ..spec import LossSpec
+from ..records import LossSpec
 from .base import Loss
 
 

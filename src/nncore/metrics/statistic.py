@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..errors import ArgumentError
-from ..spec import StatisticSpec
+from ..records import StatisticSpec
 from .base import Metric
 
 _UNIT = ("sigmoid", "softmax", "step")

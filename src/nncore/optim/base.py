@@ -13,8 +13,8 @@ from .._checks import pair, real
 from .._declared import Declared, refuse_unknown
 from ..errors import ArgumentError
 from ..names import describe
+from ..records import OptimizerSpec
 from ..schedules import Schedule, check
-from ..spec import OptimizerSpec
 from . import groups as parameter_groups
 
 

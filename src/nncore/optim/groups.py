@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._checks import flag, real, shown
 from ..errors import ArgumentError
 from ..layers.python import PythonLayer
-from ..spec import ParameterOptions
+from ..records import ParameterOptions
 
 if TYPE_CHECKING:
     from ..assembly import Assembly

@@ -1,7 +1,7 @@
 """Writing a file so that a crash at any moment leaves the old one or the new one, whole.
 
 The new content goes to a temporary file in the same folder, is forced to disk, and takes the place of the old one by a rename,
-which the folder is forced to remember. All of that is one call of the boundary (boundary/files.pxi), so that no interrupt leaves
+which the folder is forced to remember. All of that is one call of the boundary (_core/files.pxi), so that no interrupt leaves
 anything behind. What a kill leaves behind is at most a temporary file, hidden, ending in ".tmp".
 """
 

@@ -34,8 +34,8 @@ from ..graph import Description, layer_names
 from ..layers import Layer, Linear
 from ..optim import Optimizer
 from ..parameters import IncompatibleKeys
+from ..records import ParameterOptions, Shape
 from ..sequential import Sequential
-from ..spec import ParameterOptions, Shape
 from . import declarations as data
 from . import progress, tensors
 from .tensors import Reader

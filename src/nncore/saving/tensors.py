@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import ArgumentError, FileFormatError
-from ..spec import Shape
+from ..records import Shape
 from . import atomic
 
 #: No header may be longer: parsing one holds the interpreter for some 0.1 s.

@@ -18,7 +18,7 @@ from .._core import copy_all, uninterrupted
 from ..compiled import Compiled
 from ..errors import ArgumentError
 from ..progress import Progress
-from ..spec import ParameterOptions
+from ..records import ParameterOptions
 
 if TYPE_CHECKING:
     from ..assembly import Assembly

@@ -1,4 +1,4 @@
-"""The nets of the files in this folder, and what training on from them is: data without a random number or a library's function in them.
+"""The nets of the files in this folder, and how they are trained on: on data without random numbers or functions of a library.
 
 ``python tests/saving/written/nets.py FOLDER`` writes the files with the nncore that is installed; it is run once per version.
 """
@@ -25,7 +25,9 @@ def numbers(*shape: int, step: int = 37) -> np.ndarray:
 def mlp() -> nn.Model:
     layers = [nn.Linear(6, 9, l2=0.01), nn.BatchNorm1d(9), nn.ReLU(), nn.Dropout(0.25), nn.Linear(9, 3, max_norm=2.0), nn.Softmax()]
     model = nn.Sequential(*layers, seed=3)
-    model.compile("sparse_categorical_crossentropy", nn.optim.Adam(lr=nn.schedules.MultiStep(0.01, [3, 6], gamma=0.5)), ["accuracy"])
+    model.compile(
+        "sparse_categorical_crossentropy", nn.optim.Adam(lr=nn.schedules.MultiStep(0.01, [3, 6], gamma=0.5)), ["accuracy"]
+    )
     return model
 
 

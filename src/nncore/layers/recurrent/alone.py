@@ -15,7 +15,7 @@ from ..._checks import flag
 from ...data.arrays import as_array
 from ...data.sequences import bind_lengths
 from ...errors import ArgumentError, EmptyDataError, ShapeError
-from ...spec import Parameter
+from ...records import Parameter
 from ..alone import MAKING
 
 if TYPE_CHECKING:

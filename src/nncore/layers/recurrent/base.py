@@ -13,7 +13,7 @@ from ..._checks import flag, real, whole
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
 from ...graph import Value, is_symbolic, record
 from ...init import InitSpec
-from ...spec import Op, Shape
+from ...records import Op, Shape
 from ..base import Layer, copy_into, to_array
 from ..merge import Concatenate
 from ..penalised import NO_PENALTIES, Penalised, all_checked

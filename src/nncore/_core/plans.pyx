@@ -6,9 +6,9 @@ from os import environ
 
 cimport numpy as cnp
 
-include "boundary/c_ops.pxi"
-include "boundary/c_kernels.pxi"
-include "boundary/c_plan.pxi"
+include "c_ops.pxi"
+include "c_kernels.pxi"
+include "c_plan.pxi"
 
 cnp.import_array()
 
@@ -90,20 +90,20 @@ def fork_count():
     return nnc_fork_count()
 
 
-include "boundary/registry.pxi"
-include "boundary/arrays.pxi"
-include "boundary/ops.pxi"
-include "boundary/kernels.pxi"
-include "boundary/recurrent.pxi"
-include "boundary/layer_kernels.pxi"
-include "boundary/sources.pxi"
-include "boundary/switches.pxi"
-include "boundary/planning.pxi"
-include "boundary/access.pxi"
-include "boundary/plan.pxi"
-include "boundary/network.pxi"
-include "boundary/guards.pxi"
-include "boundary/calls.pxi"
-include "boundary/stepping.pxi"
-include "boundary/stream.pxi"
-include "boundary/files.pxi"
+include "registry.pxi"
+include "arrays.pxi"
+include "ops.pxi"
+include "kernels.pxi"
+include "recurrent.pxi"
+include "layer_kernels.pxi"
+include "sources.pxi"
+include "switches.pxi"
+include "planning.pxi"
+include "access.pxi"
+include "plan.pxi"
+include "network.pxi"
+include "guards.pxi"
+include "calls.pxi"
+include "stepping.pxi"
+include "stream.pxi"
+include "files.pxi"

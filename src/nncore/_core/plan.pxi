@@ -313,7 +313,7 @@ cdef class NetworkPlan:
         return 0
 
     cdef object _view(self, int i):
-        from .spec import Parameter
+        from ..records import Parameter
         cdef nnc_param p
         nnc_plan_param(self.plan, i, &p)
 
@@ -328,7 +328,7 @@ cdef class NetworkPlan:
         return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
 
     cdef object _state_view(self, int i):
-        from .spec import Parameter
+        from ..records import Parameter
         cdef nnc_param p
         nnc_plan_state(self.plan, i, &p)
         view = self.buffers["states"][p.offset : p.offset + p.cols]

@@ -64,7 +64,7 @@ cdef class StreamCore:
         if self.net is None:
             raise NotBuiltError("make a stream with model.stream()")
         if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.net.typenum or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x):
-            from .data.arrays import as_array
+            from ..data.arrays import as_array
             x = np.ascontiguousarray(as_array(x, "x", self.net.dtype), self.net.dtype)
         self.net._enter(TRAINING)  # it writes the state
         try:

@@ -10,7 +10,7 @@ from cpython.ref cimport Py_REFCNT, PyObject
 from operator import index
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
-from .errors import (
+from ..errors import (
     ArgumentError, ConcurrentUseError, DTypeError, FileKindError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
 
 cdef extern from *:

@@ -4,7 +4,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from .spec import LossSpec, Op, OptimizerSpec, Parameter, ParameterOptions, Shape, StatisticSpec
+from ..records import LossSpec, Op, OptimizerSpec, Parameter, ParameterOptions, Shape, StatisticSpec
 
 T = TypeVar("T")
 

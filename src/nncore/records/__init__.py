@@ -1,0 +1,6 @@
+"""What Python tells the core: plain records of ops, parameters, losses, optimizers and statistics. They hold no arithmetic."""
+
+from .ops import Op, Parameter, Shape
+from .training import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
+
+__all__ = ["LossSpec", "Op", "OptimizerSpec", "Parameter", "ParameterOptions", "Shape", "StatisticSpec"]

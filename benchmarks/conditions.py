@@ -125,7 +125,7 @@ def fixed_cost(rounds: int) -> Row:
 
     def bare() -> None:
         for _ in range(epochs):
-            model._train([trainer.x], [trainer.y], None, None, work.batch, 0, steps, rates, losses, nothing)
+            model._plan.train([trainer.x], [trainer.y], None, None, work.batch, 0, steps, rates, losses, nothing)
 
     with nn.threads(1):
         times = in_turn(10 * rounds, lambda: trainer.run(steps * epochs), bare)

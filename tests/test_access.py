@@ -228,7 +228,7 @@ def test_from_inside_a_call_it_is_refused_at_once(what, call):
     assert time.monotonic() - begun < 1
     for name, value in model.named_parameters():
         np.testing.assert_array_equal(value, before[name])
-    assert outcome(model._access, "changing")[0] == "goes"
+    assert outcome(model._plan.access, "changing")[0] == "goes"
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -502,7 +502,7 @@ def test_the_block_of_averaged_weights_is_entered_once():
         block.__enter__()
     with model.averaged_weights(), pytest.raises(nn.errors.ArgumentError, match="outside of averaged_weights"):
         model.train_on_batch(x, y)
-    assert outcome(model._access, "training")[0] == "goes"
+    assert outcome(model._plan.access, "training")[0] == "goes"
     model.train_on_batch(x, y)
 
 

@@ -54,11 +54,11 @@ def test_frozen_parameters_and_their_moments_stay():
     after = model.state_dict()
     assert (after["0.weight"] == before["0.weight"]).all()
     assert (after["3.weight"] != before["3.weight"]).all()
-    layout = model._buffers()["moment0"]
+    layout = model._plan.buffers()["moment0"]
     from nncore.saving.training import moments
 
     assert layout.any()
-    assert not moments(model)["moment0"]["0.weight"].any()
+    assert not moments(model._network)["moment0"]["0.weight"].any()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import _hooks
 from ._core import __version__
 from ._lazy import lazily
 
 if TYPE_CHECKING:
     from . import callbacks, errors, init, layers, losses, metrics, optim, schedules
+    from .checking import check_gradients
     from .config import get_num_threads, set_num_threads, show_config, threads
-    from .gradients import check_gradients
     from .graph import Input, Value
-    from .history import History
     from .layers import (
         ELU,
         GELU,
@@ -65,9 +65,8 @@ if TYPE_CHECKING:
         multiply,
         subtract,
     )
-    from .model import Model
-    from .saving import load
-    from .sequential import Sequential
+    from .models import Model, Sequential, load
+    from .training.history import History
 
 __all__ = [
     "ELU",
@@ -146,12 +145,17 @@ if not TYPE_CHECKING:
         {
             "": "callbacks errors init layers losses metrics optim schedules",
             "config": "get_num_threads set_num_threads show_config threads",
-            "gradients": "check_gradients",
+            "checking": "check_gradients",
             "graph": "Input Value",
-            "history": "History",
-            "model": "Model",
-            "saving": "load",
-            "sequential": "Sequential",
+            "models": "Model Sequential load",
+            "training.history": "History",
         },
         rest="layers",
     )
+
+# Who answers the calls that go upwards in the house: see `_hooks`.
+_hooks.merge_values.provide("nncore.layers.merge", "merge_values")
+_hooks.rescale_value.provide("nncore.layers.merge", "rescale_value")
+_hooks.call_layer.provide("nncore.network.standalone", "call_layer")
+_hooks.call_recurrent.provide("nncore.network.standalone_recurrent", "call_recurrent")
+_hooks.draw_parameters.provide("nncore.network.standalone_recurrent", "draw_parameters")

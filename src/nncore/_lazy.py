@@ -25,7 +25,8 @@ def lazily(
         Its ``__all__``.
     homes : mapping from str to str
         Which of its modules holds which names, with spaces between; under "" are the names of modules themselves. These modules
-        are found under their own names, too, as they would be if the package had imported them.
+        are found under their own names, too, as they would be if the package had imported them. A name that begins with a dot
+        is that of a module beside the package.
     rest : str
         The module that holds what ``homes`` does not mention.
 
@@ -43,10 +44,10 @@ def lazily(
 
     def __getattr__(name: str) -> Any:
         if name in modules:
-            return import_module(f"{package}.{name}")  # which makes it an attribute of the package
+            return import_module(f".{name}", package)  # which makes it an attribute of the package
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home.get(name, rest)}"), name)
+        value = getattr(import_module(f".{home.get(name, rest)}", package), name)
         setattr(sys.modules[package], name, value)  # found without this function from now on
         return value
 

@@ -92,19 +92,19 @@ def test_it_is_off_again_after_fit_and_after_an_error():
     x, y = data(32)
     model, found = net(), Diagnostics(every=1)
     model.fit(x, y, callbacks=[found], verbose=0)
-    assert model._probe_read() is None
+    assert model._plan.read_probe() is None
     with pytest.raises(LookupError):
         model.fit(x, y, callbacks=[Fails(), found], verbose=0)
     model.train_on_batch(x, y)
-    assert model._probe_read() is None
+    assert model._plan.read_probe() is None
 
 
 def test_the_figures_of_a_batch_that_needs_no_conversion():
     x, y = data(32)
     model = net()
-    assert model._probe(1, [1]) == {1: (0, 12)}
+    assert model._plan.start_probe(1, [1]) == {1: (0, 12)}
     model.train_on_batch(x, y)
-    steps, parameters, units = model._probe_read()
+    steps, parameters, units = model._plan.read_probe()
     assert steps == 1
     assert (parameters[:, 0] > 0).all()
     assert units.shape == (4 * 12 + 1,)
@@ -136,7 +136,7 @@ def test_an_epoch_without_a_look_has_no_figures():
 
     class Forgets(nn.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            self.model._probe_read()
+            self.model._plan.read_probe()
 
     found = Diagnostics()
     net().fit(x, y, epochs=2, callbacks=[Forgets(), found], verbose=0)

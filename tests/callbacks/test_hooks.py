@@ -7,7 +7,7 @@ import pytest
 
 import nncore as nn
 from nncore import callbacks, errors
-from nncore.callbacks.base import HOOKS, CallbackList
+from nncore.training.hooks import HOOKS, CallbackList
 
 NAN = float("nan")
 

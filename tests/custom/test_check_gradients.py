@@ -48,7 +48,7 @@ def everything():
 def test_a_model_as_it_trains_stays_as_it_was():
     model = everything()
     model.fit(X, Y, verbose=0)
-    before, moments, step = model.state_dict(), {k: v.copy() for k, v in model._buffers().items()}, model.step
+    before, moments, step = model.state_dict(), {k: v.copy() for k, v in model._plan.buffers().items()}, model.step
     report = nn.check_gradients(model, X, Y)
     assert report, str(report)
     assert [e.name for e in report.entries] == [*(name for name, _ in model.named_parameters()), "x"]
@@ -56,7 +56,7 @@ def test_a_model_as_it_trains_stays_as_it_was():
     assert model.step == step
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
-    for name, value in model._buffers().items():
+    for name, value in model._plan.buffers().items():
         np.testing.assert_array_equal(value, moments[name])
     assert model.dtype == np.float32
 

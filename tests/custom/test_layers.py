@@ -192,29 +192,29 @@ def test_several_inputs_read_twice(rng):
     ]
     net = nets.assemble([(4,), (3,)], ops)
     x = [rng.normal(size=(7, 4)), rng.normal(size=(7, 3))]
-    h = np.tanh(x[0] @ net._parameters()[0].value.T + net._parameters()[1].value)
-    (out,) = net._forward(x, True)
-    wb, bb = net._parameters()[2].value, net._parameters()[3].value
+    h = np.tanh(x[0] @ net.parameters()[0].value.T + net.parameters()[1].value)
+    (out,) = net.forward(x, True)
+    wb, bb = net.parameters()[2].value, net.parameters()[3].value
     np.testing.assert_allclose(out, (2 * h + x[1]) @ wb.T + bb, rtol=1e-12)
     dy = rng.normal(size=out.shape)
-    dx = net._backward([dy])
+    dx = net.backward([dy])
     np.testing.assert_allclose(dx[1], dy @ wb, rtol=1e-12)
-    np.testing.assert_allclose(dx[0], (2 * (dy @ wb) * (1 - h * h)) @ net._parameters()[0].value, rtol=1e-12)
+    np.testing.assert_allclose(dx[0], (2 * (dy @ wb) * (1 - h * h)) @ net.parameters()[0].value, rtol=1e-12)
 
 
 def test_ops_that_share_a_layer_add_up_their_gradients(rng):
     layer = PyLinear(3)
     ops = [Op("python", "a", (0,), part=layer), nets.activation("tanh", 1), Op("python", "b", (2,), part=layer, shares=0)]
     net = nets.assemble([(3,)], ops)
-    layer._bind({p.role: p for p in net._parameters()})
-    assert len(net._parameters()) == 2
+    layer._bind({p.role: p for p in net.parameters()})
+    assert len(net.parameters()) == 2
     twin = nets.assemble([(3,)], [nets.linear("a", 0, 3, 3), ops[1], nets.linear("b", 2, 3, 3)._replace(shares=0)])
-    for p, q in zip(net._parameters(), twin._parameters(), strict=True):
+    for p, q in zip(net.parameters(), twin.parameters(), strict=True):
         q.value[...] = p.value
     x, dy = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
-    np.testing.assert_allclose(net._forward([x], True)[0], twin._forward([x], True)[0], rtol=1e-12)
-    np.testing.assert_allclose(net._backward([dy])[0], twin._backward([dy])[0], rtol=1e-12)
-    for p, q in zip(net._parameters(), twin._parameters(), strict=True):
+    np.testing.assert_allclose(net.forward([x], True)[0], twin.forward([x], True)[0], rtol=1e-12)
+    np.testing.assert_allclose(net.backward([dy])[0], twin.backward([dy])[0], rtol=1e-12)
+    for p, q in zip(net.parameters(), twin.parameters(), strict=True):
         np.testing.assert_allclose(p.grad, q.grad, rtol=1e-12)
 
 

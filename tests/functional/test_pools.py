@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore import errors, sharing
+from nncore import errors
+from nncore.network import sharing
 
 
 def encoder_of(size=8, dtype="float32"):
@@ -86,7 +87,7 @@ class Mirror:
         gc.collect()
         assert gone() is None
         for layer in kept:
-            if layer in self.values and not layer._models():
+            if layer in self.values and not layer._networks():
                 if self.rng.random() < 0.5:
                     self.held.append(layer)
                 else:
@@ -94,7 +95,7 @@ class Mirror:
 
     def train(self):
         model = self.models[int(self.rng.integers(len(self.models)))]
-        if model._compiled is None:
+        if model._trainer is None:
             model.compile("mse", nn.optim.SGD(lr=0.01, momentum=0.9))
         twin = copy.deepcopy(model)
         x, y = self.data(model)
@@ -118,8 +119,8 @@ class Mirror:
         for layer in self.values:
             self.check_layer(layer)
         for model in self.models:
-            for parameter in model._parameters() + model._states():
-                layer = model.layers[model._owners[parameter.op]]
+            for parameter in model._plan.parameters() + model._plan.states():
+                layer = model.layers[model._plan.owners[parameter.op]]
                 np.testing.assert_array_equal(parameter.value, self.values[layer][parameter.role])
             x, _ = self.data(model)
             assert np.isfinite(model.predict(x)).all()
@@ -153,7 +154,7 @@ def test_heads_that_come_and_go_take_no_memory(is_compiled, overlaps):
             head = head_on(encoder, 8 + i % 5)
             if is_compiled:
                 head.compile("mse", "adam")
-            sizes.append(numbers_of(encoder._pool))
+            sizes.append(numbers_of(encoder._network.pool))
             if i in (count // 2, count - 1):
                 gc.collect()
                 memory.append(tracemalloc.get_traced_memory()[0])
@@ -175,7 +176,7 @@ def test_layers_of_a_model_that_is_gone_keep_their_values_and_not_the_pool(rng):
         layer.weight = rng.normal(size=layer.weight.shape)
         layers.append(layer)
         values.append(layer.weight.copy())
-        pools.append(weakref.ref(memory_of(encoder._pool.parameters)))
+        pools.append(weakref.ref(memory_of(encoder._network.pool.parameters)))
         del head
         gc.collect()
     for layer, value in zip(layers, values, strict=True):
@@ -210,16 +211,16 @@ def test_what_a_gap_held_is_not_seen_by_its_next_owner(rng):
     encoder = encoder_of(9)
     values = encoder.get_weights()
     first, second = head_on(encoder, 7), head_on(encoder, 7)
-    first._buffers()["parameters"][...] = 1e30  # the padding as well
+    first._plan.buffers()["parameters"][...] = 1e30  # the padding as well
     encoder.set_weights(values)
     del first
     gc.collect()
     third = head_on(encoder, 7)
-    stretch = third._pool.members[-1].parameters
-    assert stretch.whole.end < len(third._pool.parameters)  # it lies in the gap, with the second one behind it
-    for block, parameter in zip(stretch.blocks, third._parameters(), strict=True):
-        if third.layers[third._owners[parameter.op]] not in encoder.layers:
-            assert np.abs(third._pool.parameters[block.first : block.end]).max() < 10
+    stretch = third._network.pool.members[-1].parameters
+    assert stretch.whole.end < len(third._network.pool.parameters)  # it lies in the gap, with the second one behind it
+    for block, parameter in zip(stretch.blocks, third._plan.parameters(), strict=True):
+        if third.layers[third._plan.owners[parameter.op]] not in encoder.layers:
+            assert np.abs(third._network.pool.parameters[block.first : block.end]).max() < 10
     assert np.isfinite(third.predict(rng.normal(size=(5, 6)))).all()
     assert second.built
 
@@ -229,7 +230,7 @@ def test_where_one_of_the_others_cannot_move_all_stay(monkeypatch, rng):
     heads = [head_on(one), head_on(two)]
     x = nn.Input((6,))
     values = [model.state_dict() for model in (one, two, *heads)]
-    pools = [model._pool for model in (one, two, *heads)]
+    pools = [model._network.pool for model in (one, two, *heads)]
     calls = []
     move = sharing._move
 
@@ -246,7 +247,7 @@ def test_where_one_of_the_others_cannot_move_all_stay(monkeypatch, rng):
     assert len(calls) > 3 + 4  # two were moved, it was tried again, and all were put where they had been
     data = rng.normal(size=(8, 6))
     for model, state, pool in zip((one, two, *heads), values, pools, strict=True):
-        assert model._pool is pool
+        assert model._network.pool is pool
         for name, value in model.state_dict().items():
             np.testing.assert_array_equal(value, state[name])
     for model, encoder in zip(heads, (one, two), strict=True):
@@ -255,7 +256,7 @@ def test_where_one_of_the_others_cannot_move_all_stay(monkeypatch, rng):
         np.testing.assert_array_equal(encoder[0].weight, model.layers[0].weight)
         assert np.shares_memory(encoder.parameters()[0], model.parameters()[0])
     nn.Model(x, nn.add([nn.Linear(8, 2)(one(x)), nn.Linear(5, 2)(two(x))]))
-    assert one._pool is two._pool
+    assert one._network.pool is two._network.pool
 
 
 def test_the_average_of_one_model_leaves_the_weights_of_others_alone(rng):

@@ -115,13 +115,13 @@ try:
     nn.Sequential(nn.Linear(1 << 20, 1 << 10)).build((1 << 20,))
 except nn.errors.SizeError as error:
     print(error)
-net = _core.Network()
-net._assemble([(1 << 18,)], [nets.linear("a", 0, 1 << 18, 1 << 10)], [1], "float32")
+net = _core.Plan()
+net.assemble([(1 << 18,)], [nets.linear("a", 0, 1 << 18, 1 << 10)], [1], "float32")
 try:
     nets.compile_net(net, optimizer=OptimizerSpec("adam", attributes=(0.9, 0.999, 1e-8, 0.0)))
 except nn.errors.SizeError as error:
     print(error)
-print(sorted(net._buffers()))
+print(sorted(net.buffers()))
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

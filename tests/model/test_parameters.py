@@ -45,7 +45,7 @@ def test_padding_is_not_seen():
     again = nn.Sequential(nn.Linear(3, 1024), nn.Linear(1024, 2048), seed=1)
     again.load_state_dict(model.state_dict())
     np.testing.assert_array_equal(again([[1, 2, 3]]), model([[1, 2, 3]]))
-    for name, value in again._buffers().items():
+    for name, value in again._plan.buffers().items():
         used = np.concatenate([p.reshape(-1) for p in (model.parameters() if name == "parameters" else model.gradients.values())])
         assert np.count_nonzero(value) == np.count_nonzero(used)
 

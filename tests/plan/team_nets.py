@@ -173,7 +173,7 @@ class Case:
         found["input gradient"] = model.backward(self.grad)
         found |= {f"gradient of {name}": value.copy() for name, value in model.gradients.items()}
         model.apply_gradients()
-        found |= {f"buffer {name}": value.copy() for name, value in model._buffers().items()}
+        found |= {f"buffer {name}": value.copy() for name, value in model._plan.buffers().items()}
         return found
 
 

@@ -30,14 +30,14 @@ def test_call_takes_and_checks_out(dtype, rng):
 def test_blocks_join_without_a_seam(rows, dtype, rng):
     net = nets.mlp(dtype, width=90)
     x = rng.normal(size=(rows, 6)).astype(dtype)
-    expected = net._forward([x], False)[0]
+    expected = net.forward([x], False)[0]
     out, wide = np.full((rows, 3), np.nan, dtype), rng.normal(size=(rows, 8)).astype(dtype)
     np.testing.assert_array_equal(net(x), expected)
     wide[:, 1:7] = x
     for given in (x, wide[:, 1:7]):
         first = 0
         while first < rows:
-            first = net._predict([given], [out], first)
+            first = net.predict([given], [out], first)
         np.testing.assert_array_equal(out, expected)
         out.fill(np.nan)
 

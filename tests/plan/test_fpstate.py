@@ -37,12 +37,12 @@ def test_the_floating_point_state_is_left_as_it_was(threads, rng):
     for call in (
         lambda: nets.train(net, x, y, steps=5, batch=64),
         lambda: nets.evaluate(net, x, y),
-        lambda: net._predict([x], [out], 0),
+        lambda: net.predict([x], [out], 0),
         lambda: net(x),
         lambda: net(x[:1]),
-        lambda: net._forward([x], True),
-        lambda: net._backward([out]),
-        lambda: net._apply_gradients(1e-3),
+        lambda: net.forward([x], True),
+        lambda: net.backward([out]),
+        lambda: net.apply_gradients(1e-3),
     ):
         call()
         assert read_mxcsr() & ~0x3F == before & ~0x3F  # all but the sticky flags, which NumPy itself raises
@@ -52,12 +52,12 @@ def test_the_floating_point_state_is_left_as_it_was(threads, rng):
 def test_denormal_and_infinite_weights_are_fine(dtype, rng):
     net = nets.classifier(dtype)
     tiny = np.finfo(dtype).tiny
-    for p in net._parameters():
+    for p in net.parameters():
         p.value[...] = tiny / 8
     x, y = nets.problem(rng, 30, dtype)
     np.testing.assert_allclose(net(x), 1 / 3, rtol=1e-6)
     assert np.isfinite(nets.train(net, x, y, steps=5, lr=0.1)).all()
-    net._parameters()[0].value[...] = np.inf
+    net.parameters()[0].value[...] = np.inf
     assert np.isnan(nets.train(net, x, y, steps=2, lr=0.1)).any() or np.isfinite(net(x)).all()
 
 

@@ -19,12 +19,12 @@ def test_nothing_is_allocated_after_the_first_call(threads, width, dtype, rng):
     calls = {
         "train": lambda: nets.train(net, x, y, steps=7, batch=64, lr=1e-3, weight=weight, order=order, statistics=[counts]),
         "evaluate": lambda: nets.evaluate(net, x, y, weight, [counts]),
-        "predict": lambda: net._predict([x], [out], 0),
+        "predict": lambda: net.predict([x], [out], 0),
         "call": lambda: net(x),
         "few": lambda: net(x[:5]),
-        "forward": lambda: net._forward([x[:64]], True),
-        "backward": lambda: net._backward([out[:64]]),
-        "apply": lambda: net._apply_gradients(1e-3),
+        "forward": lambda: net.forward([x[:64]], True),
+        "backward": lambda: net.backward([out[:64]]),
+        "apply": lambda: net.apply_gradients(1e-3),
     }
     for call in calls.values():
         call()
@@ -82,13 +82,13 @@ def failures(make, act, unchanged):
 
 
 def outputs_and_state(net, x):
-    return nets.snapshot(net) | {"out": net._forward([x], False)[0]}
+    return nets.snapshot(net) | {"out": net.forward([x], False)[0]}
 
 
 def test_any_allocation_of_assemble_may_fail(rng):
     x = nets.problem(rng, 5)[0]
     ops = [nets.linear("a", 0, 6, 4), nets.activation("relu", 1)]
-    counted = failures(nets.mlp, lambda net: net._assemble([(6,)], ops, [2], "float32"), lambda net: outputs_and_state(net, x))
+    counted = failures(nets.mlp, lambda net: net.assemble([(6,)], ops, [2], "float32"), lambda net: outputs_and_state(net, x))
     assert counted >= 5
 
 
@@ -140,8 +140,8 @@ def test_after_a_failure_no_offset_points_beyond_the_arena(rng):
     with pytest.raises(MemoryError):
         nets.train(net, x, y)
     _core.alloc_fail_at(0)
-    net._forward([x[:0]], True)  # no rows need no larger arena, but transposed weights
-    net._backward([np.empty((0, 3), np.float32)])
+    net.forward([x[:0]], True)  # no rows need no larger arena, but transposed weights
+    net.backward([np.empty((0, 3), np.float32)])
     assert np.isfinite(nets.train(net, x, y, steps=3)).all()
 
 
@@ -150,9 +150,9 @@ def test_any_allocation_of_inference_may_fail(what, rng):
     x, y = nets.problem(rng)
     act = {
         "evaluate": lambda net: nets.evaluate(net, x, y),
-        "predict": lambda net: net._predict([x], [np.empty((50, 3), np.float32)], 0),
+        "predict": lambda net: net.predict([x], [np.empty((50, 3), np.float32)], 0),
         "call": lambda net: net(x),
-        "forward": lambda net: net._forward([x], True),
+        "forward": lambda net: net.forward([x], True),
     }[what]
     assert failures(nets.classifier, act, nets.snapshot) >= 1
 

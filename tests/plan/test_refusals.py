@@ -53,7 +53,7 @@ def test_what_makes_no_sense_is_refused(message, inputs, ops, outputs):
     net = nets.mlp()
     before = nets.snapshot(net)
     with pytest.raises(ValueError, match=message):
-        net._assemble(inputs, ops, outputs, "float32")
+        net.assemble(inputs, ops, outputs, "float32")
     nets.assert_same_bits(nets.snapshot(net), before)
 
 
@@ -98,18 +98,18 @@ def test_long_names_do_not_break_the_message():
 
 def test_what_is_not_built_or_compiled_says_so(rng):
     x, y = nets.problem(rng, 4)
-    net = _core.Network()
-    for call in (lambda: net._forward([x], False), lambda: net._shapes(), lambda: net._parameters(), lambda: net._buffers()):
+    net = _core.Plan()
+    for call in (lambda: net.forward([x], False), lambda: net.shapes(), lambda: net.parameters(), lambda: net.buffers()):
         with pytest.raises(NotBuiltError, match="build"):
             call()
     net = nets.mlp()
-    for call in (lambda: nets.train(net, x, y), lambda: nets.evaluate(net, x, y), lambda: net._apply_gradients(0.1)):
+    for call in (lambda: nets.train(net, x, y), lambda: nets.evaluate(net, x, y), lambda: net.apply_gradients(0.1)):
         with pytest.raises(NotCompiledError, match="compile"):
             call()
     with pytest.raises(NotBuiltError, match="forward"):
-        net._backward([np.zeros((4, 3), np.float32)])
+        net.backward([np.zeros((4, 3), np.float32)])
     nets.compile_net(net, LossSpec("sparse_categorical_crossentropy", attributes=(0.0,)))
-    net._forward([x], True)
+    net.forward([x], True)
     nets.train(net, x, y)
     with pytest.raises(NotBuiltError, match="forward"):
-        net._backward([np.zeros((4, 3), np.float32)])
+        net.backward([np.zeros((4, 3), np.float32)])

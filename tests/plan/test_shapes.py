@@ -17,7 +17,7 @@ def test_shapes_of_all_values():
         nets.linear("b", 4, 420, 2),
     ]
     net = nets.assemble([(2, 3, 4)], ops)
-    assert net._shapes() == [(2, 3, 4), (6, 4), (6, 70), (6, 70), (420,), (2,)]
+    assert net.shapes() == [(2, 3, 4), (6, 4), (6, 70), (6, 70), (420,), (2,)]
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (1, 4), (1, 1, 70), (2, 70), (130,)])
@@ -26,9 +26,9 @@ def test_linear_on_many_dimensions(shape, end, dtype, rng):
     ops = [nets.linear("a", 0, shape[-1], 5)] + ([nets.activation(end, 1)] if end else [])
     net, flat = nets.assemble([shape], ops, dtype=dtype), nets.assemble([shape[-1:]], ops, dtype=dtype)
     x = rng.normal(size=(7, *shape)).astype(dtype)
-    expected = flat._forward([x.reshape(-1, shape[-1])], False)[0].reshape(7, *shape[:-1], 5)
+    expected = flat.forward([x.reshape(-1, shape[-1])], False)[0].reshape(7, *shape[:-1], 5)
     np.testing.assert_array_equal(net(x), expected)
-    np.testing.assert_array_equal(net._forward([x], True)[0], expected)
+    np.testing.assert_array_equal(net.forward([x], True)[0], expected)
 
 
 def test_softmax_of_lines_sums_to_one(dtype, rng):
@@ -45,7 +45,7 @@ def test_flatten(shape, start, end, dtype, rng):
     rank = len(shape) + 1
     first, last = (d + rank if d < 0 else d for d in (start, end))
     if not shape and (start, end) == (1, -1):
-        np.testing.assert_array_equal(nets.assemble([()], [nets.flatten(0)], dtype=dtype)._forward([x], False)[0], x[:, None])
+        np.testing.assert_array_equal(nets.assemble([()], [nets.flatten(0)], dtype=dtype).forward([x], False)[0], x[:, None])
         return
     if not 1 <= first <= last < rank:
         with pytest.raises(ShapeError, match="flatten"):
@@ -59,7 +59,7 @@ def test_flatten(shape, start, end, dtype, rng):
     )
     np.testing.assert_allclose(behind(x), np.tanh(np.tanh(expected)), rtol=1e-6)
     out = np.empty_like(expected)
-    behind._predict([x], [out], 0)
+    behind.predict([x], [out], 0)
     np.testing.assert_array_equal(out, behind(x))
 
 

@@ -16,12 +16,12 @@ def test_sources_are_converted(source, dtype, rng):
     net = nets.compile_net(nets.assemble([(6,)], ops, dtype=dtype))
     x = (rng.integers(0, 2, (20, 6)) if source == "bool" else rng.integers(0, 100, (20, 6))).astype(source)
     y = rng.normal(size=(20, 3))
-    weight, bias = (np.array(p.value, np.float64) for p in net._parameters())
+    weight, bias = (np.array(p.value, np.float64) for p in net.parameters())
     expected = x.astype(np.float64) @ weight.T + bias
     out = np.empty((20, 3), dtype)
-    net._predict([x], [out], 0)
+    net.predict([x], [out], 0)
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-4)
-    np.testing.assert_array_equal(net._forward([x], False)[0], out)
+    np.testing.assert_array_equal(net.forward([x], False)[0], out)
     loss = np.mean((expected - y) ** 2)
     assert nets.train(net, x, y)[0] == pytest.approx(loss, rel=1e-5)
     sums = nets.evaluate(net, x, y)
@@ -36,10 +36,10 @@ def test_strided_rows(end, dtype, rng):
     for view in (wide[:, 2:8], wide[::2, 3:9], wide[::-1, :6], wide[5:6, :6], np.broadcast_to(wide[0, :6], (40, 6))):
         dense, y = view.copy(), rng.normal(size=(len(view), 3))
         out, expected = np.empty((2, len(view), 3), dtype)
-        net._predict([view], [out], 0)
-        net._predict([dense], [expected], 0)
+        net.predict([view], [out], 0)
+        net.predict([dense], [expected], 0)
         np.testing.assert_array_equal(out, expected)
-        np.testing.assert_array_equal(net._forward([view], False)[0], expected)
+        np.testing.assert_array_equal(net.forward([view], False)[0], expected)
         np.testing.assert_array_equal(nets.evaluate(net, view, y), nets.evaluate(net, dense, y))
         assert nets.train(net, view, y) == nets.train(net, dense, y)
         order = rng.permutation(len(view))
@@ -77,7 +77,7 @@ def test_sources_that_cannot_be_read_are_refused(bad, rng):
     x, y = rng.normal(size=(12, 12)).astype(np.float32)[:, :6], rng.integers(0, 3, 12)
     before = nets.snapshot(net)
     with pytest.raises((ShapeError, TypeError)):
-        net._train([bad(x)], [y], None, None, 4, 0, 3, np.zeros(3), np.zeros(3), [None])
+        net.train([bad(x)], [y], None, None, 4, 0, 3, np.zeros(3), np.zeros(3), [None])
     nets.assert_same_bits(nets.snapshot(net), before)
 
 

@@ -63,8 +63,8 @@ def test_each_parameter_has_its_own_weight_decay(dtype, rng):
     net = nets.assemble([(4,)], [nets.linear("a", 0, 4, 3)], dtype=dtype)
     options = [ParameterOptions(weight_decay=0.0), ParameterOptions(weight_decay=0.5, lr_scale=2.0)]
     nets.compile_net(net, optimizer=OptimizerSpec("adamw", (0.9, 0.999, 1e-8, 0.0), weight_decay=0.1), options=options)
-    before = [np.array(p.value) for p in net._parameters()]
+    before = [np.array(p.value) for p in net.parameters()]
     x = rng.normal(size=(5, 4)).astype(dtype)
     nets.train(net, x, net(x), lr=0.1)
-    np.testing.assert_array_equal(net._parameters()[0].value, before[0])
-    np.testing.assert_allclose(net._parameters()[1].value, before[1] * (1 - 0.1 * 2 * 0.5), rtol=1e-6)
+    np.testing.assert_array_equal(net.parameters()[0].value, before[0])
+    np.testing.assert_allclose(net.parameters()[1].value, before[1] * (1 - 0.1 * 2 * 0.5), rtol=1e-6)

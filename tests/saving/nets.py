@@ -36,7 +36,7 @@ def net(optimizer="adam", dtype="float64", seed=11, **options):
 
 def numbers(model):
     """Everything that training changes, by name."""
-    moved = {f"{key}.{name}": view.copy() for key, each in moments(model).items() for name, view in each.items()}
+    moved = {f"{key}.{name}": view.copy() for key, each in moments(model._network).items() for name, view in each.items()}
     return {**model.state_dict(), **moved, "step": model.step, "seed": model.seed}
 
 

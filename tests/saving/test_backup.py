@@ -122,7 +122,7 @@ def test_files_of_other_models(tmp_path):
         (net(dtype="float32"), "differs in float64"),
         (nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0), "differs in 0.bias"),
     ):
-        if other._compiled is None:
+        if other._trainer is None:
             other.compile("sparse_categorical_crossentropy", "adam")
         before = [w.copy() for w in other.get_weights()]
         with pytest.raises(errors.ArgumentError, match=text):

@@ -101,7 +101,7 @@ def test_losses(loss, tmp_path):
     if not loss.from_logits and loss.targets in ("probabilities", "one_hot", "classes"):
         model = nn.Sequential(nn.Linear(2, 3), nn.Softmax() if loss.targets != "probabilities" else nn.Sigmoid())
     model.compile(loss, "sgd", check_finite=True, loss_weights=[0.5])
-    again = by_file(model, tmp_path)._compiled
+    again = by_file(model, tmp_path)._trainer.config
     assert type(again.losses[0]) is type(loss)
     assert vars(again.losses[0]) == vars(loss)
     assert (again.check_finite, again.weights) == (True, [0.5])

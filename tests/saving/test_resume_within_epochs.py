@@ -273,7 +273,7 @@ def test_a_schedule_goes_on_where_it_stood():
             return model
         model.fit(x, y, callbacks=[Stop(9)], **options)
         model = copy.deepcopy(model)
-        model._progress.start += step  # the place in the epoch stays right
+        model._trainer.progress.start += step  # the place in the epoch stays right
         model.step += step
         model.fit(x, y, resume=True, **options)
         return model

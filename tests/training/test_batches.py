@@ -174,7 +174,7 @@ def test_refusals(options, text, xy):
 def test_validation_piece_by_piece_is_that_of_the_whole(xy, monkeypatch):
     one, two = linear(metrics=["mae"]), linear(metrics=["mae"])
     expected = one.fit(*xy, epochs=2, validation_split=0.5).history
-    monkeypatch.setattr("nncore.validation._COPIED", 256)
+    monkeypatch.setattr("nncore.training.validation._COPIED", 256)
     found = two.fit(*xy, epochs=2, validation_split=0.5).history
     for key, values in expected.items():
         np.testing.assert_allclose(found[key], values, rtol=1e-14)

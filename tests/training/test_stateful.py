@@ -134,7 +134,7 @@ def test_a_file_with_states_that_do_not_fit_is_refused(data, tmp_path):
     with safetensors.safe_open(path, "np") as opened:
         metadata = opened.metadata()
     tensors = load_file(path)
-    assert tensors["training.carried"].shape == (B, model._carry())
+    assert tensors["training.carried"].shape == (B, model._plan.carry())
     tensors["training.carried"] = tensors["training.carried"][:, 1:].copy()
     save_file(tensors, path, metadata)
     with pytest.raises(nn.errors.FileFormatError, match=r"training\.carried"):

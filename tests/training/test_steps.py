@@ -192,8 +192,8 @@ def test_train_on_batch_takes_fast_and_slow_data_alike(loss, ends, target, rng):
     fast, slow, fit, probe = (nn.Sequential(nn.Linear(4, 3), *[end() for end in ends], seed=0) for _ in range(4))
     for model in (fast, slow, fit, probe):
         model.compile(loss, "adam", [] if loss == "mse" else ["accuracy"])
-    assert (probe._batch.quick(probe, x, y, False) is not None) == (loss not in ("categorical_crossentropy", "hinge"))
-    assert probe._batch.quick(probe, np.asfortranarray(x), y, False) is None
+    assert (probe._step(x, y, False) is not None) == (loss not in ("categorical_crossentropy", "hinge"))
+    assert probe._step(np.asfortranarray(x), y, False) is None
     for _ in range(3):
         results = fast.train_on_batch(x, y), slow.train_on_batch(np.asfortranarray(x), y.tolist())
         assert results[0] == results[1]

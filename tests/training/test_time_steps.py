@@ -189,8 +189,8 @@ def test_the_average_of_the_weights_stays(data):
         np.testing.assert_array_equal(short, twin.predict(x[:, :5]))
     for m in (model, twin):
         m.fit(x, y, epochs=1, verbose=0)
-    for kind, buffer in model._buffers().items():
-        np.testing.assert_array_equal(buffer, twin._buffers()[kind], err_msg=kind)
+    for kind, buffer in model._plan.buffers().items():
+        np.testing.assert_array_equal(buffer, twin._plan.buffers()[kind], err_msg=kind)
 
 
 def test_carried_states_go_on(data):
@@ -237,7 +237,7 @@ def test_models_that_share_layers(data):
         alone = nn.Sequential(nn.GRU(3, 8)).build((steps, 3))
         alone.load_state_dict({f"0.{role}": getattr(cell, role) for role in cell.parameter_shapes()})
         assert np.isfinite(alone(x[:, :steps])).all()
-    np.testing.assert_array_equal(cell.weight_hh_l0, one.get_layer(one._key(0)).weight_hh_l0)
+    np.testing.assert_array_equal(cell.weight_hh_l0, one.get_layer(one._network.connections.key(0)).weight_hh_l0)
 
 
 class Predict(nn.callbacks.Callback):

@@ -51,7 +51,7 @@ def choose_rows(rng, inputs, ops, watched, rows=ROWS):
             fits &= far_from_kinks(draws[v], watched[v]).reshape(400, -1).all(1)
     # Each value is computed by a net that ends in it.
     for v in values:
-        (got,) = nets.assemble(inputs, ops[: v - len(inputs) + 1], [v])._forward(draws, False)
+        (got,) = nets.assemble(inputs, ops[: v - len(inputs) + 1], [v]).forward(draws, False)
         fits &= far_from_kinks(got, watched[v]).reshape(400, -1).all(1)
     chosen = np.flatnonzero(fits)[:rows]
     assert len(chosen) == rows, "no inputs far enough from the kinks; choose another seed"
@@ -62,14 +62,14 @@ def check_backward(inputs, ops, x, rng, dtype, outputs=None, training=False, cor
     """Compare backward with the differences of sum(c * outputs), c drawn, for parameters and inputs."""
     net = nets.assemble(inputs, ops, outputs, dtype)
     truth = nets.twin(net, inputs, ops, outputs)
-    results = net._forward([a.astype(dtype) for a in x], training)
+    results = net.forward([a.astype(dtype) for a in x], training)
     scales = [rng.uniform(-1, 1, r.shape).astype(np.float32) for r in results]
-    grad_inputs = net._backward([s.astype(dtype) for s in scales])
+    grad_inputs = net.backward([s.astype(dtype) for s in scales])
 
     def objective():
-        return sum(float((c * r).sum()) for c, r in zip(scales, truth._forward(x, training), strict=True))
+        return sum(float((c * r).sum()) for c, r in zip(scales, truth.forward(x, training), strict=True))
 
-    for own, p in zip(net._parameters(), truth._parameters(), strict=True):
+    for own, p in zip(net.parameters(), truth.parameters(), strict=True):
         analytic = np.array(own.grad)
         if corrupt:
             corrupt(own.role, analytic)
@@ -124,7 +124,7 @@ def check_loss(form, name, dtype, rng, shape=(3,), reduction="mean", weighted=Fa
         return float(nets.train(truth, x, y, weight=weight)[0])
 
     assert loss == pytest.approx(objective(), rel=1e-12 if dtype == np.float64 else 1e-5)
-    for own, p in zip(net._parameters(), truth._parameters(), strict=True):
+    for own, p in zip(net.parameters(), truth.parameters(), strict=True):
         analytic = np.array(own.grad)
         if corrupt:
             corrupt(own.role, analytic)

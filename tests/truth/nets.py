@@ -101,15 +101,15 @@ def flatten(value, start=1, end=-1):
 
 def assemble(inputs, ops, outputs=None, dtype="float64", seed=7):
     """A network with drawn parameters; the draw does not depend on the dtype."""
-    net = _core.Network()
-    net._assemble(inputs, ops, [len(inputs) + len(ops) - 1] if outputs is None else outputs, str(np.dtype(dtype)))
+    net = _core.Plan()
+    net.assemble(inputs, ops, [len(inputs) + len(ops) - 1] if outputs is None else outputs, str(np.dtype(dtype)))
     net.seed = seed
     draw(net, np.random.default_rng(seed))
     return net
 
 
 def draw(net, rng):
-    for p in net._parameters():
+    for p in net.parameters():
         fan_in = p.value.shape[-1] if p.value.ndim > 1 else 4
         p.value[...] = (rng.uniform(-1, 1, p.value.shape) * np.sqrt(3 / fan_in)).astype(np.float32)
 
@@ -117,7 +117,7 @@ def draw(net, rng):
 def twin(net, inputs, ops, outputs=None):
     """The same network in float64, its parameters bit for bit those of ``net``."""
     other = assemble(inputs, ops, outputs, "float64", net.seed)
-    for p, q in zip(other._parameters(), net._parameters(), strict=True):
+    for p, q in zip(other.parameters(), net.parameters(), strict=True):
         p.value[...] = q.value
     other.step = net.step
     return other
@@ -130,10 +130,10 @@ ADAM = OptimizerSpec("adam", (0.9, 0.999, 1e-8, 0.0))
 def compile_net(net, losses="mean_squared_error", optimizer=None, options=None, statistics=None):
     outputs = [losses] if isinstance(losses, (str, LossSpec)) else losses
     specs = [LossSpec(each, attributes=attributes("loss", each)) if isinstance(each, str) else each for each in outputs]
-    net._compile(
+    net.compile(
         specs,
         optimizer or SGD,
-        options or [ParameterOptions() for _ in net._parameters()],
+        options or [ParameterOptions() for _ in net.parameters()],
         statistics or [StatisticSpec("none") for _ in specs],
     )
     return net
@@ -166,7 +166,7 @@ def train(net, x, y, *, steps=1, batch=None, lr=0.0, weight=None, order=None, fi
     done = 0
     while done < steps:
         rest = steps - done, rates[done:], losses[done:]
-        new = net._train(x, y, weights, order, batch, first, *rest, statistics or [None] * len(y))
+        new = net.train(x, y, weights, order, batch, first, *rest, statistics or [None] * len(y))
         assert new > 0
         done += new
         first = first + new * batch
@@ -181,18 +181,18 @@ def evaluate(net, x, y, weight=None, statistics=None):
     weights = weight if weight is None or isinstance(weight, list) else [weight] * len(y)
     sums, first = np.zeros((len(y), 2)), 0
     while first < len(x[0]):
-        first = net._evaluate(x, y, weights, first, sums, statistics or [None] * len(y))
+        first = net.evaluate(x, y, weights, first, sums, statistics or [None] * len(y))
     return sums
 
 
 def predict(net, x):
     x = x if isinstance(x, list) else [x]
-    return net._forward(x, False)
+    return net.forward(x, False)
 
 
 def snapshot(net):
     """Copies of everything that training changes."""
-    return {name: buffer.copy() for name, buffer in net._buffers().items()} | {"step": np.array(net.step)}
+    return {name: buffer.copy() for name, buffer in net.buffers().items()} | {"step": np.array(net.step)}
 
 
 def assert_same_bits(a, b):

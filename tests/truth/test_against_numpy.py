@@ -24,17 +24,17 @@ def test_forward(code, place, dtype, rng):
     net = nets.assemble([(9,)], ops, dtype=dtype)
     z = x.astype(np.float64)
     if place == "epilogue":
-        weight, bias = (np.array(p.value, np.float64) for p in net._parameters())
+        weight, bias = (np.array(p.value, np.float64) for p in net.parameters())
         z = z @ weight.T + bias
         if code == "step":  # where rounding decides on which side a number lies, either result is right
             assert np.abs(z - nets.VALUES["threshold"]).min() > 1e-6
     expected = reference.ACTIVATIONS[code](z, *nets.attributes("activation", code))
     x = x.astype(dtype)
     rtol = 1e-13 if dtype == np.float64 else 3e-6
-    for got in (net._forward([x], False)[0], net._forward([x], True)[0]):
+    for got in (net.forward([x], False)[0], net.forward([x], True)[0]):
         np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
     out = np.empty_like(got)
-    assert net._predict([x], [out], 0) == len(x)
+    assert net.predict([x], [out], 0) == len(x)
     np.testing.assert_array_equal(out, got)
 
 

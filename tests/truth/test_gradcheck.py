@@ -42,8 +42,8 @@ def test_a_wrong_derivative_is_caught(rng):
     net = nets.assemble([(5,)], [nets.linear("a", 0, 5, 4), nets.activation("gelu", 1)])
     other = nets.assemble([(5,)], [nets.linear("a", 0, 5, 4), nets.activation("gelu_tanh", 1)])
     x, dy = rng.uniform(-2, 2, (ROWS, 5)), np.ones((ROWS, 4))
-    net._forward([x], False)
-    (dx,) = net._backward([dy])
-    numeric = numeric_gradient(lambda: float(other._forward([x], False)[0].sum()), x)
+    net.forward([x], False)
+    (dx,) = net.backward([dy])
+    numeric = numeric_gradient(lambda: float(other.forward([x], False)[0].sum()), x)
     with pytest.raises(AssertionError):
         assert_gradient(dx, numeric, np.float64, "gelu")

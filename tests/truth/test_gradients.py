@@ -315,9 +315,9 @@ def test_compiled_or_not_backward_is_the_same(dtype, rng):
     for compiled in (False, True):
         if compiled:
             nets.compile_net(net, "binary_crossentropy")
-        net._forward([x], True)
-        (dx,) = net._backward([dy])
-        gradients.append([dx, *(np.array(p.grad) for p in net._parameters())])
+        net.forward([x], True)
+        (dx,) = net.backward([dy])
+        gradients.append([dx, *(np.array(p.grad) for p in net.parameters())])
     assert all(np.abs(g).max() > 0 for g in gradients[0])
     for a, b in zip(*gradients, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -325,4 +325,4 @@ def test_compiled_or_not_backward_is_the_same(dtype, rng):
 
 def test_op_records_name_their_kind():
     with pytest.raises(ValueError, match="unknown kind of op 'conv'"):
-        _core.Network()._assemble([(2,)], [Op("conv", "c", (0,))], [1], "float32")
+        _core.Plan().assemble([(2,)], [Op("conv", "c", (0,))], [1], "float32")

@@ -48,8 +48,8 @@ def test_activation_before_loss(code, name, rng):
     net = nets.compile_net(nets.assemble(inputs, ops), LossSpec(name, attributes=nets.attributes("loss", name)))
     y = nets.targets_for(name, rng, ROWS, (3,))
     nets.train(net, x, y)
-    gradients = [np.array(p.grad) for p in net._parameters()]  # the differences train as well
-    for p, analytic in zip(net._parameters(), gradients, strict=True):
+    gradients = [np.array(p.grad) for p in net.parameters()]  # the differences train as well
+    for p, analytic in zip(net.parameters(), gradients, strict=True):
         assert_gradient(analytic, numeric_gradient(lambda: nets.train(net, x, y)[0], p.value), np.float64, p.role)
 
 
@@ -65,7 +65,7 @@ def test_losses_of_several_outputs_add_up(dtype, rng):
     x = rng.uniform(-1, 1, (ROWS, 4)).astype(np.float32).astype(np.float64)
     y = [nets.targets_for("binary_crossentropy", rng, ROWS, (3,)), rng.integers(-2, 3, (ROWS, 2)).astype(np.float64)]
     nets.train(net, x.astype(dtype), y)
-    for own, p in zip(net._parameters(), truth._parameters(), strict=True):
+    for own, p in zip(net.parameters(), truth.parameters(), strict=True):
         assert_gradient(
             np.array(own.grad), numeric_gradient(lambda: nets.train(truth, x, y)[0], p.value), dtype, f"{p.op}.{p.role}"
         )
@@ -77,21 +77,21 @@ def test_losses_of_several_outputs_add_up(dtype, rng):
 
 def test_the_change_of_the_parameters_is_the_gradient(dtype, rng):
     net = nets.compile_net(nets.assemble([(4,)], [nets.linear("a", 0, 4, 3)], dtype=dtype))
-    before = [np.array(p.value, np.float64) for p in net._parameters()]
+    before = [np.array(p.value, np.float64) for p in net.parameters()]
     nets.train(net, rng.uniform(-1, 1, (9, 4)).astype(dtype), rng.uniform(-1, 1, (9, 3)), lr=0.25)
-    for p, old in zip(net._parameters(), before, strict=True):
+    for p, old in zip(net.parameters(), before, strict=True):
         np.testing.assert_allclose(old - p.value, 0.25 * p.grad, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("role", ["weight", "bias"])
 def test_penalties_and_frozen_parameters(role, rng):
     net = nets.assemble([(4,)], [nets.linear("a", 0, 4, 3)])
-    kinds = [p.role for p in net._parameters()]
+    kinds = [p.role for p in net.parameters()]
     options = [ParameterOptions(l1=0.3, l2=0.2, lr_scale=0.5) if r == role else ParameterOptions(trainable=False) for r in kinds]
     nets.draw(net, rng)
     nets.compile_net(net, options=options)
-    before = [np.array(p.value) for p in net._parameters()]
+    before = [np.array(p.value) for p in net.parameters()]
     nets.train(net, rng.uniform(-1, 1, (9, 4)), rng.uniform(-1, 1, (9, 3)), lr=0.1)
-    for p, old in zip(net._parameters(), before, strict=True):
+    for p, old in zip(net.parameters(), before, strict=True):
         step = 0.1 * 0.5 * (p.grad + 0.3 * np.sign(old) + 2 * 0.2 * old) if p.role == role else 0.0
         np.testing.assert_allclose(p.value, old - step, rtol=1e-12)

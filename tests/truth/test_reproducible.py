@@ -53,7 +53,7 @@ def problem(width, batch):
 
 
 def flops(net):
-    return 2.0 * sum(p.value.size for p in net._parameters() if p.role == "weight")
+    return 2.0 * sum(p.value.size for p in net.parameters() if p.role == "weight")
 
 
 def train_once(mode, dtype, threads, steps=STEPS):
@@ -79,13 +79,13 @@ def train_as_a_team(net, x, y, weight, order, batch, losses, counts):
     first = 0
     for i in range(len(losses)):
         size = batch - i % 2
-        net._train([x], [y], [weight], order, size, first, 1, np.full(1, 2e-3), losses[i : i + 1], [counts])
+        net.train([x], [y], [weight], order, size, first, 1, np.full(1, 2e-3), losses[i : i + 1], [counts])
         first = first + size if first + size < len(x) else 0
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_training_has_the_same_bits_for_any_number_of_threads(mode, dtype):
-    elements = len(nets.assemble([(9,)], every_activation(MODES[mode][0]))._buffers()["parameters"])
+    elements = len(nets.assemble([(9,)], every_activation(MODES[mode][0])).buffers()["parameters"])
     assert (elements < 32 << 10) == (mode == "small")
     _, alone = train_once(mode, dtype, 1)
     assert np.isfinite(alone["losses"]).all()
@@ -100,9 +100,9 @@ def test_the_same_run_twice_and_another_seed(dtype):
     nets.assert_same_bits(first, again)
     net = nets.assemble([(9,)], every_activation(40), dtype=dtype)
     x = problem(40, 45)[0].astype(dtype)
-    (one,) = net._forward([x], True)
+    (one,) = net.forward([x], True)
     net.seed += 1
-    (other,) = net._forward([x], True)
+    (other,) = net.forward([x], True)
     assert not np.array_equal(one, other)
 
 
@@ -118,7 +118,7 @@ def test_a_run_in_pieces_has_the_same_bits(dtype):
         while done < 40:
             steps = min(piece, 40 - done)
             room = steps, np.full(steps, 2e-3), losses[done : done + steps]
-            new = net._train([x], [y], [weight], order, batch, first, *room, [counts])
+            new = net.train([x], [y], [weight], order, batch, first, *room, [counts])
             done += new
             first = first + new * batch if first + new * batch < len(x) else 0
         found.append(nets.snapshot(net) | {"losses": losses, "counts": counts})
@@ -138,9 +138,9 @@ def test_inference_has_the_same_bits_for_any_number_of_threads(rows, dtype, rng)
         _core.set_num_threads(threads)
         counts, out, first = np.zeros((5, 5)), np.empty((rows, 5), dtype), 0
         while first < rows:
-            first = net._predict([x], [out], first)
+            first = net.predict([x], [out], first)
         sums = nets.evaluate(net, x, y, weight, [counts])
-        forward = net._forward([x.astype(dtype)], False)[0]
+        forward = net.forward([x.astype(dtype)], False)[0]
         found.append({"out": out, "sums": sums, "counts": counts, "forward": forward})
         np.testing.assert_array_equal(out, forward)
     for other in found[1:]:
@@ -166,9 +166,9 @@ def test_sums_of_residuals_have_the_same_bits_for_any_number_of_threads(weighted
 def test_a_row_does_not_depend_on_its_neighbours(dtype, rng):
     net = nets.assemble([(9,)], every_activation(67), dtype=dtype)
     x = rng.normal(size=(67, 9)).astype(dtype)
-    whole = net._forward([x], False)[0]
+    whole = net.forward([x], False)[0]
     for rows in (slice(0, 1), slice(3, 10), slice(40, 67)):
-        np.testing.assert_array_equal(net._forward([x[rows].copy()], False)[0], whole[rows])
+        np.testing.assert_array_equal(net.forward([x[rows].copy()], False)[0], whole[rows])
 
 
 def test_backward_by_hand_has_the_same_bits_for_any_number_of_threads(dtype, rng):
@@ -178,9 +178,9 @@ def test_backward_by_hand_has_the_same_bits_for_any_number_of_threads(dtype, rng
         _core.set_num_threads(threads)
         net = nets.assemble([(9,)], every_activation(67), dtype=dtype)
         nets.compile_net(net, optimizer=OptimizerSpec("adam", ADAM, clip_norm=0.1))
-        (out,) = net._forward([x], True)
-        (dx,) = net._backward([dy])
-        net._apply_gradients(0.01)
+        (out,) = net.forward([x], True)
+        (dx,) = net.backward([dy])
+        net.apply_gradients(0.01)
         found.append(nets.snapshot(net) | {"out": out, "dx": dx})
     for other in found[1:]:
         nets.assert_same_bits(other, found[0])
@@ -207,15 +207,15 @@ def test_the_update_in_pieces_is_the_update_at_once(name, options, rng):
         net = nets.assemble([(9,)], ops)
         every = [options if i in (0, 3) else ParameterOptions() for i in range(6)]
         nets.compile_net(net, optimizer=OptimizerSpec(name, attributes, weight_decay=0.01), options=every)
-        assert len(net._buffers()["parameters"]) > 32 << 10
+        assert len(net.buffers()["parameters"]) > 32 << 10
         for _ in range(3):
             if at_once:
-                (out,) = net._forward([x], True)
-                net._backward([(2 / 3 / 31) * (out - y)])
-                net._apply_gradients(0.01)
+                (out,) = net.forward([x], True)
+                net.backward([(2 / 3 / 31) * (out - y)])
+                net.apply_gradients(0.01)
             else:
                 nets.train(net, x, y, lr=0.01)
-        results.append([np.array(p.value) for p in net._parameters()])
+        results.append([np.array(p.value) for p in net.parameters()])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 

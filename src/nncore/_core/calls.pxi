@@ -43,7 +43,7 @@ cdef object lend_or_none(const nnc_lent *lent, size_t rows, tuple shape, int typ
     return None if lent.data == NULL else lend(lent.data, lent.ld, rows, shape, typenum, True, owner)
 
 
-cdef int answer_op(Network net, const nnc_call *call) except -1:
+cdef int answer_op(Plan net, const nnc_call *call) except -1:
     op = net.called_ops[call.index]
     cdef Block owner = hold(call.block)
     cdef int typenum = net.typenum, j
@@ -63,7 +63,7 @@ cdef int answer_op(Network net, const nnc_call *call) except -1:
     return 0
 
 
-cdef int answer_head(Network net, const nnc_call *call) except -1:
+cdef int answer_head(Plan net, const nnc_call *call) except -1:
     cdef Block owner = hold(call.block)
     cdef int typenum = net.typenum
     cdef tuple shape = net.output_shapes[call.index]
@@ -92,7 +92,7 @@ cdef object CALLS = {NNC_CALL_FORWARD: "forward", NNC_CALL_BACKWARD: "backward",
 
 
 cdef int call_python(void *context, const nnc_call *call) noexcept with gil:
-    cdef Network net = <Network>context
+    cdef Plan net = <Plan>context
     is_op = call.kind == NNC_CALL_FORWARD or call.kind == NNC_CALL_BACKWARD
     try:
         if is_op:
@@ -108,7 +108,7 @@ cdef int call_python(void *context, const nnc_call *call) noexcept with gil:
 
 
 cdef int ask_shape(void *context, int op, const nnc_shape *inputs, int n_inputs, nnc_shape *out) noexcept with gil:
-    cdef Network net = <Network>context
+    cdef Plan net = <Plan>context
     cdef int i, d
     try:
         record = net.called_ops[op]
@@ -126,7 +126,7 @@ cdef int ask_shape(void *context, int op, const nnc_shape *inputs, int n_inputs,
 
 
 cdef int ask_param(void *context, int op, int slot, nnc_param *param) noexcept with gil:
-    cdef Network net = <Network>context
+    cdef Plan net = <Plan>context
     cdef bytes role
     cdef int i
     try:

@@ -42,7 +42,7 @@ cdef class ChangingAll:
     cdef list uses
 
     def __init__(self, networks):
-        self.uses = [access.changing() for access in {id(network._access): network._access for network in networks}.values()]
+        self.uses = [access.changing() for access in {id(network.access): network.access for network in networks}.values()]
 
     def __enter__(self):
         """Wait for all of them without having entered any: who is waited for may be waiting for another one."""
@@ -91,12 +91,14 @@ def copy_all(list views, list values):
 cdef class AveragedWeights:
     """The average of a model's parameters in their place, for as long as a ``with`` block lasts."""
 
-    cdef Network net
+    cdef Plan net
+    cdef object model, make_ready
     cdef object kept
     cdef unsigned long thread  # that is in the block; 0: none
 
-    def __init__(self, Network net not None):
-        self.net = net
+    def __init__(self, Plan net not None, model, make_ready):
+        """model: what the block is given; make_ready: called first, to compile a plan that has been built anew since."""
+        self.net, self.model, self.make_ready = net, model, make_ready
 
     def __enter__(self):
         net = self.net
@@ -104,26 +106,25 @@ cdef class AveragedWeights:
         try:
             if self.thread:
                 raise ArgumentError("averaged_weights: this block is entered already")
-            net._require_compiled("averaged_weights")
-            if net._averaged or "average" not in net.buffers:
-                why = "they are in place already" if net._averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
+            self.make_ready()
+            if net.averaged or "average" not in net.arrays:
+                why = "they are in place already" if net.averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
                 raise ArgumentError(f"averaged_weights: {why}")
             if net.progress.step:  # else there is nothing to average yet
-                kept = net.buffers["parameters"].copy()
-                self._put(net.buffers["average"])
+                kept = net.arrays["parameters"].copy()
+                self._put(net.arrays["average"])
                 self.kept = kept
-            net._averaged = True
-            net._batch = None
+            net.averaged = True
         except BaseException:
-            net._access.leave(TRAINING, False, this_thread())
+            net.access.leave(TRAINING, False, this_thread())
             raise
         self.thread = this_thread()
-        return net
+        return self.model
 
     cdef void _put(self, cnp.ndarray numbers) noexcept:
         """Copy the numbers of this model's parameters into their places; between them may lie those of others that share layers."""
-        cdef Network net = self.net
-        cdef char *to = <char *>cnp.PyArray_DATA(<cnp.ndarray>net.buffers["parameters"])
+        cdef Plan net = self.net
+        cdef char *to = <char *>cnp.PyArray_DATA(<cnp.ndarray>net.arrays["parameters"])
         cdef char *come = <char *>cnp.PyArray_DATA(numbers)
         cdef size_t item = cnp.PyArray_ITEMSIZE(numbers)
         cdef nnc_param p
@@ -142,10 +143,10 @@ cdef class AveragedWeights:
         if not self.thread:
             return 0
         kept, self.kept = self.kept, None
-        self.net._averaged = False
+        self.net.averaged = False
         if kept is not None:
             self._put(kept)
-        self.net._access.leave(TRAINING, False, self.thread)
+        self.net.access.leave(TRAINING, False, self.thread)
         self.thread = 0
         return 0
 

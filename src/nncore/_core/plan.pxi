@@ -1,26 +1,28 @@
-# plan.pxi: the plan of a network as a Python object. It keeps the buffers alive, and shows what lies in them.
+# plan.pxi: the plan of a network as a Python object: how it is made, and what lies in its buffers, which it keeps alive. It is longer
+# than others, as everything in it changes the same fields, and each change is all or nothing, whatever interrupts.
 
 cdef dict called_in(ops):
     """The ops that are layers written in Python, by their place."""
     return {i: op for i, op in enumerate(ops) if op.kind == "python"}
 
 
-cdef class NetworkPlan:
-    """A plan with its buffers: how it is made, and what is in it. `Network` is how it runs."""
+cdef class BasePlan:
+    """A plan with its buffers: how it is made, and what is in it. `Plan` is how it runs."""
 
-    cdef readonly Access _access  # who may use it now
+    cdef readonly Access access  # who may use it now
     cdef nnc_plan *plan
     cdef nnc_progress progress
     cdef readonly object dtype
-    cdef dict buffers
-    cdef list parameters, states, moments
+    cdef dict arrays  # the buffers by name
+    cdef list parameter_views, state_views, moments
     cdef list op_names, input_shapes, output_shapes, _all_shapes, output_lines, statistic_sizes, target_widths
     cdef dict called_ops, failures, watchers  # calls.pxi
     cdef list called_losses
     cdef bint calls_out, is_watched
     cdef nnc_probe probe  # what is looked at while training; off where every is 0
     cdef object probed
-    cdef bint is_compiled, last_training, has_forward
+    cdef readonly bint is_compiled  # it knows the losses and the update rule of its trainer
+    cdef bint last_training, has_forward
     cdef size_t forward_rows
     cdef object forward_sequences  # what they were given
     cdef Results results
@@ -29,24 +31,22 @@ cdef class NetworkPlan:
     cdef double flops
     cdef int typenum
     # one input, one output: what __call__ needs without asking anything of Python
-    cdef bint is_simple, has_indices
+    cdef readonly bint is_simple
+    cdef bint has_indices
     cdef int in_rank, out_rank
     cdef cnp.npy_intp[9] in_dims, out_dims
     cdef size_t in_width
-    # What a model keeps of its plan. It lies here so that it changes together with the plan, whatever interrupts.
-    cdef public object _built_for  # the shapes of the inputs that it has been assembled for, or None
-    cdef public object _ops, _owners, _outputs  # what it was assembled from: op records, the layer of each, the values that are outputs
-    cdef public object _compiled  # the training configuration; _attached: the one that the plan knows, or None
-    cdef public object _attached, _options  # how that trains each parameter
-    cdef public object _progress  # where the last fit stands
-    cdef public object _batch  # what train_on_batch has prepared for this plan, or None
-    cdef public bint _averaged  # the average of the parameters is in their place
+    # What a network and its trainer keep of the plan. It lies here so that it changes together with the plan, whatever interrupts.
+    cdef readonly object built_for  # the shapes of the inputs that it has been assembled for, or None
+    cdef readonly object ops, owners, outputs  # what it was assembled from: op records, the layer of each, the values that are outputs
+    cdef public object trainer  # who trains it, or None; the plan knows its losses and its rule where is_compiled
+    cdef readonly bint averaged  # the average of the parameters is in their place
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
         self.plan = NULL
-        self._access = Access()
-        self.buffers = {}
+        self.access = Access()
+        self.arrays = {}
         self.results = Results()
         self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
 
@@ -63,7 +63,7 @@ cdef class NetworkPlan:
         cdef int64_t step = whole_number("step", value, 0, 2**63 - 1)
         self._enter_with(TRAINING, False, True)
         self.progress.step = step
-        self._access.leave(TRAINING, False, this_thread())
+        self.access.leave(TRAINING, False, this_thread())
 
     @property
     def seed(self):
@@ -75,16 +75,16 @@ cdef class NetworkPlan:
         cdef uint64_t seed = whole_number("seed", value, 0, 2**64 - 1)
         self._enter_with(TRAINING, False, True)
         self.progress.seed = seed
-        self._access.leave(TRAINING, False, this_thread())
+        self.access.leave(TRAINING, False, this_thread())
 
     # Building -----------------------------------------------------------------------------------------------------------------
 
-    def _assemble(self, inputs, ops, outputs, str dtype):
+    def assemble(self, inputs, ops, outputs, str dtype):
         self._enter_with(CHANGING, False, True)
         try:
             self._assemble_alone(inputs, ops, outputs, dtype)
         finally:
-            self._access.leave(CHANGING, False, this_thread())
+            self.access.leave(CHANGING, False, this_thread())
 
     cdef int _assemble_alone(self, inputs, ops, outputs, str dtype) except -1:
         called_before, self.called_ops = self.called_ops, called_in(ops)
@@ -108,19 +108,19 @@ cdef class NetworkPlan:
         self.plan = plan
         self.dtype = np.dtype(dtype)
         self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
-        self.buffers = buffers
+        self.arrays = buffers
         self.op_names = [op.name for op in ops]
         self.moments = []
         self.is_compiled = self.has_forward = False
         self._bind()
         self._make_views()
-        for state in self.states:
+        for state in self.state_views:
             if state.role == "running_var":
                 state.value[...] = 1
         self._describe(len(inputs), len(ops), outputs)
         return 0
 
-    def _adopt(self, Network new not None, input_shapes, ops, owners, outputs, layers, bound):
+    def adopt(self, Plan new not None, input_shapes, ops, owners, outputs, layers, bound):
         """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them.
 
         Either all of it happens or nothing: no Python runs in between, and what was there before is let go of at the end.
@@ -131,16 +131,16 @@ cdef class NetworkPlan:
         try:
             shapes = [tuple([int(d) for d in shape]) for shape in input_shapes]
             places = [layer.__dict__ for layer in layers]
-            kept = (self._ops, self._owners, self._outputs, self._built_for, self._attached, self._options, self._progress, self._batch)
+            kept = (self.ops, self.owners, self.outputs, self.built_for)
             before = [(place.get("_bound"), place.get("_pending")) for place in places]
             plan, self.plan, new.plan = self.plan, new.plan, NULL
             new.plan = plan
             nnc_plan_set_context(self.plan, <void *>self)
             self.dtype, new.dtype = new.dtype, self.dtype
             self.typenum = new.typenum
-            self.buffers, new.buffers = new.buffers, self.buffers
-            self.parameters, new.parameters = new.parameters, self.parameters
-            self.states, new.states = new.states, self.states
+            self.arrays, new.arrays = new.arrays, self.arrays
+            self.parameter_views, new.parameter_views = new.parameter_views, self.parameter_views
+            self.state_views, new.state_views = new.state_views, self.state_views
             self.moments, new.moments = new.moments, self.moments
             self.op_names, new.op_names = new.op_names, self.op_names
             self.input_shapes, new.input_shapes = new.input_shapes, self.input_shapes
@@ -158,18 +158,17 @@ cdef class NetworkPlan:
             self.in_rank, self.out_rank, self.in_width = new.in_rank, new.out_rank, new.in_width
             memcpy(self.in_dims, new.in_dims, sizeof(self.in_dims))
             memcpy(self.out_dims, new.out_dims, sizeof(self.out_dims))
-            self._ops, self._owners, self._outputs, self._built_for = ops, owners, outputs, shapes
-            self._attached = self._options = self._progress = self._batch = None
+            self.ops, self.owners, self.outputs, self.built_for = ops, owners, outputs, shapes
             for place, parameters in zip(places, bound):
                 if parameters:
                     place["_bound"], place["_pending"] = parameters, {}
             del kept, before
         finally:
-            self._access.leave(CHANGING, False, this_thread())
+            self.access.leave(CHANGING, False, this_thread())
 
-    def _replan(self, inputs, ops, outputs, compiled=None):
+    def replan(self, inputs, ops, outputs, compiled=None):
         """Assemble the same ops for inputs of other shapes around the numbers that are there: parameters, states, moments, average,
-        carried states and counters stay. compiled: the arguments of `_compile`, or None where it was not called.
+        carried states and counters stay. compiled: the records that `compile` takes, or None where it was not called.
 
         Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
         """
@@ -177,7 +176,7 @@ cdef class NetworkPlan:
         try:
             self._replan_alone(inputs, ops, outputs, compiled)
         finally:
-            self._access.leave(CHANGING, True, this_thread())
+            self.access.leave(CHANGING, True, this_thread())
 
     cdef int _replan_alone(self, inputs, ops, outputs, compiled) except -1:
         self._need_plan()
@@ -204,7 +203,7 @@ cdef class NetworkPlan:
             raise
         nnc_plan_free(self.plan)
         self.plan = plan
-        self._built_for = [tuple(shape) for shape in inputs]  # in one go with the plan: threads may take turns with lengths
+        self.built_for = [tuple(shape) for shape in inputs]  # in one go with the plan: threads may take turns with lengths
         self.is_compiled = compiled is not None
         self.has_forward = False
         self.forward_sequences = None
@@ -249,28 +248,28 @@ cdef class NetworkPlan:
     cdef int _bind(self) except -1:
         cdef void *moments[3]
         cdef void *average = NULL
-        if "average" in self.buffers:
-            average = cnp.PyArray_DATA(<cnp.ndarray>self.buffers["average"])
+        if "average" in self.arrays:
+            average = cnp.PyArray_DATA(<cnp.ndarray>self.arrays["average"])
         for i in range(3):
             m = self.moments[i] if i < len(self.moments) else None
             moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
         nnc_plan_bind(
-            self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.buffers["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.buffers["gradients"]),
-            cnp.PyArray_DATA(<cnp.ndarray>self.buffers["states"]), average, moments)
+            self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.arrays["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.arrays["gradients"]),
+            cnp.PyArray_DATA(<cnp.ndarray>self.arrays["states"]), average, moments)
         return 0
 
-    def _move(self, parameters, states, offsets=None, state_offsets=None):
+    def move(self, parameters, states, offsets=None, state_offsets=None):
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
         self._enter_with(CHANGING, False, True)
         try:
             self._move_alone(parameters, states, offsets, state_offsets)
         finally:
-            self._access.leave(CHANGING, False, this_thread())
+            self.access.leave(CHANGING, False, this_thread())
 
     cdef int _move_alone(self, parameters, states, offsets, state_offsets) except -1:
         self._need_plan()
         cdef size_t *places = NULL
-        cdef int n = len(self.parameters), n_states = len(self.states), i
+        cdef int n = len(self.parameter_views), n_states = len(self.state_views), i
         for buffer in (parameters, states):
             if buffer.dtype != self.dtype or not buffer.flags.carray or (buffer.size and buffer.ctypes.data % 64):
                 raise ValueError(f"buffers must be aligned arrays of {self.dtype}")
@@ -292,9 +291,9 @@ cdef class NetworkPlan:
                 nnc_plan_place(self.plan, places, len(parameters), places + n, len(states))
             finally:
                 PyMem_Free(places)
-            self.buffers["gradients"] = gradients
-        self.buffers["parameters"] = parameters
-        self.buffers["states"] = states
+            self.arrays["gradients"] = gradients
+        self.arrays["parameters"] = parameters
+        self.arrays["states"] = states
         self.has_forward = False
         self._bind()
         return self._make_views()
@@ -309,7 +308,7 @@ cdef class NetworkPlan:
         for i in range(nnc_plan_state_count(self.plan)):
             states.append(self._state_view(i))
             breathe(i)
-        self.parameters, self.states = parameters, states
+        self.parameter_views, self.state_views = parameters, states
         return 0
 
     cdef object _view(self, int i):
@@ -325,13 +324,13 @@ cdef class NetworkPlan:
                 return block[0].reshape([p.shape.dim[d] for d in range(p.shape.rank)])
             return block[0] if p.vector else block.T if p.transposed else block
 
-        return Parameter(p.op, p.role.decode(), oriented(self.buffers["parameters"]), oriented(self.buffers["gradients"]))
+        return Parameter(p.op, p.role.decode(), oriented(self.arrays["parameters"]), oriented(self.arrays["gradients"]))
 
     cdef object _state_view(self, int i):
         from ..records import Parameter
         cdef nnc_param p
         nnc_plan_state(self.plan, i, &p)
-        view = self.buffers["states"][p.offset : p.offset + p.cols]
+        view = self.arrays["states"][p.offset : p.offset + p.cols]
         return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, view[:0])
 
     # Diagnosis -----------------------------------------------------------------------------------------------------------------
@@ -339,7 +338,7 @@ cdef class NetworkPlan:
     cdef nnc_probe *_probing(self) noexcept:
         return &self.probe if self.probe.every else NULL
 
-    def _probe(self, int64_t every, activations):
+    def start_probe(self, int64_t every, activations):
         """Look at the next training step and every so many later, at these ops (activations); 0: no longer.
 
         Return where the sums of each op are among those that `_probe_read` gives, and of how many columns: 4 rows of so many, and
@@ -349,7 +348,7 @@ cdef class NetworkPlan:
         try:
             return self._probe_alone(every, activations)
         finally:
-            self._access.leave(TRAINING, False, this_thread())
+            self.access.leave(TRAINING, False, this_thread())
 
     cdef dict _probe_alone(self, int64_t every, activations):
         self._need_plan()
@@ -365,7 +364,7 @@ cdef class NetworkPlan:
             offsets[op], places[op] = total, (total, columns)
             total += 4 * columns + 1
         elements = nnc_plan_elements(self.plan)
-        kept = (np.zeros((len(self.parameters), 4)), np.zeros(total), offsets, aligned_zeros(elements, self.dtype))
+        kept = (np.zeros((len(self.parameter_views), 4)), np.zeros(total), offsets, aligned_zeros(elements, self.dtype))
         self.probe.params = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[0])
         self.probe.units = <double *>cnp.PyArray_DATA(<cnp.ndarray>kept[1])
         self.probe.unit_offset = <const size_t *>cnp.PyArray_DATA(<cnp.ndarray>kept[2])
@@ -376,7 +375,7 @@ cdef class NetworkPlan:
         self.probe.every = every
         return places
 
-    def _probe_read(self):
+    def read_probe(self):
         """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
         where nothing is looked at."""
         cdef cnp.ndarray params, units
@@ -392,7 +391,7 @@ cdef class NetworkPlan:
             self.probe.first = self.progress.step
             return found
         finally:
-            self._access.leave(TRAINING, False, this_thread())
+            self.access.leave(TRAINING, False, this_thread())
 
     # Calls out of the core ----------------------------------------------------------------------------------------------------
 
@@ -421,60 +420,60 @@ cdef class NetworkPlan:
         return 0
 
     @property
-    def _is_claimed(self):
+    def is_claimed(self):
         """Whether a fit is under way, in any thread."""
-        return self._access.is_fitting
+        return self.access.is_fitting
 
     # Entering ------------------------------------------------------------------------------------------------------------------
 
     cdef inline int _enter(self, Mode mode) except -1:
         """Enter for one call into the core. What is checked from here on stays as it is until the call leaves."""
-        if self._access.enter_empty(mode):
+        if self.access.enter_empty(mode):
             return 0
         return self._enter_with(mode, True, True)
 
     cdef int _enter_with(self, Mode mode, bint inside, bint patient) except -1:
-        self._access.enter(mode, inside, patient)
-        if self._access.needs_recovery and self._access.must_recover():
+        self.access.enter(mode, inside, patient)
+        if self.access.needs_recovery and self.access.must_recover():
             self._recover()
         return 0
 
     cdef inline void _leave(self, Mode mode) noexcept:
-        if not self._access.leave_empty(mode):
-            self._access.leave(mode, True, this_thread())
+        if not self.access.leave_empty(mode):
+            self.access.leave(mode, True, this_thread())
 
     cdef int _recover(self) except -1:
         """In a forked child: a thread of the parent was in the core, so that what it worked with may be half written."""
-        self._access.needs_recovery = False
+        self.access.needs_recovery = False
         self.has_forward = False
         self.failures, self.watchers = {}, {}  # by thread; a new one may get the number of one that is gone
         if self.plan != NULL:
             nnc_plan_recover(self.plan)
         return 0
 
-    def _shapes(self):
+    def shapes(self):
         self._need_plan()
         return list(self._all_shapes)
 
-    def _parameters(self):
+    def parameters(self):
         self._need_plan()
-        return list(self.parameters)
+        return list(self.parameter_views)
 
-    def _states(self):
+    def states(self):
         self._need_plan()
-        return list(self.states)
+        return list(self.state_views)
 
-    def _buffers(self):
+    def buffers(self):
         self._need_plan()
-        return dict(self.buffers)
+        return dict(self.arrays)
 
-    def _check_indices(self, x):
+    def check_indices(self, x):
         """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
         self._enter_with(READING, True, True)
         try:
             self._look_for_indices(x)
         finally:
-            self._access.leave(READING, True, this_thread())
+            self.access.leave(READING, True, this_thread())
 
     cdef int _look_for_indices(self, x) except -1:
         cdef nnc_source source
@@ -497,7 +496,7 @@ cdef class NetworkPlan:
                     f"numbers from 0 to {bound - 1} are")
         return 0
 
-    def _arena_bytes(self, size_t rows):
+    def arena_bytes(self, size_t rows):
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
         self._need_plan()
         return nnc_plan_arena_bytes(self.plan, rows)
@@ -509,42 +508,39 @@ cdef class NetworkPlan:
 
     # Compiling ----------------------------------------------------------------------------------------------------------------
 
-    def _compile(self, losses, optimizer, options, statistics, config=None):
-        """config: what they were made from, which the network keeps."""
+    def compile(self, losses, optimizer, options, statistics, trainer=None):
+        """trainer: who made these records; it takes the place of the one before."""
         self._enter_with(CHANGING, False, False)
         try:
-            self._compile_alone(losses, optimizer, options, statistics, config)
+            self._compile_alone(losses, optimizer, options, statistics, trainer)
         finally:
-            self._access.leave(CHANGING, False, this_thread())
+            self.access.leave(CHANGING, False, this_thread())
 
-    cdef int _compile_alone(self, losses, optimizer, options, statistics, config) except -1:
+    cdef int _compile_alone(self, losses, optimizer, options, statistics, trainer) except -1:
         self._need_plan()
         cdef nnc_optimizer_spec rule
-        cdef int n = len(self.output_shapes), n_params = len(self.parameters)
+        cdef int n = len(self.output_shapes), n_params = len(self.parameter_views)
         if len(losses) != n or len(statistics) != n or len(options) != n_params:
             raise ValueError(f"{len(losses)} losses, {len(statistics)} statistics and {len(options)} options for {n} outputs and {n_params} parameters")
         fill_rule(&rule, optimizer)
         elements = nnc_plan_elements(self.plan)
         moments = new_moments(&rule, elements, self.dtype)
         average = aligned_zeros(elements, self.dtype) if rule.ema_momentum > 0 else None
-        buffers = {kind: self.buffers[kind] for kind in ("parameters", "gradients", "states")}
+        buffers = {kind: self.arrays[kind] for kind in ("parameters", "gradients", "states")}
         buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
         if average is not None:
             buffers["average"] = average
-        kept = self.moments, self.buffers, self._compiled, self._attached, self._options, self._progress, self._batch
+        kept = self.moments, self.arrays, self.trainer
         compile_plan(self.plan, losses, &rule, options, statistics)  # where it fails, what was compiled before still holds
         self.moments = moments
-        self.buffers = buffers
+        self.arrays = buffers
         self._bind()
         self._count(losses, statistics)
         self.progress.step = 0
         self.to_carry = None
         self.is_compiled = True
         self.has_forward = False
-        self._progress = self._batch = None
-        if config is not None:
-            self._compiled = self._attached = config
-            self._options = options
+        self.trainer = trainer
         del kept  # only now, as what is let go of may run other code
         return 0
 

@@ -10,7 +10,7 @@ cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
 cdef dict LAYER_CODES = OP_CODES["layer"]
 
 
-cdef nnc_plan *create_plan(NetworkPlan net, inputs, ops, outputs, nnc_dtype dtype) except NULL:
+cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) except NULL:
     """A plan that calls out to `net`, whose `called_ops` are those of `ops` already."""
     cdef nnc_plan *plan = NULL
     cdef nnc_error error

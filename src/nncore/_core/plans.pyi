@@ -29,7 +29,7 @@ def aligned_zeros(elements: int, dtype: Any) -> np.ndarray:
 def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
     """Fill ``order`` (int64) with the permutation that belongs to ``seed`` and ``epoch``."""
 
-# lengths (int64 [N]), initial and final states ([N, Network._carry()], layer by layer h and c of each direction), or None for each
+# lengths (int64 [N]), initial and final states ([N, Plan.carry()], layer by layer h and c of each direction), or None for each
 Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
 # What a plan is told of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
@@ -68,15 +68,16 @@ class Use:
 class ChangingAll:
     """Several networks that change together: all entered, or none."""
 
-    def __init__(self, networks: Iterable[Network]) -> None: ...
+    def __init__(self, networks: Iterable[Any]) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 class AveragedWeights:
     """The average of a model's parameters in their place, for as long as a ``with`` block lasts."""
 
-    def __init__(self, net: Network) -> None: ...
-    def __enter__(self) -> Network: ...
+    def __init__(self, net: Plan, model: Any, make_ready: Callable[[], Any]) -> None:
+        """model: what the block is given; make_ready: called first, to compile a plan that has been built anew since."""
+    def __enter__(self) -> Any: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 def uninterrupted(function: Callable[[], T]) -> T:
@@ -85,8 +86,8 @@ def uninterrupted(function: Callable[[], T]) -> T:
 def copy_all(views: list[np.ndarray], values: list[np.ndarray]) -> None:
     """Copy arrays into views of the same shapes, all of them: no interrupt comes in between."""
 
-class Network:
-    """A network compiled to a plan, with its parameters. `Model` derives from it; not public by itself."""
+class Plan:
+    """A network compiled to a plan, with its parameters. `nncore.network.Network` has one; not public by itself."""
 
     step: int  # updates done so far; dropout masks and bias corrections depend on it
     seed: int
@@ -94,32 +95,42 @@ class Network:
     @property
     def dtype(self) -> np.dtype: ...
     @property
-    def _access(self) -> Access:
+    def access(self) -> Access:
         """Who may use it now."""
-    # What a model keeps of its plan: it changes in one go with the plan.
-    _built_for: list[Shape] | None  # the shapes of the inputs that it has been assembled for
-    _ops: list[Op]
-    _owners: list[int]  # of each op: the index of its layer
-    _outputs: list[int]
-    _compiled: Any  # Compiled | None: the training configuration
-    _attached: Any  # the one that the plan knows
-    _options: list[ParameterOptions] | None  # how that trains each parameter
-    _progress: Any  # Progress | None: where the last fit stands
-    _batch: Any  # OneBatch | None: what train_on_batch has prepared for the plan as it is
-    _averaged: bool  # the average of the parameters is in their place
-    def _assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
+    # What a network and its trainer keep of the plan: it changes in one go with the plan.
+    @property
+    def built_for(self) -> list[Shape] | None:
+        """The shapes of the inputs that it has been assembled for."""
+    @property
+    def ops(self) -> list[Op]: ...
+    @property
+    def owners(self) -> list[int]:
+        """Of each op: the index of its layer."""
+    @property
+    def outputs(self) -> list[int]: ...
+    @property
+    def averaged(self) -> bool:
+        """Whether the average of the parameters is in their place."""
+    @property
+    def is_compiled(self) -> bool:
+        """Whether it knows the losses and the update rule of its trainer."""
+    @property
+    def is_simple(self) -> bool:
+        """Whether it has one input and one output."""
+    trainer: Any  # who trains it (nncore.training.Trainer), or None
+    def assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
-    def _shapes(self) -> list[Shape]:
+    def shapes(self) -> list[Shape]:
         """Per-sample shape of every value: inputs first, then one per op."""
-    def _states(self) -> list[Parameter]:
+    def states(self) -> list[Parameter]:
         """Running statistics, in op order; their grad is empty."""
-    def _parameters(self) -> list[Parameter]:
+    def parameters(self) -> list[Parameter]:
         """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
-    def _buffers(self) -> dict[str, np.ndarray]:
+    def buffers(self) -> dict[str, np.ndarray]:
         """The contiguous buffers: "parameters", "gradients", "moment0", ..., "average" (1-D, padding included, which is zero)."""
-    def _adopt(
+    def adopt(
         self,
-        new: Network,
+        new: Plan,
         input_shapes: Sequence[Shape],
         ops: Sequence[Op],
         owners: Sequence[int],
@@ -129,7 +140,7 @@ class Network:
     ) -> None:
         """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them (bound:
         for each layer its parameters by role). All of it or nothing."""
-    def _move(
+    def move(
         self,
         parameters: np.ndarray,
         states: np.ndarray,
@@ -137,36 +148,36 @@ class Network:
         state_offsets: Sequence[int] | None = None,
     ) -> None:
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
-    def _replan(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: Told | None = None) -> None:
+    def replan(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: Told | None = None) -> None:
         """Assemble the same ops for inputs of other shapes around the numbers that are there (ShapeError where those would have
-        other shapes); compiled: what `_compile` was given, where it was called. All buffers and counters stay."""
+        other shapes); compiled: what `compile` was given, where it was called. All buffers and counters stay."""
     @property
-    def _is_claimed(self) -> bool:
+    def is_claimed(self) -> bool:
         """Whether a fit is under way."""
-    def _check_indices(self, x: Sequence[np.ndarray]) -> None:
+    def check_indices(self, x: Sequence[np.ndarray]) -> None:
         """Raise IndexRangeError where an input that feeds an Embedding holds anything but indices into its table."""
-    def _arena_bytes(self, rows: int) -> int:
+    def arena_bytes(self, rows: int) -> int:
         """Bytes of activations and gradients that training with batches of `rows` keeps."""
-    def _compile(
+    def compile(
         self,
         losses: Sequence[LossSpec],
         optimizer: OptimizerSpec,
         options: Sequence[ParameterOptions],
         statistics: Sequence[StatisticSpec],
-        config: Any = None,
+        trainer: Any = None,
     ) -> None:
-        """Attach losses and statistics (one per output), optimizer, options (one per parameter), and keep what they were made from.
+        """Attach losses and statistics (one per output), optimizer, options (one per parameter), and keep who made them.
         Resets the moments and step."""
-    def _probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
+    def start_probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer.
 
-        Returns by op where its sums begin among those of `_probe_read`, and of how many columns: 4 rows of so many, and behind them
+        Returns by op where its sums begin among those of `read_probe`, and of how many columns: 4 rows of so many, and behind them
         of how many numbers each column.
         """
-    def _probe_read(self) -> tuple[int, np.ndarray, np.ndarray] | None:
+    def read_probe(self) -> tuple[int, np.ndarray, np.ndarray] | None:
         """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
         where nothing is looked at."""
-    def _train(
+    def train(
         self,
         x: Sequence[np.ndarray],
         y: Sequence[np.ndarray],
@@ -189,7 +200,7 @@ class Network:
         output, added to; one more, [outputs + 1, 2], gets the sums of the row losses of each output and by what they are divided,
         then the penalty times the rows, and the rows. lengths: int64 [N], time steps that count, or None.
         """
-    def _evaluate(
+    def evaluate(
         self,
         x: Sequence[np.ndarray],
         y: Sequence[np.ndarray],
@@ -203,62 +214,78 @@ class Network:
 
         Returns the next row (<= 50 ms).
         """
-    def _penalty(self) -> float:
-        """What the L1 and L2 penalties add to the loss: the loss that _train gives has it, that of _evaluate does not."""
-    def _predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:
+    def penalty(self) -> float:
+        """What the L1 and L2 penalties add to the loss: the loss that train gives has it, that of evaluate does not."""
+    def predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:
         """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
-    def _carry(self) -> int:
+    def carry(self) -> int:
         """How many numbers the recurrent layers hand from one time step to the next, per sample."""
-    def _holds_indices(self, input: int | None = None) -> bool:
+    def holds_indices(self, input: int | None = None) -> bool:
         """Whether an input, or any of them, holds indices into an embedding."""
-    def _steps(self) -> int:
+    def time_steps(self) -> int:
         """The time steps that lengths count; 0 where no input has a time dimension, or an op mixes the steps."""
-    def _mixing(self) -> str | None:
+    def mixing(self) -> str | None:
         """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
-    def _timed(self, values: Sequence[int]) -> list[bool]:
+    def timed(self, values: Sequence[int]) -> list[bool]:
         """Of each of the values (inputs first, then one per op), whether it has a first dimension that is time."""
-    def _carried(self) -> np.ndarray | None:
-        """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
-    def _carry_on(self, states: np.ndarray) -> None:
+    def carried(self) -> np.ndarray | None:
+        """What the last training batch left for the next one where layers are stateful, [rows, carry()]; None: nothing."""
+    def carry_on(self, states: np.ndarray) -> None:
         """Let the next training batch begin with such states."""
-    def _reset_states(self) -> None:
+    def reset_states(self) -> None:
         """Let the next stateful batch begin with zeros."""
-    def _step_norms(self, op: int, steps: int) -> np.ndarray:
+    def step_norms(self, op: int, steps: int) -> np.ndarray:
         """Per time step: the norm of the last backward pass's gradients before the gates of a recurrent op."""
-    def _forward(self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None) -> list[np.ndarray]:
+    def forward(self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None) -> list[np.ndarray]:
         """One batch forward, keeping what backward needs; returns copies of the outputs."""
-    def _forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
+    def forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
         """The same for one input and one output; None where x needs converting or checking first."""
-    def _backward_plain(self, grad_output: Any) -> np.ndarray | None:
-        """_backward for one input and one output; None where the gradient needs converting or checking first."""
-    def _backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Gradients of the last _forward: overwrites the gradient buffer, returns d/d inputs."""
-    def _apply_gradients(self, lr: float) -> None:
+    def backward_plain(self, grad_output: Any) -> np.ndarray | None:
+        """backward for one input and one output; None where the gradient needs converting or checking first."""
+    def backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Gradients of the last forward: overwrites the gradient buffer, returns d/d inputs."""
+    def apply_gradients(self, lr: float) -> None:
         """One optimizer update from the gradient buffer."""
-    def __call__(self, x: Any, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Inference, into `out` where given (C-contiguous, of the network's dtype and the result's shape).
-
-        Arrays of the network's dtype, C-contiguous, go straight to C; anything else through self._convert(x).
-        """
-    def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> np.ndarray:
-        """The same, as a method."""
+    def infer_plain(self, x: Any, out: np.ndarray | None = None) -> np.ndarray | None:
+        """Inference for one input and one output; None where x needs checking or converting first."""
+    def __call__(self, x: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+        """Inference on a C-contiguous batch of the network's dtype, for one input and one output; into `out` where given."""
 
 class StreamCore:
-    """The network of one time step, its state, and the array that results go to; nncore.streaming.Stream is the public one."""
+    """The network of one time step, its state, and the array that results go to; nncore.network.stream.Stream is the public one."""
 
     @property
     def result(self) -> np.ndarray: ...
-    def _open(self, net: Network, batch: int) -> None: ...
+    def _open(self, net: Plan, batch: int) -> None: ...
     def _freeze(self) -> None:
         """Derive from the weights what a step needs of them."""
     def _state(self) -> np.ndarray:
-        """[batch, Network._carry()]."""
+        """[batch, Plan.carry()]."""
     def step(self, x: Any) -> np.ndarray:
         """One time step [batch, features] -> [batch, outputs], an array that the next step overwrites."""
 
-def step_batch(net: Network, batch: object, x: object, y: object, lr: float, return_dict: bool) -> Any:
-    """One training step on arrays that need no conversion: what train_on_batch returns, or None where they do. batch: the OneBatch
-    that it was prepared with."""
+class ModelCore:
+    """Has a network, the plan of that network, and through the plan a trainer. Models derive from it."""
+
+    @property
+    def _plan(self) -> Plan: ...
+    @property
+    def _network(self) -> Any:
+        """nncore.network.Network"""
+    @property
+    def _trainer(self) -> Any:
+        """nncore.training.Trainer, or None"""
+    def _have(self, network: Any) -> None:
+        """Take a network, and its plan."""
+    def __call__(self, x: Any, *, out: np.ndarray | None = None) -> Any:
+        """Inference, into `out` where given (C-contiguous, of the network's dtype and the result's shape).
+
+        Arrays of the network's dtype, C-contiguous, go straight to C; anything else through the network.
+        """
+    def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> Any:
+        """The same, as a method."""
+    def _step(self, x: Any, y: Any, return_dict: bool) -> Any:
+        """One training step on arrays that need no conversion: what train_on_batch returns, or None where they do."""
 
 # One op at a time: for tests, benchmarks, and losses called alone. 2-D arrays float32/float64; rows may be strided.
 def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...

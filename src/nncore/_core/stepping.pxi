@@ -1,35 +1,43 @@
 # stepping.pxi: one training step on one batch that needs no conversion. This is what a loop over train_on_batch spends its time in,
 # so it looks at the arrays through NumPy's C interface and touches no other Python object.
 
-def step_batch(Network net not None, object batch, object x, object y, double lr, bint return_dict):
-    """One training step; returns what train_on_batch returns, or None where x or y need converting or checking first.
-
-    batch: the OneBatch that the call was prepared with, which has to be of the plan as it is now.
-    """
+cdef object step_batch(Plan net, object x, object y, bint return_dict):
+    """One training step; returns what train_on_batch returns, or None where something needs converting or checking first."""
     cdef unsigned long me
-    if batch.bare:  # there is nothing but the loss
+    cdef double lr
+    trainer = net.trainer
+    if trainer is None or trainer.settings is None:
+        return None
+    rate = (<dict>trainer.settings)["_lr"]  # optimizer.lr is a property, and a call of it costs as much as a layer
+    lr = trainer.rate(net.progress.step) if callable(rate) else rate
+    if trainer.bare:  # there is nothing but the loss
         net._enter(TRAINING)
         try:
-            loss = _step(net, x, y, lr, batch.form, None) if net._batch is batch else None
+            loss = _step(net, x, y, lr, trainer.form, None) if knows(net, trainer) else None
         finally:
             net._leave(TRAINING)
         return {"loss": loss} if return_dict and loss is not None else loss
     me = this_thread()
-    net._access.enter(TRAINING, False)  # the sums are for one step at a time, from when they are cleared until they are read
+    net.access.enter(TRAINING, False)  # the sums are for one step at a time, from when they are cleared until they are read
     try:
-        sums = batch.cleared()
+        sums = trainer.cleared()
         net._enter(TRAINING)
         try:
-            loss = _step(net, x, y, lr, batch.form, sums) if net._batch is batch else None
+            loss = _step(net, x, y, lr, trainer.form, sums) if knows(net, trainer) else None
         finally:
             net._leave(TRAINING)
-        return None if loss is None else batch.told(loss, sums, return_dict)
+        return None if loss is None else trainer.told(loss, sums, return_dict)
     finally:
-        net._access.leave(TRAINING, False, me)
+        net.access.leave(TRAINING, False, me)
 
 
-cdef object _step(Network net, object x, object y, double lr, str form, object sums):
-    """sums: as for Network._train, or None."""
+cdef inline bint knows(Plan net, object trainer) noexcept:
+    """Whether the plan trains as this trainer says: another thread may have compiled it anew. The plan has been entered."""
+    return net.trainer is trainer and net.is_compiled and not net.averaged
+
+
+cdef object _step(Plan net, object x, object y, double lr, str form, object sums):
+    """sums: as for Plan._train, or None."""
     if net.plan == NULL or not net.is_compiled or net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y

@@ -4,14 +4,14 @@
 cdef class StreamCore:
     """What `nncore.streaming.Stream` is made of: the network of one time step, its state, and the array that results go to."""
 
-    cdef Network net
+    cdef Plan net
     cdef cnp.ndarray state, out
     cdef nnc_sequences sequences
     cdef cnp.npy_intp batch, width
     cdef bint is_bare  # a step is one number per sequence, without a dimension of features: indices
     cdef readonly object result  # a view of out, [batch, features]
 
-    def _open(self, Network net not None, cnp.npy_intp batch):
+    def _open(self, Plan net not None, cnp.npy_intp batch):
         self.net = net
         self.batch = batch
         self.width = net.in_width
@@ -31,7 +31,7 @@ cdef class StreamCore:
             raise_error(&error)
 
     def _state(self):
-        """The state: [batch, Network._carry()]."""
+        """The state: [batch, Plan._carry()]."""
         return self.state
 
     def step(self, x):

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from .._lazy import lazily
 
 if TYPE_CHECKING:
+    from ..training.hooks import Callback, CallbackList
+    from ..training.progress_bar import ProgressBar
     from .backup import BackupAndRestore
-    from .base import Callback, CallbackList
     from .checkpoint import ModelCheckpoint
     from .diagnostics import Diagnostics
     from .early_stopping import EarlyStopping
     from .lambda_callback import LambdaCallback
     from .loggers import CSVLogger, TensorBoard
     from .lr_scheduler import LearningRateScheduler
-    from .progress import ProgressBar
     from .reduce_lr import ReduceLROnPlateau
     from .stopping import LossTolerance, StopAtTarget, TimeLimit
     from .terminate_on_nan import TerminateOnNaN
@@ -43,14 +43,14 @@ if not TYPE_CHECKING:
         __all__,
         {
             "backup": "BackupAndRestore",
-            "base": "Callback CallbackList",
+            ".training.hooks": "Callback CallbackList",
             "checkpoint": "ModelCheckpoint",
             "diagnostics": "Diagnostics",
             "early_stopping": "EarlyStopping",
             "lambda_callback": "LambdaCallback",
             "loggers": "CSVLogger TensorBoard",
             "lr_scheduler": "LearningRateScheduler",
-            "progress": "ProgressBar",
+            ".training.progress_bar": "ProgressBar",
             "reduce_lr": "ReduceLROnPlateau",
             "stopping": "LossTolerance StopAtTarget TimeLimit",
             "terminate_on_nan": "TerminateOnNaN",

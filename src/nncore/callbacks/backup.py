@@ -8,7 +8,7 @@ from typing import Any
 
 from .._checks import every, flag
 from .._checks import path as checked_path
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 
 
 class BackupAndRestore(Callback):
@@ -59,9 +59,9 @@ class BackupAndRestore(Callback):
     def before_fit(self, model: Any) -> bool:
         if not os.path.exists(self.path):
             return False
-        from ..saving.training import take_over
+        from ..saving.backup import take_over
 
-        take_over(model, self.path)
+        take_over(model._network, self.path)
         return True
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

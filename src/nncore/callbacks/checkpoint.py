@@ -7,7 +7,7 @@ import sys
 
 from .._checks import every, flag, optional_real, path, text, verbosity
 from ..errors import ArgumentError
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 from .monitor import check_mode, direction, watched
 
 

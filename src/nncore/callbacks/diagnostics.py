@@ -8,7 +8,7 @@ import numpy as np
 
 from .._checks import whole
 from ..errors import EmptyDataError, require
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 
 _PARAMETERS = ("gradient_norm", "weight_norm", "update_norm", "update_ratio")
 _UNITS = ("mean", "std", "zero_fraction", "dead_fraction", "saturated_fraction")
@@ -107,8 +107,9 @@ class Diagnostics(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._clear()
         model = self.model
-        activations = {i: op.name for i, op in enumerate(model._ops) if op.kind == "activation"}
-        places = model._probe(self.every, list(activations))
+        plan = model._network.plan
+        activations = {i: op.name for i, op in enumerate(plan.ops) if op.kind == "activation"}
+        places = plan.start_probe(self.every, list(activations))
         self._parameters = [name for name, _ in model.named_parameters()]
         self._places = [(name, *places[op]) for op, name in activations.items()]
         for kinds, names in ((_PARAMETERS, self._parameters), (_UNITS, activations.values())):
@@ -116,7 +117,7 @@ class Diagnostics(Callback):
                 self._figures[kind] = {name: [] for name in names}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        looked = self.model._probe_read()
+        looked = self.model._network.plan.read_probe()
         if looked is None:
             return
         self.epoch.append(epoch)
@@ -148,7 +149,7 @@ class Diagnostics(Callback):
     def close(self) -> None:
         """Look no longer."""
         if self.model is not None and self.model.built:
-            self.model._probe(0, [])
+            self.model._network.plan.start_probe(0, [])
 
     def plot(self) -> Any:
         """Draw the norms of the weights' gradients, their update ratios, and the dead and saturated units over the epochs.

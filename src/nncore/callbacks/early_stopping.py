@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._checks import flag, optional_real, real, text, verbosity, whole
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 from .monitor import check_mode, direction, watched
 
 

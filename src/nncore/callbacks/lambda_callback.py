@@ -7,7 +7,7 @@ from typing import Any
 
 from .._checks import shown
 from ..errors import ArgumentError, lookup
-from .base import HOOKS, Callback
+from ..training.hooks import HOOKS, Callback
 
 
 class LambdaCallback(Callback):

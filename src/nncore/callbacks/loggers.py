@@ -9,7 +9,7 @@ import numpy as np
 
 from .._checks import every, flag, path, shown
 from ..errors import ArgumentError
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 
 
 class CSVLogger(Callback):

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._checks import function, is_number, real, shown, takes, verbosity
 from ..errors import ArgumentError
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 from .monitor import learning_rate
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._checks import choice
 from ..errors import ArgumentError
-from .base import Logs
+from ..training.hooks import Logs
 
 MODES = ("auto", "min", "max")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .._checks import real, text, verbosity, whole
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 from .monitor import check_mode, direction, learning_rate, watched
 
 

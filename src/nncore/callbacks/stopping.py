@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from .._checks import real, text, whole
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 from .monitor import check_mode, direction, watched
 
 

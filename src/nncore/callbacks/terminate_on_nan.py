@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
-from .base import Callback, Logs
+from ..training.hooks import Callback, Logs
 
 
 class TerminateOnNaN(Callback):

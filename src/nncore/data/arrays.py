@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import shown
-from ..errors import DTypeError, NonFiniteError, ShapeError
+from ..errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from .frames import from_frame
 
 _BLOCK = 1 << 18  # elements looked at together, so that a memory map is never loaded whole
@@ -134,3 +134,28 @@ def check_finite(array: np.ndarray, name: str) -> None:
             where = f", column {column[0] if len(column) == 1 else tuple(column)}" if column else ""
             found = array[(first + row, *column)]
             raise NonFiniteError(f"{name} is {found} at row {first + row}{where}; drop such rows or fill them in")
+
+
+def copy_into(view: np.ndarray, value: Any, name: str) -> None:
+    """Copy an array or a (torch) tensor into a parameter of exactly that shape."""
+    array = to_array(value)
+    if array.dtype.kind not in "fiub":
+        raise ArgumentError(f"{name}: values must be real numbers, not {array.dtype}")
+    if array.shape != view.shape:
+        raise ShapeError(f"{name} has shape {view.shape}; an array of shape {array.shape} cannot be copied into it")
+    view[...] = array
+
+
+def to_array(value: Any) -> np.ndarray:
+    """Return a NumPy array for anything array-like, tensors of PyTorch included, wherever they lie."""
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have
+            value = value.float()
+        value = value.numpy()
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        raise ShapeError(f"{shown(value)} cannot be read as an array: {error}") from None

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._checks import choice, optional_real, real
-from .._declared import Declared
+from .._declarations import Declared
 from ..errors import ArgumentError, ShapeError
 from ..records import Shape
 from . import rules

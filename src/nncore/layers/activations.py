@@ -25,6 +25,8 @@ class Activation(Layer):
     'tanh'
     """
 
+    is_activation: ClassVar[bool] = True
+
     #: The name in the registry of ops.
     code: ClassVar[str]
     #: The arguments that the core needs, in the order of the registry.

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .._checks import flag, shown
-from .._declared import Declared, refuse_unknown
-from ..errors import ArgumentError, NotBuiltError, ShapeError
+from .. import _hooks
+from .._checks import flag
+from .._declarations import Declared, refuse_unknown
+from ..data.arrays import copy_into
+from ..errors import ArgumentError, NotBuiltError
 from ..graph import call, checked_name, is_symbolic
 from ..init import InitSpec
 from ..records import Op, Parameter, ParameterOptions, Shape
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..network.network import Network
 
 
 class ParameterView:
@@ -90,6 +92,9 @@ class Layer(metaclass=LayerType):
     #: A layer before this one looks through it for the activation that its weights should suit.
     transparent: ClassVar[bool] = False
 
+    #: Weights that feed this layer should start as it asks for, see `feeding_init`.
+    is_activation: ClassVar[bool] = False
+
     #: How many inputs the layer is called on: least and most, None for any number.
     takes: ClassVar[tuple[int, int | None]] = (1, 1)
 
@@ -107,8 +112,8 @@ class Layer(metaclass=LayerType):
     _names: tuple[str, ...] = ()  # of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
     _pending: dict[str, np.ndarray]  # values to start from
-    _users: tuple[weakref.ref[Model], ...]  # the models that it is part of
-    _alone: Model | None  # the private model for calls of this layer alone
+    _users: tuple[weakref.ref[Network], ...]  # the networks that it is part of
+    _standalone: Network | None  # the private network for calls of this layer by itself
 
     def __init__(self, **arguments: Any) -> None:
         if arguments and type(self).__init__ is Layer.__init__:
@@ -116,7 +121,8 @@ class Layer(metaclass=LayerType):
         for name in arguments.keys() & self.mutable:
             arguments[name] = self._check_mutable(name, arguments[name])
         # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
-        self.__dict__.update(trainable=True, name=None, _names=tuple(arguments), _bound={}, _pending={}, _users=(), _alone=None)
+        self.__dict__.update(trainable=True, name=None, _names=tuple(arguments))
+        self.__dict__.update(_bound={}, _pending={}, _users=(), _standalone=None)
         self.__dict__.update(arguments)
 
     # What a layer declares ------------------------------------------------------------------------------------------------
@@ -243,9 +249,7 @@ class Layer(metaclass=LayerType):
         """
         if is_symbolic(x):
             return call(self, x)
-        from .alone import apply
-
-        return apply(self, x, training)
+        return _hooks.call_layer(self, x, training)
 
     # Parameters -----------------------------------------------------------------------------------------------------------
 
@@ -268,9 +272,9 @@ class Layer(metaclass=LayerType):
             raise ArgumentError(f"{self!r} was made without {role}")
         copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
 
-    def _claim(self, owner: Model) -> None:
-        users = [weakref.ref(each) for each in self._models() if each is not owner]
-        self.__dict__.update(_users=(*users, weakref.ref(owner)), _alone=None)
+    def _claim(self, owner: Network) -> None:
+        users = [weakref.ref(each) for each in self._networks() if each is not owner]
+        self.__dict__.update(_users=(*users, weakref.ref(owner)), _standalone=None)
 
     def _bind(self, parameters: dict[str, Parameter]) -> None:
         self.__dict__.update(_bound=parameters, _pending={})
@@ -280,19 +284,19 @@ class Layer(metaclass=LayerType):
         bound = {role: np.array(parameter.value, order="C") for role, parameter in self._bound.items()}
         return bound or self._pending
 
-    def _models(self) -> list[Model]:
-        """The models that it is part of, but for its private one."""
-        return [model for ref in self._users if (model := ref()) is not None and model is not self._alone]
+    def _networks(self) -> list[Network]:
+        """The networks that it is part of, but for its private one."""
+        return [network for ref in self._users if (network := ref()) is not None and network is not self._standalone]
 
     def _belongs_elsewhere(self) -> bool:
-        return bool(self._models())
+        return bool(self._networks())
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
         return {**state, "_names": self._names, "_pending": Taken.of(self) or self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_alone": None})
+        self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_standalone": None})
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
@@ -321,28 +325,3 @@ class Taken:
         entry = layer.__dict__.get("_taken", {}).get(get_ident())
         taken = None if entry is None else entry[0]()
         return None if taken is None else taken.values[entry[1]]
-
-
-def copy_into(view: np.ndarray, value: Any, name: str) -> None:
-    """Copy an array or a (torch) tensor into a parameter of exactly that shape."""
-    array = to_array(value)
-    if array.dtype.kind not in "fiub":
-        raise ArgumentError(f"{name}: values must be real numbers, not {array.dtype}")
-    if array.shape != view.shape:
-        raise ShapeError(f"{name} has shape {view.shape}; an array of shape {array.shape} cannot be copied into it")
-    view[...] = array
-
-
-def to_array(value: Any) -> np.ndarray:
-    """Return a NumPy array for anything array-like, tensors of PyTorch included, wherever they lie."""
-    if isinstance(value, np.ndarray):
-        return np.asarray(value)
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have
-            value = value.float()
-        value = value.numpy()
-    try:
-        return np.asarray(value)
-    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
-        raise ShapeError(f"{shown(value)} cannot be read as an array: {error}") from None

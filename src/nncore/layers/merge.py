@@ -275,3 +275,14 @@ def _named(layer: Layer, name: str | None) -> Layer:
     if name is not None:
         layer.name = name
     return layer
+
+
+def merge_values(name: str, values: Sequence[Any]) -> Any:
+    """Return what the merging layer of that class name gives of values: ``a + b`` and its like come here."""
+    layers: dict[str, type[Merge]] = {"Add": Add, "Subtract": Subtract, "Multiply": Multiply}
+    return layers[name]()(values)
+
+
+def rescale_value(value: Any, scale: float, offset: float) -> Any:
+    """Return ``scale * value + offset``, as arithmetic of values with numbers asks for it."""
+    return Rescaling(scale, offset)(value)

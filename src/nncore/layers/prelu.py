@@ -41,6 +41,7 @@ class PReLU(Layer):
 
     quiet: ClassVar[dict[str, object]] = {"trainable": True}
     preserves_shape: ClassVar[bool] = True
+    is_activation: ClassVar[bool] = True
 
     num_parameters: int
     init: float

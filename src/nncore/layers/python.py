@@ -13,12 +13,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .._checks import flag, function, is_number, shape_of_sample, shape_text, shown, whole
-from .._declared import refuse_unknown
+from .._declarations import refuse_unknown
+from ..data.arrays import to_array
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
 from ..init import checked as scheme_checked
 from ..records import Op, ParameterOptions, Shape
-from .base import Layer, to_array
+from .base import Layer
 from .penalised import checked
 
 _MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
@@ -274,7 +275,7 @@ class PythonLayer(Layer):
             super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {k: v for k, v in self.__dict__.copy().items() if k not in ("_bound", "_users", "_alone", "_taken", "_training")}
+        own = {k: v for k, v in self.__dict__.copy().items() if k not in ("_bound", "_users", "_standalone", "_taken", "_training")}
         return {**own, **super().__getstate__()}
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._checks import function, shown
+from .._declarations import table
 from ..errors import ArgumentError, lookup
-from ..names import table
 from .base import REDUCTIONS, Crossentropy, Loss
 from .binary import BinaryCrossentropy, KLDivergence
 from .categorical import CategoricalCrossentropy, SparseCategoricalCrossentropy

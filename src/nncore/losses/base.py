@@ -11,9 +11,8 @@ import numpy as np
 
 from .. import _core
 from .._checks import choice, flag, real
-from .._declared import Declared
+from .._declarations import Declared, describe
 from ..data import bind_prediction, bind_target, bind_weight
-from ..names import describe
 from ..records import LossSpec
 
 #: What may be passed as ``reduction`` -> how the core calls it.

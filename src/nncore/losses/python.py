@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._declared import refuse_unknown
+from .._declarations import describe, refuse_unknown
 from ..data import as_array, bind_prediction, bind_target, bind_weight
 from ..errors import ArgumentError, ShapeError
-from ..names import describe
 from ..records import LossSpec
 from .base import Loss
 

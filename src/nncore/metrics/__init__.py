@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._declarations import table
 from ..errors import lookup
-from ..names import table
 from .base import Metric
 from .classification import F1, Accuracy, ConfusionMatrix, Precision, Recall, Specificity
 from .python import PythonMetric

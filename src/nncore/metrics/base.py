@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._checks import text
-from .._declared import Declared
-from ..names import describe
+from .._declarations import Declared, describe
 
 
 class Metric(metaclass=Declared):

@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import _core
 from .._checks import choice, optional_real, shown
+from .._declarations import describe
 from ..data import as_array, bind_prediction, bind_weight
 from ..errors import ArgumentError, LabelError, ShapeError
-from ..names import describe
 from .base import Metric
 
 _AVERAGES = ("binary", "macro", "micro", "weighted", None)

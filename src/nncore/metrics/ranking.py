@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._checks import choice
+from .._declarations import describe
 from ..data import bind_prediction, bind_weight
 from ..errors import LabelError, ShapeError
-from ..names import describe
 from .base import Metric
 from .classification import labels_of_any_kind
 from .python import Watcher

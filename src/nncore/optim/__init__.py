@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._checks import shown
+from .._declarations import table
 from ..errors import ArgumentError, lookup
-from ..names import table
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .base import Optimizer
 from .lbfgs import LBFGS

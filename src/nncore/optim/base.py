@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
 from .._checks import pair, real
-from .._declared import Declared, refuse_unknown
+from .._declarations import Declared, describe, refuse_unknown
 from ..errors import ArgumentError
-from ..names import describe
 from ..records import OptimizerSpec
 from ..schedules import Schedule, check
 from . import groups as parameter_groups

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._checks import flag, real, shown
 from ..errors import ArgumentError
-from ..layers.python import PythonLayer
 from ..records import ParameterOptions
 
 if TYPE_CHECKING:
-    from ..assembly import Assembly
-    from ..compiled import Compiled
     from ..schedules import Schedule
 
 _NUMBERS = ("lr_scale", "weight_decay", "l1", "l2", "max_norm")
@@ -67,23 +64,3 @@ def resolve(
             for i in matches:
                 resolved[i] = resolved[i]._replace(**settings)
     return resolved
-
-
-def options(model: Assembly, config: Compiled) -> list[ParameterOptions]:
-    """Return how each parameter of a model is trained: what its layer says, then the groups of the optimizer, then compile."""
-    rule, parameters = config.optimizer, model._named("compile")
-    owners = [type(model.layers[model._owners[p.op]]).__name__ for _, p in parameters]
-    names = [(name, f"{owner}.{p.role}") for owner, (name, p) in zip(owners, parameters, strict=True)]
-    found = resolve(type(rule).__name__, rule.groups, names, model.parameter_options())
-    for i, (each, (name, p)) in enumerate(zip(found, parameters, strict=True)):
-        layer = model.layers[model._owners[p.op]]
-        l1, l2 = (config.l1, config.l2) if layer.has_matrix(p.role) else (0.0, 0.0)
-        found[i] = each._replace(l1=l1 if each.l1 is None else each.l1, l2=l2 if each.l2 is None else each.l2)
-        if rule.full_batch and each.max_norm:
-            raise ArgumentError(f"{type(rule).__name__}: {name} has a max_norm, which a line search cannot keep to")
-        if each.max_norm and p.value.ndim > 1 and isinstance(layer, PythonLayer):
-            raise ArgumentError(
-                f"{type(rule).__name__}: max_norm of {name}: which part of it belongs to one unit of {type(layer).__name__} is not "
-                "known; limit it in the layer's forward, or by a callback"
-            )
-    return found

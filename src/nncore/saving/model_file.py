@@ -21,28 +21,27 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import _core
 from .._checks import flag
-from ..compiled import Compiled
-from ..errors import ArgumentError
-from ..functional import Functional
-from ..graph import Description, layer_names
+from ..graph import Description, Graph, layer_names
 from ..layers import Layer, Linear
+from ..network import parameters
+from ..network.chain import Chain, check_layers
+from ..network.connecting import connect
+from ..network.network import Network
+from ..network.parameters import IncompatibleKeys
 from ..optim import Optimizer
-from ..parameters import IncompatibleKeys
 from ..records import ParameterOptions, Shape
-from ..sequential import Sequential
+from ..training.configuration import Configuration
+from ..training.trainer import Trainer
 from . import declarations as data
 from . import progress, tensors
 from .tensors import Reader
-from .training import TrainingState, between_steps, capture, restore
-
-if TYPE_CHECKING:
-    from ..model import Model
+from .training import TrainingState, capture, restore
 
 FORMAT_VERSION = 1
 PREFIX = "training."
@@ -53,21 +52,18 @@ _TRACKED = "num_batches_tracked"  # the one integer among the numbers
 # Writing ---------------------------------------------------------------------------------------------------------------------
 
 
-def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> None:
+def save(network: Network, path: str | os.PathLike[str], include_training: bool) -> None:
     """Write a model; see `Model.save`."""
-    kind = next((cls for cls in (Sequential, Functional) if isinstance(model, cls)), None)
-    if kind is None or type(model)._wire is not kind._wire:
-        raise ArgumentError(f"save: {type(model).__name__} connects its layers in its own way, which a file cannot hold")
-    with between_steps(model):
-        state = capture(model) if flag("save", "include_training", include_training) else None
-        stored = _stored(model)
+    with network.access.between_steps():
+        state = capture(network) if flag("save", "include_training", include_training) else None
+        stored = _stored(network)
         if state is not None:
             for key, views in state.moments.items():
                 stored.update({f"{PREFIX}{key}.{name}": view for name, view in views.items()})
             if state.carried is not None:
                 stored[CARRIED] = state.carried
-        calls = len(model._graph.nodes) if isinstance(model, Functional) else 0
-        memory = sum(map(data.memory_of, model.layers)) + tensors.CALL * calls
+        calls = len(network.connections.nodes) if isinstance(network.connections, Graph) else 0
+        memory = sum(map(data.memory_of, network.layers)) + tensors.CALL * calls
         tensors.check_room(path, stored, memory)
         # Copies, as writing takes long, and another thread may train on meanwhile.
         stored = {name: view.copy(order="C") for name, view in stored.items()}
@@ -75,13 +71,13 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
             "format_version": FORMAT_VERSION,
             "nncore_version": _core.__version__,
             "model": {
-                "class": "Model" if isinstance(model, Functional) else "Sequential",
-                "dtype": model._dtype.name,
-                "seed": model.seed,
-                **_from_connections(model),
+                "class": "Model" if isinstance(network.connections, Graph) else "Sequential",
+                "dtype": network.dtype.name,
+                "seed": network.plan.seed,
+                **_from_connections(network),
                 "layers": [
-                    data.from_layer(layer, model._layer_name(i), needs_initializers=not model.built)
-                    for i, layer in enumerate(model.layers)
+                    data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.built)
+                    for i, layer in enumerate(network.layers)
                 ],
             },
             "training": None if state is None else _from_state(state, stored),
@@ -90,35 +86,35 @@ def save(model: Model, path: str | os.PathLike[str], include_training: bool) -> 
     tensors.write(path, stored, {"format": "nncore", "nncore": text}, memory)
 
 
-def _from_connections(model: Model) -> dict[str, Any]:
+def _from_connections(network: Network) -> dict[str, Any]:
     """Return what says how the layers are connected."""
-    if not isinstance(model, Functional):
-        return {"input_shapes": [list(shape) for shape in model.input_shapes] if model.built else None}
-    described = model._graph.describe()
-    names = [layer.name for layer in model.layers]
+    if not isinstance(network.connections, Graph):
+        return {"input_shapes": [list(shape) for shape in network.input_shapes] if network.built else None}
+    described = network.connections.describe()
+    names = [layer.name for layer in network.layers]
     return {"graph": {"names": names, **{key: value for key, value in described._asdict().items() if key != "layers"}}}
 
 
-def save_weights(model: Model, path: str | os.PathLike[str]) -> None:
+def save_weights(network: Network, path: str | os.PathLike[str]) -> None:
     """Write the state dict alone."""
-    with between_steps(model):
-        stored = model.state_dict()
+    with network.access.between_steps():
+        stored = parameters.state_dict(network)
     tensors.write(path, stored, {"format": "nncore"})
 
 
-def _stored(model: Model) -> dict[str, np.ndarray]:
-    """Return what state_dict has, as views where possible; of a model that is not built, what its layers bring along."""
-    if not model.built:
+def _stored(network: Network) -> dict[str, np.ndarray]:
+    """Return what state_dict has, as views where possible; of a network that is not built, what its layers bring along."""
+    if not network.built:
         return {
-            f"{model._key(i)}.{role}": value
-            for i, layer in enumerate(model.layers)
+            f"{network.connections.key(i)}.{role}": value
+            for i, layer in enumerate(network.layers)
             for role, value in layer._initial_values().items()
         }
-    return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in model._named_all("save")}
+    return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in network.named_tensors("save")}
 
 
 def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str, Any]:
-    config = state.compiled
+    config = state.config
     begun = state.options is not None
     return {
         "losses": [data.from_loss(each) for each in config.losses],
@@ -141,18 +137,19 @@ def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str
 # Reading ---------------------------------------------------------------------------------------------------------------------
 
 
-def load_weights(model: Model, path: str | os.PathLike[str], strict: bool) -> IncompatibleKeys:
+def load_weights(network: Network, path: str | os.PathLike[str], strict: bool) -> IncompatibleKeys:
     """Copy in the tensors of a file; see `Model.load_weights`."""
     with Reader(path) as reader:
-        own = dict(model._named_all("load_weights"))
+        own = dict(network.named_tensors("load_weights"))
         found = [name for name in reader.tensors if not name.startswith(PREFIX)]
         # What the model has no use for is not read: zeros of no size stand for it, so that the keys are still compared.
         nothing = np.zeros(0)
-        return model.load_state_dict({name: reader.read(name) if name in own else nothing for name in found}, strict)
+        given = {name: reader.read(name) if name in own else nothing for name in found}
+        return parameters.load_state_dict(network, given, strict)
 
 
-def load_model(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Make the model that a file describes; see `nncore.load`."""
+def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Network:
+    """Make the network that a file describes; see `nncore.load`."""
     with Reader(path) as reader:
         reader.custom_objects = custom_objects or {}
         if "nncore" not in reader.metadata:
@@ -164,13 +161,13 @@ def load_model(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] |
         if version != FORMAT_VERSION:
             newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
             reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
-        model = _to_model(reader, _field(reader, document, "model", dict))
+        network = _to_network(reader, _field(reader, document, "model", dict))
         training = _field(reader, document, "training", dict, optional=True)
         if training is None:
             _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)})
         else:
-            _train_on(reader, model, training)
-        return model
+            _train_on(reader, network, training)
+        return network
 
 
 def _field(reader: Reader, document: Any, path: str, kind: type, optional: bool = False) -> Any:
@@ -186,7 +183,7 @@ def _field(reader: Reader, document: Any, path: str, kind: type, optional: bool 
     return value
 
 
-def _to_model(reader: Reader, described: dict[str, Any]) -> Model:
+def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
     if (name := _field(reader, described, "model.class", str)) not in ("Sequential", "Model"):
         reader.fail("model.class", f"{name[:80]!r} is not known to this version of nncore; it knows Sequential and Model")
     if (dtype := _field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
@@ -195,31 +192,27 @@ def _to_model(reader: Reader, described: dict[str, Any]) -> Model:
     listed = _field(reader, described, "model.layers", list)
     layers = [data.to_layer(reader, each, f"model.layers[{i}]") for i, each in enumerate(listed)]
     if name == "Model":
-        return _to_functional(reader, described, layers, seed, dtype)
+        return _to_graph(reader, described, layers, seed, dtype)
     shapes = _shapes(reader, _field(reader, described, "model.input_shapes", list, optional=True))
     given = _values(reader, layers, [str(i) for i in range(len(layers))], np.dtype(dtype), complete=shapes is not None)
     with data.refusing(reader, "model"):
-        model = Sequential.__new__(Sequential)
-        model.layers = tuple(layers)
-        if shapes is None and model._known_inputs() is not None:
+        check_layers("Sequential", layers)
+        if shapes is None and Chain(layers).known_inputs() is not None:
             reader.fail("model.input_shapes", "null, but the layers say what it is")
-        Sequential.__init__(model, layers, seed=0, dtype=dtype)
-        model.seed = seed
-        if shapes is not None and model._built_for != shapes:
-            model._build(shapes)
+        network = connect(layers, shapes, seed, dtype, "Sequential")
     if shapes is not None:
-        _read_values(reader, model, given)
-    return model
+        _read_values(reader, network, given)
+    return network
 
 
-def _read_values(reader: Reader, model: Model, given: set[str]) -> None:
-    for name, parameter in model._named_all("load"):
+def _read_values(reader: Reader, network: Network, given: set[str]) -> None:
+    for name, parameter in network.named_tensors("load"):
         if name not in given:
             reader.fail(f"tensor {name!r}", "is missing")
         reader.read_into(name, parameter.value)
 
 
-def _to_functional(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str) -> Functional:
+def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str) -> Network:
     graph = _field(reader, described, "model.graph", dict)
     names = _field(reader, graph, "model.graph.names", list)
     if len(names) != len(layers):
@@ -231,12 +224,11 @@ def _to_functional(reader: Reader, described: dict[str, Any], layers: list[Layer
         description = _to_description(reader, graph, keys, layers)
     given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
     with data.refusing(reader, "model"):
-        model = Functional.__new__(Functional)
-        model._restart(layers, description, seed, dtype)
-    if [id(layer) for layer in model.layers] != [id(layer) for layer in layers]:
+        network = connect(layers, description, seed, dtype, "Functional")
+    if [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
         reader.fail("model.graph.calls", "the layers must be called in the order in which they are listed, and all of them")
-    _read_values(reader, model, given)
-    return model
+    _read_values(reader, network, given)
+    return network
 
 
 def _to_description(reader: Reader, graph: dict[str, Any], names: list[str], layers: list[Layer]) -> Description:
@@ -305,44 +297,45 @@ def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtyp
     return names
 
 
-def _train_on(reader: Reader, model: Model, training: dict[str, Any]) -> None:
+def _train_on(reader: Reader, network: Network, training: dict[str, Any]) -> None:
     """Compile the model as it was, and bring it to the state of training that was saved."""
     described = _field(reader, training, "training.state", dict, optional=True)
     with data.refusing(reader, "training"):
-        config = _to_config(reader, model.output_names, training)
-        state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, model, config, described)
-        shapes = {} if described is None else _moment_shapes(model, config.optimizer)
+        config = _to_config(reader, network.output_names, training)
+        state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, network, config, described)
+        shapes = {} if described is None else _moment_shapes(network, config.optimizer)
         own = {name for name in reader.tensors if not name.startswith(PREFIX)} | set(shapes)
-        if described is not None and model._is_stateful() and CARRIED in reader.tensors:
+        if described is not None and network.is_stateful and CARRIED in reader.tensors:
             own.add(CARRIED)
-            state = state._replace(carried=_carried(reader, model))
+            state = state._replace(carried=_carried(reader, network))
         _require_no_more(reader, own | (set() if described is None else progress.names(reader)))
         for name, shape in shapes.items():
             tensor = reader.tensors.get(name)
             if tensor is None:
                 reader.fail(f"tensor {name!r}", "is missing")
-            if tensor.shape != shape or tensor.dtype != model.dtype.newbyteorder("<"):
+            if tensor.shape != shape or tensor.dtype != network.dtype.newbyteorder("<"):
                 reader.fail(
-                    f"tensor {name!r}", f"is {tensor.dtype} of shape {list(tensor.shape)}, not {model.dtype} of shape {list(shape)}"
+                    f"tensor {name!r}",
+                    f"is {tensor.dtype} of shape {list(tensor.shape)}, not {network.dtype} of shape {list(shape)}",
                 )
-        moments = restore(model, state)
+        moments = restore(network, state)
         if described is not None:
             place = described.get("progress")
-            model._progress = progress.from_data(reader, place, state.step, config)
+            network.plan.trainer.progress = progress.from_data(reader, place, state.step, config)
     for key, views in moments.items():
         for name, view in views.items():
             reader.read_into(f"{PREFIX}{key}.{name}", view)
 
 
-def _carried(reader: Reader, model: Model) -> np.ndarray:
+def _carried(reader: Reader, network: Network) -> np.ndarray:
     tensor = reader.tensors[CARRIED]
-    if tensor.shape[1:] != (model._carry(),) or not tensor.shape[0] or tensor.dtype != model.dtype.newbyteorder("<"):
-        needed = f"{model.dtype} of shape [rows, {model._carry()}]"
+    if tensor.shape[1:] != (network.plan.carry(),) or not tensor.shape[0] or tensor.dtype != network.dtype.newbyteorder("<"):
+        needed = f"{network.dtype} of shape [rows, {network.plan.carry()}]"
         reader.fail(f"tensor {CARRIED!r}", f"is {tensor.dtype} of shape {list(tensor.shape)}, but {needed} is needed")
-    return np.ascontiguousarray(reader.read(CARRIED), model.dtype)
+    return np.ascontiguousarray(reader.read(CARRIED), network.dtype)
 
 
-def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> Compiled:
+def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> Configuration:
     def field(name: str, kind: type) -> Any:
         return _field(reader, training, f"training.{name}", kind)
 
@@ -359,21 +352,22 @@ def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> 
     if not all(type(weight) in (int, float) for weight in weights):
         reader.fail("training.loss_weights", "numbers are needed")
     optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
-    return Compiled(
+    return Configuration(
         losses, optimizer, metrics, weights, field("check_finite", bool), outputs, field("l1", float), field("l2", float)
     )
 
 
-def _moment_shapes(model: Model, optimizer: Optimizer) -> dict[str, Shape]:
+def _moment_shapes(network: Network, optimizer: Optimizer) -> dict[str, Shape]:
     """Return the moments that such an optimizer keeps, before any memory is taken for them: what it keeps of a tiny model tells."""
-    probe = Sequential(Linear(1, 1), seed=0)
-    probe.compile("mse", type(optimizer)(**{**optimizer.config(), "groups": ()}))  # whose names are not those of the tiny one
-    keys = [key for key in probe._buffers() if key.startswith("moment") or key == "average"]
-    return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in model._named("load")}
+    probe = Network(Chain([Linear(1, 1)]), 0, "float32", "Sequential")
+    rule = type(optimizer)(**{**optimizer.config(), "groups": ()})  # whose names are not those of the tiny one
+    Trainer(Configuration("mse", rule, (), None, False, probe.output_names)).attach(probe)
+    keys = [key for key in probe.plan.buffers() if key.startswith("moment") or key == "average"]
+    return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in network.named_parameters("load")}
 
 
-def _begun(reader: Reader, model: Model, config: Compiled, state: dict[str, Any]) -> TrainingState:
-    if not model.built:
+def _begun(reader: Reader, network: Network, config: Configuration, state: dict[str, Any]) -> TrainingState:
+    if not network.built:
         reader.fail("training.state", "training has begun, but the model has no input shape")
     step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**62)
     options = []
@@ -385,8 +379,8 @@ def _begun(reader: Reader, model: Model, config: Compiled, state: dict[str, Any]
             if not (type(value) in (int, float) and 0 <= value < 1e300) and not (name == "weight_decay" and value is None):
                 reader.fail(where, f"{name} must be a number of at least 0")
         options.append(ParameterOptions(*each))
-    if len(options) != len(model._parameters()):
-        reader.fail("training.state.options", f"{len(options)} for {len(model._parameters())} parameters")
+    if len(options) != len(network.plan.parameters()):
+        reader.fail("training.state.options", f"{len(options)} for {len(network.plan.parameters())} parameters")
     return TrainingState(config, step, options, {})
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..compiled import Compiled
 from ..errors import ArgumentError
-from ..progress import Progress
+from ..training.configuration import Configuration
+from ..training.progress import Progress
 from .tensors import Reader, kind, stored_types
 
 PREFIX = "training.epoch."
@@ -67,7 +67,7 @@ def names(reader: Reader) -> set[str]:
     return {name for name in reader.tensors if name.startswith((PREFIX, CALLBACK))}
 
 
-def from_data(reader: Reader, data: Any, step: int, config: Compiled) -> Progress | None:
+def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Progress | None:
     """Return the progress that the file describes; config: of a model that has been told."""
     field = "training.state.progress"
     expected: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .._checks import function, is_number, real, shown
-from .._declared import Declared, refuse_unknown
+from .._declarations import Declared, refuse_unknown
 from ..errors import ArgumentError
 from .rates import Schedule
 

@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ... import init
+from ... import _hooks, init
 from ..._checks import flag, real, whole
+from ...data.arrays import copy_into, to_array
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
 from ...graph import Value, is_symbolic, record
 from ...init import InitSpec
 from ...records import Op, Shape
-from ..base import Layer, copy_into, to_array
+from ..base import Layer
 from ..merge import Concatenate
 from ..penalised import NO_PENALTIES, Penalised, all_checked
-from . import alone
 
 _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
 _MOST_LAYERS = 4096  # each is an op of its own
@@ -167,6 +167,15 @@ class Recurrent(Penalised):
         joining = (len(ops) - recurrent[-1] - 1 - len(self.states)) // len(self.states)  # ops that join the states of the sublayers
         return recurrent[-1], *(len(ops) - 1 - joining * i for i in reversed(range(len(self.states))))
 
+    def state_parts(self, state: Any) -> Sequence[Any]:
+        """Return h, or h and c of the pair that an LSTM takes."""
+        if len(self.states) == 1:
+            return [state]
+        if not (isinstance(state, list | tuple) and len(state) == len(self.states)):
+            pair = ", ".join(f"{kind}_0" for kind in self.states)
+            raise ArgumentError(f"{type(self).__name__}: the initial state is a pair ({pair})")
+        return state
+
     @property
     def _blocks(self) -> int:
         """How many states of hidden_size there are of each kind."""
@@ -197,7 +206,7 @@ class Recurrent(Penalised):
         return role.startswith("weight")  # initial states are none
 
     def check(self, name: str, shape: Shape) -> None:
-        if not self.batch_first and "_standalone" not in self.__dict__:
+        if not self.batch_first and "_drawing" not in self.__dict__:
             raise ArgumentError(
                 f"{name}: batch_first=False is for calls of the layer alone; in a model the batch comes first: [N, time, features]"
             )
@@ -233,7 +242,7 @@ class Recurrent(Penalised):
         else:
             super().__setattr__(name, value)
 
-    # Alone ----------------------------------------------------------------------------------------------------------------
+    # By itself -----------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the parameters by PyTorch's names; a layer that is in no model yet draws them now.
@@ -244,7 +253,7 @@ class Recurrent(Penalised):
         >>> list(nn.RNN(2, 3, bias=False).state_dict())
         ['weight_ih_l0', 'weight_hh_l0']
         """
-        return {role: np.array(parameter.value, order="C") for role, parameter in alone.parameters(self).items()}
+        return {role: np.array(parameter.value, order="C") for role, parameter in _hooks.draw_parameters(self).items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy in the parameters of a layer like this one, such as those of a PyTorch module.
@@ -269,7 +278,7 @@ class Recurrent(Penalised):
         """
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
-        own, arrays = alone.parameters(self), {key: to_array(value) for key, value in state_dict.items()}
+        own, arrays = _hooks.draw_parameters(self), {key: to_array(value) for key, value in state_dict.items()}
         missing, unexpected = [key for key in own if key not in arrays], [key for key in arrays if key not in own]
         if missing or unexpected:
             raise StateDictError(f"the state dict does not fit {self!r}: missing keys {missing}, unexpected keys {unexpected}")
@@ -328,7 +337,7 @@ class Recurrent(Penalised):
         """
         if is_symbolic(x):
             return self._record(x, h_0, lengths)
-        return alone.apply(self, x, h_0, lengths, training)
+        return _hooks.call_recurrent(self, x, h_0, lengths, training)
 
     def _record(self, x: Any, h_0: Any, lengths: Any) -> Any:
         """Record a call in a network."""
@@ -336,7 +345,7 @@ class Recurrent(Penalised):
             raise ArgumentError(
                 f"{type(self).__name__}: lengths belong to data; pass them to fit, evaluate, predict or forward of the model"
             )
-        inputs = [*([x] if isinstance(x, Value) else x), *(() if h_0 is None else alone.parts_of(self, h_0))]
+        inputs = [*([x] if isinstance(x, Value) else x), *(() if h_0 is None else self.state_parts(h_0))]
         output, *last = record(self, inputs)
         if not last:
             return output

@@ -1,0 +1,60 @@
+# model.pxi: what every model is made of: a network, the plan in it, and who trains it. Calls of a model and single training steps take a
+# few microseconds, so they go to the plan from here, without a frame of Python in between; what is not plain goes to the network.
+
+
+cdef class ModelCore:
+    """Has a network (nncore.network.Network), the plan of that network, and through the plan a trainer."""
+
+    cdef readonly Plan _plan
+    cdef readonly object _network
+
+    def __cinit__(self, *args, **kwargs):
+        self._plan = Plan()  # there is always one: a subclass may be called before its constructor has run
+
+    def _have(self, network):
+        """Take a network, and its plan."""
+        cdef Plan plan = network.plan
+        if plan is None:
+            raise TypeError("a network without a plan")
+        self._plan, self._network = plan, network
+
+    @property
+    def _trainer(self):
+        return self._plan.trainer
+
+    def __call__(self, x, *, out=None):
+        """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
+        y = self._plan._infer(x, out)
+        return self._network.infer(x, out) if y is None else y
+
+    def predict_on_batch(self, x, *, out=None):
+        """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress.
+
+        Parameters
+        ----------
+        x : array_like
+            [N, *input shape]; a list or dict of them where there are several inputs.
+        out : numpy.ndarray, optional
+            Where the result goes: C-contiguous, of the model's dtype and the result's shape. It may share memory with x.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, *output shape]; as many as there are outputs. ``out`` where it is given.
+
+        Raises
+        ------
+        ShapeError
+            If x or out has another shape.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict_on_batch([[1.0, 2.0]])
+        array([[3.]], dtype=float32)
+        """
+        return self(x, out=out)
+
+    def _step(self, x, y, bint return_dict):
+        """What train_on_batch returns of a batch that needs no conversion, or None."""
+        return step_batch(self._plan, x, y, return_dict)

@@ -1,0 +1,608 @@
+# run.pxi: a plan that runs: it trains, evaluates, predicts and does the pieces of a step, and lets go of the GIL while the core works.
+# Each call enters (access.pxi), checks its arrays against the plan, runs, and leaves.
+
+cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
+cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this short is over before another thread would wake up
+
+
+cdef class Plan(BasePlan):
+    """A network compiled to a plan, with its parameters. A `Network` in Python has one; users meet neither."""
+
+    # Running ------------------------------------------------------------------------------------------------------------------
+
+    cdef int _bind_data(
+        self, nnc_data *data, nnc_source *xs, nnc_source *ys, nnc_spread *spreads, nnc_weights *weights, double **sums, x, y, weight, order, statistics, lengths
+    ) except -1:
+        cdef size_t rows, lines
+        cdef int i
+        if len(x) != len(self.input_shapes) or len(y) != len(self.output_shapes):
+            raise ShapeError(f"{len(x)} input and {len(y)} target arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
+        rows = rows_of(x[0])
+        for i in range(len(x)):
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
+        for i in range(len(y)):
+            bind_source(&ys[i], y[i], rows, self.target_widths[i], "y" if len(y) == 1 else f"y[{i}]", &spreads[len(x) + i])
+            sums[i] = NULL
+            if statistics is not None:
+                sums[i] = float64_out(statistics[i], self.statistic_sizes[i], "statistics")
+        data.x = xs
+        data.y = ys
+        data.rows = rows
+        data.statistics = sums
+        data.parts = NULL
+        if statistics is not None and len(statistics) > len(y):  # the losses of the outputs, one by one
+            data.parts = float64_out(statistics[len(y)], 2 * len(y) + 2, "losses of the outputs")
+        data.probe = self._probing()
+        data.weights = NULL
+        if weight is not None:
+            if len(weight) != len(y):
+                raise ShapeError(f"{len(weight)} arrays of weights for {len(y)} outputs")
+            data.weights = weights
+            for i in range(len(y)):
+                weights[i].source.data = NULL
+                weights[i].width = 1
+                if weight[i] is None:
+                    continue
+                if weight[i].dtype != np.float32 and weight[i].dtype != np.float64:
+                    raise DTypeError(f"sample_weight: expected float32 or float64, got {weight[i].dtype}")
+                lines = size_of(self.output_shapes[i]) // last_of(self.output_shapes[i])
+                weights[i].width = size_of(weight[i].shape[1:])
+                if weights[i].width == 0 or lines % weights[i].width:
+                    raise ShapeError(f"sample_weight: {weight[i].shape[1:]} numbers per row for the {lines} lines of output {i}")
+                bind_source(&weights[i].source, weight[i], rows, weights[i].width, "sample_weight")
+        data.lengths = NULL
+        if lengths is not None:
+            data.lengths = self._lengths(lengths, rows)
+        data.order = NULL
+        if order is not None:
+            if cnp.PyArray_TYPE(<cnp.ndarray>order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(<cnp.ndarray>order):
+                raise DTypeError("order: expected a contiguous int64 array")
+            data.rows = cnp.PyArray_SIZE(<cnp.ndarray>order)
+            data.order = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>order)
+        return 0
+
+    cdef const int64_t *_lengths(self, object lengths, size_t rows) except NULL:
+        """The data of `lengths`, which has been checked (data/sequences.py) but for what C takes for granted."""
+        cdef int op = -1
+        cdef size_t steps = nnc_plan_steps(self.plan, &op), i
+        if steps == 0:
+            if op >= 0:
+                raise ShapeError(f"lengths: {self.mixing()}")
+            raise ShapeError("lengths need an input with a time dimension, [N, time, features]")
+        if not isinstance(lengths, np.ndarray):
+            raise DTypeError(f"lengths: expected an array, got {type(lengths).__name__}")
+        cdef cnp.ndarray a = lengths
+        if cnp.PyArray_TYPE(a) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(a) or <size_t>cnp.PyArray_SIZE(a) != rows:
+            raise ShapeError(f"lengths: expected a contiguous int64 array of {rows} elements, got {a.dtype} {shape_of(a)}")
+        cdef const int64_t *at = <const int64_t *>cnp.PyArray_DATA(a)
+        for i in range(rows):
+            if at[i] < 1 or at[i] > <int64_t>steps:
+                raise ShapeError(f"lengths: {at[i]} at row {i}; the lengths of sequences of {steps} steps run from 1 to {steps}")
+        return at
+
+    cdef int _bind_sequences(self, nnc_sequences *to, object sequences, size_t rows) except -1:
+        """sequences: None, or (lengths, initial, final), each None or an array; the states are [rows, carry]."""
+        to.lengths = NULL
+        to.initial = NULL
+        to.final = NULL
+        if sequences is None:
+            return 0
+        lengths, initial, final = sequences
+        if lengths is not None:
+            to.lengths = self._lengths(lengths, rows)
+        shape = (nnc_plan_carry(self.plan),)
+        if initial is not None:
+            to.initial = self._dense(initial, rows, shape, "initial states", False)
+        if final is not None:
+            to.final = self._dense(final, rows, shape, "final states")
+        return 0
+
+    def carry(self):
+        """How many numbers the recurrent layers hand from one step to the next, per sample."""
+        self._need_plan()
+        return nnc_plan_carry(self.plan)
+
+    def holds_indices(self, input=None):
+        """Whether an input, or any of them, holds indices into an embedding."""
+        self._need_plan()
+        return self.has_indices if input is None else nnc_plan_index_bound(self.plan, input) > 0
+
+    def time_steps(self):
+        """The time steps that lengths count, or 0."""
+        cdef int op
+        self._need_plan()
+        return nnc_plan_steps(self.plan, &op)
+
+    def mixing(self):
+        """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
+        cdef int op
+        self._need_plan()
+        nnc_plan_steps(self.plan, &op)
+        return None if op < 0 else f"{self.op_names[op]} mixes the time steps: {nnc_plan_mixing(self.plan, op).decode()}"
+
+    def timed(self, values):
+        """Of each of the values, whether it has a first dimension that is time."""
+        self._need_plan()
+        cdef int count = len(self._all_shapes)
+        return [0 <= value < count and bool(nnc_plan_is_timed(self.plan, value)) for value in values]
+
+    def carried(self):
+        """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
+        cdef size_t rows
+        cdef const void *at
+        self._enter(READING)
+        try:
+            self._need_plan()
+            if self.to_carry is not None:
+                return self.to_carry.copy()
+            at = nnc_plan_carried(self.plan, &rows)
+            if at == NULL:
+                return None
+            states = np.empty((rows, nnc_plan_carry(self.plan)), self.dtype)
+            at = nnc_plan_carried(self.plan, &rows)  # the array may have cost a moment
+            if at == NULL or rows != <size_t>cnp.PyArray_DIM(<cnp.ndarray>states, 0):
+                return None
+            memcpy(cnp.PyArray_DATA(<cnp.ndarray>states), at, cnp.PyArray_NBYTES(<cnp.ndarray>states))
+            return states
+        finally:
+            self._leave(READING)
+
+    def carry_on(self, states):
+        """Let the next training batch begin with such states."""
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            self._dense(states, rows_of(states), (nnc_plan_carry(self.plan),), "states")
+            self.to_carry = states.copy()  # until the batch says how much room it needs
+        finally:
+            self._leave(TRAINING)
+
+    cdef int _take_carried(self, size_t rows) except -1:
+        """Have ready what a training batch of stateful layers begins with; raise where it has too many rows for that."""
+        cdef size_t carried
+        cdef nnc_error error
+        if not nnc_plan_is_stateful(self.plan):
+            return 0
+        nnc_plan_carried(self.plan, &carried)
+        if self.to_carry is not None:
+            carried = len(self.to_carry)
+        if carried and rows > carried:
+            raise ShapeError(
+                f"the batch has {rows} rows, but the one before, whose states stateful layers begin with, had {carried}; keep the "
+                "number of rows, or call model.reset_states() first")
+        if self.to_carry is not None:
+            if nnc_plan_reserve(self.plan, rows, &error):
+                raise_error(&error)
+            nnc_plan_carry_on(self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.to_carry), rows)
+            self.to_carry = None
+        return 0
+
+    def reset_states(self):
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            self.to_carry = None
+            nnc_plan_reset_states(self.plan)
+        finally:
+            self._leave(TRAINING)
+
+    def step_norms(self, int op, size_t steps):
+        """Norms of the gradients before the gates of a recurrent op, per time step of the last backward pass."""
+        self._enter(TRAINING)
+        try:
+            if not self.has_forward:
+                raise NotBuiltError("gradient norms per time step need a backward pass: call forward and backward on a batch first")
+            norms = np.zeros(steps)
+            nnc_plan_step_norms(self.plan, op, self.forward_rows, <double *>cnp.PyArray_DATA(<cnp.ndarray>norms))
+            return norms
+        finally:
+            self._leave(TRAINING)
+
+    def train(
+        self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None
+    ):
+        cdef nnc_data data
+        cdef nnc_source xs[MAX_ENDS]
+        cdef nnc_source ys[MAX_ENDS]
+        cdef nnc_spread spreads[2 * MAX_ENDS]
+        cdef nnc_weights weights[MAX_ENDS]
+        cdef double *sums[MAX_ENDS]
+        cdef double *rates
+        cdef double *losses
+        cdef nnc_error error
+        cdef size_t done = 0
+        cdef int status
+        self._enter(TRAINING)
+        try:
+            self._need_compiled()
+            self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, order, statistics, lengths)
+            if batch_size < 1:
+                raise ValueError("batch_size must be at least 1")
+            batch_size = min(batch_size, data.rows)
+            if batch_size:
+                self._need_rows(data.rows % batch_size or batch_size)
+                self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
+            need_a_step(&self.progress)
+            rates = float64_out(lr, max_steps, "lr")
+            losses = float64_out(loss, max_steps, "loss")
+            watchers = self._watch(statistics)
+            try:
+                with nogil:
+                    status = nnc_plan_reserve(self.plan, batch_size, &error)
+                    if status == NNC_OK:
+                        done = nnc_plan_train(self.plan, &data, batch_size, first, max_steps, rates, losses, &self.progress, BUDGET)
+            finally:
+                self._unwatch(watchers)
+            self.has_forward = False
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self._leave(TRAINING)
+        return done
+
+    def evaluate(self, x, y, weight, size_t first, loss, statistics, lengths=None):
+        cdef nnc_data data
+        cdef nnc_source xs[MAX_ENDS]
+        cdef nnc_source ys[MAX_ENDS]
+        cdef nnc_spread spreads[2 * MAX_ENDS]
+        cdef nnc_weights weights[MAX_ENDS]
+        cdef double *sums[MAX_ENDS]
+        cdef double *losses
+        cdef nnc_error error
+        cdef size_t next_row = 0
+        cdef int status
+        self._enter(READING)
+        try:
+            self._need_compiled()
+            self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, None, statistics, lengths)
+            losses = float64_out(loss, 2 * len(y), "loss")
+            watchers = self._watch(statistics)
+            try:
+                with nogil:
+                    status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
+            finally:
+                self._unwatch(watchers)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self._leave(READING)
+        return next_row
+
+    def penalty(self):
+        """What the L1 and L2 penalties add to the loss."""
+        cdef double penalty
+        self._enter(READING)
+        try:
+            self._need_compiled()
+            with nogil:
+                penalty = nnc_plan_penalty(self.plan)
+        finally:
+            self._leave(READING)
+        return penalty
+
+    def predict(self, x, out, size_t first, sequences=None):
+        cdef nnc_source xs[MAX_ENDS]
+        cdef nnc_spread spreads[MAX_ENDS]
+        cdef void *outs[MAX_ENDS]
+        cdef nnc_error error
+        cdef size_t next_row = 0, rows
+        cdef int i, status
+        cdef nnc_sequences given
+        self._enter(READING)
+        try:
+            self._need_plan()
+            if len(x) != len(self.input_shapes) or len(out) != len(self.output_shapes):
+                raise ShapeError(f"{len(x)} input and {len(out)} output arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
+            rows = rows_of(x[0])
+            for i in range(len(x)):
+                bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
+            for i in range(len(out)):
+                outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
+            self._bind_sequences(&given, sequences, rows)
+            with nogil:
+                status = nnc_plan_predict(self.plan, xs, &given, rows, first, outs, &next_row, BUDGET, &error)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+        finally:
+            self._leave(READING)
+        return next_row
+
+    cdef void *_dense(self, object array, size_t rows, tuple shape, str what, bint written=True) except NULL:
+        """The data of a dense array of the network's dtype; what is read only may be read-only. Only NumPy's C interface is asked, as a
+        subclass may say something else of itself."""
+        cdef bint fits = isinstance(array, np.ndarray) and cnp.PyArray_TYPE(<cnp.ndarray>array) == self.typenum
+        cdef int d
+        if fits:
+            fits = cnp.PyArray_ISCARRAY(<cnp.ndarray>array) if written else cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
+        if fits:
+            fits = cnp.PyArray_NDIM(<cnp.ndarray>array) == 1 + len(shape) and <size_t>cnp.PyArray_DIM(<cnp.ndarray>array, 0) == rows
+        if fits:
+            for d in range(len(shape)):
+                fits = fits and cnp.PyArray_DIM(<cnp.ndarray>array, d + 1) == <cnp.npy_intp>shape[d]
+        if not fits:
+            found = type(array).__name__
+            if isinstance(array, np.ndarray):
+                found = f"{array.dtype} {tuple([cnp.PyArray_DIM(<cnp.ndarray>array, d) for d in range(cnp.PyArray_NDIM(<cnp.ndarray>array))])}"
+            raise ShapeError(
+                f"{what}: expected a {'writable, ' if written else ''}C-contiguous {self.dtype} array of shape {(rows, *shape)}, got {found}")
+        return cnp.PyArray_DATA(<cnp.ndarray>array)
+
+    cdef void *_result(self, object out, size_t rows) except NULL:
+        """The memory of a caller's array for the result; what fits is seen without a look at any Python attribute."""
+        cdef int d
+        cdef bint fits = type(out) is cnp.ndarray
+        if fits:
+            fits = (cnp.PyArray_TYPE(<cnp.ndarray>out) == self.typenum and cnp.PyArray_NDIM(<cnp.ndarray>out) == self.out_rank
+                    and cnp.PyArray_ISCARRAY(<cnp.ndarray>out) and <size_t>cnp.PyArray_DIM(<cnp.ndarray>out, 0) == rows)
+            for d in range(1, self.out_rank):
+                fits = fits and cnp.PyArray_DIM(<cnp.ndarray>out, d) == self.out_dims[d]
+        return cnp.PyArray_DATA(<cnp.ndarray>out) if fits else self._dense(out, rows, self.output_shapes[0], "out")
+
+    cdef bint _is_free(self, cnp.ndarray result, size_t rows) noexcept:
+        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was.
+
+        That also holds where the interpreter borrows (Python 3.14): docs/design.md, "Results used again".
+        """
+        cdef int d
+        if result is None or Py_REFCNT(result) != 2 or PyObject_GET_WEAKREFS_LISTPTR(<PyObject *>result)[0] != NULL:  # the attribute, the argument
+            return False
+        if cnp.PyArray_TYPE(result) != self.typenum or cnp.PyArray_NDIM(result) != self.out_rank or not cnp.PyArray_ISCARRAY(result):
+            return False
+        for d in range(1, self.out_rank):
+            if cnp.PyArray_DIM(result, d) != self.out_dims[d]:
+                return False
+        return <size_t>cnp.PyArray_DIM(result, 0) == rows
+
+    cdef cnp.ndarray _new_result(self, size_t rows):
+        """An array for a prediction. To make a small one takes as long as a small net, so the last two are used again once nobody holds
+        them: in a loop, the name that the result gets still holds the one before."""
+        cdef cnp.npy_intp[9] dims  # the attribute is for all threads
+        cdef cnp.ndarray result
+        if self._is_free(self.last_result, rows):
+            return self.last_result
+        if self._is_free(self.older_result, rows):
+            result = self.older_result
+        else:
+            memcpy(dims, self.out_dims, sizeof(dims))
+            dims[0] = rows
+            result = self.results.take(self.out_rank, dims, self.typenum)
+            if cnp.PyArray_NBYTES(result) >= LEAST_KEPT:
+                return result
+        self.older_result = self.last_result
+        self.last_result = result
+        return result
+
+    cdef bint _has_shape(self, cnp.ndarray a) noexcept:
+        """Whether an array is a batch for the one input as it is now."""
+        cdef int d
+        if cnp.PyArray_NDIM(a) != self.in_rank:
+            return False
+        for d in range(1, self.in_rank):
+            if cnp.PyArray_DIM(a, d) != self.in_dims[d]:
+                return False
+        return True
+
+    cdef object _infer(self, object x, object out):
+        """The outputs of a batch that lies as the core reads it; None where x needs checking or converting first."""
+        cdef cnp.ndarray a
+        self._enter(READING)
+        try:
+            if self.plan == NULL or not self.is_simple or type(x) is not cnp.ndarray:
+                return None
+            a = <cnp.ndarray>x
+            if cnp.PyArray_TYPE(a) != self.typenum or not cnp.PyArray_ISCARRAY_RO(a) or not self._has_shape(a):
+                return None
+            return self._infer_array(a, out)
+        finally:
+            self._leave(READING)
+
+    def infer_plain(self, x, out=None):
+        """The outputs of a batch for one input and one output; None where x needs checking or converting first."""
+        return self._infer(x, out)
+
+    def __call__(self, x, *, out=None):
+        """The outputs of a C-contiguous batch of the network's dtype, for one input and one output; out: where they go, or None."""
+        y = self._infer(x, out)
+        if y is None:
+            self._need_plan()
+            if not self.is_simple:
+                raise ShapeError(f"one array for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
+            self._dense(x, rows_of(x), self.input_shapes[0], "x", False)  # says what is wrong
+            raise ShapeError(f"x has shape {shape_of(x)}, but the model takes batches of {self.input_shapes[0]}")
+        return y
+
+    cdef object _infer_array(self, cnp.ndarray a, object out):
+        cdef cnp.ndarray y
+        cdef nnc_source source
+        cdef nnc_error error
+        cdef size_t rows, next_row = 0
+        cdef void *to
+        cdef int status
+        if self.has_indices:
+            self._look_for_indices((a,))
+        rows = cnp.PyArray_DIM(a, 0)
+        if out is None:
+            y = self._new_result(rows)
+            to = cnp.PyArray_DATA(y)
+        else:
+            to = self._result(out, rows)
+            y = <cnp.ndarray>out
+            if <char *>to < <char *>cnp.PyArray_DATA(a) + cnp.PyArray_NBYTES(a) and <char *>cnp.PyArray_DATA(a) < <char *>to + cnp.PyArray_NBYTES(y):
+                a = <cnp.ndarray>cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)  # rows are read more than once, and not in the order of the result
+        source.data = cnp.PyArray_DATA(a)
+        source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+        source.stride = self.in_width
+        if self.flops * <double>rows < HOLD_GIL_BELOW:
+            status = nnc_plan_predict(self.plan, &source, NULL, rows, 0, &to, &next_row, 1e9, &error)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+            return y
+        while next_row < rows:
+            with nogil:
+                status = nnc_plan_predict(self.plan, &source, NULL, rows, next_row, &to, &next_row, BUDGET, &error)
+            self._rethrow()
+            if status != NNC_OK:
+                raise_error(&error)
+            PyErr_CheckSignals()
+        return y
+
+    # The pieces of a step -----------------------------------------------------------------------------------------------------
+
+    cdef bint _is_plain(self, object x, int rank, const cnp.npy_intp *dims) noexcept:
+        """Whether x is an array that the core reads as it is, [N, *dims[1:rank]], with some rows."""
+        cdef int d
+        if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != rank:
+            return False
+        for d in range(1, rank):
+            if cnp.PyArray_DIM(<cnp.ndarray>x, d) != dims[d]:
+                return False
+        return cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x) and cnp.PyArray_DIM(<cnp.ndarray>x, 0) > 0
+
+    cdef int _run_forward(self, nnc_source *xs, const nnc_sequences *given, size_t rows, bint training, void **outs) except -1:
+        cdef nnc_error error
+        cdef int status
+        if self.flops * <double>rows < HOLD_GIL_BELOW:
+            status = nnc_plan_reserve(self.plan, rows, &error)
+            if status == NNC_OK:
+                nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
+        else:
+            with nogil:
+                status = nnc_plan_reserve(self.plan, rows, &error)
+                if status == NNC_OK:
+                    nnc_plan_forward(self.plan, xs, given, rows, training, outs, &self.progress)
+        self.has_forward = False
+        self._rethrow()
+        if status != NNC_OK:
+            raise_error(&error)
+        self.forward_rows = rows
+        self.last_training = training
+        self.has_forward = True
+        return 0
+
+    cdef int _run_backward(self, const nnc_sequences *given, const void **grads, void **inputs) except -1:
+        if 2 * self.flops * <double>self.forward_rows < HOLD_GIL_BELOW:
+            nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+        else:
+            with nogil:
+                nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+        self._rethrow()
+        return 0
+
+    def forward(self, x, bint training, sequences=None):
+        cdef nnc_source xs[MAX_ENDS]
+        cdef void *outs[MAX_ENDS]
+        cdef nnc_sequences given
+        cdef size_t rows
+        cdef int i
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            if len(x) != len(self.input_shapes):
+                raise ShapeError(f"{len(x)} arrays for {len(self.input_shapes)} inputs")
+            rows = rows_of(x[0])
+            self._need_rows(rows, training)
+            self._look_for_indices(x)
+            for i in range(len(x)):
+                bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")
+            self._bind_sequences(&given, sequences, rows)
+            results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
+            for i in range(len(results)):
+                outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+            self._run_forward(xs, &given, rows, training, outs)
+            self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
+            return results
+        finally:
+            self._leave(TRAINING)
+
+    def forward_plain(self, x, bint training):
+        """The same for one input and one output, or None where x needs converting or checking first."""
+        cdef cnp.npy_intp[9] dims
+        cdef cnp.ndarray y
+        cdef void *to
+        cdef size_t rows
+        cdef nnc_source source
+        cdef nnc_sequences given
+        self._enter(TRAINING)
+        try:
+            if self.plan == NULL or not self.is_simple or self.has_indices or not self._is_plain(x, self.in_rank, self.in_dims):
+                return None
+            rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+            self._need_rows(rows, training)
+            self._bind_sequences(&given, None, rows)
+            source.data = cnp.PyArray_DATA(<cnp.ndarray>x)
+            source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+            source.stride = self.in_width
+            memcpy(dims, self.out_dims, sizeof(dims))
+            dims[0] = rows
+            y = self.results.take(self.out_rank, dims, self.typenum)
+            to = cnp.PyArray_DATA(y)
+            self._run_forward(&source, &given, rows, training, &to)
+            self.forward_sequences = None
+            return y
+        finally:
+            self._leave(TRAINING)
+
+    def backward(self, grad_outputs):
+        cdef const void *grads[MAX_ENDS]
+        cdef void *inputs[MAX_ENDS]
+        cdef nnc_sequences given
+        cdef int i
+        self._enter(TRAINING)
+        try:
+            self._need_forward()
+            if len(grad_outputs) != len(self.output_shapes):
+                raise ShapeError(f"{len(grad_outputs)} arrays of gradients for {len(self.output_shapes)} outputs")
+            for i in range(len(self.output_shapes)):
+                grads[i] = self._dense(grad_outputs[i], self.forward_rows, self.output_shapes[i], "grad_output", False)
+            results = [np.empty((self.forward_rows, *shape), self.dtype) for shape in self.input_shapes]
+            for i in range(len(results)):
+                inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+            self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
+            self._run_backward(&given, grads, inputs)
+            return results
+        finally:
+            self._leave(TRAINING)
+
+    cdef int _need_forward(self) except -1:
+        self._need_plan()
+        if not self.has_forward:
+            raise NotBuiltError("backward: nothing to go back from; call forward on a batch first")
+        return 0
+
+    def backward_plain(self, grad_output):
+        """The gradient of a plain batch of a network of one input and one output, or None where the gradient needs converting or checking first."""
+        cdef cnp.npy_intp[9] dims
+        cdef cnp.ndarray dx
+        cdef const void *grad
+        cdef void *to
+        cdef nnc_sequences given
+        self._enter(TRAINING)
+        try:
+            if self.plan == NULL or not self.is_simple or not self.has_forward or not self._is_plain(grad_output, self.out_rank, self.out_dims):
+                return None
+            if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
+                return None
+            self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
+            memcpy(dims, self.in_dims, sizeof(dims))
+            dims[0] = self.forward_rows
+            dx = self.results.take(self.in_rank, dims, self.typenum)
+            grad = cnp.PyArray_DATA(<cnp.ndarray>grad_output)
+            to = cnp.PyArray_DATA(dx)
+            self._run_backward(&given, &grad, &to)
+            return dx
+        finally:
+            self._leave(TRAINING)
+
+    def apply_gradients(self, double lr):
+        self._enter(TRAINING)
+        try:
+            self._need_compiled()
+            need_a_step(&self.progress)
+            with nogil:
+                nnc_plan_apply(self.plan, lr, &self.progress)
+        finally:
+            self._leave(TRAINING)

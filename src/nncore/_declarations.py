@@ -1,0 +1,173 @@
+"""What all declarations (layers, losses, optimizers, ...) have in common: their type, and the tables that find them by name.
+
+What a constructor does not take is refused in words that help.
+
+Python's own message for a wrong argument names neither what the class takes nor which other class has that argument. Here both
+are said, in an `ArgumentError`, which is a `TypeError` as well. A call that fits costs nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABCMeta
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._checks import named, near
+from .errors import ArgumentError, NncoreError
+
+if TYPE_CHECKING:
+    import inspect
+
+T = TypeVar("T")
+
+#: What Keras, PyTorch and scikit-learn call an argument that has another name here, or is something else here.
+_ELSEWHERE = {
+    "units": "out_features (in_features comes first)",
+    "input_dim": "in_features, num_embeddings of an Embedding, or nn.Input((size,))",
+    "output_dim": "out_features, or embedding_dim of an Embedding",
+    "input_shape": "nn.Input(shape), or model.build(shape)",
+    "activation": "a layer of its own behind this one, such as nn.ReLU()",
+    "use_bias": "bias",
+    "kernel_initializer": "weight_init",
+    "bias_initializer": "bias_init",
+    "kernel_regularizer": "l1 and l2",
+    "kernel_constraint": "max_norm",
+    "rate": "p of Dropout",
+    "inplace": "nothing to ask for: the core works in place wherever it can",
+    "axis": "normalized_shape of LayerNorm, dim of Softmax, axis of Concatenate",
+    "epsilon": "eps",
+    "learning_rate": "lr",
+    "clipnorm": "clip_norm_each",
+    "global_clipnorm": "clip_norm",
+    "clipvalue": "clip_value",
+    "beta_1": "betas=(0.9, 0.999)",
+    "beta_2": "betas=(0.9, 0.999)",
+    "use_ema": "ema_momentum",
+    "params": "groups; the model's parameters are known",
+    "verbosity": "verbose",
+    "initial_learning_rate": "lr",
+    "decay_steps": "total_steps or steps",
+    "decay_rate": "gamma",
+    "T_max": "total_steps",
+    "eta_min": "min_lr",
+    "T_0": "period",
+    "T_mult": "factor",
+    "stddev": "std of an initializer, stddev of GaussianNoise",
+}
+
+_GENERAL = ("input_shape", "activation", "inplace")  # of these, for whatever class
+
+
+class Declared(ABCMeta):
+    """The metaclass; an ABCMeta, so that a class of one's own may be abstract too."""
+
+    if not TYPE_CHECKING:  # type checkers look at the constructor itself
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return super().__call__(*args, **kwargs)
+            except TypeError as error:
+                if isinstance(error, NncoreError):
+                    raise
+                refusal = _misfit(cls, args, kwargs)
+                if refusal is None:  # something else was wrong
+                    raise
+            raise refusal
+
+
+def taken(cls: type) -> dict[str, inspect.Parameter]:
+    """Return what a constructor takes, by name: that of the class, with what it hands on to a base by ``**options``."""
+    import inspect  # as few need it
+
+    constructor: Any = cls.__init__  # type: ignore[misc]
+    found = list(inspect.signature(constructor).parameters.values())[1:]
+    own = {p.name: p for p in found if p.kind is not p.VAR_KEYWORD}
+    if len(own) < len(found):
+        keywords = inspect.Parameter.KEYWORD_ONLY
+        own.update({name: inspect.Parameter(name, keywords, default=None) for name in getattr(cls, "_options", ())})
+    for name in getattr(cls, "_always", ()):
+        own.setdefault(name, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
+    return own
+
+
+def refuse_unknown(cls: type, given: Iterable[str]) -> None:
+    """Raise ArgumentError where a name is none of what the constructor of the class takes."""
+    parameters = taken(cls)
+    for name in given:
+        if name not in parameters:
+            raise _unexpected(cls, name, parameters)
+
+
+def _misfit(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ArgumentError | None:
+    """Return what is wrong with a call of the constructor, or None where the arguments fit it."""
+    import inspect
+
+    try:
+        constructor: Any = cls.__init__  # type: ignore[misc]
+        signature = inspect.signature(constructor)
+    except (TypeError, ValueError):  # one that is written in C
+        return None
+    try:
+        signature.bind(None, *args, **kwargs)
+    except TypeError as error:
+        parameters = taken(cls)
+        if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+            for name in kwargs:
+                if name not in parameters:
+                    return _unexpected(cls, name, parameters)
+        positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if len(args) > len(positional) and not any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
+            most = f"at most {len(positional)} arguments" if positional else "no argument"
+            return ArgumentError(f"{cls.__name__} takes {most} by position, not {len(args)}. {_takes(parameters)}")
+        needed = [p.name for p in positional[len(args) :] if p.default is p.empty and p.name not in kwargs]
+        needed += [
+            p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in kwargs
+        ]
+        if needed:
+            return ArgumentError(f"{cls.__name__} needs {' and '.join(needed)}. {_takes(parameters)}")
+        return ArgumentError(f"{cls.__name__}: {error}. {_takes(parameters)}")
+    return None
+
+
+def _unexpected(cls: type, name: str, parameters: Mapping[str, inspect.Parameter]) -> ArgumentError:
+    hint = ""
+    here = _ELSEWHERE.get(name, "")
+    if here and (name in _GENERAL or parameters.keys() & set(re.findall(r"\w+", here))):
+        hint += f"; here it is {here}"
+    if having := _having(cls, name):
+        hint += f"; {', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
+    hint += f"; did you mean {named(similar)}? " if (similar := near(name, parameters)) else ". "
+    return ArgumentError(f"{cls.__name__} takes no argument {name!r}{hint}{_takes(parameters)}")
+
+
+def _takes(parameters: Mapping[str, inspect.Parameter]) -> str:
+    shown = [("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in parameters.values()]
+    return f"It takes {', '.join(shown)}." if shown else "It takes no arguments."
+
+
+def _having(cls: type, name: str) -> list[str]:
+    """Return the names of the classes beside this one that take such an argument, four at most."""
+    if name in getattr(cls, "_always", ()) or name in getattr(cls, "_options", ()):
+        return []
+    module = import_module(getattr(cls, "_family", "nncore.errors"))
+    classes = {each: getattr(module, each) for each in getattr(module, "__all__", ())}
+    found = [each for each, other in classes.items() if isinstance(other, Declared) and other is not cls and name in taken(other)]
+    return found[:4]
+
+
+def table(namespace: Mapping[str, Any], base: type[T]) -> dict[str, type[T]]:
+    """Map ``name``, every alias and the class name to each class of ``namespace`` that derives from ``base`` and has a name."""
+    found: dict[str, type[T]] = {}
+    for cls in list(namespace.values()):
+        if isinstance(cls, type) and issubclass(cls, base) and "name" in vars(cls):
+            for key in (vars(cls)["name"], *vars(cls).get("aliases", ()), cls.__name__):
+                if found.setdefault(key, cls) is not cls:
+                    raise ValueError(f"{key!r} names both {found[key].__name__} and {cls.__name__}")
+    return found
+
+
+def describe(declaration: object, attributes: tuple[str, ...]) -> str:
+    """``ClassName(attribute=value, ...)``, the repr of a declaration."""
+    return f"{type(declaration).__name__}({', '.join(f'{a}={getattr(declaration, a)!r}' for a in attributes)})"

@@ -1,0 +1,51 @@
+"""Calls that go upwards: what a lower floor of the package needs of a higher one, in one place.
+
+A layer that is called on an array needs a network; ``a + b`` of values needs a layer. The lower floor calls a hook. Which module
+answers it is said where the house is put together, in ``nncore/__init__.py``; that module is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+
+class Hook:
+    """A function that a higher floor provides.
+
+    Parameters
+    ----------
+    purpose : str
+        What it is for, and its arguments.
+
+    Examples
+    --------
+    >>> shout = Hook("print a text in capitals")
+    >>> shout.provide("builtins", "len")
+    >>> shout("abc")
+    3
+    """
+
+    __slots__ = ("_home", "_name", "_provided", "purpose")
+
+    def __init__(self, purpose: str) -> None:
+        self.purpose = purpose
+        self._home = self._name = ""
+        self._provided: Callable[..., Any] | None = None
+
+    def provide(self, module: str, name: str) -> None:
+        """Say which function of which module answers."""
+        self._home, self._name, self._provided = module, name, None
+
+    def __call__(self, *args: Any) -> Any:
+        if self._provided is None:
+            self._provided = getattr(import_module(self._home), self._name)
+        return self._provided(*args)
+
+
+merge_values = Hook("merge_values(name, values): call the merging layer of that name, such as Add, on values")
+rescale_value = Hook("rescale_value(value, scale, offset): call a Rescaling on a value")
+call_layer = Hook("call_layer(layer, x, training): the output of a layer for an array, by itself")
+call_recurrent = Hook("call_recurrent(layer, x, h_0, lengths, training): the outputs and last states of a recurrent layer")
+draw_parameters = Hook("draw_parameters(layer): the parameters of a recurrent layer, drawn now where it is in no model yet")

@@ -1,0 +1,73 @@
+"""Data that are bound: arrays as the core reads them, checked against the model that they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..records import Shape
+
+
+class Data:
+    """Bound data, as the core reads them: an array per input, an array per output, weights per output or None, lengths [N] or None.
+
+    Weights are [N], or [N, steps] where the time steps have their own; None where all are 1.
+    They fit a model whose inputs have these shapes; ``timed``: which outputs have steps that lengths count. () where nobody asks.
+    """
+
+    def __init__(
+        self,
+        x: list[np.ndarray],
+        y: list[np.ndarray],
+        weight: list[np.ndarray | None] | None,
+        lengths: np.ndarray | None = None,
+        shapes: Sequence[Shape] = (),
+        timed: Sequence[bool] = (),
+    ) -> None:
+        self.x, self.y, self.weight, self.lengths, self.shapes, self.timed = x, y, weight, lengths, shapes, timed
+
+    @property
+    def rows(self) -> int:
+        """N, the number of samples."""
+        return len(self.x[0])
+
+    def take(self, rows: Any) -> Data:
+        """Those rows: views for a slice, copies for indices."""
+        weight = None if self.weight is None else [None if each is None else each[rows] for each in self.weight]
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timed)
+
+    @property
+    def row_bytes(self) -> int:
+        """What one row takes."""
+        return sum(a[:1].nbytes for a in (*self.x, *self.y))
+
+    def require_weight(self) -> None:
+        """Raise ArgumentError where no row has any weight."""
+        if self.weight is not None and not any(each is None or each.any() for each in self.weight):
+            raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
+
+    def scaled(self, output: int, scale: np.ndarray, rows: np.ndarray | None) -> Data:
+        """The data with the weights of one output, in ``rows`` (None: all), multiplied by ``scale``, [rows] or [rows, steps]."""
+        weights: list[np.ndarray | None] = [None] * len(self.y) if self.weight is None else [*self.weight]
+        before = weights[output]
+        before = np.ones(self.rows) if before is None else before
+        rank = max(before.ndim, scale.ndim)
+        wide = np.broadcast_to(_widened(before, rank), (self.rows, *np.broadcast_shapes(before.shape[1:], scale.shape[1:]))).copy()
+        wide[slice(None) if rows is None else rows] *= _widened(scale, rank)
+        weights[output] = wide
+        return Data(self.x, self.y, weights, self.lengths, self.shapes, self.timed)
+
+
+def _widened(array: np.ndarray, rank: int) -> np.ndarray:
+    """The array with dimensions of 1 at its end, so that it has ``rank``."""
+    return array.reshape(array.shape + (1,) * (rank - array.ndim))
+
+
+def parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
+    """All rows at once, or batches where a callback wants to see them."""
+    size = batch_size or 32
+    return (data.take(slice(i, i + size)) for i in range(0, data.rows, size)) if split else (data,)

@@ -1,0 +1,20 @@
+"""Networks as graphs: `Input`, the values that layers give when they are called on it, and what lies between inputs and outputs."""
+
+from .graph import Description, Graph, layer_names, restored
+from .values import MOST_INPUTS, Input, Node, Value, call, check_count, checked_name, is_symbolic, record
+
+__all__ = [
+    "MOST_INPUTS",
+    "Description",
+    "Graph",
+    "Input",
+    "Node",
+    "Value",
+    "call",
+    "check_count",
+    "checked_name",
+    "is_symbolic",
+    "layer_names",
+    "record",
+    "restored",
+]

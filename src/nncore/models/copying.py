@@ -1,0 +1,72 @@
+"""Copies of models, by ``copy``, ``pickle`` and files: the same class, layers and connections, and the state of training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..graph import Description
+from ..layers.base import Layer, Taken
+from ..network.connecting import Connections, connect, connections_of
+from ..network.network import Network
+from ..records import Shape
+from ..saving.training import TrainingState, capture, resume
+from ..saving.training import copied as copied_state
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def reduced(model: Model) -> tuple[Any, ...]:
+    """Return what pickle keeps: layers carry their values along, and the state of training goes with them."""
+    network: Network = model._network
+    with network.access.between_steps():
+        taken = Taken(network.layers)
+        state = copied_state(capture(network))
+        rest = connections_of(network), network.plan.seed, network.dtype.name
+        return restore, (type(model), network.layers, *rest, state, taken)
+
+
+def copied(model: Model, memo: dict[int, Any]) -> Model:
+    """Return an independent copy, which trains on as the original would."""
+    network: Network = model._network
+    with network.access.between_steps():
+        layers = copy.deepcopy(network.layers, memo)
+        state = copied_state(capture(network))
+        if state is not None:
+            state = state._replace(config=copy.deepcopy(state.config, memo))
+        rest = connections_of(network), network.plan.seed, network.dtype.name
+    found = restore(type(model), layers, *rest, state)
+    memo[id(model)] = found
+    return found
+
+
+def in_double(model: Model, shapes: Sequence[Shape]) -> Model:
+    """Return an independent copy in float64, for inputs of these shapes; it is not compiled."""
+    network: Network = model._network
+    with network.access.between_steps():
+        layers = copy.deepcopy(network.layers)
+        described = connections_of(network)
+    graph = described if isinstance(described, Description) else None
+    found = restore(type(model), layers, graph, network.plan.seed, "float64", None)
+    if found._plan.built_for != list(shapes):
+        found._network.build(list(shapes))
+    return found
+
+
+def restore(
+    cls: type[Model],
+    layers: Sequence[Layer],
+    connections: Connections,
+    seed: int,
+    dtype: str,
+    training: TrainingState | None,
+    taken: Taken | None = None,
+) -> Model:
+    """Make a model again from what pickle kept, whatever arguments the constructor of a subclass takes."""
+    model = cls.__new__(cls)
+    model._have(connect(layers, connections, seed, dtype, cls.__name__))
+    if training is not None:
+        resume(model._network, training)
+    return model

@@ -1,0 +1,1068 @@
+"""Model: the face of every model, whatever its layers are connected by. It has a network and, once compiled, a trainer.
+
+This file is long, as it documents what users call: each method is its docstring and one line, which says where the work is done.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import numpy as np
+
+from .._checks import flag, shown
+from .._core import AveragedWeights, ModelCore
+from ..data import ClassWeight
+from ..errors import ArgumentError
+from ..graph import Graph
+from ..layers.base import Layer
+from ..losses import Loss
+from ..metrics import Metric
+from ..network import batches, parameters
+from ..network.chain import Chain
+from ..network.network import Network
+from ..network.parameters import IncompatibleKeys
+from ..network.summary import Summary, summarise
+from ..optim import Optimizer
+from ..records import ParameterOptions, Shape
+from ..training import evaluation, step
+from ..training import fit as training
+from ..training.configuration import Configuration
+from ..training.history import History
+from ..training.trainer import Trainer, attached, trainer_of
+
+if TYPE_CHECKING:
+    from ..network.stream import Stream
+
+
+class Model(ModelCore):
+    """A network of layers: whatever lies between the inputs and the outputs.
+
+    Parameters
+    ----------
+    inputs : Value, or a list or dict of them
+        What `Input` gave. A dict gives the inputs its keys as names.
+    outputs : Value, or a list or dict of them
+        What layers gave, called on the inputs and on each other's results. With a dict, the outputs have its keys as names, and
+        predictions come as a dict.
+    seed : int, optional
+        Everything random follows from it: initial weights, dropout, shuffling. None draws one; ``model.seed`` tells which.
+    dtype : {"float32", "float64"}
+        What everything is computed in.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        Each once, in the order in which they were first called.
+    input_names, output_names : list of str
+        What data, losses and metrics by name are found under. An input has the name that `Input` was given; an output has that of
+        its layer.
+    seed : int
+        What initial weights, dropout masks and shuffling derive from.
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Raises
+    ------
+    ArgumentError
+        The outputs need an input that is not given, or do not need one that is; two layers have one name; a layer with parameters
+        belongs to another model.
+
+    Notes
+    -----
+    A layer that is called several times has one set of weights; its gradient is the sum over the calls, added up in their order.
+    A layer's name is what its keys in the `state_dict` begin with: the ``name=`` it was made with, or, as in Keras, its class in
+    lower case, with a number where there are several ("linear", "linear_1").
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> x = nn.Input((8,), name="x")
+    >>> h = nn.ReLU()(nn.Linear(8, 16)(x))
+    >>> h = h + nn.ReLU()(nn.Linear(16, 16)(h))
+    >>> model = nn.Model(x, nn.Linear(16, 1, name="y")(h), seed=0)
+    >>> model
+    Model(
+      x: Input [*, 8]
+      linear: Linear(in_features=8, out_features=16, bias=True) on x
+      relu: ReLU() on linear
+      linear_1: Linear(in_features=16, out_features=16, bias=True) on relu
+      relu_1: ReLU() on linear_1
+      add: Add() on relu, relu_1
+      y: Linear(in_features=16, out_features=1, bias=True) on add
+    )
+    >>> list(model.state_dict())
+    ['linear.weight', 'linear.bias', 'linear_1.weight', 'linear_1.bias', 'y.weight', 'y.bias']
+    """
+
+    stop_training: bool = False  #: a callback sets it to end training
+    history: History | None = None  #: of the last fit
+
+    if TYPE_CHECKING:
+
+        def __init__(self, inputs: Any, outputs: Any, *, seed: int | None = None, dtype: Any = "float32") -> None: ...
+
+    #: What ``Model(inputs, outputs)`` makes: the class for graphs registers itself here, as it stands above this one.
+    _of_graph: ClassVar[type[Model]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls is Model:  # as in Keras: a graph is one kind of model, a Sequential another
+            return super().__new__(cls._of_graph)  # type: ignore[return-value]
+        return super().__new__(cls)
+
+    def _begin(self, connections: Chain | Graph, seed: int | None, dtype: Any) -> None:
+        """Have a network of these connections; what a constructor ends in."""
+        self._have(Network(connections, seed, dtype, type(self).__name__))
+
+    # What it is made of -------------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in order.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), nn.Tanh()).layers
+        (Linear(in_features=2, out_features=1, bias=True), Tanh())
+        """
+        layers: tuple[Layer, ...] = self._network.layers
+        return layers
+
+    @property
+    def step(self) -> int:
+        """Updates done so far: dropout masks, bias corrections and schedules depend on it. It may be set.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).step
+        0
+        """
+        return self._plan.step
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self._plan.step = value
+
+    @property
+    def seed(self) -> int:
+        """What initial weights, dropout masks and shuffling derive from. It may be set.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), seed=7).seed
+        7
+        """
+        return self._plan.seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._plan.seed = value
+
+    def get_layer(self, name: str) -> Layer:
+        """Return the layer of that name.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> x = nn.Input((2,), name="x")
+        >>> nn.Model(x, nn.Linear(2, 1, name="y")(x)).get_layer("y").weight.shape
+        (1, 2)
+        """
+        layer = self._network.get_layer(name) if isinstance(name, str) else None
+        if layer is None:
+            names = ", ".join(self._network.connections.key(i) for i in range(len(self.layers)))
+            raise ArgumentError(f"{type(self).__name__}.get_layer: there is no {shown(name)}; the layers are {names}")
+        return cast("Layer", layer)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What everything is computed in, float32 or float64.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), dtype="float64").dtype
+        dtype('float64')
+        """
+        return cast("np.dtype", self._network.dtype)
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known and the parameters exist.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).built, nn.Sequential(nn.Flatten(), nn.Linear(2, 1)).built
+        (True, False)
+        """
+        return bool(self._network.built)
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shape of one sample of each input, without the batch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).input_shapes
+        [(2,)]
+        """
+        return list(self._network.input_shapes)
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shape of one sample of each output, without the batch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).output_shapes
+        [(1,)]
+        """
+        return list(self._network.output_shapes)
+
+    @property
+    def output_activations(self) -> list[tuple[str, tuple[float, ...]]]:
+        """Registry name and attributes of the activation that each output comes from; "" where it comes from none.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()).output_activations
+        [('sigmoid', ())]
+        """
+        return list(self._network.output_activations)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs: what data by name are found under.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> x = nn.Input((2,), name="x")
+        >>> nn.Model(x, nn.Tanh()(x)).input_names
+        ['x']
+        """
+        return list(self._network.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs: what losses, metrics and targets by name are found under.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> x = nn.Input((2,), name="x")
+        >>> nn.Model(x, {"a": nn.Tanh()(x), "b": nn.ReLU()(x)}).output_names
+        ['a', 'b']
+        """
+        return list(self._network.output_names)
+
+    def parameter_options(self) -> list[ParameterOptions]:
+        """Return how each parameter is trained, in the order of `parameters`.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, trainable=False)).parameter_options()[0].trainable
+        False
+        """
+        return list(self._network.parameter_options())
+
+    def build(self, input_shape: Shape) -> Self:
+        """Fix the shape of one sample, where the layers leave it open."""
+        raise NotImplementedError
+
+    def summary(self, show: bool = True) -> Summary:
+        """Print and return a table of the layers: shapes, parameters, multiply-adds and memory.
+
+        Parameters
+        ----------
+        show : bool
+            Whether to print it; ``str()`` of what is returned gives the same text.
+
+        Returns
+        -------
+        Summary
+            The figures.
+
+        Raises
+        ------
+        NotBuiltError
+            If the shape of the input is not known yet.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU()).summary(show=False).total_parameters
+        9
+        """
+        show = flag("summary", "show", show)
+        trainer = self._trainer
+        with self._network.access.reading():
+            found = summarise(self._network, [] if trainer is None else trainer.config.in_words())
+        if show:
+            print(found)
+        return found
+
+    def __repr__(self) -> str:
+        return repr(self._network)
+
+    # Parameters ---------------------------------------------------------------------------------------------------------------
+
+    def parameters(self) -> list[np.ndarray]:
+        """Return live views of the parameters, in order.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> [p.shape for p in nn.Sequential(nn.Linear(2, 1)).parameters()]
+        [(1, 2), (1,)]
+        """
+        return [p.value for _, p in self._network.named_parameters("parameters")]
+
+    def named_parameters(self) -> list[tuple[str, np.ndarray]]:
+        """Return (name, live view) of each parameter; the names are PyTorch's, "0.weight", "0.bias", ...
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> [name for name, _ in nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1)).named_parameters()]
+        ['0.weight', '0.bias', '2.weight', '2.bias']
+        """
+        return [(name, p.value) for name, p in self._network.named_parameters("named_parameters")]
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Live views of the gradients by parameter name, as the last `backward` or training step left them.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).gradients["0.bias"]
+        array([0.], dtype=float32)
+        """
+        return {name: p.grad for name, p in self._network.named_parameters("gradients")}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of the parameters by name, C-contiguous, with PyTorch's keys and shapes.
+
+        Returns
+        -------
+        dict
+            From "0.weight", "0.bias", ... to arrays; the number is the position among all layers.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> {name: value.shape for name, value in nn.Sequential(nn.Linear(2, 1)).state_dict().items()}
+        {'0.weight': (1, 2), '0.bias': (1,)}
+        """
+        return parameters.state_dict(self._network)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy parameters from a state dict; everything is checked before anything is written.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            From names to arrays or PyTorch tensors, of any floating type.
+        strict : bool
+            Whether missing and unexpected keys are errors; otherwise they are passed over and returned.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The missing and the unexpected keys.
+
+        Raises
+        ------
+        StateDictError
+            If keys are missing or unexpected and ``strict``.
+        ShapeError
+            If an array has another shape than the parameter.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> a, b = nn.Sequential(nn.Linear(2, 1)), nn.Sequential(nn.Linear(2, 1))
+        >>> b.load_state_dict(a.state_dict())
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        >>> bool((a[0].weight == b[0].weight).all())
+        True
+        """
+        return parameters.load_state_dict(self._network, state_dict, strict)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of the parameters, in order.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> len(nn.Sequential(nn.Linear(2, 1)).get_weights())
+        2
+        """
+        return list(self.state_dict().values())
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Copy in what `get_weights` gave, for this model or one like it; everything is checked before anything is written.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            One array per parameter.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1))
+        >>> model.set_weights([[[1.0, 2.0]], [3.0]])
+        >>> model([[1.0, 1.0]])
+        array([[6.]], dtype=float32)
+        """
+        parameters.set_weights(self._network, weights)
+
+    # One batch at a time ------------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Any, training: bool = False, lengths: Any = None) -> Any:
+        """Compute the output for one batch, and keep what `backward` needs.
+
+        Parameters
+        ----------
+        x : array_like, or a list or dict of them
+            [N, *input shape] for each input.
+        training : bool
+            Whether layers behave as in training (dropout drops).
+        lengths : array_like of int, optional
+            [N]: how many time steps of each sequence count.
+
+        Returns
+        -------
+        numpy.ndarray, or a list or dict of them
+            [N, *output shape] for each output.
+
+        Raises
+        ------
+        ShapeError
+            If the batch does not fit the model.
+        EmptyDataError
+            If it has no rows.
+
+        Examples
+        --------
+        A training step by hand, for the loss 0.5 * sum((y - t)**2):
+
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="half_squared_error", optimizer=nn.optim.SGD(lr=0.1))
+        >>> y = model.forward([[2.0]], training=True)
+        >>> model.backward(y - 1.0)
+        array([[1.]], dtype=float32)
+        >>> model.gradients["0.weight"]
+        array([[2.]], dtype=float32)
+        >>> model.apply_gradients()
+        >>> model[0].weight.round(3)
+        array([[0.8]], dtype=float32)
+        """
+        return batches.forward(self._network, x, training, lengths)
+
+    def backward(self, grad_output: Any) -> Any:
+        """Compute the gradients of the last `forward`, overwriting those in `gradients`.
+
+        Parameters
+        ----------
+        grad_output : array_like, or a list or dict of them
+            Derivative of the loss by each element of the output, [N, *output shape], for each output.
+
+        Returns
+        -------
+        numpy.ndarray or list of them
+            Derivative of the loss by each element of the input, [N, *input shape]; a list where there are several inputs.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1, weight_init="ones"))
+        >>> _ = model.forward([[1.0, 2.0]])
+        >>> model.backward([[3.0]])
+        array([[3., 3.]], dtype=float32)
+        """
+        return batches.backward(self._network, grad_output)
+
+    def apply_gradients(self) -> None:
+        """Let the optimizer update the parameters from what is in `gradients`.
+
+        Raises
+        ------
+        NotCompiledError
+            If the model has no optimizer.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.5))
+        >>> model.gradients["0.weight"][...] = 1.0
+        >>> model.apply_gradients()
+        >>> model[0].weight
+        array([[0.5]], dtype=float32)
+        """
+        step.apply_gradients(self._network)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: ClassWeight = None,
+        return_dict: bool = False,
+        lengths: Any = None,
+    ) -> Any:
+        """Do one training step on a batch.
+
+        C-contiguous arrays of the model's dtype and shape (and integer class indices [N]) go to the core as they are, within
+        a few microseconds; anything else is converted as in `fit`.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight, lengths
+            As for `fit`.
+        return_dict : bool
+            Return a dict by name.
+
+        Returns
+        -------
+        float, list or dict
+            The loss (and metrics) of the batch before the step, in the form that `evaluate` has.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.25))
+        >>> model.train_on_batch([[1.0]], [[3.0]])
+        4.0
+        >>> model.train_on_batch([[1.0]], [[3.0]])
+        0.0
+        """
+        if sample_weight is None and class_weight is None and lengths is None and (return_dict is False or return_dict is True):
+            done = self._step(x, y, return_dict)  # a call takes a few microseconds
+            if done is not None:
+                return done
+        return step.train_on_batch(self._network, x, y, sample_weight, class_weight, return_dict, lengths)
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
+        """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
+        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
+
+    # Training -----------------------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        loss: str | Loss | Sequence[str | Loss] | Mapping[str, str | Loss],
+        optimizer: str | Optimizer,
+        metrics: Any = (),
+        *,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        check_finite: bool = False,
+    ) -> None:
+        """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
+
+        Parameters
+        ----------
+        loss : str or Loss
+            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list, or a dict by
+            name of the output, where the model has several outputs.
+        optimizer : str or Optimizer
+            Such as "adam" or ``nn.optim.Adam(lr=1e-3)``.
+        metrics : sequence of str or Metric
+            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output, or a dict by name of the output, where
+            there are several.
+        loss_weights : sequence or dict of float, optional
+            What the loss of each output counts in their sum.
+        l1, l2 : float
+            Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight matrices of all layers (not on biases, nor on what has one
+            dimension), except where a layer or a group of the optimizer says otherwise. They are part of the loss that `fit`,
+            `evaluate` and `train_on_batch` report, as those of the layers are.
+        check_finite : bool, default False
+            Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
+
+        Raises
+        ------
+        UnknownNameError
+            A name is not known; the message has near matches.
+        ShapeError, ArgumentError
+            The loss or a metric does not fit the output of the model.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+        >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
+        >>> model.metrics_names
+        ['loss', 'accuracy']
+        """
+        with self._network.access.changing():
+            config = Configuration(loss, optimizer, metrics, loss_weights, check_finite, self.output_names, l1, l2)
+            trainer = Trainer(config)
+            if self.built:
+                trainer.attach(self._network)
+            else:
+                self._plan.trainer = trainer
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, or None before ``compile``; its ``lr`` may be set."""
+        if self._trainer is not None and self.built and not self._plan.is_compiled:
+            attached(self._network)
+        trainer: Trainer | None = self._trainer
+        return None if trainer is None else trainer.optimizer
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of all outputs."""
+        return [] if self._trainer is None else [m for each in self._trainer.config.metrics for m in each]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, in order: "loss" and the metrics."""
+        return [] if self._trainer is None else list(self._trainer.config.logged)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        class_weight: ClassWeight = None,
+        callbacks: Any = (),
+        initial_epoch: int = 0,
+        verbose: int | str = "auto",
+        groups: Any = None,
+        validation_freq: int | Iterable[int] = 1,
+        validation_batch_size: int | None = None,
+        validation_steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        resume: bool = False,
+        lengths: Any = None,
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        x : array_like or iterable of batches
+            Samples [N, ...], or a list or a dict of them by name where the model has several inputs; or batches ``(x, y)`` or
+            ``(x, y, sample_weight)``, one step each, with ``y=None``: a list, a data loader, anything that can be gone through once
+            per epoch; or a generator, with ``steps_per_epoch``.
+        y : array_like
+            Targets, in the form that the loss takes; a list or a dict of them by name where the model has several outputs.
+        epochs : int
+            Train until this epoch, counted from 0 (not this many epochs more, if ``initial_epoch`` is set).
+        batch_size : int or None
+            Rows per step; the last, smaller batch is used too. 1 is stochastic gradient descent; None, or N and more, is
+            gradient descent on the whole data.
+        validation_split : float
+            This part of the rows validates: drawn by the model's seed, stratified for class labels; with ``shuffle=False`` the
+            last rows. With ``groups`` whole groups validate.
+        validation_data : tuple, or iterable of batches
+            ``(x, y)`` or ``(x, y, sample_weight)``; instead of ``validation_split``. Or batches of such.
+        shuffle : bool
+            Draw a new order of the rows for every epoch.
+        sample_weight : array_like, optional
+            [N], or [N, time] where the time steps of an output [N, time, features] have their own. Weighs the loss, and the metrics
+            likewise. Where there are several outputs, for all of them; or a list with one per output, or a dict by name, in which
+            None or what is missing weighs 1.
+        class_weight : dict or "balanced", optional
+            Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity (with y only).
+            Where there are several outputs, a dict by name, or a list with one per output: ``{"kind": {0: 1.0, 1: 5.0}}``.
+        callbacks : sequence of Callback
+            Called in this order, then ``History``, then the progress bar.
+        initial_epoch : int
+            The number of the first epoch.
+        verbose : "auto", 0, 1 or 2
+            0: silent. 1: a progress bar on stderr. 2: a line per epoch. "auto": a bar if stderr is a terminal.
+        groups : array_like, optional
+            [N] numbers or names, for ``validation_split``: rows of one group (a patient, a recording) all train or all validate,
+            and the classes are shared out as evenly as whole groups allow.
+        validation_freq : int or iterable of int
+            Validate after every so many epochs; or after these, counted from 1.
+        validation_batch_size : int, optional
+            Rows per call of the hooks of batches in validation; ``batch_size`` if None. The result does not depend on it.
+        validation_steps : int, optional
+            How many batches of ``validation_data`` to take, where those are batches.
+        steps_per_epoch : int, optional
+            An epoch is so many of the batches, from where the last epoch ended; when they run out, training ends with a warning.
+        resume : bool
+            Go on where the last ``fit`` ended, in the model at hand or in the one that was loaded, also in the middle of an epoch:
+            the result is that of a training that never stopped, to the bit. Pass the same data, and callbacks in the same
+            order, which take up what they had counted. Batches that can be iterated again are skipped as far as they are done; a
+            generator is taken as it stands. ``epochs`` is the epoch to train until.
+        lengths : array_like of int, optional
+            [N]: how many time steps of each sequence count, in any order. What lies beyond, in x and in y, is padding: it may be
+            anything, and stays out of loss, metrics and gradients; a mean is over the steps that count. Of several inputs, they are
+            for those that have as many steps as the first one with a time dimension. Batches and
+            ``validation_data`` have theirs as a fourth element, after ``sample_weight`` (which may be None).
+
+        Returns
+        -------
+        History
+            Loss and metrics per epoch (``.history``), loss per step (``.step_losses``), ``.plot()``.
+
+        Raises
+        ------
+        NotCompiledError, ShapeError, DTypeError, LabelError, EmptyDataError, NonFiniteError, ArgumentError
+            Nothing has been trained then. An interrupt (Ctrl-C) or an error of a callback ends training between two steps and
+            leaves the model as trained so far.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
+        >>> history = model.fit([[0.0], [1.0]], [[1.0], [3.0]], epochs=200)
+        >>> model.predict([[2.0]]).round(2)
+        array([[5.]], dtype=float32)
+        """
+        request = training.Request(
+            epochs,
+            batch_size,
+            validation_split,
+            validation_data,
+            shuffle,
+            sample_weight,
+            class_weight,
+            callbacks,
+            initial_epoch,
+            verbose,
+            groups,
+            validation_freq,
+            validation_batch_size,
+            validation_steps,
+            steps_per_epoch,
+            resume,
+            lengths,
+        )
+        return training.fit(self, x, y, request)
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Any = None,
+        callbacks: Any = (),
+        return_dict: bool = False,
+        steps: int | None = None,
+        lengths: Any = None,
+    ) -> Any:
+        """Compute the loss and the metrics of data, as at inference.
+
+        Parameters
+        ----------
+        x, y, sample_weight, lengths : array_like
+            As for `fit`; also an iterable of batches, with ``y=None``.
+        batch_size : int, optional
+            Rows per call of the hooks of batches; the result does not depend on it.
+        verbose : object
+            Taken for Keras's sake; evaluation shows no progress.
+        callbacks : sequence of Callback
+            Their ``on_test_`` hooks are called.
+        return_dict : bool
+            Return a dict by name.
+        steps : int, optional
+            How many batches to take of an iterable of batches.
+
+        Returns
+        -------
+        float, list or dict
+            The loss; where there are several outputs or metrics, a list of the loss, the loss of each output, and the metrics (in
+            the order of ``metrics_names``); or a dict.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer="sgd", metrics=["mae"])
+        >>> model.evaluate([[1.0], [2.0]], [[1.0], [4.0]])
+        [2.0, 1.0]
+        """
+        return evaluation.evaluate(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            steps=steps,
+            lengths=lengths,
+        )
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = (),
+        steps: int | None = None,
+        lengths: Any = None,
+    ) -> Any:
+        """Compute the outputs, as at inference. Needs no ``compile``.
+
+        Parameters
+        ----------
+        x : array_like
+            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x (where
+            the model has one input, lists of arrays, which PyTorch's loader makes, will do).
+        batch_size : int, optional
+            Rows per call of the hooks of batches; the result does not depend on it.
+        verbose : object
+            Taken for Keras's sake; prediction shows no progress.
+        callbacks : sequence of Callback
+            Their ``on_predict_`` hooks are called.
+        steps : int, optional
+            How many batches to take, where x are batches.
+        lengths : array_like of int, optional
+            [N]: how many time steps of each sequence count, where x is an array.
+
+        Returns
+        -------
+        numpy.ndarray, or list or dict of them
+            [N, *output shape]; a list where the model has several outputs, a dict where its outputs were given as one.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict([[1.0, 2.0], [3.0, 4.0]])
+        array([[3.],
+               [7.]], dtype=float32)
+        """
+        return evaluation.predict(
+            self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks, steps=steps, lengths=lengths
+        )
+
+    def averaged_weights(self) -> AbstractContextManager[Self]:
+        """Put the moving average of the parameters in their place, for as long as the ``with`` block lasts.
+
+        The optimizer keeps that average where it has ``ema_momentum``. Inside, `evaluate`, `predict`, `save` and the like see the
+        average; training is refused. Running statistics are those of training.
+
+        Raises
+        ------
+        ArgumentError
+            The optimizer keeps no average.
+        ConcurrentUseError
+            Another thread trains the model.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="zeros"))
+        >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.125, ema_momentum=0.5))
+        >>> _ = model.fit([[1.0]], [[1.0]], epochs=2)
+        >>> with model.averaged_weights():
+        ...     model.predict([[0.0]])
+        array([[0.3125]], dtype=float32)
+        >>> model.predict([[0.0]])
+        array([[0.375]], dtype=float32)
+        """
+        trainer_of(self._network, "averaged_weights")
+        return AveragedWeights(self._plan, self, lambda: trainer_of(self._network, "averaged_weights"))
+
+    # Sequences ----------------------------------------------------------------------------------------------------------------
+
+    def reset_states(self) -> None:
+        """Let stateful recurrent layers begin the next training batch with zeros; `fit` does so at the start of every epoch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.GRU(2, 3, stateful=True)).build((5, 2)).reset_states()
+        """
+        self._network.require_built("reset_states")
+        self._plan.reset_states()
+
+    def stream(self, batch: int = 1) -> Stream:
+        """Return the model as a stream that takes one time step per call: ``stream.step(x_t)``, ``stream.reset()``.
+
+        Parameters
+        ----------
+        batch : int
+            How many sequences run side by side.
+
+        Returns
+        -------
+        Stream
+            It has a copy of the model's weights, until ``stream.reset()`` takes a new one.
+
+        Raises
+        ------
+        ArgumentError
+            A layer is bidirectional, so that there is no output before the end.
+        ShapeError
+            The model has no time dimension, or a layer mixes time steps.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> stream = nn.Sequential(nn.LSTM(2, 3)).build((10, 2)).stream(batch=4)
+        >>> stream.step(np.zeros((4, 2))).shape
+        (4, 3)
+        """
+        from ..network.stream import Stream
+
+        return Stream(self, batch)
+
+    def step_gradient_norms(self) -> dict[str, np.ndarray]:
+        """Return how strongly the loss depends on each time step of each recurrent layer: do gradients vanish or explode?
+
+        Call it after `forward` and `backward`. For each layer, entry t is the norm of the gradient by what the gates at step t are
+        computed from (``W_ih x_t + b_ih``), over samples, directions and gates.
+
+        Returns
+        -------
+        dict
+            From the key of the layer and the number of its sublayer ("0.0", "0.1", ...) to float64 [time].
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.RNN(1, 4), nn.Linear(4, 1), seed=0)
+        >>> y = model.forward(np.ones((2, 30, 1)))
+        >>> _ = model.backward(np.ones_like(y))
+        >>> norms = model.step_gradient_norms()["0.0"]
+        >>> bool(norms[0] < 1e-3 * norms[-1])
+        True
+        """
+        return batches.step_gradient_norms(self._network)
+
+    # Files and copies ---------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], include_training: bool = True) -> None:
+        """Write the model into one safetensors file, from which `nncore.load` makes it again.
+
+        The file is written beside the old one, forced to disk and then renamed: whatever happens, the old or the new one stands.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; by custom it ends in ".safetensors".
+        include_training : bool
+            Also write what ``compile`` was told and the state of training (the optimizer's moments, the number of updates), so
+            that training goes on from the loaded model as if it had never stopped, to the bit. About three times the size, with
+            Adam.
+
+        Raises
+        ------
+        ArgumentError
+            Something cannot be written as data, such as a learning rate that is a function; the message names it.
+        OSError
+            The file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1))
+        >>> model.compile(loss="mse", optimizer="adam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.safetensors")
+        ...     _ = model.train_on_batch([[1.0]], [[2.0]])
+        ...     model.save(path)
+        ...     again = nn.load(path)
+        >>> again.step
+        1
+        >>> again.train_on_batch([[1.0]], [[2.0]]) == model.train_on_batch([[1.0]], [[2.0]])
+        True
+        """
+        from ..saving.model_file import save
+
+        save(self._network, path, include_training)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write `state_dict` into a safetensors file, and nothing else.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. It is replaced as `save` does it.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nncore as nn
+        >>> a, b = nn.Sequential(nn.Linear(2, 1)), nn.Sequential(nn.Linear(2, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "weights.safetensors")
+        ...     a.save_weights(path)
+        ...     b.load_weights(path)
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        >>> bool((a[0].weight == b[0].weight).all())
+        True
+        """
+        from ..saving.model_file import save_weights
+
+        save_weights(self._network, path)
+
+    def load_weights(self, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
+        """Copy weights from a file of `save_weights`, of `save`, or of any program that writes safetensors.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        strict : bool
+            As for `load_state_dict`.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The missing and the unexpected keys.
+
+        Raises
+        ------
+        FileFormatError
+            It is not such a file, or a damaged one.
+        StateDictError, ShapeError
+            It fits another model. Nothing has been loaded then.
+
+        Examples
+        --------
+        See `save_weights`.
+        """
+        from ..saving.model_file import load_weights
+
+        return load_weights(self._network, path, strict)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .copying import reduced
+
+        return reduced(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from .copying import copied
+
+        return cast("Self", copied(self, memo))
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)

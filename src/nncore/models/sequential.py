@@ -1,0 +1,113 @@
+"""Sequential: layers one after another, the simplest way to connect them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, overload
+
+from .._checks import integer, shape_of_sample
+from ..errors import IndexRangeError
+from ..layers.base import Layer
+from ..network.chain import Chain, check_layers
+from ..records import Shape
+from .model import Model
+
+
+class Sequential(Model):
+    """Layers one after another.
+
+    Parameters
+    ----------
+    *layers : Layer
+        The layers, or one list of them. A layer with parameters belongs to one model, at one place.
+    seed : int, optional
+        Everything random follows from it: initial weights, dropout, shuffling. None draws one; ``model.seed`` tells which.
+    dtype : {"float32", "float64"}
+        What everything is computed in.
+
+    Notes
+    -----
+    A copied (``copy.deepcopy``) or unpickled model trains on as the original would, to the bit; `save` keeps it in a file.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1), seed=0)
+    >>> model
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=3, out_features=1, bias=True)
+    )
+    >>> model([[0.5, -1.0], [2.0, 0.0]]).shape
+    (2, 1)
+    """
+
+    def __init__(self, *layers: Layer | Sequence[Layer], seed: int | None = None, dtype: Any = "float32") -> None:
+        given: Any = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
+        check_layers(type(self).__name__, given)
+        self._begin(Chain(given), seed, dtype)
+
+    def build(self, input_shape: Shape) -> Self:
+        """Fix the shape of one sample, where the first layer leaves it open.
+
+        A model that is built may be built again for another shape that fits its layers, such as (time, features) where the first
+        layer is Linear. It keeps its weights, but in new memory: views taken before are of the old. The optimizer starts anew.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of one sample, without the batch.
+
+        Returns
+        -------
+        Model
+            The model itself.
+
+        Raises
+        ------
+        ShapeError
+            If the layers do not fit such an input.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(6, 1)).build((2, 3))
+        >>> model.output_shapes
+        [(1,)]
+        """
+        name = type(self).__name__
+        shape = shape_of_sample(f"{name}.build", "input_shape", input_shape)
+        if self._plan.built_for != [shape]:
+            self._network.build([shape])
+        return self
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Layer | Sequential:
+        """Return a layer, or for a slice a new model with copies of those layers and their weights.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+        >>> model[-1]
+        Linear(in_features=3, out_features=1, bias=True)
+        >>> model[:2]([[1.0, 2.0]]).shape
+        (1, 3)
+        """
+        if isinstance(index, slice):
+            return Sequential(*copy.deepcopy(self.layers[index]), seed=self.seed, dtype=self.dtype)
+        number = integer(type(self).__name__, "the number of a layer", index)
+        if not -len(self.layers) <= number < len(self.layers):
+            raise IndexRangeError(f"{type(self).__name__} has {len(self.layers)} layers, and none of number {number}")
+        return self.layers[number]

@@ -1,0 +1,139 @@
+"""Chain: layers one after another. It answers the same questions about their connections as a `Graph` does."""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from .._checks import shown
+from .._core import ModelCore
+from ..errors import ArgumentError
+from ..graph import Value, call
+from ..layers.base import Layer
+from ..layers.recurrent import Recurrent
+from ..layers.shape import Flatten, Reshape
+from ..records import Op, Shape
+
+
+class Chain:
+    """Layers one after another, with one input and one output.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    """
+
+    input_names = ("input",)
+    output_names = ("output",)
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+
+    def wire(self) -> tuple[list[Op], list[int], list[int]]:
+        """Return the op records, the layer of each, and the values that are outputs."""
+        ops: list[Op] = []
+        owners: list[int] = []
+        for i, layer in enumerate(self.layers):
+            new = layer.ops(self.layer_name(i), (len(ops),), len(ops) + 1)  # value 0 is the input
+            ops += new
+            owners += [i] * len(new)
+        return ops, owners, [len(ops)]
+
+    def known_inputs(self) -> list[Shape] | None:
+        """Return the shape of one sample of the input, if it is known without data."""
+        if any(isinstance(layer, Recurrent) for layer in self.layers):
+            return None  # there is time, and how many steps of it the data will say
+        for layer in self.layers:
+            if not layer.preserves_shape:
+                shape = layer.input_shape()
+                return None if shape is None else [shape]
+        return None
+
+    def may_be_deeper(self) -> bool:
+        """Return whether samples may have more dimensions than `known_inputs` says, which only data or ``build`` can tell."""
+        return any(isinstance(layer, Flatten | Reshape) for layer in self.layers)
+
+    def activation_after(self, index: int) -> Layer | None:
+        """Return the activation that the result of layer ``index`` goes through, if any."""
+        layer = self._following[index]
+        return layer if layer is not None and layer.is_activation else None
+
+    @functools.cached_property
+    def _following(self) -> list[Layer | None]:
+        """Of each layer: the next one that the others do not look through."""
+        found: list[Layer | None] = []
+        following = None
+        for layer in reversed(self.layers):
+            found.append(following)
+            following = following if layer.transparent else layer
+        return found[::-1]
+
+    def layer_name(self, index: int) -> str:
+        """Return how errors call a layer."""
+        return f"layer {index} ({type(self.layers[index]).__name__})"
+
+    def key(self, index: int) -> str:
+        """Return what the names of a layer's parameters begin with."""
+        return str(index)
+
+    def op_spans(self, index: int, owners: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the ops [first, last) of the one call of a layer; owners: the layer of each op, in order."""
+        return [(bisect_left(owners, index), bisect_right(owners, index))]
+
+    def shown_inputs(self) -> list[tuple[str, Shape]]:
+        """Return the inputs that the summary lists: none, as there is but one."""
+        return []
+
+    def connected_to(self, index: int) -> str:
+        """Return what a layer is called on, in words: nothing, as it goes without saying."""
+        return ""
+
+    def lines(self) -> list[str]:
+        """Return a line for each layer: the repr of a model has them."""
+        return [f"({i}): {layer!r}" for i, layer in enumerate(self.layers)]
+
+    def by_names(self, outputs: list[Any]) -> Any:
+        """Return outputs as a model gives them: the one array."""
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def call_again(self, values: Sequence[Value]) -> list[Value]:
+        """Return what the output would be of another input: the same layers, called on it."""
+        (value,) = values
+        for layer in self.layers:
+            value = call(layer, value)
+        return [value]
+
+
+def check_layers(name: str, layers: Sequence[Any]) -> None:
+    """Raise ArgumentError where these are no layers, or none that can stand one after another."""
+    if not layers:
+        raise ArgumentError(f"{name} needs at least one layer")
+    place: dict[int, int] = {}
+    for i, layer in enumerate(layers):
+        first = place.setdefault(id(layer), i)
+        if isinstance(layer, ModelCore):
+            raise ArgumentError(
+                f"{name}: layer {i} is a model; put its layers in instead: "
+                "copy.deepcopy(model.layers); or call it on an nn.Input, which shares its weights"
+            )
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"{name}: layer {i} is no layer but {shown(layer)}")
+        if layer.n_results > 1 and "_drawing" not in layer.__dict__:
+            raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
+        if layer.takes[0] > 1:
+            raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")
+        if first < i and layer.may_have_parameters():
+            raise ArgumentError(
+                f"{name}: layers {first} and {i} are one object, {layer!r}, and would share parameters; "
+                f"use copy.deepcopy for a second one, or connect them with nn.Input and nn.Model to share them"
+            )
+    for i, layer in enumerate(layers):
+        if layer._belongs_elsewhere():
+            raise ArgumentError(
+                f"{name}: layer {i}, {layer!r}, already belongs to another model, which holds its parameters; "
+                f"copy.deepcopy(layer) gives an independent one with the same weights"
+            )

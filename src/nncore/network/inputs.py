@@ -1,0 +1,73 @@
+"""Samples bound to a network: read, checked against its inputs; where they settle its shapes, it is built for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data import bind_inputs
+from ..data.by_name import in_order
+from ..data.sequences import bind_lengths, without_padding
+from ..errors import ShapeError
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+def bind(
+    network: Network, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True
+) -> list[np.ndarray]:
+    """Bind x, and build the network where its first layer left the shape open. elastic: take another number of time steps, too."""
+    plan = network.plan
+    layer = "the model" if network.connections.shown_inputs() else network.connections.layer_name(0)
+    if isinstance(x, Mapping):
+        x = in_order("x", x, network.input_names)
+        x = x[0] if len(x) == 1 else x
+    if elastic and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
+        parts = x if len(network.input_shapes) > 1 and isinstance(x, list | tuple) else [x]
+        network.resize([np.shape(part)[1:] for part in parts])
+    arrays = bind_inputs(x, network.input_shapes if network.built else (), layer, network.dtype, allow_empty)
+    if not network.built:
+        network.build_first([a.shape[1:] for a in arrays])
+    if check_indices:
+        plan.check_indices(arrays)
+    return arrays
+
+
+def bind_with_lengths(network: Network, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Bind x and its lengths. Indices into embeddings that are padding may be anything."""
+    if lengths is None:
+        return bind(network, x, **options), None
+    arrays = bind(network, x, check_indices=False, **options)
+    counted = bind_lengths(lengths, len(arrays[0]), time_steps(network))
+    if network.plan.holds_indices():
+        network.plan.check_indices(unpadded(network, arrays, counted))
+    return arrays, counted
+
+
+def unpadded(network: Network, arrays: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """The arrays of the inputs; those that have time steps as copies with zeros in the padding."""
+    timed = network.plan.timed(range(len(arrays)))
+    return [without_padding(array, lengths, "values", 0) if has else array for array, has in zip(arrays, timed, strict=True)]
+
+
+def time_steps(network: Network) -> int:
+    """The number of time steps that lengths count, or ShapeError."""
+    steps = network.plan.time_steps()
+    if not steps:
+        mixing = network.plan.mixing()
+        raise ShapeError(f"lengths: {mixing}" if mixing else "lengths need an input with a time dimension, [N, time, features]")
+    return steps
+
+
+def samples_of(network: Network, batch: Any) -> Any:
+    """Return x of a batch that may hold more: a tuple; or a list, as PyTorch's loader makes it, of arrays that are batches each."""
+    if isinstance(batch, tuple):
+        return batch[0]
+    if isinstance(batch, list) and batch and len(network.input_names) == 1 and network.built:
+        ranks = [len(each.shape) if hasattr(each, "shape") else 0 for each in batch]
+        if ranks[0] == len(network.input_shapes[0]) + 1 and all(ranks):
+            return batch[0]
+    return batch

@@ -1,0 +1,288 @@
+"""Network: an assembled graph. It has a plan, layers, and the connections between them; what is done with it stands beside.
+
+A network is built once the shapes of its inputs are known: at construction where the layers or the inputs say them, otherwise on
+first use or by `build`. The numbers live in two contiguous buffers of the core, parameters and gradients; everything that looks
+like a weight is a view into them. How it is trained is not for it to know: that is the trainer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core, init
+from .._checks import float_dtype, whole
+from ..errors import ArgumentError, NotBuiltError, ShapeError
+from ..graph import Graph
+from ..layers.base import Layer
+from ..records import Op, Parameter, ParameterOptions, Shape
+from . import sharing
+from .chain import Chain
+
+
+class Network:
+    """Layers, the connections between them, and the plan that they are compiled to.
+
+    Parameters
+    ----------
+    connections : Chain or Graph
+        The layers, and how they are connected.
+    seed : int or None
+        What initial weights, dropout masks and shuffling derive from; None draws one.
+    dtype : {"float32", "float64"}
+        What everything is computed in.
+    label : str
+        How errors call the model.
+
+    Attributes
+    ----------
+    plan : nncore._core.Plan
+        The same one for as long as the network lives, however often it is built.
+    access : nncore._core.Access
+        Who may use it now.
+    pool : Pool or None
+        Where its numbers lie, together with those of networks that share layers with it.
+    """
+
+    pool: sharing.Pool | None
+
+    def __init__(self, connections: Chain | Graph, seed: int | None, dtype: Any, label: str) -> None:
+        self.plan = _core.Plan()
+        self.access = self.plan.access
+        self.connections, self.label, self.pool = connections, label, None
+        self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
+        self.plan.seed = _fresh_seed() if seed is None else whole(label, "seed", seed, 0)
+        self.layers = tuple(connections.layers)
+        shapes = connections.known_inputs()
+        if shapes is not None:
+            try:
+                self.build(shapes)
+            except ShapeError:
+                if not connections.may_be_deeper():
+                    raise
+        for layer in self.layers:
+            if layer.may_have_parameters():
+                layer._claim(self)
+
+    # Building -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shapes are known and the parameters exist."""
+        return self.plan.built_for is not None
+
+    def require_built(self, what: str) -> None:
+        """Raise NotBuiltError on behalf of a method of the model."""
+        if self.plan.built_for is None:
+            raise NotBuiltError(
+                f"{self.label}.{what}: the shape of the input is not known yet; call model.build(input_shape) with the shape of "
+                f"one sample, or use the model once"
+            )
+
+    def build(self, input_shapes: Sequence[Shape]) -> None:
+        """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
+        if self.pool is not None:
+            raise ArgumentError(
+                f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
+            )
+        shared = sharing.shared_layers(self)
+        if not shared:
+            self._assemble(input_shapes)
+            return
+        sharing.check(self, shared)
+        others = [other for _, other in shared.values()]
+        with sharing.held(others):
+            views = {i: dict(layer._bound) for i, (layer, _) in shared.items()}
+            self._assemble(input_shapes)
+            sharing.join(self, views, others)
+
+    def build_first(self, input_shapes: Sequence[Shape]) -> None:
+        """Build for the first data, unless another thread has just done so."""
+        with self.access.changing(patient=True):
+            if not self.built:
+                self.build(input_shapes)
+
+    def _assemble(self, input_shapes: Sequence[Shape]) -> None:
+        with self.access.changing():
+            with self.access.preparing():  # what fails, fails beside the model
+                ops, owners, outputs = self.connections.wire()
+                rehearsal = self._rehearse(input_shapes, ops, owners, outputs)
+                parameters = rehearsal.parameters() + rehearsal.states()
+                for parameter, value in zip(parameters, self._initial_values(parameters, owners), strict=True):
+                    parameter.value[...] = value
+            bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
+            for parameter in parameters:
+                bound[owners[parameter.op]][parameter.role] = parameter
+            for i, layer in enumerate(self.layers):
+                if any(network is not self for network in layer._networks()):
+                    bound[i] = {}  # it keeps the other network's, which this one is about to join
+            self.plan.adopt(rehearsal, input_shapes, ops, owners, outputs, self.layers, bound)
+
+    def _rehearse(
+        self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
+    ) -> _core.Plan:
+        """Assemble a plan of its own for inputs of these shapes, and let the layers check what they are given."""
+        rehearsal = _core.Plan()
+        rehearsal.assemble(input_shapes, ops, outputs, self.dtype.name)
+        shapes = rehearsal.shapes()
+        for op, owner in zip(ops, owners, strict=True):
+            self.layers[owner].check(op.name, shapes[op.inputs[0]])
+        return rehearsal
+
+    def _initial_values(self, parameters: Sequence[Parameter], owners: Sequence[int]) -> list[np.ndarray]:
+        """Draw each parameter, except where a layer brings values along."""
+        values = []
+        kept = [layer._initial_values() for layer in self.layers]
+        streams: dict[int, np.random.Generator] = {}
+        for op, role, view, _ in parameters:
+            i = owners[op]
+            if role not in kept[i]:
+                # One stream per layer, so that changing one layer leaves the others' weights as they were.
+                rng = streams.setdefault(i, np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=(i,))))
+                scheme = self.layers[i].initializer(role, self.connections.activation_after(i))
+                name = f"{self.connections.layer_name(i)}: {role}"
+                kept[i] = {**kept[i], role: init.draw(scheme, view.shape, rng, self.dtype, name)}
+            values.append(kept[i][role])
+        return values
+
+    def bind_layers(self) -> None:
+        """Give the layers their views of the parameters."""
+        bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
+        for parameter in self.plan.parameters() + self.plan.states():
+            bound[self.plan.owners[parameter.op]][parameter.role] = parameter
+        for layer, parameters in zip(self.layers, bound, strict=True):
+            if parameters:
+                layer._bind(parameters)
+
+    # Other lengths of sequences -----------------------------------------------------------------------------------------------
+
+    def resize(self, input_shapes: Sequence[Shape]) -> bool:
+        """Where samples differ from those so far in the number of time steps alone, assemble for them around the same parameters.
+
+        Returns whether that was done: not where another thread has been quicker. Where the network cannot take them, nothing is
+        done, and what comes next says what is wrong.
+        """
+        if self.plan.built_for == [tuple(shape) for shape in input_shapes]:
+            return False
+        with self.access.changing(patient=True):
+            return self._resize_alone(input_shapes)
+
+    def _resize_alone(self, input_shapes: Sequence[Shape]) -> bool:
+        plan, before = self.plan, self.plan.built_for
+        if before is None or len(before) != len(input_shapes) or before == [tuple(shape) for shape in input_shapes]:
+            return False
+        for i, (old, new) in enumerate(zip(before, input_shapes, strict=True)):
+            timed = len(old) > 1 or (len(old) == 1 and plan.holds_indices(i))  # a table's indices may be a sequence
+            if old != new and (not timed or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
+                return False
+        try:
+            with self.access.preparing():
+                rehearsal = self._rehearse(input_shapes, plan.ops, plan.owners, plan.outputs)
+            for own, its in zip(plan.parameters() + plan.states(), rehearsal.parameters() + rehearsal.states(), strict=True):
+                if own.value.shape != its.value.shape:
+                    raise ShapeError(f"{own.role} has another shape")
+            shapes = rehearsal.shapes()
+            # What the plan is to know of training, its trainer says once more, for outputs of these shapes.
+            told = plan.trainer.records(self, [tuple(shapes[value]) for value in plan.outputs]) if plan.is_compiled else None
+            plan.replan(input_shapes, plan.ops, plan.outputs, told)
+        except BaseException as error:  # an interrupt, too
+            # Layers in Python know the shapes again that the plan is for.
+            _core.uninterrupted(lambda: self._rehearse(plan.built_for or before, plan.ops, plan.owners, plan.outputs))
+            if isinstance(error, ShapeError):
+                return False
+            raise
+        return True
+
+    def require_shapes(self, shapes: Sequence[Shape]) -> None:
+        """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
+        if shapes and self.plan.built_for != shapes:
+            self.resize(shapes)
+        if shapes and self.plan.built_for != shapes:
+            raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(shapes)}")
+
+    # What it is ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return list(self.connections.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        return list(self.connections.output_names)
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shape of one sample of each input, without the batch."""
+        self.require_built("input_shapes")
+        return list(self.plan.built_for or ())
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shape of one sample of each output, without the batch."""
+        self.require_built("output_shapes")
+        shapes = self.plan.shapes()
+        return [tuple(shapes[value]) for value in self.plan.outputs]
+
+    @property
+    def output_activations(self) -> list[tuple[str, tuple[float, ...]]]:
+        """Registry name and attributes of the activation that each output comes from; "" where it comes from none."""
+        self.require_built("output_activations")
+        ops, first = self.plan.ops, len(self.input_shapes)
+        found = []
+        for value in self.plan.outputs:
+            op = ops[value - first]
+            while _is_view(op) and op.inputs[0] >= first:
+                op = ops[op.inputs[0] - first]
+            found.append((op.code, op.attributes) if op.kind == "activation" else ("", ()))
+        return found
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether a layer begins a training batch with the states that the one before left."""
+        return any(getattr(layer, "stateful", False) for layer in self.layers)
+
+    def parameter_options(self) -> list[ParameterOptions]:
+        """Return how each parameter is trained, as its layer says."""
+        self.require_built("parameter_options")
+        return [self.layers[self.plan.owners[p.op]].options(p.role) for p in self.plan.parameters()]
+
+    def named_parameters(self, what: str) -> list[tuple[str, Parameter]]:
+        """Return (name, parameter) in order, or raise NotBuiltError on behalf of the method ``what``."""
+        self.require_built(what)
+        return self._named(self.plan.parameters())
+
+    def named_tensors(self, what: str) -> list[tuple[str, Parameter]]:
+        """Return the same with the running statistics, in the order of PyTorch's state dict."""
+        self.require_built(what)
+        return self._named(sorted(self.plan.parameters() + self.plan.states(), key=lambda p: p.op))  # stable: parameters first
+
+    def _named(self, parameters: Sequence[Parameter]) -> list[tuple[str, Parameter]]:
+        return [(f"{self.connections.key(self.plan.owners[p.op])}.{p.role}", p) for p in parameters]
+
+    def get_layer(self, name: Any) -> Layer | None:
+        """Return the layer of that name, or None."""
+        return next((layer for i, layer in enumerate(self.layers) if self.connections.key(i) == name), None)
+
+    def __repr__(self) -> str:
+        title = "Model" if isinstance(self.connections, Graph) else self.label
+        return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.lines()), ")"])
+
+    # On one batch -------------------------------------------------------------------------------------------------------------
+
+    def infer(self, x: Any, out: np.ndarray | None = None) -> Any:
+        """Return what a call of the model gives where x needs checking or converting; see ``batches.infer``."""
+        from .batches import infer
+
+        return infer(self, x, out)
+
+
+def _fresh_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _is_view(op: Op) -> bool:
+    return op.kind in ("flatten", "reshape") or op.code == "identity"

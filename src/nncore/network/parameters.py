@@ -1,0 +1,85 @@
+"""The parameters of a network by name: copies out and in, with PyTorch's keys and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .._checks import flag
+from .._core import Use, copy_all
+from ..data.arrays import copy_into, to_array
+from ..errors import ArgumentError, ShapeError, StateDictError
+from ..records import Parameter
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `Model.load_state_dict` with ``strict=False`` passed over."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def _at_rest(network: Network) -> Use:
+    """Enter between two steps; in the midst of one, from a loss, metric or layer in Python, the weights are at rest as well."""
+    return network.access.reading() if network.access.is_inside_step else network.access.between_steps()
+
+
+def state_dict(network: Network) -> dict[str, np.ndarray]:
+    """Return copies of the parameters and running statistics by name, C-contiguous; see `Model.state_dict`."""
+    with _at_rest(network):
+        return {name: _stored(p) for name, p in network.named_tensors("state_dict")}
+
+
+def load_state_dict(network: Network, state_dict: Any, strict: Any) -> IncompatibleKeys:
+    """Copy parameters from a state dict; everything is checked before anything is written. See `Model.load_state_dict`."""
+    if not isinstance(state_dict, Mapping):
+        raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
+    strict = flag("load_state_dict", "strict", strict)
+    with network.access.training():
+        own = dict(network.named_tensors("load_state_dict"))
+        missing = [key for key in own if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in own]
+        if strict and (missing or unexpected):
+            raise StateDictError(
+                f"the state dict does not fit this {network.label}: missing keys {missing}, "
+                f"unexpected keys {unexpected}; strict=False loads what fits"
+            )
+        _write_all([(key, own[key].value, state_dict[key]) for key in own if key in state_dict])
+        return IncompatibleKeys(missing, unexpected)
+
+
+def set_weights(network: Network, weights: Any) -> None:
+    """Copy in one array per parameter, in order; everything is checked before anything is written."""
+    if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
+        raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {type(weights).__name__}")
+    with network.access.training():
+        own = network.named_tensors("set_weights")
+        if len(weights) != len(own):
+            raise StateDictError(f"set_weights: {len(weights)} arrays for the {len(own)} parameters {[name for name, _ in own]}")
+        _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])
+
+
+def _stored(parameter: Parameter) -> np.ndarray:
+    """A copy in the form that PyTorch stores: counters are integers."""
+    return np.array(parameter.value, np.int64 if parameter.role == "num_batches_tracked" else None, order="C")
+
+
+def _write_all(triples: Sequence[tuple[str, np.ndarray, Any]]) -> None:
+    """Copy values into views, (name, view, value) each, after checking all of them: all or none, whatever interrupts."""
+    arrays = [to_array(value) for _, _, value in triples]
+    wrong = [
+        f"{name} is {view.shape} here and {array.shape} there"
+        for (name, view, _), array in zip(triples, arrays, strict=True)
+        if view.shape != array.shape
+    ]
+    if wrong:
+        raise ShapeError(f"shapes differ, nothing was loaded: {'; '.join(wrong)}")
+    ready = [np.empty_like(view) for _, view, _ in triples]
+    for (name, _, _), copy, array in zip(triples, ready, arrays, strict=True):
+        copy_into(copy, array, name)
+    copy_all([view for _, view, _ in triples], ready)

@@ -1,0 +1,68 @@
+"""Prediction: the outputs of many rows, chunk by chunk, so that Ctrl-C and other threads get their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.bound import Data, parts
+from ..errors import EmptyDataError
+from .inputs import bind, bind_with_lengths, samples_of
+
+if TYPE_CHECKING:
+    from .network import Network
+
+#: Is told the number of each batch before it is predicted, and its outputs after that.
+Before = Callable[[int], None]
+After = Callable[[int, list[np.ndarray]], None]
+
+
+def bind_rows(network: Network, x: Any, lengths: Any) -> Data:
+    """Bind samples and their lengths, with room for the outputs as ``y``."""
+    with network.access.reading():
+        arrays, counted = bind_with_lengths(network, x, lengths, allow_empty=True, elastic=True)
+        return Data(arrays, _room(network, arrays), None, counted, network.input_shapes)
+
+
+def predict_rows(
+    network: Network, data: Data, size: int | None = None, before: Before | None = None, after: After | None = None
+) -> list[np.ndarray]:
+    """Write the outputs of all rows into ``data.y`` and return them; in batches of ``size`` rows where somebody is told of them."""
+    for number, part in enumerate(parts(data, size, before is not None)):
+        _predict(network, number, part, before, after)
+    return data.y
+
+
+def predict_batches(
+    network: Network, batches: Iterable[Any], before: Before | None = None, after: After | None = None
+) -> list[np.ndarray]:
+    """Return the outputs for the rows of all batches."""
+    found: list[list[np.ndarray]] = []
+    for number, batch in enumerate(batches):
+        with network.access.reading():
+            x = bind(network, samples_of(network, batch))
+            part = Data(x, _room(network, x), None, None, network.input_shapes)
+        _predict(network, number, part, before, after)
+        found.append(part.y)
+    if not found:
+        raise EmptyDataError("predict: there are no batches")
+    return [np.concatenate(each) for each in zip(*found, strict=True)]
+
+
+def _room(network: Network, x: list[np.ndarray]) -> list[np.ndarray]:
+    """Arrays for the outputs of these rows."""
+    return [np.empty((len(x[0]), *shape), network.dtype) for shape in network.output_shapes]
+
+
+def _predict(network: Network, number: int, part: Data, before: Before | None, after: After | None) -> None:
+    if before is not None:
+        before(number)
+    first = 0
+    while first < part.rows:
+        with network.access.reading():
+            network.require_shapes(part.shapes)
+            first = network.plan.predict(part.x, part.y, first, None if part.lengths is None else (part.lengths, None, None))
+    if after is not None:
+        after(number, part.y)

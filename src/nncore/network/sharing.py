@@ -1,0 +1,317 @@
+"""Models that share layers, and so their weights: a model on top of others, an encoder taken out of an autoencoder.
+
+The numbers of such models lie in one pool. Each model's buffers are a stretch of it, in which its own parameters are blocks; what
+lies between them belongs to others, or to nobody. A model that takes layers of others joins their pools into a new one: the
+stretches of the models that live are put one behind the other, and what is new goes into gaps that nobody needs, or to the end. So
+nobody copies weights back and forth: what one trains, the others have.
+
+Models that are gone are left out when the next one joins. A buffer that was in use is never written to for anybody else: whoever
+holds an array of an old pool keeps its values, and layers of models that are gone get copies of theirs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .. import _core
+from ..errors import ArgumentError
+from ..records import Parameter
+
+if TYPE_CHECKING:
+    from ..layers.base import Layer
+    from .network import Network
+
+_LINE = 16  # elements: a whole number of cache lines for either type
+
+
+class Span(NamedTuple):
+    """Elements [first, end) of a buffer."""
+
+    first: int
+    end: int
+
+    def moved(self, by: int) -> Span:
+        """Return as many elements, further on."""
+        return Span(self.first + by, self.end + by)
+
+
+class Stretch(NamedTuple):
+    """Where the numbers of one kind, parameters or running statistics, of a network lie in the pool."""
+
+    whole: Span  #: its buffer
+    blocks: tuple[Span, ...]  #: what of it the network uses, one block per parameter or statistic
+
+    def moved(self, shifts: Mapping[Span, int]) -> Stretch:
+        """Return where it lies after each of these spans of the pool has moved by so many elements."""
+        by = next((by for span, by in shifts.items() if span.first <= self.whole.first and self.whole.end <= span.end), 0)
+        return Stretch(self.whole.moved(by), tuple(block.moved(by) for block in self.blocks))
+
+
+class Member(NamedTuple):
+    """A network of the pool, and its layers, which may outlive it."""
+
+    network: weakref.ref[Network]
+    layers: tuple[weakref.ref[Layer], ...]
+    parameters: Stretch
+    states: Stretch
+
+    @staticmethod
+    def of(network: Network, parameters: Stretch, states: Stretch) -> Member:
+        """Return the entry of a network."""
+        return Member(weakref.ref(network), tuple(map(weakref.ref, network.layers)), parameters, states)
+
+
+class Pool:
+    """The parameters and running statistics of models that share layers.
+
+    Parameters
+    ----------
+    parameters, states : numpy.ndarray
+        The buffers.
+    """
+
+    def __init__(self, parameters: np.ndarray, states: np.ndarray) -> None:
+        self.parameters, self.states = parameters, states
+        self.members: list[Member] = []
+
+    @staticmethod
+    def of(network: Network) -> Pool:
+        """Return the pool of a model; of one that shares nothing, a pool of its own buffers."""
+        if network.pool is None:
+            buffers = network.plan.buffers()
+            pool = Pool(buffers["parameters"], buffers["states"])
+            kinds = ((network.plan.parameters(), pool.parameters), (network.plan.states(), pool.states))
+            stretches = [Stretch(Span(0, len(buffer)), _blocks(views, buffer)) for views, buffer in kinds]
+            pool.members.append(Member.of(network, *stretches))
+            network.pool = pool  # when it is complete, whatever interrupts
+        return network.pool
+
+    def living(self) -> list[tuple[Network, Member]]:
+        """Return the members whose models are still there."""
+        return [(network, member) for member in self.members if (network := member.network()) is not None]
+
+    def holds(self, view: Parameter) -> bool:
+        """Return whether a parameter or statistic lies in one of the buffers."""
+        return any(0 <= _place(view, buffer) < len(buffer) for buffer in (self.parameters, self.states))
+
+
+def shared_layers(network: Network) -> dict[int, tuple[Layer, Network]]:
+    """Return the layers, by their number, that another network has already, with that network."""
+    found = {}
+    for i, layer in enumerate(network.layers):
+        others = [other for other in layer._networks() if other is not network]
+        if others:
+            found[i] = layer, others[0]
+    return found
+
+
+def check(network: Network, layers: Mapping[int, tuple[Layer, Network]]) -> None:
+    """Raise unless the network may share these layers (by their number) with the models that have them."""
+    for number, (layer, other) in layers.items():
+        if other.dtype != network.dtype:
+            raise ArgumentError(
+                f"{network.label}: {network.connections.layer_name(number)}, {layer!r}, belongs to a model of {other.dtype} and "
+                f"cannot be part of one of {network.dtype} as well; copy.deepcopy(layer) gives an independent one"
+            )
+
+
+@contextmanager
+def held(others: Sequence[Network]) -> Iterator[None]:
+    """Keep all other threads away from the models of these pools; ConcurrentUseError where one of them trains."""
+    models = list(others)
+    while True:
+        with _core.ChangingAll(models):
+            members = _members(others)  # asked for when nobody else can make pools of them
+            if {id(each) for each in members} <= {id(each) for each in models}:
+                yield
+                return
+        models = [*others, *members]
+
+
+def _members(others: Sequence[Network]) -> list[Network]:
+    pools = {id(pool): pool for pool in map(Pool.of, others)}
+    return [network for pool in pools.values() for network, _ in pool.living()]
+
+
+def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others: list[Network]) -> None:
+    """Move a network that has just been built into one pool with others. Where that fails, the others stay as they were.
+
+    Parameters
+    ----------
+    network : Network
+        It has its values in buffers of its own.
+    shared : mapping
+        From the number of a layer to the views that the other models have of its parameters.
+    others : list of Network
+        Those models.
+    """
+    pools = list({id(pool): pool for pool in map(Pool.of, others)}.values())
+    living = [pool.living() for pool in pools]  # which keeps them alive until all is done
+    members = [[member for _, member in each] for each in living]
+    views = network.plan.parameters(), network.plan.states()
+    own = network.plan.buffers()
+    parameters, states = Arrangement(), Arrangement()
+    for pool, each in zip(pools, members, strict=True):
+        parameters.keep(pool.parameters, [member.parameters for member in each])
+        states.keep(pool.states, [member.states for member in each])
+    known = [[shared.get(network.plan.owners[view.op], {}).get(view.role) for view in kind] for kind in views]
+    mine = (
+        parameters.take_in(_blocks(views[0], own["parameters"]), known[0]),
+        states.take_in(_blocks(views[1], own["states"]), known[1]),
+    )
+    merged = Pool(parameters.buffer(network.dtype), states.buffer(network.dtype))
+    values = [view.value.copy() for kind in views for view in kind]
+    offsets = [[block.first - stretch.whole.first for block in stretch.blocks] for stretch in mine]
+    for k, each in enumerate(members):
+        shifts = parameters.shifts[k], states.shifts[k]
+        merged.members += [m._replace(parameters=m.parameters.moved(shifts[0]), states=m.states.moved(shifts[1])) for m in each]
+    moving = [(other, pool, before) for pool, each in zip(pools, living, strict=True) for other, before in each]
+    arrived = list(merged.members)
+    merged.members.append(Member.of(network, *mine))
+
+    def move() -> None:
+        network.plan.move(merged.parameters[slice(*mine[0].whole)], merged.states[slice(*mine[1].whole)], *offsets)
+        for view, value in zip(network.plan.parameters() + network.plan.states(), values, strict=True):
+            view.value[...] = value
+        for (other, *_), after in zip(moving, arrived, strict=True):
+            _move(other, merged, after)
+        for pool in pools:
+            _let_go(pool)
+        for each, _ in merged.living():
+            each.bind_layers()
+            each.pool = merged
+
+    def move_back() -> None:
+        for other, pool, before in moving:
+            _move(other, pool, before)
+            other.bind_layers()
+            other.pool = pool
+
+    arrives = False
+    try:
+        _core.uninterrupted(move)  # half of it would leave models that share layers with numbers of their own
+        arrives = True
+    finally:
+        if not arrives and network.pool is not merged:
+            _core.uninterrupted(move_back)
+
+
+class Arrangement:
+    """Where the numbers of one kind, parameters or running statistics, go in a new pool.
+
+    Attributes
+    ----------
+    shifts : list of dict
+        Per old pool: the spans of it that are kept, and by how many elements each moves.
+    """
+
+    def __init__(self) -> None:
+        self.shifts: list[dict[Span, int]] = []
+        self._sources: list[np.ndarray] = []
+        self._used: list[Span] = []  # in the new pool, by models that live
+        self._fresh: list[Span] = []  # where the new network puts what it does not share
+        self._length = 0
+
+    def keep(self, buffer: np.ndarray, stretches: Sequence[Stretch]) -> None:
+        """Put those parts of an old pool that living models have stretches of behind what is there."""
+        shifts = {}
+        for span in _united(stretch.whole for stretch in stretches):
+            shifts[span] = self._length - span.first
+            self._length += _whole_lines(span.end - span.first)
+        self._sources.append(buffer)
+        self.shifts.append(shifts)
+        self._used += [block for stretch in stretches for block in stretch.moved(shifts).blocks]
+
+    def take_in(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Stretch:
+        """Find a place for each block of the new network: where others have it, in a gap that is large enough, or at the end."""
+        gaps = _gaps(_united(self._used), self._length)
+        found = []
+        for block, theirs in zip(blocks, known, strict=True):
+            at = None if theirs is None else self._block_of(theirs)
+            if at is None:
+                at = _taken_from(gaps, _whole_lines(block.end - block.first))
+                if at is None:
+                    at = Span(self._length, self._length + _whole_lines(block.end - block.first))
+                    self._length = at.end
+                self._fresh.append(at)
+            found.append(at)
+        return Stretch(Span(min((at.first for at in found), default=0), max((at.end for at in found), default=0)), tuple(found))
+
+    def buffer(self, dtype: np.dtype) -> np.ndarray:
+        """Return the new buffer, with what is kept, and zeros where the new network puts its own."""
+        made: np.ndarray = _core.aligned_zeros(self._length, dtype)
+        for source, shifts in zip(self._sources, self.shifts, strict=True):
+            for span, by in shifts.items():
+                made[slice(*span.moved(by))] = source[slice(*span)]
+        for span in self._fresh:
+            made[slice(*span)] = 0  # a gap holds what a network that is gone has left
+        return made
+
+    def _block_of(self, view: Parameter) -> Span | None:
+        """Return the block in the new pool of a parameter that others have."""
+        for source, shifts in zip(self._sources, self.shifts, strict=True):
+            at = _place(view, source)
+            for span, by in shifts.items():
+                if 0 <= at < len(source) and span.first <= at < span.end:
+                    return next(block for block in self._used if block.first == at + by)
+        return None
+
+
+def _move(network: Network, pool: Pool, member: Member) -> None:
+    network.plan.move(pool.parameters[slice(*member.parameters.whole)], pool.states[slice(*member.states.whole)])
+
+
+def _let_go(pool: Pool) -> None:
+    """Give layers whose models are all gone copies of their numbers, so that they do not keep the whole pool in memory."""
+    for layer in [ref() for member in pool.members if member.network() is None for ref in member.layers]:
+        if layer is not None and not layer._networks() and any(pool.holds(view) for view in layer._bound.values()):
+            bound = {role: view._replace(value=view.value.copy(), grad=view.grad.copy()) for role, view in layer._bound.items()}
+            layer.__dict__["_bound"] = bound
+
+
+def _blocks(views: Sequence[Parameter], buffer: np.ndarray) -> tuple[Span, ...]:
+    """Return the block of each parameter in a buffer that holds nothing else: it ends where the next one begins."""
+    starts = [_place(view, buffer) for view in views]
+    return tuple(Span(start, min((s for s in starts if s > start), default=len(buffer))) for start in starts)
+
+
+def _place(view: Parameter, buffer: np.ndarray) -> int:
+    """Return at which element of a buffer a parameter begins; outside of it where it lies elsewhere."""
+    return int(view.value.ctypes.data - buffer.ctypes.data) // buffer.itemsize
+
+
+def _united(spans: Iterable[Span]) -> list[Span]:
+    """Return the same elements as spans that neither touch nor overlap, in order."""
+    united: list[Span] = []
+    for span in sorted(span for span in spans if span.end > span.first):
+        if united and span.first <= united[-1].end:
+            united[-1] = Span(united[-1].first, max(united[-1].end, span.end))
+        else:
+            united.append(span)
+    return united
+
+
+def _gaps(used: Sequence[Span], length: int) -> list[Span]:
+    """Return what lies between spans that are used, from one whole line to another."""
+    ends = [0, *(span.end for span in used)]
+    starts = [*(span.first for span in used), length]
+    found = [Span(_whole_lines(end), start // _LINE * _LINE) for end, start in zip(ends, starts, strict=True)]
+    return [gap for gap in found if gap.end > gap.first]
+
+
+def _taken_from(gaps: list[Span], size: int) -> Span | None:
+    """Take so many elements out of the first gap that has them."""
+    for i, gap in enumerate(gaps):
+        if gap.end - gap.first >= size:
+            gaps[i] = Span(gap.first + size, gap.end)
+            return Span(gap.first, gap.first + size)
+    return None
+
+
+def _whole_lines(elements: int) -> int:
+    return -(-elements // _LINE) * _LINE

@@ -1,0 +1,105 @@
+"""Calling one layer on an array: through a private network that holds just this layer, made anew when shape or type change."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._checks import flag
+from .._core import Access
+from ..data.arrays import as_array
+from ..errors import ArgumentError, ShapeError, SizeError
+from ..graph import MOST_INPUTS, Graph, Input, check_count
+from ..layers.activations import Activation, RowActivation
+from ..layers.base import Layer
+from ..layers.merge import Add, Average, Merge, Rescaling
+from .batches import forward
+from .chain import Chain, check_layers
+from .network import Network
+from .prediction import bind_rows, predict_rows
+
+#: Entered to make a private network: threads that call a new layer at the same moment have to find the same weights in it.
+MAKING = Access()
+
+
+def call_layer(layer: Layer, x: Any, training: bool) -> Any:
+    """Return the layer's output for the batch ``x``."""
+    training = flag(f"{type(layer).__name__}(x)", "training", training)
+    several = isinstance(x, list | tuple) and all(isinstance(each, np.ndarray) for each in x)
+    if layer.takes[0] > 1 or (layer.takes[1] is None and several):
+        return _apply_to_several(layer, x)
+    array = as_array(x, "x", np.dtype("float32"))
+    shape = array.shape
+    if isinstance(layer, Activation) and array.ndim < 2:  # one row, or one number
+        if isinstance(layer, RowActivation) and layer.dim != -1:
+            raise ShapeError(f"{layer!r} needs an array of at least 2 dimensions, not {array.ndim}")
+        array = array.reshape(1, -1)
+    elif array.ndim == 0:
+        raise ShapeError(f"{layer!r} needs a batch [N, ...], not a single number")
+    network = _network(layer, array)
+    out = forward(network, array, True, None) if training else network.plan.infer_plain(array)
+    if out is None:
+        out = network.infer(array)
+    return out.reshape(shape) if isinstance(layer, Activation) else out
+
+
+def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
+    """Return the output of a layer that takes several inputs and has no parameters."""
+    if not isinstance(x, list | tuple):
+        raise ArgumentError(f"{layer!r} takes a list of arrays, not {type(x).__name__}")
+    check_count(layer, len(x))
+    if len(x) > MOST_INPUTS:
+        return _apply_in_parts(layer, x)
+    arrays = [as_array(each, f"x[{i}]", np.dtype("float32")) for i, each in enumerate(x)]
+    for i, array in enumerate(arrays):
+        if array.ndim == 0:
+            raise ShapeError(f"{layer!r} needs batches [N, ...], and x[{i}] is a single number")
+    dtype = "float64" if any(array.dtype == np.float64 for array in arrays) else "float32"
+    inputs = [Input(array.shape[1:]) for array in arrays]
+    network = Network(Graph(inputs, layer(inputs)), None, dtype, "Model")
+    return predict_rows(network, bind_rows(network, arrays, None))[0]
+
+
+def _apply_in_parts(layer: Layer, x: Sequence[Any]) -> np.ndarray:
+    """The same for more arrays than a network has inputs: what the first ones give goes on with the next ones."""
+    if isinstance(layer, Average):
+        part = Rescaling(1.0 / len(x))
+        return _apply_to_several(Add(), [part(each) for each in x])
+    if not isinstance(layer, Merge):
+        raise SizeError(f"{layer!r}: {len(x)} inputs are too many; {MOST_INPUTS} are possible")
+    so_far = _apply_to_several(layer, x[:MOST_INPUTS])
+    return _apply_to_several(layer, [so_far, *x[MOST_INPUTS:]])
+
+
+def single(layer: Layer, dtype: str, seed: int | None = None) -> Network:
+    """Return a network of one layer."""
+    check_layers("Sequential", [layer])
+    return Network(Chain([layer]), seed, dtype, "Sequential")
+
+
+def _network(layer: Layer, array: np.ndarray) -> Network:
+    """The private network: of the layer itself, or of a copy with the same weights where it belongs to a model of the user's."""
+    with MAKING.changing(patient=True):
+        return _made(layer, array)
+
+
+def _made(layer: Layer, array: np.ndarray) -> Network:
+    weights = [parameter.value for parameter in layer._bound.values()] or list(layer._pending.values())
+    if weights:
+        dtype = weights[0].dtype.name
+    else:
+        dtype = "float64" if array.dtype == np.float64 and not layer.parameter_shapes() else "float32"
+    shape = array.shape[1:]
+    network = layer._standalone
+    if network is None or network.dtype != dtype or network.input_shapes != [shape]:
+        network = single(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype)
+        if network.plan.built_for != [shape]:
+            network.build([shape])
+        layer.__dict__["_standalone"] = network
+    elif network.layers[0] is not layer:
+        for role, parameter in layer._bound.items():
+            network.layers[0]._bound[role].value[...] = parameter.value
+    return network

@@ -1,0 +1,110 @@
+"""Calling a recurrent layer on arrays by itself, as PyTorch does: with initial and final states, and time first if asked for.
+
+It runs in a private twin: a network of one layer with the same weights, which passes on the output of every step. A layer that
+is in no model yet draws its weights in a private network of its own, its home.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._checks import flag
+from ..data.arrays import as_array
+from ..data.sequences import bind_lengths
+from ..errors import EmptyDataError, ShapeError
+from ..layers.recurrent import Recurrent
+from ..records import Parameter
+from .network import Network
+from .standalone import MAKING, single
+
+
+def draw_parameters(layer: Recurrent) -> dict[str, Parameter]:
+    """Return the parameters by role; those of a layer that is in no model yet are drawn now."""
+    with MAKING.changing(patient=True):
+        if not layer._bound:
+            layer.__dict__["_drawing"] = True
+            try:
+                home = single(layer, "float32")
+                home.build([(1, layer.input_size)])
+            finally:
+                layer.__dict__.pop("_drawing", None)
+            layer.__dict__["_standalone"] = home
+        return layer._bound
+
+
+def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: bool) -> tuple[np.ndarray, Any]:
+    """Return the output of every step and the final states."""
+    training = flag(f"{_name(layer)}(x)", "training", training)
+    array = as_array(x, "x", np.dtype("float32"))
+    single = array.ndim == 2
+    if single:
+        array = array[None]
+    elif array.ndim == 3 and not layer.batch_first:
+        array = array.swapaxes(0, 1)
+    if array.ndim != 3 or array.shape[2] != layer.input_size or array.shape[1] == 0:
+        order = "[N, time, {}]" if layer.batch_first else "[time, N, {}]"
+        raise ShapeError(f"{_name(layer)}: x has shape {np.shape(x)}, but {order.format(layer.input_size)} is needed")
+    rows, steps = array.shape[:2]
+    if not rows:
+        raise EmptyDataError(f"{_name(layer)}: x of shape {np.shape(x)} has no sequences")
+    with MAKING.changing(patient=True):
+        twin = _twin(layer, steps)
+    dtype = twin.dtype
+    shape = (rows, layer.num_layers, len(layer.states), layer.directions, layer.hidden_size)
+    initial = None if h_0 is None else _gathered(layer, h_0, np.zeros(shape, dtype), single)
+    final = np.empty(shape, dtype)
+    counted = None if lengths is None else bind_lengths(lengths, rows, steps)
+    flat = (rows, int(np.prod(shape[1:])))
+    states = (counted, None if initial is None else initial.reshape(flat), final.reshape(flat))
+    array = np.ascontiguousarray(array, dtype)
+    if training:
+        (output,) = twin.plan.forward([array], True, states)
+    else:
+        output = np.empty((rows, steps, layer.directions * layer.hidden_size), dtype)
+        first = 0
+        while first < rows:
+            first = twin.plan.predict([array], [output], first, states)
+    ends = [
+        np.ascontiguousarray(final[:, :, i].transpose(1, 2, 0, 3)).reshape(-1, rows, layer.hidden_size)
+        for i in range(len(layer.states))
+    ]
+    if single:
+        output, ends = output[0], [end[:, 0] for end in ends]
+    elif not layer.batch_first:
+        output = np.ascontiguousarray(output.swapaxes(0, 1))
+    return output, ends[0] if len(ends) == 1 else tuple(ends)
+
+
+def _gathered(layer: Recurrent, given: Any, to: np.ndarray, single: bool) -> np.ndarray:
+    """Write PyTorch's [directions * layers, N, hidden] into [N, layers, states, directions, hidden]."""
+    rows, layers, _, directions, hidden = to.shape
+    wanted = (layers * directions, hidden) if single else (layers * directions, rows, hidden)
+    for i, (kind, part) in enumerate(zip(layer.states, layer.state_parts(given), strict=True)):
+        array = as_array(part, f"{kind}_0", to.dtype)
+        if array.shape != wanted:
+            raise ShapeError(
+                f"{_name(layer)}: {kind}_0 has shape {array.shape}, but {wanted} is needed, [directions * layers, N, hidden_size]"
+            )
+        to[:, :, i] = array.reshape(layers, directions, rows, hidden).transpose(2, 0, 1, 3)
+    return to
+
+
+def _twin(layer: Recurrent, steps: int) -> Network:
+    """The private network with the same weights that returns sequences."""
+    own = draw_parameters(layer)
+    dtype = next(iter(own.values())).value.dtype.name
+    twin: Network | None = layer.__dict__.get("_twin")
+    if twin is None or twin.dtype != dtype or twin.input_shapes != [(steps, layer.input_size)]:
+        plain = {"return_sequences": True, "return_state": False, "batch_first": True, "stateful": False, "truncate": None}
+        twin = single(type(layer)(**{**layer.config(), **plain}), dtype, 0)
+        twin.build([(steps, layer.input_size)])
+        layer.__dict__["_twin"] = twin
+    for role, parameter in own.items():
+        twin.layers[0]._bound[role].value[...] = parameter.value
+    return twin
+
+
+def _name(layer: Recurrent) -> str:
+    return type(layer).__name__

@@ -1,0 +1,133 @@
+"""Streaming: a model of sequences, fed one time step at a time, with the state inside."""
+
+from __future__ import annotations
+
+import copy
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+from .._checks import addressable, whole
+from ..errors import ArgumentError, ShapeError
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+class Stream(_core.StreamCore):
+    """A model that takes one time step per call; ``model.stream()`` makes it.
+
+    What `step` gives is, to the bit, what the model gives for the sequence so far: its output at this step where the model returns
+    sequences, else its output for the sequence that ends here. A step allocates nothing.
+
+    The weights are a copy of those that the model had when the stream was made or last `reset`, so that training on, in this thread
+    or in another one, changes nothing in the midst of a sequence.
+
+    Parameters
+    ----------
+    model : Model
+        Built, with one input [time, features], or [time] for indices into an `Embedding`. No layer looks ahead, and none but the
+        recurrent ones mixes time steps.
+    batch : int
+        How many sequences run side by side.
+
+    Attributes
+    ----------
+    result : numpy.ndarray
+        [batch, outputs], what `step` returns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.GRU(2, 8, return_sequences=True), nn.Linear(8, 1), seed=0).build((5, 2))
+    >>> x = np.random.default_rng(0).normal(size=(1, 5, 2)).astype(np.float32)
+    >>> stream = model.stream()
+    >>> steps = [stream.step(x[:, t]).copy() for t in range(5)]
+    >>> bool((np.stack(steps, 1) == model.predict(x)).all())
+    True
+    """
+
+    def __init__(self, model: Any, batch: int = 1) -> None:
+        network: Network = model._network
+        batch = whole("stream", "batch", batch)
+        with network.access.reading():
+            network.require_built("stream")
+            plan, shapes = network.plan, network.input_shapes
+            if len(shapes) != 1 or len(network.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
+                raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
+            for op in plan.ops:
+                if op.kind == "recurrent" and op.sizes[4]:
+                    raise ArgumentError(
+                        f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output"
+                    )
+                if op.kind == "recurrent" and len(op.inputs) > 1:
+                    raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
+            _require_step_by_step(network)
+            self._parts = {id(op.part): copy.copy(op.part) for op in plan.ops if op.part is not None}
+            ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in plan.ops]
+            step = _core.Plan()
+            step.assemble([(1, *shapes[0][1:])], ops, plan.outputs, network.dtype.name)
+            _require_steps_apart(step)
+            row = (step.carry() + prod(network.output_shapes[0])) * network.dtype.itemsize
+            addressable("stream", "batch", batch, row)
+            for part in self._parts.values():  # what is written in Python computes with this plan's weights, too
+                part._bind({p.role: p for p in step.parameters() if ops[p.op].part is part})
+        self._source, self._step_plan = network, step
+        self._open(step, batch)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the initial state, and copy the model's weights as they are now.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.RNN(2, 3)).build((5, 2)).stream(batch=4).reset()
+        """
+        network, step, at, state = self._source, self._step_plan, 0, self._state()
+        fresh = np.zeros_like(state)
+        with step.access.training(), network.access.between_steps():
+            plan = network.plan
+            for op, owner in zip(plan.ops, plan.owners, strict=True):
+                layer = network.layers[owner]
+                for kind in getattr(layer, "states", ()) if op.kind == "recurrent" else ():
+                    learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
+                    fresh[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
+                    at += op.sizes[2]
+            views = [p.value for p in step.parameters() + step.states()]
+            values = [p.value for p in plan.parameters() + plan.states()]
+
+            def take() -> None:
+                _core.copy_all([*views, state], [*values, fresh])
+                self._freeze()
+
+            _core.uninterrupted(take)  # the weights, what is derived from them, and the state belong together
+
+
+def _require_steps_apart(plan: _core.Plan) -> None:
+    """Raise ShapeError where an op mixes time steps, or there are none."""
+    mixing = plan.mixing()
+    if mixing or not plan.time_steps():
+        raise ShapeError(f"stream: {mixing or 'the model has no time dimension, [time, features]'}")
+
+
+def _require_step_by_step(network: Network) -> None:
+    """Raise ShapeError where a step depends on others by more than the states that a stream keeps."""
+    plan = network.plan
+    _require_steps_apart(plan)
+    first = len(network.input_shapes)
+    timed = plan.timed(range(first + len(plan.ops)))
+    for i, op in enumerate(plan.ops):
+        if op.kind == "recurrent" and not timed[op.inputs[0]]:
+            raise ShapeError(
+                f"stream: {op.name} runs over what is no sequence of the stream's own steps, and would carry its state from one of "
+                "them to the next"
+            )
+        if timed[first + i] and not all(timed[value] for value in op.inputs):
+            raise ShapeError(
+                f"stream: {op.name} brings into each step what depends on the whole sequence, and needs its end before the first "
+                "output"
+            )

@@ -1,0 +1,173 @@
+"""The summary of a model as a table: what each layer gives, holds and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .._checks import shape_text
+from ..layers.base import Layer
+from ..records import Shape
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+class Row(NamedTuple):
+    """One layer of a `Summary`.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Sequential(nn.Linear(2, 3)).summary(show=False).rows[0].macs
+    6
+    """
+
+    name: str  #: its key in the state dict
+    type: str  #: its class
+    output_shape: Shape  #: of one sample, without the batch
+    parameters: int  #: how many numbers it holds
+    trainable: int  #: how many of them training changes
+    macs: int  #: multiply-adds of its matrix products, for one sample
+    activation_bytes: int  #: of its output, for one sample
+    connected_to: str = ""  #: what it is called on, in a model that is a graph
+    training: str = ""  #: what regularises it, or that it is frozen
+
+
+class Summary:
+    """Figures of a model; ``str()`` gives the table.
+
+    The column of activations counts every layer's output as if it were kept. What training really keeps for each row of a batch,
+    gradients included, is ``training_bytes``: activations are computed in place where they can be, and rows are padded.
+
+    Attributes
+    ----------
+    rows : list of Row
+        One per layer.
+    total_parameters, trainable_parameters, non_trainable_parameters : int
+        How many numbers the model holds.
+    parameter_bytes : int
+        Their memory.
+    macs : int
+        Multiply-adds of one sample, forward.
+    activation_bytes : int
+        Memory of the outputs of all layers for one sample.
+    training_bytes : int
+        Memory that the plan keeps per row of a training batch: input, activations, and gradients by them.
+    training : list of str
+        What was compiled: the losses, the optimizer, the metrics.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> print(nn.Sequential(nn.Linear(2, 3), nn.ReLU()).summary(show=False))
+    Sequential, float32, input [*, 2]
+    ----------------------------------------------------------------
+    Layer     Output shape  Parameters  MACs/sample  Activations (B)
+    ----------------------------------------------------------------
+    0 Linear        [*, 3]           9            6               12
+    1 ReLU          [*, 3]           0            0               12
+    ----------------------------------------------------------------
+    Total                            9            6               24
+    ----------------------------------------------------------------
+    Trainable parameters: 9, non-trainable: 0, memory: 36 B
+    Training keeps 40 B per row of a batch
+    """
+
+    def __init__(
+        self,
+        model: str,
+        dtype: str,
+        input_shapes: Sequence[Shape],
+        rows: list[Row],
+        training_bytes: int,
+        training: Sequence[str] = (),
+    ) -> None:
+        self.model = model
+        self.dtype = dtype
+        self.input_shapes = list(input_shapes)
+        self.rows = rows
+        self.total_parameters = sum(row.parameters for row in rows)
+        self.trainable_parameters = sum(row.trainable for row in rows)
+        self.non_trainable_parameters = self.total_parameters - self.trainable_parameters
+        self.parameter_bytes = self.total_parameters * (4 if dtype == "float32" else 8)
+        self.macs = sum(row.macs for row in rows)
+        self.activation_bytes = sum(row.activation_bytes for row in rows)
+        self.training_bytes = training_bytes
+        self.training = list(training)
+
+    def __str__(self) -> str:
+        graph = any(row.connected_to for row in self.rows)
+        last = ("Connected to",) if graph else ()
+        table: list[tuple[str, ...]] = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)", *last)]
+        for row in self.rows:
+            counts = (f"{n:,}" for n in (row.parameters, row.macs, row.activation_bytes))
+            name = f"{row.name} ({row.type})" if graph else f"{row.name} {row.type}"
+            table.append((name, shape_text(row.output_shape), *counts, *((row.connected_to,) if graph else ())))
+        totals = (f"{n:,}" for n in (self.total_parameters, self.macs, self.activation_bytes))
+        table.append(("Total", "", *totals, *("" for _ in last)))
+        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i in (0, 5) else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in table
+        ]
+        rule = "-" * max(map(len, lines))
+        inputs = ", ".join(map(shape_text, self.input_shapes))
+        return "\n".join(
+            [
+                f"{self.model}, {self.dtype}, input {inputs}",
+                rule,
+                lines[0],
+                rule,
+                *lines[1:-1],
+                rule,
+                lines[-1],
+                rule,
+                f"Trainable parameters: {self.trainable_parameters:,}, non-trainable: {self.non_trainable_parameters:,}, "
+                f"memory: {_bytes(self.parameter_bytes)}",
+                f"Training keeps {_bytes(self.training_bytes)} per row of a batch",
+                *(f"{row.name} {row.type}: {row.training}" for row in self.rows if row.training),
+                *self.training,
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<Summary: {sum(row.type != 'Input' for row in self.rows)} layers, {self.total_parameters:,} parameters>"
+
+
+def _bytes(n: int) -> str:
+    size, unit = float(n), 0
+    while size >= 1024 and unit < 4:
+        size, unit = size / 1024, unit + 1
+    return f"{n} B" if unit == 0 else f"{size:.2f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[unit]}"
+
+
+def summarise(network: Network, trained: Sequence[str]) -> Summary:
+    """Return the summary of a network; trained: what was compiled, in words."""
+    network.require_built("summary")
+    plan, connections = network.plan, network.connections
+    shapes, itemsize, first = plan.shapes(), network.dtype.itemsize, len(network.input_shapes)
+    rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in connections.shown_inputs()]
+    for i, layer in enumerate(network.layers):
+        calls = connections.op_spans(i, plan.owners)
+        sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}
+        trainable = sum(size for role, size in sizes.items() if layer.options(role).trainable)
+        memory = sum(int(np.prod(shapes[first + op])) for at, end in calls for op in range(at, end)) * itemsize
+        outs = [shapes[first + at + layer.results(plan.ops[at:end])[0]] for at, end in calls]
+        macs = sum(layer.macs(shapes[plan.ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
+        numbers = (sum(sizes.values()), trainable, macs, memory)
+        settings = _settings(layer, bool(sizes))
+        row = Row(connections.key(i), type(layer).__name__, tuple(outs[0]), *numbers, connections.connected_to(i), settings)
+        rows.append(row)
+    return Summary(network.label, network.dtype.name, network.input_shapes, rows, plan.arena_bytes(1), trained)
+
+
+def _settings(layer: Layer, has_parameters: bool) -> str:
+    """What regularises a layer, and whether it is frozen."""
+    found = [f"{name}={getattr(layer, name)!r}" for name in ("p", "stddev", "l1", "l2", "max_norm") if getattr(layer, name, None)]
+    return ", ".join([*found, "frozen"] if has_parameters and not layer.trainable else found)

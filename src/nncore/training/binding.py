@@ -1,0 +1,163 @@
+"""Samples, targets and weights bound to a network and its configuration: read, checked, weighted and split."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._checks import shown
+from ..data import (
+    ClassWeight,
+    bind_groups,
+    bind_target,
+    bind_weight,
+    check_finite,
+    class_weights,
+    labels_of,
+    per_output,
+    split_groups,
+    split_rows,
+)
+from ..data.arrays import to_array
+from ..data.bound import Data
+from ..data.by_name import in_order, names_of
+from ..data.sequences import without_padding
+from ..errors import ArgumentError, EmptyDataError
+from ..network import inputs
+from .configuration import Configuration
+from .trainer import stay_with
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+
+
+def bind_batch(
+    network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = True
+) -> Data:
+    """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the plan it is told."""
+    with network.access.reading():
+        if not network.built:
+            inputs.bind(network, x)
+        stay_with(network, config)
+        return bind(network, config, x, y, weight, lengths, elastic)
+
+
+def bind(network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
+    """Bind samples, targets, their weights and lengths."""
+    xs, counted = inputs.bind_with_lengths(network, x, lengths, elastic=elastic)
+    rows, shapes = len(xs[0]), network.output_shapes
+    # An input or output without time has no padding, though its first dimension may look like it.
+    of_inputs = [counted if has else None for has in network.plan.timed(range(len(xs)))]
+    timed = network.plan.timed(network.plan.outputs)
+    of_outputs = [counted if has else None for has in timed]
+    parts, names = in_order("y", y, network.output_names), names_of("y", network.output_names)
+    if counted is not None:
+        parts = [
+            without_padding(to_array(part), own, loss.targets, shape[-1])
+            if own is not None and loss.targets != "values" and np.ndim(part) > 1
+            else part
+            for part, loss, shape, own in zip(parts, config.losses, shapes, of_outputs, strict=True)
+        ]
+    ys = [
+        bind_target(part, loss.targets, shape, rows, loss.name, network.dtype, name)
+        for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
+    ]
+    if config.check_finite:
+        for i, array in enumerate(xs):
+            check_finite(_counted(array, of_inputs[i]), names_of("x", network.input_names)[i])
+        for array, name, own in zip(ys, names, of_outputs, strict=True):
+            check_finite(_counted(array, own), name)
+    return Data(xs, ys, _weights(network, weight, rows, of_outputs), counted, network.input_shapes, timed)
+
+
+def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray | None]) -> list[np.ndarray | None] | None:
+    """Bind the weights of samples or of time steps: for all outputs alike, or by a dict of names or a list of one per output.
+
+    ``lengths``: one per output, None where it has no padding.
+    """
+    names = network.output_names
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        unknown = [key for key in given if key not in names]
+        if unknown:
+            raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {shown(unknown)}")
+        each = [given.get(name) for name in names]
+    elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
+        each = in_order("sample_weight", given, names)
+    else:
+        each, names = [given] * len(names), []
+    labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
+    bound = [
+        bind_weight(part, rows, name, shape[:-1], own)
+        for part, name, shape, own in zip(each, labels, network.output_shapes, lengths, strict=True)
+    ]
+    return None if all(part is None for part in bound) else bound
+
+
+def _counted(array: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    """The array, its padding replaced by zeros."""
+    return array if lengths is None or array.ndim < 2 else without_padding(array, lengths, "values", 0)
+
+
+def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
+    """Return x, y, sample weights and lengths (or None) of a tuple of two to four."""
+    if not isinstance(batch, list | tuple) or len(batch) not in (2, 3, 4):
+        raise ArgumentError(
+            f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {type(batch).__name__}; or pass y"
+        )
+    return batch[0], batch[1], batch[2] if len(batch) > 2 else None, batch[3] if len(batch) > 3 else None
+
+
+def split(
+    network: Network, config: Configuration, data: Data, fraction: float, shuffle: bool, groups: Any = None
+) -> tuple[np.ndarray, np.ndarray | slice]:
+    """Return the rows that train, and those that validate."""
+    labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
+    labels = None if labels is None or labels.ndim > 1 else labels
+    seed = network.plan.seed if shuffle else None
+    if groups is not None:
+        return split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
+    rows, held_out = split_rows(data.rows, fraction, seed, labels)
+    return rows, held_out if shuffle else slice(len(rows), None)
+
+
+def weigh(config: Configuration, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
+    """Multiply class weights into ``rows`` (None: all)."""
+    for i, own in enumerate(per_output(class_weight, config.names)):
+        if own is None:
+            continue
+        trains = slice(None) if rows is None else rows
+        target, lengths = data.y[i][trains], data.lengths[trains] if data.lengths is not None and data.timed[i] else None
+        name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
+        scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
+        data = data.scaled(i, scale, rows)
+    return data
+
+
+def look_at_batches(who: str, given: Any) -> None:
+    """Raise where batches that are all there already are none: before anything is trained, not when they are needed."""
+    if isinstance(given, bytes | bytearray):
+        raise ArgumentError(f"{who}: (x, y) or batches of such are needed, not {type(given).__name__}")
+    if isinstance(given, Collection) and not len(given):
+        raise EmptyDataError(f"{who}: there are no batches")
+    if isinstance(given, list | set | frozenset):
+        unpack(next(iter(given)))
+
+
+def are_batches(given: Any) -> bool:
+    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
+    if isinstance(given, list):
+        return all(isinstance(each, tuple) for each in given)
+    return isinstance(given, Iterable) and not (
+        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
+    )
+
+
+def iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
+    """Return what can be gone through batch by batch, or raise ArgumentError."""
+    if not isinstance(batches, Iterable) or hasattr(batches, "shape"):
+        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without")
+    return batches

@@ -1,0 +1,222 @@
+"""What compile makes of names: losses, optimizer and metrics as declarations, checked against each other and the outputs.
+
+It turns into the records of the core once the shapes of the outputs are known, and turns the core's sums into logs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import losses, metrics, optim
+from .._checks import flag, real, shown
+from ..data.by_name import in_order
+from ..errors import ArgumentError, ShapeError, UnknownNameError
+from ..records import LossSpec, Shape, StatisticSpec
+
+_PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh")
+
+
+class Configuration:
+    """The training configuration of a model: what ``compile`` was told, checked.
+
+    Parameters
+    ----------
+    loss, optimizer, metrics, loss_weights, check_finite, l1, l2
+        See `Model.compile`.
+    names : sequence of str
+        Of the outputs of the model.
+    """
+
+    statistics: list[StatisticSpec]  # known once the outputs are
+
+    def __init__(
+        self,
+        loss: Any,
+        optimizer: Any,
+        metrics_: Any,
+        loss_weights: Any,
+        check_finite: bool,
+        names: Sequence[str],
+        l1: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
+        outputs, self.names = len(names), list(names)
+        if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
+            raise UnknownNameError(f"{loss!r} is an optimizer, not a loss; use compile(loss=..., optimizer={loss!r})")
+        if isinstance(loss, Mapping):
+            loss = in_order("compile: loss", loss, names)
+        if isinstance(metrics_, Mapping):
+            metrics_ = [_as_list(each) for each in in_order("compile: metrics", _all_of(metrics_, names, []), names)]
+        if isinstance(loss_weights, Mapping):
+            loss_weights = in_order("compile: loss_weights", _all_of(loss_weights, names, 1.0), names)
+        per_output = list(loss) if isinstance(loss, list | tuple) else [loss] * outputs
+        self.losses = [losses.get(each) for each in per_output]
+        self.optimizer = optim.get(optimizer)
+        self.metrics = [[metrics.get(m) for m in each] for each in _per_output(metrics_, outputs)]
+        self.weights = _weights(loss_weights, names)
+        self.check_finite = flag("compile", "check_finite", check_finite)
+        self.l1, self.l2 = real("compile", "l1", l1, 0.0), real("compile", "l2", l2, 0.0)
+        for what, found in (("losses", self.losses), ("lists of metrics", self.metrics)):
+            if len(found) != outputs:
+                raise ArgumentError(f"compile: {len(found)} {what} for {outputs} outputs")
+        reductions = {each.reduction for each in self.losses}
+        if len(reductions) > 1 or "none" in reductions:
+            raise ArgumentError(f"compile: all losses need one and the same reduction other than 'none', not {sorted(reductions)}")
+        self.reduction = reductions.pop()
+        prefixes = [""] if outputs == 1 else [f"{name}_" for name in names]
+        self.keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
+        self.parts = [f"{name}_loss" for name in names] if outputs > 1 else []
+        self.logged = logged = ["loss", *self.parts, *(key for keys in self.keys for key in keys)]
+        for name, times in Counter(logged).items():
+            if times > 1:
+                raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
+
+    def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
+        """Check losses and metrics against the outputs; fix ``statistics`` and return the records of the losses."""
+        columns = [shape[-1] if shape else 1 for shape in shapes]
+        statistics = []
+        for loss, ms, width, (activation, _) in zip(self.losses, self.metrics, columns, activations, strict=True):
+            if loss.targets == "classes" and width < 2:
+                raise ShapeError(
+                    f"{loss.name} needs one output per class, but the model has {width}; let the last layer have as many outputs "
+                    "as there are classes, or use binary_crossentropy"
+                )
+            if loss.targets == "one_hot" and width < 2:
+                raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
+            _check_activation(loss, activation)
+            statistics.append(metrics.statistic(ms, loss.targets, loss.from_logits, width, activation))
+        self.statistics, self.columns = statistics, columns
+        return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
+
+    def in_words(self) -> list[str]:
+        """Return what was compiled, a line for each part."""
+        losses = {
+            (f"{name}: " if len(self.names) > 1 else "") + repr(loss) + ("" if weight == 1 else f" * {weight:g}"): None
+            for name, loss, weight in zip(self.names, self.losses, self.weights, strict=True)
+        }
+        penalties = [f"{name}={value:g}" for name, value in (("l1", self.l1), ("l2", self.l2)) if value]
+        found = ["Loss: " + ", ".join([*losses, *penalties]), f"Optimizer: {self.optimizer!r}"]
+        return [*found, "Metrics: " + ", ".join(self.logged[1 + len(self.parts) :])] if any(self.metrics) else found
+
+    def sum_shapes(self) -> list[tuple[int, int] | None]:
+        """The shapes of `sums`."""
+        kinds = zip(self.statistics, self.columns, strict=True)
+        shapes = [
+            None if s.kind == "none" else (s.classes, s.classes) if s.kind == "confusion" else (columns, 7) for s, columns in kinds
+        ]
+        return [*shapes, (len(shapes) + 1, 2)]
+
+    def sums(self) -> Sums:
+        """Zeroed arrays for the core to add to, one per output and one for losses; fresh accounts of the metrics in Python."""
+        return Sums(
+            (None if shape is None else np.zeros(shape) for shape in self.sum_shapes()),
+            [[m.watcher() for m in each if m.kind == "python"] for each in self.metrics],
+        )
+
+    def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
+        """The loss and all metrics, under the names that history uses."""
+        logs: dict[str, Any] = {"loss": loss}
+        if self.parts:
+            losses = sums[-1]
+            assert losses is not None
+            logs |= dict(zip(self.parts, self._each(losses[: len(self.parts)]).tolist(), strict=True))
+        for i, (keys, ms) in enumerate(zip(self.keys, self.metrics, strict=True)):
+            watchers, each = iter(sums.watchers[i]), sums[i]
+            counted = None if each is None else metrics.counted(self.statistics[i], self.columns[i], each)
+            for key, metric in zip(keys, ms, strict=True):
+                if counted is None or metric.kind == "python":
+                    logs[key] = next(watchers).result()
+                else:
+                    logs[key] = metric.compute(counted)
+        return logs
+
+    def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> dict[str, Any]:
+        """The logs of an evaluation; total: see `total`; penalty: of the weights."""
+        return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
+
+    def epoch(self, step_losses: np.ndarray, sums: Sums) -> float:
+        """The loss of many steps as if their rows were one batch; the penalty of the weights is the mean over their rows."""
+        if len(step_losses) == 1:
+            loss = float(step_losses[0])
+            if loss == loss:  # of a file there are but the sums
+                return loss
+        losses = sums[-1]
+        assert losses is not None
+        return self.total(losses[:-1]) + float(losses[-1, 0] / losses[-1, 1])
+
+    def total(self, sums: np.ndarray) -> float:
+        """The loss of a whole evaluation from its sums, [outputs, 2]: of row losses, and of what they count."""
+        if len(sums) == 1:  # plain numbers: what NumPy takes to divide two is as long as several steps of a small net
+            loss, count = map(float, sums.tolist()[0])
+            return (loss if self.reduction == "sum" else loss / (count or 1.0)) * self.weights[0]
+        return float(self._each(sums) @ self.weights)
+
+    def _each(self, sums: np.ndarray) -> np.ndarray:
+        """The loss of each output; 0 where all weights of an output are."""
+        return sums[:, 0] if self.reduction == "sum" else sums[:, 0] / np.where(sums[:, 1] == 0, 1.0, sums[:, 1])
+
+
+class Sums(list[np.ndarray | None]):
+    """Per output: the array that the core adds to, or None; and the accounts of the metrics in Python."""
+
+    def __init__(self, arrays: Iterable[np.ndarray | None], watchers: list[list[Any]]) -> None:
+        super().__init__(arrays)
+        self.watchers = watchers
+
+
+def results(logs: dict[str, Any], return_dict: bool) -> Any:
+    """What evaluate and train_on_batch return: the loss, a list of loss and metrics, or all of it by name."""
+    if return_dict:
+        return logs
+    return logs["loss"] if len(logs) == 1 else list(logs.values())
+
+
+def _all_of(given: Mapping[str, Any], names: Sequence[str], default: Any) -> dict[str, Any]:
+    """What is given by name, and the default for the other names."""
+    return {**dict.fromkeys(names, default), **given}
+
+
+def _weights(given: Any, names: Sequence[str]) -> list[float]:
+    """Return the weight of the loss of each output."""
+    if given is None:
+        return [1.0] * len(names)
+    is_array = isinstance(given, np.ndarray) and given.ndim == 1
+    if not is_array and not isinstance(given, list | tuple):
+        raise ArgumentError(
+            f"compile: loss_weights must be a list of numbers, one per output, or a dict by name, not {shown(given)}"
+        )
+    if len(given) != len(names):
+        raise ArgumentError(f"compile: {len(given)} loss_weights for {len(names)} outputs, {', '.join(names)}")
+    return [real("compile", f"loss_weights of {name!r}", weight) for name, weight in zip(names, given, strict=True)]
+
+
+def _as_list(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _per_output(given: Any, outputs: int) -> list[list[Any]]:
+    if given is None:
+        given = []
+    given = list(given) if isinstance(given, list | tuple) else [given]
+    nested = bool(given) and all(isinstance(each, list | tuple) for each in given)
+    return [list(each) for each in given] if nested else [given] * outputs
+
+
+def _check_activation(loss: losses.Loss, activation: str) -> None:
+    """Warn of the two mistakes that let a classifier learn badly without any error."""
+    if loss.targets not in ("probabilities", "classes", "one_hot") or loss.name == "categorical_hinge":
+        return
+    fitting = "Sigmoid" if loss.targets == "probabilities" else "Softmax"
+    advice = ""
+    if loss.from_logits and activation in ("sigmoid", "softmax"):
+        advice = f"(from_logits=True) takes logits, but the model ends in {activation}; leave one of the two out"
+    elif not loss.from_logits and activation not in _PROBABILITIES:
+        end = activation or "a linear layer"
+        advice = f" takes probabilities, but the model ends in {end}; add {fitting}, or use from_logits=True"
+    if advice:
+        warnings.warn(loss.name + advice, stacklevel=5)

@@ -1,0 +1,132 @@
+"""Evaluation and prediction with callbacks: losses, metrics and outputs of many rows, as at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from .._checks import flag, optional_whole, whole
+from ..data.bound import Data, parts
+from ..errors import ArgumentError, EmptyDataError
+from ..network.prediction import After, Before, bind_rows, predict_batches, predict_rows
+from .binding import are_batches, bind_batch, iterable, unpack
+from .configuration import Configuration, results
+from .hooks import NOBODY, CallbackList, Learner, Logs, checked
+from .trainer import be_ready, stay_with, trainer_of
+from .validation import Parts
+
+
+def evaluate(
+    model: Learner,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: Any,
+    verbose: Any,
+    sample_weight: Any,
+    callbacks: Any,
+    return_dict: Any,
+    steps: Any,
+    lengths: Any,
+) -> Any:
+    """Compute the loss and the metrics of data; see `Model.evaluate`."""
+    network = model._network
+    with network.access.reading():
+        config = trainer_of(network, "evaluate").config
+    batch_size, return_dict = optional_whole("evaluate", "batch_size", batch_size), flag("evaluate", "return_dict", return_dict)
+    hooks = _hooks(callbacks, model, verbose)
+    batches: Iterable[Data]
+    if y is None:
+        if sample_weight is not None:
+            raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
+        limit = None if steps is None else whole("evaluate", "steps", steps)
+        batches = (bind_batch(network, config, *unpack(batch)) for batch in islice(iterable(x, "evaluate"), limit))
+    elif steps is not None:
+        raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
+    else:
+        data = bind_batch(network, config, x, y, sample_weight, lengths)
+        data.require_weight()
+        batches = parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
+    return results(evaluate_batches(model, config, batches, hooks), return_dict)
+
+
+def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Data], hooks: CallbackList) -> Logs:
+    """Return the loss and the metrics of all rows of all batches."""
+    network, plan = model._network, model._network.plan
+    total, sums = np.zeros((len(config.losses), 2)), config.sums()
+    with network.access.reading():
+        stay_with(network, config)
+        penalty = plan.penalty()
+    hooks.call("on_test_begin", {})
+    watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
+    rows = 0
+    for number, part in enumerate(batches):
+        hooks.call("on_test_batch_begin", number, {})
+        rows += part.rows
+        first = 0
+        while first < part.rows:
+            network.access.pass_gate()
+            with network.access.reading():
+                be_ready(network, config, part)
+                first = plan.evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
+        if watched:
+            hooks.call("on_test_batch_end", number, config.evaluated(total, sums, penalty))
+    if not rows:
+        raise EmptyDataError("evaluate: there are no batches")
+    logs = config.evaluated(total, sums, penalty)
+    hooks.call("on_test_end", logs)
+    return logs
+
+
+def validate(model: Learner, config: Configuration, validation: Parts, hooks: CallbackList) -> Logs:
+    """Return what `evaluate` gives in the midst of training, under names of validation. Sequences may have another length."""
+    network = model._network
+    before = network.input_shapes
+    try:
+        batches = validation(hooks.wants("on_test_batch_begin", "on_test_batch_end"))
+        found = evaluate_batches(model, config, batches, hooks)
+    finally:
+        network.resize(before)
+    return {f"val_{name}": value for name, value in found.items()}
+
+
+def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks: Any, steps: Any, lengths: Any) -> Any:
+    """Compute the outputs of data; see `Model.predict`."""
+    network = model._network
+    batch_size = optional_whole("predict", "batch_size", batch_size)
+    hooks = _hooks(callbacks, model, verbose)
+    before, after = _of_batches(hooks)
+    if not isinstance(x, list) and are_batches(x):
+        limit = None if steps is None else whole("predict", "steps", steps)
+        hooks.call("on_predict_begin", {})
+        outputs = predict_batches(network, islice(x, limit), before, after)
+    elif steps is not None:
+        raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
+    else:
+        data = bind_rows(network, x, lengths)
+        hooks.call("on_predict_begin", {})
+        outputs = predict_rows(network, data, batch_size, before, after)
+    hooks.call("on_predict_end", {})
+    return network.connections.by_names(outputs)
+
+
+def _hooks(callbacks: Any, model: Learner, verbose: Any) -> CallbackList:
+    callbacks = checked(callbacks)
+    return CallbackList(callbacks, model, {"verbose": verbose}) if callbacks else NOBODY
+
+
+def _of_batches(hooks: CallbackList) -> tuple[Before | None, After | None]:
+    """Return what calls the hooks of batches of a prediction; None where nobody overrides them."""
+    if not hooks.wants("on_predict_batch_begin", "on_predict_batch_end"):
+        return None, None
+
+    def before(number: int) -> None:
+        hooks.call("on_predict_batch_begin", number, {})
+
+    def after(number: int, outputs: list[np.ndarray]) -> None:
+        hooks.call("on_predict_batch_end", number, {"outputs": outputs[0] if len(outputs) == 1 else outputs})
+
+    return before, after

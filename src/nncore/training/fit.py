@@ -1,0 +1,297 @@
+"""fit, from top to bottom: check what was asked for, bind the data, find where to go on, run epochs, validate, close.
+
+Each stage is a function below, in that order. What an epoch goes through stands in sources.py; the steps run in the core.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, NamedTuple
+
+from .. import _core
+from .._checks import flag, progress_shown, real, whole
+from ..data import ClassWeight, per_output
+from ..data.bound import Data
+from ..errors import ArgumentError
+from . import binding
+from .binding import bind_batch, unpack
+from .configuration import Configuration
+from .evaluation import validate
+from .history import History
+from .hooks import Callback, CallbackList, Learner, Logs, checked
+from .progress import Progress
+from .progress_bar import ProgressBar
+from .sources import ArraySource, BatchSource
+from .trainer import trainer_of
+from .validation import Due, Parts, all_rows, due_after, some_rows
+
+Source = ArraySource | BatchSource
+
+
+class Request(NamedTuple):
+    """What `Model.fit` was asked for, besides the data; see there for what each means."""
+
+    epochs: int
+    batch_size: int | None
+    validation_split: float
+    validation_data: Any
+    shuffle: bool
+    sample_weight: Any
+    class_weight: ClassWeight
+    callbacks: Any
+    initial_epoch: int
+    verbose: Any
+    groups: Any
+    validation_freq: Any
+    validation_batch_size: int | None
+    validation_steps: int | None
+    steps_per_epoch: int | None
+    resume: bool
+    lengths: Any
+
+
+def fit(model: Learner, x: Any, y: Any, request: Request) -> History:
+    """Train; see `Model.fit`."""
+    network = model._network
+    with network.access.fitting():
+        config = trainer_of(network, "fit").config
+        asked, due = check(request)
+        asked = prepare(model, asked)
+        source, validation = bind(model, config, x, y, asked)
+        begun = resume(model, source, asked) if asked.resume else None
+        epochs = range(asked.initial_epoch if begun is None else begun.epoch, asked.epochs)
+        history = History()
+        hooks = watch(model, asked, source, validation, epochs, history)
+        with running(model, history, hooks):
+            run: Any = run_epochs
+            if config.optimizer.full_batch:
+                from .lbfgs import run_iterations as run  # here, as few need it
+            run(model, config, source, validation, due, epochs, begun, history, hooks)
+        return history
+
+
+# Check ---------------------------------------------------------------------------------------------------------------------------
+
+
+def check(request: Request) -> tuple[Request, Due]:
+    """Return the request with its values checked, and after which epochs validation is due."""
+    epochs, initial_epoch = whole("fit", "epochs", request.epochs, 0), whole("fit", "initial_epoch", request.initial_epoch, 0)
+    size = None if request.batch_size is None else whole("fit", "batch_size", request.batch_size)
+    fraction = real("fit", "validation_split", request.validation_split, 0.0, 1.0)
+    if fraction and request.validation_data is not None:
+        raise ArgumentError("fit: pass validation_split or validation_data, not both")
+    if request.groups is not None and not fraction:
+        raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
+    verbose, shuffle = progress_shown("fit", request.verbose), flag("fit", "shuffle", request.shuffle)
+    due = due_after(request.validation_freq)
+    found = request._replace(
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        batch_size=size,
+        validation_split=fraction,
+        verbose=verbose,
+        shuffle=shuffle,
+        resume=flag("fit", "resume", request.resume),
+        callbacks=checked(request.callbacks),
+    )
+    return found, due
+
+
+def prepare(model: Learner, request: Request) -> Request:
+    """Let callbacks bring the model to a state from which to resume; then it does."""
+    for callback in request.callbacks:
+        if isinstance(callback, Callback) and callback.before_fit(model):
+            request = request._replace(resume=True)
+    size = request.validation_batch_size
+    size = request.batch_size if size is None else whole("fit", "validation_batch_size", size)
+    return request._replace(validation_batch_size=size)
+
+
+# Bind ----------------------------------------------------------------------------------------------------------------------------
+
+
+def bind(model: Learner, config: Configuration, x: Any, y: Any, request: Request) -> tuple[Source, Parts | None]:
+    """Return what an epoch goes through, and what makes the batches of a validation."""
+    held_out: Parts | None = None
+    source: Source
+    if y is None:
+        source = bind_batches(model, config, x, request)
+    else:
+        source, held_out = bind_arrays(model, config, x, y, request)
+    if request.validation_data is not None:
+        return source, bind_validation(model, config, request)
+    if request.validation_steps is not None:
+        raise ArgumentError("fit: validation_steps is for validation_data that are batches")
+    return source, held_out
+
+
+def bind_batches(model: Learner, config: Configuration, batches: Any, request: Request) -> BatchSource:
+    """Return a source of batches that come ready-made."""
+    balanced = any(isinstance(each, str) for each in per_output(request.class_weight, config.names))
+    if request.validation_split or request.sample_weight is not None or balanced or request.lengths is not None:
+        raise ArgumentError(
+            "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their "
+            "own; class_weight may be a dict"
+        )
+    if config.optimizer.full_batch:
+        raise ArgumentError(f"fit: {type(config.optimizer).__name__} needs all rows at once, as arrays x and y, not batches")
+    steps = None if request.steps_per_epoch is None else whole("fit", "steps_per_epoch", request.steps_per_epoch)
+
+    def weighed(batch: Any) -> Data:
+        data = bind_batch(model._network, config, *unpack(batch))
+        return binding.weigh(config, data, None, request.class_weight)
+
+    return BatchSource(model, config, binding.iterable(batches), weighed, steps)
+
+
+def bind_arrays(model: Learner, config: Configuration, x: Any, y: Any, request: Request) -> tuple[ArraySource, Parts | None]:
+    """Return a source of arrays, and the rows that are held out for validation."""
+    network, shuffle, size = model._network, request.shuffle, request.batch_size
+    if request.steps_per_epoch is not None:
+        raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
+    data, rows = bind_batch(network, config, x, y, request.sample_weight, request.lengths), None
+    if shuffle and network.is_stateful:
+        raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
+    validation: Parts | None = None
+    if request.validation_split:
+        rows, held_out = binding.split(network, config, data, request.validation_split, shuffle, request.groups)
+        validation = some_rows(data, held_out, request.validation_batch_size)
+    data = binding.weigh(config, data, rows, request.class_weight)
+    data.require_weight()
+    if config.optimizer.full_batch:
+        size, shuffle = None, False
+    return ArraySource(model, config, data, rows, size, shuffle), validation
+
+
+def bind_validation(model: Learner, config: Configuration, request: Request) -> Parts:
+    """Return what makes the batches of a validation from ``validation_data``."""
+    network, given, steps = model._network, request.validation_data, request.validation_steps
+    if not binding.are_batches(given):
+        if steps is not None:
+            raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
+        before = network.plan.built_for
+        try:
+            data = bind_batch(network, config, *unpack(given))
+        finally:
+            if before is not None:
+                network.resize(before)
+        data.require_weight()
+        return all_rows(data, request.validation_batch_size)
+    binding.look_at_batches("fit: validation_data", given)
+    steps = None if steps is None else whole("fit", "validation_steps", steps)
+    if steps is None and iter(given) is given:
+        raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
+    return lambda watched: (bind_batch(network, config, *unpack(batch)) for batch in islice(given, steps))
+
+
+# Resume --------------------------------------------------------------------------------------------------------------------------
+
+
+def resume(model: Learner, source: Source, request: Request) -> Progress | None:
+    """Return where to go on, checked against the data; None where nothing has begun."""
+    if request.initial_epoch:
+        raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
+    begun: Progress | None = model._network.plan.trainer.progress
+    if begun is not None:
+        source.check(begun)
+    return begun
+
+
+# Run epochs ----------------------------------------------------------------------------------------------------------------------
+
+
+def watch(
+    model: Learner, request: Request, source: Source, validation: Parts | None, epochs: range, history: History
+) -> CallbackList:
+    """Return the callbacks: those given, the history, and a progress bar where one is wanted."""
+    watchers, verbose = [*request.callbacks, history], request.verbose
+    shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
+    if shown and not any(isinstance(c, ProgressBar) for c in watchers):
+        watchers.append(ProgressBar(lines=verbose == 2))
+    params = {"epochs": request.epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": epochs.start}
+    params["do_validation"] = validation is not None
+    return CallbackList(watchers, model, params)
+
+
+def run_epochs(
+    model: Learner,
+    config: Configuration,
+    source: Source,
+    validation: Parts | None,
+    due: Due,
+    epochs: range,
+    begun: Progress | None,
+    history: History,
+    hooks: CallbackList,
+) -> None:
+    """Run epochs, validating after those where it is due, until the last one or until a callback says stop."""
+    logs: Logs = {}
+    source.settle()
+    hooks.call("on_train_begin", {})
+    begin(model, source, epochs, begun, hooks)
+    for epoch in epochs:
+        if not source.ready():
+            break
+        hooks.call("on_epoch_begin", epoch, {})
+        logs, losses, complete = source.run(epoch, begun, hooks)
+        begun = None
+        history.record_steps(losses)
+        if validation is not None and due(epoch):
+            logs |= validate(model, config, validation, hooks)
+        end_epoch(model, config, epoch, complete, logs, hooks)
+        if model.stop_training:
+            break
+    hooks.call("on_train_end", logs)
+
+
+def begin(model: Learner, source: Source, epochs: range, begun: Progress | None, hooks: CallbackList) -> None:
+    """Note that training begins, or goes on from where it was."""
+    plan = model._network.plan
+    if begun is None:
+        plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
+        return
+    hooks.restore(begun.states or ())
+    source.check(begun)  # a callback may have trained
+    plan.trainer.progress = progress = copy.copy(begun)
+    progress.states, progress.ask = None, hooks.states
+
+
+def end_epoch(model: Learner, config: Configuration, epoch: int, complete: bool, logs: Logs, hooks: CallbackList) -> None:
+    """Note that an epoch has ended, or was cut short, and tell the callbacks."""
+    plan = model._network.plan
+    if complete:
+        plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
+        hooks.call("on_epoch_end", epoch, logs)
+        return
+    # As the epoch may be resumed, what callbacks make of a part of it is not for good.
+    plan.trainer.progress.states = hooks.states()
+    lr = config.optimizer.lr
+    hooks.call("on_epoch_end", epoch, logs)
+    config.optimizer.lr = lr
+
+
+# Close ---------------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(model: Learner, history: History, hooks: CallbackList) -> Iterator[None]:
+    """What a run stands in, the model being entered for it: however it ends, training can be resumed."""
+    try:
+        model.history, model.stop_training = history, False
+        yield
+    finally:
+        _core.uninterrupted(lambda: close(model, hooks))
+
+
+def close(model: Learner, hooks: CallbackList) -> None:
+    """Keep where training stands, and let callbacks let go of what they hold."""
+    plan = model._network.plan
+    try:
+        if plan.trainer.progress is not None:
+            plan.trainer.progress.freeze(plan.step)
+    finally:
+        hooks.close()

@@ -1,0 +1,136 @@
+"""The loop behind fit for L-BFGS: SciPy chooses the points, the core gives loss and gradient, and epochs are iterations.
+
+One evaluation is one step of the core on all rows whose update changes no parameter: it leaves the gradient, penalties included, in
+the optimizer's buffer. Points and gradients are the flat buffers of the core, padding and frozen parameters included; there the
+gradient is 0, so that they stay as they are.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+from ..errors import require
+from .evaluation import validate
+from .hooks import CallbackList, Logs
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+    from .configuration import Configuration
+    from .history import History
+    from .hooks import Learner
+    from .sources import ArraySource
+    from .validation import Due, Parts
+
+
+class _Objective:
+    """Loss and gradient of all rows as a function of the flat parameters."""
+
+    def __init__(self, network: Network, config: Configuration, source: ArraySource) -> None:
+        self.network, self.config, self.data, self.rows = network, config, source.data, source.rows
+        self.batch = source.data.rows if source.rows is None else len(source.rows)
+        self.start = network.plan.step  # the same for each evaluation, so that dropout masks are
+        self.sums = config.sums()
+        self.rate, self.loss = np.zeros(1), np.zeros(1)
+        self.accepted = network.plan.buffers()["parameters"].astype(np.float64), network.plan.step
+
+    def accept(self, point: np.ndarray, step: int) -> None:
+        """Note that an iteration has ended at this point: that is where the model stands, whatever points the next one tries."""
+        self.accepted = np.array(point), step
+
+    def put_back(self) -> None:
+        """Let the model stand where the last iteration ended."""
+        point, step = self.accepted
+        with self.network.access.training():
+            self.network.plan.buffers()["parameters"][...] = point
+            self.network.plan.step = step
+
+    def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        network, plan, data, buffers = self.network, self.network.plan, self.data, self.network.plan.buffers()
+        for each in self.sums:
+            if each is not None:
+                each.fill(0.0)
+        with network.access.training():
+            network.require_shapes(data.shapes)
+            buffers["parameters"][...] = point
+            plan.step = self.start
+            plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
+        return float(self.loss[0]), buffers["moment0"].astype(np.float64)
+
+
+def run_iterations(
+    model: Learner,
+    config: Configuration,
+    source: ArraySource,
+    validation: Parts | None,
+    due: Due,
+    epochs: range,
+    begun: Progress | None,
+    history: History,
+    hooks: CallbackList,
+) -> None:
+    """Run at most ``len(epochs)`` iterations, validating after each, until they converge or a callback says stop."""
+    minimize = require("scipy.optimize", "lbfgs", "nn.optim.LBFGS").minimize
+    rule: Any = config.optimizer
+    network, plan = model._network, model._network.plan
+    objective = _Objective(network, config, source)
+    remaining = list(epochs)
+    logs: Logs = {}
+    started = False
+
+    def evaluated(point: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal started
+        if not started:
+            hooks.call("on_epoch_begin", remaining[0], {})
+            hooks.call("on_train_batch_begin", 0, {})
+            started = True
+        return objective(point)
+
+    def iterated(intermediate_result: Any) -> None:
+        nonlocal started, logs
+        loss = intermediate_result.fun
+        if objective.loss[0] != loss:
+            objective(intermediate_result.x)  # the search ended at a point before the last one
+        started, epoch = False, remaining.pop(0)
+        logs = config.logs(float(loss), objective.sums)
+        hooks.call("on_train_batch_end", 0, logs)
+        hooks.call("on_train_chunk_end", 1, logs)
+        history.record_steps(np.array([loss]))
+        if validation is not None and due(epoch):
+            logs |= validate(model, config, validation, hooks)
+        plan.step = objective.start + len(epochs) - len(remaining)
+        objective.accept(intermediate_result.x, plan.step)
+        plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
+        hooks.call("on_epoch_end", epoch, logs)
+        if model.stop_training or not remaining:
+            raise StopIteration
+
+    hooks.call("on_train_begin", {})
+    if begun is not None:
+        hooks.restore(begun.states or ())
+    plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
+    if remaining:
+        start = plan.buffers()["parameters"].astype(np.float64)
+        options = {
+            "maxcor": rule.history_size,
+            "gtol": rule.tolerance_grad,
+            "ftol": rule.tolerance_change,
+            "maxls": rule.max_line_search,
+            "maxiter": len(remaining) + 1,
+            "maxfun": 2**31 - 1,
+        }
+        try:
+            result = minimize(evaluated, start, jac=True, method="L-BFGS-B", callback=iterated, options=options)
+            if started:  # the last search found nothing better
+                objective(result.x)
+                result.fun = objective.loss[0]
+                with suppress(StopIteration):
+                    iterated(result)
+            objective.accept(result.x, objective.start + len(epochs) - len(remaining))
+        finally:
+            _core.uninterrupted(objective.put_back)
+    hooks.call("on_train_end", logs)

@@ -1,0 +1,33 @@
+"""How each parameter of a network is trained: what its layer says, then the groups of the optimizer, then ``compile``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ArgumentError
+from ..layers.python import PythonLayer
+from ..optim.groups import resolve
+from ..records import ParameterOptions
+from .configuration import Configuration
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+
+
+def parameter_options(network: Network, config: Configuration) -> list[ParameterOptions]:
+    """Return the options of each parameter, in the order of the plan."""
+    rule, parameters = config.optimizer, network.named_parameters("compile")
+    layers = [network.layers[network.plan.owners[p.op]] for _, p in parameters]
+    names = [(name, f"{type(layer).__name__}.{p.role}") for layer, (name, p) in zip(layers, parameters, strict=True)]
+    found = resolve(type(rule).__name__, rule.groups, names, network.parameter_options())
+    for i, (each, layer, (name, p)) in enumerate(zip(found, layers, parameters, strict=True)):
+        l1, l2 = (config.l1, config.l2) if layer.has_matrix(p.role) else (0.0, 0.0)
+        found[i] = each._replace(l1=l1 if each.l1 is None else each.l1, l2=l2 if each.l2 is None else each.l2)
+        if rule.full_batch and each.max_norm:
+            raise ArgumentError(f"{type(rule).__name__}: {name} has a max_norm, which a line search cannot keep to")
+        if each.max_norm and p.value.ndim > 1 and isinstance(layer, PythonLayer):
+            raise ArgumentError(
+                f"{type(rule).__name__}: max_norm of {name}: which part of it belongs to one unit of {type(layer).__name__} is not "
+                "known; limit it in the layer's forward, or by a callback"
+            )
+    return found

@@ -1,0 +1,242 @@
+"""What training goes through: arrays, of which one call of `run` is an epoch, or batches that come ready-made.
+
+A call into the core returns at a step boundary after at most about 50 ms, so that Ctrl-C, callbacks and bars work. Where a
+callback overrides a hook of single batches, each call does one step.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sized
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+from ..data.bound import Data
+from ..errors import ArgumentError, EmptyDataError
+from ..schedules import learning_rates
+from .configuration import Configuration
+from .hooks import CallbackList, Learner, Logs
+from .progress import Progress
+from .trainer import be_ready
+
+if TYPE_CHECKING:
+    pass
+
+
+class ArraySource:
+    """Training on arrays: one call of `run` is one epoch.
+
+    Parameters
+    ----------
+    model : Model
+    config : Configuration
+    data : Data
+        All rows, those for validation included.
+    rows : numpy.ndarray or None
+        The rows that train, int64; None for all.
+    batch_size : int or None
+    shuffle : bool
+    """
+
+    def __init__(
+        self, model: Learner, config: Configuration, data: Data, rows: np.ndarray | None, batch_size: int | None, shuffle: bool
+    ) -> None:
+        n = data.rows if rows is None else len(rows)
+        self.model, self.network, self.config, self.data, self.rows, self.n = model, model._network, config, data, rows, n
+        self.batch = n if batch_size is None else min(batch_size, n)
+        self.steps = -(-n // self.batch)
+        self.shuffle = shuffle and self.steps > 1  # the order within a single batch does not matter
+        self._order = rows
+        self._is_stateful = self.network.is_stateful
+        self._lr: Any = None
+        self._rates = np.empty(0)  # of every step of an epoch, where the learning rate is the constant _lr
+        if self.shuffle:
+            self._permutation = np.empty(n, np.int64)
+            self._order = self._permutation if rows is None else np.empty(n, np.int64)
+
+    def check(self, begun: Progress) -> None:
+        """Raise ArgumentError where training cannot go on from there with these data."""
+        begun.check(self.network.plan.step, self.batch, self.n, self.shuffle)
+
+    def settle(self) -> None:
+        """Let the data settle the shapes of the model: they did when they were bound."""
+
+    def ready(self) -> bool:
+        """Whether there are data for another epoch."""
+        return True
+
+    def run(self, epoch: int, begun: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
+        """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
+        model, network, config, data, steps = self.model, self.network, self.config, self.data, self.steps
+        plan = network.plan
+        first = 0 if begun is None else begun.done(plan.step)
+        if not first and self._is_stateful:
+            plan.reset_states()  # an epoch begins where the data do
+        start = plan.step - first
+        self._reorder(start)
+        losses, sums = np.empty(steps), config.sums()
+        if begun is not None and first:
+            losses[:first], sums[:] = begun.losses, begun.copied(network.plan.step).sums
+        place = (self.batch, self.n, self.shuffle)
+        plan.trainer.progress = Progress(epoch, start, *place, losses, sums, ask=callbacks.states)
+        single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
+        watched = callbacks.wants("on_train_chunk_end")
+        done = first
+        lr: Any = None
+        while done < steps and not (done > first and model.stop_training):
+            if single:
+                callbacks.call("on_train_batch_begin", done, {})
+            if single or lr is not config.optimizer.lr:
+                lr = config.optimizer.lr
+                rates, ahead = self._learning_rates(lr, 1 if single else steps - done), done
+            end = done + 1 if single else steps
+            room = rates[done - ahead :], losses[done:end]
+            row = done * self.batch
+            with network.access.training():
+                be_ready(network, config, data)
+                done += plan.train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
+            if single or watched:
+                logs = config.logs(config.epoch(losses[:done], sums), sums)
+                callbacks.call("on_train_batch_end", done - 1, logs)
+                callbacks.call("on_train_chunk_end", done, logs)
+        return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], done == steps
+
+    def _learning_rates(self, lr: Any, count: int) -> np.ndarray:
+        """Give the rates of the next steps of an epoch; a constant fills its array once."""
+        if callable(lr):
+            return learning_rates(lr, self.network.plan.step, count)
+        if lr is not self._lr:
+            self._lr, self._rates = lr, learning_rates(lr, self.network.plan.step, self.steps)
+        return self._rates[:count]
+
+    def _reorder(self, start: int) -> None:
+        """Draw the order of this epoch.
+
+        It belongs to the seed and the number of updates before the epoch: training on never repeats an order, and resuming does.
+        """
+        if self.shuffle:
+            _core.shuffle(self._permutation, self.network.plan.seed, start)
+            if self.rows is not None:
+                np.take(self.rows, self._permutation, out=self._order)
+
+
+class BatchSource:
+    """Training on batches that come ready-made, one step each.
+
+    Parameters
+    ----------
+    model : Model
+    config : Configuration
+    source : iterable
+        Of batches. Without ``steps`` every epoch goes through it anew, and a generator lasts for one; with ``steps`` every epoch
+        takes so many from where the last one ended.
+    bind : callable
+        Turns what the source yields into `Data`.
+    steps : int, optional
+        Steps per epoch.
+    """
+
+    def __init__(
+        self, model: Learner, config: Configuration, source: Iterable[Any], bind: Callable[[Any], Data], steps: int | None = None
+    ) -> None:
+        self.model, self.network, self.config, self.source, self.bind = model, model._network, config, source, bind
+        self.steps = steps or (len(source) if isinstance(source, Sized) else 0)
+        self._flows = steps is not None
+        self._iterator: Iterator[Any] | None = None
+        self._ahead: list[Any] = []  # the batch that was looked at to see whether there is one
+        self._used_up = False
+        self._opened: Iterator[Any] | None = None  # the first epoch, where it was looked at
+
+    def check(self, begun: Progress) -> None:
+        """Raise ArgumentError where training cannot go on from there with these data."""
+        done = begun.check(self.network.plan.step, 0, 0, False)
+        if self._flows and done > self.steps:
+            raise ArgumentError(
+                f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
+                "(steps_per_epoch); pass at least as many, or begin an epoch with resume=False"
+            )
+
+    def settle(self) -> None:
+        """Let the first batch settle the shapes of a model that has none yet, so that callbacks may ask for them."""
+        if self.network.built:
+            return
+        batches = self._batches(0)
+        seen = list(islice(batches, 1))
+        if not seen:
+            raise EmptyDataError("fit: there are no batches")
+        self.bind(seen[0])
+        self._opened = chain(seen, batches)
+
+    def ready(self) -> bool:
+        """Whether there is a batch for another epoch; a source that flows on and has run dry ends training, with a warning."""
+        if not self._flows or self._iterator is None or self._opened is not None:
+            return True
+        self._ahead = self._ahead or list(islice(self._iterator, 1))
+        if not self._ahead:
+            self._dry()
+        return bool(self._ahead)
+
+    def run(self, epoch: int, begun: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
+        """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
+        model, network, config = self.model, self.network, self.config
+        first = 0 if begun is None else begun.done(network.plan.step)
+        # A source that flows on is one long series; else an epoch begins where the data do.
+        if (begun is None and self._iterator is None if self._flows else not first) and network.is_stateful:
+            network.plan.reset_states()
+        batches, self._opened = self._opened or self._batches(first), None
+        losses, sums = np.empty(first), config.sums()
+        if begun is not None and first:
+            losses[:], sums[:] = begun.losses, begun.copied(network.plan.step).sums
+        progress = Progress(epoch, network.plan.step - first, losses=losses, sums=sums, ask=callbacks.states)
+        network.plan.trainer.progress = progress
+        watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
+        done, complete = first, True
+        for given in batches:
+            batch = self.bind(given)
+            callbacks.call("on_train_batch_begin", done, {})
+            if done == len(losses):
+                progress.losses = losses = np.concatenate([losses, np.empty(done + 64)])
+            rates = learning_rates(config.optimizer.lr, network.plan.step, 1)
+            room = losses[done : done + 1]
+            with network.access.training():
+                be_ready(network, config, batch)
+                network.plan.train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
+            done += 1
+            if watched:
+                logs = config.logs(config.epoch(losses[:done], sums), sums)
+                callbacks.call("on_train_batch_end", done - 1, logs)
+                callbacks.call("on_train_chunk_end", done, logs)
+            if model.stop_training and done != self.steps:
+                complete = False
+                break
+        if not done:
+            raise EmptyDataError("fit: there are no batches")
+        if self._flows and complete and done < self.steps:
+            self._dry()
+        return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], complete
+
+    def _batches(self, first: int) -> Iterator[Any]:
+        """The batches of an epoch of which ``first`` are done."""
+        if self._flows:
+            self._iterator = iter(self.source) if self._iterator is None else self._iterator
+            ahead, self._ahead = self._ahead, []
+            return islice(chain(ahead, self._iterator), self.steps - first)
+        if self._used_up:
+            raise ArgumentError(
+                "fit: a generator of batches lasts for one epoch; pass something that can be iterated again, or steps_per_epoch"
+            )
+        batches = iter(self.source)
+        self._used_up = batches is self.source
+        if not self._used_up and len(list(islice(batches, first))) < first:  # a generator stands where it was left
+            raise ArgumentError(f"fit(resume=True): training stopped after {first} batches of an epoch, but there are fewer")
+        return batches
+
+    def _dry(self) -> None:
+        warnings.warn(
+            f"fit: the batches have run out, so that training ends; {self.steps} are needed for every epoch (steps_per_epoch)",
+            stacklevel=4,
+        )
+        self.model.stop_training = True

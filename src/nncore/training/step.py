@@ -1,0 +1,32 @@
+"""Single training steps on data of any kind, and the update of loops written by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._checks import flag
+from ..data import ClassWeight
+from .binding import bind_batch, weigh
+from .trainer import Trainer, trainer_of
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+
+
+def train_on_batch(
+    network: Network, x: Any, y: Any, sample_weight: Any, class_weight: ClassWeight, return_dict: Any, lengths: Any
+) -> Any:
+    """Do one training step on a batch; see `Model.train_on_batch`."""
+    return_dict = flag("train_on_batch", "return_dict", return_dict)
+    with network.access.training():
+        config = trainer_of(network, "train_on_batch").config
+        data = weigh(config, bind_batch(network, config, x, y, sample_weight, lengths), None, class_weight)
+        trainer: Trainer = network.plan.trainer  # the data may have built the network anew
+        return trainer.step(network, data, return_dict)
+
+
+def apply_gradients(network: Network) -> None:
+    """Let the optimizer update the parameters from the gradients that are there; see `Model.apply_gradients`."""
+    with network.access.training():
+        trainer = trainer_of(network, "apply_gradients")
+        network.plan.apply_gradients(trainer.rate(network.plan.step))

@@ -1,4 +1,4 @@
-"""L-BFGS: declared here, run by SciPy; the loop between the two stands in minimising.py."""
+"""L-BFGS: declared here, run by SciPy; the loop between the two stands in training/lbfgs.py."""
 
 from __future__ import annotations
 

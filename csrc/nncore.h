@@ -198,7 +198,7 @@ typedef struct {
   ptrdiff_t stride;
 } nnc_source;
 
-/* Figures for diagnosis, added up on the steps number `first`, first + every, ...; see plan/probe_typed.c. The memory is the
+/* Figures for diagnosis, added up on the steps number `first`, first + every, ...; see plan/run/probe_typed.c. The memory is the
  * caller's. */
 typedef struct {
   int64_t first, every;

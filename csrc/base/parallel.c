@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/fpstate.h"
-#include "base/threads.h"
+#include "base/thread_limits.h"
 
 /* A phase below this many floating-point operations per thread loses more to the barrier than it gains. */
 static const double flops_per_thread = 250e3;

@@ -1,4 +1,4 @@
-/* parallel.h: the parallelism of whatever takes longer than to wake a thread (crew.h is for the rest). One primitive opens a team of
+/* parallel.h: the parallelism of whatever takes longer than to wake a thread (thread_pool.h is for the rest). One primitive opens a team of
  * threads; inside it the members share out numbered tasks and meet at barriers. Which tasks exist never depends on the number of threads,
  * so neither do the results.
  */
@@ -33,8 +33,8 @@ void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last);
 /* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
 int nnc_threads_for(double flops);
 
-/* Test switch: every phase gets a team of n threads, however little there is to do, and nobody measures whether that pays (plan/pace.h,
- * plan/assist.h); 0 switches it off. lose: so many shares of the parameter tasks more than there are members, which nobody does: a fault
+/* Test switch: every phase gets a team of n threads, however little there is to do, and nobody measures whether that pays (plan/autotune.h,
+ * plan/run/intra_op.h); 0 switches it off. lose: so many shares of the parameter tasks more than there are members, which nobody does: a fault
  * that has to be found. */
 void nnc_force_team(int n, int lose);
 int nnc_forced_team(void); /* 0: none */

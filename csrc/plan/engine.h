@@ -73,7 +73,7 @@ typedef struct {
 #define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
 #include "ops/ops.def"
 
-/* python_typed.c: call out of the core; sets *run->failed where that fails. */
+/* layers/python_typed.c: call out of the core; sets *run->failed where that fails. */
 #define nnc_call_out NNC_TYPED(nnc_call_out)
 void nnc_call_out(const nnc_run *run, nnc_call *call);
 
@@ -83,14 +83,14 @@ void nnc_call_out(const nnc_run *run, nnc_call *call);
 void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
 void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 
-/* recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
+/* layers/recurrent/recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
 #define nnc_prepare_recurrent NNC_TYPED(nnc_prepare_recurrent)
 void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op);
 /* Where its forward pass has left the last h (0) or c (1) of direction d: row by row, *row apart. */
 #define nnc_last_state NNC_TYPED(nnc_last_state)
 const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, size_t d, size_t *row);
 
-/* Where an op's random words come from: a stream of its own per step (see ops/random.h). */
+/* Where an op's random words come from: a stream of its own per step (see ops/random/random.h). */
 typedef struct {
   uint32_t key[2], stream[2];
 } nnc_words;
@@ -134,7 +134,7 @@ static inline void nnc_add_gradient(const nnc_run *run, const nnc_op *op, int j,
   if (op->accumulates[j]) run->k->accumulate(dx.at, from, dx.rows, dx.cols, dx.ld, dx.ld);
 }
 
-/* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */
+/* run/walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */
 #define nnc_run_forward NNC_TYPED(nnc_run_forward)
 #define nnc_op_forward NNC_TYPED(nnc_op_forward)
 #define nnc_run_backward NNC_TYPED(nnc_run_backward)
@@ -151,13 +151,13 @@ void nnc_run_prepare(const nnc_run *run, const nnc_member *self);
 #define nnc_may_lend NNC_TYPED(nnc_may_lend)
 int nnc_may_lend(const nnc_plan *plan, int value);
 
-/* update_typed.c: clipping by norm and the update of all spans; every member calls it, and must meet at a barrier before and after */
+/* run/update_typed.c: clipping by norm and the update of all spans; every member calls it, and must meet at a barrier before and after */
 #define nnc_run_update NNC_TYPED(nnc_run_update)
 #define nnc_update_range NNC_TYPED(nnc_update_range)
 void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *update);
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n);
 
-/* weights_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every member calls the nnc_run_ functions. */
+/* run/regularization_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every member calls the nnc_run_ functions. */
 #define nnc_run_penalties NNC_TYPED(nnc_run_penalties)
 #define nnc_penalty_sum NNC_TYPED(nnc_penalty_sum)
 #define nnc_run_constraints NNC_TYPED(nnc_run_constraints)
@@ -171,7 +171,7 @@ void nnc_run_constraints(const nnc_run *run, const nnc_member *self, double mome
 static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) { return NNC_TYPED(nnc_kernels_for)(plan->isa); }
 nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_member *self, size_t rows);
 
-/* source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
+/* run/source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
 #define nnc_fetch NNC_TYPED(nnc_fetch)
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);

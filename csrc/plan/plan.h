@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "nncore.h"
-#include "plan/pace.h"
+#include "plan/autotune.h"
 
 enum {
 #define NNC_LAYER(name, sizes, attributes) NNC_LAYER_##name,
@@ -30,7 +30,7 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
-  int timed;        /* its first dimension is time, as it is in the input: lengths apply; see time.c */
+  int timed;        /* its first dimension is time, as it is in the input: lengths apply; see passes/time.c */
   int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
@@ -73,7 +73,7 @@ typedef struct {
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
 } nnc_head;
 
-/* What predictions of few rows cost, alone and with helpers: see plan/assist.h. */
+/* What predictions of few rows cost, alone and with helpers: see plan/run/intra_op.h. */
 typedef struct {
   nnc_pace pace;
   size_t key; /* what is timed: the number of rows and of threads */
@@ -99,7 +99,7 @@ enum { NNC_TASK_ROWS = 16 };
 
 /* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
  * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. The cost of all tasks
- * before it and its own one are whole numbers, of which a member's share can be computed exactly: see plan/shares.h. */
+ * before it and its own one are whole numbers, of which a member's share can be computed exactly: see plan/partition.h. */
 typedef struct {
   int op, slot, bias, columns;
   size_t first, last;
@@ -140,7 +140,7 @@ struct nnc_plan {
   size_t sample_elements; /* workspace of one sample */
   size_t block;           /* samples per block */
   _Atomic(void *) spare;  /* a workspace that is not in use */
-  _Atomic(void *) few;    /* another one, for a few rows: see few_typed.c */
+  _Atomic(void *) few;    /* another one, for a few rows: see run/small_batch_typed.c */
   int is_plain;      /* one input and one output of single lines, which share no memory; no op but needs its own sample alone */
   double wide_flops; /* of one sample in the layers whose columns can be shared out */
   nnc_assist_slice assist;
@@ -172,16 +172,16 @@ struct nnc_plan {
   size_t *ld;         /* per value: its leading dimension */
 };
 
-/* describe.c, shapes.c, time.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
+/* passes/create.c, passes/shapes.c, passes/time.c, passes/fuse.c, passes/layout.c: the passes of nnc_plan_create, in this order */
 /* The parameter in a slot of an op that the caller computes; no cols where there is none. */
 nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
-void nnc_mark_time(nnc_plan *plan); /* time.c */
+void nnc_mark_time(nnc_plan *plan); /* passes/time.c */
 void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
-nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* compile.c */
+nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* passes/compile.c */
 
 /* values.c */
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -190,7 +190,7 @@ const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
 size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
 /* A parameter of op i in one of its slots; non-zero on overflow */
 int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total);
-/* recurrent.c: the passes for recurrent layers; non-zero on overflow */
+/* layers/recurrent/recurrent.c: the passes for recurrent layers; non-zero on overflow */
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error);
 nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error);
 int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total);

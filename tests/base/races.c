@@ -1,4 +1,4 @@
-/* races: the team of parallel.c and the crew of crew.c under ThreadSanitizer (make races), whose judgement needs no Python.
+/* races: the team of parallel.c and the crew of base/thread_pool.c under ThreadSanitizer (make races), whose judgement needs no Python.
  *
  * Phase after phase, each member reads what others wrote in the phase before; the results of each job of the crew are read by its caller
  * at once, while another thread competes for the crew. Told "plant", a member leaves out one barrier: a race that has to be found.
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/crew.h"
+#include "base/thread_pool.h"
 #include "base/parallel.h"
 
 enum { THREADS = 3, CELLS = 64, PHASES = 200, TEAMS = 20, CALLS = 5000, TASKS = 12 };

@@ -1,8 +1,8 @@
 /* thread_limits.c: how many threads can be had at all.
  *
- * The OpenMP runtime ends the process where it cannot start a thread. So before it has to start some, for a team larger than the last one
- * that this thread opened, as many are started here, with stacks of the same size, and ended again: the runtime finds their memory in the
- * C library's hands. Where it keeps the threads of the last team, as it does for teams of one size, nothing is tried.
+ * The OpenMP runtime ends the process where it cannot start a thread. So before it has to start some, for a parallel region larger than
+ * the last one that this thread opened, as many are started here, with stacks of the same size, and ended again: the runtime finds their
+ * memory in the C library's hands. Where it keeps the threads of the last region, as it does for regions of one size, nothing is tried.
  */
 #define _GNU_SOURCE
 #include "base/thread_limits.h"
@@ -20,12 +20,13 @@
 
 #include "base/clock.h"
 
-/* More than any team has; what the runtime allocates for a team, and for each of its members, at most; seconds until another attempt. */
-enum { MOST = 1024, TEAM_BYTES = 32 << 10, MEMBER_BYTES = 1 << 10 };
-static const double patience = 1;
+/* More threads than a region has; what the runtime allocates for a region, and for each of its threads, at most; seconds until another
+ * attempt. */
+enum { MAX_THREADS = 1024, REGION_BYTES = 32 << 10, THREAD_BYTES = 1 << 10 };
+static const double retry_seconds = 1;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t last_team; /* of the calling thread: its size */
+static pthread_key_t last_count; /* of the calling thread: its size */
 static int has_key;
 static size_t stack_bytes;    /* as the runtime gives them; 0: what the C library gives */
 static _Atomic double try_at; /* when it makes sense to try again */
@@ -43,12 +44,12 @@ static size_t asked_stack(void) {
 }
 
 static void prepare(void) {
-  has_key = !pthread_key_create(&last_team, NULL);
+  has_key = !pthread_key_create(&last_count, NULL);
   stack_bytes = asked_stack();
 }
 
 typedef struct {
-  pthread_mutex_t *door;
+  pthread_mutex_t *barrier;
   pthread_t thread;
   long id; /* that the system knows it by */
 } probe;
@@ -64,29 +65,29 @@ static long own_id(void) { return 0; }
 static void wait_until_gone(long id) { (void)id; }
 #endif
 
-static void *wait_at_door(void *given) {
+static void *wait_for_release(void *given) {
   probe *self = given;
   self->id = own_id();
-  pthread_mutex_lock(self->door);
-  pthread_mutex_unlock(self->door);
+  pthread_mutex_lock(self->barrier);
+  pthread_mutex_unlock(self->barrier);
   return NULL;
 }
 
-/* How many of n more threads can be had at once, with memory for a team of `team` beside them. */
-static int try_threads(int n, int team) {
-  pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
-  probe probes[MOST];
+/* How many of n more threads can be had at once, with memory for a region of `threads` beside them. */
+static int try_threads(int n, int threads) {
+  pthread_mutex_t barrier = PTHREAD_MUTEX_INITIALIZER;
+  probe probes[MAX_THREADS];
   pthread_attr_t attributes;
   int made = 0;
   if (pthread_attr_init(&attributes)) return 0;
   if (stack_bytes) pthread_attr_setstacksize(&attributes, stack_bytes);
-  pthread_mutex_lock(&door);
-  for (; made < n && made < MOST; made++) {
-    probes[made].door = &door;
-    if (pthread_create(&probes[made].thread, &attributes, wait_at_door, &probes[made])) break;
+  pthread_mutex_lock(&barrier);
+  for (; made < n && made < MAX_THREADS; made++) {
+    probes[made].barrier = &barrier;
+    if (pthread_create(&probes[made].thread, &attributes, wait_for_release, &probes[made])) break;
   }
-  void *memory = malloc(TEAM_BYTES + (size_t)team * MEMBER_BYTES);
-  pthread_mutex_unlock(&door);
+  void *memory = malloc(REGION_BYTES + (size_t)threads * THREAD_BYTES);
+  pthread_mutex_unlock(&barrier);
   for (int i = 0; i < made; i++) pthread_join(probes[i].thread, NULL);
   for (int i = 0; i < made; i++) wait_until_gone(probes[i].id);
   pthread_attr_destroy(&attributes);
@@ -94,18 +95,18 @@ static int try_threads(int n, int team) {
   return memory ? made : 0;
 }
 
-int nnc_affordable_team(int wanted) {
+int nnc_available_threads(int wanted) {
   pthread_once(&once, prepare);
-  const int last = has_key ? (int)(intptr_t)pthread_getspecific(last_team) : 1, have = last > 1 ? last : 1;
-  int team = wanted;
-  if (wanted == have) return team;
+  const int last = has_key ? (int)(intptr_t)pthread_getspecific(last_count) : 1, have = last > 1 ? last : 1;
+  int threads = wanted;
+  if (wanted == have) return threads;
   if (wanted > have) {
     const double now = nnc_now();
     const int may_try = now >= atomic_load_explicit(&try_at, memory_order_relaxed);
-    team = have + (may_try ? try_threads(wanted - have, wanted) : 0);
-    if (may_try && team < wanted) atomic_store_explicit(&try_at, now + patience, memory_order_relaxed);
+    threads = have + (may_try ? try_threads(wanted - have, wanted) : 0);
+    if (may_try && threads < wanted) atomic_store_explicit(&try_at, now + retry_seconds, memory_order_relaxed);
   }
-  /* Without a note of it, the next team is tried anew, which is only slower. */
-  if (has_key) pthread_setspecific(last_team, (void *)(intptr_t)team);
-  return team;
+  /* Without a note of it, the next region is tried anew, which is only slower. */
+  if (has_key) pthread_setspecific(last_count, (void *)(intptr_t)threads);
+  return threads;
 }

@@ -2,7 +2,8 @@
 #ifndef NNC_BASE_THREADS_H
 #define NNC_BASE_THREADS_H
 
-/* The size of the team that the calling thread can open: `wanted`, or fewer where the system has no more threads or no memory for them. */
-int nnc_affordable_team(int wanted);
+/* How many threads a parallel region of the calling thread can have: `wanted`, or fewer where the system has no more threads or no
+ * memory for them. */
+int nnc_available_threads(int wanted);
 
 #endif

@@ -1,27 +1,27 @@
-/* partition.h: who does which rows of the parameter tasks.
+/* partition.h: which thread does which rows of the parameter tasks.
  *
- * Tasks are dealt out in order, by cost: the total is cut into one stretch per member, and a task where a stretch ends. All in whole
- * numbers, so that what one member leaves the next one takes, and the last stretch ends where the tasks end: a share that is computed in
- * floating point may stop a task short, whose parameters would never be trained.
+ * The tasks stand in a row, each as long as its cost, and the row is cut into one equal part per thread. The arithmetic is in whole
+ * numbers: each part begins where the one before ends, and the last part ends where the tasks end. A cut that is computed in floating
+ * point may stop a task short, whose parameters would never be trained.
  */
 #ifndef NNC_PLAN_SHARES_H
 #define NNC_PLAN_SHARES_H
 
 #include "plan/plan.h"
 
-/* What all tasks cost together, but for rounding: its product with the number of a member fits into 64 bits, and so does that of a cost and
+/* What all tasks cost together, but for rounding: its product with the rank of a thread fits into 64 bits, and so does that of a cost and
  * the rows of a task, of which there are fewer than 2^28. */
 #define NNC_TOTAL_COST ((uint64_t)1 << 32)
 
-/* The cost of work that is a part of a total. Nothing is free: a task without cost would be in no stretch. */
+/* The cost of work that is a part of a total. Nothing is free: a task without cost would be in no part. */
 static inline uint64_t nnc_cost_of(double work, double total) {
   const double part = work / total;
   return part > 0 && part <= 1 ? (uint64_t)(part * (double)NNC_TOTAL_COST) + 1 : 1;
 }
 
-/* The first row of a task that member `rank` of `size`, and none before it, does: task->last where those before it do the whole task. The
- * stretches of members 0 to size - 1 begin and end so that [cut(rank), cut(rank + 1)) are all the rows, each once. */
-static inline size_t nnc_cut(const nnc_task *task, uint64_t total, int rank, int size) {
+/* The first row of a task that thread `rank` of `size`, and none before it, does: task->last where those before it do the whole task. The
+ * parts [row(rank), row(rank + 1)) of the ranks 0 to size - 1 are all the rows, each once. */
+static inline size_t nnc_partition_row(const nnc_task *task, uint64_t total, int rank, int size) {
   const uint64_t end = total * (uint64_t)rank / (uint64_t)size;
   if (end >= task->before + task->cost) return task->last;
   if (end <= task->before) return task->first;
@@ -31,13 +31,14 @@ static inline size_t nnc_cut(const nnc_task *task, uint64_t total, int rank, int
   return row < task->last ? row : task->last;
 }
 
-/* Whether the members of a team of `size` have all rows of all tasks between them, each once. */
-static inline int nnc_shares_cover(const nnc_task *tasks, int n, uint64_t total, int size) {
+/* Whether `size` threads have all rows of all tasks between them, each once. */
+static inline int nnc_partition_covers(const nnc_task *tasks, int n, uint64_t total, int size) {
   for (int i = 0; i < n; i++) {
     size_t at = tasks[i].first;
-    if (nnc_cut(&tasks[i], total, 0, size) != at || nnc_cut(&tasks[i], total, size, size) != tasks[i].last) return 0;
+    if (nnc_partition_row(&tasks[i], total, 0, size) != at || nnc_partition_row(&tasks[i], total, size, size) != tasks[i].last)
+      return 0;
     for (int rank = 1; rank <= size; rank++) {
-      const size_t next = nnc_cut(&tasks[i], total, rank, size);
+      const size_t next = nnc_partition_row(&tasks[i], total, rank, size);
       if (next < at || next > tasks[i].last) return 0;
       at = next;
     }

@@ -8,7 +8,7 @@
 #include "ops/op.h"
 
 /* Whether a piece takes over from the best so far: a larger number, or the first NaN. */
-INLINE ivec beats(vec x, vec best) { return (x > best) | ((x != x) & (best == best)); }
+INLINE ivec exceeds(vec x, vec best) { return (x > best) | ((x != x) & (best == best)); }
 
 void KERNEL(maxout_forward)(real *y, const real *x, size_t rows, size_t cols, size_t pieces, size_t ldy, size_t ldx) {
   for (size_t i = 0; i < rows; i++, x += ldx, y += ldy)
@@ -18,7 +18,7 @@ void KERNEL(maxout_forward)(real *y, const real *x, size_t rows, size_t cols, si
       for (size_t p = 1; p < pieces; p++) {
         const real *at = x + p * cols + j;
         const vec piece = n == VL ? vload(at) : vload_n(at, n);
-        best = vselect(beats(piece, best), piece, best);
+        best = vselect(exceeds(piece, best), piece, best);
       }
       if (n == VL) vstore(y + j, best);
       else vstore_n(y + j, best, n);
@@ -35,7 +35,7 @@ void KERNEL(maxout_backward)(real *dx, const real *dy, const real *x, size_t row
       for (size_t p = 1; p < pieces; p++) {
         const real *at = x + p * cols + j;
         const vec piece = n == VL ? vload(at) : vload_n(at, n);
-        const ivec takes = beats(piece, best);
+        const ivec takes = exceeds(piece, best);
         best = vselect(takes, piece, best);
         winner = (takes & ivset1((integer)p)) | (~takes & winner);
       }

@@ -40,7 +40,7 @@ static void strip_rows(real *c, const real *a, const real *a_next, const real *b
       const size_t from = s->g.start[q], cols = s->g.start[q + 1] - from, vecs = s->g.vecs[q];
       const real *panel = s->panels + q * s->k * WIDE, *start = bias ? bias + from : NULL;
       if (height < PACK_ROWS) {
-        shapes[vecs].far[height](c + from, a, panel, start, height, cols, s->k, at);
+        shapes[vecs].prefetching[height](c + from, a, panel, start, height, cols, s->k, at);
         continue;
       }
       const real *c_next = q + 1 < s->g.count ? c + from + cols : STEP(c, PACK_ROWS * at->ldc);
@@ -107,8 +107,8 @@ static NOINLINE void blocked(real *c, const real *a, const real *b, const real *
 }
 
 /* A few columns of a [k, a_col], side by side, for TN with few rows. */
-static NOINLINE void compact(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, real *copy,
-                             const layout *given) {
+static NOINLINE void packed_columns(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                                    real *copy, const layout *given) {
   layout at = *given;
   at.a_col = COMPACT_ROWS * sizeof(real);
   for (size_t q = 0; q < k; q++) {
@@ -140,7 +140,7 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
   }
   for (size_t blocks = (k + K_BLOCK - 1) / K_BLOCK;; blocks--) {
     const size_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
-    if (copies && scratch) compact(c, a, b, bias, m, n, depth, scratch, &at);
+    if (copies && scratch) packed_columns(c, a, b, bias, m, n, depth, scratch, &at);
     else tiles(c, a, b, bias, m, n, depth, &at);
     if (blocks <= 1) return;
     a = STEP(a, depth * at.a_col);
@@ -152,8 +152,8 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
 
 /* Small nets make many small products, which need neither blocks nor copies, and most of all no time spent on choosing. */
 INLINE void product(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, layout *at) {
-  if (k > K_BLOCK || !is_near(m, n, k)) tiled(c, a, b, bias, m, n, k, at);
-  else if (NNC_VECTOR_BYTES > 16 && n && n <= VL) walk_rows(c, a, b, bias, m, n, k, 1, 0, at);
+  if (k > K_BLOCK || !fits_first_cache(m, n, k)) tiled(c, a, b, bias, m, n, k, at);
+  else if (NNC_VECTOR_BYTES > 16 && n && n <= VL) multiply_panel(c, a, b, bias, m, n, k, 1, 0, at);
   else tiles(c, a, b, bias, m, n, k, at);
 }
 

@@ -16,7 +16,7 @@
  *             far apart for the hardware to guess. NT comes here by small transposed copies.
  *   blocks    many rows and a large b, and NT: groups of panels are copied to where they are contiguous, and stay in the second cache
  *             while all of A passes by (blocks.h, pack.h).
- *   crosswise TN with few columns: c^T = b^T A^T, whose right side is a itself, with full lanes along m.
+ *   transposed TN with few columns: c^T = b^T A^T, whose right side is a itself, with full lanes along m.
  *   narrow    NN with 1 to 4 columns: the same, over blocks of a that are transposed in registers (narrow.inc). One row of NT is
  *             such a product, too: c^T = B^T a^T.
  *   stream    few rows and a b that comes from memory: b is read once, from front to back (stream.inc).
@@ -27,8 +27,8 @@
 
 enum { CROSS_COLS = 24, CROSS_ROWS = 3 * VL };
 
-static NOINLINE void crosswise(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
-                               const layout *at) {
+static NOINLINE void transposed_product(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                                        const layout *at) {
   real ct[CROSS_COLS * CROSS_ROWS] __attribute__((aligned(64)));
   layout across = {CROSS_ROWS * sizeof(real), sizeof(real), at->ldb, at->a_col, 1, 0, NULL};
   for (size_t rest = m, rows; rest; rest -= rows) {
@@ -122,7 +122,7 @@ void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_
   }
   if (n <= CROSS_COLS && k >= 8) {
     if (a_row == 1 && 13 * n * ((m + VL - 1) / VL) <= 10 * m * ((n + VL - 1) / VL)) {
-      crosswise(c, a, b, bias, m, n, k, &at);
+      transposed_product(c, a, b, bias, m, n, k, &at);
       return;
     }
     if (a_col == 1 && n && n <= 4 && m >= VL) {
@@ -135,19 +135,19 @@ void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_
   product(c, a, b, bias, m, n, k, &at);
 }
 
-enum { TURN_COLS = 8 * VL, TURN_DEPTH = 64 };
+enum { TRANSPOSED_COLS = 8 * VL, TRANSPOSED_DEPTH = 64 };
 
 /* Few rows or columns of NT, or no memory for larger copies. */
-static NOINLINE void turned(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
-                            const layout *given) {
-  real copy[TURN_COLS * TURN_DEPTH] __attribute__((aligned(64)));
+static NOINLINE void transposed_tiles(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                                      const layout *given) {
+  real copy[TRANSPOSED_COLS * TRANSPOSED_DEPTH] __attribute__((aligned(64)));
   for (size_t j = 0, cols; j < n; j += cols) {
-    cols = n - j < TURN_COLS ? n - j : TURN_COLS;
+    cols = n - j < TRANSPOSED_COLS ? n - j : TRANSPOSED_COLS;
     layout at = *given;
     at.ldb = (cols + VL - 1) / VL * VL * sizeof(real);
     const real *x = a, *y = STEP(b, j * given->ldb);
     for (size_t rest = k, depth; rest; rest -= depth, x = STEP(x, depth * at.a_col), y += depth) {
-      depth = rest < TURN_DEPTH ? rest : TURN_DEPTH;
+      depth = rest < TRANSPOSED_DEPTH ? rest : TRANSPOSED_DEPTH;
       transpose_tile(copy, y, cols, depth, at.ldb / sizeof(real), given->ldb / sizeof(real));
       product(c + j, x, copy, bias ? bias + j : NULL, m, cols, depth, &at);
       at.accumulate = 1;
@@ -171,5 +171,5 @@ void KERNEL(gemm_nt)(real *c, const real *a, const real *b, const real *bias, si
   real *const scratch = k && m >= PACK_ROWS && n >= 2 * VL ? nnc_scratch() : NULL;
   if (scratch) blocked(c, a, b, bias, m, n, k, 1, scratch, &at);
   else if (!k) product(c, a, b, bias, m, n, k, &at);
-  else turned(c, a, b, bias, m, n, k, &at);
+  else transposed_tiles(c, a, b, bias, m, n, k, &at);
 }

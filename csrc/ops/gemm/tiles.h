@@ -119,7 +119,7 @@ enum { PACK_ROWS = ROWS_3 };
 #undef TILE_AHEAD
 #undef TILE_FETCHES
 static const struct {
-  tile_function *const *near, *const *far; /* without and with prefetch, by rows */
+  tile_function *const *plain, *const *prefetching; /* without and with prefetch, by rows */
   size_t max_rows;
 } shapes[] = {
     [1] = {TILES(1, 0), TILES(1, 0), ROWS_1}, [2] = {TILES(2, 0), TILES(2, 8), ROWS_2}, [3] = {TILES(3, 0), TILES(3, 8), ROWS_3},
@@ -127,10 +127,10 @@ static const struct {
 };
 
 /* How many of the rest vectors the next panel takes. Never so that one vector is left over, which could not overlap. */
-INLINE size_t next_panel(size_t rest, size_t m, int far) {
+INLINE size_t next_panel(size_t rest, size_t m, int prefetch) {
   if (rest <= 3) return rest;
   if (m <= ROWS_8 && rest >= 8 && rest != 9) return 8;
-  if (m <= ROWS_4 || (REGISTERS == 32 && m > 8 && !far)) return rest % 4 == 0 || rest == 7 ? 4 : 3;
+  if (m <= ROWS_4 || (REGISTERS == 32 && m > 8 && !prefetch)) return rest % 4 == 0 || rest == 7 ? 4 : 3;
   return rest == 4 ? 2 : 3;
 }
 
@@ -138,13 +138,13 @@ INLINE size_t next_panel(size_t rest, size_t m, int far) {
 INLINE size_t next_tile(size_t rest, size_t limit) { return rest <= limit ? rest : rest >= 2 * limit ? limit : (rest + 1) / 2; }
 
 /* Operands small enough for the first cache, more or less: prefetching would only cost instructions. */
-INLINE int is_near(size_t m, size_t n, size_t k) { return (m + n) * k * sizeof(real) <= 48 * 1024; }
+INLINE int fits_first_cache(size_t m, size_t n, size_t k) { return (m + n) * k * sizeof(real) <= 48 * 1024; }
 
 /* One panel of b, vecs vectors wide, for m rows of a. */
-static void walk_rows(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k, size_t vecs,
-                      int far, layout *at) {
+static void multiply_panel(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k, size_t vecs,
+                           int prefetch, layout *at) {
   const size_t max_rows = shapes[vecs].max_rows;
-  tile_function *const *const by_rows = far ? shapes[vecs].far : shapes[vecs].near;
+  tile_function *const *const by_rows = prefetch ? shapes[vecs].prefetching : shapes[vecs].plain;
   for (size_t rest = m, rows; rest; rest -= rows) {
     const size_t height = next_tile(rest, max_rows);
     rows = height;
@@ -170,10 +170,10 @@ static NOINLINE void tiles(real *c, const real *a, const real *b, const real *bi
     at.ldb = VL * sizeof(real);
   }
 #endif
-  const int far = !is_near(m, n, k);
+  const int prefetch = !fits_first_cache(m, n, k);
   while (n) {
-    const size_t vecs = next_panel((n + VL - 1) / VL, m, far), cols = vecs * VL < n ? vecs * VL : n;
-    walk_rows(c, a, b, bias, m, cols, k, vecs, far, &at);
+    const size_t vecs = next_panel((n + VL - 1) / VL, m, prefetch), cols = vecs * VL < n ? vecs * VL : n;
+    multiply_panel(c, a, b, bias, m, cols, k, vecs, prefetch, &at);
     n -= cols;
     c += cols;
     b += cols;

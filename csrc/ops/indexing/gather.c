@@ -18,7 +18,7 @@ typedef struct {
   size_t rows_ahead; /* rows, or 0 not to prefetch */
 } picked_rows;
 
-INLINE const void *pick(const picked_rows *from, size_t r) {
+INLINE const void *row_at(const picked_rows *from, size_t r) {
   if (r + LOOKAHEAD < from->rows_ahead) {
     const char *ahead = from->start + from->index[r + LOOKAHEAD] * from->stride;
     const size_t bytes = from->row_bytes < LINES_AHEAD * LINE ? from->row_bytes : LINES_AHEAD * LINE;
@@ -33,7 +33,7 @@ INLINE const void *pick(const picked_rows *from, size_t r) {
   INLINE void rows_of_##type(real *y, const picked_rows *from, size_t ldy, size_t cols) { \
     const picked_rows here = *from;                                                       \
     for (size_t r = 0; r < here.rows; r++) {                                              \
-      const type *x = pick(&here, r);                                                     \
+      const type *x = row_at(&here, r);                                                   \
       for (size_t j = 0; j < cols; j++) y[r * ldy + j] = (real)value(x[j]);               \
     }                                                                                     \
   }                                                                                       \
@@ -62,7 +62,7 @@ DEFINE_CONVERT(int64_t, )
 static void copy(real *y, const picked_rows *from, size_t ldy) {
   const picked_rows here = *from;
   for (size_t r = 0; r < here.rows; r++) {
-    const real *x = pick(&here, r);
+    const real *x = row_at(&here, r);
     real *yr = y + r * ldy;
     if (here.cols > 4 * VL) {
       memcpy(yr, x, here.row_bytes);

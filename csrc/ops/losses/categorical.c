@@ -66,8 +66,8 @@ INLINE void vsum_all_each(vec *v, size_t n){HALVE(v, n, 8, vadd) HALVE(v, n, 4, 
 enum { ROWS_IN_STEP = 4 };
 #define IN_STEP _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++)
 
-INLINE void softmax_of_few(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
-                           const target_row *target, size_t cols, size_t ld, const real *factor, size_t count) {
+INLINE void softmax_of_narrow_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
+                                   const target_row *target, size_t cols, size_t ld, const real *factor, size_t count) {
   vec d[ROWS_IN_STEP], p[ROWS_IN_STEP], t[ROWS_IN_STEP], total[ROWS_IN_STEP], target_sum[ROWS_IN_STEP];
   IN_STEP d[i] = loss_keep(loss_load(z + i * ld, cols), cols, (real)-INFINITY);
   IN_STEP total[i] = d[i];
@@ -93,8 +93,8 @@ INLINE void softmax_of_few(target_kind kind, sums_of_rows *sums, size_t at, real
 }
 #undef IN_STEP
 
-INLINE void softmax_of_many(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
-                            const target_row *target, size_t cols, real factor) {
+INLINE void softmax_of_wide_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
+                                 const target_row *target, size_t cols, real factor) {
   real *parked = pred ? pred : grad;
   vec top = vset1((real)-INFINITY), total = {0}, target_sum = {0}, target_dot = {0};
   for (size_t j = 0; j < cols; j += VL) {
@@ -140,9 +140,9 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
       }
       const size_t at = (first + i) * ld;
       real *g = grad ? grad + at : NULL, *p = pred ? pred + at : NULL;
-      if (cols > VL) softmax_of_many(kind, &sums, i, g, p, z + at, &t[0], cols, factor[0]);
-      else if (count == 1) softmax_of_few(kind, &sums, i, g, p, z + at, t, cols, ld, factor, 1);
-      else softmax_of_few(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
+      if (cols > VL) softmax_of_wide_rows(kind, &sums, i, g, p, z + at, &t[0], cols, factor[0]);
+      else if (count == 1) softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, 1);
+      else softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
     }
     const vec w = weight ? loss_load(weight + first, n) : vset1(1);
     loss_store(row_loss + first, w * (vload(sums.target_sum) * vlog(vload(sums.total)) - vload(sums.target_dot)), n);

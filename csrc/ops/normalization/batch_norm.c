@@ -28,12 +28,13 @@ typedef struct {
 } moments;
 
 /* running += momentum * (statistic - running), of channels that have finite statistics. */
-INLINE void follow(real *running, vec statistic, ivec finite, vec momentum, size_t lanes) {
+INLINE void update_running(real *running, vec statistic, ivec finite, vec momentum, size_t lanes) {
   const vec old = load_channels(running, lanes), next = (vset1(1) - momentum) * old + momentum * statistic;
   store_channels(running, vselect(finite, next, old), lanes);
 }
 
-static void keep(moments m, vec var, const nnc_norm_statistics *s, size_t channel, size_t n, double momentum, size_t lanes) {
+static void save_moments(moments m, vec var, const nnc_norm_statistics *s, size_t channel, size_t n, double momentum,
+                         size_t lanes) {
   if (s->mean) {
     store_channels((real *)s->mean + channel, m.mean, lanes);
     store_channels((real *)s->rstd + channel, m.rstd, lanes);
@@ -41,8 +42,8 @@ static void keep(moments m, vec var, const nnc_norm_statistics *s, size_t channe
   if (!s->running_mean) return;
   const vec unbiased = var * (real)((double)n / (double)(n - 1));
   const ivec finite = (m.mean - m.mean == 0) & (unbiased - unbiased == 0);
-  follow((real *)s->running_mean + channel, m.mean, finite, vset1((real)momentum), lanes);
-  follow((real *)s->running_var + channel, unbiased, finite, vset1((real)momentum), lanes);
+  update_running((real *)s->running_mean + channel, m.mean, finite, vset1((real)momentum), lanes);
+  update_running((real *)s->running_var + channel, unbiased, finite, vset1((real)momentum), lanes);
 }
 
 static moments from_running(const nnc_norm_statistics *s, size_t channel, double eps, size_t lanes) {
@@ -128,7 +129,7 @@ INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s
     if (source == NNC_NORM_BATCH) {
       const vec var = squares[v] / (real)rows;
       m = (moments){mean[v], vset1(1) / vsqrt(var + (real)eps)};
-      keep(m, var, s, c, rows, momentum, lanes);
+      save_moments(m, var, s, c, rows, momentum, lanes);
     } else {
       m = moments_of(s, c, eps, lanes, source);
     }
@@ -225,7 +226,7 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
     })
     const vec var = vset1(vsum(squares) / (real)count);
     m.rstd = vset1(1) / vsqrt(var + (real)eps);
-    keep(m, var, s, channel, count, momentum, 1);
+    save_moments(m, var, s, channel, count, momentum, 1);
   }
   const vec scale = m.rstd * (gamma ? gamma[channel] : 1), shift = vset1(beta ? beta[channel] : 0);
   OVER_PLANE(i, j, n, store_channels(y + i * ldy + at + j, vfma(load_channels(x + i * ldx + at + j, n) - m.mean, scale, shift), n);)
@@ -291,7 +292,7 @@ void KERNEL(batch_norm_backward)(real *dx, real *dgamma, real *dbeta, const nnc_
   OVER_COLUMNS(BACKWARD)
 }
 
-/* The same in two parts, for members that have some of the rows each. */
+/* The same in two parts, for threads that have some of the rows each. */
 
 void KERNEL(batch_norm_moments)(real *mean, real *squares, const real *x, size_t rows, size_t channels, size_t ldx) {
   for (size_t c = 0; c < channels; c += VL) {
@@ -314,7 +315,7 @@ INLINE void merge_columns(const nnc_norm_statistics *s, const real *partial, siz
                     rows - row < CHUNK ? rows - row : CHUNK);
   for (size_t v = 0; v < vecs; v++) {
     const vec var = squares[v] / (real)rows;
-    keep((moments){mean[v], vset1(1) / vsqrt(var + (real)eps)}, var, s, channel + v * VL, rows, momentum, lanes);
+    save_moments((moments){mean[v], vset1(1) / vsqrt(var + (real)eps)}, var, s, channel + v * VL, rows, momentum, lanes);
   }
 }
 

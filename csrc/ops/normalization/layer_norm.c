@@ -65,27 +65,28 @@ void KERNEL(layer_norm_forward)(real *y, real *saved_mean, real *saved_rstd, con
   }
 }
 
-INLINE vec weigh(vec dy, const real *gamma, size_t at) { return gamma ? dy * vload(gamma + at) : dy; }
-INLINE vec weigh_n(vec dy, const real *gamma, size_t at, size_t n) { return gamma ? dy * vload_n(gamma + at, n) : dy; }
+INLINE vec times_gamma(vec dy, const real *gamma, size_t at) { return gamma ? dy * vload(gamma + at) : dy; }
+INLINE vec times_gamma_n(vec dy, const real *gamma, size_t at, size_t n) { return gamma ? dy * vload_n(gamma + at, n) : dy; }
 
 void KERNEL(layer_norm_backward)(real *dx, const real *saved_mean, const real *saved_rstd, const real *dy, const real *x,
                                  const real *gamma, size_t groups, size_t size, size_t lddx, size_t lddy, size_t ldx) {
   for (size_t i = 0; i < groups; i++, dx += lddx, dy += lddy, x += ldx) {
     const vec mean = vset1(saved_mean[i]), rstd = vset1(saved_rstd[i]);
     vec sum, product;
-    SUM_GROUP(sum, size, chain[c] + weigh(vload(dy + at), gamma, at), chain[c] + weigh_n(vload_n(dy + at, n), gamma, at, n));
-    SUM_GROUP(product, size, vfma(weigh(vload(dy + at), gamma, at), (vload(x + at) - mean) * rstd, chain[c]),
-              vfma(weigh_n(vload_n(dy + at, n), gamma, at, n), (vload_fill(x + at, n, mean[0]) - mean) * rstd, chain[c]));
+    SUM_GROUP(sum, size, chain[c] + times_gamma(vload(dy + at), gamma, at),
+              chain[c] + times_gamma_n(vload_n(dy + at, n), gamma, at, n));
+    SUM_GROUP(product, size, vfma(times_gamma(vload(dy + at), gamma, at), (vload(x + at) - mean) * rstd, chain[c]),
+              vfma(times_gamma_n(vload_n(dy + at, n), gamma, at, n), (vload_fill(x + at, n, mean[0]) - mean) * rstd, chain[c]));
     sum = sum / (real)size;
     product = product / (real)size;
     size_t j = 0;
     for (; j + VL <= size; j += VL) {
-      const vec g = weigh(vload(dy + j), gamma, j) - sum;
+      const vec g = times_gamma(vload(dy + j), gamma, j) - sum;
       vstore(dx + j, rstd * vfma((vload(x + j) - mean) * rstd, -product, g));
     }
     if (j < size) {
       const size_t n = size - j;
-      const vec g = weigh_n(vload_n(dy + j, n), gamma, j, n) - sum;
+      const vec g = times_gamma_n(vload_n(dy + j, n), gamma, j, n) - sum;
       vstore_n(dx + j, rstd * vfma((vload_n(x + j, n) - mean) * rstd, -product, g), n);
     }
   }

@@ -12,10 +12,10 @@
 #include "ops/optimizers/optimizers.h"
 
 enum { AMSGRAD = 1, DECOUPLED = 2 };
-enum { RATE, CORRECTION, SHRINK, FRESH1, BETA2, FRESH2, EPS, SCALARS };
+enum { RATE, CORRECTION, DECAY, FRESH1, BETA2, FRESH2, EPS, SCALARS };
 
-INLINE void adapt(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
-  if (variant & DECOUPLED) at->param *= scalar[SHRINK];
+INLINE void adam_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+  if (variant & DECOUPLED) at->param *= scalar[DECAY];
   at->moment[0] = vfma(scalar[FRESH1], g - at->moment[0], at->moment[0]);
   at->moment[1] = vfma(scalar[FRESH2] * g, g, scalar[BETA2] * at->moment[1]);
   vec v = at->moment[1];
@@ -31,16 +31,16 @@ INLINE void adam_span(int decoupled, real *param, real *const *moment, const rea
   const vec scalar[SCALARS] = {
       [RATE] = vset1((real)update->derived[0]),
       [CORRECTION] = vset1((real)update->derived[1]),
-      [SHRINK] = vset1((real)update->derived[2]),
+      [DECAY] = vset1((real)update->derived[2]),
       [FRESH1] = vset1((real)(1 - beta1)),
       [BETA2] = vset1((real)beta2),
       [FRESH2] = vset1((real)(1 - beta2)),
       [EPS] = vset1((real)eps),
   };
   const int variant = decoupled ? DECOUPLED : 0;
-  if (amsgrad) update_span(adapt, 7, variant | AMSGRAD, 0, param, moment, grad, n, &recipe, scalar);
-  else if (plain) update_span(adapt, 3, variant, 1, param, moment, grad, n, &recipe, scalar);
-  else update_span(adapt, 3, variant, 0, param, moment, grad, n, &recipe, scalar);
+  if (amsgrad) update_span(adam_step, 7, variant | AMSGRAD, 0, param, moment, grad, n, &recipe, scalar);
+  else if (plain) update_span(adam_step, 3, variant, 1, param, moment, grad, n, &recipe, scalar);
+  else update_span(adam_step, 3, variant, 0, param, moment, grad, n, &recipe, scalar);
 }
 
 void KERNEL(adam)(real *param, real *const *moment, const real *grad, size_t n, const nnc_update *update) {

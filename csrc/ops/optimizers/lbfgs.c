@@ -5,12 +5,12 @@
  */
 #include "ops/optimizers/optimizers.h"
 
-INLINE void collect(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void lbfgs_gradient(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   (void)scalar, (void)variant;
   at->moment[0] = g;
 }
 
 void KERNEL(lbfgs)(real *param, real *const *moment, const real *grad, size_t n, const nnc_update *update) {
   const gradient_recipe recipe = gradient_recipe_of(update, 1);
-  update_span(collect, 1, 0, 0, param, moment, grad, n, &recipe, NULL);
+  update_span(lbfgs_gradient, 1, 0, 0, param, moment, grad, n, &recipe, NULL);
 }

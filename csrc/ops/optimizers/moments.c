@@ -21,7 +21,7 @@
 #include "ops/optimizers/optimizers.h"
 
 enum { DECOUPLED = 1, RECTIFIED = 2 };
-enum { RATE, NEXT_RATE, CORRECTION, SHRINK, FRESH1, BETA2, FRESH2, EPS, SCALARS };
+enum { RATE, NEXT_RATE, CORRECTION, DECAY, FRESH1, BETA2, FRESH2, EPS, SCALARS };
 
 INLINE void fill_scalars(vec *scalar, const nnc_update *update) {
   for (int i = 0; i < 4; i++) scalar[i] = vset1((real)update->derived[i]);
@@ -36,25 +36,25 @@ INLINE void average_first(optimizer_lanes *at, vec g, const vec *scalar) {
 }
 
 INLINE void average_both(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
-  if (variant & DECOUPLED) at->param *= scalar[SHRINK];
+  if (variant & DECOUPLED) at->param *= scalar[DECAY];
   average_first(at, g, scalar);
   at->moment[1] = vfma(scalar[FRESH2] * g, g, scalar[BETA2] * at->moment[1]);
 }
 
-INLINE void scale_by_largest(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void adamax_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   (void)variant;
   average_first(at, g, scalar);
   at->moment[1] = vmax(scalar[BETA2] * at->moment[1], vabs(g) + scalar[EPS]);
   at->param -= scalar[RATE] * at->moment[0] / at->moment[1];
 }
 
-INLINE void look_ahead(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void nadam_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   average_both(at, g, scalar, variant);
   const vec spread = vfma(vsqrt(at->moment[1]), scalar[CORRECTION], scalar[EPS]);
   at->param -= vfma(scalar[RATE], g, scalar[NEXT_RATE] * at->moment[0]) / spread;
 }
 
-INLINE void rectify(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void radam_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   average_both(at, g, scalar, variant);
   const vec step = scalar[RATE] * at->moment[0];
   at->param -= variant & RECTIFIED ? step / (vsqrt(at->moment[1]) + scalar[EPS]) : step;
@@ -64,8 +64,8 @@ void KERNEL(adamax)(real *param, real *const *moment, const real *grad, size_t n
   const gradient_recipe recipe = gradient_recipe_of(update, 1);
   vec scalar[SCALARS];
   fill_scalars(scalar, update);
-  if (gradient_is_plain(update, 1)) update_span(scale_by_largest, 3, 0, 1, param, moment, grad, n, &recipe, scalar);
-  else update_span(scale_by_largest, 3, 0, 0, param, moment, grad, n, &recipe, scalar);
+  if (gradient_is_plain(update, 1)) update_span(adamax_step, 3, 0, 1, param, moment, grad, n, &recipe, scalar);
+  else update_span(adamax_step, 3, 0, 0, param, moment, grad, n, &recipe, scalar);
 }
 
 void KERNEL(nadam)(real *param, real *const *moment, const real *grad, size_t n, const nnc_update *update) {
@@ -73,9 +73,9 @@ void KERNEL(nadam)(real *param, real *const *moment, const real *grad, size_t n,
   const gradient_recipe recipe = gradient_recipe_of(update, !decoupled);
   vec scalar[SCALARS];
   fill_scalars(scalar, update);
-  if (decoupled) update_span(look_ahead, 3, DECOUPLED, 0, param, moment, grad, n, &recipe, scalar);
-  else if (gradient_is_plain(update, 1)) update_span(look_ahead, 3, 0, 1, param, moment, grad, n, &recipe, scalar);
-  else update_span(look_ahead, 3, 0, 0, param, moment, grad, n, &recipe, scalar);
+  if (decoupled) update_span(nadam_step, 3, DECOUPLED, 0, param, moment, grad, n, &recipe, scalar);
+  else if (gradient_is_plain(update, 1)) update_span(nadam_step, 3, 0, 1, param, moment, grad, n, &recipe, scalar);
+  else update_span(nadam_step, 3, 0, 0, param, moment, grad, n, &recipe, scalar);
 }
 
 void KERNEL(radam)(real *param, real *const *moment, const real *grad, size_t n, const nnc_update *update) {
@@ -84,12 +84,12 @@ void KERNEL(radam)(real *param, real *const *moment, const real *grad, size_t n,
   vec scalar[SCALARS];
   fill_scalars(scalar, update);
   switch ((decoupled ? DECOUPLED : 0) | (update->derived[1] != 0 ? RECTIFIED : 0)) {
-    case 0: update_span(rectify, 3, 0, 0, param, moment, grad, n, &recipe, scalar); break;
-    case DECOUPLED: update_span(rectify, 3, DECOUPLED, 0, param, moment, grad, n, &recipe, scalar); break;
+    case 0: update_span(radam_step, 3, 0, 0, param, moment, grad, n, &recipe, scalar); break;
+    case DECOUPLED: update_span(radam_step, 3, DECOUPLED, 0, param, moment, grad, n, &recipe, scalar); break;
     case RECTIFIED:
-      if (gradient_is_plain(update, 1)) update_span(rectify, 3, RECTIFIED, 1, param, moment, grad, n, &recipe, scalar);
-      else update_span(rectify, 3, RECTIFIED, 0, param, moment, grad, n, &recipe, scalar);
+      if (gradient_is_plain(update, 1)) update_span(radam_step, 3, RECTIFIED, 1, param, moment, grad, n, &recipe, scalar);
+      else update_span(radam_step, 3, RECTIFIED, 0, param, moment, grad, n, &recipe, scalar);
       break;
-    default: update_span(rectify, 3, DECOUPLED | RECTIFIED, 0, param, moment, grad, n, &recipe, scalar); break;
+    default: update_span(radam_step, 3, DECOUPLED | RECTIFIED, 0, param, moment, grad, n, &recipe, scalar); break;
   }
 }

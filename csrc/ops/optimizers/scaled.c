@@ -20,13 +20,13 @@
 enum { WITH_MOMENTUM = 2, CENTERED = 4 }; /* the bits of the moments they use */
 enum { RATE, EPS, ALPHA, FRESH, MOMENTUM, SCALARS };
 
-INLINE void accumulate_squares(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void adagrad_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   (void)variant;
   at->moment[0] = vfma(g, g, at->moment[0]);
   at->param -= scalar[RATE] * g / (vsqrt(at->moment[0]) + scalar[EPS]);
 }
 
-INLINE void average_squares(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void rmsprop_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   vec spread = at->moment[0] = vfma(scalar[FRESH] * g, g, scalar[ALPHA] * at->moment[0]);
   if (variant & CENTERED) {
     const vec mean = at->moment[2] = vfma(scalar[FRESH], g - at->moment[2], at->moment[2]);
@@ -38,7 +38,7 @@ INLINE void average_squares(optimizer_lanes *at, vec g, const vec *scalar, int v
 }
 
 /* ALPHA and FRESH are rho and 1 - rho. */
-INLINE void match_units(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void adadelta_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   (void)variant;
   at->moment[0] = vfma(scalar[FRESH] * g, g, scalar[ALPHA] * at->moment[0]);
   const vec direction = vsqrt(at->moment[1] + scalar[EPS]) / vsqrt(at->moment[0] + scalar[EPS]) * g;
@@ -49,8 +49,8 @@ INLINE void match_units(optimizer_lanes *at, vec g, const vec *scalar, int varia
 void KERNEL(adagrad)(real *param, real *const *moment, const real *grad, size_t n, const nnc_update *update) {
   const gradient_recipe recipe = gradient_recipe_of(update, 1);
   const vec scalar[SCALARS] = {[RATE] = vset1((real)update->derived[0]), [EPS] = vset1((real)update->attr[1])};
-  if (gradient_is_plain(update, 1)) update_span(accumulate_squares, 1, 0, 1, param, moment, grad, n, &recipe, scalar);
-  else update_span(accumulate_squares, 1, 0, 0, param, moment, grad, n, &recipe, scalar);
+  if (gradient_is_plain(update, 1)) update_span(adagrad_step, 1, 0, 1, param, moment, grad, n, &recipe, scalar);
+  else update_span(adagrad_step, 1, 0, 0, param, moment, grad, n, &recipe, scalar);
 }
 
 void KERNEL(rmsprop)(real *param, real *const *moment, const real *grad, size_t n, const nnc_update *update) {
@@ -62,12 +62,12 @@ void KERNEL(rmsprop)(real *param, real *const *moment, const real *grad, size_t 
   };
   switch ((momentum != 0 ? WITH_MOMENTUM : 0) | (update->attr[3] != 0 ? CENTERED : 0)) {
     case 0:
-      if (gradient_is_plain(update, 1)) update_span(average_squares, 1, 0, 1, param, moment, grad, n, &recipe, scalar);
-      else update_span(average_squares, 1, 0, 0, param, moment, grad, n, &recipe, scalar);
+      if (gradient_is_plain(update, 1)) update_span(rmsprop_step, 1, 0, 1, param, moment, grad, n, &recipe, scalar);
+      else update_span(rmsprop_step, 1, 0, 0, param, moment, grad, n, &recipe, scalar);
       break;
-    case WITH_MOMENTUM: update_span(average_squares, 3, WITH_MOMENTUM, 0, param, moment, grad, n, &recipe, scalar); break;
-    case CENTERED: update_span(average_squares, 5, CENTERED, 0, param, moment, grad, n, &recipe, scalar); break;
-    default: update_span(average_squares, 7, WITH_MOMENTUM | CENTERED, 0, param, moment, grad, n, &recipe, scalar); break;
+    case WITH_MOMENTUM: update_span(rmsprop_step, 3, WITH_MOMENTUM, 0, param, moment, grad, n, &recipe, scalar); break;
+    case CENTERED: update_span(rmsprop_step, 5, CENTERED, 0, param, moment, grad, n, &recipe, scalar); break;
+    default: update_span(rmsprop_step, 7, WITH_MOMENTUM | CENTERED, 0, param, moment, grad, n, &recipe, scalar); break;
   }
 }
 
@@ -80,6 +80,6 @@ void KERNEL(adadelta)(real *param, real *const *moment, const real *grad, size_t
       [ALPHA] = vset1((real)rho),
       [FRESH] = vset1((real)(1 - rho)),
   };
-  if (gradient_is_plain(update, 1)) update_span(match_units, 3, 0, 1, param, moment, grad, n, &recipe, scalar);
-  else update_span(match_units, 3, 0, 0, param, moment, grad, n, &recipe, scalar);
+  if (gradient_is_plain(update, 1)) update_span(adadelta_step, 3, 0, 1, param, moment, grad, n, &recipe, scalar);
+  else update_span(adadelta_step, 3, 0, 0, param, moment, grad, n, &recipe, scalar);
 }

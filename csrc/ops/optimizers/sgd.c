@@ -11,7 +11,7 @@
 
 enum { PLAIN_DESCENT, FIRST_MOMENTUM, MOMENTUM, NESTEROV = 4 /* may be added to the two before */ };
 
-INLINE void descend(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
+INLINE void sgd_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {
   const vec lr = scalar[0], momentum = scalar[1], fresh = scalar[2];
   vec direction = g;
   if (variant != PLAIN_DESCENT) {
@@ -27,16 +27,16 @@ void KERNEL(sgd)(real *param, real *const *moment, const real *grad, size_t n, c
   const gradient_recipe recipe = gradient_recipe_of(update, 1);
   const vec scalar[3] = {vset1((real)update->lr), vset1((real)momentum), vset1((real)(1 - dampening))};
   if (momentum == 0) {
-    if (plain) update_span(descend, 0, PLAIN_DESCENT, 1, param, moment, grad, n, &recipe, scalar);
-    else update_span(descend, 0, PLAIN_DESCENT, 0, param, moment, grad, n, &recipe, scalar);
+    if (plain) update_span(sgd_step, 0, PLAIN_DESCENT, 1, param, moment, grad, n, &recipe, scalar);
+    else update_span(sgd_step, 0, PLAIN_DESCENT, 0, param, moment, grad, n, &recipe, scalar);
   } else if (update->step == 1) {
-    if (nesterov) update_span(descend, 1, FIRST_MOMENTUM | NESTEROV, 0, param, moment, grad, n, &recipe, scalar);
-    else update_span(descend, 1, FIRST_MOMENTUM, 0, param, moment, grad, n, &recipe, scalar);
+    if (nesterov) update_span(sgd_step, 1, FIRST_MOMENTUM | NESTEROV, 0, param, moment, grad, n, &recipe, scalar);
+    else update_span(sgd_step, 1, FIRST_MOMENTUM, 0, param, moment, grad, n, &recipe, scalar);
   } else if (nesterov) {
-    if (plain) update_span(descend, 1, MOMENTUM | NESTEROV, 1, param, moment, grad, n, &recipe, scalar);
-    else update_span(descend, 1, MOMENTUM | NESTEROV, 0, param, moment, grad, n, &recipe, scalar);
+    if (plain) update_span(sgd_step, 1, MOMENTUM | NESTEROV, 1, param, moment, grad, n, &recipe, scalar);
+    else update_span(sgd_step, 1, MOMENTUM | NESTEROV, 0, param, moment, grad, n, &recipe, scalar);
   } else {
-    if (plain) update_span(descend, 1, MOMENTUM, 1, param, moment, grad, n, &recipe, scalar);
-    else update_span(descend, 1, MOMENTUM, 0, param, moment, grad, n, &recipe, scalar);
+    if (plain) update_span(sgd_step, 1, MOMENTUM, 1, param, moment, grad, n, &recipe, scalar);
+    else update_span(sgd_step, 1, MOMENTUM, 0, param, moment, grad, n, &recipe, scalar);
   }
 }

@@ -14,13 +14,13 @@
 INLINE void gru_cell(const recurrent_block *b, const real *product, size_t i, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
   real *gate = b->now.gates + b->gates_at[i] + u;
-  foresee_gates(b, gate, 3);
+  prefetch_gates(b, gate, 3);
   const vec q = vload(product + 2 * VL), old = vload(b->h[0] + i * b->ld + u);
   const vec r = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
   const vec z = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
   const vec n = vtanh(vfma(r, q, load_lanes_of(gate + 2 * hidden, lanes)));
   const vec h = vfma(z, old - n, n);
-  keep_state(b, h, i, u, lanes, 1);
+  store_state(b, h, i, u, lanes, 1);
   if (!b->now.h_after) return;
   store_gates(gate, hidden, r, z, n, q, lanes);
 }
@@ -32,8 +32,8 @@ INLINE void gru_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, s
   const vec h = load_lanes_of(before, lanes);
   const vec r = load_lanes_of(gate, lanes), z = load_lanes_of(gate + hidden, lanes);
   const vec n = load_lanes_of(gate + 2 * hidden, lanes), q = load_lanes_of(gate + 3 * hidden, lanes);
-  foresee_gates(b, gate, 4);
-  foresee_state(b, before);
+  prefetch_gates(b, gate, 4);
+  prefetch_state(b, before);
   const vec dn = dh * (1 - z) * vfma(-n, n, vset1(1)), dq = dn * r;
   const vec dr = dq * q * (1 - r), dz = dh * (h - n) * z * (1 - z);
   real *to = b->now.dgates + b->gates_at[i] + u, *next = b->g[1] + i * b->ldg + u;

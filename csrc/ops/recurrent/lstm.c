@@ -14,14 +14,14 @@
 INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
   real *gate = b->now.gates + b->gates_at[row] + u, *state = b->c + row * b->ld + u;
-  foresee_gates(b, gate, 4);
+  prefetch_gates(b, gate, 4);
   const vec i = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
   const vec f = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
   const vec g = vtanh(vload(product + 2 * VL) + load_lanes_of(gate + 2 * hidden, lanes));
   const vec o = vsigmoid(vload(product + 3 * VL) + load_lanes_of(gate + 3 * hidden, lanes));
   const vec c = vfma(f, vload(state), i * g), h = o * vtanh(c);
   vstore(state, c);
-  keep_state(b, h, row, u, lanes, 1);
+  store_state(b, h, row, u, lanes, 1);
   if (!b->now.h_after) return;
   real *kept = b->now.c_after + b->h_at[row] + u;
   store_lanes_of(kept, c, lanes);
@@ -38,14 +38,14 @@ INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u
   const vec old = load_lanes_of(before, lanes);
   const vec bounded = vtanh(load_lanes_of(b->now.c_after + b->h_at[row] + u, lanes));
   real *state = b->c + row * b->ld + u;
-  foresee_gates(b, gate, 4);
-  foresee_state(b, before);
+  prefetch_gates(b, gate, 4);
+  prefetch_state(b, before);
   const vec dc = vfma(dh * o, vfma(-bounded, bounded, vset1(1)), vload(state));
   const vec di = dc * g * i * (1 - i), df = dc * old * f * (1 - f);
   const vec dg = dc * i * vfma(-g, g, vset1(1)), d_o = dh * bounded * o * (1 - o);
   real *to = b->now.dgates + b->gates_at[row] + u, *next = b->g[1] + row * b->ldg + u;
   vstore(state, dc * f);
-  use_up(b, row, u);
+  clear_dh(b, row, u);
   store_gates(to, hidden, di, df, dg, d_o, lanes);
   store_gates(next, hidden, di, df, dg, d_o, lanes);
 }

@@ -119,7 +119,7 @@ INLINE void begin_block(recurrent_block *b, const nnc_recurrence *r, size_t firs
 
 INLINE real *at_slot(const void *buffer, size_t distance, size_t slot) { return buffer ? (real *)buffer + slot * distance : NULL; }
 
-INLINE void begin_step(recurrent_block *b, size_t t, int falling) {
+INLINE void begin_step(recurrent_block *b, size_t t, int descending) {
   const nnc_recurrence *r = b->r;
   const size_t before = r->reverse ? t + 1 : t, after = r->reverse ? t : t + 1;
   b->now = (recurrent_step){
@@ -132,9 +132,9 @@ INLINE void begin_step(recurrent_block *b, size_t t, int falling) {
       .h_after = at_slot(r->h, r->h_step, after),
       .c_before = at_slot(r->c, r->h_step, before),
       .c_after = at_slot(r->c, r->h_step, after),
-      .next = falling ? -(ptrdiff_t)r->gates_step : (ptrdiff_t)r->gates_step,
-      .next_y = falling ? -(ptrdiff_t)r->y_step : (ptrdiff_t)r->y_step,
-      .next_h = falling ? -(ptrdiff_t)r->h_step : (ptrdiff_t)r->h_step,
+      .next = descending ? -(ptrdiff_t)r->gates_step : (ptrdiff_t)r->gates_step,
+      .next_y = descending ? -(ptrdiff_t)r->y_step : (ptrdiff_t)r->y_step,
+      .next_h = descending ? -(ptrdiff_t)r->h_step : (ptrdiff_t)r->h_step,
   };
   if (!r->lengths) return;
   const int64_t now = (int64_t)(r->first_step + t);
@@ -155,13 +155,13 @@ INLINE void fill_row(real *scratch, const real *from, size_t n) {
 
 /* What the next step reads and writes lies too far from what this one does for the hardware to foresee, where a cell has gates. One
  * without them has less to fetch than the requests cost. */
-INLINE void foresee_gates(const recurrent_block *b, const real *gates, size_t count) {
+INLINE void prefetch_gates(const recurrent_block *b, const real *gates, size_t count) {
   for (size_t g = 0; g < count; g++) __builtin_prefetch(gates + b->now.next + (ptrdiff_t)(g * b->hidden));
 }
-INLINE void foresee_state(const recurrent_block *b, const real *state) { __builtin_prefetch(state + b->now.next_h); }
+INLINE void prefetch_state(const recurrent_block *b, const real *state) { __builtin_prefetch(state + b->now.next_h); }
 
 /* Where h goes; has_gates is a constant. */
-INLINE void keep_state(const recurrent_block *b, vec h, size_t i, size_t u, size_t lanes, int has_gates) {
+INLINE void store_state(const recurrent_block *b, vec h, size_t i, size_t u, size_t lanes, int has_gates) {
   vstore(b->h[1] + i * b->ld + u, h);
   if (b->now.y) {
     real *y = b->now.y + b->y_at[i] + u;
@@ -234,7 +234,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
 
 /* For cells whose h is not carried past the product: what came in from dh_n is used once. Without lengths, that is in the first
  * step. */
-INLINE void use_up(const recurrent_block *b, size_t i, size_t u) {
+INLINE void clear_dh(const recurrent_block *b, size_t i, size_t u) {
   if (b->carried) vstore(b->dh + i * b->ld + u, vset1(0));
 }
 

@@ -11,29 +11,29 @@
 
 INLINE void tanh_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes) {
   const real *a = b->now.gates + b->gates_at[i] + u;
-  keep_state(b, vtanh(vload(z) + load_lanes_of(a, lanes)), i, u, lanes, 0);
+  store_state(b, vtanh(vload(z) + load_lanes_of(a, lanes)), i, u, lanes, 0);
 }
 
 INLINE void relu_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes) {
   const real *a = b->now.gates + b->gates_at[i] + u;
   const vec sum = vload(z) + load_lanes_of(a, lanes);
-  keep_state(b, vselect(sum <= 0, vset1(0), sum), i, u, lanes, 0); /* NaN passes */
+  store_state(b, vselect(sum <= 0, vset1(0), sum), i, u, lanes, 0); /* NaN passes */
 }
 
-INLINE void finish(const recurrent_block *b, vec da, size_t i, size_t u, size_t lanes) {
+INLINE void rnn_gradient(const recurrent_block *b, vec da, size_t i, size_t u, size_t lanes) {
   store_lanes_of(b->g[1] + i * b->ldg + u, da, lanes);
   store_lanes_of(b->now.dgates + b->gates_at[i] + u, da, lanes);
-  use_up(b, i, u);
+  clear_dh(b, i, u);
 }
 
 INLINE void tanh_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
   const vec h = load_lanes_of(b->now.h_after + b->h_at[i] + u, lanes);
-  finish(b, dh * vfma(-h, h, vset1(1)), i, u, lanes);
+  rnn_gradient(b, dh * vfma(-h, h, vset1(1)), i, u, lanes);
 }
 
 INLINE void relu_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
   const vec h = load_lanes_of(b->now.h_after + b->h_at[i] + u, lanes);
-  finish(b, vselect(h > 0, dh, vset1(0)), i, u, lanes);
+  rnn_gradient(b, vselect(h > 0, dh, vset1(0)), i, u, lanes);
 }
 
 void KERNEL(rnn_forward)(const nnc_recurrence *r) {

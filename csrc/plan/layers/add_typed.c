@@ -1,8 +1,8 @@
 /* add_typed.c: y = first x0 + rest (x1 + x2 + ...) + offset, of any number of inputs, from left to right: Add (1, 1), Subtract
- * (1, -1), Average (1/n, 1/n), and with one input, a scale and a shift. Terms whose shapes differ stretch (broadcast.h). */
+ * (1, -1), Average (1/n, 1/n), and with one input, a scale and a shift. Terms whose shapes differ are broadcast (broadcast.h). */
 #include "plan/layers/broadcast.h"
 
-static void stretched_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+static void broadcast_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_operand y = nnc_operand_of(run, run->act, op->out, first, last);
   const size_t n = y.m.cols;
   for (int j = 0; j < op->spec.n_inputs; j++) {
@@ -10,8 +10,8 @@ static void stretched_forward(const nnc_run *run, const nnc_op *op, size_t first
     const double scale = op->spec.attr[j > 0];
     for (size_t s = 0; s < last - first; s++)
       for (size_t l = 0; l < y.lines; l++) {
-        real *to = nnc_line_under(&y, &y, s, l);
-        const real *from = nnc_line_under(&x, &y, s, l);
+        real *to = nnc_broadcast_line(&y, &y, s, l);
+        const real *from = nnc_broadcast_line(&x, &y, s, l);
         if (j == 0) /* what lies in the result so far may be anything */
           for (size_t c = 0; c < n; c++) to[c] = (real)op->spec.attr[2];
         if (x.m.cols == n) run->k->combine(to, to, from, 1, n, n, n, n, 1, scale, 0);
@@ -20,7 +20,7 @@ static void stretched_forward(const nnc_run *run, const nnc_op *op, size_t first
   }
 }
 
-static void stretched_backward(const nnc_run *run, const nnc_op *op, int j, size_t first, size_t last) {
+static void broadcast_backward(const nnc_run *run, const nnc_op *op, int j, size_t first, size_t last) {
   const nnc_operand dy = nnc_operand_of(run, run->grad, op->out, first, last);
   const nnc_operand dx = nnc_operand_of(run, run->grad, op->spec.input[j], first, last);
   const double scale = op->spec.attr[j > 0];
@@ -28,8 +28,8 @@ static void stretched_backward(const nnc_run *run, const nnc_op *op, int j, size
   if (!op->accumulates[j]) nnc_clear_operand(&dx);
   for (size_t s = 0; s < last - first; s++)
     for (size_t l = 0; l < dy.lines; l++) {
-      real *to = nnc_line_under(&dx, &dy, s, l), sum = 0;
-      const real *g = nnc_line_under(&dy, &dy, s, l);
+      real *to = nnc_broadcast_line(&dx, &dy, s, l), sum = 0;
+      const real *g = nnc_broadcast_line(&dy, &dy, s, l);
       if (dx.m.cols == n) {
         run->k->combine(to, to, g, 1, n, n, n, n, 1, scale, 0);
         continue;
@@ -43,8 +43,8 @@ static void add_forward(const nnc_run *run, const nnc_op *op, size_t first, size
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   const nnc_matrix a = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const double *scale = op->spec.attr, offset = op->spec.attr[2];
-  if (nnc_is_stretched(run, op)) {
-    stretched_forward(run, op, first, last);
+  if (nnc_is_broadcast(run, op)) {
+    broadcast_forward(run, op, first, last);
     return;
   }
   if (op->spec.n_inputs == 1) run->k->combine(y.at, a.at, NULL, y.rows, y.cols, y.ld, a.ld, a.ld, scale[0], 0, offset);
@@ -60,8 +60,8 @@ static void add_backward(const nnc_run *run, const nnc_op *op, size_t first, siz
   for (int j = 0; j < op->spec.n_inputs; j++) {
     const int in = op->spec.input[j];
     if (!run->plan->value[in].needs_grad && !run->input_grads) continue;
-    if (nnc_is_stretched(run, op)) {
-      stretched_backward(run, op, j, first, last);
+    if (nnc_is_broadcast(run, op)) {
+      broadcast_backward(run, op, j, first, last);
       continue;
     }
     const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);

@@ -1,8 +1,8 @@
 /* batch_norm_typed.c: batch normalisation and the activation that follows it, in training with the statistics of the batch, outside
  * with the running ones.
  *
- * Of [rows, channels] each member stays with its own samples: partial sums of them, a block of rows at a time while it is in cache;
- * the sums of its channels over all; its samples again. Of [rows, channels, inner] a member works on channels of the whole batch. */
+ * Of [rows, channels] each thread stays with its own samples: partial sums of them, a block of rows at a time while it is in cache;
+ * the sums of its channels over all; its samples again. Of [rows, channels, inner] a thread works on channels of the whole batch. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -54,7 +54,7 @@ static double momentum_of(const nnc_run *run, const nnc_op *op) {
   return op->spec.attr[1] >= 0 || !op->spec.size[2] ? op->spec.attr[1] : 1 / (double)*batches_of(run, op);
 }
 
-static void activate(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
+static void apply_activation(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
   const int epilogue = epilogue_of(run, op);
   if (epilogue == NNC_NONE) return;
   const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out);
@@ -69,10 +69,10 @@ static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, nnc_param_at(run, op, 0, run->params),
                              nnc_param_at(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
                              op->spec.attr[0], 0, op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
-  activate(run, op, 0, channels, first, last);
+  apply_activation(run, op, 0, channels, first, last);
 }
 
-/* Whether members stay with their samples; otherwise the phase in between does everything. */
+/* Whether threads stay with their samples; otherwise the phase in between does everything. */
 static int by_samples(const nnc_run *run, const nnc_op *op) {
   return inner_of(run, op) == 1 && (run->training || !op->spec.size[2]);
 }
@@ -96,11 +96,11 @@ static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, si
                              nnc_param_at(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
                              sample_distance(run, op->out), sample_distance(run, in), op->spec.attr[0], momentum_of(run, op),
                              NNC_NORM_BATCH);
-  activate(run, op, first, last, 0, run->rows);
+  apply_activation(run, op, first, last, 0, run->rows);
 }
 
 /* A plain average must not count a batch whose statistics it left out: if that is the first one, the next would be averaged with the
- * initial values. One member, after forward_channels. */
+ * initial values. One thread, after forward_channels. */
 static void end_batch(const nnc_run *run, const nnc_op *op) {
   if (!op->spec.size[2] || op->spec.attr[1] >= 0) return;
   const real *mean = saved_row(run, op, 0), *rstd = saved_row(run, op, 1);
@@ -120,12 +120,12 @@ static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, siz
     run->k->batch_norm_forward(run->act[op->out] + row * dy, &s, run->act[in] + row * dx, nnc_param_at(run, op, 0, run->params),
                                nnc_param_at(run, op, 1, run->params), 0, channels, rows, 1, dy, dx, op->spec.attr[0], 0,
                                NNC_NORM_SAVED);
-    activate(run, op, 0, channels, row, row + rows);
+    apply_activation(run, op, 0, channels, row, row + rows);
   }
 }
 
 /* The gradient of what the activation gets, in place. */
-static void deactivate(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
+static void activation_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
   const int epilogue = epilogue_of(run, op);
   if (epilogue == NNC_NONE) return;
   const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out), at = from * distance + first * inner;
@@ -145,15 +145,15 @@ static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first,
   for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
     const size_t rows = chunk_of(row, last);
     real *partial = partial_of(run, op, row);
-    deactivate(run, op, 0, channels, row, row + rows);
+    activation_gradient(run, op, 0, channels, row, row + rows);
     run->k->batch_norm_sums(partial, partial + saved_ld(op), run->grad[op->out] + row * dy, run->act[in] + row * dx,
                             saved_row(run, op, 0), rows, channels, dy, dx);
   }
 }
 
 /* dx of channels [first, last) of samples [from, to). dgamma and dbeta are for where the source is TOTALS and for where not. */
-static void differentiate(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, real *dgamma,
-                          real *dbeta, nnc_norm_source source) {
+static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, real *dgamma,
+                           real *dbeta, nnc_norm_source source) {
   const int in = op->spec.input[0], adds = op->accumulates[0];
   const size_t inner = inner_of(run, op), dx = sample_distance(run, in), dy = sample_distance(run, op->out);
   const nnc_norm_statistics s = statistics_of(run, op);
@@ -168,14 +168,14 @@ static void differentiate(const nnc_run *run, const nnc_op *op, size_t first, si
 static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (!by_samples(run, op) || !is_wanted(run, op)) return;
   for (size_t row = first; row < last; row += NNC_NORM_CHUNK)
-    differentiate(run, op, 0, (size_t)op->spec.size[0], row, row + chunk_of(row, last), saved_row(run, op, 2),
-                  saved_row(run, op, 3), NNC_NORM_TOTALS);
+    input_gradient(run, op, 0, (size_t)op->spec.size[0], row, row + chunk_of(row, last), saved_row(run, op, 2),
+                   saved_row(run, op, 3), NNC_NORM_TOTALS);
 }
 
 static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  deactivate(run, op, first, last, 0, run->rows);
-  differentiate(run, op, first, last, 0, run->rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
-                !run->training && op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+  activation_gradient(run, op, first, last, 0, run->rows);
+  input_gradient(run, op, first, last, 0, run->rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
+                 !run->training && op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
 }
 
 /* Channels per panel: its numbers are still in cache when the activation follows. */
@@ -228,7 +228,7 @@ const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_batch_norm) = {
     .backward_partial = backward_partial,
     .backward_channels = backward_channels,
     .backward_rest = backward_rest,
-    .lends = 1,
+    .external_arrays = 1,
     .gradient = nnc_no_gradient, /* backward_channels has it */
     .prepare = nnc_nothing_to_prepare,
 };

@@ -1,7 +1,7 @@
-/* broadcast.h: merges of values whose shapes differ. Dimensions of 1, and leading ones that are missing, stretch to those of the result,
- * as in NumPy, the batch aside: then lines of the result are taken one by one, each with the lines of the inputs that lie under it, and
- * an input of one column gives its number to all columns. The gradient of what was stretched is a sum: over the lines of a sample in
- * increasing order, and over the columns of a line in increasing order. Typed; see engine.h.
+/* broadcast.h: merges of values whose shapes differ. Dimensions of 1, and leading ones that are missing, are broadcast to those of the
+ * result, as in NumPy, the batch aside: then lines of the result are taken one by one, each with the lines of the inputs that lie under
+ * it, and an input of one column gives its number to all columns. The gradient of what was broadcast is a sum: over the lines of a
+ * sample in increasing order, and over the columns of a line in increasing order. Typed; see engine.h.
  */
 #ifndef NNC_PLAN_STRETCH_H
 #define NNC_PLAN_STRETCH_H
@@ -23,7 +23,7 @@ static inline nnc_operand nnc_operand_of(const nnc_run *run, real *const *base, 
 }
 
 /* Whether an input of a merge differs in shape from its result. */
-static inline int nnc_is_stretched(const nnc_run *run, const nnc_op *op) {
+static inline int nnc_is_broadcast(const nnc_run *run, const nnc_op *op) {
   const nnc_value *v = run->plan->value, *out = &v[op->out];
   for (int j = 0; j < op->spec.n_inputs; j++)
     if (v[op->spec.input[j]].lines != out->lines || v[op->spec.input[j]].cols != out->cols) return 1;
@@ -31,7 +31,7 @@ static inline int nnc_is_stretched(const nnc_run *run, const nnc_op *op) {
 }
 
 /* The line of `x` that goes into line `line` of the result, in one sample. */
-static inline real *nnc_line_under(const nnc_operand *x, const nnc_operand *result, size_t sample, size_t line) {
+static inline real *nnc_broadcast_line(const nnc_operand *x, const nnc_operand *result, size_t sample, size_t line) {
   const nnc_shape *out = result->shape, *in = x->shape;
   size_t at = 0, step = 1;
   for (int d = out->rank - 2, k = in->rank - 2; d >= 0 && k >= 0; d--, k--) {

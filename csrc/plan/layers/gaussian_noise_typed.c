@@ -3,7 +3,7 @@
 
 #include "plan/engine.h"
 
-static void pass_on(nnc_matrix to, nnc_matrix from) {
+static void copy_rows(nnc_matrix to, nnc_matrix from) {
   for (size_t i = 0; i < from.rows; i++) memcpy(to.at + i * to.ld, from.at + i * from.ld, from.cols * sizeof(real));
 }
 
@@ -11,7 +11,7 @@ static void gaussian_noise_forward(const nnc_run *run, const nnc_op *op, size_t 
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   if (!run->training || op->spec.attr[0] == 0) {
-    pass_on(y, x);
+    copy_rows(y, x);
     return;
   }
   const nnc_words words = nnc_words_of(run, op);
@@ -25,7 +25,7 @@ static void gaussian_noise_backward(const nnc_run *run, const nnc_op *op, size_t
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   if (op->accumulates[0]) run->k->accumulate(dx.at, dy.at, dx.rows, dx.cols, dx.ld, dy.ld);
-  else pass_on(dx, dy);
+  else copy_rows(dx, dy);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_gaussian_noise) = {

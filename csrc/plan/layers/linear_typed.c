@@ -3,13 +3,12 @@
  * The weight is stored [in, out], so that forward (x W) and the weight's gradient (x^T dz) read it as it lies; dx = dz W^T reads
  * the transposed copy that prepare keeps in the training arena. */
 #include "base/thread_pool.h"
-#include "plan/run/intra_op.h"
 #include "plan/engine.h"
 
 /* Columns come in panels, so that the activation follows the product while the result is in the second cache: as wide as they can be,
- * because each one reads x again, and a multiple of every tile width. The panels that a crew shares out are four cache lines wide, which
- * are read from top to bottom. */
-enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, CREW_BYTES = 256 };
+ * because each one reads x again, and a multiple of every tile width. The panels that the threads of the pool share are four cache lines
+ * wide, which are read from top to bottom. */
+enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, INTRA_OP_BYTES = 256 };
 
 static size_t panel_of(size_t rows, size_t cols) {
   const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
@@ -55,9 +54,9 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
                      nnc_samples(run, run->act, op->out, first, last),
                      0};
   const size_t cols = job.z.cols;
-  if (run->crew > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
-    job.panel = CREW_BYTES / sizeof(real);
-    nnc_crew_run(run->crew, (cols + job.panel - 1) / job.panel, forward_task, &job);
+  if (run->intra_op_threads > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
+    job.panel = INTRA_OP_BYTES / sizeof(real);
+    nnc_pool_run(run->intra_op_threads, (cols + job.panel - 1) / job.panel, forward_task, &job);
     return;
   }
   job.panel = epilogue_of(run, op) == NNC_NONE ? cols : panel_of(job.z.rows, cols);

@@ -1,4 +1,4 @@
-/* compile.c: what turns a network into a trainable one: heads, update spans, parameter tasks, and the training arena. */
+/* compile.c: what turns a network into a trainable one: losses, update spans, parameter tasks, and the training arena. */
 #include <assert.h>
 #include <string.h>
 
@@ -19,10 +19,10 @@ static int logits_kernel(int loss) {
   }
 }
 
-static void set_heads(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistic_spec *statistics) {
+static void set_output_losses(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistic_spec *statistics) {
   for (int i = 0; i < plan->n_outputs; i++) {
-    nnc_head *head = &plan->head[i];
-    *head = (nnc_head){
+    nnc_output_loss *out = &plan->output_loss[i];
+    *out = (nnc_output_loss){
         .loss = losses[i].loss,
         .index_target = losses[i].loss == NNC_LOSS_CALLED ? losses[i].index_target : nnc_losses[losses[i].loss].is_index,
         .reduction = losses[i].reduction,
@@ -30,12 +30,12 @@ static void set_heads(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_sta
         .logits_kernel = losses[i].from_logits,
         .statistic = statistics[i],
     };
-    memcpy(head->attr, losses[i].attr, sizeof head->attr);
-    head->target_cols = head->index_target ? 1 : plan->value[plan->output[i]].cols;
+    memcpy(out->attr, losses[i].attr, sizeof out->attr);
+    out->target_cols = out->index_target ? 1 : plan->value[plan->output[i]].cols;
   }
   nnc_fuse_losses(plan);
   for (int i = 0; i < plan->n_outputs; i++)
-    if (plan->head[i].logits_kernel) plan->head[i].loss = logits_kernel(plan->head[i].loss);
+    if (plan->output_loss[i].logits_kernel) plan->output_loss[i].loss = logits_kernel(plan->output_loss[i].loss);
 }
 
 /* The first writer of a gradient sets it, later ones add to it. The loss writes first, then the ops from the last to the first. */
@@ -97,14 +97,14 @@ static uint64_t set_costs(nnc_task *task, int n, double work) {
   return total;
 }
 
-int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most) {
+int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int most) {
   nnc_task *task = nnc_alloc((size_t)n * sizeof *task);
   double all = 0;
   int size = 1;
   if (!task) return -1;
   for (int i = 0; i < n; all += work[i++]) task[i] = (nnc_task){.last = rows[i], .work = work[i]};
   const uint64_t total = set_costs(task, n, all);
-  while (size <= most && nnc_shares_cover(task, n, total, size)) size++;
+  while (size <= most && nnc_partition_covers(task, n, total, size)) size++;
   nnc_free(task);
   return size <= most ? size : 0;
 }
@@ -174,7 +174,7 @@ nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error) {
   if (!written) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the backward pass of %d layers", plan->n_ops);
   set_tasks(plan);
   plan->task_cost = set_costs(plan->task, plan->n_tasks, plan->work);
-  for (int size = 1; size <= 64; size++) assert(nnc_shares_cover(plan->task, plan->n_tasks, plan->task_cost, size));
+  for (int size = 1; size <= 64; size++) assert(nnc_partition_covers(plan->task, plan->n_tasks, plan->task_cost, size));
   mark_accumulation(plan, written);
   nnc_free(written);
   return NNC_OK;
@@ -207,22 +207,22 @@ static nnc_status set_options(nnc_plan *plan, const nnc_param_options *options, 
 nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
                             const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error) {
   *error = (nnc_error){.status = NNC_OK};
-  nnc_head *head = plan->head ? plan->head : nnc_alloc((size_t)plan->n_outputs * sizeof *head);
+  nnc_output_loss *out = plan->output_loss ? plan->output_loss : nnc_alloc((size_t)plan->n_outputs * sizeof *out);
   nnc_span *span = plan->span ? plan->span : nnc_alloc((size_t)plan->n_params * sizeof *span);
   double *partial = plan->norm_partial ? plan->norm_partial : nnc_alloc((size_t)plan->n_params * sizeof *partial);
-  plan->head = head;
+  plan->output_loss = out;
   plan->span = span;
   plan->norm_partial = partial;
-  if (!head || !span || !partial) /* only the first time: what was compiled before stays as it is */
+  if (!out || !span || !partial) /* only the first time: what was compiled before stays as it is */
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
   if (set_options(plan, options, error)) return error->status;
-  set_heads(plan, losses, statistics);
+  set_output_losses(plan, losses, statistics);
   plan->optimizer = *optimizer;
   set_spans(plan);
   plan->fused_update =
       optimizer->clip_norm == 0 && optimizer->clip_norm_each == 0 && !plan->constrained && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
-  plan->rows_reserved = plan->carried_rows = 0; /* the heads have moved: plan the arena anew */
+  plan->rows_reserved = plan->carried_rows = 0; /* the losses have moved: plan the arena anew */
   nnc_free(plan->arena);
   plan->arena = NULL;
   return NNC_OK;
@@ -267,11 +267,11 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
       return 1;
   }
   for (int i = 0; i < plan->n_outputs && plan->compiled; i++) {
-    nnc_head *head = &plan->head[i];
+    nnc_output_loss *out = &plan->output_loss[i];
     size_t lines, n;
-    if (nnc_mul(&lines, rows, plan->value[head->output].lines) || nnc_mul(&n, lines, head->target_cols) ||
-        nnc_arena_take(total, &head->target, n, element) || nnc_arena_take(total, &head->row_loss, lines, element) ||
-        nnc_arena_take(total, &head->row_weight, lines, element))
+    if (nnc_mul(&lines, rows, plan->value[out->prediction].lines) || nnc_mul(&n, lines, out->target_cols) ||
+        nnc_arena_take(total, &out->target, n, element) || nnc_arena_take(total, &out->row_loss, lines, element) ||
+        nnc_arena_take(total, &out->row_weight, lines, element))
       return 1;
   }
   for (int i = 0; i < plan->n_ops; i++) {
@@ -311,7 +311,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     size_t n;
     if (nnc_mul(&n, plan->stateful ? plan->carry : 0, rows) || nnc_arena_take(total, &plan->carried[i], n, element)) return 1;
   }
-  return (plan->is_sharing && nnc_arena_take(total, &plan->aside, plan->elements, element)) ||
+  return (plan->is_sharing && nnc_arena_take(total, &plan->shared_grads, plan->elements, element)) ||
          nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
 }
 

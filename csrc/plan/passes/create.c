@@ -29,22 +29,22 @@ static nnc_status check_shape(const nnc_shape *shape, int i, nnc_error *error) {
   return NNC_OK;
 }
 
-/* Ops that share parameters are a chain from the first one, which has them; `ends` has the end of each chain by its first op. */
-static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, int *ends, nnc_error *error) {
+/* Ops that share parameters are a chain from the first one, which has them; `last_sharer` has the end of each chain by its first op. */
+static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, int *last_sharer, nnc_error *error) {
   const int first = op->spec.shares, self = (int)(op - plan->op);
-  ends[self] = self;
+  last_sharer[self] = self;
   if (first == NNC_NONE) return NNC_OK;
   const nnc_op_spec *spec = &op->spec, *owner = first < 0 || first >= self ? NULL : &plan->op[first].spec;
   if (!owner || owner->shares != NNC_NONE || owner->kind != spec->kind || memcmp(owner->size, spec->size, sizeof spec->size))
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: shares the parameters of op %d, which is not an earlier op like it", spec->name,
                     first);
-  plan->op[ends[first]].next = self;
-  ends[first] = self;
+  plan->op[last_sharer[first]].next = self;
+  last_sharer[first] = self;
   plan->is_sharing = 1;
   return NNC_OK;
 }
 
-static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, int *ends, nnc_error *error) {
+static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, int *last_sharer, nnc_error *error) {
   size_t bytes = 1;
   for (int i = 0; i < plan->n_ops; i++) bytes += strlen(ops[i].name) + 1;
   char *name = plan->names = nnc_alloc(bytes);
@@ -69,7 +69,7 @@ static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, int *ends, nn
       if (v < 0 || v >= op->out)
         return nnc_fail(error, NNC_ERROR_VALUE, "%s: reads value %d before it is computed", op->spec.name, v);
     }
-    if (link_sharing(plan, op, ends, error)) return error->status;
+    if (link_sharing(plan, op, last_sharer, error)) return error->status;
   }
   return NNC_OK;
 }
@@ -125,10 +125,10 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   plan->output = nnc_alloc((size_t)plan->n_outputs * sizeof *plan->output);
   if (!plan->op || !plan->value || !plan->output) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   memcpy(plan->output, outputs, (size_t)plan->n_outputs * sizeof *outputs);
-  int *ends = nnc_alloc((size_t)plan->n_ops * sizeof *ends);
-  if (!ends) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
-  copy_ops(plan, ops, ends, error);
-  nnc_free(ends);
+  int *last_sharer = nnc_alloc((size_t)plan->n_ops * sizeof *last_sharer);
+  if (!last_sharer) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
+  copy_ops(plan, ops, last_sharer, error);
+  nnc_free(last_sharer);
   if (error->status || infer(plan, inputs, error)) return error->status;
   nnc_mark_time(plan);
   nnc_fuse(plan);
@@ -180,8 +180,8 @@ void nnc_plan_free(nnc_plan *plan) {
                           plan->names,
                           plan->place,
                           atomic_load(&plan->spare),
-                          atomic_load(&plan->few),
-                          plan->head,
+                          atomic_load(&plan->small_batch),
+                          plan->output_loss,
                           plan->span,
                           plan->task,
                           plan->arena,

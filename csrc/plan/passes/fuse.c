@@ -113,20 +113,20 @@ static int behind_views(const nnc_plan *plan, int value) {
 void nnc_fuse_losses(nnc_plan *plan) {
   for (int i = 0; i < plan->n_ops; i++) plan->op[i].loss_fused = 0;
   for (int i = 0; i < plan->n_outputs; i++) {
-    nnc_head *head = &plan->head[i];
-    head->value = head->output = plan->output[i];
-    if (head->logits_kernel) continue; /* the user says that these are logits */
-    const int seen = has_logits_kernel(head->loss) ? behind_views(plan, head->output) : NNC_NONE;
+    nnc_output_loss *out = &plan->output_loss[i];
+    out->loss_input = out->prediction = plan->output[i];
+    if (out->logits_kernel) continue; /* the user says that these are logits */
+    const int seen = has_logits_kernel(out->loss) ? behind_views(plan, out->prediction) : NNC_NONE;
     if (seen == NNC_NONE) continue;
     nnc_op *op = &plan->op[plan->value[seen].producer];
     const int epilogue = op->spec.kind == NNC_LAYER_linear || is_norm(op);
     const int code = epilogue ? op->epilogue : op->spec.kind == NNC_LAYER_activation ? op->spec.code : NNC_NONE;
-    if (!stable_pair(code, head->loss)) continue;
+    if (!stable_pair(code, out->loss)) continue;
     if (!epilogue) {
       const int in = op->spec.input[0];
-      if (plan->value[in].alias < plan->n_inputs || is_shared(plan, in, op, head->output)) continue;
-      head->value = op->spec.input[0];
+      if (plan->value[in].alias < plan->n_inputs || is_shared(plan, in, op, out->prediction)) continue;
+      out->loss_input = op->spec.input[0];
     }
-    op->loss_fused = head->logits_kernel = head->probabilities = 1;
+    op->loss_fused = out->logits_kernel = out->probabilities = 1;
   }
 }

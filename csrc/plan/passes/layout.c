@@ -151,11 +151,11 @@ typedef struct {
   int until;          /* last op that reads it */
 } nnc_interval;
 
-static int made_at(const nnc_value *value) { return value->producer == NNC_NONE ? 0 : value->producer; }
+static int defined_at(const nnc_value *value) { return value->producer == NNC_NONE ? 0 : value->producer; }
 
 /* Of each value that has memory of its own: the last op that reads or writes that memory; n_ops where users see it. */
-static void find_last_readers(const nnc_plan *plan, int *last) {
-  for (int v = 0; v < plan->n_values; v++) last[v] = made_at(&plan->value[v]);
+static void find_last_uses(const nnc_plan *plan, int *last) {
+  for (int v = 0; v < plan->n_values; v++) last[v] = defined_at(&plan->value[v]);
   for (int v = 0; v < plan->n_values; v++) { /* an in-place result lives on */
     int *of = &last[plan->value[v].alias];
     if (plan->value[v].producer > *of) *of = plan->value[v].producer;
@@ -174,7 +174,7 @@ static void find_earliest(const nnc_plan *plan, int *earliest) {
   int least = plan->n_ops;
   for (int v = plan->n_values - 1; v >= 0; v--) {
     const nnc_value *value = &plan->value[v];
-    if (value->alias == v && made_at(value) < least) least = made_at(value);
+    if (value->alias == v && defined_at(value) < least) least = defined_at(value);
     earliest[v] = least;
   }
 }
@@ -184,30 +184,30 @@ static void find_earliest(const nnc_plan *plan, int *earliest) {
 typedef struct {
   int at, from, until;
   size_t place, size;
-} nnc_floor;
+} nnc_fit_hint;
 
-static const nnc_floor ground = {.until = INT_MAX};
+static const nnc_fit_hint no_hint = {.until = INT_MAX};
 
 /* Where a value of this size goes: at the lowest place that no interval takes which is read at `now` or later. `live` is in the order of
  * addresses. */
-static int put_first_fit(nnc_interval *live, int n, size_t size, int now, int until, nnc_floor *floor) {
-  if (now < floor->from || now > floor->until || size < floor->size) *floor = ground;
-  int i = floor->at;
-  size_t place = floor->place;
+static int place_first_fit(nnc_interval *live, int n, size_t size, int now, int until, nnc_fit_hint *hint) {
+  if (now < hint->from || now > hint->until || size < hint->size) *hint = no_hint;
+  int i = hint->at;
+  size_t place = hint->place;
   for (; i < n; i++) {
     if (live[i].until < now || live[i].last <= place) continue;
     if (live[i].first >= place + size) break;
     place = live[i].last;
-    if (live[i].until < floor->until) floor->until = live[i].until;
+    if (live[i].until < hint->until) hint->until = live[i].until;
   }
   while (i > 0 && live[i - 1].first > place) i--;
   memmove(live + i + 1, live + i, (size_t)(n - i) * sizeof *live);
   live[i] = (nnc_interval){place, place + size, until};
-  *floor = (nnc_floor){i + 1, now, until < floor->until ? until : floor->until, place + size, size};
+  *hint = (nnc_fit_hint){i + 1, now, until < hint->until ? until : hint->until, place + size, size};
   return i;
 }
 
-static int drop_unread(nnc_interval *live, int n, int now) {
+static int drop_dead(nnc_interval *live, int n, int now) {
   int kept = 0;
   for (int i = 0; i < n; i++)
     if (live[i].until >= now) live[kept++] = live[i];
@@ -225,9 +225,9 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the layout of %d values", plan->n_values);
   }
   const size_t line = NNC_ALIGNMENT / plan->element;
-  int n = 0, roomy = 64, overflow = 0;
-  nnc_floor floor = ground;
-  find_last_readers(plan, last);
+  int n = 0, compact_above = 64, overflow = 0;
+  nnc_fit_hint hint = no_hint;
+  find_last_uses(plan, last);
   find_earliest(plan, earliest);
   for (int v = 0; v < plan->n_values && !overflow; v++) {
     const nnc_value *value = &plan->value[v];
@@ -235,12 +235,12 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
     size_t size = nnc_value_elements(value);
     overflow = nnc_add(&size, size, line - 1);
     size -= size % line;
-    if (n > roomy) {
-      n = drop_unread(live, n, earliest[v]);
-      roomy = 2 * n + 64;
-      floor = ground;
+    if (n > compact_above) {
+      n = drop_dead(live, n, earliest[v]);
+      compact_above = 2 * n + 64;
+      hint = no_hint;
     }
-    const size_t place = live[put_first_fit(live, n++, size, made_at(value), last[v], &floor)].first;
+    const size_t place = live[place_first_fit(live, n++, size, defined_at(value), last[v], &hint)].first;
     size_t end;
     overflow |= nnc_add(&end, place, size);
     plan->place[v] = place;

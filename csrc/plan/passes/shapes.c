@@ -104,7 +104,7 @@ static int same_shape(const nnc_shape *a, const nnc_shape *b) {
 /* Dimension d from the end; 1 where there is none. */
 static size_t from_end(const nnc_shape *shape, int d) { return d < shape->rank ? shape->dim[shape->rank - 1 - d] : 1; }
 
-/* Dimensions of 1, and leading ones that are missing, stretch to those of the other inputs. */
+/* Dimensions of 1, and leading ones that are missing, are broadcast to those of the other inputs. */
 static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   nnc_shape out = plan->value[op->spec.input[0]].shape;
   for (int j = 1; j < op->spec.n_inputs; j++) {

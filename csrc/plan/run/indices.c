@@ -26,21 +26,21 @@ size_t nnc_plan_index_bound(const nnc_plan *plan, int input) {
   }                                                                         \
   break;
 
-static size_t find_in_spread(const nnc_spread *s, size_t rows, size_t width, size_t bound) {
-  double together[NNC_SPREAD_CHUNK];
+static size_t find_in_strided(const nnc_strided *s, size_t rows, size_t width, size_t bound) {
+  double buffer[NNC_STRIDED_CHUNK];
   for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < width; j += NNC_SPREAD_CHUNK) {
-      const size_t n = width - j < NNC_SPREAD_CHUNK ? width - j : NNC_SPREAD_CHUNK;
-      const nnc_source few = {together, s->type, (ptrdiff_t)n};
-      nnc_bring_together(s, i, j, n, together);
-      const size_t bad = nnc_find_bad_index(&few, 1, n, bound);
+    for (size_t j = 0; j < width; j += NNC_STRIDED_CHUNK) {
+      const size_t n = width - j < NNC_STRIDED_CHUNK ? width - j : NNC_STRIDED_CHUNK;
+      const nnc_source part = {buffer, s->type, (ptrdiff_t)n};
+      nnc_read_strided(s, i, j, n, buffer);
+      const size_t bad = nnc_find_bad_index(&part, 1, n, bound);
       if (bad < n) return i * width + j + bad;
     }
   return rows * width;
 }
 
 size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) {
-  if ((int)x->type == NNC_SOURCE_SPREAD) return find_in_spread(x->data, rows, width, bound);
+  if ((int)x->type == NNC_SOURCE_STRIDED) return find_in_strided(x->data, rows, width, bound);
   switch (x->type) {
     case NNC_SOURCE_F32: FIND(float, !(v >= 0 && (double)v < (double)bound && truncf(v) == v))
     case NNC_SOURCE_F16: FIND_AS(uint16_t, float, nnc_half_to_float, !(v >= 0 && (double)v < (double)bound && truncf(v) == v))

@@ -1,4 +1,4 @@
-/* infer_typed.c: prediction and evaluation. The samples are cut into blocks; each member takes the next block, runs it through the
+/* infer_typed.c: prediction and evaluation. The samples are cut into blocks; each thread takes the next block, runs it through the
  * network in a workspace of its own, and writes its rows of the result. A plan keeps one spare workspace and exchanges it
  * atomically, so that calls from several threads share nothing and a single call allocates nothing. */
 #include <string.h>
@@ -9,8 +9,8 @@
 
 typedef struct {
   size_t bytes;
-  int members;
-  size_t stride; /* bytes per member */
+  int threads;
+  size_t stride; /* bytes per thread */
 } nnc_workspace;
 
 typedef struct {
@@ -24,18 +24,19 @@ typedef struct {
   double deadline;
   nnc_workspace *space;
   int failed;
-  int crew;           /* threads for the wide layers of a single block */
-  atomic_size_t next; /* block to take */
-  atomic_size_t turn; /* block whose sums are to be added */
+  int intra_op_threads; /* threads for the wide layers of a single block */
+  atomic_size_t next;   /* block to take */
+  atomic_size_t turn;   /* block whose sums are to be added */
 } nnc_job;
 
-/* A member's part: value pointers, leading dimensions, then the values of one block; evaluation adds targets, losses, weights. Non-zero
+/* A thread's part: value pointers, leading dimensions, then the values of one block; evaluation adds targets, losses, weights. Non-zero
  * where that overflows. */
-static int member_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t *bytes) {
+static int thread_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t *bytes) {
   size_t elements = plan->sample_elements, n;
   int overflow = 0;
   for (int i = 0; i < plan->n_outputs && evaluate; i++)
-    overflow |= nnc_mul(&n, plan->value[plan->output[i]].lines, plan->head[i].target_cols + 2) || nnc_add(&elements, elements, n);
+    overflow |=
+        nnc_mul(&n, plan->value[plan->output[i]].lines, plan->output_loss[i].target_cols + 2) || nnc_add(&elements, elements, n);
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
   const size_t lengths = plan->steps ? block * sizeof(int64_t) : 0, gaps = 4 * NNC_ALIGNMENT * ((size_t)plan->n_outputs + 2);
   overflow |= nnc_mul(&n, block, elements) || nnc_add(&n, n, plan->packed_elements) || nnc_mul(&n, n, sizeof(real)) ||
@@ -44,8 +45,8 @@ static int member_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t
   return overflow;
 }
 
-static nnc_workspace *take_workspace(nnc_plan *plan, int members, size_t stride) {
-  const size_t bytes = NNC_ALIGNMENT + (size_t)members * stride;
+static nnc_workspace *take_workspace(nnc_plan *plan, int threads, size_t stride) {
+  const size_t bytes = NNC_ALIGNMENT + (size_t)threads * stride;
   nnc_workspace *space = atomic_exchange_explicit(&plan->spare, NULL, memory_order_acquire);
   if (!space || space->bytes < bytes) {
     nnc_free(space);
@@ -53,7 +54,7 @@ static nnc_workspace *take_workspace(nnc_plan *plan, int members, size_t stride)
     if (!space) return NULL;
     space->bytes = bytes;
   }
-  space->members = members;
+  space->threads = threads;
   space->stride = stride;
   return space;
 }
@@ -77,7 +78,7 @@ static int is_folded(const nnc_plan *plan, int root) {
 
 /* Inputs of our own type are read where they lie. */
 static int read_in_place(const nnc_plan *plan, int input, const nnc_source *x) {
-  if (plan->n_called) return 0; /* what is lent out must lie in memory of our own */
+  if (plan->n_called) return 0; /* what is handed out must lie in memory of our own */
   const nnc_value *v = &plan->value[input];
   return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) &&
          (v->lines > 1                     ? x->stride == (ptrdiff_t)(v->lines * v->ld)
@@ -99,7 +100,7 @@ static void pack(const nnc_run *run) {
     if (run->plan->op[i].spec.kind == NNC_LAYER_recurrent) nnc_prepare_recurrent(run, &run->plan->op[i]);
 }
 
-static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
+static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
   const nnc_plan *plan = job->plan;
   char *at = (char *)job->space + NNC_ALIGNMENT + (size_t)self->rank * job->space->stride;
   nnc_place p;
@@ -115,7 +116,7 @@ static nnc_place place_member(const nnc_job *job, const nnc_member *self) {
   p.run.work = p.values;
   p.run.work_rows = job->block;
   p.run.packed = packed;
-  p.run.crew = job->crew;
+  p.run.intra_op_threads = job->intra_op_threads;
   if (!plan->packed && plan->carry) pack(&p.run);
   p.run.block = job->space;
   p.run.failed = (int *)&job->failed;
@@ -177,15 +178,15 @@ static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t row
   }
 }
 
-static void score_block(const nnc_job *job, const nnc_place *p, size_t number, size_t start, size_t rows) {
+static void evaluate_block(const nnc_job *job, const nnc_place *p, size_t number, size_t start, size_t rows) {
   const nnc_plan *plan = job->plan;
   const nnc_data *data = job->data;
   char *at = p->rest;
-  nnc_head_rows b[plan->n_outputs];
+  nnc_output_batch b[plan->n_outputs];
   for (int i = 0; i < plan->n_outputs; i++) {
-    const nnc_head *head = &plan->head[i];
-    const size_t lines = plan->value[head->output].lines;
-    b[i].target = carve(&at, job->block * lines * head->target_cols * sizeof(real));
+    const nnc_output_loss *out = &plan->output_loss[i];
+    const size_t lines = plan->value[out->prediction].lines;
+    b[i].target = carve(&at, job->block * lines * out->target_cols * sizeof(real));
     b[i].row_loss = carve(&at, job->block * lines * sizeof(real));
     const nnc_weights *w = nnc_weights_of(data, i);
     real *weight = w ? carve(&at, job->block * w->width * sizeof(real)) : NULL;
@@ -193,31 +194,31 @@ static void score_block(const nnc_job *job, const nnc_place *p, size_t number, s
     b[i].weight = weight;
     b[i].width = w ? w->width : 1;
     b[i].lengths = p->run.lengths;
-    nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * head->target_cols, lines * head->target_cols);
-    nnc_head_loss(&p->run, head, &b[i], 0, rows, 1);
-    if (head->statistic.called && !job->failed) nnc_head_watch(&p->run, head, &b[i], rows);
+    nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * out->target_cols, lines * out->target_cols);
+    nnc_output_losses(&p->run, out, &b[i], 0, rows, 1);
+    if (out->statistic.called && !job->failed) nnc_output_watch(&p->run, out, &b[i], rows);
     if (job->failed) return;
   }
   for (unsigned spins = 0; atomic_load_explicit(&job->turn, memory_order_acquire) != number; spins++) nnc_relax(spins);
   for (int i = 0; i < plan->n_outputs; i++) {
-    const nnc_head *head = &plan->head[i];
-    job->sums[2 * i] = nnc_head_sum(&p->run, head, &b[i], rows, job->sums[2 * i]);
-    for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += nnc_head_count(plan, head, &b[i], r);
-    if (data->statistics) nnc_head_statistic(&p->run, head, &b[i], rows, data->statistics[i]);
+    const nnc_output_loss *out = &plan->output_loss[i];
+    job->sums[2 * i] = nnc_output_loss_sum(&p->run, out, &b[i], rows, job->sums[2 * i]);
+    for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += nnc_output_sample_weight(plan, out, &b[i], r);
+    if (data->statistics) nnc_output_statistic(&p->run, out, &b[i], rows, data->statistics[i]);
   }
   atomic_store_explicit((atomic_size_t *)&job->turn, number + 1, memory_order_release);
 }
 
-static void infer_member(nnc_member *self, void *context) {
+static void infer_thread(nnc_thread *self, void *context) {
   nnc_job *job = context;
-  nnc_place p = place_member(job, self);
+  nnc_place p = place_thread(job, self);
   p.run.loss = job->data != NULL;
   do {
     const size_t number = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
     if (number >= job->blocks) return;
     const size_t start = job->first + number * job->block, left = job->rows - start, rows = left < job->block ? left : job->block;
     run_block(job, &p, start, rows);
-    if (job->data && !job->failed) score_block(job, &p, number, start, rows);
+    if (job->data && !job->failed) evaluate_block(job, &p, number, start, rows);
   } while (job->blocks > 1 && !job->failed && nnc_now() < job->deadline);
 }
 
@@ -240,17 +241,17 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   job->blocks = (left + job->block - 1) / job->block;
   if ((size_t)threads > job->blocks) threads = (int)job->blocks;
   size_t stride, all;
-  if (member_bytes(plan, job->block, job->data != NULL, &stride) || nnc_mul(&all, stride, (size_t)threads) ||
+  if (thread_bytes(plan, job->block, job->data != NULL, &stride) || nnc_mul(&all, stride, (size_t)threads) ||
       nnc_add(&all, all, NNC_ALIGNMENT))
     return nnc_fail(error, NNC_ERROR_SIZE, "the workspace for %zu rows is larger than the address space; pass fewer rows at once",
                     job->block);
   job->space = take_workspace(plan, threads, stride);
   if (!job->space) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads, all);
-  nnc_assist assist = {.threads = 1};
-  if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) assist = nnc_assist_begin(plan, left);
-  job->crew = assist.threads;
-  nnc_parallel(threads, infer_member, job);
-  nnc_assist_end(plan, &assist);
+  nnc_intra_op intra_op = {.threads = 1};
+  if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) intra_op = nnc_intra_op_begin(plan, left);
+  job->intra_op_threads = intra_op.threads;
+  nnc_parallel(threads, infer_thread, job);
+  nnc_intra_op_end(plan, &intra_op);
   give_workspace(plan, job->space);
   const size_t taken = atomic_load(&job->next), done = taken < job->blocks ? taken : job->blocks;
   *next = job->first + done * job->block < job->rows ? job->first + done * job->block : job->rows;
@@ -259,9 +260,9 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
 
 nnc_status NNC_TYPED(nnc_predict)(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, size_t first,
                                   void *const *out, size_t *next, double budget, nnc_error *error) {
-  if (first == 0 && !sequences && NNC_TYPED(nnc_takes_few)(plan, x, rows)) {
+  if (first == 0 && !sequences && NNC_TYPED(nnc_fits_small_batch)(plan, x, rows)) {
     *next = rows;
-    return NNC_TYPED(nnc_predict_few)(plan, x, rows, out[0], error);
+    return NNC_TYPED(nnc_predict_small_batch)(plan, x, rows, out[0], error);
   }
   nnc_job job = {.plan = plan, .x = x, .sequences = sequences, .rows = rows, .first = first, .out = out};
   job.deadline = rows > first + plan->block ? nnc_now() + budget : 0;

@@ -1,6 +1,7 @@
-/* intra_op.h: whether a prediction of few rows has the crew (base/thread_pool.h) help with its wide layers, whose columns are shared out. Bits do
- * not depend on it. One thread below a measured amount of work; alone, too, where calls come now and then, so that helpers would sleep,
- * where another call has the crew, and where being alone has been measured to be as fast (plan/autotune.h).
+/* intra_op.h: parallelism within an op: whether a prediction of few rows partitions the columns of its wide layers among the threads of
+ * the pool (base/thread_pool.h). Bits do not depend on it. One thread does all where there is little work, where calls come now and
+ * then, so that the workers would be asleep, where another call has the pool, and where one thread has been measured to be as fast
+ * (plan/autotune.h).
  */
 #ifndef NNC_PLAN_ASSIST_H
 #define NNC_PLAN_ASSIST_H
@@ -8,15 +9,12 @@
 #include "plan/plan.h"
 
 typedef struct {
-  int threads; /* 1: alone */
-  int has_crew, counts;
+  int threads; /* that share the columns; 1: the caller's alone */
+  int has_pool, counts;
   double began;
-} nnc_assist;
+} nnc_intra_op;
 
-/* Whether a layer of so many operations is shared out. */
-static inline int nnc_is_wide(double flops) { return flops >= 60e3; }
-
-nnc_assist nnc_assist_begin(nnc_plan *plan, size_t rows);
-void nnc_assist_end(nnc_plan *plan, const nnc_assist *assist);
+nnc_intra_op nnc_intra_op_begin(nnc_plan *plan, size_t rows);
+void nnc_intra_op_end(nnc_plan *plan, const nnc_intra_op *intra_op);
 
 #endif

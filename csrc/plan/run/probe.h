@@ -15,9 +15,9 @@ static inline int64_t nnc_probe_next(const nnc_probe *probe, int64_t step) {
   const uint64_t next = (uint64_t)step + (every - since % every) % every;
   return next <= INT64_MAX ? (int64_t)next : INT64_MAX;
 }
-/* Each member keeps its share of the parameters as they are before the update; a barrier must follow. */
-void nnc_probe_before(const nnc_run *run, const nnc_member *self, const nnc_probe *probe);
-/* Each member's share of the figures, after the update of all, before anybody begins the next step. */
-void nnc_probe_after(const nnc_run *run, const nnc_member *self, nnc_probe *probe);
+/* Each thread keeps its share of the parameters as they are before the update; a barrier must follow. */
+void nnc_probe_before(const nnc_run *run, const nnc_thread *self, const nnc_probe *probe);
+/* Each thread's share of the figures, after the update of all, before anybody begins the next step. */
+void nnc_probe_after(const nnc_run *run, const nnc_thread *self, nnc_probe *probe);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the steps that were looked at; per column
  * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], and behind them how many y that were. One
- * member does the whole of a parameter or of an activation, so that no sum depends on the number of threads. The weights before the
- * update are copied; what the activations are, the next step overwrites, so all members meet before it begins.
+ * thread does the whole of a parameter or of an activation, so that no sum depends on the number of threads. The weights before the
+ * update are copied; what the activations are, the next step overwrites, so all threads meet before it begins.
  */
 #include <math.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static void linear_range(const nnc_op *op, double *low, double *high) {
   }
 }
 
-static void look_at_units(const nnc_run *run, const nnc_op *op, double *total) {
+static void probe_units(const nnc_run *run, const nnc_op *op, double *total) {
   const int value = (int)(op - run->plan->op) + run->plan->n_inputs;
   const nnc_matrix y = nnc_samples(run, run->act, value, 0, run->rows);
   double low, high;
@@ -36,13 +36,13 @@ static void look_at_units(const nnc_run *run, const nnc_op *op, double *total) {
   total[4 * y.cols] += (double)y.rows;
 }
 
-void nnc_probe_before(const nnc_run *run, const nnc_member *self, const nnc_probe *probe) {
+void nnc_probe_before(const nnc_run *run, const nnc_thread *self, const nnc_probe *probe) {
   size_t first, last;
-  nnc_share(self, run->plan->elements, &first, &last);
+  nnc_partition(self, run->plan->elements, &first, &last);
   memcpy((real *)probe->before + first, run->params + first, (last - first) * sizeof(real));
 }
 
-static void look_at_parameter(const nnc_run *run, const nnc_probe *probe, int i) {
+static void probe_parameter(const nnc_run *run, const nnc_probe *probe, int i) {
   const nnc_parameter *p = &run->plan->param[i];
   const size_t at = p->layout.offset;
   double *total = probe->params + 4 * i, changes[2];
@@ -54,14 +54,14 @@ static void look_at_parameter(const nnc_run *run, const nnc_probe *probe, int i)
   total[3] += weight > 0 ? moved / weight : 0;
 }
 
-void nnc_probe_after(const nnc_run *run, const nnc_member *self, nnc_probe *probe) {
+void nnc_probe_after(const nnc_run *run, const nnc_thread *self, nnc_probe *probe) {
   const nnc_plan *plan = run->plan;
   int turn = 0;
   for (int i = 0; i < plan->n_params; i++)
-    if (turn++ % self->size == self->rank) look_at_parameter(run, probe, i);
+    if (turn++ % self->size == self->rank) probe_parameter(run, probe, i);
   for (int i = 0; i < plan->n_ops; i++)
     if (plan->op[i].spec.kind == NNC_LAYER_activation && turn++ % self->size == self->rank)
-      look_at_units(run, &plan->op[i], probe->units + probe->unit_offset[i]);
+      probe_units(run, &plan->op[i], probe->units + probe->unit_offset[i]);
   if (self->rank) return;
   probe->steps++;
 }

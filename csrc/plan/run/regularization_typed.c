@@ -1,6 +1,6 @@
 /* regularization_typed.c: what concerns the weights of a step besides their update: penalties that count in the loss, the max-norm
- * constraint, and the moving average of the parameters that have one. Pieces and columns are shared out in a way that does not
- * depend on the number of members, or that does not change a bit (whole columns).
+ * constraint, and the moving average of the parameters that have one. Pieces and columns are partitioned in a way that does not
+ * depend on the number of threads, or that does not change a bit (whole columns).
  */
 #include <math.h>
 
@@ -12,7 +12,7 @@ static double piece_penalty(const nnc_run *run, const nnc_parameter *p, size_t f
   return p->options.l1 * sums[0] + p->options.l2 * sums[1];
 }
 
-/* The sum of all pieces in order, or, with partial != NULL, what the pieces of one member contribute. */
+/* The sum of all pieces in order, or, with partial != NULL, what the pieces of one thread contribute. */
 static double walk_pieces(const nnc_run *run, double *partial, size_t rank, size_t size) {
   size_t piece = 0;
   double sum = 0;
@@ -30,7 +30,7 @@ static double walk_pieces(const nnc_run *run, double *partial, size_t rank, size
   return sum;
 }
 
-void nnc_run_penalties(const nnc_run *run, const nnc_member *self) {
+void nnc_run_penalties(const nnc_run *run, const nnc_thread *self) {
   walk_pieces(run, run->plan->penalty_partial, (size_t)self->rank, (size_t)self->size);
 }
 
@@ -46,10 +46,10 @@ double NNC_TYPED(nnc_penalty)(const nnc_plan *plan) {
 }
 
 /* Each row is a unit of its own: the vectors of an embedding, and initial states. */
-static void limit_rows(const nnc_run *run, const nnc_parameter *p, const nnc_member *self, double momentum) {
+static void limit_rows(const nnc_run *run, const nnc_parameter *p, const nnc_thread *self, double momentum) {
   const size_t cols = p->layout.cols, ld = p->layout.ld;
   size_t first, last;
-  nnc_share(self, p->layout.rows, &first, &last);
+  nnc_partition(self, p->layout.rows, &first, &last);
   for (size_t r = first; r < last; r++) {
     real *w = run->params + p->layout.offset + r * ld;
     const double norm = sqrt(run->k->sum_squares(w, cols));
@@ -58,7 +58,7 @@ static void limit_rows(const nnc_run *run, const nnc_parameter *p, const nnc_mem
   }
 }
 
-void nnc_run_constraints(const nnc_run *run, const nnc_member *self, double momentum) {
+void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double momentum) {
   const nnc_plan *plan = run->plan;
   const size_t line = NNC_ALIGNMENT / sizeof(real);
   for (int i = 0; i < plan->n_params; i++) {
@@ -69,7 +69,7 @@ void nnc_run_constraints(const nnc_run *run, const nnc_member *self, double mome
       continue;
     }
     size_t first, last;
-    nnc_share(self, (p->layout.cols + line - 1) / line, &first, &last);
+    nnc_partition(self, (p->layout.cols + line - 1) / line, &first, &last);
     first *= line;
     last = last * line < p->layout.cols ? last * line : p->layout.cols;
     if (first >= last) continue;

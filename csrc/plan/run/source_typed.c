@@ -5,14 +5,14 @@
 #include "plan/engine.h"
 #include "plan/run/strided.h"
 
-static void fetch_spread(const nnc_kernels *k, real *to, const nnc_spread *s, const int64_t *order, size_t start, size_t first,
-                         size_t last, size_t cols, size_t ld) {
-  double together[NNC_SPREAD_CHUNK]; /* no number is larger */
+static void fetch_strided(const nnc_kernels *k, real *to, const nnc_strided *s, const int64_t *order, size_t start, size_t first,
+                          size_t last, size_t cols, size_t ld) {
+  double buffer[NNC_STRIDED_CHUNK]; /* no number is larger */
   for (size_t r = first; r < last; r++)
-    for (size_t j = 0; j < cols; j += NNC_SPREAD_CHUNK) {
-      const size_t n = cols - j < NNC_SPREAD_CHUNK ? cols - j : NNC_SPREAD_CHUNK;
-      nnc_bring_together(s, order ? (size_t)order[start + r] : start + r, j, n, together);
-      k->gather(to + r * ld + j, together, s->type, NULL, 1, n, n, (ptrdiff_t)n);
+    for (size_t j = 0; j < cols; j += NNC_STRIDED_CHUNK) {
+      const size_t n = cols - j < NNC_STRIDED_CHUNK ? cols - j : NNC_STRIDED_CHUNK;
+      nnc_read_strided(s, order ? (size_t)order[start + r] : start + r, j, n, buffer);
+      k->gather(to + r * ld + j, buffer, s->type, NULL, 1, n, n, (ptrdiff_t)n);
     }
 }
 
@@ -20,8 +20,8 @@ void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const i
                size_t last, size_t cols, size_t ld) {
   static const unsigned char bytes[NNC_SOURCE_COUNT] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8, 2};
   const char *data = source->data;
-  if ((int)source->type == NNC_SOURCE_SPREAD) {
-    fetch_spread(k, to, source->data, order, start, first, last, cols, ld);
+  if ((int)source->type == NNC_SOURCE_STRIDED) {
+    fetch_strided(k, to, source->data, order, start, first, last, cols, ld);
     return;
   }
   if (!order) data += (ptrdiff_t)(start + first) * source->stride * bytes[source->type];

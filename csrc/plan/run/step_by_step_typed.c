@@ -39,24 +39,24 @@ static void take_sequences(const nnc_piece *p, nnc_run *run) {
   run->final = p->sequences->final;
 }
 
-/* Values at the ends lie in the caller's arrays while a call lasts, where they may. */
-static void lend(const nnc_plan *plan, void **lies, int value, const void *array) {
-  if (array && nnc_may_lend(plan, value)) lies[value] = (void *)array;
+/* Inputs and outputs of the network lie in the caller's arrays while a call lasts, where they may. */
+static void use_external(const nnc_plan *plan, void **table, int value, const void *array) {
+  if (array && nnc_may_be_external(plan, value)) table[value] = (void *)array;
 }
 
-static void take_back(const nnc_plan *plan, void **lies, int value) {
+static void use_own(const nnc_plan *plan, void **table, int value) {
   const nnc_value *root = &plan->value[plan->value[value].alias];
-  lies[value] = (real *)plan->arena + (lies == plan->act ? root->act : root->grad);
+  table[value] = (real *)plan->arena + (table == plan->act ? root->act : root->grad);
 }
 
-static void forward_member(nnc_member *self, void *context) {
+static void forward_thread(nnc_thread *self, void *context) {
   const nnc_piece *p = context;
   const nnc_plan *plan = p->plan;
   nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
   size_t first, last;
   run.training = p->training;
   run.failed = (int *)&p->failed;
-  nnc_share_samples(self, p->rows, &first, &last);
+  nnc_partition_samples(self, p->rows, &first, &last);
   take_sequences(p, &run);
   if (plan->carry) { /* recurrent layers read packed weights in both directions */
     nnc_run_prepare(&run, self);
@@ -82,12 +82,12 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_seque
       .plan = plan, .x = x, .sequences = sequences, .rows = rows, .training = training, .out = out, .progress = progress};
   int64_t *lengths = (int64_t *)plan->arena + plan->lengths;
   for (size_t i = 0; i < rows && sequences && sequences->lengths; i++) lengths[i] = nnc_fetch_length(plan, sequences->lengths + i);
-  for (int i = 0; i < plan->n_outputs; i++) lend(plan, plan->act, plan->output[i], out[i]);
-  nnc_parallel(threads_for(&p, 1), forward_member, &p);
-  for (int i = 0; i < plan->n_outputs; i++) take_back(plan, plan->act, plan->output[i]);
+  for (int i = 0; i < plan->n_outputs; i++) use_external(plan, plan->act, plan->output[i], out[i]);
+  nnc_parallel(threads_for(&p, 1), forward_thread, &p);
+  for (int i = 0; i < plan->n_outputs; i++) use_own(plan, plan->act, plan->output[i]);
 }
 
-static void backward_member(nnc_member *self, void *context) {
+static void backward_thread(nnc_thread *self, void *context) {
   const nnc_piece *p = context;
   const nnc_plan *plan = p->plan;
   nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
@@ -98,7 +98,7 @@ static void backward_member(nnc_member *self, void *context) {
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
-  nnc_share_samples(self, p->rows, &first, &last);
+  nnc_partition_samples(self, p->rows, &first, &last);
   for (int i = 0; i < plan->n_outputs; i++) {
     if (plan->grad[plan->output[i]] == p->grad_outputs[i]) continue;
     const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
@@ -127,14 +127,14 @@ void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, siz
                  .progress = progress};
   const int padded = sequences && sequences->lengths; /* then zeros take the place of what the caller has in the padding */
   for (int i = 0; i < plan->n_outputs; i++)
-    if (!padded || !plan->value[plan->output[i]].timed) lend(plan, plan->grad, plan->output[i], grad_outputs[i]);
-  for (int i = 0; i < plan->n_inputs; i++) lend(plan, plan->grad, i, grad_inputs[i]);
-  nnc_parallel(threads_for(&p, 2), backward_member, &p);
-  for (int i = 0; i < plan->n_outputs; i++) take_back(plan, plan->grad, plan->output[i]);
-  for (int i = 0; i < plan->n_inputs; i++) take_back(plan, plan->grad, i);
+    if (!padded || !plan->value[plan->output[i]].timed) use_external(plan, plan->grad, plan->output[i], grad_outputs[i]);
+  for (int i = 0; i < plan->n_inputs; i++) use_external(plan, plan->grad, i, grad_inputs[i]);
+  nnc_parallel(threads_for(&p, 2), backward_thread, &p);
+  for (int i = 0; i < plan->n_outputs; i++) use_own(plan, plan->grad, plan->output[i]);
+  for (int i = 0; i < plan->n_inputs; i++) use_own(plan, plan->grad, i);
 }
 
-static void apply_member(nnc_member *self, void *context) {
+static void apply_thread(nnc_thread *self, void *context) {
   const nnc_piece *p = context;
   const nnc_run run = nnc_training_run(p->plan, p->progress, self, 0);
   const nnc_update update = nnc_update_scalars(p->plan, p->lr, p->progress->step);
@@ -144,6 +144,6 @@ static void apply_member(nnc_member *self, void *context) {
 void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
   if (progress->step == INT64_MAX) return;
   nnc_piece p = {.plan = plan, .progress = progress, .lr = lr};
-  nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_member, &p);
+  nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_thread, &p);
   progress->step++;
 }

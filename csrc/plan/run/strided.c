@@ -4,7 +4,7 @@
 
 #include "plan/run/strided.h"
 
-static const char *place(const nnc_spread *s, size_t row, size_t j) {
+static const char *address_of(const nnc_strided *s, size_t row, size_t j) {
   const char *at = s->data + (ptrdiff_t)row * s->row;
   for (int d = s->rank - 1; d >= 0; d--) {
     at += (ptrdiff_t)(j % s->dim[d]) * s->step[d];
@@ -13,10 +13,10 @@ static const char *place(const nnc_spread *s, size_t row, size_t j) {
   return at;
 }
 
-void nnc_bring_together(const nnc_spread *s, size_t row, size_t first, size_t n, void *to) {
+void nnc_read_strided(const nnc_strided *s, size_t row, size_t first, size_t n, void *to) {
   char *out = to;
   for (size_t j = 0; j < n; j++) {
-    const char *from = place(s, row, first + j);
+    const char *from = address_of(s, row, first + j);
     if (s->is_extended) {
       long double wide;
       memcpy(&wide, from, sizeof wide);

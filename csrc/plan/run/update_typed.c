@@ -4,7 +4,7 @@
 
 #include "plan/engine.h"
 
-/* Spans are cut into pieces of this many elements, which the members share. */
+/* Spans are cut into pieces of this many elements, which the threads share. */
 enum { PIECE = 4 << 10 };
 
 /* The first update starts the average. */
@@ -55,15 +55,15 @@ static double square(const nnc_run *run, const nnc_parameter *p) {
 }
 
 /* The squared norm of each parameter's gradient, 0 where it is not trained. */
-static void square_norms(const nnc_run *run, nnc_member *self) {
+static void square_norms(const nnc_run *run, nnc_thread *self) {
   const nnc_plan *plan = run->plan;
   size_t first, last;
-  nnc_share(self, (size_t)plan->n_params, &first, &last);
+  nnc_partition(self, (size_t)plan->n_params, &first, &last);
   for (size_t i = first; i < last; i++) plan->norm_partial[i] = square(run, &plan->param[i]);
   nnc_barrier(self);
 }
 
-/* Of all gradients together, added up in order by every member alike; as PyTorch. */
+/* Of all gradients together, added up in order by every thread alike; as PyTorch. */
 static double scale_of_all(const nnc_plan *plan) {
   double sum = 0;
   for (int i = 0; i < plan->n_params; i++) sum += plan->norm_partial[i];
@@ -77,7 +77,7 @@ static double scale_of_one(const nnc_plan *plan, int param) {
   return norm <= plan->optimizer.clip_norm_each ? 1 : plan->optimizer.clip_norm_each / norm;
 }
 
-void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *update) {
+void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *update) {
   const nnc_plan *plan = run->plan;
   nnc_update scaled = *update;
   if (plan->optimizer.clip_norm > 0 || plan->optimizer.clip_norm_each > 0) square_norms(run, self);

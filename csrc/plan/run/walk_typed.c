@@ -1,4 +1,4 @@
-/* walk_typed.c: the ops of a plan in order, in reverse, and one member's share of the parameter tasks. */
+/* walk_typed.c: the ops of a plan in order, in reverse, and one thread's part of the parameter tasks. */
 #include "plan/engine.h"
 #include "plan/partition.h"
 
@@ -15,7 +15,7 @@ void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task
 
 nnc_forward_fn *nnc_op_forward(const nnc_op *op) { return op->skipped ? NULL : drivers[op->spec.kind]->forward; }
 
-nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_member *self, size_t rows) {
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_thread *self, size_t rows) {
   return (nnc_run){
       .plan = plan,
       .k = nnc_plan_kernels(plan),
@@ -33,12 +33,12 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
   };
 }
 
-/* An op that mixes the samples: all members have to be there, each takes its channels, and all wait for the result. Shares are
+/* An op that mixes the samples: all threads have to be there, each takes its channels, and all wait for the result. Parts are
  * whole cache lines. */
 static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)(const nnc_run *, const nnc_op *, size_t, size_t)) {
   const size_t count = (size_t)op->spec.size[0], line = NNC_ALIGNMENT / sizeof(real);
   size_t first, last;
-  nnc_share(run->self, (count + line - 1) / line, &first, &last);
+  nnc_partition(run->self, (count + line - 1) / line, &first, &last);
   nnc_barrier(run->self);
   if (first < last) channels(run, op, first * line, last * line < count ? last * line : count);
   nnc_barrier(run->self);
@@ -46,14 +46,14 @@ static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)
 
 /* Ops that share parameters add up their gradients, in an order that is always the same: the first to come writes the gradient
  * itself, each other one writes into the second buffer, from where it is added. So no driver need know of sharing. */
-static nnc_run aside_of(const nnc_run *run) {
-  nnc_run aside = *run;
-  aside.grads = run->arena + run->plan->aside;
-  return aside;
+static nnc_run with_shared_grads(const nnc_run *run) {
+  nnc_run other = *run;
+  other.grads = run->arena + run->plan->shared_grads;
+  return other;
 }
 
-static void add_aside(const nnc_run *run, size_t offset, size_t n) {
-  run->k->accumulate(run->grads + offset, run->arena + run->plan->aside + offset, 1, n, n, n);
+static void add_shared_grads(const nnc_run *run, size_t offset, size_t n) {
+  run->k->accumulate(run->grads + offset, run->arena + run->plan->shared_grads + offset, 1, n, n, n);
 }
 
 /* In reverse order of the ops, as the walk goes. */
@@ -62,10 +62,10 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
     drivers[op->spec.kind]->backward_channels(run, op, first, last);
     return;
   }
-  const nnc_run aside = aside_of(run);
-  drivers[op->spec.kind]->backward_channels(&aside, op, first, last);
+  const nnc_run other = with_shared_grads(run);
+  drivers[op->spec.kind]->backward_channels(&other, op, first, last);
   for (int slot = 0; slot < NNC_MAX_PARAMS; slot++)
-    if (op->param[slot] != NNC_NONE) add_aside(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
+    if (op->param[slot] != NNC_NONE) add_shared_grads(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
 }
 
 /* An op that takes the whole batch at once. In inference a block is the whole. */
@@ -110,14 +110,14 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   }
 }
 
-/* The member's part of a task; its rows may be none. All of it where there is but one member, as it lies: divisions and copies would cost
+/* The thread's part of a task; its rows may be none. All of it where there is but one thread, as it lies: divisions and copies would cost
  * as much as a small layer. */
-static const nnc_task *part_of(const nnc_member *self, const nnc_plan *plan, const nnc_task *task, nnc_task *part) {
+static const nnc_task *part_of(const nnc_thread *self, const nnc_plan *plan, const nnc_task *task, nnc_task *part) {
   if (self->size == 1) return task;
-  const int shares = self->size + nnc_lost_shares();
+  const int parts = self->size + nnc_lost_parts();
   *part = *task;
-  part->first = nnc_cut(task, plan->task_cost, self->rank, shares);
-  part->last = nnc_cut(task, plan->task_cost, self->rank + 1, shares);
+  part->first = nnc_partition_row(task, plan->task_cost, self->rank, parts);
+  part->last = nnc_partition_row(task, plan->task_cost, self->rank + 1, parts);
   if (part->first > task->first && !task->columns) part->bias = 0;
   return part;
 }
@@ -139,14 +139,14 @@ static nnc_range range_of(const nnc_run *run, const nnc_op *op, const nnc_task *
 static void add_gradients_of_sharers(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
   const nnc_plan *plan = run->plan;
   const nnc_range w = range_of(run, op, task, task->slot);
-  const nnc_run aside = aside_of(run);
+  const nnc_run other = with_shared_grads(run);
   for (int i = op->next; i != NNC_NONE; i = plan->op[i].next) {
     if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* backward_channels has it */
-    drivers[op->spec.kind]->gradient(&aside, &plan->op[i], task, rows);
-    add_aside(run, w.offset, w.elements);
+    drivers[op->spec.kind]->gradient(&other, &plan->op[i], task, rows);
+    add_shared_grads(run, w.offset, w.elements);
     if (!task->bias) continue;
     const nnc_range b = range_of(run, op, task, task->bias);
-    add_aside(run, b.offset, b.elements);
+    add_shared_grads(run, b.offset, b.elements);
   }
 }
 
@@ -163,7 +163,7 @@ static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *ta
   nnc_update_range(run, update, &b.param->options, b.offset, b.elements);
 }
 
-void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare) {
+void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare) {
   for (int i = 0; i < run->plan->n_tasks; i++) {
     nnc_task part;
     const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
@@ -177,7 +177,7 @@ void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, 
   }
 }
 
-void nnc_run_prepare(const nnc_run *run, const nnc_member *self) {
+void nnc_run_prepare(const nnc_run *run, const nnc_thread *self) {
   for (int i = 0; i < run->plan->n_tasks; i++) {
     nnc_task part;
     const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
@@ -195,9 +195,9 @@ static const nnc_op *neighbour(const nnc_plan *plan, int value) {
   return NULL;
 }
 
-int nnc_may_lend(const nnc_plan *plan, int value) {
+int nnc_may_be_external(const nnc_plan *plan, int value) {
   const nnc_op *op = neighbour(plan, value);
-  if (!op || op->skipped || op->epilogue != NNC_NONE || !drivers[op->spec.kind]->lends) return 0;
+  if (!op || op->skipped || op->epilogue != NNC_NONE || !drivers[op->spec.kind]->external_arrays) return 0;
   for (int v = 0; v < plan->n_values; v++)
     if (v != value && plan->value[v].alias == value) return 0;
   return plan->value[value].alias == value && plan->ld[value] == plan->value[value].cols;

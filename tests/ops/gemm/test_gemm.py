@@ -15,7 +15,7 @@ from ops.guarded import Guarded, run
 from nncore import _core
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
-#: m, n, k that reach every path of gemm.c: tiles near and far, blocks of k, copies of a and b, crosswise, narrow, stream, turned.
+#: m, n, k that reach every path of gemm.c: tiles near and far, blocks of k, copies of a and b, transposed, narrow, stream.
 LARGER = [
     *[(1, 1, 3000), (1, 700, 70), (1, 33, 2000), (2, 1030, 1030), (3, 200, 130), (4, 65, 300), (5, 130, 900), (7, 130, 33)],
     *[(64, 1, 130), (65, 2, 67), (100, 3, 19), (50, 4, 500), (70, 10, 40), (33, 24, 300), (100, 17, 513)],

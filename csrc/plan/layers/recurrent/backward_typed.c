@@ -24,7 +24,7 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_recu
 
 /* What comes in behind the last step: the gradient of a result that is the last h, and those of the last states where something reads
  * them. */
-static void take_last_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
+static void load_last_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
                                 size_t d) {
   const size_t state = r->states * r->hidden;
   memset(to, 0, (last - first) * state * sizeof(real));
@@ -39,9 +39,9 @@ static void take_last_gradients(const nnc_run *run, const nnc_op *op, const nnc_
   }
 }
 
-/* The gradients of the initial states that the network has computed; `from` is laid out like `to` in take_states. */
-static void give_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, const real *from, size_t first,
-                           size_t last, size_t d) {
+/* The gradients of the initial states that the network has computed; `from` is laid out like `to` in load_initial_states. */
+static void add_initial_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, const real *from, size_t first,
+                                  size_t last, size_t d) {
   for (size_t s = 0; s < r->states; s++) {
     const nnc_value *v = &run->plan->value[op->spec.input[1 + s]];
     if (!v->needs_grad && !run->input_grads) continue;
@@ -70,14 +70,14 @@ static void partial_gradients(const nnc_run *run, const nnc_recurrent_layer *l, 
   }
 }
 
-/* A window does not reach across the beginning of a stretch of `truncate` steps, which no gradient leaves. */
-static void keep_to_truncation(nnc_window *w, size_t truncate) {
+/* A window does not reach across the beginning of a window of `truncate` steps, which no gradient leaves. */
+static void limit_to_truncation(nnc_window *w, size_t truncate) {
   const size_t from = truncate ? (w->to - 1) / truncate * truncate : 0;
   if (w->from < from) w->from = from;
 }
 
 /* No gradient goes on to before the window. What is on its way to the end of a shorter sequence has not begun yet. */
-static void cut_off(real *dstate, size_t state, const nnc_recurrence *c) {
+static void stop_gradient(real *dstate, size_t state, const nnc_recurrence *c) {
   for (size_t i = 0; i < c->rows; i++)
     if (!c->lengths || (size_t)c->lengths[i] > c->first_step) memset(dstate + i * state, 0, state * sizeof(real));
 }
@@ -92,10 +92,10 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
     /* Two places that take turns, then the gradient of the initial state. */
     real *dstate = region(l, NNC_REGION_DSTATE) + 3 * d * part + first * state;
     real *incoming = dstate, *outgoing = dstate + part;
-    take_last_gradients(run, op, r, incoming, first, last, d);
+    load_last_gradients(run, op, r, incoming, first, last, d);
     for (size_t done = 0; done < r->steps; done += w.to - w.from) {
-      turn(&w, r->steps, done, d == 0);
-      keep_to_truncation(&w, r->truncate);
+      next_window(&w, r->steps, done, d == 0);
+      limit_to_truncation(&w, r->truncate);
       nnc_recurrence c = nnc_recurrence_of(run, op, l, &w);
       if (done + (w.to - w.from) == r->steps) outgoing = dstate + 2 * part;
       c.dh_n = incoming;
@@ -111,17 +111,17 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
       run->k->recurrent_backward(&c);
       if (l->regions.partial) partial_gradients(run, l, &w, done > 0);
       if (wanted) input_gradients(run, op, l, &w, &c);
-      if (r->truncate && w.from && w.from % r->truncate == 0) cut_off(outgoing, state, &c);
+      if (r->truncate && w.from && w.from % r->truncate == 0) stop_gradient(outgoing, state, &c);
       real *swapped = incoming;
       incoming = outgoing;
       outgoing = swapped;
     }
-    if (r->takes_states) give_gradients(run, op, r, dstate + 2 * part, first, last, d);
+    if (r->takes_states) add_initial_gradients(run, op, r, dstate + 2 * part, first, last, d);
   }
 }
 
 /* Of a weight gradient, left^T dgates over all time steps of all samples: m rows, n columns from `column` of dgates on. left is x or
- * h, from its own `column` on. The gradient of the bias, if wanted, is taken of one stretch of rows after the other, while the product
+ * h, from its own `column` on. The gradient of the bias, if wanted, is taken of one block of rows after the other, while the product
  * has them in the cache. */
 typedef struct {
   real *to, *bias;
@@ -130,7 +130,7 @@ typedef struct {
 } nnc_weight_part;
 
 static void sum_of_products(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_weight_part *p) {
-  enum { STRETCH = 256 };
+  enum { BIAS_ROWS = 256 };
   const size_t row = l->regions.gates_row, left_row = p->of_state ? l->regions.state_row : l->regions.x_row;
   int accumulate = 0;
   for (size_t first = 0; first < l->samples; first += NNC_SAMPLE_GROUP) {
@@ -138,7 +138,7 @@ static void sum_of_products(const nnc_run *run, const nnc_recurrent_layer *l, co
     const real *dgates = gates_of(l, p->d, g, 0) + p->column;
     /* h before a step; reverse: from slot 1 on */
     const real *left = (p->of_state ? h_of(l, p->d, g, p->d) : x_of(l, g, 0)) + p->left_column;
-    const size_t rows = g.count * l->r.steps, most = p->bias ? STRETCH : rows;
+    const size_t rows = g.count * l->r.steps, most = p->bias ? BIAS_ROWS : rows;
     for (size_t i = 0, count; i < rows; i += count, accumulate = 1) {
       count = rows - i < most ? rows - i : most;
       run->k->gemm(p->to, left + i * left_row, dgates + i * row, NULL, p->m, p->n, count, p->ld, 1, left_row, row, accumulate);

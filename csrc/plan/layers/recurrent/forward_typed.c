@@ -4,7 +4,8 @@
 #include "plan/layers/recurrent/windows.h"
 
 /* Where a sequence begins: with what was handed over, with what was learned, or with zeros (NULL). */
-static void begin(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w, nnc_recurrence *c) {
+static void set_initial_states(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                               nnc_recurrence *c) {
   const size_t per_state = l->r.directions * l->r.hidden;
   if (run->initial && (!run->carried || l->r.stateful)) {
     const real *at = run->initial + w->first * run->plan->carry + op->carry + w->d * l->r.hidden;
@@ -46,8 +47,8 @@ static void input_products(const nnc_run *run, const nnc_op *op, const nnc_recur
 }
 
 /* The initial states that the network has computed, to where chunks hand theirs over. */
-static void take_states(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
-                        size_t d) {
+static void load_initial_states(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
+                                size_t d) {
   for (size_t s = 0; s < r->states; s++) {
     const nnc_matrix from = states_in(run, run->act, op->spec.input[1 + s], part_of(r, d), first, last);
     copy_rows(to + s * r->hidden, from.at, from.rows, r->hidden, r->states * r->hidden, from.ld);
@@ -61,11 +62,11 @@ void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nn
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
     real *final = state_of(l, d) + first * state;
-    if (r->takes_states) take_states(run, op, r, final, first, last, d);
+    if (r->takes_states) load_initial_states(run, op, r, final, first, last, d);
     for (size_t done = 0; done < r->steps; done += w.to - w.from) {
-      turn(&w, r->steps, done, d == 1);
+      next_window(&w, r->steps, done, d == 1);
       nnc_recurrence c = nnc_recurrence_of(run, op, l, &w);
-      begin(run, op, l, &w, &c);
+      set_initial_states(run, op, l, &w, &c);
       if (done || r->takes_states) {
         c.h0 = final;
         c.c0 = r->states == 2 ? final + r->hidden : NULL;

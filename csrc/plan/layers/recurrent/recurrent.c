@@ -124,7 +124,7 @@ int nnc_place_carry(nnc_plan *plan, nnc_op *op) {
   return nnc_add(&plan->carry, plan->carry, carried);
 }
 
-/* Whole cache lines, so that members who share the samples do not share a line. Rows a multiple of 4 KB apart would compete for the
+/* Whole cache lines, so that threads that share the samples do not share a line. Rows a multiple of 4 KB apart would compete for the
  * same sets of the first-level cache. */
 static int padded_row(size_t *row, size_t elements, size_t element) {
   size_t bytes;
@@ -148,7 +148,7 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   bad |= nnc_mul(&size[NNC_REGION_STATE], state, r->directions);
   bad |= nnc_mul(&size[NNC_REGION_DSTATE], state, training ? 3 * directions : 0);
   /* Where the weights are small against what the steps leave behind, each group's share of their gradient is summed up while it is in
-   * the cache of the member who has just computed it. */
+   * the cache of the thread that has just computed it. */
   const size_t lines = r->input + r->hidden;
   regions->partial = 0;
   bad |= nnc_round_up(&regions->partial_row, r->products * r->hidden, element);

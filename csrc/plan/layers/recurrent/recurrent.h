@@ -14,7 +14,7 @@
  * What it needs besides its input and output lies in regions, one after the other, each with the same room for every sample of a
  * batch: see nnc_region. In training they hold all time steps, in inference a chunk of them and one direction at a time.
  * In groups of samples (NNC_SAMPLE_GROUP), time comes first: what a step touches lies together, products over time and samples go
- * over rows without gaps, and members, who have whole groups, do not meet in one another's lines and prefetches.
+ * over rows without gaps, and threads, which have whole groups, do not meet in one another's lines and prefetches.
  */
 #ifndef NNC_PLAN_RECURRENT_H
 #define NNC_PLAN_RECURRENT_H

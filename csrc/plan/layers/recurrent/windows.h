@@ -96,7 +96,7 @@ static inline void copy_rows(real *to, const real *from, size_t rows, size_t col
 }
 
 /* The window that comes after `done` steps of direction d. */
-static inline void turn(nnc_window *w, size_t steps, size_t done, int from_the_end) {
+static inline void next_window(nnc_window *w, size_t steps, size_t done, int from_the_end) {
   const size_t left = steps - done, n = left < NNC_RECURRENT_CHUNK ? left : NNC_RECURRENT_CHUNK;
   w->from = from_the_end ? left - n : done;
   w->to = w->from + n;

@@ -1,4 +1,4 @@
-"""Merges whose inputs stretch: gates and shifts for whole samples, time steps or channels, against NumPy and PyTorch."""
+"""Merges whose inputs are broadcast: gates and shifts for whole samples, time steps or channels, against NumPy and PyTorch."""
 
 import copy
 
@@ -25,7 +25,7 @@ PAIRS = [
 
 
 def under(x, rank):
-    """As NumPy stretches it, but after the batch."""
+    """As NumPy broadcasts it, but after the batch."""
     return x.reshape(len(x), *(1,) * (rank - x.ndim + 1), *x.shape[1:])
 
 
@@ -112,7 +112,7 @@ MERGES = {
 @pytest.mark.parametrize(("one", "other"), [*PAIRS, ((3, 1), (1, 4)), ((2, 1, 3), (4, 1)), ((3,), (3, 1))])
 @pytest.mark.parametrize("name", MERGES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_merge_stretches(name, one, other, dtype, rng):
+def test_every_merge_broadcasts(name, one, other, dtype, rng):
     """Against PyTorch, in whole numbers, so that many are equal; both inputs are read once more, so that gradients add up."""
     torch = pytest.importorskip("torch")
     a, b = nn.Input(one, name="a"), nn.Input(other, name="b")
@@ -171,6 +171,6 @@ def test_a_sum_over_steps_knows_which_count(rng):
 
 @pytest.mark.parametrize(("one", "other"), [((3,), (4,)), ((2, 3), (3, 2))])
 @pytest.mark.parametrize("name", MERGES)
-def test_what_does_not_stretch_is_refused(name, one, other):
+def test_what_cannot_be_broadcast_is_refused(name, one, other):
     with pytest.raises(errors.ShapeError, match="must have one shape, or 1 where they differ.*Reshape"):
         getattr(nn, name)([nn.Input(one), nn.Input(other)])

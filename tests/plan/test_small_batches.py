@@ -1,4 +1,4 @@
-"""Predictions of a few rows through wide layers, whose columns helpers share: the same bits whoever computes them."""
+"""Predictions of a few rows through wide layers, whose columns the pool shares: the same bits whoever computes them."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from plan.test_threads import FORK, LINUX, at_once, python
 
 import nncore as nn
 
-CALLS = 60  #: in a row, so that helpers are called: one call by itself does without
+CALLS = 60  #: in a row, so that workers are woken: one call by itself does without
 
 
 def wide(seed=0, dtype="float32"):
@@ -84,15 +84,15 @@ def quickly(seconds=0.1):
 
 
 @LINUX
-@pytest.mark.parametrize(("threads", "helpers"), [(1, 0), (2, 1), (3, 2)])
-def test_helpers_are_started_when_calls_follow_one_another(threads, helpers):
+@pytest.mark.parametrize(("threads", "workers"), [(1, 0), (2, 1), (3, 2)])
+def test_workers_are_started_when_calls_follow_one_another(threads, workers):
     code = "nn.set_num_threads(THREADS)\nbefore = len(tasks())\nmodel(x)\nalone = len(tasks()) - before\nquickly()\n"
     code = WIDE + code.replace("THREADS", str(threads)) + "print(alone, len(tasks()) - before)"
-    assert python(code) == f"0 {helpers}"
+    assert python(code) == f"0 {workers}"
 
 
 @LINUX
-def test_one_call_now_and_then_starts_no_helper():
+def test_one_call_now_and_then_starts_no_worker():
     code = """
 nn.set_num_threads(2)
 before = len(tasks())
@@ -105,7 +105,7 @@ print(len(tasks()) - before)
 
 
 @LINUX
-def test_small_layers_start_no_helper():
+def test_small_layers_start_no_worker():
     code = """
 nn.set_num_threads(2)
 model, x = make(64), x[:, :6].copy()
@@ -117,7 +117,7 @@ print(len(tasks()) - before)
 
 
 @LINUX
-def test_no_helper_is_busy_after_the_call():
+def test_no_worker_is_busy_after_the_call():
     code = "nn.set_num_threads(2)\nquickly()\ntime.sleep(0.05)\nbefore = cpu_ticks()\ntime.sleep(0.5)\nprint(cpu_ticks() - before)"
     assert int(python(WIDE + code)) <= 1
 
@@ -137,7 +137,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), np.array_equal(quickly
 
 
 def test_training_between_predictions():
-    """Weights that have just been updated are those that helpers read."""
+    """Weights that have just been updated are those that workers read."""
     nn.set_num_threads(2)
     model, x = wide(), rows(32)
     model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")

@@ -177,12 +177,12 @@ class Case:
         return found
 
 
-def with_team(case, n, lose=0):
-    _core.force_team(n, lose)
+def with_threads(case, n, lose=0):
+    _core.force_threads(n, lose)
     try:
         return case.use()
     finally:
-        _core.force_team(0)
+        _core.force_threads(0)
 
 
 def difference(one, other):

@@ -74,7 +74,7 @@ test-reduced: $(stamps)/installed $(stamps)/extra-test
 	$(python) -c "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
 	$(python) -m pytest -q --without-isa-tests
 
-# tests/ops/prove_gemm.c, built by each compiler with -O0 (Debug) and -O3 (Release); PROVE="--limit 9 --random 100" does less. Debian's
+# tests/ops/gemm/prove_gemm.c, built by each compiler with -O0 (Debug) and -O3 (Release); PROVE="--limit 9 --random 100" does less. Debian's
 # gcc-aarch64-linux-gnu and qemu-user do it for ARM: make prove-aarch64-linux-gnu-gcc-Release.
 prove: $(foreach compiler,$(COMPILERS),prove-$(compiler)-Debug prove-$(compiler)-Release)
 
@@ -150,7 +150,7 @@ llvm_lib ?= $(dir $(lastword $(sort $(wildcard /usr/lib/llvm-*/lib/libarcher.so)
 races:
 	@test -n "$(llvm_lib)" || { echo "needs LLVM's OpenMP runtime with libarcher.so: make llvm_lib=its folder/"; exit 1; }
 	mkdir -p build
-	$(CC) -std=gnu11 -O1 -g -fsanitize=thread -fopenmp -Icsrc tests/base/races.c csrc/base/parallel.c csrc/base/threads.c csrc/base/crew.c -lpthread -o build/races
+	$(CC) -std=gnu11 -O1 -g -fsanitize=thread -fopenmp -Icsrc tests/base/races.c csrc/base/parallel.c csrc/base/thread_limits.c csrc/base/thread_pool.c -lpthread -o build/races
 	run="env LD_PRELOAD=$(llvm_lib)libomp.so.5 OMP_TOOL_LIBRARIES=$(llvm_lib)libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1 build/races"; \
 	  $$run && { $$run plant > build/races.log 2>&1; test $$? = 66; } && grep -m 1 "data race" build/races.log
 

@@ -54,11 +54,11 @@ typedef struct nnc_param {
 
 /* What the caller computes itself: ops of kind "python", losses and metrics. It is called by the thread that called the core, with
  * arrays that lie in the core's memory: rows samples, `ld` elements between lines. `block` is the allocation that holds them; who
- * keeps an array calls nnc_hold on it. */
+ * keeps an array calls nnc_retain on it. */
 typedef struct {
   void *data; /* NULL: not wanted, or absent */
   size_t ld;
-} nnc_lent;
+} nnc_array;
 typedef enum { NNC_CALL_FORWARD, NNC_CALL_BACKWARD, NNC_CALL_LOSS, NNC_CALL_METRIC } nnc_call_kind;
 typedef struct {
   nnc_call_kind kind;
@@ -66,8 +66,8 @@ typedef struct {
   int training; /* as of layers: dropout drops */
   size_t rows;
   void *block;
-  nnc_lent y, dy; /* the result and its gradient; a loss writes dy */
-  nnc_lent x[NNC_MAX_INPUTS], dx[NNC_MAX_INPUTS];
+  nnc_array y, dy; /* the result and its gradient; a loss writes dy */
+  nnc_array x[NNC_MAX_INPUTS], dx[NNC_MAX_INPUTS];
   int adds[NNC_MAX_INPUTS]; /* dx is to be added to */
   int adds_params;          /* another op that shares them has written the gradients of the parameters */
   void *target, *row_loss;  /* dense; a loss fills one number per line */
@@ -173,7 +173,7 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
 void nnc_plan_set_context(nnc_plan *plan, void *context);
 /* In a forked child, of a plan that another thread of the parent may have been using when the fork came: forget what is known of its memory
  * (which is lost), so that the next nnc_plan_reserve plans anew. Carried states are lost; parameters and moments are the caller's. */
-void nnc_plan_recover(nnc_plan *plan);
+void nnc_plan_after_fork(nnc_plan *plan);
 /* Bytes that the training arena takes for batches of `rows`; PTRDIFF_MAX where that is more than can be counted. */
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows);
 
@@ -187,9 +187,9 @@ typedef struct {
   int rank;
   size_t dim[NNC_MAX_RANK];
   ptrdiff_t step[NNC_MAX_RANK]; /* and from a number to the next in each dimension of a row */
-} nnc_spread;
+} nnc_strided;
 
-enum { NNC_SOURCE_SPREAD = NNC_SOURCE_COUNT }; /* a further type of source, whose data is an nnc_spread */
+enum { NNC_SOURCE_STRIDED = NNC_SOURCE_COUNT }; /* a further type of source, whose data is an nnc_strided */
 
 /* Where data comes from: rows `stride` elements apart; data == NULL: absent. */
 typedef struct {
@@ -198,7 +198,7 @@ typedef struct {
   ptrdiff_t stride;
 } nnc_source;
 
-/* Figures for diagnosis, added up on the steps number `first`, first + every, ...; see plan/probe_typed.c. The memory is the
+/* Figures for diagnosis, added up on the steps number `first`, first + every, ...; see plan/run/probe_typed.c. The memory is the
  * caller's. */
 typedef struct {
   int64_t first, every;
@@ -271,9 +271,9 @@ void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t ro
                        void *const *grad_inputs, int training, const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 
-/* For tests: the first size, up to `most`, of a team whose members do not have all rows of n parameter tasks of so much work between them,
+/* For tests: the first number of threads, up to `most`, that do not have all rows of n parameter tasks of so much work between them,
  * each once; 0: none. */
-int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most);
+int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int most);
 
 /* The permutation of 0 .. n-1 that belongs to (seed, epoch). */
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);

@@ -17,7 +17,7 @@ static atomic_size_t allocations, fail_countdown;
 
 /* In front of every block, on a line of its own. */
 typedef struct {
-  _Alignas(NNC_ALIGNMENT) atomic_size_t owners;
+  _Alignas(NNC_ALIGNMENT) atomic_size_t references;
   void *mapped; /* the pages that the block lies in, where it has its own, and how many bytes they are */
   size_t mapped_bytes;
 } header;
@@ -77,16 +77,16 @@ void *nnc_alloc(size_t bytes) {
   if (nnc_round_up(&rounded, bytes ? bytes : 1, 1) || nnc_add(&rounded, rounded, sizeof(header))) return NULL;
   header *block = take_zeroed(rounded);
   if (!block) return NULL;
-  atomic_store_explicit(&block->owners, 1, memory_order_relaxed);
+  atomic_store_explicit(&block->references, 1, memory_order_relaxed);
   return block + 1;
 }
 
-void nnc_hold(void *block) { atomic_fetch_add_explicit(&((header *)block - 1)->owners, 1, memory_order_relaxed); }
+void nnc_retain(void *block) { atomic_fetch_add_explicit(&((header *)block - 1)->references, 1, memory_order_relaxed); }
 
 void nnc_free(void *block) {
   if (!block) return;
   header *own = (header *)block - 1;
-  if (atomic_fetch_sub_explicit(&own->owners, 1, memory_order_acq_rel) == 1) give_back(own);
+  if (atomic_fetch_sub_explicit(&own->references, 1, memory_order_acq_rel) == 1) give_back(own);
 }
 
 size_t nnc_alloc_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }

@@ -8,7 +8,7 @@
 void *nnc_alloc(size_t bytes);
 void nnc_free(void *block);
 /* One more owner of a block: it goes when all have freed it. */
-void nnc_hold(void *block);
+void nnc_retain(void *block);
 /* How many blocks have been allocated since the library was loaded: the tests assert that a step adds none. */
 size_t nnc_alloc_count(void);
 /* Test switch: the k-th allocation from now fails (1 is the next); 0 switches it off. */

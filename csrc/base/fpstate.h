@@ -1,7 +1,7 @@
 /* fpstate.h: flush-to-zero inside a C call, the caller's floating-point state restored on leaving it.
  *
  * Denormals cost a hundred cycles each on many CPUs and carry nothing a network needs. The mode is per thread, so every worker
- * enters and leaves by itself; restoring the whole register also restores the caller's exception flags. nnc_fp_outside
+ * enters and leaves by itself; restoring the whole register also restores the caller's exception flags. nnc_fp_default
  * goes back to the default for the time of a call out of the core. */
 #ifndef NNC_BASE_FPSTATE_H
 #define NNC_BASE_FPSTATE_H
@@ -16,7 +16,7 @@ static inline nnc_fpstate nnc_fp_enter(void) {
   _mm_setcsr(0x9FC0u); /* all exceptions masked, round to nearest, FTZ and DAZ */
   return saved;
 }
-static inline nnc_fpstate nnc_fp_outside(void) {
+static inline nnc_fpstate nnc_fp_default(void) {
   const unsigned saved = _mm_getcsr();
   _mm_setcsr(0x1F80u);
   return saved;
@@ -31,7 +31,7 @@ static inline nnc_fpstate nnc_fp_enter(void) {
   __asm__ volatile("msr fpcr, %0" : : "r"(flush));
   return saved;
 }
-static inline nnc_fpstate nnc_fp_outside(void) {
+static inline nnc_fpstate nnc_fp_default(void) {
   uint64_t saved, keep;
   __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
   keep = saved & ~(UINT64_C(1) << 24);
@@ -42,7 +42,7 @@ static inline void nnc_fp_leave(nnc_fpstate saved) { __asm__ volatile("msr fpcr,
 #else
 typedef int nnc_fpstate;
 static inline nnc_fpstate nnc_fp_enter(void) { return 0; }
-static inline nnc_fpstate nnc_fp_outside(void) { return 0; }
+static inline nnc_fpstate nnc_fp_default(void) { return 0; }
 static inline void nnc_fp_leave(nnc_fpstate saved) { (void)saved; }
 #endif
 

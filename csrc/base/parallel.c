@@ -1,4 +1,4 @@
-/* parallel.c: the team over OpenMP, the barrier, and how many threads there should be. */
+/* parallel.c: parallel regions over OpenMP, the barrier, and how many threads there should be. */
 #define _GNU_SOURCE
 #include "base/parallel.h"
 
@@ -11,20 +11,20 @@
 #include <string.h>
 
 #include "base/fpstate.h"
-#include "base/threads.h"
+#include "base/thread_limits.h"
 
 /* A phase below this many floating-point operations per thread loses more to the barrier than it gains. */
 static const double flops_per_thread = 250e3;
 /* Iterations of the pause instruction before a waiting thread gives the processor away: some 20 microseconds. */
 enum { SPIN_LIMIT = 1000 };
 /* More than any machine has use for. */
-enum { MOST_THREADS = 1024 };
+enum { MAX_THREADS = 1024 };
 
-struct nnc_team {
+struct nnc_parallel_region {
   _Alignas(64) atomic_uint arrived;
   _Alignas(64) atomic_uint phase;
   int size;
-  nnc_team_fn *fn;
+  nnc_parallel_fn *fn;
   void *context;
 };
 
@@ -53,28 +53,28 @@ int nnc_fork_count(void) { return atomic_load_explicit(&forks, memory_order_rela
 unsigned long nnc_fork_survivor(int since) { return since >= survivor_since ? (unsigned long)survivor : 0; }
 int nnc_is_forked_child(void) { return nnc_fork_count() > 0; }
 
-static void run_member(nnc_team *team, int rank) {
-  nnc_member self = {.team = team, .rank = rank, .size = team->size};
+static void run_thread(nnc_parallel_region *region, int rank) {
+  nnc_thread self = {.region = region, .rank = rank, .size = region->size};
   const nnc_fpstate saved = nnc_fp_enter();
-  team->fn(&self, team->context);
+  region->fn(&self, region->context);
   nnc_fp_leave(saved);
 }
 
-int nnc_parallel(int threads, nnc_team_fn *fn, void *context) {
-  nnc_team team = {.fn = fn, .context = context};
-  if (threads > 1) threads = nnc_is_forked_child() || omp_in_parallel() ? 1 : nnc_affordable_team(threads);
+int nnc_parallel(int threads, nnc_parallel_fn *fn, void *context) {
+  nnc_parallel_region region = {.fn = fn, .context = context};
+  if (threads > 1) threads = nnc_is_forked_child() || omp_in_parallel() ? 1 : nnc_available_threads(threads);
   if (threads <= 1) {
-    team.size = 1;
-    run_member(&team, 0);
+    region.size = 1;
+    run_thread(&region, 0);
     return 1;
   }
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp single
-    team.size = omp_get_num_threads(); /* the runtime may give fewer than asked for */
-    run_member(&team, omp_get_thread_num());
+    region.size = omp_get_num_threads(); /* the runtime may give fewer than asked for */
+    run_thread(&region, omp_get_thread_num());
   }
-  return team.size;
+  return region.size;
 }
 
 void nnc_relax(unsigned turns) {
@@ -89,19 +89,19 @@ void nnc_relax(unsigned turns) {
 #endif
 }
 
-void nnc_barrier(nnc_member *self) {
+void nnc_barrier(nnc_thread *self) {
   if (self->size == 1) return;
-  nnc_team *team = self->team;
+  nnc_parallel_region *region = self->region;
   const unsigned next = ++self->phase;
-  if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)self->size) {
-    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->phase, next, memory_order_release);
+  if (atomic_fetch_add_explicit(&region->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)self->size) {
+    atomic_store_explicit(&region->arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&region->phase, next, memory_order_release);
     return;
   }
-  for (unsigned turns = 0; atomic_load_explicit(&team->phase, memory_order_acquire) != next; turns++) nnc_relax(turns);
+  for (unsigned turns = 0; atomic_load_explicit(&region->phase, memory_order_acquire) != next; turns++) nnc_relax(turns);
 }
 
-void nnc_share(const nnc_member *self, size_t n, size_t *first, size_t *last) {
+void nnc_partition(const nnc_thread *self, size_t n, size_t *first, size_t *last) {
   if (self->size == 1) { /* a division costs as much as a small layer */
     *first = 0;
     *last = n;
@@ -134,7 +134,7 @@ static int default_threads(void) {
   const char *asked = getenv("OMP_NUM_THREADS");
   if (asked) {
     const int n = atoi(asked); /* a list names nested levels; the first is ours */
-    if (n >= 1) return n < MOST_THREADS ? n : MOST_THREADS;
+    if (n >= 1) return n < MAX_THREADS ? n : MAX_THREADS;
   }
   int n = omp_get_num_procs(); /* respects the affinity mask */
   const int quota = cgroup_cpus();
@@ -151,19 +151,19 @@ int nnc_get_num_threads(void) {
   return n;
 }
 
-void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n < MOST_THREADS ? n : MOST_THREADS, memory_order_relaxed); }
+void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n < MAX_THREADS ? n : MAX_THREADS, memory_order_relaxed); }
 
-static atomic_int forced_team, lost_shares;
+static atomic_int forced_threads, lost_parts;
 
-void nnc_force_team(int n, int lose) {
-  atomic_store(&forced_team, n < MOST_THREADS ? n : MOST_THREADS);
-  atomic_store(&lost_shares, lose);
+void nnc_force_threads(int n, int lose) {
+  atomic_store(&forced_threads, n < MAX_THREADS ? n : MAX_THREADS);
+  atomic_store(&lost_parts, lose);
 }
-int nnc_forced_team(void) { return atomic_load_explicit(&forced_team, memory_order_relaxed); }
-int nnc_lost_shares(void) { return atomic_load_explicit(&lost_shares, memory_order_relaxed); }
+int nnc_forced_threads(void) { return atomic_load_explicit(&forced_threads, memory_order_relaxed); }
+int nnc_lost_parts(void) { return atomic_load_explicit(&lost_parts, memory_order_relaxed); }
 
 int nnc_threads_for(double flops) {
-  if (nnc_forced_team()) return nnc_forced_team();
+  if (nnc_forced_threads()) return nnc_forced_threads();
   const int limit = nnc_get_num_threads();
   const double worth = flops / flops_per_thread;
   return worth <= 1 ? 1 : worth < limit ? (int)worth : limit;

@@ -1,5 +1,5 @@
-/* tile.h: what the templates of register tiles share (gemm_tile.inc, recurrent_tile.inc): addresses in bytes, and what keeps GCC 12
- * from undoing the layout of the registers; gemm_tile.inc says how.
+/* tile.h: what the templates of register tiles share (gemm/tile.inc, recurrent/tile.inc): addresses in bytes, and what keeps GCC 12
+ * from undoing the layout of the registers; gemm/tile.inc says how.
  */
 #ifndef NNC_OPS_TILE_H
 #define NNC_OPS_TILE_H

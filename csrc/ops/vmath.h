@@ -273,7 +273,7 @@ INLINE vec log_split(vec x, vec *k) {
 }
 
 /* y, but what a logarithm of x gives at and beyond the ends of its domain. */
-INLINE vec log_ends(vec x, vec y) {
+INLINE vec log_beyond_domain(vec x, vec y) {
 #if defined(__AVX512F__)
   (void)x;
   return y;
@@ -292,7 +292,7 @@ INLINE vec vlog(vec x) {
   const vec m = log_split(vselect(denormal, x * (real)((uinteger)1 << MANTISSA_BITS), x), &k);
   k -= (vec)(denormal & (ivec)vset1(MANTISSA_BITS));
 #endif
-  return log_ends(x, log_sum(m - 1, k));
+  return log_beyond_domain(x, log_sum(m - 1, k));
 }
 
 /* With u = 1 + x = 2^k (1 + f): f = 2^-k x + (2^-k - 1), so that the rounding of u is harmless. Where 2^-k is next to nothing, f
@@ -302,7 +302,7 @@ INLINE vec vlog1p(vec x) {
   vec k;
   const vec m = log_split(u, &k), s = exp_power(ROUNDER - k, 0);
   const vec f = vselect(x < (real)0x1p60, vfma(x, s, s - 1), m - 1);
-  return (vec)((ivec)log_ends(u, log_sum(f, k)) | ((ivec)x & (ivec)vset1((real)-0.0))); /* log1p(-0) = -0 */
+  return (vec)((ivec)log_beyond_domain(u, log_sum(f, k)) | ((ivec)x & (ivec)vset1((real)-0.0))); /* log1p(-0) = -0 */
 }
 
 /* log(1 + z) for 0 <= z <= 1, where nothing need be reduced: z - s (z - s^2 R(s^2)), s = z / (2 + z). */

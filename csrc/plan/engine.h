@@ -1,6 +1,6 @@
 /* engine.h: what the files that touch numbers share. They are named *_typed.c and compiled once per dtype.
  *
- * A run is one walk over the plan on one member of a team: where each value lies, which kernels to call, which mode. Drivers
+ * A run is one walk over the plan on one thread: where each value lies, which kernels to call, which mode. Drivers
  * translate one op record into kernel calls on a range of samples (forward, backward) or of weight rows (gradient, prepare).
  */
 #ifndef NNC_PLAN_ENGINE_H
@@ -30,10 +30,10 @@ typedef struct {
   int training;     /* dropout and the like are on */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
   int input_grads;  /* the gradients of the inputs are wanted */
-  nnc_member *self; /* NULL in inference, where no op needs more than its own samples */
+  nnc_thread *self; /* NULL in inference, where no op needs more than its own samples */
   size_t rows;      /* of the whole batch */
   void *block;      /* the allocation that act and grad lie in */
-  int *failed;      /* set where a call out of the core fails: all members stop at the barrier that follows */
+  int *failed;      /* set where a call out of the core fails: all threads stop at the barrier that follows */
   uint64_t seed;
   int64_t step;
   const int64_t *lengths; /* per sample: how many of its time steps count; NULL: all */
@@ -42,7 +42,7 @@ typedef struct {
   int carried;            /* initial is what the batch before left, which is for stateful layers alone */
   real *work, *packed;    /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
   size_t work_rows;
-  int crew; /* inference: how many threads share the columns of wide layers; 0 or 1: nobody helps */
+  int intra_op_threads; /* inference: how many threads share the columns of wide layers; 0 or 1: one thread */
 } nnc_run;
 
 typedef struct {
@@ -50,9 +50,9 @@ typedef struct {
   void (*forward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   /* For ops whose result for one sample depends on the others (batch norm); NULL where samples are independent. In training, instead
-   * of forward, and always instead of backward: _partial of each member's samples, a barrier, _channels [first, last) over the
+   * of forward, and always instead of backward: _partial of each thread's samples, a barrier, _channels [first, last) over the
    * whole batch, a barrier, and _rest of the samples. */
-  void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one member, before forward_partial */
+  void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one thread, before forward_partial */
   void (*forward_partial)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*forward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*forward_rest)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
@@ -63,7 +63,7 @@ typedef struct {
   int whole_batch;
   /* Where no activation follows, backward needs nothing of what forward wrote, and does not write into the gradient that it reads: its
    * result and the gradients may lie in a caller's arrays. */
-  int lends;
+  int external_arrays;
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
   void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
   /* Refresh what is derived from the weight rows [first, last). */
@@ -73,7 +73,7 @@ typedef struct {
 #define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
 #include "ops/ops.def"
 
-/* python_typed.c: call out of the core; sets *run->failed where that fails. */
+/* layers/python_typed.c: call out of the core; sets *run->failed where that fails. */
 #define nnc_call_out NNC_TYPED(nnc_call_out)
 void nnc_call_out(const nnc_run *run, nnc_call *call);
 
@@ -83,14 +83,17 @@ void nnc_call_out(const nnc_run *run, nnc_call *call);
 void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
 void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 
-/* recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
+/* layers/recurrent/recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
 #define nnc_prepare_recurrent NNC_TYPED(nnc_prepare_recurrent)
 void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op);
 /* Where its forward pass has left the last h (0) or c (1) of direction d: row by row, *row apart. */
 #define nnc_last_state NNC_TYPED(nnc_last_state)
 const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, size_t d, size_t *row);
 
-/* Where an op's random words come from: a stream of its own per step (see ops/random.h). */
+/* Whether a layer of so many operations is worth sharing among the threads of the pool, in a prediction of few rows: run/intra_op.h. */
+static inline int nnc_is_wide(double flops) { return flops >= 60e3; }
+
+/* Where an op's random words come from: a stream of its own per step (see ops/random/random.h). */
 typedef struct {
   uint32_t key[2], stream[2];
 } nnc_words;
@@ -100,10 +103,10 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 
-/* The member's samples of a batch: whole groups, which are also the chunks whose partial sums batch norm adds up. */
-_Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0, "no chunk may belong to two members");
-static inline void nnc_share_samples(const nnc_member *self, size_t rows, size_t *first, size_t *last) {
-  nnc_share(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
+/* The thread's samples of a batch: whole groups, which are also the chunks whose partial sums batch norm adds up. */
+_Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0, "no chunk may belong to two threads");
+static inline void nnc_partition_samples(const nnc_thread *self, size_t rows, size_t *first, size_t *last) {
+  nnc_partition(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
   *first = *first * NNC_SAMPLE_GROUP < rows ? *first * NNC_SAMPLE_GROUP : rows;
   *last = *last * NNC_SAMPLE_GROUP < rows ? *last * NNC_SAMPLE_GROUP : rows;
 }
@@ -125,8 +128,8 @@ static inline nnc_matrix nnc_samples(const nnc_run *run, real *const *base, int 
   return (nnc_matrix){base[value] + first * v->lines * ld, (last - first) * v->lines, v->cols, ld};
 }
 
-/* Where an op that writes the gradient of its input j, dx, is to write it: in place; or aside, where another op has written dx before,
- * which nnc_add_gradient then adds it to. */
+/* Where an op that writes the gradient of its input j, dx, is to write it: in place; or in memory of its own, where another op has
+ * written dx before, which nnc_add_gradient then adds it to. */
 static inline real *nnc_place_gradient(const nnc_run *run, const nnc_op *op, int j, nnc_matrix dx) {
   return op->accumulates[j] ? run->arena + op->packed + (dx.at - run->grad[op->spec.input[j]]) : dx.at;
 }
@@ -134,7 +137,7 @@ static inline void nnc_add_gradient(const nnc_run *run, const nnc_op *op, int j,
   if (op->accumulates[j]) run->k->accumulate(dx.at, from, dx.rows, dx.cols, dx.ld, dx.ld);
 }
 
-/* walk_typed.c: all ops in order, in reverse, and the parameter tasks of one member */
+/* run/walk_typed.c: all ops in order, in reverse, and the parameter tasks of one thread */
 #define nnc_run_forward NNC_TYPED(nnc_run_forward)
 #define nnc_op_forward NNC_TYPED(nnc_op_forward)
 #define nnc_run_backward NNC_TYPED(nnc_run_backward)
@@ -145,33 +148,34 @@ typedef void nnc_forward_fn(const nnc_run *run, const nnc_op *op, size_t first, 
 nnc_forward_fn *nnc_op_forward(const nnc_op *op); /* of its driver; NULL if there is nothing to do */
 void nnc_run_backward(const nnc_run *run, size_t first, size_t last);
 /* update != NULL: each task's parameters are updated, and prepared for the next step where `prepare`, while they are in cache. */
-void nnc_run_gradients(const nnc_run *run, const nnc_member *self, size_t rows, const nnc_update *update, int prepare);
-void nnc_run_prepare(const nnc_run *run, const nnc_member *self);
-/* Whether a value at an end of the network, and its gradient, may lie in the caller's array, dense. */
-#define nnc_may_lend NNC_TYPED(nnc_may_lend)
-int nnc_may_lend(const nnc_plan *plan, int value);
+void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare);
+void nnc_run_prepare(const nnc_run *run, const nnc_thread *self);
+/* Whether a value that is an input or output of the network, and its gradient, may lie in the caller's array, dense. */
+#define nnc_may_be_external NNC_TYPED(nnc_may_be_external)
+int nnc_may_be_external(const nnc_plan *plan, int value);
 
-/* update_typed.c: clipping by norm and the update of all spans; every member calls it, and must meet at a barrier before and after */
+/* run/update_typed.c: clipping by norm and the update of all spans; every thread calls it, and must meet at a barrier before and after */
 #define nnc_run_update NNC_TYPED(nnc_run_update)
 #define nnc_update_range NNC_TYPED(nnc_update_range)
-void nnc_run_update(const nnc_run *run, nnc_member *self, const nnc_update *update);
+void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *update);
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n);
 
-/* weights_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every member calls the nnc_run_ functions. */
+/* run/regularization_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every thread calls the nnc_run_
+ * functions. */
 #define nnc_run_penalties NNC_TYPED(nnc_run_penalties)
 #define nnc_penalty_sum NNC_TYPED(nnc_penalty_sum)
 #define nnc_run_constraints NNC_TYPED(nnc_run_constraints)
-void nnc_run_penalties(const nnc_run *run, const nnc_member *self); /* a barrier must come between this and nnc_penalty_sum */
+void nnc_run_penalties(const nnc_run *run, const nnc_thread *self); /* a barrier must come between this and nnc_penalty_sum */
 double nnc_penalty_sum(const nnc_plan *plan);
-void nnc_run_constraints(const nnc_run *run, const nnc_member *self, double momentum); /* after a barrier, the update being done */
+void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double momentum); /* after a barrier, the update being done */
 
 /* The kernels of a plan, and a run over its training arena. */
 #define nnc_plan_kernels NNC_TYPED(nnc_plan_kernels)
 #define nnc_training_run NNC_TYPED(nnc_training_run)
 static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) { return NNC_TYPED(nnc_kernels_for)(plan->isa); }
-nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_member *self, size_t rows);
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_thread *self, size_t rows);
 
-/* source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
+/* run/source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
 #define nnc_fetch NNC_TYPED(nnc_fetch)
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);

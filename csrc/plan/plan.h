@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "nncore.h"
-#include "plan/pace.h"
+#include "plan/autotune.h"
 
 enum {
 #define NNC_LAYER(name, sizes, attributes) NNC_LAYER_##name,
@@ -30,7 +30,7 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
-  int timed;        /* its first dimension is time, as it is in the input: lengths apply; see time.c */
+  int timed;        /* its first dimension is time, as it is in the input: lengths apply; see passes/time.c */
   int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
@@ -61,8 +61,8 @@ typedef struct {
 
 /* The loss of one output. */
 typedef struct {
-  int value;  /* what the loss kernel reads: logits if the final activation is fused into it */
-  int output; /* the value that users see */
+  int loss_input; /* the value that the loss kernel reads: logits if the final activation is fused into it */
+  int prediction; /* the value that users see */
   int loss;
   int index_target;
   int reduction;
@@ -71,15 +71,15 @@ typedef struct {
   size_t target, row_loss, row_weight; /* offsets in the training arena */
   nnc_statistic_spec statistic;
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
-} nnc_head;
+} nnc_output_loss;
 
-/* What predictions of few rows cost, alone and with helpers: see plan/assist.h. */
+/* What predictions of few rows cost on one thread and on several: see plan/run/intra_op.h. */
 typedef struct {
-  nnc_pace pace;
+  nnc_autotune autotune;
   size_t key; /* what is timed: the number of rows and of threads */
   int threads, calls;
   double spent, until; /* seconds of the calls of this slice; when it ends */
-} nnc_assist_slice;
+} nnc_intra_op_slice;
 
 typedef struct {
   nnc_param layout;
@@ -94,12 +94,12 @@ typedef struct {
   nnc_param_options options;
 } nnc_span;
 
-/* Members cut tasks at multiples of so many rows: whole tiles, and whole cache lines of a transposed weight. */
+/* Threads cut tasks at multiples of so many rows: whole tiles, and whole cache lines of a transposed weight. */
 enum { NNC_TASK_ROWS = 16 };
 
 /* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
  * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. The cost of all tasks
- * before it and its own one are whole numbers, of which a member's share can be computed exactly: see plan/shares.h. */
+ * before it and its own one are whole numbers, of which the part of a thread can be computed exactly: see plan/partition.h. */
 typedef struct {
   int op, slot, bias, columns;
   size_t first, last;
@@ -132,23 +132,23 @@ struct nnc_plan {
   void *states;
 
   /* inference: one block of samples at a time, per thread */
-  size_t steps;           /* of the inputs that have a time dimension; 0: none has */
-  size_t carry;           /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
-  size_t packed_elements; /* derived weights that inference makes for each call */
-  void *packed;           /* or has made once: nnc_plan_freeze */
-  size_t *place;          /* per value: offset per sample in the workspace, liveness-shared */
-  size_t sample_elements; /* workspace of one sample */
-  size_t block;           /* samples per block */
-  _Atomic(void *) spare;  /* a workspace that is not in use */
-  _Atomic(void *) few;    /* another one, for a few rows: see few_typed.c */
+  size_t steps;                /* of the inputs that have a time dimension; 0: none has */
+  size_t carry;                /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
+  size_t packed_elements;      /* derived weights that inference makes for each call */
+  void *packed;                /* or has made once: nnc_plan_freeze */
+  size_t *place;               /* per value: offset per sample in the workspace, liveness-shared */
+  size_t sample_elements;      /* workspace of one sample */
+  size_t block;                /* samples per block */
+  _Atomic(void *) spare;       /* a workspace that is not in use */
+  _Atomic(void *) small_batch; /* another one, for a few rows: see run/small_batch_typed.c */
   int is_plain;      /* one input and one output of single lines, which share no memory; no op but needs its own sample alone */
   double wide_flops; /* of one sample in the layers whose columns can be shared out */
-  nnc_assist_slice assist;
+  nnc_intra_op_slice intra_op;
 
   /* training */
   int compiled;
-  nnc_pace pace;
-  nnc_head *head;
+  nnc_autotune autotune;
+  nnc_output_loss *output_loss;
   nnc_optimizer_spec optimizer;
   nnc_span *span;
   int n_spans;
@@ -164,24 +164,24 @@ struct nnc_plan {
   int n_penalty_pieces;    /* of the parameters that are penalised */
   double *penalty_partial; /* what each piece contributes */
   size_t rows_reserved;
-  int is_sharing; /* some parameters belong to several ops */
-  size_t aside;   /* then: offset of a second gradient buffer */
-  size_t lengths; /* and of its lengths, in units of int64_t */
+  int is_sharing;      /* some parameters belong to several ops */
+  size_t shared_grads; /* then: offset of a second gradient buffer */
+  size_t lengths;      /* and of its lengths, in units of int64_t */
   void *arena;
   void **act, **grad; /* per value: where its first row lies in the training arena */
   size_t *ld;         /* per value: its leading dimension */
 };
 
-/* describe.c, shapes.c, time.c, fuse.c, layout.c: the passes of nnc_plan_create, in this order */
+/* passes/create.c, passes/shapes.c, passes/time.c, passes/fuse.c, passes/layout.c: the passes of nnc_plan_create, in this order */
 /* The parameter in a slot of an op that the caller computes; no cols where there is none. */
 nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
-void nnc_mark_time(nnc_plan *plan); /* time.c */
+void nnc_mark_time(nnc_plan *plan); /* passes/time.c */
 void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
-nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* compile.c */
+nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* passes/compile.c */
 
 /* values.c */
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -190,7 +190,7 @@ const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
 size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
 /* A parameter of op i in one of its slots; non-zero on overflow */
 int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total);
-/* recurrent.c: the passes for recurrent layers; non-zero on overflow */
+/* layers/recurrent/recurrent.c: the passes for recurrent layers; non-zero on overflow */
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error);
 nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error);
 int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total);
@@ -213,8 +213,8 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
                                   nnc_error *);                                                                                 \
   nnc_status nnc_predict_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, size_t first,             \
                                  void *const *out, size_t *next, double budget, nnc_error *);                                   \
-  int nnc_takes_few_##dtype(const nnc_plan *, const nnc_source *x, size_t rows);                                                \
-  nnc_status nnc_predict_few_##dtype(nnc_plan *, const nnc_source *x, size_t rows, void *out, nnc_error *);                     \
+  int nnc_fits_small_batch_##dtype(const nnc_plan *, const nnc_source *x, size_t rows);                                         \
+  nnc_status nnc_predict_small_batch_##dtype(nnc_plan *, const nnc_source *x, size_t rows, void *out, nnc_error *);             \
   void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, int training, void *const *out, \
                            const nnc_progress *);                                                                               \
   void nnc_backward_##dtype(nnc_plan *, const nnc_sequences *, size_t rows, const void *const *grad_outputs,                    \

@@ -25,7 +25,7 @@ const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape) {
 
 size_t nnc_value_elements(const nnc_value *value) { return value->lines * value->ld; }
 
-/* Rows of 1 KB and more are an odd number of cache lines apart: a member that has half of the columns would otherwise find them in half
+/* Rows of 1 KB and more are an odd number of cache lines apart: a thread that has half of the columns would otherwise find them in half
  * of the sets of its second cache. */
 static int weight_leading_dim(size_t *ld, size_t cols, size_t element) {
   const size_t line = NNC_ALIGNMENT / element;

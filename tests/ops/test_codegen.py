@@ -18,7 +18,7 @@ CC = shutil.which(os.environ.get("CC", "cc"))
 OBJDUMP = shutil.which("objdump")
 
 pytestmark = [
-    pytest.mark.skipif(not (REPOSITORY / "csrc/ops/gemm.c").exists(), reason="the sources are not here"),
+    pytest.mark.skipif(not (REPOSITORY / "csrc/ops/gemm/gemm.c").exists(), reason="the sources are not here"),
     pytest.mark.skipif(not CC, reason="no C compiler"),
     pytest.mark.skipif(not OBJDUMP, reason="no objdump to disassemble with"),
     pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly"),
@@ -30,7 +30,7 @@ TILES = {
     "avx2": [(8, 1), (6, 2), (4, 3), (3, 4), (1, 8)],
     "avx512": [(16, 1), (8, 2), (8, 3), (6, 4), (3, 8)],
 }
-#: And those of recurrent_product.c.
+#: And those of ops/recurrent/product.c.
 RECURRENT_TILES = {
     "baseline": [(8, 1), (4, 2), (3, 3), (2, 4)],
     "avx2": [(8, 1), (6, 2), (4, 3), (3, 4)],
@@ -50,7 +50,7 @@ def flags(isa):
     return [*cmake(r'CMAKE_C_FLAGS_RELEASE "(.*?)"'), *common, *cmake(rf'set\(isa_{isa}_flags "?(.*?)"?\)')]
 
 
-def functions(folder, isa, f64, *options, source=REPOSITORY / "csrc/ops/gemm.c"):
+def functions(folder, isa, f64, *options, source=REPOSITORY / "csrc/ops/gemm/gemm.c"):
     """The disassembled functions of a file: name -> [(address, instruction)]."""
     made = folder / f"{source.stem}_{isa}_{f64}.o"
     defines = [f"-DNNC_ISA={isa}", f"-DNNC_BUILD_F64={f64}", "-I", str(REPOSITORY / "csrc")]
@@ -103,7 +103,7 @@ def test_accumulators_stay_in_registers(isa, f64, tmp_path):
 @pytest.mark.parametrize("f64", [0, 1], ids=["float32", "float64"])
 @pytest.mark.parametrize("isa", TILES)
 def test_recurrent_accumulators_stay_in_registers(isa, f64, tmp_path):
-    found = functions(tmp_path, isa, f64, source=REPOSITORY / "csrc/ops/recurrent_product.c")
+    found = functions(tmp_path, isa, f64, source=REPOSITORY / "csrc/ops/recurrent/product.c")
     tiles = {name: tuple(map(int, re.findall(r"\d+", name))) for name in found if name.startswith("tile_")}
     assert set(RECURRENT_TILES[isa]) <= set(tiles.values())
     wrong = {name: faults(found[name], rows, vecs, isa) for name, (rows, vecs) in tiles.items()}
@@ -121,10 +121,10 @@ def test_checker_sees_spills(isa, tmp_path):
 @pytest.mark.parametrize(("isa", "shape"), [("avx2", "ROWS_3 4"), ("avx512", "ROWS_4 6")])
 def test_checker_sees_a_tile_that_is_too_large(isa, shape, tmp_path):
     """Eight rows of that width need more registers than there are."""
-    tiles = (REPOSITORY / "csrc/ops/gemm_tiles.h").read_text()
+    tiles = (REPOSITORY / "csrc/ops/gemm/tiles.h").read_text()
     assert f"#define {shape}" in tiles
-    (tmp_path / "ops").mkdir()
-    (tmp_path / "ops/gemm_tiles.h").write_text(tiles.replace(f"#define {shape}", f"#define {shape[:-1]}8"))
+    (tmp_path / "ops/gemm").mkdir(parents=True)
+    (tmp_path / "ops/gemm/tiles.h").write_text(tiles.replace(f"#define {shape}", f"#define {shape[:-1]}8"))
     vecs = int(shape[5])
     found = functions(tmp_path, isa, 0, "-I", str(tmp_path))
     assert any("stack" in fault for fault in faults(found[f"tile_8x{vecs}_0"], 8, vecs, isa))

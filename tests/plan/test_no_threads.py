@@ -114,7 +114,7 @@ def test_as_many_threads_as_there_are(capped, spare):
     begin = tasks()
     os.environ["THREAD_CAP"] = str(begin + {spare})
     model = make()
-    _core.force_team(4)
+    _core.force_threads(4)
     model.train_on_batch(x, y)
     print(tasks() - begin, same(model), np.array_equal(model.predict(x), result))
     model(x[:1])
@@ -127,15 +127,15 @@ def test_as_many_threads_as_there_are(capped, spare):
 
 
 @LINUX
-def test_a_team_that_grows_and_shrinks(capped):
-    """The runtime ends the threads of a team when a smaller one follows: a larger one needs new ones."""
+def test_a_number_of_threads_that_grows_and_shrinks(capped):
+    """The runtime ends threads when a smaller parallel region follows: a larger one needs new ones."""
     code = """
     from nncore import _core
     begin = tasks()
     for n, cap in ((4, 8), (2, 8), (6, 2), (3, 2), (8, 1), (2, 0), (5, 0)):
         os.environ["THREAD_CAP"] = str(begin + cap)
         model = make()
-        _core.force_team(n)
+        _core.force_threads(n)
         model.train_on_batch(x, y)
         assert same(model) and np.array_equal(model.predict(x), result), (n, cap)
         time.sleep(0.3)

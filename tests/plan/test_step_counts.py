@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from plan.team_nets import OPTIMIZERS
+from plan.random_nets import OPTIMIZERS
 
 import nncore as nn
 from nncore.errors import SizeError

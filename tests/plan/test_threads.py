@@ -294,7 +294,7 @@ def test_importing_starts_no_thread():
 
 @LINUX
 @pytest.mark.parametrize("cell", [None, "RNN", "GRU", "LSTM"])
-def test_a_team_needs_little_stack(cell):
+def test_threads_need_little_stack(cell):
     """128 KB is what musl gives a thread; without scratch of their own, the products of large layers would need more."""
     code = f"""
     import numpy as np
@@ -330,7 +330,7 @@ def test_omp_num_threads_is_respected():
 
 
 @LINUX
-def test_a_team_is_really_used():
+def test_threads_are_really_used():
     code = """
     nn.set_num_threads(2)
     model, (x, y) = make(256), problem(2000)

@@ -74,7 +74,7 @@ def train_once(mode, dtype, threads, steps=STEPS):
 
 
 def train_as_a_team(net, x, y, weight, order, batch, losses, counts):
-    """One step per call, and never the same batch size twice running: csrc/plan/pace.c then begins anew, with the whole team,
+    """One step per call, and never the same batch size twice running: csrc/plan/autotune.c then begins anew, with the whole team,
     instead of going on with one thread because that is faster here."""
     first = 0
     for i in range(len(losses)):

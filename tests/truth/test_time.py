@@ -209,7 +209,7 @@ def test_a_line_of_indices_has_time_last():
 
 
 def test_two_values_that_only_look_alike_are_not_merged_step_by_step():
-    """As many indices as features: a line [time] would stretch along the features of [time, features]."""
+    """As many indices as features: a line [time] would be broadcast along the features of [time, features]."""
     x, z = nn.Input((4,), name="x"), nn.Input((4, 4), name="z")
     model = nn.Model([x, z], [nn.Embedding(9, 2)(x), x + z], seed=0)
     with pytest.raises(errors.ShapeError, match="not all of its inputs have the time steps"):

@@ -44,10 +44,10 @@ cdef extern from "nncore.h":
         int vector
         nnc_shape shape
 
-    void nnc_hold(void *block) noexcept nogil
+    void nnc_retain(void *block) noexcept nogil
     void nnc_free(void *block) noexcept nogil
 
-    ctypedef struct nnc_lent:
+    ctypedef struct nnc_array:
         void *data
         size_t ld
 
@@ -63,10 +63,10 @@ cdef extern from "nncore.h":
         int training
         size_t rows
         void *block
-        nnc_lent y
-        nnc_lent dy
-        nnc_lent *x
-        nnc_lent *dx
+        nnc_array y
+        nnc_array dy
+        nnc_array *x
+        nnc_array *dx
         int *adds
         int adds_params
         void *target
@@ -117,9 +117,9 @@ cdef extern from "nncore.h":
         int called
 
     enum:
-        NNC_SOURCE_SPREAD
+        NNC_SOURCE_STRIDED
 
-    ctypedef struct nnc_spread:
+    ctypedef struct nnc_strided:
         const char *data
         nnc_source_type type
         size_t bytes
@@ -202,7 +202,7 @@ cdef extern from "nncore.h":
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
         const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil
     int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
-    void nnc_plan_recover(nnc_plan *plan) noexcept nogil
+    void nnc_plan_after_fork(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
     size_t nnc_plan_train(
         nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
@@ -224,8 +224,8 @@ cdef extern from "nncore.h":
     int nnc_guard_against_fork() noexcept nogil
     int nnc_fork_count() noexcept nogil
     unsigned long nnc_fork_survivor(int since) noexcept nogil
-    void nnc_force_team(int n, int lose) noexcept nogil
-    int nnc_find_bad_share(const double *work, const size_t *rows, int n, int most) noexcept nogil
+    void nnc_force_threads(int n, int lose) noexcept nogil
+    int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int most) noexcept nogil
     size_t nnc_memory_limit() noexcept nogil
     bint nnc_exceeds_memory(size_t bytes) noexcept nogil
     size_t nnc_alloc_count() noexcept nogil

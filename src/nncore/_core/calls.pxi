@@ -15,7 +15,7 @@ cdef class Block:
 
 cdef Block hold(void *block):
     cdef Block owner = Block.__new__(Block)
-    nnc_hold(block)
+    nnc_retain(block)
     owner.at = block
     return owner
 
@@ -39,7 +39,7 @@ cdef cnp.ndarray lend(const void *data, size_t ld, size_t rows, tuple shape, int
     return view
 
 
-cdef object lend_or_none(const nnc_lent *lent, size_t rows, tuple shape, int typenum, Block owner):
+cdef object lend_or_none(const nnc_array *lent, size_t rows, tuple shape, int typenum, Block owner):
     return None if lent.data == NULL else lend(lent.data, lent.ld, rows, shape, typenum, True, owner)
 
 

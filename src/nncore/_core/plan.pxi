@@ -448,7 +448,7 @@ cdef class BasePlan:
         self.has_forward = False
         self.failures, self.watchers = {}, {}  # by thread; a new one may get the number of one that is gone
         if self.plan != NULL:
-            nnc_plan_recover(self.plan)
+            nnc_plan_after_fork(self.plan)
         return 0
 
     def shapes(self):
@@ -477,7 +477,7 @@ cdef class BasePlan:
 
     cdef int _look_for_indices(self, x) except -1:
         cdef nnc_source source
-        cdef nnc_spread spread
+        cdef nnc_strided strided
         cdef size_t rows, width, bound, bad
         cdef int i
         for i in range(len(x) if self.has_indices else 0):
@@ -486,7 +486,7 @@ cdef class BasePlan:
                 continue
             rows, width = rows_of(x[i]), size_of(self.input_shapes[i])
             name = "x" if len(x) == 1 else f"x[{i}]"
-            bind_source(&source, x[i], rows, width, name, &spread)
+            bind_source(&source, x[i], rows, width, name, &strided)
             with nogil:
                 bad = nnc_find_bad_index(&source, rows, width, bound)
             if bad < rows * width:

@@ -405,7 +405,7 @@ def batch_norm_backward(
 def batch_norm_in_parts(
     x: np.ndarray, dy: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float = 1e-5, isa: str | None = None
 ) -> tuple[np.ndarray, ...]:
-    """(y, mean, rstd, dx, dgamma, dbeta) of x [rows, channels], chunk by chunk of rows, as members of a team do."""
+    """(y, mean, rstd, dx, dgamma, dbeta) of x [rows, channels], chunk by chunk of rows, as threads do."""
 
 def layer_norm_forward(
     x: np.ndarray, gamma: np.ndarray | None = None, beta: np.ndarray | None = None, eps: float = 1e-5, isa: str | None = None

@@ -11,7 +11,7 @@ cdef class Plan(BasePlan):
     # Running ------------------------------------------------------------------------------------------------------------------
 
     cdef int _bind_data(
-        self, nnc_data *data, nnc_source *xs, nnc_source *ys, nnc_spread *spreads, nnc_weights *weights, double **sums, x, y, weight, order, statistics, lengths
+        self, nnc_data *data, nnc_source *xs, nnc_source *ys, nnc_strided *strided, nnc_weights *weights, double **sums, x, y, weight, order, statistics, lengths
     ) except -1:
         cdef size_t rows, lines
         cdef int i
@@ -19,9 +19,9 @@ cdef class Plan(BasePlan):
             raise ShapeError(f"{len(x)} input and {len(y)} target arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
         rows = rows_of(x[0])
         for i in range(len(x)):
-            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
+            bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &strided[i])
         for i in range(len(y)):
-            bind_source(&ys[i], y[i], rows, self.target_widths[i], "y" if len(y) == 1 else f"y[{i}]", &spreads[len(x) + i])
+            bind_source(&ys[i], y[i], rows, self.target_widths[i], "y" if len(y) == 1 else f"y[{i}]", &strided[len(x) + i])
             sums[i] = NULL
             if statistics is not None:
                 sums[i] = float64_out(statistics[i], self.statistic_sizes[i], "statistics")
@@ -204,7 +204,7 @@ cdef class Plan(BasePlan):
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
-        cdef nnc_spread spreads[2 * MAX_ENDS]
+        cdef nnc_strided strided[2 * MAX_ENDS]
         cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef double *rates
@@ -215,7 +215,7 @@ cdef class Plan(BasePlan):
         self._enter(TRAINING)
         try:
             self._need_compiled()
-            self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, order, statistics, lengths)
+            self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, order, statistics, lengths)
             if batch_size < 1:
                 raise ValueError("batch_size must be at least 1")
             batch_size = min(batch_size, data.rows)
@@ -245,7 +245,7 @@ cdef class Plan(BasePlan):
         cdef nnc_data data
         cdef nnc_source xs[MAX_ENDS]
         cdef nnc_source ys[MAX_ENDS]
-        cdef nnc_spread spreads[2 * MAX_ENDS]
+        cdef nnc_strided strided[2 * MAX_ENDS]
         cdef nnc_weights weights[MAX_ENDS]
         cdef double *sums[MAX_ENDS]
         cdef double *losses
@@ -255,7 +255,7 @@ cdef class Plan(BasePlan):
         self._enter(READING)
         try:
             self._need_compiled()
-            self._bind_data(&data, xs, ys, spreads, weights, sums, x, y, weight, None, statistics, lengths)
+            self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, None, statistics, lengths)
             losses = float64_out(loss, 2 * len(y), "loss")
             watchers = self._watch(statistics)
             try:
@@ -284,7 +284,7 @@ cdef class Plan(BasePlan):
 
     def predict(self, x, out, size_t first, sequences=None):
         cdef nnc_source xs[MAX_ENDS]
-        cdef nnc_spread spreads[MAX_ENDS]
+        cdef nnc_strided strided[MAX_ENDS]
         cdef void *outs[MAX_ENDS]
         cdef nnc_error error
         cdef size_t next_row = 0, rows
@@ -297,7 +297,7 @@ cdef class Plan(BasePlan):
                 raise ShapeError(f"{len(x)} input and {len(out)} output arrays for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
             rows = rows_of(x[0])
             for i in range(len(x)):
-                bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &spreads[i])
+                bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x" if len(x) == 1 else f"x[{i}]", &strided[i])
             for i in range(len(out)):
                 outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
             self._bind_sequences(&given, sequences, rows)

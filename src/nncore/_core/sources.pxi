@@ -120,7 +120,7 @@ cdef class Results:
         return block
 
 
-cdef bint is_spread(cnp.ndarray a):
+cdef bint is_strided(cnp.ndarray a):
     """Whether its rows must be brought together, number by number, to be read."""
     cdef int number = cnp.PyArray_TYPE(a), d
     cdef cnp.npy_intp expected = cnp.PyArray_ITEMSIZE(a)
@@ -137,37 +137,37 @@ cdef bint is_spread(cnp.ndarray a):
     return False
 
 
-cdef int bind_spread(nnc_source *source, nnc_spread *spread, cnp.ndarray a, size_t rows, size_t width, str what) except -1:
+cdef int bind_strided(nnc_source *source, nnc_strided *strided, cnp.ndarray a, size_t rows, size_t width, str what) except -1:
     """The same as bind_source for an array whose numbers do not lie as the core gathers them."""
     cdef int number = cnp.PyArray_TYPE(a), d
     cdef size_t got = 1
     if cnp.PyArray_NDIM(a) == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows or cnp.PyArray_NDIM(a) > NNC_MAX_RANK + 1:
         raise ShapeError(f"{what}: expected {rows} rows, got shape {shape_of(a)}")
-    spread.rank = cnp.PyArray_NDIM(a) - 1
-    for d in range(spread.rank):
-        spread.dim[d] = cnp.PyArray_DIM(a, d + 1)
-        spread.step[d] = cnp.PyArray_STRIDE(a, d + 1)
-        got *= spread.dim[d]
+    strided.rank = cnp.PyArray_NDIM(a) - 1
+    for d in range(strided.rank):
+        strided.dim[d] = cnp.PyArray_DIM(a, d + 1)
+        strided.step[d] = cnp.PyArray_STRIDE(a, d + 1)
+        got *= strided.dim[d]
     if got != width:
         raise ShapeError(f"{what}: expected {width} numbers per row, got {got} (shape {shape_of(a)})")
-    spread.data = <const char *>cnp.PyArray_DATA(a)
-    spread.is_extended = number == cnp.NPY_LONGDOUBLE
-    spread.type = NNC_SOURCE_F64 if spread.is_extended else <nnc_source_type>GATHERED[number]
-    spread.bytes = cnp.PyArray_ITEMSIZE(a)
-    spread.is_swapped = not cnp.PyArray_ISNOTSWAPPED(a)
-    spread.row = cnp.PyArray_STRIDE(a, 0)
-    source.data = spread
-    source.type = <nnc_source_type><int>NNC_SOURCE_SPREAD
+    strided.data = <const char *>cnp.PyArray_DATA(a)
+    strided.is_extended = number == cnp.NPY_LONGDOUBLE
+    strided.type = NNC_SOURCE_F64 if strided.is_extended else <nnc_source_type>GATHERED[number]
+    strided.bytes = cnp.PyArray_ITEMSIZE(a)
+    strided.is_swapped = not cnp.PyArray_ISNOTSWAPPED(a)
+    strided.row = cnp.PyArray_STRIDE(a, 0)
+    source.data = strided
+    source.type = <nnc_source_type><int>NNC_SOURCE_STRIDED
     source.stride = 0
     return 0
 
 
 cdef int bind_source(
-    nnc_source *source, object array, size_t rows, size_t width, str what, nnc_spread *spread=NULL
+    nnc_source *source, object array, size_t rows, size_t width, str what, nnc_strided *strided=NULL
 ) except -1:
     """Check that `array` holds `rows` rows of `width` numbers that the core can gather, and say where.
 
-    spread: room for what is to be known of numbers that lie otherwise, as they may in a memory map; NULL: such are refused.
+    strided: room for what is to be known of numbers that lie otherwise, as they may in a memory map; NULL: such are refused.
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"{what}: expected an array, got {type(array).__name__}")
@@ -175,8 +175,8 @@ cdef int bind_source(
     cdef int number = cnp.PyArray_TYPE(a), ndim = cnp.PyArray_NDIM(a), d
     cdef size_t got = 1
     cdef cnp.npy_intp item = cnp.PyArray_ITEMSIZE(a), expected = item
-    if spread != NULL and rows and is_spread(a):
-        return bind_spread(source, spread, a, rows, width, what)
+    if strided != NULL and rows and is_strided(a):
+        return bind_strided(source, strided, a, rows, width, what)
     if number >= 24 or GATHERED[number] < 0 or not cnp.PyArray_ISNOTSWAPPED(a) or not cnp.PyArray_ISALIGNED(a):
         raise DTypeError(f"{what}: dtype {array.dtype} cannot be read; convert it to float32")
     if ndim == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows:

@@ -1,6 +1,7 @@
 """What all layers with weight matrices have in common: penalties on them, and a limit to what goes into one unit.
 
-The layer only says how strong they are; the sums, their gradients and the limit are the core's, in the step (csrc/ops/weights.c).
+The layer only says how strong they are; the sums, their gradients and the limit are the core's, in the step
+(csrc/ops/optimizers/regularization.c).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Losses of probabilities, each element by itself: csrc/ops/losses_binary.c."""
+"""Losses of probabilities, each element by itself: csrc/ops/losses/binary.c."""
 
 from __future__ import annotations
 

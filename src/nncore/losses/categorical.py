@@ -1,4 +1,4 @@
-"""Losses of one class in many: csrc/ops/losses_categorical.c."""
+"""Losses of one class in many: csrc/ops/losses/categorical.c."""
 
 from __future__ import annotations
 

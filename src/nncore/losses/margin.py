@@ -1,4 +1,4 @@
-"""Losses of scores on the right side of a margin: csrc/ops/losses_margin.c."""
+"""Losses of scores on the right side of a margin: csrc/ops/losses/margin.c."""
 
 from __future__ import annotations
 

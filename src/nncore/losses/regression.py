@@ -1,4 +1,4 @@
-"""Losses of numbers: csrc/ops/losses_regression.c."""
+"""Losses of numbers: csrc/ops/losses/regression.c."""
 
 from __future__ import annotations
 

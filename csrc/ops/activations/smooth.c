@@ -1,0 +1,87 @@
+/* smooth.c: activations built on an exponential. Backward gets what ops.def says: y where the derivative is a
+ * polynomial in y, else x.
+ *
+ *   sigmoid      s(x) = 1 / (1 + exp(-x))           dy y (1 - y)
+ *   tanh         tanh(x)                            dy (1 - y^2)
+ *   elu          x > 0 ? x : alpha expm1(x)         y > 0 ? dy : dy (y + alpha)
+ *   selu         scale elu(x) with its own alpha    y > 0 ? dy scale : dy (y + scale alpha)
+ *   gelu         x Phi(x)                           dy (Phi(x) + x phi(x))
+ *   gelu_tanh    x s(2u)                            dy (s + x s (1 - s) 2u')
+ *   silu         x s(x)                             dy (s + x s (1 - s))
+ *   softplus     log(1 + exp(beta x)) / beta        dy s(beta x);  identity where beta x > threshold
+ *
+ * Phi and phi are the normal distribution and its density; u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016), and
+ * (1 + tanh(u)) / 2 = s(2u), which keeps the digits of the lower tail. gelu keeps them likewise, where PyTorch's
+ * x (1 + erf(x / sqrt2)) / 2 has none left below -5. elu reads its branch off y's sign, which is x's only where alpha >= 0; a
+ * negative alpha is for the caller to refuse.
+ * Accuracy: that of the vmath.h function and of the one to three operations written here.
+ */
+#include "ops/activations/activations.h"
+#include "ops/vmath.h"
+
+INLINE vec sigmoid_value(vec x, activation_attributes at UNUSED) { return vsigmoid(x); }
+INLINE void sigmoid_values(vec *y, const vec *x, size_t n, activation_attributes at UNUSED) { vsigmoid_each(y, x, n); }
+INLINE vec sigmoid_gradient(vec dy, vec y, activation_attributes at UNUSED) { return dy * (1 - y) * y; }
+
+INLINE vec tanh_value(vec x, activation_attributes at UNUSED) { return vtanh(x); }
+INLINE vec tanh_gradient(vec dy, vec y, activation_attributes at UNUSED) { return dy * vfma(-y, y, vset1(1)); }
+
+INLINE vec elu_value(vec x, activation_attributes at) { return vselect(x > 0, x, at.first * vexpm1(x)); }
+INLINE vec elu_gradient(vec dy, vec y, activation_attributes at) { return vselect(y > 0, dy, dy * (y + at.first)); }
+
+/* Klambauer et al. 2017, to the digits that PyTorch has. */
+#define SELU_SCALE ((real)1.0507009873554804934193349852946)
+#define SELU_SLOPE ((real)(1.0507009873554804934193349852946 * 1.6732632423543772848170429916717))
+INLINE vec selu_value(vec x, activation_attributes at UNUSED) { return vselect(x > 0, SELU_SCALE * x, SELU_SLOPE * vexpm1(x)); }
+INLINE vec selu_gradient(vec dy, vec y, activation_attributes at UNUSED) {
+  return dy * vselect(y > 0, vset1(SELU_SCALE), y + SELU_SLOPE);
+}
+
+INLINE vec gelu_value(vec x, activation_attributes at UNUSED) {
+  vec density;
+  return x * vnormal(x, &density);
+}
+INLINE vec gelu_gradient(vec dy, vec x, activation_attributes at UNUSED) {
+  vec density;
+  const vec probability = vnormal(x, &density);
+  return dy * vfma(x, density, probability);
+}
+
+#define GELU_LINEAR ((real)1.5957691216057307118) /* 2 sqrt(2 / pi) */
+#define GELU_CUBIC ((real)(1.5957691216057307118 * 0.044715))
+INLINE vec gelu_tanh_value(vec x, activation_attributes at UNUSED) {
+  return x * vsigmoid(x * vfma(vset1(GELU_CUBIC), x * x, vset1(GELU_LINEAR)));
+}
+INLINE vec gelu_tanh_gradient(vec dy, vec x, activation_attributes at UNUSED) {
+  const vec c = vmin(vset1(40), vmax(vset1(-40), x)); /* beyond, s is 0 or 1, and x^2 may overflow */
+  const vec square = c * c;
+  vec complement;
+  const vec s = vsigmoid_pair(c * vfma(vset1(GELU_CUBIC), square, vset1(GELU_LINEAR)), &complement);
+  const vec steepness = c * vfma(vset1(3 * GELU_CUBIC), square, vset1(GELU_LINEAR));
+  return dy * vfma(s * complement, steepness, s);
+}
+
+INLINE vec silu_value(vec x, activation_attributes at UNUSED) { return x * vsigmoid(x); }
+INLINE vec silu_gradient(vec dy, vec x, activation_attributes at UNUSED) {
+  vec complement;
+  const vec s = vsigmoid_pair(x, &complement);
+  return dy * vfma(s * complement, x, s);
+}
+
+INLINE vec softplus_value(vec x, activation_attributes at) {
+  const vec scaled = at.first * x;
+  return vselect(scaled > at.second, x, vsoftplus(scaled) / at.first);
+}
+INLINE vec softplus_gradient(vec dy, vec x, activation_attributes at) {
+  const vec scaled = at.first * x;
+  return vselect(scaled > at.second, dy, dy * vsigmoid(scaled));
+}
+
+ACTIVATION_WITH_VALUES(sigmoid, 0)
+ACTIVATION(tanh, 0)
+ACTIVATION(elu, 1)
+ACTIVATION(selu, 0)
+ACTIVATION(gelu, 0)
+ACTIVATION(gelu_tanh, 0)
+ACTIVATION(silu, 0)
+ACTIVATION(softplus, 2)

@@ -1,0 +1,195 @@
+/* categorical.c: cross-entropy over C classes, from probabilities or from logits, with the target as a row of
+ * probabilities (usually one-hot) or as the index of a class. t is the target row after label smoothing s: t (1 - s) + s / C.
+ *
+ *   from logits          d = z - max z, S = sum exp d, p = exp d / S
+ *                        loss  log S sum t - sum t d, both terms >= 0, so nothing cancels
+ *                        grad  p sum t - t,  pred = p
+ *   from probabilities   S = sum p, q = p / S, c = clip(q, 1e-7, 1 - 1e-7)      (Keras)
+ *                        loss  -sum t log c
+ *                        grad  (T - [q = c] t / q) / S, T = sum of t where q = c: exactly that function's, so 0 where clipped
+ *
+ * Finite logits give a finite loss and gradient. A logit of -inf is a class ruled out: it costs nothing where t = 0 and
+ * infinity elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. An index must lie in [0, C), which the
+ * caller has checked; one that does not is no class: t is s / C everywhere.
+ *
+ * Order of accumulation: as in losses.h. Up to VL classes stay in registers; more make three passes over the row, which parks
+ * exp d where pred or grad will stand.
+ */
+#include "ops/losses/losses.h"
+#include "ops/vmath.h"
+
+typedef enum { TARGET_DENSE, TARGET_INDEX } target_kind;
+
+/* The target row of one sample: t = value * keep + floor, value being what is stored, or 1 at the label and 0 elsewhere. */
+typedef struct {
+  const real *value;
+  integer label;
+  vec keep, floor;
+} target_row;
+
+INLINE target_row target_rows(double smoothing, size_t cols) {
+  return (target_row){.keep = vset1((real)(1 - smoothing)), .floor = vset1((real)(smoothing / (double)cols))};
+}
+
+INLINE void target_move(target_row *t, target_kind kind, const real *target, size_t r, size_t ldt, size_t cols) {
+  t->value = target + r * ldt;
+  if (kind == TARGET_INDEX) t->label = *t->value >= 0 && *t->value < (real)cols ? (integer)*t->value : -1;
+}
+
+/* Columns j to j + n of the row, 0 beyond. */
+INLINE vec target_load(const target_row *t, target_kind kind, size_t j, size_t n) {
+  const vec value =
+      kind == TARGET_INDEX ? vselect(loss_lane_numbers() + (integer)j == t->label, vset1(1), vset1(0)) : loss_load(t->value + j, n);
+  return loss_keep(vfma(value, t->keep, t->floor), n, 0);
+}
+
+/* What the logarithm waits for: it is taken for VL rows at a time, which saves VL - 1 of VL. */
+typedef struct {
+  real total[VL], target_sum[VL], target_dot[VL];
+} sums_of_rows;
+
+/* Sum and maximum of the lanes, in every lane, of n vectors in step: vsum_all and vmax_all. */
+#define HALVE(v, n, d, operation) \
+  if (VL > (d)) _Pragma("GCC unroll 8") for (size_t i = 0; i < (n); i++)(v)[i] = operation((v)[i], NNC_EXCHANGE((v)[i], d));
+INLINE vec vadd(vec a, vec b) { return a + b; }
+INLINE void vsum_all_each(vec *v, size_t n){HALVE(v, n, 8, vadd) HALVE(v, n, 4, vadd) HALVE(v, n, 2, vadd)
+                                                HALVE(v, n, 1, vadd)} INLINE void vmax_all_each(vec *v, size_t n) {
+  HALVE(v, n, 8, vmax)
+  HALVE(v, n, 4, vmax)
+  HALVE(v, n, 2, vmax)
+  HALVE(v, n, 1, vmax)
+}
+#undef HALVE
+
+/* `count` rows of at most VL classes, a constant, in step: one row is a chain longer than what the processor looks ahead. label and the
+ * rest of `target` are those of the first row. */
+enum { ROWS_IN_STEP = 4 };
+#define IN_STEP _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++)
+
+INLINE void softmax_of_narrow_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
+                                   const target_row *target, size_t cols, size_t ld, const real *factor, size_t count) {
+  vec d[ROWS_IN_STEP], p[ROWS_IN_STEP], t[ROWS_IN_STEP], total[ROWS_IN_STEP], target_sum[ROWS_IN_STEP];
+  IN_STEP d[i] = loss_keep(loss_load(z + i * ld, cols), cols, (real)-INFINITY);
+  IN_STEP total[i] = d[i];
+  vmax_all_each(total, count);
+  IN_STEP d[i] -= total[i];
+  vexp_each(p, d, count);
+  IN_STEP t[i] = target_load(&target[i], kind, 0, cols);
+  IN_STEP total[i] = p[i];
+  vsum_all_each(total, count);
+  IN_STEP sums->total[at + i] = total[i][0];
+  IN_STEP p[i] /= total[i];
+  if (pred) IN_STEP loss_store(pred + i * ld, p[i], cols);
+  IN_STEP target_sum[i] = vset1(1);
+  if (kind != TARGET_INDEX) {
+    IN_STEP target_sum[i] = t[i];
+    vsum_all_each(target_sum, count);
+  }
+  IN_STEP sums->target_sum[at + i] = target_sum[i][0];
+  if (grad) IN_STEP loss_store(grad + i * ld, (p[i] * target_sum[i] - t[i]) * factor[i], cols);
+  IN_STEP total[i] = vselect(t[i] == 0, vset1(0), t[i] * d[i]);
+  vsum_all_each(total, count);
+  IN_STEP sums->target_dot[at + i] = total[i][0];
+}
+#undef IN_STEP
+
+INLINE void softmax_of_wide_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
+                                 const target_row *target, size_t cols, real factor) {
+  real *parked = pred ? pred : grad;
+  vec top = vset1((real)-INFINITY), total = {0}, target_sum = {0}, target_dot = {0};
+  for (size_t j = 0; j < cols; j += VL) {
+    const size_t n = loss_lanes(cols - j);
+    top = vmax(loss_keep(loss_load(z + j, n), n, (real)-INFINITY), top);
+  }
+  top = vmax_all(top);
+  for (size_t j = 0; j < cols; j += VL) {
+    const size_t n = loss_lanes(cols - j);
+    const vec d = loss_keep(loss_load(z + j, n), n, (real)-INFINITY) - top, e = vexp(d), t = target_load(target, kind, j, n);
+    if (parked) loss_store(parked + j, e, n);
+    total += e;
+    target_sum += t;
+    target_dot += vselect(t == 0, vset1(0), t * d);
+  }
+  total = vsum_all(total);
+  target_sum = kind == TARGET_INDEX ? vset1(1) : vsum_all(target_sum);
+  for (size_t j = 0; parked && j < cols; j += VL) {
+    const size_t n = loss_lanes(cols - j);
+    const vec p = loss_load(parked + j, n) / total;
+    if (pred) loss_store(pred + j, p, n);
+    if (grad) loss_store(grad + j, (p * target_sum - target_load(target, kind, j, n)) * factor, n);
+  }
+  sums->total[at] = total[0];
+  sums->target_sum[at] = target_sum[0];
+  sums->target_dot[at] = vsum_all(target_dot)[0];
+}
+
+INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *grad, real *pred, real *row_loss, const real *z,
+                                   const real *target, const real *weight, size_t rows, size_t cols, size_t ld, size_t ldt,
+                                   double scale) {
+  for (size_t first = 0; first < rows; first += VL) {
+    const size_t n = loss_lanes(rows - first);
+    sums_of_rows sums = {{0}, {0}, {0}};
+    for (size_t i = 0, count; i < n; i += count) {
+      count = cols <= VL && n - i >= ROWS_IN_STEP ? ROWS_IN_STEP : 1;
+      target_row t[ROWS_IN_STEP];
+      real factor[ROWS_IN_STEP];
+      for (size_t j = 0; j < count; j++) {
+        t[j] = target_rows(smoothing, cols);
+        target_move(&t[j], kind, target, first + i + j, ldt, cols);
+        factor[j] = (weight ? weight[first + i + j] : 1) * (real)scale;
+      }
+      const size_t at = (first + i) * ld;
+      real *g = grad ? grad + at : NULL, *p = pred ? pred + at : NULL;
+      if (cols > VL) softmax_of_wide_rows(kind, &sums, i, g, p, z + at, &t[0], cols, factor[0]);
+      else if (count == 1) softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, 1);
+      else softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
+    }
+    const vec w = weight ? loss_load(weight + first, n) : vset1(1);
+    loss_store(row_loss + first, w * (vload(sums.target_sum) * vlog(vload(sums.total)) - vload(sums.target_dot)), n);
+  }
+}
+
+INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, real *grad, real *row_loss, const real *z,
+                                          const real *target, const real *weight, size_t rows, size_t cols, size_t ld, size_t ldt,
+                                          double scale) {
+  const real lo = (real)1e-7, hi = (real)(1 - 1e-7);
+  target_row t = target_rows(smoothing, cols);
+  for (size_t r = 0; r < rows; r++) {
+    const real *zr = z + r * ld, w = weight ? weight[r] : 1;
+    target_move(&t, kind, target, r, ldt, cols);
+    vec total = {0}, loss = {0}, target_inside = {0};
+    for (size_t j = 0; j < cols; j += VL) total += loss_load(zr + j, loss_lanes(cols - j));
+    total = vsum_all(total);
+    for (size_t j = 0; j < cols; j += VL) {
+      const size_t n = loss_lanes(cols - j);
+      const vec q = loss_load(zr + j, n) / total, c = loss_clip(q, lo, hi), tj = target_load(&t, kind, j, n);
+      loss -= tj * vlog(c);
+      target_inside += vselect(q == c, tj, vset1(0));
+    }
+    row_loss[r] = w * vsum_all(loss)[0];
+    if (!grad) continue;
+    target_inside = vsum_all(target_inside);
+    for (size_t j = 0; j < cols; j += VL) {
+      const size_t n = loss_lanes(cols - j);
+      const vec q = loss_load(zr + j, n) / total, own = target_load(&t, kind, j, n) / q;
+      const vec slope = target_inside - vselect(q == loss_clip(q, lo, hi), own, vset1(0));
+      loss_store(grad + r * ld + j, slope / total * (w * (real)scale), n);
+    }
+  }
+}
+
+void KERNEL(categorical_crossentropy_logits)(NNC_LOSS_PARAMETERS) {
+  crossentropy_of_logits(TARGET_DENSE, attr[0], NNC_LOSS_BATCH(pred));
+}
+
+void KERNEL(sparse_categorical_crossentropy_logits)(NNC_LOSS_PARAMETERS) {
+  crossentropy_of_logits(TARGET_INDEX, attr[0], NNC_LOSS_BATCH(pred));
+}
+
+void KERNEL(categorical_crossentropy)(NNC_LOSS_PARAMETERS) {
+  crossentropy_of_probabilities(TARGET_DENSE, attr[0], grad, row_loss, z, target, weight, rows, cols, ld, ldt, scale);
+}
+
+void KERNEL(sparse_categorical_crossentropy)(NNC_LOSS_PARAMETERS) {
+  crossentropy_of_probabilities(TARGET_INDEX, attr[0], grad, row_loss, z, target, weight, rows, cols, ld, ldt, scale);
+}

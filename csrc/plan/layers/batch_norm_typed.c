@@ -1,0 +1,234 @@
+/* batch_norm_typed.c: batch normalisation and the activation that follows it, in training with the statistics of the batch, outside
+ * with the running ones.
+ *
+ * Of [rows, channels] each thread stays with its own samples: partial sums of them, a block of rows at a time while it is in cache;
+ * the sums of its channels over all; its samples again. Of [rows, channels, inner] a thread works on channels of the whole batch. */
+#include <string.h>
+
+#include "plan/engine.h"
+
+/* What is saved: mean, rstd, dgamma, dbeta, and two rows of partial sums for each chunk of samples; whole cache lines each. */
+static size_t saved_ld(const nnc_op *op) {
+  const size_t line = NNC_ALIGNMENT / sizeof(real);
+  return ((size_t)op->spec.size[0] + line - 1) / line * line;
+}
+static real *saved_row(const nnc_run *run, const nnc_op *op, size_t row) { return run->arena + op->saved + row * saved_ld(op); }
+static real *partial_of(const nnc_run *run, const nnc_op *op, size_t sample) {
+  return saved_row(run, op, 4 + 2 * (sample / NNC_NORM_CHUNK));
+}
+
+static nnc_norm_statistics statistics_of(const nnc_run *run, const nnc_op *op) {
+  nnc_norm_statistics s = {NULL, NULL, NULL, NULL};
+  if (run->arena) {
+    s.mean = saved_row(run, op, 0);
+    s.rstd = saved_row(run, op, 1);
+  }
+  if (op->spec.size[2]) {
+    const nnc_param *state = &run->plan->state[op->state];
+    s.running_mean = (real *)run->plan->states + state[0].offset;
+    s.running_var = (real *)run->plan->states + state[1].offset;
+  }
+  return s;
+}
+
+static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
+
+/* Channels [first, last) of a value as a matrix: its columns, or whole lines. */
+static size_t inner_of(const nnc_run *run, const nnc_op *op) {
+  const nnc_value *v = &run->plan->value[op->out];
+  return v->shape.rank == 1 ? 1 : v->cols;
+}
+
+static size_t sample_distance(const nnc_run *run, int value) { return run->plan->value[value].lines * run->ld[value]; }
+
+static real *batches_of(const nnc_run *run, const nnc_op *op) {
+  return (real *)run->plan->states + run->plan->state[op->state + 2].offset;
+}
+
+static void begin_batch(const nnc_run *run, const nnc_op *op) {
+  if (op->spec.size[2]) *batches_of(run, op) += 1;
+}
+
+/* How much the statistics of this batch weigh in the running ones; a negative momentum asks for the plain average of all. */
+static double momentum_of(const nnc_run *run, const nnc_op *op) {
+  return op->spec.attr[1] >= 0 || !op->spec.size[2] ? op->spec.attr[1] : 1 / (double)*batches_of(run, op);
+}
+
+static void apply_activation(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
+  const int epilogue = epilogue_of(run, op);
+  if (epilogue == NNC_NONE) return;
+  const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out);
+  real *y = run->act[op->out] + from * distance + first * inner;
+  run->k->activation_forward[epilogue](y, y, to - from, (last - first) * inner, distance, distance, op->epilogue_attr);
+}
+
+static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const int in = op->spec.input[0];
+  const size_t channels = (size_t)op->spec.size[0], dx = sample_distance(run, in), dy = sample_distance(run, op->out);
+  const nnc_norm_statistics s = statistics_of(run, op);
+  run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, nnc_param_at(run, op, 0, run->params),
+                             nnc_param_at(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
+                             op->spec.attr[0], 0, op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+  apply_activation(run, op, 0, channels, first, last);
+}
+
+/* Whether threads stay with their samples; otherwise the phase in between does everything. */
+static int by_samples(const nnc_run *run, const nnc_op *op) {
+  return inner_of(run, op) == 1 && (run->training || !op->spec.size[2]);
+}
+
+static size_t chunk_of(size_t row, size_t last) { return last - row < NNC_NORM_CHUNK ? last - row : NNC_NORM_CHUNK; }
+
+static void forward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (!by_samples(run, op)) return;
+  const size_t dx = sample_distance(run, op->spec.input[0]);
+  for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
+    real *partial = partial_of(run, op, row);
+    run->k->batch_norm_moments(partial, partial + saved_ld(op), run->act[op->spec.input[0]] + row * dx, chunk_of(row, last),
+                               (size_t)op->spec.size[0], dx);
+  }
+}
+
+static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const int in = op->spec.input[0];
+  const nnc_norm_statistics s = statistics_of(run, op);
+  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_param_at(run, op, 0, run->params),
+                             nnc_param_at(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
+                             sample_distance(run, op->out), sample_distance(run, in), op->spec.attr[0], momentum_of(run, op),
+                             NNC_NORM_BATCH);
+  apply_activation(run, op, first, last, 0, run->rows);
+}
+
+/* A plain average must not count a batch whose statistics it left out: if that is the first one, the next would be averaged with the
+ * initial values. One thread, after forward_channels. */
+static void end_batch(const nnc_run *run, const nnc_op *op) {
+  if (!op->spec.size[2] || op->spec.attr[1] >= 0) return;
+  const real *mean = saved_row(run, op, 0), *rstd = saved_row(run, op, 1);
+  int left_out = 0; /* rstd is 0 where the variance is infinite */
+  for (size_t c = 0; c < (size_t)op->spec.size[0]; c++) left_out |= !(mean[c] - mean[c] == 0) | !(rstd[c] > 0);
+  if (left_out) *batches_of(run, op) -= 1;
+}
+
+static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (run->self->rank == 0) end_batch(run, op);
+  if (!by_samples(run, op)) return;
+  const int in = op->spec.input[0];
+  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = (size_t)op->spec.size[0];
+  const nnc_norm_statistics s = statistics_of(run, op);
+  for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
+    const size_t rows = chunk_of(row, last);
+    run->k->batch_norm_forward(run->act[op->out] + row * dy, &s, run->act[in] + row * dx, nnc_param_at(run, op, 0, run->params),
+                               nnc_param_at(run, op, 1, run->params), 0, channels, rows, 1, dy, dx, op->spec.attr[0], 0,
+                               NNC_NORM_SAVED);
+    apply_activation(run, op, 0, channels, row, row + rows);
+  }
+}
+
+/* The gradient of what the activation gets, in place. */
+static void activation_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
+  const int epilogue = epilogue_of(run, op);
+  if (epilogue == NNC_NONE) return;
+  const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out), at = from * distance + first * inner;
+  real *grad = run->grad[op->out] + at;
+  run->k->activation_backward[epilogue](grad, grad, run->act[op->out] + at, to - from, (last - first) * inner, distance, distance,
+                                        distance, op->epilogue_attr);
+}
+
+static int is_wanted(const nnc_run *run, const nnc_op *op) {
+  return run->plan->value[op->spec.input[0]].needs_grad || run->input_grads;
+}
+
+static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (!by_samples(run, op)) return;
+  const int in = op->spec.input[0];
+  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = (size_t)op->spec.size[0];
+  for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
+    const size_t rows = chunk_of(row, last);
+    real *partial = partial_of(run, op, row);
+    activation_gradient(run, op, 0, channels, row, row + rows);
+    run->k->batch_norm_sums(partial, partial + saved_ld(op), run->grad[op->out] + row * dy, run->act[in] + row * dx,
+                            saved_row(run, op, 0), rows, channels, dy, dx);
+  }
+}
+
+/* dx of channels [first, last) of samples [from, to). dgamma and dbeta are for where the source is TOTALS and for where not. */
+static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, real *dgamma,
+                           real *dbeta, nnc_norm_source source) {
+  const int in = op->spec.input[0], adds = op->accumulates[0];
+  const size_t inner = inner_of(run, op), dx = sample_distance(run, in), dy = sample_distance(run, op->out);
+  const nnc_norm_statistics s = statistics_of(run, op);
+  real *grad = run->grad[in] + from * dx, *own = adds ? run->arena + op->packed + from * dx : grad;
+  run->k->batch_norm_backward(is_wanted(run, op) ? own : NULL, dgamma, dbeta, &s, run->grad[op->out] + from * dy,
+                              run->act[in] + from * dx, nnc_param_at(run, op, 0, run->params), first, last, to - from, run->rows,
+                              inner, dx, dy, dx, op->spec.attr[0], source);
+  if (is_wanted(run, op) && adds)
+    run->k->accumulate(grad + first * inner, own + first * inner, to - from, (last - first) * inner, dx, dx);
+}
+
+static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (!by_samples(run, op) || !is_wanted(run, op)) return;
+  for (size_t row = first; row < last; row += NNC_NORM_CHUNK)
+    input_gradient(run, op, 0, (size_t)op->spec.size[0], row, row + chunk_of(row, last), saved_row(run, op, 2),
+                   saved_row(run, op, 3), NNC_NORM_TOTALS);
+}
+
+static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  activation_gradient(run, op, first, last, 0, run->rows);
+  input_gradient(run, op, first, last, 0, run->rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
+                 !run->training && op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+}
+
+/* Channels per panel: its numbers are still in cache when the activation follows. */
+static size_t panel_of(const nnc_run *run, const nnc_op *op) {
+  enum { PANEL_BYTES = 32 << 10, LEAST = 4 * NNC_ALIGNMENT / sizeof(real) };
+  const size_t channels = PANEL_BYTES / sizeof(real) / (run->rows * inner_of(run, op) + 1);
+  return channels < LEAST ? LEAST : channels - channels % LEAST;
+}
+
+static void over_panels(const nnc_run *run, const nnc_op *op, size_t first, size_t last,
+                        void (*panel)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  const size_t step = panel_of(run, op);
+  for (; first < last; first += step) panel(run, op, first, last - first < step ? last : first + step);
+}
+
+static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (!by_samples(run, op)) {
+    over_panels(run, op, first, last, forward_panel);
+    return;
+  }
+  const nnc_norm_statistics s = statistics_of(run, op);
+  run->k->batch_norm_merge(&s, partial_of(run, op, 0), first, last, run->rows, saved_ld(op), op->spec.attr[0],
+                           momentum_of(run, op));
+}
+
+static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (!by_samples(run, op)) {
+    over_panels(run, op, first, last, backward_panel);
+    return;
+  }
+  run->k->batch_norm_total(saved_row(run, op, 2), saved_row(run, op, 3), partial_of(run, op, 0), saved_row(run, op, 1), first, last,
+                           run->rows, saved_ld(op));
+  for (int slot = 0; slot < 2; slot++) {
+    real *gradient = nnc_param_at(run, op, slot, run->grads);
+    if (gradient) memcpy(gradient + first, saved_row(run, op, 2 + (size_t)slot) + first, (last - first) * sizeof *gradient);
+  }
+}
+
+static void batch_norm_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  (void)run, (void)op, (void)first, (void)last; /* backward_channels and its neighbours do it */
+}
+
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_batch_norm) = {
+    .forward = batch_norm_forward,
+    .backward = batch_norm_backward,
+    .begin_batch = begin_batch,
+    .forward_partial = forward_partial,
+    .forward_channels = forward_channels,
+    .forward_rest = forward_rest,
+    .backward_partial = backward_partial,
+    .backward_channels = backward_channels,
+    .backward_rest = backward_rest,
+    .external_arrays = 1,
+    .gradient = nnc_no_gradient, /* backward_channels has it */
+    .prepare = nnc_nothing_to_prepare,
+};

@@ -1,0 +1,102 @@
+/* linear_typed.c: y = activation(x W + b), its backward pass, and the gradients of W and b.
+ *
+ * The weight is stored [in, out], so that forward (x W) and the weight's gradient (x^T dz) read it as it lies; dx = dz W^T reads
+ * the transposed copy that prepare keeps in the training arena. */
+#include "base/thread_pool.h"
+#include "plan/engine.h"
+
+/* Columns come in panels, so that the activation follows the product while the result is in the second cache: as wide as they can be,
+ * because each one reads x again, and a multiple of every tile width. The panels that the threads of the pool share are four cache lines
+ * wide, which are read from top to bottom. */
+enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, INTRA_OP_BYTES = 256 };
+
+static size_t panel_of(size_t rows, size_t cols) {
+  const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
+  return rows * cols * sizeof(real) <= PANEL_BYTES ? cols : PANEL_STEP * (steps ? steps : 1);
+}
+
+static const nnc_param *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]].layout; }
+
+/* The transposed weight: a copy, but that of one column is the column itself. */
+static int is_own_transpose(const nnc_param *w) { return w->cols == 1 && w->ld == 1; }
+
+static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
+
+typedef struct {
+  const nnc_run *run;
+  const nnc_op *op;
+  nnc_matrix x, z, y;
+  size_t panel;
+} forward_job;
+
+static inline void forward_panel(const forward_job *job, size_t j) {
+  const nnc_run *run = job->run;
+  const nnc_op *op = job->op;
+  const nnc_matrix *x = &job->x, *z = &job->z, *y = &job->y;
+  const nnc_param *w = weight_of(run, op);
+  const real *bias = op->param[1] == NNC_NONE ? NULL : run->params + run->plan->param[op->param[1]].layout.offset + j;
+  const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
+  const int epilogue = epilogue_of(run, op);
+  run->k->gemm(z->at + j, x->at, run->params + w->offset + j, bias, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
+  if (epilogue != NNC_NONE) run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr);
+}
+
+static void forward_task(void *context, size_t task) {
+  const forward_job *job = context;
+  forward_panel(job, task * job->panel);
+}
+
+static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  forward_job job = {run,
+                     op,
+                     nnc_samples(run, run->act, op->spec.input[0], first, last),
+                     nnc_samples(run, run->act, op->pre, first, last),
+                     nnc_samples(run, run->act, op->out, first, last),
+                     0};
+  const size_t cols = job.z.cols;
+  if (run->intra_op_threads > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
+    job.panel = INTRA_OP_BYTES / sizeof(real);
+    nnc_pool_run(run->intra_op_threads, (cols + job.panel - 1) / job.panel, forward_task, &job);
+    return;
+  }
+  job.panel = epilogue_of(run, op) == NNC_NONE ? cols : panel_of(job.z.rows, cols);
+  for (size_t j = 0; j < cols; j += job.panel) forward_panel(&job, j);
+}
+
+static void linear_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_matrix dz = nnc_samples(run, run->grad, op->out, first, last);
+  const int in = op->spec.input[0], epilogue = epilogue_of(run, op);
+  if (epilogue != NNC_NONE) {
+    const nnc_matrix saved = nnc_samples(run, run->act, op->pre, first, last);
+    run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr);
+  }
+  if (!run->plan->value[in].needs_grad && !run->input_grads) return;
+  const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
+  const nnc_param *w = weight_of(run, op);
+  const real *transposed = is_own_transpose(w) ? run->params + w->offset : run->arena + op->packed;
+  run->k->gemm(dx.at, dz.at, transposed, NULL, dx.rows, dx.cols, dz.cols, dx.ld, dz.ld, 1, op->packed_ld, op->accumulates[0]);
+}
+
+static void linear_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], 0, rows);
+  const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
+  const nnc_param *w = weight_of(run, op);
+  real *bias = task->bias ? run->grads + run->plan->param[op->param[1]].layout.offset : NULL;
+  run->k->linear_gradient(run->grads + w->offset + task->first * w->ld, bias, x.at + task->first, dz.at, task->last - task->first,
+                          dz.cols, dz.rows, w->ld, x.ld, dz.ld);
+}
+
+static void linear_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
+  if (!run->plan->value[op->spec.input[0]].needs_grad && !run->input_grads) return;
+  const nnc_param *w = weight_of(run, op);
+  if (is_own_transpose(w)) return;
+  run->k->transpose(run->arena + op->packed + task->first, run->params + w->offset + task->first * w->ld, task->last - task->first,
+                    w->cols, op->packed_ld, w->ld);
+}
+
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear) = {
+    .forward = linear_forward,
+    .backward = linear_backward,
+    .gradient = linear_gradient,
+    .prepare = linear_prepare,
+};

@@ -1,0 +1,72 @@
+/* recurrent.h: what the record of a recurrent layer means, for the passes and for its driver.
+ *
+ * One record is one layer in one or both directions. Its sizes are those of ops.def; its parameters lie in the slots
+ *
+ *   4 d + 0   weight_ih [input, gates * hidden]      4 d + 2   bias_ih [gates * hidden]
+ *   4 d + 1   weight_hh [hidden, gates * hidden]     4 d + 3   bias_hh [gates * hidden]
+ *
+ * of direction d, and the learned initial states, [directions, hidden] each, in 8 (h_0) and 9 (c_0).
+ *
+ * Initial states that the network computes are its inputs 1 (h) and, LSTM, 2 (c): values of whole layers, in which sublayer `index`
+ * has the numbers [index * directions * hidden, ...) of a sample. Its last states are values too where ops of kind state, right behind
+ * it, ask for them: they copy them forward, and backward the recurrent op begins with their gradients.
+ *
+ * What it needs besides its input and output lies in regions, one after the other, each with the same room for every sample of a
+ * batch: see nnc_region. In training they hold all time steps, in inference a chunk of them and one direction at a time.
+ * In groups of samples (NNC_SAMPLE_GROUP), time comes first: what a step touches lies together, products over time and samples go
+ * over rows without gaps, and threads, which have whole groups, do not meet in one another's lines and prefetches.
+ */
+#ifndef NNC_PLAN_RECURRENT_H
+#define NNC_PLAN_RECURRENT_H
+
+#include "plan/plan.h"
+
+enum { NNC_SLOT_W_IH, NNC_SLOT_W_HH, NNC_SLOT_B_IH, NNC_SLOT_B_HH, NNC_SLOTS_PER_DIRECTION, NNC_SLOT_INITIAL = 8 };
+
+/* Time steps whose input products are computed ahead: they stay in the second-level cache until the cell reads them. */
+enum { NNC_RECURRENT_CHUNK = 16 };
+
+typedef enum {
+  NNC_REGION_GATES,   /* [directions, groups, steps, samples, kept * hidden] */
+  NNC_REGION_X,       /* [groups, steps, samples, input]: training */
+  NNC_REGION_H,       /* [directions, groups, steps + 1, samples, hidden]: training */
+  NNC_REGION_C,       /* the same, LSTM */
+  NNC_REGION_STATE,   /* [directions, samples, states, hidden]: handed from chunk to chunk */
+  NNC_REGION_DSTATE,  /* the same twice, and the gradient of the initial state: training */
+  NNC_REGION_PARTIAL, /* [directions, groups, input + hidden, products * hidden], and the biases behind: training, see `partial` */
+  NNC_REGION_SCRATCH, /* of the kernels */
+  NNC_REGION_COUNT,
+} nnc_region;
+
+typedef struct {
+  nnc_cell cell;
+  size_t input, hidden, steps;
+  size_t products; /* blocks of `hidden` columns in the weights */
+  size_t kept;     /* blocks in the gates */
+  size_t states;   /* 1 (h) or 2 (h, c) */
+  size_t directions;
+  size_t truncate; /* steps of a window that no gradient leaves; 0: none */
+  size_t index;    /* of the sublayer */
+  int bias, sequences, learns_state, stateful, takes_states;
+} nnc_recurrent;
+
+nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);
+
+/* Where the regions lie: region i begins at first[i] times the number of samples that there is room for, and takes size[i] per
+ * sample; directions follow each other. */
+typedef struct {
+  size_t first[NNC_REGION_COUNT], size[NNC_REGION_COUNT], total;
+  size_t gates_row, state_row, x_row; /* between samples */
+  size_t partial_row, partial;        /* of the weight gradients of one group of samples; 0: they are not kept apart */
+} nnc_regions;
+
+/* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. */
+typedef struct {
+  size_t backward, transposed, ld, direction, total;
+} nnc_packed;
+
+/* Non-zero where something overflows. */
+int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions);
+int nnc_recurrent_pack_layout(const nnc_recurrent *r, int training, size_t element, nnc_packed *packed);
+
+#endif

@@ -1,0 +1,127 @@
+/* recurrent_typed.c: the driver of RNN, GRU and LSTM layers; forward_typed.c and backward_typed.c hold its passes.
+ *
+ * A range of samples, in groups, never waits for another. Time steps at and beyond a sample's length give zeros forward and backward;
+ * nnc_clear_padding has set the input to zero there, so that the sums over time need not know of lengths. */
+#include <math.h>
+
+#include "plan/layers/recurrent/windows.h"
+
+nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op, size_t samples) {
+  nnc_recurrent_layer l = {.r = nnc_recurrent_of(run->plan, op), .training = run->work == NULL};
+  nnc_recurrent_layout(&l.r, l.training, sizeof(real), &l.regions);
+  nnc_recurrent_pack_layout(&l.r, l.training, sizeof(real), &l.packed);
+  l.capacity = l.training ? run->plan->rows_reserved : run->work_rows;
+  if (l.training) l.capacity += (NNC_SAMPLE_GROUP - l.capacity % NNC_SAMPLE_GROUP) % NNC_SAMPLE_GROUP;
+  l.samples = samples;
+  l.slots = l.training || l.r.steps < NNC_RECURRENT_CHUNK ? l.r.steps : NNC_RECURRENT_CHUNK;
+  l.base = l.training ? run->arena + op->saved : run->work + op->work * run->work_rows;
+  l.weights = l.training ? run->arena + op->packed : run->packed + op->weights;
+  return l;
+}
+
+/* In inference the gates hold one chunk, and one direction at a time. */
+nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w) {
+  const nnc_recurrent *r = &l->r;
+  const int is_timed = run->plan->value[op->spec.input[0]].timed; /* lengths are of its steps */
+  const nnc_group g = group_at(l, w->first);
+  const size_t gates_row = l->regions.gates_row, h_row = l->regions.state_row;
+  nnc_recurrence c = {
+      .cell = r->cell,
+      .reverse = w->d == 1,
+      .rows = w->last - w->first,
+      .steps = w->to - w->from,
+      .hidden = r->hidden,
+      .first_step = w->from,
+      .lengths = run->lengths && is_timed ? run->lengths + w->first : NULL,
+      .group = g.count,
+      .gates_group = g.count * l->slots * gates_row,
+      .gates_row = gates_row,
+      .gates_step = g.count * gates_row,
+      .h_group = g.count * (l->slots + 1) * h_row,
+      .h_row = h_row,
+      .h_step = g.count * h_row,
+      .final_row = r->states * r->hidden,
+  };
+  c.gates = gates_of(l, l->training ? w->d : 0, g, l->training ? w->from : 0);
+  c.dgates = c.gates;
+  if (l->training) {
+    c.h = h_of(l, w->d, g, w->from);
+    if (r->states == 2) c.c = (real *)c.h + (region(l, NNC_REGION_C) - region(l, NNC_REGION_H));
+  }
+  c.forward = l->weights + w->d * l->packed.direction;
+  c.backward = l->weights + w->d * l->packed.direction + l->packed.backward;
+  c.scratch = region(l, NNC_REGION_SCRATCH) + w->first * l->regions.size[NNC_REGION_SCRATCH];
+  return c;
+}
+
+const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, size_t d, size_t *row) {
+  const nnc_recurrent_layer l = nnc_recurrent_layer_of(run, op, 0);
+  *row = l.r.states * l.r.hidden;
+  return state_of(&l, d) + which * l.r.hidden;
+}
+
+/* Whole groups together, then the rest. */
+static void in_groups(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t samples,
+                      void (*groups)(const nnc_run *, const nnc_op *, const nnc_recurrent_layer *, size_t, size_t)) {
+  const nnc_recurrent_layer l = nnc_recurrent_layer_of(run, op, samples);
+  const size_t whole = last - last % NNC_SAMPLE_GROUP;
+  if (first < whole) groups(run, op, &l, first, whole);
+  if (whole < last) groups(run, op, &l, whole, last);
+}
+
+static void recurrent_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  in_groups(run, op, first, last, run->work ? last : run->rows, nnc_recurrent_forward_groups);
+}
+
+static void recurrent_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  in_groups(run, op, first, last, run->rows, nnc_recurrent_backward_groups);
+}
+
+static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
+  if (task->slot >= NNC_SLOT_INITIAL) return;
+  const nnc_recurrent_layer l = nnc_recurrent_layer_of(run, op, 0);
+  const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION;
+  const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
+  const real *w = run->params + p->offset;
+  real *to = l.weights + d * l.packed.direction;
+  if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
+    run->k->recurrent_pack(to, l.training ? to + l.packed.backward : NULL, w, l.r.cell, task->first, task->last, l.r.hidden, p->ld);
+    if (task->first) return;
+    const int bias = (int)d * NNC_SLOTS_PER_DIRECTION + NNC_SLOT_B_HH;
+    run->k->recurrent_pack_bias(to, nnc_param_at(run, op, bias, run->params), l.r.cell, l.r.hidden);
+  } else if (l.training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)) {
+    run->k->transpose(to + l.packed.transposed + task->first, w + task->first * p->ld, task->last - task->first, p->cols,
+                      l.packed.ld, p->ld);
+  }
+}
+
+void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op) {
+  const nnc_recurrent r = nnc_recurrent_of(run->plan, op);
+  for (size_t d = 0; d < r.directions; d++) {
+    const nnc_task task = {.slot = (int)d * NNC_SLOTS_PER_DIRECTION + NNC_SLOT_W_HH, .last = r.hidden};
+    recurrent_prepare(run, op, &task);
+  }
+}
+
+void NNC_TYPED(nnc_step_norms)(const nnc_plan *plan, int op, size_t rows, double *norms) {
+  const nnc_progress nothing = {0};
+  const nnc_run run = nnc_training_run(plan, &nothing, NULL, rows);
+  const nnc_recurrent_layer l = nnc_recurrent_layer_of(&run, &plan->op[op], rows);
+  const size_t n = l.r.products * l.r.hidden;
+  for (size_t t = 0; t < l.r.steps; t++) {
+    double sum = 0;
+    for (size_t d = 0; d < l.r.directions; d++)
+      for (size_t i = 0; i < rows; i++) {
+        const nnc_group g = group_at(&l, i - i % NNC_SAMPLE_GROUP);
+        sum += run.k->sum_squares(gates_of(&l, d, g, t) + (i - g.first) * l.regions.gates_row, n);
+      }
+    norms[t] = sqrt(sum);
+  }
+}
+
+const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_recurrent) = {
+    .forward = recurrent_forward,
+    .backward = recurrent_backward,
+    .gradient = nnc_recurrent_gradient,
+    .prepare = recurrent_prepare,
+};

@@ -1,0 +1,105 @@
+/* windows.h: a recurrent layer in a run, as its passes see it: where its memory lies, by group of samples, and the window of samples
+ * and time steps that they are at. Typed; see engine.h. */
+#ifndef NNC_PLAN_RECURRENT_RUN_H
+#define NNC_PLAN_RECURRENT_RUN_H
+
+#include <string.h>
+
+#include "plan/engine.h"
+#include "plan/layers/recurrent/recurrent.h"
+
+typedef struct {
+  nnc_recurrent r;
+  nnc_regions regions;
+  nnc_packed packed;
+  real *base, *weights; /* regions, and derived weights */
+  size_t capacity;      /* samples that there is room for */
+  size_t samples;       /* of the batch */
+  size_t slots;         /* time steps that there is room for */
+  int training;
+} nnc_recurrent_layer;
+
+#define nnc_recurrent_layer_of NNC_TYPED(nnc_recurrent_layer_of)
+#define nnc_recurrence_of NNC_TYPED(nnc_recurrence_of)
+#define nnc_recurrent_forward_groups NNC_TYPED(nnc_recurrent_forward_groups)
+#define nnc_recurrent_backward_groups NNC_TYPED(nnc_recurrent_backward_groups)
+#define nnc_recurrent_gradient NNC_TYPED(nnc_recurrent_gradient)
+
+/* A group of samples; that at the end of a batch may be smaller. */
+typedef struct {
+  size_t first, count;
+} nnc_group;
+
+static inline nnc_group group_at(const nnc_recurrent_layer *l, size_t first) {
+  const size_t left = l->samples - first;
+  return (nnc_group){first, left < NNC_SAMPLE_GROUP ? left : NNC_SAMPLE_GROUP};
+}
+
+/* Samples [first, last), which are groups of the same size, time steps [from, to) of direction d. */
+typedef struct {
+  size_t first, last, from, to, d;
+} nnc_window;
+
+/* recurrent_typed.c: the layer, for a batch of so many samples, and what forward and backward of a window have in common. */
+nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op, size_t samples);
+nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w);
+
+/* forward_typed.c and backward_typed.c: samples [first, last), which are groups of the same size. */
+void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last);
+void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last);
+void nnc_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
+
+static inline real *region(const nnc_recurrent_layer *l, nnc_region i) { return l->base + l->regions.first[i] * l->capacity; }
+
+/* Slot t of a group in a region that has `slots` rows, so far apart, per sample and direction. */
+static inline real *slot_of(const nnc_recurrent_layer *l, nnc_region i, size_t d, nnc_group g, size_t slots, size_t t, size_t row) {
+  return region(l, i) + ((d * l->capacity + g.first) * slots + t * g.count) * row;
+}
+static inline real *gates_of(const nnc_recurrent_layer *l, size_t d, nnc_group g, size_t t) {
+  return slot_of(l, NNC_REGION_GATES, d, g, l->slots, t, l->regions.gates_row);
+}
+static inline real *h_of(const nnc_recurrent_layer *l, size_t d, nnc_group g, size_t t) {
+  return slot_of(l, NNC_REGION_H, d, g, l->slots + 1, t, l->regions.state_row);
+}
+static inline real *x_of(const nnc_recurrent_layer *l, nnc_group g, size_t t) {
+  return slot_of(l, NNC_REGION_X, 0, g, l->slots, t, l->regions.x_row);
+}
+
+/* A group's share of the weight gradients: rows of W_ih, of W_hh, and the sums of the columns of dgates. */
+static inline real *partial_of(const nnc_recurrent_layer *l, size_t d, nnc_group g) {
+  return region(l, NNC_REGION_PARTIAL) + (d * l->capacity + g.first) / NNC_SAMPLE_GROUP * l->regions.partial;
+}
+
+/* The states of direction d that are handed from chunk to chunk, of all samples: [capacity, states, hidden]. */
+static inline real *state_of(const nnc_recurrent_layer *l, size_t d) {
+  return region(l, NNC_REGION_STATE) + d * l->capacity * l->r.states * l->r.hidden;
+}
+
+/* Direction d in a value that holds states: an initial one, of all sublayers, or the last one of this. */
+static inline nnc_matrix states_in(const nnc_run *run, real *const *base, int value, size_t at, size_t first, size_t last) {
+  const nnc_value *v = &run->plan->value[value];
+  const size_t sample = v->lines * run->ld[value];
+  return (nnc_matrix){base[value] + first * sample + at, last - first, 0, sample};
+}
+
+/* Where the part of direction d lies in the initial states of all sublayers. */
+static inline size_t part_of(const nnc_recurrent *r, size_t d) { return (r->index * r->directions + d) * r->hidden; }
+
+/* Rows of `cols` numbers, which are too few for a call each. */
+static inline void copy_rows(real *to, const real *from, size_t rows, size_t cols, size_t to_row, size_t from_row) {
+  enum { LINE = NNC_ALIGNMENT / sizeof(real) };
+  for (size_t i = 0; i < rows; i++, to += to_row, from += from_row) {
+    size_t j = 0;
+    for (; j + LINE <= cols; j += LINE) memcpy(to + j, from + j, LINE * sizeof(real));
+    for (; j < cols; j++) to[j] = from[j];
+  }
+}
+
+/* The window that comes after `done` steps of direction d. */
+static inline void next_window(nnc_window *w, size_t steps, size_t done, int from_the_end) {
+  const size_t left = steps - done, n = left < NNC_RECURRENT_CHUNK ? left : NNC_RECURRENT_CHUNK;
+  w->from = from_the_end ? left - n : done;
+  w->to = w->from + n;
+}
+
+#endif

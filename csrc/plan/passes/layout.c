@@ -1,0 +1,298 @@
+/* layout.c: where everything lies: parameters and running statistics in their buffers, and the values of one sample in the inference workspace. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sizes.h"
+#include "plan/plan.h"
+
+static nnc_status too_large(nnc_error *error) {
+  return nnc_fail(error, NNC_ERROR_SIZE, "the network is larger than the address space; check the layer sizes");
+}
+
+/* Before anything is made in proportion to them: the parameters and their gradients have to fit. */
+static nnc_status check_memory(size_t bytes, nnc_error *error) {
+  size_t both;
+  if (nnc_mul(&both, bytes, 2)) return too_large(error);
+  if (!nnc_exceeds_memory(both)) return NNC_OK;
+  return nnc_fail(
+      error, NNC_ERROR_SIZE,
+      "the parameters and their gradients take %.3g GB, but this process may have %.3g GB of memory; check the layer sizes",
+      1e-9 * (double)both, 1e-9 * (double)nnc_memory_limit());
+}
+
+static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_t *total) {
+  nnc_param *s = &plan->state[plan->n_states++];
+  *s = (nnc_param){.op = i, .rows = 1, .cols = cols, .ld = cols, .vector = 1};
+  strcpy(s->role, role);
+  return nnc_arena_take(total, &s->offset, cols, plan->element);
+}
+
+static int place_linear(nnc_plan *plan, int i, size_t *total) {
+  const nnc_op *op = &plan->op[i];
+  const size_t in = (size_t)op->spec.size[0], out = (size_t)op->spec.size[1];
+  plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
+  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = in, .cols = out, .transposed = 1}, total) ||
+         (op->spec.size[2] && nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
+}
+
+static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states) {
+  nnc_op *op = &plan->op[i];
+  const size_t channels = (size_t)op->spec.size[0];
+  if (op->spec.size[2]) {
+    const int first = plan->n_states;
+    if (add_state(plan, i, "running_mean", channels, states) || add_state(plan, i, "running_var", channels, states) ||
+        add_state(plan, i, "num_batches_tracked", 1, states))
+      return 1;
+    op->state = (size_t)first;
+  }
+  return op->spec.size[1] &&
+         (nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
+          nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
+}
+
+static int place_layer_norm(nnc_plan *plan, int i, size_t *total) {
+  const nnc_op *op = &plan->op[i];
+  nnc_param vector = {.role = "weight", .rows = 1, .cols = nnc_norm_size(op), .vector = 1};
+  while (vector.shape.rank < 6 && op->spec.size[2 + vector.shape.rank]) {
+    vector.shape.dim[vector.shape.rank] = (size_t)op->spec.size[2 + vector.shape.rank];
+    vector.shape.rank++;
+  }
+  if (op->spec.size[0] && nnc_add_param(plan, i, 0, vector, total)) return 1;
+  strcpy(vector.role, "bias");
+  return op->spec.size[1] && nnc_add_param(plan, i, 1, vector, total);
+}
+
+static int place_prelu(nnc_plan *plan, int i, size_t *total) {
+  const size_t slopes = (size_t)plan->op[i].spec.size[0];
+  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = slopes, .vector = 1}, total);
+}
+
+static int place_embedding(nnc_plan *plan, int i, size_t *total) {
+  const int64_t *size = plan->op[i].spec.size;
+  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = (size_t)size[0], .cols = (size_t)size[1]}, total);
+}
+
+/* The parameters of op i are those of an earlier one. */
+static void share_params(nnc_plan *plan, int i) {
+  nnc_op *op = &plan->op[i];
+  const nnc_op *owner = &plan->op[op->spec.shares];
+  const nnc_value *here = &plan->value[op->spec.input[0]], *there = &plan->value[owner->spec.input[0]];
+  memcpy(op->param, owner->param, sizeof op->param);
+  op->state = owner->state;
+  op->flops = owner->flops * (double)here->lines / (double)there->lines;
+  plan->flops += op->flops;
+}
+
+static int place_python(nnc_plan *plan, int i, size_t *total) {
+  for (int slot = 0; slot < NNC_MAX_PARAMS; slot++) {
+    nnc_param param = nnc_python_param(plan, &plan->op[i], slot);
+    if (!param.cols) return 0;
+    param.rows = param.vector = 1;
+    if (nnc_add_param(plan, i, slot, param, total)) return 1;
+  }
+  return 0;
+}
+
+/* How many parameters an op has at most. */
+static size_t most_params(int kind) {
+  switch (kind) {
+    case NNC_LAYER_python:
+    case NNC_LAYER_recurrent: return NNC_MAX_PARAMS;
+    case NNC_LAYER_linear:
+    case NNC_LAYER_batch_norm:
+    case NNC_LAYER_layer_norm: return 2;
+    case NNC_LAYER_prelu:
+    case NNC_LAYER_embedding: return 1;
+    default: return 0;
+  }
+}
+
+nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
+  size_t params = 0, states = 0;
+  for (int i = 0; i < plan->n_ops; i++) {
+    params += most_params(plan->op[i].spec.kind);
+    states += plan->op[i].spec.kind == NNC_LAYER_batch_norm ? 3 : 0;
+  }
+  plan->param = nnc_alloc(params * sizeof *plan->param);
+  plan->state = nnc_alloc(states * sizeof *plan->state);
+  if (!plan->param || !plan->state)
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
+  size_t bytes = 0, state_bytes = 0;
+  for (int i = 0; i < plan->n_ops; i++) {
+    const int kind = plan->op[i].spec.kind;
+    const double before = plan->flops;
+    if (kind == NNC_LAYER_recurrent && nnc_place_carry(plan, &plan->op[i])) return too_large(error);
+    if (plan->op[i].spec.shares != NNC_NONE) {
+      share_params(plan, i);
+      continue;
+    }
+    if ((kind == NNC_LAYER_linear && place_linear(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_recurrent && nnc_place_recurrent(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_python && place_python(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_batch_norm && place_batch_norm(plan, i, &bytes, &state_bytes)) ||
+        (kind == NNC_LAYER_layer_norm && place_layer_norm(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_prelu && place_prelu(plan, i, &bytes)) ||
+        (kind == NNC_LAYER_embedding && place_embedding(plan, i, &bytes)))
+      return too_large(error);
+    plan->op[i].flops = plan->flops - before;
+  }
+  for (int i = 0; i < plan->n_ops; i++)
+    if (plan->op[i].spec.kind == NNC_LAYER_linear) plan->wide_flops += plan->op[i].flops;
+  plan->elements = bytes / plan->element;
+  plan->state_elements = state_bytes / plan->element;
+  return check_memory(bytes, error);
+}
+
+/* Memory of values whose last reader is behind us is handed out again, first fit. Sizes are those of one sample; a block of
+ * n samples scales every offset by n. */
+typedef struct {
+  size_t first, last; /* elements [first, last) */
+  int until;          /* last op that reads it */
+} nnc_interval;
+
+static int defined_at(const nnc_value *value) { return value->producer == NNC_NONE ? 0 : value->producer; }
+
+/* Of each value that has memory of its own: the last op that reads or writes that memory; n_ops where users see it. */
+static void find_last_uses(const nnc_plan *plan, int *last) {
+  for (int v = 0; v < plan->n_values; v++) last[v] = defined_at(&plan->value[v]);
+  for (int v = 0; v < plan->n_values; v++) { /* an in-place result lives on */
+    int *of = &last[plan->value[v].alias];
+    if (plan->value[v].producer > *of) *of = plan->value[v].producer;
+  }
+  for (int i = 0; i < plan->n_ops; i++)
+    for (int j = 0; j < plan->op[i].spec.n_inputs; j++) {
+      int *of = &last[plan->value[plan->op[i].spec.input[j]].alias];
+      if (i > *of) *of = i;
+    }
+  for (int i = 0; i < plan->n_outputs; i++) last[plan->value[plan->output[i]].alias] = plan->n_ops;
+}
+
+/* Of each value: when the earliest of those is made that have memory of their own and come at it or after it. What is not read any more
+ * by then is never asked about again. */
+static void find_earliest(const nnc_plan *plan, int *earliest) {
+  int least = plan->n_ops;
+  for (int v = plan->n_values - 1; v >= 0; v--) {
+    const nnc_value *value = &plan->value[v];
+    if (value->alias == v && defined_at(value) < least) least = defined_at(value);
+    earliest[v] = least;
+  }
+}
+
+/* What is known of the next places: below `place`, that is among the first `at` intervals, nothing of `size` or more fits from op `from`
+ * to op `until`. So nets of many values that live long need not look through all of them for each. */
+typedef struct {
+  int at, from, until;
+  size_t place, size;
+} nnc_fit_hint;
+
+static const nnc_fit_hint no_hint = {.until = INT_MAX};
+
+/* Where a value of this size goes: at the lowest place that no interval takes which is read at `now` or later. `live` is in the order of
+ * addresses. */
+static int place_first_fit(nnc_interval *live, int n, size_t size, int now, int until, nnc_fit_hint *hint) {
+  if (now < hint->from || now > hint->until || size < hint->size) *hint = no_hint;
+  int i = hint->at;
+  size_t place = hint->place;
+  for (; i < n; i++) {
+    if (live[i].until < now || live[i].last <= place) continue;
+    if (live[i].first >= place + size) break;
+    place = live[i].last;
+    if (live[i].until < hint->until) hint->until = live[i].until;
+  }
+  while (i > 0 && live[i - 1].first > place) i--;
+  memmove(live + i + 1, live + i, (size_t)(n - i) * sizeof *live);
+  live[i] = (nnc_interval){place, place + size, until};
+  *hint = (nnc_fit_hint){i + 1, now, until < hint->until ? until : hint->until, place + size, size};
+  return i;
+}
+
+static int drop_dead(nnc_interval *live, int n, int now) {
+  int kept = 0;
+  for (int i = 0; i < n; i++)
+    if (live[i].until >= now) live[kept++] = live[i];
+  return kept;
+}
+
+nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
+  enum { WORKSPACE = 512 << 10, SMALLEST = 64, SMALLEST_RECURRENT = 16, LARGEST = 512 };
+  plan->place = nnc_alloc((size_t)plan->n_values * sizeof *plan->place);
+  nnc_interval *live = nnc_alloc((size_t)plan->n_values * sizeof *live);
+  int *last = nnc_alloc(2 * (size_t)plan->n_values * sizeof *last), *earliest = last + plan->n_values;
+  if (!plan->place || !live || !last) {
+    nnc_free(live);
+    nnc_free(last);
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the layout of %d values", plan->n_values);
+  }
+  const size_t line = NNC_ALIGNMENT / plan->element;
+  int n = 0, compact_above = 64, overflow = 0;
+  nnc_fit_hint hint = no_hint;
+  find_last_uses(plan, last);
+  find_earliest(plan, earliest);
+  for (int v = 0; v < plan->n_values && !overflow; v++) {
+    const nnc_value *value = &plan->value[v];
+    if (value->alias != v) continue;
+    size_t size = nnc_value_elements(value);
+    overflow = nnc_add(&size, size, line - 1);
+    size -= size % line;
+    if (n > compact_above) {
+      n = drop_dead(live, n, earliest[v]);
+      compact_above = 2 * n + 64;
+      hint = no_hint;
+    }
+    const size_t place = live[place_first_fit(live, n++, size, defined_at(value), last[v], &hint)].first;
+    size_t end;
+    overflow |= nnc_add(&end, place, size);
+    plan->place[v] = place;
+    if (end > plan->sample_elements) plan->sample_elements = end;
+  }
+  for (int v = 0; v < plan->n_values; v++) plan->place[v] = plan->place[plan->value[v].alias];
+  nnc_free(live);
+  nnc_free(last);
+  size_t work = 0, most = 0; /* working memory of an op, behind the values: one op runs at a time */
+  for (int i = 0; i < plan->n_ops && !overflow; i++) {
+    if (plan->op[i].spec.kind != NNC_LAYER_recurrent) continue;
+    overflow = nnc_work_recurrent(plan, &plan->op[i], &work) || nnc_round_up(&work, work, plan->element);
+    plan->op[i].work = plan->sample_elements;
+    most = work > most ? work : most;
+  }
+  size_t sample_bytes;
+  overflow |=
+      nnc_add(&plan->sample_elements, plan->sample_elements, most) || nnc_mul(&sample_bytes, plan->sample_elements, plan->element);
+  if (overflow) return too_large(error);
+  size_t block = sample_bytes ? WORKSPACE / sample_bytes : LARGEST;
+  const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample of many steps fills a register tile by itself */
+  block = block < smallest ? smallest : block > LARGEST ? LARGEST : block - block % 8;
+  plan->block = block;
+  const nnc_value *result = &plan->value[plan->value[plan->output[0]].alias];
+  plan->is_plain = plan->n_inputs == 1 && plan->n_outputs == 1 && plan->value[0].lines == 1 && result->lines == 1 &&
+                   plan->value[plan->output[0]].lines == 1 && result->producer != NNC_NONE && !plan->n_called &&
+                   !plan->whole_batch && !plan->carry;
+  size_t bytes;
+  if (nnc_mul(&bytes, plan->sample_elements, block) || nnc_mul(&bytes, bytes, plan->element)) return too_large(error);
+  return NNC_OK;
+}
+
+void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) {
+  for (int i = 0; i < plan->n_params; i++) plan->param[i].layout.offset = params[i];
+  for (int i = 0; i < plan->n_states; i++) plan->state[i].offset = states[i];
+  plan->elements = elements;
+  plan->state_elements = state_elements;
+}
+
+int nnc_plan_param_count(const nnc_plan *plan) { return plan->n_params; }
+void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) { *param = plan->param[i].layout; }
+double nnc_plan_flops(const nnc_plan *plan) { return plan->flops; }
+size_t nnc_plan_elements(const nnc_plan *plan) { return plan->elements; }
+
+int nnc_plan_state_count(const nnc_plan *plan) { return plan->n_states; }
+void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) { *state = plan->state[i]; }
+size_t nnc_plan_state_elements(const nnc_plan *plan) { return plan->state_elements; }
+
+void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]) {
+  plan->params = params;
+  plan->states = states;
+  plan->grads = grads;
+  plan->average = average;
+  memcpy(plan->moments, moments, sizeof plan->moments);
+}

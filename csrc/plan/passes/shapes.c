@@ -1,0 +1,331 @@
+/* shapes.c: what shape each kind of op gives, and what it refuses. */
+#include <string.h>
+
+#include "base/sizes.h"
+#include "plan/plan.h"
+
+/* Who computes a value, for messages. */
+static const char *origin(const nnc_plan *plan, int value) {
+  const int producer = plan->value[value].producer;
+  return producer == NNC_NONE ? "the input" : plan->op[producer].spec.name;
+}
+
+static nnc_status infer_linear(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t fan_in = op->spec.size[0], fan_out = op->spec.size[1];
+  size_t weights;
+  if (fan_in < 1 || fan_out < 1)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: in_features=%lld and out_features=%lld must be at least 1", op->spec.name,
+                    (long long)fan_in, (long long)fan_out);
+  if (nnc_mul(&weights, (size_t)fan_in, (size_t)fan_out) || nnc_mul(&weights, weights, plan->element))
+    return nnc_fail(error, NNC_ERROR_SIZE, "%s: a weight of %lld x %lld is larger than the address space", op->spec.name,
+                    (long long)fan_out, (long long)fan_in);
+  if (in->rank < 1 || in->dim[in->rank - 1] != (size_t)fan_in) {
+    char got[160], want[64];
+    const nnc_shape expected = {1, {(size_t)fan_in}};
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s expects input of shape %s but gets %s from %s; set in_features=%zu there, or change what comes before",
+                    op->spec.name, nnc_shape_text(want, sizeof want, &expected), nnc_shape_text(got, sizeof got, in),
+                    origin(plan, op->spec.input[0]), in->rank ? in->dim[in->rank - 1] : 1);
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[in->rank - 1] = (size_t)fan_out;
+  return NNC_OK;
+}
+
+static nnc_status infer_same(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  (void)error;
+  plan->value[op->out].shape = plan->value[op->spec.input[0]].shape;
+  return NNC_OK;
+}
+
+static nnc_status infer_activation(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (op->spec.code < 0 || op->spec.code >= NNC_ACTIVATION_COUNT)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown activation %d", op->spec.name, op->spec.code);
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_dropout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (!(op->spec.attr[0] >= 0 && op->spec.attr[0] <= 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: p=%g is not a probability between 0 and 1", op->spec.name, op->spec.attr[0]);
+  return infer_same(plan, op, error);
+}
+
+/* Dimensions count as PyTorch counts them, the batch being 0: size[0] .. size[1] become one. */
+static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  const int64_t rank = in->rank + 1;
+  const int64_t start = op->spec.size[0] < 0 ? op->spec.size[0] + rank : op->spec.size[0];
+  const int64_t end = op->spec.size[1] < 0 ? op->spec.size[1] + rank : op->spec.size[1];
+  if (start == 1 && end == 0 && !in->rank) { /* a batch of scalars becomes [*, 1] */
+    *out = (nnc_shape){1, {1}};
+    return NNC_OK;
+  }
+  if (start < 1 || end >= rank || start > end) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s: start_dim=%lld and end_dim=%lld do not name a range of the dimensions of %s after the batch",
+                    op->spec.name, (long long)op->spec.size[0], (long long)op->spec.size[1], nnc_shape_text(got, sizeof got, in));
+  }
+  *out = (nnc_shape){0, {0}};
+  size_t merged = 1;
+  for (int64_t d = 1; d < rank; d++) {
+    if (d >= start && d <= end && nnc_mul(&merged, merged, in->dim[d - 1]))
+      return nnc_fail(error, NNC_ERROR_SIZE, "%s: the flattened dimension overflows", op->spec.name);
+    if (d < start || d > end) out->dim[out->rank++] = in->dim[d - 1];
+    if (d == end) out->dim[out->rank++] = merged;
+  }
+  return NNC_OK;
+}
+
+static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t channels = op->spec.size[0];
+  const double eps = op->spec.attr[0], momentum = op->spec.attr[1];
+  if (!(eps >= 0) || !(momentum <= 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative and momentum=%g at most 1", op->spec.name, eps,
+                    momentum);
+  if (channels < 1 || in->rank < 1 || in->rank > 2 || in->dim[0] != (size_t)channels) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, %lld] or [*, %lld, length] but gets %s from %s",
+                    op->spec.name, (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in),
+                    origin(plan, op->spec.input[0]));
+  }
+  op->whole_batch = !op->spec.size[2];
+  plan->whole_batch |= op->whole_batch;
+  return infer_same(plan, op, error);
+}
+
+static int same_shape(const nnc_shape *a, const nnc_shape *b) {
+  return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
+/* Dimension d from the end; 1 where there is none. */
+static size_t from_end(const nnc_shape *shape, int d) { return d < shape->rank ? shape->dim[shape->rank - 1 - d] : 1; }
+
+/* Dimensions of 1, and leading ones that are missing, are broadcast to those of the other inputs. */
+static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  nnc_shape out = plan->value[op->spec.input[0]].shape;
+  for (int j = 1; j < op->spec.n_inputs; j++) {
+    const nnc_shape *other = &plan->value[op->spec.input[j]].shape, before = out;
+    out.rank = before.rank > other->rank ? before.rank : other->rank;
+    for (int d = 0; d < out.rank; d++) {
+      const size_t one = from_end(&before, d), two = from_end(other, d);
+      if (one != two && one != 1 && two != 1) {
+        char first[160], second[160];
+        return nnc_fail(
+            error, NNC_ERROR_SHAPE,
+            "%s: its inputs must have one shape, or 1 where they differ, but are %s from %s and %s from %s; a Reshape or "
+            "a Linear makes them fit",
+            op->spec.name, nnc_shape_text(first, sizeof first, &before), j > 1 ? "those before" : origin(plan, op->spec.input[0]),
+            nnc_shape_text(second, sizeof second, other), origin(plan, op->spec.input[j]));
+      }
+      out.dim[out.rank - 1 - d] = one == 1 ? two : one;
+    }
+  }
+  plan->value[op->out].shape = out;
+  return NNC_OK;
+}
+
+static nnc_status infer_pair(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (op->spec.n_inputs != 2)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: takes two inputs, not %d", op->spec.name, op->spec.n_inputs);
+  return infer_add(plan, op, error);
+}
+
+static nnc_status infer_multiply(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
+static nnc_status infer_maximum(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
+
+/* size[0] is the dimension along which they are joined, as PyTorch counts it, the batch being 0. */
+static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *first = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  const int64_t axis = op->spec.size[0] < 0 ? op->spec.size[0] + first->rank : op->spec.size[0] - 1;
+  if (axis < 0 || axis >= first->rank) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: axis=%lld does not name a dimension of %s after the batch", op->spec.name,
+                    (long long)op->spec.size[0], nnc_shape_text(got, sizeof got, first));
+  }
+  *out = *first;
+  for (int j = 1; j < op->spec.n_inputs; j++) {
+    nnc_shape other = plan->value[op->spec.input[j]].shape;
+    const size_t added = axis < other.rank ? other.dim[axis] : 0;
+    if (axis < other.rank) other.dim[axis] = first->dim[axis];
+    if (!same_shape(first, &other)) {
+      char one[160], two[160];
+      return nnc_fail(error, NNC_ERROR_SHAPE,
+                      "%s: its inputs must agree in all dimensions but axis %lld, but are %s from %s and %s from %s", op->spec.name,
+                      (long long)op->spec.size[0], nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
+                      nnc_shape_text(two, sizeof two, &plan->value[op->spec.input[j]].shape), origin(plan, op->spec.input[j]));
+    }
+    if (nnc_add(&out->dim[axis], out->dim[axis], added))
+      return nnc_fail(error, NNC_ERROR_SIZE, "%s: the joined dimension overflows", op->spec.name);
+  }
+  return NNC_OK;
+}
+static nnc_status infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_recurrent(plan, op, error); }
+static nnc_status infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_state(plan, op, error); }
+
+static nnc_status infer_python(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  nnc_shape inputs[NNC_MAX_INPUTS], *out = &plan->value[op->out].shape;
+  const nnc_caller *caller = &plan->caller;
+  for (int j = 0; j < op->spec.n_inputs; j++) inputs[j] = plan->value[op->spec.input[j]].shape;
+  if (!caller->shape || caller->shape(caller->context, (int)(op - plan->op), inputs, op->spec.n_inputs, out))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: nobody says what it computes", op->spec.name);
+  for (int d = 0; d < out->rank; d++)
+    if (!out->dim[d]) return nnc_fail(error, NNC_ERROR_SHAPE, "%s: dimension %d of its result has size 0", op->spec.name, d);
+  return NNC_OK;
+}
+
+nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot) {
+  nnc_param param = {0};
+  const nnc_caller *caller = &plan->caller;
+  if (op->spec.kind != NNC_LAYER_python || caller->param(caller->context, (int)(op - plan->op), slot, &param)) param.cols = 0;
+  return param;
+}
+
+/* The sizes are the new dimensions after the batch, up to the first 0; one may be -1. */
+static nnc_status infer_reshape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  size_t have = 1, want = 1;
+  int open = NNC_NONE, overflow = 0;
+  for (int d = 0; d < in->rank; d++) overflow |= nnc_mul(&have, have, in->dim[d]);
+  *out = (nnc_shape){0, {0}};
+  for (int d = 0; d < NNC_MAX_RANK && op->spec.size[d]; d++) {
+    const int64_t size = op->spec.size[d];
+    if (size < -1 || (size == -1 && open != NNC_NONE))
+      return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions are whole numbers of at least 1, and one of them may be -1",
+                      op->spec.name);
+    if (size == -1) open = d;
+    else overflow |= nnc_mul(&want, want, (size_t)size);
+    out->dim[out->rank++] = size == -1 ? 1 : (size_t)size;
+  }
+  if (!overflow && open != NNC_NONE && have % want == 0) {
+    out->dim[open] = have / want;
+    want = have;
+  }
+  if (overflow || want != have) {
+    char got[160], wanted[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s cannot turn %s from %s into %s%s: the one has %zu numbers, the other %zu",
+                    op->spec.name, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]),
+                    nnc_shape_text(wanted, sizeof wanted, out), open == NNC_NONE ? "" : " (1 standing for -1)", have, want);
+  }
+  return NNC_OK;
+}
+
+size_t nnc_norm_size(const nnc_op *op) {
+  size_t size = 1;
+  for (int d = 2; d < NNC_MAX_RANK && op->spec.size[d]; d++) size *= (size_t)op->spec.size[d];
+  return size;
+}
+
+size_t nnc_norm_groups(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_value *v = &plan->value[op->out];
+  return v->lines * v->cols / nnc_norm_size(op);
+}
+
+/* The dimensions that are normalised over are the last ones. */
+static nnc_status infer_layer_norm(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape wanted = {0, {0}};
+  int fits = 1;
+  if (!(op->spec.attr[0] >= 0))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative", op->spec.name, op->spec.attr[0]);
+  for (int d = 2; d < NNC_MAX_RANK && op->spec.size[d]; d++) {
+    if (op->spec.size[d] < 1) return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions must be at least 1", op->spec.name);
+    wanted.dim[wanted.rank++] = (size_t)op->spec.size[d];
+  }
+  for (int d = 0; d < wanted.rank; d++) fits &= in->rank >= wanted.rank && in->dim[in->rank - wanted.rank + d] == wanted.dim[d];
+  if (!fits || !wanted.rank) {
+    char got[160], want[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input whose last dimensions are %s but gets %s from %s", op->spec.name,
+                    nnc_shape_text(want, sizeof want, &wanted), nnc_shape_text(got, sizeof got, in),
+                    origin(plan, op->spec.input[0]));
+  }
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_gaussian_noise(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (!(op->spec.attr[0] >= 0))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: stddev=%g must not be negative", op->spec.name, op->spec.attr[0]);
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_prelu(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t slopes = op->spec.size[0];
+  if (slopes < 1 || (slopes > 1 && (!in->rank || in->dim[0] != (size_t)slopes))) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s: num_parameters=%lld must be 1 or the number of channels, but the input from %s is %s", op->spec.name,
+                    (long long)slopes, origin(plan, op->spec.input[0]), nnc_shape_text(got, sizeof got, in));
+  }
+  return infer_same(plan, op, error);
+}
+
+static nnc_status infer_maxout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t pieces = op->spec.size[0];
+  if (pieces < 1 || !in->rank || in->dim[in->rank - 1] % (size_t)pieces) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: the last dimension of %s from %s is no whole number of times pieces=%lld",
+                    op->spec.name, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]), (long long)pieces);
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[in->rank - 1] /= (size_t)pieces;
+  return NNC_OK;
+}
+
+/* The input of the network that a value is, perhaps in another shape; or NNC_NONE. */
+static int seen_input(const nnc_plan *plan, int value) {
+  while (plan->value[value].producer != NNC_NONE) {
+    const nnc_op_spec *spec = &plan->op[plan->value[value].producer].spec;
+    if (spec->kind != NNC_LAYER_flatten && !(spec->kind == NNC_LAYER_activation && spec->code == NNC_ACTIVATION_identity))
+      return NNC_NONE;
+    value = spec->input[0];
+  }
+  return value;
+}
+
+static nnc_status infer_embedding(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t rows = op->spec.size[0], dim = op->spec.size[1], exact = 1 << 24;
+  size_t elements;
+  if (rows < 1 || dim < 1 || op->spec.size[2] >= rows)
+    return nnc_fail(error, NNC_ERROR_VALUE,
+                    "%s: num_embeddings=%lld and embedding_dim=%lld must be at least 1, and padding_idx less than "
+                    "num_embeddings",
+                    op->spec.name, (long long)rows, (long long)dim);
+  if (plan->dtype == NNC_F32 && rows > exact)
+    return nnc_fail(error, NNC_ERROR_VALUE,
+                    "%s: float32 tells only %lld indices apart, not num_embeddings=%lld; make the model with "
+                    "dtype=\"float64\"",
+                    op->spec.name, (long long)exact, (long long)rows);
+  if (nnc_mul(&elements, (size_t)rows, (size_t)dim) || nnc_mul(&elements, elements, plan->element))
+    return nnc_fail(error, NNC_ERROR_SIZE, "%s: a table of %lld x %lld is larger than the address space", op->spec.name,
+                    (long long)rows, (long long)dim);
+  if (seen_input(plan, op->spec.input[0]) == NNC_NONE)
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s takes indices, which only an input of the model can hold, but reads what comes from %s; "
+                    "put it first",
+                    op->spec.name, origin(plan, op->spec.input[0]));
+  if (in->rank == NNC_MAX_RANK) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: %s has no room for one more dimension", op->spec.name,
+                    nnc_shape_text(got, sizeof got, in));
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[plan->value[op->out].shape.rank++] = (size_t)dim;
+  return NNC_OK;
+}
+
+nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  typedef nnc_status infer_fn(nnc_plan *, nnc_op *, nnc_error *);
+  static infer_fn *const rules[NNC_LAYER_COUNT] = {
+#define NNC_LAYER(name, sizes, attributes) [NNC_LAYER_##name] = infer_##name,
+#include "ops/ops.def"
+  };
+  return rules[op->spec.kind](plan, op, error);
+}

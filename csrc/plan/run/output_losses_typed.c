@@ -1,0 +1,146 @@
+/* output_losses_typed.c: the losses of a batch and what the metrics need of it. */
+#include <math.h>
+
+#include "plan/run/output_losses.h"
+
+size_t nnc_output_lines(const nnc_plan *plan, const nnc_output_loss *out, const int64_t *lengths, size_t i) {
+  const nnc_value *v = &plan->value[out->prediction];
+  return lengths && v->timed ? (size_t)nnc_fetch_length(plan, lengths + i) * (v->lines / v->shape.dim[0]) : v->lines;
+}
+
+/* How many of the first `count` lines the g-th weight is for, where each is for `per` of them. */
+static size_t lines_of_weight(size_t g, size_t per, size_t count) {
+  const size_t first = g * per;
+  return count <= first ? 0 : count - first < per ? count - first : per;
+}
+
+double nnc_output_sample_weight(const nnc_plan *plan, const nnc_output_loss *out, const nnc_output_batch *b, size_t i) {
+  const size_t lines = plan->value[out->prediction].lines, count = nnc_output_lines(plan, out, b->lengths, i);
+  if (out->reduction != NNC_WEIGHTED_MEAN || !b->weight) return (double)count;
+  double sum = 0;
+  for (size_t g = 0; g < b->width; g++)
+    sum += (double)b->weight[i * b->width + g] * (double)lines_of_weight(g, lines / b->width, count);
+  return sum;
+}
+
+/* The sum over samples of how many lines count, each times its weight, from the caller's data: no thread has all of a batch. */
+static double line_sum(const nnc_output_loss *out, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
+  const nnc_weights *own = out->reduction == NNC_WEIGHTED_MEAN ? nnc_weights_of(data, (int)(out - plan->output_loss)) : NULL;
+  const size_t width = own ? own->width : 1, per = plan->value[out->prediction].lines / width;
+  double sum = 0;
+  for (size_t i = 0; i < rows; i++) {
+    const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
+    const size_t count = nnc_output_lines(plan, out, data->lengths, row);
+    const ptrdiff_t at = own ? (ptrdiff_t)row * own->source.stride : 0;
+    for (size_t g = 0; g < width; g++) {
+      const double weight = !own                                 ? 1
+                            : own->source.type == NNC_SOURCE_F64 ? ((const double *)own->source.data)[at + (ptrdiff_t)g]
+                                                                 : (double)((const float *)own->source.data)[at + (ptrdiff_t)g];
+      sum += weight * (double)lines_of_weight(g, per, count);
+    }
+  }
+  return sum;
+}
+
+double nnc_output_total_weight(const nnc_output_loss *out, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
+  const int weighted = out->reduction == NNC_WEIGHTED_MEAN && nnc_weights_of(data, (int)(out - plan->output_loss));
+  if (out->reduction == NNC_SUM) return 1;
+  if (!weighted && !data->lengths) return (double)rows * (double)plan->value[out->prediction].lines;
+  return line_sum(out, plan, data, start, rows);
+}
+
+static nnc_call callback_of(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows,
+                            nnc_call_kind kind) {
+  const nnc_matrix y = nnc_samples(run, run->act, out->prediction, 0, rows);
+  return (nnc_call){
+      .kind = kind, .index = (int)(out - run->plan->output_loss), .rows = rows, .y = {y.at, y.ld}, .target = b->target};
+}
+
+/* The caller gives losses and gradients of the lines as they are; weights and scale are ours. */
+static void called_loss(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double scale) {
+  const size_t lines = run->plan->value[out->prediction].lines;
+  nnc_call call = callback_of(run, out, b, rows, NNC_CALL_LOSS);
+  nnc_matrix dy = {0};
+  if (run->grad) dy = nnc_samples(run, run->grad, out->prediction, 0, rows);
+  call.dy = (nnc_array){dy.at, dy.ld};
+  call.row_loss = b->row_loss;
+  nnc_call_out(run, &call);
+  for (size_t i = 0; i < rows * lines; i++) {
+    const int padding = b->lengths && i % lines >= nnc_output_lines(run->plan, out, b->lengths, i / lines);
+    const real weight = padding ? 0 : b->weight ? b->weight[i / (lines / b->width)] : 1, factor = (real)(scale * (double)weight);
+    b->row_loss[i] = padding ? 0 : b->row_loss[i] * weight;
+    for (size_t j = 0; j < dy.cols; j++) dy.at[i * dy.ld + j] = padding ? 0 : dy.at[i * dy.ld + j] * factor;
+  }
+}
+
+void nnc_output_watch(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows) {
+  nnc_call call = callback_of(run, out, b, rows, NNC_CALL_METRIC);
+  call.weight = b->weight;
+  call.weight_width = b->width;
+  call.lengths = run->plan->value[out->prediction].timed ? b->lengths : NULL;
+  nnc_call_out(run, &call);
+}
+
+void nnc_output_losses(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t first, size_t last,
+                       double scale) {
+  if (out->loss == NNC_LOSS_CALLED) {
+    called_loss(run, out, b, last, scale); /* first is 0: nnc_output_is_called */
+    return;
+  }
+  const nnc_matrix z = nnc_samples(run, run->act, out->loss_input, first, last);
+  const size_t lines = run->plan->value[out->prediction].lines;
+  nnc_loss_fn *loss = run->k->loss[out->loss];
+  real *grad = run->grad ? nnc_samples(run, run->grad, out->loss_input, first, last).at : NULL;
+  real *pred = out->probabilities ? nnc_samples(run, run->act, out->prediction, first, last).at : NULL;
+  real *row_loss = b->row_loss + first * lines;
+  const real *target = b->target + first * lines * out->target_cols;
+  const int masked = b->lengths && run->plan->value[out->prediction].timed, line_by_line = !b->weight || b->width == lines;
+  if (!masked && line_by_line) {
+    loss(grad, pred, row_loss, z.at, target, b->weight ? b->weight + first * lines : NULL, z.rows, z.cols, z.ld, out->target_cols,
+         scale, out->attr);
+    return;
+  }
+  /* Where a weight is for several lines, it becomes part of the scale. Lines that do not count give zeros. */
+  const size_t pieces = line_by_line ? 1 : b->width, per = lines / pieces;
+  for (size_t i = 0; i < last - first; i++) {
+    const size_t count = nnc_output_lines(run->plan, out, b->lengths, first + i);
+    for (size_t g = 0; g < pieces; g++) {
+      const size_t line = i * lines + g * per, at = line * z.ld, n = lines_of_weight(g, per, count);
+      const real w = line_by_line ? 1 : b->weight[(first + i) * pieces + g];
+      loss(grad ? grad + at : NULL, pred ? pred + at : NULL, row_loss + line, z.at + at, target + line * out->target_cols,
+           line_by_line && b->weight ? b->weight + first * lines + line : NULL, n, z.cols, z.ld, out->target_cols,
+           scale * (double)w, out->attr);
+      for (size_t t = 0; t < n && !line_by_line; t++) row_loss[line + t] *= w;
+      for (size_t t = n; t < per; t++) {
+        row_loss[line + t] = 0;
+        for (size_t j = 0; j < z.cols && grad; j++) grad[at + t * z.ld + j] = 0;
+      }
+    }
+  }
+}
+
+double nnc_output_loss_sum(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double sum) {
+  for (size_t i = 0; i < rows * run->plan->value[out->prediction].lines; i++) sum += (double)b->row_loss[i];
+  return sum;
+}
+
+void nnc_output_statistic(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double *sums) {
+  if (!sums || out->statistic.kind == NNC_STATISTIC_NONE) return;
+  const size_t lines = run->plan->value[out->prediction].lines;
+  const int masked = b->lengths && run->plan->value[out->prediction].timed, line_by_line = !b->weight || b->width == lines;
+  const size_t step = masked || !line_by_line ? 1 : rows, pieces = line_by_line ? 1 : b->width, per = lines / pieces;
+  const nnc_statistic_spec *s = &out->statistic;
+  for (size_t first = 0; first < rows; first += step) { /* weights for several lines each, or not all lines: sample by sample */
+    const nnc_matrix z = nnc_samples(run, run->act, out->prediction, first, first + step);
+    const size_t count = masked ? nnc_output_lines(run->plan, out, b->lengths, first) : z.rows;
+    for (size_t t = 0; t < (line_by_line ? 1 : count); t++) {
+      const size_t n = line_by_line ? count : 1;
+      const real *weight = !b->weight ? NULL : b->weight + first * b->width + t / per, *at = z.at + t * z.ld;
+      const real *target = b->target + (first * lines + t) * out->target_cols;
+      if (s->kind == NNC_STATISTIC_CONFUSION)
+        run->k->count_confusion(sums, at, target, weight, n, z.cols, z.ld, out->target_cols, s->classes, out->index_target,
+                                s->threshold, s->target_threshold);
+      else run->k->sum_residuals(sums, at, target, weight, n, z.cols, z.ld, out->target_cols);
+    }
+  }
+}

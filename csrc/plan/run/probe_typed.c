@@ -1,0 +1,67 @@
+/* probe_typed.c: figures that tell why a net does not learn, taken on every n-th training step, and otherwise not there.
+ *
+ * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the steps that were looked at; per column
+ * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], and behind them how many y that were. One
+ * thread does the whole of a parameter or of an activation, so that no sum depends on the number of threads. The weights before the
+ * update are copied; what the activations are, the next step overwrites, so all threads meet before it begins.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "plan/run/probe.h"
+
+/* The interval outside of which an activation is as good as constant: where sigmoid lies beyond 0.5 -+ 0.49, and what
+ * corresponds to that in others. */
+static void linear_range(const nnc_op *op, double *low, double *high) {
+  const double *attr = op->spec.attr;
+  *low = -INFINITY;
+  *high = INFINITY;
+  switch (op->spec.code) {
+    case NNC_ACTIVATION_sigmoid: *low = 0.01, *high = 0.99; break;
+    case NNC_ACTIVATION_tanh:
+    case NNC_ACTIVATION_softsign: *low = -0.98, *high = 0.98; break;
+    case NNC_ACTIVATION_hardtanh: *low = nextafter(attr[0], INFINITY), *high = nextafter(attr[1], -INFINITY); break;
+    case NNC_ACTIVATION_elu: *low = -0.98 * attr[0]; break;
+    case NNC_ACTIVATION_selu: *low = -0.98 * 1.7580993408473766; break; /* scale * alpha */
+    default: break;
+  }
+}
+
+static void probe_units(const nnc_run *run, const nnc_op *op, double *total) {
+  const int value = (int)(op - run->plan->op) + run->plan->n_inputs;
+  const nnc_matrix y = nnc_samples(run, run->act, value, 0, run->rows);
+  double low, high;
+  linear_range(op, &low, &high);
+  run->k->unit_sums(total, y.at, y.rows, y.cols, y.ld, low, high);
+  total[4 * y.cols] += (double)y.rows;
+}
+
+void nnc_probe_before(const nnc_run *run, const nnc_thread *self, const nnc_probe *probe) {
+  size_t first, last;
+  nnc_partition(self, run->plan->elements, &first, &last);
+  memcpy((real *)probe->before + first, run->params + first, (last - first) * sizeof(real));
+}
+
+static void probe_parameter(const nnc_run *run, const nnc_probe *probe, int i) {
+  const nnc_parameter *p = &run->plan->param[i];
+  const size_t at = p->layout.offset;
+  double *total = probe->params + 4 * i, changes[2];
+  run->k->sum_changes(changes, (const real *)probe->before + at, run->params + at, p->elements);
+  const double weight = sqrt(changes[0]), moved = sqrt(changes[1]);
+  total[0] += sqrt(run->k->sum_squares(run->grads + at, p->elements));
+  total[1] += weight;
+  total[2] += moved;
+  total[3] += weight > 0 ? moved / weight : 0;
+}
+
+void nnc_probe_after(const nnc_run *run, const nnc_thread *self, nnc_probe *probe) {
+  const nnc_plan *plan = run->plan;
+  int turn = 0;
+  for (int i = 0; i < plan->n_params; i++)
+    if (turn++ % self->size == self->rank) probe_parameter(run, probe, i);
+  for (int i = 0; i < plan->n_ops; i++)
+    if (plan->op[i].spec.kind == NNC_LAYER_activation && turn++ % self->size == self->rank)
+      probe_units(run, &plan->op[i], probe->units + probe->unit_offset[i]);
+  if (self->rank) return;
+  probe->steps++;
+}

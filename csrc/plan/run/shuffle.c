@@ -1,0 +1,52 @@
+/* shuffle.c: a permutation as a function of (seed, epoch): Fisher-Yates (Durstenfeld 1964) over Philox words, no state. */
+#include "ops/random/random.h"
+#include "plan/plan.h"
+
+enum { DRAWN = SETS * WORDS };
+
+/* The words of one epoch, in order: those of the blocks with the counters (block, block >> 32, epoch). */
+typedef struct {
+  uint32_t key[2], epoch[2], word[DRAWN];
+  uint64_t block;
+  size_t taken;
+} word_stream;
+
+static void refill(word_stream *s) {
+  draw_sets(s->word, s->block, (uint32_t)(s->block >> 32), s->key, s->epoch, SETS);
+  s->block += DRAWN / 4;
+  s->taken = 0;
+}
+
+static inline uint32_t next_word(word_stream *s) {
+  if (s->taken == DRAWN) refill(s);
+  return s->word[s->taken++];
+}
+
+/* A number below n, each as likely as the others: the top half of a product, drawn again where the bottom half falls into what is
+ * left over of 2^32 (Lemire 2019). */
+static uint32_t below(word_stream *s, uint32_t n) {
+  uint64_t product = (uint64_t)next_word(s) * n;
+  if ((uint32_t)product < n)
+    for (const uint32_t left_over = -n % n; (uint32_t)product < left_over;) product = (uint64_t)next_word(s) * n;
+  return (uint32_t)(product >> 32);
+}
+
+/* More than 2^32 rows: 64 bits, whose bias of n / 2^64 nobody can see. */
+static uint64_t far_below(word_stream *s, uint64_t n) {
+  const uint64_t high = next_word(s), word = high << 32 | next_word(s);
+  return (uint64_t)(((unsigned __int128)word * n) >> 64);
+}
+
+void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) {
+  word_stream s = {.key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
+                   /* the top bit keeps clear of the layers' streams */
+                   .epoch = {(uint32_t)epoch, UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)},
+                   .taken = DRAWN};
+  for (size_t i = 0; i < n; i++) order[i] = (int64_t)i;
+  for (size_t i = n; i > 1; i--) {
+    const size_t j = i <= UINT32_MAX ? below(&s, (uint32_t)i) : (size_t)far_below(&s, i);
+    const int64_t swapped = order[i - 1];
+    order[i - 1] = order[j];
+    order[j] = swapped;
+  }
+}

@@ -1,0 +1,40 @@
+/* source_typed.c: rows of the caller's data into the arena. Steps beyond a sample's length become zeros: what the caller has there,
+ * perhaps NaN, must not get into a sum over time. */
+#include <string.h>
+
+#include "plan/engine.h"
+#include "plan/run/strided.h"
+
+static void fetch_strided(const nnc_kernels *k, real *to, const nnc_strided *s, const int64_t *order, size_t start, size_t first,
+                          size_t last, size_t cols, size_t ld) {
+  double buffer[NNC_STRIDED_CHUNK]; /* no number is larger */
+  for (size_t r = first; r < last; r++)
+    for (size_t j = 0; j < cols; j += NNC_STRIDED_CHUNK) {
+      const size_t n = cols - j < NNC_STRIDED_CHUNK ? cols - j : NNC_STRIDED_CHUNK;
+      nnc_read_strided(s, order ? (size_t)order[start + r] : start + r, j, n, buffer);
+      k->gather(to + r * ld + j, buffer, s->type, NULL, 1, n, n, (ptrdiff_t)n);
+    }
+}
+
+void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
+               size_t last, size_t cols, size_t ld) {
+  static const unsigned char bytes[NNC_SOURCE_COUNT] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8, 2};
+  const char *data = source->data;
+  if ((int)source->type == NNC_SOURCE_STRIDED) {
+    fetch_strided(k, to, source->data, order, start, first, last, cols, ld);
+    return;
+  }
+  if (!order) data += (ptrdiff_t)(start + first) * source->stride * bytes[source->type];
+  k->gather(to + first * ld, data, source->type, order ? order + start + first : NULL, last - first, cols, ld, source->stride);
+}
+
+void nnc_clear_padding(const nnc_run *run, real *const *base, int value, size_t first, size_t last) {
+  const nnc_value *v = &run->plan->value[value];
+  if (!run->lengths || !v->timed) return;
+  const size_t steps = v->shape.dim[0], step = v->lines * v->cols / steps,
+               sample = nnc_value_elements(v); /* several lines: dense */
+  for (size_t i = first; i < last; i++) {
+    const size_t length = (size_t)run->lengths[i];
+    memset(base[value] + i * sample + length * step, 0, (steps - length) * step * sizeof(real));
+  }
+}

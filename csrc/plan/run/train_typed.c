@@ -1,0 +1,226 @@
+/* train_typed.c: training steps. One parallel region for a whole chunk of steps; each step is
+ *
+ *   samples     every thread fetches its samples and takes them forward, through the loss, and backward, alone
+ *   barrier
+ *   parameters  every thread takes its tasks: gradient, update, and what the next step needs, while in cache; where the update
+ *               needs the norm of gradients first or of weights after, or the network is small, it is a phase of its own
+ *   barrier
+ *
+ * Which samples and tasks a thread has does not change a bit of any result.
+ */
+#include "plan/run/output_losses.h"
+#include "plan/run/probe.h"
+
+typedef struct {
+  nnc_plan *plan;
+  const nnc_data *data;
+  size_t batch, first, max_steps;
+  const double *lr;
+  double *loss;
+  nnc_progress *progress;
+  double deadline;
+  size_t clock_every, clock_at; /* thread 0's: steps between looks at the clock, and the next step that has one */
+  double clock_read;
+  int failed;  /* a call out of the core has: written by thread 0 before a barrier */
+  int is_last; /* written by thread 0 in the samples phase, read by all after the barrier */
+  size_t done;
+} nnc_session;
+
+/* Of the batch, in the arena. */
+static int64_t *lengths_of(const nnc_plan *plan) { return (int64_t *)plan->arena + plan->lengths; }
+
+static nnc_output_batch batch_of(const nnc_session *s, const nnc_output_loss *out) {
+  real *arena = s->plan->arena;
+  const nnc_weights *weights = nnc_weights_of(s->data, (int)(out - s->plan->output_loss));
+  return (nnc_output_batch){arena + out->target, arena + out->row_loss, weights ? arena + out->row_weight : NULL,
+                            weights ? weights->width : 1, s->data->lengths ? lengths_of(s->plan) : NULL};
+}
+
+static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t first, size_t last) {
+  const nnc_plan *plan = s->plan;
+  const nnc_data *data = s->data;
+  for (size_t r = first; r < last && data->lengths; r++)
+    lengths_of(plan)[r] = nnc_fetch_length(plan, data->lengths + (data->order ? (size_t)data->order[start + r] : start + r));
+  for (int i = 0; i < plan->n_inputs; i++) {
+    const size_t width = plan->value[i].lines * plan->value[i].cols;
+    nnc_fetch(run->k, run->act[i], &data->x[i], data->order, start, first, last, width, nnc_value_elements(&plan->value[i]));
+    nnc_clear_padding(run, run->act, i, first, last);
+  }
+  for (int i = 0; i < plan->n_outputs; i++) {
+    const nnc_output_loss *out = &plan->output_loss[i];
+    const size_t width = plan->value[out->prediction].lines * out->target_cols;
+    nnc_fetch(run->k, batch_of(s, out).target, &data->y[i], data->order, start, first, last, width, width);
+    const nnc_weights *w = nnc_weights_of(data, i);
+    if (w) nnc_fetch(run->k, (real *)batch_of(s, out).weight, &w->source, data->order, start, first, last, w->width, w->width);
+  }
+}
+
+static void losses_of_samples(const nnc_session *s, const nnc_run *run, const nnc_output_loss *out, size_t start, size_t rows,
+                              size_t first, size_t last) {
+  const nnc_output_batch at = batch_of(s, out);
+  nnc_output_losses(run, out, &at, first, last,
+                    out->weight / nnc_divisor(nnc_output_total_weight(out, s->plan, s->data, start, rows)));
+}
+
+/* The caller's loss, or a loss and the caller's metrics: the whole batch at once, on the calling thread. */
+static void losses_of_batch(const nnc_session *s, const nnc_run *run, const nnc_output_loss *out, size_t start, size_t rows) {
+  nnc_barrier(run->self);
+  if (run->self->rank == 0) {
+    const nnc_output_batch at = batch_of(s, out);
+    losses_of_samples(s, run, out, start, rows, 0, rows);
+    if (out->statistic.called && !s->failed) nnc_output_watch(run, out, &at, rows);
+  }
+  nnc_barrier(run->self);
+}
+
+static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_thread *self, size_t start, size_t rows) {
+  const nnc_plan *plan = s->plan;
+  size_t first, last;
+  nnc_partition_samples(self, rows, &first, &last);
+  if (first < last) fetch(s, run, start, first, last);
+  nnc_run_forward(run, first, last);
+  if (s->failed) return;
+  for (int i = 0; i < plan->n_outputs; i++) {
+    const nnc_output_loss *out = &plan->output_loss[i];
+    if (nnc_output_is_called(out)) losses_of_batch(s, run, out, start, rows);
+    else if (first < last) losses_of_samples(s, run, out, start, rows, first, last);
+    if (s->failed) return;
+  }
+  nnc_run_backward(run, first, last);
+  if (plan->n_penalty_pieces) nnc_run_penalties(run, self);
+}
+
+static double record_losses(const nnc_session *s, const nnc_run *run, size_t start, size_t rows) {
+  const double penalty = nnc_penalty_sum(s->plan);
+  double loss = penalty;
+  for (int i = 0; i < s->plan->n_outputs; i++) {
+    const nnc_output_loss *out = &s->plan->output_loss[i];
+    const nnc_output_batch at = batch_of(s, out);
+    const double sum = nnc_output_loss_sum(run, out, &at, rows, 0),
+                 total = nnc_output_total_weight(out, s->plan, s->data, start, rows);
+    loss += out->weight * sum / nnc_divisor(total);
+    if (s->data->parts) {
+      s->data->parts[2 * i] += sum;
+      s->data->parts[2 * i + 1] += total;
+    }
+    if (s->data->statistics) nnc_output_statistic(run, out, &at, rows, s->data->statistics[i]);
+  }
+  if (s->data->parts) {
+    s->data->parts[2 * s->plan->n_outputs] += penalty * (double)rows;
+    s->data->parts[2 * s->plan->n_outputs + 1] += (double)rows;
+  }
+  return loss;
+}
+
+static void parameters_phase(const nnc_session *s, const nnc_run *run, nnc_thread *self, size_t rows, const nnc_update *update,
+                             int more) {
+  if (s->plan->fused_update) {
+    nnc_run_gradients(run, self, rows, update, more);
+    return;
+  }
+  nnc_run_gradients(run, self, rows, NULL, 0);
+  nnc_barrier(self);
+  nnc_run_update(run, self, update);
+  if (!more) return;
+  nnc_barrier(self);
+  nnc_run_prepare(run, self);
+}
+
+/* A look at the clock costs as much as a small layer: there is one every 0.1 to 0.4 ms, or at every step while calls go out. */
+static int is_late(nnc_session *s, size_t step) {
+  const double now = nnc_now(), since = now - s->clock_read;
+  if (since < 1e-4 && !nnc_calls_out(s->plan)) s->clock_every *= 2;
+  else if (since > 4e-4 && s->clock_every > 1) s->clock_every /= 2;
+  s->clock_read = now;
+  s->clock_at = step + s->clock_every;
+  return now >= s->deadline;
+}
+
+static void train_thread(nnc_thread *self, void *context) {
+  nnc_session *s = context;
+  nnc_run run = nnc_training_run(s->plan, s->progress, self, 0);
+  const int64_t done = run.step;
+  int64_t next_probe = nnc_probe_next(s->data->probe, done);
+  run.training = run.loss = 1;
+  if (s->data->lengths) run.lengths = lengths_of(s->plan);
+  run.failed = &s->failed;
+  nnc_run_prepare(&run, self);
+  nnc_barrier(self);
+  for (size_t step = 0;; step++) {
+    const size_t start = s->first + step * s->batch, left = s->data->rows - start, rows = left < s->batch ? left : s->batch;
+    const nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
+    run.step = done + (int64_t)step;
+    run.rows = rows;
+    if (s->plan->stateful) {
+      const size_t turn = ((size_t)s->plan->carry_turn + step) % 2;
+      run.initial = run.arena + s->plan->carried[turn];
+      run.final = run.arena + s->plan->carried[1 - turn];
+      run.carried = 1;
+    }
+    if (self->rank == 0) s->is_last = step + 1 == s->max_steps || rows == left || (step >= s->clock_at && is_late(s, step));
+    samples_phase(s, &run, self, start, rows);
+    if (s->failed) {
+      if (self->rank == 0) s->done = step;
+      return;
+    }
+    nnc_barrier(self);
+    const int is_last = s->is_last;
+    nnc_probe *probe = run.step == next_probe ? s->data->probe : NULL;
+    if (probe) next_probe = nnc_probe_next(probe, run.step + 1);
+    if (self->rank == 0) s->loss[step] = record_losses(s, &run, start, rows);
+    if (probe) {
+      nnc_probe_before(&run, self, probe);
+      nnc_barrier(self);
+    }
+    parameters_phase(s, &run, self, rows, &update, !is_last);
+    if (probe) {
+      nnc_barrier(self);
+      nnc_probe_after(&run, self, probe);
+    }
+    if (is_last) {
+      if (self->rank == 0) s->done = step + 1;
+      return;
+    }
+    nnc_barrier(self);
+  }
+}
+
+size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
+                            double *loss, nnc_progress *progress, double budget) {
+  const uint64_t countable = (uint64_t)(INT64_MAX - (progress->step > 0 ? progress->step : 0));
+  if (max_steps > countable) max_steps = (size_t)countable;
+  if (first >= data->rows || !max_steps) return 0;
+  const size_t largest = batch < data->rows ? batch : data->rows, left = (data->rows - first + batch - 1) / batch;
+  const double flops = 3 * plan->flops * (double)largest;
+  const int wanted = nnc_threads_for(flops / 2);
+  const int timed = wanted > 1 || max_steps > 1; /* a look at the clock costs as much as a small layer */
+  const double start = timed ? nnc_now() : 0;
+  size_t done = 0;
+  double now = start;
+  if (max_steps > left) max_steps = left;
+  while (done < max_steps && (done == 0 || now < start + budget)) {
+    double until;
+    const int threads = nnc_autotune_choose(&plan->autotune, wanted, largest, now, &until);
+    nnc_session s = {.plan = plan,
+                     .data = data,
+                     .batch = batch,
+                     .first = first + done * batch,
+                     .max_steps = max_steps - done,
+                     .lr = lr + done,
+                     .loss = loss + done,
+                     .progress = progress,
+                     .deadline = until < start + budget ? until : start + budget,
+                     .clock_every = 1,
+                     .clock_read = now};
+    nnc_parallel(threads, train_thread, &s);
+    const double before = now;
+    if (timed) now = nnc_now();
+    progress->step += (int64_t)s.done;
+    plan->carry_turn = (int)(((size_t)plan->carry_turn + s.done) % 2);
+    done += s.done;
+    if (s.done) plan->carried_rows = data->rows - first < done * batch ? data->rows - first - (done - 1) * batch : batch;
+    if (s.failed) break;
+    if (wanted > 1) nnc_autotune_report(&plan->autotune, threads, now, (now - before) / (double)(s.done * largest));
+  }
+  return done;
+}

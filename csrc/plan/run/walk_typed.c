@@ -1,0 +1,204 @@
+/* walk_typed.c: the ops of a plan in order, in reverse, and one thread's part of the parameter tasks. */
+#include "plan/engine.h"
+#include "plan/partition.h"
+
+static const NNC_TYPED(nnc_driver) *const drivers[NNC_LAYER_COUNT] = {
+#define NNC_LAYER(name, sizes, attributes) &NNC_TYPED(nnc_driver_##name),
+#include "ops/ops.def"
+};
+
+void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  (void)run, (void)op, (void)task, (void)rows;
+}
+
+void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
+
+nnc_forward_fn *nnc_op_forward(const nnc_op *op) { return op->skipped ? NULL : drivers[op->spec.kind]->forward; }
+
+nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_thread *self, size_t rows) {
+  return (nnc_run){
+      .plan = plan,
+      .k = nnc_plan_kernels(plan),
+      .act = (real *const *)plan->act,
+      .grad = (real *const *)plan->grad,
+      .ld = plan->ld,
+      .params = plan->params,
+      .grads = plan->grads,
+      .arena = plan->arena,
+      .block = plan->arena,
+      .seed = progress->seed,
+      .step = progress->step,
+      .self = self,
+      .rows = rows,
+  };
+}
+
+/* An op that mixes the samples: all threads have to be there, each takes its channels, and all wait for the result. Parts are
+ * whole cache lines. */
+static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  const size_t count = (size_t)op->spec.size[0], line = NNC_ALIGNMENT / sizeof(real);
+  size_t first, last;
+  nnc_partition(run->self, (count + line - 1) / line, &first, &last);
+  nnc_barrier(run->self);
+  if (first < last) channels(run, op, first * line, last * line < count ? last * line : count);
+  nnc_barrier(run->self);
+}
+
+/* Ops that share parameters add up their gradients, in an order that is always the same: the first to come writes the gradient
+ * itself, each other one writes into the second buffer, from where it is added. So no driver need know of sharing. */
+static nnc_run with_shared_grads(const nnc_run *run) {
+  nnc_run other = *run;
+  other.grads = run->arena + run->plan->shared_grads;
+  return other;
+}
+
+static void add_shared_grads(const nnc_run *run, size_t offset, size_t n) {
+  run->k->accumulate(run->grads + offset, run->arena + run->plan->shared_grads + offset, 1, n, n, n);
+}
+
+/* In reverse order of the ops, as the walk goes. */
+static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (op->next == NNC_NONE) {
+    drivers[op->spec.kind]->backward_channels(run, op, first, last);
+    return;
+  }
+  const nnc_run other = with_shared_grads(run);
+  drivers[op->spec.kind]->backward_channels(&other, op, first, last);
+  for (int slot = 0; slot < NNC_MAX_PARAMS; slot++)
+    if (op->param[slot] != NNC_NONE) add_shared_grads(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
+}
+
+/* An op that takes the whole batch at once. In inference a block is the whole. */
+static void over_batch(const nnc_run *run, const nnc_op *op, void (*whole)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  nnc_barrier(run->self);
+  if (run->self->rank == 0) whole(run, op, 0, run->rows);
+  nnc_barrier(run->self);
+}
+
+void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
+  for (int i = 0; i < run->plan->n_ops; i++) {
+    const nnc_op *op = &run->plan->op[i];
+    if (op->skipped) continue;
+    if ((run->training || op->whole_batch) && run->self && drivers[op->spec.kind]->forward_channels) {
+      if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
+      if (first < last) drivers[op->spec.kind]->forward_partial(run, op, first, last);
+      over_channels(run, op, drivers[op->spec.kind]->forward_channels);
+      if (first < last) drivers[op->spec.kind]->forward_rest(run, op, first, last);
+    } else if (run->self && drivers[op->spec.kind]->whole_batch) {
+      over_batch(run, op, drivers[op->spec.kind]->forward);
+      if (*run->failed) return;
+    } else if (first < last) {
+      drivers[op->spec.kind]->forward(run, op, first, last);
+    }
+  }
+}
+
+void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
+  for (int i = run->plan->n_ops - 1; i >= 0; i--) {
+    const nnc_op *op = &run->plan->op[i];
+    if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
+    if (drivers[op->spec.kind]->backward_channels) {
+      if (first < last) drivers[op->spec.kind]->backward_partial(run, op, first, last);
+      over_channels(run, op, backward_channels);
+      if (first < last) drivers[op->spec.kind]->backward_rest(run, op, first, last);
+    } else if (drivers[op->spec.kind]->whole_batch) {
+      over_batch(run, op, drivers[op->spec.kind]->backward);
+      if (*run->failed) return;
+    } else if (first < last) {
+      drivers[op->spec.kind]->backward(run, op, first, last);
+    }
+  }
+}
+
+/* The thread's part of a task; its rows may be none. All of it where there is but one thread, as it lies: divisions and copies would cost
+ * as much as a small layer. */
+static const nnc_task *part_of(const nnc_thread *self, const nnc_plan *plan, const nnc_task *task, nnc_task *part) {
+  if (self->size == 1) return task;
+  const int parts = self->size + nnc_lost_parts();
+  *part = *task;
+  part->first = nnc_partition_row(task, plan->task_cost, self->rank, parts);
+  part->last = nnc_partition_row(task, plan->task_cost, self->rank + 1, parts);
+  if (part->first > task->first && !task->columns) part->bias = 0;
+  return part;
+}
+
+/* Which elements of the buffers a task has of the parameter in a slot: its own or that of its bias. */
+typedef struct {
+  const nnc_parameter *param;
+  size_t offset, elements;
+} nnc_range;
+
+static nnc_range range_of(const nnc_run *run, const nnc_op *op, const nnc_task *task, int slot) {
+  const nnc_parameter *p = &run->plan->param[op->param[slot]];
+  if (task->columns) return (nnc_range){p, p->layout.offset + task->first, task->last - task->first};
+  if (slot != task->slot) return (nnc_range){p, p->layout.offset, p->elements};
+  return (nnc_range){p, p->layout.offset + task->first * p->layout.ld, (task->last - task->first) * p->layout.ld};
+}
+
+/* In the order of the ops. */
+static void add_gradients_of_sharers(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  const nnc_plan *plan = run->plan;
+  const nnc_range w = range_of(run, op, task, task->slot);
+  const nnc_run other = with_shared_grads(run);
+  for (int i = op->next; i != NNC_NONE; i = plan->op[i].next) {
+    if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* backward_channels has it */
+    drivers[op->spec.kind]->gradient(&other, &plan->op[i], task, rows);
+    add_shared_grads(run, w.offset, w.elements);
+    if (!task->bias) continue;
+    const nnc_range b = range_of(run, op, task, task->bias);
+    add_shared_grads(run, b.offset, b.elements);
+  }
+}
+
+static void prepare_all(const nnc_run *run, const nnc_task *task) {
+  for (int i = task->op; i != NNC_NONE; i = run->plan->op[i].next)
+    drivers[run->plan->op[i].spec.kind]->prepare(run, &run->plan->op[i], task);
+}
+
+static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
+  const nnc_range w = range_of(run, op, task, task->slot);
+  nnc_update_range(run, update, &w.param->options, w.offset, w.elements);
+  if (!task->bias) return;
+  const nnc_range b = range_of(run, op, task, task->bias);
+  nnc_update_range(run, update, &b.param->options, b.offset, b.elements);
+}
+
+void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare) {
+  for (int i = 0; i < run->plan->n_tasks; i++) {
+    nnc_task part;
+    const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
+    if (task->first == task->last) continue;
+    const nnc_op *op = &run->plan->op[task->op];
+    drivers[op->spec.kind]->gradient(run, op, task, rows);
+    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, task, rows);
+    if (!update) continue;
+    update_task(run, op, task, update);
+    if (prepare) prepare_all(run, task);
+  }
+}
+
+void nnc_run_prepare(const nnc_run *run, const nnc_thread *self) {
+  for (int i = 0; i < run->plan->n_tasks; i++) {
+    nnc_task part;
+    const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
+    if (task->first < task->last) prepare_all(run, task);
+  }
+}
+
+/* The op that makes a value or, of an input, reads it, if that is one op alone. */
+static const nnc_op *neighbour(const nnc_plan *plan, int value) {
+  if (plan->value[value].uses != 1) return NULL;
+  if (plan->value[value].producer != NNC_NONE) return &plan->op[plan->value[value].producer];
+  for (int i = 0; i < plan->n_ops; i++)
+    for (int j = 0; j < plan->op[i].spec.n_inputs; j++)
+      if (plan->op[i].spec.input[j] == value) return &plan->op[i];
+  return NULL;
+}
+
+int nnc_may_be_external(const nnc_plan *plan, int value) {
+  const nnc_op *op = neighbour(plan, value);
+  if (!op || op->skipped || op->epilogue != NNC_NONE || !drivers[op->spec.kind]->external_arrays) return 0;
+  for (int v = 0; v < plan->n_values; v++)
+    if (v != value && plan->value[v].alias == value) return 0;
+  return plan->value[value].alias == value && plan->ld[value] == plan->value[value].cols;
+}

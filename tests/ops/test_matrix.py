@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ops.guarded import Guarded, run
 
-from nncore import _core
+from nncore._core import kernels
 
 LARGER = [(1, 1000), (1000, 1), (64, 64), (65, 130), (130, 67), (3, 515), (515, 3), (10, 257), (200, 300)]
 
@@ -38,7 +38,7 @@ def pool(rng, dtype):
 def test_transpose(isa, pool, rng):
     for rows, cols in shapes(rng):
         a = cut(rng, pool, rows, cols)
-        np.testing.assert_array_equal(_core.transpose(a, isa=isa), a.T)
+        np.testing.assert_array_equal(kernels.transpose(a, isa=isa), a.T)
 
 
 def test_transpose_moves_bits(isa, dtype):
@@ -46,18 +46,18 @@ def test_transpose_moves_bits(isa, dtype):
     unsigned = np.dtype(f"u{dtype.itemsize}")
     bits = np.arange(33 * 41, dtype=unsigned).reshape(33, 41) + (np.array(np.inf, dtype).view(unsigned))
     bits[::2] ^= np.array(-np.inf, dtype).view(unsigned)
-    np.testing.assert_array_equal(_core.transpose(bits.view(dtype), isa=isa).view(unsigned), bits.T)
+    np.testing.assert_array_equal(kernels.transpose(bits.view(dtype), isa=isa).view(unsigned), bits.T)
 
 
 def test_transpose_into(isa, dtype, rng):
     a, wide = rng.standard_normal((19, 37)).astype(dtype), np.full((37, 24), np.nan, dtype)
-    assert _core.transpose(a, wide[:, :19], isa=isa).base is wide
+    assert kernels.transpose(a, wide[:, :19], isa=isa).base is wide
     np.testing.assert_array_equal(wide[:, :19], a.T)
     assert np.isnan(wide[:, 19:]).all()
     with pytest.raises(ValueError, match="out"):
-        _core.transpose(a, np.empty((19, 37), dtype), isa=isa)
+        kernels.transpose(a, np.empty((19, 37), dtype), isa=isa)
     with pytest.raises(ValueError, match="overlaps"):
-        _core.transpose(a, a.reshape(37, 19), isa=isa)
+        kernels.transpose(a, a.reshape(37, 19), isa=isa)
 
 
 def test_column_sum_in_increasing_row(isa, dtype, pool, rng):
@@ -68,31 +68,31 @@ def test_column_sum_in_increasing_row(isa, dtype, pool, rng):
             for row in a:
                 expected += row
             out = None if start is None else start.copy()
-            result = _core.column_sum(a, out, accumulate=start is not None, isa=isa)
+            result = kernels.column_sum(a, out, accumulate=start is not None, isa=isa)
             np.testing.assert_array_equal(result, expected)
 
 
 def test_column_sum_is_the_same_in_pieces(isa, dtype, pool, rng):
     for rows, cols in LARGER:
         a = pool[:rows, :cols]
-        whole = _core.column_sum(a, isa=isa)
+        whole = kernels.column_sum(a, isa=isa)
         i, j = int(rng.integers(rows + 1)), int(rng.integers(cols + 1))
         pieces = np.zeros(cols, dtype)
         for part in (slice(0, j), slice(j, cols)):
             for part_rows in (slice(0, i), slice(i, rows)):
-                _core.column_sum(a[part_rows, part], pieces[part], accumulate=True, isa=isa)
+                kernels.column_sum(a[part_rows, part], pieces[part], accumulate=True, isa=isa)
         np.testing.assert_array_equal(whole, pieces)
 
 
 def test_column_sum_of_no_rows(isa, dtype):
-    np.testing.assert_array_equal(_core.column_sum(np.ones((0, 5), dtype), isa=isa), np.zeros(5))
+    np.testing.assert_array_equal(kernels.column_sum(np.ones((0, 5), dtype), isa=isa), np.zeros(5))
 
 
 def test_accumulate(isa, pool, rng):
     for rows, cols in shapes(rng):
         x, y = cut(rng, pool, rows, cols), cut(rng, pool, rows, cols)
         out, gap = with_gap(y, int(rng.integers(0, 4)))
-        _core.accumulate(out, x, isa=isa)
+        kernels.accumulate(out, x, isa=isa)
         np.testing.assert_array_equal(out, y + x)
         assert np.isnan(gap).all(), f"wrote between the rows of {rows} x {cols}"
 
@@ -106,10 +106,10 @@ def touch_the_guards(isa):
         gap = int(rng.integers(0, 3))
         a, y = (block.array(rows, cols, cols + gap, dtype, at_end) for block in (one, other))
         total = vector.array(1, cols, cols, dtype, at_end)[0]
-        _core.transpose(a, isa=isa)
-        _core.column_sum(a, total, isa=isa)
-        _core.column_sum(a, total, accumulate=True, isa=isa)
-        _core.accumulate(y, a, isa=isa)
+        kernels.transpose(a, isa=isa)
+        kernels.column_sum(a, total, isa=isa)
+        kernels.column_sum(a, total, accumulate=True, isa=isa)
+        kernels.accumulate(y, a, isa=isa)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")

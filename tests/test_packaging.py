@@ -257,6 +257,14 @@ def test_method_is_what_the_stub_says(extension, owner, method):
         assert list(inspect.signature(found).parameters) == stub_parameters(method)
 
 
+def test_core_says_what_it_exports():
+    """Its list has no name that is not there, and nothing public of the plans is left out but what they import themselves."""
+    assert len({*_core.__all__}) == len(_core.__all__)
+    assert all(getattr(_core, name) is getattr(plans, name) for name in _core.__all__)
+    defined = {node.name for node in STUBS["plans"] if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert defined <= {*_core.__all__}
+
+
 def test_ops_are_those_of_the_registry_in_its_order():
     text = re.sub(r"/\*.*?\*/", "", (REPOSITORY / "csrc/ops/ops.def").read_text(), flags=re.DOTALL)
     for kind, ops in _core.OPS.items():

@@ -4,5 +4,66 @@
 Two more are imported by those who use them: `kernels`, single kernels of the same core, and `files`, writing and reading in one go.
 """
 
-from .plans import *  # noqa: F403
-from .plans import __version__ as __version__
+from typing import TYPE_CHECKING
+
+from .plans import (
+    OPS,
+    Access,
+    AveragedWeights,
+    ChangingAll,
+    Network,
+    StreamCore,
+    Use,
+    __version__,
+    aligned_zeros,
+    alloc_count,
+    alloc_fail_at,
+    config,
+    copy_all,
+    find_bad_share,
+    force_team,
+    fork_count,
+    get_num_threads,
+    isa,
+    isas,
+    set_num_threads,
+    shuffle,
+    step_batch,
+    uninterrupted,
+)
+
+if TYPE_CHECKING:
+    from .plans import Told as Told
+
+# By subject; sorted within each.
+__all__ = [  # noqa: RUF022
+    # A network as a plan, what trains it step by step and what streams through it.
+    "AveragedWeights",
+    "Network",
+    "StreamCore",
+    "step_batch",
+    # Who may use it now, and what no interrupt may cut in two.
+    "Access",
+    "ChangingAll",
+    "Use",
+    "copy_all",
+    "uninterrupted",
+    # The registry of ops.
+    "OPS",
+    # Memory and order of data.
+    "aligned_zeros",
+    "shuffle",
+    # How the core was built, and how it runs here.
+    "__version__",
+    "config",
+    "fork_count",
+    "get_num_threads",
+    "isa",
+    "isas",
+    "set_num_threads",
+    # What tests switch on in the core, and ask it.
+    "alloc_count",
+    "alloc_fail_at",
+    "find_bad_share",
+    "force_team",
+]

@@ -6,6 +6,7 @@ import pytest
 import twins
 
 from nncore import _core
+from nncore._core import kernels
 
 SHAPE = (256, 512)  # a batch of a wide layer: half a megabyte in float32, so it lies in the second-level cache
 CLASSES = 100
@@ -30,17 +31,17 @@ def normal(*shape, dtype):
 def bench_activation_forward(versus, op, dtype):
     x, attr = normal(*SHAPE, dtype=dtype), twins.attributes(op)
     twin = twins.FORWARD.get(op["name"])
-    versus(lambda: _core.activation_forward(op["name"], x, attr), twin and (lambda: twin(x, *attr)))
+    versus(lambda: kernels.activation_forward(op["name"], x, attr), twin and (lambda: twin(x, *attr)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", _core.OPS["activation"], ids=op_ids)
 def bench_activation_backward(versus, op, dtype):
     x, attr = normal(*SHAPE, dtype=dtype), twins.attributes(op)
-    saved = x if op["saves"] == "input" else _core.activation_forward(op["name"], x, attr)
+    saved = x if op["saves"] == "input" else kernels.activation_forward(op["name"], x, attr)
     dy = normal(*SHAPE, dtype=dtype)
     twin = twins.BACKWARD.get(op["name"])
-    versus(lambda: _core.activation_backward(op["name"], dy, saved, attr), twin and (lambda: twin(dy, saved, *attr)))
+    versus(lambda: kernels.activation_backward(op["name"], dy, saved, attr), twin and (lambda: twin(dy, saved, *attr)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -49,7 +50,7 @@ def bench_loss(versus, op, dtype):
     name, attr, rng = op["name"], twins.attributes(op), np.random.default_rng(1)
     z = normal(SHAPE[0], CLASSES, dtype=dtype)
     if not name.endswith("_logits") and ("crossentropy" in name or "divergence" in name or name == "poisson"):
-        z = _core.activation_forward("softmax", z)
+        z = kernels.activation_forward("softmax", z)
     if op["target"] == "index":
         target = rng.integers(0, CLASSES, (SHAPE[0], 1)).astype(dtype)
     elif name in ("hinge", "perceptron"):
@@ -62,7 +63,7 @@ def bench_loss(versus, op, dtype):
     twin = twins.LOSS.get(name)
 
     def ours():
-        row_loss, grad, pred = _core.loss(name, z, target, attr=attr)
+        row_loss, grad, pred = kernels.loss(name, z, target, attr=attr)
         return (row_loss, grad) if pred is None else (row_loss, grad, pred)
 
     versus(ours, twin and (lambda: twin(z, target, *attr)))
@@ -86,7 +87,7 @@ def bench_optimizer(versus, op, dtype):
 
         return call
 
-    ours = stepper(lambda w, m, t: _core.optimizer_step(name, w, grad, m, lr=1e-6, step=t, attr=attr))
+    ours = stepper(lambda w, m, t: kernels.optimizer_step(name, w, grad, m, lr=1e-6, step=t, attr=attr))
     versus(ours, twin and stepper(lambda w, m, t: twin(w, grad, m, 1e-6, t, *attr)))
 
 
@@ -95,7 +96,7 @@ def bench_optimizer(versus, op, dtype):
 def bench_gemm_forward(versus, size, dtype):
     m, n, k = size
     a, b, bias, c, d = (normal(*s, dtype=dtype) for s in ((m, k), (k, n), (n,), (m, n), (m, n)))
-    versus(lambda: _core.gemm(a, b, bias, c), lambda: np.add(np.matmul(a, b, out=d), bias, out=d), atol=1e-3)
+    versus(lambda: kernels.gemm(a, b, bias, c), lambda: np.add(np.matmul(a, b, out=d), bias, out=d), atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -103,13 +104,13 @@ def bench_gemm_forward(versus, size, dtype):
 def bench_gemm_weight_gradient(versus, size, dtype):
     m, n, k = size
     a, b, c, d = (normal(*s, dtype=dtype) for s in ((k, m), (k, n), (m, n), (m, n)))
-    versus(lambda: _core.gemm(a, b, None, c, transpose_a=True), lambda: np.matmul(a.T, b, out=d), atol=1e-3)
+    versus(lambda: kernels.gemm(a, b, None, c, transpose_a=True), lambda: np.matmul(a.T, b, out=d), atol=1e-3)
 
 
 def _gather(dtype):
     source = normal(4096, SHAPE[1], dtype=dtype)
     index = np.random.default_rng(1).permutation(4096)[: SHAPE[0]].astype(np.int64)
-    return lambda: _core.gather(source, index, np.dtype(dtype).name), lambda: source[index]
+    return lambda: kernels.gather(source, index, np.dtype(dtype).name), lambda: source[index]
 
 
 def _accumulate(dtype):
@@ -119,22 +120,22 @@ def _accumulate(dtype):
         nonlocal z
         z += x
 
-    return lambda: _core.accumulate(y, x), theirs
+    return lambda: kernels.accumulate(y, x), theirs
 
 
 def _dropout(dtype):
     x, rng = normal(*SHAPE, dtype=dtype), np.random.default_rng(0)
     # The masks differ, so the results cannot be compared.
     return (
-        lambda: _core.dropout(x, 0.5, (1, 2), (3, 4)),
+        lambda: kernels.dropout(x, 0.5, (1, 2), (3, 4)),
         lambda: np.where(rng.random(SHAPE, np.float32) < 0.5, 0, x / dtype(0.5)),
     )
 
 
 def _dropout_backward(dtype):
     dy, mask = normal(*SHAPE, dtype=dtype), np.zeros(SHAPE, np.int8)
-    kept = _core.dropout(np.ones_like(dy), 0.5, (1, 2), (3, 4), mask=mask) != 0
-    return lambda: _core.dropout_backward(dy, mask, 0.5), lambda: np.where(kept, dy / dtype(0.5), 0)
+    kept = kernels.dropout(np.ones_like(dy), 0.5, (1, 2), (3, 4), mask=mask) != 0
+    return lambda: kernels.dropout_backward(dy, mask, 0.5), lambda: np.where(kept, dy / dtype(0.5), 0)
 
 
 def _confusion(dtype):
@@ -145,7 +146,7 @@ def _confusion(dtype):
     def theirs():
         return np.bincount(target * CLASSES + z.argmax(1), minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
-    return lambda: _core.count_confusion(z, floats, None, CLASSES, True, 0.5, 0.5), theirs
+    return lambda: kernels.count_confusion(z, floats, None, CLASSES, True, 0.5, 0.5), theirs
 
 
 def _residuals(dtype):
@@ -157,7 +158,7 @@ def _residuals(dtype):
         columns = (np.full(CLASSES, float(len(z))), (e * e).sum(0), a.sum(0), (a / np.abs(t)).sum(0))
         return np.stack([*columns, (t - shift).sum(0), ((t - shift) ** 2).sum(0), shift], 1)
 
-    return lambda: _core.sum_residuals(z, t, None), theirs
+    return lambda: kernels.sum_residuals(z, t, None), theirs
 
 
 def _norm(dtype):
@@ -174,7 +175,7 @@ def _norm_forward(dtype):
         rstd = 1 / np.sqrt((d * d).mean(0) + dtype(1e-5))
         return d * (rstd * gamma) + beta, mean, rstd
 
-    return lambda: _core.batch_norm_forward(x, gamma, beta), theirs
+    return lambda: kernels.batch_norm_forward(x, gamma, beta), theirs
 
 
 def _norm_backward(dtype):
@@ -185,14 +186,14 @@ def _norm_backward(dtype):
         dgamma, dbeta = (dy * normed).sum(0), dy.sum(0)
         return gamma * rstd * (dy - (normed * dgamma + dbeta) / dtype(len(x))), dgamma, dbeta
 
-    return lambda: _core.batch_norm_backward(dy, x, mean, rstd, gamma), theirs
+    return lambda: kernels.batch_norm_backward(dy, x, mean, rstd, gamma), theirs
 
 
 def _norm_in_parts(dtype):
     """Forward and backward by the kernels that take a chunk of rows, or all chunks of some channels."""
     x, gamma, beta, dy, *_ = _norm(dtype)
     (_, forward), (_, backward) = _norm_forward(dtype), _norm_backward(dtype)
-    return lambda: _core.batch_norm_in_parts(x, dy, gamma, beta), lambda: (*forward(), *backward())
+    return lambda: kernels.batch_norm_in_parts(x, dy, gamma, beta), lambda: (*forward(), *backward())
 
 
 def _max_norm(dtype):
@@ -202,7 +203,7 @@ def _max_norm(dtype):
         norm = np.sqrt((other * other).sum(0))
         return np.multiply(other, np.minimum(1, 1 / norm), out=other)
 
-    return lambda: _core.max_norm(w, 1.0) or w, theirs
+    return lambda: kernels.max_norm(w, 1.0) or w, theirs
 
 
 def _average(dtype):
@@ -213,7 +214,7 @@ def _average(dtype):
         other += dtype(0.01) * (w - other)
         return other
 
-    return lambda: _core.average(mean, w, 0.99) or mean, theirs
+    return lambda: kernels.average(mean, w, 0.99) or mean, theirs
 
 
 def _layer_forward(dtype):
@@ -224,7 +225,7 @@ def _layer_forward(dtype):
         rstd = 1 / np.sqrt((d * d).mean(1, keepdims=True) + dtype(1e-5))
         return d * rstd * gamma + beta
 
-    return lambda: _core.layer_norm_forward(x, gamma, beta)[0], theirs
+    return lambda: kernels.layer_norm_forward(x, gamma, beta)[0], theirs
 
 
 def _layer_saved(dtype):
@@ -240,20 +241,20 @@ def _layer_backward(dtype):
         normed, g = (x - mean[:, None]) * rstd[:, None], dy * gamma
         return rstd[:, None] * (g - g.mean(1, keepdims=True) - normed * (g * normed).mean(1, keepdims=True))
 
-    return lambda: _core.layer_norm_backward(dy, x, mean, rstd, gamma), theirs
+    return lambda: kernels.layer_norm_backward(dy, x, mean, rstd, gamma), theirs
 
 
 def _layer_gradient(dtype):
     x, _, dy, mean, rstd = _layer_saved(dtype)
     return (
-        lambda: _core.layer_norm_gradient(dy, x, mean, rstd),
+        lambda: kernels.layer_norm_gradient(dy, x, mean, rstd),
         lambda: ((dy * (x - mean[:, None]) * rstd[:, None]).sum(0), dy.sum(0)),
     )
 
 
 def _noise(dtype):
     x, rng = normal(*SHAPE, dtype=dtype), np.random.default_rng(0)
-    return lambda: _core.gaussian_noise(x, 0.1, (1, 2), (3, 4)), lambda: x + dtype(0.1) * rng.standard_normal(x.shape, dtype)
+    return lambda: kernels.gaussian_noise(x, 0.1, (1, 2), (3, 4)), lambda: x + dtype(0.1) * rng.standard_normal(x.shape, dtype)
 
 
 def _prelu(kernel, twin):
@@ -271,7 +272,7 @@ def _maxout_backward(dtype):
         pieces = x.reshape(len(x), 2, -1)
         return (dy[:, None] * (pieces == pieces.max(1, keepdims=True))).reshape(x.shape)
 
-    return lambda: _core.maxout_backward(dy, x, 2), theirs
+    return lambda: kernels.maxout_backward(dy, x, 2), theirs
 
 
 def _embedding(dtype):
@@ -281,7 +282,7 @@ def _embedding(dtype):
 
 def _embedding_forward(dtype):
     table, index, x = _embedding(dtype)
-    return lambda: _core.embedding_forward(x, table), lambda: table[index.ravel()]
+    return lambda: kernels.embedding_forward(x, table), lambda: table[index.ravel()]
 
 
 def _embedding_gradient(dtype):
@@ -293,7 +294,7 @@ def _embedding_gradient(dtype):
         np.add.at(grad, index.ravel(), dy)
         return grad
 
-    return lambda: _core.embedding_gradient(x, dy, len(table)), theirs
+    return lambda: kernels.embedding_gradient(x, dy, len(table)), theirs
 
 
 def _of_matrix(kernel, twin):
@@ -305,23 +306,25 @@ def _of_matrix(kernel, twin):
 
 
 KERNELS = {
-    "transpose": _of_matrix(_core.transpose, lambda x: np.ascontiguousarray(x.T)),
-    "column_sum": _of_matrix(_core.column_sum, lambda x: x.sum(0)),
+    "transpose": _of_matrix(kernels.transpose, lambda x: np.ascontiguousarray(x.T)),
+    "column_sum": _of_matrix(kernels.column_sum, lambda x: x.sum(0)),
     "linear_gradient": _of_matrix(
-        lambda x: _core.linear_gradient(x[:, :10], x[:, :10]), lambda x: (x[:, :10].T @ x[:, :10], x[:, :10].sum(0))
+        lambda x: kernels.linear_gradient(x[:, :10], x[:, :10]), lambda x: (x[:, :10].T @ x[:, :10], x[:, :10].sum(0))
     ),
     "accumulate": _accumulate,
-    "combine": _of_matrix(lambda x: _core.combine(x, x, 1.0, 0.5, 0.0), lambda x: x + x.dtype.type(0.5) * x),
-    "multiply": _of_matrix(lambda x: _core.multiply(x, x), lambda x: x * x),
-    "maximum": _of_matrix(lambda x: _core.maximum(x, x), lambda x: np.maximum(x, x)),
-    "maximum_backward": _of_matrix(lambda x: _core.maximum_backward(x, x, x), lambda x: np.where(x < x, 0, x * x.dtype.type(0.5))),
+    "combine": _of_matrix(lambda x: kernels.combine(x, x, 1.0, 0.5, 0.0), lambda x: x + x.dtype.type(0.5) * x),
+    "multiply": _of_matrix(lambda x: kernels.multiply(x, x), lambda x: x * x),
+    "maximum": _of_matrix(lambda x: kernels.maximum(x, x), lambda x: np.maximum(x, x)),
+    "maximum_backward": _of_matrix(
+        lambda x: kernels.maximum_backward(x, x, x), lambda x: np.where(x < x, 0, x * x.dtype.type(0.5))
+    ),
     "dropout": _dropout,
     "dropout_backward": _dropout_backward,
     "gather": _gather,
-    "sum_squares": _of_matrix(_core.sum_squares, lambda x: np.vdot(x, x)),
-    "sum_changes": _of_matrix(lambda x: _core.sum_changes(x, x), lambda x: (np.vdot(x, x), np.vdot(x - x, x - x))),
+    "sum_squares": _of_matrix(kernels.sum_squares, lambda x: np.vdot(x, x)),
+    "sum_changes": _of_matrix(lambda x: kernels.sum_changes(x, x), lambda x: (np.vdot(x, x), np.vdot(x - x, x - x))),
     "unit_sums": _of_matrix(
-        lambda x: _core.unit_sums(x, -1.0, 1.0),
+        lambda x: kernels.unit_sums(x, -1.0, 1.0),
         lambda x: (x.sum(0), (x * x).sum(0), (x == 0).sum(0), ((x < -1) | (x > 1)).sum(0)),
     ),
     "count_confusion": _confusion,
@@ -329,24 +332,24 @@ KERNELS = {
     "batch_norm_forward": _norm_forward,
     "batch_norm_backward": _norm_backward,
     "batch_norm_moments": _norm_in_parts,
-    "sum_penalties": _of_matrix(_core.sum_penalties, lambda x: (np.abs(x).sum(), np.vdot(x, x))),
+    "sum_penalties": _of_matrix(kernels.sum_penalties, lambda x: (np.abs(x).sum(), np.vdot(x, x))),
     "max_norm": _max_norm,
     "average": _average,
     "layer_norm_forward": _layer_forward,
     "layer_norm_backward": _layer_backward,
     "layer_norm_gradient": _layer_gradient,
     "gaussian_noise": _noise,
-    "prelu_forward": _prelu(lambda dy, x, a: _core.prelu_forward(x, a), lambda dy, x, a: np.where(x > 0, x, a * x)),
-    "prelu_backward": _prelu(_core.prelu_backward, lambda dy, x, a: np.where(x > 0, dy, a * dy)),
+    "prelu_forward": _prelu(lambda dy, x, a: kernels.prelu_forward(x, a), lambda dy, x, a: np.where(x > 0, x, a * x)),
+    "prelu_backward": _prelu(kernels.prelu_backward, lambda dy, x, a: np.where(x > 0, dy, a * dy)),
     "prelu_gradient": _prelu(
-        lambda dy, x, a: _core.prelu_gradient(dy, x, True), lambda dy, x, a: np.where(x > 0, 0, dy * x).sum(0, dtype=x.dtype)
+        lambda dy, x, a: kernels.prelu_gradient(dy, x, True), lambda dy, x, a: np.where(x > 0, 0, dy * x).sum(0, dtype=x.dtype)
     ),
-    "maxout_forward": _of_matrix(lambda x: _core.maxout_forward(x, 2), lambda x: x.reshape(len(x), 2, -1).max(1)),
+    "maxout_forward": _of_matrix(lambda x: kernels.maxout_forward(x, 2), lambda x: x.reshape(len(x), 2, -1).max(1)),
     "maxout_backward": _maxout_backward,
     "embedding_forward": _embedding_forward,
     "embedding_gradient": _embedding_gradient,
-    "exp": _of_matrix(_core.exp, np.exp),
-    "log": _of_matrix(_core.log, np.log),
+    "exp": _of_matrix(kernels.exp, np.exp),
+    "log": _of_matrix(kernels.log, np.log),
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from recurrent_peers import NETS, NncoreTrainer
 
-from nncore import _core
+from nncore._core import kernels
 
 #: (rows, steps, hidden): the headline nets' recurrent part, one sequence alone, and one streaming step.
 SHAPES = [(1, 1, 64), (1, 100, 128), (32, 50, 32), (32, 100, 128)]
@@ -32,18 +32,18 @@ class Direction:
         self.y = np.empty((rows, steps, hidden), dtype)
         names = ("h", "c") if cell == "lstm" else ("h",)
         self.saved = {name: np.empty((steps + 1, rows, hidden), dtype).transpose(1, 0, 2) for name in names}
-        size = _core.recurrent_packed_size(cell, hidden)
+        size = kernels.recurrent_packed_size(cell, hidden)
         self.packed = np.empty(size, dtype), np.empty(size, dtype)
-        _core.recurrent_pack(cell, *self.packed, self.w)
-        _core.recurrent_pack_bias(cell, self.packed[0], None, hidden)
+        kernels.recurrent_pack(cell, *self.packed, self.w)
+        kernels.recurrent_pack_bias(cell, self.packed[0], None, hidden)
 
     def forward(self):
         self.gates[...] = self.a.transpose(1, 0, 2)
-        _core.recurrent_forward(self.cell, self.gates, self.packed[0], y=self.y, **self.saved)
+        kernels.recurrent_forward(self.cell, self.gates, self.packed[0], y=self.y, **self.saved)
         return self.y
 
     def backward(self):
-        _core.recurrent_backward(self.cell, self.gates, self.packed[1], dy=self.dy, dgates=self.dgates, **self.saved)
+        kernels.recurrent_backward(self.cell, self.gates, self.packed[1], dy=self.dy, dgates=self.dgates, **self.saved)
         return self.dgates
 
     def twin(self):
@@ -149,4 +149,4 @@ def bench_recurrent_backward(versus, cell, shape, dtype):
 @pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 def bench_recurrent_pack(versus, cell, dtype):
     direction = Direction(cell, (1, 1, 128), dtype)
-    versus(lambda: _core.recurrent_pack(cell, *direction.packed, direction.w), None)
+    versus(lambda: kernels.recurrent_pack(cell, *direction.packed, direction.w), None)

@@ -28,6 +28,7 @@ from workloads import WORKLOADS
 
 import nncore as nn
 from nncore import _core
+from nncore._core import kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -211,10 +212,10 @@ def lower_instruction_set(rounds: int) -> Row:
     a, b = (rng.standard_normal(shape, dtype=np.float32) for shape in ((256, 512), (512, 512)))
     out = np.empty((256, 512), np.float32)
     isas = "avx2", "avx512"
-    products = [lambda isa=isa: [_core.gemm(a, b, out=out, isa=isa) for _ in range(10)] for isa in isas]
-    loops = [lambda isa=isa: _core.multiply_adds(200_000, isa=isa) for isa in isas]
+    products = [lambda isa=isa: [kernels.gemm(a, b, out=out, isa=isa) for _ in range(10)] for isa in isas]
+    loops = [lambda isa=isa: kernels.multiply_adds(200_000, isa=isa) for isa in isas]
     times = in_turn(rounds, *products, *loops)
-    peaks = [_core.multiply_adds(1, isa=isa) * 200_000 / seconds for isa, seconds in zip(isas, times[2:], strict=True)]
+    peaks = [kernels.multiply_adds(1, isa=isa) * 200_000 / seconds for isa, seconds in zip(isas, times[2:], strict=True)]
     return Row(
         "float32 product of 256 x 512 by 512 x 512 with AVX2, against AVX-512",
         f"{times[0] / times[1]:.2f}x the time; multipliers: {peaks[1] / peaks[0]:.2f}x the rate",

@@ -28,7 +28,7 @@ import threadpoolctl
 from headline import machine, others
 from report import BUSY, splice
 
-from nncore import _core
+from nncore._core import kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYOUTS = ("NN", "TN", "NT")
@@ -114,7 +114,7 @@ def nncore(case: Case, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Ways]:
         return product(a, right, c[:, cut])
 
     def product(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> Callable[[int], object]:
-        call = partial(_core.gemm, left, right, None, out, False, case.layout == "TN", case.layout == "NT")
+        call = partial(kernels.gemm, left, right, None, out, False, case.layout == "TN", case.layout == "NT")
         return again(call) if case.threads == 1 else call  # called from two threads, they would wait for the interpreter
 
     if case.n > case.m:  # so that each thread reads half of the larger operand
@@ -169,7 +169,7 @@ def peaks(pool: ThreadPoolExecutor, threads: list[int]) -> dict[tuple[str, int],
     rounds, found = 100_000, {}
     for dtype in DTYPES:
         for t in threads:
-            call = partial(_core.multiply_adds, rounds, dtype == "float64")
+            call = partial(kernels.multiply_adds, rounds, dtype == "float64")
             found[dtype, t] = t * call() / min(clock(pool, [again(call)] * t, 3) for _ in range(20))
     return found
 

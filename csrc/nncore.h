@@ -18,6 +18,21 @@
 
 enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 10, NNC_MAX_MOMENTS = 3 };
 
+/* Single kernels for whoever does not link this library; see plan/kernel_interface.c. The sizes come first and stay there: who gets the
+ * struct compares them with its own before it uses the rest. */
+typedef struct {
+  size_t size, table_size, update_size, recurrence_size; /* of this struct, nnc_kernels_f32 and _f64, nnc_update, nnc_recurrence */
+  const nnc_kernels_f32 *(*kernels_for_f32)(nnc_isa isa);
+  const nnc_kernels_f64 *(*kernels_for_f64)(nnc_isa isa);
+  const char *const *isa_names;
+  const nnc_loss_info *losses;
+  const nnc_optimizer_info *optimizers;
+  void (*optimizer_prepare)(int optimizer, nnc_update *update);
+  int (*optimizer_uses)(int optimizer, const double *attr, int moment);
+} nnc_kernel_interface;
+
+const nnc_kernel_interface *nnc_get_kernel_interface(void);
+
 typedef struct nnc_plan nnc_plan;
 
 typedef struct {

@@ -17,10 +17,12 @@ import pytest
 
 import nncore
 from nncore import _core
+from nncore._core import files, kernels, plans
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = Path(nncore.__file__).parent
 WHEEL_LIMIT = 2_000_000
+EXTENSIONS = {"plans": plans, "kernels": kernels, "files": files}
 ACTIVATIONS, LOSSES, OPTIMIZERS = (_core.OPS[kind] for kind in ("activation", "loss", "optimizer"))
 #: Some valid value for every attribute that ops.def names.
 ATTRIBUTES = {
@@ -93,7 +95,7 @@ def test_wheel_from_the_sdist(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.stat().st_size <= WHEEL_LIMIT
     names = zipfile.ZipFile(wheel).namelist()
-    assert sum(name.endswith(".so") for name in names) == 1
+    assert sum(name.endswith(".so") for name in names) == len(EXTENSIONS)
     assert not [name for name in names if name.endswith((".pyx", ".pxi", ".pxd", ".c", ".h"))]
 
 
@@ -214,7 +216,7 @@ def test_unknown_instruction_set_is_an_import_error(tmp_path):
     assert "ImportError: NNCORE_ISA=mmx: no such instruction set; this CPU has baseline" in process.stderr
 
 
-STUB = ast.parse((PACKAGE / "_core/plans.pyi").read_text())
+STUBS = {name: ast.parse((PACKAGE / f"_core/{name}.pyi").read_text(encoding="utf-8")).body for name in EXTENSIONS}
 
 
 def stub_parameters(function):
@@ -224,20 +226,44 @@ def stub_parameters(function):
     return [argument.arg for argument in arguments.posonlyargs + arguments.args + arguments.kwonlyargs + keywords]
 
 
-@pytest.mark.parametrize("function", [node for node in STUB.body if isinstance(node, ast.FunctionDef)], ids=lambda node: node.name)
-def test_function_is_what_the_stub_says(function):
-    assert list(inspect.signature(getattr(_core, function.name)).parameters) == stub_parameters(function)
+def test_every_extension_has_its_stub():
+    assert {path.name.partition(".")[0] for path in (PACKAGE / "_core").glob("*.so")} == {*EXTENSIONS}
 
 
 @pytest.mark.parametrize(
-    ("owner", "method"),
-    [(c.name, node) for c in STUB.body if isinstance(c, ast.ClassDef) for node in c.body if isinstance(node, ast.FunctionDef)],
+    ("extension", "function"),
+    [(name, node) for name, body in STUBS.items() for node in body if isinstance(node, ast.FunctionDef)],
     ids=lambda node: getattr(node, "name", node),
 )
-def test_method_is_what_the_stub_says(owner, method):
-    found = getattr(getattr(_core, owner), method.name)
+def test_function_is_what_the_stub_says(extension, function):
+    found = getattr(EXTENSIONS[extension], function.name)
+    assert list(inspect.signature(found).parameters) == stub_parameters(function)
+
+
+@pytest.mark.parametrize(
+    ("extension", "owner", "method"),
+    [
+        (name, c.name, node)
+        for name, body in STUBS.items()
+        for c in body
+        if isinstance(c, ast.ClassDef)
+        for node in c.body
+        if isinstance(node, ast.FunctionDef)
+    ],
+    ids=lambda node: getattr(node, "name", node),
+)
+def test_method_is_what_the_stub_says(extension, owner, method):
+    found = getattr(getattr(EXTENSIONS[extension], owner), method.name)
     if not method.decorator_list and not method.name.startswith("__"):  # properties and slots have no signature
         assert list(inspect.signature(found).parameters) == stub_parameters(method)
+
+
+def test_core_says_what_it_exports():
+    """Its list has no name that is not there, and nothing public of the plans is left out but what they import themselves."""
+    assert len({*_core.__all__}) == len(_core.__all__)
+    assert all(getattr(_core, name) is getattr(plans, name) for name in _core.__all__)
+    defined = {node.name for node in STUBS["plans"] if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert defined <= {*_core.__all__}
 
 
 def test_ops_are_those_of_the_registry_in_its_order():
@@ -257,14 +283,14 @@ TOGETHER = {f"batch_norm_{part}": "batch_norm_in_parts" for part in ("moments", 
 def test_every_kernel_has_its_function():
     functions = {op["name"]: TOGETHER.get(op["name"], op["name"]) for op in _core.OPS["kernel"]}
     assert functions.keys() >= TOGETHER.keys()
-    assert [name for name, function in functions.items() if not callable(getattr(_core, function, None))] == []
+    assert [name for name, function in functions.items() if not callable(getattr(kernels, function, None))] == []
 
 
 @pytest.mark.parametrize("op", ACTIVATIONS, ids=named)
 def test_activation_slots_are_filled(op, isa, dtype, rng):
     x = rng.normal(size=(3, 5)).astype(dtype)
-    y = _core.activation_forward(op["name"], x, attributes(op), isa=isa)
-    dx = _core.activation_backward(op["name"], x, y if op["saves"] == "output" else x, attributes(op), isa=isa)
+    y = kernels.activation_forward(op["name"], x, attributes(op), isa=isa)
+    dx = kernels.activation_backward(op["name"], x, y if op["saves"] == "output" else x, attributes(op), isa=isa)
     for result in (y, dx):
         assert result.dtype == dtype
         assert result.shape == x.shape
@@ -276,7 +302,7 @@ def test_loss_slots_are_filled(op, isa, dtype, rng):
     z = rng.uniform(0.1, 0.9, size=(3, 5)).astype(dtype)
     z /= z.sum(axis=1, keepdims=True)
     target = rng.integers(5, size=3).astype(dtype) if op["target"] == "index" else np.roll(z, 1, axis=1)
-    row_loss, grad, pred = _core.loss(op["name"], z, target, attr=attributes(op), isa=isa)
+    row_loss, grad, pred = kernels.loss(op["name"], z, target, attr=attributes(op), isa=isa)
     assert row_loss.shape == (3,)
     assert grad.shape == z.shape
     assert (pred is not None) == op["name"].endswith("_logits")
@@ -290,6 +316,6 @@ def test_optimizer_slots_are_filled(op, isa, dtype, rng):
     param, grad = rng.normal(size=(2, 37)).astype(dtype)
     before = param.copy()
     moments = [np.zeros(37, dtype) for _ in range(op["moments"])]
-    _core.optimizer_step(op["name"], param, grad, moments, lr=0.1, step=1, attr=attributes(op), isa=isa)
+    kernels.optimizer_step(op["name"], param, grad, moments, lr=0.1, step=1, attr=attributes(op), isa=isa)
     assert (param != before).all() == (op["name"] != "lbfgs")  # whose steps SciPy takes
     assert np.isfinite(param).all()

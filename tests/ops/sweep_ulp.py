@@ -16,12 +16,13 @@ import numpy as np
 from scipy.special import ndtr
 
 from nncore import _core
+from nncore._core import kernels
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
 
 def activation(name, *attr):
-    return lambda x, isa: _core.activation_forward(name, x[None, :], attr, isa=isa)[0]
+    return lambda x, isa: kernels.activation_forward(name, x[None, :], attr, isa=isa)[0]
 
 
 def sigmoid(x):
@@ -40,8 +41,8 @@ class Function:
 
 #: The bounds of exp, sigmoid and tanh in float32 are promised; the others are what vmath.h states, rounded up.
 FUNCTIONS = {
-    "exp": Function(lambda x, isa: _core.exp(x, isa=isa), np.exp, {"float32": 1.0, "float64": 1.0}),
-    "log": Function(lambda x, isa: _core.log(x, isa=isa), np.log, {"float32": 1.0, "float64": 1.0}),
+    "exp": Function(lambda x, isa: kernels.exp(x, isa=isa), np.exp, {"float32": 1.0, "float64": 1.0}),
+    "log": Function(lambda x, isa: kernels.log(x, isa=isa), np.log, {"float32": 1.0, "float64": 1.0}),
     "sigmoid": Function(activation("sigmoid"), sigmoid, {"float32": 2.5, "float64": 2.5}),
     "tanh": Function(activation("tanh"), np.tanh, {"float32": 4.5, "float64": 4.5}),
     "elu": Function(activation("elu", 1.0), lambda x: np.where(x > 0, x, np.expm1(x)), {"float32": 1.7, "float64": 2.1}),

@@ -1,11 +1,12 @@
 # c_kernels.pxi: the kernels of the registry, each as a function of the instruction set, the dtype and the kernel's own arguments. To the
 # boundary their REAL pointers are `void`, so that one declaration serves both dtypes: it has checked the dtype of each array before it
-# takes its pointer. `code` is an op code.
+# takes its pointer. `code` is an op code. All goes through the pointer `core`, which the module sets once.
 
 cdef extern from *:
     """
+    static const nnc_kernel_interface *nncore_core;
     #define NNCORE_CALL(kernel, isa, f64, ...) \\
-      ((f64) ? nnc_kernels_for_f64(isa)->kernel(__VA_ARGS__) : nnc_kernels_for_f32(isa)->kernel(__VA_ARGS__))
+      ((f64) ? nncore_core->kernels_for_f64(isa)->kernel(__VA_ARGS__) : nncore_core->kernels_for_f32(isa)->kernel(__VA_ARGS__))
     #define call_activation_forward(isa, f64, code, ...) NNCORE_CALL(activation_forward[code], isa, f64, __VA_ARGS__)
     #define call_activation_backward(isa, f64, code, ...) NNCORE_CALL(activation_backward[code], isa, f64, __VA_ARGS__)
     #define call_loss(isa, f64, code, ...) NNCORE_CALL(loss[code], isa, f64, __VA_ARGS__)
@@ -56,6 +57,7 @@ cdef extern from *:
     #define call_recurrent_forward(isa, f64, ...) NNCORE_CALL(recurrent_forward, isa, f64, __VA_ARGS__)
     #define call_recurrent_backward(isa, f64, ...) NNCORE_CALL(recurrent_backward, isa, f64, __VA_ARGS__)
     """
+    const nnc_kernel_interface *core "nncore_core"
 
 cdef extern from * nogil:
     void call_activation_forward(

@@ -1,4 +1,4 @@
-# layer_kernels.pxi: the kernels of single kinds of layers one at a time, for tests and benchmarks, in the manner of kernels.pxi.
+# layer_kernels.pxi: the kernels of single kinds of layers one at a time, for tests and benchmarks, in the manner of matrix_kernels.pxi.
 
 cdef size_t channels_of(str name, const Matrix *m, size_t inner) except? 0:
     if inner == 0 or m.cols % inner:

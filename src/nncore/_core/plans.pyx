@@ -1,14 +1,20 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, embedsignature=False, binding=True
-"""The one boundary between Python and the C core: validate, release the GIL, call, raise. No maths here."""
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
+"""The boundary between Python and the C core: validate, release the GIL, call, raise. No maths here.
+
+This is the one extension that is linked with the core, and the one that every user loads. What single kernels need of the core, `kernels`
+gets from here (kernel_interface); `files` needs nothing of it. access.pxi stays a part of this unit: every call into a plan enters and
+leaves through its inlined functions, which ask the core whether the process has forked. In a module of its own they would ask through
+pointers, and `import nncore` would load two extensions.
+"""
 
 import numpy as np
 from os import environ
 
+from cpython.pycapsule cimport PyCapsule_New
 cimport numpy as cnp
 
-include "c_ops.pxi"
-include "c_kernels.pxi"
-include "c_plan.pxi"
+from .c_ops cimport *
+from .c_plan cimport *
 
 cnp.import_array()
 
@@ -28,7 +34,6 @@ cdef extern from *:
     #error "free-threaded builds of Python are not supported: a network's bookkeeping relies on the GIL; take a Python with it"
     #endif
     """
-    const char *NNCORE_VERSION
     const char *NNCORE_COMPILER
 
 __version__ = NNCORE_VERSION.decode()
@@ -90,12 +95,10 @@ def fork_count():
     return nnc_fork_count()
 
 
+kernel_interface = PyCapsule_New(<void *>nnc_get_kernel_interface(), NNCORE_KERNEL_INTERFACE, NULL)
+
 include "registry.pxi"
-include "arrays.pxi"
-include "ops.pxi"
-include "kernels.pxi"
-include "recurrent.pxi"
-include "layer_kernels.pxi"
+include "codes.pxi"
 include "sources.pxi"
 include "switches.pxi"
 include "planning.pxi"
@@ -107,4 +110,3 @@ include "calls.pxi"
 include "stepping.pxi"
 include "model.pxi"
 include "stream.pxi"
-include "files.pxi"

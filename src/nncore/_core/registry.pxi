@@ -1,4 +1,4 @@
-# registry.pxi: ops.def as Python sees it: names, attributes, op codes, and the instruction sets to choose from.
+# registry.pxi: ops.def as Python sees it: the names of ops, of their sizes and of their attributes, each kind in the order of op codes.
 
 cdef dict describe_ops():
     cdef int i
@@ -42,28 +42,3 @@ cdef dict describe_ops():
 
 
 OPS = describe_ops()
-cdef dict OP_CODES = {kind: {op["name"]: code for code, op in enumerate(ops)} for kind, ops in OPS.items()}
-
-
-cdef int op_code(str kind, str name) except -1:
-    code = OP_CODES[kind].get(name)
-    if code is None:
-        raise ValueError(f"name: no {kind} {name!r}; known are {', '.join(OP_CODES[kind])}")
-    return code
-
-
-cdef int fill_attributes(double *values, str kind, int code, object attr) except -1:
-    names = OPS[kind][code]["attributes"]
-    if len(attr) != len(names):
-        raise ValueError(f"attr: {kind} {OPS[kind][code]['name']!r} takes ({', '.join(names)}), got {len(attr)} values")
-    for i, value in enumerate(attr):
-        values[i] = value
-    return 0
-
-
-cdef nnc_isa isa_code(object isa) except *:
-    if isa is None:
-        return ISA_IN_USE
-    if isa not in ISAS:
-        raise ValueError(f"isa: expected one of {', '.join(ISAS)}, got {isa!r}")
-    return <nnc_isa><int>ISA_NAMES.index(isa)

@@ -11,7 +11,7 @@ from operator import index
 from time import monotonic, sleep
 from _thread import get_ident  # threading itself is slow to import
 from ..errors import (
-    ArgumentError, ConcurrentUseError, DTypeError, FileKindError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
+    ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
 
 cdef extern from *:
     PyObject **PyObject_GET_WEAKREFS_LISTPTR(PyObject *)
@@ -55,6 +55,11 @@ cdef inline void breathe(int i) noexcept:
 
 cdef inline unsigned long this_thread() noexcept:
     return <unsigned long>PyThread_get_thread_ident()
+
+
+cdef tuple shape_of(object array):
+    """As NumPy has it in Python; of a typed array it would be a pointer."""
+    return array.shape
 
 
 cdef int raise_error(const nnc_error *error) except -1:

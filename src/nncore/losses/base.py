@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _core
 from .._checks import choice, flag, real
 from .._declarations import Declared, describe
 from ..data import bind_prediction, bind_target, bind_weight
@@ -84,13 +83,15 @@ class Loss(metaclass=Declared):
         return grad.reshape(np.shape(y_pred))
 
     def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        from .._core import kernels  # for losses called alone: plans have them without it
+
         prediction = bind_prediction(y_pred)
         target = bind_target(y_true, self.targets, prediction.shape[1:], len(prediction), self.name, prediction.dtype)
         weight = bind_weight(sample_weight, len(prediction))
         cast = None if weight is None else weight.astype(prediction.dtype)
         target = np.require(target.reshape(len(target), -1), prediction.dtype, ["C", "A"])  # a memory map may lie anywhere
         kernel = f"{self.name}_logits" if self.from_logits else self.name
-        rows, grad, _ = _core.loss(kernel, prediction, target, cast, scale, self._attributes())
+        rows, grad, _ = kernels.loss(kernel, prediction, target, cast, scale, self._attributes())
         return rows, grad, weight
 
     def _attributes(self) -> tuple[float, ...]:

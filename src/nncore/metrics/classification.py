@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
 from .._checks import choice, optional_real, shown
 from .._declarations import describe
 from ..data import as_array, bind_prediction, bind_weight
@@ -211,6 +210,8 @@ def _ratio(over: Any, under: Any) -> Any:
 
 def _tally(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the confusion matrix of labels, probabilities or scores, and the labels of its rows."""
+    from .._core import kernels  # for metrics called alone: plans have them without it
+
     true, pred = _labels(y_true), _labels(y_pred)
     if len(true) != len(pred) or not len(true):
         raise ShapeError(
@@ -229,12 +230,12 @@ def _tally(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float | None
         if not np.isin(true, np.arange(classes)).all():
             raise LabelError(f"y_true must hold class indices in [0, {classes}), as y_pred has {classes} columns")
         index = np.ascontiguousarray(true, np.float64)
-        return _core.count_confusion(scores, index, weight, classes, True, 0.0, 0.0), np.arange(classes)
+        return kernels.count_confusion(scores, index, weight, classes, True, 0.0, 0.0), np.arange(classes)
     if pred.dtype.kind == "f" and (threshold is not None or not np.array_equal(pred, np.floor(pred))):
         if not np.isin(true, (-1, 0, 1)).all():
             raise LabelError("y_pred holds probabilities, so y_true must hold 0/1 (or -1/+1)")
         column, positive = pred.astype(np.float64)[:, None], (true > 0).astype(np.float64)
-        counts = _core.count_confusion(column, positive, weight, 2, False, 0.5 if threshold is None else threshold, 0.5)
+        counts = kernels.count_confusion(column, positive, weight, 2, False, 0.5 if threshold is None else threshold, 0.5)
         return counts, np.arange(2)
     labels, code = np.unique(np.concatenate([true, pred]), return_inverse=True)
     n, classes = len(true), len(labels)

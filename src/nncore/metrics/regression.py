@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
 from ..data import bind_prediction, bind_weight
 from ..errors import ShapeError
 from .base import Metric
@@ -31,11 +30,13 @@ class _Residual(Metric):
         raise NotImplementedError
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        from .._core import kernels  # for metrics called alone: plans have them without it
+
         prediction = bind_prediction(y_pred).astype(np.float64)
         target = bind_prediction(y_true, "y_true").astype(np.float64)
         if target.shape != prediction.shape:
             raise ShapeError(f"y_true has shape {np.shape(y_true)} and y_pred {np.shape(y_pred)}; they must be the same")
-        return self.compute(_core.sum_residuals(prediction, target, bind_weight(sample_weight, len(target))))
+        return self.compute(kernels.sum_residuals(prediction, target, bind_weight(sample_weight, len(target))))
 
 
 class MSE(_Residual):

@@ -1,7 +1,7 @@
 """Writing a file so that a crash at any moment leaves the old one or the new one, whole.
 
 The new content goes to a temporary file in the same folder, is forced to disk, and takes the place of the old one by a rename,
-which the folder is forced to remember. All of that is one call of the boundary (_core/files.pxi), so that no interrupt leaves
+which the folder is forced to remember. All of that is one call of the boundary (_core/files.pyx), so that no interrupt leaves
 anything behind. What a kill leaves behind is at most a temporary file, hidden, ending in ".tmp".
 """
 
@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from .. import _core
+from .._core import files
 from ..errors import ArgumentError
 
 
@@ -23,7 +23,7 @@ def write(path: str | os.PathLike[str], pieces: Sequence[Any]) -> None:
     target = os.path.realpath(name)
     folder = os.path.dirname(target)
     temporary = os.path.join(folder, f".nncore-{os.urandom(6).hex()}.tmp")
-    _core.write_file(os.fsencode(target), os.fsencode(temporary), os.fsencode(folder), tuple(pieces), name)
+    files.write_file(os.fsencode(target), os.fsencode(temporary), os.fsencode(folder), tuple(pieces), name)
 
 
 def checked_path(owner: str, path: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
-from .. import _core
+from .._core import files
 from ..errors import ArgumentError, FileFormatError
 from ..records import Shape
 from . import atomic
@@ -77,7 +77,7 @@ def room(size: int) -> int:
 
 def weigh(text: bytes) -> int:
     """Return about how many bytes JSON text takes while it is parsed and as objects, at most."""
-    _, objects, lists, members, elements, _ = _core.measure_json(text)
+    _, objects, lists, members, elements, _ = files.measure_json(text)
     letters = len(text) * (1 if text.isascii() else 5)
     return 2 * letters + 64 * objects + 80 * lists + 190 * members + 55 * elements
 
@@ -101,7 +101,7 @@ class Reader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = atomic.checked_path("load", path)
         self.custom_objects: Mapping[str, Any] = {}  # what the user passes to load
-        self._file = _core.InputFile(os.fsencode(self.path), self.path)
+        self._file = files.InputFile(os.fsencode(self.path), self.path)
         self.size = self._file.size
         self._room = room(self.size)
         self.metadata, self.tensors = self._header()
@@ -236,7 +236,7 @@ def parse(reader: Reader, field: str, text: str | bytes) -> Any:
         text = raw.decode() if isinstance(text, bytes) else text
     except UnicodeError as error:
         reader.fail(field, f"not valid UTF-8 ({error})")
-    deepest, *_, longest = _core.measure_json(raw)
+    deepest, *_, longest = files.measure_json(raw)
     if deepest > DEEPEST:
         reader.fail(field, f"nested {deepest} deep; at most {DEEPEST} is possible")
     if longest > LONGEST_NUMBER:
@@ -286,7 +286,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metad
             f"{os.fsdecode(path)}: the names and the architecture take {len(text)} bytes, too many to be read again with "
             f"{end} bytes of numbers: the model has too many layers, or too many settings, for one file"
         )
-    deepest, *_, longest = _core.measure_json(own)
+    deepest, *_, longest = files.measure_json(own)
     if deepest > DEEPEST or longest > LONGEST_NUMBER:
         raise ArgumentError(
             f"{os.fsdecode(path)}: something is nested {deepest} deep, or has a number of {longest} characters, which no file may "

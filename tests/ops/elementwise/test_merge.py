@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nncore import _core
+from nncore._core import kernels
 
 SHAPES = [(1, 1), (3, 7), (5, 16), (4, 33), (9, 64), (2, 131), (0, 5)]
 
@@ -26,12 +26,12 @@ def operands(rng, shape, dtype, count):
 def test_combine(shape, isa, dtype, rng):
     a, b = operands(rng, shape, dtype, 2)
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(_core.combine(a, b, 1.0, 1.0, 0.0, isa), a + b)
-        np.testing.assert_array_equal(_core.combine(a, b, 1.0, -1.0, 0.0, isa), a - b)
-        np.testing.assert_array_equal(_core.combine(a, None, -1.0, 0.0, 1.0, isa), 1 - a)
+        np.testing.assert_array_equal(kernels.combine(a, b, 1.0, 1.0, 0.0, isa), a + b)
+        np.testing.assert_array_equal(kernels.combine(a, b, 1.0, -1.0, 0.0, isa), a - b)
+        np.testing.assert_array_equal(kernels.combine(a, None, -1.0, 0.0, 1.0, isa), 1 - a)
         exact = 0.3 * a.astype(np.longdouble) + 0.7 * b.astype(np.longdouble) + 0.1
         size = abs(0.3 * a) + abs(0.7 * b) + 0.1
-        near = _core.combine(a, b, 0.3, 0.7, 0.1, isa)
+        near = kernels.combine(a, b, 0.3, 0.7, 0.1, isa)
         finite = np.isfinite(exact)
         assert np.all(abs(near - exact)[finite] <= (4 * np.finfo(dtype).eps * size)[finite])
         np.testing.assert_array_equal(np.isfinite(near), finite)
@@ -41,10 +41,10 @@ def test_combine(shape, isa, dtype, rng):
 def test_multiply(shape, isa, dtype, rng):
     a, b, start = operands(rng, shape, dtype, 3)
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(_core.multiply(a, b, isa=isa), a * b)
+        np.testing.assert_array_equal(kernels.multiply(a, b, isa=isa), a * b)
         added = a.astype(np.float64) * b + start
         eps = np.finfo(dtype).eps  # without fused multiply-adds, the product rounds as well
-        np.testing.assert_allclose(_core.multiply(a, b, start.copy(), isa=isa), added, rtol=eps, atol=20 * eps)
+        np.testing.assert_allclose(kernels.multiply(a, b, start.copy(), isa=isa), added, rtol=eps, atol=20 * eps)
 
 
 @pytest.mark.parametrize("is_minimum", [False, True])
@@ -52,8 +52,8 @@ def test_multiply(shape, isa, dtype, rng):
 def test_maximum(shape, is_minimum, isa, dtype, rng):
     a, b = operands(rng, shape, dtype, 2)
     truth = np.minimum if is_minimum else np.maximum
-    np.testing.assert_array_equal(_core.maximum(a, b, is_minimum, isa), truth(a, b))
-    np.testing.assert_array_equal(_core.maximum(b, a, is_minimum, isa), truth(b, a))
+    np.testing.assert_array_equal(kernels.maximum(a, b, is_minimum, isa), truth(a, b))
+    np.testing.assert_array_equal(kernels.maximum(b, a, is_minimum, isa), truth(b, a))
 
 
 @pytest.mark.parametrize("is_minimum", [False, True])
@@ -64,12 +64,12 @@ def test_maximum_backward_against_torch(shape, is_minimum, isa, dtype, rng):
     dy = rng.standard_normal(shape).astype(dtype)
     ta, tb = (torch.tensor(v.copy(), requires_grad=True) for v in (a, b))
     (torch.minimum if is_minimum else torch.maximum)(ta, tb).backward(torch.tensor(dy))
-    np.testing.assert_array_equal(_core.maximum_backward(dy, a, b, is_minimum, isa), ta.grad.numpy())
-    np.testing.assert_array_equal(_core.maximum_backward(dy, b, a, is_minimum, isa), tb.grad.numpy())
+    np.testing.assert_array_equal(kernels.maximum_backward(dy, a, b, is_minimum, isa), ta.grad.numpy())
+    np.testing.assert_array_equal(kernels.maximum_backward(dy, b, a, is_minimum, isa), tb.grad.numpy())
 
 
 def test_elements_stand_alone(isa, dtype, rng):
     a, b = rng.standard_normal((2, 7, 50)).astype(dtype)
-    whole = _core.combine(a, b, 0.3, 0.7, 0.1, isa)
+    whole = kernels.combine(a, b, 0.3, 0.7, 0.1, isa)
     for first, last in [(0, 1), (3, 20), (11, 50)]:
-        np.testing.assert_array_equal(whole[:, first:last], _core.combine(a[:, first:last], b[:, first:last], 0.3, 0.7, 0.1, isa))
+        np.testing.assert_array_equal(whole[:, first:last], kernels.combine(a[:, first:last], b[:, first:last], 0.3, 0.7, 0.1, isa))

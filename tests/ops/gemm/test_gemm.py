@@ -13,6 +13,7 @@ import pytest
 from ops.guarded import Guarded, run
 
 from nncore import _core
+from nncore._core import kernels
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 #: m, n, k that reach every path of gemm.c: tiles near and far, blocks of k, copies of a and b, transposed, narrow, stream.
@@ -65,7 +66,7 @@ class Operands:
             start = bias[None]
         elif mode == 2:
             out[...] = start = c
-        result = _core.gemm(a, b, bias, out, accumulate=mode == 2, **LAYOUTS[layout], isa=isa)
+        result = kernels.gemm(a, b, bias, out, accumulate=mode == 2, **LAYOUTS[layout], isa=isa)
         assert result is out
         left, right = a.T if layout[0] == "T" else a, b.T if layout[1] == "T" else b
         expected, bound = reference(left, right, start, WIDER[self.dtype])
@@ -106,20 +107,20 @@ def test_larger_shapes(m, n, k, isa, dtype, rng):
 @pytest.mark.parametrize(("m", "n", "k"), [(0, 3, 2), (3, 0, 2), (0, 0, 0), (3, 2, 0), (40, 40, 0), (40, 1, 0), (1, 300, 0)])
 def test_nothing_to_multiply(m, n, k, isa, dtype):
     a, b, bias = np.ones((m, k), dtype), np.ones((k, n), dtype), np.arange(n, dtype=dtype)
-    np.testing.assert_array_equal(_core.gemm(a, b, isa=isa), np.zeros((m, n)))
-    np.testing.assert_array_equal(_core.gemm(a, b.T.copy(), transpose_b=True, isa=isa), np.zeros((m, n)))
-    np.testing.assert_array_equal(_core.gemm(a, b, bias, isa=isa), np.broadcast_to(bias, (m, n)))
+    np.testing.assert_array_equal(kernels.gemm(a, b, isa=isa), np.zeros((m, n)))
+    np.testing.assert_array_equal(kernels.gemm(a, b.T.copy(), transpose_b=True, isa=isa), np.zeros((m, n)))
+    np.testing.assert_array_equal(kernels.gemm(a, b, bias, isa=isa), np.broadcast_to(bias, (m, n)))
     out = np.full((m, n), 3, dtype)
-    np.testing.assert_array_equal(_core.gemm(a, b, out=out, accumulate=True, isa=isa), np.full((m, n), 3))
+    np.testing.assert_array_equal(kernels.gemm(a, b, out=out, accumulate=True, isa=isa), np.full((m, n), 3))
 
 
 @pytest.mark.parametrize(("m", "n", "k"), LARGER)
 def test_layouts_give_the_same_bits(m, n, k, isa, dtype, rng):
     a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), n))
-    expected = _core.gemm(a, b, bias, isa=isa)
+    expected = kernels.gemm(a, b, bias, isa=isa)
     for layout, given in LAYOUTS.items():
         x, y = a.T.copy() if layout[0] == "T" else a, b.T.copy() if layout[1] == "T" else b
-        np.testing.assert_array_equal(_core.gemm(x, y, bias, **given, isa=isa), expected, layout)
+        np.testing.assert_array_equal(kernels.gemm(x, y, bias, **given, isa=isa), expected, layout)
 
 
 def chain(a, b, bias, fused):
@@ -150,7 +151,7 @@ def test_chain_of_multiply_adds(m, n, k, transpose_a, isa, dtype, rng):
     a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), n))
     fused = isa != "baseline" or platform.machine().lower() in ("aarch64", "arm64")
     given = np.ascontiguousarray(a.T) if transpose_a else a
-    result = _core.gemm(given, b, bias, transpose_a=transpose_a, isa=isa)
+    result = kernels.gemm(given, b, bias, transpose_a=transpose_a, isa=isa)
     np.testing.assert_array_equal(result, chain(a, b, bias, fused))
 
 
@@ -161,7 +162,7 @@ def test_bits_do_not_depend_on_the_split(m, n, k, layout, isa, dtype, rng):
 
     def product(rows, cols, out, start):
         a_part, b_part = a[:, rows] if layout[0] == "T" else a[rows], b[cols] if layout[1] == "T" else b[:, cols]
-        _core.gemm(a_part, b_part, start, out[rows, cols], start is None, **LAYOUTS[layout], isa=isa)
+        kernels.gemm(a_part, b_part, start, out[rows, cols], start is None, **LAYOUTS[layout], isa=isa)
 
     for start in (bias, None):
         whole, pieces = c.copy(), c.copy()
@@ -179,7 +180,7 @@ def test_bits_do_not_depend_on_the_split(m, n, k, layout, isa, dtype, rng):
 def test_bits_are_those_of_every_set_with_fma(m, n, k, dtype, rng):
     for layout, given in LAYOUTS.items():
         a, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes(layout, m, n, k))
-        avx2, avx512 = (_core.gemm(a, b, **given, isa=isa) for isa in ("avx2", "avx512"))
+        avx2, avx512 = (kernels.gemm(a, b, **given, isa=isa) for isa in ("avx2", "avx512"))
         np.testing.assert_array_equal(avx2, avx512)
 
 
@@ -190,11 +191,11 @@ def test_bad_numbers_stay_in_their_row_or_column(bad, isa, dtype, rng):
             a, b = (rng.uniform(1, 2, shape).astype(dtype) for shape in shapes(layout, m, n, k))
             i, j, p = (int(rng.integers(size)) for size in (m, n, k))
             a[(p, i) if given["transpose_a"] else (i, p)] = bad
-            result = _core.gemm(a, b, **given, isa=isa)
+            result = kernels.gemm(a, b, **given, isa=isa)
             assert np.array_equal(~np.isfinite(result).all(axis=1), np.arange(m) == i)
             a[(p, i) if given["transpose_a"] else (i, p)] = 1
             b[(j, p) if given["transpose_b"] else (p, j)] = bad
-            result = _core.gemm(a, b, **given, isa=isa)
+            result = kernels.gemm(a, b, **given, isa=isa)
             assert np.array_equal(~np.isfinite(result).all(axis=0), np.arange(n) == j)
 
 
@@ -214,8 +215,8 @@ def touch_the_guards(isa):
             for block, (rows, cols) in zip(memory, (*shapes(layout, m, n, k), (1, n), (m, n)), strict=True)
         )
         print(m, n, k, dtype.__name__, at_end, layout, flush=True)
-        _core.gemm(a, b, bias[0], out, **LAYOUTS[layout], isa=isa)
-        _core.gemm(a, b, None, out, accumulate=True, **LAYOUTS[layout], isa=isa)
+        kernels.gemm(a, b, bias[0], out, **LAYOUTS[layout], isa=isa)
+        kernels.gemm(a, b, None, out, accumulate=True, **LAYOUTS[layout], isa=isa)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")
@@ -251,7 +252,7 @@ def test_bits_are_the_same_without_memory_for_copies(isa, dtype, rng):
         shapes = (k, m) if transpose_a else (m, k), (n, k) if transpose_b else (k, n)
         a, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
         stored = {"transpose_a": transpose_a, "transpose_b": transpose_b}
-        product = functools.partial(_core.gemm, a, b, np.zeros(n, dtype), np.empty((m, n), dtype), **stored, isa=isa)
+        product = functools.partial(kernels.gemm, a, b, np.zeros(n, dtype), np.empty((m, n), dtype), **stored, isa=isa)
         before = _core.alloc_count()
         copied = in_thread(product)
         assert _core.alloc_count() == before + 1, "this shape is not one that needs scratch"
@@ -268,9 +269,9 @@ def multiply_on_a_small_stack():
     for (m, n, k), dtype, isa in itertools.product([*LARGER, COPIED], (np.float32, np.float64), _core.isas()):
         print(m, n, k, dtype.__name__, isa, flush=True)
         b = np.ones((k, n), dtype)
-        in_thread(functools.partial(_core.gemm, np.ones((m, k), dtype), b, isa=isa))
-        in_thread(functools.partial(_core.gemm, np.ones((k, m), dtype), b, transpose_a=True, isa=isa))
-        in_thread(functools.partial(_core.gemm, np.ones((m, k), dtype), np.ones((n, k), dtype), transpose_b=True, isa=isa))
+        in_thread(functools.partial(kernels.gemm, np.ones((m, k), dtype), b, isa=isa))
+        in_thread(functools.partial(kernels.gemm, np.ones((k, m), dtype), b, transpose_a=True, isa=isa))
+        in_thread(functools.partial(kernels.gemm, np.ones((m, k), dtype), np.ones((n, k), dtype), transpose_b=True, isa=isa))
 
 
 def test_small_stack():

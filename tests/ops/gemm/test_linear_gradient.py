@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ops.guarded import Guarded, run
 
-from nncore import _core
+from nncore._core import kernels
 
 SHAPES = [*itertools.product((1, 2, 5, 8, 10, 12, 13, 16, 17, 40), repeat=2)]
 
@@ -22,11 +22,11 @@ def test_has_the_bits_of_product_and_sum(rows, isa, dtype, rng):
         gap = int(rng.integers(0, 3))
         x, dz = operand(rng, rows, m, gap, dtype), operand(rng, rows, n, gap, dtype)
         whole = np.full((m, n + gap), np.nan, dtype)
-        dw, db = _core.linear_gradient(x, dz, whole[:, :n], isa=isa)
-        np.testing.assert_array_equal(dw, _core.gemm(x, dz, transpose_a=True, isa=isa))
-        np.testing.assert_array_equal(db, _core.column_sum(dz, isa=isa))
+        dw, db = kernels.linear_gradient(x, dz, whole[:, :n], isa=isa)
+        np.testing.assert_array_equal(dw, kernels.gemm(x, dz, transpose_a=True, isa=isa))
+        np.testing.assert_array_equal(db, kernels.column_sum(dz, isa=isa))
         assert np.isnan(whole[:, n:]).all(), f"wrote between the rows of {m} x {n}"
-        alone, none = _core.linear_gradient(x, dz, bias=False, isa=isa)
+        alone, none = kernels.linear_gradient(x, dz, bias=False, isa=isa)
         assert none is None
         np.testing.assert_array_equal(alone, dw)
 
@@ -34,7 +34,7 @@ def test_has_the_bits_of_product_and_sum(rows, isa, dtype, rng):
 def test_is_close_to_numpy(isa, dtype, rng):
     for m, n in SHAPES:
         x, dz = operand(rng, 32, m, 0, dtype), operand(rng, 32, n, 0, dtype)
-        dw, db = _core.linear_gradient(x, dz, isa=isa)
+        dw, db = kernels.linear_gradient(x, dz, isa=isa)
         exact = x.astype(np.longdouble), dz.astype(np.longdouble)
         bound = 32 * np.finfo(dtype).eps * (np.abs(exact[0]).T @ np.abs(exact[1]))
         assert (np.abs(dw - exact[0].T @ exact[1]) <= bound).all()
@@ -44,9 +44,9 @@ def test_is_close_to_numpy(isa, dtype, rng):
 def test_rows_of_the_weight_may_be_taken_apart(isa, dtype, rng):
     for m, n in ((10, 10), (16, 3), (12, 1), (40, 16)):
         x, dz = operand(rng, 32, m, 0, dtype), operand(rng, 32, n, 0, dtype)
-        whole, _ = _core.linear_gradient(x, dz, isa=isa)
+        whole, _ = kernels.linear_gradient(x, dz, isa=isa)
         cut = int(rng.integers(1, m))
-        parts = [_core.linear_gradient(part, dz, isa=isa)[0] for part in (x[:, :cut], x[:, cut:])]
+        parts = [kernels.linear_gradient(part, dz, isa=isa)[0] for part in (x[:, :cut], x[:, cut:])]
         np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
@@ -61,7 +61,7 @@ def touch_the_guards(isa):
             block.array(*shape, shape[1] + gap, dtype, at_end)
             for block, shape in ((one, (rows, m)), (other, (rows, n)), (third, (m, n)))
         )
-        _core.linear_gradient(x, dz, dw, isa=isa)
+        kernels.linear_gradient(x, dz, dw, isa=isa)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")

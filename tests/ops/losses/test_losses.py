@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nncore import _core
+from nncore._core import kernels
 
 LOSSES = {record["name"]: record for record in _core.OPS["loss"]}
 SHAPES = [(1, 1), (33, 1), (7, 3), (40, 10), (5, 16), (4, 17), (3, 100)]
@@ -154,7 +155,7 @@ def test_value(name, isa, dtype, rng):
     for shape in SHAPES:
         for attr in attributes(name):
             z, t = batch(name, rng, shape, dtype)
-            loss, grad, pred = _core.loss(name, z, t, attr=attr, isa=isa)
+            loss, grad, pred = kernels.loss(name, z, t, attr=attr, isa=isa)
             assert loss.dtype == grad.dtype == dtype
             np.testing.assert_allclose(loss, formula(name, z, t, attr), **TOLERANCE[dtype.name], err_msg=f"{shape} {attr}")
             if name in PREDICTIONS:
@@ -168,8 +169,8 @@ def test_gradient_is_the_derivative_of_the_loss(name, isa, rng):
     for shape in SHAPES:
         for attr in attributes(name):
             z, t = batch(name, rng, shape, "float64")
-            _, grad, _ = _core.loss(name, z, t, attr=attr, isa=isa)
-            assert_gradient(lambda z, t=t, attr=attr: _core.loss(name, z, t, attr=attr, isa=isa)[0], z, grad)
+            _, grad, _ = kernels.loss(name, z, t, attr=attr, isa=isa)
+            assert_gradient(lambda z, t=t, attr=attr: kernels.loss(name, z, t, attr=attr, isa=isa)[0], z, grad)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -177,8 +178,8 @@ def test_float32_gradient_is_the_float64_gradient(name, isa, rng):
     for shape in SHAPES:
         for attr in attributes(name):
             z, t = batch(name, rng, shape, "float32")
-            _, grad, _ = _core.loss(name, z, t, attr=attr, isa=isa)
-            _, exact, _ = _core.loss(name, z.astype(float), t.astype(float), attr=attr, isa=isa)
+            _, grad, _ = kernels.loss(name, z, t, attr=attr, isa=isa)
+            _, exact, _ = kernels.loss(name, z.astype(float), t.astype(float), attr=attr, isa=isa)
             np.testing.assert_allclose(grad, exact, rtol=2e-5, atol=1e-6 * np.abs(exact).max())
 
 
@@ -187,9 +188,9 @@ def test_float32_gradient_is_the_float64_gradient(name, isa, rng):
 def test_the_gradient_check_catches_mistakes(name, mistake, rng):
     attr = attributes(name)[-1]
     z, t = batch(name, rng, (6, 5), "float64")
-    _, grad, _ = _core.loss(name, z, t, attr=attr)
+    _, grad, _ = kernels.loss(name, z, t, attr=attr)
     with pytest.raises(AssertionError):
-        assert_gradient(lambda z: _core.loss(name, z, t, attr=attr)[0], z, MISTAKES[mistake](grad))
+        assert_gradient(lambda z: kernels.loss(name, z, t, attr=attr)[0], z, MISTAKES[mistake](grad))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -199,8 +200,8 @@ def test_weights_multiply_the_loss_and_scale_the_gradient_alone(name, isa, dtype
         z, t = batch(name, rng, shape, dtype)
         weight = rng.uniform(0, 2, size=shape[0]).astype(dtype)
         weight[0] = 0
-        plain, slope, pred = _core.loss(name, z, t, attr=attr, isa=isa)
-        loss, grad, weighted_pred = _core.loss(name, z, t, weight, 0.25, attr, isa)
+        plain, slope, pred = kernels.loss(name, z, t, attr=attr, isa=isa)
+        loss, grad, weighted_pred = kernels.loss(name, z, t, weight, 0.25, attr, isa)
         eps = 4 * np.finfo(dtype).eps
         np.testing.assert_allclose(loss, weight * plain, rtol=eps)
         np.testing.assert_allclose(grad, 0.25 * weight[:, None] * slope, rtol=eps, atol=eps * np.abs(slope).max())
@@ -216,9 +217,9 @@ def test_a_row_does_not_depend_on_the_others(name, isa, dtype, rng):
         attr = attributes(name)[-1]
         z, t = batch(name, rng, shape, dtype)
         weight = rng.uniform(0.5, 2, size=shape[0]).astype(dtype)
-        whole = _core.loss(name, z, t, weight, 0.1, attr, isa)
+        whole = kernels.loss(name, z, t, weight, 0.1, attr, isa)
         for first, last in [(0, 1), (1, 4), (5, shape[0]), (3, 19)]:
-            part = _core.loss(name, z[first:last], t[first:last], weight[first:last], 0.1, attr, isa)
+            part = kernels.loss(name, z[first:last], t[first:last], weight[first:last], 0.1, attr, isa)
             for some, all_ in zip(part, whole, strict=True):
                 if some is not None:
                     np.testing.assert_array_equal(some, all_[first:last])
@@ -229,12 +230,12 @@ def test_strided_rows_give_the_same_bits(name, isa, dtype, rng):
     for shape in [(33, 1), (7, 3), (9, 16), (5, 35)]:
         attr = attributes(name)[-1]
         z, t = batch(name, rng, shape, dtype)
-        expected = _core.loss(name, z, t, attr=attr, isa=isa)
+        expected = kernels.loss(name, z, t, attr=attr, isa=isa)
         wide = np.full((shape[0], shape[1] + 5), np.nan, dtype)
         wide[:, : shape[1]] = z
         wide_t = np.full((t.shape[0], t.shape[1] + 3), np.nan, dtype)
         wide_t[:, : t.shape[1]] = t
-        strided = _core.loss(name, wide[:, : shape[1]], wide_t[:, : t.shape[1]], attr=attr, isa=isa)
+        strided = kernels.loss(name, wide[:, : shape[1]], wide_t[:, : t.shape[1]], attr=attr, isa=isa)
         for some, all_ in zip(strided, expected, strict=True):
             if some is not None:
                 np.testing.assert_array_equal(some, all_)
@@ -243,12 +244,12 @@ def test_strided_rows_give_the_same_bits(name, isa, dtype, rng):
 def test_huge_logits_stay_finite(isa, dtype):
     z = np.array([[1000, -1000, 0], [-1000, 1000, 1000], [-1000, -1000, -1000], [1000, 1000, 1000]], dtype)
     t = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]], dtype)
-    loss, grad, pred = _core.loss("binary_crossentropy_logits", z, t, attr=(0,), isa=isa)
+    loss, grad, pred = kernels.loss("binary_crossentropy_logits", z, t, attr=(0,), isa=isa)
     np.testing.assert_allclose(loss, [(2000 + np.log(2)) / 3, 1000, 1000 / 3, 2000 / 3], rtol=1e-6)
     np.testing.assert_allclose(3 * grad, sigmoid(z) - t, atol=1e-6)
     np.testing.assert_allclose(pred, sigmoid(z), atol=1e-6)
     for name, target in [("categorical_crossentropy_logits", t), ("sparse_categorical_crossentropy_logits", t.argmax(1))]:
-        loss, grad, pred = _core.loss(name, z, target.astype(dtype), attr=(0,), isa=isa)
+        loss, grad, pred = kernels.loss(name, z, target.astype(dtype), attr=(0,), isa=isa)
         np.testing.assert_allclose(loss, [2000, 2000 + np.log(2), np.log(3), np.log(3)], rtol=1e-6)
         np.testing.assert_allclose(grad, softmax(z) - t, atol=1e-6)
         np.testing.assert_allclose(pred, softmax(z), atol=1e-6)
@@ -257,7 +258,7 @@ def test_huge_logits_stay_finite(isa, dtype):
 def test_gradient_of_a_right_logit_keeps_its_digits(isa, dtype):
     """sigmoid(z) - 1 would be 0 or rounding noise here."""
     z = np.array([[12.0], [30.0]], dtype)
-    _, grad, _ = _core.loss("binary_crossentropy_logits", z, np.ones_like(z), attr=(0,), isa=isa)
+    _, grad, _ = kernels.loss("binary_crossentropy_logits", z, np.ones_like(z), attr=(0,), isa=isa)
     np.testing.assert_allclose(grad, -np.exp(-z.astype(float)) / (1 + np.exp(-z.astype(float))), rtol=20 * np.finfo(dtype).eps)
 
 
@@ -271,12 +272,12 @@ def test_a_class_that_is_ruled_out_costs_nothing_unless_it_is_the_target(isa, dt
             ("categorical_crossentropy_logits", np.eye(cols, dtype=dtype)[:2]),
             ("sparse_categorical_crossentropy_logits", labels),
         ]:
-            loss, grad, pred = _core.loss(name, z, t, attr=(0,), isa=isa)
+            loss, grad, pred = kernels.loss(name, z, t, attr=(0,), isa=isa)
             np.testing.assert_allclose(loss, expected, rtol=1e-6)
             np.testing.assert_allclose(grad, pred - np.eye(cols)[:2], atol=1e-6)
             assert not pred[:, 1].any()
     z = np.array([[-np.inf], [np.inf], [np.inf], [-np.inf]], dtype)
-    loss, grad, _ = _core.loss("binary_crossentropy_logits", z, np.array([[0], [1], [0], [1]], dtype), attr=(0,), isa=isa)
+    loss, grad, _ = kernels.loss("binary_crossentropy_logits", z, np.array([[0], [1], [0], [1]], dtype), attr=(0,), isa=isa)
     np.testing.assert_array_equal(loss, [0, 0, np.inf, np.inf])
     np.testing.assert_array_equal(grad[:, 0], [0, 0, 1, -1])
 
@@ -286,9 +287,9 @@ def test_nan_shows_in_its_row_and_in_no_other(name, isa, dtype, rng):
     for shape in [(20, 1), (6, 10), (4, 40)]:
         attr = attributes(name)[0]
         z, t = batch(name, rng, shape, dtype)
-        expected = _core.loss(name, z, t, attr=attr, isa=isa)
+        expected = kernels.loss(name, z, t, attr=attr, isa=isa)
         z[2, -1] = np.nan
-        loss, grad, _ = _core.loss(name, z, t, attr=attr, isa=isa)
+        loss, grad, _ = kernels.loss(name, z, t, attr=attr, isa=isa)
         assert np.isnan(loss[2])
         assert np.isnan(grad[2, -1])
         others = np.arange(shape[0]) != 2
@@ -298,28 +299,28 @@ def test_nan_shows_in_its_row_and_in_no_other(name, isa, dtype, rng):
 
 def test_probabilities_at_the_ends_are_clipped_as_keras_does(isa):
     z, t = np.array([[0.0], [1.0], [0.0], [1.0]]), np.array([[1.0], [0.0], [0.0], [1.0]])
-    loss, grad, _ = _core.loss("binary_crossentropy", z, t, attr=(0,), isa=isa)
+    loss, grad, _ = kernels.loss("binary_crossentropy", z, t, attr=(0,), isa=isa)
     np.testing.assert_allclose(loss, [-np.log(EPS), -np.log(EPS), EPS, EPS], rtol=1e-6)
     np.testing.assert_allclose(grad[:, 0], [-1 / EPS, 1 / EPS, 1, -1], rtol=1e-6)  # the slope at the end of the range
     z, t = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])
-    loss, grad, _ = _core.loss("categorical_crossentropy", z, t, attr=(0,), isa=isa)
+    loss, grad, _ = kernels.loss("categorical_crossentropy", z, t, attr=(0,), isa=isa)
     np.testing.assert_allclose(loss, [-np.log(EPS), EPS], rtol=1e-6)
     assert not grad.any()  # the slope of the clipped function
-    loss, grad, _ = _core.loss("kl_divergence", z, t, isa=isa)
+    loss, grad, _ = kernels.loss("kl_divergence", z, t, isa=isa)
     np.testing.assert_allclose(loss, kl_divergence(z, t), rtol=1e-12)
     np.testing.assert_allclose(grad, [[0, -EPS], [0, -1]], rtol=1e-12)
 
 
 def test_probabilities_need_not_sum_to_one(isa, dtype, rng):
     z, t = batch("categorical_crossentropy", rng, (5, 7), dtype)
-    loss, _, _ = _core.loss("categorical_crossentropy", z, t, attr=(0,), isa=isa)
-    tripled, _, _ = _core.loss("categorical_crossentropy", 3 * z, t, attr=(0,), isa=isa)
+    loss, _, _ = kernels.loss("categorical_crossentropy", z, t, attr=(0,), isa=isa)
+    tripled, _, _ = kernels.loss("categorical_crossentropy", 3 * z, t, attr=(0,), isa=isa)
     np.testing.assert_allclose(tripled, loss, rtol=1e-5)
 
 
 def test_perceptron_learns_from_a_zero_output(isa, dtype):
     z, t = np.array([[0.0], [2.0], [-2.0]], dtype), np.array([[1.0], [1.0], [1.0]], dtype)
-    loss, grad, _ = _core.loss("perceptron", z, t, isa=isa)
+    loss, grad, _ = kernels.loss("perceptron", z, t, isa=isa)
     np.testing.assert_array_equal(loss, [0, 0, 2])
     np.testing.assert_array_equal(grad[:, 0], [-1, 0, -1])
 
@@ -327,12 +328,12 @@ def test_perceptron_learns_from_a_zero_output(isa, dtype):
 def test_kinks(isa, dtype):
     """At a kink the slope is one of the two sides', or 0 between them."""
     zero, one = np.zeros((1, 1), dtype), np.ones((1, 1), dtype)
-    assert _core.loss("mean_absolute_error", one, one, isa=isa)[1] == 0
-    assert _core.loss("mean_absolute_percentage_error", one, one, isa=isa)[1] == 0
-    assert _core.loss("hinge", one, one, isa=isa)[1] == 0
-    np.testing.assert_allclose(_core.loss("mean_absolute_percentage_error", one, zero, isa=isa)[0], 100 / EPS, rtol=1e-6)
+    assert kernels.loss("mean_absolute_error", one, one, isa=isa)[1] == 0
+    assert kernels.loss("mean_absolute_percentage_error", one, one, isa=isa)[1] == 0
+    assert kernels.loss("hinge", one, one, isa=isa)[1] == 0
+    np.testing.assert_allclose(kernels.loss("mean_absolute_percentage_error", one, zero, isa=isa)[0], 100 / EPS, rtol=1e-6)
     tied = np.array([[2.0, 5.0, 5.0]], dtype)
-    _, grad, _ = _core.loss("categorical_hinge", tied, np.array([[1.0, 0.0, 0.0]], dtype), isa=isa)
+    _, grad, _ = kernels.loss("categorical_hinge", tied, np.array([[1.0, 0.0, 0.0]], dtype), isa=isa)
     np.testing.assert_array_equal(grad, [[-1, 1, 0]])
 
 
@@ -345,7 +346,7 @@ def test_torch_agrees(isa, dtype, rng):
         tensor = torch.tensor(z, requires_grad=True)
         expected = loss_of(tensor, torch.tensor(t))
         expected.sum().backward()
-        loss, grad, _ = _core.loss(name, z, t, attr=attr, isa=isa)
+        loss, grad, _ = kernels.loss(name, z, t, attr=attr, isa=isa)
         np.testing.assert_allclose(loss, expected.detach().numpy(), **TOLERANCE[dtype.name])
         np.testing.assert_allclose(grad, tensor.grad.numpy(), **TOLERANCE[dtype.name])
 

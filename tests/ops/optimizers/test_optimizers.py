@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nncore import _core
+from nncore._core import kernels
 
 OPTIMIZERS = {record["name"]: record for record in _core.OPS["optimizer"]}
 STEPS = 200
@@ -184,7 +185,7 @@ def trajectory(problem, name, attr, dtype, isa, lr_of_step, **penalties):
     moments = moments_of(name, attr, w)
     for step in range(1, STEPS + 1):
         g = problem.gradient(w, step).astype(dtype)
-        _core.optimizer_step(name, w, g, moments, lr=lr_of_step(step), step=step, attr=attr, isa=isa, **penalties)
+        kernels.optimizer_step(name, w, g, moments, lr=lr_of_step(step), step=step, attr=attr, isa=isa, **penalties)
     return w
 
 
@@ -237,7 +238,7 @@ def test_each_penalty_alone(name, lr, attr, torch_arguments, isa, rng):
         ({"weight_decay": 0.1}, g0 if is_decoupled(name, attr) else g0 + 0.1 * w0, 0.1),
     ]:
         w = w0.copy()
-        _core.optimizer_step(name, w, g0, moments_of(name, attr, w), lr=lr, step=1, attr=attr, isa=isa, **arguments)
+        kernels.optimizer_step(name, w, g0, moments_of(name, attr, w), lr=lr, step=1, attr=attr, isa=isa, **arguments)
         np.testing.assert_allclose(
             w, ALGORITHMS[name](w0, {}, g, lr, 1, attr, decay), rtol=1e-12, atol=1e-13, err_msg=str(arguments)
         )
@@ -295,12 +296,12 @@ def test_any_split_of_the_span_gives_the_same_bits(name, lr, attr, torch_argumen
     moments = [np.abs(m + rng.normal(size=SIZE)).astype(dtype) for m in moments_of(name, attr, w)]
     for penalties in ({}, {"l1": 0.1, "l2": 0.1, "clip_value": 0.5, "grad_scale": 0.9}):
         whole_w, whole_m = w.copy(), [m.copy() for m in moments]
-        _core.optimizer_step(name, whole_w, g, whole_m, lr=lr, step=step, attr=attr, isa=isa, **penalties)
+        kernels.optimizer_step(name, whole_w, g, whole_m, lr=lr, step=step, attr=attr, isa=isa, **penalties)
         parts_w, parts_m = w.copy(), [m.copy() for m in moments]
         for first, last in [(0, 1), (1, 18), (18, 101), (101, SIZE)]:
             part = slice(first, last)
             own = [m[part] for m in parts_m]
-            _core.optimizer_step(name, parts_w[part], g[part], own, lr=lr, step=step, attr=attr, isa=isa, **penalties)
+            kernels.optimizer_step(name, parts_w[part], g[part], own, lr=lr, step=step, attr=attr, isa=isa, **penalties)
         np.testing.assert_array_equal(parts_w, whole_w)
         np.testing.assert_array_equal(parts_m, whole_m)
 
@@ -311,7 +312,7 @@ def test_nan_stays_where_it_is(name, lr, attr, torch_arguments, isa, dtype, rng)
     g[5] = np.nan
     for penalties in ({}, {"clip_value": 1.0, "l1": 0.1}):
         w = rng.normal(size=SIZE).astype(dtype)
-        _core.optimizer_step(name, w, g, moments_of(name, attr, w), lr=lr, step=2, attr=attr, isa=isa, **penalties)
+        kernels.optimizer_step(name, w, g, moments_of(name, attr, w), lr=lr, step=2, attr=attr, isa=isa, **penalties)
         np.testing.assert_array_equal(np.flatnonzero(np.isnan(w)), [] if name == "lbfgs" else [5])
 
 
@@ -320,5 +321,5 @@ def test_centered_rmsprop_survives_a_constant_gradient(isa, dtype):
     w, g, attr = np.zeros(SIZE, dtype), np.linspace(-3, 3, SIZE).astype(dtype), (0.9, 1e-3, 0, 1)
     moments = moments_of("rmsprop", attr, w)
     for step in range(1, 600):
-        _core.optimizer_step("rmsprop", w, g, moments, lr=1e-6, step=step, attr=attr, isa=isa)
+        kernels.optimizer_step("rmsprop", w, g, moments, lr=1e-6, step=step, attr=attr, isa=isa)
     assert np.isfinite(w).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nncore import _core
+from nncore._core import kernels
 
 KEY, STREAM = (0x01234567, 0x89ABCDEF), (17, 0xFFFFFFF0)
 LOW = np.uint64(0xFFFFFFFF)
@@ -47,8 +48,8 @@ def test_dropout_draws_the_known_answer(isa, dtype):
     words = KNOWN_ANSWERS[0][2]
     x = np.ones((1, 4), dtype)
     for column, word in enumerate(words):
-        at = _core.dropout(x, word / 2**32, (0, 0), (0, 0), isa=isa)
-        above = _core.dropout(x, (word + 1) / 2**32, (0, 0), (0, 0), isa=isa)
+        at = kernels.dropout(x, word / 2**32, (0, 0), (0, 0), isa=isa)
+        above = kernels.dropout(x, (word + 1) / 2**32, (0, 0), (0, 0), isa=isa)
         assert at[0, column] == dtype.type(1 / (1 - word / 2**32))
         assert above[0, column] == 0
 
@@ -58,7 +59,7 @@ def test_dropout_draws_the_known_answer(isa, dtype):
 def test_dropout_to_the_bit(p, shape, isa, dtype, rng):
     x = rng.normal(size=shape).astype(dtype)
     scale = dtype.type(1 / (1 - p))
-    y = _core.dropout(x, p, KEY, STREAM, row0=2**32 - 2, isa=isa)
+    y = kernels.dropout(x, p, KEY, STREAM, row0=2**32 - 2, isa=isa)
     np.testing.assert_array_equal(y, x * np.where(mask(*shape, p, row0=2**32 - 2), scale, dtype.type(0)))
 
 
@@ -67,7 +68,7 @@ def test_key_and_stream_all_count(isa):
     masks = set()
     for key in [(1, 2), (2, 1), (1, 3)]:
         for stream in [(0, 0), (1, 0), (0, 1)]:
-            y = _core.dropout(x, 0.5, key, stream, isa=isa)
+            y = kernels.dropout(x, 0.5, key, stream, isa=isa)
             np.testing.assert_array_equal(y != 0, mask(4, 64, 0.5, key=key, stream=stream))
             masks.add(y.tobytes())
     assert len(masks) == 9
@@ -75,30 +76,32 @@ def test_key_and_stream_all_count(isa):
 
 def test_mask_depends_on_neither_split_nor_padding_nor_dtype(isa, rng):
     x = rng.normal(size=(20, 37))
-    whole = _core.dropout(x, 0.4, KEY, STREAM, row0=100, isa=isa)
+    whole = kernels.dropout(x, 0.4, KEY, STREAM, row0=100, isa=isa)
     for first, last in [(0, 1), (1, 7), (7, 20)]:
-        np.testing.assert_array_equal(_core.dropout(x[first:last], 0.4, KEY, STREAM, row0=100 + first, isa=isa), whole[first:last])
+        np.testing.assert_array_equal(
+            kernels.dropout(x[first:last], 0.4, KEY, STREAM, row0=100 + first, isa=isa), whole[first:last]
+        )
     padded = np.pad(x, ((0, 0), (0, 11)))[:, :37]
-    np.testing.assert_array_equal(_core.dropout(padded, 0.4, KEY, STREAM, row0=100, isa=isa), whole)
-    single = _core.dropout(x.astype(np.float32), 0.4, KEY, STREAM, row0=100, isa=isa)
+    np.testing.assert_array_equal(kernels.dropout(padded, 0.4, KEY, STREAM, row0=100, isa=isa), whole)
+    single = kernels.dropout(x.astype(np.float32), 0.4, KEY, STREAM, row0=100, isa=isa)
     np.testing.assert_array_equal(single != 0, whole != 0)
 
 
 def test_share_and_mean(isa):
     """Of a million words, the share below p lies within five standard deviations."""
-    y = _core.dropout(np.ones((1000, 1000), np.float32), 0.3, KEY, STREAM, isa=isa)
+    y = kernels.dropout(np.ones((1000, 1000), np.float32), 0.3, KEY, STREAM, isa=isa)
     assert abs((y == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / y.size)
     assert abs(y.mean(dtype=float) - 1) < 5 * np.sqrt(0.3 / 0.7 / y.size)
 
 
 def test_all_dropped_is_zero_whatever_comes_in(isa, dtype):
     x = np.array([[1, np.inf, np.nan, -1, 2]], dtype)
-    np.testing.assert_array_equal(_core.dropout(x, 1.0, KEY, STREAM, isa=isa), np.zeros_like(x))
+    np.testing.assert_array_equal(kernels.dropout(x, 1.0, KEY, STREAM, isa=isa), np.zeros_like(x))
 
 
 def test_nan_is_not_hidden(isa, dtype):
     x = np.full((50, 50), np.nan, dtype)
-    assert np.isnan(_core.dropout(x, 0.5, KEY, STREAM, isa=isa)).all()
+    assert np.isnan(kernels.dropout(x, 0.5, KEY, STREAM, isa=isa)).all()
 
 
 # Gaussian noise: Box and Muller's method over the same words.
@@ -119,7 +122,7 @@ def normal(rows, cols, row0=0, key=KEY, stream=STREAM):
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (4, 8), (3, 33), (2, 131), (3, 300)])
 def test_noise_is_that_of_box_and_muller(shape, isa, dtype, rng):
     x = rng.normal(size=shape).astype(dtype)
-    y = _core.gaussian_noise(x, 0.5, KEY, STREAM, 2**32 - 2, isa=isa)
+    y = kernels.gaussian_noise(x, 0.5, KEY, STREAM, 2**32 - 2, isa=isa)
     # The first word is rounded to the dtype before the logarithm, which shows where it is next to 1, as an absolute error.
     tolerance = 1e-3 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(y, x + 0.5 * normal(*shape, 2**32 - 2), rtol=0, atol=tolerance)
@@ -128,14 +131,14 @@ def test_noise_is_that_of_box_and_muller(shape, isa, dtype, rng):
 
 def test_noise_by_rows_gives_the_same_bits(isa, dtype, rng):
     x = rng.normal(size=(9, 70)).astype(dtype)
-    whole = _core.gaussian_noise(x, 0.3, KEY, STREAM, 5, isa=isa)
-    parts = [_core.gaussian_noise(x[a:b], 0.3, KEY, STREAM, 5 + a, isa=isa) for a, b in ((0, 1), (1, 4), (4, 9))]
+    whole = kernels.gaussian_noise(x, 0.3, KEY, STREAM, 5, isa=isa)
+    parts = [kernels.gaussian_noise(x[a:b], 0.3, KEY, STREAM, 5 + a, isa=isa) for a, b in ((0, 1), (1, 4), (4, 9))]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
 def test_noise_is_normal(dtype):
     stats = pytest.importorskip("scipy.stats")
-    z = _core.gaussian_noise(np.zeros((200, 1000), dtype), 1.0, KEY, STREAM).astype(np.float64)
+    z = kernels.gaussian_noise(np.zeros((200, 1000), dtype), 1.0, KEY, STREAM).astype(np.float64)
     assert abs(z.mean()) < 4 / np.sqrt(z.size)
     assert abs(z.std() - 1) < 4 / np.sqrt(2 * z.size)
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
@@ -148,8 +151,8 @@ def test_noise_is_normal(dtype):
 def test_backward_drops_what_forward_dropped(p, isa, dtype, rng):
     x, dy = np.ones((7, 45), dtype), rng.normal(size=(7, 45)).astype(dtype)
     mask = np.full(x.shape, 99, np.int8)
-    y = _core.dropout(x, p, KEY, STREAM, mask=mask, isa=isa)
-    np.testing.assert_array_equal(_core.dropout_backward(dy, mask, p, isa=isa), dy * y)
+    y = kernels.dropout(x, p, KEY, STREAM, mask=mask, isa=isa)
+    np.testing.assert_array_equal(kernels.dropout_backward(dy, mask, p, isa=isa), dy * y)
     if p < 1:
         np.testing.assert_array_equal(mask, np.where(y == 0, 0, -1))
 

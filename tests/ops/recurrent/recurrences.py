@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nncore import _core
+from nncore._core import kernels
 
 CELLS = ("tanh", "relu", "gru", "lstm")
 #: Columns per unit of the gates buffer, and of the weights.
@@ -128,10 +128,10 @@ def apart(shape, dtype, gap, time_major):
 
 def packed(case, isa):
     w, b, cell = case["arrays"]["w"], case["arrays"]["b"], case["cell"]
-    size = _core.recurrent_packed_size(cell, len(w))
+    size = kernels.recurrent_packed_size(cell, len(w))
     forward, backward = np.full(size, np.nan, w.dtype), np.full(size, np.nan, w.dtype)
-    _core.recurrent_pack(cell, forward, backward, w, isa=isa)
-    _core.recurrent_pack_bias(cell, forward, b, len(w), isa=isa)
+    kernels.recurrent_pack(cell, forward, backward, w, isa=isa)
+    kernels.recurrent_pack_bias(cell, forward, b, len(w), isa=isa)
     return forward, backward
 
 
@@ -155,7 +155,7 @@ def run(case, isa, *, gap=0, time_major=False, training=True, packs=None):
         if training:
             out["c"] = like(rows, steps + 1, hidden)
     how = {"reverse": case["reverse"], "lengths": case["lengths"], "isa": isa}
-    _core.recurrent_forward(cell, gates, forward, h0=arrays["h0"], c0=arrays["c0"], **out, **how)
+    kernels.recurrent_forward(cell, gates, forward, h0=arrays["h0"], c0=arrays["c0"], **out, **how)
     if not training:
         return out
     given = {}
@@ -169,5 +169,5 @@ def run(case, isa, *, gap=0, time_major=False, training=True, packs=None):
     # dh shares its distances with h, which has one step more.
     back["dh"] = like(rows, steps + 1, hidden)[:, :steps]
     saved = {name: out[name] for name in ("h", "c") if name in out}
-    _core.recurrent_backward(cell, gates, backward, **given, **back, **saved, **how)
+    kernels.recurrent_backward(cell, gates, backward, **given, **back, **saved, **how)
     return out | back | {"dgates": gates}

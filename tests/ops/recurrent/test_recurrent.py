@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ops.recurrent.recurrences import CELLS, GATES, PRODUCTS, make_case, packed, reference, run
 
-from nncore import _core
+from nncore._core import kernels
 
 
 @pytest.fixture(params=CELLS)
@@ -113,7 +113,7 @@ def test_stream_of_single_steps_to_the_bit(cell, isa, dtype, rng):
             if cell == "gru":
                 gates = np.concatenate([gates, np.full((rows, 1, hidden), np.nan, dtype)], 2)
             ends = {f"{name}{end}": value for name, value in state.items() for end in ("0", "_n")}
-            _core.recurrent_forward(cell, gates, forward, y=y, isa=isa, **ends)
+            kernels.recurrent_forward(cell, gates, forward, y=y, isa=isa, **ends)
             np.testing.assert_array_equal(y[:, 0], whole["y"][:, t])
         np.testing.assert_array_equal(state["h"], whole["h_n"])
 
@@ -135,7 +135,7 @@ def test_pieces_of_time_to_the_bit(cell, reverse, isa, dtype, rng):
         ends = {f"{name}_n": np.empty((rows, hidden), dtype) for name in states}
         kept = {name: np.empty((rows, end - begin + 1, hidden), dtype) for name in states}
         starts = {f"{name}0": value for name, value in states.items()}
-        _core.recurrent_forward(cell, gates, packs[0], first_step=begin, **starts, **ends, **kept, **how)
+        kernels.recurrent_forward(cell, gates, packs[0], first_step=begin, **starts, **ends, **kept, **how)
         states = {name: ends[f"{name}_n"] for name in states}
         saved[begin, end] = gates, kept
     equal({f"{name}_n": value for name, value in states.items()}, {f"{name}_n": whole[f"{name}_n"] for name in states})
@@ -145,7 +145,7 @@ def test_pieces_of_time_to_the_bit(cell, reverse, isa, dtype, rng):
         back = {f"d{name}0": np.empty((rows, hidden), dtype) for name in states}
         dy = np.ascontiguousarray(arrays["dy"][:, begin:end])
         ends = {f"d{name}_n": value for name, value in flow.items()}
-        _core.recurrent_backward(cell, gates, packs[1], first_step=begin, dy=dy, **ends, **back, **kept, **how)
+        kernels.recurrent_backward(cell, gates, packs[1], first_step=begin, dy=dy, **ends, **back, **kept, **how)
         flow = {name: back[f"d{name}0"] for name in states}
         np.testing.assert_array_equal(gates, whole["dgates"][:, begin:end])
     equal({f"d{name}0": value for name, value in flow.items()}, {f"d{name}0": whole[f"d{name}0"] for name in flow})
@@ -175,8 +175,8 @@ def test_packing_in_any_ranges_of_rows(cell, isa, dtype, rng):
         forward, backward = (np.full_like(form, np.nan) for form in whole)
         cuts = [0, *sorted(rng.integers(0, hidden + 1, 3)), hidden]
         for first, last in list(itertools.pairwise(cuts))[::-1]:
-            _core.recurrent_pack(cell, forward, backward, case["arrays"]["w"], first, last, isa=isa)
-        _core.recurrent_pack_bias(cell, forward, case["arrays"]["b"], hidden, isa=isa)
+            kernels.recurrent_pack(cell, forward, backward, case["arrays"]["w"], first, last, isa=isa)
+        kernels.recurrent_pack_bias(cell, forward, case["arrays"]["b"], hidden, isa=isa)
         np.testing.assert_array_equal(forward, whole[0])
         np.testing.assert_array_equal(backward, whole[1])
         assert np.isfinite(forward[np.isfinite(forward)]).all()

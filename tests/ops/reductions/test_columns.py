@@ -8,7 +8,7 @@ import pytest
 from ops.guarded import Guarded, run
 from ops.matrices import LARGER, cut, make_pool, shapes, with_gap
 
-from nncore import _core
+from nncore._core import kernels
 
 
 @pytest.fixture
@@ -24,31 +24,31 @@ def test_column_sum_in_increasing_row(isa, dtype, pool, rng):
             for row in a:
                 expected += row
             out = None if start is None else start.copy()
-            result = _core.column_sum(a, out, accumulate=start is not None, isa=isa)
+            result = kernels.column_sum(a, out, accumulate=start is not None, isa=isa)
             np.testing.assert_array_equal(result, expected)
 
 
 def test_column_sum_is_the_same_in_pieces(isa, dtype, pool, rng):
     for rows, cols in LARGER:
         a = pool[:rows, :cols]
-        whole = _core.column_sum(a, isa=isa)
+        whole = kernels.column_sum(a, isa=isa)
         i, j = int(rng.integers(rows + 1)), int(rng.integers(cols + 1))
         pieces = np.zeros(cols, dtype)
         for part in (slice(0, j), slice(j, cols)):
             for part_rows in (slice(0, i), slice(i, rows)):
-                _core.column_sum(a[part_rows, part], pieces[part], accumulate=True, isa=isa)
+                kernels.column_sum(a[part_rows, part], pieces[part], accumulate=True, isa=isa)
         np.testing.assert_array_equal(whole, pieces)
 
 
 def test_column_sum_of_no_rows(isa, dtype):
-    np.testing.assert_array_equal(_core.column_sum(np.ones((0, 5), dtype), isa=isa), np.zeros(5))
+    np.testing.assert_array_equal(kernels.column_sum(np.ones((0, 5), dtype), isa=isa), np.zeros(5))
 
 
 def test_accumulate(isa, pool, rng):
     for rows, cols in shapes(rng):
         x, y = cut(rng, pool, rows, cols), cut(rng, pool, rows, cols)
         out, gap = with_gap(y, int(rng.integers(0, 4)))
-        _core.accumulate(out, x, isa=isa)
+        kernels.accumulate(out, x, isa=isa)
         np.testing.assert_array_equal(out, y + x)
         assert np.isnan(gap).all(), f"wrote between the rows of {rows} x {cols}"
 
@@ -62,9 +62,9 @@ def touch_the_guards(isa):
         gap = int(rng.integers(0, 3))
         a, y = (block.array(rows, cols, cols + gap, dtype, at_end) for block in (one, other))
         total = vector.array(1, cols, cols, dtype, at_end)[0]
-        _core.column_sum(a, total, isa=isa)
-        _core.column_sum(a, total, accumulate=True, isa=isa)
-        _core.accumulate(y, a, isa=isa)
+        kernels.column_sum(a, total, isa=isa)
+        kernels.column_sum(a, total, accumulate=True, isa=isa)
+        kernels.accumulate(y, a, isa=isa)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")

@@ -8,7 +8,7 @@ import pytest
 from ops.guarded import Guarded, run
 from ops.matrices import cut, make_pool, shapes
 
-from nncore import _core
+from nncore._core import kernels
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def pool(rng, dtype):
 def test_transpose(isa, pool, rng):
     for rows, cols in shapes(rng):
         a = cut(rng, pool, rows, cols)
-        np.testing.assert_array_equal(_core.transpose(a, isa=isa), a.T)
+        np.testing.assert_array_equal(kernels.transpose(a, isa=isa), a.T)
 
 
 def test_transpose_moves_bits(isa, dtype):
@@ -27,18 +27,18 @@ def test_transpose_moves_bits(isa, dtype):
     unsigned = np.dtype(f"u{dtype.itemsize}")
     bits = np.arange(33 * 41, dtype=unsigned).reshape(33, 41) + (np.array(np.inf, dtype).view(unsigned))
     bits[::2] ^= np.array(-np.inf, dtype).view(unsigned)
-    np.testing.assert_array_equal(_core.transpose(bits.view(dtype), isa=isa).view(unsigned), bits.T)
+    np.testing.assert_array_equal(kernels.transpose(bits.view(dtype), isa=isa).view(unsigned), bits.T)
 
 
 def test_transpose_into(isa, dtype, rng):
     a, wide = rng.standard_normal((19, 37)).astype(dtype), np.full((37, 24), np.nan, dtype)
-    assert _core.transpose(a, wide[:, :19], isa=isa).base is wide
+    assert kernels.transpose(a, wide[:, :19], isa=isa).base is wide
     np.testing.assert_array_equal(wide[:, :19], a.T)
     assert np.isnan(wide[:, 19:]).all()
     with pytest.raises(ValueError, match="out"):
-        _core.transpose(a, np.empty((19, 37), dtype), isa=isa)
+        kernels.transpose(a, np.empty((19, 37), dtype), isa=isa)
     with pytest.raises(ValueError, match="overlaps"):
-        _core.transpose(a, a.reshape(37, 19), isa=isa)
+        kernels.transpose(a, a.reshape(37, 19), isa=isa)
 
 
 def touch_the_guards(isa):
@@ -48,7 +48,7 @@ def touch_the_guards(isa):
     for (rows, cols), dtype, at_end in itertools.product(shapes(rng), (np.float32, np.float64), (True, False)):
         print(rows, cols, dtype.__name__, at_end, flush=True)
         gap = int(rng.integers(0, 3))
-        _core.transpose(block.array(rows, cols, cols + gap, dtype, at_end), isa=isa)
+        kernels.transpose(block.array(rows, cols, cols + gap, dtype, at_end), isa=isa)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects pages with mprotect")

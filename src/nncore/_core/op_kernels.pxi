@@ -1,4 +1,4 @@
-# ops.pxi: activations, losses and optimizers one at a time, for tests, benchmarks, and losses called alone. Each function checks
+# op_kernels.pxi: activations, losses and optimizers one at a time, for tests, benchmarks, and losses called alone. Each function checks
 # its arrays and makes one call, in the caller's floating-point state.
 
 def activation_forward(str name not None, cnp.ndarray x not None, attr=(), isa=None):
@@ -43,7 +43,7 @@ def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None,
     cdef void *w = as_vector("weight", weight, f64, zm.rows)
     cdef void *p = NULL
     fill_attributes(values, "loss", code, attr)
-    if nnc_losses[code].is_index:
+    if core.losses[code].is_index:
         if target.ndim == 1:
             target = target[:, None]
         t = as_matrix("target", target, f64)
@@ -85,18 +85,18 @@ def optimizer_step(str name not None, cnp.ndarray param not None, cnp.ndarray gr
         raise ValueError(f"grad: expected shape {shape_of(param)}, got {shape_of(grad)}")
     if step < 1:
         raise ValueError(f"step: the first update is step 1, got {step}")
-    if len(moments) > nnc_optimizers[code].moments:
-        raise ValueError(f"moments: optimizer {name!r} keeps at most {nnc_optimizers[code].moments}, got {len(moments)}")
+    if len(moments) > core.optimizers[code].moments:
+        raise ValueError(f"moments: optimizer {name!r} keeps at most {core.optimizers[code].moments}, got {len(moments)}")
     update.lr, update.step, update.grad_scale, update.clip_value = lr, step, grad_scale, clip_value
     update.weight_decay, update.l1, update.l2 = weight_decay, l1, l2
     fill_attributes(update.attr, "optimizer", code, attr)
     for i in range(NNC_MAX_MOMENTS):
         buffer = moments[i] if i < len(moments) else None
         moment[i] = NULL
-        if i < nnc_optimizers[code].moments and nnc_optimizer_uses(code, update.attr, i):
+        if i < core.optimizers[code].moments and core.optimizer_uses(code, update.attr, i):
             if buffer is None or shape_of(buffer) != shape_of(param):
                 raise ValueError(f"moments[{i}]: optimizer {name!r} with attr {tuple(attr)} needs an array of shape {shape_of(param)}")
             moment[i] = as_flat(f"moments[{i}]", buffer, f64, True)
-    nnc_optimizer_prepare(code, &update)
+    core.optimizer_prepare(code, &update)
     with nogil:
         call_optimizer(which, f64, code, w, <void *>moment, g, n, &update)

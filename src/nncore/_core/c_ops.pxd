@@ -1,4 +1,5 @@
-# c_ops.pxi: what nncore.h declares of single ops, as far as the boundary uses it: types, registry, the structs that kernels take.
+# c_ops.pxd: what nncore.h declares of single ops, as far as the boundary uses it: op codes, the structs that kernels take, and what one
+# extension hands to the other. No functions of the core and no data: only `plans` is linked with it.
 from libc.stdint cimport int64_t, uint32_t
 
 cdef extern from "nncore.h":
@@ -27,15 +28,8 @@ cdef extern from "nncore.h":
         NNC_ACTIVATION_COUNT
         NNC_LOSS_COUNT
         NNC_OPTIMIZER_COUNT
-        NNC_KERNEL_COUNT
         NNC_MAX_MOMENTS
         NNC_OPTIMIZER_ATTRIBUTES
-
-    ctypedef struct nnc_activation_info:
-        const char *name
-        int saves_input
-        int is_row
-        const char *attributes
 
     ctypedef struct nnc_loss_info:
         const char *name
@@ -46,24 +40,6 @@ cdef extern from "nncore.h":
         const char *name
         int moments
         const char *attributes
-
-    ctypedef struct nnc_layer_info:
-        const char *name
-        const char *sizes
-        const char *attributes
-
-    const nnc_activation_info nnc_activations[]
-    const nnc_loss_info nnc_losses[]
-    const nnc_optimizer_info nnc_optimizers[]
-    const nnc_layer_info nnc_layers[]
-    const char *nnc_kernel_names[]
-    const char *nnc_isa_names[]
-
-    int nnc_cpu_has(nnc_isa isa)
-    nnc_isa nnc_cpu_best()
-
-    int nnc_get_num_threads()
-    void nnc_set_num_threads(int n)
 
     ctypedef struct nnc_update:
         double lr
@@ -126,5 +102,23 @@ cdef extern from "nncore.h":
     size_t nnc_recurrent_packed(nnc_cell cell, size_t hidden) noexcept nogil
     size_t nnc_recurrent_scratch(nnc_cell cell, size_t rows, size_t hidden) noexcept nogil
 
-    void nnc_optimizer_prepare(int optimizer, nnc_update *update) noexcept nogil
-    int nnc_optimizer_uses(int optimizer, const double *attr, int moment) noexcept nogil
+    ctypedef struct nnc_kernels_f32:
+        pass
+
+    ctypedef struct nnc_kernel_interface:
+        size_t size
+        size_t table_size
+        size_t update_size
+        size_t recurrence_size
+        const char **isa_names
+        const nnc_loss_info *losses
+        const nnc_optimizer_info *optimizers
+        void (*optimizer_prepare)(int optimizer, nnc_update *update) noexcept nogil
+        int (*optimizer_uses)(int optimizer, const double *attr, int moment) noexcept nogil
+
+cdef extern from *:
+    """
+    #define NNCORE_KERNEL_INTERFACE "nncore._core kernel interface " NNCORE_VERSION
+    """
+    const char *NNCORE_KERNEL_INTERFACE  # name of the capsule
+    const char *NNCORE_VERSION

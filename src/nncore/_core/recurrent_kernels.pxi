@@ -1,4 +1,4 @@
-# recurrent.pxi: the recurrent kernels one at a time, for tests and benchmarks. Each function checks its arrays and makes one call,
+# recurrent_kernels.pxi: the recurrent kernels one at a time, for tests and benchmarks. Each function checks its arrays and makes one call,
 # in the caller's floating-point state.
 
 cdef dict CELLS = {"tanh": NNC_CELL_TANH, "relu": NNC_CELL_RELU, "gru": NNC_CELL_GRU, "lstm": NNC_CELL_LSTM}

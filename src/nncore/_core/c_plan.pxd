@@ -1,7 +1,40 @@
-# c_plan.pxi: what nncore.h declares of plans: how they are described, made and run.
-from libc.stdint cimport uint64_t
+# c_plan.pxd: what nncore.h declares beyond single ops: the registry, threads, and plans: how they are described, made and run.
+from libc.stdint cimport int64_t, uint64_t
+
+from .c_ops cimport (
+    nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_optimizer_info, nnc_source_type)
 
 cdef extern from "nncore.h":
+    enum:
+        NNC_KERNEL_COUNT
+
+    ctypedef struct nnc_activation_info:
+        const char *name
+        int saves_input
+        int is_row
+        const char *attributes
+
+    ctypedef struct nnc_layer_info:
+        const char *name
+        const char *sizes
+        const char *attributes
+
+    const nnc_activation_info nnc_activations[]
+    const nnc_loss_info nnc_losses[]
+    const nnc_optimizer_info nnc_optimizers[]
+    const nnc_layer_info nnc_layers[]
+    const char *nnc_kernel_names[]
+    const char *nnc_isa_names[]
+    const nnc_kernel_interface *nnc_get_kernel_interface() noexcept nogil
+
+    int nnc_cpu_has(nnc_isa isa)
+    nnc_isa nnc_cpu_best()
+
+    int nnc_get_num_threads()
+    void nnc_set_num_threads(int n)
+
+    int nnc_optimizer_uses(int optimizer, const double *attr, int moment) noexcept nogil
+
     enum:
         NNC_MAX_RANK
         NNC_MAX_INPUTS

@@ -1,8 +1,16 @@
-# files.pxi: files written and read in one go. An interrupt may come between any two steps of Python, also within `except` and `finally`, so
-# that a file which Python opens may stay open, and a temporary one stay behind. No step of Python runs between an open and its close here.
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
+"""Files written and read in one go; and how large JSON is. Needs nothing of the core.
+
+An interrupt may come between any two steps of Python, also within `except` and `finally`, so that a file which Python opens may stay open,
+and a temporary one stay behind. No step of Python runs between an open and its close here.
+"""
+
+from ..errors import FileKindError
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.ref cimport PyObject
 from libc.errno cimport EINTR, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSYS, EPERM, errno
+from libc.stdint cimport int64_t
 
 cdef extern from "Python.h":
     ctypedef struct Py_buffer:
@@ -227,8 +235,6 @@ cdef int raise_what_is_set() except -1:
     return -1
 
 
-
-
 cdef class InputFile:
     """A regular file that is open for reading; closed with the object, or earlier."""
 
@@ -281,7 +287,6 @@ cdef class InputFile:
         if failed:
             raise_os_error(failed, self.path)
         return done
-
 
     def read(self, int64_t offset, size_t size):
         """Return the bytes from `offset` on, fewer than `size` where the file ends."""

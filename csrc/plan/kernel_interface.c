@@ -1,0 +1,20 @@
+/* kernel_interface.c: all that whoever calls single kernels needs of this library, in one struct. A second extension gets its address
+ * instead of another copy of the library, so that a process has one pool of threads and one state, and a kernel its code once. */
+#include "nncore.h"
+
+const nnc_kernel_interface *nnc_get_kernel_interface(void) {
+  static const nnc_kernel_interface interface = {
+      .size = sizeof(nnc_kernel_interface),
+      .table_size = sizeof(nnc_kernels_f32),
+      .update_size = sizeof(nnc_update),
+      .recurrence_size = sizeof(nnc_recurrence),
+      .kernels_for_f32 = nnc_kernels_for_f32,
+      .kernels_for_f64 = nnc_kernels_for_f64,
+      .isa_names = nnc_isa_names,
+      .losses = nnc_losses,
+      .optimizers = nnc_optimizers,
+      .optimizer_prepare = nnc_optimizer_prepare,
+      .optimizer_uses = nnc_optimizer_uses,
+  };
+  return &interface;
+}

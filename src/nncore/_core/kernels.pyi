@@ -1,0 +1,199 @@
+"""Single kernels: for tests, benchmarks, and losses and metrics called alone. 2-D arrays float32/float64; rows may be strided."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
+def activation_backward(
+    name: str, dy: np.ndarray, saved: np.ndarray, attr: Sequence[float] = (), isa: str | None = None
+) -> np.ndarray: ...
+def loss(
+    name: str,
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    scale: float = 1.0,
+    attr: Sequence[float] = (),
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """(row_loss, grad, pred). pred: the probabilities that a _logits loss computes, else None. attr: all that OPS names."""
+
+def optimizer_step(
+    name: str,
+    param: np.ndarray,
+    grad: np.ndarray,
+    moments: Sequence[np.ndarray | None],
+    *,
+    lr: float,
+    step: int,
+    attr: Sequence[float] = (),
+    weight_decay: float = 0.0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    grad_scale: float = 1.0,
+    clip_value: float = 0.0,
+    isa: str | None = None,
+) -> None: ...
+def gemm(
+    a: np.ndarray,
+    b: np.ndarray,
+    bias: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+    accumulate: bool = False,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    repeat: int = 1,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def transpose(a: np.ndarray, out: np.ndarray | None = None, isa: str | None = None) -> np.ndarray: ...
+def linear_gradient(
+    x: np.ndarray, dz: np.ndarray, dw: np.ndarray | None = None, bias: bool = True, isa: str | None = None
+) -> tuple[np.ndarray, np.ndarray | None]: ...
+def column_sum(a: np.ndarray, out: np.ndarray | None = None, accumulate: bool = False, isa: str | None = None) -> np.ndarray: ...
+def accumulate(y: np.ndarray, x: np.ndarray, isa: str | None = None) -> None: ...
+def combine(a: np.ndarray, b: np.ndarray | None, alpha: float, beta: float, gamma: float, isa: str | None = None) -> np.ndarray: ...
+def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, isa: str | None = None) -> np.ndarray:
+    """a b, added to out where it is given."""
+
+def maximum(a: np.ndarray, b: np.ndarray, is_minimum: bool = False, isa: str | None = None) -> np.ndarray: ...
+def maximum_backward(dy: np.ndarray, a: np.ndarray, b: np.ndarray, is_minimum: bool = False, isa: str | None = None) -> np.ndarray:
+    """The gradient that reaches a."""
+
+def dropout(
+    x: np.ndarray,
+    p: float,
+    key: tuple[int, int],
+    stream: tuple[int, int],
+    row0: int = 0,
+    mask: np.ndarray | None = None,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float, isa: str | None = None) -> np.ndarray: ...
+def gather(source: np.ndarray, index: np.ndarray | None, dtype: str, isa: str | None = None) -> np.ndarray: ...
+def multiply_adds(rounds: int, f64: bool = False, isa: str | None = None) -> float:
+    """Multiply-adds in registers alone; gives the number of floating-point operations."""
+
+def sum_penalties(w: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
+def max_norm(w: np.ndarray, limit: float, isa: str | None = None) -> None: ...
+def average(mean: np.ndarray, w: np.ndarray, momentum: float, isa: str | None = None) -> None: ...
+def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
+def sum_changes(before: np.ndarray, now: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
+def unit_sums(y: np.ndarray, low: float, high: float, isa: str | None = None) -> np.ndarray: ...
+def count_confusion(
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    classes: int,
+    index: bool,
+    threshold: float,
+    target_threshold: float,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def sum_residuals(z: np.ndarray, target: np.ndarray, weight: np.ndarray | None, isa: str | None = None) -> np.ndarray: ...
+def batch_norm_forward(
+    x: np.ndarray,
+    gamma: np.ndarray | None = None,
+    beta: np.ndarray | None = None,
+    running_mean: np.ndarray | None = None,
+    running_var: np.ndarray | None = None,
+    inner: int = 1,
+    eps: float = 1e-5,
+    momentum: float = 0.1,
+    frozen: bool = False,
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(y, mean, rstd) of x [rows, channels * inner]; updates the running statistics, or uses them where frozen."""
+
+def batch_norm_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    center: np.ndarray,
+    spread: np.ndarray,
+    gamma: np.ndarray | None = None,
+    inner: int = 1,
+    eps: float = 1e-5,
+    frozen: bool = False,
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+
+def batch_norm_in_parts(
+    x: np.ndarray, dy: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float = 1e-5, isa: str | None = None
+) -> tuple[np.ndarray, ...]:
+    """(y, mean, rstd, dx, dgamma, dbeta) of x [rows, channels], chunk by chunk of rows, as members of a team do."""
+
+def layer_norm_forward(
+    x: np.ndarray, gamma: np.ndarray | None = None, beta: np.ndarray | None = None, eps: float = 1e-5, isa: str | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(y, mean, rstd) of x [groups, size]."""
+
+def layer_norm_backward(
+    dy: np.ndarray, x: np.ndarray, mean: np.ndarray, rstd: np.ndarray, gamma: np.ndarray | None = None, isa: str | None = None
+) -> np.ndarray: ...
+def layer_norm_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    rstd: np.ndarray,
+    first: int = 0,
+    last: int | None = None,
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(dgamma, dbeta), zeros outside of columns [first, last)."""
+
+def gaussian_noise(
+    x: np.ndarray, stddev: float, key: Sequence[int], stream: Sequence[int], row0: int = 0, isa: str | None = None
+) -> np.ndarray: ...
+def prelu_forward(x: np.ndarray, slope: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def prelu_backward(dy: np.ndarray, x: np.ndarray, slope: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def prelu_gradient(dy: np.ndarray, x: np.ndarray, per_column: bool = False, isa: str | None = None) -> np.ndarray: ...
+def maxout_forward(x: np.ndarray, pieces: int, isa: str | None = None) -> np.ndarray: ...
+def maxout_backward(dy: np.ndarray, x: np.ndarray, pieces: int, isa: str | None = None) -> np.ndarray: ...
+def embedding_forward(x: np.ndarray, table: np.ndarray, isa: str | None = None) -> np.ndarray:
+    """Rows of the table by the indices x [rows, cols] -> [rows * cols, dim]."""
+
+def embedding_gradient(
+    x: np.ndarray, dy: np.ndarray, rows: int, padding: int = -1, first: int = 0, last: int | None = None, isa: str | None = None
+) -> np.ndarray:
+    """The gradient of a table of so many rows; NaN outside of rows [first, last)."""
+
+def exp(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def log(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def recurrent_packed_size(cell: str, hidden: int) -> int: ...
+def recurrent_pack(
+    cell: str,
+    forward: np.ndarray,
+    backward: np.ndarray | None,
+    w: np.ndarray,
+    first: int = 0,
+    last: int | None = None,
+    isa: str | None = None,
+) -> None:
+    """Rows [first, last) of w [hidden, products * hidden] into the packed forms. cell: tanh, relu, gru, lstm."""
+
+def recurrent_pack_bias(cell: str, forward: np.ndarray, bias: np.ndarray | None, hidden: int, isa: str | None = None) -> None: ...
+def recurrent_forward(
+    cell: str,
+    gates: np.ndarray,
+    forward: np.ndarray,
+    *,
+    reverse: bool = False,
+    first_step: int = 0,
+    lengths: np.ndarray | None = None,
+    isa: str | None = None,
+    **arrays: np.ndarray | None,  # y, h, c, h_n, c_n, h0, c0
+) -> None:
+    """All steps of one direction; csrc/ops/kernels.h says what each array is. gates: [rows, steps, G * hidden]."""
+
+def recurrent_backward(
+    cell: str,
+    gates: np.ndarray,
+    backward: np.ndarray,
+    *,
+    reverse: bool = False,
+    first_step: int = 0,
+    lengths: np.ndarray | None = None,
+    isa: str | None = None,
+    **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n
+) -> None: ...

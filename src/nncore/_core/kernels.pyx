@@ -1,0 +1,55 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
+"""Single kernels of the core: for tests, benchmarks, and losses and metrics called alone. A program that trains and predicts does not load
+this: plans call kernels by themselves.
+
+It is not linked with the core. The address of all that it calls comes from `plans`, which is; a process has one core.
+"""
+
+import numpy as np
+
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+cimport numpy as cnp
+
+from .c_ops cimport *
+from .plans import OPS, isa as isa_in_use, isas, kernel_interface
+
+include "c_kernels.pxi"
+
+cnp.import_array()
+
+
+cdef const nnc_kernel_interface *open_interface(object capsule) except NULL:
+    """What the capsule holds, if it was built together with this module."""
+    cdef const nnc_kernel_interface *found
+    if PyCapsule_IsValid(capsule, NNCORE_KERNEL_INTERFACE):
+        found = <const nnc_kernel_interface *>PyCapsule_GetPointer(capsule, NNCORE_KERNEL_INTERFACE)
+        if (found.size == sizeof(nnc_kernel_interface) and found.table_size == sizeof(nnc_kernels_f32)
+                and found.update_size == sizeof(nnc_update) and found.recurrence_size == sizeof(nnc_recurrence)):
+            return found
+    raise ImportError(
+        f"nncore._core.kernels ({NNCORE_VERSION.decode()}) and nncore._core.plans are not of one build of nncore; install it anew",
+        name="nncore._core.kernels")
+
+
+core = open_interface(kernel_interface)
+
+cdef tuple ISA_NAMES = tuple([core.isa_names[i].decode() for i in range(NNC_ISA_COUNT)])
+cdef list ISAS = isas()
+cdef nnc_isa ISA_IN_USE = <nnc_isa><int>ISA_NAMES.index(isa_in_use())
+
+
+cdef nnc_isa isa_code(object isa) except *:
+    if isa is None:
+        return ISA_IN_USE
+    if isa not in ISAS:
+        raise ValueError(f"isa: expected one of {', '.join(ISAS)}, got {isa!r}")
+    return <nnc_isa><int>ISA_NAMES.index(isa)
+
+
+include "codes.pxi"
+include "arrays.pxi"
+include "op_kernels.pxi"
+include "matrix_kernels.pxi"
+include "step_kernels.pxi"
+include "layer_kernels.pxi"
+include "recurrent_kernels.pxi"

@@ -68,7 +68,7 @@ class Embedding(Penalised):
     padding_idx: int | None
     weight_init: InitSpec
 
-    weight = ParameterView("[num_embeddings, embedding_dim], a live view.")
+    weight: ParameterView[np.ndarray] = ParameterView("[num_embeddings, embedding_dim], a live view.")
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Embedding(Penalised):
         l1: float | None = None,
         l2: float | None = None,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         rows = whole("Embedding", "num_embeddings", num_embeddings)
         if padding_idx is not None:
@@ -95,6 +96,7 @@ class Embedding(Penalised):
             weight_init=init.checked("Embedding", "weight_init", weight_init, "auto"),
             **all_checked("Embedding", l1, l2, max_norm),
             trainable=flag("Embedding", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class Embedding(Penalised):
     num_embeddings: int
     embedding_dim: int
     padding_idx: int | None
-    weight_init: InitSpec
+    weight_init: InitSpec | Literal["auto"]
 
     weight: ParameterView[np.ndarray] = ParameterView("[num_embeddings, embedding_dim], a live view.")
 
@@ -77,7 +77,7 @@ class Embedding(Penalised):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         *,
-        weight_init: InitSpec = "auto",
+        weight_init: InitSpec | Literal["auto"] = "auto",
         l1: float | None = None,
         l2: float | None = None,
         trainable: bool = True,

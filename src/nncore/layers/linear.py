@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .. import init
 from .._checks import flag, whole
@@ -65,7 +65,7 @@ class Linear(Penalised):
 
     in_features: int
     out_features: int
-    weight_init: InitSpec
+    weight_init: InitSpec | Literal["auto"]
     bias_init: InitSpec
 
     weight: ParameterView[np.ndarray] = ParameterView("[out_features, in_features], a live view.")
@@ -77,7 +77,7 @@ class Linear(Penalised):
         out_features: int,
         bias: bool = True,
         *,
-        weight_init: InitSpec = "auto",
+        weight_init: InitSpec | Literal["auto"] = "auto",
         bias_init: InitSpec = "zeros",
         l1: float | None = None,
         l2: float | None = None,

@@ -39,7 +39,7 @@ def apply(layer: Layer, x: Any, training: bool) -> np.ndarray:
     elif array.ndim == 0:
         raise ShapeError(f"{layer!r} needs a batch [N, ...], not a single number")
     model = _model(layer, array)
-    out = model.forward(array, training=True) if training else model(array)
+    out: np.ndarray = model.forward(array, training=True) if training else model(array)
     return out.reshape(shape) if isinstance(layer, Activation) else out
 
 

@@ -49,7 +49,7 @@ class ParameterView(Generic[_Array]):
     def __get__(self, layer: Layer | None, owner: type | None = None) -> Any:
         return self if layer is None else layer._view(self.role)
 
-    def __set__(self, layer: Layer, value: Any) -> None:
+    def __set__(self, layer: Layer, value: ArrayLike) -> None:
         layer._assign(self.role, value)
 
 

@@ -36,7 +36,7 @@ help:
 	@echo "make storm-sanitized   the storms of threads and of calls from inside under the sanitizers"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make docs          the guides and a reference of every class and function as a site, in build/docs"
-	@echo "make lint          ruff, mypy, clang-format; make format rewrites"
+	@echo "make lint          ruff, mypy, clang-format, and mypy and pyright over tests/typing; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer (some minutes)"
 	@echo "make races         the threads of the core under ThreadSanitizer"
 	@echo "make wheel         sdist and wheel in dist/"
@@ -109,11 +109,13 @@ docs: $(stamps)/installed $(stamps)/extra-docs
 	$(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs
 	@echo "open build/docs/index.html"
 
-lint: $(stamps)/extra-lint
+# tests/typing is what a user's editor sees of the installed package; where pyright cannot be downloaded, it says so and goes on.
+lint: $(stamps)/extra-lint $(stamps)/installed
 	$(python) -m ruff check
 	$(python) -m ruff format --check
 	$(python) -m mypy
 	$(VENV)/bin/clang-format --dry-run -Werror $(c_files)
+	$(python) tests/typing/checking.py
 
 format: $(stamps)/extra-lint
 	$(python) -m ruff check --fix-only

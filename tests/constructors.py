@@ -132,12 +132,10 @@ CONSTRUCTORS = [
 
 
 def arguments(constructor):
-    """Return the names of what a constructor takes, ``**options`` and ``name`` included."""
+    """Return the names of what a constructor takes, ``**options`` included."""
     wraps = isinstance(constructor, type)
     found = list(inspect.signature(constructor.__init__ if wraps else constructor).parameters.values())[1 if wraps else 0 :]
     names = [p.name for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    if wraps and issubclass(constructor, nn.Layer):
-        names.append("name")
     if any(p.kind is p.VAR_KEYWORD for p in found) and issubclass(constructor, nn.optim.Optimizer):
         names += ["clip_norm", "clip_norm_each", "clip_value", "ema_momentum", "groups"]
     return names

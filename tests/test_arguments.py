@@ -146,6 +146,38 @@ def test_unknown_arguments_of_classes_of_ones_own():
     assert not isinstance(caught.value, NncoreError)
 
 
+def test_every_layer_shows_its_name_and_takes_it():
+    for name in nn.layers.__all__:
+        cls = getattr(nn.layers, name)
+        if isinstance(cls, type) and issubclass(cls, nn.Layer):
+            for shown in (inspect.signature(cls), inspect.signature(cls.__init__)):
+                assert shown.parameters["name"].kind is inspect.Parameter.KEYWORD_ONLY
+                assert shown.parameters["name"].default is None
+
+    class Silent(nn.PythonLayer):
+        def __init__(self, units):
+            super().__init__(units=units)
+
+    class Passing(nn.PythonLayer):
+        def __init__(self, units, name=None):
+            super().__init__(units=units, name=name and name.upper())
+
+    class Forgetful(nn.Layer):
+        def __init__(self, units, *, name=None):
+            super().__init__(units=units)
+
+    class Open(nn.PythonLayer):
+        def __init__(self, **options):
+            super().__init__(**options)
+
+    for cls, found in ((Silent, "a"), (Passing, "A"), (Forgetful, "a"), (Open, "a")):
+        layer = cls(units=3, name="a")
+        assert (layer.name, layer.config(), cls(units=3).name) == (found, {"units": 3}, None)
+        assert [*inspect.signature(cls).parameters].count("name") == 1
+        with pytest.raises(ArgumentError, match="name must be text"):
+            cls(units=3, name="a.b")
+
+
 def test_what_every_layer_takes_is_checked_everywhere():
     class Mine(nn.PythonLayer):
         def __init__(self, trainable=True):
@@ -156,7 +188,7 @@ def test_what_every_layer_takes_is_checked_everywhere():
     for layer in (nn.ReLU(), nn.Linear(2, 3), nn.Dropout()):
         with pytest.raises(ArgumentError, match="trainable must be True or False"):
             layer.trainable = "no"
-        with pytest.raises(ArgumentError, match="name must be letters"):
+        with pytest.raises(ArgumentError, match="name must be text"):
             layer.name = 3
     with pytest.raises(ArgumentError, match="Linear: l1 must be a finite number of at least 0"):
         nn.Linear(2, 3).l1 = float("nan")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import FunctionType
+from typing import get_args
 
 import pytest
 
@@ -11,6 +12,7 @@ import nncore as nn
 
 FOLDER = Path(nn.__file__).parent
 PACKAGES = ["callbacks", "init", "layers", "losses", "metrics", "optim", "schedules"]
+SPACES = [*PACKAGES, "errors", "typing"]
 
 
 def run(program):
@@ -30,10 +32,16 @@ def test_modules_are_attributes_of_their_package(package):
     run(f"import nncore as nn\nfor m in {sorted(modules)}: assert getattr(nn.{package}, m).__name__ == 'nncore.{package}.' + m")
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_star_dir_and_docstrings(package):
+@pytest.mark.parametrize("space", ["", *SPACES])
+def test_dir_is_what_is_public(space):
+    """Editors offer what there is, and nothing that a module needs for itself."""
+    found = run(f"import nncore as nn; print(*dir(nn{space and '.' + space}))")
+    assert found == sorted((getattr(nn, space) if space else nn).__all__)
+
+
+@pytest.mark.parametrize("package", SPACES)
+def test_star_and_docstrings(package):
     space = getattr(nn, package)
-    assert set(space.__all__) <= set(dir(space))
     names = run(f"from nncore.{package} import *\nprint(*[name for name in globals() if name[:1] != '_'])")
     assert sorted(names) == sorted(space.__all__)
     made = {name: getattr(space, name) for name in space.__all__}
@@ -41,8 +49,23 @@ def test_star_dir_and_docstrings(package):
 
 
 def test_every_name_of_the_library():
-    assert set(nn.__all__) <= set(dir(nn))
     assert [name for name in nn.__all__ if name != "__version__" and not getattr(nn, name).__doc__] == []
     assert run("import nncore as nn; print(nn.layers.activations.ReLU is nn.ReLU)") == ["True"]
     with pytest.raises(AttributeError, match="no attribute 'Conv2d'"):
         nn.Conv2d  # noqa: B018 - what is asked for
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        (nn.losses.LossName, nn.losses.LOSSES),
+        (nn.optim.OptimizerName, nn.optim.OPTIMIZERS),
+        (nn.metrics.MetricName, nn.metrics.METRICS),
+        (nn.init.InitName, nn.init.SCHEMES),
+        (nn.losses.Reduction, nn.losses.REDUCTIONS),
+        (nn.init.rules.Nonlinearity, nn.init.rules.GAINS),
+    ],
+    ids=["losses", "optimizers", "metrics", "initializers", "reductions", "nonlinearities"],
+)
+def test_names_that_editors_offer_are_those_that_work(names, table):
+    assert sorted(get_args(names)) == sorted(table)

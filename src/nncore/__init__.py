@@ -12,7 +12,7 @@ from ._core import __version__
 from ._lazy import lazily
 
 if TYPE_CHECKING:
-    from . import callbacks, errors, init, layers, losses, metrics, optim, schedules
+    from . import callbacks, errors, init, layers, losses, metrics, optim, schedules, typing
     from .checking import check_gradients
     from .config import get_num_threads, set_num_threads, show_config, threads
     from .graph import Input, Value
@@ -136,6 +136,7 @@ __all__ = [
     "show_config",
     "subtract",
     "threads",
+    "typing",
 ]
 
 if not TYPE_CHECKING:
@@ -143,7 +144,7 @@ if not TYPE_CHECKING:
         __name__,
         __all__,
         {
-            "": "callbacks errors init layers losses metrics optim schedules",
+            "": "callbacks errors init layers losses metrics optim schedules typing",
             "config": "get_num_threads set_num_threads show_config threads",
             "checking": "check_gradients",
             "graph": "Input Value",

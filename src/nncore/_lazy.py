@@ -52,6 +52,6 @@ def lazily(
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *names})
+        return sorted(names)
 
     return __getattr__, __dir__

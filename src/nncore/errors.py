@@ -10,6 +10,27 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+__all__ = [
+    "ArgumentError",
+    "ConcurrentUseError",
+    "DTypeError",
+    "EmptyDataError",
+    "FileFormatError",
+    "FileKindError",
+    "GradientError",
+    "IndexRangeError",
+    "LabelError",
+    "MissingExtraError",
+    "NncoreError",
+    "NonFiniteError",
+    "NotBuiltError",
+    "NotCompiledError",
+    "ShapeError",
+    "SizeError",
+    "StateDictError",
+    "UnknownNameError",
+]
+
 _T = TypeVar("_T")
 
 _SHOWN = 100  # characters of a value in a message
@@ -192,3 +213,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
         raise MissingExtraError(
             f'{purpose} needs {package}, which is not installed: pip install "nncore[{extra}]"', name=package
         ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,6 +10,11 @@ cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
 cdef dict LAYER_CODES = OP_CODES["layer"]
 
 
+cdef bytes in_messages(name):
+    """A layer's name as the core's messages, of 400 bytes, have room for it."""
+    return (name if len(name) <= 60 else f"{name[:40]}...{name[-17:]}").encode()
+
+
 cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) except NULL:
     """A plan that calls out to `net`, whose `called_ops` are those of `ops` already."""
     cdef nnc_plan *plan = NULL
@@ -34,7 +39,7 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
             shapes[i].rank = len(dims)
             for d, size in enumerate(dims):
                 shapes[i].dim[d] = dimension(size, i, d)
-        names = [op.name.encode() for op in ops]  # keeps the bytes alive
+        names = [in_messages(op.name) for op in ops]  # keeps the bytes alive
         for i, op in enumerate(ops):
             fill_op(&specs[i], op, names[i])
             breathe(i)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
+from typing import Any, Literal
 
 from .._checks import every, flag
 from .._checks import path as checked_path
@@ -49,7 +49,9 @@ class BackupAndRestore(Callback):
 
     saves_model = True
 
-    def __init__(self, path: str | os.PathLike[str], save_freq: str | int = "epoch", delete_checkpoint: bool = True) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], save_freq: Literal["epoch"] | int = "epoch", delete_checkpoint: bool = True
+    ) -> None:
         self.path = checked_path("BackupAndRestore", "path", path)
         self.save_freq = every("BackupAndRestore", "save_freq", save_freq)
         self.delete_checkpoint = flag("BackupAndRestore", "delete_checkpoint", delete_checkpoint)

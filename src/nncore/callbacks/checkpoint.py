@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Literal
 
 from .._checks import every, flag, optional_real, path, text, verbosity
 from ..errors import ArgumentError
 from ..training.hooks import Callback, Logs
-from .monitor import check_mode, direction, watched
+from .monitor import Mode, check_mode, direction, watched
 
 
 class ModelCheckpoint(Callback):
@@ -66,8 +67,8 @@ class ModelCheckpoint(Callback):
         verbose: int = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: str | int = "epoch",
+        mode: Mode = "auto",
+        save_freq: Literal["epoch"] | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
         self.filepath = path("ModelCheckpoint", "filepath", filepath)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._checks import flag, optional_real, real, text, verbosity, whole
 from ..training.hooks import Callback, Logs
-from .monitor import check_mode, direction, watched
+from .monitor import Mode, check_mode, direction, watched
 
 
 class EarlyStopping(Callback):
@@ -52,7 +52,7 @@ class EarlyStopping(Callback):
         min_delta: float = 0,
         patience: int = 0,
         verbose: int = 0,
-        mode: str = "auto",
+        mode: Mode = "auto",
         baseline: float | None = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,

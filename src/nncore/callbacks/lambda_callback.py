@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from .._checks import shown
 from ..errors import ArgumentError, lookup
 from ..training.hooks import HOOKS, Callback
+
+Plain = Callable[[Any], Any] | None
+Numbered = Callable[[Any, Any], Any] | None
+
+
+class Hooks(TypedDict, total=False):
+    """The hooks, as functions: of the logs, or of a number (of the epoch, batch or step) and the logs."""
+
+    on_train_begin: Plain
+    on_train_end: Plain
+    on_epoch_begin: Numbered
+    on_epoch_end: Numbered
+    on_train_batch_begin: Numbered
+    on_train_batch_end: Numbered
+    on_train_chunk_end: Numbered
+    on_test_begin: Plain
+    on_test_end: Plain
+    on_test_batch_begin: Numbered
+    on_test_batch_end: Numbered
+    on_predict_begin: Plain
+    on_predict_end: Plain
+    on_predict_batch_begin: Numbered
+    on_predict_batch_end: Numbered
 
 
 class LambdaCallback(Callback):
@@ -29,8 +52,9 @@ class LambdaCallback(Callback):
     >>> callback = LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
     """
 
-    def __init__(self, **hooks: Callable[..., Any] | None) -> None:
-        for name, function in hooks.items():
+    def __init__(self, **hooks: Unpack[Hooks]) -> None:
+        given: dict[str, Any] = {**hooks}
+        for name, function in given.items():
             lookup("hook", name, dict.fromkeys(HOOKS))
             if function is not None and (isinstance(function, type) or not callable(function)):
                 raise ArgumentError(f"LambdaCallback: {name} must be a function, not {shown(function)}")

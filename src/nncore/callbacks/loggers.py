@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class TensorBoard(Callback):
     learning_rate 0.25 0
     """
 
-    def __init__(self, writer: Any, update_freq: str | int = "epoch") -> None:
+    def __init__(self, writer: Any, update_freq: Literal["epoch", "batch"] | int = "epoch") -> None:
         if isinstance(writer, type) or not callable(getattr(writer, "add_scalar", None)):
             raise ArgumentError(
                 "TensorBoard: writer is a SummaryWriter, something with add_scalar(tag, value, step), "

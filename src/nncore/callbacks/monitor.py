@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 from .._checks import choice
 from ..errors import ArgumentError
 from ..training.hooks import Logs
 
+Mode = Literal["auto", "min", "max"]
 MODES = ("auto", "min", "max")
 
 

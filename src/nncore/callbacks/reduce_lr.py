@@ -6,7 +6,7 @@ import sys
 
 from .._checks import real, text, verbosity, whole
 from ..training.hooks import Callback, Logs
-from .monitor import check_mode, direction, learning_rate, watched
+from .monitor import Mode, check_mode, direction, learning_rate, watched
 
 
 class ReduceLROnPlateau(Callback):
@@ -57,7 +57,7 @@ class ReduceLROnPlateau(Callback):
         factor: float = 0.1,
         patience: int = 10,
         verbose: int = 0,
-        mode: str = "auto",
+        mode: Mode = "auto",
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,

@@ -9,7 +9,7 @@ import time
 
 from .._checks import real, text, whole
 from ..training.hooks import Callback, Logs
-from .monitor import check_mode, direction, watched
+from .monitor import Mode, check_mode, direction, watched
 
 
 class StopAtTarget(Callback):
@@ -40,7 +40,7 @@ class StopAtTarget(Callback):
     True
     """
 
-    def __init__(self, monitor: str, target: float, mode: str = "auto") -> None:
+    def __init__(self, monitor: str, target: float, mode: Mode = "auto") -> None:
         self.monitor = text("StopAtTarget", "monitor", monitor)
         self.target = real("StopAtTarget", "target", target)
         self.mode = check_mode("StopAtTarget", mode)
@@ -144,7 +144,7 @@ class LossTolerance(Callback):
 
     stateful = ("best", "no_improvement_count")
 
-    def __init__(self, tol: float = 1e-4, n_iter_no_change: int = 10, monitor: str = "loss", mode: str = "auto") -> None:
+    def __init__(self, tol: float = 1e-4, n_iter_no_change: int = 10, monitor: str = "loss", mode: Mode = "auto") -> None:
         self.tol = real("LossTolerance", "tol", tol, 0.0)
         self.n_iter_no_change = whole("LossTolerance", "n_iter_no_change", n_iter_no_change)
         self.monitor = text("LossTolerance", "monitor", monitor)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from .arrays import as_array, check_finite
+from .arrays import as_array, check_finite, shape_of
 from .inputs import bind_inputs
 from .splits import bind_groups, split_groups, split_rows
 from .targets import bind_target, check_range
@@ -26,6 +26,7 @@ __all__ = [
     "class_weights",
     "labels_of",
     "per_output",
+    "shape_of",
     "split_groups",
     "split_rows",
 ]

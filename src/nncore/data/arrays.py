@@ -15,6 +15,7 @@ import numpy as np
 
 from .._checks import shown
 from ..errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
+from ..records import Shape
 from .frames import from_frame
 
 _BLOCK = 1 << 18  # elements looked at together, so that a memory map is never loaded whole
@@ -120,6 +121,11 @@ def _readable(array: np.ndarray) -> np.ndarray:
             return np.array(array, order="C")
         expected *= length
     return array
+
+
+def shape_of(value: Any) -> Shape:
+    """Return the shape of an array, whatever library it is of, or of lists."""
+    return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
 
 
 def check_finite(array: np.ndarray, name: str) -> None:

@@ -7,7 +7,7 @@ A weight scales a row's loss and how much the row counts in the metrics, as scik
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,14 @@ from .arrays import as_array
 from .sequences import without_padding
 
 OneClassWeight = Mapping[int, float] | str | None
-ClassWeight = OneClassWeight | Mapping[str, OneClassWeight] | Sequence[OneClassWeight]
+#: For one output, or by name, or one per output. Within a dict any string passes: type checkers would ask for annotations of dicts.
+ClassWeight = (
+    Literal["balanced"]
+    | Mapping[int, float]
+    | Mapping[str, OneClassWeight]
+    | Sequence[Mapping[int, float] | Literal["balanced"] | None]
+    | None
+)
 
 
 def bind_weight(

@@ -7,7 +7,6 @@ so a graph has no cycles, and the nodes in the order in which they were made are
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -122,12 +121,27 @@ def Input(shape: Sequence[int], name: str | None = None) -> Value:
 
 
 def checked_name(owner: str, name: Any) -> str:
-    """Return a name that keys can begin with, such as "encoder" in "encoder.weight"."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or name == "training":
+    """Return a name that keys can begin with, such as "encoder" in "encoder.weight": any text in any script, kept as it is.
+
+    A dot and a slash end a name, in keys and in the tags of TensorBoard. A blank at either end could not be seen.
+    """
+    if not isinstance(name, str) or name == "training" or name != name.strip() or not _is_line(name) or set(name) & set("./"):
         raise ArgumentError(
-            f"{owner}: name must be letters, digits, _ and -, beginning with a letter, and not 'training': {shown(name)} is not"
+            f"{owner}: name must be text that is not empty, has no dot, slash or control character and no blank at either end, "
+            f"and is not 'training': {shown(name)} is not"
         )
     return name
+
+
+def _is_line(text: str) -> bool:
+    """Whether there is something to be seen, on one line, that UTF-8 can encode."""
+    if not any(map(str.isprintable, text)):
+        return False
+    if text.isascii():
+        return text.isprintable()
+    from unicodedata import category  # as few need it
+
+    return not {"Cc", "Cs", "Zl", "Zp"} & set(map(category, text))  # control, surrogates, separators of lines and paragraphs
 
 
 def is_symbolic(x: Any) -> bool:

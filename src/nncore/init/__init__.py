@@ -9,8 +9,8 @@ Shapes are those of PyTorch: a weight is [fan_out, fan_in] or [out, in, *recepti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -41,9 +41,14 @@ from .schemes import (
     zeros,
 )
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = [
     "SCHEMES",
     "Constant",
+    "InitName",
+    "InitSpec",
     "Initializer",
     "Normal",
     "Orthogonal",
@@ -70,7 +75,26 @@ __all__ = [
 ]
 
 Draw = Callable[[Shape, "np.random.Generator"], Any]  # quoted: numpy.random is loaded when a model is made, not on import
-InitSpec = str | Draw
+
+#: Every name of a scheme; a test holds it against `SCHEMES`.
+InitName = Literal[
+    "xavier_uniform",
+    "xavier_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+    "uniform",
+    "normal",
+    "truncated_normal",
+    "zeros",
+    "ones",
+    "constant",
+]
+
+#: What a layer takes: a name, an initializer, one of the functions here (``nn.init.he_normal``), or a function of one's own.
+InitSpec = InitName | Draw | Callable[..., Initializer]
 
 SCHEMES: Mapping[str, Callable[[], Initializer]] = {
     "xavier_uniform": xavier_uniform,
@@ -157,7 +181,9 @@ def checked(owner: str, name: str, scheme: Any, default: str | None = None) -> I
     return found
 
 
-def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = "float32", name: str = "parameter") -> np.ndarray:
+def draw(
+    scheme: InitSpec, shape: Sequence[int], rng: np.random.Generator, dtype: npt.DTypeLike = "float32", name: str = "parameter"
+) -> np.ndarray:
     """Draw initial values, and check what a custom initializer gives.
 
     Parameters
@@ -192,7 +218,7 @@ def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = 
     >>> nn.init.draw("ones", (2,), np.random.default_rng(0))
     array([1., 1.], dtype=float32)
     """
-    given = get(scheme)(shape, rng)
+    given = get(scheme)(tuple(shape), rng)
     try:
         values = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:
@@ -206,3 +232,7 @@ def draw(scheme: InitSpec, shape: Shape, rng: np.random.Generator, dtype: Any = 
     if not np.isfinite(values).all():
         raise NonFiniteError(f"{name}: the initializer {shown(scheme)} gave values that are not finite in {np.dtype(dtype)}")
     return values
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

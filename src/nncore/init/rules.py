@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from .._checks import is_number, real, shown
 from ..errors import ArgumentError, ShapeError, lookup
-from ..records import Shape
+
+Nonlinearity = Literal["linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
 
 GAINS: dict[str, Callable[[float], float]] = {
     "linear": lambda _: 1.0,
@@ -20,7 +22,7 @@ GAINS: dict[str, Callable[[float], float]] = {
 }
 
 
-def gain(nonlinearity: str, param: float | None = None) -> float:
+def gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
     """Return the factor that keeps the variance through a nonlinearity, as ``torch.nn.init.calculate_gain`` does.
 
     Parameters
@@ -46,7 +48,7 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
     return lookup("nonlinearity", nonlinearity, GAINS)(0.01 if param is None else real("gain", "param", param))
 
 
-def fans(shape: Shape) -> tuple[int, int]:
+def fans(shape: Sequence[int]) -> tuple[int, int]:
     """Return (fan_in, fan_out): how many values one output of the layer sums, and how many outputs one input feeds.
 
     Parameters

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from .._checks import choice, optional_real, real
 from .._declarations import Declared
 from ..errors import ArgumentError, ShapeError
-from ..records import Shape
 from . import rules
+
+Mode = Literal["fan_in", "fan_out", "fan_avg"]
 
 
 class Initializer(metaclass=Declared):
@@ -26,7 +28,7 @@ class Initializer(metaclass=Declared):
 
     _family: ClassVar[str] = "nncore.init"
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """Return a float64 array of the given shape."""
         raise NotImplementedError
 
@@ -61,12 +63,12 @@ class VarianceScaling(Initializer):
     (3, 2)
     """
 
-    def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "normal") -> None:
+    def __init__(self, scale: float = 1.0, mode: Mode = "fan_in", distribution: Literal["normal", "uniform"] = "normal") -> None:
         self.scale = real("VarianceScaling", "scale", scale, 0.0)
         self.mode = choice("VarianceScaling", "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         self.distribution = choice("VarianceScaling", "distribution", distribution, ("normal", "uniform"))
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         fan_in, fan_out = rules.fans(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         std = math.sqrt(self.scale / max(fan, 1))
@@ -126,7 +128,12 @@ def xavier_normal(gain: float = 1.0) -> Initializer:
 
 
 def _he(
-    name: str, distribution: str, mode: str, nonlinearity: str, negative_slope: float | None, factor: float | None
+    name: str,
+    distribution: Literal["normal", "uniform"],
+    mode: Mode,
+    nonlinearity: rules.Nonlinearity,
+    negative_slope: float | None,
+    factor: float | None,
 ) -> Initializer:
     slope = optional_real(name, "negative_slope", negative_slope)
     choice(name, "nonlinearity", nonlinearity, tuple(rules.GAINS))
@@ -136,7 +143,11 @@ def _he(
 
 
 def he_uniform(
-    mode: str = "fan_in", nonlinearity: str = "relu", negative_slope: float | None = None, *, gain: float | None = None
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: rules.Nonlinearity = "relu",
+    negative_slope: float | None = None,
+    *,
+    gain: float | None = None,
 ) -> Initializer:
     """Uniform with variance ``gain**2 / fan``, for layers that feed a ReLU-like activation (He et al. 2015, eq. 10 and 14).
 
@@ -166,7 +177,11 @@ def he_uniform(
 
 
 def he_normal(
-    mode: str = "fan_in", nonlinearity: str = "relu", negative_slope: float | None = None, *, gain: float | None = None
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: rules.Nonlinearity = "relu",
+    negative_slope: float | None = None,
+    *,
+    gain: float | None = None,
 ) -> Initializer:
     """Normal with variance ``gain**2 / fan`` (He et al. 2015); the arguments are those of `he_uniform`.
 
@@ -223,7 +238,7 @@ class Orthogonal(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = real("orthogonal", "gain", gain)
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         if len(shape) < 2:
             raise ShapeError(f"orthogonal is defined for two or more dimensions, [out, in, ...], not for shape {tuple(shape)}")
         rows, columns = shape[0], math.prod(shape[1:])
@@ -252,7 +267,7 @@ class Uniform(Initializer):
         if self.low > self.high:
             raise ArgumentError(f"uniform: low must not be above high, but they are {self.low:g} and {self.high:g}")
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(self.low, self.high, shape)
 
 
@@ -275,7 +290,7 @@ class Normal(Initializer):
         self.mean = real("normal", "mean", mean)
         self.std = real("normal", "std", std, 0.0)
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         return rng.normal(self.mean, self.std, shape)
 
 
@@ -312,7 +327,7 @@ class TruncatedNormal(Initializer):
         if math.erf(z[1]) - math.erf(z[0]) < 0.02:
             raise ArgumentError(f"{self!r}: less than 1 % of this normal lies in [{self.a:g}, {self.b:g}]; widen the bounds")
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         out = rng.normal(self.mean, self.std, shape)
         while (outside := (out < self.a) | (out > self.b)).any():
             out[outside] = rng.normal(self.mean, self.std, int(outside.sum()))
@@ -337,7 +352,7 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = real("constant", "value", value)
 
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         return np.full(shape, self.value)
 
 

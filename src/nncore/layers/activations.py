@@ -5,7 +5,7 @@ Names, arguments and defaults are those of PyTorch. All act element by element, 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .. import init
 from .._checks import choice, integer, real, shape_text
@@ -68,6 +68,9 @@ class Identity(Activation):
 
     code: ClassVar[str] = "identity"
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
 
 class Step(Activation):
     """f(x) = 1 where x > threshold, else 0: the unit of Rosenblatt's perceptron.
@@ -93,8 +96,8 @@ class Step(Activation):
 
     threshold: float
 
-    def __init__(self, threshold: float = 0.0) -> None:
-        super().__init__(threshold=real("Step", "threshold", threshold))
+    def __init__(self, threshold: float = 0.0, *, name: str | None = None) -> None:
+        super().__init__(threshold=real("Step", "threshold", threshold), name=name)
 
 
 class Sigmoid(Activation):
@@ -109,6 +112,9 @@ class Sigmoid(Activation):
 
     code: ClassVar[str] = "sigmoid"
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
 
 class Tanh(Activation):
     """f(x) = tanh(x).
@@ -122,6 +128,9 @@ class Tanh(Activation):
 
     code: ClassVar[str] = "tanh"
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
 
 class ReLU(Rectifier):
     """f(x) = max(0, x).
@@ -134,6 +143,9 @@ class ReLU(Rectifier):
     """
 
     code: ClassVar[str] = "relu"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
 
 
 class LeakyReLU(Rectifier):
@@ -156,8 +168,8 @@ class LeakyReLU(Rectifier):
 
     negative_slope: float
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__(negative_slope=real("LeakyReLU", "negative_slope", negative_slope, 0.0))
+    def __init__(self, negative_slope: float = 0.01, *, name: str | None = None) -> None:
+        super().__init__(negative_slope=real("LeakyReLU", "negative_slope", negative_slope, 0.0), name=name)
 
     def feeding_init(self) -> InitSpec:
         return init.he_uniform(nonlinearity="leaky_relu", negative_slope=self.negative_slope)
@@ -183,8 +195,8 @@ class ELU(Rectifier):
 
     alpha: float
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__(alpha=real("ELU", "alpha", alpha, 0.0))
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
+        super().__init__(alpha=real("ELU", "alpha", alpha, 0.0), name=name)
 
 
 class SELU(Activation):
@@ -200,6 +212,9 @@ class SELU(Activation):
     """
 
     code: ClassVar[str] = "selu"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
 
     def feeding_init(self) -> InitSpec:
         return "lecun_normal"
@@ -222,10 +237,10 @@ class GELU(Rectifier):
 
     code: ClassVar[str] = "gelu"
 
-    approximate: str
+    approximate: Literal["none", "tanh"]
 
-    def __init__(self, approximate: str = "none") -> None:
-        super().__init__(approximate=choice("GELU", "approximate", approximate, ("none", "tanh")))
+    def __init__(self, approximate: Literal["none", "tanh"] = "none", *, name: str | None = None) -> None:
+        super().__init__(approximate=choice("GELU", "approximate", approximate, ("none", "tanh")), name=name)
 
     def registry_code(self) -> str:
         return "gelu_tanh" if self.approximate == "tanh" else "gelu"
@@ -242,6 +257,9 @@ class SiLU(Rectifier):
     """
 
     code: ClassVar[str] = "silu"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
 
 
 class Softplus(Rectifier):
@@ -267,9 +285,11 @@ class Softplus(Rectifier):
     beta: float
     threshold: float
 
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0, *, name: str | None = None) -> None:
         super().__init__(
-            beta=real("Softplus", "beta", beta, 0.0, open_low=True), threshold=real("Softplus", "threshold", threshold)
+            beta=real("Softplus", "beta", beta, 0.0, open_low=True),
+            threshold=real("Softplus", "threshold", threshold),
+            name=name,
         )
 
 
@@ -284,6 +304,9 @@ class Softsign(Activation):
     """
 
     code: ClassVar[str] = "softsign"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
 
 
 class Hardtanh(Activation):
@@ -307,11 +330,11 @@ class Hardtanh(Activation):
     min_val: float
     max_val: float
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, *, name: str | None = None) -> None:
         least, most = real("Hardtanh", "min_val", min_val), real("Hardtanh", "max_val", max_val)
         if not least < most:
             raise ArgumentError(f"Hardtanh: min_val must be below max_val, but they are {least:g} and {most:g}")
-        super().__init__(min_val=least, max_val=most)
+        super().__init__(min_val=least, max_val=most, name=name)
 
 
 class RowActivation(Activation):
@@ -326,13 +349,13 @@ class RowActivation(Activation):
 
     dim: int
 
-    def __init__(self, dim: int = -1) -> None:
+    def __init__(self, dim: int = -1, *, name: str | None = None) -> None:
         found = integer(type(self).__name__, "dim", dim)
         if found != -1 and found < 1:
             raise ArgumentError(
                 f"{type(self).__name__}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {found}"
             )
-        super().__init__(dim=found)
+        super().__init__(dim=found, name=name)
 
     def check(self, name: str, shape: Shape) -> None:
         if self.dim not in (-1, max(len(shape), 1)):

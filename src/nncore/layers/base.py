@@ -11,7 +11,7 @@ import copy
 import weakref
 from _thread import get_ident
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
 
@@ -20,16 +20,23 @@ from .._checks import flag
 from .._declarations import Declared, refuse_unknown
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
-from ..graph import call, checked_name, is_symbolic
+from ..graph import Value, call, checked_name, is_symbolic
 from ..init import InitSpec
 from ..records import Op, Parameter, ParameterOptions, Shape
 
 if TYPE_CHECKING:
     from ..network.network import Network
+    from ..typing import ArrayLike
+
+_Array = TypeVar("_Array")
 
 
-class ParameterView:
-    """An attribute such as ``layer.weight``: reading gives a live view into the model's buffer, assigning copies into it."""
+class ParameterView(Generic[_Array]):
+    """An attribute such as ``layer.weight``: reading gives a live view into the model's buffer, assigning copies into it.
+
+    Its type is ``np.ndarray`` where the parameter always exists, and ``np.ndarray | Any`` where the arguments decide that: type
+    checkers then neither ask for a test of None nor object to one.
+    """
 
     def __init__(self, doc: str) -> None:
         self.__doc__ = doc
@@ -37,42 +44,59 @@ class ParameterView:
     def __set_name__(self, owner: type, name: str) -> None:
         self.role = name
 
+    @overload
+    def __get__(self, layer: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, layer: Layer, owner: type | None = None) -> _Array: ...
     def __get__(self, layer: Layer | None, owner: type | None = None) -> Any:
         return self if layer is None else layer._view(self.role)
 
-    def __set__(self, layer: Layer, value: Any) -> None:
+    def __set__(self, layer: Layer, value: ArrayLike) -> None:
         layer._assign(self.role, value)
 
 
 class LayerType(Declared):
-    """The type of layer classes: every one takes ``name=``, whatever else its constructor takes."""
+    """The type of layer classes: every one takes ``name=``, also where a constructor of the user's does not list it."""
 
-    def __call__(cls, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
-        layer = super().__call__(*args, **kwargs)
-        if name is not None:
-            layer.name = name
-        return layer
+    if not TYPE_CHECKING:  # type checkers look at the constructor itself
 
-    @property
-    def __signature__(cls) -> Any:
-        """The constructor's, with ``name``: what `help` and editors show."""
-        import inspect
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            name = kwargs.get("name")
+            if name is not None and not _lists_name(cls):
+                del kwargs["name"]
+            layer = super().__call__(*args, **kwargs)
+            if name is not None and layer.name is None:
+                layer.name = name
+            return layer
 
-        constructor: Any = cls.__init__  # type: ignore[misc]
-        given = list(inspect.signature(constructor).parameters.values())[1:]
-        if given and given[-1].kind is inspect.Parameter.VAR_KEYWORD:
-            given.pop()  # of the base: what a subclass passes on
-        given.append(inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
-        return inspect.Signature(given)
+        @property
+        def __signature__(cls) -> Any:
+            """The constructor's, with ``name``: what `help` shows."""
+            import inspect
+
+            given = list(inspect.signature(cls.__init__).parameters.values())[1:]
+            if given and given[-1].kind is inspect.Parameter.VAR_KEYWORD:
+                given.pop()  # of the base: what a subclass passes on
+            if not any(each.name == "name" for each in given):
+                given.append(inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
+            return inspect.Signature(given)
+
+
+def _lists_name(cls: type) -> bool:
+    """Whether the constructor takes ``name`` itself; the code tells it sooner than `inspect` does."""
+    code = getattr(cls.__init__, "__code__", None)  # type: ignore[misc]
+    return code is not None and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 class Layer(metaclass=LayerType):
     """Base of all layers.
 
-    Every layer takes one more argument, ``name``: what its parameters are found under in a model that is a graph.
-
     Parameters
     ----------
+    name : str, optional
+        What its parameters are found under in a model that is a graph. Every layer takes it, also one of your own that does not
+        list it. Any text will do that is not empty, has no dot, slash or control character, neither begins nor ends with a blank,
+        and is not "training".
     **arguments
         The constructor's arguments, checked; they become read-only attributes, the repr and `config`.
 
@@ -115,13 +139,15 @@ class Layer(metaclass=LayerType):
     _users: tuple[weakref.ref[Network], ...]  # the networks that it is part of
     _standalone: Network | None  # the private network for calls of this layer by itself
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
         if arguments and type(self).__init__ is Layer.__init__:
             refuse_unknown(type(self), arguments)
-        for name in arguments.keys() & self.mutable:
-            arguments[name] = self._check_mutable(name, arguments[name])
+        if name is not None:
+            name = checked_name(type(self).__name__, name)
+        for key in arguments.keys() & self.mutable:
+            arguments[key] = self._check_mutable(key, arguments[key])
         # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
-        self.__dict__.update(trainable=True, name=None, _names=tuple(arguments))
+        self.__dict__.update(trainable=True, name=name, _names=tuple(arguments))
         self.__dict__.update(_bound={}, _pending={}, _users=(), _standalone=None)
         self.__dict__.update(arguments)
 
@@ -208,18 +234,24 @@ class Layer(metaclass=LayerType):
         shown = {k: v for k, v in self.config().items() if not (k in self.quiet and self.quiet[k] == v)}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "name":
-            value = None if value is None else checked_name(type(self).__name__, value)
-        elif name in self.mutable:
-            value = self._check_mutable(name, value)
-        elif name in self._names and not isinstance(getattr(type(self), name, None), ParameterView):
-            raise AttributeError(f"{type(self).__name__}.{name} is fixed when the layer is made; make a new layer")
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # type checkers know the attributes themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "name":
+                value = None if value is None else checked_name(type(self).__name__, value)
+            elif name in self.mutable:
+                value = self._check_mutable(name, value)
+            elif name in self._names and not isinstance(getattr(type(self), name, None), ParameterView):
+                raise AttributeError(f"{type(self).__name__}.{name} is fixed when the layer is made; make a new layer")
+            super().__setattr__(name, value)
 
     def _check_mutable(self, name: str, value: Any) -> Any:
         return flag(type(self).__name__, name, value)
 
+    @overload
+    def __call__(self, x: Value | Sequence[Value], training: bool = False) -> Value: ...
+    @overload
+    def __call__(self, x: ArrayLike | Sequence[ArrayLike], training: bool = False) -> np.ndarray: ...
     def __call__(self, x: Any, training: bool = False) -> Any:
         """Apply the layer to an array by itself, through a private model of this one layer; or record a call on an `nncore.Input`.
 
@@ -300,6 +332,21 @@ class Layer(metaclass=LayerType):
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
+
+
+if TYPE_CHECKING:
+
+    class AnyLayer(Layer):
+        """A layer of a class that type checkers do not know, as ``model[0]`` is: whatever attribute is asked for may be there.
+
+        For the attributes of one class, such as `Linear`, narrow it: ``isinstance(layer, nn.Linear)``.
+        """
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+else:
+    AnyLayer = Layer
 
 
 class Taken:

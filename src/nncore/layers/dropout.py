@@ -35,8 +35,8 @@ class Dropout(Layer):
 
     p: float
 
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__(p=real("Dropout", "p", p, 0.0, 1.0))
+    def __init__(self, p: float = 0.5, *, name: str | None = None) -> None:
+        super().__init__(p=real("Dropout", "p", p, 0.0, 1.0), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("dropout", name, inputs, attributes=(self.p,))]
@@ -69,8 +69,8 @@ class GaussianNoise(Layer):
 
     stddev: float
 
-    def __init__(self, stddev: float) -> None:
-        super().__init__(stddev=real("GaussianNoise", "stddev", stddev, 0.0))
+    def __init__(self, stddev: float, *, name: str | None = None) -> None:
+        super().__init__(stddev=real("GaussianNoise", "stddev", stddev, 0.0), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("gaussian_noise", name, inputs, attributes=(self.stddev,))]

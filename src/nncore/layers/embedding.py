@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -66,9 +66,9 @@ class Embedding(Penalised):
     num_embeddings: int
     embedding_dim: int
     padding_idx: int | None
-    weight_init: InitSpec
+    weight_init: InitSpec | Literal["auto"]
 
-    weight = ParameterView("[num_embeddings, embedding_dim], a live view.")
+    weight: ParameterView[np.ndarray] = ParameterView("[num_embeddings, embedding_dim], a live view.")
 
     def __init__(
         self,
@@ -77,10 +77,11 @@ class Embedding(Penalised):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         *,
-        weight_init: InitSpec = "auto",
+        weight_init: InitSpec | Literal["auto"] = "auto",
         l1: float | None = None,
         l2: float | None = None,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         rows = whole("Embedding", "num_embeddings", num_embeddings)
         if padding_idx is not None:
@@ -95,6 +96,7 @@ class Embedding(Penalised):
             weight_init=init.checked("Embedding", "weight_init", weight_init, "auto"),
             **all_checked("Embedding", l1, l2, max_norm),
             trainable=flag("Embedding", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .. import init
 from .._checks import flag, whole
@@ -11,6 +11,9 @@ from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
 from .penalised import NO_PENALTIES, Penalised, all_checked
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Linear(Penalised):
@@ -62,11 +65,11 @@ class Linear(Penalised):
 
     in_features: int
     out_features: int
-    weight_init: InitSpec
+    weight_init: InitSpec | Literal["auto"]
     bias_init: InitSpec
 
-    weight = ParameterView("[out_features, in_features], a live view.")
-    bias = ParameterView("[out_features], a live view; None without bias.")
+    weight: ParameterView[np.ndarray] = ParameterView("[out_features, in_features], a live view.")
+    bias: ParameterView[np.ndarray | Any] = ParameterView("[out_features], a live view; None without bias.")
 
     def __init__(
         self,
@@ -74,12 +77,13 @@ class Linear(Penalised):
         out_features: int,
         bias: bool = True,
         *,
-        weight_init: InitSpec = "auto",
+        weight_init: InitSpec | Literal["auto"] = "auto",
         bias_init: InitSpec = "zeros",
         l1: float | None = None,
         l2: float | None = None,
         max_norm: float | None = None,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         super().__init__(
             in_features=whole("Linear", "in_features", in_features),
@@ -89,6 +93,7 @@ class Linear(Penalised):
             bias_init=init.checked("Linear", "bias_init", bias_init),
             **all_checked("Linear", l1, l2, max_norm),
             trainable=flag("Linear", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import init
 from .._checks import flag, whole
@@ -11,6 +11,9 @@ from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
 from .penalised import NO_PENALTIES, Penalised, all_checked
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Maxout(Penalised):
@@ -64,8 +67,8 @@ class Maxout(Penalised):
     weight_init: InitSpec
     bias_init: InitSpec
 
-    weight = ParameterView("[pieces * out_features, in_features], a live view.")
-    bias = ParameterView("[pieces * out_features], a live view; None without bias.")
+    weight: ParameterView[np.ndarray] = ParameterView("[pieces * out_features, in_features], a live view.")
+    bias: ParameterView[np.ndarray | Any] = ParameterView("[pieces * out_features], a live view; None without bias.")
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Maxout(Penalised):
         l2: float | None = None,
         max_norm: float | None = None,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         super().__init__(
             in_features=whole("Maxout", "in_features", in_features),
@@ -90,6 +94,7 @@ class Maxout(Penalised):
             bias_init=init.checked("Maxout", "bias_init", bias_init),
             **all_checked("Maxout", l1, l2, max_norm),
             trainable=flag("Maxout", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

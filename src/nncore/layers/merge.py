@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from .._checks import integer, real
 from ..errors import ArgumentError
 from ..records import Op
 from .base import Layer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..graph import Value
+    from ..typing import ArrayLike
 
 _AT_ONCE = 8  # how many inputs one op record may have
 
@@ -47,6 +53,9 @@ class Add(Merge):
     array([[11., 22.]])
     """
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, 1.0, 0.0)))
 
@@ -63,6 +72,9 @@ class Subtract(Merge):
 
     takes: ClassVar[tuple[int, int | None]] = (2, 2)
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("add", name, inputs, attributes=(1.0, -1.0, 0.0))]
 
@@ -76,6 +88,9 @@ class Average(Merge):
     >>> nn.Average()([[[1.0, 2.0]], [[3.0, 6.0]]])
     array([[2., 4.]])
     """
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         part = 1.0 / len(inputs)
@@ -101,6 +116,9 @@ class Multiply(Merge):
     array([[ 3., 12.]])
     """
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return _chain(name, inputs, value, 2, Op("multiply", name, inputs))
 
@@ -115,6 +133,9 @@ class Maximum(Merge):
     array([[3., 2.]])
     """
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (0,)))
 
@@ -128,6 +149,9 @@ class Minimum(Merge):
     >>> nn.Minimum()([[[1.0, 2.0]], [[3.0, -6.0]]])
     array([[ 1., -6.]])
     """
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (1,)))
@@ -150,11 +174,11 @@ class Concatenate(Merge):
 
     axis: int
 
-    def __init__(self, axis: int = -1) -> None:
+    def __init__(self, axis: int = -1, *, name: str | None = None) -> None:
         found = integer("Concatenate", "axis", axis)
         if found == 0:
             raise ArgumentError("Concatenate: axis must be a whole number other than 0, which is the batch")
-        super().__init__(axis=found)
+        super().__init__(axis=found, name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return _chain(name, inputs, value, _AT_ONCE, Op("concat", name, inputs, (self.axis,)))
@@ -180,13 +204,17 @@ class Rescaling(Layer):
     scale: float
     offset: float
 
-    def __init__(self, scale: float, offset: float = 0.0) -> None:
-        super().__init__(scale=real("Rescaling", "scale", scale), offset=real("Rescaling", "offset", offset))
+    def __init__(self, scale: float, offset: float = 0.0, *, name: str | None = None) -> None:
+        super().__init__(scale=real("Rescaling", "scale", scale), offset=real("Rescaling", "offset", offset), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("add", name, inputs, attributes=(self.scale, 0.0, self.offset))]
 
 
+@overload
+def add(inputs: Sequence[Value], name: str | None = None) -> Value: ...
+@overload
+def add(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def add(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Return ``Add(name=name)(inputs)``, as Keras has it.
 
@@ -196,9 +224,13 @@ def add(inputs: Sequence[Any], name: str | None = None) -> Any:
     >>> nn.add([nn.Input((3,)), nn.Input((3,))])
     <Value [*, 3] from Add>
     """
-    return _named(Add(), name)(inputs)
+    return Add(name=name)(inputs)
 
 
+@overload
+def subtract(inputs: Sequence[Value], name: str | None = None) -> Value: ...
+@overload
+def subtract(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def subtract(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Return ``Subtract(name=name)(inputs)``, of values of a network or of arrays.
 
@@ -208,9 +240,13 @@ def subtract(inputs: Sequence[Any], name: str | None = None) -> Any:
     >>> nn.subtract([[[5.0]], [[2.0]]])
     array([[3.]])
     """
-    return _named(Subtract(), name)(inputs)
+    return Subtract(name=name)(inputs)
 
 
+@overload
+def average(inputs: Sequence[Value], name: str | None = None) -> Value: ...
+@overload
+def average(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def average(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Return ``Average(name=name)(inputs)``, of values of a network or of arrays.
 
@@ -220,9 +256,13 @@ def average(inputs: Sequence[Any], name: str | None = None) -> Any:
     >>> nn.average([[[5.0]], [[2.0]]])
     array([[3.5]])
     """
-    return _named(Average(), name)(inputs)
+    return Average(name=name)(inputs)
 
 
+@overload
+def multiply(inputs: Sequence[Value], name: str | None = None) -> Value: ...
+@overload
+def multiply(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def multiply(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Return ``Multiply(name=name)(inputs)``, of values of a network or of arrays.
 
@@ -232,9 +272,13 @@ def multiply(inputs: Sequence[Any], name: str | None = None) -> Any:
     >>> nn.multiply([[[5.0]], [[2.0]]])
     array([[10.]])
     """
-    return _named(Multiply(), name)(inputs)
+    return Multiply(name=name)(inputs)
 
 
+@overload
+def maximum(inputs: Sequence[Value], name: str | None = None) -> Value: ...
+@overload
+def maximum(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def maximum(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Return ``Maximum(name=name)(inputs)``, of values of a network or of arrays.
 
@@ -244,9 +288,13 @@ def maximum(inputs: Sequence[Any], name: str | None = None) -> Any:
     >>> nn.maximum([[[5.0]], [[2.0]]])
     array([[5.]])
     """
-    return _named(Maximum(), name)(inputs)
+    return Maximum(name=name)(inputs)
 
 
+@overload
+def minimum(inputs: Sequence[Value], name: str | None = None) -> Value: ...
+@overload
+def minimum(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def minimum(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Return ``Minimum(name=name)(inputs)``, of values of a network or of arrays.
 
@@ -256,9 +304,13 @@ def minimum(inputs: Sequence[Any], name: str | None = None) -> Any:
     >>> nn.minimum([[[5.0]], [[2.0]]])
     array([[2.]])
     """
-    return _named(Minimum(), name)(inputs)
+    return Minimum(name=name)(inputs)
 
 
+@overload
+def concatenate(inputs: Sequence[Value], axis: int = -1, name: str | None = None) -> Value: ...
+@overload
+def concatenate(inputs: Sequence[ArrayLike], axis: int = -1, name: str | None = None) -> np.ndarray: ...
 def concatenate(inputs: Sequence[Any], axis: int = -1, name: str | None = None) -> Any:
     """Return ``Concatenate(axis, name=name)(inputs)``, of values of a network or of arrays.
 
@@ -268,13 +320,7 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, name: str | None = None) 
     >>> nn.concatenate([[[5.0]], [[2.0]]])
     array([[5., 2.]])
     """
-    return _named(Concatenate(axis), name)(inputs)
-
-
-def _named(layer: Layer, name: str | None) -> Layer:
-    if name is not None:
-        layer.name = name
-    return layer
+    return Concatenate(axis, name=name)(inputs)
 
 
 def merge_values(name: str, values: Sequence[Any]) -> Any:

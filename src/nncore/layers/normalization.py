@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._checks import flag, is_number, real, shown, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class BatchNorm1d(Layer):
@@ -71,11 +74,13 @@ class BatchNorm1d(Layer):
     affine: bool
     track_running_stats: bool
 
-    weight = ParameterView("[num_features], a live view; None where affine is False.")
-    bias = ParameterView("[num_features], a live view; None where affine is False.")
-    running_mean = ParameterView("[num_features], a live view; None where nothing is tracked.")
-    running_var = ParameterView("[num_features], a live view; None where nothing is tracked.")
-    num_batches_tracked = ParameterView("How many batches the running statistics have seen, a live view; None likewise.")
+    weight: ParameterView[np.ndarray | Any] = ParameterView("[num_features], a live view; None where affine is False.")
+    bias: ParameterView[np.ndarray | Any] = ParameterView("[num_features], a live view; None where affine is False.")
+    running_mean: ParameterView[np.ndarray | Any] = ParameterView("[num_features], a live view; None where nothing is tracked.")
+    running_var: ParameterView[np.ndarray | Any] = ParameterView("[num_features], a live view; None where nothing is tracked.")
+    num_batches_tracked: ParameterView[np.ndarray | Any] = ParameterView(
+        "How many batches the running statistics have seen, a live view; None likewise."
+    )
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class BatchNorm1d(Layer):
         track_running_stats: bool = True,
         *,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         super().__init__(
             num_features=whole("BatchNorm1d", "num_features", num_features),
@@ -94,6 +100,7 @@ class BatchNorm1d(Layer):
             affine=flag("BatchNorm1d", "affine", affine),
             track_running_stats=flag("BatchNorm1d", "track_running_stats", track_running_stats),
             trainable=flag("BatchNorm1d", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
@@ -155,8 +162,10 @@ class LayerNorm(Layer):
     eps: float
     elementwise_affine: bool
 
-    weight = ParameterView("[*normalized_shape], a live view; None where elementwise_affine is False.")
-    bias = ParameterView("[*normalized_shape], a live view; None where there is none.")
+    weight: ParameterView[np.ndarray | Any] = ParameterView(
+        "[*normalized_shape], a live view; None where elementwise_affine is False."
+    )
+    bias: ParameterView[np.ndarray | Any] = ParameterView("[*normalized_shape], a live view; None where there is none.")
 
     def __init__(
         self,
@@ -166,6 +175,7 @@ class LayerNorm(Layer):
         bias: bool = True,
         *,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         dims: Any = (normalized_shape,) if is_number(normalized_shape) else normalized_shape
         if not isinstance(dims, list | tuple) or not 1 <= len(dims) <= 6:
@@ -176,6 +186,7 @@ class LayerNorm(Layer):
             elementwise_affine=flag("LayerNorm", "elementwise_affine", elementwise_affine),
             bias=flag("LayerNorm", "bias", bias),
             trainable=flag("LayerNorm", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

@@ -6,7 +6,7 @@ The layer only says how strong they are; the sums, their gradients and the limit
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from .._checks import real
 from ..records import ParameterOptions
@@ -39,6 +39,14 @@ def checked(owner: str, name: str, value: Any) -> float | None:
     return None if value is None else real(owner, name, value, 0.0, open_low=name == "max_norm")
 
 
-def all_checked(owner: str, l1: Any, l2: Any, max_norm: Any) -> dict[str, float | None]:
-    """Return the three arguments by name."""
+class Penalties(TypedDict):
+    """The three arguments by name."""
+
+    l1: float | None
+    l2: float | None
+    max_norm: float | None
+
+
+def all_checked(owner: str, l1: Any, l2: Any, max_norm: Any) -> Penalties:
+    """Return the three arguments."""
     return {"l1": checked(owner, "l1", l1), "l2": checked(owner, "l2", l2), "max_norm": checked(owner, "max_norm", max_norm)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import init as schemes
 from .._checks import flag, real, whole
 from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class PReLU(Layer):
@@ -46,13 +49,14 @@ class PReLU(Layer):
     num_parameters: int
     init: float
 
-    weight = ParameterView("[num_parameters], a live view.")
+    weight: ParameterView[np.ndarray] = ParameterView("[num_parameters], a live view.")
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, trainable: bool = True) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(
             num_parameters=whole("PReLU", "num_parameters", num_parameters),
             init=real("PReLU", "init", init),
             trainable=flag("PReLU", "trainable", trainable),
+            name=name,
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

@@ -7,8 +7,8 @@ per call and keeps all other threads waiting; it is meant for trying ideas out, 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -87,40 +87,47 @@ class PythonLayer(Layer):
     #: Whether step t of the result is computed from step t of the input alone, for any number of steps.
     timewise: bool = False
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLayer.__init__:
             refuse_unknown(type(self), arguments)
-        super().__init__(**arguments)
+        super().__init__(name=name, **arguments)
         self.__dict__.update(_weights={}, _input_shapes=None)
 
     # To override ----------------------------------------------------------------------------------------------------------
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any, /) -> None:
         """Declare the weights, by `add_weight`; called when the shape of one sample is known (a list where there are several)."""
 
-    def output_shape(self, input_shape: Any) -> Shape:
+    def output_shape(self, input_shape: Any, /) -> Shape:
         """Return the shape of one sample of the result; by default that of the input, or of the first one."""
         shape: Shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         return shape
 
-    def forward(self, x: Any, training: bool = False) -> Any:
-        """Return the result for a batch.
+    if TYPE_CHECKING:  # an override may leave out training
 
-        Parameters
-        ----------
-        x : numpy.ndarray or list of them
-            [N, *input shape], in the model's dtype.
-        training : bool
-            Whether the batch is trained on. An override may leave it out.
+        def forward(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
+            """Return the result for a batch: ``forward(self, x)`` or ``forward(self, x, training=False)``."""
 
-        Returns
-        -------
-        numpy.ndarray
-            [N, *output shape]; it is copied.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+    else:
 
-    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray) -> Any:
+        def forward(self, x: Any, training: bool = False) -> Any:
+            """Return the result for a batch.
+
+            Parameters
+            ----------
+            x : numpy.ndarray or list of them
+                [N, *input shape], in the model's dtype.
+            training : bool
+                Whether the batch is trained on. An override may leave it out.
+
+            Returns
+            -------
+            numpy.ndarray
+                [N, *output shape]; it is copied.
+            """
+            raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray, /) -> Any:
         """Return the derivative of the loss by the input, and write those by the weights into ``self.grads[name][...]``.
 
         Parameters
@@ -142,7 +149,7 @@ class PythonLayer(Layer):
     def add_weight(
         self,
         name: str,
-        shape: Any,
+        shape: int | Sequence[int],
         init: InitSpec = "zeros",
         trainable: bool = True,
         *,
@@ -328,7 +335,15 @@ class Lambda(PythonLayer):
 
     quiet: ClassVar[dict[str, object]] = {**PythonLayer.quiet, "timewise": False}
 
-    def __init__(self, forward: Any, backward: Any = None, output_shape: Any = None, *, timewise: bool = False) -> None:
+    def __init__(
+        self,
+        forward: Callable[[Any], Any],
+        backward: Callable[[Any, Any, Any], Any] | None = None,
+        output_shape: Sequence[int] | Callable[[Any], Sequence[int]] | None = None,
+        *,
+        timewise: bool = False,
+        name: str | None = None,
+    ) -> None:
         function("Lambda", "forward", forward, 1, "a function of x")
         if backward is not None:
             function("Lambda", "backward", backward, 3, "a function of dy, x and y")
@@ -336,19 +351,19 @@ class Lambda(PythonLayer):
             function("Lambda", "output_shape", output_shape, 1, "a tuple or a function of the input's shape")
         elif output_shape is not None:
             output_shape = shape_of_sample("Lambda", "output_shape", output_shape)
-        super().__init__(timewise=flag("Lambda", "timewise", timewise))
+        super().__init__(timewise=flag("Lambda", "timewise", timewise), name=name)
         self.__dict__["_functions"] = (forward, backward, output_shape)
 
     def config(self) -> dict[str, Any]:
         return {**dict(zip(("forward", "backward", "output_shape"), self.__dict__["_functions"], strict=True)), **super().config()}
 
-    def output_shape(self, input_shape: Any) -> Shape:
+    def output_shape(self, input_shape: Any, /) -> Shape:
         wanted = self.__dict__["_functions"][2]
         return super().output_shape(input_shape) if wanted is None else wanted(input_shape) if callable(wanted) else tuple(wanted)
 
     def forward(self, x: Any, training: bool = False) -> Any:
         return self.__dict__["_functions"][0](x)
 
-    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray) -> Any:
+    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray, /) -> Any:
         given = self.__dict__["_functions"][1]
         return super().backward(dy, x, y) if given is None else given(dy, x, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .._checks import integer, shown, whole
 from ..errors import ArgumentError
@@ -32,7 +32,7 @@ class Flatten(Layer):
     start_dim: int
     end_dim: int
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+    def __init__(self, start_dim: int = 1, end_dim: int = -1, *, name: str | None = None) -> None:
         start_dim, end_dim = integer("Flatten", "start_dim", start_dim), integer("Flatten", "end_dim", end_dim)
         if start_dim == 0 or end_dim == 0:
             raise ArgumentError(
@@ -40,7 +40,7 @@ class Flatten(Layer):
             )
         if (start_dim > 0) == (end_dim > 0) and start_dim > end_dim:
             raise ArgumentError(f"Flatten: start_dim ({start_dim}) must not lie after end_dim ({end_dim})")
-        super().__init__(start_dim=start_dim, end_dim=end_dim)
+        super().__init__(start_dim=start_dim, end_dim=end_dim, name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("flatten", name, inputs, sizes=(self.start_dim, self.end_dim))]
@@ -68,7 +68,7 @@ class Reshape(Layer):
 
     shape: Shape
 
-    def __init__(self, *dims: Any, shape: Sequence[int] | None = None) -> None:
+    def __init__(self, *dims: int | Sequence[int], shape: Sequence[int] | None = None, name: str | None = None) -> None:
         if bool(dims) == (shape is not None):
             raise ArgumentError("Reshape: give the dimensions, Reshape(3, -1), or shape=(3, -1)")
         if shape is not None and not isinstance(shape, list | tuple):
@@ -81,7 +81,7 @@ class Reshape(Layer):
         found = tuple(whole("Reshape", "each dimension of shape (-1 is what is left over)", d, -1) for d in wanted)
         if 0 in found or found.count(-1) > 1:
             raise ArgumentError(f"Reshape: shape must be of whole numbers of at least 1, at most one of them -1, not {found}")
-        super().__init__(shape=found)
+        super().__init__(shape=found, name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op("reshape", name, inputs, sizes=self.shape)]

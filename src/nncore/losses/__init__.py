@@ -6,15 +6,14 @@ columns (the sum for the cross-entropies over classes, `KLDivergence` and `HalfS
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._checks import function, shown
 from .._declarations import table
 from ..errors import ArgumentError, lookup
-from .base import REDUCTIONS, Crossentropy, Loss
+from .base import REDUCTIONS, Crossentropy, Loss, Reduction
 from .binary import BinaryCrossentropy, KLDivergence
 from .categorical import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from .margin import CategoricalHinge, Hinge, Perceptron
+from .names import LossLike, LossName, LossObject
 from .python import PythonLoss, given
 from .regression import (
     HalfSquaredError,
@@ -37,12 +36,16 @@ __all__ = [
     "Huber",
     "KLDivergence",
     "Loss",
+    "LossLike",
+    "LossName",
+    "LossObject",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
     "Perceptron",
     "Poisson",
     "PythonLoss",
+    "Reduction",
     "SparseCategoricalCrossentropy",
     "get",
 ]
@@ -51,7 +54,7 @@ __all__ = [
 LOSSES: dict[str, type[Loss]] = table(globals(), Loss)
 
 
-def get(loss: Any) -> Loss:
+def get(loss: LossLike) -> Loss:
     """Return ``loss``, the one of that name with its defaults, or the loss that a function or an object of the user's own is.
 
     Raises
@@ -79,3 +82,7 @@ def get(loss: Any) -> Loss:
         f"loss must be a name, such as 'mse', an object of nn.losses, or one of your own (see nn.losses.PythonLoss), "
         f"not {shown(loss)}"
     )
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

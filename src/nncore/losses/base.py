@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from .._checks import choice, flag, real
 from .._declarations import Declared, describe
-from ..data import bind_prediction, bind_target, bind_weight
+from ..data import bind_prediction, bind_target, bind_weight, shape_of
 from ..records import LossSpec
 
-#: What may be passed as ``reduction`` -> how the core calls it.
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
+
+#: What may be passed as ``reduction``.
+Reduction = Literal["mean", "sum_over_batch_size", "sum", "mean_with_sample_weight", "none"]
+
+#: The same -> how the core calls it.
 REDUCTIONS = {
     "mean": "mean",
     "sum_over_batch_size": "mean",
@@ -42,14 +48,14 @@ class Loss(metaclass=Declared):
 
     _family: ClassVar[str] = "nncore.losses"
 
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = REDUCTIONS[choice(type(self).__name__, "reduction", reduction, tuple(REDUCTIONS))]
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction: str = REDUCTIONS[choice(type(self).__name__, "reduction", reduction, tuple(REDUCTIONS))]
 
     def spec(self, weight: float = 1.0) -> LossSpec:
         """Return the record that the core compiles; ``weight`` scales this loss among those of several outputs."""
         return LossSpec(self.name, self.from_logits, self._attributes(), self.reduction, weight)
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Any:
         """Return the loss of predictions.
 
         Parameters
@@ -74,13 +80,13 @@ class Loss(metaclass=Declared):
         rows, _, weight = self._run(y_true, y_pred, sample_weight, 1.0)
         return rows if self.reduction == "none" else float(rows.sum(dtype=np.float64) / self._divisor(len(rows), weight))
 
-    def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> np.ndarray:
+    def gradient(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> np.ndarray:
         """Return d loss / d y_pred, with the shape of ``y_pred``; of each row's own loss where reduction is "none"."""
         prediction = bind_prediction(y_pred)
         weight = bind_weight(sample_weight, len(prediction))
         divisor = self._divisor(len(prediction), weight)
         _, grad, _ = self._run(y_true, prediction, sample_weight, 1.0 / divisor if divisor else 0.0)
-        return grad.reshape(np.shape(y_pred))
+        return grad.reshape(shape_of(y_pred))
 
     def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         from .._core import kernels  # for losses called alone: plans have them without it
@@ -112,7 +118,7 @@ class Crossentropy(Loss):
 
     attributes = ("label_smoothing",)
 
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.from_logits = flag(type(self).__name__, "from_logits", from_logits)
         self.label_smoothing = real(type(self).__name__, "label_smoothing", label_smoothing, 0.0, 1.0, open_high=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .._declarations import describe, refuse_unknown
 from ..data import as_array, bind_prediction, bind_target, bind_weight
 from ..errors import ArgumentError, ShapeError
 from ..records import LossSpec
-from .base import Loss
+from .base import Loss, Reduction
 
 
 class PythonLoss(Loss):
@@ -48,7 +48,7 @@ class PythonLoss(Loss):
 
     _arguments: tuple[str, ...] = ()
 
-    def __init__(self, reduction: str = "mean", **arguments: Any) -> None:
+    def __init__(self, reduction: Reduction = "mean", **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLoss.__init__:
             refuse_unknown(type(self), arguments)
         super().__init__(reduction)
@@ -60,7 +60,7 @@ class PythonLoss(Loss):
         if "name" not in vars(cls) and not cls.__name__.startswith("_"):
             cls.name = cls.__name__
 
-    def value_and_gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[Any, Any]:
+    def value_and_gradient(self, y_true: np.ndarray, y_pred: np.ndarray, /) -> tuple[Any, Any]:
         """Return the loss of each row and its gradient.
 
         Parameters
@@ -77,6 +77,11 @@ class PythonLoss(Loss):
             d y_pred, with the shape of ``y_pred``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no value_and_gradient")
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """An argument that the constructor was given."""
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, the reduction left out."""
@@ -118,7 +123,7 @@ class PythonLoss(Loss):
 class _Given(PythonLoss):
     """A function, or an object with value and gradient, as a loss."""
 
-    def __init__(self, given: Any, reduction: str = "mean") -> None:
+    def __init__(self, given: Any, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.given = given
         self.__dict__["name"] = getattr(given, "__name__", type(given).__name__)
@@ -127,7 +132,7 @@ class _Given(PythonLoss):
     def config(self) -> dict[str, Any]:
         return dict(self.given.config()) if hasattr(self.given, "config") else {}
 
-    def value_and_gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[Any, Any]:
+    def value_and_gradient(self, y_true: np.ndarray, y_pred: np.ndarray, /) -> tuple[Any, Any]:
         if hasattr(self.given, "value"):
             return self.given.value(y_true, y_pred), self.given.gradient(y_true, y_pred)
         return self._pair(self.given(y_true, y_pred))
@@ -136,7 +141,7 @@ class _Given(PythonLoss):
         return f"{self.name}(reduction={self.reduction!r})"
 
 
-def given(loss: Any, reduction: str = "mean") -> PythonLoss:
+def given(loss: Any, reduction: Reduction = "mean") -> PythonLoss:
     """Return a function, or an object with value and gradient, as a loss."""
     return _Given(loss, reduction)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._checks import real
-from .base import Loss
+from .base import Loss, Reduction
 
 
 class MeanSquaredError(Loss):
@@ -72,7 +72,7 @@ class Huber(Loss):
 
     name, attributes = "huber", ("delta",)
 
-    def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.delta = real("Huber", "delta", delta, 0.0, open_low=True)
 

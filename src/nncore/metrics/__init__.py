@@ -9,17 +9,22 @@ Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from .._declarations import table
 from ..errors import lookup
 from .base import Metric
-from .classification import F1, Accuracy, ConfusionMatrix, Precision, Recall, Specificity
+from .classification import F1, Accuracy, Average, ConfusionMatrix, Precision, Recall, Specificity
+from .names import MetricLike, MetricName, MetricObject
 from .python import PythonMetric
 from .ranking import RocAuc
 from .regression import MAE, MAPE, MSE, R2, RMSE
 from .statistic import counted, statistic
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..typing import ArrayLike
 
 __all__ = [
     "F1",
@@ -30,8 +35,12 @@ __all__ = [
     "R2",
     "RMSE",
     "Accuracy",
+    "Average",
     "ConfusionMatrix",
     "Metric",
+    "MetricLike",
+    "MetricName",
+    "MetricObject",
     "Precision",
     "PythonMetric",
     "Recall",
@@ -57,7 +66,7 @@ __all__ = [
 METRICS: dict[str, type[Metric]] = table(globals(), Metric)  # PythonMetric has no name of its own
 
 
-def get(metric: Any) -> Metric:
+def get(metric: MetricLike) -> Metric:
     """Return ``metric``, or the one of that name (which stays its key in ``history``).
 
     Raises
@@ -80,7 +89,95 @@ def get(metric: Any) -> Metric:
     return PythonMetric(metric)
 
 
-def _function(cls: type[Metric]) -> Callable[..., Any]:
+class _Mean(Protocol):
+    """A metric that is one number."""
+
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, name: str | None = None
+    ) -> float: ...
+
+
+class _OfClasses(Protocol):
+    """A metric from the confusion matrix that is one number."""
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _Matrix(Protocol):
+    """The confusion matrix."""
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> np.ndarray: ...
+
+
+class _Averaged(Protocol):
+    """A metric of each class; with ``average=None`` an array, else one number."""
+
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        average: None,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> np.ndarray: ...
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        average: Average = "binary",
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _Ranked(Protocol):
+    """The area under the curve; with ``average=None`` that of each column, else one number."""
+
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        average: None,
+        name: str | None = None,
+    ) -> np.ndarray: ...
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        average: Literal["macro", "weighted"] = "macro",
+        name: str | None = None,
+    ) -> float: ...
+
+
+def _function(cls: type[Metric]) -> Any:
     def alone(y_true: Any, y_pred: Any, sample_weight: Any = None, **options: Any) -> Any:
         return cls(**options)(y_true, y_pred, sample_weight)
 
@@ -90,15 +187,19 @@ def _function(cls: type[Metric]) -> Callable[..., Any]:
     return alone
 
 
-accuracy = _function(Accuracy)
-confusion_matrix = _function(ConfusionMatrix)
-precision = _function(Precision)
-recall = _function(Recall)
-specificity = _function(Specificity)
-f1 = _function(F1)
-mse = _function(MSE)
-rmse = _function(RMSE)
-mae = _function(MAE)
-mape = _function(MAPE)
-r2 = _function(R2)
-roc_auc = _function(RocAuc)
+accuracy: _OfClasses = _function(Accuracy)
+confusion_matrix: _Matrix = _function(ConfusionMatrix)
+precision: _Averaged = _function(Precision)
+recall: _Averaged = _function(Recall)
+specificity: _Averaged = _function(Specificity)
+f1: _Averaged = _function(F1)
+mse: _Mean = _function(MSE)
+rmse: _Mean = _function(RMSE)
+mae: _Mean = _function(MAE)
+mape: _Mean = _function(MAPE)
+r2: _Mean = _function(R2)
+roc_auc: _Ranked = _function(RocAuc)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

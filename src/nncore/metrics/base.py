@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .._checks import text
 from .._declarations import Declared, describe
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
 
 
 class Metric(metaclass=Declared):
@@ -42,7 +45,7 @@ class Metric(metaclass=Declared):
     def check(self, classes: int) -> None:
         """Raise ArgumentError where the metric makes no sense for that many classes."""
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the metric of predictions.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from ..data import as_array, bind_prediction, bind_weight
 from ..errors import ArgumentError, LabelError, ShapeError
 from .base import Metric
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
+
+Average = Literal["binary", "macro", "micro", "weighted"]
 _AVERAGES = ("binary", "macro", "micro", "weighted", None)
 
 
@@ -22,7 +26,7 @@ class _Confusion(Metric):
         super().__init__(name)
         self.threshold = optional_real(type(self).__name__, "threshold", threshold)
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         return self.compute(_tally(y_true, y_pred, sample_weight, self.threshold)[0])
 
 
@@ -74,7 +78,7 @@ class ConfusionMatrix(_Confusion):
 class _Ratio(_Confusion):
     """A ratio of counts of each class, averaged over the classes."""
 
-    def __init__(self, average: str | None = "binary", name: str | None = None, threshold: float | None = None) -> None:
+    def __init__(self, average: Average | None = "binary", name: str | None = None, threshold: float | None = None) -> None:
         super().__init__(name, threshold)
         self.average = choice(type(self).__name__, "average", average, _AVERAGES)
 
@@ -107,7 +111,7 @@ class _Ratio(_Confusion):
     def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
         raise NotImplementedError
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         sums, labels = _tally(y_true, y_pred, sample_weight, self.threshold)
         if self.average == "binary" and len(sums) == 1:  # only one of the two classes occurs
             sums = np.pad(sums, (1, 0) if labels[0] == 1 else (0, 1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from .._checks import function, shown, text
 from ..data import bind_prediction
 from ..errors import ArgumentError, ShapeError
 from .base import Metric
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
+    from .names import MetricObject
 
 
 class PythonMetric(Metric):
@@ -49,20 +54,20 @@ class PythonMetric(Metric):
     kind: ClassVar[str] = "python"
     direction = ""
 
-    def __init__(self, given: Any, name: str | None = None) -> None:
+    def __init__(self, given: MetricObject | Callable[..., Any], name: str | None = None) -> None:
         what = "a function of y_true and y_pred, or an object with update_state and result"
         if isinstance(given, type) or not (_keeps_account(given) or (callable(given) and _takes_weight(given))):
             function("PythonMetric", "given", given, 2, what)
         found = None if name is None else text("PythonMetric", "name", name)
         found = found or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
         super().__init__(str(found))
-        self.given = given
+        self.given: Any = given
 
     def watcher(self) -> Watcher:
         """Return a fresh account, for one epoch or evaluation."""
         return Watcher(self.given)
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         account = self.watcher()
         prediction = bind_prediction(y_pred)
         target = np.asarray(y_true)

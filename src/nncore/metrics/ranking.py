@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .._checks import choice
 from .._declarations import describe
-from ..data import bind_prediction, bind_weight
+from ..data import bind_prediction, bind_weight, shape_of
 from ..errors import LabelError, ShapeError
 from .base import Metric
 from .classification import labels_of_any_kind
 from .python import Watcher
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
 
 
 class RocAuc(Metric):
@@ -40,7 +43,7 @@ class RocAuc(Metric):
 
     name, aliases, kind = "roc_auc", ("auc", "AUC"), "python"
 
-    def __init__(self, average: str | None = "macro", name: str | None = None) -> None:
+    def __init__(self, average: Literal["macro", "weighted"] | None = "macro", name: str | None = None) -> None:
         super().__init__(name)
         self.average = choice("RocAuc", "average", average, ("macro", "weighted", None))
 
@@ -48,7 +51,7 @@ class RocAuc(Metric):
         """Return a fresh account, for one epoch or evaluation."""
         return Watcher(_Kept(self))
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the area.
 
         Parameters
@@ -67,14 +70,14 @@ class RocAuc(Metric):
         """
         scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
         if true.ndim not in (1, 2) or len(true) != len(scores):
-            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {np.shape(y_pred)}")
+            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
         weight = bind_weight(sample_weight, len(scores))
         weights = np.ones(len(scores)) if weight is None else weight
         columns = scores.shape[1]
         if true.ndim == 2 and true.shape[1] == columns > 1:
             positive = _yes(true, self.name)
         elif true.size != len(true):
-            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {np.shape(y_pred)}")
+            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
         elif columns == 1:
             labels = np.unique(true)
             if len(labels) > 2:

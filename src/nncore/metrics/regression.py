@@ -6,13 +6,16 @@ Several columns are averaged, as scikit-learn's "uniform_average" does.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import bind_prediction, bind_weight
+from ..data import bind_prediction, bind_weight, shape_of
 from ..errors import ShapeError
 from .base import Metric
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
 
 
 class _Residual(Metric):
@@ -29,13 +32,13 @@ class _Residual(Metric):
         """The metric of one column, from its sums of w, w e², w |e|, w |e| / |t|, w (t - shift) and w (t - shift)²."""
         raise NotImplementedError
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         from .._core import kernels  # for metrics called alone: plans have them without it
 
         prediction = bind_prediction(y_pred).astype(np.float64)
         target = bind_prediction(y_true, "y_true").astype(np.float64)
         if target.shape != prediction.shape:
-            raise ShapeError(f"y_true has shape {np.shape(y_true)} and y_pred {np.shape(y_pred)}; they must be the same")
+            raise ShapeError(f"y_true has shape {shape_of(y_true)} and y_pred {shape_of(y_pred)}; they must be the same")
         return self.compute(kernels.sum_residuals(prediction, target, bind_weight(sample_weight, len(target))))
 
 

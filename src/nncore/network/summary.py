@@ -108,15 +108,16 @@ class Summary:
             table.append((name, shape_text(row.output_shape), *counts, *((row.connected_to,) if graph else ())))
         totals = (f"{n:,}" for n in (self.total_parameters, self.macs, self.activation_bytes))
         table.append(("Total", "", *totals, *("" for _ in last)))
-        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+        widths = [max(_columns(line[i]) for line in table) for i in range(len(table[0]))]
         lines = [
             "  ".join(
-                cell.ljust(width) if i in (0, 5) else cell.rjust(width)
+                cell + blanks if i in (0, 5) else blanks + cell
                 for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+                for blanks in [" " * (width - _columns(cell))]
             ).rstrip()
             for line in table
         ]
-        rule = "-" * max(map(len, lines))
+        rule = "-" * max(map(_columns, lines))
         inputs = ", ".join(map(shape_text, self.input_shapes))
         return "\n".join(
             [
@@ -138,6 +139,15 @@ class Summary:
 
     def __repr__(self) -> str:
         return f"<Summary: {sum(row.type != 'Input' for row in self.rows)} layers, {self.total_parameters:,} parameters>"
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes: names may be in any script."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width  # as few need it
+
+    return sum(0 if category(c) in ("Mn", "Me", "Cf") else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _bytes(n: int) -> str:

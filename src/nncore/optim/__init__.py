@@ -17,6 +17,7 @@ from ..errors import ArgumentError, lookup
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .base import Optimizer
 from .lbfgs import LBFGS
+from .names import OptimizerLike, OptimizerName
 from .scaled import Adadelta, Adagrad, RMSprop
 from .sgd import SGD
 from .sign import Lion, Rprop
@@ -33,6 +34,8 @@ __all__ = [
     "Lion",
     "NAdam",
     "Optimizer",
+    "OptimizerLike",
+    "OptimizerName",
     "RAdam",
     "RMSprop",
     "Rprop",
@@ -42,7 +45,7 @@ __all__ = [
 OPTIMIZERS: dict[str, type[Optimizer]] = table(globals(), Optimizer)
 
 
-def get(optimizer: str | Optimizer) -> Optimizer:
+def get(optimizer: OptimizerLike) -> Optimizer:
     """Return ``optimizer``, or the one of that name with its defaults.
 
     Raises
@@ -64,3 +67,7 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     raise ArgumentError(
         f"optimizer must be a name or an object of nn.optim, such as nn.optim.Adam(lr=1e-3), not {shown(optimizer)}"
     )
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -35,6 +35,11 @@ class Adam(Optimizer):
     attributes = ("beta1", "beta2", "eps", "amsgrad")
     pairs = BETAS
 
+    beta1: float
+    beta2: float
+    eps: float
+    amsgrad: bool
+
     def __init__(
         self,
         lr: float | Schedule = 1e-3,
@@ -108,6 +113,10 @@ class Adamax(Optimizer):
     attributes = ("beta1", "beta2", "eps")
     pairs = BETAS
 
+    beta1: float
+    beta2: float
+    eps: float
+
     def __init__(
         self,
         lr: float | Schedule = 2e-3,
@@ -144,6 +153,12 @@ class NAdam(Optimizer):
     name = "nadam"
     attributes = ("beta1", "beta2", "eps", "momentum_decay", "decoupled_weight_decay")
     pairs = BETAS
+
+    beta1: float
+    beta2: float
+    eps: float
+    momentum_decay: float
+    decoupled_weight_decay: bool
 
     def __init__(
         self,
@@ -185,6 +200,11 @@ class RAdam(Optimizer):
     name = "radam"
     attributes = ("beta1", "beta2", "eps", "decoupled_weight_decay")
     pairs = BETAS
+
+    beta1: float
+    beta2: float
+    eps: float
+    decoupled_weight_decay: bool
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ An optimizer holds no state: the moments lie in the model's plan, beside the par
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from .._checks import pair, real
 from .._declarations import Declared, describe, refuse_unknown
@@ -74,6 +74,11 @@ class Optimizer(metaclass=Declared):
     _family: ClassVar[str] = "nncore.optim"
     _options: ClassVar[tuple[str, ...]] = tuple(Options.__annotations__)  #: what ``**options`` may hold
 
+    weight_decay: float
+    clip_norm: float | None
+    clip_norm_each: float | None
+    clip_value: float | None
+    ema_momentum: float | None
     groups: tuple[dict[str, Any], ...]
 
     def __init__(self, lr: float | Schedule, weight_decay: float, options: Options, **attributes: float) -> None:
@@ -97,10 +102,9 @@ class Optimizer(metaclass=Declared):
         vars(self).update(attributes, weight_decay=decay, **limits, groups=groups, _lr=rate)
 
     @property
-    def lr(self) -> float | Schedule:
+    def lr(self) -> float | Any:
         """The learning rate or schedule; may be set at any time and holds from the next step on."""
-        lr: float | Schedule = vars(self)["_lr"]
-        return lr
+        return vars(self)["_lr"]
 
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
@@ -108,10 +112,12 @@ class Optimizer(metaclass=Declared):
 
     learning_rate = lr  # what callbacks written for Keras call it
 
-    def __setattr__(self, key: str, value: Any) -> None:
-        if key not in ("lr", "learning_rate"):
-            raise AttributeError(f"{type(self).__name__}.{key} is bound when the model is compiled; only lr can be set later")
-        super().__setattr__(key, value)
+    if not TYPE_CHECKING:  # type checkers know the attributes themselves
+
+        def __setattr__(self, key: str, value: Any) -> None:
+            if key not in ("lr", "learning_rate"):
+                raise AttributeError(f"{type(self).__name__}.{key} is bound when the model is compiled; only lr can be set later")
+            super().__setattr__(key, value)
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, so that ``type(rule)(**rule.config())`` is a rule like this one.

@@ -57,7 +57,7 @@ def resolve(
     for group in groups:
         settings = {key: value for key, value in group.items() if key != "params"}
         for pattern in group["params"]:
-            matches = [i for i, both in enumerate(names) if any(fnmatchcase(name, pattern) for name in both)]
+            matches = [i for i, both in enumerate(names) if any(name == pattern or fnmatchcase(name, pattern) for name in both)]
             if not matches:
                 known = ", ".join(dict.fromkeys(name for both in zip(*names, strict=True) for name in both))
                 raise ArgumentError(f"{owner}: no parameter matches {pattern!r} of groups; their names are {known}")

@@ -47,6 +47,11 @@ class LBFGS(Optimizer):
     full_batch = True
     _options = ()
 
+    history_size: int
+    tolerance_grad: float
+    tolerance_change: float
+    max_line_search: int
+
     def __init__(
         self,
         history_size: int = 10,

@@ -31,6 +31,10 @@ class Adagrad(Optimizer):
     name = "adagrad"
     attributes = ("lr_decay", "eps", "initial_accumulator_value")
 
+    lr_decay: float
+    eps: float
+    initial_accumulator_value: float
+
     def __init__(
         self,
         lr: float | Schedule = 1e-2,
@@ -74,6 +78,11 @@ class RMSprop(Optimizer):
     name = "rmsprop"
     attributes = ("alpha", "eps", "momentum", "centered")
 
+    alpha: float
+    eps: float
+    momentum: float
+    centered: bool
+
     def __init__(
         self,
         lr: float | Schedule = 1e-2,
@@ -116,6 +125,9 @@ class Adadelta(Optimizer):
 
     name = "adadelta"
     attributes = ("rho", "eps")
+
+    rho: float
+    eps: float
 
     def __init__(
         self,

@@ -38,6 +38,10 @@ class SGD(Optimizer):
     name = "sgd"
     attributes = ("momentum", "dampening", "nesterov")
 
+    momentum: float
+    dampening: float
+    nesterov: bool
+
     def __init__(
         self,
         lr: float | Schedule = 1e-2,

@@ -39,6 +39,9 @@ class Lion(Optimizer):
     attributes = ("beta1", "beta2")
     pairs: ClassVar[dict[str, tuple[str, str]]] = {"betas": ("beta1", "beta2")}
 
+    beta1: float
+    beta2: float
+
     def __init__(
         self,
         lr: float | Schedule = 1e-4,
@@ -73,6 +76,11 @@ class Rprop(Optimizer):
     name = "rprop"
     attributes = ("eta_minus", "eta_plus", "step_min", "step_max")
     pairs: ClassVar[dict[str, tuple[str, str]]] = {"etas": ("eta_minus", "eta_plus"), "step_sizes": ("step_min", "step_max")}
+
+    eta_minus: float
+    eta_plus: float
+    step_min: float
+    step_max: float
 
     def __init__(
         self,

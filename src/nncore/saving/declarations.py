@@ -315,6 +315,8 @@ def _arguments_of(cls: type[Any]) -> dict[str, bool]:
     }
     if issubclass(cls, optim.Optimizer) and any(p.kind is p.VAR_KEYWORD for p in given):
         found |= dict.fromkeys(Options.__annotations__, False)
+    if issubclass(cls, Layer):
+        found.pop("name", None)  # the graph has the names of layers
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._checks import function, is_number, real, shown
 from .._declarations import Declared, refuse_unknown
@@ -43,8 +43,10 @@ class LearningRateSchedule(metaclass=Declared):
         """Return the constructor's arguments."""
         return {name: vars(self)[name] for name in self.names}
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is fixed; make a new schedule and set the optimizer's lr to it")
+    if not TYPE_CHECKING:  # type checkers know the attributes themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AttributeError(f"{type(self).__name__}.{name} is fixed; make a new schedule and set the optimizer's lr to it")
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(self) == vars(other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from .._checks import choice, flag, real, whole
 from .base import LearningRateSchedule, inner
 from .decay import between
@@ -37,7 +39,7 @@ class OneCycle(LearningRateSchedule):
     max_lr: float
     total_steps: int
     pct_start: float
-    anneal_strategy: str
+    anneal_strategy: Literal["cos", "linear"]
     div_factor: float
     final_div_factor: float
     three_phase: bool
@@ -47,7 +49,7 @@ class OneCycle(LearningRateSchedule):
         max_lr: float,
         total_steps: int,
         pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
+        anneal_strategy: Literal["cos", "linear"] = "cos",
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,

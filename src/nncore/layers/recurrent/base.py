@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ...records import Op, Shape
 from ..base import Layer
 from ..merge import Concatenate
 from ..penalised import NO_PENALTIES, Penalised, all_checked
+
+if TYPE_CHECKING:
+    from ...typing import ArrayLike
 
 _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
 _MOST_LAYERS = 4096  # each is an op of its own
@@ -85,31 +88,33 @@ class Recurrent(Penalised):
         l2: float | None = None,
         max_norm: float | None = None,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
-        name = type(self).__name__
+        owner = type(self).__name__
         super().__init__(
-            input_size=whole(name, "input_size", input_size),
-            hidden_size=whole(name, "hidden_size", hidden_size),
-            num_layers=whole(name, "num_layers", num_layers),
-            bias=flag(name, "bias", bias),
-            batch_first=flag(name, "batch_first", batch_first),
-            dropout=real(name, "dropout", dropout, 0.0, 1.0),
-            bidirectional=flag(name, "bidirectional", bidirectional),
-            return_sequences=flag(name, "return_sequences", return_sequences),
-            return_state=flag(name, "return_state", return_state),
-            learn_initial_state=flag(name, "learn_initial_state", learn_initial_state),
-            stateful=flag(name, "stateful", stateful),
-            truncate=None if truncate is None else whole(name, "truncate", truncate),
-            **all_checked(name, l1, l2, max_norm),
-            trainable=flag(name, "trainable", trainable),
+            input_size=whole(owner, "input_size", input_size),
+            hidden_size=whole(owner, "hidden_size", hidden_size),
+            num_layers=whole(owner, "num_layers", num_layers),
+            bias=flag(owner, "bias", bias),
+            batch_first=flag(owner, "batch_first", batch_first),
+            dropout=real(owner, "dropout", dropout, 0.0, 1.0),
+            bidirectional=flag(owner, "bidirectional", bidirectional),
+            return_sequences=flag(owner, "return_sequences", return_sequences),
+            return_state=flag(owner, "return_state", return_state),
+            learn_initial_state=flag(owner, "learn_initial_state", learn_initial_state),
+            stateful=flag(owner, "stateful", stateful),
+            truncate=None if truncate is None else whole(owner, "truncate", truncate),
+            **all_checked(owner, l1, l2, max_norm),
+            trainable=flag(owner, "trainable", trainable),
+            name=name,
         )
         if self.num_layers > _MOST_LAYERS:
-            raise SizeError(f"{name}: num_layers={self.num_layers}; at most {_MOST_LAYERS} are possible")
+            raise SizeError(f"{owner}: num_layers={self.num_layers}; at most {_MOST_LAYERS} are possible")
         if self.stateful and (self.bidirectional or self.learn_initial_state):
             other = "bidirectional" if self.bidirectional else "learn_initial_state"
-            raise ArgumentError(f"{name}: stateful=True starts a batch where the last one ended, which excludes {other}=True")
+            raise ArgumentError(f"{owner}: stateful=True starts a batch where the last one ended, which excludes {other}=True")
         if self.truncate is not None and self.bidirectional:
-            raise ArgumentError(f"{name}: truncate needs one direction; a bidirectional layer looks at the whole sequence")
+            raise ArgumentError(f"{owner}: truncate needs one direction; a bidirectional layer looks at the whole sequence")
 
     # What it declares -----------------------------------------------------------------------------------------------------
 
@@ -230,10 +235,10 @@ class Recurrent(Penalised):
         per_step = self.gates * hidden * (self.input_size + hidden + (self.num_layers - 1) * later)
         return self.directions * shape[0] * per_step
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> np.ndarray:
         # weight_ih_l0 and the like: how many there are depends on the arguments.
         if "hidden_size" in self.__dict__ and not name.startswith("_") and name in self.parameter_shapes():
-            return self._view(name)
+            return self._parameter(name).value
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -287,7 +292,13 @@ class Recurrent(Penalised):
         for key, parameter in own.items():
             copy_into(parameter.value, arrays[key], key)
 
-    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any:  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def __call__(self, x: Value | Sequence[Value], h_0: Value | Sequence[Value] | None = None) -> Any: ...
+    @overload
+    def __call__(
+        self, x: ArrayLike, h_0: Any = None, lengths: ArrayLike | None = None, training: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | Any]: ...
+    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any:
         """Apply the layer by itself to a batch of sequences, as PyTorch does.
 
         Called on what `nncore.Input` or another layer gave, it becomes part of a network instead. Then x is [time, input_size] for

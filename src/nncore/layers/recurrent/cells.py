@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from ..._checks import choice
 from .base import Recurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from ...graph import Value
+    from ...typing import ArrayLike
 
 _PARAMETERS = """
     input_size : int
@@ -61,14 +69,14 @@ class RNN(Recurrent):
     )
 
     gates: ClassVar[int] = 1
-    nonlinearity: str
+    nonlinearity: Literal["tanh", "relu"]
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         bias: bool = True,
         batch_first: bool = True,
         dropout: float = 0.0,
@@ -83,6 +91,7 @@ class RNN(Recurrent):
         l2: float | None = None,
         max_norm: float | None = None,
         trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         super().__init__(
             input_size,
@@ -101,6 +110,7 @@ class RNN(Recurrent):
             l2=l2,
             max_norm=max_norm,
             trainable=trainable,
+            name=name,
         )
         names = list(self._names)
         names.insert(names.index("bias"), "nonlinearity")
@@ -166,6 +176,20 @@ class LSTM(Recurrent):
 
     gates: ClassVar[int] = 4
     states: ClassVar[tuple[str, ...]] = ("h", "c")
+
+    if TYPE_CHECKING:  # its state is a pair
+
+        @overload  # type: ignore[override]
+        def __call__(self, x: Value | Sequence[Value], h_0: Value | Sequence[Value] | None = None) -> Any: ...
+        @overload
+        def __call__(
+            self,
+            x: ArrayLike,
+            h_0: tuple[ArrayLike, ArrayLike] | list[Any] | None = None,
+            lengths: ArrayLike | None = None,
+            training: bool = False,
+        ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]: ...
+        def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any: ...
 
     def _cell(self) -> str:
         return "lstm"

@@ -1,0 +1,41 @@
+"""What stands for a loss in ``compile``: the names, as type checkers and editors know them, and what users write themselves.
+
+A test holds the names against the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from .base import Loss
+
+# fmt: off
+#: Every name of a loss; a line for each.
+LossName = Literal[
+    "binary_crossentropy", "bce", "BCE", "BinaryCrossentropy",
+    "categorical_crossentropy", "CategoricalCrossentropy",
+    "categorical_hinge", "CategoricalHinge",
+    "half_squared_error", "HalfSquaredError",
+    "hinge", "Hinge",
+    "huber", "Huber",
+    "kl_divergence", "kld", "KLD", "kullback_leibler_divergence", "KLDivergence",
+    "mean_absolute_error", "mae", "MAE", "MeanAbsoluteError",
+    "mean_absolute_percentage_error", "mape", "MAPE", "MeanAbsolutePercentageError",
+    "mean_squared_error", "mse", "MSE", "MeanSquaredError",
+    "perceptron", "Perceptron",
+    "poisson", "Poisson",
+    "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy",
+]
+# fmt: on
+
+
+class LossObject(Protocol):
+    """A loss of one's own, as an object: the losses of the rows [N], and their gradient, with the shape of ``y_pred``."""
+
+    def value(self, y_true: Any, y_pred: Any, /) -> Any: ...
+    def gradient(self, y_true: Any, y_pred: Any, /) -> Any: ...
+
+
+#: What ``compile`` takes: a name, an object of `nncore.losses`, or a function that returns losses and gradient.
+LossLike = LossName | Loss | LossObject | Callable[[Any, Any], tuple[Any, Any]]

@@ -1,0 +1,40 @@
+"""What stands for a metric in ``compile``: the names, as type checkers and editors know them, and what users write themselves.
+
+A test holds the names against the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from .base import Metric
+
+# fmt: off
+#: Every name of a metric; a line for each.
+MetricName = Literal[
+    "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "Accuracy",
+    "roc_auc", "auc", "AUC", "RocAuc",
+    "confusion_matrix", "ConfusionMatrix",
+    "f1", "f1_score", "F1",
+    "mae", "mean_absolute_error", "MeanAbsoluteError", "MAE",
+    "mape", "mean_absolute_percentage_error", "MeanAbsolutePercentageError", "MAPE",
+    "mse", "mean_squared_error", "MeanSquaredError", "MSE",
+    "precision", "Precision",
+    "r2", "r2_score", "R2Score", "R2",
+    "recall", "Recall",
+    "rmse", "root_mean_squared_error", "RootMeanSquaredError", "RMSE",
+    "specificity", "Specificity",
+]
+# fmt: on
+
+
+class MetricObject(Protocol):
+    """A metric of one's own that keeps its account, as Keras has it."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any, /) -> Any: ...
+    def result(self) -> Any: ...
+
+
+#: What ``compile`` takes: a name, an object or class of `nncore.metrics`, a function of targets and predictions, or an object.
+MetricLike = MetricName | Metric | MetricObject | Callable[..., Any]

@@ -13,7 +13,7 @@ from .model import Model
 from .sequential import Sequential
 
 
-def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Model:
+def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Sequential | Any:
     """Make the model again that `Model.save` wrote into a file, compiled and with the state of training if they are in it.
 
     The file is data and nothing else: no code of it is run, and no size that it states is believed before it is checked.

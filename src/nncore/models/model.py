@@ -9,7 +9,7 @@ import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
 import numpy as np
 
@@ -18,15 +18,15 @@ from .._core import AveragedWeights, ModelCore
 from ..data import ClassWeight
 from ..errors import ArgumentError
 from ..graph import Graph
-from ..layers.base import Layer
-from ..losses import Loss
-from ..metrics import Metric
+from ..layers.base import AnyLayer
+from ..losses import LossLike
+from ..metrics import Metric, MetricLike
 from ..network import batches, parameters
 from ..network.chain import Chain
 from ..network.network import Network
 from ..network.parameters import IncompatibleKeys
 from ..network.summary import Summary, summarise
-from ..optim import Optimizer
+from ..optim import Optimizer, OptimizerLike
 from ..records import ParameterOptions, Shape
 from ..training import evaluation, step
 from ..training import fit as training
@@ -35,7 +35,12 @@ from ..training.history import History
 from ..training.trainer import Trainer, attached, trainer_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..graph import Value
     from ..network.stream import Stream
+    from ..training.hooks import Callback
+    from ..typing import ArrayLike, Arrays
 
 
 class Model(ModelCore):
@@ -99,11 +104,32 @@ class Model(ModelCore):
     """
 
     stop_training: bool = False  #: a callback sets it to end training
-    history: History | None = None  #: of the last fit
+    history: History | Any = None  #: of the last fit; None before it
 
     if TYPE_CHECKING:
 
-        def __init__(self, inputs: Any, outputs: Any, *, seed: int | None = None, dtype: Any = "float32") -> None: ...
+        def __init__(
+            self,
+            inputs: Value | Sequence[Value] | Mapping[str, Value],
+            outputs: Value | Sequence[Value] | Mapping[str, Value],
+            *,
+            seed: int | None = None,
+            dtype: npt.DTypeLike = "float32",
+        ) -> None: ...
+
+        @property
+        def inputs(self) -> list[Value]: ...
+
+        @property
+        def outputs(self) -> list[Value]: ...
+
+        @overload
+        def __call__(self, x: Value | Sequence[Value] | Mapping[str, Value]) -> Any: ...
+        @overload
+        def __call__(self, x: Arrays, *, out: np.ndarray | None = None) -> Any: ...
+        def __call__(self, x: Any, *, out: np.ndarray | None = None) -> Any: ...
+
+        def predict_on_batch(self, x: Arrays, *, out: np.ndarray | None = None) -> Any: ...
 
     #: What ``Model(inputs, outputs)`` makes: the class for graphs registers itself here, as it stands above this one.
     _of_graph: ClassVar[type[Model]]
@@ -120,7 +146,7 @@ class Model(ModelCore):
     # What it is made of -------------------------------------------------------------------------------------------------------
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[AnyLayer, ...]:
         """The layers, in order.
 
         Examples
@@ -129,7 +155,7 @@ class Model(ModelCore):
         >>> nn.Sequential(nn.Linear(2, 1), nn.Tanh()).layers
         (Linear(in_features=2, out_features=1, bias=True), Tanh())
         """
-        layers: tuple[Layer, ...] = self._network.layers
+        layers: tuple[AnyLayer, ...] = self._network.layers
         return layers
 
     @property
@@ -164,7 +190,7 @@ class Model(ModelCore):
     def seed(self, value: int) -> None:
         self._plan.seed = value
 
-    def get_layer(self, name: str) -> Layer:
+    def get_layer(self, name: str) -> AnyLayer:
         """Return the layer of that name.
 
         Examples
@@ -178,7 +204,7 @@ class Model(ModelCore):
         if layer is None:
             names = ", ".join(self._network.connections.key(i) for i in range(len(self.layers)))
             raise ArgumentError(f"{type(self).__name__}.get_layer: there is no {shown(name)}; the layers are {names}")
-        return cast("Layer", layer)
+        return cast("AnyLayer", layer)
 
     @property
     def dtype(self) -> np.dtype:
@@ -432,7 +458,7 @@ class Model(ModelCore):
 
     # One batch at a time ------------------------------------------------------------------------------------------------------
 
-    def forward(self, x: Any, training: bool = False, lengths: Any = None) -> Any:
+    def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None) -> Any:
         """Compute the output for one batch, and keep what `backward` needs.
 
         Parameters
@@ -475,7 +501,7 @@ class Model(ModelCore):
         """
         return batches.forward(self._network, x, training, lengths)
 
-    def backward(self, grad_output: Any) -> Any:
+    def backward(self, grad_output: Arrays) -> Any:
         """Compute the gradients of the last `forward`, overwriting those in `gradients`.
 
         Parameters
@@ -518,6 +544,27 @@ class Model(ModelCore):
         """
         step.apply_gradients(self._network)
 
+    @overload
+    def train_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        class_weight: ClassWeight = None,
+        *,
+        return_dict: Literal[True],
+        lengths: ArrayLike | None = None,
+    ) -> dict[str, float | Any]: ...
+    @overload
+    def train_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        class_weight: ClassWeight = None,
+        return_dict: bool = False,
+        lengths: ArrayLike | None = None,
+    ) -> Any: ...
     def train_on_batch(
         self,
         x: Any,
@@ -560,6 +607,25 @@ class Model(ModelCore):
                 return done
         return step.train_on_batch(self._network, x, y, sample_weight, class_weight, return_dict, lengths)
 
+    @overload
+    def test_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        *,
+        return_dict: Literal[True],
+        lengths: ArrayLike | None = None,
+    ) -> dict[str, float | Any]: ...
+    @overload
+    def test_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        return_dict: bool = False,
+        lengths: ArrayLike | None = None,
+    ) -> Any: ...
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
         """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
         return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
@@ -568,9 +634,9 @@ class Model(ModelCore):
 
     def compile(
         self,
-        loss: str | Loss | Sequence[str | Loss] | Mapping[str, str | Loss],
-        optimizer: str | Optimizer,
-        metrics: Any = (),
+        loss: LossLike | Sequence[LossLike] | Mapping[str, LossLike],
+        optimizer: OptimizerLike,
+        metrics: Sequence[MetricLike | Sequence[MetricLike]] | Mapping[str, MetricLike | Sequence[MetricLike]] = (),
         *,
         loss_weights: Sequence[float] | Mapping[str, float] | None = None,
         l1: float = 0.0,
@@ -622,7 +688,7 @@ class Model(ModelCore):
                 self._plan.trainer = trainer
 
     @property
-    def optimizer(self) -> Optimizer | None:
+    def optimizer(self) -> Optimizer | Any:
         """The optimizer, or None before ``compile``; its ``lr`` may be set."""
         if self._trainer is not None and self.built and not self._plan.is_compiled:
             attached(self._network)
@@ -641,26 +707,26 @@ class Model(ModelCore):
 
     def fit(
         self,
-        x: Any,
-        y: Any = None,
+        x: Arrays | Iterable[Any],
+        y: Arrays | None = None,
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
         validation_split: float = 0.0,
-        validation_data: Any = None,
+        validation_data: Iterable[Any] | None = None,
         shuffle: bool = True,
-        sample_weight: Any = None,
+        sample_weight: Arrays | None = None,
         class_weight: ClassWeight = None,
-        callbacks: Any = (),
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
         initial_epoch: int = 0,
-        verbose: int | str = "auto",
-        groups: Any = None,
+        verbose: Literal["auto"] | int = "auto",
+        groups: ArrayLike | None = None,
         validation_freq: int | Iterable[int] = 1,
         validation_batch_size: int | None = None,
         validation_steps: int | None = None,
         steps_per_epoch: int | None = None,
         resume: bool = False,
-        lengths: Any = None,
+        lengths: ArrayLike | None = None,
     ) -> History:
         """Train.
 
@@ -760,6 +826,33 @@ class Model(ModelCore):
         )
         return training.fit(self, x, y, request)
 
+    @overload
+    def evaluate(
+        self,
+        x: Arrays | Iterable[Any],
+        y: Arrays | None = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Arrays | None = None,
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
+        *,
+        return_dict: Literal[True],
+        steps: int | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> dict[str, float | Any]: ...
+    @overload
+    def evaluate(
+        self,
+        x: Arrays | Iterable[Any],
+        y: Arrays | None = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Arrays | None = None,
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
+        return_dict: bool = False,
+        steps: int | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> Any: ...
     def evaluate(
         self,
         x: Any,
@@ -818,12 +911,12 @@ class Model(ModelCore):
 
     def predict(
         self,
-        x: Any,
+        x: Arrays | Iterable[Any],
         batch_size: int | None = None,
         verbose: Any = 0,
-        callbacks: Any = (),
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
         steps: int | None = None,
-        lengths: Any = None,
+        lengths: ArrayLike | None = None,
     ) -> Any:
         """Compute the outputs, as at inference. Needs no ``compile``.
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from .._checks import integer, shape_of_sample
 from ..errors import IndexRangeError
-from ..layers.base import Layer
+from ..layers.base import AnyLayer, Layer
 from ..network.chain import Chain, check_layers
 from ..records import Shape
 from .model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from ..graph import Value
+    from ..training.hooks import Callback
+    from ..typing import ArrayLike, Arrays
 
 
 class Sequential(Model):
@@ -44,10 +54,31 @@ class Sequential(Model):
     (2, 1)
     """
 
-    def __init__(self, *layers: Layer | Sequence[Layer], seed: int | None = None, dtype: Any = "float32") -> None:
+    def __init__(self, *layers: Layer | Sequence[Layer], seed: int | None = None, dtype: npt.DTypeLike = "float32") -> None:
         given: Any = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         check_layers(type(self).__name__, given)
         self._begin(Chain(given), seed, dtype)
+
+    if TYPE_CHECKING:  # one input and one output
+
+        @overload
+        def __call__(self, x: Value | Sequence[Value] | Mapping[str, Value]) -> Value: ...
+        @overload
+        def __call__(self, x: Arrays, *, out: np.ndarray | None = None) -> np.ndarray: ...
+        def __call__(self, x: Any, *, out: np.ndarray | None = None) -> Any: ...
+
+        def predict_on_batch(self, x: Arrays, *, out: np.ndarray | None = None) -> np.ndarray: ...
+        def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None) -> np.ndarray: ...
+        def backward(self, grad_output: Arrays) -> np.ndarray: ...
+        def predict(
+            self,
+            x: Arrays | Iterable[Any],
+            batch_size: int | None = None,
+            verbose: Any = 0,
+            callbacks: Iterable[Callback | Any] | Callback | None = (),
+            steps: int | None = None,
+            lengths: ArrayLike | None = None,
+        ) -> np.ndarray: ...
 
     def build(self, input_shape: Shape) -> Self:
         """Fix the shape of one sample, where the first layer leaves it open.
@@ -86,14 +117,14 @@ class Sequential(Model):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __iter__(self) -> Iterator[Layer]:
+    def __iter__(self) -> Iterator[AnyLayer]:
         return iter(self.layers)
 
     @overload
-    def __getitem__(self, index: int) -> Layer: ...
+    def __getitem__(self, index: int) -> AnyLayer: ...
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
-    def __getitem__(self, index: int | slice) -> Layer | Sequential:
+    def __getitem__(self, index: int | slice) -> AnyLayer | Sequential:
         """Return a layer, or for a slice a new model with copies of those layers and their weights.
 
         Examples

@@ -325,7 +325,7 @@ KERNELS = {
     "sum_changes": _of_matrix(lambda x: kernels.sum_changes(x, x), lambda x: (np.vdot(x, x), np.vdot(x - x, x - x))),
     "unit_sums": _of_matrix(
         lambda x: kernels.unit_sums(x, -1.0, 1.0),
-        lambda x: (x.sum(0), (x * x).sum(0), (x == 0).sum(0), ((x < -1) | (x > 1)).sum(0)),
+        lambda x: np.stack([x.sum(0), (x * x).sum(0), (x == 0).sum(0), ((x < -1) | (x > 1)).sum(0)]),
     ),
     "count_confusion": _confusion,
     "sum_residuals": _residuals,

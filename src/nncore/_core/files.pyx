@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """Files written and read in one go; and how large JSON is. Needs nothing of the core.
 
 An interrupt may come between any two steps of Python, also within `except` and `finally`, so that a file which Python opens may stay open,

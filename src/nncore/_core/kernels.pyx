@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """Single kernels of the core: for tests, benchmarks, and losses and metrics called alone. A program that trains and predicts does not load
 this: plans call kernels by themselves.
 

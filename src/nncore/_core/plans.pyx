@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """The boundary between Python and the C core: validate, release the GIL, call, raise. No maths here.
 
 This is the one extension that is linked with the core, and the one that every user loads. What single kernels need of the core, `kernels`

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-__all__ = ["ArrayLike", "Arrays", "Batch", "SupportsDLPack"]
+__all__ = ["ArrayLike", "Arrays", "Batch", "SupportsDLPack", "Weights"]
 
 
 class SupportsDLPack(Protocol):
@@ -34,6 +34,9 @@ ArrayLike = npt.ArrayLike | SupportsDLPack
 
 #: The data of a model: one array; or, for several inputs or outputs, a list of them in order, or a dict of them by name.
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+
+#: Weights of samples: one array; or, for several outputs, a list or a dict, in which None stands for weights of 1.
+Weights = ArrayLike | Sequence[ArrayLike | None] | Mapping[str, ArrayLike | None]
 
 #: A batch of a data loader: (x, y), (x, y, sample_weight) or (x, y, sample_weight, lengths).
 Batch = tuple[Any, Any] | tuple[Any, Any, Any] | tuple[Any, Any, Any, Any]

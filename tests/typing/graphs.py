@@ -38,6 +38,7 @@ model.fit(
     validation_data=(data, targets),
     verbose=0,
 )
+model.fit(data, targets, sample_weight=[np.ones(20), None], class_weight=[None, "balanced"], verbose=0)
 print(model.summary(), model.predict(data)["kind"].shape)
 print(model.evaluate(data, targets, return_dict=True)["kind_loss"] + 0.0, model.metrics_names)
 print(model.input_names, model.output_names, model.inputs[0].shape, model.outputs[0], model.get_layer("gate").weight.shape)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..graph import Value
     from ..network.stream import Stream
     from ..training.hooks import Callback
-    from ..typing import ArrayLike, Arrays
+    from ..typing import ArrayLike, Arrays, Weights
 
 
 class Model(ModelCore):
@@ -549,7 +549,7 @@ class Model(ModelCore):
         self,
         x: Arrays,
         y: Arrays,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         class_weight: ClassWeight = None,
         *,
         return_dict: Literal[True],
@@ -560,7 +560,7 @@ class Model(ModelCore):
         self,
         x: Arrays,
         y: Arrays,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         class_weight: ClassWeight = None,
         return_dict: bool = False,
         lengths: ArrayLike | None = None,
@@ -612,7 +612,7 @@ class Model(ModelCore):
         self,
         x: Arrays,
         y: Arrays,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         *,
         return_dict: Literal[True],
         lengths: ArrayLike | None = None,
@@ -622,7 +622,7 @@ class Model(ModelCore):
         self,
         x: Arrays,
         y: Arrays,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         return_dict: bool = False,
         lengths: ArrayLike | None = None,
     ) -> Any: ...
@@ -715,7 +715,7 @@ class Model(ModelCore):
         validation_split: float = 0.0,
         validation_data: Iterable[Any] | None = None,
         shuffle: bool = True,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         class_weight: ClassWeight = None,
         callbacks: Iterable[Callback | Any] | Callback | None = (),
         initial_epoch: int = 0,
@@ -833,7 +833,7 @@ class Model(ModelCore):
         y: Arrays | None = None,
         batch_size: int | None = None,
         verbose: Any = 0,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         callbacks: Iterable[Callback | Any] | Callback | None = (),
         *,
         return_dict: Literal[True],
@@ -847,7 +847,7 @@ class Model(ModelCore):
         y: Arrays | None = None,
         batch_size: int | None = None,
         verbose: Any = 0,
-        sample_weight: Arrays | None = None,
+        sample_weight: Weights | None = None,
         callbacks: Iterable[Callback | Any] | Callback | None = (),
         return_dict: bool = False,
         steps: int | None = None,

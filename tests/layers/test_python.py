@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from custom.parts import Explosive, PyLinear, PySum, PyTanh, data
+from own_parts import Explosive, PyLinear, PySum, PyTanh, data
 from truth import nets
 
 import nncore as nn

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from model.nets import network, small
+from models.nets import network, small
 
 import nncore as nn
 

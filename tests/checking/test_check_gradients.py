@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from custom.parts import Huberish, PyLinear, PyTanh, data, squared
+from own_parts import Huberish, PyLinear, PyTanh, data, squared
 
 import nncore as nn
 from nncore.layers import activations

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from custom.parts import Huberish, Largest, LogLoss, Squared, data, distance, squared
+from own_parts import Huberish, Largest, LogLoss, Squared, data, distance, squared
 
 import nncore as nn
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from model.nets import network, small, torch_network
+from models.nets import network, small, torch_network
 
 import nncore as nn
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from custom.parts import Huberish, Largest, PyLinear, PyTanh, data, distance, squared
+from own_parts import Huberish, Largest, PyLinear, PyTanh, data, distance, squared
 
 import nncore as nn
 

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from model.nets import LAYERS, small
+from models.nets import LAYERS, small
 
 import nncore as nn
 

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from model.nets import small
+from models.nets import small
 
 import nncore as nn
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from functional import graphs
+from graph import graphs
 
 import nncore as nn
 

@@ -5,7 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
-from model.nets import small
+from models.nets import small
 
 import nncore as nn
 

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from functional import graphs
+from graph import graphs
 
 import nncore as nn
 from nncore import errors

@@ -499,6 +499,10 @@ class Model(ModelCore):
         >>> model[0].weight.round(3)
         array([[0.8]], dtype=float32)
         """
+        if lengths is None and (training is False or training is True):
+            plain = self._plan.forward_plain(x, training)  # what lies as the core reads it needs nobody else
+            if plain is not None:
+                return plain
         return batches.forward(self._network, x, training, lengths)
 
     def backward(self, grad_output: Arrays) -> Any:
@@ -522,7 +526,8 @@ class Model(ModelCore):
         >>> model.backward([[3.0]])
         array([[3., 3.]], dtype=float32)
         """
-        return batches.backward(self._network, grad_output)
+        plain = self._plan.backward_plain(grad_output)
+        return batches.backward(self._network, grad_output) if plain is None else plain
 
     def apply_gradients(self) -> None:
         """Let the optimizer update the parameters from what is in `gradients`.

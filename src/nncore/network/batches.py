@@ -71,11 +71,7 @@ def _converted(network: Network, x: Any) -> list[np.ndarray]:
 
 def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
     """Compute the output for one batch, and keep what `backward` needs; see `Model.forward`."""
-    if training is not False and training is not True:
-        training = flag("forward", "training", training)
-    plain = network.plan.forward_plain(x, training) if lengths is None else None
-    if plain is not None:
-        return plain
+    training = flag("forward", "training", training)
     with network.access.training():
         batch = _converted(network, x)
         if not len(batch[0]):
@@ -84,14 +80,11 @@ def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
         if lengths is not None:
             counted = (bind_lengths(lengths, len(batch[0]), time_steps(network)), None, None)
             batch = unpadded(network, batch, counted[0]) if network.plan.holds_indices() else batch  # padding may be no index
-        return network.connections.by_names(network.plan.forward(batch, bool(training), counted))
+        return network.connections.by_names(network.plan.forward(batch, training, counted))
 
 
 def backward(network: Network, grad_output: Any) -> Any:
     """Compute the gradients of the last `forward`; see `Model.backward`."""
-    plain = network.plan.backward_plain(grad_output)
-    if plain is not None:
-        return plain
     with network.access.training():
         network.require_built("backward")
         names = network.output_names

@@ -40,9 +40,9 @@ def call_layer(layer: Layer, x: Any, training: bool) -> Any:
     elif array.ndim == 0:
         raise ShapeError(f"{layer!r} needs a batch [N, ...], not a single number")
     network = _network(layer, array)
-    out = forward(network, array, True, None) if training else network.plan.infer_plain(array)
+    out = network.plan.forward_plain(array, True) if training else network.plan.infer_plain(array)
     if out is None:
-        out = network.infer(array)
+        out = forward(network, array, True, None) if training else network.infer(array)
     return out.reshape(shape) if isinstance(layer, Activation) else out
 
 

@@ -59,26 +59,28 @@ def fit(model: Learner, x: Any, y: Any, request: Request) -> History:
     network = model._network
     with network.access.fitting():
         config = trainer_of(network, "fit").config
-        asked, due = check(request)
-        asked = prepare(model, asked)
+        asked = check(request)
+        resumes = prepare(model, asked)
         source, validation = bind(model, config, x, y, asked)
-        begun = resume(model, source, asked) if asked.resume else None
+        begun = resume(model, source, asked) if resumes else None
         epochs = range(asked.initial_epoch if begun is None else begun.epoch, asked.epochs)
         history = History()
         hooks = watch(model, asked, source, validation, epochs, history)
+        run: Any = run_epochs
+        if config.optimizer.full_batch:
+            from . import lbfgs  # here, as few need it
+
+            run = lbfgs.loop()
         with running(model, history, hooks):
-            run: Any = run_epochs
-            if config.optimizer.full_batch:
-                from .lbfgs import run_iterations as run  # here, as few need it
-            run(model, config, source, validation, due, epochs, begun, history, hooks)
+            run(model, config, source, validation, asked.validation_freq, epochs, begun, history, hooks)
         return history
 
 
 # Check ---------------------------------------------------------------------------------------------------------------------------
 
 
-def check(request: Request) -> tuple[Request, Due]:
-    """Return the request with its values checked, and after which epochs validation is due."""
+def check(request: Request) -> Request:
+    """Return the request with its values checked; ``validation_freq`` says of an epoch whether validation is due."""
     epochs, initial_epoch = whole("fit", "epochs", request.epochs, 0), whole("fit", "initial_epoch", request.initial_epoch, 0)
     size = None if request.batch_size is None else whole("fit", "batch_size", request.batch_size)
     fraction = real("fit", "validation_split", request.validation_split, 0.0, 1.0)
@@ -88,27 +90,37 @@ def check(request: Request) -> tuple[Request, Due]:
         raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
     verbose, shuffle = progress_shown("fit", request.verbose), flag("fit", "shuffle", request.shuffle)
     due = due_after(request.validation_freq)
-    found = request._replace(
-        epochs=epochs,
-        initial_epoch=initial_epoch,
-        batch_size=size,
-        validation_split=fraction,
-        verbose=verbose,
-        shuffle=shuffle,
-        resume=flag("fit", "resume", request.resume),
-        callbacks=checked(request.callbacks),
+    resumes = flag("fit", "resume", request.resume)
+    callbacks = checked(request.callbacks)
+    validation_size = request.validation_batch_size
+    validation_size = size if validation_size is None else whole("fit", "validation_batch_size", validation_size)
+    return Request(
+        epochs,
+        size,
+        fraction,
+        request.validation_data,
+        shuffle,
+        request.sample_weight,
+        request.class_weight,
+        callbacks,
+        initial_epoch,
+        verbose,
+        request.groups,
+        due,
+        validation_size,
+        request.validation_steps,
+        request.steps_per_epoch,
+        resumes,
+        request.lengths,
     )
-    return found, due
 
 
-def prepare(model: Learner, request: Request) -> Request:
-    """Let callbacks bring the model to a state from which to resume; then it does."""
+def prepare(model: Learner, request: Request) -> bool:
+    """Return whether to resume: callbacks may bring the model to a state from which training goes on."""
+    resumes = request.resume
     for callback in request.callbacks:
-        if isinstance(callback, Callback) and callback.before_fit(model):
-            request = request._replace(resume=True)
-    size = request.validation_batch_size
-    size = request.batch_size if size is None else whole("fit", "validation_batch_size", size)
-    return request._replace(validation_batch_size=size)
+        resumes |= isinstance(callback, Callback) and callback.before_fit(model)
+    return resumes
 
 
 # Bind ----------------------------------------------------------------------------------------------------------------------------

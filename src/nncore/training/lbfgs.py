@@ -7,6 +7,7 @@ gradient is 0, so that they stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,12 @@ class _Objective:
             plan.step = self.start
             plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
         return float(self.loss[0]), buffers["moment0"].astype(np.float64)
+
+
+def loop() -> Callable[..., None]:
+    """Return the loop, or raise MissingExtraError where SciPy is not installed, before anything begins."""
+    require("scipy.optimize", "lbfgs", "nn.optim.LBFGS")
+    return run_iterations
 
 
 def run_iterations(

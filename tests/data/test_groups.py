@@ -21,7 +21,9 @@ def test_whole_groups_of_about_the_right_size(fraction, seed, classes, rng):
     train, held_out = split_groups(groups, fraction, seed, labels)
     assert sorted([*train, *held_out]) == list(range(400))
     assert not {*groups[train]} & {*groups[held_out]}
-    assert abs(len(held_out) / 400 - fraction) < 0.03
+    # Half a group off at most; where classes are to be shared out evenly, too, a little more.
+    largest = np.bincount(groups).max()
+    assert abs(len(held_out) - 400 * fraction) <= largest * (0.5 if classes is None else 2.0)
     again = split_groups(groups, fraction, seed, labels)
     np.testing.assert_array_equal(again[1], held_out)
 

@@ -87,7 +87,7 @@ class Sequences(Assembly):
         self._require_built("step_gradient_norms")
         shapes = self._shapes()
         return {
-            f"{self._key(self._owners[i])}.{op.sizes[6]}": self._step_norms(i, shapes[op.inputs[0]][0])
+            f"{self._key(self._owners[i])}.{op.field('sublayer')}": self._step_norms(i, shapes[op.inputs[0]][0])
             for i, op in enumerate(self._ops)
             if op.kind == "recurrent"
         }

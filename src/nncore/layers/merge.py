@@ -48,7 +48,7 @@ class Add(Merge):
     """
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, 1.0, 0.0)))
+        return _chain(name, inputs, value, _AT_ONCE, Op.of("add", name, inputs, first=1.0, rest=1.0, offset=0.0))
 
 
 class Subtract(Merge):
@@ -64,7 +64,7 @@ class Subtract(Merge):
     takes: ClassVar[tuple[int, int | None]] = (2, 2)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("add", name, inputs, attributes=(1.0, -1.0, 0.0))]
+        return [Op.of("add", name, inputs, first=1.0, rest=-1.0, offset=0.0)]
 
 
 class Average(Merge):
@@ -79,8 +79,8 @@ class Average(Merge):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         part = 1.0 / len(inputs)
-        first, *rest = _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, part, 0.0)))
-        return [first._replace(attributes=(part, part, 0.0)), *rest]
+        one, *others = _chain(name, inputs, value, _AT_ONCE, Op.of("add", name, inputs, first=1.0, rest=part, offset=0.0))
+        return [Op.of("add", name, one.inputs, first=part, rest=part, offset=0.0), *others]
 
 
 class Multiply(Merge):
@@ -102,7 +102,7 @@ class Multiply(Merge):
     """
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, 2, Op("multiply", name, inputs))
+        return _chain(name, inputs, value, 2, Op.of("multiply", name, inputs))
 
 
 class Maximum(Merge):
@@ -116,7 +116,7 @@ class Maximum(Merge):
     """
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (0,)))
+        return _chain(name, inputs, value, 2, Op.of("maximum", name, inputs, is_minimum=False))
 
 
 class Minimum(Merge):
@@ -130,7 +130,7 @@ class Minimum(Merge):
     """
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (1,)))
+        return _chain(name, inputs, value, 2, Op.of("maximum", name, inputs, is_minimum=True))
 
 
 class Concatenate(Merge):
@@ -157,7 +157,7 @@ class Concatenate(Merge):
         super().__init__(axis=found)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, _AT_ONCE, Op("concat", name, inputs, (self.axis,)))
+        return _chain(name, inputs, value, _AT_ONCE, Op.of("concat", name, inputs, axis=self.axis))
 
 
 class Rescaling(Layer):
@@ -184,7 +184,7 @@ class Rescaling(Layer):
         super().__init__(scale=real("Rescaling", "scale", scale), offset=real("Rescaling", "offset", offset))
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("add", name, inputs, attributes=(self.scale, 0.0, self.offset))]
+        return [Op.of("add", name, inputs, first=self.scale, rest=0.0, offset=self.offset)]
 
 
 def add(inputs: Sequence[Any], name: str | None = None) -> Any:

@@ -16,7 +16,7 @@
 #include "ops/registry.h"
 #include "plan/optimizer.h"
 
-enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 10, NNC_MAX_MOMENTS = 3 };
+enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 10, NNC_MAX_ATTRIBUTES = 4, NNC_MAX_MOMENTS = 3 };
 
 /* Single kernels for whoever does not link this library; see plan/kernel_interface.c. The sizes come first and stay there: who gets the
  * struct compares them with its own before it uses the rest. */
@@ -45,6 +45,34 @@ typedef struct {
   size_t dim[NNC_MAX_RANK]; /* of one sample, without the batch */
 } nnc_shape;
 
+/* What an op record holds, by the names of ops.def, and by position, as Python fills it in. */
+typedef union {
+  int64_t at[NNC_MAX_SIZES];
+#define SIZES(...) __VA_OPT__(int64_t __VA_ARGS__;)
+#define NNC_LAYER(name, sizes, attributes) \
+  struct nnc_##name##_sizes {              \
+    sizes                                  \
+  } name;
+#include "ops/ops.def"
+} nnc_sizes;
+
+typedef union {
+  double at[NNC_MAX_ATTRIBUTES];
+#define ATTRIBUTES(...) __VA_OPT__(double __VA_ARGS__;)
+#define NNC_LAYER(name, sizes, attributes) \
+  struct nnc_##name##_attributes {         \
+    attributes                             \
+  } name;
+#define NNC_ACTIVATION(name, saves, scope, attributes) \
+  struct nnc_##name##_attributes {                     \
+    attributes                                         \
+  } name;
+#include "ops/ops.def"
+} nnc_attributes;
+
+_Static_assert(sizeof(nnc_sizes) == NNC_MAX_SIZES * sizeof(int64_t), "a kind of layer has too many sizes");
+_Static_assert(sizeof(nnc_attributes) == NNC_MAX_ATTRIBUTES * sizeof(double), "an op has too many attributes");
+
 /* One op of the description. Values are numbered: inputs first, then one per op. */
 typedef struct {
   int kind; /* NNC_LAYER_... */
@@ -52,8 +80,8 @@ typedef struct {
   const char *name;
   int n_inputs;
   int input[NNC_MAX_INPUTS];
-  int64_t size[NNC_MAX_SIZES];
-  double attr[4];
+  nnc_sizes size;
+  nnc_attributes attr;
   int shares; /* an earlier op of the same kind and sizes whose parameters this one uses, or -1 */
 } nnc_op_spec;
 

@@ -30,9 +30,9 @@ FLOORS = (
     ("init", "schedules"),
     ("config",),
     ("_declarations",),
-    ("_core",),
     ("_checks",),
     ("records",),
+    ("_core",),
     ("_lazy", "_hooks", "errors", "typing"),
 )
 HEIGHT = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}

@@ -5,21 +5,26 @@
 enum { SAVES_OUTPUT = 0, SAVES_INPUT = 1, SCOPE_ELEMENT = 0, SCOPE_ROW = 1, TARGET_DENSE = 0, TARGET_INDEX = 1 };
 
 const nnc_activation_info nnc_activations[NNC_ACTIVATION_COUNT] = {
+#define ATTRIBUTES(...) #__VA_ARGS__
 #define NNC_ACTIVATION(name, saves, scope, attributes) {#name, SAVES_##saves, SCOPE_##scope, attributes},
 #include "ops/ops.def"
 };
 
 const nnc_loss_info nnc_losses[NNC_LOSS_COUNT] = {
+#define ATTRIBUTES(...) #__VA_ARGS__
 #define NNC_LOSS(name, target, attributes) {#name, TARGET_##target, attributes},
 #include "ops/ops.def"
 };
 
 const nnc_optimizer_info nnc_optimizers[NNC_OPTIMIZER_COUNT] = {
+#define ATTRIBUTES(...) #__VA_ARGS__
 #define NNC_OPTIMIZER(name, moments, attributes) {#name, moments, attributes},
 #include "ops/ops.def"
 };
 
 const nnc_layer_info nnc_layers[] = {
+#define SIZES(...) #__VA_ARGS__
+#define ATTRIBUTES(...) #__VA_ARGS__
 #define NNC_LAYER(name, sizes, attributes) {#name, sizes, attributes},
 #include "ops/ops.def"
     {0},

@@ -44,7 +44,7 @@ typedef struct {
   int param[NNC_MAX_PARAMS]; /* by slot: indices into the plan's parameters, or NNC_NONE; slot 0 is the weight, 1 the bias */
   int next;                  /* the next op that uses the same parameters, or NNC_NONE */
   int epilogue;              /* linear: the activation applied to its result, or NNC_NONE */
-  double epilogue_attr[4];
+  nnc_attributes epilogue_attr;
   double flops;                    /* multiply-adds of one sample, forward, times two */
   int pre;                         /* linear with an epilogue that saves its input: the value that keeps it; otherwise == out */
   int loss_fused;                  /* the activation of this op is part of the loss while training */
@@ -198,7 +198,8 @@ int nnc_place_carry(nnc_plan *plan, nnc_op *op);
 int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t *total);
 int nnc_work_recurrent(nnc_plan *plan, nnc_op *op, size_t *work);
 size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op); /* that training keeps per sample */
-size_t nnc_norm_size(const nnc_op *op);                             /* layer_norm: numbers in a group, */
+int nnc_norm_rank(const nnc_op *op);                                /* layer_norm: dimensions of a group, */
+size_t nnc_norm_size(const nnc_op *op);                             /* numbers in a group, */
 size_t nnc_norm_groups(const nnc_plan *plan, const nnc_op *op);     /* and groups in a sample */
 /* Rows per piece of a penalised parameter; 0 where it is not penalised. */
 size_t nnc_penalty_rows(const nnc_param *layout, const nnc_param_options *options);

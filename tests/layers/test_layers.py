@@ -71,7 +71,7 @@ def test_attributes_are_those_of_the_registry(cls):
     (wanted,) = (entry["attributes"] for entry in _core.OPS["activation"] if entry["name"] == op.code)
     assert list(cls.attributes) == list(wanted)
     assert len(op.attributes) == len(wanted)
-    assert op == Op("activation", "name", (4,), (), op.attributes, op.code)
+    assert op == Op.of("activation", "name", (4,), code=op.code, **{a: op.field(a) for a in wanted})
 
 
 @pytest.mark.parametrize("expression", ACTIVATIONS)
@@ -224,11 +224,13 @@ def test_softmax_over_another_dimension_is_refused():
 
 
 def test_op_records():
-    assert nn.Linear(3, 2).ops("n", (0,), 1) == [Op("linear", "n", (0,), sizes=(3, 2, 1))]
-    assert nn.Linear(3, 2, bias=False).ops("n", (4,), 5) == [Op("linear", "n", (4,), sizes=(3, 2, 0))]
-    assert nn.Dropout(0.25).ops("n", (0,), 1) == [Op("dropout", "n", (0,), attributes=(0.25,))]
-    assert nn.Flatten(1, -2).ops("n", (0,), 1) == [Op("flatten", "n", (0,), sizes=(1, -2))]
-    assert nn.Hardtanh(-2, 3).ops("n", (0,), 1) == [Op("activation", "n", (0,), attributes=(-2.0, 3.0), code="hardtanh")]
+    assert nn.Linear(3, 2).ops("n", (0,), 1) == [Op.of("linear", "n", (0,), in_features=3, out_features=2, has_bias=True)]
+    assert nn.Linear(3, 2, bias=False).ops("n", (4,), 5) == [
+        Op.of("linear", "n", (4,), in_features=3, out_features=2, has_bias=False)
+    ]
+    assert nn.Dropout(0.25).ops("n", (0,), 1) == [Op.of("dropout", "n", (0,), p=0.25)]
+    assert nn.Flatten(1, -2).ops("n", (0,), 1) == [Op.of("flatten", "n", (0,), start_dim=1, end_dim=-2)]
+    assert nn.Hardtanh(-2, 3).ops("n", (0,), 1) == [Op.of("activation", "n", (0,), code="hardtanh", min_val=-2.0, max_val=3.0)]
 
 
 def test_arguments_are_fixed_but_training_options_are_not():
@@ -329,8 +331,8 @@ def test_a_layer_of_ones_own():
 
         def ops(self, name, inputs, value):
             return [
-                Op("linear", name, inputs, sizes=(2, 1, 0)),
-                Op("activation", name, (value,), code="relu"),
+                Op.of("linear", name, inputs, in_features=2, out_features=1, has_bias=False),
+                Op.of("activation", name, (value,), code="relu"),
             ]
 
         def parameter_shapes(self):

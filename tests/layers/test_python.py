@@ -187,7 +187,7 @@ def test_several_inputs_read_twice(rng):
     ops = [
         nets.linear("a", 0, 4, 3),
         nets.activation("tanh", 2),
-        Op("python", "sum", (3, 1, 3), part=PySum()),
+        Op.of("python", "sum", (3, 1, 3), timewise=False, part=PySum()),
         nets.linear("b", 4, 3, 2),
     ]
     net = nets.assemble([(4,), (3,)], ops)
@@ -204,7 +204,11 @@ def test_several_inputs_read_twice(rng):
 
 def test_ops_that_share_a_layer_add_up_their_gradients(rng):
     layer = PyLinear(3)
-    ops = [Op("python", "a", (0,), part=layer), nets.activation("tanh", 1), Op("python", "b", (2,), part=layer, shares=0)]
+    ops = [
+        Op.of("python", "a", (0,), timewise=False, part=layer),
+        nets.activation("tanh", 1),
+        Op.of("python", "b", (2,), timewise=False, part=layer, shares=0),
+    ]
     net = nets.assemble([(3,)], ops)
     layer._bind({p.role: p for p in net.parameters()})
     assert len(net.parameters()) == 2

@@ -9,7 +9,6 @@ from truth import nets
 
 import nncore as nn
 from nncore.errors import ShapeError
-from nncore.records import Op
 
 
 def test_call_takes_and_checks_out(dtype, rng):
@@ -44,7 +43,7 @@ def test_blocks_join_without_a_seam(rows, dtype, rng):
 
 def test_one_plan_has_one_op_too_many():
     with pytest.raises(ValueError, match="too many inputs"):
-        nets.assemble([(2,)], [Op("linear", "a", (0,) * 9, sizes=(2, 1, 1))])
+        nets.assemble([(2,)], [nets.linear("a", 0, 2, 1)._replace(inputs=(0,) * 9)])
 
 
 def test_results_are_used_again_when_nobody_holds_them(dtype, rng):

@@ -59,7 +59,7 @@ def test_what_makes_no_sense_is_refused(message, inputs, ops, outputs):
 
 def test_an_op_needs_an_input():
     with pytest.raises(ValueError, match="a: 0 inputs"):
-        nets.assemble([(2,)], [Op("linear", "a", (), sizes=(2, 1, 1))])
+        nets.assemble([(2,)], [nets.linear("a", 0, 2, 1)._replace(inputs=())])
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,14 @@ OWN_VALUES = {"softplus": {"threshold": 20.0}}
 KINKS = {"hardtanh": (VALUES["min_val"], VALUES["max_val"]), "step": (VALUES["threshold"],), "softplus": (20.0 / VALUES["beta"],)}
 
 
-def attributes(kind, name):
-    """All attributes of an op, in the order of the registry."""
+def values(kind, name):
+    """All attributes of an op by name, in the order of the registry."""
     (op,) = [o for o in _core.OPS[kind] if o["name"] == name]
-    return tuple(float({**VALUES, **OWN_VALUES.get(name, {})}[a]) for a in op["attributes"])
+    return {a: float({**VALUES, **OWN_VALUES.get(name, {})}[a]) for a in op["attributes"]}
+
+
+def attributes(kind, name):
+    return tuple(values(kind, name).values())
 
 
 def names(kind):
@@ -35,35 +39,36 @@ def names(kind):
 
 
 def linear(name, value, fan_in, fan_out, bias=True):
-    return Op("linear", name, (value,), sizes=(fan_in, fan_out, int(bias)))
+    return Op.of("linear", name, (value,), in_features=fan_in, out_features=fan_out, has_bias=bias)
 
 
 def activation(code, value, name=None):
-    return Op("activation", name or code, (value,), attributes=attributes("activation", code), code=code)
+    return Op.of("activation", name or code, (value,), code=code, **values("activation", code))
 
 
 def dropout(value, p):
-    return Op("dropout", "dropout", (value,), attributes=(p,))
+    return Op.of("dropout", "dropout", (value,), p=p)
 
 
 def batch_norm(value, channels, affine=True, track=True, eps=1e-5, momentum=0.1):
-    return Op("batch_norm", "norm", (value,), (channels, int(affine), int(track)), (eps, momentum))
+    fields = {"num_features": channels, "affine": affine, "track_running_stats": track, "eps": eps, "momentum": momentum}
+    return Op.of("batch_norm", "norm", (value,), **fields)
 
 
-def add(*values, first=1.0, rest=1.0, offset=0.0):
-    return Op("add", "add", values, attributes=(first, rest, offset))
+def add(*inputs, first=1.0, rest=1.0, offset=0.0):
+    return Op.of("add", "add", inputs, first=first, rest=rest, offset=offset)
 
 
 def multiply(a, b):
-    return Op("multiply", "multiply", (a, b))
+    return Op.of("multiply", "multiply", (a, b))
 
 
 def maximum(a, b, minimum=False):
-    return Op("maximum", "maximum", (a, b), (int(minimum),))
+    return Op.of("maximum", "maximum", (a, b), is_minimum=minimum)
 
 
-def concat(*values, axis=-1):
-    return Op("concat", "concat", values, (axis,))
+def concat(*inputs, axis=-1):
+    return Op.of("concat", "concat", inputs, axis=axis)
 
 
 def shared(op, value, owner):
@@ -72,31 +77,31 @@ def shared(op, value, owner):
 
 
 def layer_norm(value, *dims, weight=True, bias=True, eps=1e-5):
-    return Op("layer_norm", "layer norm", (value,), (int(weight), int(bias), *dims), (eps,))
+    return Op.of("layer_norm", "layer norm", (value,), has_weight=weight, has_bias=bias, normalized_shape=dims, eps=eps)
 
 
 def gaussian_noise(value, stddev):
-    return Op("gaussian_noise", "noise", (value,), attributes=(stddev,))
+    return Op.of("gaussian_noise", "noise", (value,), stddev=stddev)
 
 
 def prelu(value, slopes=1):
-    return Op("prelu", "prelu", (value,), (slopes,))
+    return Op.of("prelu", "prelu", (value,), num_parameters=slopes)
 
 
 def maxout(value, pieces):
-    return Op("maxout", "maxout", (value,), (pieces,))
+    return Op.of("maxout", "maxout", (value,), pieces=pieces)
 
 
 def reshape(value, *dims):
-    return Op("reshape", "reshape", (value,), dims)
+    return Op.of("reshape", "reshape", (value,), dims=dims)
 
 
 def embedding(value, rows, dim, padding=-1):
-    return Op("embedding", "embedding", (value,), (rows, dim, padding))
+    return Op.of("embedding", "embedding", (value,), num_embeddings=rows, embedding_dim=dim, padding_idx=padding)
 
 
 def flatten(value, start=1, end=-1):
-    return Op("flatten", "flatten", (value,), sizes=(start, end))
+    return Op.of("flatten", "flatten", (value,), start_dim=start, end_dim=end)
 
 
 def assemble(inputs, ops, outputs=None, dtype="float64", seed=7):

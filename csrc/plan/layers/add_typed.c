@@ -2,18 +2,21 @@
  * (1, -1), Average (1/n, 1/n), and with one input, a scale and a shift. Terms whose shapes differ are broadcast (broadcast.h). */
 #include "plan/layers/broadcast.h"
 
+/* Of input j. */
+static double scale_of(const nnc_op *op, int j) { return j ? op->spec.attr.add.rest : op->spec.attr.add.first; }
+
 static void broadcast_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_operand y = nnc_operand_of(run, run->act, op->out, first, last);
   const size_t n = y.m.cols;
   for (int j = 0; j < op->spec.n_inputs; j++) {
     const nnc_operand x = nnc_operand_of(run, run->act, op->spec.input[j], first, last);
-    const double scale = op->spec.attr[j > 0];
+    const double scale = scale_of(op, j);
     for (size_t s = 0; s < last - first; s++)
       for (size_t l = 0; l < y.lines; l++) {
         real *to = nnc_broadcast_line(&y, &y, s, l);
         const real *from = nnc_broadcast_line(&x, &y, s, l);
         if (j == 0) /* what lies in the result so far may be anything */
-          for (size_t c = 0; c < n; c++) to[c] = (real)op->spec.attr[2];
+          for (size_t c = 0; c < n; c++) to[c] = (real)op->spec.attr.add.offset;
         if (x.m.cols == n) run->k->combine(to, to, from, 1, n, n, n, n, 1, scale, 0);
         else run->k->combine(to, to, NULL, 1, n, n, n, n, 1, 0, scale * (double)*from);
       }
@@ -23,7 +26,7 @@ static void broadcast_forward(const nnc_run *run, const nnc_op *op, size_t first
 static void broadcast_backward(const nnc_run *run, const nnc_op *op, int j, size_t first, size_t last) {
   const nnc_operand dy = nnc_operand_of(run, run->grad, op->out, first, last);
   const nnc_operand dx = nnc_operand_of(run, run->grad, op->spec.input[j], first, last);
-  const double scale = op->spec.attr[j > 0];
+  const double scale = scale_of(op, j);
   const size_t n = dy.m.cols;
   if (!op->accumulates[j]) nnc_clear_operand(&dx);
   for (size_t s = 0; s < last - first; s++)
@@ -42,16 +45,16 @@ static void broadcast_backward(const nnc_run *run, const nnc_op *op, int j, size
 static void add_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   const nnc_matrix a = nnc_samples(run, run->act, op->spec.input[0], first, last);
-  const double *scale = op->spec.attr, offset = op->spec.attr[2];
+  const double first_scale = op->spec.attr.add.first, rest_scale = op->spec.attr.add.rest, offset = op->spec.attr.add.offset;
   if (nnc_is_broadcast(run, op)) {
     broadcast_forward(run, op, first, last);
     return;
   }
-  if (op->spec.n_inputs == 1) run->k->combine(y.at, a.at, NULL, y.rows, y.cols, y.ld, a.ld, a.ld, scale[0], 0, offset);
+  if (op->spec.n_inputs == 1) run->k->combine(y.at, a.at, NULL, y.rows, y.cols, y.ld, a.ld, a.ld, first_scale, 0, offset);
   for (int j = 1; j < op->spec.n_inputs; j++) {
     const nnc_matrix b = nnc_samples(run, run->act, op->spec.input[j], first, last);
-    if (j == 1) run->k->combine(y.at, a.at, b.at, y.rows, y.cols, y.ld, a.ld, b.ld, scale[0], scale[1], offset);
-    else run->k->combine(y.at, y.at, b.at, y.rows, y.cols, y.ld, y.ld, b.ld, 1, scale[1], 0);
+    if (j == 1) run->k->combine(y.at, a.at, b.at, y.rows, y.cols, y.ld, a.ld, b.ld, first_scale, rest_scale, offset);
+    else run->k->combine(y.at, y.at, b.at, y.rows, y.cols, y.ld, y.ld, b.ld, 1, rest_scale, 0);
   }
 }
 
@@ -65,7 +68,7 @@ static void add_backward(const nnc_run *run, const nnc_op *op, size_t first, siz
       continue;
     }
     const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
-    const double scale = op->spec.attr[j > 0];
+    const double scale = scale_of(op, j);
     if (op->accumulates[j]) run->k->combine(dx.at, dx.at, dy.at, dx.rows, dx.cols, dx.ld, dx.ld, dy.ld, 1, scale, 0);
     else run->k->combine(dx.at, dy.at, NULL, dx.rows, dx.cols, dx.ld, dy.ld, dy.ld, scale, 0, 0);
   }

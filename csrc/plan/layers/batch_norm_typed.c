@@ -7,10 +7,13 @@
 
 #include "plan/engine.h"
 
+static size_t channels_of(const nnc_op *op) { return (size_t)op->spec.size.batch_norm.num_features; }
+static int has_running(const nnc_op *op) { return op->spec.size.batch_norm.track_running_stats != 0; }
+
 /* What is saved: mean, rstd, dgamma, dbeta, and two rows of partial sums for each chunk of samples; whole cache lines each. */
 static size_t saved_ld(const nnc_op *op) {
   const size_t line = NNC_ALIGNMENT / sizeof(real);
-  return ((size_t)op->spec.size[0] + line - 1) / line * line;
+  return (channels_of(op) + line - 1) / line * line;
 }
 static real *saved_row(const nnc_run *run, const nnc_op *op, size_t row) { return run->arena + op->saved + row * saved_ld(op); }
 static real *partial_of(const nnc_run *run, const nnc_op *op, size_t sample) {
@@ -23,7 +26,7 @@ static nnc_norm_statistics statistics_of(const nnc_run *run, const nnc_op *op) {
     s.mean = saved_row(run, op, 0);
     s.rstd = saved_row(run, op, 1);
   }
-  if (op->spec.size[2]) {
+  if (has_running(op)) {
     const nnc_param *state = &run->plan->state[op->state];
     s.running_mean = (real *)run->plan->states + state[0].offset;
     s.running_var = (real *)run->plan->states + state[1].offset;
@@ -46,12 +49,13 @@ static real *batches_of(const nnc_run *run, const nnc_op *op) {
 }
 
 static void begin_batch(const nnc_run *run, const nnc_op *op) {
-  if (op->spec.size[2]) *batches_of(run, op) += 1;
+  if (has_running(op)) *batches_of(run, op) += 1;
 }
 
 /* How much the statistics of this batch weigh in the running ones; a negative momentum asks for the plain average of all. */
 static double momentum_of(const nnc_run *run, const nnc_op *op) {
-  return op->spec.attr[1] >= 0 || !op->spec.size[2] ? op->spec.attr[1] : 1 / (double)*batches_of(run, op);
+  return op->spec.attr.batch_norm.momentum >= 0 || !has_running(op) ? op->spec.attr.batch_norm.momentum
+                                                                    : 1 / (double)*batches_of(run, op);
 }
 
 static void apply_activation(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
@@ -59,22 +63,22 @@ static void apply_activation(const nnc_run *run, const nnc_op *op, size_t first,
   if (epilogue == NNC_NONE) return;
   const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out);
   real *y = run->act[op->out] + from * distance + first * inner;
-  run->k->activation_forward[epilogue](y, y, to - from, (last - first) * inner, distance, distance, op->epilogue_attr);
+  run->k->activation_forward[epilogue](y, y, to - from, (last - first) * inner, distance, distance, op->epilogue_attr.at);
 }
 
 static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0];
-  const size_t channels = (size_t)op->spec.size[0], dx = sample_distance(run, in), dy = sample_distance(run, op->out);
+  const size_t channels = channels_of(op), dx = sample_distance(run, in), dy = sample_distance(run, op->out);
   const nnc_norm_statistics s = statistics_of(run, op);
   run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, nnc_param_at(run, op, 0, run->params),
                              nnc_param_at(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
-                             op->spec.attr[0], 0, op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+                             op->spec.attr.batch_norm.eps, 0, has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
   apply_activation(run, op, 0, channels, first, last);
 }
 
 /* Whether threads stay with their samples; otherwise the phase in between does everything. */
 static int by_samples(const nnc_run *run, const nnc_op *op) {
-  return inner_of(run, op) == 1 && (run->training || !op->spec.size[2]);
+  return inner_of(run, op) == 1 && (run->training || !has_running(op));
 }
 
 static size_t chunk_of(size_t row, size_t last) { return last - row < NNC_NORM_CHUNK ? last - row : NNC_NORM_CHUNK; }
@@ -85,7 +89,7 @@ static void forward_partial(const nnc_run *run, const nnc_op *op, size_t first, 
   for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
     real *partial = partial_of(run, op, row);
     run->k->batch_norm_moments(partial, partial + saved_ld(op), run->act[op->spec.input[0]] + row * dx, chunk_of(row, last),
-                               (size_t)op->spec.size[0], dx);
+                               channels_of(op), dx);
   }
 }
 
@@ -94,18 +98,18 @@ static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, si
   const nnc_norm_statistics s = statistics_of(run, op);
   run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_param_at(run, op, 0, run->params),
                              nnc_param_at(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
-                             sample_distance(run, op->out), sample_distance(run, in), op->spec.attr[0], momentum_of(run, op),
-                             NNC_NORM_BATCH);
+                             sample_distance(run, op->out), sample_distance(run, in), op->spec.attr.batch_norm.eps,
+                             momentum_of(run, op), NNC_NORM_BATCH);
   apply_activation(run, op, first, last, 0, run->rows);
 }
 
 /* A plain average must not count a batch whose statistics it left out: if that is the first one, the next would be averaged with the
  * initial values. One thread, after forward_channels. */
 static void end_batch(const nnc_run *run, const nnc_op *op) {
-  if (!op->spec.size[2] || op->spec.attr[1] >= 0) return;
+  if (!has_running(op) || op->spec.attr.batch_norm.momentum >= 0) return;
   const real *mean = saved_row(run, op, 0), *rstd = saved_row(run, op, 1);
   int left_out = 0; /* rstd is 0 where the variance is infinite */
-  for (size_t c = 0; c < (size_t)op->spec.size[0]; c++) left_out |= !(mean[c] - mean[c] == 0) | !(rstd[c] > 0);
+  for (size_t c = 0; c < channels_of(op); c++) left_out |= !(mean[c] - mean[c] == 0) | !(rstd[c] > 0);
   if (left_out) *batches_of(run, op) -= 1;
 }
 
@@ -113,12 +117,12 @@ static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, siz
   if (run->self->rank == 0) end_batch(run, op);
   if (!by_samples(run, op)) return;
   const int in = op->spec.input[0];
-  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = (size_t)op->spec.size[0];
+  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = channels_of(op);
   const nnc_norm_statistics s = statistics_of(run, op);
   for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
     const size_t rows = chunk_of(row, last);
     run->k->batch_norm_forward(run->act[op->out] + row * dy, &s, run->act[in] + row * dx, nnc_param_at(run, op, 0, run->params),
-                               nnc_param_at(run, op, 1, run->params), 0, channels, rows, 1, dy, dx, op->spec.attr[0], 0,
+                               nnc_param_at(run, op, 1, run->params), 0, channels, rows, 1, dy, dx, op->spec.attr.batch_norm.eps, 0,
                                NNC_NORM_SAVED);
     apply_activation(run, op, 0, channels, row, row + rows);
   }
@@ -131,7 +135,7 @@ static void activation_gradient(const nnc_run *run, const nnc_op *op, size_t fir
   const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out), at = from * distance + first * inner;
   real *grad = run->grad[op->out] + at;
   run->k->activation_backward[epilogue](grad, grad, run->act[op->out] + at, to - from, (last - first) * inner, distance, distance,
-                                        distance, op->epilogue_attr);
+                                        distance, op->epilogue_attr.at);
 }
 
 static int is_wanted(const nnc_run *run, const nnc_op *op) {
@@ -141,7 +145,7 @@ static int is_wanted(const nnc_run *run, const nnc_op *op) {
 static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (!by_samples(run, op)) return;
   const int in = op->spec.input[0];
-  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = (size_t)op->spec.size[0];
+  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = channels_of(op);
   for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
     const size_t rows = chunk_of(row, last);
     real *partial = partial_of(run, op, row);
@@ -160,7 +164,7 @@ static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, s
   real *grad = run->grad[in] + from * dx, *own = adds ? run->arena + op->packed + from * dx : grad;
   run->k->batch_norm_backward(is_wanted(run, op) ? own : NULL, dgamma, dbeta, &s, run->grad[op->out] + from * dy,
                               run->act[in] + from * dx, nnc_param_at(run, op, 0, run->params), first, last, to - from, run->rows,
-                              inner, dx, dy, dx, op->spec.attr[0], source);
+                              inner, dx, dy, dx, op->spec.attr.batch_norm.eps, source);
   if (is_wanted(run, op) && adds)
     run->k->accumulate(grad + first * inner, own + first * inner, to - from, (last - first) * inner, dx, dx);
 }
@@ -168,14 +172,14 @@ static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, s
 static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (!by_samples(run, op) || !is_wanted(run, op)) return;
   for (size_t row = first; row < last; row += NNC_NORM_CHUNK)
-    input_gradient(run, op, 0, (size_t)op->spec.size[0], row, row + chunk_of(row, last), saved_row(run, op, 2),
-                   saved_row(run, op, 3), NNC_NORM_TOTALS);
+    input_gradient(run, op, 0, channels_of(op), row, row + chunk_of(row, last), saved_row(run, op, 2), saved_row(run, op, 3),
+                   NNC_NORM_TOTALS);
 }
 
 static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   activation_gradient(run, op, first, last, 0, run->rows);
   input_gradient(run, op, first, last, 0, run->rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
-                 !run->training && op->spec.size[2] ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+                 !run->training && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
 }
 
 /* Channels per panel: its numbers are still in cache when the activation follows. */
@@ -197,7 +201,7 @@ static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first,
     return;
   }
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_merge(&s, partial_of(run, op, 0), first, last, run->rows, saved_ld(op), op->spec.attr[0],
+  run->k->batch_norm_merge(&s, partial_of(run, op, 0), first, last, run->rows, saved_ld(op), op->spec.attr.batch_norm.eps,
                            momentum_of(run, op));
 }
 

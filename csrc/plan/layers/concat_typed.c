@@ -15,7 +15,7 @@ static nnc_matrix rows_of(const nnc_run *run, real *const *base, int value, size
 }
 
 static size_t axis_of(const nnc_run *run, const nnc_op *op) {
-  const int64_t axis = op->spec.size[0];
+  const int64_t axis = op->spec.size.concat.axis;
   return (size_t)(axis < 0 ? axis + run->plan->value[op->out].shape.rank : axis - 1);
 }
 

@@ -23,7 +23,7 @@ static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, 
   }
   const nnc_words words = nnc_words_of(run, op);
   run->k->dropout(y.at, mask_of(run, op, first), x.at, y.rows, y.cols, y.ld, x.ld, first * run->plan->value[op->out].lines,
-                  op->spec.attr[0], words.key, words.stream);
+                  op->spec.attr.dropout.p, words.key, words.stream);
 }
 
 static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -33,7 +33,7 @@ static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first,
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   const nnc_matrix to = {nnc_place_gradient(run, op, 0, dx), dx.rows, dx.cols, dx.ld};
   if (run->training)
-    run->k->dropout_backward(to.at, mask_of(run, op, first), dy.at, dy.rows, dy.cols, to.ld, dy.ld, op->spec.attr[0]);
+    run->k->dropout_backward(to.at, mask_of(run, op, first), dy.at, dy.rows, dy.cols, to.ld, dy.ld, op->spec.attr.dropout.p);
   else copy_rows(to, dy);
   nnc_add_gradient(run, op, 0, dx, to.at);
 }

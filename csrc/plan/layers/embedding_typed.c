@@ -24,7 +24,7 @@ static void embedding_gradient(const nnc_run *run, const nnc_op *op, const nnc_t
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], 0, rows);
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, 0, rows);
   run->k->embedding_gradient(run->grads + w->offset, x.at, dy.at, x.rows, x.cols, x.ld, dy.ld, task->first, task->last, w->cols,
-                             w->ld, op->spec.size[2]);
+                             w->ld, op->spec.size.embedding.padding_idx);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_embedding) = {

@@ -10,13 +10,13 @@ static void copy_rows(nnc_matrix to, nnc_matrix from) {
 static void gaussian_noise_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  if (!run->training || op->spec.attr[0] == 0) {
+  if (!run->training || op->spec.attr.gaussian_noise.stddev == 0) {
     copy_rows(y, x);
     return;
   }
   const nnc_words words = nnc_words_of(run, op);
-  run->k->gaussian_noise(y.at, x.at, y.rows, y.cols, y.ld, x.ld, first * run->plan->value[op->out].lines, op->spec.attr[0],
-                         words.key, words.stream);
+  run->k->gaussian_noise(y.at, x.at, y.rows, y.cols, y.ld, x.ld, first * run->plan->value[op->out].lines,
+                         op->spec.attr.gaussian_noise.stddev, words.key, words.stream);
 }
 
 static void gaussian_noise_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

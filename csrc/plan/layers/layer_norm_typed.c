@@ -45,11 +45,11 @@ static void layer_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   run->k->layer_norm_forward(from_sample(run, run->act, op->out, first), mean ? mean + skipped : NULL, rstd ? rstd + skipped : NULL,
                              from_sample(run, run->act, in, first), nnc_param_at(run, op, 0, run->params),
                              nnc_param_at(run, op, 1, run->params), (last - first) * x.per_sample, x.size, y.distance, x.distance,
-                             op->spec.attr[0]);
+                             op->spec.attr.layer_norm.eps);
   clear_padding(run, op, rstd, x.per_sample, first, last);
   if (epilogue == NNC_NONE) return;
   const nnc_matrix z = nnc_samples(run, run->act, op->out, first, last);
-  run->k->activation_forward[epilogue](z.at, z.at, z.rows, z.cols, z.ld, z.ld, op->epilogue_attr);
+  run->k->activation_forward[epilogue](z.at, z.at, z.rows, z.cols, z.ld, z.ld, op->epilogue_attr.at);
 }
 
 static void layer_norm_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -58,7 +58,7 @@ static void layer_norm_backward(const nnc_run *run, const nnc_op *op, size_t fir
   if (epilogue != NNC_NONE) {
     const nnc_matrix dz = nnc_samples(run, run->grad, op->out, first, last),
                      saved = nnc_samples(run, run->act, op->out, first, last);
-    run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr);
+    run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr.at);
   }
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const size_t skipped = first * x.per_sample;

@@ -38,7 +38,8 @@ static inline void forward_panel(const forward_job *job, size_t j) {
   const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
   const int epilogue = epilogue_of(run, op);
   run->k->gemm(z->at + j, x->at, run->params + w->offset + j, bias, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
-  if (epilogue != NNC_NONE) run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr);
+  if (epilogue != NNC_NONE)
+    run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr.at);
 }
 
 static void forward_task(void *context, size_t task) {
@@ -68,7 +69,7 @@ static void linear_backward(const nnc_run *run, const nnc_op *op, size_t first, 
   const int in = op->spec.input[0], epilogue = epilogue_of(run, op);
   if (epilogue != NNC_NONE) {
     const nnc_matrix saved = nnc_samples(run, run->act, op->pre, first, last);
-    run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr);
+    run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr.at);
   }
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);

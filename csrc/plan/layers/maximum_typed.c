@@ -17,7 +17,7 @@ static void broadcast_forward(const nnc_run *run, const nnc_op *op, size_t first
       real *to = nnc_broadcast_line(&y, &y, s, l);
       const real *u = nnc_broadcast_line(&a, &y, s, l), *v = nnc_broadcast_line(&b, &y, s, l);
       for (size_t c = 0; c < y.m.cols; c++)
-        to[c] = chosen(u[a.m.cols == 1 ? 0 : c], v[b.m.cols == 1 ? 0 : c], op->spec.size[0] != 0);
+        to[c] = chosen(u[a.m.cols == 1 ? 0 : c], v[b.m.cols == 1 ? 0 : c], op->spec.size.maximum.is_minimum != 0);
     }
 }
 
@@ -34,7 +34,7 @@ static void broadcast_backward(const nnc_run *run, const nnc_op *op, int j, size
                  *v = nnc_broadcast_line(&other, &dy, s, l);
       for (size_t c = 0; c < dy.m.cols; c++) {
         const size_t at = dx.m.cols == 1 ? 0 : c;
-        to[at] += share(g[c], u[at], v[other.m.cols == 1 ? 0 : c], op->spec.size[0] != 0);
+        to[at] += share(g[c], u[at], v[other.m.cols == 1 ? 0 : c], op->spec.size.maximum.is_minimum != 0);
       }
     }
 }
@@ -47,7 +47,7 @@ static void maximum_forward(const nnc_run *run, const nnc_op *op, size_t first, 
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   const nnc_matrix a = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix b = nnc_samples(run, run->act, op->spec.input[1], first, last);
-  run->k->maximum(y.at, a.at, b.at, y.rows, y.cols, y.ld, a.ld, b.ld, op->spec.size[0] != 0);
+  run->k->maximum(y.at, a.at, b.at, y.rows, y.cols, y.ld, a.ld, b.ld, op->spec.size.maximum.is_minimum != 0);
 }
 
 static void maximum_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -63,7 +63,8 @@ static void maximum_backward(const nnc_run *run, const nnc_op *op, size_t first,
     const nnc_matrix own = nnc_samples(run, run->act, in, first, last);
     const nnc_matrix other = nnc_samples(run, run->act, op->spec.input[1 - j], first, last);
     real *to = op->accumulates[j] ? run->arena + op->packed + (dx.at - run->grad[in]) : dx.at;
-    run->k->maximum_backward(to, dy.at, own.at, other.at, dx.rows, dx.cols, dx.ld, dy.ld, own.ld, other.ld, op->spec.size[0] != 0);
+    run->k->maximum_backward(to, dy.at, own.at, other.at, dx.rows, dx.cols, dx.ld, dy.ld, own.ld, other.ld,
+                             op->spec.size.maximum.is_minimum != 0);
     if (op->accumulates[j]) run->k->accumulate(dx.at, to, dx.rows, dx.cols, dx.ld, dx.ld);
   }
 }

@@ -4,7 +4,7 @@
 static void maxout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  run->k->maxout_forward(y.at, x.at, y.rows, y.cols, (size_t)op->spec.size[0], y.ld, x.ld);
+  run->k->maxout_forward(y.at, x.at, y.rows, y.cols, (size_t)op->spec.size.maxout.pieces, y.ld, x.ld);
 }
 
 static void maxout_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -13,7 +13,7 @@ static void maxout_backward(const nnc_run *run, const nnc_op *op, size_t first, 
   const nnc_matrix x = nnc_samples(run, run->act, in, first, last), dx = nnc_samples(run, run->grad, in, first, last);
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
   real *to = nnc_place_gradient(run, op, 0, dx);
-  run->k->maxout_backward(to, dy.at, x.at, dy.rows, dy.cols, (size_t)op->spec.size[0], dx.ld, dy.ld, x.ld);
+  run->k->maxout_backward(to, dy.at, x.at, dy.rows, dy.cols, (size_t)op->spec.size.maxout.pieces, dx.ld, dy.ld, x.ld);
   nnc_add_gradient(run, op, 0, dx, to);
 }
 

@@ -11,7 +11,7 @@ typedef struct {
 
 static nnc_slopes slopes_of(const nnc_run *run, const nnc_op *op) {
   const nnc_value *v = &run->plan->value[op->out];
-  const size_t slopes = (size_t)op->spec.size[0];
+  const size_t slopes = (size_t)op->spec.size.prelu.num_parameters;
   if (slopes == 1) return (nnc_slopes){1, v->lines, 0};
   return v->shape.rank == 1 ? (nnc_slopes){1, 1, 1} : (nnc_slopes){slopes, v->lines / slopes, 0};
 }
@@ -65,7 +65,7 @@ static void prelu_gradient(const nnc_run *run, const nnc_op *op, const nnc_task 
   const nnc_slopes s = slopes_of(run, op);
   const int in = op->spec.input[0];
   real *slope = nnc_param_at(run, op, 0, run->grads);
-  memset(slope, 0, (size_t)op->spec.size[0] * sizeof(real));
+  memset(slope, 0, (size_t)op->spec.size.prelu.num_parameters * sizeof(real));
   if (s.blocks == 1) {
     const nnc_matrix x = nnc_samples(run, run->act, in, 0, rows), dy = nnc_samples(run, run->grad, op->out, 0, rows);
     run->k->prelu_gradient(slope, dy.at, x.at, x.rows, x.cols, dy.ld, x.ld, s.per_column);

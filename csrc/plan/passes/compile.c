@@ -278,8 +278,8 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     nnc_op *op = &plan->op[i];
     if (op->spec.kind == NNC_LAYER_batch_norm) { /* layers/batch_norm_typed.c says what */
       size_t row, n;
-      if (nnc_round_up(&row, (size_t)op->spec.size[0], element) || nnc_mul(&n, row, 4 + 2 * (rows / NNC_NORM_CHUNK + 1)) ||
-          nnc_arena_take(total, &op->saved, n, element))
+      if (nnc_round_up(&row, (size_t)op->spec.size.batch_norm.num_features, element) ||
+          nnc_mul(&n, row, 4 + 2 * (rows / NNC_NORM_CHUNK + 1)) || nnc_arena_take(total, &op->saved, n, element))
         return 1;
     }
     if (op->spec.kind == NNC_LAYER_dropout) { /* a byte per number */

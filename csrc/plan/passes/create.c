@@ -35,7 +35,7 @@ static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, int *last_sharer, nnc
   last_sharer[self] = self;
   if (first == NNC_NONE) return NNC_OK;
   const nnc_op_spec *spec = &op->spec, *owner = first < 0 || first >= self ? NULL : &plan->op[first].spec;
-  if (!owner || owner->shares != NNC_NONE || owner->kind != spec->kind || memcmp(owner->size, spec->size, sizeof spec->size))
+  if (!owner || owner->shares != NNC_NONE || owner->kind != spec->kind || memcmp(&owner->size, &spec->size, sizeof spec->size))
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: shares the parameters of op %d, which is not an earlier op like it", spec->name,
                     first);
   plan->op[last_sharer[first]].next = self;
@@ -80,8 +80,8 @@ static int has_parameters(const nnc_op *op) {
     case NNC_LAYER_recurrent:
     case NNC_LAYER_prelu:
     case NNC_LAYER_embedding: return 1;
-    case NNC_LAYER_batch_norm: return op->spec.size[1] != 0;
-    case NNC_LAYER_layer_norm: return op->spec.size[0] != 0;
+    case NNC_LAYER_batch_norm: return op->spec.size.batch_norm.affine != 0;
+    case NNC_LAYER_layer_norm: return op->spec.size.layer_norm.has_weight != 0;
     default: return 0;
   }
 }

@@ -7,8 +7,6 @@
  * flatten, reshape, identity           a view, unless a padded line becomes several
  * sigmoid / softmax -> cross-entropy   while training, the loss takes the logits, also through a view of them (nnc_fuse_losses)
  */
-#include <string.h>
-
 #include "ops/registry.h"
 #include "plan/plan.h"
 
@@ -57,7 +55,7 @@ static void fuse_activation(nnc_plan *plan, nnc_op *op) {
     return;
   }
   before->epilogue = code;
-  memcpy(before->epilogue_attr, op->spec.attr, sizeof op->spec.attr);
+  before->epilogue_attr = op->spec.attr;
   before->out = op->out;
   before->pre = nnc_activations[code].saves_input ? in : op->out;
   if (before->pre == op->out) plan->value[in].alias = op->out;

@@ -30,23 +30,25 @@ static int add_state(nnc_plan *plan, int i, const char *role, size_t cols, size_
 
 static int place_linear(nnc_plan *plan, int i, size_t *total) {
   const nnc_op *op = &plan->op[i];
-  const size_t in = (size_t)op->spec.size[0], out = (size_t)op->spec.size[1];
+  const struct nnc_linear_sizes *size = &op->spec.size.linear;
+  const size_t in = (size_t)size->in_features, out = (size_t)size->out_features;
   plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
   return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = in, .cols = out, .transposed = 1}, total) ||
-         (op->spec.size[2] && nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
+         (size->has_bias && nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
 }
 
 static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states) {
   nnc_op *op = &plan->op[i];
-  const size_t channels = (size_t)op->spec.size[0];
-  if (op->spec.size[2]) {
+  const struct nnc_batch_norm_sizes *size = &op->spec.size.batch_norm;
+  const size_t channels = (size_t)size->num_features;
+  if (size->track_running_stats) {
     const int first = plan->n_states;
     if (add_state(plan, i, "running_mean", channels, states) || add_state(plan, i, "running_var", channels, states) ||
         add_state(plan, i, "num_batches_tracked", 1, states))
       return 1;
     op->state = (size_t)first;
   }
-  return op->spec.size[1] &&
+  return size->affine &&
          (nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = channels, .vector = 1}, total) ||
           nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = channels, .vector = 1}, total));
 }
@@ -54,23 +56,23 @@ static int place_batch_norm(nnc_plan *plan, int i, size_t *total, size_t *states
 static int place_layer_norm(nnc_plan *plan, int i, size_t *total) {
   const nnc_op *op = &plan->op[i];
   nnc_param vector = {.role = "weight", .rows = 1, .cols = nnc_norm_size(op), .vector = 1};
-  while (vector.shape.rank < 6 && op->spec.size[2 + vector.shape.rank]) {
-    vector.shape.dim[vector.shape.rank] = (size_t)op->spec.size[2 + vector.shape.rank];
-    vector.shape.rank++;
-  }
-  if (op->spec.size[0] && nnc_add_param(plan, i, 0, vector, total)) return 1;
+  const struct nnc_layer_norm_sizes *size = &op->spec.size.layer_norm;
+  vector.shape.rank = nnc_norm_rank(op);
+  for (int d = 0; d < vector.shape.rank; d++) vector.shape.dim[d] = (size_t)size->normalized_shape[d];
+  if (size->has_weight && nnc_add_param(plan, i, 0, vector, total)) return 1;
   strcpy(vector.role, "bias");
-  return op->spec.size[1] && nnc_add_param(plan, i, 1, vector, total);
+  return size->has_bias && nnc_add_param(plan, i, 1, vector, total);
 }
 
 static int place_prelu(nnc_plan *plan, int i, size_t *total) {
-  const size_t slopes = (size_t)plan->op[i].spec.size[0];
+  const size_t slopes = (size_t)plan->op[i].spec.size.prelu.num_parameters;
   return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = 1, .cols = slopes, .vector = 1}, total);
 }
 
 static int place_embedding(nnc_plan *plan, int i, size_t *total) {
-  const int64_t *size = plan->op[i].spec.size;
-  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = (size_t)size[0], .cols = (size_t)size[1]}, total);
+  const struct nnc_embedding_sizes *size = &plan->op[i].spec.size.embedding;
+  return nnc_add_param(
+      plan, i, 0, (nnc_param){.role = "weight", .rows = (size_t)size->num_embeddings, .cols = (size_t)size->embedding_dim}, total);
 }
 
 /* The parameters of op i are those of an earlier one. */

@@ -12,7 +12,7 @@ static const char *origin(const nnc_plan *plan, int value) {
 
 static nnc_status infer_linear(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
-  const int64_t fan_in = op->spec.size[0], fan_out = op->spec.size[1];
+  const int64_t fan_in = op->spec.size.linear.in_features, fan_out = op->spec.size.linear.out_features;
   size_t weights;
   if (fan_in < 1 || fan_out < 1)
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: in_features=%lld and out_features=%lld must be at least 1", op->spec.name,
@@ -46,18 +46,20 @@ static nnc_status infer_activation(nnc_plan *plan, nnc_op *op, nnc_error *error)
 }
 
 static nnc_status infer_dropout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
-  if (!(op->spec.attr[0] >= 0 && op->spec.attr[0] <= 1))
-    return nnc_fail(error, NNC_ERROR_VALUE, "%s: p=%g is not a probability between 0 and 1", op->spec.name, op->spec.attr[0]);
+  const double p = op->spec.attr.dropout.p;
+  if (!(p >= 0 && p <= 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: p=%g is not a probability between 0 and 1", op->spec.name, p);
   return infer_same(plan, op, error);
 }
 
-/* Dimensions count as PyTorch counts them, the batch being 0: size[0] .. size[1] become one. */
+/* Dimensions count as PyTorch counts them, the batch being 0: start_dim to end_dim become one. */
 static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
   nnc_shape *out = &plan->value[op->out].shape;
   const int64_t rank = in->rank + 1;
-  const int64_t start = op->spec.size[0] < 0 ? op->spec.size[0] + rank : op->spec.size[0];
-  const int64_t end = op->spec.size[1] < 0 ? op->spec.size[1] + rank : op->spec.size[1];
+  const struct nnc_flatten_sizes *size = &op->spec.size.flatten;
+  const int64_t start = size->start_dim < 0 ? size->start_dim + rank : size->start_dim;
+  const int64_t end = size->end_dim < 0 ? size->end_dim + rank : size->end_dim;
   if (start == 1 && end == 0 && !in->rank) { /* a batch of scalars becomes [*, 1] */
     *out = (nnc_shape){1, {1}};
     return NNC_OK;
@@ -66,7 +68,7 @@ static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
     char got[160];
     return nnc_fail(error, NNC_ERROR_SHAPE,
                     "%s: start_dim=%lld and end_dim=%lld do not name a range of the dimensions of %s after the batch",
-                    op->spec.name, (long long)op->spec.size[0], (long long)op->spec.size[1], nnc_shape_text(got, sizeof got, in));
+                    op->spec.name, (long long)size->start_dim, (long long)size->end_dim, nnc_shape_text(got, sizeof got, in));
   }
   *out = (nnc_shape){0, {0}};
   size_t merged = 1;
@@ -81,8 +83,8 @@ static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
 
 static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
-  const int64_t channels = op->spec.size[0];
-  const double eps = op->spec.attr[0], momentum = op->spec.attr[1];
+  const int64_t channels = op->spec.size.batch_norm.num_features;
+  const double eps = op->spec.attr.batch_norm.eps, momentum = op->spec.attr.batch_norm.momentum;
   if (!(eps >= 0) || !(momentum <= 1))
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative and momentum=%g at most 1", op->spec.name, eps,
                     momentum);
@@ -92,7 +94,7 @@ static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
                     op->spec.name, (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in),
                     origin(plan, op->spec.input[0]));
   }
-  op->whole_batch = !op->spec.size[2];
+  op->whole_batch = !op->spec.size.batch_norm.track_running_stats;
   plan->whole_batch |= op->whole_batch;
   return infer_same(plan, op, error);
 }
@@ -137,15 +139,15 @@ static nnc_status infer_pair(nnc_plan *plan, nnc_op *op, nnc_error *error) {
 static nnc_status infer_multiply(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
 static nnc_status infer_maximum(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
 
-/* size[0] is the dimension along which they are joined, as PyTorch counts it, the batch being 0. */
+/* axis is the dimension along which they are joined, as PyTorch counts it, the batch being 0. */
 static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *first = &plan->value[op->spec.input[0]].shape;
   nnc_shape *out = &plan->value[op->out].shape;
-  const int64_t axis = op->spec.size[0] < 0 ? op->spec.size[0] + first->rank : op->spec.size[0] - 1;
+  const int64_t given = op->spec.size.concat.axis, axis = given < 0 ? given + first->rank : given - 1;
   if (axis < 0 || axis >= first->rank) {
     char got[160];
     return nnc_fail(error, NNC_ERROR_SHAPE, "%s: axis=%lld does not name a dimension of %s after the batch", op->spec.name,
-                    (long long)op->spec.size[0], nnc_shape_text(got, sizeof got, first));
+                    (long long)given, nnc_shape_text(got, sizeof got, first));
   }
   *out = *first;
   for (int j = 1; j < op->spec.n_inputs; j++) {
@@ -156,7 +158,7 @@ static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
       char one[160], two[160];
       return nnc_fail(error, NNC_ERROR_SHAPE,
                       "%s: its inputs must agree in all dimensions but axis %lld, but are %s from %s and %s from %s", op->spec.name,
-                      (long long)op->spec.size[0], nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
+                      (long long)given, nnc_shape_text(one, sizeof one, first), origin(plan, op->spec.input[0]),
                       nnc_shape_text(two, sizeof two, &plan->value[op->spec.input[j]].shape), origin(plan, op->spec.input[j]));
     }
     if (nnc_add(&out->dim[axis], out->dim[axis], added))
@@ -193,8 +195,9 @@ static nnc_status infer_reshape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   int open = NNC_NONE, overflow = 0;
   for (int d = 0; d < in->rank; d++) overflow |= nnc_mul(&have, have, in->dim[d]);
   *out = (nnc_shape){0, {0}};
-  for (int d = 0; d < NNC_MAX_RANK && op->spec.size[d]; d++) {
-    const int64_t size = op->spec.size[d];
+  const int64_t *dims = op->spec.size.reshape.dims;
+  for (int d = 0; d < NNC_MAX_RANK && dims[d]; d++) {
+    const int64_t size = dims[d];
     if (size < -1 || (size == -1 && open != NNC_NONE))
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions are whole numbers of at least 1, and one of them may be -1",
                       op->spec.name);
@@ -215,9 +218,16 @@ static nnc_status infer_reshape(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return NNC_OK;
 }
 
+int nnc_norm_rank(const nnc_op *op) {
+  const struct nnc_layer_norm_sizes *size = &op->spec.size.layer_norm;
+  int rank = 0;
+  while (rank < (int)(sizeof size->normalized_shape / sizeof *size->normalized_shape) && size->normalized_shape[rank]) rank++;
+  return rank;
+}
+
 size_t nnc_norm_size(const nnc_op *op) {
   size_t size = 1;
-  for (int d = 2; d < NNC_MAX_RANK && op->spec.size[d]; d++) size *= (size_t)op->spec.size[d];
+  for (int d = nnc_norm_rank(op) - 1; d >= 0; d--) size *= (size_t)op->spec.size.layer_norm.normalized_shape[d];
   return size;
 }
 
@@ -231,11 +241,12 @@ static nnc_status infer_layer_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
   nnc_shape wanted = {0, {0}};
   int fits = 1;
-  if (!(op->spec.attr[0] >= 0))
-    return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative", op->spec.name, op->spec.attr[0]);
-  for (int d = 2; d < NNC_MAX_RANK && op->spec.size[d]; d++) {
-    if (op->spec.size[d] < 1) return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions must be at least 1", op->spec.name);
-    wanted.dim[wanted.rank++] = (size_t)op->spec.size[d];
+  const double eps = op->spec.attr.layer_norm.eps;
+  if (!(eps >= 0)) return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative", op->spec.name, eps);
+  for (int rank = nnc_norm_rank(op); wanted.rank < rank; wanted.rank++) {
+    const int64_t size = op->spec.size.layer_norm.normalized_shape[wanted.rank];
+    if (size < 1) return nnc_fail(error, NNC_ERROR_VALUE, "%s: dimensions must be at least 1", op->spec.name);
+    wanted.dim[wanted.rank] = (size_t)size;
   }
   for (int d = 0; d < wanted.rank; d++) fits &= in->rank >= wanted.rank && in->dim[in->rank - wanted.rank + d] == wanted.dim[d];
   if (!fits || !wanted.rank) {
@@ -248,14 +259,14 @@ static nnc_status infer_layer_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
 }
 
 static nnc_status infer_gaussian_noise(nnc_plan *plan, nnc_op *op, nnc_error *error) {
-  if (!(op->spec.attr[0] >= 0))
-    return nnc_fail(error, NNC_ERROR_VALUE, "%s: stddev=%g must not be negative", op->spec.name, op->spec.attr[0]);
+  const double stddev = op->spec.attr.gaussian_noise.stddev;
+  if (!(stddev >= 0)) return nnc_fail(error, NNC_ERROR_VALUE, "%s: stddev=%g must not be negative", op->spec.name, stddev);
   return infer_same(plan, op, error);
 }
 
 static nnc_status infer_prelu(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
-  const int64_t slopes = op->spec.size[0];
+  const int64_t slopes = op->spec.size.prelu.num_parameters;
   if (slopes < 1 || (slopes > 1 && (!in->rank || in->dim[0] != (size_t)slopes))) {
     char got[160];
     return nnc_fail(error, NNC_ERROR_SHAPE,
@@ -267,7 +278,7 @@ static nnc_status infer_prelu(nnc_plan *plan, nnc_op *op, nnc_error *error) {
 
 static nnc_status infer_maxout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
-  const int64_t pieces = op->spec.size[0];
+  const int64_t pieces = op->spec.size.maxout.pieces;
   if (pieces < 1 || !in->rank || in->dim[in->rank - 1] % (size_t)pieces) {
     char got[160];
     return nnc_fail(error, NNC_ERROR_SHAPE, "%s: the last dimension of %s from %s is no whole number of times pieces=%lld",
@@ -291,9 +302,10 @@ static int seen_input(const nnc_plan *plan, int value) {
 
 static nnc_status infer_embedding(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
-  const int64_t rows = op->spec.size[0], dim = op->spec.size[1], exact = 1 << 24;
+  const struct nnc_embedding_sizes *size = &op->spec.size.embedding;
+  const int64_t rows = size->num_embeddings, dim = size->embedding_dim, exact = 1 << 24;
   size_t elements;
-  if (rows < 1 || dim < 1 || op->spec.size[2] >= rows)
+  if (rows < 1 || dim < 1 || size->padding_idx >= rows)
     return nnc_fail(error, NNC_ERROR_VALUE,
                     "%s: num_embeddings=%lld and embedding_dim=%lld must be at least 1, and padding_idx less than "
                     "num_embeddings",

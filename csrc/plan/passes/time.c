@@ -24,7 +24,7 @@ static const char *mixed_by_merge(const nnc_plan *plan, const nnc_op *op) {
 }
 
 static const char *mixed_by_concat(const nnc_plan *plan, const nnc_op *op) {
-  const int64_t axis = op->spec.size[0];
+  const int64_t axis = op->spec.size.concat.axis;
   if (axis == 1 || axis == -plan->value[op->out].shape.rank)
     return "it joins its inputs one after the other in time; join them along another axis";
   for (int j = 0; j < op->spec.n_inputs; j++)
@@ -39,13 +39,11 @@ static const char *mixed_by_recurrent(const nnc_plan *plan, const nnc_op *op) {
 }
 
 static const char *mixed_by_layer_norm(const nnc_plan *plan, const nnc_op *op) {
-  int dimensions = 0;
-  while (2 + dimensions < NNC_MAX_RANK && op->spec.size[2 + dimensions]) dimensions++;
-  return dimensions < plan->value[op->out].shape.rank ? NULL : "it normalises over time; give it the dimensions after time";
+  return nnc_norm_rank(op) < plan->value[op->out].shape.rank ? NULL : "it normalises over time; give it the dimensions after time";
 }
 
 static const char *mixed_by_flatten(const nnc_plan *plan, const nnc_op *op) {
-  const int64_t start = op->spec.size[0], rank = plan->value[op->spec.input[0]].shape.rank;
+  const int64_t start = op->spec.size.flatten.start_dim, rank = plan->value[op->spec.input[0]].shape.rank;
   if ((start < 0 ? start + rank + 1 : start) > 1) return NULL;
   return "it lays the steps side by side; let a recurrent layer without return_sequences sum them up, or flatten from start_dim=2 "
          "on";
@@ -54,13 +52,13 @@ static const char *mixed_by_flatten(const nnc_plan *plan, const nnc_op *op) {
 /* -1 is for however many steps there are; a number, even the right one, is for sequences of that length alone. */
 static const char *mixed_by_reshape(const nnc_plan *plan, const nnc_op *op) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape, *out = &plan->value[op->out].shape;
-  if (op->spec.size[0] == -1 && out->dim[0] == in->dim[0]) return NULL;
+  if (op->spec.size.reshape.dims[0] == -1 && out->dim[0] == in->dim[0]) return NULL;
   return "its shape does not leave the steps apart; begin it with -1, and go on with the shape of one step";
 }
 
 static const char *mixed_by_python(const nnc_plan *plan, const nnc_op *op) {
   const nnc_shape *out = &plan->value[op->out].shape;
-  if (!op->spec.size[0])
+  if (!op->spec.size.python.timewise)
     return "it is written in Python and may do so; where each step is computed by itself, declare timewise=True";
   if (!out->rank || out->dim[0] != plan->steps)
     return "it declares timewise=True, but its result does not have the steps of its input";
@@ -81,7 +79,9 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
     case NNC_LAYER_activation:
     case NNC_LAYER_dropout:
     case NNC_LAYER_gaussian_noise: break;
-    case NNC_LAYER_prelu: mixes = op->spec.size[0] == 1 ? NULL : "it has a slope for each time step; use num_parameters=1"; break;
+    case NNC_LAYER_prelu:
+      mixes = op->spec.size.prelu.num_parameters == 1 ? NULL : "it has a slope for each time step; use num_parameters=1";
+      break;
     case NNC_LAYER_layer_norm: mixes = rank == 1 ? NULL : mixed_by_layer_norm(plan, op); break;
     case NNC_LAYER_concat: mixes = rank == 1 ? NULL : mixed_by_concat(plan, op); break;
     case NNC_LAYER_add:
@@ -124,7 +124,8 @@ void nnc_mark_time(nnc_plan *plan) {
   for (int v = 0; v < plan->n_inputs; v++) mark_input(plan, v);
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
-    const int kind = op->spec.kind, ends_time = kind == NNC_LAYER_state || (kind == NNC_LAYER_recurrent && !op->spec.size[5]);
+    const int kind = op->spec.kind,
+              ends_time = kind == NNC_LAYER_state || (kind == NNC_LAYER_recurrent && !op->spec.size.recurrent.return_sequences);
     int reads_time = 0;
     for (int j = 0; j < op->spec.n_inputs; j++) reads_time |= plan->value[op->spec.input[j]].timed;
     if (!reads_time) continue;

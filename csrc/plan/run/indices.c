@@ -10,7 +10,8 @@ size_t nnc_plan_index_bound(const nnc_plan *plan, int input) {
   for (int i = 0; i < plan->n_ops; i++) {
     const nnc_op *op = &plan->op[i];
     if (op->spec.kind != NNC_LAYER_embedding || plan->value[op->spec.input[0]].alias != input) continue;
-    if (!bound || (size_t)op->spec.size[0] < bound) bound = (size_t)op->spec.size[0];
+    const size_t rows = (size_t)op->spec.size.embedding.num_embeddings;
+    if (!bound || rows < bound) bound = rows;
   }
   return bound;
 }

@@ -13,15 +13,17 @@
 /* The interval outside of which an activation is as good as constant: where sigmoid lies beyond 0.5 -+ 0.49, and what
  * corresponds to that in others. */
 static void linear_range(const nnc_op *op, double *low, double *high) {
-  const double *attr = op->spec.attr;
+  const nnc_attributes *attr = &op->spec.attr;
   *low = -INFINITY;
   *high = INFINITY;
   switch (op->spec.code) {
     case NNC_ACTIVATION_sigmoid: *low = 0.01, *high = 0.99; break;
     case NNC_ACTIVATION_tanh:
     case NNC_ACTIVATION_softsign: *low = -0.98, *high = 0.98; break;
-    case NNC_ACTIVATION_hardtanh: *low = nextafter(attr[0], INFINITY), *high = nextafter(attr[1], -INFINITY); break;
-    case NNC_ACTIVATION_elu: *low = -0.98 * attr[0]; break;
+    case NNC_ACTIVATION_hardtanh:
+      *low = nextafter(attr->hardtanh.min_val, INFINITY), *high = nextafter(attr->hardtanh.max_val, -INFINITY);
+      break;
+    case NNC_ACTIVATION_elu: *low = -0.98 * attr->elu.alpha; break;
     case NNC_ACTIVATION_selu: *low = -0.98 * 1.7580993408473766; break; /* scale * alpha */
     default: break;
   }

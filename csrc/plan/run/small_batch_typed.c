@@ -95,7 +95,7 @@ static void run_step(const nnc_small_batch *space, const nnc_small_batch_step *s
   k->gemm(z, space->act[s->x], params + w->offset, s->bias ? params + s->bias->offset : NULL, rows, w->cols, w->rows,
           space->ld[s->z], space->ld[s->x], 1, w->ld, 0);
   if (s->op->epilogue == NNC_NONE) return;
-  k->activation_forward[s->op->epilogue](y, z, rows, w->cols, space->ld[s->y], space->ld[s->z], s->op->epilogue_attr);
+  k->activation_forward[s->op->epilogue](y, z, rows, w->cols, space->ld[s->y], space->ld[s->z], s->op->epilogue_attr.at);
 }
 
 nnc_status NNC_TYPED(nnc_predict_small_batch)(nnc_plan *plan, const nnc_source *x, size_t rows, void *out, nnc_error *error) {

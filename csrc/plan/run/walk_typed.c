@@ -33,10 +33,10 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
   };
 }
 
-/* An op that mixes the samples: all threads have to be there, each takes its channels, and all wait for the result. Parts are
- * whole cache lines. */
+/* Batch norm, which mixes the samples: all threads have to be there, each takes its channels, and all wait for the result. Parts are whole
+ * cache lines. */
 static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)(const nnc_run *, const nnc_op *, size_t, size_t)) {
-  const size_t count = (size_t)op->spec.size[0], line = NNC_ALIGNMENT / sizeof(real);
+  const size_t count = (size_t)op->spec.size.batch_norm.num_features, line = NNC_ALIGNMENT / sizeof(real);
   size_t first, last;
   nnc_partition(run->self, (count + line - 1) / line, &first, &last);
   nnc_barrier(run->self);

@@ -39,6 +39,7 @@ cdef extern from "nncore.h":
         NNC_MAX_RANK
         NNC_MAX_INPUTS
         NNC_MAX_SIZES
+        NNC_MAX_ATTRIBUTES
         NNC_OK
         NNC_ERROR_MEMORY
         NNC_ERROR_SIZE
@@ -56,14 +57,20 @@ cdef extern from "nncore.h":
         int rank
         size_t *dim
 
+    ctypedef union nnc_sizes:
+        int64_t *at
+
+    ctypedef union nnc_attributes:
+        double *at
+
     ctypedef struct nnc_op_spec:
         int kind
         int code
         const char *name
         int n_inputs
         int *input
-        int64_t *size
-        double *attr
+        nnc_sizes size
+        nnc_attributes attr
         int shares
 
     ctypedef struct nnc_param:

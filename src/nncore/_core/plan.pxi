@@ -312,7 +312,7 @@ cdef class BasePlan:
         return 0
 
     cdef object _view(self, int i):
-        from ..records import Parameter
+        from .results import Parameter
         cdef nnc_param p
         nnc_plan_param(self.plan, i, &p)
 
@@ -327,7 +327,7 @@ cdef class BasePlan:
         return Parameter(p.op, p.role.decode(), oriented(self.arrays["parameters"]), oriented(self.arrays["gradients"]))
 
     cdef object _state_view(self, int i):
-        from ..records import Parameter
+        from .results import Parameter
         cdef nnc_param p
         nnc_plan_state(self.plan, i, &p)
         view = self.arrays["states"][p.offset : p.offset + p.cols]

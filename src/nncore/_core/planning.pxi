@@ -153,7 +153,7 @@ cdef int place_like(nnc_plan *plan, const nnc_plan *other) except -1:
 cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     if op.kind not in LAYER_CODES:
         raise ValueError(f"{op.name}: unknown kind of op {op.kind!r}; known are {', '.join(LAYER_CODES)}")
-    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > NNC_MAX_SIZES or len(op.attributes) > 4:
+    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > NNC_MAX_SIZES or len(op.attributes) > NNC_MAX_ATTRIBUTES:
         raise ValueError(f"{op.name}: too many inputs, sizes or attributes")
     spec.kind = LAYER_CODES[op.kind]
     spec.code = op_code("activation", op.code) if op.code else 0
@@ -165,12 +165,12 @@ cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     for i, value in enumerate(op.sizes):
         if not -(2**63) <= value < 2**63:
             raise SizeError(f"{op.name}: size {value} does not fit into 64 bits")
-        spec.size[i] = value
+        spec.size.at[i] = value
     if op.kind == "activation":
-        fill_attributes(spec.attr, "activation", spec.code, op.attributes)
+        fill_attributes(spec.attr.at, "activation", spec.code, op.attributes)
     else:
         for i, value in enumerate(op.attributes):
-            spec.attr[i] = value
+            spec.attr.at[i] = value
     return 0
 
 

@@ -1,13 +1,17 @@
 # registry.pxi: ops.def as Python sees it: the names of ops, of their sizes and of their attributes, each kind in the order of op codes.
 
+cdef list names_in(const char *text):
+    return text.decode().split(", ") if text[0] else []
+
+
 cdef dict describe_ops():
     cdef int i
     layers, i = [], 0
     while nnc_layers[i].name != NULL:
         layers.append({
             "name": nnc_layers[i].name.decode(),
-            "sizes": nnc_layers[i].sizes.decode().split(),
-            "attributes": nnc_layers[i].attributes.decode().split(),
+            "sizes": names_in(nnc_layers[i].sizes),
+            "attributes": names_in(nnc_layers[i].attributes),
         })
         i += 1
     return {
@@ -16,7 +20,7 @@ cdef dict describe_ops():
                 "name": nnc_activations[i].name.decode(),
                 "saves": "input" if nnc_activations[i].saves_input else "output",
                 "scope": "row" if nnc_activations[i].is_row else "element",
-                "attributes": nnc_activations[i].attributes.decode().split(),
+                "attributes": names_in(nnc_activations[i].attributes),
             }
             for i in range(NNC_ACTIVATION_COUNT)
         ],
@@ -24,7 +28,7 @@ cdef dict describe_ops():
             {
                 "name": nnc_losses[i].name.decode(),
                 "target": "index" if nnc_losses[i].is_index else "dense",
-                "attributes": nnc_losses[i].attributes.decode().split(),
+                "attributes": names_in(nnc_losses[i].attributes),
             }
             for i in range(NNC_LOSS_COUNT)
         ],
@@ -32,7 +36,7 @@ cdef dict describe_ops():
             {
                 "name": nnc_optimizers[i].name.decode(),
                 "moments": nnc_optimizers[i].moments,
-                "attributes": nnc_optimizers[i].attributes.decode().split(),
+                "attributes": names_in(nnc_optimizers[i].attributes),
             }
             for i in range(NNC_OPTIMIZER_COUNT)
         ],

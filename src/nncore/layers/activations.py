@@ -1,4 +1,4 @@
-"""The activations: each class names a function of the registry and the order of its attributes; the maths stands in csrc/ops.
+"""The activations: each class names a function of the registry and its attributes; the maths stands in csrc/ops.
 
 Names, arguments and defaults are those of PyTorch. All act element by element, except Softmax and LogSoftmax, which act on rows.
 """
@@ -29,7 +29,7 @@ class Activation(Layer):
 
     #: The name in the registry of ops.
     code: ClassVar[str]
-    #: The arguments that the core needs, in the order of the registry.
+    #: The arguments that the core needs, by their names in the registry.
     attributes: ClassVar[tuple[str, ...]] = ()
     preserves_shape: ClassVar[bool] = True
 
@@ -38,8 +38,8 @@ class Activation(Layer):
         return self.code
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        attributes = tuple(self.config()[a] for a in self.attributes)
-        return [Op("activation", name, inputs, attributes=attributes, code=self.registry_code())]
+        attributes = {a: self.config()[a] for a in self.attributes}
+        return [Op.of("activation", name, inputs, code=self.registry_code(), **attributes)]
 
 
 class Rectifier(Activation):

@@ -39,7 +39,7 @@ class Dropout(Layer):
         super().__init__(p=real("Dropout", "p", p, 0.0, 1.0), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("dropout", name, inputs, attributes=(self.p,))]
+        return [Op.of("dropout", name, inputs, p=self.p)]
 
 
 class GaussianNoise(Layer):
@@ -73,4 +73,4 @@ class GaussianNoise(Layer):
         super().__init__(stddev=real("GaussianNoise", "stddev", stddev, 0.0), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("gaussian_noise", name, inputs, attributes=(self.stddev,))]
+        return [Op.of("gaussian_noise", name, inputs, stddev=self.stddev)]

@@ -101,7 +101,16 @@ class Embedding(Penalised):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         padding = -1 if self.padding_idx is None else self.padding_idx
-        return [Op("embedding", name, inputs, sizes=(self.num_embeddings, self.embedding_dim, padding))]
+        return [
+            Op.of(
+                "embedding",
+                name,
+                inputs,
+                num_embeddings=self.num_embeddings,
+                embedding_dim=self.embedding_dim,
+                padding_idx=padding,
+            )
+        ]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"weight": (self.num_embeddings, self.embedding_dim)}

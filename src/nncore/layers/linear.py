@@ -97,7 +97,8 @@ class Linear(Penalised):
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("linear", name, inputs, sizes=(self.in_features, self.out_features, int(self.config()["bias"])))]
+        bias = self.config()["bias"]
+        return [Op.of("linear", name, inputs, in_features=self.in_features, out_features=self.out_features, has_bias=bias)]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         shapes: dict[str, Shape] = {"weight": (self.out_features, self.in_features)}

@@ -100,8 +100,8 @@ class Maxout(Penalised):
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         wide = self.pieces * self.out_features
         return [
-            Op("linear", name, inputs, sizes=(self.in_features, wide, int(self.config()["bias"]))),
-            Op("maxout", name, (value,), sizes=(self.pieces,)),
+            Op.of("linear", name, inputs, in_features=self.in_features, out_features=wide, has_bias=self.config()["bias"]),
+            Op.of("maxout", name, (value,), pieces=self.pieces),
         ]
 
     def parameter_shapes(self) -> dict[str, Shape]:

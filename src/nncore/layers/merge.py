@@ -57,7 +57,7 @@ class Add(Merge):
         super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, 1.0, 0.0)))
+        return _chain(name, inputs, value, _AT_ONCE, Op.of("add", name, inputs, first=1.0, rest=1.0, offset=0.0))
 
 
 class Subtract(Merge):
@@ -76,7 +76,7 @@ class Subtract(Merge):
         super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("add", name, inputs, attributes=(1.0, -1.0, 0.0))]
+        return [Op.of("add", name, inputs, first=1.0, rest=-1.0, offset=0.0)]
 
 
 class Average(Merge):
@@ -94,8 +94,8 @@ class Average(Merge):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         part = 1.0 / len(inputs)
-        first, *rest = _chain(name, inputs, value, _AT_ONCE, Op("add", name, inputs, attributes=(1.0, part, 0.0)))
-        return [first._replace(attributes=(part, part, 0.0)), *rest]
+        one, *others = _chain(name, inputs, value, _AT_ONCE, Op.of("add", name, inputs, first=1.0, rest=part, offset=0.0))
+        return [Op.of("add", name, one.inputs, first=part, rest=part, offset=0.0), *others]
 
 
 class Multiply(Merge):
@@ -120,7 +120,7 @@ class Multiply(Merge):
         super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, 2, Op("multiply", name, inputs))
+        return _chain(name, inputs, value, 2, Op.of("multiply", name, inputs))
 
 
 class Maximum(Merge):
@@ -137,7 +137,7 @@ class Maximum(Merge):
         super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (0,)))
+        return _chain(name, inputs, value, 2, Op.of("maximum", name, inputs, is_minimum=False))
 
 
 class Minimum(Merge):
@@ -154,7 +154,7 @@ class Minimum(Merge):
         super().__init__(name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, 2, Op("maximum", name, inputs, (1,)))
+        return _chain(name, inputs, value, 2, Op.of("maximum", name, inputs, is_minimum=True))
 
 
 class Concatenate(Merge):
@@ -181,7 +181,7 @@ class Concatenate(Merge):
         super().__init__(axis=found, name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return _chain(name, inputs, value, _AT_ONCE, Op("concat", name, inputs, (self.axis,)))
+        return _chain(name, inputs, value, _AT_ONCE, Op.of("concat", name, inputs, axis=self.axis))
 
 
 class Rescaling(Layer):
@@ -208,7 +208,7 @@ class Rescaling(Layer):
         super().__init__(scale=real("Rescaling", "scale", scale), offset=real("Rescaling", "offset", offset), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("add", name, inputs, attributes=(self.scale, 0.0, self.offset))]
+        return [Op.of("add", name, inputs, first=self.scale, rest=0.0, offset=self.offset)]
 
 
 @overload

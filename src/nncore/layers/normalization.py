@@ -105,8 +105,18 @@ class BatchNorm1d(Layer):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         momentum = -1.0 if self.momentum is None else self.momentum
-        sizes = (self.num_features, int(self.affine), int(self.track_running_stats))
-        return [Op("batch_norm", name, inputs, sizes, (self.eps, momentum))]
+        return [
+            Op.of(
+                "batch_norm",
+                name,
+                inputs,
+                num_features=self.num_features,
+                affine=self.affine,
+                track_running_stats=self.track_running_stats,
+                eps=self.eps,
+                momentum=momentum,
+            )
+        ]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         shape = (self.num_features,)
@@ -191,8 +201,17 @@ class LayerNorm(Layer):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         shapes = self.parameter_shapes()
-        sizes = (int("weight" in shapes), int("bias" in shapes), *self.normalized_shape)
-        return [Op("layer_norm", name, inputs, sizes, (self.eps,))]
+        return [
+            Op.of(
+                "layer_norm",
+                name,
+                inputs,
+                has_weight="weight" in shapes,
+                has_bias="bias" in shapes,
+                normalized_shape=self.normalized_shape,
+                eps=self.eps,
+            )
+        ]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         if not self.elementwise_affine:

@@ -60,7 +60,7 @@ class PReLU(Layer):
         )
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("prelu", name, inputs, sizes=(self.num_parameters,))]
+        return [Op.of("prelu", name, inputs, num_parameters=self.num_parameters)]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"weight": (self.num_parameters,)}

@@ -189,7 +189,7 @@ class PythonLayer(Layer):
     # What the model and the core ask --------------------------------------------------------------------------------------
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("python", name, inputs, (int(flag(type(self).__name__, "timewise", self.timewise)),), part=self)]
+        return [Op.of("python", name, inputs, timewise=flag(type(self).__name__, "timewise", self.timewise), part=self)]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {name: weight.shape for name, weight in self._weights.items()}

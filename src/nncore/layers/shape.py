@@ -43,7 +43,7 @@ class Flatten(Layer):
         super().__init__(start_dim=start_dim, end_dim=end_dim, name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("flatten", name, inputs, sizes=(self.start_dim, self.end_dim))]
+        return [Op.of("flatten", name, inputs, start_dim=self.start_dim, end_dim=self.end_dim)]
 
 
 class Reshape(Layer):
@@ -84,4 +84,4 @@ class Reshape(Layer):
         super().__init__(shape=found, name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op("reshape", name, inputs, sizes=self.shape)]
+        return [Op.of("reshape", name, inputs, dims=self.shape)]

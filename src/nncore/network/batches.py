@@ -104,7 +104,7 @@ def step_gradient_norms(network: Network) -> dict[str, np.ndarray]:
     network.require_built("step_gradient_norms")
     plan, shapes = network.plan, network.plan.shapes()
     return {
-        f"{network.connections.key(plan.owners[i])}.{op.sizes[6]}": plan.step_norms(i, shapes[op.inputs[0]][0])
+        f"{network.connections.key(plan.owners[i])}.{op.field('sublayer')}": plan.step_norms(i, shapes[op.inputs[0]][0])
         for i, op in enumerate(plan.ops)
         if op.kind == "recurrent"
     }

@@ -59,7 +59,7 @@ class Stream(_core.StreamCore):
             if len(shapes) != 1 or len(network.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
                 raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
             for op in plan.ops:
-                if op.kind == "recurrent" and op.sizes[4]:
+                if op.kind == "recurrent" and op.field("bidirectional"):
                     raise ArgumentError(
                         f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output"
                     )
@@ -94,9 +94,9 @@ class Stream(_core.StreamCore):
             for op, owner in zip(plan.ops, plan.owners, strict=True):
                 layer = network.layers[owner]
                 for kind in getattr(layer, "states", ()) if op.kind == "recurrent" else ():
-                    learned = layer._bound.get(f"{kind}_0_l{op.sizes[6]}")
-                    fresh[:, at : at + op.sizes[2]] = 0 if learned is None else np.ravel(learned.value)
-                    at += op.sizes[2]
+                    learned = layer._bound.get(f"{kind}_0_l{op.field('sublayer')}")
+                    fresh[:, at : at + op.field("hidden_size")] = 0 if learned is None else np.ravel(learned.value)
+                    at += op.field("hidden_size")
             views = [p.value for p in step.parameters() + step.states()]
             values = [p.value for p in plan.parameters() + plan.states()]
 

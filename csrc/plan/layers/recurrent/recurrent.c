@@ -7,22 +7,23 @@
 #include "base/sizes.h"
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
-  const int64_t *size = op->spec.size;
+  const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
+  const nnc_cell cell = (nnc_cell)size->cell;
   return (nnc_recurrent){
-      .cell = (nnc_cell)size[0],
-      .input = (size_t)size[1],
-      .hidden = (size_t)size[2],
+      .cell = cell,
+      .input = (size_t)size->input_size,
+      .hidden = (size_t)size->hidden_size,
       .steps = plan->value[op->spec.input[0]].shape.dim[0],
-      .products = nnc_cell_products((nnc_cell)size[0]),
-      .kept = nnc_cell_gates((nnc_cell)size[0]),
-      .states = size[0] == NNC_CELL_LSTM ? 2 : 1,
-      .directions = size[4] ? 2 : 1,
-      .truncate = (size_t)size[8],
-      .bias = size[3] != 0,
-      .sequences = size[5] != 0,
-      .learns_state = size[7] != 0,
-      .stateful = size[9] != 0,
-      .index = (size_t)size[6],
+      .products = nnc_cell_products(cell),
+      .kept = nnc_cell_gates(cell),
+      .states = cell == NNC_CELL_LSTM ? 2 : 1,
+      .directions = size->bidirectional ? 2 : 1,
+      .truncate = (size_t)size->truncate,
+      .bias = size->has_bias != 0,
+      .sequences = size->return_sequences != 0,
+      .learns_state = size->learn_initial_state != 0,
+      .stateful = size->stateful != 0,
+      .index = (size_t)size->sublayer,
       .takes_states = op->spec.n_inputs > 1,
   };
 }
@@ -48,7 +49,8 @@ static nnc_status check_states(const nnc_plan *plan, const nnc_op *op, nnc_error
 
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
-  const int64_t cell = op->spec.size[0], input = op->spec.size[1], hidden = op->spec.size[2];
+  const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
+  const int64_t cell = size->cell, input = size->input_size, hidden = size->hidden_size;
   size_t n;
   if (cell < 0 || cell >= NNC_CELL_COUNT)
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown cell %lld", op->spec.name, (long long)cell);
@@ -66,15 +68,15 @@ nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
                     in->rank == 1 ? " (return_sequences=True in a recurrent layer before it)" : "");
   }
   if (check_states(plan, op, error)) return error->status;
-  plan->stateful |= op->spec.size[9] != 0;
-  const size_t cols = (size_t)hidden * (op->spec.size[4] ? 2 : 1);
-  plan->value[op->out].shape = op->spec.size[5] ? (nnc_shape){2, {in->dim[0], cols}} : (nnc_shape){1, {cols}};
+  plan->stateful |= size->stateful != 0;
+  const size_t cols = (size_t)hidden * (size->bidirectional ? 2 : 1);
+  plan->value[op->out].shape = size->return_sequences ? (nnc_shape){2, {in->dim[0], cols}} : (nnc_shape){1, {cols}};
   return NNC_OK;
 }
 
-/* size: which (0 h, 1 c), and whether [hidden] instead of [directions, hidden]. */
+/* The last h or c, as [hidden] where it is flat, else [directions, hidden]. */
 nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) {
-  const int64_t which = op->spec.size[0], producer = plan->value[op->spec.input[0]].producer;
+  const int64_t which = op->spec.size.state.is_cell_state, producer = plan->value[op->spec.input[0]].producer;
   nnc_op *of = producer == NNC_NONE ? NULL : &plan->op[producer];
   const int behind = of && of->spec.kind == NNC_LAYER_recurrent && of->out == op->spec.input[0];
   const nnc_recurrent r = behind ? nnc_recurrent_of(plan, of) : (nnc_recurrent){0};
@@ -82,10 +84,11 @@ nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   for (const nnc_op *o = of + 1; behind && o < op; o++)
     if (o->spec.kind != NNC_LAYER_state)
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: a last state stands right behind its recurrent op", op->spec.name);
-  if (!behind || which < 0 || (size_t)which >= r.states || of->last[which] != NNC_NONE || (op->spec.size[1] && r.directions > 1))
+  if (!behind || which < 0 || (size_t)which >= r.states || of->last[which] != NNC_NONE ||
+      (op->spec.size.state.is_flat && r.directions > 1))
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: no such last state", op->spec.name);
   of->last[which] = op->out;
-  plan->value[op->out].shape = op->spec.size[1] ? (nnc_shape){1, {r.hidden}} : (nnc_shape){2, {r.directions, r.hidden}};
+  plan->value[op->out].shape = op->spec.size.state.is_flat ? (nnc_shape){1, {r.hidden}} : (nnc_shape){2, {r.directions, r.hidden}};
   return NNC_OK;
 }
 
@@ -94,7 +97,7 @@ int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total) {
   const nnc_op *op = &plan->op[i];
   const nnc_recurrent r = nnc_recurrent_of(plan, op);
   const size_t cols = r.products * r.hidden;
-  const int layer = (int)op->spec.size[6];
+  const int layer = (int)op->spec.size.recurrent.sublayer;
   plan->flops += 2.0 * (double)(r.directions * r.steps) * (double)cols * (double)(r.input + r.hidden);
   for (size_t d = 0; d < r.directions; d++)
     for (int slot = 0; slot < (r.bias ? NNC_SLOTS_PER_DIRECTION : NNC_SLOT_B_IH); slot++) {

@@ -11,7 +11,7 @@ static void state_forward(const nnc_run *run, const nnc_op *op, size_t first, si
   const size_t sample = run->plan->value[op->out].lines * run->ld[op->out];
   for (size_t d = 0; d < r.directions; d++) {
     size_t row;
-    const real *from = nnc_last_state(run, of, (size_t)op->spec.size[0], d, &row);
+    const real *from = nnc_last_state(run, of, (size_t)op->spec.size.state.is_cell_state, d, &row);
     for (size_t i = first; i < last; i++)
       memcpy(run->act[op->out] + i * sample + d * r.hidden, from + i * row, r.hidden * sizeof(real));
   }

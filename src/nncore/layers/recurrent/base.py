@@ -149,16 +149,30 @@ class Recurrent(Penalised):
         last: list[list[int]] = [[] for _ in self.states]
         for k in range(self.num_layers):
             if k and self.dropout:
-                ops.append(Op("dropout", name, (below,), attributes=(self.dropout,)))
+                ops.append(Op.of("dropout", name, (below,), p=self.dropout))
                 below = value + len(ops) - 1
             sequences = self.return_sequences or k + 1 < self.num_layers
-            flags = (self.bias, self.bidirectional, sequences, k, self.learn_initial_state, self.truncate or 0, self.stateful)
-            sizes = (_CELLS.index(self._cell()), width, self.hidden_size, *map(int, flags))
-            ops.append(Op("recurrent", name, (below, *initial), sizes=sizes))
+            ops.append(
+                Op.of(
+                    "recurrent",
+                    name,
+                    (below, *initial),
+                    cell=_CELLS.index(self._cell()),
+                    input_size=width,
+                    hidden_size=self.hidden_size,
+                    has_bias=self.bias,
+                    bidirectional=self.bidirectional,
+                    return_sequences=sequences,
+                    sublayer=k,
+                    learn_initial_state=self.learn_initial_state,
+                    truncate=self.truncate or 0,
+                    stateful=self.stateful,
+                )
+            )
             below, width = value + len(ops) - 1, self.directions * self.hidden_size
             for i, found in enumerate(last if self.return_state else ()):
                 found.append(value + len(ops))
-                ops.append(Op("state", name, (below,), sizes=(i, int(self._blocks == 1))))
+                ops.append(Op.of("state", name, (below,), is_cell_state=i, is_flat=self._blocks == 1))
         for found in last if self.return_state and self.num_layers > 1 else ():
             ops += Concatenate(axis=1).ops(name, tuple(found), value + len(ops))
         return ops

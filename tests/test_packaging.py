@@ -124,7 +124,6 @@ def test_import_loads_the_core_and_no_more(tmp_path):
         "nncore._core",
         "nncore._core.plans",
         "nncore._hooks",
-        "nncore._hooks",
         "nncore._lazy",
         "nncore.errors",
     }

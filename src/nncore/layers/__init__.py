@@ -15,11 +15,9 @@ if TYPE_CHECKING:
         Hardtanh,
         Identity,
         LeakyReLU,
-        LogSoftmax,
         ReLU,
         Sigmoid,
         SiLU,
-        Softmax,
         Softplus,
         Softsign,
         Step,
@@ -53,6 +51,7 @@ if TYPE_CHECKING:
     from .python import Lambda, PythonLayer
     from .recurrent import GRU, LSTM, RNN, Recurrent
     from .shape import Flatten, Reshape
+    from .softmax import LogSoftmax, Softmax
 
 __all__ = [
     "ELU",
@@ -111,8 +110,7 @@ if not TYPE_CHECKING:
         __name__,
         __all__,
         {
-            "activations": "ELU GELU SELU Activation Hardtanh Identity LeakyReLU LogSoftmax ReLU Sigmoid SiLU Softmax Softplus "
-            "Softsign Step Tanh",
+            "activations": "ELU GELU SELU Activation Hardtanh Identity LeakyReLU ReLU Sigmoid SiLU Softplus Softsign Step Tanh",
             "base": "Layer",
             "dropout": "Dropout GaussianNoise",
             "embedding": "Embedding",
@@ -125,5 +123,6 @@ if not TYPE_CHECKING:
             "python": "Lambda PythonLayer",
             "recurrent": "GRU LSTM RNN Recurrent",
             "shape": "Flatten Reshape",
+            "softmax": "LogSoftmax Softmax",
         },
     )

@@ -13,9 +13,10 @@ from .._core import Access
 from ..data.arrays import as_array
 from ..errors import ArgumentError, ShapeError, SizeError
 from ..graph import MOST_INPUTS, Graph, Input, check_count
-from ..layers.activations import Activation, RowActivation
+from ..layers.activations import Activation
 from ..layers.base import Layer
 from ..layers.merge import Add, Average, Merge, Rescaling
+from ..layers.softmax import RowActivation
 from .batches import forward
 from .chain import Chain, check_layers
 from .network import Network

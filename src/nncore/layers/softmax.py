@@ -1,0 +1,74 @@
+"""The activations over a dimension: Softmax and its logarithm."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .._checks import integer, shape_text
+from ..errors import ArgumentError, ShapeError
+from ..records import Shape
+from .activations import Activation
+
+
+class RowActivation(Activation):
+    """Base of the activations over the last dimension; ``dim`` may name it as -1 or by its number.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Softmax(dim=1)
+    Softmax(dim=1)
+    """
+
+    dim: int
+
+    def __init__(self, dim: int = -1, *, name: str | None = None) -> None:
+        found = integer(type(self).__name__, "dim", dim)
+        if found != -1 and found < 1:
+            raise ArgumentError(
+                f"{type(self).__name__}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {found}"
+            )
+        super().__init__(dim=found, name=name)
+
+    def check(self, name: str, shape: Shape) -> None:
+        if self.dim not in (-1, max(len(shape), 1)):
+            raise ShapeError(
+                f"{name}: dim={self.dim}, but the last dimension of {shape_text(shape)} is {len(shape)}; "
+                f"only the last one is possible: use dim=-1"
+            )
+
+
+class Softmax(RowActivation):
+    """f(x) = exp(x) / sum(exp(x)) over the last dimension.
+
+    Parameters
+    ----------
+    dim : int
+        -1, or the number of the last dimension; no other one is possible.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Softmax()([[0.0, 0.0]])
+    array([[0.5, 0.5]])
+    """
+
+    code: ClassVar[str] = "softmax"
+
+
+class LogSoftmax(RowActivation):
+    """f(x) = x - log(sum(exp(x))) over the last dimension.
+
+    Parameters
+    ----------
+    dim : int
+        -1, or the number of the last dimension; no other one is possible.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.LogSoftmax()([[0.0, 0.0]]).round(6)
+    array([[-0.693147, -0.693147]])
+    """
+
+    code: ClassVar[str] = "log_softmax"

@@ -104,7 +104,7 @@ class Writer:
 
 NEEDED["TensorBoard"] = {"writer": Writer()}
 
-_ABSTRACT = {"Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Rectifier", "RowActivation", "Penalised", "Initializer"}
+_ABSTRACT = {"Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Rectifier", "RowActivation", "Regularized", "Initializer"}
 _ABSTRACT |= {"Optimizer", "Loss", "Crossentropy", "PythonLoss", "Metric", "Callback", "CallbackList", "LearningRateSchedule"}
 _ABSTRACT |= {"LambdaCallback"}  # its arguments are the names of the hooks
 

@@ -60,7 +60,7 @@ _ELSEWHERE = {
 _GENERAL = ("input_shape", "activation", "inplace")  # of these, for whatever class
 
 
-class Declared(ABCMeta):
+class DeclarationType(ABCMeta):
     """The metaclass; an ABCMeta, so that a class of one's own may be abstract too."""
 
     if not TYPE_CHECKING:  # type checkers look at the constructor itself
@@ -153,7 +153,9 @@ def _having(cls: type, name: str) -> list[str]:
         return []
     module = import_module(getattr(cls, "_family", "nncore.errors"))
     classes = {each: getattr(module, each) for each in getattr(module, "__all__", ())}
-    found = [each for each, other in classes.items() if isinstance(other, Declared) and other is not cls and name in taken(other)]
+    found = [
+        each for each, other in classes.items() if isinstance(other, DeclarationType) and other is not cls and name in taken(other)
+    ]
     return found[:4]
 
 

@@ -8,7 +8,7 @@ from saving.test_declarations import LAYERS_MADE
 
 import nncore as nn
 
-SINGLE = [layer for layer in LAYERS_MADE if layer.takes[0] == 1]
+SINGLE = [layer for layer in LAYERS_MADE if layer.input_count[0] == 1]
 ROWS = 8
 
 

@@ -65,7 +65,7 @@ def by_file(model, tmp_path):
 
 @pytest.mark.parametrize("layer", LAYERS_MADE, ids=repr)
 def test_layers(layer, tmp_path):
-    if layer.takes[0] == 1:
+    if layer.input_count[0] == 1:
         model = nn.Sequential(layer, seed=0)
     else:
         x = nn.Input((4,))

@@ -33,7 +33,7 @@ from .plans import (
 )
 
 if TYPE_CHECKING:
-    from .plans import Told as Told
+    from .plans import TrainingRecords as TrainingRecords
 
 # By subject; sorted within each.
 __all__ = [  # noqa: RUF022

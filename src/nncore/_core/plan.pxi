@@ -217,14 +217,14 @@ cdef class BasePlan:
         """Keep the shapes, the work, and of one input and one output what `__call__` needs of them."""
         cdef int d
         every = self._shapes_of(n_inputs + n_ops)
-        cdef list inputs = every[:n_inputs], ends = [every[value] for value in outputs]
+        cdef list inputs = every[:n_inputs], results = [every[value] for value in outputs]
         self.flops = nnc_plan_flops(self.plan) + 2.0 * sum([size_of(s) for s in every])  # activations: they count in a net of few products
         self.input_shapes = inputs
-        self.output_shapes = ends
+        self.output_shapes = results
         self._all_shapes = every
-        self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in ends]
-        self.is_simple = n_inputs == 1 and len(ends) == 1
-        self.in_rank, self.out_rank = len(inputs[0]) + 1, len(ends[0]) + 1
+        self.output_lines = [size_of(s[: max(len(s) - 1, 0)]) for s in results]
+        self.is_simple = n_inputs == 1 and len(results) == 1
+        self.in_rank, self.out_rank = len(inputs[0]) + 1, len(results[0]) + 1
         self.has_indices = False
         for d in range(n_inputs):
             self.has_indices |= nnc_plan_index_bound(self.plan, d) > 0
@@ -232,7 +232,7 @@ cdef class BasePlan:
         for d, size in enumerate(inputs[0]):
             self.in_dims[d + 1] = size
             self.in_width *= <size_t>size
-        for d, size in enumerate(ends[0]):
+        for d, size in enumerate(results[0]):
             self.out_dims[d + 1] = size
         return 0
 

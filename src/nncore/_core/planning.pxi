@@ -2,7 +2,7 @@
 
 from libc.stdint cimport INT64_MAX
 
-DEF MAX_ENDS = 64  # inputs, outputs
+DEF MAX_ARRAYS = 64  # inputs, outputs
 cdef int HOLD_GIL_OPS = 500  # a plan of fewer ops is there before another thread would wake up
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
@@ -27,12 +27,12 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
     caller.call = call_python
     cdef nnc_shape *shapes = <nnc_shape *>PyMem_Calloc(n_inputs + 1, sizeof(nnc_shape))
     cdef nnc_op_spec *specs = <nnc_op_spec *>PyMem_Calloc(n_ops + 1, sizeof(nnc_op_spec))
-    cdef int *ends = <int *>PyMem_Calloc(n_outputs + 1, sizeof(int))
+    cdef int *values = <int *>PyMem_Calloc(n_outputs + 1, sizeof(int))
     try:
-        if shapes == NULL or specs == NULL or ends == NULL:
+        if shapes == NULL or specs == NULL or values == NULL:
             raise MemoryError(f"no memory to describe {n_ops} layers")
-        if n_inputs > MAX_ENDS or n_outputs > MAX_ENDS:
-            raise SizeError(f"{n_inputs} inputs and {n_outputs} outputs; at most {MAX_ENDS} of each are possible")
+        if n_inputs > MAX_ARRAYS or n_outputs > MAX_ARRAYS:
+            raise SizeError(f"{n_inputs} inputs and {n_outputs} outputs; at most {MAX_ARRAYS} of each are possible")
         for i, dims in enumerate(inputs):
             if len(dims) > NNC_MAX_RANK:
                 raise ShapeError(f"input {i} has {len(dims)} dimensions besides the batch; at most {NNC_MAX_RANK} are possible")
@@ -44,12 +44,12 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
             fill_op(&specs[i], op, names[i])
             breathe(i)
         for i, value in enumerate(outputs):
-            ends[i] = value
+            values[i] = value
         if n_ops < HOLD_GIL_OPS:
-            status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error)
+            status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
         else:
             with nogil:
-                status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, ends, n_outputs, &caller, &error)
+                status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
         try:
             net._rethrow()  # also where there is a plan: of a layer whose parameters could not be asked for, it has none
         except BaseException:
@@ -60,7 +60,7 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
     finally:
         PyMem_Free(shapes)
         PyMem_Free(specs)
-        PyMem_Free(ends)
+        PyMem_Free(values)
     return plan
 
 

@@ -49,7 +49,7 @@ def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
 Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
 # What a plan is told of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
-Told = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[StatisticSpec]]
+TrainingRecords = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[StatisticSpec]]
 
 class Access:
     """Who may use a network now: every call enters, checks what it was given, runs, and leaves. Calls of one thread nest."""
@@ -164,7 +164,9 @@ class Plan:
         state_offsets: Sequence[int] | None = None,
     ) -> None:
         """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
-    def replan(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: Told | None = None) -> None:
+    def replan(
+        self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: TrainingRecords | None = None
+    ) -> None:
         """Assemble the same ops for inputs of other shapes around the numbers that are there (ShapeError where those would have
         other shapes); compiled: what `compile` was given, where it was called. All buffers and counters stay."""
     @property

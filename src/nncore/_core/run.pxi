@@ -1,5 +1,6 @@
 # run.pxi: a plan that runs: it trains, evaluates, predicts and does the pieces of a step, and lets go of the GIL while the core works.
-# Each call enters (access.pxi), checks its arrays against the plan, runs, and leaves.
+# Each call enters (access.pxi), checks its arrays against the plan, runs, and leaves. The file is long because it is one class, which
+# cannot be divided among files.
 
 cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
 cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this short is over before another thread would wake up
@@ -202,11 +203,11 @@ cdef class Plan(BasePlan):
         self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None
     ):
         cdef nnc_data data
-        cdef nnc_source xs[MAX_ENDS]
-        cdef nnc_source ys[MAX_ENDS]
-        cdef nnc_strided strided[2 * MAX_ENDS]
-        cdef nnc_weights weights[MAX_ENDS]
-        cdef double *sums[MAX_ENDS]
+        cdef nnc_source xs[MAX_ARRAYS]
+        cdef nnc_source ys[MAX_ARRAYS]
+        cdef nnc_strided strided[2 * MAX_ARRAYS]
+        cdef nnc_weights weights[MAX_ARRAYS]
+        cdef double *sums[MAX_ARRAYS]
         cdef double *rates
         cdef double *losses
         cdef nnc_error error
@@ -243,11 +244,11 @@ cdef class Plan(BasePlan):
 
     def evaluate(self, x, y, weight, size_t first, loss, statistics, lengths=None):
         cdef nnc_data data
-        cdef nnc_source xs[MAX_ENDS]
-        cdef nnc_source ys[MAX_ENDS]
-        cdef nnc_strided strided[2 * MAX_ENDS]
-        cdef nnc_weights weights[MAX_ENDS]
-        cdef double *sums[MAX_ENDS]
+        cdef nnc_source xs[MAX_ARRAYS]
+        cdef nnc_source ys[MAX_ARRAYS]
+        cdef nnc_strided strided[2 * MAX_ARRAYS]
+        cdef nnc_weights weights[MAX_ARRAYS]
+        cdef double *sums[MAX_ARRAYS]
         cdef double *losses
         cdef nnc_error error
         cdef size_t next_row = 0
@@ -283,9 +284,9 @@ cdef class Plan(BasePlan):
         return penalty
 
     def predict(self, x, out, size_t first, sequences=None):
-        cdef nnc_source xs[MAX_ENDS]
-        cdef nnc_strided strided[MAX_ENDS]
-        cdef void *outs[MAX_ENDS]
+        cdef nnc_source xs[MAX_ARRAYS]
+        cdef nnc_strided strided[MAX_ARRAYS]
+        cdef void *outs[MAX_ARRAYS]
         cdef nnc_error error
         cdef size_t next_row = 0, rows
         cdef int i, status
@@ -493,8 +494,8 @@ cdef class Plan(BasePlan):
         return 0
 
     def forward(self, x, bint training, sequences=None):
-        cdef nnc_source xs[MAX_ENDS]
-        cdef void *outs[MAX_ENDS]
+        cdef nnc_source xs[MAX_ARRAYS]
+        cdef void *outs[MAX_ARRAYS]
         cdef nnc_sequences given
         cdef size_t rows
         cdef int i
@@ -547,8 +548,8 @@ cdef class Plan(BasePlan):
             self._leave(TRAINING)
 
     def backward(self, grad_outputs):
-        cdef const void *grads[MAX_ENDS]
-        cdef void *inputs[MAX_ENDS]
+        cdef const void *grads[MAX_ARRAYS]
+        cdef void *inputs[MAX_ARRAYS]
         cdef nnc_sequences given
         cdef int i
         self._enter(TRAINING)

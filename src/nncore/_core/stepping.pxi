@@ -26,7 +26,7 @@ cdef object step_batch(Plan net, object x, object y, bint return_dict):
             loss = _step(net, x, y, lr, trainer.form, sums) if knows(net, trainer) else None
         finally:
             net._leave(TRAINING)
-        return None if loss is None else trainer.told(loss, sums, return_dict)
+        return None if loss is None else trainer.reported(loss, sums, return_dict)
     finally:
         net.access.leave(TRAINING, False, me)
 

@@ -106,7 +106,7 @@ class Graph:
             ops += new
             owners += [i] * len(new)
             self.spans[i].append((at, len(ops)))
-            results = node.layer.results(new)
+            results = node.layer.output_ops(new)
             numbers.update({id(value): len(self.inputs) + at + k for value, k in zip(node.outputs, results, strict=True)})
         return ops, owners, [numbers[id(value)] for value in self.outputs]
 
@@ -128,7 +128,7 @@ class Graph:
             for node in self.readers(waiting.popleft()):
                 if node.layer.is_activation:
                     return node.layer
-                if node.layer.transparent and node.layer is not layer:
+                if node.layer.init_looks_through and node.layer is not layer:
                     waiting += node.outputs
         return None
 
@@ -158,7 +158,7 @@ class Graph:
         inputs = [f"{name}: Input {shape_text(shape)}" for name, shape in self.shown_inputs()]
         return inputs + [f"{self.key(i)}: {layer!r} on {self.connected_to(i)}" for i, layer in enumerate(self.layers)]
 
-    def by_names(self, outputs: list[Any]) -> Any:
+    def pack_outputs(self, outputs: list[Any]) -> Any:
         """Return outputs as a model gives them: one, a list, or a dict."""
         if self.by_name:
             return dict(zip(self.output_names, outputs, strict=True))

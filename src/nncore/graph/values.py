@@ -189,7 +189,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
     check_count(layer, len(inputs))
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))
     layer.check_call(name, [v.shape for v in inputs])
-    results = [len(inputs) + i for i in layer.results(ops)]
+    results = [len(inputs) + i for i in layer.output_ops(ops)]
     shapes = _rehearsed([v.shape for v in inputs], ops, results)
     for op in ops:
         layer.check(name, shapes[op.inputs[0]])
@@ -198,7 +198,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
 
 def check_count(layer: Layer, count: int) -> None:
     """Raise ArgumentError where a layer does not take so many inputs."""
-    least, most = layer.takes
+    least, most = layer.input_count
     if not least <= count <= (count if most is None else most):
         wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
         raise ArgumentError(f"{layer.name or type(layer).__name__} takes {wanted} input{'s' if wanted != '1' else ''}, not {count}")

@@ -9,14 +9,14 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from .._checks import choice, optional_real, real
-from .._declarations import Declared
+from .._declarations import DeclarationType
 from ..errors import ArgumentError, ShapeError
 from . import rules
 
 Mode = Literal["fan_in", "fan_out", "fan_avg"]
 
 
-class Initializer(metaclass=Declared):
+class Initializer(metaclass=DeclarationType):
     """Base of the initializers here: a callable whose repr shows its arguments.
 
     Examples

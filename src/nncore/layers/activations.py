@@ -48,11 +48,11 @@ class Rectifier(Activation):
     Examples
     --------
     >>> import nncore as nn
-    >>> nn.SiLU().feeding_init()
+    >>> nn.SiLU().preferred_init()
     'he_uniform'
     """
 
-    def feeding_init(self) -> InitSpec:
+    def preferred_init(self) -> InitSpec:
         return "he_uniform"
 
 
@@ -92,7 +92,7 @@ class Step(Activation):
 
     code: ClassVar[str] = "step"
     attributes: ClassVar[tuple[str, ...]] = ("threshold",)
-    quiet: ClassVar[dict[str, object]] = {"threshold": 0.0}
+    repr_defaults: ClassVar[dict[str, object]] = {"threshold": 0.0}
 
     threshold: float
 
@@ -171,7 +171,7 @@ class LeakyReLU(Rectifier):
     def __init__(self, negative_slope: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(negative_slope=real("LeakyReLU", "negative_slope", negative_slope, 0.0), name=name)
 
-    def feeding_init(self) -> InitSpec:
+    def preferred_init(self) -> InitSpec:
         return init.he_uniform(nonlinearity="leaky_relu", negative_slope=self.negative_slope)
 
 
@@ -216,7 +216,7 @@ class SELU(Activation):
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name=name)
 
-    def feeding_init(self) -> InitSpec:
+    def preferred_init(self) -> InitSpec:
         return "lecun_normal"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import _hooks
 from .._checks import flag
-from .._declarations import Declared, refuse_unknown
+from .._declarations import DeclarationType, refuse_unknown
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
 from ..graph import Value, call, checked_name, is_symbolic
@@ -55,7 +55,7 @@ class ParameterView(Generic[_Array]):
         layer._assign(self.role, value)
 
 
-class LayerType(Declared):
+class LayerType(DeclarationType):
     """The type of layer classes: every one takes ``name=``, also where a constructor of the user's does not list it."""
 
     if not TYPE_CHECKING:  # type checkers look at the constructor itself
@@ -108,22 +108,22 @@ class Layer(metaclass=LayerType):
     """
 
     #: What `repr` leaves out while it has this value.
-    quiet: ClassVar[dict[str, object]] = {}
+    repr_defaults: ClassVar[dict[str, object]] = {}
     #: The arguments that may be changed later; the next ``compile`` sees the change.
     mutable: ClassVar[tuple[str, ...]] = ("trainable",)
     #: The output has the shape of the input, whatever that is.
     preserves_shape: ClassVar[bool] = False
     #: A layer before this one looks through it for the activation that its weights should suit.
-    transparent: ClassVar[bool] = False
+    init_looks_through: ClassVar[bool] = False
 
-    #: Weights that feed this layer should start as it asks for, see `feeding_init`.
+    #: Weights that feed this layer should start as it asks for, see `preferred_init`.
     is_activation: ClassVar[bool] = False
 
     #: How many inputs the layer is called on: least and most, None for any number.
-    takes: ClassVar[tuple[int, int | None]] = (1, 1)
+    input_count: ClassVar[tuple[int, int | None]] = (1, 1)
 
     @property
-    def n_results(self) -> int:
+    def output_count(self) -> int:
         """How many values a call of the layer gives."""
         return 1
 
@@ -157,7 +157,7 @@ class Layer(metaclass=LayerType):
         """Return the op records of this layer; the first one's result is number ``value``, the last one's is the layer's."""
         raise NotImplementedError(f"{type(self).__name__} declares no ops")
 
-    def results(self, ops: Sequence[Op]) -> tuple[int, ...]:
+    def output_ops(self, ops: Sequence[Op]) -> tuple[int, ...]:
         """Return which of the layer's op records give its results; the first of these is what a Sequential passes on."""
         return (len(ops) - 1,)
 
@@ -181,7 +181,7 @@ class Layer(metaclass=LayerType):
         """Return whether a parameter is a weight matrix: what the penalties of ``compile`` are for."""
         return len(self.parameter_shapes()[role]) > 1
 
-    def feeding_init(self) -> InitSpec:
+    def preferred_init(self) -> InitSpec:
         """Return how the weights of a layer that feeds this one should start."""
         return "xavier_uniform"
 
@@ -231,7 +231,7 @@ class Layer(metaclass=LayerType):
         return {role: self._parameter(role).grad for role in self.parameter_shapes()}
 
     def __repr__(self) -> str:
-        shown = {k: v for k, v in self.config().items() if not (k in self.quiet and self.quiet[k] == v)}
+        shown = {k: v for k, v in self.config().items() if not (k in self.repr_defaults and self.repr_defaults[k] == v)}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
     if not TYPE_CHECKING:  # type checkers know the attributes themselves
@@ -325,7 +325,7 @@ class Layer(metaclass=LayerType):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
-        return {**state, "_names": self._names, "_pending": Taken.of(self) or self._initial_values()}
+        return {**state, "_names": self._names, "_pending": ValuesAtOnce.of(self) or self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_standalone": None})
@@ -349,7 +349,7 @@ else:
     AnyLayer = Layer
 
 
-class Taken:
+class ValuesAtOnce:
     """The values of a model's layers at one moment. A pickler comes to the layers later, one by one, when another thread may train.
 
     It is pickled with the model, so that the pickler keeps it as long as it needs it; the values go into the pickle once.

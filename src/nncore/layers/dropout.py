@@ -31,7 +31,7 @@ class Dropout(Layer):
     """
 
     preserves_shape: ClassVar[bool] = True
-    transparent: ClassVar[bool] = True
+    init_looks_through: ClassVar[bool] = True
 
     p: float
 
@@ -65,7 +65,7 @@ class GaussianNoise(Layer):
     """
 
     preserves_shape: ClassVar[bool] = True
-    transparent: ClassVar[bool] = True
+    init_looks_through: ClassVar[bool] = True
 
     stddev: float
 

@@ -12,13 +12,13 @@ from ..errors import ArgumentError
 from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
-from .penalised import NO_PENALTIES, Penalised, all_checked
+from .regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:
     from numpy.random import Generator  # loaded when a model is made, not on import
 
 
-class Embedding(Penalised):
+class Embedding(Regularized):
     """``y[..., :] = weight[x[...]]``: indices [N, ...] become vectors [N, ..., embedding_dim].
 
     It comes first in a model, or after Flatten or Identity. What is no index, a whole number in [0, num_embeddings), is refused
@@ -61,7 +61,7 @@ class Embedding(Penalised):
     ((1, 4, 3), True)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"padding_idx": None, "weight_init": "auto", **NO_PENALTIES, "trainable": True}
+    repr_defaults: ClassVar[dict[str, object]] = {"padding_idx": None, "weight_init": "auto", **NO_PENALTIES, "trainable": True}
 
     num_embeddings: int
     embedding_dim: int

@@ -10,13 +10,13 @@ from .._checks import flag, whole
 from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
-from .penalised import NO_PENALTIES, Penalised, all_checked
+from .regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Linear(Penalised):
+class Linear(Regularized):
     """Fully connected layer: ``y = x @ weight.T + bias`` over the last dimension of x.
 
     Parameters
@@ -56,7 +56,7 @@ class Linear(Penalised):
     ((3, 2), (3,))
     """
 
-    quiet: ClassVar[dict[str, object]] = {
+    repr_defaults: ClassVar[dict[str, object]] = {
         "weight_init": "auto",
         "bias_init": "zeros",
         **NO_PENALTIES,
@@ -109,7 +109,7 @@ class Linear(Penalised):
             return self.bias_init
         if self.weight_init != "auto":
             return self.weight_init
-        return activation.feeding_init() if activation is not None else "xavier_uniform"
+        return activation.preferred_init() if activation is not None else "xavier_uniform"
 
     def input_shape(self) -> Shape | None:
         return (self.in_features,)

@@ -10,13 +10,13 @@ from .._checks import flag, whole
 from ..init import InitSpec
 from ..records import Op, Shape
 from .base import Layer, ParameterView
-from .penalised import NO_PENALTIES, Penalised, all_checked
+from .regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Maxout(Penalised):
+class Maxout(Regularized):
     """``y[..., j] = max over p of (x @ weight.T + bias)[..., p * out_features + j]`` (Goodfellow et al. 2013).
 
     One product computes all pieces. The gradient goes to the piece that has the maximum, of equals to the first.
@@ -53,7 +53,7 @@ class Maxout(Penalised):
            [2.]], dtype=float32)
     """
 
-    quiet: ClassVar[dict[str, object]] = {
+    repr_defaults: ClassVar[dict[str, object]] = {
         "bias": True,
         "weight_init": "lecun_uniform",
         "bias_init": "zeros",

@@ -27,7 +27,7 @@ class Merge(Layer):
     step [N, time, F], one per feature [N, F] with those of all steps.
     """
 
-    takes: ClassVar[tuple[int, int | None]] = (2, None)
+    input_count: ClassVar[tuple[int, int | None]] = (2, None)
 
 
 def _chain(name: str, inputs: tuple[int, ...], value: int, most: int, op: Op) -> list[Op]:
@@ -70,7 +70,7 @@ class Subtract(Merge):
     array([[ -9., -18.]])
     """
 
-    takes: ClassVar[tuple[int, int | None]] = (2, 2)
+    input_count: ClassVar[tuple[int, int | None]] = (2, 2)
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name=name)

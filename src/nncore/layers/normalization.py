@@ -65,8 +65,8 @@ class BatchNorm1d(Layer):
     array([0.1, 0.6], dtype=float32)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"track_running_stats": True, "trainable": True}
-    transparent: ClassVar[bool] = True
+    repr_defaults: ClassVar[dict[str, object]] = {"track_running_stats": True, "trainable": True}
+    init_looks_through: ClassVar[bool] = True
 
     num_features: int
     eps: float
@@ -165,8 +165,8 @@ class LayerNorm(Layer):
     array([[-1.342, -0.447,  0.447,  1.342]], dtype=float32)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"trainable": True}
-    transparent: ClassVar[bool] = True
+    repr_defaults: ClassVar[dict[str, object]] = {"trainable": True}
+    init_looks_through: ClassVar[bool] = True
 
     normalized_shape: Shape
     eps: float

@@ -42,7 +42,7 @@ class PReLU(Layer):
     array([[-0.5,  2. ]], dtype=float32)
     """
 
-    quiet: ClassVar[dict[str, object]] = {"trainable": True}
+    repr_defaults: ClassVar[dict[str, object]] = {"trainable": True}
     preserves_shape: ClassVar[bool] = True
     is_activation: ClassVar[bool] = True
 
@@ -68,5 +68,5 @@ class PReLU(Layer):
     def initializer(self, role: str, activation: Layer | None) -> InitSpec:
         return schemes.constant(self.init)
 
-    def feeding_init(self) -> InitSpec:
+    def preferred_init(self) -> InitSpec:
         return schemes.he_uniform(nonlinearity="leaky_relu", negative_slope=self.init)

@@ -20,7 +20,7 @@ from ..init import InitSpec
 from ..init import checked as scheme_checked
 from ..records import Op, ParameterOptions, Shape
 from .base import Layer
-from .penalised import checked
+from .regularized import checked
 
 _MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
 
@@ -81,8 +81,8 @@ class PythonLayer(Layer):
     _weights: dict[str, _Weight]
     _input_shapes: list[Shape] | None
 
-    quiet: ClassVar[dict[str, object]] = {"trainable": True}
-    takes: ClassVar[tuple[int, int | None]] = (1, None)
+    repr_defaults: ClassVar[dict[str, object]] = {"trainable": True}
+    input_count: ClassVar[tuple[int, int | None]] = (1, None)
 
     #: Whether step t of the result is computed from step t of the input alone, for any number of steps.
     timewise: bool = False
@@ -333,7 +333,7 @@ class Lambda(PythonLayer):
     True
     """
 
-    quiet: ClassVar[dict[str, object]] = {**PythonLayer.quiet, "timewise": False}
+    repr_defaults: ClassVar[dict[str, object]] = {**PythonLayer.repr_defaults, "timewise": False}
 
     def __init__(
         self,

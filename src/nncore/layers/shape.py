@@ -27,7 +27,7 @@ class Flatten(Layer):
     (5, 6)
     """
 
-    transparent: ClassVar[bool] = True
+    init_looks_through: ClassVar[bool] = True
 
     start_dim: int
     end_dim: int
@@ -64,7 +64,7 @@ class Reshape(Layer):
     (5, 3, 2)
     """
 
-    transparent: ClassVar[bool] = True
+    init_looks_through: ClassVar[bool] = True
 
     shape: Shape
 

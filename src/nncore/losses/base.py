@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from .._checks import choice, flag, real
-from .._declarations import Declared, describe
+from .._declarations import DeclarationType, describe
 from ..data import bind_prediction, bind_target, bind_weight, shape_of
 from ..records import LossSpec
 
@@ -30,7 +30,7 @@ REDUCTIONS = {
 }
 
 
-class Loss(metaclass=Declared):
+class Loss(metaclass=DeclarationType):
     """What all losses share: the reduction, and how to call one alone.
 
     Parameters

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .._checks import text
-from .._declarations import Declared, describe
+from .._declarations import DeclarationType, describe
 
 if TYPE_CHECKING:
     from ..typing import ArrayLike
 
 
-class Metric(metaclass=Declared):
+class Metric(metaclass=DeclarationType):
     """What all metrics share.
 
     Parameters

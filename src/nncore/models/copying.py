@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..graph import Description
-from ..layers.base import Layer, Taken
+from ..layers.base import Layer, ValuesAtOnce
 from ..network.connecting import Connections, connect, connections_of
 from ..network.network import Network
 from ..records import Shape
@@ -22,7 +22,7 @@ def reduced(model: Model) -> tuple[Any, ...]:
     """Return what pickle keeps: layers carry their values along, and the state of training goes with them."""
     network: Network = model._network
     with network.access.between_steps():
-        taken = Taken(network.layers)
+        taken = ValuesAtOnce(network.layers)
         state = copied_state(capture(network))
         rest = connections_of(network), network.plan.seed, network.dtype.name
         return restore, (type(model), network.layers, *rest, state, taken)
@@ -62,7 +62,7 @@ def restore(
     seed: int,
     dtype: str,
     training: TrainingState | None,
-    taken: Taken | None = None,
+    taken: ValuesAtOnce | None = None,
 ) -> Model:
     """Make a model again from what pickle kept, whatever arguments the constructor of a subclass takes."""
     model = cls.__new__(cls)

@@ -334,7 +334,7 @@ class Model(ModelCore):
         show = flag("summary", "show", show)
         trainer = self._trainer
         with self._network.access.reading():
-            found = summarise(self._network, [] if trainer is None else trainer.config.in_words())
+            found = summarise(self._network, [] if trainer is None else trainer.config.describe())
         if show:
             print(found)
         return found
@@ -879,7 +879,7 @@ class Model(ModelCore):
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
-            Taken for Keras's sake; evaluation shows no progress.
+            ValuesAtOnce for Keras's sake; evaluation shows no progress.
         callbacks : sequence of Callback
             Their ``on_test_`` hooks are called.
         return_dict : bool
@@ -933,7 +933,7 @@ class Model(ModelCore):
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
-            Taken for Keras's sake; prediction shows no progress.
+            ValuesAtOnce for Keras's sake; prediction shows no progress.
         callbacks : sequence of Callback
             Their ``on_predict_`` hooks are called.
         steps : int, optional

@@ -32,7 +32,7 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
         if network.built and not network.plan.is_simple:
             if out is not None:
                 raise TypeError("out= is for models of one input and one output")
-            return network.connections.by_names(predict_rows(network, bind_rows(network, x, None)))
+            return network.connections.pack_outputs(predict_rows(network, bind_rows(network, x, None)))
         return network.plan(_converted(network, x)[0], out=out)
 
 
@@ -43,7 +43,7 @@ def _call_on_values(network: Network, x: Any) -> Any:
             raise ArgumentError(f"{name} is {type(value).__name__}, which is no part of the network; make it an nn.Input")
     if not network.built:
         network.build([value.shape for value in values])  # so that there are weights to share
-    return network.connections.by_names(network.connections.call_again(values))
+    return network.connections.pack_outputs(network.connections.call_again(values))
 
 
 def _converted(network: Network, x: Any) -> list[np.ndarray]:
@@ -80,7 +80,7 @@ def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
         if lengths is not None:
             counted = (bind_lengths(lengths, len(batch[0]), time_steps(network)), None, None)
             batch = unpadded(network, batch, counted[0]) if network.plan.holds_indices() else batch  # padding may be no index
-        return network.connections.by_names(network.plan.forward(batch, training, counted))
+        return network.connections.pack_outputs(network.plan.forward(batch, training, counted))
 
 
 def backward(network: Network, grad_output: Any) -> Any:

@@ -67,7 +67,7 @@ class Chain:
         following = None
         for layer in reversed(self.layers):
             found.append(following)
-            following = following if layer.transparent else layer
+            following = following if layer.init_looks_through else layer
         return found[::-1]
 
     def layer_name(self, index: int) -> str:
@@ -94,7 +94,7 @@ class Chain:
         """Return a line for each layer: the repr of a model has them."""
         return [f"({i}): {layer!r}" for i, layer in enumerate(self.layers)]
 
-    def by_names(self, outputs: list[Any]) -> Any:
+    def pack_outputs(self, outputs: list[Any]) -> Any:
         """Return outputs as a model gives them: the one array."""
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -122,9 +122,9 @@ def check_layers(name: str, layers: Sequence[Any]) -> None:
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is no layer but {shown(layer)}")
-        if layer.n_results > 1 and "_drawing" not in layer.__dict__:
+        if layer.output_count > 1 and "_drawing" not in layer.__dict__:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
-        if layer.takes[0] > 1:
+        if layer.input_count[0] > 1:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")
         if first < i and layer.may_have_parameters():
             raise ArgumentError(

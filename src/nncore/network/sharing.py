@@ -1,8 +1,8 @@
 """Models that share layers, and so their weights: a model on top of others, an encoder taken out of an autoencoder.
 
-The numbers of such models lie in one pool. Each model's buffers are a stretch of it, in which its own parameters are blocks; what
+The numbers of such models lie in one pool. Each model's buffers are a extent of it, in which its own parameters are blocks; what
 lies between them belongs to others, or to nobody. A model that takes layers of others joins their pools into a new one: the
-stretches of the models that live are put one behind the other, and what is new goes into gaps that nobody needs, or to the end. So
+extents of the models that live are put one behind the other, and what is new goes into gaps that nobody needs, or to the end. So
 nobody copies weights back and forth: what one trains, the others have.
 
 Models that are gone are left out when the next one joins. A buffer that was in use is never written to for anybody else: whoever
@@ -40,16 +40,16 @@ class Span(NamedTuple):
         return Span(self.first + by, self.end + by)
 
 
-class Stretch(NamedTuple):
+class Extent(NamedTuple):
     """Where the numbers of one kind, parameters or running statistics, of a network lie in the pool."""
 
     whole: Span  #: its buffer
     blocks: tuple[Span, ...]  #: what of it the network uses, one block per parameter or statistic
 
-    def moved(self, shifts: Mapping[Span, int]) -> Stretch:
+    def moved(self, shifts: Mapping[Span, int]) -> Extent:
         """Return where it lies after each of these spans of the pool has moved by so many elements."""
         by = next((by for span, by in shifts.items() if span.first <= self.whole.first and self.whole.end <= span.end), 0)
-        return Stretch(self.whole.moved(by), tuple(block.moved(by) for block in self.blocks))
+        return Extent(self.whole.moved(by), tuple(block.moved(by) for block in self.blocks))
 
 
 class Member(NamedTuple):
@@ -57,11 +57,11 @@ class Member(NamedTuple):
 
     network: weakref.ref[Network]
     layers: tuple[weakref.ref[Layer], ...]
-    parameters: Stretch
-    states: Stretch
+    parameters: Extent
+    states: Extent
 
     @staticmethod
-    def of(network: Network, parameters: Stretch, states: Stretch) -> Member:
+    def of(network: Network, parameters: Extent, states: Extent) -> Member:
         """Return the entry of a network."""
         return Member(weakref.ref(network), tuple(map(weakref.ref, network.layers)), parameters, states)
 
@@ -86,8 +86,8 @@ class Pool:
             buffers = network.plan.buffers()
             pool = Pool(buffers["parameters"], buffers["states"])
             kinds = ((network.plan.parameters(), pool.parameters), (network.plan.states(), pool.states))
-            stretches = [Stretch(Span(0, len(buffer)), _blocks(views, buffer)) for views, buffer in kinds]
-            pool.members.append(Member.of(network, *stretches))
+            extents = [Extent(Span(0, len(buffer)), _blocks(views, buffer)) for views, buffer in kinds]
+            pool.members.append(Member.of(network, *extents))
             network.pool = pool  # when it is complete, whatever interrupts
         return network.pool
 
@@ -166,7 +166,7 @@ def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others
     )
     merged = Pool(parameters.buffer(network.dtype), states.buffer(network.dtype))
     values = [view.value.copy() for kind in views for view in kind]
-    offsets = [[block.first - stretch.whole.first for block in stretch.blocks] for stretch in mine]
+    offsets = [[block.first - extent.whole.first for block in extent.blocks] for extent in mine]
     for k, each in enumerate(members):
         shifts = parameters.shifts[k], states.shifts[k]
         merged.members += [m._replace(parameters=m.parameters.moved(shifts[0]), states=m.states.moved(shifts[1])) for m in each]
@@ -217,17 +217,17 @@ class Arrangement:
         self._fresh: list[Span] = []  # where the new network puts what it does not share
         self._length = 0
 
-    def keep(self, buffer: np.ndarray, stretches: Sequence[Stretch]) -> None:
-        """Put those parts of an old pool that living models have stretches of behind what is there."""
+    def keep(self, buffer: np.ndarray, extents: Sequence[Extent]) -> None:
+        """Put those parts of an old pool that living models have extents of behind what is there."""
         shifts = {}
-        for span in _united(stretch.whole for stretch in stretches):
+        for span in _united(extent.whole for extent in extents):
             shifts[span] = self._length - span.first
             self._length += _whole_lines(span.end - span.first)
         self._sources.append(buffer)
         self.shifts.append(shifts)
-        self._used += [block for stretch in stretches for block in stretch.moved(shifts).blocks]
+        self._used += [block for extent in extents for block in extent.moved(shifts).blocks]
 
-    def take_in(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Stretch:
+    def take_in(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Extent:
         """Find a place for each block of the new network: where others have it, in a gap that is large enough, or at the end."""
         gaps = _gaps(_united(self._used), self._length)
         found = []
@@ -240,7 +240,7 @@ class Arrangement:
                     self._length = at.end
                 self._fresh.append(at)
             found.append(at)
-        return Stretch(Span(min((at.first for at in found), default=0), max((at.end for at in found), default=0)), tuple(found))
+        return Extent(Span(min((at.first for at in found), default=0), max((at.end for at in found), default=0)), tuple(found))
 
     def buffer(self, dtype: np.dtype) -> np.ndarray:
         """Return the new buffer, with what is kept, and zeros where the new network puts its own."""

@@ -23,14 +23,14 @@ from .network import Network
 from .prediction import bind_rows, predict_rows
 
 #: Entered to make a private network: threads that call a new layer at the same moment have to find the same weights in it.
-MAKING = Access()
+CREATION = Access()
 
 
 def call_layer(layer: Layer, x: Any, training: bool) -> Any:
     """Return the layer's output for the batch ``x``."""
     training = flag(f"{type(layer).__name__}(x)", "training", training)
     several = isinstance(x, list | tuple) and all(isinstance(each, np.ndarray) for each in x)
-    if layer.takes[0] > 1 or (layer.takes[1] is None and several):
+    if layer.input_count[0] > 1 or (layer.input_count[1] is None and several):
         return _apply_to_several(layer, x)
     array = as_array(x, "x", np.dtype("float32"))
     shape = array.shape
@@ -83,7 +83,7 @@ def single(layer: Layer, dtype: str, seed: int | None = None) -> Network:
 
 def _network(layer: Layer, array: np.ndarray) -> Network:
     """The private network: of the layer itself, or of a copy with the same weights where it belongs to a model of the user's."""
-    with MAKING.changing(patient=True):
+    with CREATION.changing(patient=True):
         return _made(layer, array)
 
 

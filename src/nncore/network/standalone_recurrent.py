@@ -17,12 +17,12 @@ from ..errors import EmptyDataError, ShapeError
 from ..layers.recurrent import Recurrent
 from ..records import Parameter
 from .network import Network
-from .standalone import MAKING, single
+from .standalone import CREATION, single
 
 
 def draw_parameters(layer: Recurrent) -> dict[str, Parameter]:
     """Return the parameters by role; those of a layer that is in no model yet are drawn now."""
-    with MAKING.changing(patient=True):
+    with CREATION.changing(patient=True):
         if not layer._bound:
             layer.__dict__["_drawing"] = True
             try:
@@ -49,7 +49,7 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
     rows, steps = array.shape[:2]
     if not rows:
         raise EmptyDataError(f"{_name(layer)}: x of shape {np.shape(x)} has no sequences")
-    with MAKING.changing(patient=True):
+    with CREATION.changing(patient=True):
         twin = _twin(layer, steps)
     dtype = twin.dtype
     shape = (rows, layer.num_layers, len(layer.states), layer.directions, layer.hidden_size)

@@ -168,7 +168,7 @@ def summarise(network: Network, trained: Sequence[str]) -> Summary:
         sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}
         trainable = sum(size for role, size in sizes.items() if layer.options(role).trainable)
         memory = sum(int(np.prod(shapes[first + op])) for at, end in calls for op in range(at, end)) * itemsize
-        outs = [shapes[first + at + layer.results(plan.ops[at:end])[0]] for at, end in calls]
+        outs = [shapes[first + at + layer.output_ops(plan.ops[at:end])[0]] for at, end in calls]
         macs = sum(layer.macs(shapes[plan.ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
         numbers = (sum(sizes.values()), trainable, macs, memory)
         settings = _settings(layer, bool(sizes))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from .._checks import pair, real
-from .._declarations import Declared, describe, refuse_unknown
+from .._declarations import DeclarationType, describe, refuse_unknown
 from ..errors import ArgumentError
 from ..records import OptimizerSpec
 from ..schedules import Schedule, check
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     groups: Sequence[Mapping[str, Any]]
 
 
-class Optimizer(metaclass=Declared):
+class Optimizer(metaclass=DeclarationType):
     """What all update rules share.
 
     Parameters

@@ -251,7 +251,7 @@ def _to_description(reader: Reader, graph: dict[str, Any], names: list[str], lay
         where = f"model.graph.calls[{i}]"
         _count(reader, layer, where, len(names))
         calls.append((layer, [_count(reader, value, where, known) for value in values]))
-        known += layers[layer].n_results
+        known += layers[layer].output_count
     outputs = [(n, _count(reader, v, "model.graph.outputs", known)) for n, v in pairs("outputs", str, int)]
     for key, ends in (("inputs", inputs), ("outputs", outputs)):
         if len({n for n, _ in ends}) < len(ends):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._checks import function, is_number, real, shown
-from .._declarations import Declared, refuse_unknown
+from .._declarations import DeclarationType, refuse_unknown
 from ..errors import ArgumentError
 from .rates import Schedule
 
 
-class LearningRateSchedule(metaclass=Declared):
+class LearningRateSchedule(metaclass=DeclarationType):
     """Base of the schedules: a function from the number of updates done so far to the learning rate of the next one.
 
     To write another one, a plain function will do, or any callable with ``config()``. A file holds no code, but the name by which

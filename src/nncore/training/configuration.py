@@ -93,7 +93,7 @@ class Configuration:
         self.statistics, self.columns = statistics, columns
         return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
 
-    def in_words(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Return what was compiled, a line for each part."""
         losses = {
             (f"{name}: " if len(self.names) > 1 else "") + repr(loss) + ("" if weight == 1 else f" * {weight:g}"): None

@@ -14,7 +14,7 @@ from ..errors import ArgumentError, EmptyDataError
 from ..network.prediction import After, Before, bind_rows, predict_batches, predict_rows
 from .binding import are_batches, bind_batch, iterable, unpack
 from .configuration import Configuration, results
-from .hooks import NOBODY, CallbackList, Learner, Logs, checked
+from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
 from .trainer import be_ready, stay_with, trainer_of
 from .validation import Parts
 
@@ -110,12 +110,12 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
         hooks.call("on_predict_begin", {})
         outputs = predict_rows(network, data, batch_size, before, after)
     hooks.call("on_predict_end", {})
-    return network.connections.by_names(outputs)
+    return network.connections.pack_outputs(outputs)
 
 
 def _hooks(callbacks: Any, model: Learner, verbose: Any) -> CallbackList:
     callbacks = checked(callbacks)
-    return CallbackList(callbacks, model, {"verbose": verbose}) if callbacks else NOBODY
+    return CallbackList(callbacks, model, {"verbose": verbose}) if callbacks else NO_CALLBACKS
 
 
 def _of_batches(hooks: CallbackList) -> tuple[Before | None, After | None]:

@@ -62,17 +62,17 @@ def fit(model: Learner, x: Any, y: Any, request: Request) -> History:
         asked = check(request)
         resumes = prepare(model, asked)
         source, validation = bind(model, config, x, y, asked)
-        begun = resume(model, source, asked) if resumes else None
-        epochs = range(asked.initial_epoch if begun is None else begun.epoch, asked.epochs)
+        resume_from = resume(model, source, asked) if resumes else None
+        epochs = range(asked.initial_epoch if resume_from is None else resume_from.epoch, asked.epochs)
         history = History()
-        hooks = watch(model, asked, source, validation, epochs, history)
+        hooks = make_callbacks(model, asked, source, validation, epochs, history)
         run: Any = run_epochs
         if config.optimizer.full_batch:
             from . import lbfgs  # here, as few need it
 
             run = lbfgs.loop()
         with running(model, history, hooks):
-            run(model, config, source, validation, asked.validation_freq, epochs, begun, history, hooks)
+            run(model, config, source, validation, asked.validation_freq, epochs, resume_from, history, hooks)
         return history
 
 
@@ -204,19 +204,19 @@ def bind_validation(model: Learner, config: Configuration, request: Request) -> 
 
 
 def resume(model: Learner, source: Source, request: Request) -> Progress | None:
-    """Return where to go on, checked against the data; None where nothing has begun."""
+    """Return where to go on, checked against the data; None where nothing has resume_from."""
     if request.initial_epoch:
         raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
-    begun: Progress | None = model._network.plan.trainer.progress
-    if begun is not None:
-        source.check(begun)
-    return begun
+    resume_from: Progress | None = model._network.plan.trainer.progress
+    if resume_from is not None:
+        source.check(resume_from)
+    return resume_from
 
 
 # Run epochs ----------------------------------------------------------------------------------------------------------------------
 
 
-def watch(
+def make_callbacks(
     model: Learner, request: Request, source: Source, validation: Parts | None, epochs: range, history: History
 ) -> CallbackList:
     """Return the callbacks: those given, the history, and a progress bar where one is wanted."""
@@ -236,7 +236,7 @@ def run_epochs(
     validation: Parts | None,
     due: Due,
     epochs: range,
-    begun: Progress | None,
+    resume_from: Progress | None,
     history: History,
     hooks: CallbackList,
 ) -> None:
@@ -244,13 +244,13 @@ def run_epochs(
     logs: Logs = {}
     source.settle()
     hooks.call("on_train_begin", {})
-    begin(model, source, epochs, begun, hooks)
+    begin(model, source, epochs, resume_from, hooks)
     for epoch in epochs:
         if not source.ready():
             break
         hooks.call("on_epoch_begin", epoch, {})
-        logs, losses, complete = source.run(epoch, begun, hooks)
-        begun = None
+        logs, losses, complete = source.run(epoch, resume_from, hooks)
+        resume_from = None
         history.record_steps(losses)
         if validation is not None and due(epoch):
             logs |= validate(model, config, validation, hooks)
@@ -260,15 +260,15 @@ def run_epochs(
     hooks.call("on_train_end", logs)
 
 
-def begin(model: Learner, source: Source, epochs: range, begun: Progress | None, hooks: CallbackList) -> None:
+def begin(model: Learner, source: Source, epochs: range, resume_from: Progress | None, hooks: CallbackList) -> None:
     """Note that training begins, or goes on from where it was."""
     plan = model._network.plan
-    if begun is None:
+    if resume_from is None:
         plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
         return
-    hooks.restore(begun.states or ())
-    source.check(begun)  # a callback may have trained
-    plan.trainer.progress = progress = copy.copy(begun)
+    hooks.restore(resume_from.states or ())
+    source.check(resume_from)  # a callback may have trained
+    plan.trainer.progress = progress = copy.copy(resume_from)
     progress.states, progress.ask = None, hooks.states
 
 

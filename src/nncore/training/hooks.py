@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from .._checks import shown
-from .._declarations import Declared
+from .._declarations import DeclarationType
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _default(hook: _F) -> _F:
     return hook
 
 
-class Callback(metaclass=Declared):
+class Callback(metaclass=DeclarationType):
     """Base of all callbacks: override the hooks you need.
 
     Attributes
@@ -257,4 +257,4 @@ def _overridden(callback: Any, hook: str) -> Callable[..., Any] | None:
 
 
 #: For calls that nobody watches.
-NOBODY = CallbackList((), None, {})
+NO_CALLBACKS = CallbackList((), None, {})

@@ -76,7 +76,7 @@ def run_iterations(
     validation: Parts | None,
     due: Due,
     epochs: range,
-    begun: Progress | None,
+    resume_from: Progress | None,
     history: History,
     hooks: CallbackList,
 ) -> None:
@@ -117,8 +117,8 @@ def run_iterations(
             raise StopIteration
 
     hooks.call("on_train_begin", {})
-    if begun is not None:
-        hooks.restore(begun.states or ())
+    if resume_from is not None:
+        hooks.restore(resume_from.states or ())
     plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
     if remaining:
         start = plan.buffers()["parameters"].astype(np.float64)

@@ -57,9 +57,9 @@ class ArraySource:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
 
-    def check(self, begun: Progress) -> None:
+    def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError where training cannot go on from there with these data."""
-        begun.check(self.network.plan.step, self.batch, self.n, self.shuffle)
+        resume_from.check(self.network.plan.step, self.batch, self.n, self.shuffle)
 
     def settle(self) -> None:
         """Let the data settle the shapes of the model: they did when they were bound."""
@@ -68,18 +68,18 @@ class ArraySource:
         """Whether there are data for another epoch."""
         return True
 
-    def run(self, epoch: int, begun: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
+    def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, network, config, data, steps = self.model, self.network, self.config, self.data, self.steps
         plan = network.plan
-        first = 0 if begun is None else begun.done(plan.step)
+        first = 0 if resume_from is None else resume_from.done(plan.step)
         if not first and self._is_stateful:
             plan.reset_states()  # an epoch begins where the data do
         start = plan.step - first
         self._reorder(start)
         losses, sums = np.empty(steps), config.sums()
-        if begun is not None and first:
-            losses[:first], sums[:] = begun.losses, begun.copied(network.plan.step).sums
+        if resume_from is not None and first:
+            losses[:first], sums[:] = resume_from.losses, resume_from.copied(network.plan.step).sums
         place = (self.batch, self.n, self.shuffle)
         plan.trainer.progress = Progress(epoch, start, *place, losses, sums, ask=callbacks.states)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
@@ -150,9 +150,9 @@ class BatchSource:
         self._used_up = False
         self._opened: Iterator[Any] | None = None  # the first epoch, where it was looked at
 
-    def check(self, begun: Progress) -> None:
+    def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError where training cannot go on from there with these data."""
-        done = begun.check(self.network.plan.step, 0, 0, False)
+        done = resume_from.check(self.network.plan.step, 0, 0, False)
         if self._flows and done > self.steps:
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
@@ -179,17 +179,17 @@ class BatchSource:
             self._dry()
         return bool(self._ahead)
 
-    def run(self, epoch: int, begun: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
+    def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
         """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
         model, network, config = self.model, self.network, self.config
-        first = 0 if begun is None else begun.done(network.plan.step)
+        first = 0 if resume_from is None else resume_from.done(network.plan.step)
         # A source that flows on is one long series; else an epoch begins where the data do.
-        if (begun is None and self._iterator is None if self._flows else not first) and network.is_stateful:
+        if (resume_from is None and self._iterator is None if self._flows else not first) and network.is_stateful:
             network.plan.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
         losses, sums = np.empty(first), config.sums()
-        if begun is not None and first:
-            losses[:], sums[:] = begun.losses, begun.copied(network.plan.step).sums
+        if resume_from is not None and first:
+            losses[:], sums[:] = resume_from.losses, resume_from.copied(network.plan.step).sums
         progress = Progress(epoch, network.plan.step - first, losses=losses, sums=sums, ask=callbacks.states)
         network.plan.trainer.progress = progress
         watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")

@@ -21,7 +21,7 @@ from .options import parameter_options
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from .._core import Told
+    from .._core import TrainingRecords
     from ..network.network import Network
 
 
@@ -69,7 +69,7 @@ class Trainer:
             self._prepare(network)
             network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self)
 
-    def records(self, network: Network, output_shapes: Sequence[Shape]) -> Told:
+    def records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
         """Return what the plan is told of training, for outputs of these shapes."""
         losses = self.config.bind(output_shapes, network.output_activations)
         return losses, self.config.optimizer.spec(), self.options or [], self.config.statistics
@@ -101,7 +101,7 @@ class Trainer:
                     each.fill(0.0)
         return self._sums
 
-    def told(self, loss: float, sums: Sums, return_dict: bool) -> Any:
+    def reported(self, loss: float, sums: Sums, return_dict: bool) -> Any:
         """Return what train_on_batch returns of a step."""
         return results(self.config.logs(loss, sums), return_dict)
 
@@ -110,7 +110,7 @@ class Trainer:
         self._lr[0] = self.rate(network.plan.step)
         sums = self.cleared()
         network.plan.train(data.x, data.y, data.weight, None, data.rows, 0, 1, self._lr, self._loss, sums, data.lengths)
-        return self.told(self._loss.item(), sums, return_dict)
+        return self.reported(self._loss.item(), sums, return_dict)
 
 
 # Which trainer a network has -----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ...init import InitSpec
 from ...records import Op, Shape
 from ..base import Layer
 from ..merge import Concatenate
-from ..penalised import NO_PENALTIES, Penalised, all_checked
+from ..regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:
     from ...typing import ArrayLike
@@ -26,7 +26,7 @@ _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
 _MOST_LAYERS = 4096  # each is an op of its own
 
 
-class Recurrent(Penalised):
+class Recurrent(Regularized):
     """Base of `RNN`, `GRU` and `LSTM`: everything but the cell.
 
     Examples
@@ -36,7 +36,7 @@ class Recurrent(Penalised):
     True
     """
 
-    quiet: ClassVar[dict[str, object]] = {
+    repr_defaults: ClassVar[dict[str, object]] = {
         "num_layers": 1,
         "nonlinearity": "tanh",
         "bias": True,
@@ -134,12 +134,12 @@ class Recurrent(Penalised):
         raise NotImplementedError
 
     @property
-    def n_results(self) -> int:
+    def output_count(self) -> int:
         """How many values a call in a model gives: the output and, where it returns them, the last states."""
         return 1 + (len(self.states) if self.return_state else 0)
 
     @property
-    def takes(self) -> tuple[int, int | None]:  # type: ignore[override]
+    def input_count(self) -> tuple[int, int | None]:  # type: ignore[override]
         """The sequence, and perhaps the initial states."""
         return 1, 1 + len(self.states)
 
@@ -177,7 +177,7 @@ class Recurrent(Penalised):
             ops += Concatenate(axis=1).ops(name, tuple(found), value + len(ops))
         return ops
 
-    def results(self, ops: Sequence[Op]) -> tuple[int, ...]:
+    def output_ops(self, ops: Sequence[Op]) -> tuple[int, ...]:
         recurrent = [i for i, op in enumerate(ops) if op.kind == "recurrent"]
         if not self.return_state:
             return (recurrent[-1],)

@@ -16,7 +16,7 @@ from .base import Layer
 NO_PENALTIES: dict[str, object] = {"l1": None, "l2": None, "max_norm": None}
 
 
-class Penalised(Layer):
+class Regularized(Layer):
     """Base of the layers that take ``l1``, ``l2`` and ``max_norm``, for the parameters that `Layer.has_matrix` is true of."""
 
     mutable: ClassVar[tuple[str, ...]] = ("trainable", *NO_PENALTIES)

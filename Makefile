@@ -138,7 +138,7 @@ $(stamps)/sanitized: $(stamps)/build-requirements $(stamps)/extra-test $(sources
 
 sanitize: $(stamps)/sanitized
 	$(sanitized) tests/ops --ignore tests/ops/test_codegen.py & \
-	  $(sanitized) tests/plan tests/_core/test_boundary.py tests/_core/test_extensions.py tests/saving/test_format.py tests/saving/test_checkpoint.py; rest=$$?; wait $$! && exit $$rest
+	  $(sanitized) tests/base tests/plan tests/_core/test_boundary.py tests/_core/test_extensions.py tests/saving/test_format.py tests/saving/test_checkpoint.py; rest=$$?; wait $$! && exit $$rest
 
 # Calls take longer here: only what hangs for good is too slow.
 storm-sanitized: $(stamps)/sanitized

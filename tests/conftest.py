@@ -60,3 +60,11 @@ def dtype(request):
 def rng(request):
     """A Generator that depends on the seed and on the name of the test alone, not on which tests ran before."""
     return np.random.default_rng([SEED, zlib.crc32(request.node.nodeid.encode())])
+
+
+@pytest.fixture(autouse=True)
+def restore_switches():
+    """Put the process-wide switches of the core back after each test."""
+    yield
+    _core.alloc_fail_at(0)
+    _core.set_num_threads(0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from plan.test_threads import FORK, LINUX, at_once, python
+from base.test_threads import FORK, LINUX, at_once, python
 
 import nncore as nn
 

@@ -81,63 +81,88 @@ def run_iterations(
     hooks: CallbackList,
 ) -> None:
     """Run at most ``len(epochs)`` iterations, validating after each, until they converge or a callback says stop."""
-    minimize = require("scipy.optimize", "lbfgs", "nn.optim.LBFGS").minimize
-    rule: Any = config.optimizer
-    network, plan = model._network, model._network.plan
-    objective = _Objective(network, config, source)
-    remaining = list(epochs)
-    logs: Logs = {}
-    started = False
-
-    def evaluated(point: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal started
-        if not started:
-            hooks.call("on_epoch_begin", remaining[0], {})
-            hooks.call("on_train_batch_begin", 0, {})
-            started = True
-        return objective(point)
-
-    def iterated(intermediate_result: Any) -> None:
-        nonlocal started, logs
-        loss = intermediate_result.fun
-        if objective.loss[0] != loss:
-            objective(intermediate_result.x)  # the search ended at a point before the last one
-        started, epoch = False, remaining.pop(0)
-        logs = config.logs(float(loss), objective.sums)
-        hooks.call("on_train_batch_end", 0, logs)
-        hooks.call("on_train_chunk_end", 1, logs)
-        history.record_steps(np.array([loss]))
-        if validation is not None and due(epoch):
-            logs |= validate(model, config, validation, hooks)
-        plan.step = objective.start + len(epochs) - len(remaining)
-        objective.accept(intermediate_result.x, plan.step)
-        plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
-        hooks.call("on_epoch_end", epoch, logs)
-        if model.stop_training or not remaining:
-            raise StopIteration
-
+    plan = model._network.plan
+    run = _Iterations(model, config, source, validation, due, epochs, history, hooks)
     hooks.call("on_train_begin", {})
     if resume_from is not None:
         hooks.restore(resume_from.states or ())
     plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
-    if remaining:
-        start = plan.buffers()["parameters"].astype(np.float64)
+    if run.remaining:
+        try:
+            run.minimize(config.optimizer)
+        finally:
+            _core.uninterrupted(run.objective.put_back)
+    hooks.call("on_train_end", run.logs)
+
+
+class _Iterations:
+    """The iterations of one `fit`: SciPy asks for values and says when an iteration has ended."""
+
+    def __init__(
+        self,
+        model: Learner,
+        config: Configuration,
+        source: ArraySource,
+        validation: Parts | None,
+        due: Due,
+        epochs: range,
+        history: History,
+        hooks: CallbackList,
+    ) -> None:
+        self.model, self.config, self.validation, self.due, self.hooks = model, config, validation, due, hooks
+        self.history, self.plan, self.total = history, model._network.plan, len(epochs)
+        self.objective = _Objective(model._network, config, source)
+        self.remaining = list(epochs)
+        self.logs: Logs = {}
+        self.is_within = False  # an iteration has begun and not ended
+
+    def minimize(self, rule: Any) -> None:
+        """Let SciPy minimise, and end the iteration that it was in where its last search found nothing better."""
         options = {
             "maxcor": rule.history_size,
             "gtol": rule.tolerance_grad,
             "ftol": rule.tolerance_change,
             "maxls": rule.max_line_search,
-            "maxiter": len(remaining) + 1,
+            "maxiter": len(self.remaining) + 1,
             "maxfun": 2**31 - 1,
         }
-        try:
-            result = minimize(evaluated, start, jac=True, method="L-BFGS-B", callback=iterated, options=options)
-            if started:  # the last search found nothing better
-                objective(result.x)
-                result.fun = objective.loss[0]
-                with suppress(StopIteration):
-                    iterated(result)
-            objective.accept(result.x, objective.start + len(epochs) - len(remaining))
-        finally:
-            _core.uninterrupted(objective.put_back)
-    hooks.call("on_train_end", logs)
+        start = self.plan.buffers()["parameters"].astype(np.float64)
+        minimize = require("scipy.optimize", "lbfgs", "nn.optim.LBFGS").minimize
+        result = minimize(self.evaluate, start, jac=True, method="L-BFGS-B", callback=self.end_iteration, options=options)
+        if self.is_within:
+            self.objective(result.x)
+            result.fun = self.objective.loss[0]
+            with suppress(StopIteration):
+                self.end_iteration(result)
+        self.objective.accept(result.x, self._steps())
+
+    def evaluate(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient at a point; the first one of an iteration begins an epoch."""
+        if not self.is_within:
+            self.hooks.call("on_epoch_begin", self.remaining[0], {})
+            self.hooks.call("on_train_batch_begin", 0, {})
+            self.is_within = True
+        return self.objective(point)
+
+    def end_iteration(self, intermediate_result: Any) -> None:
+        """End an epoch at the point that an iteration has arrived at. SciPy knows the argument by its name."""
+        objective, hooks, plan, loss = self.objective, self.hooks, self.plan, intermediate_result.fun
+        if objective.loss[0] != loss:
+            objective(intermediate_result.x)  # the search ended at a point before the last one
+        self.is_within, epoch = False, self.remaining.pop(0)
+        self.logs = self.config.logs(float(loss), objective.sums)
+        hooks.call("on_train_batch_end", 0, self.logs)
+        hooks.call("on_train_chunk_end", 1, self.logs)
+        self.history.record_steps(np.array([loss]))
+        if self.validation is not None and self.due(epoch):
+            self.logs |= validate(self.model, self.config, self.validation, hooks)
+        plan.step = self._steps()
+        objective.accept(intermediate_result.x, plan.step)
+        plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
+        hooks.call("on_epoch_end", epoch, self.logs)
+        if self.model.stop_training or not self.remaining:
+            raise StopIteration
+
+    def _steps(self) -> int:
+        """Return the count of updates: each iteration counts as one."""
+        return self.objective.start + self.total - len(self.remaining)

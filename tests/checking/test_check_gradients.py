@@ -148,3 +148,38 @@ def test_refusals():
     draw = np.random.default_rng(0)
     with pytest.raises(nn.errors.ArgumentError, match="different values"):
         nn.check_gradients(nn.Lambda(lambda x: x + draw.normal(), lambda dy, x, y: dy), X)
+
+
+class Weighted(nn.PythonLayer):
+    """Penalties that a layer in Python declares for its own weight."""
+
+    def build(self, input_shape):
+        self.add_weight("scale", (input_shape[-1],), init="ones", l1=0.3, l2=0.5)
+
+    def forward(self, x, training):
+        return x * self.scale
+
+    def backward(self, dy, x, y):
+        self.grads["scale"] += (dy * x).sum(0)
+        return dy * self.scale
+
+
+def test_penalties_of_weights_in_python_are_left_out(rng):
+    model = nn.Sequential(Weighted(), nn.Linear(3, 1), seed=0)
+    model.compile("mse", "sgd")
+    assert nn.check_gradients(model, rng.normal(size=(5, 3)), rng.normal(size=(5, 1)))
+
+
+def test_the_model_stays_as_it_is(rng):
+    """Not even what compile declared is attached to the shapes of the data."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 1), seed=0)
+    model.compile("mse", "sgd")
+    model.build((2, 2))
+    assert not model._plan.is_compiled
+    assert nn.check_gradients(model, rng.normal(size=(5, 2, 2)), rng.normal(size=(5, 1)))
+    assert not model._plan.is_compiled
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(nn.errors.EmptyDataError, match="no rows"):
+        nn.check_gradients(nn.Sequential(nn.Linear(2, 1)), np.zeros((0, 2)))

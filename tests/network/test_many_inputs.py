@@ -43,7 +43,7 @@ def test_many_values_of_different_widths(rng):
 
 def test_a_layer_of_ones_own_has_a_limit():
     class Sum(nn.PythonLayer):
-        takes = (2, None)
+        input_count = (2, None)
 
         def forward(self, x):
             return sum(x)

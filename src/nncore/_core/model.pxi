@@ -6,7 +6,7 @@ cdef class ModelCore:
     """Has a network (nncore.network.Network), the plan of that network, and through the plan a trainer."""
 
     cdef readonly Plan _plan
-    cdef readonly object _network
+    cdef object the_network
 
     def __cinit__(self, *args, **kwargs):
         self._plan = Plan()  # there is always one: a subclass may be called before its constructor has run
@@ -16,7 +16,16 @@ cdef class ModelCore:
         cdef Plan plan = network.plan
         if plan is None:
             raise TypeError("a network without a plan")
-        self._plan, self._network = plan, network
+        self._plan, self.the_network = plan, network
+
+    cdef inline object network(self):
+        if self.the_network is None:
+            raise NotBuiltError(f"{type(self).__name__}: the constructor of its base class has not run; call super().__init__(...) first")
+        return self.the_network
+
+    @property
+    def _network(self):
+        return self.network()
 
     @property
     def _trainer(self):
@@ -25,7 +34,7 @@ cdef class ModelCore:
     def __call__(self, x, *, out=None):
         """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
         y = self._plan._infer(x, out)
-        return self._network.infer(x, out) if y is None else y
+        return self.network().infer(x, out) if y is None else y
 
     def predict_on_batch(self, x, *, out=None):
         """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress.
@@ -53,7 +62,8 @@ cdef class ModelCore:
         >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict_on_batch([[1.0, 2.0]])
         array([[3.]], dtype=float32)
         """
-        return self(x, out=out)
+        y = self._plan._infer(x, out)  # not self(x): a subclass may call this from there
+        return self.network().infer(x, out) if y is None else y
 
     def _step(self, x, y, bint return_dict):
         """What train_on_batch returns of a batch that needs no conversion, or None."""

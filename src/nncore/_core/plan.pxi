@@ -341,7 +341,7 @@ cdef class BasePlan:
     def start_probe(self, int64_t every, activations):
         """Look at the next training step and every so many later, at these ops (activations); 0: no longer.
 
-        Return where the sums of each op are among those that `_probe_read` gives, and of how many columns: 4 rows of so many, and
+        Return where the sums of each op are among those that `read_probe` gives, and of how many columns: 4 rows of so many, and
         behind them of how many numbers each column.
         """
         self._enter_with(TRAINING, False, True)

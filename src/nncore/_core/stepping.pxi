@@ -6,7 +6,7 @@ cdef object step_batch(Plan net, object x, object y, bint return_dict):
     cdef unsigned long me
     cdef double lr
     trainer = net.trainer
-    if trainer is None or trainer.settings is None:
+    if trainer is None or not net.is_compiled or trainer.settings is None:
         return None
     rate = (<dict>trainer.settings)["_lr"]  # optimizer.lr is a property, and a call of it costs as much as a layer
     lr = trainer.rate(net.progress.step) if callable(rate) else rate
@@ -37,7 +37,7 @@ cdef inline bint knows(Plan net, object trainer) noexcept:
 
 
 cdef object _step(Plan net, object x, object y, double lr, str form, object sums):
-    """sums: as for Plan._train, or None."""
+    """sums: as for Plan.train, or None."""
     if net.plan == NULL or not net.is_compiled or net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y

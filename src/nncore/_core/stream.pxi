@@ -31,7 +31,7 @@ cdef class StreamCore:
             raise_error(&error)
 
     def _state(self):
-        """The state: [batch, Plan._carry()]."""
+        """The state: [batch, Plan.carry()]."""
         return self.state
 
     def step(self, x):

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._checks import real, whole
-from ..data import as_array
 from ..errors import ArgumentError, GradientError
 from ..layers import Layer, Linear
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..models import Model, Sequential
 from ..models.copying import in_double
+from ..network.inputs import bind
 from ..optim import SGD
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -197,50 +197,30 @@ class _Options(NamedTuple):
 
 
 def _of_model(model: Model, x: Any, y: Any, options: _Options) -> list[GradientEntry]:
-    arrays = _arrays(model, x)
-    twin = in_double(model, [a.shape[1:] for a in arrays])
+    twin = copy.deepcopy(model)
+    arrays = [
+        np.array(a, a.dtype.newbyteorder("=") if a.dtype.kind in "iub" else np.float64, order="C") for a in bind(twin._network, x)
+    ]
+    twin = in_double(twin, [a.shape[1:] for a in arrays])
     backward = _by_hand(twin, arrays, options, parameters=y is None)
     if y is None:
         return backward
-    if model.optimizer is None:
+    if model._trainer is None:
         raise ArgumentError("check_gradients: compile the model first, so that it has a loss to compare y with")
     config = model._trainer.config
     return _compare(*_steps(twin, config.losses, config.weights, arrays, y), options) + backward
 
 
-def _arrays(model: Model, x: Any) -> list[np.ndarray]:
-    """Return copies of the inputs, in float64 but for whole numbers."""
-    twin = copy.deepcopy(model)
-    twin.predict(x)  # which says what is wrong with x, and what its shape is
-    names = twin.input_names
-    given = [x[name] for name in names] if isinstance(x, dict) else [x] if len(names) == 1 else x
-    arrays = [as_array(each, "x", np.dtype(np.float64)) for each in given]
-    arrays = [a.reshape(len(a), *shape) for a, shape in zip(arrays, twin.input_shapes, strict=True)]
-    return [np.array(a, a.dtype.newbyteorder("=") if a.dtype.kind in "iub" else np.float64, order="C") for a in arrays]
-
-
-def _as_given(arrays: list[np.ndarray]) -> Any:
-    return arrays if len(arrays) > 1 else arrays[0]
-
-
-def _outputs(found: Any) -> list[np.ndarray]:
-    """Return the outputs of a model as a list, in order."""
-    return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else [found]
-
-
 def _by_hand(twin: Model, arrays: list[np.ndarray], options: _Options, parameters: bool) -> list[GradientEntry]:
     """forward and backward, for the sum of all outputs times random factors; the parameters too, unless training shows them."""
-
-    def forward() -> list[np.ndarray]:
-        return _outputs(twin.forward(_as_given(arrays), training=True))
-
-    factors = [np.ascontiguousarray(options.rng.normal(size=out.shape)) for out in forward()]
+    plan = twin._plan
+    factors = [np.ascontiguousarray(options.rng.normal(size=out.shape)) for out in plan.forward(arrays, True)]
 
     def value() -> float:
-        return sum(float((r * out).sum()) for r, out in zip(factors, forward(), strict=True))
+        return sum(float((r * out).sum()) for r, out in zip(factors, plan.forward(arrays, True), strict=True))
 
     value()
-    gradients = _outputs(twin.backward(_as_given(factors)))
+    gradients = plan.backward(factors)
     names = ["x"] if len(arrays) == 1 else [f"x[{i}]" for i in range(len(arrays))]
     parts = [(name, a, g) for name, a, g in zip(names, arrays, gradients, strict=True) if a.dtype.kind == "f"]
     if parameters:
@@ -261,17 +241,16 @@ def _steps(
 
     Return the parameters with their gradients, and the function that gives the loss.
     """
-    for layer in twin.layers:  # penalties and limits are the update's business, not that of backward
-        for name in ("l1", "l2", "max_norm"):
-            if name in layer.mutable:
-                setattr(layer, name, None)
+    # Penalties and limits are the update's business, not that of backward.
+    plain = [{"params": "*", "l1": 0.0, "l2": 0.0, "max_norm": 0.0}] if twin.parameters() else []
+    x = arrays if len(arrays) > 1 else arrays[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever compiled the model has been warned
-        twin.compile(list(of), SGD(lr=0.0), loss_weights=list(weights))
+        Model.compile(twin, list(of), SGD(lr=0.0, groups=plain), loss_weights=list(weights))
 
     def value() -> float:
         twin.step = 0  # so that dropout keeps its mask
-        return float(twin.train_on_batch(_as_given(arrays), y, return_dict=True)["loss"])
+        return float(Model.train_on_batch(twin, x, y, return_dict=True)["loss"])
 
     value()
     return _parameters(twin), value

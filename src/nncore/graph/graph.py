@@ -144,18 +144,18 @@ class Graph:
         """Return the ops [first, last) of each call of a layer."""
         return self.spans[index]
 
-    def shown_inputs(self) -> list[tuple[str, Shape]]:
-        """Return the names and shapes of the inputs, for the summary."""
-        return [(name, value.shape) for name, value in zip(self.input_names, self.inputs, strict=True)]
+    def shown_inputs(self) -> list[str]:
+        """Return the names of the inputs that the summary and the repr list."""
+        return list(self.input_names)
 
     def connected_to(self, index: int) -> str:
         """Return what a layer is called on, in words."""
         nodes = self.nodes_of(self.layers[index])
         return "; ".join(", ".join(self.name_of(self.numbers[id(v)]) for v in node.inputs) for node in nodes)
 
-    def lines(self) -> list[str]:
+    def lines(self, input_shapes: Sequence[Shape]) -> list[str]:
         """Return a line for each input and layer: the repr of a model has them."""
-        inputs = [f"{name}: Input {shape_text(shape)}" for name, shape in self.shown_inputs()]
+        inputs = [f"{name}: Input {shape_text(shape)}" for name, shape in zip(self.input_names, input_shapes, strict=True)]
         return inputs + [f"{self.key(i)}: {layer!r} on {self.connected_to(i)}" for i, layer in enumerate(self.layers)]
 
     def pack_outputs(self, outputs: list[Any]) -> Any:

@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 _Array = TypeVar("_Array")
 
 
+#: What classes of layers could say in earlier versions -> what it is called now.
+_RENAMED = {
+    "quiet": "repr_defaults",
+    "transparent": "init_looks_through",
+    "takes": "input_count",
+    "n_results": "output_count",
+    "feeding_init": "preferred_init",
+}
+
+
 class ParameterView(Generic[_Array]):
     """An attribute such as ``layer.weight``: reading gives a live view into the model's buffer, assigning copies into it.
 
@@ -121,6 +131,11 @@ class Layer(metaclass=LayerType):
 
     #: How many inputs the layer is called on: least and most, None for any number.
     input_count: ClassVar[tuple[int, int | None]] = (1, 1)
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for old in _RENAMED.keys() & vars(cls).keys():
+            raise ArgumentError(f"{cls.__name__}.{old} is called {_RENAMED[old]} now; rename it, as it would have no effect")
 
     @property
     def output_count(self) -> int:

@@ -52,6 +52,7 @@ def in_double(model: Model, shapes: Sequence[Shape]) -> Model:
     found = restore(type(model), layers, graph, network.plan.seed, "float64", None)
     if found._plan.built_for != list(shapes):
         found._network.build(list(shapes))
+    found._plan.step = network.plan.step
     return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from .._checks import flag, shown
 from .._core import AveragedWeights, ModelCore
 from ..data import ClassWeight
-from ..errors import ArgumentError
+from ..errors import ArgumentError, NotBuiltError
 from ..graph import Graph
 from ..layers.base import AnyLayer
 from ..losses import LossLike
@@ -228,7 +228,7 @@ class Model(ModelCore):
         >>> nn.Sequential(nn.Linear(2, 1)).built, nn.Sequential(nn.Flatten(), nn.Linear(2, 1)).built
         (True, False)
         """
-        return bool(self._network.built)
+        return self._plan.built_for is not None
 
     @property
     def input_shapes(self) -> list[Shape]:
@@ -340,7 +340,10 @@ class Model(ModelCore):
         return found
 
     def __repr__(self) -> str:
-        return repr(self._network)
+        try:
+            return repr(self._network)
+        except NotBuiltError:  # the constructor has not run
+            return object.__repr__(self)
 
     # Parameters ---------------------------------------------------------------------------------------------------------------
 
@@ -685,7 +688,7 @@ class Model(ModelCore):
         ['loss', 'accuracy']
         """
         with self._network.access.changing():
-            config = Configuration(loss, optimizer, metrics, loss_weights, check_finite, self.output_names, l1, l2)
+            config = Configuration(loss, optimizer, metrics, loss_weights, check_finite, self._network.output_names, l1, l2)
             trainer = Trainer(config)
             if self.built:
                 trainer.attach(self._network)
@@ -879,7 +882,7 @@ class Model(ModelCore):
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
-            ValuesAtOnce for Keras's sake; evaluation shows no progress.
+            Accepted for Keras's sake; evaluation shows no progress.
         callbacks : sequence of Callback
             Their ``on_test_`` hooks are called.
         return_dict : bool
@@ -933,7 +936,7 @@ class Model(ModelCore):
         batch_size : int, optional
             Rows per call of the hooks of batches; the result does not depend on it.
         verbose : object
-            ValuesAtOnce for Keras's sake; prediction shows no progress.
+            Accepted for Keras's sake; prediction shows no progress.
         callbacks : sequence of Callback
             Their ``on_predict_`` hooks are called.
         steps : int, optional
@@ -1120,7 +1123,7 @@ class Model(ModelCore):
         """
         from ..saving.model_file import save_weights
 
-        save_weights(self._network, path)
+        save_weights(self._network, path, self.state_dict)
 
     def load_weights(self, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
         """Copy weights from a file of `save_weights`, of `save`, or of any program that writes safetensors.
@@ -1150,7 +1153,7 @@ class Model(ModelCore):
         """
         from ..saving.model_file import load_weights
 
-        return load_weights(self._network, path, strict)
+        return load_weights(self._network, path, strict, self.load_state_dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from .copying import reduced

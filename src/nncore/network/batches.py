@@ -17,8 +17,8 @@ from ..data.sequences import bind_lengths
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from ..graph import Value, is_symbolic
 from ..records import Shape
-from .inputs import time_steps, unpadded
-from .prediction import bind_rows, predict_rows
+from .inputs import are_batches, time_steps, unpadded
+from .prediction import bind_rows, joined, predict_batches, predict_rows
 
 if TYPE_CHECKING:
     from .network import Network
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
     """Return the outputs for a batch of any kind; or, for values of a graph, the values that the network gives, called on them."""
+    several = network.built and not network.plan.is_simple
+    if several and out is not None:
+        raise TypeError("out= is for models of one input and one output")
     if is_symbolic(x):
         return _call_on_values(network, x)
+    if several and not isinstance(x, list) and are_batches(x):
+        return network.connections.pack_outputs(joined(predict_batches(network, x)))
     with network.access.reading():
         if network.built and not network.plan.is_simple:
-            if out is not None:
-                raise TypeError("out= is for models of one input and one output")
             return network.connections.pack_outputs(predict_rows(network, bind_rows(network, x, None)))
         return network.plan(_converted(network, x)[0], out=out)
 

@@ -82,15 +82,15 @@ class Chain:
         """Return the ops [first, last) of the one call of a layer; owners: the layer of each op, in order."""
         return [(bisect_left(owners, index), bisect_right(owners, index))]
 
-    def shown_inputs(self) -> list[tuple[str, Shape]]:
-        """Return the inputs that the summary lists: none, as there is but one."""
+    def shown_inputs(self) -> list[str]:
+        """Return the names of the inputs that the summary and the repr list: none, as there is but one."""
         return []
 
     def connected_to(self, index: int) -> str:
         """Return what a layer is called on, in words: nothing, as it goes without saying."""
         return ""
 
-    def lines(self) -> list[str]:
+    def lines(self, input_shapes: Sequence[Shape]) -> list[str]:
         """Return a line for each layer: the repr of a model has them."""
         return [f"({i}): {layer!r}" for i, layer in enumerate(self.layers)]
 

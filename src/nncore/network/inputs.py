@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,3 +71,12 @@ def samples_of(network: Network, batch: Any) -> Any:
         if ranks[0] == len(network.input_shapes[0]) + 1 and all(ranks):
             return batch[0]
     return batch
+
+
+def are_batches(given: Any) -> bool:
+    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
+    if isinstance(given, list):
+        return all(isinstance(each, tuple) for each in given)
+    return isinstance(given, Iterable) and not (
+        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
+    )

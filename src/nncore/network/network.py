@@ -269,7 +269,7 @@ class Network:
 
     def __repr__(self) -> str:
         title = "Model" if isinstance(self.connections, Graph) else self.label
-        return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.lines()), ")"])
+        return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.lines(self.plan.built_for or ())), ")"])
 
     # On one batch -------------------------------------------------------------------------------------------------------------
 

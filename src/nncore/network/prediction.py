@@ -37,8 +37,8 @@ def predict_rows(
 
 def predict_batches(
     network: Network, batches: Iterable[Any], before: Before | None = None, after: After | None = None
-) -> list[np.ndarray]:
-    """Return the outputs for the rows of all batches."""
+) -> list[list[np.ndarray]]:
+    """Return the outputs of each batch."""
     found: list[list[np.ndarray]] = []
     for number, batch in enumerate(batches):
         with network.access.reading():
@@ -46,6 +46,11 @@ def predict_batches(
             part = Data(x, _room(network, x), None, None, network.input_shapes)
         _predict(network, number, part, before, after)
         found.append(part.y)
+    return found
+
+
+def joined(found: list[list[np.ndarray]]) -> list[np.ndarray]:
+    """Return the outputs for the rows of all batches; EmptyDataError where there are none."""
     if not found:
         raise EmptyDataError("predict: there are no batches")
     return [np.concatenate(each) for each in zip(*found, strict=True)]

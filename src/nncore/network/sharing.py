@@ -1,6 +1,6 @@
 """Models that share layers, and so their weights: a model on top of others, an encoder taken out of an autoencoder.
 
-The numbers of such models lie in one pool. Each model's buffers are a extent of it, in which its own parameters are blocks; what
+The numbers of such models lie in one pool. Each model's buffers are an extent of it, in which its own parameters are blocks; what
 lies between them belongs to others, or to nobody. A model that takes layers of others joins their pools into a new one: the
 extents of the models that live are put one behind the other, and what is new goes into gaps that nobody needs, or to the end. So
 nobody copies weights back and forth: what one trains, the others have.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import flag
+from .._checks import flag, shape_of_sample
 from .._core import Access
 from ..data.arrays import as_array
 from ..errors import ArgumentError, ShapeError, SizeError
@@ -98,7 +98,7 @@ def _made(layer: Layer, array: np.ndarray) -> Network:
     if network is None or network.dtype != dtype or network.input_shapes != [shape]:
         network = single(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype)
         if network.plan.built_for != [shape]:
-            network.build([shape])
+            network.build([shape_of_sample("Sequential.build", "input_shape", shape)])
         layer.__dict__["_standalone"] = network
     elif network.layers[0] is not layer:
         for role, parameter in layer._bound.items():

@@ -162,7 +162,9 @@ def summarise(network: Network, trained: Sequence[str]) -> Summary:
     network.require_built("summary")
     plan, connections = network.plan, network.connections
     shapes, itemsize, first = plan.shapes(), network.dtype.itemsize, len(network.input_shapes)
-    rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in connections.shown_inputs()]
+    rows = [
+        Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in zip(connections.shown_inputs(), network.input_shapes, strict=False)
+    ]
     for i, layer in enumerate(network.layers):
         calls = connections.op_spans(i, plan.owners)
         sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}

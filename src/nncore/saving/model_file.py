@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,6 @@ from .. import _core
 from .._checks import flag
 from ..graph import Description, Graph, layer_names
 from ..layers import Layer, Linear
-from ..network import parameters
 from ..network.chain import Chain, check_layers
 from ..network.connecting import connect
 from ..network.network import Network
@@ -95,10 +94,10 @@ def _from_connections(network: Network) -> dict[str, Any]:
     return {"graph": {"names": names, **{key: value for key, value in described._asdict().items() if key != "layers"}}}
 
 
-def save_weights(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write the state dict alone."""
+def save_weights(network: Network, path: str | os.PathLike[str], state_dict: Callable[[], dict[str, np.ndarray]]) -> None:
+    """Write the state dict alone; the model says what it is."""
     with network.access.between_steps():
-        stored = parameters.state_dict(network)
+        stored = state_dict()
     tensors.write(path, stored, {"format": "nncore"})
 
 
@@ -137,7 +136,9 @@ def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str
 # Reading ---------------------------------------------------------------------------------------------------------------------
 
 
-def load_weights(network: Network, path: str | os.PathLike[str], strict: bool) -> IncompatibleKeys:
+def load_weights(
+    network: Network, path: str | os.PathLike[str], strict: bool, load_state_dict: Callable[[Any, bool], IncompatibleKeys]
+) -> IncompatibleKeys:
     """Copy in the tensors of a file; see `Model.load_weights`."""
     with Reader(path) as reader:
         own = dict(network.named_tensors("load_weights"))
@@ -145,7 +146,7 @@ def load_weights(network: Network, path: str | os.PathLike[str], strict: bool) -
         # What the model has no use for is not read: zeros of no size stand for it, so that the keys are still compared.
         nothing = np.zeros(0)
         given = {name: reader.read(name) if name in own else nothing for name in found}
-        return parameters.load_state_dict(network, given, strict)
+        return load_state_dict(given, strict)
 
 
 def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Network:

@@ -147,15 +147,6 @@ def look_at_batches(who: str, given: Any) -> None:
         unpack(next(iter(given)))
 
 
-def are_batches(given: Any) -> bool:
-    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
-    if isinstance(given, list):
-        return all(isinstance(each, tuple) for each in given)
-    return isinstance(given, Iterable) and not (
-        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
-    )
-
-
 def iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
     """Return what can be gone through batch by batch, or raise ArgumentError."""
     if not isinstance(batches, Iterable) or hasattr(batches, "shape"):

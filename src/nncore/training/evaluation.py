@@ -11,8 +11,9 @@ import numpy as np
 from .._checks import flag, optional_whole, whole
 from ..data.bound import Data, parts
 from ..errors import ArgumentError, EmptyDataError
-from ..network.prediction import After, Before, bind_rows, predict_batches, predict_rows
-from .binding import are_batches, bind_batch, iterable, unpack
+from ..network.inputs import are_batches
+from ..network.prediction import After, Before, bind_rows, joined, predict_batches, predict_rows
+from .binding import bind_batch, iterable, unpack
 from .configuration import Configuration, results
 from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
 from .trainer import be_ready, stay_with, trainer_of
@@ -102,13 +103,14 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     if not isinstance(x, list) and are_batches(x):
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})
-        outputs = predict_batches(network, islice(x, limit), before, after)
-    elif steps is not None:
+        found = predict_batches(network, islice(x, limit), before, after)
+        hooks.call("on_predict_end", {})
+        return network.connections.pack_outputs(joined(found))
+    if steps is not None:
         raise ArgumentError("predict: steps is for batches; of an array all rows are taken")
-    else:
-        data = bind_rows(network, x, lengths)
-        hooks.call("on_predict_begin", {})
-        outputs = predict_rows(network, data, batch_size, before, after)
+    data = bind_rows(network, x, lengths)
+    hooks.call("on_predict_begin", {})
+    outputs = predict_rows(network, data, batch_size, before, after)
     hooks.call("on_predict_end", {})
     return network.connections.pack_outputs(outputs)
 

@@ -17,6 +17,7 @@ from .._checks import flag, progress_shown, real, whole
 from ..data import ClassWeight, per_output
 from ..data.bound import Data
 from ..errors import ArgumentError
+from ..network.inputs import are_batches
 from . import binding
 from .binding import bind_batch, unpack
 from .configuration import Configuration
@@ -182,7 +183,7 @@ def bind_arrays(model: Learner, config: Configuration, x: Any, y: Any, request: 
 def bind_validation(model: Learner, config: Configuration, request: Request) -> Parts:
     """Return what makes the batches of a validation from ``validation_data``."""
     network, given, steps = model._network, request.validation_data, request.validation_steps
-    if not binding.are_batches(given):
+    if not are_batches(given):
         if steps is not None:
             raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
         before = network.plan.built_for
@@ -204,7 +205,7 @@ def bind_validation(model: Learner, config: Configuration, request: Request) -> 
 
 
 def resume(model: Learner, source: Source, request: Request) -> Progress | None:
-    """Return where to go on, checked against the data; None where nothing has resume_from."""
+    """Return where to go on, checked against the data; None where nothing has begun."""
     if request.initial_epoch:
         raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
     resume_from: Progress | None = model._network.plan.trainer.progress

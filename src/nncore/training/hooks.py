@@ -35,6 +35,8 @@ class Learner(Protocol):
     @property
     def _trainer(self) -> Trainer | None: ...
 
+    def reset_states(self) -> None: ...
+
 
 def _default(hook: _F) -> _F:
     """Mark a hook that does nothing, under the attribute that Keras uses for the same purpose."""

@@ -74,7 +74,7 @@ class ArraySource:
         plan = network.plan
         first = 0 if resume_from is None else resume_from.done(plan.step)
         if not first and self._is_stateful:
-            plan.reset_states()  # an epoch begins where the data do
+            model.reset_states()  # an epoch begins where the data do
         start = plan.step - first
         self._reorder(start)
         losses, sums = np.empty(steps), config.sums()
@@ -185,7 +185,7 @@ class BatchSource:
         first = 0 if resume_from is None else resume_from.done(network.plan.step)
         # A source that flows on is one long series; else an epoch begins where the data do.
         if (resume_from is None and self._iterator is None if self._flows else not first) and network.is_stateful:
-            network.plan.reset_states()
+            model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
         losses, sums = np.empty(first), config.sums()
         if resume_from is not None and first:

@@ -72,6 +72,7 @@ class Trainer:
     def records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
         """Return what the plan is told of training, for outputs of these shapes."""
         losses = self.config.bind(output_shapes, network.output_activations)
+        self._sums = None  # their shapes may follow those of the outputs
         return losses, self.config.optimizer.spec(), self.options or [], self.config.statistics
 
     def _prepare(self, network: Network) -> None:

@@ -1,11 +1,11 @@
-"""The adding problem: where a tanh network gives up and an LSTM does not (Hochreiter and Schmidhuber 1997).
+"""The adding problem: a tanh network fails, and an LSTM succeeds (Hochreiter and Schmidhuber 1997).
 
     python examples/adding_problem.py            (needs matplotlib)
 
-Each step brings a random number and a mark; the target is the sum of the two numbers that are marked, one in the first half of
-the sequence and one in the second. Whoever always says 1 has a mean squared error of 1/6. Every run sees new sequences all the
-time, so that nothing can be learned by heart. The second row of the picture shows the norm of the gradient at each time step
-before training.
+Each time step has a random number and a mark. Two numbers are marked: one in the first half of the sequence, and one in the
+second half. The target is the sum of these two numbers. The constant answer 1 has a mean squared error of 1/6. Training always
+uses new sequences, so a net cannot learn them by heart. The second row of the picture shows the norm of the gradient at each time
+step, before training.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What L2 and the number of hidden units do to a decision boundary: two interleaved half-moons, nine nets, one picture.
+"""How L2 and the number of hidden units change a decision boundary: two interleaved half-moons, nine nets, one picture.
 
     python examples/decision_boundary.py (needs matplotlib)
 
-Rows have 3, 6 and 20 hidden units, columns an L2 penalty of 0.001, 0.01 and 0.1 (as PyTorch counts it: half of it times the square
-of each parameter). A weak penalty lets the boundary follow the moons; a strong one makes it a straight line, whatever the number of
-units; in between, more units can bend it with smaller weights, and so at a lower price.
+The rows of the picture have 3, 6 and 20 hidden units. The columns have an L2 penalty of 0.001, 0.01 and 0.1. The penalty is
+defined as in PyTorch: half of this number times the square of each parameter. With a weak penalty, the boundary follows the
+moons. With a strong penalty, it is a straight line for any number of units. In between, more units bend it with smaller weights,
+so the penalty is lower.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ HIDDEN, STRENGTHS = (3, 6, 20), (0.001, 0.01, 0.1)
 
 
 def moons(n: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """n points on two half circles of radius 2, with noise, and which of the two each belongs to."""
+    """Return n points on two half circles of radius 2, with noise, and the number of the half circle (0 or 1) of each point."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, n)
     angle = rng.uniform(0, np.pi, n)

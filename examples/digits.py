@@ -1,9 +1,10 @@
-"""Handwritten digits: scikit-learn's 1797 pictures of 8 x 8 pixels, a net of 17,000 parameters, a few seconds.
+"""Handwritten digits: 1797 pictures of 8 x 8 pixels from scikit-learn, a net of 17,000 parameters, a few seconds.
 
     make demo            or: python examples/digits.py (needs scikit-learn and matplotlib; tqdm for the progress bar)
 
-A fifth of the pictures, drawn evenly from all ten digits, is never trained on; the accuracy that counts is the one on it. Then
-the same net is trained for as many epochs in plain NumPy, written out below, to see what the core is worth.
+A fifth of the pictures is held out, with all ten digits in proportion. The net never trains on them. The accuracy on these
+pictures is the result. Then the same net is trained for the same number of epochs in plain NumPy (see below), to show how much
+faster the core is.
 """
 
 from __future__ import annotations
@@ -61,12 +62,15 @@ def main() -> None:
 
 
 def compare_with_numpy(x_train, y_train, x_test, y_test) -> None:
-    """Train twice more, silently and without validation: the same sizes, batches and epochs, dropout and Adam on both sides."""
+    """Train once more in nncore and once in NumPy, without output or validation.
+
+    Both have the same sizes, batches and epochs, and use dropout and Adam.
+    """
     model = build(seed=1)
     start = time.perf_counter()
     model.fit(x_train, y_train, epochs=EPOCHS, batch_size=BATCH, verbose=0)
     ours = time.perf_counter() - start
-    with threadpool_limits(1, user_api="blas"):  # products this small only get slower with more
+    with threadpool_limits(1, user_api="blas"):  # more threads only slow down products of this size
         start = time.perf_counter()
         predict = train_in_numpy(x_train, y_train)
         theirs = time.perf_counter() - start
@@ -78,7 +82,7 @@ def compare_with_numpy(x_train, y_train, x_test, y_test) -> None:
 
 
 def train_in_numpy(x, y):
-    """The same net without nncore. Returns the function from pictures to logits."""
+    """Train the same net without nncore. Return the function from pictures to logits."""
     rng = np.random.default_rng(0)
     sizes = (64, 128, 64, 10)
     w = [rng.normal(0, np.sqrt(2 / a), (a, b)).astype(np.float32) for a, b in pairwise(sizes)]
@@ -115,7 +119,7 @@ def train_in_numpy(x, y):
 
 
 def draw(x, truth, said, table) -> Figure:
-    """The confusion matrix, and some of the digits that were taken for others."""
+    """Draw the confusion matrix, and some of the digits that the net got wrong."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     left, right = figure.subfigures(1, 2)
     axes = left.subplots()

@@ -1,10 +1,11 @@
-"""Sunspots: forecast next year's number from the last 30 years, with RNN, BiRNN, GRU and LSTM against a linear model.
+"""Sunspots: forecast the number of the next year from the last 30 years, with RNN, BiRNN, GRU and LSTM, against a linear model.
 
     python examples/sunspots.py            (needs statsmodels, which brings the series, and matplotlib)
 
-The yearly series runs from 1700 to 2008. It is split in time: train until 1920, validate (early stopping) until 1955, test on
-what comes after, which no choice has seen. The baseline is a linear autoregression on the same window, fitted by least squares.
-The series is short, so the figures of five seeds are given, with their spread.
+The yearly series runs from 1700 to 2008. It is split in time. The nets train on the years until 1920. Early stopping uses the
+years until 1955. The years after that are the test, and no choice depends on them. The baseline is a linear autoregression on the
+same window, fitted by least squares. The series is short, so each figure is the mean over five seeds, with its standard
+deviation.
 """
 
 from __future__ import annotations

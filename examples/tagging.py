@@ -1,11 +1,13 @@
-"""Tagging letters: where do words begin, when the blanks are gone? One direction against two, GRU and LSTM.
+"""Tagging letters: where do words begin in text without blanks? GRU and LSTM, in one direction and in both.
 
     python examples/tagging.py             (needs matplotlib; the text comes with Python)
 
-The text is the language reference that CPython carries for its help() (pydoc_data.topics), in small letters with everything else
-taken out. Each letter gets a tag: does a word begin with it? Whole topics are held out, so that the test reads text that no net has
-seen. Whether "the" ends where it seems to, or goes on as "there" or "themselves", is decided by the letters that come later: a net
-that reads in one direction has not seen them, one that reads in both has. The nets that are compared have about as many parameters.
+The text is the language reference that comes with CPython for help() (pydoc_data.topics). Only its letters are kept, in lower
+case. The tag of a letter says whether a word begins with it. Whole topics are held out, so the test reads text that no net has
+seen.
+
+A word "the" may be complete, or may be the beginning of "there" or "themselves". Only later letters decide this. A net that reads
+in one direction has not seen them. A net that reads in both directions has. All nets have about the same number of parameters.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ NETS = {
 
 
 def sequences(names: list[str], limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Letters as 0 to 25 and their tags, both [N, STEPS]; the text of the topics one after another, cut without overlap."""
+    """Return letters as 0 to 25 and their tags, both [N, STEPS]. The topics are joined, and cut into sequences without overlap."""
     words = [word for name in names for word in re.findall("[a-z]+", topics[name].lower())]
     letters = np.frombuffer("".join(words).encode(), np.uint8)[:limit] - ord("a")
     begins = np.zeros(sum(map(len, words)), np.float32)

@@ -1,11 +1,13 @@
-"""Why a net does not learn: gradients that vanish on their way through ten layers, and ReLUs that die. With pictures.
+"""Why a net does not learn: gradients that vanish in ten layers, and ReLUs that die. With pictures.
 
     python examples/vanishing_gradients.py (needs matplotlib)
 
-First, a chain of ten Sigmoid layers, whose gradient shrinks with every layer that it passes; LeakyReLU with He's initial weights,
-and BatchNorm, keep it alive. Then ReLUs under a learning rate that is far too high: units that a step has thrown to where they are
-0 for all data pass no gradient on, and stay there: the net gives a constant. LeakyReLU, put in their place with the very same
-weights, lets the gradient through, and the net learns again.
+The first part is a chain of ten Sigmoid layers. The gradient becomes smaller in every layer. It does not vanish with LeakyReLU
+and He initialization, or with BatchNorm.
+
+The second part has ReLUs and a learning rate that is far too high. After a large step, some units are 0 for all data. They pass
+no gradient on, so they stay at 0. They are dead, and the net returns a constant. Then LeakyReLUs replace the ReLUs, with the same
+weights. They pass the gradient on, and the net learns again.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ DEPTH, WIDTH, EPOCHS = 10, 32, 40
 
 
 def chain(kind: str) -> nn.Sequential:
-    """Ten hidden layers of one kind."""
+    """Return a model of ten hidden layers of one kind."""
     layers: list[nn.Layer] = []
     for i in range(DEPTH):
         layers.append(nn.Linear(WIDTH if i else 2, WIDTH, weight_init="he_normal" if kind == "LeakyReLU, He" else "xavier_uniform"))
@@ -36,7 +38,7 @@ def chain(kind: str) -> nn.Sequential:
 
 
 def norms(model: nn.Sequential, found: nn.callbacks.Diagnostics, epoch: int) -> list[float]:
-    """The gradient norm of the weight of each Linear layer, from the first to the last."""
+    """Return the gradient norm of the weight of each Linear layer, from the first to the last."""
     return [found.gradient_norm[f"{i}.weight"][epoch] for i, layer in enumerate(model) if isinstance(layer, nn.Linear)]
 
 
@@ -68,7 +70,7 @@ def two_layers(activation: type[nn.Layer], lr: float) -> nn.Sequential:
 
 
 def dead(found: nn.callbacks.Diagnostics) -> list[float]:
-    """The part of the second layer's units that are dead, per epoch."""
+    """Return the fraction of dead units in the second layer, per epoch."""
     (second,) = (values for name, values in found.dead_fraction.items() if name.startswith("layer 3"))
     return second
 

@@ -1,9 +1,10 @@
-"""XOR: the four points that a perceptron cannot tell apart, and two hidden layers that can.
+"""XOR: a perceptron cannot separate these four points. A net with two hidden layers can.
 
     python examples/xor.py               (needs matplotlib for the picture)
 
-A perceptron draws one straight line, and no line has (0, 1) and (1, 0) on one side and (0, 0) and (1, 1) on the other. Units in
-between bend it. The labels are -1 and +1 for the perceptron, which learns from its mistakes alone, and 0 and 1 for the net.
+The boundary of a perceptron is one straight line. No straight line has (0, 1) and (1, 0) on one side, and (0, 0) and (1, 1) on
+the other. Hidden units bend the boundary. The labels are -1 and +1 for the perceptron, which learns only from its mistakes. They
+are 0 and 1 for the net.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def draw(axes, model, threshold: float, title: str) -> None:
-    """Where the model says yes, where no, and the line between."""
+    """Draw where the output is above and below the threshold, and the line between."""
     grid = np.linspace(-0.5, 1.5, 201, dtype=np.float32)
     points = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2)
     height = model.predict(points).reshape(201, 201) - threshold

@@ -3,8 +3,8 @@
  * it, and an input of one column gives its number to all columns. The gradient of what was broadcast is a sum: over the lines of a
  * sample in increasing order, and over the columns of a line in increasing order. Typed; see engine.h.
  */
-#ifndef NNC_PLAN_STRETCH_H
-#define NNC_PLAN_STRETCH_H
+#ifndef NNC_PLAN_BROADCAST_H
+#define NNC_PLAN_BROADCAST_H
 
 #include <string.h>
 

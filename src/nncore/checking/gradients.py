@@ -33,9 +33,7 @@ class GradientEntry(NamedTuple):
     shape: tuple[int, ...]
     checked: int  #: number of elements that were checked
     error: float  #: the relative error of the worst element
-    allowed: (
-        float  #: the largest error that passes there: the tolerance plus the rounding error of the differences
-    )
+    allowed: float  #: the largest error that passes there: the tolerance plus the rounding error of the differences
     at: tuple[int, ...]  #: the index of the worst element
     analytic: float  #: its gradient from the backward pass
     numeric: float  #: its gradient from differences

@@ -205,7 +205,8 @@ def check_count(layer: Layer, count: int) -> None:
 
 
 def _rehearsed(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]) -> list[Shape]:
-    """Return the shapes of all values: the inputs, then the results of the ops. A chain of ops may have more inputs than a network."""
+    """Return the shapes of all values: inputs, then the results of the ops. A chain may have more inputs than a network can
+    have."""
     if len(inputs) <= MOST_INPUTS:
         rehearsal = _core.Plan()
         rehearsal.assemble(inputs, ops, results[:1], "float32")

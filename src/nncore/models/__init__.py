@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Functional", "Model", "Sequential", "load"]
 
 if not TYPE_CHECKING:
-        # functional.py exports Model too: it registers Functional as the class that Model(inputs, outputs) makes.
+    # functional.py exports Model too: it registers Functional as the class that Model(inputs, outputs) makes.
     __getattr__, __dir__ = lazily(
         __name__, __all__, {"functional": "Functional Model", "loading": "load", "sequential": "Sequential"}
     )

@@ -1,4 +1,4 @@
-"""How each parameter of a network is trained: what its layer says, then the groups of the optimizer, then ``compile``."""
+"""The training options of each parameter of a network: from its layer, then the optimizer's groups, then ``compile``."""
 
 from __future__ import annotations
 

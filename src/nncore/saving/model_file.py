@@ -13,7 +13,7 @@ layer by layer h and, for an LSTM, c. No layer can have the name "training". The
                     (before: null), state: step; options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per
                     parameter; and progress, the position of the last fit (null: none), see saving/progress.py
 
-A model is stored as a `Sequential` or as a graph. Subclasses are not stored.
+A model is stored as a `Sequential` or as a graph. A subclass is loaded as one of these two.
 """
 
 from __future__ import annotations

@@ -347,18 +347,18 @@ cdef tuple _REFUSED = (
 )
 cdef tuple _INSIDE = (
     "",
-    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be trained from there",
-    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be trained from there",
-    "the model is in the midst of a step, which has called this loss, metric or layer: it cannot be copied or saved from there; do "
-    "it in a callback",
-    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be built, compiled or given "
+    "the model is running a call that has called this loss, metric or layer; it cannot be trained from there",
+    "the model is running a call that has called this loss, metric or layer; it cannot be trained from there",
+    "the model is running a step that has called this loss, metric or layer; it cannot be copied or saved from there; use "
+    "a callback",
+    "the model is running a call that has called this loss, metric or layer; it cannot be built, compiled or given "
     "another number of time steps from there",
 )
 cdef tuple _IN_VAIN = (
     "another thread builds or compiles the model, and has not finished for {:g} s",
     "",
     "another thread builds or compiles the model, and has not finished for {:g} s",
-    "another thread trains the model and has not come to the end of a step for {:g} s; a callback that waits for this thread would do that",
+    "another thread trains the model and has not finished a step for {:g} s; this happens if a callback waits for this thread",
     "another thread uses the model and has not finished for {:g} s, so that it cannot be built or compiled, or take another number of "
-    "time steps; a callback that waits for this thread would do that",
+    "time steps; this happens if a callback waits for this thread",
 )

@@ -291,8 +291,8 @@ def _compare(parts: list[tuple[str, np.ndarray, np.ndarray]], value: Callable[[]
     before = value()
     if value() != before:
         raise ArgumentError(
-            "check_gradients: two runs on the same batch give different values; what a part of your own draws at random must be "
-            "the same each time"
+            "check_gradients: two runs on the same batch give different values; your own layers and losses must draw "
+            "the same random numbers each time"
         )
     return [_entry(name, array, gradient, value, max(1.0, abs(before)), options) for name, array, gradient in parts]
 

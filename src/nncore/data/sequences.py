@@ -36,8 +36,8 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     )
     if several or isinstance(lengths, Mapping):
         raise ArgumentError(
-            "lengths: one array [N] is taken, for all inputs that have as many time steps as the first; the padding of an input "
-            "with others must be masked otherwise, for example by a Multiply with zeros [N, time, 1]"
+            "lengths must be one array [N]; it is for all inputs with as many time steps as the first one; mask the padding of "
+            "other inputs in another way, for example by a Multiply with zeros [N, time, 1]"
         )
     array = as_array(lengths, "lengths", np.dtype(np.int64))
     if array.shape != (rows,):

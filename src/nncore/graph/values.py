@@ -184,7 +184,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
         if not isinstance(each, Value):
             raise ArgumentError(
                 f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the "
-                "layer on arrays alone"
+                "layer with arrays only"
             )
     check_count(layer, len(inputs))
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))

@@ -60,11 +60,9 @@ class Stream(_core.StreamCore):
                 raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
             for op in plan.ops:
                 if op.kind == "recurrent" and op.field("bidirectional"):
-                    raise ArgumentError(
-                        f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output"
-                    )
+                    raise ArgumentError(f"stream: {op.name} is bidirectional, so its first output needs the end of the sequence")
                 if op.kind == "recurrent" and len(op.inputs) > 1:
-                    raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
+                    raise ArgumentError(f"stream: {op.name} has an initial state from other layers, which a stream cannot compute")
             _require_step_by_step(network)
             self._parts = {id(op.part): copy.copy(op.part) for op in plan.ops if op.part is not None}
             ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in plan.ops]
@@ -123,11 +121,11 @@ def _require_step_by_step(network: Network) -> None:
     for i, op in enumerate(plan.ops):
         if op.kind == "recurrent" and not timed[op.inputs[0]]:
             raise ShapeError(
-                f"stream: {op.name} runs over what is no sequence of the stream's own steps, and would carry its state from one of "
-                "them to the next"
+                f"stream: {op.name} runs over a sequence that is not made of the stream's own steps; its state would be "
+                "carried from one such sequence to the next"
             )
         if timed[first + i] and not all(timed[value] for value in op.inputs):
             raise ShapeError(
-                f"stream: {op.name} brings into each step what depends on the whole sequence, and needs its end before the first "
-                "output"
+                f"stream: {op.name} combines each step with a value that depends on the whole sequence, so the first output needs "
+                "the end of the sequence"
             )

@@ -68,7 +68,9 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
     if not isinstance(layer, layers.PythonLayer):
         return _declared(layer, arguments, LAYERS, name)
     if isinstance(layer, layers.Lambda):
-        raise ArgumentError(f"{name}: Lambda holds functions, which a file cannot; make a class of nn.PythonLayer of it")
+        raise ArgumentError(
+            f"{name}: Lambda contains functions, which a file cannot hold; write a subclass of nn.PythonLayer instead"
+        )
     shapes = layer._input_shapes  # its weights depend on them
     return {**_custom(type(layer).__name__, arguments, name), "input_shapes": shapes and [list(shape) for shape in shapes]}
 

@@ -155,7 +155,7 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
         reader.custom_objects = custom_objects or {}
         if "nncore" not in reader.metadata:
             reader.fail(
-                "__metadata__", "no model of nncore is described here; for weights alone make the model and call load_weights"
+                "__metadata__", "the file contains no model of nncore; to load only weights, make the model and call load_weights"
             )
         document = tensors.parse(reader, "__metadata__.nncore", reader.metadata["nncore"])
         version = _field(reader, document, "format_version", int)

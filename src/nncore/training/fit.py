@@ -207,7 +207,7 @@ def bind_validation(model: Learner, config: Configuration, request: Request) -> 
 def resume(model: Learner, source: Source, request: Request) -> Progress | None:
     """Return the progress from which to resume, checked against the data. It is None if there was no training."""
     if request.initial_epoch:
-        raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
+        raise ArgumentError("fit: resume=True determines the first epoch; leave initial_epoch out")
     resume_from: Progress | None = model._network.plan.trainer.progress
     if resume_from is not None:
         source.check(resume_from)

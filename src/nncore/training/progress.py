@@ -95,13 +95,13 @@ class Progress:
         if done != len(self.losses):
             raise ArgumentError(
                 f"fit(resume=True): {done} updates have been made since epoch {self.epoch + 1} began, but fit made "
-                f"{len(self.losses)} of them; with resume=False an epoch begins"
+                f"{len(self.losses)} of them; pass resume=False to start a new epoch"
             )
         if done and (batch_size, rows, shuffle) != (self.batch_size, self.rows, self.shuffle):
             then, now = _in_words(self.batch_size, self.rows, self.shuffle), _in_words(batch_size, rows, shuffle)
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch of {then}, and now there are {now}; pass "
-                "the same data, or begin an epoch with resume=False"
+                "the same data, or resume=False to start a new epoch"
             )
         return done
 

@@ -157,7 +157,7 @@ class BatchSource:
         if self._flows and done > self.steps:
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
-                "(steps_per_epoch); pass at least as many, or begin an epoch with resume=False"
+                "(steps_per_epoch); pass at least as many, or resume=False to start a new epoch"
             )
 
     def settle(self) -> None:

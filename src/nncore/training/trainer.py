@@ -124,7 +124,7 @@ def trainer_of(network: Network, what: str) -> Trainer:
         raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
     if what in ("fit", "train_on_batch", "apply_gradients"):
         if network.plan.averaged:
-            raise ArgumentError(f"{what}: the average of the weights is in their place; train outside of averaged_weights()")
+            raise ArgumentError(f"{what}: the weights are replaced by their average; train outside of averaged_weights()")
         if trainer.optimizer.full_batch and what != "fit":
             raise ArgumentError(f"{what}: {type(trainer.optimizer).__name__} needs the loss of all data at once; use fit")
     return trainer if network.plan.is_compiled or not network.built else attached(network)
@@ -150,7 +150,7 @@ def stay_with(network: Network, config: Configuration) -> None:
     trainer: Trainer | None = network.plan.trainer
     if trainer is None or trainer.config is not config:
         raise ConcurrentUseError(
-            "the model has been compiled anew in the midst of a call, by another thread or a callback; set "
+            "the model has been compiled again during this call, by another thread or a callback; set "
             "model.stop_training, and compile and call again when it has ended"
         )
     if not network.plan.is_compiled:

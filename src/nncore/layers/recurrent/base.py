@@ -112,7 +112,9 @@ class Recurrent(Regularized):
             raise SizeError(f"{owner}: num_layers={self.num_layers}; at most {_MOST_LAYERS} are possible")
         if self.stateful and (self.bidirectional or self.learn_initial_state):
             other = "bidirectional" if self.bidirectional else "learn_initial_state"
-            raise ArgumentError(f"{owner}: stateful=True starts a batch where the last one ended, which excludes {other}=True")
+            raise ArgumentError(
+                f"{owner}: stateful=True starts a batch with the last states of the previous one, which excludes {other}=True"
+            )
         if self.truncate is not None and self.bidirectional:
             raise ArgumentError(f"{owner}: truncate needs one direction; a bidirectional layer looks at the whole sequence")
 
@@ -227,7 +229,8 @@ class Recurrent(Regularized):
     def check(self, name: str, shape: Shape) -> None:
         if not self.batch_first and "_drawing" not in self.__dict__:
             raise ArgumentError(
-                f"{name}: batch_first=False is for calls of the layer alone; in a model the batch comes first: [N, time, features]"
+                f"{name}: batch_first=False is only for calls of the layer by itself; in a model the batch comes first: "
+                "[N, time, features]"
             )
 
     def check_call(self, name: str, shapes: Sequence[Shape]) -> None:
@@ -237,7 +240,7 @@ class Recurrent(Regularized):
         if len(shapes) != 1 + len(self.states):
             raise ArgumentError(f"{name}: the initial state is a pair (h_0, c_0)")
         if getattr(self, own):
-            raise ArgumentError(f"{name}: {own}=True says how a sequence begins, which excludes a given initial state")
+            raise ArgumentError(f"{name}: {own}=True determines the initial state, which excludes a given one")
         fitting = [(self._blocks, self.hidden_size), (self._blocks * self.hidden_size,)]
         for kind, shape in zip(self.states, shapes[1:], strict=True):
             if shape not in fitting:

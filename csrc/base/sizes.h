@@ -1,4 +1,4 @@
-/* sizes.h: arithmetic on sizes that reports overflow instead of wrapping. Each function returns non-zero if the result is invalid. */
+/* sizes.h: arithmetic on sizes that reports overflow instead of wrapping. Each returns non-zero if the result is invalid. */
 #ifndef NNC_BASE_SIZES_H
 #define NNC_BASE_SIZES_H
 

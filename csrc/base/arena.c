@@ -15,17 +15,17 @@
 
 static atomic_size_t allocations, fail_countdown;
 
-/* In front of every block, on a line of its own. */
+/* The header of every block. It has a cache line of its own. */
 typedef struct {
   _Alignas(NNC_ALIGNMENT) atomic_size_t references;
-  void *mapped; /* the pages that the block lies in, where it has its own, and how many bytes they are */
+  void *mapped; /* the pages of the block, if it has its own, and their number of bytes */
   size_t mapped_bytes;
 } header;
 
-/* Weights are read by columns, a row of a page of its own at a time: pages of 2 MB keep them within reach of the address cache. */
+/* Weights are read by columns, one row at a time, and each row may be on another page. With pages of 2 MB the TLB covers them. */
 enum { HUGE_PAGE = 2 << 20 };
-/* From here on a block gets pages from the operating system, which are zero: to write zeros into all of them would take seconds, and touch
- * what is perhaps never used. */
+/* From this size on, a block gets pages from the operating system, which are zero already. Writing zeros would take seconds and
+ * touch memory that may never be used. */
 enum { MAPPED_FROM = 64 << 20 };
 
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
@@ -35,7 +35,7 @@ static header *map(size_t bytes) {
   char *pages = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) return NULL;
   header *block = (header *)(pages + (HUGE_PAGE - (uintptr_t)pages % HUGE_PAGE) % HUGE_PAGE);
-  (void)madvise(block, bytes, MADV_HUGEPAGE); /* advice: without, it is slower */
+  (void)madvise(block, bytes, MADV_HUGEPAGE); /* a hint; without it the code is only slower */
   block->mapped = pages;
   block->mapped_bytes = whole;
   return block;
@@ -43,7 +43,7 @@ static header *map(size_t bytes) {
 
 static void *take(size_t bytes) {
   if (bytes < HUGE_PAGE) return aligned_alloc(NNC_ALIGNMENT, bytes);
-  void *block; /* aligned_alloc would want a whole number of pages */
+  void *block; /* not from aligned_alloc, which needs a multiple of the page size */
   if (posix_memalign(&block, HUGE_PAGE, bytes)) return NULL;
   (void)madvise(block, bytes, MADV_HUGEPAGE);
   return block;

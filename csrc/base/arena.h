@@ -4,17 +4,17 @@
 
 #include <stddef.h>
 
-/* Zeroed, cache-line aligned; NULL where memory ends. */
+/* Zeroed and cache-line aligned; NULL if there is no memory. */
 void *nnc_alloc(size_t bytes);
 void nnc_free(void *block);
-/* One more owner of a block: it goes when all have freed it. */
+/* Adds an owner to a block. The block is freed when all owners have freed it. */
 void nnc_retain(void *block);
-/* How many blocks have been allocated since the library was loaded: the tests assert that a step adds none. */
+/* Number of blocks allocated since the library was loaded. The tests assert that a step allocates none. */
 size_t nnc_alloc_count(void);
-/* Test switch: the k-th allocation from now fails (1 is the next); 0 switches it off. */
+/* For tests: the k-th allocation from now on fails (1 is the next). 0 disables this. */
 void nnc_alloc_fail_at(size_t k);
 
-/* Reserve n elements of the given size at the end of an arena of *total bytes: *offset gets the place, in elements. */
+/* Reserve n elements of the given size at the end of an arena of *total bytes. *offset gets the position in elements. */
 int nnc_arena_take(size_t *total, size_t *offset, size_t n, size_t element);
 
 #endif

@@ -1,4 +1,4 @@
-/* clock.h: seconds from some moment on. */
+/* clock.h: seconds since an arbitrary fixed time. */
 #ifndef NNC_BASE_CLOCK_H
 #define NNC_BASE_CLOCK_H
 

@@ -1,5 +1,5 @@
-/* cpu.c: one probe, no state. The compiler's builtin reads CPUID and XCR0, so an AVX-512 CPU under an operating system that
- * does not save the wide registers counts as one without them. */
+/* cpu.c: detection of the CPU, without state. The compiler's builtin reads CPUID and XCR0. So an AVX-512 CPU counts as one without
+ * AVX-512 if the operating system does not save the wide registers. */
 #include "base/cpu.h"
 
 int nnc_cpu_has(nnc_isa isa) {

@@ -1,8 +1,8 @@
-/* fpstate.h: flush-to-zero inside a C call, the caller's floating-point state restored on leaving it.
+/* fpstate.h: sets flush-to-zero for a C call, and restores the caller's floating-point state afterwards.
  *
- * Denormals cost a hundred cycles each on many CPUs and carry nothing a network needs. The mode is per thread, so every worker
- * enters and leaves by itself; restoring the whole register also restores the caller's exception flags. nnc_fp_default
- * goes back to the default for the time of a call out of the core. */
+ * Operations on denormals take about a hundred cycles on many CPUs, and networks do not need denormals. The mode is per thread, so
+ * every worker sets and restores it. Restoring the whole register also restores the caller's exception flags. nnc_fp_default
+ * restores the default during a call from the core into Python. */
 #ifndef NNC_BASE_FPSTATE_H
 #define NNC_BASE_FPSTATE_H
 

@@ -1,7 +1,7 @@
-/* half.h: IEEE half precision, which data are stored in and nothing is computed in: 1 sign, 5 exponent and 10 fraction bits.
+/* half.h: IEEE half precision: 1 sign, 5 exponent and 10 fraction bits. It is a storage format; nothing is computed in it.
  *
- * Integer arithmetic moves the fields to their places in single precision. A subnormal half, f 2^-24, gets the exponent of 2^-14 and
- * has that subtracted: both are normal numbers, so that flush-to-zero does not take them. */
+ * Integer operations move the fields to their positions in single precision. A subnormal half, f 2^-24, is computed as a number
+ * with the exponent of 2^-14, minus 2^-14. Both are normal numbers, so flush-to-zero does not affect them. */
 #ifndef NNC_BASE_HALF_H
 #define NNC_BASE_HALF_H
 

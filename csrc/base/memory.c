@@ -1,5 +1,5 @@
-/* memory.c: see memory.h. An operating system that overcommits grants what it does not have, and ends the process that uses it: so what
- * cannot fit is refused before it is asked for. */
+/* memory.c: see memory.h. An operating system that overcommits grants memory that it does not have, and later kills the process
+ * that uses it. So a request that cannot fit is rejected before it is made. */
 #define _GNU_SOURCE
 #include "base/memory.h"
 
@@ -13,7 +13,7 @@ static void lower(size_t *limit, unsigned long long to) {
   if (to < *limit) *limit = (size_t)to;
 }
 
-/* A file that holds one number, or "max". */
+/* Reads a file that contains a number or "max". */
 static void lower_to_file(size_t *limit, const char *path) {
   unsigned long long bytes;
   FILE *f = fopen(path, "r");
@@ -22,8 +22,8 @@ static void lower_to_file(size_t *limit, const char *path) {
   fclose(f);
 }
 
-/* Those of the cgroup that this process is in, and of those above it: version 2 in a single hierarchy, version 1 in one for memory. In a
- * container, the path may be one outside of it, and then the root is what counts. */
+/* The limits of the cgroup of this process and of all cgroups above it: version 2 in a single hierarchy, version 1 in one for
+ * memory. In a container, the path may be outside of it; then the root is read. */
 static void lower_to_cgroups(size_t *limit) {
   char line[1024], path[1200];
   FILE *f = fopen("/proc/self/cgroup", "r");
@@ -45,7 +45,7 @@ static void lower_to_cgroups(size_t *limit) {
   fclose(f);
 }
 
-/* Kilobytes, as /proc/meminfo has them; 0 where there is none. */
+/* A field of /proc/meminfo in kilobytes; 0 if it is missing. */
 static unsigned long long swap_space(void) {
   char line[256];
   unsigned long long kilobytes = 0;

@@ -1,4 +1,4 @@
-/* parallel.c: parallel regions over OpenMP, the barrier, and how many threads there should be. */
+/* parallel.c: parallel regions over OpenMP, the barrier, and the number of threads. */
 #define _GNU_SOURCE
 #include "base/parallel.h"
 
@@ -13,11 +13,11 @@
 #include "base/fpstate.h"
 #include "base/thread_limits.h"
 
-/* A phase below this many floating-point operations per thread loses more to the barrier than it gains. */
+/* With fewer floating-point operations per thread, the barrier of a phase costs more than the threads gain. */
 static const double flops_per_thread = 250e3;
-/* Iterations of the pause instruction before a waiting thread gives the processor away: some 20 microseconds. */
+/* Iterations of the pause instruction before a waiting thread yields the processor: about 20 microseconds. */
 enum { SPIN_LIMIT = 1000 };
-/* More than any machine has use for. */
+/* An upper limit that no machine exceeds. */
 enum { MAX_THREADS = 1024 };
 
 struct nnc_parallel_region {
@@ -28,15 +28,15 @@ struct nnc_parallel_region {
   void *context;
 };
 
-static atomic_int thread_limit; /* 0: not asked for yet */
+static atomic_int thread_limit; /* 0: not determined yet */
 static atomic_int forks;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 static int guard_failed;
-static pthread_t survivor; /* the thread that forked, which is the only one that the child has; */
-static int survivor_since; /* and of how many forks it has been the survivor: of all but so many */
+static pthread_t survivor; /* the thread that forked, the only one in the child; */
+static int survivor_since; /* it has existed since this number of forks */
 
-/* The OpenMP runtime's workers do not exist in a forked child, and it would wait for them for ever: those of this library, and those that
- * another library has started in the same runtime. */
+/* In a forked child, the OpenMP runtime's workers do not exist, and the runtime would wait for them forever. This includes workers
+ * that another library has started in the same runtime. */
 static void after_fork_in_child(void) {
   const pthread_t self = pthread_self();
   if (!forks || !pthread_equal(self, survivor)) survivor_since = forks;
@@ -71,7 +71,7 @@ int nnc_parallel(int threads, nnc_parallel_fn *fn, void *context) {
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp single
-    region.size = omp_get_num_threads(); /* the runtime may give fewer than asked for */
+    region.size = omp_get_num_threads(); /* the runtime may provide fewer than requested */
     run_thread(&region, omp_get_thread_num());
   }
   return region.size;
@@ -112,7 +112,7 @@ void nnc_partition(const nnc_thread *self, size_t n, size_t *first, size_t *last
   *last = *first + n / size + (rank < n % size);
 }
 
-/* CPUs that the cgroup's quota is worth, rounded up; 0 where there is none. Version 2 first, then version 1. */
+/* Number of CPUs of the cgroup's quota, rounded up; 0 if there is no quota. Version 2 is tried first, then version 1. */
 static int cgroup_cpus(void) {
   long long quota = -1, period = -1;
   FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
@@ -133,7 +133,7 @@ static int cgroup_cpus(void) {
 static int default_threads(void) {
   const char *asked = getenv("OMP_NUM_THREADS");
   if (asked) {
-    const int n = atoi(asked); /* a list names nested levels; the first is ours */
+    const int n = atoi(asked); /* in a list for nested levels, the first number applies */
     if (n >= 1) return n < MAX_THREADS ? n : MAX_THREADS;
   }
   int n = omp_get_num_procs(); /* respects the affinity mask */

@@ -1,6 +1,6 @@
-/* parallel.h: the parallelism of whatever takes longer than to wake a thread (thread_pool.h is for the rest). One primitive opens a
- * parallel region; inside it the threads partition numbered tasks and meet at barriers. Which tasks exist never depends on the number of
- * threads, so neither do the results.
+/* parallel.h: parallel regions, for work that takes longer than waking a thread (thread_pool.h is for shorter work). One function
+ * opens a parallel region. Inside it the threads partition numbered tasks and meet at barriers. The tasks do not depend on the
+ * number of threads, so the results do not depend on it either.
  */
 #ifndef NNC_BASE_PARALLEL_H
 #define NNC_BASE_PARALLEL_H
@@ -11,44 +11,44 @@ typedef struct nnc_parallel_region nnc_parallel_region;
 typedef struct {
   nnc_parallel_region *region;
   int rank, size;
-  unsigned phase; /* barriers passed so far */
+  unsigned phase; /* number of barriers passed so far */
 } nnc_thread;
 
 typedef void nnc_parallel_fn(nnc_thread *self, void *context);
 
 /* Run fn once on each of `threads` threads (1: directly, without a region). Every thread has flush-to-zero set; the caller's
- * floating-point state is restored. Runs serially inside another parallel region and in a forked child, and on fewer threads where there are
- * no more. Returns the size used. */
+ * floating-point state is restored afterwards. Inside another parallel region and in a forked child, fn runs serially. If fewer
+ * threads are available, fewer are used. Returns the number of threads used. */
 int nnc_parallel(int threads, nnc_parallel_fn *fn, void *context);
 
-/* Wait until all threads are here: spins for a bounded time, then yields the processor. */
+/* Wait until all threads have arrived. A thread spins for a bounded time, then yields the processor. */
 void nnc_barrier(nnc_thread *self);
 
-/* One turn of a waiting loop: a pause while `turns` is small, then the processor is given away. */
+/* One iteration of a waiting loop: a pause while `turns` is small, afterwards a yield of the processor. */
 void nnc_relax(unsigned turns);
 
 /* This thread's part [*first, *last) of n tasks of equal cost. */
 void nnc_partition(const nnc_thread *self, size_t n, size_t *first, size_t *last);
 
-/* How many threads a phase of `flops` floating-point operations is worth, at most the limit that is set. */
+/* Number of threads for a phase of `flops` floating-point operations. It is at most the limit that is set. */
 int nnc_threads_for(double flops);
 
-/* Test switch: every phase gets n threads, however little there is to do, and nobody measures whether that pays (plan/autotune.h,
- * plan/run/intra_op.h); 0 switches it off. lose: the parameter tasks are cut into so many parts more than there are threads, which
- * nobody does: a fault that has to be found. */
+/* For tests: every phase gets n threads, even for little work, and the measurements of plan/autotune.h and plan/run/intra_op.h are
+ * skipped. 0 disables this. lose: the parameter tasks are cut into this number of additional parts, which no thread does. Tests
+ * must find this error. */
 void nnc_force_threads(int n, int lose);
 int nnc_forced_threads(void); /* 0: none */
 int nnc_lost_parts(void);
 
-/* To be called once, before anything else: from then on forks are counted. Starts no thread. Non-zero where memory ends. */
+/* Must be called once, before anything else. From then on forks are counted. Starts no thread. Non-zero if there is no memory. */
 int nnc_guard_against_fork(void);
-/* How many forks lie between the process that loaded the library and this one; in a child, threads that were there are not. */
+/* Number of forks between the process that loaded the library and this one. Other threads do not exist in a child. */
 int nnc_fork_count(void);
-/* The number of the one thread that has come through all forks but the first `since`; 0: none has. */
+/* The number of the thread that has existed through all forks except the first `since`; 0: none. */
 unsigned long nnc_fork_survivor(int since);
 int nnc_is_forked_child(void);
 
 int nnc_get_num_threads(void);
-void nnc_set_num_threads(int n); /* n >= 1, of which at most 1024 count; 0: back to the default */
+void nnc_set_num_threads(int n); /* n >= 1, at most 1024 are used; 0: restore the default */
 
 #endif

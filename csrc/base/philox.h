@@ -1,6 +1,6 @@
 /* philox.h: the counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
- * SC 2011), one block at a time, for host code such as shuffles. Random numbers are a function of (key, counter) and nothing
- * else, so there is no state to save or to share. Not for cryptography. ops/random/random.h holds the vectorised twin.
+ * SC 2011), one block at a time, for host code such as shuffles. Random numbers depend only on (key, counter), so there is no state
+ * to save or to share. Not for cryptography. ops/random/random.h has the vectorised version.
  */
 #ifndef NNC_BASE_PHILOX_H
 #define NNC_BASE_PHILOX_H

@@ -1,6 +1,6 @@
-/* scratch.c: a block per thread, allocated when the thread first asks and freed when it ends.
+/* scratch.c: one block per thread. It is allocated at the thread's first request and freed when the thread ends.
  *
- * The stack is no place for it: musl gives a thread 128 KB, and threading.stack_size or OMP_STACKSIZE may give it less. */
+ * The stack is too small: musl gives a thread 128 KB, and threading.stack_size or OMP_STACKSIZE may reduce that. */
 #include "base/scratch.h"
 
 #include <pthread.h>
@@ -14,8 +14,9 @@ static int has_key;
 static void make_key(void) { has_key = !pthread_key_create(&key, nnc_free); }
 
 #if defined(__GLIBC__)
-/* Room for it comes with the thread itself. A variable of the usual kind, in a library that is loaded late, is allocated at the thread's
- * first look, which ends the process where memory has ended; other C libraries do not load a library that has one of this kind. */
+/* This storage class is allocated together with the thread. A thread-local variable of the usual kind, in a library that is loaded
+ * late, is allocated at its first use; if there is no memory then, the process ends. C libraries that do not support this storage
+ * class refuse to load such a library. */
 static _Thread_local void *own __attribute__((tls_model("initial-exec")));
 static void *owned(void) { return own; }
 static void remember(void *block) { own = block; }

@@ -4,7 +4,7 @@
 
 enum { NNC_SCRATCH_BYTES = 220 * 1024 };
 
-/* NNC_SCRATCH_BYTES for this thread alone, cache-line aligned, the same ones each time; NULL where memory ends. */
+/* NNC_SCRATCH_BYTES for this thread only, cache-line aligned, the same block each time; NULL if there is no memory. */
 void *nnc_scratch(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* sizes.h: arithmetic on sizes that reports overflow instead of wrapping. Each returns non-zero where the result is not valid. */
+/* sizes.h: arithmetic on sizes that reports overflow instead of wrapping. Each returns non-zero if the result is invalid. */
 #ifndef NNC_BASE_SIZES_H
 #define NNC_BASE_SIZES_H
 
@@ -22,8 +22,8 @@ static inline int nnc_round_up(size_t *result, size_t n, size_t element) {
   return 0;
 }
 
-/* Distance between the rows of a matrix of `cols` elements. Narrow rows stay dense, so that a small batch is one flat run for
- * the element-wise kernels; wide rows start on cache lines, and never a multiple of 4 KB apart, where they would compete for
+/* Distance between the rows of a matrix of `cols` elements. Narrow rows are dense, so that element-wise kernels process a small
+ * batch as one row. Wide rows start on cache lines. Their distance is never a multiple of 4 KB, because such rows would compete for
  * the same sets of the first-level cache. */
 static inline int nnc_leading_dim(size_t *result, size_t cols, size_t element) {
   size_t bytes;

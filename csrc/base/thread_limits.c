@@ -1,8 +1,8 @@
-/* thread_limits.c: how many threads can be had at all.
+/* thread_limits.c: how many threads can be started.
  *
- * The OpenMP runtime ends the process where it cannot start a thread. So before it has to start some, for a parallel region larger than
- * the last one that this thread opened, as many are started here, with stacks of the same size, and ended again: the runtime finds their
- * memory in the C library's hands. Where it keeps the threads of the last region, as it does for regions of one size, nothing is tried.
+ * The OpenMP runtime ends the process if it cannot start a thread. Therefore, before a parallel region that is larger than the
+ * thread's last one, the same number of threads is started here, with stacks of the same size, and ended again. The C library keeps
+ * their memory, and the runtime gets it. If the runtime keeps its threads, as it does for regions of one size, nothing is tried.
  */
 #define _GNU_SOURCE
 #include "base/thread_limits.h"
@@ -20,18 +20,18 @@
 
 #include "base/clock.h"
 
-/* More threads than a region has; what the runtime allocates for a region, and for each of its threads, at most; seconds until another
- * attempt. */
+/* An upper limit for the threads of a region; upper limits for the memory that the runtime allocates for a region and for each of
+ * its threads; seconds until the next attempt. */
 enum { MAX_THREADS = 1024, REGION_BYTES = 32 << 10, THREAD_BYTES = 1 << 10 };
 static const double retry_seconds = 1;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t last_count; /* of the calling thread: its size */
 static int has_key;
-static size_t stack_bytes;    /* as the runtime gives them; 0: what the C library gives */
-static _Atomic double try_at; /* when it makes sense to try again */
+static size_t stack_bytes;    /* as the runtime uses them; 0: the C library's default */
+static _Atomic double try_at; /* the time of the next attempt */
 
-/* OMP_STACKSIZE: a number of kilobytes, or of what the letter behind it says. */
+/* OMP_STACKSIZE: a number of kilobytes, or of the unit given by a letter after the number. */
 static size_t asked_stack(void) {
   const char *text = getenv("OMP_STACKSIZE");
   char *end;
@@ -51,12 +51,12 @@ static void prepare(void) {
 typedef struct {
   pthread_mutex_t *barrier;
   pthread_t thread;
-  long id; /* that the system knows it by */
+  long id; /* the system's number of the thread */
 } probe;
 
 #if defined(__linux__)
 static long own_id(void) { return syscall(SYS_gettid); }
-/* A thread that has been joined counts for the system's limits until it is gone altogether, which takes it a moment more. */
+/* A joined thread counts for the system's limits until it has ended completely, which takes a moment longer. */
 static void wait_until_gone(long id) {
   for (unsigned turns = 0; turns < 100000 && !syscall(SYS_tgkill, getpid(), id, 0); turns++) sched_yield();
 }
@@ -73,7 +73,7 @@ static void *wait_for_release(void *given) {
   return NULL;
 }
 
-/* How many of n more threads can be had at once, with memory for a region of `threads` beside them. */
+/* How many of n additional threads can be started at once, with memory for a region of `threads` threads besides. */
 static int try_threads(int n, int threads) {
   pthread_mutex_t barrier = PTHREAD_MUTEX_INITIALIZER;
   probe probes[MAX_THREADS];
@@ -106,7 +106,7 @@ int nnc_available_threads(int wanted) {
     threads = have + (may_try ? try_threads(wanted - have, wanted) : 0);
     if (may_try && threads < wanted) atomic_store_explicit(&try_at, now + retry_seconds, memory_order_relaxed);
   }
-  /* Without a note of it, the next region is tried anew, which is only slower. */
+  /* If this cannot be stored, the next region is tried again, which is only slower. */
   if (has_key) pthread_setspecific(last_count, (void *)(intptr_t)threads);
   return threads;
 }

@@ -1,8 +1,8 @@
-/* thread_pool.c: threads of our own that wait for work: spinning at first, then asleep.
+/* thread_pool.c: worker threads that wait for work. They spin first and sleep later.
  *
- * The state of the job is one word: its number, whether it is open, and how many workers are active in it. The caller writes the
- * job while it is closed and nobody is active, opens it, works, closes it when no task is left to take, and waits for the active ones,
- * each of which has at most one task to finish. A wake-up that is lost costs speed, never the result, so it needs no lock.
+ * The state of the job is one word: its number, whether it is open, and the number of active workers. The caller writes the job
+ * while it is closed and no worker is active. Then it opens the job, works, closes it when no task is left, and waits for the
+ * active workers, each of which has at most one task to finish. A lost wake-up costs only speed, so no lock is needed.
  */
 #define _GNU_SOURCE
 #include "base/thread_pool.h"
@@ -17,7 +17,7 @@
 #include "base/fpstate.h"
 #include "base/parallel.h"
 
-/* Seconds that a worker stays awake without work; waking it takes as long in a virtual machine. */
+/* Seconds that a worker spins without work. Waking a worker takes as long in a virtual machine. */
 static const double spin_seconds = 50e-6;
 
 enum { MAX_WORKERS = 63, OPEN = 1 << 15, ACTIVE = OPEN - 1, JOB = 1 << 16 };
@@ -29,11 +29,11 @@ typedef struct {
 
 static struct {
   atomic_flag taken;
-  double ended;     /* when the last call was over: belongs to who has taken the pool, like what follows */
-  int size, failed; /* workers started; one could not be */
+  double ended;     /* the time when the last call ended; like the following fields, only the owner of the pool uses it */
+  int size, failed; /* number of workers; whether starting one has failed */
   _Alignas(64) atomic_uint state;
   _Alignas(64) atomic_int asleep;
-  atomic_int cpu; /* that the caller is on */
+  atomic_int cpu; /* the processor of the caller */
   int threads;
   nnc_pool_fn *fn;
   void *context;
@@ -43,7 +43,7 @@ static struct {
 static pthread_mutex_t sleep_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake_up = PTHREAD_COND_INITIALIZER;
 
-/* The thread's own range first, then what the others have left. */
+/* First the thread's own range, then the rest of the other ranges. */
 static void run_tasks(int rank) {
   for (int i = 0; i < pool.threads; i++) {
     task_range *r = &pool.range[(rank + i) % pool.threads];
@@ -54,7 +54,7 @@ static void run_tasks(int rank) {
   }
 }
 
-/* Go in if there is a job that this worker has not seen. */
+/* Join the job if this worker has not seen it yet. */
 static int join_job(unsigned *seen) {
   unsigned state = atomic_load_explicit(&pool.state, memory_order_relaxed);
   while (state & OPEN && state / JOB != *seen)
@@ -65,8 +65,8 @@ static int join_job(unsigned *seen) {
   return 0;
 }
 
-/* A worker that is woken on the caller's processor takes it from the caller, waits there for work that cannot come, and sleeps again, call
- * after call: it has to go elsewhere at once. */
+/* If a worker is woken on the caller's processor, it takes the processor from the caller, finds no work, and sleeps again. This
+ * would repeat in every call. So the worker moves to another processor at once. */
 #if defined(__linux__)
 typedef cpu_set_t cpu_mask;
 static int current_cpu(void) { return sched_getcpu(); }
@@ -130,7 +130,7 @@ int nnc_pool_is_warm(double at) { return at - pool.ended < spin_seconds; }
 
 void nnc_pool_mark_idle(double at) { pool.ended = at; }
 
-/* Signals are for the threads that the program has made. */
+/* Only threads of the program itself handle signals. */
 static void start_worker(void) {
   sigset_t all, before;
   pthread_attr_t attributes;

@@ -1,4 +1,4 @@
-/* types.h: the few types that every floor shares: status codes, dtypes, instruction sets. */
+/* types.h: the types that all layers of the core share: status codes, dtypes, instruction sets. */
 #ifndef NNC_BASE_TYPES_H
 #define NNC_BASE_TYPES_H
 
@@ -8,7 +8,7 @@
 typedef enum {
   NNC_OK,
   NNC_ERROR_MEMORY, /* an allocation failed */
-  NNC_ERROR_SIZE,   /* a size overflows, or is absurd */
+  NNC_ERROR_SIZE,   /* a size overflows, or is too large to make sense */
   NNC_ERROR_SHAPE,  /* shapes do not fit */
   NNC_ERROR_VALUE,  /* an attribute is out of its range */
 } nnc_status;

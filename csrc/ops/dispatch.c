@@ -1,5 +1,5 @@
-/* dispatch.c: from an instruction set to its tables. The build defines NNC_HAVE_X86 where the AVX variants were compiled; elsewhere
- * nnc_cpu_has offers the baseline alone, so no other table can be asked for. */
+/* dispatch.c: from an instruction set to its tables. The build defines NNC_HAVE_X86 if the AVX variants were compiled. Otherwise
+ * nnc_cpu_has reports only the baseline, so no other table can be requested. */
 #include "ops/kernels.h"
 
 #if NNC_HAVE_X86

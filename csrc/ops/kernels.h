@@ -1,7 +1,7 @@
 /* kernels.h: the dispatch tables. One struct of function pointers per dtype, one instance per instruction set.
  *
- * The prototypes stand in kernels.inc, which is included here once for float and once for double. Which instruction set is in
- * use, the boundary decides (the best, or what NNCORE_ISA asks for), and hands it to whoever needs a table.
+ * The prototypes are in kernels.inc, which is included here once for float and once for double. The boundary decides which
+ * instruction set is used (the best, or the one that NNCORE_ISA selects), and passes it to the code that needs a table.
  */
 #ifndef NNC_OPS_KERNELS_H
 #define NNC_OPS_KERNELS_H
@@ -64,18 +64,18 @@ typedef struct {
   void *running_mean, *running_var;
 } nnc_norm_statistics;
 
-/* What batch normalisation normalises by: the statistics of the rows it is given, which it keeps; those that are saved; the running
- * ones. Backward, BATCH sums over the rows it is given, while TOTALS takes dgamma and dbeta for granted. */
+/* The statistics that batch normalisation uses: those of the given rows, which it saves; the saved ones; or the running ones. In
+ * backward, BATCH sums over the given rows, while TOTALS uses the given dgamma and dbeta. */
 typedef enum { NNC_NORM_BATCH, NNC_NORM_SAVED, NNC_NORM_RUNNING, NNC_NORM_TOTALS } nnc_norm_source;
-enum { NNC_NORM_CHUNK = 8 }; /* rows whose partial sums the order of accumulation is made of */
+enum { NNC_NORM_CHUNK = 8 }; /* rows per partial sum, which fixes the order of accumulation */
 
 /* The recurrent cells: h' = tanh or max(0, .) of a + W h; the gated recurrent unit with its reset after the product (gates r, z,
  * n); the long short-term memory (gates i, f, g, o). */
 typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_COUNT } nnc_cell;
 
-/* One direction of a recurrent layer over a range of samples (rows) and a run of time steps. Pointers are to REALs; all
- * distances are in elements. Rows are independent of each other, and the bits of one do not depend on which others share a call,
- * nor on how the steps are cut into calls that hand on h and c: a stream of calls of one step gives what one call gives.
+/* One direction of a recurrent layer over a range of samples (rows) and a run of time steps. Pointers are to REALs; all distances
+ * are in elements. Rows are independent of each other. The bits of a row do not depend on the other rows of a call, or on how the
+ * steps are divided into calls that pass on h and c: a sequence of calls of one step gives the bits of one call.
  *
  * gates      [rows, steps, G hidden], G being nnc_cell_gates(cell). In: the input product W_ih x + b_ih in the first
  *            nnc_cell_products(cell) * hidden columns. Out, where h is given: what backward needs, in place: the gates after their

@@ -1,4 +1,4 @@
-/* registry.h: ops.def as data, for whoever has to name, count or describe the ops at run time (the Python boundary, the plan).
+/* registry.h: ops.def as data, for code that names, counts or describes the ops at run time (the Python boundary, the plan).
  *
  * Each array is in the order of its section, so that the index is the op code of kernels.h.
  */

@@ -1,8 +1,8 @@
 /* simd.h: vectors of `real` as wide as the instruction set has them, over GCC's vector extension.
  *
- * One source serves every instruction set: `vec` is a native vector type, so + - * / and comparisons are plain C. What the
- * extension lacks stands here: unaligned and masked loads and stores, fused multiply-add, select, rounding, horizontal sums.
- * No maths here (see vmath.h).
+ * One source serves every instruction set: `vec` is a native vector type, so + - * / and comparisons are plain C. This file adds
+ * what the extension lacks: unaligned and masked loads and stores, fused multiply-add, select, rounding, horizontal sums. No maths
+ * here (see vmath.h).
  */
 #ifndef NNC_OPS_SIMD_H
 #define NNC_OPS_SIMD_H

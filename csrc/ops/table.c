@@ -1,5 +1,4 @@
-/* table.c: fills the dispatch table of one instruction set and dtype. A kernel that is missing is a link error, so no slot can
- * be null. */
+/* table.c: fills the dispatch table of one instruction set and dtype. A missing kernel is a link error, so no slot can be null. */
 #include "ops/op.h"
 
 const NNC_TYPED(nnc_kernels) KERNEL(kernels) = {

@@ -1,5 +1,5 @@
-/* tile.h: what the templates of register tiles share (gemm/tile.inc, recurrent/tile.inc): addresses in bytes, and what keeps GCC 12
- * from undoing the layout of the registers; gemm/tile.inc says how.
+/* tile.h: common code of the register tiles (gemm/tile.inc, recurrent/tile.inc): addresses in bytes, and macros that prevent GCC 12
+ * from changing the register layout; gemm/tile.inc explains how.
  */
 #ifndef NNC_OPS_TILE_H
 #define NNC_OPS_TILE_H

@@ -1,5 +1,5 @@
-/* vmath.c: exp and log over arrays, by which tests and benchmarks reach vmath.h directly, and the rate of multiply-adds alone, against
- * which benchmarks hold the products. No op of a network uses them. */
+/* vmath.c: exp and log over arrays, so that tests and benchmarks can call vmath.h directly, and the peak rate of multiply-adds,
+ * with which benchmarks compare the products. No op of a network uses them. */
 #include "ops/op.h"
 #include "ops/vmath.h"
 
@@ -15,7 +15,7 @@ void KERNEL(log)(real *y, const real *x, size_t n) {
   if (i < n) vstore_n(y + i, vlog(vload_n(x + i, n - i)), n - i);
 }
 
-/* Enough chains that none waits for its own last result (latency times throughput is 8 to 10), few enough for 16 registers. */
+/* Enough chains that none waits for its own last result (latency times throughput is 8 to 10), and few enough for 16 registers. */
 enum { CHAINS = 12 };
 
 double KERNEL(multiply_adds)(real *sum, size_t rounds) {

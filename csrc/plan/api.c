@@ -1,4 +1,4 @@
-/* api.c: from the untyped interface to the engine of the plan's dtype; and the shuffle, which has none. */
+/* api.c: the untyped interface, which calls the engine of the plan's dtype; and the shuffle, which has no dtype. */
 #include "base/philox.h"
 #include "plan/plan.h"
 

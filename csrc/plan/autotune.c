@@ -5,9 +5,10 @@
 
 #include "base/parallel.h"
 
-static const double trial_seconds = 1.5e-3;                        /* seconds of a slice that measures */
+static const double trial_seconds = 1.5e-3;                        /* seconds of a slice that is measured */
 static const double shortest_interval = 0.1, longest_interval = 2; /* seconds between trials */
-static const double least_gain = 0.95;                             /* of the time on one thread, or it is not worth a second core */
+static const double least_gain = 0.95;                             /* the largest time relative to one thread that justifies more
+cores */
 
 static int parallel_pays(const nnc_autotune *autotune) { return autotune->cost[1] < least_gain * autotune->cost[0]; }
 
@@ -33,7 +34,7 @@ void nnc_autotune_report(nnc_autotune *autotune, int threads, double now, double
   const int trial_slice = !known || (threads > 1) != was;
   *cost = trial_slice || *cost == 0 ? seconds_per_sample : (*cost + seconds_per_sample) / 2;
   if (!trial_slice) {
-    if (parallel_pays(autotune) != was) autotune->probe_at = now; /* the choice has become slow: look at the other one at once */
+    if (parallel_pays(autotune) != was) autotune->probe_at = now; /* the choice has become slow: try the other one at once */
     return;
   }
   autotune->interval = !known || parallel_pays(autotune) != was ? shortest_interval : 2 * autotune->interval;

@@ -1,6 +1,6 @@
-/* autotune.h: chooses the number of threads by measurement. Bits do not depend on the number of threads, so a plan may change it
- * whenever it likes: it measures its steps on all threads and on one, keeps to the faster, and tries the slower again from time to time.
- * Beside a busy neighbour, where threads wait for one that has lost its processor, this falls back to one thread.
+/* autotune.h: chooses the number of threads by measurement. Results do not depend on the number of threads, so a plan may change it
+ * at any time. It measures its steps on all threads and on one, uses the faster choice, and tries the other one again from time to
+ * time. If other programs use the processors, so that threads wait for one that is not running, it changes to one thread.
  */
 #ifndef NNC_PLAN_PACE_H
 #define NNC_PLAN_PACE_H
@@ -8,15 +8,15 @@
 #include <stddef.h>
 
 typedef struct {
-  size_t batch;    /* what the costs were measured with */
+  size_t batch;    /* the batch size of the measured costs */
   double cost[2];  /* seconds per sample: on one thread, on all; 0: not measured yet */
-  double probe_at; /* when to try the slower one again */
-  double interval; /* between such trials: doubles while they confirm the choice */
+  double probe_at; /* time of the next trial of the slower choice */
+  double interval; /* between such trials; it doubles while they confirm the choice */
 } nnc_autotune;
 
-/* How many threads the next slice of steps should use, `wanted` or 1; *until gets when the slice has to end. */
+/* The number of threads of the next slice of steps, `wanted` or 1. *until gets the time when the slice ends. */
 int nnc_autotune_choose(nnc_autotune *autotune, int wanted, size_t batch, double now, double *until);
-/* What the slice cost. */
+/* Reports the cost of a slice. */
 void nnc_autotune_report(nnc_autotune *autotune, int threads, double now, double seconds_per_sample);
 
 #endif

@@ -1,7 +1,7 @@
-/* engine.h: what the files that touch numbers share. They are named *_typed.c and compiled once per dtype.
+/* engine.h: common declarations of the files that compute with numbers. They are named *_typed.c and compiled once per dtype.
  *
- * A run is one walk over the plan on one thread: where each value lies, which kernels to call, which mode. Drivers
- * translate one op record into kernel calls on a range of samples (forward, backward) or of weight rows (gradient, prepare).
+ * A run is one pass over the plan on one thread: the positions of values, the kernels, and the mode. Drivers translate one op
+ * record into kernel calls on a range of samples (forward, backward) or of weight rows (gradient, prepare).
  */
 #ifndef NNC_PLAN_ENGINE_H
 #define NNC_PLAN_ENGINE_H
@@ -27,31 +27,31 @@ typedef struct {
   real *const *grad; /* the same for gradients; NULL in inference */
   const size_t *ld;  /* per value */
   real *params, *grads, *arena;
-  int training;     /* dropout and the like are on */
+  int training;     /* training mode, in which dropout is active */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
-  int input_grads;  /* the gradients of the inputs are wanted */
-  nnc_thread *self; /* NULL in inference, where no op needs more than its own samples */
+  int input_grads;  /* whether the gradients of the inputs are computed */
+  nnc_thread *self; /* NULL in inference, where no op needs other samples than its own */
   size_t rows;      /* of the whole batch */
-  void *block;      /* the allocation that act and grad lie in */
-  int *failed;      /* set where a call out of the core fails: all threads stop at the barrier that follows */
+  void *block;      /* the allocation that contains act and grad */
+  int *failed;      /* set if a call into Python fails: all threads stop at the next barrier */
   uint64_t seed;
   int64_t step;
-  const int64_t *lengths; /* per sample: how many of its time steps count; NULL: all */
-  const real *initial;    /* [samples, plan->carry]: states that recurrent layers begin with; NULL: what is learned, or zeros */
-  real *final;            /* the same: where they leave their last states; NULL: not wanted */
-  int carried;            /* initial is what the batch before left, which is for stateful layers alone */
+  const int64_t *lengths; /* per sample: number of valid time steps; NULL: all */
+  const real *initial;    /* [samples, plan->carry]: initial states of recurrent layers; NULL: the learned ones, or zeros */
+  real *final;            /* the same: memory for their last states; NULL: not wanted */
+  int carried;            /* initial has the states of the previous batch, which only stateful layers use */
   real *work, *packed;    /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
   size_t work_rows;
-  int intra_op_threads; /* inference: how many threads share the columns of wide layers; 0 or 1: one thread */
+  int intra_op_threads; /* inference: number of threads for the columns of wide layers; 0 or 1: one thread */
 } nnc_run;
 
 typedef struct {
   /* Samples [first, last). backward turns the gradient of the result into that of the inputs. */
   void (*forward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
-  /* For ops whose result for one sample depends on the others (batch norm); NULL where samples are independent. In training, instead
-   * of forward, and always instead of backward: _partial of each thread's samples, a barrier, _channels [first, last) over the
-   * whole batch, a barrier, and _rest of the samples. */
+  /* For ops whose result for one sample depends on the others (batch norm); NULL if samples are independent. They replace
+   * backward, and in training also forward: _partial of each thread's samples, a barrier, _channels [first, last) over the whole
+   * batch, a barrier, and _rest of the samples. */
   void (*begin_batch)(const nnc_run *run, const nnc_op *op); /* one thread, before forward_partial */
   void (*forward_partial)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*forward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
@@ -59,21 +59,21 @@ typedef struct {
   void (*backward_partial)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward_rest)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
-  /* forward and backward take the whole batch at once, on the calling thread, while the others wait. */
+  /* forward and backward process the whole batch at once, on the calling thread. The other threads wait. */
   int whole_batch;
-  /* Where no activation follows, backward needs nothing of what forward wrote, and does not write into the gradient that it reads: its
-   * result and the gradients may lie in a caller's arrays. */
+  /* If no activation follows, backward does not need the result of forward, and does not write into the gradient that it reads. So
+   * the result and the gradients may be in the caller's arrays. */
   int external_arrays;
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
   void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
-  /* Refresh what is derived from the weight rows [first, last). */
+  /* Update the values that are derived from the weight rows [first, last). */
   void (*prepare)(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 } NNC_TYPED(nnc_driver);
 
 #define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
 #include "ops/ops.def"
 
-/* layers/python_typed.c: call out of the core; sets *run->failed where that fails. */
+/* layers/python_typed.c: call into Python; sets *run->failed if that fails. */
 #define nnc_call_out NNC_TYPED(nnc_call_out)
 void nnc_call_out(const nnc_run *run, nnc_call *call);
 
@@ -83,17 +83,18 @@ void nnc_call_out(const nnc_run *run, nnc_call *call);
 void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
 void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 
-/* layers/recurrent/recurrent_typed.c: derive what inference needs of the weights of a recurrent layer. */
+/* layers/recurrent/recurrent_typed.c: compute the values that inference derives from the weights of a recurrent layer. */
 #define nnc_prepare_recurrent NNC_TYPED(nnc_prepare_recurrent)
 void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op);
-/* Where its forward pass has left the last h (0) or c (1) of direction d: row by row, *row apart. */
+/* The position of the last h (0) or c (1) of direction d after forward; rows are *row apart. */
 #define nnc_last_state NNC_TYPED(nnc_last_state)
 const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, size_t d, size_t *row);
 
-/* Whether a layer of so many operations is worth sharing among the threads of the pool, in a prediction of few rows: run/intra_op.h. */
+/* Whether a layer with this number of operations should be divided among the threads of the pool, in a prediction of few rows:
+ * run/intra_op.h. */
 static inline int nnc_is_wide(double flops) { return flops >= 60e3; }
 
-/* Where an op's random words come from: a stream of its own per step (see ops/random/random.h). */
+/* The source of an op's random words: a separate stream per step (see ops/random/random.h). */
 typedef struct {
   uint32_t key[2], stream[2];
 } nnc_words;
@@ -103,7 +104,7 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 
-/* The thread's samples of a batch: whole groups, which are also the chunks whose partial sums batch norm adds up. */
+/* The thread's samples of a batch: whole groups. Batch norm computes its partial sums for these groups too. */
 _Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0, "no chunk may belong to two threads");
 static inline void nnc_partition_samples(const nnc_thread *self, size_t rows, size_t *first, size_t *last) {
   nnc_partition(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
@@ -128,8 +129,8 @@ static inline nnc_matrix nnc_samples(const nnc_run *run, real *const *base, int 
   return (nnc_matrix){base[value] + first * v->lines * ld, (last - first) * v->lines, v->cols, ld};
 }
 
-/* Where an op that writes the gradient of its input j, dx, is to write it: in place; or in memory of its own, where another op has
- * written dx before, which nnc_add_gradient then adds it to. */
+/* The destination for the gradient of input j, dx: dx itself, or separate memory if another op has already written dx.
+ * nnc_add_gradient then adds it to dx. */
 static inline real *nnc_place_gradient(const nnc_run *run, const nnc_op *op, int j, nnc_matrix dx) {
   return op->accumulates[j] ? run->arena + op->packed + (dx.at - run->grad[op->spec.input[j]]) : dx.at;
 }
@@ -145,16 +146,17 @@ static inline void nnc_add_gradient(const nnc_run *run, const nnc_op *op, int j,
 #define nnc_run_prepare NNC_TYPED(nnc_run_prepare)
 void nnc_run_forward(const nnc_run *run, size_t first, size_t last);
 typedef void nnc_forward_fn(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
-nnc_forward_fn *nnc_op_forward(const nnc_op *op); /* of its driver; NULL if there is nothing to do */
+nnc_forward_fn *nnc_op_forward(const nnc_op *op); /* forward of its driver; NULL if there is nothing to do */
 void nnc_run_backward(const nnc_run *run, size_t first, size_t last);
-/* update != NULL: each task's parameters are updated, and prepared for the next step where `prepare`, while they are in cache. */
+/* update != NULL: each task's parameters are updated while they are in cache. If `prepare`, they are also prepared for the next
+ * step. */
 void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare);
 void nnc_run_prepare(const nnc_run *run, const nnc_thread *self);
-/* Whether a value that is an input or output of the network, and its gradient, may lie in the caller's array, dense. */
+/* Whether a value that is an input or output of the network, and its gradient, may be in the caller's array, which is dense. */
 #define nnc_may_be_external NNC_TYPED(nnc_may_be_external)
 int nnc_may_be_external(const nnc_plan *plan, int value);
 
-/* run/update_typed.c: clipping by norm and the update of all spans; every thread calls it, and must meet at a barrier before and after */
+/* run/update_typed.c: clipping by norm and the update of all spans. Every thread calls it. A barrier must come before and after. */
 #define nnc_run_update NNC_TYPED(nnc_run_update)
 #define nnc_update_range NNC_TYPED(nnc_update_range)
 void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *update);
@@ -167,7 +169,7 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
 #define nnc_run_constraints NNC_TYPED(nnc_run_constraints)
 void nnc_run_penalties(const nnc_run *run, const nnc_thread *self); /* a barrier must come between this and nnc_penalty_sum */
 double nnc_penalty_sum(const nnc_plan *plan);
-void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double momentum); /* after a barrier, the update being done */
+void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double momentum); /* after the update and a barrier */
 
 /* The kernels of a plan, and a run over its training arena. */
 #define nnc_plan_kernels NNC_TYPED(nnc_plan_kernels)
@@ -175,19 +177,19 @@ void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double mome
 static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) { return NNC_TYPED(nnc_kernels_for)(plan->isa); }
 nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_thread *self, size_t rows);
 
-/* run/source_typed.c: rows [first, last) of a batch that begins at row `start` of the data, into a value or target buffer. */
+/* run/source_typed.c: copies rows [first, last) of a batch that starts at row `start` of the data into a value or target buffer. */
 #define nnc_fetch NNC_TYPED(nnc_fetch)
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);
 
-/* How many time steps of a row count, from memory of the caller, who may be writing there: it is read once, and what is no length becomes
- * the nearest one. Kernels and drivers read copies of it. */
+/* The number of valid time steps of a row, from the caller's memory, where other threads may write. It is read only once, and an
+ * invalid length is replaced by the nearest valid one. Kernels and drivers read copies of it. */
 static inline int64_t nnc_fetch_length(const nnc_plan *plan, const int64_t *from) {
   const int64_t length = *(const volatile int64_t *)from, steps = (int64_t)plan->steps;
   return length < 1 ? 1 : length > steps ? steps : length;
 }
 
-/* Zeros in a value (base: run->act) or its gradient (run->grad) of samples [first, last), from each one's length on. */
+/* Set a value (base: run->act) or its gradient (run->grad) to zero, for samples [first, last), after the length of each. */
 #define nnc_clear_padding NNC_TYPED(nnc_clear_padding)
 void nnc_clear_padding(const nnc_run *run, real *const *base, int value, size_t first, size_t last);
 

@@ -1,5 +1,5 @@
-/* kernel_interface.c: all that whoever calls single kernels needs of this library, in one struct. A second extension gets its address
- * instead of another copy of the library, so that a process has one pool of threads and one state, and a kernel its code once. */
+/* kernel_interface.c: all functions of this library that callers of single kernels need, in one struct. A second extension gets its
+ * address instead of a second copy of the library. So a process has one thread pool, one state, and one copy of each kernel. */
 #include "nncore.h"
 
 const nnc_kernel_interface *nnc_get_kernel_interface(void) {

@@ -1,5 +1,5 @@
-/* optimizer.c: the scalars that depend on the step but not on the element, so that no kernel calls pow. Which slot means what is
- * said in csrc/ops/optimizers_<family>.c; attributes are in the order of ops.def, and have been checked by the caller.
+/* optimizer.c: the scalars that depend on the step but not on the element, so that no kernel calls pow. The kernels in
+ * csrc/ops/optimizers document the meaning of each slot. Attributes are in the order of ops.def, and the caller has checked them.
  */
 #include <math.h>
 
@@ -17,9 +17,9 @@ static double momentum_at(const nnc_update *update, double step) {
   return update->attr[0] * (1 - 0.5 * pow(0.96, step * update->attr[3]));
 }
 
-/* The product of all momenta so far, from the step alone, so that there is nothing to keep. All that is asked of it is 1 minus it,
- * which does not change any more once it is below 1e-20: after some fifty steps with the usual beta1. Where decay is nothing beside 1, the
- * factors that are left are beta1 each. */
+/* The product of all momenta so far, computed from the step, so that it need not be stored. It is used only as 1 minus the product,
+ * which does not change any more when the product is below 1e-20: after about fifty steps with the usual beta1. When the decay is
+ * negligible beside 1, the remaining factors are beta1 each. */
 static double momentum_product(const nnc_update *update) {
   const double ratio = pow(0.96, update->attr[3]);
   double decay = 1, product = 1;

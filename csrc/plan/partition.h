@@ -1,26 +1,26 @@
-/* partition.h: which thread does which rows of the parameter tasks.
+/* partition.h: the distribution of the rows of the parameter tasks among the threads.
  *
- * The tasks stand in a row, each as long as its cost, and the row is cut into one equal part per thread. The arithmetic is in whole
- * numbers: each part begins where the one before ends, and the last part ends where the tasks end. A cut that is computed in floating
- * point may stop a task short, whose parameters would never be trained.
+ * The tasks form a sequence, each with a length equal to its cost, and the sequence is cut into one equal part per thread. The
+ * arithmetic uses whole numbers: each part starts where the previous one ends, and the last part ends with the last task. With
+ * floating point, a rounded cut could leave out the end of a task, whose parameters would then never be trained.
  */
 #ifndef NNC_PLAN_SHARES_H
 #define NNC_PLAN_SHARES_H
 
 #include "plan/plan.h"
 
-/* What all tasks cost together, but for rounding: its product with the rank of a thread fits into 64 bits, and so does that of a cost and
- * the rows of a task, of which there are fewer than 2^28. */
+/* The cost of all tasks together, except for rounding. Its product with the rank of a thread fits into 64 bits, and so does the
+ * product of a cost and the rows of a task, of which there are fewer than 2^28. */
 #define NNC_TOTAL_COST ((uint64_t)1 << 32)
 
-/* The cost of work that is a part of a total. Nothing is free: a task without cost would be in no part. */
+/* The cost of work as a part of a total. It is at least 1, because a task without cost would be in no part. */
 static inline uint64_t nnc_cost_of(double work, double total) {
   const double part = work / total;
   return part > 0 && part <= 1 ? (uint64_t)(part * (double)NNC_TOTAL_COST) + 1 : 1;
 }
 
-/* The first row of a task that thread `rank` of `size`, and none before it, does: task->last where those before it do the whole task. The
- * parts [row(rank), row(rank + 1)) of the ranks 0 to size - 1 are all the rows, each once. */
+/* The first row of a task that thread `rank` of `size` processes. It is task->last if the threads before it process the whole task.
+ * The parts [row(rank), row(rank + 1)) of the ranks 0 to size - 1 cover all rows, each once. */
 static inline size_t nnc_partition_row(const nnc_task *task, uint64_t total, int rank, int size) {
   const uint64_t end = total * (uint64_t)rank / (uint64_t)size;
   if (end >= task->before + task->cost) return task->last;
@@ -31,7 +31,7 @@ static inline size_t nnc_partition_row(const nnc_task *task, uint64_t total, int
   return row < task->last ? row : task->last;
 }
 
-/* Whether `size` threads have all rows of all tasks between them, each once. */
+/* Whether `size` threads process all rows of all tasks exactly once. */
 static inline int nnc_partition_covers(const nnc_task *tasks, int n, uint64_t total, int size) {
   for (int i = 0; i < n; i++) {
     size_t at = tasks[i].first;

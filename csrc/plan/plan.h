@@ -1,7 +1,7 @@
-/* plan.h: the compiled network, shared by the files of plan/ and by nobody else.
+/* plan.h: the compiled network. Only the files of plan/ include it.
  *
- * A value is a batch of samples; one sample is `lines` lines of `cols` numbers, `ld` apart, so that a batch of n samples is one
- * [n * lines, cols] matrix for every op that works on the last dimension. Offsets count elements, not bytes.
+ * A value is a batch of samples; one sample is `lines` lines of `cols` numbers, `ld` apart, so that a batch of n samples is one [n
+ * * lines, cols] matrix for every op that works on the last dimension. Offsets count elements, not bytes.
  */
 #ifndef NNC_PLAN_PLAN_H
 #define NNC_PLAN_PLAN_H
@@ -20,8 +20,8 @@ enum {
 
 enum { NNC_NONE = -1, NNC_MAX_PARAMS = 10 };
 
-/* Samples are shared out in groups of so many, the tail of a batch being a smaller one: whole tiles, and what a recurrent layer keeps
- * lies together by group. */
+/* Samples are divided into groups of this size; the last group of a batch may be smaller. A group is whole tiles, and a recurrent
+ * layer stores its data by group. */
 enum { NNC_SAMPLE_GROUP = 8 };
 
 typedef struct {
@@ -51,8 +51,8 @@ typedef struct {
   int accumulates[NNC_MAX_INPUTS]; /* another op has already written the gradient of this input */
   int whole_batch;                 /* needs the statistics of the batch at inference, too */
   size_t state;                    /* offset of its running statistics: mean, variance, number of batches */
-  size_t saved;                    /* offset in the training arena of what it keeps for backward */
-  size_t packed;                   /* linear, recurrent: offset of what is derived from the weights in the training arena */
+  size_t saved;                    /* offset in the training arena of the values that it saves for backward */
+  size_t packed;                   /* linear, recurrent: offset in the training arena of values derived from the weights */
   size_t packed_ld;
   size_t carry;         /* recurrent: where its states lie among those of a sample */
   int last[2];          /* recurrent: the values that are its last h and c, or NNC_NONE */
@@ -73,10 +73,10 @@ typedef struct {
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
 } nnc_output_loss;
 
-/* What predictions of few rows cost on one thread and on several: see plan/run/intra_op.h. */
+/* The cost of predictions of few rows, on one thread and on several: see plan/run/intra_op.h. */
 typedef struct {
   nnc_autotune autotune;
-  size_t key; /* what is timed: the number of rows and of threads */
+  size_t key; /* what is measured: the number of rows and of threads */
   int threads, calls;
   double spent, until; /* seconds of the calls of this slice; when it ends */
 } nnc_intra_op_slice;
@@ -87,19 +87,20 @@ typedef struct {
   nnc_param_options options;
 } nnc_parameter;
 
-/* Adjacent parameters that are updated alike. */
+/* Adjacent parameters with the same update options. */
 typedef struct {
   size_t offset, elements;
   int param; /* the first of them */
   nnc_param_options options;
 } nnc_span;
 
-/* Threads cut tasks at multiples of so many rows: whole tiles, and whole cache lines of a transposed weight. */
+/* Tasks are cut at multiples of this number of rows: whole tiles, and whole cache lines of a transposed weight. */
 enum { NNC_TASK_ROWS = 16 };
 
-/* A piece of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that goes
- * along, or 0. columns: of a vector, which has but one row, elements [first, last), and the same of its bias. The cost of all tasks
- * before it and its own one are whole numbers, of which the part of a thread can be computed exactly: see plan/partition.h. */
+/* A part of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that is
+ * processed with it, or 0. columns: for a vector, which has only one row, elements [first, last), and the same of its bias. The
+ * cost of all tasks before it and its own cost are whole numbers, from which the part of a thread is computed exactly: see
+ * plan/partition.h. */
 typedef struct {
   int op, slot, bias, columns;
   size_t first, last;
@@ -119,10 +120,10 @@ struct nnc_plan {
   char *names;
   size_t elements; /* of each parameter buffer */
   double flops;    /* multiply-adds of one sample, forward, times two */
-  int whole_batch; /* one of its ops is */
+  int whole_batch; /* whether one of its ops is */
 
   nnc_caller caller;
-  int n_called; /* how many ops the caller computes */
+  int n_called; /* number of ops that Python computes */
 
   void *params, *grads, *moments[NNC_MAX_MOMENTS];
   void *average;    /* of the parameters over the steps, or NULL */
@@ -131,18 +132,18 @@ struct nnc_plan {
   size_t state_elements;
   void *states;
 
-  /* inference: one block of samples at a time, per thread */
+  /* inference: each thread processes one block of samples at a time */
   size_t steps;                /* of the inputs that have a time dimension; 0: none has */
   size_t carry;                /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
-  size_t packed_elements;      /* derived weights that inference makes for each call */
-  void *packed;                /* or has made once: nnc_plan_freeze */
+  size_t packed_elements;      /* derived weights that inference computes in each call */
+  void *packed;                /* or that were computed once: nnc_plan_freeze */
   size_t *place;               /* per value: offset per sample in the workspace, liveness-shared */
   size_t sample_elements;      /* workspace of one sample */
   size_t block;                /* samples per block */
   _Atomic(void *) spare;       /* a workspace that is not in use */
   _Atomic(void *) small_batch; /* another one, for a few rows: see run/small_batch_typed.c */
-  int is_plain;      /* one input and one output of single lines, which share no memory; no op but needs its own sample alone */
-  double wide_flops; /* of one sample in the layers whose columns can be shared out */
+  int is_plain;      /* one input and one output of single lines, which share no memory; each op needs only its own sample */
+  double wide_flops; /* of one sample in the layers whose columns can be divided among threads */
   nnc_intra_op_slice intra_op;
 
   /* training */
@@ -156,24 +157,24 @@ struct nnc_plan {
   int n_tasks;
   double work;              /* of all tasks */
   uint64_t task_cost;       /* the same as a whole number */
-  int stateful, carry_turn; /* some recurrent layers begin a batch with the last states of the one before, carried[carry_turn] */
+  int stateful, carry_turn; /* some recurrent layers start a batch with the last states of the previous one, carried[carry_turn] */
   size_t carried[2], carried_rows;
-  int fused_update; /* the update follows each gradient while it is in cache */
+  int fused_update; /* whether the update follows each gradient while it is in cache */
   double *norm_partial;
-  int constrained;         /* some parameter has a max_norm */
-  int n_penalty_pieces;    /* of the parameters that are penalised */
-  double *penalty_partial; /* what each piece contributes */
+  int constrained;         /* whether some parameter has a max_norm */
+  int n_penalty_pieces;    /* of the parameters with penalties */
+  double *penalty_partial; /* the contribution of each piece */
   size_t rows_reserved;
-  int is_sharing;      /* some parameters belong to several ops */
-  size_t shared_grads; /* then: offset of a second gradient buffer */
-  size_t lengths;      /* and of its lengths, in units of int64_t */
+  int is_sharing;      /* whether some parameters belong to several ops */
+  size_t shared_grads; /* if so: offset of a second gradient buffer */
+  size_t lengths;      /* offset of the batch's lengths, in units of int64_t */
   void *arena;
   void **act, **grad; /* per value: where its first row lies in the training arena */
   size_t *ld;         /* per value: its leading dimension */
 };
 
 /* passes/create.c, passes/shapes.c, passes/time.c, passes/fuse.c, passes/layout.c: the passes of nnc_plan_create, in this order */
-/* The parameter in a slot of an op that the caller computes; no cols where there is none. */
+/* The parameter in a slot of an op that Python computes; cols is 0 if the slot is empty. */
 nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
 void nnc_mark_time(nnc_plan *plan); /* passes/time.c */
@@ -185,10 +186,10 @@ nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* passes/comp
 
 /* values.c */
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* "[*, 3, 4]": the batch dimension is the star. Returns buffer. */
+/* A shape as text, such as "[*, 3, 4]"; the star is the batch dimension. Returns buffer. */
 const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape);
 size_t nnc_value_elements(const nnc_value *value); /* of one sample, padding included */
-/* A parameter of op i in one of its slots; non-zero on overflow */
+/* Adds a parameter of op i in one of its slots; non-zero on overflow. */
 int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total);
 /* layers/recurrent/recurrent.c: the passes for recurrent layers; non-zero on overflow */
 nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error);
@@ -201,12 +202,12 @@ size_t nnc_recurrent_bytes(const nnc_plan *plan, const nnc_op *op); /* that trai
 int nnc_norm_rank(const nnc_op *op);                                /* layer_norm: dimensions of a group, */
 size_t nnc_norm_size(const nnc_op *op);                             /* numbers in a group, */
 size_t nnc_norm_groups(const nnc_plan *plan, const nnc_op *op);     /* and groups in a sample */
-/* Rows per piece of a penalised parameter; 0 where it is not penalised. */
+/* Rows per piece of a parameter with penalties; 0 without penalties. */
 size_t nnc_penalty_rows(const nnc_param *layout, const nnc_param_options *options);
 /* The scalars of the update that turns `done` updates into done + 1. */
 nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
 
-/* The engine: everything that touches numbers, once per dtype. */
+/* The engine: all functions that compute with numbers, once per dtype. */
 #define NNC_ENGINE(dtype)                                                                                                       \
   size_t nnc_train_##dtype(nnc_plan *, const nnc_data *, size_t batch, size_t first, size_t max_steps, const double *lr,        \
                            double *loss, nnc_progress *, double budget);                                                        \

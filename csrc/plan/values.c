@@ -1,5 +1,5 @@
-/* values.c: what the passes have in common: how large a value is and how a message shows its shape, a parameter added to the plan,
- * an error filled in. */
+/* values.c: common functions of the passes: the size of a value and the text of its shape, adding a parameter to the plan, and
+ * setting an error. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +25,8 @@ const char *nnc_shape_text(char *buffer, size_t size, const nnc_shape *shape) {
 
 size_t nnc_value_elements(const nnc_value *value) { return value->lines * value->ld; }
 
-/* Rows of 1 KB and more are an odd number of cache lines apart: a thread that has half of the columns would otherwise find them in half
- * of the sets of its second cache. */
+/* Rows of 1 KB and more are an odd number of cache lines apart. Otherwise a thread that processes half of the columns would find
+ * them in half of the sets of its second-level cache. */
 static int weight_leading_dim(size_t *ld, size_t cols, size_t element) {
   const size_t line = NNC_ALIGNMENT / element;
   if (nnc_leading_dim(ld, cols, element)) return 1;

@@ -1,6 +1,6 @@
 """nncore: neural networks on the CPU, one C call per training step.
 
-Layers and state dicts speak PyTorch's dialect, training speaks Keras's: see `Sequential`.
+Layers and state dicts follow PyTorch's names and conventions, training follows Keras's. Start with `Sequential`.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ if not TYPE_CHECKING:
         rest="layers",
     )
 
-# Who answers the calls that go upwards in the house: see `_hooks`.
+# Functions of higher layers of the package that lower layers call; see _hooks.py.
 _hooks.merge_values.provide("nncore.layers.merge", "merge_values")
 _hooks.rescale_value.provide("nncore.layers.merge", "rescale_value")
 _hooks.call_layer.provide("nncore.network.standalone", "call_layer")

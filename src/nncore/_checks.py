@@ -1,6 +1,6 @@
-"""Checks of single arguments, so that every message reads the same: who, which argument, what it must be, what it was.
+"""Checks of single arguments, so that all messages have the same form: owner, argument, what it must be, what it was.
 
-NumPy's scalars count as the numbers that they are; a truth value is no number, and text, bytes and arrays are none either.
+NumPy's scalars count as numbers. Bools, text, bytes and arrays do not.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .errors import shown as shown
 from .records import Shape
 
 _INT64_MAX = 2**63 - 1
-_ADDRESSABLE = 2**47  # bytes, on the 64-bit machines of today
+_ADDRESSABLE = 2**47  # bytes of address space on current 64-bit machines
 
 
 def near(name: Any, known: Iterable[str]) -> list[str]:
-    """Return what is spelt much like a name, three at most."""
-    from difflib import get_close_matches  # as few need it
+    """Return at most three known names that are spelt similarly."""
+    from difflib import get_close_matches  # imported here because it is rarely needed
 
     known = list(known)
     lower = {each.lower(): each for each in reversed(known)}
@@ -29,19 +29,19 @@ def near(name: Any, known: Iterable[str]) -> list[str]:
 
 
 def named(names: Iterable[str]) -> str:
-    """Return names as messages offer them: 'a' or 'b'."""
+    """Return names as text for messages: 'a' or 'b'."""
     return " or ".join(map(repr, names))
 
 
 def _kind(value: Any) -> str:
-    """Return what sort of thing a value is: "bool", "number" (one real number), or "other"."""
+    """Return the kind of a value: "bool", "number" (one real number), or "other"."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
         return "number"
     if isinstance(value, str | bytes | bytearray | complex | type):
         return "other"
-    dtype = getattr(value, "dtype", None)  # a scalar or an array without dimensions; of NumPy, or of PyTorch
+    dtype = getattr(value, "dtype", None)  # a scalar or an array without dimensions, of NumPy or PyTorch
     if dtype is None:
         return "number" if hasattr(value, "__float__") or hasattr(value, "__index__") else "other"
     if getattr(value, "ndim", 0) != 0:
@@ -54,12 +54,12 @@ def _kind(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is one real number, of Python or of NumPy; a truth value is none."""
+    """Return whether a value is one real number, of Python or NumPy. A bool is not."""
     return _kind(value) == "number"
 
 
 def whole(owner: str, name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Return ``value`` as an int of at least ``least`` that an int64 holds; bools are refused."""
+    """Return ``value`` as an int of at least ``least`` that fits in an int64. A bool raises an error."""
     try:
         number = operator.index(value) if _kind(value) == "number" else None
     except (TypeError, ValueError, RuntimeError):
@@ -78,13 +78,13 @@ def optional_whole(owner: str, name: str, value: Any, least: int = 1) -> int | N
 
 
 def addressable(owner: str, name: str, count: int, each: int) -> None:
-    """Raise SizeError where so many things, of so many bytes each, are more than any process can address."""
+    """Raise SizeError if ``count`` items of ``each`` bytes are more than any process can address."""
     if count * max(each, 1) > _ADDRESSABLE:
         raise SizeError(f"{owner}: {name}={count} takes {count * max(each, 1)} bytes, more than a process can address")
 
 
 def progress_shown(owner: str, value: Any) -> Any:
-    """Return ``verbose`` of `fit`: "auto", or what `verbosity` takes."""
+    """Return the argument ``verbose`` of `fit`: "auto", or a value that `verbosity` accepts."""
     if isinstance(value, str) and value == "auto":
         return value
     try:
@@ -94,7 +94,7 @@ def progress_shown(owner: str, value: Any) -> Any:
 
 
 def integer(owner: str, name: str, value: Any) -> int:
-    """Return ``value`` as an int of either sign whose size an int32 holds: a dimension, counted from either end."""
+    """Return ``value`` as an int, positive or negative, that fits in an int32: a dimension, counted from the start or the end."""
     try:
         return whole(owner, name, value, -(2**31), 2**31 - 1)
     except ArgumentError:
@@ -111,7 +111,7 @@ def real(
     open_low: bool = False,
     open_high: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float in [low, high]; a bound that is open is itself left out."""
+    """Return ``value`` as a finite float in [low, high]. An open bound is excluded."""
     try:
         number = float(value) if _kind(value) == "number" else None
     except (TypeError, ValueError, OverflowError, RuntimeError):
@@ -134,7 +134,7 @@ def optional_real(owner: str, name: str, value: Any, low: float = -inf, high: fl
 
 
 def pair(owner: str, name: str, value: Any) -> tuple[Any, Any]:
-    """Return the two parts of a tuple or list of two (or an array [2])."""
+    """Return the two elements of a tuple, a list or an array of length 2."""
     is_array = getattr(value, "shape", None) == (2,)
     if not is_array and not (isinstance(value, list | tuple) and len(value) == 2):
         raise ArgumentError(f"{owner}: {name} must be a pair of numbers, not {shown(value)}")
@@ -142,21 +142,21 @@ def pair(owner: str, name: str, value: Any) -> tuple[Any, Any]:
 
 
 def flag(owner: str, name: str, value: Any) -> bool:
-    """Return ``value`` as a bool; only a bool, 0 or 1 counts as one, so that a misplaced argument is noticed."""
+    """Return ``value`` as a bool. Only bools, 0 and 1 are accepted, so that a misplaced argument is noticed."""
     if _kind(value) == "bool" or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
     raise ArgumentError(f"{owner}: {name} must be True or False, not {shown(value)}")
 
 
 def choice(owner: str, name: str, value: Any, allowed: tuple[str | None, ...]) -> Any:
-    """Return ``value`` if it is one of the allowed strings (or None, where that is among them)."""
+    """Return ``value`` if it is one of the allowed strings, or None if that is allowed."""
     if (isinstance(value, str) or value is None) and value in allowed:
         return value
     raise ArgumentError(f"{owner}: {name} must be {' or '.join(map(repr, allowed))}, not {shown(value)}")
 
 
 def text(owner: str, name: str, value: Any) -> str:
-    """Return ``value`` if it is a string with something in it."""
+    """Return ``value`` if it is a string that is not empty."""
     if isinstance(value, str) and value:
         return str(value)
     raise ArgumentError(f"{owner}: {name} must be a string that is not empty, not {shown(value)}")
@@ -174,7 +174,7 @@ def path(owner: str, name: str, value: Any) -> str:
 
 
 def every(owner: str, name: str, value: Any, words: tuple[str, ...] = ("epoch",)) -> Any:
-    """Return how often something is done: one of the words, or a number of batches."""
+    """Return a frequency: one of the words, or a number of batches."""
     if isinstance(value, str) and value in words:
         return value
     try:
@@ -185,16 +185,16 @@ def every(owner: str, name: str, value: Any, words: tuple[str, ...] = ("epoch",)
 
 
 def verbosity(owner: str, value: Any) -> int:
-    """Return ``verbose`` of a callback: 0, 1 or 2, or a bool."""
+    """Return the argument ``verbose`` of a callback: 0, 1 or 2, or a bool."""
     if _kind(value) == "bool":
         return int(value)
     return whole(owner, "verbose", value, 0, 2)
 
 
 def function(owner: str, name: str, value: Any, arguments: int, what: str) -> Callable[..., Any]:
-    """Return ``value`` if it is a function (or an object that is called like one) of so many arguments.
+    """Return ``value`` if it is a function, or another callable object, that accepts this number of arguments.
 
-    A class is none: what is meant is an object of it, and the first call would make one of the arguments.
+    A class is not accepted. The user probably meant an object of the class; calling the class would make one from the arguments.
     """
     if isinstance(value, type):
         raise ArgumentError(f"{owner}: {name} is the class {value.__name__}; pass an object, {value.__name__}(...)")
@@ -206,20 +206,20 @@ def function(owner: str, name: str, value: Any, arguments: int, what: str) -> Ca
 
 
 def takes(value: Callable[..., Any], arguments: int) -> bool:
-    """Whether a function can be called with so many arguments, as far as that can be known."""
-    import inspect  # as few need it
+    """Return whether a function accepts this number of arguments. If its signature is unknown, return True."""
+    import inspect  # imported here because it is rarely needed
 
     try:
         inspect.signature(value).bind(*range(arguments))
     except TypeError:
         return False
-    except ValueError:  # built into Python: no signature to ask
+    except ValueError:  # a function implemented in C without a signature
         return True
     return True
 
 
 def float_dtype(owner: str, value: Any) -> str:
-    """Return "float32" or "float64" for anything NumPy understands as one of the two."""
+    """Return "float32" or "float64" for any value that NumPy converts to one of these dtypes."""
     import numpy as np
 
     try:
@@ -232,12 +232,12 @@ def float_dtype(owner: str, value: Any) -> str:
 
 
 def shape_of_sample(owner: str, name: str, value: Any) -> Shape:
-    """Return the shape of one sample as a tuple of whole numbers; () is that of a single number."""
+    """Return the shape of one sample as a tuple of whole numbers. () means a single number."""
     if not isinstance(value, list | tuple):
         raise ArgumentError(f"{owner}: {name} is a tuple, the shape of one sample such as (8,), not {shown(value)}")
     return tuple(whole(owner, f"each dimension of {name}", d) for d in value)
 
 
 def shape_text(shape: Shape) -> str:
-    """Return the shape of a batch of such samples as messages write it: "[*, 3, 4]", the star being the batch."""
+    """Return the shape of a batch of such samples as text for messages: "[*, 3, 4]". The star is the batch."""
     return f"[{', '.join(('*', *map(str, shape)))}]"

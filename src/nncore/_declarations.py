@@ -1,9 +1,7 @@
-"""What all declarations (layers, losses, optimizers, ...) have in common: their type, and the tables that find them by name.
+"""The metaclass of declarations (layers, losses, optimizers, ...), and the tables that find declarations by name.
 
-What a constructor does not take is refused in words that help.
-
-Python's own message for a wrong argument names neither what the class takes nor which other class has that argument. Here both
-are said, in an `ArgumentError`, which is a `TypeError` as well. A call that fits costs nothing more.
+A constructor that gets an unknown argument raises an `ArgumentError`, which is also a `TypeError`. Its message lists the arguments
+of the class and names other classes that have the argument. Python's own message says neither. A correct call has no extra cost.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: What Keras, PyTorch and scikit-learn call an argument that has another name here, or is something else here.
+#: Names of arguments in Keras, PyTorch and scikit-learn -> the name here, or what to use instead.
 _ELSEWHERE = {
     "units": "out_features (in_features comes first)",
     "input_dim": "in_features, num_embeddings of an Embedding, or nn.Input((size,))",
@@ -57,13 +55,13 @@ _ELSEWHERE = {
     "stddev": "std of an initializer, stddev of GaussianNoise",
 }
 
-_GENERAL = ("input_shape", "activation", "inplace")  # of these, for whatever class
+_GENERAL = ("input_shape", "activation", "inplace")  # the hints among these that apply to any class
 
 
 class DeclarationType(ABCMeta):
-    """The metaclass; an ABCMeta, so that a class of one's own may be abstract too."""
+    """The metaclass. It is an ABCMeta, so that users' classes may be abstract."""
 
-    if not TYPE_CHECKING:  # type checkers look at the constructor itself
+    if not TYPE_CHECKING:  # type checkers use the signature of the constructor
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -72,14 +70,14 @@ class DeclarationType(ABCMeta):
                 if isinstance(error, NncoreError):
                     raise
                 refusal = _misfit(cls, args, kwargs)
-                if refusal is None:  # something else was wrong
+                if refusal is None:  # the error has another cause
                     raise
             raise refusal
 
 
 def taken(cls: type) -> dict[str, inspect.Parameter]:
-    """Return what a constructor takes, by name: that of the class, with what it hands on to a base by ``**options``."""
-    import inspect  # as few need it
+    """Return the parameters of a constructor by name, including those that it passes to its base by ``**options``."""
+    import inspect  # imported here because it is rarely needed
 
     constructor: Any = cls.__init__  # type: ignore[misc]
     found = list(inspect.signature(constructor).parameters.values())[1:]
@@ -93,7 +91,7 @@ def taken(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def refuse_unknown(cls: type, given: Iterable[str]) -> None:
-    """Raise ArgumentError where a name is none of what the constructor of the class takes."""
+    """Raise ArgumentError if a name is not a parameter of the constructor."""
     parameters = taken(cls)
     for name in given:
         if name not in parameters:
@@ -101,13 +99,13 @@ def refuse_unknown(cls: type, given: Iterable[str]) -> None:
 
 
 def _misfit(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ArgumentError | None:
-    """Return what is wrong with a call of the constructor, or None where the arguments fit it."""
+    """Return the error for a call of the constructor, or None if the arguments are correct."""
     import inspect
 
     try:
         constructor: Any = cls.__init__  # type: ignore[misc]
         signature = inspect.signature(constructor)
-    except (TypeError, ValueError):  # one that is written in C
+    except (TypeError, ValueError):  # a constructor implemented in C
         return None
     try:
         signature.bind(None, *args, **kwargs)
@@ -148,7 +146,7 @@ def _takes(parameters: Mapping[str, inspect.Parameter]) -> str:
 
 
 def _having(cls: type, name: str) -> list[str]:
-    """Return the names of the classes beside this one that take such an argument, four at most."""
+    """Return the names of at most four classes in the same family that have this argument."""
     if name in getattr(cls, "_always", ()) or name in getattr(cls, "_options", ()):
         return []
     module = import_module(getattr(cls, "_family", "nncore.errors"))
@@ -171,5 +169,5 @@ def table(namespace: Mapping[str, Any], base: type[T]) -> dict[str, type[T]]:
 
 
 def describe(declaration: object, attributes: tuple[str, ...]) -> str:
-    """``ClassName(attribute=value, ...)``, the repr of a declaration."""
+    """Return ``ClassName(attribute=value, ...)``, the repr of a declaration."""
     return f"{type(declaration).__name__}({', '.join(f'{a}={getattr(declaration, a)!r}' for a in attributes)})"

@@ -1,7 +1,7 @@
-"""Calls that go upwards: what a lower floor of the package needs of a higher one, in one place.
+"""Hooks: the calls from lower layers of the package to higher ones, in one place.
 
-A layer that is called on an array needs a network; ``a + b`` of values needs a layer. The lower floor calls a hook. Which module
-answers it is said where the house is put together, in ``nncore/__init__.py``; that module is imported when it is first needed.
+For example, a layer that is called on an array needs a network, and ``a + b`` of values needs a layer. The lower module calls a
+hook. ``nncore/__init__.py`` states which function provides each hook. Its module is imported at the first call.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 
 class Hook:
-    """A function that a higher floor provides.
+    """A function that a higher module provides.
 
     Parameters
     ----------
     purpose : str
-        What it is for, and its arguments.
+        The purpose of the hook and its arguments.
 
     Examples
     --------
@@ -35,7 +35,7 @@ class Hook:
         self._provided: Callable[..., Any] | None = None
 
     def provide(self, module: str, name: str) -> None:
-        """Say which function of which module answers."""
+        """Set the module and the function that provide this hook."""
         self._home, self._name, self._provided = module, name, None
 
     def __call__(self, *args: Any) -> Any:

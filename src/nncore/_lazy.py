@@ -1,7 +1,7 @@
-"""Names that a package offers without loading the modules behind them: each is imported when it is first asked for (PEP 562).
+"""Lazy imports: a package offers names, and the module of a name is imported at its first use (PEP 562).
 
-A program pays for what it uses; `import nncore` reads the core and little else. Type checkers do not run this: beside every use
-stand the same imports under ``TYPE_CHECKING``.
+`import nncore` imports the core and little else. Type checkers do not run this code, so every package repeats the imports under
+``TYPE_CHECKING``.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ def lazily(
     Parameters
     ----------
     package : str
-        Its ``__name__``.
+        The ``__name__`` of the package.
     names : sequence of str
-        Its ``__all__``.
+        The ``__all__`` of the package.
     homes : mapping from str to str
-        Which of its modules holds which names, with spaces between; under "" are the names of modules themselves. These modules
-        are found under their own names, too, as they would be if the package had imported them. A name that begins with a dot
-        is that of a module beside the package.
+        From a module of the package to its names, separated by blanks. The key "" has the names of modules. These modules can also
+        be accessed by their own names, as if the package had imported them. A key that begins with a dot is a module next to the
+        package.
     rest : str
-        The module that holds what ``homes`` does not mention.
+        The module with the names that ``homes`` does not list.
 
     Examples
     --------
@@ -44,11 +44,11 @@ def lazily(
 
     def __getattr__(name: str) -> Any:
         if name in modules:
-            return import_module(f".{name}", package)  # which makes it an attribute of the package
+            return import_module(f".{name}", package)  # this also sets the attribute of the package
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(f".{home.get(name, rest)}", package), name)
-        setattr(sys.modules[package], name, value)  # found without this function from now on
+        setattr(sys.modules[package], name, value)  # later accesses do not call this function
         return value
 
     def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""How the library was built and how many threads it uses."""
+"""Build configuration and number of threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def show_config() -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads one call may use.
+    """Return the largest number of threads that one call may use.
 
     Examples
     --------
@@ -41,12 +41,12 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Set how many threads one call may use; results do not depend on it.
+    """Set the largest number of threads that one call may use. Results do not depend on it.
 
     Parameters
     ----------
     n : int
-        1 or more; 0 goes back to the default. Small networks use one thread whatever this says.
+        1 or more; 0 restores the default. Small networks always use one thread.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def set_num_threads(n: int) -> None:
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Use ``n`` threads within a ``with`` block; the number is the process's, not the Python thread's.
+    """Use at most ``n`` threads inside a ``with`` block. The number applies to the whole process, not to one Python thread.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The exceptions of nncore, and the two helpers that raise the commonest of them.
+"""The exceptions of nncore, and two helper functions that raise the most common ones.
 
-Each error is an `NncoreError` and also the built-in exception that fits, so ``except ValueError`` keeps working. A message names
-the layer or argument, says what was found and what was expected, and what to do. An error leaves the model as it was.
+Each error is an `NncoreError` and also the matching built-in exception, so ``except ValueError`` works. A message names the layer
+or argument, states what was found and what was expected, and suggests a solution. The model is unchanged after an error.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-_SHOWN = 100  # characters of a value in a message
+_SHOWN = 100  # the largest number of characters of a value in a message
 
 
 class NncoreError(Exception):
-    """Base of every error that nncore raises on purpose.
+    """Base of every error that nncore raises.
 
     Examples
     --------
@@ -51,75 +51,76 @@ class NncoreError(Exception):
 
 
 class ArgumentError(NncoreError, ValueError, TypeError):
-    """An argument has the wrong type or lies outside its range (both built-ins, as scikit-learn has it)."""
+    """An argument has the wrong type or is out of range. It derives from both built-in errors, as in scikit-learn."""
 
 
 class ShapeError(NncoreError, ValueError):
-    """An array or a layer does not fit what stands before it; the message has both shapes."""
+    """The shape of an array or a layer does not fit the preceding layer. The message has both shapes."""
 
 
 class SizeError(NncoreError, OverflowError):
-    """A size is too large to be counted, or for all the memory of this machine; what finds no room now is a `MemoryError`."""
+    """A size is too large for its integer type, or for the memory of this machine. If memory is only short now, it is a
+    `MemoryError`."""
 
 
 class DTypeError(NncoreError, TypeError):
-    """An array has a type of element that cannot be used here."""
+    """An array has an element type that cannot be used here."""
 
 
 class LabelError(NncoreError, ValueError):
-    """The targets do not have the form that the loss expects; the message names a loss that fits them."""
+    """The targets do not have the form that the loss expects. The message names a loss that fits them."""
 
 
 class NonFiniteError(NncoreError, ValueError):
-    """NaN or infinity where only finite numbers are meaningful."""
+    """An array contains NaN or infinity, but must be finite."""
 
 
 class EmptyDataError(NncoreError, ValueError):
-    """No rows to work on."""
+    """The data have no rows."""
 
 
 class StateDictError(NncoreError, ValueError):
-    """The keys of a state dict are not those of the model; the message lists the missing and the unexpected ones."""
+    """The keys of a state dict are not those of the model. The message lists the missing and the unexpected keys."""
 
 
 class UnknownNameError(NncoreError, ValueError):
-    """A name (of a loss, an optimizer, ...) that is not in its table; the message offers the nearest names."""
+    """A name (of a loss, an optimizer, ...) is unknown. The message lists similar names."""
 
 
 class IndexRangeError(NncoreError, IndexError, ValueError):
-    """An index is out of range: of a layer, or in an input of an Embedding, which takes indices into its table."""
+    """An index is out of range: the number of a layer, or an index in the input of an Embedding."""
 
 
 class NotCompiledError(NncoreError, RuntimeError):
-    """The model needs a loss and an optimizer for this: call ``compile`` first."""
+    """The model needs a loss and an optimizer for this operation. Call ``compile`` first."""
 
 
 class NotBuiltError(NncoreError, RuntimeError):
-    """Parameters do not exist yet: the layer belongs to no model, or the model does not know its input shape."""
+    """The parameters do not exist yet. The layer belongs to no model, or the input shape of the model is not known."""
 
 
 class ConcurrentUseError(NncoreError, RuntimeError):
-    """Two threads train or evaluate one model at once."""
+    """Two threads train or evaluate the same model at the same time."""
 
 
 class FileFormatError(NncoreError, ValueError):
-    """A file is not what it should be: damaged, of another kind or of a newer version; the message names file and field."""
+    """A file is damaged, of another kind, or of a newer version. The message names the file and the field."""
 
 
 class FileKindError(NncoreError, OSError):
-    """A path names a pipe, a device or a socket where a file is needed: nothing has been read from it or written to it."""
+    """A path is a pipe, a device or a socket, but must be a file. Nothing has been read or written."""
 
 
 class GradientError(NncoreError, AssertionError):
-    """Gradients are not what differences say they should be; the message has the report of `check_gradients`."""
+    """Gradients differ from finite differences. The message contains the report of `check_gradients`."""
 
 
 class MissingExtraError(NncoreError, ImportError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed. The message names the extra that installs it."""
 
 
 def shown(value: Any) -> str:
-    """Return what messages show of a value: its repr, unless that is long, or fails."""
+    """Return a value as text for messages: its repr, or a short description if the repr is long or raises an error."""
     if isinstance(value, int) and value.bit_length() > 256:
         return f"a whole number of {value.bit_length()} bits"
     if isinstance(value, str | bytes | bytearray) and len(value) > _SHOWN:
@@ -134,12 +135,12 @@ def shown(value: Any) -> str:
 
 
 def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
-    """Return ``table[name]``, or raise an error that offers the nearest names.
+    """Return ``table[name]``, or raise an error that lists similar names.
 
     Parameters
     ----------
     kind : str
-        What the table holds, in the singular; it opens the message.
+        The kind of the entries, in the singular. The message begins with it.
     name : str
         The name to look up.
     table : mapping
@@ -153,7 +154,7 @@ def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
     Raises
     ------
     UnknownNameError
-        If the table has no such name.
+        The table has no such name.
 
     Examples
     --------
@@ -184,9 +185,9 @@ def require(module: str, extra: str, purpose: str) -> Any:
     module : str
         Dotted name of the module.
     extra : str
-        The extra of nncore that brings it.
+        The extra of nncore that installs it.
     purpose : str
-        What needs it; it opens the message.
+        What needs the module. The message begins with it.
 
     Returns
     -------
@@ -196,7 +197,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
     Raises
     ------
     MissingExtraError
-        If it is not installed.
+        The module is not installed.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Types for annotations: what nncore takes as data.
+"""Types for annotations: the data that nncore accepts.
 
-They are for programs that type checkers read; nncore itself takes more than types can say. What a model gives is always a plain
+They are for programs that use type checkers. nncore accepts more than these types can express. A model always returns a plain
 `numpy.ndarray`.
 
 Examples
@@ -24,7 +24,7 @@ __all__ = ["ArrayLike", "Arrays", "Batch", "SupportsDLPack", "Weights"]
 
 
 class SupportsDLPack(Protocol):
-    """An array of another library that hands over its memory: a tensor."""
+    """An array of another library that gives access to its memory: a tensor."""
 
     def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -32,10 +32,10 @@ class SupportsDLPack(Protocol):
 #: One array: of NumPy or another library, a frame or series of pandas or polars, or (nested) lists of numbers.
 ArrayLike = npt.ArrayLike | SupportsDLPack
 
-#: The data of a model: one array; or, for several inputs or outputs, a list of them in order, or a dict of them by name.
+#: The data of a model: one array. For several inputs or outputs, a list of arrays in order, or a dict by name.
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
-#: Weights of samples: one array; or, for several outputs, a list or a dict, in which None stands for weights of 1.
+#: Weights of samples: one array. For several outputs, a list or a dict; None in it means weights of 1.
 Weights = ArrayLike | Sequence[ArrayLike | None] | Mapping[str, ArrayLike | None]
 
 #: A batch of a data loader: (x, y), (x, y, sample_weight) or (x, y, sample_weight, lengths).

@@ -228,7 +228,7 @@ def call_out(case, rng):
     case.check(key, out)
 
 
-@reads((ConcurrentUseError, "compiled anew in the midst"))  # its sums cannot be of two losses
+@reads((ConcurrentUseError, "compiled again during this call"))  # its sums cannot be of two losses
 def evaluate(case, rng):
     key = case.pick(rng)
     x, y, lengths = case.inputs[key]

@@ -1,20 +1,21 @@
-/* activations.h: the frame that the element-wise activations share, from a vector of elements to a batch of rows.
+/* activations.h: common code of the element-wise activations, from a vector of elements to a batch of rows.
  *
- * An activation states its value and its gradient for one vector; ACTIVATION makes the two kernels of it. A batch whose rows
- * touch is one flat run, so that a narrow layer does not pay a tail per row; any other batch goes row by row. Either way an
- * element's bits depend on that element alone: tails go through the same function as whole vectors.
+ * An activation defines its value and its gradient for one vector. ACTIVATION makes both kernels from them. A batch without gaps
+ * between its rows is processed as one long row, so that a narrow layer has no tail per row. Any other batch is processed row by
+ * row. The bits of an element depend only on that element, because tails use the same function as whole vectors.
  */
 #ifndef NNC_OPS_ACTIVATIONS_H
 #define NNC_OPS_ACTIVATIONS_H
 
 #include "ops/op.h"
 
-/* attr[0] and attr[1] in every lane, as far as the activation has them. */
+/* attr[0] and attr[1] in every lane, if the activation has them. */
 typedef struct {
   vec first, second;
 } activation_attributes;
 
-/* Vectors per turn of forward's loop: each is one long chain, and what the processor may look ahead holds few of them. */
+/* Vectors per iteration of forward. Each vector is one long chain of dependent operations, and the processor looks ahead over few
+ * of them. */
 enum { SIDE_BY_SIDE = 4 };
 
 typedef vec activation_value(vec x, activation_attributes at);
@@ -71,7 +72,7 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
   }                                                                                       \
   ACTIVATION_WITH_VALUES(name, count)
 
-/* The same where name_values, of several vectors in step, is written out. */
+/* The same for an activation that defines name_values, which processes several vectors in parallel. */
 #define ACTIVATION_WITH_VALUES(name, count)                                                                                      \
   void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                         \
                               const double *attr UNUSED) {                                                                       \

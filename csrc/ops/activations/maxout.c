@@ -3,11 +3,11 @@
  *
  *   y[j] = max over p of x[p * cols + j]      dx[p * cols + j] = dy[j] for the first p that has the maximum, 0 for the others
  *
- * A NaN in any piece passes, and takes the gradient. Nothing is saved but x itself; elements do not depend on each other.
+ * A NaN in any piece is passed on and gets the gradient. Only x is saved. Elements do not depend on each other.
  */
 #include "ops/op.h"
 
-/* Whether a piece takes over from the best so far: a larger number, or the first NaN. */
+/* Whether a piece replaces the maximum so far: it is larger, or the first NaN. */
 INLINE ivec exceeds(vec x, vec best) { return (x > best) | ((x != x) & (best == best)); }
 
 void KERNEL(maxout_forward)(real *y, const real *x, size_t rows, size_t cols, size_t pieces, size_t ldy, size_t ldx) {

@@ -1,15 +1,16 @@
 /* piecewise.c: activations that need no exponential. x is the input, y the output, which backward gets.
  *
  *   identity      x                          dy
- *   step          1 if x > threshold else 0  0 everywhere: a network behind it does not learn
+ *   step          1 if x > threshold else 0  0 everywhere: layers before it do not learn
  *   relu          max(x, 0)                  y <= 0 ? 0 : dy
  *   leaky_relu    x > 0 ? x : slope x        y > 0 ? dy : slope dy
  *   hardtanh      min(max(x, lo), hi)        y <= lo or y >= hi ? 0 : dy
  *   softsign      x / (1 + |x|)              dy (1 - |y|)^2
  *
- * A NaN comes through, forward as in PyTorch; so does its choice of branch at and beyond the kinks and for NaN in backward.
- * leaky_relu's derivative is read off y's sign, which is x's only where slope >= 0; a negative slope is for the caller to refuse.
- * Accuracy: softsign 1.5 ULP; the others are exact but for the one product.
+ * NaN is passed on, forward as in PyTorch. At and beyond the kinks, and for NaN in backward, the branch is PyTorch's too.
+ * leaky_relu's derivative uses the sign of y, which equals the sign of x only if slope >= 0; the caller must reject a negative
+ * slope.
+ * Accuracy: softsign 1.5 ULP; the others are exact except for one product.
  */
 #include "ops/activations/activations.h"
 
@@ -33,7 +34,7 @@ INLINE vec softsign_gradient(vec dy, vec y, activation_attributes at UNUSED) {
   return dy * rest * rest;
 }
 
-/* Copies of rows; in place, nothing. */
+/* Copies rows; in place there is nothing to do. */
 static void copy_rows(real *y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx) {
   if (y == x) return;
   if (ldy == cols && ldx == cols) {

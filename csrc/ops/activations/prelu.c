@@ -2,10 +2,10 @@
  *
  *   y = x where x > 0, else slope * x      dx = dy where x > 0, else slope * dy      dslope = sum of dy * x where not x > 0
  *
- * Nothing is saved but x itself. per_column: slope and dslope hold one number per column, else one for the whole matrix.
- * dslope adds to what is there: per column it is one chain in increasing row; of one number, the chain runs through the vectors of
- * each row in turn, whose lanes are added up in a fixed order at the end of the row. So the caller may go block of rows by block of
- * rows and has the bits of one call.
+ * Only x is saved. per_column: slope and dslope have one number per column, otherwise one for the whole matrix. dslope is added to.
+ * Per column, the sum is one chain in increasing row. For a single number, the chain runs through the vectors of each row, and at
+ * the end of the row their lanes are added in a fixed order. So the caller may process blocks of rows one after the other and gets
+ * the bits of one call.
  */
 #include "ops/op.h"
 
@@ -34,7 +34,7 @@ void KERNEL(prelu_backward)(real *dx, const real *dy, const real *x, const real 
   apply(dx, dy, x, slope, rows, cols, lddx, lddy, ldx, per_column);
 }
 
-/* A plain product where x > 0 would turn an infinite dy into NaN: hence the choice. */
+/* Where x > 0, a plain product would turn an infinite dy into NaN; so the value is selected instead. */
 INLINE vec share(vec dy, vec x) { return vselect(x > vset1(0), vset1(0), dy * x); }
 
 void KERNEL(prelu_gradient)(real *dslope, const real *dy, const real *x, size_t rows, size_t cols, size_t lddy, size_t ldx,

@@ -1,5 +1,5 @@
-/* smooth.c: activations built on an exponential. Backward gets what ops.def says: y where the derivative is a
- * polynomial in y, else x.
+/* smooth.c: activations that use an exponential. Backward gets the value that ops.def names: y if the derivative is a polynomial in
+ * y, else x.
  *
  *   sigmoid      s(x) = 1 / (1 + exp(-x))           dy y (1 - y)
  *   tanh         tanh(x)                            dy (1 - y^2)
@@ -11,9 +11,9 @@
  *   softplus     log(1 + exp(beta x)) / beta        dy s(beta x);  identity where beta x > threshold
  *
  * Phi and phi are the normal distribution and its density; u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016), and
- * (1 + tanh(u)) / 2 = s(2u), which keeps the digits of the lower tail. gelu keeps them likewise, where PyTorch's
- * x (1 + erf(x / sqrt2)) / 2 has none left below -5. elu reads its branch off y's sign, which is x's only where alpha >= 0; a
- * negative alpha is for the caller to refuse.
+ * (1 + tanh(u)) / 2 = s(2u), which is accurate in the lower tail. gelu is accurate there too, where PyTorch's
+ * x (1 + erf(x / sqrt2)) / 2 has no correct digits below -5. elu uses the sign of y, which equals the sign of x only if
+ * alpha >= 0; the caller must reject a negative alpha.
  * Accuracy: that of the vmath.h function and of the one to three operations written here.
  */
 #include "ops/activations/activations.h"
@@ -29,7 +29,7 @@ INLINE vec tanh_gradient(vec dy, vec y, activation_attributes at UNUSED) { retur
 INLINE vec elu_value(vec x, activation_attributes at) { return vselect(x > 0, x, at.first * vexpm1(x)); }
 INLINE vec elu_gradient(vec dy, vec y, activation_attributes at) { return vselect(y > 0, dy, dy * (y + at.first)); }
 
-/* Klambauer et al. 2017, to the digits that PyTorch has. */
+/* Klambauer et al. 2017, with as many digits as PyTorch has. */
 #define SELU_SCALE ((real)1.0507009873554804934193349852946)
 #define SELU_SLOPE ((real)(1.0507009873554804934193349852946 * 1.6732632423543772848170429916717))
 INLINE vec selu_value(vec x, activation_attributes at UNUSED) { return vselect(x > 0, SELU_SCALE * x, SELU_SLOPE * vexpm1(x)); }
@@ -53,7 +53,7 @@ INLINE vec gelu_tanh_value(vec x, activation_attributes at UNUSED) {
   return x * vsigmoid(x * vfma(vset1(GELU_CUBIC), x * x, vset1(GELU_LINEAR)));
 }
 INLINE vec gelu_tanh_gradient(vec dy, vec x, activation_attributes at UNUSED) {
-  const vec c = vmin(vset1(40), vmax(vset1(-40), x)); /* beyond, s is 0 or 1, and x^2 may overflow */
+  const vec c = vmin(vset1(40), vmax(vset1(-40), x)); /* outside of this, s is 0 or 1, and x^2 may overflow */
   const vec square = c * c;
   vec complement;
   const vec s = vsigmoid_pair(c * vfma(vset1(GELU_CUBIC), square, vset1(GELU_LINEAR)), &complement);

@@ -3,14 +3,14 @@
  *   softmax       y = exp(x - max x) / sum exp(x - max x)       dx = y (dy - sum(dy y))
  *   log_softmax   y = x - max x - log sum exp(x - max x)        dx = dy - exp(y) sum(dy)
  *
- * A row with a NaN or with +inf, or of -inf alone, gives NaN, as in PyTorch; single -inf give probability 0.
- * Order of accumulation: VL partial sums, column j in lane j % VL, then by halving (vsum_all); a row's bits depend on that row
- * and cols alone.
+ * A row that contains NaN or +inf, or only -inf, gives NaN, as in PyTorch. Single -inf give probability 0.
+ * Order of accumulation: VL partial sums, column j in lane j % VL, then by halving (vsum_all). The bits of a row depend only on
+ * that row and cols.
  * Accuracy: softmax 3 ULP and what rounding the sum adds, (cols / VL + log2 VL) / 2 ULP at most.
  *
- * Each kernel states what becomes of one row. Short rows wait in a buffer and are stored several at a time: in place, with rows
- * that touch, a masked store followed at once by the load of the next row, whose first lanes it covers, would hold up that load
- * until the store is done, for every row (57 instead of 24 ns for 10 columns with AVX-512).
+ * Each kernel defines the result of one row. Short rows are collected in a buffer and stored several at a time. Otherwise, in place
+ * and without gaps between rows, the masked store of a row would be followed by the load of the next row. That load overlaps the
+ * lanes of the store and would wait for it, in every row (57 instead of 24 ns for 10 columns with AVX-512).
  */
 #include "ops/op.h"
 #include "ops/vmath.h"
@@ -19,8 +19,8 @@
 #define LOWEST ((real) - INFINITY)
 enum { SHORT_VECTORS = 4, ROWS_AT_ONCE = 8 };
 
-/* A row of cols columns: whole vectors up to column end, and then one of 1 to VL lanes. padded: what the row is written to has
- * room for all lanes of that one. */
+/* A row of cols columns: whole vectors up to column end, then a vector of 1 to VL lanes. padded: the destination has memory for all
+ * lanes of that last vector. */
 typedef struct {
   size_t end, last;
   int padded;

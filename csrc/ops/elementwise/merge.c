@@ -1,12 +1,12 @@
-/* merge.c: two values become one, element by element. a and b are the inputs, y the result, dy its gradient.
+/* merge.c: element-wise operations on two values. a and b are the inputs, y the result, dy its gradient.
  *
  *   combine    y = alpha a + beta b + gamma            weighted sums: Add, Subtract, Average, Rescaling; backward is one as well
  *   multiply   y = a b,  or y + a b                    forward, and backward: da = dy b
  *   maximum    y = a > b ? a : b, or the smaller one   backward: da = dy where a is chosen, dy / 2 where a == b, else 0
  *
- * A NaN comes through, as in PyTorch; where an input is NaN, maximum hands the gradient to both. Nothing is saved: backward reads the
- * inputs. Each element stands alone, so any cut gives the same bits.
- * Accuracy: combine rounds once per product that is added; multiply and maximum are exact but for the one rounding.
+ * NaN is passed on, as in PyTorch. Where an input is NaN, maximum passes the gradient to both. Nothing is saved: backward reads the
+ * inputs. Elements do not depend on each other, so any split gives the same bits.
+ * Accuracy: combine rounds once per added product; multiply and maximum are exact except for one rounding.
  */
 #include "ops/op.h"
 
@@ -40,7 +40,7 @@ INLINE vec product_added(vec a, vec b, vec c, const merge_options *o UNUSED) { r
 INLINE vec greater(vec a, vec b, vec c UNUSED, const merge_options *o UNUSED) { return vselect((a > b) | (a != a), a, b); }
 INLINE vec lesser(vec a, vec b, vec c UNUSED, const merge_options *o UNUSED) { return vselect((a < b) | (a != a), a, b); }
 
-/* a: the input that wants its gradient, b: the other one, c: dy. */
+/* a: the input whose gradient is computed, b: the other one, c: dy. */
 INLINE vec share(vec a, vec b, vec dy, ivec beaten) { return vselect(beaten, vset1(0), vselect(a == b, dy * (real)0.5, dy)); }
 INLINE vec greater_gradient(vec a, vec b, vec dy, const merge_options *o UNUSED) { return share(a, b, dy, a < b); }
 INLINE vec lesser_gradient(vec a, vec b, vec dy, const merge_options *o UNUSED) { return share(a, b, dy, a > b); }

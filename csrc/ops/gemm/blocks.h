@@ -1,12 +1,12 @@
-/* blocks.h: large products: cut into blocks of k, and b of each into groups of panels that stay in the second cache. Included by
- * gemm.c alone.
+/* blocks.h: large products. They are cut into blocks of k. In each block, b is cut into groups of panels that stay in the
+ * second-level cache. Included only by gemm.c.
  *
- * A group is copied (pack.h), panel by panel contiguous, and all of A walks past it, strip by strip: rows of b that are kilobytes apart
- * would cost an entry of the address cache and cache sets of their own for each k. A strip of A is read in place, unless it
- * is stored by columns (TN) or its rows lie at multiples of 4 KB, in the same cache sets: then it is copied, too. While a tile computes,
- * it fetches, line by line, what comes next: its share of the next strip, the tile of c after this one, and some of the next group of b.
- * The copies lie in the thread's scratch (base/scratch.h), whatever the size of the product. Where there is no memory for it, nothing is
- * copied: slower, to the same bits.
+ * A group is copied (pack.h) so that each panel is contiguous. Then all strips of A are multiplied by it, one after the other.
+ * Without the copy, rows of b that are kilobytes apart would need their own TLB entries and cache sets for each k. A strip of A is
+ * read in place, unless it is stored by columns (TN) or its rows are multiples of 4 KB apart, in the same cache sets; then it is
+ * copied too. While a tile computes, it prefetches line by line what comes next: its share of the next strip, the next tile of c,
+ * and some of the next group of b. The copies are in the thread's scratch memory (base/scratch.h), whatever the size of the
+ * product. If there is no memory, nothing is copied, which is slower but gives the same bits.
  */
 #ifndef NNC_OPS_GEMM_BLOCKS_H
 #define NNC_OPS_GEMM_BLOCKS_H
@@ -20,15 +20,15 @@ enum { GROUP = PANELS * WIDE * BLOCK_DEPTH, LEFT = STRIP * (BLOCK_DEPTH + 2 * LI
 _Static_assert((GROUP + LEFT) * sizeof(real) <= NNC_SCRATCH_BYTES && COLUMNS * sizeof(real) <= NNC_SCRATCH_BYTES,
                "the copies have to fit into the scratch");
 
-/* The block of k at hand: what all its strips have in common. */
+/* The current block of k: the data that all its strips share. */
 typedef struct {
-  const real *panels, *b_next; /* the group; the source of the next one, in lines that lie b_step apart */
+  const real *panels, *b_next; /* the group; the source of the next one, in lines that are b_step apart */
   group g;
   size_t k, b_lines, b_step, b_rest, b_share; /* lines per row of that source; rows not yet fetched; rows per tile */
   int by_columns, copies;
 } stage;
 
-/* One register tile after the other, from left to right, then down. a_next is the strip after this one. */
+/* All register tiles, from left to right, then down. a_next is the next strip. */
 static void strip_rows(real *c, const real *a, const real *a_next, const real *bias, size_t rows, stage *s, size_t a_tile,
                        size_t a_next_step, layout *at) {
   fetch fetches[FETCHES];
@@ -119,7 +119,7 @@ static NOINLINE void packed_columns(real *c, const real *a, const real *b, const
   tiles(c, copy, b, bias, m, n, k, &at);
 }
 
-/* Whether copies of b, and of a, pay; measured. */
+/* Whether copies of b and of a are worth their cost; measured. */
 static int is_blocked(size_t m, size_t n, size_t k, const layout *at) {
   if (m < 6 * PACK_ROWS || n < 2 * VL) return 0;
   const size_t depth = k < K_BLOCK ? k : K_BLOCK;
@@ -150,7 +150,7 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
   }
 }
 
-/* Small nets make many small products, which need neither blocks nor copies, and most of all no time spent on choosing. */
+/* Small networks make many small products, which need neither blocks nor copies. The choice itself must be fast. */
 INLINE void product(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, layout *at) {
   if (k > K_BLOCK || !fits_first_cache(m, n, k)) tiled(c, a, b, bias, m, n, k, at);
   else if (NNC_VECTOR_BYTES > 16 && n && n <= VL) multiply_panel(c, a, b, bias, m, n, k, 1, 0, at);

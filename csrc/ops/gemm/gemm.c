@@ -1,13 +1,14 @@
-/* gemm, gemm_nt: c = start + A B, with start = bias, c or 0, A(m, k) = a[m * a_row + k * a_col], and B = b, or its transpose in gemm_nt.
+/* gemm, gemm_nt: c = start + A B, with start = bias, c or 0, A(m, k) = a[m * a_row + k * a_col], and B = b, or its transpose in
+ * gemm_nt.
  *
  * The layouts that training needs: NN (forward, and the gradient of the input through a transposed copy of the weights), TN (the
- * gradient of the weights), and NT (the gradient of the input from the weights themselves). NN and TN load b by rows, in vectors, and
- * a by elements, broadcast; so one kernel with two strides for a serves both, and nothing is copied unless it pays. NT has to transpose b: block by
- * block, in registers, on the way into the copies that large products make anyway.
+ * gradient of the weights), and NT (the gradient of the input from the weights themselves). NN and TN load b by rows, in vectors,
+ * and a by elements, broadcast. So one kernel with two strides for a serves both, and copies are made only if they are faster. NT
+ * must transpose b: block by block, in registers, during the copies that large products make anyway.
  *
  * Order of accumulation: each c[m, n] is one chain  acc = fma(A(m, 0), B(0, n), start), fma(A(m, 1), B(1, n), acc), ...  in
- * increasing k, whatever path below it takes; blocking k stores acc in c and loads it again, which changes no bit. So the bits
- * depend neither on the layout, nor on how m and n are split, nor, where there is a fused multiply-add, on the instruction set.
+ * increasing k, on every path below. Blocking k stores acc in c and loads it again, which changes no bit. So the bits do not
+ * depend on the layout or on the split of m and n. With a fused multiply-add they do not depend on the instruction set either.
  * Accuracy: |error| <= k * eps * (|start| + |A| |B|) in each component.
  *
  * Paths, by shape:
@@ -72,7 +73,7 @@ INLINE void load_columns(vec x[LANE], const real *const row[LANES], size_t a_row
 #define NARROW_STRIPS 1
 #include "ops/gemm/narrow.inc"
 
-/* The rows that are left over after whole strips are for the tiles; gives how many are done. */
+/* Rows that remain after the whole strips are left to the tiles. Returns the number of rows that are done. */
 static NOINLINE size_t narrow(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                               const layout *at) {
   size_t done = 0;
@@ -112,7 +113,7 @@ static NOINLINE void stream(real *c, const real *a, const real *b, const real *b
   }
 }
 
-/* The bounds between the paths are measured (Cascade Lake), and decide about speed alone. */
+/* The limits between the paths are measured (Cascade Lake). They affect only the speed. */
 void KERNEL(gemm)(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, size_t ldc, size_t a_row,
                   size_t a_col, size_t ldb, int accumulate) {
   layout at = {ldc * sizeof(real), a_row * sizeof(real), a_col * sizeof(real), ldb * sizeof(real), accumulate, 0, NULL};

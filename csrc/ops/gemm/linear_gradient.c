@@ -1,11 +1,11 @@
-/* linear_gradient: the gradients of a dense layer's weight and bias over a batch, dw = x^T dz and db[j] = sum over r of dz[r, j], in
- * one pass over dz. (With y = x W + b: d loss / d W[i, j] = sum over r of x[r, i] dz[r, j].)
+/* linear_gradient: the gradients of a dense layer's weight and bias over a batch, dw = x^T dz and db[j] = sum over r of dz[r, j],
+ * in one pass over dz. (With y = x W + b: d loss / d W[i, j] = sum over r of x[r, i] dz[r, j].)
  *
- * Order of accumulation: each dw[i, j] is one chain of multiply-adds and each db[j] one of additions, from zero, in increasing row,
- * whatever path is taken; so the bits depend neither on how m and n are split nor on whether db is wanted, and are those of gemm
- * and column_sum.
+ * Order of accumulation: each dw[i, j] is one chain of multiply-adds and each db[j] one chain of additions, from zero, in
+ * increasing row, on every path. So the bits do not depend on the split of m and n or on whether db is computed. They are those of
+ * gemm and column_sum.
  *
- * Paths: a layer of a small net is too little work for gemm to choose among its ways, and the sum that is db is one more
+ * Paths: for a layer of a small network, gemm would take too long to choose among its paths, and db is only one more
  * accumulator beside those of dw:
  *   narrow    dz no wider than a vector: its row against each of m elements of x, all of dw in registers (linear_gradient_rows.inc)
  *   column    dz is one column: a row of x against its one element, lanes along m

@@ -1,8 +1,8 @@
 /* pack.h: copies of blocks of A and B, for blocks.h. Moves bits, rounds nothing.
  *
- * A block of b of k rows becomes panels of WIDE columns, as wide as a register tile, each contiguous: [panel][k][WIDE]. It is read as it
- * lies: by rows, all panels side by side, or, for NT, by columns, transposed on the way. A strip of a stored by columns (TN)
- * becomes tiles [k][PACK_ROWS].
+ * A block of b of k rows becomes panels of WIDE columns, as wide as a register tile, each contiguous: [panel][k][WIDE]. It is read
+ * in its own layout: by rows, all panels in parallel, or, for NT, by columns, transposed during the copy. A strip of a stored by
+ * columns (TN) becomes tiles [k][PACK_ROWS].
  */
 #ifndef NNC_OPS_GEMM_PACK_H
 #define NNC_OPS_GEMM_PACK_H
@@ -10,8 +10,8 @@
 #include "ops/gemm/tiles.h"
 #include "ops/transpose/tile.h"
 
-/* BLOCK_DEPTH is the most k of a block. A strip is as many whole tiles as fill a cache line; PANELS of them take 192 KB and leave room for
- * one within 256 KB. Prefetch runs so many rows, lines, k ahead. */
+/* BLOCK_DEPTH is the largest k of a block. A strip has as many whole tiles as fill a cache line. PANELS of them take 192 KB and
+ * leave space for a strip within 256 KB. The last numbers are prefetch distances in rows, lines and k. */
 enum { WIDE = 3 * VL, LINE = 64 / sizeof(real), STRIP = (LINE + PACK_ROWS - 1) / PACK_ROWS * PACK_ROWS };
 enum { BLOCK_DEPTH = 256, PANELS = 4 * 64 / NNC_VECTOR_BYTES, ROWS_AHEAD = 4, LINES_AHEAD = 4, COLUMNS_AHEAD = 16 };
 
@@ -50,8 +50,9 @@ static NOINLINE void pack_rows(real *p, const real *b, size_t k, size_t ldb, con
   }
 }
 
-/* Column j of a panel is row j of b. VL rows go through a copy of whole lines, each read once: rows a power of two apart fall into the
- * same cache sets, more of them than there are ways, and would evict each other between their parts. */
+/* Column j of a panel is row j of b. VL rows are copied line by line, each line read once. Rows whose distance is a power of two
+ * are in the same cache sets, and there are more of them than ways, so they would evict each other before their lines are used
+ * completely. */
 static NOINLINE void pack_transposed(real *p, const real *b, size_t k, size_t ldb, const group *g) {
   const size_t panel = k * WIDE;
   for (size_t i = 0; i < g->count; i++, p += panel) {

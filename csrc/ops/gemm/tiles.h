@@ -1,5 +1,5 @@
-/* tiles.h: which register tiles there are on this instruction set, and a product of one block of k made of them: panels of columns
- * as wide as a tile, down which the rows of A walk. No copies here, and no blocks (blocks.h). Included by gemm.c alone.
+/* tiles.h: the register tiles of this instruction set, and the product of one block of k that uses them: panels of columns as wide
+ * as a tile, multiplied by all rows of A. No copies here, and no blocks (blocks.h). Included only by gemm.c.
  */
 #ifndef NNC_OPS_GEMM_TILES_H
 #define NNC_OPS_GEMM_TILES_H
@@ -7,7 +7,8 @@
 #include "ops/op.h"
 #include "ops/tile.h"
 
-/* Lines to fetch into the second cache: count of them, step bytes apart, one after each k; turns times, shift bytes further on. */
+/* Lines to prefetch into the second-level cache: `count` lines, `step` bytes apart, one after each k; then `turns` times the same,
+ * `shift` bytes later. */
 typedef struct {
   const real *from;
   size_t step, count, shift, turns;
@@ -28,9 +29,9 @@ typedef void tile_function(real *c, const real *a, const real *b, const real *bi
 
 #define NOINLINE __attribute__((noinline))
 
-/* The last vector of a tile is a whole one that ends at the last column and overlaps its neighbour in the same tile, whose columns
- * are then computed twice, to the same bits: a masked load would take a turn of the multipliers. A tile narrower than one vector
- * loads its lanes one by one (and, without masks, b through a padded copy: see tiles). */
+/* The last vector of a tile is a whole one. It ends at the last column and overlaps its neighbour in the same tile, whose columns
+ * are computed twice with the same bits. A masked load instead would cost one slot of the multipliers. A tile narrower than one
+ * vector loads its lanes one by one (and, without masks, b through a padded copy: see tiles). */
 #define LAST_OFFSET(vecs, cols) ((vecs) > 1 ? (cols) - VL : 0)
 #define LAST_LANES(vecs, cols) (cols)
 #define LAST_LOAD(vecs, p, lanes) ((vecs) > 1 ? vload(p) : vload_n(p, lanes))
@@ -41,9 +42,9 @@ typedef void tile_function(real *c, const real *a, const real *b, const real *bi
 #define LAST_RIGHT(vecs, p, lanes) LAST_LOAD(vecs, p, lanes)
 #endif
 
-/* Rows of the tiles that are 1, 2, 3, 4, 8 vectors wide, as the registers allow (without FMA, a product needs one more). A block of
- * k: c is loaded and stored once per block, and a panel of b of that length stays in the second cache even where its rows are
- * 2 KB apart. TN is copied from PACK_COLS columns on. */
+/* Rows of the tiles that are 1, 2, 3, 4, 8 vectors wide, limited by the number of registers (without FMA, a product needs one
+ * more). The length of a block of k: c is loaded and stored once per block, and a panel of b of that length stays in the
+ * second-level cache even if its rows are 2 KB apart. TN is copied if it has at least PACK_COLS columns. */
 #if defined(__AVX512F__)
 #define ROWS_1 16
 #define ROWS_2 8
@@ -126,7 +127,8 @@ static const struct {
     [4] = {TILES(4, 0), TILES(4, 8), ROWS_4}, [8] = {TILES(8, 0), TILES(8, 0), ROWS_8},
 };
 
-/* How many of the rest vectors the next panel takes. Never so that one vector is left over, which could not overlap. */
+/* The number of vectors of the next panel, for `rest` remaining ones. A single vector must not remain, because it could not
+ * overlap. */
 INLINE size_t next_panel(size_t rest, size_t m, int prefetch) {
   if (rest <= 3) return rest;
   if (m <= ROWS_8 && rest >= 8 && rest != 9) return 8;
@@ -134,10 +136,10 @@ INLINE size_t next_panel(size_t rest, size_t m, int prefetch) {
   return rest == 4 ? 2 : 3;
 }
 
-/* The height of the next row tile: as high as possible, the last two equalised (13 rows are 7 and 6). */
+/* The height of the next row tile: as large as possible, with the last two balanced (13 rows are 7 and 6). */
 INLINE size_t next_tile(size_t rest, size_t limit) { return rest <= limit ? rest : rest >= 2 * limit ? limit : (rest + 1) / 2; }
 
-/* Operands small enough for the first cache, more or less: prefetching would only cost instructions. */
+/* Operands that fit roughly into the first-level cache, where prefetching would only cost instructions. */
 INLINE int fits_first_cache(size_t m, size_t n, size_t k) { return (m + n) * k * sizeof(real) <= 48 * 1024; }
 
 /* One panel of b, vecs vectors wide, for m rows of a. */

@@ -2,13 +2,13 @@
  *
  *   y[k, :] = table[x[k], :]      dtable[i, :] = sum over the k with x[k] = i of dy[k, :]
  *
- * Indices are numbers of the network's type, the k-th of which is x[k / cols * ldx + k % cols]. Who binds the data checks them; one
- * that is none all the same reads row 0 and gets no gradient, so that no memory but the table's is touched. dtable is dense: each
- * row is one chain in increasing k, whatever range of rows a call covers; row `padding` gets zeros (negative: there is none).
+ * Indices are numbers of the network's type; the k-th is x[k / cols * ldx + k % cols]. They are checked when the data are bound. An
+ * invalid one nevertheless reads row 0 and gets no gradient, so that only the table's memory is accessed. dtable is dense: each row
+ * is one chain in increasing k, whatever range of rows a call covers. Row `padding` gets zeros (negative: there is none).
  */
 #include "ops/op.h"
 
-/* The index that x is, or `rows`, which is none. x may lie in the caller's memory, where others may write meanwhile: it is read once. */
+/* The index x, or `rows` if it is invalid. x may be in the caller's memory, where other threads may write; it is read only once. */
 static size_t index_of(const real *from, size_t rows) {
   const real x = *(const volatile real *)from;
   return x >= 0 && x < (real)rows ? (size_t)x : rows;

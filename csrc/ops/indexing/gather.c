@@ -1,9 +1,10 @@
-/* gather.c: rows of a source of any element type, picked through an index, converted to the network's dtype and laid side by side:
- * how a batch leaves the data set. Conversions are C's (integers round to nearest), half precision is exact. The index has been checked by the caller.
+/* gather.c: rows of a source of any element type, selected by an index, converted to the network's dtype and stored contiguously.
+ * This is how a batch is read from the data. Conversions are C's (integers round to nearest); half precision is exact. The caller
+ * has checked the index.
  *
- * Shuffled rows defeat the hardware's prefetcher at their first lines, so the row that comes LOOKAHEAD picks later is touched
- * ahead; the rest of a long row it finds by itself. Rows of less than a line need none of that: out-of-order execution sees more
- * of them at once than it pays to look ahead.
+ * The hardware's prefetcher cannot predict the first lines of shuffled rows, so the row that comes LOOKAHEAD picks later is
+ * prefetched here. The prefetcher finds the rest of a long row. Rows shorter than a line need no prefetch: out-of-order execution
+ * sees enough of them in advance.
  */
 #include "base/half.h"
 #include "ops/op.h"
@@ -27,8 +28,8 @@ INLINE const void *row_at(const picked_rows *from, size_t r) {
   return from->start + (from->index ? from->index[r] : (int64_t)r) * from->stride;
 }
 
-/* From rows of any type; cols is a constant for one and two columns, so that the row unrolls and no vector loop is entered for it.
- * The parameters are copied, so that y need not be feared to overwrite them. */
+/* Rows of any type. cols is a constant for one and two columns, so that the row unrolls without a vector loop. The parameters are
+ * copied, so that the compiler knows that writes to y do not change them. */
 #define DEFINE_CONVERT(type, value)                                                       \
   INLINE void rows_of_##type(real *y, const picked_rows *from, size_t ldy, size_t cols) { \
     const picked_rows here = *from;                                                       \

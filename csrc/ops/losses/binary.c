@@ -4,13 +4,12 @@
  *   binary_crossentropy_logits    1/C sum max(z, 0) - z t + log1p(exp(-|z|))  (sigmoid(z) - t) / C,  pred = sigmoid(z)
  *   kl_divergence                 sum t log(t / p)                            -t / p where 1e-7 <= p <= 1, else 0
  *
- * Label smoothing s turns t into t (1 - s) + s / 2.
- * binary_crossentropy clips p to [1e-7, 1 - 1e-7] as Keras does. Beyond the ends, the slope is the one at the end, not the
- * zero of the clipped function: an output that is certain and wrong must still be able to learn. kl_divergence clips t and p to
- * [1e-7, 1], and its slope is exactly that function's.
- * binary_crossentropy_logits is finite for every finite z. With q = exp(-|z|) / (1 + exp(-|z|)), the probability of the less
- * likely class, the slope is q - t or (1 - t) - q, so that no digits cancel where the prediction is right. An infinite logit
- * costs 0 if it is right and infinity if it is wrong.
+ * Label smoothing s turns t into t (1 - s) + s / 2. binary_crossentropy clips p to [1e-7, 1 - 1e-7] as Keras does. Outside of this
+ * range the slope is that at the bound, not the zero of the clipped function: an output that is certain and wrong must still be
+ * able to learn. kl_divergence clips t and p to [1e-7, 1], and its slope is exactly that of the clipped function.
+ * binary_crossentropy_logits is finite for every finite z. With q = exp(-|z|) / (1 + exp(-|z|)), the probability of the less likely
+ * class, the slope is q - t or (1 - t) - q. So no digits cancel if the prediction is right. An infinite logit costs 0 if it is
+ * right and infinity if it is wrong.
  */
 #include "ops/losses/losses.h"
 #include "ops/vmath.h"
@@ -22,8 +21,8 @@ INLINE loss_term crossentropy_of_probability(vec z, vec target, vec smoothing) {
   return (loss_term){.loss = -(t * vlog(p) + ((real)1 - t) * vlog1p(-p)), .slope = (p - t) / (p * ((real)1 - p))};
 }
 
-/* log(1 + e) for 0 <= e <= 1: 2 atanh(s) with s = e / (2 + e) <= 1/3, s^2 <= 1/9, so that nothing need be reduced. Minimax in
- * the relative error of the result: 2^-27.5 (f32), 2^-58.6 (f64), rounding of the coefficients included. */
+/* log(1 + e) for 0 <= e <= 1: 2 atanh(s) with s = e / (2 + e) <= 1/3, s^2 <= 1/9, so no range reduction is needed. Minimax in the
+ * relative error of the result: 2^-27.5 (f32), 2^-58.6 (f64), rounding of the coefficients included. */
 INLINE vec log1p_of_unit(vec e) {
 #if NNC_BUILD_F64
   static const real c[] = {0x1.5c5c43eeec36cp-3, 0x1.55cf281b47a3ap-4, 0x1.efd19ba9b96acp-4, 0x1.10682db0180a3p-3,
@@ -41,7 +40,7 @@ INLINE vec log1p_of_unit(vec e) {
 INLINE loss_term crossentropy_of_logit(vec z, vec target, vec smoothing) {
   const vec t = smoothed(target, smoothing), other = (real)1 - t, size = vabs(z), e = vexp(-size), q = e / ((real)1 + e);
   const ivec positive = z > 0;
-  const vec missed = vselect(positive, other, t); /* the share of the target on the other side of z */
+  const vec missed = vselect(positive, other, t); /* the part of the target on the other side of z */
   const vec linear = vselect(missed == 0, vset1(0), size * missed);
   return (loss_term){
       .loss = linear + log1p_of_unit(e), .slope = vselect(positive, other - q, q - t), .pred = vselect(positive, (real)1 - q, q)};

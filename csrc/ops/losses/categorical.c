@@ -1,5 +1,5 @@
-/* categorical.c: cross-entropy over C classes, from probabilities or from logits, with the target as a row of
- * probabilities (usually one-hot) or as the index of a class. t is the target row after label smoothing s: t (1 - s) + s / C.
+/* categorical.c: cross-entropy over C classes, from probabilities or from logits, with the target as a row of probabilities
+ * (usually one-hot) or as the index of a class. t is the target row after label smoothing s: t (1 - s) + s / C.
  *
  *   from logits          d = z - max z, S = sum exp d, p = exp d / S
  *                        loss  log S sum t - sum t d, both terms >= 0, so nothing cancels
@@ -8,12 +8,12 @@
  *                        loss  -sum t log c
  *                        grad  (T - [q = c] t / q) / S, T = sum of t where q = c: exactly that function's, so 0 where clipped
  *
- * Finite logits give a finite loss and gradient. A logit of -inf is a class ruled out: it costs nothing where t = 0 and
- * infinity elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. An index must lie in [0, C), which the
- * caller has checked; one that does not is no class: t is s / C everywhere.
+ * Finite logits give a finite loss and gradient. A logit of -inf excludes a class: it costs nothing where t = 0 and infinity
+ * elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. An index must be in [0, C), which the caller has checked. With an
+ * invalid one, t is s / C everywhere.
  *
- * Order of accumulation: as in losses.h. Up to VL classes stay in registers; more make three passes over the row, which parks
- * exp d where pred or grad will stand.
+ * Order of accumulation: as in losses.h. Up to VL classes stay in registers. More classes need three passes over the row; exp d is
+ * stored in pred or grad meanwhile.
  */
 #include "ops/losses/losses.h"
 #include "ops/vmath.h"
@@ -43,12 +43,12 @@ INLINE vec target_load(const target_row *t, target_kind kind, size_t j, size_t n
   return loss_keep(vfma(value, t->keep, t->floor), n, 0);
 }
 
-/* What the logarithm waits for: it is taken for VL rows at a time, which saves VL - 1 of VL. */
+/* The arguments of the logarithm. It is computed for VL rows at a time, which saves VL - 1 of VL. */
 typedef struct {
   real total[VL], target_sum[VL], target_dot[VL];
 } sums_of_rows;
 
-/* Sum and maximum of the lanes, in every lane, of n vectors in step: vsum_all and vmax_all. */
+/* Sum and maximum of the lanes, in every lane, for n vectors in parallel: vsum_all and vmax_all. */
 #define HALVE(v, n, d, operation) \
   if (VL > (d)) _Pragma("GCC unroll 8") for (size_t i = 0; i < (n); i++)(v)[i] = operation((v)[i], NNC_EXCHANGE((v)[i], d));
 INLINE vec vadd(vec a, vec b) { return a + b; }
@@ -61,8 +61,8 @@ INLINE void vsum_all_each(vec *v, size_t n){HALVE(v, n, 8, vadd) HALVE(v, n, 4, 
 }
 #undef HALVE
 
-/* `count` rows of at most VL classes, a constant, in step: one row is a chain longer than what the processor looks ahead. label and the
- * rest of `target` are those of the first row. */
+/* `count` rows (a constant) of at most VL classes, in parallel: one row is a longer chain than the processor looks ahead. label and
+ * the other fields of `target` are those of the first row. */
 enum { ROWS_IN_STEP = 4 };
 #define IN_STEP _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++)
 

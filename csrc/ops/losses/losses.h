@@ -1,10 +1,10 @@
-/* losses.h: the frame that the elementwise losses share, from one element's loss and slope to a batch of rows.
+/* losses.h: common code of the elementwise losses, from the loss and slope of one element to a batch of rows.
  *
- * A loss that is a sum or a mean over columns states only its term: loss and d loss / d z of a vector of elements. Everything
- * else (weights, scale, mean, tails, rows of one column) happens here, once. Not for losses that couple the columns of a row.
+ * A loss that is a sum or a mean over columns defines only its term: loss and d loss / d z of a vector of elements. All the rest
+ * (weights, scale, mean, tails, rows of one column) is done here. Losses that couple the columns of a row do not use this.
  *
- * Order of accumulation: VL partial sums per row, column j in lane j % VL, then by halving (vsum_all); a row's bits depend on
- * that row and cols alone. Rows of one column that lie one after the other are taken VL at a time, lane by lane the same.
+ * Order of accumulation: VL partial sums per row, column j in lane j % VL, then by halving (vsum_all); a row's bits depend on that
+ * row and cols alone. Rows of one column that lie one after the other are taken VL at a time, lane by lane the same.
  */
 #ifndef NNC_OPS_LOSSES_H
 #define NNC_OPS_LOSSES_H
@@ -21,7 +21,7 @@
 
 typedef struct {
   vec loss, slope;
-  vec pred; /* set by _logits losses alone */
+  vec pred; /* set only by _logits losses */
 } loss_term;
 
 /* parameter is the loss's only attribute (delta, label smoothing), or 0. */
@@ -33,7 +33,7 @@ enum { SHORT = 4 * VL, BLOCK = 4 * SHORT }; /* columns, elements */
 
 INLINE size_t loss_lanes(size_t left) { return left < VL ? left : VL; }
 
-/* A whole vector where n == VL, else the first n lanes. AVX-512 masks at no cost, so the branch is for the others. */
+/* A whole vector if n == VL, else the first n lanes. Masks cost nothing with AVX-512, so only the others branch. */
 INLINE vec loss_load(const real *p, size_t n) {
 #if !defined(__AVX512F__)
   if (n == VL) return vload(p);
@@ -77,8 +77,8 @@ INLINE void loss_of_single_column(loss_function *term, vec parameter, real *grad
   }
 }
 
-/* Short rows that lie one after the other, unweighted, would leave lanes idle: elements are taken VL at a time across rows, a
- * block of whole rows at once, and their losses summed afterwards in the same order as everywhere. */
+/* Short contiguous rows without weights would leave lanes unused. So elements are processed VL at a time across rows, in blocks of
+ * whole rows, and their losses are summed afterwards in the usual order. */
 INLINE void loss_of_short_rows(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
                                const real *target, size_t rows, size_t cols, real scale, real share) {
   const size_t rows_at_once = BLOCK / cols;

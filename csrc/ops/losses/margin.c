@@ -1,14 +1,13 @@
-/* margin.c: losses that ask for a margin rather than a value; targets are -1 or +1 (categorical_hinge: 0 or 1), and
- * whoever calls converts.
+/* margin.c: losses that require a margin; targets are -1 or +1 (categorical_hinge: 0 or 1), and the caller converts them.
  *
  *   hinge               1/C sum max(1 - t z, 0)                              -t / C where t z < 1
  *   perceptron          1/C sum max(-t z, 0)                                 -t / C where t z <= 0
  *   categorical_hinge   max(neg - pos + 1, 0), pos = sum t z,                [j = argmax] (1 - t_j) - t_j where the loss is > 0
  *                           neg = max over j of (1 - t_j) z_j
  *
- * The perceptron's subgradient at t z = 0 is -t, not 0, so that Rosenblatt's rule w += t x also learns from a zero output,
- * which is what the first step from zero weights gives. categorical_hinge gives its slope to the first of equal maxima.
- * A NaN prediction makes the row's loss NaN, and the slopes that it enters.
+ * The perceptron's subgradient at t z = 0 is -t, not 0, so that Rosenblatt's rule w += t x also learns from a zero output, which
+ * the first step from zero weights gives. categorical_hinge gives its slope to the first of equal maxima. A NaN prediction makes
+ * the row's loss NaN, and the slopes that depend on it.
  */
 #include "ops/losses/losses.h"
 
@@ -40,7 +39,7 @@ void KERNEL(categorical_hinge)(NNC_LOSS_PARAMETERS) {
     row_loss[r] = w * (loss <= 0 ? 0 : loss);
     if (!grad) continue;
 
-    /* loss is NaN where any t z is; the factor carries it to the whole row */
+    /* loss is NaN if any t z is; the factor makes the whole row NaN */
     const real factor = w * (real)scale * (loss > 0 ? 1 : loss <= 0 ? 0 : loss);
     real *gr = grad + r * ld;
     for (size_t j = 0; j < cols; j += VL) {

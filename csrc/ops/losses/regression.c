@@ -1,4 +1,4 @@
-/* regression.c: losses between a prediction and a number, with d = z - t, per row of C columns.
+/* regression.c: losses of a prediction and a target number, with d = z - t, per row of C columns.
  *
  *   mean_squared_error               1/C sum d^2                                  2 d / C
  *   half_squared_error               1/2 sum d^2                                  d

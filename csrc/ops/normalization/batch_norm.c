@@ -6,12 +6,12 @@
  *   dx = gamma * rstd * dy                                     with the running ones
  *
  * A batch is [rows, channels] (inner == 1) or [rows, channels, inner]; n = rows * inner. var is the biased variance; the running
- * one takes the unbiased n / (n - 1) var. Saved for backward: mean and rstd, [channels] each, until the end of the step.
- * Statistics, per channel, whatever range of channels a call covers; nothing cancels in either way. inner == 1: in one pass over
- * chunks of CHUNK rows, which stay in registers for their mean and their squared distances from it; chunks are merged in increasing
- * order (Chan, Golub and LeVeque 1979). Otherwise the mean first, then the squared distances, in increasing row order. A channel
- * whose statistics are not finite leaves the running ones alone. Backward, each sum is one chain per chunk, and these are added in
- * increasing order; where inner != 1, one chain in increasing row.
+ * one takes the unbiased n / (n - 1) var. Saved for backward: mean and rstd, [channels] each, until the end of the step. Statistics
+ * are computed per channel, whatever range of channels a call covers, and without cancellation. inner == 1: in one pass over chunks
+ * of CHUNK rows, which stay in registers while their mean and their squared distances from it are computed; chunks are merged in
+ * increasing order (Chan, Golub and LeVeque 1979). Otherwise the mean first, then the squared distances, in increasing row order. A
+ * channel whose statistics are not finite does not change the running ones. Backward, each sum is one chain per chunk, and these
+ * are added in increasing order; if inner != 1, one chain in increasing row.
  */
 #include "ops/op.h"
 
@@ -52,12 +52,12 @@ static moments from_running(const nnc_norm_statistics *s, size_t channel, double
   return m;
 }
 
-/* Columns: `vecs` whole vectors of channels side by side, which hides the latency of their sums, or `lanes` channels. The number of
+/* Columns: `vecs` whole contiguous vectors of channels, which hides the latency of their sums, or `lanes` channels. The number of
  * vectors is always a constant. */
 
 enum { CHUNK = NNC_NORM_CHUNK, MOST = NNC_VECTOR_BYTES == 64 ? 4 : 2 };
 
-/* Of at most CHUNK rows, around their own mean. */
+/* The statistics of at most CHUNK rows, relative to their own mean. */
 INLINE void chunk_moments(vec *mean, vec *squares, const real *x, size_t n, size_t ldx, size_t lanes) {
   const real each = 1 / (real)n;
   vec own, spread;
@@ -81,7 +81,7 @@ INLINE void chunk_moments(vec *mean, vec *squares, const real *x, size_t n, size
   *squares = spread;
 }
 
-/* n rows more, after `first` rows. */
+/* Merge n more rows, after `first` rows. */
 INLINE void merge_moments(vec *mean, vec *squares, vec own, vec spread, size_t first, size_t n) {
   const real weight = (real)n / (real)(first + n), between = (real)first * weight;
   const vec apart = own - *mean;
@@ -101,7 +101,7 @@ INLINE void column_moments(vec *mean, vec *squares, const real *x, size_t rows, 
   }
 }
 
-/* Of `vecs` vectors side by side, so that what is read of a row lies together. */
+/* `vecs` adjacent vectors are processed together, so that the data read from a row are contiguous. */
 INLINE void chunk_sums(vec *sum, vec *product, const real *dy, const real *x, const vec *mean, size_t n, size_t lddy, size_t ldx,
                        size_t vecs, size_t lanes) {
   for (size_t v = 0; v < vecs; v++) sum[v] = product[v] = vset1(0);
@@ -144,7 +144,7 @@ INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s
       store_channels(y + v * VL, vfma(load_channels(x + v * VL, lanes) - mean[v], scale[v], shift[v]), lanes);
 }
 
-/* Without dx where that is NULL. `count` rows are in the whole batch. */
+/* dx is not computed if it is NULL. `count` is the number of rows of the whole batch. */
 INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
                              const real *gamma, size_t channel, size_t vecs, size_t lanes, size_t rows, size_t count, size_t lddx,
                              size_t lddy, size_t ldx, double eps, nnc_norm_source source) {
@@ -194,7 +194,8 @@ INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy
     }
 }
 
-/* Planes: one channel, its `inner` numbers of a row side by side. Sums run over rows, each row's lanes added in a fixed order. */
+/* Planes: one channel, whose `inner` numbers of a row are contiguous. Sums run over rows; the lanes of each row are added in a
+ * fixed order. */
 
 #define OVER_PLANE(i, j, n, body)                       \
   for (size_t i = 0; i < rows; i++)                     \

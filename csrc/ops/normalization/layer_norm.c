@@ -13,7 +13,7 @@
 
 enum { CHAINS = 4 };
 
-/* sum over j < size of term(j, number of lanes): whole vectors in turn to CHAINS accumulators, the rest to the first. */
+/* sum over j < size of term(j, number of lanes): whole vectors go to CHAINS accumulators in turn, the rest to the first one. */
 #define SUM_GROUP(total, size, term_of_whole, term_of_rest)            \
   do {                                                                 \
     vec chain[CHAINS] = {{0}};                                         \

@@ -1,5 +1,5 @@
-/* lbfgs.c: the part of L-BFGS that is an update like the others: none of the parameters, but the gradient of everything
- * that is minimised, penalties included, is put where whoever runs the search reads it.
+/* lbfgs.c: the kernel part of L-BFGS. It changes no parameter. It stores the gradient of the whole objective, penalties included,
+ * where the search reads it.
  *
  *   moment[0]  g
  */

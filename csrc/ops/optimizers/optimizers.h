@@ -1,8 +1,9 @@
-/* optimizers.h: what every update does around its own formula: the gradient made ready, and the walk over the parameters.
+/* optimizers.h: common code of all updates: the preparation of the gradient, and the loop over the parameters.
  *
  * Per element, in this order: g = grad * grad_scale + l1 sign(w) + 2 l2 w; clip to +-clip_value; g += weight_decay w; then the
- * update itself. Penalties are part of the loss, and so of what is clipped; weight decay is part of the update. Elements do not see each other, so any split of the span gives the same bits.
- * Scalars arrive as doubles and are rounded to the dtype once per call, which is what PyTorch does.
+ * update itself. Penalties are part of the loss, so they are clipped too; weight decay is part of the update. Elements do not
+ * depend on each other, so any split of the span gives the same bits. Scalars are passed as doubles and rounded to the dtype once
+ * per call, as in PyTorch.
  */
 #ifndef NNC_OPS_OPTIMIZERS_H
 #define NNC_OPS_OPTIMIZERS_H
@@ -26,7 +27,7 @@ INLINE gradient_recipe gradient_recipe_of(const nnc_update *update, int decay_jo
   };
 }
 
-/* True if the gradient is used as it comes, which is worth a loop of its own. */
+/* True if the gradient is used without changes, which is worth a separate loop. */
 INLINE int gradient_is_plain(const nnc_update *update, int decay_joins_gradient) {
   return update->grad_scale == 1 && !(update->clip_value > 0) && update->l1 == 0 && update->l2 == 0 &&
          (update->weight_decay == 0 || !decay_joins_gradient);

@@ -1,5 +1,5 @@
-/* regularization.c: what is done to weights besides their update: the sums that L1 and L2 penalties are made of, the max-norm constraint
- * (Srebro and Shraibman 2005; Srivastava et al. 2014), and the moving average of the weights (Polyak and Juditsky 1992).
+/* regularization.c: operations on weights besides their update: the sums for L1 and L2 penalties, the max-norm constraint (Srebro
+ * and Shraibman 2005; Srivastava et al. 2014), and the moving average of the weights (Polyak and Juditsky 1992).
  *
  * sum_penalties  in double, without fused multiply-adds: w[r, j] goes to partial sum j % 32 of its row, these are added pairwise,
  *                and the rows in order; a matrix without gaps between its rows is one long row.

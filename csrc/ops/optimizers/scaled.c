@@ -1,4 +1,4 @@
-/* scaled.c: gradients divided by the root of what they used to be: Adagrad (Duchi, Hazan, Singer 2011), RMSprop
+/* scaled.c: gradients divided by the root of an average or sum of past squares: Adagrad (Duchi, Hazan, Singer 2011), RMSprop
  * (Tieleman and Hinton 2012; centered: Graves 2013, equations 38-45) and Adadelta (Zeiler 2012), as torch.optim has them.
  *
  * adagrad    attr lr_decay, eps, initial_accumulator_value;  moment[0] sum s of g^2
@@ -13,11 +13,11 @@
  * adadelta   attr rho, eps;  moment: mean v of g^2, mean u of d^2
  *            v = rho v + (1 - rho) g^2;  d = g sqrt(u + eps) / sqrt(v + eps);  u = rho u + (1 - rho) d^2;  w -= lr d
  *
- * Rounding can make v - a^2 slightly negative when a gradient stays constant; PyTorch's root is NaN there, here it is 0.
+ * Rounding can make v - a^2 slightly negative if a gradient stays constant. PyTorch's root is NaN then; here it is 0.
  */
 #include "ops/optimizers/optimizers.h"
 
-enum { WITH_MOMENTUM = 2, CENTERED = 4 }; /* the bits of the moments they use */
+enum { WITH_MOMENTUM = 2, CENTERED = 4 }; /* the bits of the moments that they use */
 enum { RATE, EPS, ALPHA, FRESH, MOMENTUM, SCALARS };
 
 INLINE void adagrad_step(optimizer_lanes *at, vec g, const vec *scalar, int variant) {

@@ -1,5 +1,5 @@
-/* sign.c: updates that look at the sign of a direction, not at its length: Lion (Chen et al. 2023, algorithm 2) and
- * Rprop (Riedmiller and Braun 1993, with the second variant of weight backtracking that torch.optim.Rprop has).
+/* sign.c: updates that use only the sign of a direction, not its length: Lion (Chen et al. 2023, algorithm 2) and Rprop (Riedmiller
+ * and Braun 1993, with the second variant of weight backtracking that torch.optim.Rprop has).
  *
  * lion       attr beta1, beta2;  moment[0] m;  derived[0] 1 - lr weight_decay
  *            w = w (1 - lr weight_decay) - lr sign(beta1 m + (1 - beta1) g);  m = beta2 m + (1 - beta2) g

@@ -1,5 +1,5 @@
-/* dropout.c: y = x * keep / (1 - p), keep being 0 or 1; backward does the same to dy with the mask that forward has kept, a byte per
- * element, all of whose bits are set or none: reading it takes a fraction of the time of drawing it again from its counter (random.h).
+/* dropout.c: y = x * keep / (1 - p), keep being 0 or 1. Backward does the same to dy, with the mask that forward has saved: a byte
+ * per element, with all bits set or none. Reading it takes a fraction of the time of drawing it again from its counter (random.h).
  *
  * An element is kept where its word >= ceil(p * 2^32), that is where word / 2^32 >= p. 1 / (1 - p) is rounded to the dtype once. A
  * dropped element is x * 0, so NaN stays NaN; p >= 1 - 2^-32 gives plain zeros.
@@ -9,7 +9,7 @@
 #include "ops/op.h"
 #include "ops/random/random.h"
 
-/* A byte per lane, and back. GCC 12 takes __builtin_convertvector between these widths apart, lane by lane. */
+/* A byte per lane, and back. GCC 12 compiles __builtin_convertvector between these widths lane by lane. */
 INLINE void store_mask(int8_t *to, ivec keep, size_t n) {
 #if defined(__AVX512F__) && NNC_BUILD_F64
   _mm512_mask_cvtepi64_storeu_epi8(to, (__mmask8)((1u << n) - 1), (__m512i)keep);

@@ -1,13 +1,13 @@
 /* noise.c: y = x + stddev * z, z being standard normal numbers; nothing is saved, as the derivative is 1.
  *
- * The words of random.h come in pairs, one pair for columns 2i and 2i + 1, and Box and Muller's method (1958) makes two normal
- * numbers of it:
+ * The words of random.h are used in pairs, one pair for columns 2i and 2i + 1. The method of Box and Muller (1958) converts a pair
+ * into two normal numbers:
  *
  *   z[2i] = +-r cos(a)      z[2i + 1] = +-r sin(a)      r = sqrt(-2 log u)      0 <= a < pi / 2
  *
- * u = ((first word >> 1) + 1/2) / 2^31, so that |z| < 6.7; of the second word, bits 0 and 1 are the two signs and the others,
- * likewise, a. With t = a - pi / 4 both cos(a) and sin(a) are (cos(t) -+ sin(t)) / sqrt(2), and Taylor's series end where the dtype
- * does. An element depends on its words alone; across instruction sets, the last bits differ.
+ * u = ((first word >> 1) + 1/2) / 2^31, so |z| < 6.7. Bits 0 and 1 of the second word are the two signs; its other bits give a in
+ * the same way. With t = a - pi / 4 both cos(a) and sin(a) are (cos(t) -+ sin(t)) / sqrt(2). The Taylor series end at the precision
+ * of the dtype. An element depends only on its words; across instruction sets, the last bits differ.
  */
 #include "ops/op.h"
 #include "ops/random/random.h"

@@ -3,9 +3,9 @@
  * Element (row, col) takes word col % 4 of the block with the counter (col / 4, row, stream[0], stream[1]), row modulo 2^32. The
  * words depend on nothing else: neither on how rows are split, the leading dimensions, the instruction set nor the dtype.
  *
- * A set is BLOCKS counters side by side in 64-bit lanes, whose upper halves hold whatever the widening multiply left there: it
- * ignores them, and the last step masks them away. The ten rounds are one chain of dependent multiplications, so that several sets
- * go side by side.
+ * A set is BLOCKS contiguous counters in 64-bit lanes. The upper halves contain remainders of the widening multiply, which ignores
+ * them; the last step masks them. The ten rounds are one chain of dependent multiplications, so several sets are processed in
+ * parallel.
  */
 #ifndef NNC_OPS_RANDOM_H
 #define NNC_OPS_RANDOM_H

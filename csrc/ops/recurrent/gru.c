@@ -1,4 +1,4 @@
-/* recurrent_gru: the gated recurrent unit (Cho et al. 2014) with the reset after the product, as cuDNN and PyTorch have it.
+/* recurrent_gru: the gated recurrent unit (Cho et al. 2014) with the reset after the product, as in cuDNN and PyTorch.
  *
  *   r = s(a_r + W_hr h + b_hr)    z = s(a_z + W_hz h + b_hz)    q = W_hn h + b_hn    n = tanh(a_n + r q)
  *   h' = (1 - z) n + z h = n + z (h - n)                        a = W_ih x + b_ih, s the logistic function
@@ -6,7 +6,8 @@
  *   da_n = dh' (1 - z) (1 - n^2)   da_r = da_n q r (1 - r)   da_z = dh' (h - n) z (1 - z)   dq = da_n r
  *   dh = dh' z + W_hh^T (da_r, da_z, dq)
  *
- * Saved for backward, of each step: r, z, n, q in gates, and h. Order of accumulation: recurrent.h.
+ * Saved for backward, of each step: r, z, n, q in gates, and h.
+ * Order of accumulation: recurrent.h.
  */
 #include "ops/recurrent/recurrent.h"
 #include "ops/vmath.h"

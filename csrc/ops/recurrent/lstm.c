@@ -5,7 +5,7 @@
  *   dc' = dc' + dh' o (1 - tanh(c')^2)      da_o = dh' tanh(c') o (1 - o)
  *   da_i = dc' g i (1 - i)    da_f = dc' c f (1 - f)    da_g = dc' i (1 - g^2)    dc = dc' f    dh = W_hh^T da
  *
- * Saved for backward, of each step: i, f, g, o in gates, c and h; tanh(c') is computed again, which is cheaper than to store it.
+ * Saved for backward, of each step: i, f, g, o in gates, c and h; tanh(c') is computed again, which is cheaper than storing it.
  * Order of accumulation: recurrent.h.
  */
 #include "ops/recurrent/recurrent.h"

@@ -1,5 +1,5 @@
 /* recurrent_product: the register tiles of the recurrent product, and the table of them by width and height. The template is
- * tile.inc; how high a tile is, the registers say: 32 of AVX-512, 16 elsewhere. */
+ * tile.inc. The height of a tile depends on the number of registers: 32 with AVX-512, otherwise 16. */
 #include "ops/recurrent/recurrent.h"
 #include "ops/tile.h"
 

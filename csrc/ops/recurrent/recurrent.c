@@ -1,9 +1,9 @@
-/* recurrent: the entries of the recurrent cells, and the order in which they want W_hh.
+/* recurrent: the entry points of the recurrent cells, and the order in which they need W_hh.
  *
  * Forward form: panel after panel of units (panel_units in recurrent.h); in each, first the bias of its columns, then for each k
  * the row k of W_hh: for each gate the panel's units, in whole vectors. The backward form is that of the transpose, without a bias:
- * panel after panel of units j; in each, for each column k of W_hh (gate * hidden + unit) the elements w[j, k] of the panel.
- * What is missing in the last vector is 0. Moves bits, rounds nothing.
+ * panel after panel of units j; in each, for each column k of W_hh (gate * hidden + unit) the elements w[j, k] of the panel. What
+ * is missing in the last vector is 0. Moves bits, rounds nothing.
  */
 #include "ops/recurrent/recurrent.h"
 #include "ops/transpose/tile.h"

@@ -1,12 +1,12 @@
-/* recurrent.h: what the recurrent cells share: the packed weights, the product with them in register tiles, and the two walks,
- * over time, panels of units and tiles of rows, that a cell's formulas are put into.
+/* recurrent.h: common code of the recurrent cells: the packed weights, the product with them in register tiles, and the forward and
+ * backward loops over time, panels of units and tiles of rows, into which the formulas of a cell are inserted.
  *
  * Forward, step by step: one tile of the recurrent product W h + b, whose columns are all gates of some units; then the cell for
- * these units, while the tile is in the first cache. Backward, from the last step: one tile of W^T dgates of the step after, whose
- * columns are units; then the cell's derivative for these units. h and dgates of a step are kept side by side in scratch, twice, as
- * the left operands of the next product.
- * Order of accumulation: each element of a product is one chain of multiply-adds from its bias (backward: 0) on, in
- * increasing k; then comes the input product (backward: dy, and what the cell carries). So no bit depends on the tiles.
+ * these units, while the tile is in the first-level cache. Backward, from the last step: one tile of W^T dgates of the following
+ * step, whose columns are units; then the cell's derivative for these units. h and dgates of a step are stored contiguously in
+ * scratch, twice, as the left operands of the next product.
+ * Order of accumulation: each element of a product is one chain of multiply-adds in increasing k, from its bias (backward: 0). Then
+ * the input product is added (backward: dy, and the cell's own carried gradient). So no bit depends on the tiles.
  *
  * A call takes at most BLOCK rows at once, in order of decreasing length: the rows that take part in a step are the first ones.
  */
@@ -30,8 +30,8 @@ typedef struct {
 } recurrent_tiles;
 extern const recurrent_tiles KERNEL(recurrent_tiles)[MAX_VECS + 1];
 
-/* Units are taken in panels. A panel of a cell with gates is VL units and their gates wide. Elsewhere (tanh, relu, and
- * backward) it is some vectors of units wide, of the rest there are. */
+/* Units are divided into panels. A panel of a cell with gates is VL units with their gates wide. Otherwise (tanh, relu, and
+ * backward) it is several vectors of units wide, limited by the number of remaining ones. */
 INLINE size_t panel_units(size_t rest) {
 #if defined(__AVX512F__)
   return rest <= 3 ? rest : rest == 4 ? 2 : 3;
@@ -44,7 +44,7 @@ INLINE size_t next_units(size_t gates, size_t rest) { return gates == 1 ? panel_
 /* Whole vectors that hidden units fill. */
 INLINE size_t vectors_of(size_t hidden) { return (hidden + VL - 1) / VL; }
 
-/* The height of the next tile: as high as possible, the last two equalised. */
+/* The height of the next tile: as large as possible, with the last two balanced. */
 INLINE size_t next_rows(size_t rest, size_t limit) { return rest <= limit ? rest : rest >= 2 * limit ? limit : (rest + 1) / 2; }
 
 INLINE vec load_lanes_of(const real *p, size_t lanes) { return lanes == VL ? vload(p) : vload_n(p, lanes); }
@@ -153,8 +153,8 @@ INLINE void fill_row(real *scratch, const real *from, size_t n) {
   for (size_t j = 0; j < n; j += VL) vstore(scratch + j, load_or_zero(from ? from + j : NULL, n - j < VL ? n - j : VL));
 }
 
-/* What the next step reads and writes lies too far from what this one does for the hardware to foresee, where a cell has gates. One
- * without them has less to fetch than the requests cost. */
+/* The data of the next step are too far from those of this step for the hardware to predict, so they are prefetched for cells with
+ * gates. Cells without gates have less to fetch than the prefetches cost. */
 INLINE void prefetch_gates(const recurrent_block *b, const real *gates, size_t count) {
   for (size_t g = 0; g < count; g++) __builtin_prefetch(gates + b->now.next + (ptrdiff_t)(g * b->hidden));
 }
@@ -195,7 +195,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
     for (size_t s = 0; s < r->steps; s++) {
       begin_step(&b, r->reverse ? r->steps - 1 - s : s, r->reverse);
       const real *panel = (const real *)r->forward;
-      const size_t k = s == 0 && !r->h0 ? 0 : hidden; /* nothing comes of a state of zeros */
+      const size_t k = s == 0 && !r->h0 ? 0 : hidden; /* a state of zeros contributes nothing */
       for (size_t v = 0, units; v < vectors && b.active; v += units) {
         units = next_units(gates, vectors - v);
         const size_t width = units * gates;
@@ -232,8 +232,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
   }
 }
 
-/* For cells whose h is not carried past the product: what came in from dh_n is used once. Without lengths, that is in the first
- * step. */
+/* For cells whose h is not carried past the product: the gradient dh_n is used once. Without lengths, this is in the first step. */
 INLINE void clear_dh(const recurrent_block *b, size_t i, size_t u) {
   if (b->carried) vstore(b->dh + i * b->ld + u, vset1(0));
 }

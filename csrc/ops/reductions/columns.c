@@ -1,8 +1,8 @@
-/* Kernels that walk down the columns of a matrix: column_sum (the gradient of a bias) and accumulate (y += x). They reduce over
- * rows only; a sum along a row belongs to its op.
+/* Kernels that process the columns of a matrix: column_sum (the gradient of a bias) and accumulate (y += x). They reduce over rows
+ * only; a sum along a row belongs to its op.
  *
  * Order of accumulation: each column is one chain of additions in increasing row, so the bits do not depend on how columns are
- * split, and a split of the rows that hands the sum on (accumulate != 0) gives the same bits as one call.
+ * split, and a split of the rows that passes on the sum (accumulate != 0) gives the same bits as one call.
  * Accuracy: |error| <= rows * eps * (|start| + sum |a[i, j]|).
  */
 #include "ops/op.h"
@@ -17,7 +17,7 @@ INLINE void sum_vectors(real *sum, const real *a, size_t rows, size_t lda, int a
   for (size_t v = 0; v < vecs; v++) vstore(sum + v * VL, acc[v]);
 }
 
-/* The last cols < VL columns. Without cheap masks, and where there are columns before them, as the end of a whole vector. */
+/* The last cols < VL columns. Without cheap masks, and if there are columns before them, they are the end of a whole vector. */
 static void sum_last(real *sum, const real *a, size_t rows, size_t cols, size_t lda, int accumulate, size_t before) {
 #if !defined(__AVX512F__)
   if (before >= VL) {

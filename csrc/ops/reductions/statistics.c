@@ -1,11 +1,12 @@
-/* statistics.c: sums that metrics and clipping by norm are made of, accumulated in double whatever the dtype.
+/* statistics.c: sums for metrics and for clipping by norm, accumulated in double for every dtype.
  *
  * sum_squares: x_i goes to partial sum i % 32, in increasing i, and the partial sums are added pairwise. The bits depend on the
- * numbers and n alone, not on the instruction set: the square of a float is exact in double, so a fused multiply-add changes nothing;
- * for double there is none. sum_changes: two such sums, the differences rounded to the dtype.
+ * numbers and n alone, not on the instruction set: the square of a float is exact in double, so a fused multiply-add changes
+ * nothing; for double there is none. sum_changes: two such sums, the differences rounded to the dtype.
  *
- * count_confusion: as kernels.inc says; multilabel is classes != cols. (Of two labels, where both would be 2, the caller makes
- * classes 3; the third is never counted.) A NaN is never the largest, a row of NaN counts as class 0, and NaN is not > threshold.
+ * count_confusion: as kernels.inc describes; multilabel is classes != cols. (With two labels both would be 2, so the caller sets
+ * classes to 3; the third class is never counted.) NaN is never the largest, a row of NaN counts as class 0, and NaN is not >
+ * threshold.
  *
  * sum_residuals: one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
  *
@@ -113,8 +114,8 @@ INLINE unsigned lane_bits(ivec mask) {
 
 INLINE vec load_some(const real *x, size_t n) { return n >= VL ? vload(x) : vload_n(x, n); }
 
-/* The first column that holds the row's largest value; 0 where all are NaN. Each lane keeps its own largest and where it was, so
- * that no branch depends on the data but where lanes tie. */
+/* The first column with the row's largest value; 0 if all are NaN. Each lane keeps its own maximum and its column, so that only
+ * ties between lanes need a branch. */
 INLINE size_t argmax(const real *x, size_t cols) {
   static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   ivec lane, place;
@@ -141,7 +142,7 @@ INLINE size_t argmax(const real *x, size_t cols) {
   return (size_t)first;
 }
 
-/* The largest real that is not above x: for a real z, z > x and z > this are the same. */
+/* The largest real number that is not above x. For a real z, z > x and z > this are equivalent. */
 INLINE real round_down(double x) {
   const real rounded = (real)x;
   return (double)rounded > x ? (real)(NNC_BUILD_F64 ? nextafter(rounded, -INFINITY) : nextafterf((float)rounded, -INFINITY))
@@ -171,7 +172,7 @@ void KERNEL(count_confusion)(double *counts, const real *z, const real *target, 
   if (cols > 1 && classes == cols) {
     for (size_t r = 0; r < rows; r++) {
       const real label = index ? target[r * ldt] : 0;
-      if (!(label >= 0 && label < (real)classes)) continue; /* the caller has checked, but may have changed it since */
+      if (!(label >= 0 && label < (real)classes)) continue; /* checked by the caller, but the data may have changed since */
       const size_t truth = index ? (size_t)label : argmax(target + r * ldt, cols);
       counts[truth * classes + argmax(z + r * ld, cols)] += weight ? (double)weight[r] : 1;
     }

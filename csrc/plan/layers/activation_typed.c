@@ -1,4 +1,4 @@
-/* activation_typed.c: an activation that stands alone, because what comes before it is no product or is read by others too. */
+/* activation_typed.c: an activation that is not fused, because the op before it is no product or its result has other readers. */
 #include "ops/registry.h"
 #include "plan/engine.h"
 

@@ -15,7 +15,7 @@ static void broadcast_forward(const nnc_run *run, const nnc_op *op, size_t first
       for (size_t l = 0; l < y.lines; l++) {
         real *to = nnc_broadcast_line(&y, &y, s, l);
         const real *from = nnc_broadcast_line(&x, &y, s, l);
-        if (j == 0) /* what lies in the result so far may be anything */
+        if (j == 0) /* the result has no valid content yet */
           for (size_t c = 0; c < n; c++) to[c] = (real)op->spec.attr.add.offset;
         if (x.m.cols == n) run->k->combine(to, to, from, 1, n, n, n, n, 1, scale, 0);
         else run->k->combine(to, to, NULL, 1, n, n, n, n, 1, 0, scale * (double)*from);

@@ -1,8 +1,9 @@
-/* batch_norm_typed.c: batch normalisation and the activation that follows it, in training with the statistics of the batch, outside
- * with the running ones.
+/* batch_norm_typed.c: batch normalisation and the activation that follows it. Training uses the statistics of the batch, inference
+ * the running ones.
  *
- * Of [rows, channels] each thread stays with its own samples: partial sums of them, a block of rows at a time while it is in cache;
- * the sums of its channels over all; its samples again. Of [rows, channels, inner] a thread works on channels of the whole batch. */
+ * For [rows, channels] each thread first computes partial sums of its own samples, one block of rows at a time while it is in
+ * cache; then the sums of its channels over all samples; then its own samples again. For [rows, channels, inner] a thread processes
+ * channels of the whole batch. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -52,7 +53,7 @@ static void begin_batch(const nnc_run *run, const nnc_op *op) {
   if (has_running(op)) *batches_of(run, op) += 1;
 }
 
-/* How much the statistics of this batch weigh in the running ones; a negative momentum asks for the plain average of all. */
+/* The weight of this batch's statistics in the running ones. A negative momentum requests the plain average of all batches. */
 static double momentum_of(const nnc_run *run, const nnc_op *op) {
   return op->spec.attr.batch_norm.momentum >= 0 || !has_running(op) ? op->spec.attr.batch_norm.momentum
                                                                     : 1 / (double)*batches_of(run, op);
@@ -76,7 +77,7 @@ static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   apply_activation(run, op, 0, channels, first, last);
 }
 
-/* Whether threads stay with their samples; otherwise the phase in between does everything. */
+/* Whether threads process their own samples. Otherwise the middle phase does everything. */
 static int by_samples(const nnc_run *run, const nnc_op *op) {
   return inner_of(run, op) == 1 && (run->training || !has_running(op));
 }
@@ -103,8 +104,8 @@ static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, si
   apply_activation(run, op, first, last, 0, run->rows);
 }
 
-/* A plain average must not count a batch whose statistics it left out: if that is the first one, the next would be averaged with the
- * initial values. One thread, after forward_channels. */
+/* A plain average must not count a batch whose statistics were left out. Otherwise, if that is the first batch, the next one would
+ * be averaged with the initial values. One thread, after forward_channels. */
 static void end_batch(const nnc_run *run, const nnc_op *op) {
   if (!has_running(op) || op->spec.attr.batch_norm.momentum >= 0) return;
   const real *mean = saved_row(run, op, 0), *rstd = saved_row(run, op, 1);
@@ -128,7 +129,7 @@ static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, siz
   }
 }
 
-/* The gradient of what the activation gets, in place. */
+/* The gradient of the activation's input, in place. */
 static void activation_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
   const int epilogue = epilogue_of(run, op);
   if (epilogue == NNC_NONE) return;
@@ -155,7 +156,7 @@ static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first,
   }
 }
 
-/* dx of channels [first, last) of samples [from, to). dgamma and dbeta are for where the source is TOTALS and for where not. */
+/* dx of channels [first, last) of samples [from, to). dgamma and dbeta are inputs if the source is TOTALS, otherwise results. */
 static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, real *dgamma,
                            real *dbeta, nnc_norm_source source) {
   const int in = op->spec.input[0], adds = op->accumulates[0];
@@ -182,7 +183,7 @@ static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, s
                  !run->training && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
 }
 
-/* Channels per panel: its numbers are still in cache when the activation follows. */
+/* Channels per panel, so few that the data are still in cache when the activation is applied. */
 static size_t panel_of(const nnc_run *run, const nnc_op *op) {
   enum { PANEL_BYTES = 32 << 10, LEAST = 4 * NNC_ALIGNMENT / sizeof(real) };
   const size_t channels = PANEL_BYTES / sizeof(real) / (run->rows * inner_of(run, op) + 1);
@@ -219,7 +220,7 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
 }
 
 static void batch_norm_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  (void)run, (void)op, (void)first, (void)last; /* backward_channels and its neighbours do it */
+  (void)run, (void)op, (void)first, (void)last; /* done by the backward_* functions */
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_batch_norm) = {
@@ -233,6 +234,6 @@ const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_batch_norm) = {
     .backward_channels = backward_channels,
     .backward_rest = backward_rest,
     .external_arrays = 1,
-    .gradient = nnc_no_gradient, /* backward_channels has it */
+    .gradient = nnc_no_gradient, /* done by backward_channels */
     .prepare = nnc_nothing_to_prepare,
 };

@@ -1,7 +1,7 @@
-/* broadcast.h: merges of values whose shapes differ. Dimensions of 1, and leading ones that are missing, are broadcast to those of the
- * result, as in NumPy, the batch aside: then lines of the result are taken one by one, each with the lines of the inputs that lie under
- * it, and an input of one column gives its number to all columns. The gradient of what was broadcast is a sum: over the lines of a
- * sample in increasing order, and over the columns of a line in increasing order. Typed; see engine.h.
+/* broadcast.h: merges of values whose shapes differ. Dimensions of size 1, and missing leading ones, are broadcast to those of the
+ * result, as in NumPy, except for the batch. The lines of the result are then processed one by one, each with the corresponding
+ * lines of the inputs. An input of one column provides its number for all columns. The gradient of a broadcast input is a sum: over
+ * the lines of a sample in increasing order, and over the columns of a line in increasing order. Typed; see engine.h.
  */
 #ifndef NNC_PLAN_BROADCAST_H
 #define NNC_PLAN_BROADCAST_H
@@ -30,7 +30,7 @@ static inline int nnc_is_broadcast(const nnc_run *run, const nnc_op *op) {
   return 0;
 }
 
-/* The line of `x` that goes into line `line` of the result, in one sample. */
+/* The line of `x` that corresponds to line `line` of the result, in one sample. */
 static inline real *nnc_broadcast_line(const nnc_operand *x, const nnc_operand *result, size_t sample, size_t line) {
   const nnc_shape *out = result->shape, *in = x->shape;
   size_t at = 0, step = 1;

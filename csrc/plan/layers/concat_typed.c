@@ -1,10 +1,11 @@
-/* concat_typed.c: values joined along one dimension. Seen from before that dimension, a sample is `outer` rows, and each input brings a
- * piece of each row of the result: a copy forward, and backward the same pieces of the gradient. */
+/* concat_typed.c: values joined along one dimension. A sample is `outer` rows, where the rows start at the joined dimension. Each
+ * input provides a part of each row of the result. Forward copies these parts, and backward copies the same parts of the gradient.
+ * */
 #include <string.h>
 
 #include "plan/engine.h"
 
-/* Samples [first, last) of a value as [samples * outer] rows of what lies from the joined dimension on. A sample of several lines is
+/* Samples [first, last) of a value as [samples * outer] rows, which start at the joined dimension. A sample of several lines is
  * dense; one of a single line has outer == 1. */
 static nnc_matrix rows_of(const nnc_run *run, real *const *base, int value, size_t axis, size_t first, size_t last) {
   const nnc_value *v = &run->plan->value[value];

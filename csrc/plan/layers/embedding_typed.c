@@ -1,4 +1,4 @@
-/* embedding_typed.c: rows of a table, chosen by the indices that an input holds. The derivative by an index is 0. */
+/* embedding_typed.c: rows of a table, selected by the indices in an input. The derivative with respect to an index is 0. */
 #include <string.h>
 
 #include "plan/engine.h"

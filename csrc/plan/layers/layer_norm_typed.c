@@ -3,7 +3,7 @@
 
 #include "plan/engine.h"
 
-/* Groups of one sample of a value: one line with its padding, or parts of lines that lie dense. */
+/* Groups of one sample of a value: one line with its padding, or parts of dense lines. */
 typedef struct {
   size_t per_sample, size, distance;
 } nnc_groups;
@@ -17,7 +17,7 @@ static real *from_sample(const nnc_run *run, real *const *base, int value, size_
   return base[value] + first * run->plan->value[value].lines * run->ld[value];
 }
 
-/* Means, then reciprocal deviations, of all groups that the arena has room for; NULL in inference. */
+/* Means, then reciprocal deviations, of all groups in the arena; NULL in inference. */
 static real *means_of(const nnc_run *run, const nnc_op *op) { return run->arena ? run->arena + op->saved : NULL; }
 static real *deviations_of(const nnc_run *run, const nnc_op *op) {
   return run->arena ? run->arena + op->saved + run->plan->rows_reserved * nnc_norm_groups(run->plan, op) : NULL;
@@ -25,7 +25,7 @@ static real *deviations_of(const nnc_run *run, const nnc_op *op) {
 
 static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
-/* With eps == 0, padding of equal numbers has no deviation: zeros instead of NaN, in the result and, for backward, in the reciprocals. */
+/* With eps == 0, padding of equal numbers has deviation 0. Zeros replace NaN in the result and, for backward, the reciprocals. */
 static void clear_padding(const nnc_run *run, const nnc_op *op, real *rstd, size_t per_sample, size_t first, size_t last) {
   const nnc_value *y = &run->plan->value[op->out];
   if (!run->lengths || !y->timed) return;

@@ -1,13 +1,13 @@
 /* linear_typed.c: y = activation(x W + b), its backward pass, and the gradients of W and b.
  *
- * The weight is stored [in, out], so that forward (x W) and the weight's gradient (x^T dz) read it as it lies; dx = dz W^T reads
- * the transposed copy that prepare keeps in the training arena. */
+ * The weight is stored as [in, out], so that forward (x W) and the weight's gradient (x^T dz) read it in its own layout; dx = dz
+ * W^T reads the transposed copy that prepare keeps in the training arena. */
 #include "base/thread_pool.h"
 #include "plan/engine.h"
 
-/* Columns come in panels, so that the activation follows the product while the result is in the second cache: as wide as they can be,
- * because each one reads x again, and a multiple of every tile width. The panels that the threads of the pool share are four cache lines
- * wide, which are read from top to bottom. */
+/* Columns are divided into panels, so that the activation is applied while the result is in the second-level cache. Panels are as
+ * wide as possible, because each one reads x again, and a multiple of every tile width. The panels for the threads of the pool are
+ * four cache lines wide; they are read from top to bottom. */
 enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, INTRA_OP_BYTES = 256 };
 
 static size_t panel_of(size_t rows, size_t cols) {
@@ -17,7 +17,7 @@ static size_t panel_of(size_t rows, size_t cols) {
 
 static const nnc_param *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]].layout; }
 
-/* The transposed weight: a copy, but that of one column is the column itself. */
+/* The transposed weight: a copy. For one column it is the column itself. */
 static int is_own_transpose(const nnc_param *w) { return w->cols == 1 && w->ld == 1; }
 
 static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }

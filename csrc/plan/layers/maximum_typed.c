@@ -2,7 +2,7 @@
  * to each where they are equal. More inputs are a chain of such ops. Inputs whose shapes differ are broadcast (broadcast.h). */
 #include "plan/layers/broadcast.h"
 
-/* What the kernels do (csrc/ops/elementwise/merge.c), number by number. */
+/* The same as the kernels (csrc/ops/elementwise/merge.c), for single numbers. */
 static real chosen(real a, real b, int is_minimum) { return (is_minimum ? a < b : a > b) || a != a ? a : b; }
 static real share(real dy, real own, real other, int is_minimum) {
   return (is_minimum ? own > other : own < other) ? 0 : own == other ? dy * (real)0.5 : dy;

@@ -1,4 +1,4 @@
-/* maxout_typed.c: the largest of the pieces that a product in front of it has made of each unit. */
+/* maxout_typed.c: the largest of the pieces of each unit. The product before it computes the pieces. */
 #include "plan/engine.h"
 
 static void maxout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

@@ -3,7 +3,7 @@
 
 #include "plan/engine.h"
 
-/* How a sample falls into blocks of one slope each, or of one per column. */
+/* The division of a sample into blocks with one slope per block, or one per column. */
 typedef struct {
   size_t blocks, lines; /* per sample; lines per block */
   int per_column;

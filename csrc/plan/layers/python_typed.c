@@ -1,6 +1,6 @@
-/* python_typed.c: ops that the caller computes. The driver hands out the arrays of the whole batch and waits for the answer; which
- * thread may call, and who waits, is the walk's business (over_batch). Nothing is saved for backward but inputs and result, which
- * stay where they are. The gradients of the parameters are written by the caller, while it is in backward. */
+/* python_typed.c: ops that Python computes. The driver passes the arrays of the whole batch and waits for the result. walk_typed.c
+ * (over_batch) decides which thread calls and which threads wait. Only inputs and results are saved for backward, in their own
+ * memory. The gradients of the parameters are written by Python during backward. */
 #include "base/fpstate.h"
 #include "plan/engine.h"
 
@@ -21,7 +21,7 @@ static void python_forward(const nnc_run *run, const nnc_op *op, size_t first, s
   call.y = array_of(run, run->act, op->out, first);
   for (int j = 0; j < op->spec.n_inputs; j++) call.x[j] = array_of(run, run->act, op->spec.input[j], first);
   nnc_call_out(run, &call);
-  nnc_clear_padding(run, run->act, op->out, first, last); /* the caller may have made NaN of it */
+  nnc_clear_padding(run, run->act, op->out, first, last); /* Python may have written NaN there */
 }
 
 static void python_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -44,6 +44,6 @@ const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_python) = {
     .forward = python_forward,
     .backward = python_backward,
     .whole_batch = 1,
-    .gradient = nnc_no_gradient, /* backward has it */
+    .gradient = nnc_no_gradient, /* done by backward */
     .prepare = nnc_nothing_to_prepare,
 };

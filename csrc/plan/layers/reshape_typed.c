@@ -1,9 +1,10 @@
-/* reshape_typed.c: the same numbers in another shape. Mostly a view (see passes/fuse.c); where a padded line becomes several, a copy. */
+/* reshape_typed.c: the same numbers in another shape. Usually a view (see passes/fuse.c); a copy if a padded line becomes several
+ * lines. */
 #include <string.h>
 
 #include "plan/engine.h"
 
-/* Sample i of a value, which lies dense, as one line or several. */
+/* Sample i of a dense value, as one line or several. */
 static real *sample(const nnc_run *run, real *const *base, int value, size_t i) {
   return base[value] + i * run->plan->value[value].lines * run->ld[value];
 }

@@ -1,4 +1,4 @@
-/* compile.c: what turns a network into a trainable one: losses, update spans, parameter tasks, and the training arena. */
+/* compile.c: makes a network trainable: losses, update spans, parameter tasks, and the training arena. */
 #include <assert.h>
 #include <string.h>
 
@@ -63,15 +63,15 @@ static void set_spans(nnc_plan *plan) {
   for (int i = 0; i < plan->n_params; i++) {
     const nnc_parameter *p = &plan->param[i];
     nnc_span *last = plan->n_spans ? &plan->span[plan->n_spans - 1] : NULL;
-    const int adjacent = last && last->offset + last->elements == p->layout.offset; /* not where plans share buffers */
+    const int adjacent = last && last->offset + last->elements == p->layout.offset; /* not if plans share buffers */
     if (adjacent && plan->optimizer.clip_norm_each == 0 && same_options(&last->options, &p->options))
       last->elements = p->layout.offset + p->elements - last->offset;
     else plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, i, p->options};
   }
 }
 
-/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whose gradient stays in the second cache until the update has read it; at least
- * LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
+/* Tasks are blocks of weight rows of about TASK_ELEMENTS, whose gradient stays in the second-level cache until the update has read
+ * it. They have at least LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
 enum { TASK_ELEMENTS = 128 << 10, LEAST_ROWS = 96, FUSED_FROM = 4 << 10 };
 
 static size_t rows_per_task(size_t cols) {
@@ -86,7 +86,7 @@ static void add_task(nnc_plan *plan, nnc_task task) {
   plan->work += task.work;
 }
 
-/* What each task costs as a whole number, now that the work of all is known; returns what all cost. */
+/* Sets the cost of each task as a whole number, when the total work is known. Returns the total cost. */
 static uint64_t set_costs(nnc_task *task, int n, double work) {
   uint64_t total = 0;
   for (int i = 0; i < n; i++) {
@@ -109,15 +109,16 @@ int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int mo
   return size <= most ? size : 0;
 }
 
-/* By what factor preparing the next step makes a weight dearer: the copy that the gradient of the input reads. Measured at 64 samples. */
+/* The factor by which preparing the next step increases the cost of a weight: it makes the copy that the gradient of the input
+ * reads. Measured at 64 samples. */
 static double preparation(const nnc_plan *plan, const nnc_op *op) {
   return op->spec.kind == NNC_LAYER_linear && plan->value[op->spec.input[0]].needs_grad ? 1.15 : 1;
 }
 
-/* The tasks of one weight; `bias` is the slot of what goes along with its first rows, if that exists. */
+/* The tasks of one weight. `bias` is the slot of the parameter that is processed with its first rows, if that exists. */
 static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   const nnc_op *op = &plan->op[i];
-  if (op->param[slot] == NNC_NONE || op->spec.shares != NNC_NONE) return; /* the first op's tasks are for all that share */
+  if (op->param[slot] == NNC_NONE || op->spec.shares != NNC_NONE) return; /* the first op's tasks serve all ops that share */
   const nnc_param *w = &plan->param[op->param[slot]].layout;
   const size_t step = rows_per_task(w->cols);
   int sharers = 1;
@@ -151,7 +152,7 @@ static void set_tasks(nnc_plan *plan) {
   plan->n_tasks = 0;
   plan->work = 0;
   for (int i = 0; i < plan->n_ops; i++) {
-    const int kind = plan->op[i].spec.kind, alike = kind == NNC_LAYER_python; /* no parameter goes along with another */
+    const int kind = plan->op[i].spec.kind, alike = kind == NNC_LAYER_python; /* each parameter has its own tasks */
     if (kind == NNC_LAYER_layer_norm) {
       add_column_tasks(plan, i);
       continue;
@@ -166,9 +167,9 @@ static void set_tasks(nnc_plan *plan) {
   }
 }
 
-/* Losses and optimizers change neither of the two, and a backward pass by hand needs them as well. */
+/* Losses and optimizers do not change these two. A backward pass by hand needs them as well. */
 nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error) {
-  set_tasks(plan); /* counts */
+  set_tasks(plan); /* only counts them */
   plan->task = nnc_alloc((size_t)plan->n_tasks * sizeof *plan->task);
   unsigned char *written = plan->task ? nnc_alloc((size_t)plan->n_values) : NULL;
   if (!written) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the backward pass of %d layers", plan->n_ops);
@@ -213,7 +214,7 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->output_loss = out;
   plan->span = span;
   plan->norm_partial = partial;
-  if (!out || !span || !partial) /* only the first time: what was compiled before stays as it is */
+  if (!out || !span || !partial) /* only at the first call: an old configuration stays valid */
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
   if (set_options(plan, options, error)) return error->status;
   set_output_losses(plan, losses, statistics);
@@ -222,7 +223,7 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->fused_update =
       optimizer->clip_norm == 0 && optimizer->clip_norm_each == 0 && !plan->constrained && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
-  plan->rows_reserved = plan->carried_rows = 0; /* the losses have moved: plan the arena anew */
+  plan->rows_reserved = plan->carried_rows = 0; /* the memory of the losses has changed, so the arena must be planned again */
   nnc_free(plan->arena);
   plan->arena = NULL;
   return NNC_OK;
@@ -241,7 +242,7 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done) {
   return update;
 }
 
-/* Whether an op adds to the gradient of an input that others have written to without needing memory of its own for that. */
+/* Whether an op can add to an input's gradient that others have written, without separate memory. */
 static int adds_directly(const nnc_op *op) {
   switch (op->spec.kind) {
     case NNC_LAYER_linear:
@@ -276,7 +277,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   }
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
-    if (op->spec.kind == NNC_LAYER_batch_norm) { /* layers/batch_norm_typed.c says what */
+    if (op->spec.kind == NNC_LAYER_batch_norm) { /* see layers/batch_norm_typed.c */
       size_t row, n;
       if (nnc_round_up(&row, (size_t)op->spec.size.batch_norm.num_features, element) ||
           nnc_mul(&n, row, 4 + 2 * (rows / NNC_NORM_CHUNK + 1)) || nnc_arena_take(total, &op->saved, n, element))
@@ -337,7 +338,7 @@ size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
 }
 
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
-  if (plan->arena && rows <= plan->rows_reserved) return NNC_OK; /* no rows at all still need the transposed weights */
+  if (plan->arena && rows <= plan->rows_reserved) return NNC_OK; /* with 0 rows, the transposed weights are still needed */
   *error = (nnc_error){.status = NNC_OK};
   size_t total;
   const size_t before = plan->rows_reserved, carried = plan->carried[plan->carry_turn];
@@ -346,7 +347,7 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
   char *arena = table ? nnc_alloc(total) : NULL;
   if (!arena) {
     nnc_free(table);
-    if (before) plan_arena(plan, before, &total); /* the offsets of the arena that we still have */
+    if (before) plan_arena(plan, before, &total); /* restore the offsets of the existing arena */
     return overflow
                ? nnc_fail(error, NNC_ERROR_SIZE, "a batch of %zu rows is larger than the address space; lower batch_size", rows)
                : nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a batch of %zu rows (%zu bytes); lower batch_size", rows, total);

@@ -1,5 +1,5 @@
-/* create.c: from the description of a network to a plan: checks every record, infers every shape, then runs the passes. What
- * it refuses leaves nothing behind. */
+/* create.c: from the description of a network to a plan: checks every record, infers every shape, then runs the passes. After an
+ * error no memory remains allocated. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,8 @@ static nnc_status check_shape(const nnc_shape *shape, int i, nnc_error *error) {
   return NNC_OK;
 }
 
-/* Ops that share parameters are a chain from the first one, which has them; `last_sharer` has the end of each chain by its first op. */
+/* Ops that share parameters form a chain that starts at the op that owns them. `last_sharer` has the end of each chain, by its
+ * first op. */
 static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, int *last_sharer, nnc_error *error) {
   const int first = op->spec.shares, self = (int)(op - plan->op);
   last_sharer[self] = self;

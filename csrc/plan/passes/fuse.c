@@ -1,4 +1,4 @@
-/* fuse.c: which records become one. Fusion changes where a result lies and how often memory is passed over, never its value.
+/* fuse.c: merging of op records. Fusion changes the position of a result and how often memory is read, never the value.
  *
  * linear -> element-wise activation    the activation becomes the epilogue of the product
  * batch_norm, layer_norm -> the same   likewise, where its derivative needs the result alone
@@ -10,7 +10,7 @@
 #include "ops/registry.h"
 #include "plan/plan.h"
 
-/* The op whose result `value` is and that nobody else reads, or NULL. */
+/* The op that produces `value` if it has only one reader, or NULL. */
 static nnc_op *sole_producer(nnc_plan *plan, int value) {
   const nnc_value *v = &plan->value[value];
   return v->producer == NNC_NONE || v->uses != 1 ? NULL : &plan->op[v->producer];
@@ -86,7 +86,7 @@ static int has_logits_kernel(int loss) {
          loss == NNC_LOSS_sparse_categorical_crossentropy;
 }
 
-/* Whether an op other than `reader` reads the memory of `value`, perhaps through a view, or users see it. */
+/* Whether an op other than `reader` reads the memory of `value`, possibly through a view, or users see it. */
 static int is_shared(const nnc_plan *plan, int value, const nnc_op *reader, int output) {
   const int root = plan->value[value].alias;
   for (int i = 0; i < plan->n_ops; i++)
@@ -97,7 +97,8 @@ static int is_shared(const nnc_plan *plan, int value, const nnc_op *reader, int 
   return 0;
 }
 
-/* What a value shows that nobody else reads: itself, or what lies behind views of the same rows and columns. */
+/* The value behind views of the same rows and columns, or the value itself if it is not a view. NNC_NONE if one of them has another
+ * reader. */
 static int behind_views(const nnc_plan *plan, int value) {
   const nnc_value *shown = &plan->value[value];
   for (;;) {
@@ -113,7 +114,7 @@ void nnc_fuse_losses(nnc_plan *plan) {
   for (int i = 0; i < plan->n_outputs; i++) {
     nnc_output_loss *out = &plan->output_loss[i];
     out->loss_input = out->prediction = plan->output[i];
-    if (out->logits_kernel) continue; /* the user says that these are logits */
+    if (out->logits_kernel) continue; /* the user has declared these as logits */
     const int seen = has_logits_kernel(out->loss) ? behind_views(plan, out->prediction) : NNC_NONE;
     if (seen == NNC_NONE) continue;
     nnc_op *op = &plan->op[plan->value[seen].producer];

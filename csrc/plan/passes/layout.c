@@ -1,4 +1,5 @@
-/* layout.c: where everything lies: parameters and running statistics in their buffers, and the values of one sample in the inference workspace. */
+/* layout.c: positions in memory: parameters and running statistics in their buffers, and the values of one sample in the inference
+ * workspace. */
 #include <limits.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ static nnc_status too_large(nnc_error *error) {
   return nnc_fail(error, NNC_ERROR_SIZE, "the network is larger than the address space; check the layer sizes");
 }
 
-/* Before anything is made in proportion to them: the parameters and their gradients have to fit. */
+/* Checked before anything of their size is allocated: the parameters and their gradients must fit into memory. */
 static nnc_status check_memory(size_t bytes, nnc_error *error) {
   size_t both;
   if (nnc_mul(&both, bytes, 2)) return too_large(error);
@@ -96,7 +97,7 @@ static int place_python(nnc_plan *plan, int i, size_t *total) {
   return 0;
 }
 
-/* How many parameters an op has at most. */
+/* The largest number of parameters of an op. */
 static size_t most_params(int kind) {
   switch (kind) {
     case NNC_LAYER_python:
@@ -146,8 +147,8 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   return check_memory(bytes, error);
 }
 
-/* Memory of values whose last reader is behind us is handed out again, first fit. Sizes are those of one sample; a block of
- * n samples scales every offset by n. */
+/* The memory of values that no later op reads is used again, first fit. Sizes are those of one sample; a block of n samples scales
+ * every offset by n. */
 typedef struct {
   size_t first, last; /* elements [first, last) */
   int until;          /* last op that reads it */
@@ -155,10 +156,10 @@ typedef struct {
 
 static int defined_at(const nnc_value *value) { return value->producer == NNC_NONE ? 0 : value->producer; }
 
-/* Of each value that has memory of its own: the last op that reads or writes that memory; n_ops where users see it. */
+/* For each value with its own memory: the last op that reads or writes that memory; n_ops if users see it. */
 static void find_last_uses(const nnc_plan *plan, int *last) {
   for (int v = 0; v < plan->n_values; v++) last[v] = defined_at(&plan->value[v]);
-  for (int v = 0; v < plan->n_values; v++) { /* an in-place result lives on */
+  for (int v = 0; v < plan->n_values; v++) { /* an in-place result extends the lifetime */
     int *of = &last[plan->value[v].alias];
     if (plan->value[v].producer > *of) *of = plan->value[v].producer;
   }
@@ -170,8 +171,8 @@ static void find_last_uses(const nnc_plan *plan, int *last) {
   for (int i = 0; i < plan->n_outputs; i++) last[plan->value[plan->output[i]].alias] = plan->n_ops;
 }
 
-/* Of each value: when the earliest of those is made that have memory of their own and come at it or after it. What is not read any more
- * by then is never asked about again. */
+/* For each value v: the first op that defines one of the values from v on that have their own memory. Intervals that end before
+ * that op need not be considered any more. */
 static void find_earliest(const nnc_plan *plan, int *earliest) {
   int least = plan->n_ops;
   for (int v = plan->n_values - 1; v >= 0; v--) {
@@ -181,8 +182,8 @@ static void find_earliest(const nnc_plan *plan, int *earliest) {
   }
 }
 
-/* What is known of the next places: below `place`, that is among the first `at` intervals, nothing of `size` or more fits from op `from`
- * to op `until`. So nets of many values that live long need not look through all of them for each. */
+/* A hint for the next searches: below `place`, that is among the first `at` intervals, no value of `size` or more fits between the
+ * ops `from` and `until`. So networks with many long-lived values need not search all of them for each value. */
 typedef struct {
   int at, from, until;
   size_t place, size;
@@ -190,8 +191,8 @@ typedef struct {
 
 static const nnc_fit_hint no_hint = {.until = INT_MAX};
 
-/* Where a value of this size goes: at the lowest place that no interval takes which is read at `now` or later. `live` is in the order of
- * addresses. */
+/* The position of a value of this size: the lowest one that overlaps no interval that is read at `now` or later. `live` is sorted
+ * by address. */
 static int place_first_fit(nnc_interval *live, int n, size_t size, int now, int until, nnc_fit_hint *hint) {
   if (now < hint->from || now > hint->until || size < hint->size) *hint = no_hint;
   int i = hint->at;
@@ -251,7 +252,7 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   for (int v = 0; v < plan->n_values; v++) plan->place[v] = plan->place[plan->value[v].alias];
   nnc_free(live);
   nnc_free(last);
-  size_t work = 0, most = 0; /* working memory of an op, behind the values: one op runs at a time */
+  size_t work = 0, most = 0; /* working memory of an op, after the values; only one op runs at a time */
   for (int i = 0; i < plan->n_ops && !overflow; i++) {
     if (plan->op[i].spec.kind != NNC_LAYER_recurrent) continue;
     overflow = nnc_work_recurrent(plan, &plan->op[i], &work) || nnc_round_up(&work, work, plan->element);
@@ -263,7 +264,7 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
       nnc_add(&plan->sample_elements, plan->sample_elements, most) || nnc_mul(&sample_bytes, plan->sample_elements, plan->element);
   if (overflow) return too_large(error);
   size_t block = sample_bytes ? WORKSPACE / sample_bytes : LARGEST;
-  const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample of many steps fills a register tile by itself */
+  const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample with many steps fills a register tile by itself */
   block = block < smallest ? smallest : block > LARGEST ? LARGEST : block - block % 8;
   plan->block = block;
   const nnc_value *result = &plan->value[plan->value[plan->output[0]].alias];

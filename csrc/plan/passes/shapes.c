@@ -1,10 +1,10 @@
-/* shapes.c: what shape each kind of op gives, and what it refuses. */
+/* shapes.c: the output shape of each kind of op, and the inputs that it rejects. */
 #include <string.h>
 
 #include "base/sizes.h"
 #include "plan/plan.h"
 
-/* Who computes a value, for messages. */
+/* The name of the op that computes a value, for messages. */
 static const char *origin(const nnc_plan *plan, int value) {
   const int producer = plan->value[value].producer;
   return producer == NNC_NONE ? "the input" : plan->op[producer].spec.name;
@@ -52,7 +52,7 @@ static nnc_status infer_dropout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return infer_same(plan, op, error);
 }
 
-/* Dimensions count as PyTorch counts them, the batch being 0: start_dim to end_dim become one. */
+/* Dimensions are counted as in PyTorch, with the batch as 0: start_dim to end_dim become one. */
 static nnc_status infer_flatten(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
   nnc_shape *out = &plan->value[op->out].shape;
@@ -103,10 +103,10 @@ static int same_shape(const nnc_shape *a, const nnc_shape *b) {
   return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
 }
 
-/* Dimension d from the end; 1 where there is none. */
+/* Dimension d counted from the end; 1 if it is missing. */
 static size_t from_end(const nnc_shape *shape, int d) { return d < shape->rank ? shape->dim[shape->rank - 1 - d] : 1; }
 
-/* Dimensions of 1, and leading ones that are missing, are broadcast to those of the other inputs. */
+/* Dimensions of size 1, and missing leading ones, are broadcast to those of the other inputs. */
 static nnc_status infer_add(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   nnc_shape out = plan->value[op->spec.input[0]].shape;
   for (int j = 1; j < op->spec.n_inputs; j++) {
@@ -139,7 +139,7 @@ static nnc_status infer_pair(nnc_plan *plan, nnc_op *op, nnc_error *error) {
 static nnc_status infer_multiply(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
 static nnc_status infer_maximum(nnc_plan *plan, nnc_op *op, nnc_error *error) { return infer_pair(plan, op, error); }
 
-/* axis is the dimension along which they are joined, as PyTorch counts it, the batch being 0. */
+/* axis is the dimension along which the inputs are joined, counted as in PyTorch, with the batch as 0. */
 static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *first = &plan->value[op->spec.input[0]].shape;
   nnc_shape *out = &plan->value[op->out].shape;
@@ -289,7 +289,7 @@ static nnc_status infer_maxout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return NNC_OK;
 }
 
-/* The input of the network that a value is, perhaps in another shape; or NNC_NONE. */
+/* The input of the network of which a value is a view, possibly in another shape; or NNC_NONE. */
 static int seen_input(const nnc_plan *plan, int value) {
   while (plan->value[value].producer != NNC_NONE) {
     const nnc_op_spec *spec = &plan->op[plan->value[value].producer].spec;

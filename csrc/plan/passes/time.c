@@ -1,17 +1,17 @@
 /* time.c: which values have time steps, and which ops mix them.
  *
- * A value is `timed` if its first dimension is time and step t of it comes from step t of the inputs, from earlier and later steps
- * through a recurrent op, which knows of lengths, and from values without time. Then what lies beyond the length of a sequence is
- * padding. An op that reads a timed value in any other way mixes the steps: the padding gets into its result, and a stream, which has
- * one step at a time, gives other numbers. Plans with such ops run, but not with lengths and not as streams.
+ * A value is `timed` if its first dimension is time and its step t depends only on: step t of the inputs; values without time; and,
+ * through a recurrent op, which handles lengths, earlier and later steps. Then the steps after the length of a sequence are
+ * padding. An op that reads a timed value in any other way mixes the steps: the padding affects its result, and a stream, which has
+ * one step at a time, would give other results. Plans with such ops run, but not with lengths and not as streams.
  *
- * What an op is not known to do here counts as mixing.
+ * An op that is not handled here counts as mixing.
  */
 #include "plan/plan.h"
 
 static const char LAST_DIMENSION[] = "it takes time for the last dimension; put Reshape((-1, 1)) before it";
 
-/* Inputs with time have it in the place where the result has it; those without have one number for all steps. */
+/* Inputs with time have it at the same position as the result. Those without have one number for all steps. */
 static const char *mixed_by_merge(const nnc_plan *plan, const nnc_op *op) {
   const nnc_shape *out = &plan->value[op->out].shape;
   for (int j = 0; j < op->spec.n_inputs; j++) {
@@ -49,7 +49,7 @@ static const char *mixed_by_flatten(const nnc_plan *plan, const nnc_op *op) {
          "on";
 }
 
-/* -1 is for however many steps there are; a number, even the right one, is for sequences of that length alone. */
+/* -1 allows any number of steps. A number, even the right one, allows only sequences of that length. */
 static const char *mixed_by_reshape(const nnc_plan *plan, const nnc_op *op) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape, *out = &plan->value[op->out].shape;
   if (op->spec.size.reshape.dims[0] == -1 && out->dim[0] == in->dim[0]) return NULL;
@@ -92,7 +92,7 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
     case NNC_LAYER_python: mixes = mixed_by_python(plan, op); break;
     default: return "it is not known to keep them apart";
   }
-  /* One number per step has no line of its own, which losses and the ops of the last dimension work on. */
+  /* One number per step does not form a line, on which losses and the ops of the last dimension work. */
   return mixes ? mixes : plan->value[op->out].shape.rank < 2 ? LAST_DIMENSION : NULL;
 }
 
@@ -110,7 +110,7 @@ static int is_output(const nnc_plan *plan, int value) {
   return 0;
 }
 
-/* Inputs of two dimensions and more, and indices into a table, that agree in the first with the first such input. */
+/* Inputs with at least two dimensions, and indices into a table, whose first dimension equals that of the first such input. */
 static void mark_input(nnc_plan *plan, int v) {
   nnc_value *value = &plan->value[v];
   const int is_indices = nnc_plan_index_bound(plan, v) && !is_output(plan, v); /* each may stand for a whole vector */

@@ -1,9 +1,9 @@
 /* after_fork.c: a plan in a forked child.
  *
- * The thread that used the plan in the parent may have been anywhere: in the middle of making room for a larger batch, or with a
- * caller's array in the place of a value. None of the tables and offsets can be trusted, and a block may be in the midst of being freed:
- * what there was is not read and not freed again. What is changed only while nobody else can run (the description, the losses, spans and
- * tasks) and what is exchanged in one go (the spare workspaces) is as it should be.
+ * The thread that used the plan in the parent may have been at any point: allocating memory for a larger batch, or with a caller's
+ * array in the place of a value. So no table and no offset is reliable, and a block may have been partly freed: the old memory is
+ * neither read nor freed. Two kinds of data are valid: those that change only while no other thread runs (the description, the
+ * losses, spans and tasks), and those that are exchanged atomically (the spare workspaces).
  */
 #include "plan/plan.h"
 

@@ -1,4 +1,4 @@
-/* indices.c: the inputs that hold indices into the table of an embedding, and whether data are such indices. */
+/* indices.c: the inputs that contain indices into the table of an embedding, and the check of such indices. */
 #include <math.h>
 
 #include "base/half.h"

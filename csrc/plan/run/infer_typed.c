@@ -29,8 +29,8 @@ typedef struct {
   atomic_size_t turn;   /* block whose sums are to be added */
 } nnc_job;
 
-/* A thread's part: value pointers, leading dimensions, then the values of one block; evaluation adds targets, losses, weights. Non-zero
- * where that overflows. */
+/* A thread's part: value pointers, leading dimensions, then the values of one block; evaluation adds targets, losses, weights.
+ * Non-zero on overflow. */
 static int thread_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t *bytes) {
   size_t elements = plan->sample_elements, n;
   int overflow = 0;
@@ -69,16 +69,16 @@ static void *carve(char **at, size_t bytes) {
   return piece;
 }
 
-/* Whether a single line is seen as several, too, through a reshape: then samples have to lie one behind the other. */
+/* Whether a single line is also used as several lines, through a reshape. Then samples must be contiguous. */
 static int is_folded(const nnc_plan *plan, int root) {
   for (int v = 0; v < plan->n_values; v++)
     if (plan->value[v].alias == root && plan->value[v].lines > 1) return 1;
   return 0;
 }
 
-/* Inputs of our own type are read where they lie. */
+/* Inputs of the network's own type are read in place. */
 static int read_in_place(const nnc_plan *plan, int input, const nnc_source *x) {
-  if (plan->n_called) return 0; /* what is handed out must lie in memory of our own */
+  if (plan->n_called) return 0; /* arrays that are passed to Python must be in the core's memory */
   const nnc_value *v = &plan->value[input];
   return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) &&
          (v->lines > 1                     ? x->stride == (ptrdiff_t)(v->lines * v->ld)
@@ -91,7 +91,7 @@ typedef struct {
   real **act;
   size_t *ld;
   real *values;
-  int64_t *lengths; /* room for those of a block */
+  int64_t *lengths; /* memory for those of a block */
   char *rest;
 } nnc_place;
 
@@ -129,7 +129,7 @@ void NNC_TYPED(nnc_pack)(const nnc_plan *plan, void *packed) {
   pack(&run);
 }
 
-/* Whether output i can be computed where the caller wants it: no other value or input shares its memory. */
+/* Whether output i can be computed in the caller's array: no other value or input shares its memory. */
 static int write_in_place(const nnc_plan *plan, int i) {
   if (nnc_calls_out(plan)) return 0;
   const int root = plan->value[plan->output[i]].alias;
@@ -139,7 +139,8 @@ static int write_in_place(const nnc_plan *plan, int i) {
   return plan->value[root].lines == 1;
 }
 
-/* Let a value and its views lie elsewhere. Values of several lines are dense everywhere, so only single lines change distance. */
+/* Move a value and its views to other memory. Values of several lines are dense everywhere, so only the distance of single lines
+ * changes. */
 static void redirect(const nnc_place *p, int root, real *to, size_t ld) {
   const nnc_plan *plan = p->run.plan;
   for (int v = 0; v < plan->n_values; v++) {
@@ -234,7 +235,7 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
                     "%s: one row has no variance to normalise by, and no running statistics are tracked; pass "
                     "at least 2 rows at once, or use track_running_stats=True",
                     plan->op[op].spec.name);
-  /* Blocks are whole tiles; a batch smaller than one block is still split among the threads that it is worth. */
+  /* Blocks are whole tiles. A batch smaller than one block is still divided among as many threads as are useful. */
   job->block = plan->block;
   if (left < job->block * (size_t)threads) job->block = ((left + (size_t)threads - 1) / (size_t)threads + 7) / 8 * 8;
   if (left < job->block || plan->whole_batch) job->block = left;

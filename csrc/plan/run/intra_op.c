@@ -1,15 +1,15 @@
-/* intra_op.c: see intra_op.h. What it remembers in the plan belongs to the call that has the pool. */
+/* intra_op.c: see intra_op.h. Only the call that has acquired the pool uses the state in the plan. */
 #include "plan/run/intra_op.h"
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
 #include "base/parallel.h"
 
-static const double max_slice = 10e-3; /* seconds between two looks at what the calls cost */
-static const double max_retry = 0.25;  /* and between two trials of the slower way: a neighbour that was busy may have gone */
+static const double max_slice = 10e-3; /* seconds between two checks of the cost of calls */
+static const double max_retry = 0.25;  /* and between two trials of the slower choice, as other programs may have stopped */
 
-/* The slice is over: say what it cost, and choose for the next one. The first calls after a choice are not counted: they wake workers,
- * which may have to change processors, and find in their caches what the other way had there. */
+/* Called at the end of a slice: report its cost and choose for the next one. The first calls after a choice are not counted. They
+ * wake workers, which may have to change processors, and their caches still contain the data of the other choice. */
 static void next_slice(nnc_plan *plan, int wanted, size_t key, double now) {
   nnc_intra_op_slice *s = &plan->intra_op;
   if (s->calls > 0 && s->key == key) nnc_autotune_report(&s->autotune, s->threads, now, s->spent / s->calls);

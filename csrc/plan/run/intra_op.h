@@ -1,6 +1,6 @@
-/* intra_op.h: parallelism within an op: whether a prediction of few rows partitions the columns of its wide layers among the threads of
- * the pool (base/thread_pool.h). Bits do not depend on it. One thread does all where there is little work, where calls come now and
- * then, so that the workers would be asleep, where another call has the pool, and where one thread has been measured to be as fast
+/* intra_op.h: parallelism within an op: whether a prediction of few rows divides the columns of its wide layers among the threads
+ * of the pool (base/thread_pool.h). Results do not depend on it. One thread is used in these cases: there is little work; calls are
+ * so infrequent that the workers would sleep; another call uses the pool; or one thread has been measured to be as fast
  * (plan/autotune.h).
  */
 #ifndef NNC_PLAN_ASSIST_H
@@ -9,7 +9,7 @@
 #include "plan/plan.h"
 
 typedef struct {
-  int threads; /* that share the columns; 1: the caller's alone */
+  int threads; /* number of threads for the columns; 1: only the caller */
   int has_pool, counts;
   double began;
 } nnc_intra_op;

@@ -1,4 +1,4 @@
-/* output_losses.h: losses and statistics of the outputs, for training and evaluation alike. Typed; see engine.h. */
+/* output_losses.h: losses and statistics of the outputs, for training and evaluation. Typed; see engine.h. */
 #ifndef NNC_PLAN_HEADS_H
 #define NNC_PLAN_HEADS_H
 
@@ -6,12 +6,12 @@
 
 typedef NNC_TYPED(nnc_loss) nnc_loss_fn;
 
-/* What one batch holds for one output: targets, row losses and weights are dense. */
+/* The data of one batch for one output. Targets, row losses and weights are dense. */
 typedef struct {
   real *target, *row_loss;
   const real *weight; /* [rows, width], as in nnc_weights; NULL: all 1 */
   size_t width;
-  const int64_t *lengths; /* NULL: all lines count */
+  const int64_t *lengths; /* NULL: all lines are valid */
 } nnc_output_batch;
 
 #define nnc_output_sample_weight NNC_TYPED(nnc_output_sample_weight)
@@ -21,36 +21,36 @@ typedef struct {
 #define nnc_output_statistic NNC_TYPED(nnc_output_statistic)
 #define nnc_output_watch NNC_TYPED(nnc_output_watch)
 
-/* The weights for an output, or NULL where all are 1. */
+/* The weights for an output, or NULL if all are 1. */
 static inline const nnc_weights *nnc_weights_of(const nnc_data *data, int output) {
   return data->weights && data->weights[output].source.data ? &data->weights[output] : NULL;
 }
-/* How many lines of sample i count. */
+/* Number of valid lines of sample i. */
 #define nnc_output_lines NNC_TYPED(nnc_output_lines)
 size_t nnc_output_lines(const nnc_plan *plan, const nnc_output_loss *out, const int64_t *lengths, size_t i);
-/* What sample i of a batch that has been fetched counts in the mean of the row losses. */
+/* The weight of sample i of a fetched batch in the mean of the row losses. */
 double nnc_output_sample_weight(const nnc_plan *plan, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t i);
-/* By what the sum of the row losses of a batch is divided, as its reduction says; where all weights are 0, the total is, and the loss is
- * to be 0, not NaN. */
+/* The divisor of the sum of the row losses of a batch, according to its reduction. It is 0 if all weights are 0; nnc_divisor then
+ * returns 1, so that the loss is 0 instead of NaN. */
 double nnc_output_total_weight(const nnc_output_loss *out, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows);
 static inline double nnc_divisor(double total) { return total != 0 ? total : 1; }
 /* Row losses, and gradients times `scale` where the run has gradients, of samples [first, last). */
 void nnc_output_losses(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t first, size_t last,
                        double scale);
-/* `sum` plus the row losses, one after the other, so that the bits do not depend on how the rows were cut into batches. */
+/* `sum` plus the row losses, one after the other, so that the bits do not depend on the division of the rows into batches. */
 double nnc_output_loss_sum(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t rows,
                            double sum);
 void nnc_output_statistic(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t rows,
                           double *sums);
 
-/* Whether the caller computes the loss or watches the output: that takes all rows at once. */
+/* Whether Python computes the loss or sees the output. That needs all rows at once. */
 static inline int nnc_output_is_called(const nnc_output_loss *out) { return out->loss == NNC_LOSS_CALLED || out->statistic.called; }
 static inline int nnc_calls_out(const nnc_plan *plan) {
   int n = plan->n_called;
   for (int i = 0; i < plan->n_outputs && plan->compiled; i++) n += nnc_output_is_called(&plan->output_loss[i]);
   return n > 0;
 }
-/* Let the caller see `rows` predictions and targets. */
+/* Pass `rows` predictions and targets to Python. */
 void nnc_output_watch(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t rows);
 
 #endif

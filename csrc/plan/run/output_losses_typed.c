@@ -1,4 +1,4 @@
-/* output_losses_typed.c: the losses of a batch and what the metrics need of it. */
+/* output_losses_typed.c: the losses of a batch and the sums for the metrics. */
 #include <math.h>
 
 #include "plan/run/output_losses.h"
@@ -8,7 +8,7 @@ size_t nnc_output_lines(const nnc_plan *plan, const nnc_output_loss *out, const 
   return lengths && v->timed ? (size_t)nnc_fetch_length(plan, lengths + i) * (v->lines / v->shape.dim[0]) : v->lines;
 }
 
-/* How many of the first `count` lines the g-th weight is for, where each is for `per` of them. */
+/* How many of the first `count` lines belong to the g-th weight, if each weight is for `per` lines. */
 static size_t lines_of_weight(size_t g, size_t per, size_t count) {
   const size_t first = g * per;
   return count <= first ? 0 : count - first < per ? count - first : per;
@@ -23,7 +23,8 @@ double nnc_output_sample_weight(const nnc_plan *plan, const nnc_output_loss *out
   return sum;
 }
 
-/* The sum over samples of how many lines count, each times its weight, from the caller's data: no thread has all of a batch. */
+/* The sum over samples of the number of valid lines times their weights, from the caller's data, because no thread has the whole
+ * batch. */
 static double line_sum(const nnc_output_loss *out, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
   const nnc_weights *own = out->reduction == NNC_WEIGHTED_MEAN ? nnc_weights_of(data, (int)(out - plan->output_loss)) : NULL;
   const size_t width = own ? own->width : 1, per = plan->value[out->prediction].lines / width;
@@ -56,7 +57,7 @@ static nnc_call callback_of(const nnc_run *run, const nnc_output_loss *out, cons
       .kind = kind, .index = (int)(out - run->plan->output_loss), .rows = rows, .y = {y.at, y.ld}, .target = b->target};
 }
 
-/* The caller gives losses and gradients of the lines as they are; weights and scale are ours. */
+/* Python computes losses and gradients of the lines without weights and scale; these are applied here. */
 static void called_loss(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double scale) {
   const size_t lines = run->plan->value[out->prediction].lines;
   nnc_call call = callback_of(run, out, b, rows, NNC_CALL_LOSS);
@@ -100,7 +101,7 @@ void nnc_output_losses(const nnc_run *run, const nnc_output_loss *out, const nnc
          scale, out->attr);
     return;
   }
-  /* Where a weight is for several lines, it becomes part of the scale. Lines that do not count give zeros. */
+  /* If a weight is for several lines, it is multiplied into the scale. Invalid lines give zeros. */
   const size_t pieces = line_by_line ? 1 : b->width, per = lines / pieces;
   for (size_t i = 0; i < last - first; i++) {
     const size_t count = nnc_output_lines(run->plan, out, b->lengths, first + i);
@@ -130,7 +131,7 @@ void nnc_output_statistic(const nnc_run *run, const nnc_output_loss *out, const 
   const int masked = b->lengths && run->plan->value[out->prediction].timed, line_by_line = !b->weight || b->width == lines;
   const size_t step = masked || !line_by_line ? 1 : rows, pieces = line_by_line ? 1 : b->width, per = lines / pieces;
   const nnc_statistic_spec *s = &out->statistic;
-  for (size_t first = 0; first < rows; first += step) { /* weights for several lines each, or not all lines: sample by sample */
+  for (size_t first = 0; first < rows; first += step) { /* weights for several lines, or invalid lines: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, out->prediction, first, first + step);
     const size_t count = masked ? nnc_output_lines(run->plan, out, b->lengths, first) : z.rows;
     for (size_t t = 0; t < (line_by_line ? 1 : count); t++) {

@@ -1,17 +1,17 @@
-/* probe_typed.c: figures that tell why a net does not learn, taken on every n-th training step, and otherwise not there.
+/* probe_typed.c: statistics for finding out why a network does not learn, computed in every n-th training step.
  *
- * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the steps that were looked at; per column
- * (unit) of each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], and behind them how many y that were. One
- * thread does the whole of a parameter or of an activation, so that no sum depends on the number of threads. The weights before the
- * update are copied; what the activations are, the next step overwrites, so all threads meet before it begins.
+ * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the sampled steps; per column (unit) of
+ * each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], followed by the number of y. One thread processes
+ * the whole of a parameter or activation, so that no sum depends on the number of threads. The weights before the update are
+ * copied. The next step overwrites the activations, so all threads meet before it starts.
  */
 #include <math.h>
 #include <string.h>
 
 #include "plan/run/probe.h"
 
-/* The interval outside of which an activation is as good as constant: where sigmoid lies beyond 0.5 -+ 0.49, and what
- * corresponds to that in others. */
+/* The interval outside of which an activation is nearly constant: where sigmoid is outside of 0.5 -+ 0.49, and the corresponding
+ * interval of others. */
 static void linear_range(const nnc_op *op, double *low, double *high) {
   const nnc_attributes *attr = &op->spec.attr;
   *low = -INFINITY;

@@ -1,6 +1,6 @@
-/* regularization_typed.c: what concerns the weights of a step besides their update: penalties that count in the loss, the max-norm
- * constraint, and the moving average of the parameters that have one. Pieces and columns are partitioned in a way that does not
- * depend on the number of threads, or that does not change a bit (whole columns).
+/* regularization_typed.c: operations on the weights of a step besides their update: penalties in the loss, the max-norm constraint,
+ * and the moving average of the parameters with such a constraint. The partition of pieces and columns either does not depend on
+ * the number of threads or does not affect the bits (whole columns).
  */
 #include <math.h>
 
@@ -12,7 +12,7 @@ static double piece_penalty(const nnc_run *run, const nnc_parameter *p, size_t f
   return p->options.l1 * sums[0] + p->options.l2 * sums[1];
 }
 
-/* The sum of all pieces in order, or, with partial != NULL, what the pieces of one thread contribute. */
+/* The sum of all pieces in order. With partial != NULL, it sets the contributions of the pieces of one thread. */
 static double walk_pieces(const nnc_run *run, double *partial, size_t rank, size_t size) {
   size_t piece = 0;
   double sum = 0;
@@ -45,7 +45,7 @@ double NNC_TYPED(nnc_penalty)(const nnc_plan *plan) {
   return walk_pieces(&run, NULL, 0, 1);
 }
 
-/* Each row is a unit of its own: the vectors of an embedding, and initial states. */
+/* Each row is a unit: the vectors of an embedding, and initial states. */
 static void limit_rows(const nnc_run *run, const nnc_parameter *p, const nnc_thread *self, double momentum) {
   const size_t cols = p->layout.cols, ld = p->layout.ld;
   size_t first, last;

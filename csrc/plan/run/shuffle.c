@@ -22,8 +22,8 @@ static inline uint32_t next_word(word_stream *s) {
   return s->word[s->taken++];
 }
 
-/* A number below n, each as likely as the others: the top half of a product, drawn again where the bottom half falls into what is
- * left over of 2^32 (Lemire 2019). */
+/* A number below n, with equal probabilities: the upper half of a product. It is drawn again if the lower half is in the remainder
+ * of 2^32 (Lemire 2019). */
 static uint32_t below(word_stream *s, uint32_t n) {
   uint64_t product = (uint64_t)next_word(s) * n;
   if ((uint32_t)product < n)
@@ -31,7 +31,7 @@ static uint32_t below(word_stream *s, uint32_t n) {
   return (uint32_t)(product >> 32);
 }
 
-/* More than 2^32 rows: 64 bits, whose bias of n / 2^64 nobody can see. */
+/* More than 2^32 rows: 64 bits, whose bias of n / 2^64 is negligible. */
 static uint64_t far_below(word_stream *s, uint64_t n) {
   const uint64_t high = next_word(s), word = high << 32 | next_word(s);
   return (uint64_t)(((unsigned __int128)word * n) >> 64);
@@ -39,7 +39,7 @@ static uint64_t far_below(word_stream *s, uint64_t n) {
 
 void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) {
   word_stream s = {.key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
-                   /* the top bit keeps clear of the layers' streams */
+                   /* the top bit distinguishes it from the streams of layers */
                    .epoch = {(uint32_t)epoch, UINT32_C(0x80000000) | (uint32_t)(epoch >> 32)},
                    .taken = DRAWN};
   for (size_t i = 0; i < n; i++) order[i] = (int64_t)i;

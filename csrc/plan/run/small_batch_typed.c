@@ -1,15 +1,15 @@
-/* small_batch_typed.c: prediction of a few rows by a small net, where what surrounds the arithmetic would take longer than the arithmetic. All that
- * does not depend on where the rows and the result lie is made once and kept with the plan, in a workspace that calls from several
- * threads exchange like that of infer_typed.c. */
+/* small_batch_typed.c: prediction of a few rows by a small network, where the preparation would take longer than the arithmetic.
+ * All data that do not depend on the positions of the rows and the result are computed once and kept with the plan, in a workspace
+ * that calls from several threads exchange like that of infer_typed.c. */
 #include <string.h>
 
 #include "base/fpstate.h"
 #include "plan/engine.h"
 
-enum { MAX_ROWS = 16 }; /* rows that the workspace has room for */
+enum { MAX_ROWS = 16 }; /* rows for which the workspace has memory */
 static const double max_flops = 250e3;
 
-/* One op: a product and its activation, with all that layers/linear_typed.c would look up, or what its driver does. */
+/* One op: a product and its activation, with all values that layers/linear_typed.c would look up, or a call of its driver. */
 typedef struct {
   const nnc_op *op;
   nnc_forward_fn *forward; /* NULL: a product */
@@ -17,8 +17,8 @@ typedef struct {
   const nnc_param *weight, *bias; /* bias: or NULL */
 } nnc_small_batch_step;
 
-/* The steps, the tables and the values of MAX_ROWS rows follow. Of the input and the output: which values lie in the caller's arrays, and
- * how many. */
+/* The steps, the tables and the values of MAX_ROWS rows follow. For the input and the output: the values that are in the caller's
+ * arrays, and their number. */
 typedef struct {
   nnc_run run;
   real **act;
@@ -74,7 +74,7 @@ static nnc_small_batch *make(const nnc_plan *plan) {
   return space;
 }
 
-/* Dense arrays: a view of several lines, through a reshape, has the distance between its lines already. */
+/* Dense arrays. A view of several lines, through a reshape, already has the right distance between its lines. */
 static void use_external(const nnc_small_batch *space, int end, real *at, size_t ld) {
   for (int i = 0; i < space->views[end]; i++) {
     const int v = space->view[end][i];

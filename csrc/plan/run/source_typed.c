@@ -1,5 +1,5 @@
-/* source_typed.c: rows of the caller's data into the arena. Steps beyond a sample's length become zeros: what the caller has there,
- * perhaps NaN, must not get into a sum over time. */
+/* source_typed.c: copies rows of the caller's data into the arena. Steps after a sample's length become zeros, because the caller's
+ * values there, possibly NaN, must not enter a sum over time. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -7,7 +7,7 @@
 
 static void fetch_strided(const nnc_kernels *k, real *to, const nnc_strided *s, const int64_t *order, size_t start, size_t first,
                           size_t last, size_t cols, size_t ld) {
-  double buffer[NNC_STRIDED_CHUNK]; /* no number is larger */
+  double buffer[NNC_STRIDED_CHUNK]; /* large enough for any element type */
   for (size_t r = first; r < last; r++)
     for (size_t j = 0; j < cols; j += NNC_STRIDED_CHUNK) {
       const size_t n = cols - j < NNC_STRIDED_CHUNK ? cols - j : NNC_STRIDED_CHUNK;

@@ -1,8 +1,8 @@
-/* step_by_step_typed.c: the pieces of a step on their own, for training loops written by hand. No loss is attached, so activations are
- * never fused into one, and backward starts from the gradients that the caller gives.
+/* step_by_step_typed.c: the parts of a step, for training loops written by hand. No loss is attached, so activations are never
+ * fused into one, and backward starts from the gradients that the caller gives.
  *
- * Inputs are copied, since the caller may change them before backward. Results and gradients are computed in the caller's arrays
- * where the op at that end can do so, and otherwise copied. */
+ * Inputs are copied, because the caller may change them before backward. Results and gradients are computed in the caller's arrays
+ * if the op there can do so, and otherwise copied. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -31,7 +31,7 @@ static nnc_matrix dense(const void *at, nnc_matrix like, size_t first_row) {
   return (nnc_matrix){(real *)at + first_row * like.cols, like.rows, like.cols, like.cols};
 }
 
-/* Forward copies the lengths, like the inputs. */
+/* Forward copies the lengths, as it copies the inputs. */
 static void take_sequences(const nnc_piece *p, nnc_run *run) {
   if (!p->sequences) return;
   if (p->sequences->lengths) run->lengths = (int64_t *)p->plan->arena + p->plan->lengths;
@@ -39,7 +39,7 @@ static void take_sequences(const nnc_piece *p, nnc_run *run) {
   run->final = p->sequences->final;
 }
 
-/* Inputs and outputs of the network lie in the caller's arrays while a call lasts, where they may. */
+/* During a call, inputs and outputs of the network are in the caller's arrays if possible. */
 static void use_external(const nnc_plan *plan, void **table, int value, const void *array) {
   if (array && nnc_may_be_external(plan, value)) table[value] = (void *)array;
 }
@@ -125,7 +125,7 @@ void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, siz
                  .grad_outputs = grad_outputs,
                  .grad_inputs = grad_inputs,
                  .progress = progress};
-  const int padded = sequences && sequences->lengths; /* then zeros take the place of what the caller has in the padding */
+  const int padded = sequences && sequences->lengths; /* if so, zeros replace the caller's values in the padding */
   for (int i = 0; i < plan->n_outputs; i++)
     if (!padded || !plan->value[plan->output[i]].timed) use_external(plan, plan->grad, plan->output[i], grad_outputs[i]);
   for (int i = 0; i < plan->n_inputs; i++) use_external(plan, plan->grad, i, grad_inputs[i]);

@@ -1,5 +1,6 @@
-/* strided.c: rows of numbers that the gather kernels cannot read as they lie: columns apart (Fortran's order), of the other byte order,
- * unaligned, or of extended precision. They are brought together a few at a time, so that a file larger than memory is never copied. */
+/* strided.c: rows that the gather kernels cannot read directly: with non-contiguous columns (Fortran order), of the other byte
+ * order, unaligned, or of extended precision. They are converted in small parts, so that a file larger than memory is never copied.
+ * */
 #include <string.h>
 
 #include "plan/run/strided.h"

@@ -4,9 +4,9 @@
 
 #include "nncore.h"
 
-enum { NNC_STRIDED_CHUNK = 64 }; /* numbers that are brought together at once */
+enum { NNC_STRIDED_CHUNK = 64 }; /* elements that are converted at once */
 
-/* Numbers [first, first + n) of a row, side by side, as s->type. */
+/* Elements [first, first + n) of a row, contiguous, as s->type. */
 void nnc_read_strided(const nnc_strided *s, size_t row, size_t first, size_t n, void *to);
 
 #endif

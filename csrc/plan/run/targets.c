@@ -1,4 +1,4 @@
-/* targets.c: whether targets are what a loss takes: every step on a batch asks. No branch inside a loop, so that it is a few vectors. */
+/* targets.c: checks of targets, which every step on a batch makes. There is no branch in the loops, so that they are vectorised. */
 #include "nncore.h"
 
 int nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n) {
@@ -12,6 +12,6 @@ int nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n) {
 
 int nnc_are_classes(const int64_t *y, size_t n, size_t classes) {
   int outside = 0;
-  for (size_t i = 0; i < n; i++) outside |= (uint64_t)y[i] >= classes; /* seen as unsigned, a negative index is a huge one */
+  for (size_t i = 0; i < n; i++) outside |= (uint64_t)y[i] >= classes; /* as unsigned, a negative index is very large */
   return !outside;
 }

@@ -1,12 +1,13 @@
 /* train_typed.c: training steps. One parallel region for a whole chunk of steps; each step is
  *
- *   samples     every thread fetches its samples and takes them forward, through the loss, and backward, alone
+ *   samples     every thread fetches its samples and computes forward, loss and backward, without other threads
  *   barrier
- *   parameters  every thread takes its tasks: gradient, update, and what the next step needs, while in cache; where the update
- *               needs the norm of gradients first or of weights after, or the network is small, it is a phase of its own
+ *   parameters  every thread processes its tasks: gradient, update, and preparation of the next step, while in cache. The update is
+ * a
+ *               separate phase if it needs the norm of gradients before or of weights after, or if the network is small
  *   barrier
  *
- * Which samples and tasks a thread has does not change a bit of any result.
+ * The distribution of samples and tasks among threads does not change any result.
  */
 #include "plan/run/output_losses.h"
 #include "plan/run/probe.h"
@@ -19,9 +20,9 @@ typedef struct {
   double *loss;
   nnc_progress *progress;
   double deadline;
-  size_t clock_every, clock_at; /* thread 0's: steps between looks at the clock, and the next step that has one */
+  size_t clock_every, clock_at; /* thread 0's: steps between readings of the clock, and the next step with a reading */
   double clock_read;
-  int failed;  /* a call out of the core has: written by thread 0 before a barrier */
+  int failed;  /* a call into Python has failed; written by thread 0 before a barrier */
   int is_last; /* written by thread 0 in the samples phase, read by all after the barrier */
   size_t done;
 } nnc_session;
@@ -62,7 +63,7 @@ static void losses_of_samples(const nnc_session *s, const nnc_run *run, const nn
                     out->weight / nnc_divisor(nnc_output_total_weight(out, s->plan, s->data, start, rows)));
 }
 
-/* The caller's loss, or a loss and the caller's metrics: the whole batch at once, on the calling thread. */
+/* A loss in Python, or metrics in Python: the whole batch at once, on the calling thread. */
 static void losses_of_batch(const nnc_session *s, const nnc_run *run, const nnc_output_loss *out, size_t start, size_t rows) {
   nnc_barrier(run->self);
   if (run->self->rank == 0) {
@@ -126,7 +127,8 @@ static void parameters_phase(const nnc_session *s, const nnc_run *run, nnc_threa
   nnc_run_prepare(run, self);
 }
 
-/* A look at the clock costs as much as a small layer: there is one every 0.1 to 0.4 ms, or at every step while calls go out. */
+/* Reading the clock costs as much as a small layer. It is read every 0.1 to 0.4 ms, or at every step if there are calls into
+ * Python. */
 static int is_late(nnc_session *s, size_t step) {
   const double now = nnc_now(), since = now - s->clock_read;
   if (since < 1e-4 && !nnc_calls_out(s->plan)) s->clock_every *= 2;
@@ -193,7 +195,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
   const size_t largest = batch < data->rows ? batch : data->rows, left = (data->rows - first + batch - 1) / batch;
   const double flops = 3 * plan->flops * (double)largest;
   const int wanted = nnc_threads_for(flops / 2);
-  const int timed = wanted > 1 || max_steps > 1; /* a look at the clock costs as much as a small layer */
+  const int timed = wanted > 1 || max_steps > 1; /* reading the clock costs as much as a small layer */
   const double start = timed ? nnc_now() : 0;
   size_t done = 0;
   double now = start;

@@ -4,7 +4,7 @@
 
 #include "plan/engine.h"
 
-/* Spans are cut into pieces of this many elements, which the threads share. */
+/* Spans are cut into pieces of this many elements, which the threads process. */
 enum { PIECE = 4 << 10 };
 
 /* The first update starts the average. */
@@ -16,9 +16,9 @@ static void update_trainable(const nnc_run *run, const nnc_update *update, const
                              size_t n) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
-  own.l1 = options->l1 * update->grad_scale; /* their gradients are clipped along */
+  own.l1 = options->l1 * update->grad_scale; /* the gradients of the penalties are clipped too */
   own.l2 = options->l2 * update->grad_scale;
-  if (options->lr_scale != 1 || options->weight_decay != update->weight_decay) { /* both go into the derived scalars */
+  if (options->lr_scale != 1 || options->weight_decay != update->weight_decay) { /* the derived scalars depend on both */
     own.lr *= options->lr_scale;
     nnc_optimizer_prepare(run->plan->optimizer.optimizer, &own);
   }
@@ -30,11 +30,12 @@ static void update_trainable(const nnc_run *run, const nnc_update *update, const
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n) {
   const nnc_plan *plan = run->plan;
   if (options->trainable) update_trainable(run, update, options, offset, n);
-  if (plan->average && !(options->trainable && options->max_norm > 0)) /* those follow after their constraint */
+  if (plan->average && !(options->trainable && options->max_norm > 0)) /* otherwise it follows after the constraint */
     run->k->average((real *)plan->average + offset, run->params + offset, 1, n, n, average_momentum(plan, update));
 }
 
-/* The squared norm of a gradient with that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows are 0. */
+/* The squared norm of a gradient including that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows
+ * are 0. */
 static double penalised_square(const nnc_run *run, const nnc_parameter *p) {
   const real *g = run->grads + p->layout.offset, *w = run->params + p->layout.offset;
   const double l1 = p->options.l1, l2 = 2 * p->options.l2;
@@ -63,15 +64,15 @@ static void square_norms(const nnc_run *run, nnc_thread *self) {
   nnc_barrier(self);
 }
 
-/* Of all gradients together, added up in order by every thread alike; as PyTorch. */
+/* The factor for all gradients together. Every thread adds the norms in the same order. As in PyTorch. */
 static double scale_of_all(const nnc_plan *plan) {
   double sum = 0;
   for (int i = 0; i < plan->n_params; i++) sum += plan->norm_partial[i];
   const double factor = plan->optimizer.clip_norm / (sqrt(sum) + 1e-6);
-  return factor >= 1 ? 1 : factor; /* NaN stays */
+  return factor >= 1 ? 1 : factor; /* NaN is kept */
 }
 
-/* Of one parameter's gradient; as Keras. */
+/* The factor for one parameter's gradient. As in Keras. */
 static double scale_of_one(const nnc_plan *plan, int param) {
   const double norm = sqrt(plan->norm_partial[param]);
   return norm <= plan->optimizer.clip_norm_each ? 1 : plan->optimizer.clip_norm_each / norm;

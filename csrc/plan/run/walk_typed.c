@@ -33,8 +33,8 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
   };
 }
 
-/* Batch norm, which mixes the samples: all threads have to be there, each takes its channels, and all wait for the result. Parts are whole
- * cache lines. */
+/* Batch norm, which combines the samples: all threads must arrive, each processes its channels, and all wait for the result. Parts
+ * are whole cache lines. */
 static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)(const nnc_run *, const nnc_op *, size_t, size_t)) {
   const size_t count = (size_t)op->spec.size.batch_norm.num_features, line = NNC_ALIGNMENT / sizeof(real);
   size_t first, last;
@@ -44,8 +44,8 @@ static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)
   nnc_barrier(run->self);
 }
 
-/* Ops that share parameters add up their gradients, in an order that is always the same: the first to come writes the gradient
- * itself, each other one writes into the second buffer, from where it is added. So no driver need know of sharing. */
+/* Ops that share parameters add their gradients in a fixed order: the first one writes the gradient itself; each other one writes
+ * into the second buffer, which is then added. So drivers need not handle sharing. */
 static nnc_run with_shared_grads(const nnc_run *run) {
   nnc_run other = *run;
   other.grads = run->arena + run->plan->shared_grads;
@@ -56,7 +56,7 @@ static void add_shared_grads(const nnc_run *run, size_t offset, size_t n) {
   run->k->accumulate(run->grads + offset, run->arena + run->plan->shared_grads + offset, 1, n, n, n);
 }
 
-/* In reverse order of the ops, as the walk goes. */
+/* In reverse order of the ops, like the backward pass. */
 static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (op->next == NNC_NONE) {
     drivers[op->spec.kind]->backward_channels(run, op, first, last);
@@ -68,7 +68,7 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
     if (op->param[slot] != NNC_NONE) add_shared_grads(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
 }
 
-/* An op that takes the whole batch at once. In inference a block is the whole. */
+/* An op that processes the whole batch at once. In inference, a block counts as the batch. */
 static void over_batch(const nnc_run *run, const nnc_op *op, void (*whole)(const nnc_run *, const nnc_op *, size_t, size_t)) {
   nnc_barrier(run->self);
   if (run->self->rank == 0) whole(run, op, 0, run->rows);
@@ -110,8 +110,8 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   }
 }
 
-/* The thread's part of a task; its rows may be none. All of it where there is but one thread, as it lies: divisions and copies would cost
- * as much as a small layer. */
+/* The thread's part of a task; it may be empty. With only one thread it is the whole task, without computation: divisions and
+ * copies would cost as much as a small layer. */
 static const nnc_task *part_of(const nnc_thread *self, const nnc_plan *plan, const nnc_task *task, nnc_task *part) {
   if (self->size == 1) return task;
   const int parts = self->size + nnc_lost_parts();
@@ -122,7 +122,7 @@ static const nnc_task *part_of(const nnc_thread *self, const nnc_plan *plan, con
   return part;
 }
 
-/* Which elements of the buffers a task has of the parameter in a slot: its own or that of its bias. */
+/* The elements of the parameter in a slot that a task processes in the buffers: its own or those of its bias. */
 typedef struct {
   const nnc_parameter *param;
   size_t offset, elements;
@@ -141,7 +141,7 @@ static void add_gradients_of_sharers(const nnc_run *run, const nnc_op *op, const
   const nnc_range w = range_of(run, op, task, task->slot);
   const nnc_run other = with_shared_grads(run);
   for (int i = op->next; i != NNC_NONE; i = plan->op[i].next) {
-    if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* backward_channels has it */
+    if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* done by backward_channels */
     drivers[op->spec.kind]->gradient(&other, &plan->op[i], task, rows);
     add_shared_grads(run, w.offset, w.elements);
     if (!task->bias) continue;
@@ -185,7 +185,7 @@ void nnc_run_prepare(const nnc_run *run, const nnc_thread *self) {
   }
 }
 
-/* The op that makes a value or, of an input, reads it, if that is one op alone. */
+/* The op that produces a value or, for an input, reads it, if there is only one. */
 static const nnc_op *neighbour(const nnc_plan *plan, int value) {
   if (plan->value[value].uses != 1) return NULL;
   if (plan->value[value].producer != NNC_NONE) return &plan->op[plan->value[value].producer];

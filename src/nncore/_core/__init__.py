@@ -1,7 +1,8 @@
-"""The boundary: the only place where Python meets the C core. It checks, lets go of the GIL, calls, and raises.
+"""The boundary between Python and the C core. It checks arguments, releases the GIL, calls the core, and raises exceptions.
 
-`plans` is the extension that every user loads: networks compiled to plans, and who may use them now. Its names are found here.
-Two more are imported by those who use them: `kernels`, single kernels of the same core, and `files`, writing and reading in one go.
+Every user imports the extension `plans`: networks compiled to plans, and the control of threads. Its names are available here. Two
+other extensions are imported only if needed: `kernels`, with single kernels of the same core, and `files`, for writing and reading
+files.
 """
 
 from typing import TYPE_CHECKING
@@ -35,25 +36,25 @@ from .plans import (
 if TYPE_CHECKING:
     from .plans import TrainingRecords as TrainingRecords
 
-# By subject; sorted within each.
+# Grouped by subject; sorted within each group.
 __all__ = [  # noqa: RUF022
-    # A network as a plan, what models are made of, and what streams through it.
+    # Networks as plans, and the bases of models and streams.
     "AveragedWeights",
     "ModelCore",
     "Plan",
     "StreamCore",
-    # Who may use it now, and what no interrupt may cut in two.
+    # Control of threads, and operations that interrupts must not split.
     "Access",
     "ChangingAll",
     "Use",
     "copy_all",
     "uninterrupted",
-    # The registry of ops.
+    # The op registry.
     "OPS",
-    # Memory and order of data.
+    # Memory, and the order of data.
     "aligned_zeros",
     "shuffle",
-    # How the core was built, and how it runs here.
+    # Build and runtime configuration.
     "__version__",
     "config",
     "fork_count",
@@ -61,7 +62,7 @@ __all__ = [  # noqa: RUF022
     "isa",
     "isas",
     "set_num_threads",
-    # What tests switch on in the core, and ask it.
+    # Switches and queries for tests.
     "alloc_count",
     "alloc_fail_at",
     "find_bad_partition",

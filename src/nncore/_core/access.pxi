@@ -1,17 +1,20 @@
-# access.pxi: who may use a network now, in one place. Every call enters, checks what it was given against the plan, runs, and leaves,
-# in this order; leaving is never left out. Between entering and leaving nobody else replaces what the call has checked.
+# access.pxi: which threads may use a network at a time. Every call enters, checks its arguments against the plan, runs, and leaves,
+# in this order.
+# A call always leaves, also after an error. Between entering and leaving, no other thread replaces anything that the call has
+# checked.
 #
-# There are five ways to enter, and calls of one thread nest:
-#   READING   predictions and evaluations. Side by side, also beside training; nobody changes the network meanwhile.
-#   TRAINING  a step or a piece of one, weights written. One thread; another one that wants to is refused at once.
-#   FITTING   a fit from beginning to end, also between its steps. As for TRAINING.
-#   SNAPSHOT  copies and files. Nobody trains meanwhile; who trains lets snapshots in between two steps.
-#   CHANGING  build, compile, another number of time steps. Nobody else is there.
-# Everything here happens under the GIL and calls no Python but in the loop that waits, so that looking and entering are one.
+# There are five modes. Calls of one thread can be nested:
+#   READING   predictions and evaluations. Several threads at once, also during training. No thread changes the network meanwhile.
+#   TRAINING  a step or a part of one; weights are written. One thread. A second thread gets an error at once.
+#   FITTING   a whole fit, including the time between its steps. The rules are those of TRAINING.
+#   SNAPSHOT  copies and files. No thread trains meanwhile. A training thread lets snapshots in between two steps.
+#   CHANGING  build, compile, another number of time steps. No other thread uses the network.
+# All of this runs under the GIL and calls no Python code, except in the loop that waits. So the check and the entry are one atomic
+# action.
 
 cimport cython
 
-cdef double PATIENCE = 60  # seconds to wait for others; training itself waits for snapshots without a limit
+cdef double PATIENCE = 60  # seconds to wait for other threads; training waits for snapshots without a limit
 
 cdef enum Mode:
     READING
@@ -24,33 +27,33 @@ cdef enum Mode:
 cdef enum Verdict:
     GO
     WAIT
-    WAIT_FOR_READERS  # nobody else is in the way
+    WAIT_FOR_READERS  # only readers are in the way
     REFUSED  # another thread trains
-    INSIDE  # this thread is in the midst of a call that excludes it
+    INSIDE  # this thread is in a call that excludes the mode
 
-cdef struct Hold:  # what one thread has entered; of those that nobody has, all but the thread is 0
+cdef struct Hold:  # the entries of one thread; in an unused Hold all fields except thread are 0
     unsigned long thread
     int[5] entered
-    int depth  # the sum of these
-    int inside  # calls into the core under way on this thread; they may call Python, and that the network
-    int stepping  # of those, the ones that train
-    int waiting  # calls that want to enter
-    bint yields  # it waits outside the core: a change may pass its reading, as it looks again at whatever it has looked at
-    uint64_t ticket  # its place in the queue for a gap between two steps; 0: none
+    int depth  # the sum of entered
+    int inside  # current calls of this thread into the core; they may call Python, which may use the network again
+    int stepping  # the number of those that train
+    int waiting  # calls that wait to enter
+    bint yields  # it waits outside the core, so a change may pass its reading: it checks everything again afterwards
+    uint64_t ticket  # its position in the queue for a gap between two steps; 0: none
 
 
 @cython.final
 cdef class Access:
-    """Which threads use a network, and how."""
+    """The threads that use a network, and their modes."""
 
     cdef Hold *holds
     cdef int count, room
-    cdef uint64_t tickets  # given out
-    cdef uint64_t admitted  # tickets up to this one may go in before training goes on
-    cdef int trainers_waiting  # threads that wait for those before they train
-    cdef int writers_waiting  # threads that only readers keep from changing the network: new readers wait
-    cdef int forks  # of this process, when the holds were made
-    cdef bint needs_recovery  # a fork has taken away a thread that was in the core
+    cdef uint64_t tickets  # the last ticket that was issued
+    cdef uint64_t admitted  # tickets up to this one may enter before training continues
+    cdef int trainers_waiting  # threads that wait for those tickets before they train
+    cdef int writers_waiting  # threads that wait only for readers before they change the network; new readers wait for them
+    cdef int forks  # number of forks of this process when the holds were made
+    cdef bint needs_recovery  # in a forked child: a thread of the parent was in the core
 
     def __cinit__(self):
         self.forks = nnc_fork_count()
@@ -71,7 +74,7 @@ cdef class Access:
     # Entering and leaving -----------------------------------------------------------------------------------------------------
 
     cdef inline bint enter_empty(self, Mode mode) noexcept:
-        """The same as `enter` for one call into the core, where nobody is there: what a loop over small calls does each time."""
+        """A fast path of `enter` for one call into the core when no thread has entered. Loops over small calls use it."""
         cdef Hold *own = self.holds
         if self.count or self.needs_recovery or self.forks != nnc_fork_count():
             return False
@@ -83,7 +86,7 @@ cdef class Access:
         return True
 
     cdef inline bint leave_empty(self, Mode mode) noexcept:
-        """Where it was the only call, and nobody has come meanwhile."""
+        """A fast path of `leave` if this was the only call and no thread is waiting."""
         cdef Hold *own = self.holds
         if self.count != 1 or own.depth != 1 or own.waiting:
             return False
@@ -93,7 +96,7 @@ cdef class Access:
         return True
 
     cdef int enter(self, Mode mode, bint inside, bint patient=True) except -1:
-        """inside: for one call into the core. Not patient: whoever would have to wait for another thread's training is refused."""
+        """inside: for one call into the core. patient: wait if another thread trains; otherwise raise an error."""
         cdef unsigned long me = this_thread()
         if self.forks != nnc_fork_count():
             self._forget_others()
@@ -109,7 +112,7 @@ cdef class Access:
 
     cdef void leave(self, Mode mode, bint inside, unsigned long thread) noexcept:
         cdef Hold *own = self._find(thread)
-        if own is NULL or not own.entered[<int>mode]:  # of a thread that a fork has taken away
+        if own is NULL or not own.entered[<int>mode]:  # the entry of a thread that does not exist after a fork
             return
         own.entered[<int>mode] -= 1
         own.depth -= 1
@@ -119,7 +122,7 @@ cdef class Access:
         self._tidy(own)
 
     def pass_gate(self):
-        """In a long call of the thread that trains, at a place like the one between two steps: let those in who wait for that."""
+        """Let waiting threads enter during a long call of the training thread, as between two steps."""
         cdef unsigned long me = this_thread()
         cdef Hold *own = self._find(me)
         if self.count > 1 and own is not NULL and own.entered[<int>FITTING] and not own.entered[<int>TRAINING]:
@@ -127,8 +130,9 @@ cdef class Access:
                 self._wait(TRAINING, me, True, True)
 
     cdef bint must_recover(self) noexcept:
-        """Whether the caller, which has entered, has to see to what a vanished thread has left: its own outer calls work with none of that,
-        and go on with what they have."""
+        """Return whether the caller, which has entered, must repair the state of a thread that a fork has removed. An outer call of
+        the
+        same thread does not need the repaired state and continues with its own."""
         cdef Hold *own = self._find(this_thread())
         return self.needs_recovery and (own is NULL or own.inside <= 1)
 
@@ -153,7 +157,7 @@ cdef class Access:
         return NULL
 
     cdef Hold *_hold(self, unsigned long thread) except NULL:
-        """The thread's hold, made where it has none."""
+        """Return the hold of the thread. It is made if necessary."""
         cdef Hold *own = self._find(thread)
         if own is not NULL:
             return own
@@ -165,7 +169,7 @@ cdef class Access:
         return own
 
     cdef void _forget_others(self) noexcept:
-        """In a forked child: the other threads are not there, whatever they were doing. A new one may have the number of one of them."""
+        """Forget the other threads in a forked child, where they do not exist. A new thread may get the number of one of them."""
         cdef unsigned long survivor = nnc_fork_survivor(self.forks)
         cdef int i
         self.forks = nnc_fork_count()
@@ -176,14 +180,14 @@ cdef class Access:
             self._drop(&self.holds[i])
         self.trainers_waiting = self.writers_waiting = 0
 
-    # Who comes when -----------------------------------------------------------------------------------------------------------
+    # Order of the threads -----------------------------------------------------------------------------------------------------
 
     cdef Verdict _may(self, Mode mode, unsigned long me, bint patient, uint64_t mark) noexcept:
-        """mark: training lets in those who have tickets up to this one."""
+        """Decide whether a thread may enter. mark: training waits for tickets up to this one."""
         cdef Hold mine
         cdef Hold *other
         cdef bint reading = False, training = False, fitting = False, paused = False, changing = False, queued = False
-        cdef bint stepping = False  # and does not wait for anybody
+        cdef bint stepping = False  # another thread trains and does not wait
         cdef bint is_admitted
         cdef int i
         memset(&mine, 0, sizeof(Hold))
@@ -219,7 +223,7 @@ cdef class Access:
         if mode == SNAPSHOT:
             if mine.stepping:
                 return INSIDE
-            if mine.inside:  # whoever waits for this call to end must not be waited for
+            if mine.inside:  # do not wait for threads that wait for this call to end
                 return WAIT if changing or stepping else GO
             if changing or training:
                 return WAIT
@@ -242,7 +246,7 @@ cdef class Access:
         return WAIT_FOR_READERS if reading or paused else GO
 
     cdef int _wait(self, Mode mode, unsigned long me, bint patient, bint passes) except -1:
-        """Come back when the thread may enter, or, where it only passes, could have entered; else raise ConcurrentUseError."""
+        """Return when the thread may enter (or, if it only passes, could have entered). Otherwise raise ConcurrentUseError."""
         cdef Hold *own = self._hold(me)
         cdef Verdict verdict = WAIT
         cdef bint counts_as_writer = False, is_only_readers, yielded = own.yields, counts_as_trainer = False
@@ -275,11 +279,11 @@ cdef class Access:
                     raise ConcurrentUseError(_IN_VAIN[<int>mode].format(PATIENCE))
                 sleep(1e-4)
                 PyErr_CheckSignals()
-                if self.forks != nnc_fork_count():  # a signal handler has forked, and this is the child
+                if self.forks != nnc_fork_count():  # a signal handler has forked; this is the child
                     self._forget_others()
                     counts_as_trainer = counts_as_writer = False
         finally:
-            if counts_as_trainer and self.trainers_waiting:  # a fork sets them to 0
+            if counts_as_trainer and self.trainers_waiting:  # a fork sets it to 0
                 self.trainers_waiting -= 1
             if counts_as_writer and self.writers_waiting:
                 self.writers_waiting -= 1
@@ -289,35 +293,36 @@ cdef class Access:
             if verdict != GO:
                 self._tidy(own)
 
-    # For Python ---------------------------------------------------------------------------------------------------------------
+    # Python interface ---------------------------------------------------------------------------------------------------------
 
     def reading(self):
-        """For predictions and the like, side by side with others."""
+        """For predictions and other reading. Several threads can do this at once."""
         return _use(self, READING, True, False)
 
     def training(self):
-        """For a step, and for whatever writes weights; ConcurrentUseError where another thread trains."""
+        """For a step, and for writing weights. Raise ConcurrentUseError if another thread trains."""
         return _use(self, TRAINING, False, False)
 
     def fitting(self):
-        """For a whole fit; ConcurrentUseError where another thread trains."""
+        """For a whole fit. Raise ConcurrentUseError if another thread trains."""
         return _use(self, FITTING, False, False)
 
     def between_steps(self):
-        """For what must not see half of a step; waits for the end of another thread's."""
+        """For operations that must not see an incomplete step. Wait for the end of another thread's step."""
         return _use(self, SNAPSHOT, True, False)
 
     def changing(self, bint patient=False):
-        """For another plan. Where another thread trains, ConcurrentUseError; patient: wait for the end of a step instead."""
+        """For a change of the plan. If another thread trains, raise ConcurrentUseError; if patient, wait for the end of its step
+        instead."""
         return _use(self, CHANGING, patient, False)
 
     def preparing(self):
-        """For what a change asks of layers before it happens: from inside them the network can be read, and nothing else."""
+        """For calls of layers before a change. Meanwhile layers can read the network, but not use it otherwise."""
         return _use(self, CHANGING, False, True)
 
     @property
     def is_fitting(self):
-        """Whether a fit is under way, in any thread."""
+        """Whether a fit is running, in any thread."""
         cdef int i
         if self.forks != nnc_fork_count():
             self._forget_others()
@@ -328,7 +333,7 @@ cdef class Access:
 
     @property
     def is_inside_step(self):
-        """Whether this thread is in the midst of a step: a loss, a metric or a layer in Python asks."""
+        """Whether this thread is in a step. This is true in a loss, metric or layer in Python that is called during training."""
         cdef Hold *own = self._find(this_thread())
         return own is not NULL and own.stepping > 0
 
@@ -342,18 +347,18 @@ cdef tuple _REFUSED = (
 )
 cdef tuple _INSIDE = (
     "",
-    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be trained from there",
-    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be trained from there",
-    "the model is in the midst of a step, which has called this loss, metric or layer: it cannot be copied or saved from there; do "
-    "it in a callback",
-    "the model is in the midst of a call, which has called this loss, metric or layer: it cannot be built, compiled or given "
+    "the model is running a call that has called this loss, metric or layer; it cannot be trained from there",
+    "the model is running a call that has called this loss, metric or layer; it cannot be trained from there",
+    "the model is running a step that has called this loss, metric or layer; it cannot be copied or saved from there; use "
+    "a callback",
+    "the model is running a call that has called this loss, metric or layer; it cannot be built, compiled or given "
     "another number of time steps from there",
 )
 cdef tuple _IN_VAIN = (
     "another thread builds or compiles the model, and has not finished for {:g} s",
     "",
     "another thread builds or compiles the model, and has not finished for {:g} s",
-    "another thread trains the model and has not come to the end of a step for {:g} s; a callback that waits for this thread would do that",
+    "another thread trains the model and has not finished a step for {:g} s; this happens if a callback waits for this thread",
     "another thread uses the model and has not finished for {:g} s, so that it cannot be built or compiled, or take another number of "
-    "time steps; a callback that waits for this thread would do that",
+    "time steps; this happens if a callback waits for this thread",
 )

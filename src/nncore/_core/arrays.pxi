@@ -1,4 +1,4 @@
-# arrays.pxi: what a kernel takes for granted of an array (dtype, shape, strides, alignment), checked; errors name the argument.
+# arrays.pxi: checks of the array properties that kernels assume (dtype, shape, strides, alignment). Errors name the argument.
 
 cdef struct Matrix:
     void *data
@@ -35,7 +35,7 @@ cdef int check_dtype(str name, cnp.ndarray array, bint f64) except -1:
 
 
 cdef size_t row_distance(str name, cnp.ndarray array) except? 0:
-    """The distance between rows in elements. A size of 0 or 1 leaves NumPy's strides without meaning."""
+    """The distance between rows in elements. NumPy's stride has no meaning for a size of 0 or 1."""
     cdef cnp.npy_intp rows = cnp.PyArray_DIM(array, 0), cols = cnp.PyArray_DIM(array, 1)
     cdef cnp.npy_intp item = cnp.PyArray_ITEMSIZE(array), stride = cnp.PyArray_STRIDE(array, 0)
     if rows == 0 or cols == 0:
@@ -63,7 +63,7 @@ cdef Matrix as_matrix(str name, cnp.ndarray array, bint f64, bint writable=False
 
 
 cdef void *as_vector(str name, cnp.ndarray array, bint f64, size_t n, bint writable=False) except? NULL:
-    """The data of a contiguous 1-D array of n elements; NULL for None."""
+    """The data of a contiguous 1-D array of n elements, or NULL for None."""
     if array is None:
         return NULL
     check_dtype(name, array, f64)
@@ -98,7 +98,7 @@ cdef cnp.ndarray empty_vector(size_t n, bint f64):
 
 
 cdef int check_class_indices(str name, cnp.ndarray array, size_t classes) except -1:
-    """Indices become addresses in C. NaN fails the comparison."""
+    """Check indices, because they become addresses in C. NaN fails the comparison."""
     if not np.all((array >= 0) & (array < classes)) or np.any(array % 1):
         raise ValueError(f"{name}: class indices must be whole numbers in [0, {classes})")
     return 0

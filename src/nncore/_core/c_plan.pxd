@@ -1,4 +1,4 @@
-# c_plan.pxd: what nncore.h declares beyond single ops: the registry, threads, and plans: how they are described, made and run.
+# c_plan.pxd: the other declarations of nncore.h: the registry, threads, and plans.
 from libc.stdint cimport int64_t, uint64_t
 
 from .c_ops cimport (

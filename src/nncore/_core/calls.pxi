@@ -1,8 +1,9 @@
-# calls.pxi: what the core calls out for: layers, losses and metrics written in Python. The calls come on the thread that called the
-# core; they take the GIL back, lend the arrays as NumPy views, and keep what is raised until the core has returned.
+# calls.pxi: calls from the core into Python: layers, losses and metrics written in Python. They run on the thread that called the
+# core.
+# They acquire the GIL and pass the arrays as NumPy views. An exception is stored until the core has returned.
 
 cdef class Block:
-    """Keeps memory of the core alive for as long as arrays lie in it."""
+    """Keeps memory of the core alive as long as arrays refer to it."""
 
     cdef void *at
 
@@ -21,7 +22,7 @@ cdef Block hold(void *block):
 
 
 cdef cnp.ndarray lend(const void *data, size_t ld, size_t rows, tuple shape, int typenum, bint writable, Block owner):
-    """A view of `rows` samples of this shape, whose lines lie `ld` elements apart."""
+    """A view of `rows` samples of this shape. Their lines are `ld` elements apart."""
     cdef cnp.npy_intp[9] dims, strides
     cdef cnp.npy_intp item = 8 if typenum == cnp.NPY_DOUBLE else 4, line = ld * item
     cdef int rank = len(shape), d
@@ -99,7 +100,7 @@ cdef int call_python(void *context, const nnc_call *call) noexcept with gil:
             answer_op(net, call)
         else:
             answer_head(net, call)
-    except BaseException as error:  # an interrupt, too
+    except BaseException as error:  # including an interrupt
         where = net.called_ops[call.index].name if is_op else "the model" if len(net.output_shapes) == 1 else f"output {call.index}"
         error.add_note(f"raised by {CALLS[<int>call.kind]} of {where}")
         net.failures[get_ident()] = error

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
-"""Files written and read in one go; and how large JSON is. Needs nothing of the core.
+"""Writing and reading files as uninterruptible operations, and the size of JSON. This module does not need the core.
 
-An interrupt may come between any two steps of Python, also within `except` and `finally`, so that a file which Python opens may stay open,
-and a temporary one stay behind. No step of Python runs between an open and its close here.
+An interrupt may occur between any two instructions of Python, also within `except` and `finally`. A file that Python opens may then
+stay
+open, and a temporary file may remain. Here no Python code runs between an open and its close.
 """
 
 from ..errors import FileKindError
@@ -31,7 +32,7 @@ cdef extern from *:
       return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
     }
     """
-    object raise_os_error "nncore_os_error" (int, object)  # as open() in Python does: the class that belongs to the number
+    object raise_os_error "nncore_os_error" (int, object)  # raises the subclass of OSError for the number, as open() does
 
 cdef extern from "<errno.h>" nogil:
     int ENOTSUP
@@ -74,8 +75,8 @@ cdef extern from "<stdio.h>" nogil:
     int rename(const char *, const char *)
 
 cdef enum:
-    STRIDE = 4 << 20  # bytes between two looks at signals
-    INTERRUPTED = -1  # instead of an errno: an exception is set
+    STRIDE = 4 << 20  # bytes between two checks for signals
+    INTERRUPTED = -1  # in place of an errno: an exception is set
 
 
 cdef int look_at_signals() noexcept nogil:
@@ -98,7 +99,7 @@ cdef int open_at(const char *at, int flags, mode_t mode, int *fd) noexcept nogil
 
 
 cdef int write_all(int fd, const char *at, size_t left) noexcept nogil:
-    """Write so many bytes; return 0, an errno or INTERRUPTED."""
+    """Write this number of bytes. Return 0, an errno or INTERRUPTED."""
     cdef ssize_t n
     cdef int failed
     while left:
@@ -117,16 +118,16 @@ cdef int write_all(int fd, const char *at, size_t left) noexcept nogil:
 
 
 cdef int give_owner_and_mode(int fd, const file_status *old) noexcept nogil:
-    """Let a new file be as accessible as the old one, and to nobody else; return 0 or an errno. Like a write to the old file, it clears
-    what makes a program run as its owner."""
+    """Give a new file the owner, group and permissions of the old one, but no more permissions. Return 0 or an errno. As with a
+    write to the old file, the set-user-ID and set-group-ID bits are cleared."""
     cdef mode_t mode = old.st_mode & 0o777
     cdef file_status new
     if fstat(fd, &new):
         return errno
     if (new.st_uid != old.st_uid or new.st_gid != old.st_gid) and fchown(fd, old.st_uid, old.st_gid):
         if new.st_gid != old.st_gid and fchown(fd, <uid_t>-1, old.st_gid):
-            mode &= ~<mode_t>0o070 | (mode & 0o007) << 3  # another group: it may do what everybody may
-    if fchmod(fd, mode) and errno != EPERM and errno != ENOTSUP and errno != ENOSYS:  # file systems that have no modes
+            mode &= ~<mode_t>0o070 | (mode & 0o007) << 3  # the group differs: limit it to the permissions of others
+    if fchmod(fd, mode) and errno != EPERM and errno != ENOTSUP and errno != ENOSYS:  # file systems without modes
         return errno
     return 0
 
@@ -143,9 +144,9 @@ cdef int sync_file(int fd) noexcept nogil:
 
 
 cdef int sync_folder(int fd) noexcept nogil:
-    """After the rename: an interrupt has to wait."""
+    """Synchronize the folder after the rename. Interrupts are deferred."""
     while fsync(fd):
-        if errno == EINVAL or errno == ENOTSUP:  # file systems that have no such thing
+        if errno == EINVAL or errno == ENOTSUP:  # file systems that do not support this
             return 0
         if errno != EINTR:
             return errno
@@ -168,7 +169,7 @@ cdef int write_pieces(int fd, tuple pieces) noexcept:
 
 
 cdef object refuse_kind(mode_t mode, path):
-    """Raise for what is no regular file; return None for one."""
+    """Raise an error for anything except a regular file. Return None for a regular file."""
     if S_ISREG(mode):
         return None
     if S_ISDIR(mode):
@@ -180,10 +181,10 @@ cdef object refuse_kind(mode_t mode, path):
 
 
 def write_file(bytes target, bytes temporary, bytes folder, tuple pieces, path):
-    """Replace a file by these buffers, one after another: write them to `temporary`, force that to disk, rename it, force the folder to
-    disk. Whatever fails or interrupts this before the rename leaves the old file and nothing else.
+    """Replace a file by these buffers, one after another. They are written to `temporary`, which is synchronized to disk and
+    renamed. Then the folder is synchronized. After an error or interrupt before the rename, the old file exists and nothing else.
 
-    target: without symbolic links; path: how errors call it.
+    target: without symbolic links; path: the name in error messages.
     """
     cdef file_status old
     cdef int fd = -1, where = -1, failed = 0
@@ -196,7 +197,7 @@ def write_file(bytes target, bytes temporary, bytes folder, tuple pieces, path):
         failed = 0 if errno == ENOENT else errno
     else:
         refuse_kind(old.st_mode, path)
-    # From here on nothing raises before all is closed.
+    # From here on nothing raises an exception until all is closed.
     if not failed:
         with nogil:
             failed = open_at(within, O_RDONLY | O_DIRECTORY, 0, &where)
@@ -237,7 +238,7 @@ cdef int raise_what_is_set() except -1:
 
 
 cdef class InputFile:
-    """A regular file that is open for reading; closed with the object, or earlier."""
+    """A regular file that is open for reading. It is closed with the object, or by `close`."""
 
     cdef int fd
     cdef readonly int64_t size
@@ -249,7 +250,7 @@ cdef class InputFile:
         cdef int failed = 0
         self.fd = -1
         self.path = path
-        with nogil:  # asked before it is opened: opening may block, or do something to a device
+        with nogil:  # checked before it is opened, because opening a device may block or have side effects
             failed = errno if stat_file(at, &status) else 0
             if not failed and S_ISREG(status.st_mode):
                 failed = open_at(at, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &self.fd)
@@ -266,14 +267,14 @@ cdef class InputFile:
         self.close()
 
     cpdef close(self):
-        """Close it, if it is open."""
+        """Close the file if it is open."""
         cdef int fd = self.fd
         self.fd = -1
         if fd >= 0:
             close_file(fd)
 
     def read_into(self, int64_t offset, buffer):
-        """Fill a buffer with what begins at byte `offset`; return how many bytes there were."""
+        """Fill a buffer with the bytes from `offset` on. Return the number of bytes."""
         cdef Py_buffer view
         cdef int failed
         cdef size_t done = 0
@@ -290,9 +291,9 @@ cdef class InputFile:
         return done
 
     def read(self, int64_t offset, size_t size):
-        """Return the bytes from `offset` on, fewer than `size` where the file ends."""
+        """Return the bytes from `offset` on; fewer than `size` at the end of the file."""
         cdef bytes found = PyBytes_FromStringAndSize(NULL, size)
-        cdef char *to = found  # nobody else has it yet
+        cdef char *to = found  # writable, because there is no other reference yet
         cdef size_t done = 0
         cdef int failed
         if self.fd < 0:
@@ -307,7 +308,7 @@ cdef class InputFile:
 
 
 cdef int read_all(int fd, int64_t offset, char *to, size_t size, size_t *done) noexcept nogil:
-    """Return 0, also where the file ends, an errno or INTERRUPTED."""
+    """Return 0 (also at the end of the file), an errno or INTERRUPTED."""
     cdef ssize_t n
     cdef int failed
     if lseek(fd, offset, SEEK_SET) < 0:
@@ -327,8 +328,8 @@ cdef int read_all(int fd, int64_t offset, char *to, size_t size, size_t *done) n
 
 
 def measure_json(bytes text):
-    """Count what makes JSON large or dangerous before anybody parses it: how deep it is nested, how many objects, lists, members and
-    elements it has, and how many characters the longest number has. What is no JSON gives numbers all the same."""
+    """Measure JSON text before it is parsed: the depth of nesting, the number of objects, lists, members and elements, and the
+    number of characters of the longest number. Text that is not JSON also gives numbers."""
     cdef const unsigned char *c = text
     cdef size_t n = len(text), i = 0, depth = 0, deepest = 0, objects = 0, lists = 0, members = 0, elements = 0, digits = 0, longest = 0
     cdef bint in_string = False

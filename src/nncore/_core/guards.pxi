@@ -1,10 +1,11 @@
-# guards.pxi: what has to be done as a whole, whatever interrupts: entering and leaving networks as `with` blocks, copying weights in, the
-# average of the weights in their place. It is in C because an interrupt may come between any two instructions of Python: in a context
-# manager written there, also between entering and the block, or in the midst of leaving.
+# guards.pxi: operations that an interrupt must not split: entering and leaving networks as `with` blocks, copying weights, and
+# replacing
+# the weights by their average. They are in C because an interrupt may occur between any two instructions of Python. In a context
+# manager written in Python it could occur between entering and the block, or while leaving.
 
 @cython.final
 cdef class Use:
-    """One way to use a network, for as long as a ``with`` block lasts."""
+    """One mode of using a network, for the duration of a ``with`` block."""
 
     cdef Access access
     cdef Mode mode
@@ -23,7 +24,7 @@ cdef class Use:
             self.depth -= 1
             self.access.leave(self.mode, self.inside, self.thread)
 
-    def __dealloc__(self):  # Python 3.14 looks for interrupts between entering and the block
+    def __dealloc__(self):  # Python 3.14 checks for interrupts between entering and the block
         while self.depth and self.access is not None:
             self.depth -= 1
             self.access.leave(self.mode, self.inside, self.thread)
@@ -37,7 +38,7 @@ cdef Use _use(Access access, Mode mode, bint patient, bint inside):
 
 @cython.final
 cdef class ChangingAll:
-    """Several networks that change together, such as those that share layers: all entered, or none."""
+    """Enters several networks for a common change, for example networks that share layers. Either all are entered or none."""
 
     cdef list uses
 
@@ -45,7 +46,7 @@ cdef class ChangingAll:
         self.uses = [access.changing() for access in {id(network.access): network.access for network in networks}.values()]
 
     def __enter__(self):
-        """Wait for all of them without having entered any: who is waited for may be waiting for another one."""
+        """Wait for all of them without having entered any, because a thread in one network may wait for another network."""
         give_up = monotonic() + PATIENCE
         while not self._enter_all():
             if monotonic() > give_up:
@@ -69,7 +70,7 @@ cdef class ChangingAll:
             if verdict != GO:
                 return False
             if use.access.count == use.access.room:
-                use.access._make_room(2 * use.access.room)  # so that nothing can fail from here on
+                use.access._make_room(2 * use.access.room)  # now, so that entering cannot fail
         for use in self.uses:
             use.__enter__()
         return True
@@ -81,7 +82,7 @@ cdef class ChangingAll:
 
 
 def copy_all(list views, list values):
-    """Copy arrays into views of the same shapes, all of them: no interrupt comes in between."""
+    """Copy arrays into views of the same shapes. An interrupt cannot split this."""
     cdef int i
     for i in range(len(views)):
         cnp.PyArray_CopyInto(<cnp.ndarray?>views[i], <cnp.ndarray?>values[i])
@@ -89,15 +90,15 @@ def copy_all(list views, list values):
 
 @cython.final
 cdef class AveragedWeights:
-    """The average of a model's parameters in their place, for as long as a ``with`` block lasts."""
+    """Replaces a model's parameters by their average, for the duration of a ``with`` block."""
 
     cdef Plan net
     cdef object model, make_ready
     cdef object kept
-    cdef unsigned long thread  # that is in the block; 0: none
+    cdef unsigned long thread  # the thread in the block; 0: none
 
     def __init__(self, Plan net not None, model, make_ready):
-        """model: what the block is given; make_ready: called first, to compile a plan that has been built anew since."""
+        """model: the value of the block. make_ready: called first, to compile a plan that was built again."""
         self.net, self.model, self.make_ready = net, model, make_ready
 
     def __enter__(self):
@@ -110,7 +111,7 @@ cdef class AveragedWeights:
             if net.averaged or "average" not in net.arrays:
                 why = "they are in place already" if net.averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
                 raise ArgumentError(f"averaged_weights: {why}")
-            if net.progress.step:  # else there is nothing to average yet
+            if net.progress.step:  # before the first step there is no average
                 kept = net.arrays["parameters"].copy()
                 self._put(net.arrays["average"])
                 self.kept = kept
@@ -122,7 +123,7 @@ cdef class AveragedWeights:
         return self.model
 
     cdef void _put(self, cnp.ndarray numbers) noexcept:
-        """Copy the numbers of this model's parameters into their places; between them may lie those of others that share layers."""
+        """Copy values into the parameters of this model. The space between them may belong to models that share layers."""
         cdef Plan net = self.net
         cdef char *to = <char *>cnp.PyArray_DATA(<cnp.ndarray>net.arrays["parameters"])
         cdef char *come = <char *>cnp.PyArray_DATA(numbers)
@@ -136,7 +137,7 @@ cdef class AveragedWeights:
     def __exit__(self, kind, error, trace):
         self._put_back()
 
-    def __del__(self):  # where an interrupt comes between entering and the block
+    def __del__(self):  # for an interrupt between entering and the block
         self._put_back()
 
     cdef int _put_back(self) except -1:
@@ -152,10 +153,11 @@ cdef class AveragedWeights:
 
 
 def uninterrupted(function):
-    """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm.
+    """Call a function again until no interrupt stops it, then raise the first interrupt. A second call must do no harm.
 
-    A signal handler may raise anything, so that any exception counts as an interrupt; where it comes a third time in a row, it is the
-    function's own.
+    A signal handler may raise any exception, so every exception counts as an interrupt. If the same one is raised three times in a
+    row,
+    it is an error of the function.
     """
     first, last, repeated = None, None, 0
     for _ in range(1000):

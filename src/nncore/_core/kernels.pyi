@@ -1,4 +1,4 @@
-"""Single kernels: for tests, benchmarks, and losses and metrics called alone. 2-D arrays float32/float64; rows may be strided."""
+"""Single kernels, for tests, benchmarks, and losses and metrics that are called by themselves. 2-D arrays of float32 or float64."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def loss(
     attr: Sequence[float] = (),
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """(row_loss, grad, pred). pred: the probabilities that a _logits loss computes, else None. attr: all that OPS names."""
+    """(row_loss, grad, pred). pred: the probabilities of a _logits loss, else None. attr: all attributes that OPS names."""
 
 def optimizer_step(
     name: str,
@@ -54,11 +54,11 @@ def column_sum(a: np.ndarray, out: np.ndarray | None = None, accumulate: bool = 
 def accumulate(y: np.ndarray, x: np.ndarray, isa: str | None = None) -> None: ...
 def combine(a: np.ndarray, b: np.ndarray | None, alpha: float, beta: float, gamma: float, isa: str | None = None) -> np.ndarray: ...
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, isa: str | None = None) -> np.ndarray:
-    """a b, added to out where it is given."""
+    """a b. It is added to out if that is given."""
 
 def maximum(a: np.ndarray, b: np.ndarray, is_minimum: bool = False, isa: str | None = None) -> np.ndarray: ...
 def maximum_backward(dy: np.ndarray, a: np.ndarray, b: np.ndarray, is_minimum: bool = False, isa: str | None = None) -> np.ndarray:
-    """The gradient that reaches a."""
+    """The gradient of a."""
 
 def dropout(
     x: np.ndarray,
@@ -72,7 +72,7 @@ def dropout(
 def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float, isa: str | None = None) -> np.ndarray: ...
 def gather(source: np.ndarray, index: np.ndarray | None, dtype: str, isa: str | None = None) -> np.ndarray: ...
 def multiply_adds(rounds: int, f64: bool = False, isa: str | None = None) -> float:
-    """Multiply-adds in registers alone; gives the number of floating-point operations."""
+    """Run multiply-adds in registers, without memory access. Return the number of floating-point operations."""
 
 def sum_penalties(w: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
 def max_norm(w: np.ndarray, limit: float, isa: str | None = None) -> None: ...
@@ -103,7 +103,7 @@ def batch_norm_forward(
     frozen: bool = False,
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(y, mean, rstd) of x [rows, channels * inner]; updates the running statistics, or uses them where frozen."""
+    """(y, mean, rstd) of x [rows, channels * inner]. The running statistics are updated. If frozen, they are used instead."""
 
 def batch_norm_backward(
     dy: np.ndarray,
@@ -116,12 +116,12 @@ def batch_norm_backward(
     frozen: bool = False,
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward; if frozen, running mean and running variance."""
 
 def batch_norm_in_parts(
     x: np.ndarray, dy: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float = 1e-5, isa: str | None = None
 ) -> tuple[np.ndarray, ...]:
-    """(y, mean, rstd, dx, dgamma, dbeta) of x [rows, channels], chunk by chunk of rows, as members of a team do."""
+    """(y, mean, rstd, dx, dgamma, dbeta) of x [rows, channels], computed in chunks of rows, as by several threads."""
 
 def layer_norm_forward(
     x: np.ndarray, gamma: np.ndarray | None = None, beta: np.ndarray | None = None, eps: float = 1e-5, isa: str | None = None
@@ -140,7 +140,7 @@ def layer_norm_gradient(
     last: int | None = None,
     isa: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(dgamma, dbeta), zeros outside of columns [first, last)."""
+    """(dgamma, dbeta). Columns outside of [first, last) are zeros."""
 
 def gaussian_noise(
     x: np.ndarray, stddev: float, key: Sequence[int], stream: Sequence[int], row0: int = 0, isa: str | None = None
@@ -156,7 +156,7 @@ def embedding_forward(x: np.ndarray, table: np.ndarray, isa: str | None = None) 
 def embedding_gradient(
     x: np.ndarray, dy: np.ndarray, rows: int, padding: int = -1, first: int = 0, last: int | None = None, isa: str | None = None
 ) -> np.ndarray:
-    """The gradient of a table of so many rows; NaN outside of rows [first, last)."""
+    """The gradient of a table with this number of rows; NaN outside of rows [first, last)."""
 
 def exp(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
 def log(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
@@ -170,7 +170,7 @@ def recurrent_pack(
     last: int | None = None,
     isa: str | None = None,
 ) -> None:
-    """Rows [first, last) of w [hidden, products * hidden] into the packed forms. cell: tanh, relu, gru, lstm."""
+    """Write rows [first, last) of w [hidden, products * hidden] into the packed forms. cell: tanh, relu, gru, lstm."""
 
 def recurrent_pack_bias(cell: str, forward: np.ndarray, bias: np.ndarray | None, hidden: int, isa: str | None = None) -> None: ...
 def recurrent_forward(
@@ -184,7 +184,7 @@ def recurrent_forward(
     isa: str | None = None,
     **arrays: np.ndarray | None,  # y, h, c, h_n, c_n, h0, c0
 ) -> None:
-    """All steps of one direction; csrc/ops/kernels.h says what each array is. gates: [rows, steps, G * hidden]."""
+    """Run all steps of one direction. csrc/ops/kernels.inc describes the arrays. gates: [rows, steps, G * hidden]."""
 
 def recurrent_backward(
     cell: str,

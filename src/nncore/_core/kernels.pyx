@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
-"""Single kernels of the core: for tests, benchmarks, and losses and metrics called alone. A program that trains and predicts does not load
-this: plans call kernels by themselves.
+"""Single kernels of the core, for tests, benchmarks, and losses and metrics that are called by themselves. Training and prediction
+do not
+import this module: plans call kernels directly.
 
-It is not linked with the core. The address of all that it calls comes from `plans`, which is; a process has one core.
+The module is not linked with the core. It gets the addresses of all functions from `plans`, so that a process has only one core.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ cnp.import_array()
 
 
 cdef const nnc_kernel_interface *open_interface(object capsule) except NULL:
-    """What the capsule holds, if it was built together with this module."""
+    """The content of the capsule, after checking that it was built together with this module."""
     cdef const nnc_kernel_interface *found
     if PyCapsule_IsValid(capsule, NNCORE_KERNEL_INTERFACE):
         found = <const nnc_kernel_interface *>PyCapsule_GetPointer(capsule, NNCORE_KERNEL_INTERFACE)

@@ -1,4 +1,4 @@
-# layer_kernels.pxi: the kernels of single kinds of layers one at a time, for tests and benchmarks, in the manner of matrix_kernels.pxi.
+# layer_kernels.pxi: kernels of single layers, for tests and benchmarks, in the style of matrix_kernels.pxi.
 
 cdef size_t channels_of(str name, const Matrix *m, size_t inner) except? 0:
     if inner == 0 or m.cols % inner:
@@ -9,7 +9,7 @@ cdef size_t channels_of(str name, const Matrix *m, size_t inner) except? 0:
 def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarray beta=None, cnp.ndarray running_mean=None,
                        cnp.ndarray running_var=None, size_t inner=1, double eps=1e-5, double momentum=0.1, bint frozen=False,
                        isa=None):
-    """(y, mean, rstd) of x [rows, channels * inner]. The running statistics are updated, or used instead where frozen."""
+    """(y, mean, rstd) of x [rows, channels * inner]. The running statistics are updated. If frozen, they are used instead."""
     cdef nnc_norm_statistics statistics
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
@@ -34,7 +34,7 @@ def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarr
 
 def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray center not None, cnp.ndarray spread not None,
                         cnp.ndarray gamma=None, size_t inner=1, double eps=1e-5, bint frozen=False, isa=None):
-    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward or, where frozen, running mean and variance."""
+    """(dx, dgamma, dbeta). center and spread are mean and rstd of forward; if frozen, running mean and running variance."""
     cdef nnc_norm_statistics statistics
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("dy", dy)
@@ -56,13 +56,13 @@ def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
 
 
 cdef void *behind(void *data, size_t elements, bint f64) noexcept nogil:
-    """Where the numbers behind the first `elements` lie."""
+    """The address after the first `elements` elements."""
     return <char *>data + elements * (8 if f64 else 4)
 
 
 def batch_norm_in_parts(cnp.ndarray x not None, cnp.ndarray dy not None, cnp.ndarray gamma not None, cnp.ndarray beta not None,
                         double eps=1e-5, isa=None):
-    """(y, mean, rstd, dx, dgamma, dbeta) by the kernels that take a chunk of rows, or some channels of their sums, at a time."""
+    """(y, mean, rstd, dx, dgamma, dbeta), computed by the kernels that process some rows, or the sums of some channels."""
     cdef nnc_norm_statistics s
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
@@ -124,7 +124,7 @@ def layer_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarr
 
 def layer_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray rstd not None,
                         cnp.ndarray gamma=None, isa=None):
-    """dx, from what forward saved."""
+    """dx, computed from the values that forward saved."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("dy", dy)
     cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64)
@@ -141,7 +141,7 @@ def layer_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
 
 def layer_norm_gradient(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray rstd not None,
                         size_t first=0, last=None, isa=None):
-    """(dgamma, dbeta); zeros outside of columns [first, last)."""
+    """(dgamma, dbeta). Columns outside of [first, last) are zeros."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("dy", dy)
     cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64)
@@ -160,7 +160,7 @@ def layer_norm_gradient(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
 
 
 def gaussian_noise(cnp.ndarray x not None, double stddev, key, stream, size_t row0=0, isa=None):
-    """x + stddev * z; the normal numbers z depend on key, stream, row0 + row and column alone."""
+    """x + stddev * z. The normal numbers z depend only on key, stream, row0 + row and column."""
     cdef uint32_t[2] k = [key[0], key[1]]
     cdef uint32_t[2] s = [stream[0], stream[1]]
     cdef nnc_isa which = isa_code(isa)
@@ -180,7 +180,7 @@ cdef bint per_column_of(cnp.ndarray slope, const Matrix *m) except -1:
 
 
 def prelu_forward(cnp.ndarray x not None, cnp.ndarray slope not None, isa=None):
-    """x where x > 0, else slope * x."""
+    """x if x > 0, else slope * x."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
     cdef Matrix m = as_matrix("x", x, f64)
@@ -209,7 +209,7 @@ def prelu_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray 
 
 
 def prelu_gradient(cnp.ndarray dy not None, cnp.ndarray x not None, bint per_column=False, isa=None):
-    """dslope: one number per column, or one in all."""
+    """dslope: one number per column, or one in total."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("dy", dy)
     cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64)
@@ -249,7 +249,7 @@ def maxout_backward(cnp.ndarray dy not None, cnp.ndarray x not None, size_t piec
 
 
 def embedding_forward(cnp.ndarray x not None, cnp.ndarray table not None, isa=None):
-    """Rows of the table by the indices x [rows, cols] -> [rows * cols, dim]. What is no index reads row 0."""
+    """Rows of the table by the indices x [rows, cols] -> [rows * cols, dim]. An invalid index reads row 0."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
     cdef Matrix m = as_matrix("x", x, f64), t = as_matrix("table", table, f64)
@@ -264,7 +264,7 @@ def embedding_forward(cnp.ndarray x not None, cnp.ndarray table not None, isa=No
 
 def embedding_gradient(cnp.ndarray x not None, cnp.ndarray dy not None, size_t rows, int64_t padding=-1, size_t first=0, last=None,
                        isa=None):
-    """The gradient of a table of so many rows; NaN outside of rows [first, last). dy is [rows of x * cols of x, dim]."""
+    """The gradient of a table with this number of rows; NaN outside of rows [first, last). dy is [rows of x * cols of x, dim]."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
     cdef Matrix m = as_matrix("x", x, f64), g = as_matrix("dy", dy, f64)

@@ -1,9 +1,9 @@
-# matrix_kernels.pxi: products, sums and merges of matrices one at a time, for tests and benchmarks. Each function checks its arrays
-# and makes one call, in the caller's floating-point state.
+# matrix_kernels.pxi: single matrix products, sums and elementwise operations, for tests and benchmarks. Each function checks its
+# arrays and makes one call, with the floating-point settings of the caller.
 
 def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, cnp.ndarray out=None, bint accumulate=False,
          bint transpose_a=False, bint transpose_b=False, size_t repeat=1, isa=None):
-    """out = A B, plus bias or plus out itself, with A = a or its transpose, and B = b or its transpose; so many times."""
+    """out = A B, plus bias or plus out itself. A is a or its transpose, B is b or its transpose. The call is repeated."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64), c
@@ -31,7 +31,7 @@ def gemm(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray bias=None, 
 
 
 def linear_gradient(cnp.ndarray x not None, cnp.ndarray dz not None, cnp.ndarray dw=None, bint bias=True, isa=None):
-    """(dw, db): x^T dz, in dw where that is given, and the sum of each column of dz; without bias, db is None."""
+    """(dw, db): x^T dz, written to dw if it is given, and the sum of each column of dz. Without bias, db is None."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
     cdef Matrix xm = as_matrix("x", x, f64), zm = as_matrix("dz", dz, f64), w
@@ -51,7 +51,7 @@ def linear_gradient(cnp.ndarray x not None, cnp.ndarray dz not None, cnp.ndarray
 
 
 def transpose(cnp.ndarray a not None, cnp.ndarray out=None, isa=None):
-    """A copy of the transpose: in out, or C-contiguous."""
+    """A copy of the transpose, in out, or C-contiguous."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix m = as_matrix("a", a, f64), t
@@ -67,7 +67,7 @@ def transpose(cnp.ndarray a not None, cnp.ndarray out=None, isa=None):
 
 
 def column_sum(cnp.ndarray a not None, cnp.ndarray out=None, bint accumulate=False, isa=None):
-    """The sum of each column, in increasing row order, added to out where accumulate is set."""
+    """The sum of each column, in the order of the rows. If accumulate is set, it is added to out."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix m = as_matrix("a", a, f64)
@@ -94,7 +94,7 @@ def accumulate(cnp.ndarray y not None, cnp.ndarray x not None, isa=None):
 
 
 def combine(cnp.ndarray a not None, cnp.ndarray b, double alpha, double beta, double gamma, isa=None):
-    """alpha a + beta b + gamma; without b, alpha a + gamma."""
+    """alpha a + beta b + gamma, or alpha a + gamma if b is None."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix am = as_matrix("a", a, f64), bm = am
@@ -111,7 +111,7 @@ def combine(cnp.ndarray a not None, cnp.ndarray b, double alpha, double beta, do
 
 
 def multiply(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray out=None, isa=None):
-    """a b, added to out where it is given."""
+    """a b. It is added to out if that is given."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a), accumulate = out is not None
     cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64), ym
@@ -128,7 +128,7 @@ def multiply(cnp.ndarray a not None, cnp.ndarray b not None, cnp.ndarray out=Non
 
 
 def maximum(cnp.ndarray a not None, cnp.ndarray b not None, bint is_minimum=False, isa=None):
-    """The larger of a and b, or the smaller one."""
+    """The maximum of a and b, or the minimum."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("a", a)
     cdef Matrix am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64)
@@ -141,7 +141,7 @@ def maximum(cnp.ndarray a not None, cnp.ndarray b not None, bint is_minimum=Fals
 
 
 def maximum_backward(cnp.ndarray dy not None, cnp.ndarray a not None, cnp.ndarray b not None, bint is_minimum=False, isa=None):
-    """The gradient that reaches a."""
+    """The gradient of a."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("dy", dy)
     cdef Matrix dm = as_matrix("dy", dy, f64), am = as_matrix("a", a, f64), bm = as_matrix("b", b, f64)

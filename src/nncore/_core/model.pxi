@@ -1,18 +1,19 @@
-# model.pxi: what every model is made of: a network, the plan in it, and who trains it. Calls of a model and single training steps take a
-# few microseconds, so they go to the plan from here, without a frame of Python in between; what is not plain goes to the network.
+# model.pxi: the base of every model: its network, the plan of the network, and the trainer. Calls of a model and single training
+# steps
+# take only a few microseconds. They go directly from here to the plan, without Python code. Other arrays go to the network.
 
 
 cdef class ModelCore:
-    """Has a network (nncore.network.Network), the plan of that network, and through the plan a trainer."""
+    """Has a network (nncore.network.Network) and the network's plan, which knows the trainer."""
 
     cdef readonly Plan _plan
     cdef object the_network
 
     def __cinit__(self, *args, **kwargs):
-        self._plan = Plan()  # there is always one: a subclass may be called before its constructor has run
+        self._plan = Plan()  # always set, because a subclass may be called before its constructor has run
 
     def _have(self, network):
-        """Take a network, and its plan."""
+        """Set the network and its plan."""
         cdef Plan plan = network.plan
         if plan is None:
             raise TypeError("a network without a plan")
@@ -37,24 +38,24 @@ cdef class ModelCore:
         return self.network().infer(x, out) if y is None else y
 
     def predict_on_batch(self, x, *, out=None):
-        """Compute the outputs of a batch as ``model(x, out=out)`` does: `predict` without hooks or progress.
+        """Compute the outputs of a batch, as ``model(x, out=out)`` does: `predict` without hooks and progress.
 
         Parameters
         ----------
         x : array_like
-            [N, *input shape]; a list or dict of them where there are several inputs.
+            [N, *input shape]; a list or dict of them for several inputs.
         out : numpy.ndarray, optional
-            Where the result goes: C-contiguous, of the model's dtype and the result's shape. It may share memory with x.
+            Memory for the result: C-contiguous, of the model's dtype and the result's shape. It may share memory with x.
 
         Returns
         -------
         numpy.ndarray
-            [N, *output shape]; as many as there are outputs. ``out`` where it is given.
+            [N, *output shape]; a list or dict of them for several outputs. It is ``out`` if that is given.
 
         Raises
         ------
         ShapeError
-            If x or out has another shape.
+            The shape of x or out is wrong.
 
         Examples
         --------
@@ -66,5 +67,5 @@ cdef class ModelCore:
         return self.network().infer(x, out) if y is None else y
 
     def _step(self, x, y, bint return_dict):
-        """What train_on_batch returns of a batch that needs no conversion, or None."""
+        """Return the result of train_on_batch, or None if the batch needs conversion."""
         return step_batch(self._plan, x, y, return_dict)

@@ -1,5 +1,6 @@
-# op_kernels.pxi: activations, losses and optimizers one at a time, for tests, benchmarks, and losses called alone. Each function checks
-# its arrays and makes one call, in the caller's floating-point state.
+# op_kernels.pxi: single activations, losses and optimizers, for tests, benchmarks, and losses that are called by themselves. Each
+# function
+# checks its arrays and makes one call, with the floating-point settings of the caller.
 
 def activation_forward(str name not None, cnp.ndarray x not None, attr=(), isa=None):
     """y = f(x), row by row."""
@@ -17,7 +18,7 @@ def activation_forward(str name not None, cnp.ndarray x not None, attr=(), isa=N
 
 
 def activation_backward(str name not None, cnp.ndarray dy not None, cnp.ndarray saved not None, attr=(), isa=None):
-    """dx = dy * f'(saved); what is saved, OPS says."""
+    """dx = dy * f'(saved). OPS states whether saved is the input or the output."""
     cdef double[4] values
     cdef int code = op_code("activation", name)
     cdef nnc_isa which = isa_code(isa)
@@ -34,7 +35,7 @@ def activation_backward(str name not None, cnp.ndarray dy not None, cnp.ndarray 
 
 def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight=None, double scale=1.0,
          attr=(), isa=None):
-    """(row_loss, grad, pred): weight * loss of each row, scale * weight * d loss / d z, and, of logits, the probabilities."""
+    """(row_loss, grad, pred): weight * loss of each row, scale * weight * d loss / d z, and for logits the probabilities."""
     cdef double[4] values
     cdef int code = op_code("loss", name)
     cdef nnc_isa which = isa_code(isa)
@@ -52,7 +53,7 @@ def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None,
     else:
         t = as_matrix("target", target, f64)
         check_shape("target", &t, zm.rows, zm.cols)
-    # grad and pred share their leading dimension with z
+    # grad and pred have the leading dimension of z
     row_loss = empty_vector(zm.rows, f64)
     grad = empty(zm.rows, zm.ld, f64)
     pred = None
@@ -72,7 +73,7 @@ def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None,
 def optimizer_step(str name not None, cnp.ndarray param not None, cnp.ndarray grad not None, moments, *, double lr, int64_t step,
                    attr=(), double weight_decay=0.0, double l1=0.0, double l2=0.0, double grad_scale=1.0, double clip_value=0.0,
                    isa=None):
-    """One update of contiguous arrays of one size, in place. moments: one array per buffer in OPS, None where it is not used."""
+    """One update in place, of contiguous arrays of the same size. moments: one array per buffer in OPS, None for unused ones."""
     cdef nnc_update update
     cdef void *moment[NNC_MAX_MOMENTS]
     cdef int i, code = op_code("optimizer", name)

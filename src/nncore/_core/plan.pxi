@@ -1,15 +1,16 @@
-# plan.pxi: the plan of a network as a Python object: how it is made, and what lies in its buffers, which it keeps alive. It is longer
-# than others, as everything in it changes the same fields, and each change is all or nothing, whatever interrupts.
+# plan.pxi: the plan of a network as a Python object: its construction, and its buffers, which it keeps alive. The file is long
+# because
+# all methods change the same fields. Each change is complete or does not happen, also after an interrupt.
 
 cdef dict called_in(ops):
-    """The ops that are layers written in Python, by their place."""
+    """The ops that are layers written in Python, by their index."""
     return {i: op for i, op in enumerate(ops) if op.kind == "python"}
 
 
 cdef class BasePlan:
-    """A plan with its buffers: how it is made, and what is in it. `Plan` is how it runs."""
+    """A plan with its buffers: construction and content. `Plan` adds running."""
 
-    cdef readonly Access access  # who may use it now
+    cdef readonly Access access  # which threads may use it
     cdef nnc_plan *plan
     cdef nnc_progress progress
     cdef readonly object dtype
@@ -19,28 +20,29 @@ cdef class BasePlan:
     cdef dict called_ops, failures, watchers  # calls.pxi
     cdef list called_losses
     cdef bint calls_out, is_watched
-    cdef nnc_probe probe  # what is looked at while training; off where every is 0
+    cdef nnc_probe probe  # the statistics of `Diagnostics`; off if every is 0
     cdef object probed
-    cdef readonly bint is_compiled  # it knows the losses and the update rule of its trainer
+    cdef readonly bint is_compiled  # it has the losses and the update rule of its trainer
     cdef bint last_training, has_forward
     cdef size_t forward_rows
-    cdef object forward_sequences  # what they were given
+    cdef object forward_sequences  # the lengths and states of the last forward
     cdef Results results
-    cdef cnp.ndarray last_result, older_result  # of small predictions
-    cdef object to_carry  # states that the next stateful batch is to begin with, until it comes; or None
+    cdef cnp.ndarray last_result, older_result  # results of small predictions
+    cdef object to_carry  # states for the next stateful batch, until it comes; or None
     cdef double flops
     cdef int typenum
-    # one input, one output: what __call__ needs without asking anything of Python
+    # One input, one output: the values that __call__ needs, so that it need not use Python objects.
     cdef readonly bint is_simple
     cdef bint has_indices
     cdef int in_rank, out_rank
     cdef cnp.npy_intp[9] in_dims, out_dims
     cdef size_t in_width
-    # What a network and its trainer keep of the plan. It lies here so that it changes together with the plan, whatever interrupts.
-    cdef readonly object built_for  # the shapes of the inputs that it has been assembled for, or None
-    cdef readonly object ops, owners, outputs  # what it was assembled from: op records, the layer of each, the values that are outputs
-    cdef public object trainer  # who trains it, or None; the plan knows its losses and its rule where is_compiled
-    cdef readonly bint averaged  # the average of the parameters is in their place
+    # Attributes that the network and its trainer need. They are here so that they change together with the plan, also after an
+    # interrupt.
+    cdef readonly object built_for  # the input shapes of the plan, or None
+    cdef readonly object ops, owners, outputs  # op records, the layer of each, and the output values, from which the plan was made
+    cdef public object trainer  # the trainer, or None; if is_compiled, the plan has its losses and its update rule
+    cdef readonly bint averaged  # the parameters are replaced by their average
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
@@ -55,7 +57,7 @@ cdef class BasePlan:
 
     @property
     def step(self):
-        """Updates done so far."""
+        """Number of updates done so far."""
         return self.progress.step
 
     @step.setter
@@ -67,7 +69,7 @@ cdef class BasePlan:
 
     @property
     def seed(self):
-        """What dropout masks and shuffling derive from."""
+        """The seed of dropout masks and shuffling."""
         return self.progress.seed
 
     @seed.setter
@@ -121,9 +123,9 @@ cdef class BasePlan:
         return 0
 
     def adopt(self, Plan new not None, input_shapes, ops, owners, outputs, layers, bound):
-        """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them.
+        """Take over the plan and the buffers of a network that has just been built, and set the layers' views of their parameters.
 
-        Either all of it happens or nothing: no Python runs in between, and what was there before is let go of at the end.
+        This happens completely or not at all. No Python code runs in between; the old objects are released at the end.
         bound: for each layer its parameters by role.
         """
         cdef nnc_plan *plan
@@ -167,10 +169,10 @@ cdef class BasePlan:
             self.access.leave(CHANGING, False, this_thread())
 
     def replan(self, inputs, ops, outputs, compiled=None):
-        """Assemble the same ops for inputs of other shapes around the numbers that are there: parameters, states, moments, average,
-        carried states and counters stay. compiled: the records that `compile` takes, or None where it was not called.
+        """Plan the same ops for inputs of other shapes. Parameters, states, moments, average, carried states and counters stay.
+        compiled: the records that `compile` takes, or None if it was not called.
 
-        Raises ShapeError where the parameters would have other shapes; what fails leaves everything as it was.
+        Raise ShapeError if the shapes of parameters would change. After an error nothing has changed.
         """
         self._enter_with(CHANGING, True, True)
         try:
@@ -190,7 +192,7 @@ cdef class BasePlan:
             if not has_same_parameters(plan, self.plan):
                 raise ShapeError("the parameters have other shapes")
             if nnc_plan_elements(plan) != nnc_plan_elements(self.plan) or nnc_plan_state_elements(plan) != nnc_plan_state_elements(self.plan):
-                place_like(plan, self.plan)  # a pool that several networks share
+                place_like(plan, self.plan)  # the buffers may belong to a pool that several networks share
             if compiled is not None:
                 losses, optimizer, options, statistics = compiled
                 fill_rule(&rule, optimizer)
@@ -203,7 +205,7 @@ cdef class BasePlan:
             raise
         nnc_plan_free(self.plan)
         self.plan = plan
-        self.built_for = [tuple(shape) for shape in inputs]  # in one go with the plan: threads may take turns with lengths
+        self.built_for = [tuple(shape) for shape in inputs]  # together with the plan, as threads may alternate between lengths
         self.is_compiled = compiled is not None
         self.has_forward = False
         self.forward_sequences = None
@@ -214,11 +216,11 @@ cdef class BasePlan:
         return 0
 
     cdef int _describe(self, int n_inputs, int n_ops, outputs) except -1:
-        """Keep the shapes, the work, and of one input and one output what `__call__` needs of them."""
+        """Store the shapes, the cost, and, for one input and one output, the values that `__call__` needs."""
         cdef int d
         every = self._shapes_of(n_inputs + n_ops)
         cdef list inputs = every[:n_inputs], results = [every[value] for value in outputs]
-        self.flops = nnc_plan_flops(self.plan) + 2.0 * sum([size_of(s) for s in every])  # activations: they count in a net of few products
+        self.flops = nnc_plan_flops(self.plan) + 2.0 * sum([size_of(s) for s in every])  # activations matter if products are few
         self.input_shapes = inputs
         self.output_shapes = results
         self._all_shapes = every
@@ -259,7 +261,7 @@ cdef class BasePlan:
         return 0
 
     def move(self, parameters, states, offsets=None, state_offsets=None):
-        """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them (before compiling)."""
+        """Use other buffers that already contain the values. With offsets, use other positions in them (only before compiling)."""
         self._enter_with(CHANGING, False, True)
         try:
             self._move_alone(parameters, states, offsets, state_offsets)
@@ -299,7 +301,7 @@ cdef class BasePlan:
         return self._make_views()
 
     cdef int _make_views(self) except -1:
-        """Show the parameters and running statistics as they lie now."""
+        """Make new views of the parameters and running statistics."""
         cdef list parameters = [], states = []
         cdef int i
         for i in range(nnc_plan_param_count(self.plan)):
@@ -339,10 +341,10 @@ cdef class BasePlan:
         return &self.probe if self.probe.every else NULL
 
     def start_probe(self, int64_t every, activations):
-        """Look at the next training step and every so many later, at these ops (activations); 0: no longer.
+        """Collect statistics of the next training step and of every so many later ones, for these ops (activations). 0 stops this.
 
-        Return where the sums of each op are among those that `read_probe` gives, and of how many columns: 4 rows of so many, and
-        behind them of how many numbers each column.
+        Return for each op the position of its sums in the result of `read_probe`, and the number of columns: 4 rows of this length,
+        followed by the number of values per column.
         """
         self._enter_with(TRAINING, False, True)
         try:
@@ -376,8 +378,9 @@ cdef class BasePlan:
         return places
 
     def read_probe(self):
-        """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
-        where nothing is looked at."""
+        """Return the sums since the last call: the number of steps, [parameters, 4], and the sums of the units. Reset them. Return
+        None
+        if no statistics are collected."""
         cdef cnp.ndarray params, units
         self._enter_with(TRAINING, False, True)
         try:
@@ -393,10 +396,10 @@ cdef class BasePlan:
         finally:
             self.access.leave(TRAINING, False, this_thread())
 
-    # Calls out of the core ----------------------------------------------------------------------------------------------------
+    # Calls from the core -------------------------------------------------------------------------------------------------------
 
     cdef int _rethrow(self) except -1:
-        """Raise what failed in a call that the core made on this thread."""
+        """Raise the exception of a call that the core made on this thread."""
         if self.failures:
             error = self.failures.pop(get_ident(), None)
             if error is not None:
@@ -404,8 +407,9 @@ cdef class BasePlan:
         return 0
 
     cdef object _watch(self, object statistics):
-        """Let the metrics of the caller, which ride on ``statistics``, see what this thread's next call does; return who saw it so far,
-        as calls nest."""
+        """Let the metrics in Python of ``statistics`` see the outputs of this thread's next call. Return the previous ones, because
+        calls
+        may be nested."""
         if not self.is_watched:
             return None
         before = self.watchers.get(get_ident())
@@ -421,13 +425,13 @@ cdef class BasePlan:
 
     @property
     def is_claimed(self):
-        """Whether a fit is under way, in any thread."""
+        """Whether a fit is running, in any thread."""
         return self.access.is_fitting
 
     # Entering ------------------------------------------------------------------------------------------------------------------
 
     cdef inline int _enter(self, Mode mode) except -1:
-        """Enter for one call into the core. What is checked from here on stays as it is until the call leaves."""
+        """Enter for one call into the core. Everything that is checked from here on stays valid until the call leaves."""
         if self.access.enter_empty(mode):
             return 0
         return self._enter_with(mode, True, True)
@@ -443,10 +447,10 @@ cdef class BasePlan:
             self.access.leave(mode, True, this_thread())
 
     cdef int _recover(self) except -1:
-        """In a forked child: a thread of the parent was in the core, so that what it worked with may be half written."""
+        """In a forked child: reset the state of a thread of the parent that was in the core, as it may be incomplete."""
         self.access.needs_recovery = False
         self.has_forward = False
-        self.failures, self.watchers = {}, {}  # by thread; a new one may get the number of one that is gone
+        self.failures, self.watchers = {}, {}  # by thread; a new thread may get the number of a removed one
         if self.plan != NULL:
             nnc_plan_after_fork(self.plan)
         return 0
@@ -468,7 +472,7 @@ cdef class BasePlan:
         return dict(self.arrays)
 
     def check_indices(self, x):
-        """Raise IndexRangeError where an input that feeds an embedding holds anything but indices into its table."""
+        """Raise IndexRangeError if an input of an embedding contains a value that is not an index into its table."""
         self._enter_with(READING, True, True)
         try:
             self._look_for_indices(x)
@@ -497,7 +501,7 @@ cdef class BasePlan:
         return 0
 
     def arena_bytes(self, size_t rows):
-        """Bytes of activations and gradients that training with batches of `rows` keeps."""
+        """Bytes of activations and gradients for training with batches of `rows` rows."""
         self._need_plan()
         return nnc_plan_arena_bytes(self.plan, rows)
 
@@ -509,7 +513,7 @@ cdef class BasePlan:
     # Compiling ----------------------------------------------------------------------------------------------------------------
 
     def compile(self, losses, optimizer, options, statistics, trainer=None):
-        """trainer: who made these records; it takes the place of the one before."""
+        """trainer: the owner of these records. It replaces the previous trainer."""
         self._enter_with(CHANGING, False, False)
         try:
             self._compile_alone(losses, optimizer, options, statistics, trainer)
@@ -531,7 +535,7 @@ cdef class BasePlan:
         if average is not None:
             buffers["average"] = average
         kept = self.moments, self.arrays, self.trainer
-        compile_plan(self.plan, losses, &rule, options, statistics)  # where it fails, what was compiled before still holds
+        compile_plan(self.plan, losses, &rule, options, statistics)  # after an error the old configuration is still valid
         self.moments = moments
         self.arrays = buffers
         self._bind()
@@ -541,11 +545,11 @@ cdef class BasePlan:
         self.is_compiled = True
         self.has_forward = False
         self.trainer = trainer
-        del kept  # only now, as what is let go of may run other code
+        del kept  # only now, because releasing objects may run other code
         return 0
 
     cdef int _count(self, losses, statistics) except -1:
-        """Keep what calls out of the core, and how many numbers targets and statistics take."""
+        """Store the losses in Python, and the sizes of targets and statistics."""
         cdef int i
         self.called_losses = [each.part for each in losses]
         self.is_watched = any(each.called for each in statistics)
@@ -567,7 +571,7 @@ cdef class BasePlan:
         return 0
 
     cdef int _need_rows(self, size_t smallest, bint training=True) except -1:
-        """Raise where the smallest batch is too small for a statistic."""
+        """Raise ShapeError if the smallest batch is too small for batch statistics."""
         cdef int op
         if 0 < smallest < nnc_plan_least_rows(self.plan, training, &op):
             raise ShapeError(

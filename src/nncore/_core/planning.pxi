@@ -1,9 +1,10 @@
-# planning.pxi: records of Python turned into the core's structs, and those into a plan. Nothing here knows of buffers or threads.
+# planning.pxi: conversion of Python's records into the core's structs, and of those into a plan. Buffers and threads are not
+# handled here.
 
 from libc.stdint cimport INT64_MAX
 
 DEF MAX_ARRAYS = 64  # inputs, outputs
-cdef int HOLD_GIL_OPS = 500  # a plan of fewer ops is there before another thread would wake up
+cdef int HOLD_GIL_OPS = 500  # a smaller plan is finished before another thread would wake up
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
 cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
@@ -11,12 +12,12 @@ cdef dict LAYER_CODES = OP_CODES["layer"]
 
 
 cdef bytes in_messages(name):
-    """A layer's name as the core's messages, of 400 bytes, have room for it."""
+    """A layer's name, shortened to fit into the core's messages of 400 bytes."""
     return (name if len(name) <= 60 else f"{name[:40]}...{name[-17:]}").encode()
 
 
 cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) except NULL:
-    """A plan that calls out to `net`, whose `called_ops` are those of `ops` already."""
+    """A plan whose calls into Python go to `net`. The `called_ops` of `net` are already those of `ops`."""
     cdef nnc_plan *plan = NULL
     cdef nnc_error error
     cdef nnc_caller caller
@@ -39,7 +40,7 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
             shapes[i].rank = len(dims)
             for d, size in enumerate(dims):
                 shapes[i].dim[d] = dimension(size, i, d)
-        names = [in_messages(op.name) for op in ops]  # keeps the bytes alive
+        names = [in_messages(op.name) for op in ops]  # references that keep the bytes alive
         for i, op in enumerate(ops):
             fill_op(&specs[i], op, names[i])
             breathe(i)
@@ -51,7 +52,7 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
             with nogil:
                 status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
         try:
-            net._rethrow()  # also where there is a plan: of a layer whose parameters could not be asked for, it has none
+            net._rethrow()  # also if there is a plan: a layer in Python whose parameters raised an error has none in it
         except BaseException:
             nnc_plan_free(NULL if status else plan)
             raise
@@ -65,14 +66,14 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
 
 
 cdef int need_a_step(const nnc_progress *progress) except -1:
-    """Raise where one more update could not be counted."""
+    """Raise an error if one more update would overflow the step counter."""
     if progress.step == INT64_MAX:
         raise SizeError(f"the model has step={progress.step}, and no more updates can be counted; set model.step to what it should be")
     return 0
 
 
 cdef size_t dimension(object size, int i, int d) except? 0:
-    """A dimension of an input as the core counts it."""
+    """A dimension of an input as a size of the core."""
     if size < 0:
         raise ShapeError(f"input {i} has dimension {d} of size {size}")
     if size >= 2**63:
@@ -81,7 +82,7 @@ cdef size_t dimension(object size, int i, int d) except? 0:
 
 
 cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, options, statistics) except -1:
-    """Tell a plan how it is trained. What fails leaves what it was told before."""
+    """Set the losses, the update rule, the options and the statistics of a plan. After an error the old ones are still valid."""
     cdef nnc_error error
     cdef int n = len(losses), n_params = len(options), i
     cdef nnc_loss_spec *loss_specs = <nnc_loss_spec *>PyMem_Calloc(n, sizeof(nnc_loss_spec))
@@ -115,7 +116,7 @@ cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, op
 
 
 cdef bint has_same_parameters(const nnc_plan *plan, const nnc_plan *other) noexcept:
-    """Whether parameters and states are the same ones in the same order, wherever they lie."""
+    """Whether two plans have the same parameters and states in the same order, wherever their memory is."""
     cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
     cdef nnc_param a, b
     if n != nnc_plan_param_count(other) or n_states != nnc_plan_state_count(other):
@@ -133,7 +134,7 @@ cdef bint has_same_parameters(const nnc_plan *plan, const nnc_plan *other) noexc
 
 
 cdef int place_like(nnc_plan *plan, const nnc_plan *other) except -1:
-    """Let the parameters and states of a plan lie where those of another plan do, which has the same ones."""
+    """Place the parameters and states of a plan at the offsets of another plan with the same parameters."""
     cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
     cdef nnc_param its
     cdef size_t *places = <size_t *>PyMem_Calloc(n + n_states + 1, sizeof(size_t))

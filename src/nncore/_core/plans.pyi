@@ -21,129 +21,131 @@ def config() -> dict[str, Any]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
 def fork_count() -> int:
-    """How many forks lie between the process that imported nncore and this one."""
+    """Number of forks between the process that imported nncore and this one."""
 
-# A capsule: the address of what `kernels` needs of the core.
+# A capsule with the addresses that `kernels` needs of the core.
 kernel_interface: object
 
 # For tests.
 def alloc_count() -> int:
-    """How many blocks the core has allocated so far: tests assert that a step adds none."""
+    """Number of blocks that the core has allocated so far. Tests assert that a step allocates none."""
 
 def alloc_fail_at(k: int) -> None:
-    """Let the k-th allocation of the core from now on fail; 0 switches it off."""
+    """Let the k-th allocation of the core from now on fail. 0 disables this."""
 
 def force_threads(n: int, lose: int = 0) -> None:
-    """Let every phase have a team of n threads; 0 switches it off. lose: shares of the parameter tasks that nobody does."""
+    """Use n threads in every phase. 0 disables this. lose: parts of the parameter tasks that are skipped."""
 
 def find_bad_partition(work: np.ndarray, rows: np.ndarray, most: int) -> int:
-    """The first size of a team, up to `most`, whose members do not have all rows of the tasks between them; 0: none."""
+    """The first number of threads, up to `most`, that do not process all rows of the tasks; 0: none."""
 
 def aligned_zeros(elements: int, dtype: Any) -> np.ndarray:
-    """A zeroed 1-D array whose data begin on a cache line."""
+    """A zeroed 1-D array, aligned to a cache line."""
 
 def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
-    """Fill ``order`` (int64) with the permutation that belongs to ``seed`` and ``epoch``."""
+    """Fill ``order`` (int64) with the permutation that ``seed`` and ``epoch`` determine."""
 
 # lengths (int64 [N]), initial and final states ([N, Plan.carry()], layer by layer h and c of each direction), or None for each
 Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
-# What a plan is told of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
+# The records of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
 TrainingRecords = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[StatisticSpec]]
 
 class Access:
-    """Who may use a network now: every call enters, checks what it was given, runs, and leaves. Calls of one thread nest."""
+    """The threads that may use a network. Every call enters, checks its arguments, runs, and leaves. Calls of one thread can be
+    nested."""
 
     def reading(self) -> Use:
-        """For predictions and the like, side by side with others."""
+        """For predictions and other reading. Several threads can do this at once."""
     def training(self) -> Use:
-        """For a step, and for whatever writes weights; ConcurrentUseError where another thread trains."""
+        """For a step, and for writing weights. Raise ConcurrentUseError if another thread trains."""
     def fitting(self) -> Use:
-        """For a whole fit; ConcurrentUseError where another thread trains."""
+        """For a whole fit. Raise ConcurrentUseError if another thread trains."""
     def between_steps(self) -> Use:
-        """For what must not see half of a step; waits for the end of another thread's."""
+        """For operations that must not see an incomplete step. Wait for the end of another thread's step."""
     def changing(self, patient: bool = False) -> Use:
-        """For another plan. Where another thread trains, ConcurrentUseError; patient: wait for the end of a step instead."""
+        """For a change of the plan. If another thread trains, raise ConcurrentUseError; if patient, wait for the end of its
+        step."""
     def preparing(self) -> Use:
-        """For what a change asks of layers before it happens: from inside them the network can be read, and nothing else."""
+        """For calls of layers before a change. Meanwhile layers can read the network, but not use it otherwise."""
     def pass_gate(self) -> None:
-        """In a long call of the thread that trains, at a place like the one between two steps: let those in who wait for that."""
+        """Let waiting threads enter during a long call of the training thread, as between two steps."""
     @property
     def is_fitting(self) -> bool:
-        """Whether a fit is under way, in any thread."""
+        """Whether a fit is running, in any thread."""
     @property
     def is_inside_step(self) -> bool:
-        """Whether this thread is in the midst of a step: a loss, a metric or a layer in Python asks."""
+        """Whether this thread is in a step. This is true in a loss, metric or layer in Python that is called during training."""
 
 class Use:
-    """One way to use a network, for as long as a ``with`` block lasts."""
+    """One mode of using a network, for the duration of a ``with`` block."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 class ChangingAll:
-    """Several networks that change together: all entered, or none."""
+    """Enters several networks for a common change. Either all are entered or none."""
 
     def __init__(self, networks: Iterable[Any]) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 class AveragedWeights:
-    """The average of a model's parameters in their place, for as long as a ``with`` block lasts."""
+    """Replaces a model's parameters by their average, for the duration of a ``with`` block."""
 
     def __init__(self, net: Plan, model: Any, make_ready: Callable[[], Any]) -> None:
-        """model: what the block is given; make_ready: called first, to compile a plan that has been built anew since."""
+        """model: the value of the block. make_ready: called first, to compile a plan that was built again."""
     def __enter__(self) -> Any: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 def uninterrupted(function: Callable[[], T]) -> T:
-    """Call a function until no interrupt has cut it short; then raise the first one that did. Calling it twice must do no harm."""
+    """Call a function again until no interrupt stops it, then raise the first interrupt. A second call must do no harm."""
 
 def copy_all(views: list[np.ndarray], values: list[np.ndarray]) -> None:
-    """Copy arrays into views of the same shapes, all of them: no interrupt comes in between."""
+    """Copy arrays into views of the same shapes. An interrupt cannot split this."""
 
 class Plan:
-    """A network compiled to a plan, with its parameters. `nncore.network.Network` has one; not public by itself."""
+    """A compiled plan with the parameters of a network. `nncore.network.Network` has one; it is not public."""
 
-    step: int  # updates done so far; dropout masks and bias corrections depend on it
+    step: int  # number of updates done so far; dropout masks and bias corrections depend on it
     seed: int
 
     @property
     def dtype(self) -> np.dtype: ...
     @property
     def access(self) -> Access:
-        """Who may use it now."""
-    # What a network and its trainer keep of the plan: it changes in one go with the plan.
+        """The threads that may use it."""
+        # Attributes that the network and its trainer need. They change together with the plan.
     @property
     def built_for(self) -> list[Shape] | None:
-        """The shapes of the inputs that it has been assembled for."""
+        """The input shapes of the plan, or None."""
     @property
     def ops(self) -> list[Op]: ...
     @property
     def owners(self) -> list[int]:
-        """Of each op: the index of its layer."""
+        """For each op, the index of its layer."""
     @property
     def outputs(self) -> list[int]: ...
     @property
     def averaged(self) -> bool:
-        """Whether the average of the parameters is in their place."""
+        """Whether the parameters are replaced by their average."""
     @property
     def is_compiled(self) -> bool:
-        """Whether it knows the losses and the update rule of its trainer."""
+        """Whether it has the losses and the update rule of its trainer."""
     @property
     def is_simple(self) -> bool:
         """Whether it has one input and one output."""
-    trainer: Any  # who trains it (nncore.training.Trainer), or None
+    trainer: Any  # the trainer (nncore.training.Trainer), or None
     def assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
     def shapes(self) -> list[Shape]:
         """Per-sample shape of every value: inputs first, then one per op."""
     def states(self) -> list[Parameter]:
-        """Running statistics, in op order; their grad is empty."""
+        """Running statistics, in the order of the ops. Their grad is empty."""
     def parameters(self) -> list[Parameter]:
-        """In op order, weight before bias. weight is [out, in] as in PyTorch (a transposed view)."""
+        """Parameters in the order of the ops, weight before bias. A weight is [out, in] as in PyTorch (a transposed view)."""
     def buffers(self) -> dict[str, np.ndarray]:
-        """The contiguous buffers: "parameters", "gradients", "moment0", ..., "average" (1-D, padding included, which is zero)."""
+        """The contiguous 1-D buffers "parameters", "gradients", "moment0", ..., "average". They include padding, which is zero."""
     def adopt(
         self,
         new: Plan,
@@ -154,8 +156,8 @@ class Plan:
         layers: Sequence[Any],
         bound: Sequence[dict[str, Parameter]],
     ) -> None:
-        """Take the plan and the numbers of a network that has just been assembled, and give the layers their views of them (bound:
-        for each layer its parameters by role). All of it or nothing."""
+        """Take over the plan and the buffers of a network that has just been built, and set the layers' views of their parameters.
+        bound: for each layer its parameters by role. This happens completely or not at all."""
     def move(
         self,
         parameters: np.ndarray,
@@ -163,19 +165,21 @@ class Plan:
         offsets: Sequence[int] | None = None,
         state_offsets: Sequence[int] | None = None,
     ) -> None:
-        """Let the numbers lie in other buffers, where they are already; with offsets, at other places in them, and not compiled."""
+        """Use other buffers that already contain the values. With offsets, use other positions in them, and the plan is not
+        compiled."""
     def replan(
         self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: TrainingRecords | None = None
     ) -> None:
-        """Assemble the same ops for inputs of other shapes around the numbers that are there (ShapeError where those would have
-        other shapes); compiled: what `compile` was given, where it was called. All buffers and counters stay."""
+        """Plan the same ops for inputs of other shapes (ShapeError if shapes of parameters would change). All buffers and counters
+        stay.
+        compiled: the arguments of `compile`, if it was called."""
     @property
     def is_claimed(self) -> bool:
-        """Whether a fit is under way."""
+        """Whether a fit is running."""
     def check_indices(self, x: Sequence[np.ndarray]) -> None:
-        """Raise IndexRangeError where an input that feeds an Embedding holds anything but indices into its table."""
+        """Raise IndexRangeError if an input of an Embedding contains a value that is not an index into its table."""
     def arena_bytes(self, rows: int) -> int:
-        """Bytes of activations and gradients that training with batches of `rows` keeps."""
+        """Bytes of activations and gradients for training with batches of `rows` rows."""
     def compile(
         self,
         losses: Sequence[LossSpec],
@@ -184,17 +188,21 @@ class Plan:
         statistics: Sequence[StatisticSpec],
         trainer: Any = None,
     ) -> None:
-        """Attach losses and statistics (one per output), optimizer, options (one per parameter), and keep who made them.
-        Resets the moments and step."""
+        """Set losses and statistics (one per output), the optimizer, options (one per parameter), and the trainer.
+        Reset the moments and step."""
     def start_probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Look at the next training step and every so many later, at these ops (activations) and all parameters; 0: no longer.
+        """Collect statistics of the next training step and of every so many later ones, for these ops (activations) and all
+        parameters. 0
+        stops this.
 
-        Returns by op where its sums begin among those of `read_probe`, and of how many columns: 4 rows of so many, and behind them
-        of how many numbers each column.
+        Return for each op the position of its sums in the result of `read_probe`, and the number of columns: 4 rows of this length,
+        followed
+        by the number of values per column.
         """
     def read_probe(self) -> tuple[int, np.ndarray, np.ndarray] | None:
-        """Return what has been added up since the last call, steps, [parameters, 4] and the sums of the units, and begin anew; None
-        where nothing is looked at."""
+        """Return the sums since the last call: the number of steps, [parameters, 4], and the sums of the units. Reset them. Return
+        None
+        if no statistics are collected."""
     def train(
         self,
         x: Sequence[np.ndarray],
@@ -209,14 +217,16 @@ class Plan:
         statistics: Sequence[np.ndarray | None],
         lengths: np.ndarray | None = None,
     ) -> int:
-        """Run at most `max_steps` steps on the batches from row `first` of `order` (None: row order) on; return how many were done.
+        """Run at most `max_steps` steps on the batches from row `first` of `order` on (None: row order). Return the number of
+        steps.
 
-        Returns at a step boundary after at most about 50 ms. x: one array per network input, [N, *shape], any of float32/64,
-        (u)int8..64, bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
-        weight: one float array per output, [N], or [N, steps] where each number is for as many lines of the output; None: all 1.
+        The call returns between two steps, after at most about 50 ms. x: one array per network input, [N, *shape], of float32/64,
+        (u)int8..64 or bool; rows may be strided. y: one array per output: [N, columns] or [N] (class indices, or one column).
+        weight: one float array per output, [N], or [N, steps] if each number applies to several lines of the output; None: all 1.
         lr: float64, one per step. loss: float64, receives the loss of each step. statistics: one float64 array (or None) per
-        output, added to; one more, [outputs + 1, 2], gets the sums of the row losses of each output and by what they are divided,
-        then the penalty times the rows, and the rows. lengths: int64 [N], time steps that count, or None.
+        output, to which the core adds. An additional one, [outputs + 1, 2], gets the sum of the row losses of each output and its
+        divisor,
+        then the penalty times the rows, and the rows. lengths: int64 [N], the valid time steps, or None.
         """
     def evaluate(
         self,
@@ -228,62 +238,64 @@ class Plan:
         statistics: Sequence[np.ndarray | None],
         lengths: np.ndarray | None = None,
     ) -> int:
-        """From row `first` on: add to loss[0] the weighted sum of the row losses and to loss[1] the rows' weights.
+        """From row `first` on, add to loss[0] the weighted sum of the row losses and to loss[1] the rows' weights.
 
-        Returns the next row (<= 50 ms).
+        Return the next row, after at most 50 ms.
         """
     def penalty(self) -> float:
-        """What the L1 and L2 penalties add to the loss: the loss that train gives has it, that of evaluate does not."""
+        """The contribution of the L1 and L2 penalties to the loss. The loss of train includes it, that of evaluate does not."""
     def predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:
-        """Inference from row `first` on into out (C-contiguous, of the network's dtype). Returns the next row (after <= 50 ms)."""
+        """Inference from row `first` on into out (C-contiguous, of the network's dtype). Return the next row, after at most 50
+        ms."""
     def carry(self) -> int:
-        """How many numbers the recurrent layers hand from one time step to the next, per sample."""
+        """Number of values per sample that recurrent layers pass from one time step to the next."""
     def holds_indices(self, input: int | None = None) -> bool:
-        """Whether an input, or any of them, holds indices into an embedding."""
+        """Whether this input, or any input, contains indices into an embedding."""
     def time_steps(self) -> int:
-        """The time steps that lengths count; 0 where no input has a time dimension, or an op mixes the steps."""
+        """The number of time steps to which lengths refer; 0 if no input has a time dimension, or if an op combines steps."""
     def mixing(self) -> str | None:
-        """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
+        """A sentence that tells which op combines time steps, how, and what to do instead; or None."""
     def timed(self, values: Sequence[int]) -> list[bool]:
-        """Of each of the values (inputs first, then one per op), whether it has a first dimension that is time."""
+        """For each of the values (inputs first, then one per op), whether its first dimension is time."""
     def carried(self) -> np.ndarray | None:
-        """What the last training batch left for the next one where layers are stateful, [rows, carry()]; None: nothing."""
+        """The states that the last training batch of stateful layers left, [rows, carry()], or None."""
     def carry_on(self, states: np.ndarray) -> None:
-        """Let the next training batch begin with such states."""
+        """Set the states with which the next training batch starts."""
     def reset_states(self) -> None:
-        """Let the next stateful batch begin with zeros."""
+        """Reset the states of stateful layers to zeros for the next batch."""
     def step_norms(self, op: int, steps: int) -> np.ndarray:
-        """Per time step: the norm of the last backward pass's gradients before the gates of a recurrent op."""
+        """The norm of the gradients of the inputs of a recurrent op's gates, for each time step of the last backward pass."""
     def forward(self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None) -> list[np.ndarray]:
-        """One batch forward, keeping what backward needs; returns copies of the outputs."""
+        """Run one batch forward and keep the values that backward needs. Return copies of the outputs."""
     def forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
-        """The same for one input and one output; None where x needs converting or checking first."""
+        """`forward` for one input and one output; None if x needs conversion or checks."""
     def backward_plain(self, grad_output: Any) -> np.ndarray | None:
-        """backward for one input and one output; None where the gradient needs converting or checking first."""
+        """`backward` for one input and one output; None if the gradient needs conversion or checks."""
     def backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Gradients of the last forward: overwrites the gradient buffer, returns d/d inputs."""
+        """Compute the gradients of the last forward. Overwrite the gradient buffer and return the gradients of the inputs."""
     def apply_gradients(self, lr: float) -> None:
-        """One optimizer update from the gradient buffer."""
+        """Run one optimizer update with the gradient buffer."""
     def infer_plain(self, x: Any, out: np.ndarray | None = None) -> np.ndarray | None:
-        """Inference for one input and one output; None where x needs checking or converting first."""
+        """Inference for one input and one output; None if x needs checks or conversion."""
     def __call__(self, x: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Inference on a C-contiguous batch of the network's dtype, for one input and one output; into `out` where given."""
+        """Inference on a C-contiguous batch of the network's dtype, for one input and one output. The result goes to `out` if
+        given."""
 
 class StreamCore:
-    """The network of one time step, its state, and the array that results go to; nncore.network.stream.Stream is the public one."""
+    """The network of one time step, its state, and the array of results. nncore.network.stream.Stream derives from it."""
 
     @property
     def result(self) -> np.ndarray: ...
     def _open(self, net: Plan, batch: int) -> None: ...
     def _freeze(self) -> None:
-        """Derive from the weights what a step needs of them."""
+        """Compute the values that a step derives from the weights."""
     def _state(self) -> np.ndarray:
         """[batch, Plan.carry()]."""
     def step(self, x: Any) -> np.ndarray:
-        """One time step [batch, features] -> [batch, outputs], an array that the next step overwrites."""
+        """One time step [batch, features] -> [batch, outputs]. The next step overwrites the result."""
 
 class ModelCore:
-    """Has a network, the plan of that network, and through the plan a trainer. Models derive from it."""
+    """Has a network and the network's plan, which knows the trainer. Models derive from it."""
 
     @property
     def _plan(self) -> Plan: ...
@@ -294,13 +306,13 @@ class ModelCore:
     def _trainer(self) -> Any:
         """nncore.training.Trainer, or None"""
     def _have(self, network: Any) -> None:
-        """Take a network, and its plan."""
+        """Set the network and its plan."""
     def __call__(self, x: Any, *, out: np.ndarray | None = None) -> Any:
-        """Inference, into `out` where given (C-contiguous, of the network's dtype and the result's shape).
+        """Inference. The result goes to `out` if given (C-contiguous, of the network's dtype and the result's shape).
 
-        Arrays of the network's dtype, C-contiguous, go straight to C; anything else through the network.
+        C-contiguous arrays of the network's dtype go directly to C, others through the network.
         """
     def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> Any:
-        """The same, as a method."""
+        """The same as a method."""
     def _step(self, x: Any, y: Any, return_dict: bool) -> Any:
-        """One training step on arrays that need no conversion: what train_on_batch returns, or None where they do."""
+        """One training step on arrays that need no conversion. Return the result of train_on_batch, or None if they need it."""

@@ -2,10 +2,12 @@
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """The boundary between Python and the C core: validate, release the GIL, call, raise. No maths here.
 
-This is the one extension that is linked with the core, and the one that every user loads. What single kernels need of the core, `kernels`
-gets from here (kernel_interface); `files` needs nothing of it. access.pxi stays a part of this unit: every call into a plan enters and
-leaves through its inlined functions, which ask the core whether the process has forked. In a module of its own they would ask through
-pointers, and `import nncore` would load two extensions.
+This extension is linked with the core, and every user imports it. `kernels` gets the functions that it needs from here
+(kernel_interface); `files` needs no core. access.pxi is part of this unit, because every call into a plan uses its inlined
+functions,
+which also ask the core whether the process has forked. In a separate module they would need pointers for that, and `import nncore`
+would
+load two extensions.
 """
 
 import numpy as np
@@ -44,7 +46,7 @@ cdef list ISAS = [ISA_NAMES[i] for i in range(NNC_ISA_COUNT) if nnc_cpu_has(<nnc
 
 
 cdef nnc_isa choose_isa() except *:
-    """The best that this CPU has, unless NNCORE_ISA asks for another one of those it has."""
+    """The best instruction set of this CPU, or the one that NNCORE_ISA selects, if the CPU has it."""
     wanted = environ.get("NNCORE_ISA", "")
     if not wanted:
         return nnc_cpu_best()
@@ -54,11 +56,11 @@ cdef nnc_isa choose_isa() except *:
     return <nnc_isa><int>ISA_NAMES.index(wanted)
 
 
-cdef nnc_isa ISA_IN_USE = choose_isa()  # read once: the tables never change under a compiled plan
+cdef nnc_isa ISA_IN_USE = choose_isa()  # read once: the kernel tables must not change for a compiled plan
 
 
 def isas():
-    """The instruction sets that this CPU has and the library was built for, from the least to the best."""
+    """The instruction sets that this CPU has and for which the library was built, from the lowest to the best."""
     return list(ISAS)
 
 
@@ -68,7 +70,7 @@ def isa():
 
 
 def config():
-    """How the core was built and how it runs here."""
+    """Build and runtime configuration of the core."""
     return {
         "version": __version__,
         "compiler": NNCORE_COMPILER.decode(),
@@ -80,19 +82,19 @@ def config():
 
 
 def get_num_threads():
-    """How many threads a call may use at most."""
+    """The largest number of threads that a call may use."""
     return nnc_get_num_threads()
 
 
 def set_num_threads(int n):
-    """Set how many threads a call may use at most; 0 goes back to the default."""
+    """Set the largest number of threads that a call may use. 0 restores the default."""
     if n < 0:
         raise ValueError(f"n: expected a number of threads, or 0 for the default, got {n}")
     nnc_set_num_threads(n)
 
 
 def fork_count():
-    """How many forks lie between the process that imported nncore and this one."""
+    """Number of forks between the process that imported nncore and this one."""
     return nnc_fork_count()
 
 

@@ -1,5 +1,5 @@
-# recurrent_kernels.pxi: the recurrent kernels one at a time, for tests and benchmarks. Each function checks its arrays and makes one call,
-# in the caller's floating-point state.
+# recurrent_kernels.pxi: single recurrent kernels, for tests and benchmarks. Each function checks its arrays and makes one call,
+# with the floating-point settings of the caller.
 
 cdef dict CELLS = {"tanh": NNC_CELL_TANH, "relu": NNC_CELL_RELU, "gru": NNC_CELL_GRU, "lstm": NNC_CELL_LSTM}
 
@@ -12,8 +12,8 @@ cdef nnc_cell cell_code(str name) except *:
 
 cdef void *as_steps(str name, cnp.ndarray array, bint f64, size_t rows, size_t steps, size_t cols, size_t *row, size_t *step,
                     bint writable=False) except? NULL:
-    """The data of [rows, steps, cols] (steps 0: [rows, cols]) and its distances, which are those of the group of arrays that it
-    belongs to, if one came before; NULL for None."""
+    """The data of [rows, steps, cols] (steps 0: [rows, cols]) and its strides. If other arrays of the group came before, the
+    strides must equal theirs. NULL for None."""
     cdef int axis, last = 2 if steps else 1
     cdef size_t *into
     cdef cnp.npy_intp item, stride
@@ -46,13 +46,13 @@ cdef size_t UNKNOWN_DISTANCE = <size_t>-1
 
 
 def recurrent_packed_size(str cell not None, size_t hidden):
-    """Elements of each packed form."""
+    """Number of elements of each packed form."""
     return nnc_recurrent_packed(cell_code(cell), hidden)
 
 
 def recurrent_pack(str cell not None, cnp.ndarray forward not None, cnp.ndarray backward, cnp.ndarray w not None, size_t first=0,
                    last=None, isa=None):
-    """Rows [first, last) of w [hidden, products * hidden] into the packed forms."""
+    """Write rows [first, last) of w [hidden, products * hidden] into the packed forms."""
     cdef nnc_cell code = cell_code(cell)
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("w", w)
@@ -68,7 +68,7 @@ def recurrent_pack(str cell not None, cnp.ndarray forward not None, cnp.ndarray 
 
 
 def recurrent_pack_bias(str cell not None, cnp.ndarray forward not None, cnp.ndarray bias, size_t hidden, isa=None):
-    """The bias [products * hidden] into the packed form of forward; None is 0."""
+    """Write the bias [products * hidden] into the packed form of forward. None means 0."""
     cdef nnc_cell code = cell_code(cell)
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("forward", forward)
@@ -79,7 +79,7 @@ def recurrent_pack_bias(str cell not None, cnp.ndarray forward not None, cnp.nda
 
 
 cdef class Recurrence:
-    """A checked nnc_recurrence, and what it points to."""
+    """A checked nnc_recurrence, and the memory to which it points."""
     cdef nnc_recurrence r
     cdef bint f64
     cdef nnc_isa which
@@ -147,13 +147,13 @@ cdef class Recurrence:
 
 def recurrent_forward(str cell not None, cnp.ndarray gates not None, cnp.ndarray forward not None, *, bint reverse=False,
                       size_t first_step=0, cnp.ndarray lengths=None, isa=None, **arrays):
-    """All steps of one direction, into y, h, c, h_n, c_n as far as they are given."""
+    """Run all steps of one direction. The results go into those of y, h, c, h_n, c_n that are given."""
     Recurrence(cell, gates, forward, None, reverse, first_step, lengths, isa, arrays).forward()
 
 
 def recurrent_backward(str cell not None, cnp.ndarray gates not None, cnp.ndarray backward not None, *, bint reverse=False,
                        size_t first_step=0, cnp.ndarray lengths=None, isa=None, **arrays):
-    """The same backwards, from what forward saved, into dgates (None: gates), dh, dh0, dc0."""
+    """Run all steps backwards, from the values that forward saved. The results go into dgates (None: gates), dh, dh0, dc0."""
     if arrays.get("h") is None:
         raise ValueError("h: backward needs what forward saved")
     if arrays.get("dgates") is None:

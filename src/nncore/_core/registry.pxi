@@ -1,4 +1,4 @@
-# registry.pxi: ops.def as Python sees it: the names of ops, of their sizes and of their attributes, each kind in the order of op codes.
+# registry.pxi: ops.def for Python: the names of ops, of their sizes and of their attributes, each kind in the order of op codes.
 
 cdef list names_in(const char *text):
     return text.decode().split(", ") if text[0] else []

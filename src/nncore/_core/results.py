@@ -1,4 +1,4 @@
-"""What the core gives to Python as plain records."""
+"""Records that the core returns to Python."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Shape = tuple[int, ...]
 
 
 class Parameter(NamedTuple):
-    """Views into the two contiguous buffers of a network, oriented as PyTorch orients them."""
+    """Views of a parameter and its gradient in the buffers of a network, in PyTorch's orientation."""
 
-    op: int  #: index of the op that owns it
+    op: int  #: index of the op to which it belongs
     role: str  #: "weight", "bias"
     value: np.ndarray
-    grad: np.ndarray  #: of running statistics: empty
+    grad: np.ndarray  #: empty for running statistics

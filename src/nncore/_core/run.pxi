@@ -1,13 +1,14 @@
-# run.pxi: a plan that runs: it trains, evaluates, predicts and does the pieces of a step, and lets go of the GIL while the core works.
-# Each call enters (access.pxi), checks its arrays against the plan, runs, and leaves. The file is long because it is one class, which
-# cannot be divided among files.
+# run.pxi: running a plan: training, evaluation, prediction, and the parts of a step. The GIL is released while the core works. Each
+# call
+# enters (access.pxi), checks its arrays against the plan, runs, and leaves. The file is long because it is one class, which Cython
+# cannot divide among files.
 
-cdef double BUDGET = 0.04  # seconds in the core before Python gets a turn
-cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations: a call this short is over before another thread would wake up
+cdef double BUDGET = 0.04  # seconds in the core before it returns to Python
+cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations; a smaller call ends before another thread would wake up
 
 
 cdef class Plan(BasePlan):
-    """A network compiled to a plan, with its parameters. A `Network` in Python has one; users meet neither."""
+    """A compiled plan with the parameters of a network. `Network` in Python has one; it is not public."""
 
     # Running ------------------------------------------------------------------------------------------------------------------
 
@@ -31,7 +32,7 @@ cdef class Plan(BasePlan):
         data.rows = rows
         data.statistics = sums
         data.parts = NULL
-        if statistics is not None and len(statistics) > len(y):  # the losses of the outputs, one by one
+        if statistics is not None and len(statistics) > len(y):  # the last entry gets the loss of each output
             data.parts = float64_out(statistics[len(y)], 2 * len(y) + 2, "losses of the outputs")
         data.probe = self._probing()
         data.weights = NULL
@@ -63,7 +64,8 @@ cdef class Plan(BasePlan):
         return 0
 
     cdef const int64_t *_lengths(self, object lengths, size_t rows) except NULL:
-        """The data of `lengths`, which has been checked (data/sequences.py) but for what C takes for granted."""
+        """The data of `lengths`. Their values have been checked (data/sequences.py); here the properties that C assumes are
+        checked."""
         cdef int op = -1
         cdef size_t steps = nnc_plan_steps(self.plan, &op), i
         if steps == 0:
@@ -82,7 +84,7 @@ cdef class Plan(BasePlan):
         return at
 
     cdef int _bind_sequences(self, nnc_sequences *to, object sequences, size_t rows) except -1:
-        """sequences: None, or (lengths, initial, final), each None or an array; the states are [rows, carry]."""
+        """sequences: None, or (lengths, initial, final), each None or an array. The states are [rows, carry]."""
         to.lengths = NULL
         to.initial = NULL
         to.final = NULL
@@ -99,36 +101,36 @@ cdef class Plan(BasePlan):
         return 0
 
     def carry(self):
-        """How many numbers the recurrent layers hand from one step to the next, per sample."""
+        """Number of values per sample that recurrent layers pass from one step to the next."""
         self._need_plan()
         return nnc_plan_carry(self.plan)
 
     def holds_indices(self, input=None):
-        """Whether an input, or any of them, holds indices into an embedding."""
+        """Whether this input, or any input, contains indices into an embedding."""
         self._need_plan()
         return self.has_indices if input is None else nnc_plan_index_bound(self.plan, input) > 0
 
     def time_steps(self):
-        """The time steps that lengths count, or 0."""
+        """The number of time steps to which lengths refer, or 0."""
         cdef int op
         self._need_plan()
         return nnc_plan_steps(self.plan, &op)
 
     def mixing(self):
-        """Which op mixes the time steps, how, and what to do instead: a sentence; or None."""
+        """A sentence that tells which op combines time steps, how, and what to do instead; or None."""
         cdef int op
         self._need_plan()
         nnc_plan_steps(self.plan, &op)
         return None if op < 0 else f"{self.op_names[op]} mixes the time steps: {nnc_plan_mixing(self.plan, op).decode()}"
 
     def timed(self, values):
-        """Of each of the values, whether it has a first dimension that is time."""
+        """For each of the values, whether its first dimension is time."""
         self._need_plan()
         cdef int count = len(self._all_shapes)
         return [0 <= value < count and bool(nnc_plan_is_timed(self.plan, value)) for value in values]
 
     def carried(self):
-        """What the last training batch left for the next one where layers are stateful, [rows, _carry()]; None: nothing."""
+        """The states that the last training batch of stateful layers left, [rows, carry()], or None."""
         cdef size_t rows
         cdef const void *at
         self._enter(READING)
@@ -140,7 +142,7 @@ cdef class Plan(BasePlan):
             if at == NULL:
                 return None
             states = np.empty((rows, nnc_plan_carry(self.plan)), self.dtype)
-            at = nnc_plan_carried(self.plan, &rows)  # the array may have cost a moment
+            at = nnc_plan_carried(self.plan, &rows)  # read again, because making the array may have run other code
             if at == NULL or rows != <size_t>cnp.PyArray_DIM(<cnp.ndarray>states, 0):
                 return None
             memcpy(cnp.PyArray_DATA(<cnp.ndarray>states), at, cnp.PyArray_NBYTES(<cnp.ndarray>states))
@@ -149,17 +151,17 @@ cdef class Plan(BasePlan):
             self._leave(READING)
 
     def carry_on(self, states):
-        """Let the next training batch begin with such states."""
+        """Set the states with which the next training batch starts."""
         self._enter(TRAINING)
         try:
             self._need_plan()
             self._dense(states, rows_of(states), (nnc_plan_carry(self.plan),), "states")
-            self.to_carry = states.copy()  # until the batch says how much room it needs
+            self.to_carry = states.copy()  # kept until the number of rows of the batch is known
         finally:
             self._leave(TRAINING)
 
     cdef int _take_carried(self, size_t rows) except -1:
-        """Have ready what a training batch of stateful layers begins with; raise where it has too many rows for that."""
+        """Prepare the states with which a training batch of stateful layers starts. Raise ShapeError if it has too many rows."""
         cdef size_t carried
         cdef nnc_error error
         if not nnc_plan_is_stateful(self.plan):
@@ -188,7 +190,7 @@ cdef class Plan(BasePlan):
             self._leave(TRAINING)
 
     def step_norms(self, int op, size_t steps):
-        """Norms of the gradients before the gates of a recurrent op, per time step of the last backward pass."""
+        """Norms of the gradients of the inputs of a recurrent op's gates, for each time step of the last backward pass."""
         self._enter(TRAINING)
         try:
             if not self.has_forward:
@@ -272,7 +274,7 @@ cdef class Plan(BasePlan):
         return next_row
 
     def penalty(self):
-        """What the L1 and L2 penalties add to the loss."""
+        """The contribution of the L1 and L2 penalties to the loss."""
         cdef double penalty
         self._enter(READING)
         try:
@@ -312,8 +314,9 @@ cdef class Plan(BasePlan):
         return next_row
 
     cdef void *_dense(self, object array, size_t rows, tuple shape, str what, bint written=True) except NULL:
-        """The data of a dense array of the network's dtype; what is read only may be read-only. Only NumPy's C interface is asked, as a
-        subclass may say something else of itself."""
+        """The data of a dense array of the network's dtype. It may be read-only if it is not written. Only NumPy's C interface is
+        used,
+        because a subclass may report other values in Python."""
         cdef bint fits = isinstance(array, np.ndarray) and cnp.PyArray_TYPE(<cnp.ndarray>array) == self.typenum
         cdef int d
         if fits:
@@ -332,7 +335,7 @@ cdef class Plan(BasePlan):
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
     cdef void *_result(self, object out, size_t rows) except NULL:
-        """The memory of a caller's array for the result; what fits is seen without a look at any Python attribute."""
+        """The data of a caller's array for the result. A suitable array is recognized without access to Python attributes."""
         cdef int d
         cdef bint fits = type(out) is cnp.ndarray
         if fits:
@@ -343,12 +346,13 @@ cdef class Plan(BasePlan):
         return cnp.PyArray_DATA(<cnp.ndarray>out) if fits else self._dense(out, rows, self.output_shapes[0], "out")
 
     cdef bint _is_free(self, cnp.ndarray result, size_t rows) noexcept:
-        """Whether nobody holds a result any more, nor a view of it or a weak reference, and whoever did left it as it was.
+        """Whether there is no other reference to a result, no view of it and no weak reference, and its shape and type are
+        unchanged.
 
-        That also holds where the interpreter borrows (Python 3.14): docs/design.md, "Results used again".
+        This also works if the interpreter borrows references (Python 3.14): docs/design.md, "Results used again".
         """
         cdef int d
-        if result is None or Py_REFCNT(result) != 2 or PyObject_GET_WEAKREFS_LISTPTR(<PyObject *>result)[0] != NULL:  # the attribute, the argument
+        if result is None or Py_REFCNT(result) != 2 or PyObject_GET_WEAKREFS_LISTPTR(<PyObject *>result)[0] != NULL:  # the attribute and the argument
             return False
         if cnp.PyArray_TYPE(result) != self.typenum or cnp.PyArray_NDIM(result) != self.out_rank or not cnp.PyArray_ISCARRAY(result):
             return False
@@ -358,9 +362,10 @@ cdef class Plan(BasePlan):
         return <size_t>cnp.PyArray_DIM(result, 0) == rows
 
     cdef cnp.ndarray _new_result(self, size_t rows):
-        """An array for a prediction. To make a small one takes as long as a small net, so the last two are used again once nobody holds
-        them: in a loop, the name that the result gets still holds the one before."""
-        cdef cnp.npy_intp[9] dims  # the attribute is for all threads
+        """An array for a prediction. Making a small array takes as long as running a small network. So the last two are used again
+        as soon as there are no other references to them. Two are needed: in a loop, the variable still refers to the previous
+        result."""
+        cdef cnp.npy_intp[9] dims  # a copy, because all threads share the attribute
         cdef cnp.ndarray result
         if self._is_free(self.last_result, rows):
             return self.last_result
@@ -377,7 +382,7 @@ cdef class Plan(BasePlan):
         return result
 
     cdef bint _has_shape(self, cnp.ndarray a) noexcept:
-        """Whether an array is a batch for the one input as it is now."""
+        """Whether an array is a batch for the only input in its current shape."""
         cdef int d
         if cnp.PyArray_NDIM(a) != self.in_rank:
             return False
@@ -387,7 +392,7 @@ cdef class Plan(BasePlan):
         return True
 
     cdef object _infer(self, object x, object out):
-        """The outputs of a batch that lies as the core reads it; None where x needs checking or converting first."""
+        """The outputs of a batch that the core can read as it is. None if x needs checks or conversion."""
         cdef cnp.ndarray a
         self._enter(READING)
         try:
@@ -401,17 +406,18 @@ cdef class Plan(BasePlan):
             self._leave(READING)
 
     def infer_plain(self, x, out=None):
-        """The outputs of a batch for one input and one output; None where x needs checking or converting first."""
+        """The outputs of a batch, for one input and one output. None if x needs checks or conversion."""
         return self._infer(x, out)
 
     def __call__(self, x, *, out=None):
-        """The outputs of a C-contiguous batch of the network's dtype, for one input and one output; out: where they go, or None."""
+        """The outputs of a C-contiguous batch of the network's dtype, for one input and one output. out: memory for them, or
+        None."""
         y = self._infer(x, out)
         if y is None:
             self._need_plan()
             if not self.is_simple:
                 raise ShapeError(f"one array for {len(self.input_shapes)} inputs and {len(self.output_shapes)} outputs")
-            self._dense(x, rows_of(x), self.input_shapes[0], "x", False)  # says what is wrong
+            self._dense(x, rows_of(x), self.input_shapes[0], "x", False)  # raises the error
             raise ShapeError(f"x has shape {shape_of(x)}, but the model takes batches of {self.input_shapes[0]}")
         return y
 
@@ -432,7 +438,7 @@ cdef class Plan(BasePlan):
             to = self._result(out, rows)
             y = <cnp.ndarray>out
             if <char *>to < <char *>cnp.PyArray_DATA(a) + cnp.PyArray_NBYTES(a) and <char *>cnp.PyArray_DATA(a) < <char *>to + cnp.PyArray_NBYTES(y):
-                a = <cnp.ndarray>cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)  # rows are read more than once, and not in the order of the result
+                a = <cnp.ndarray>cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)  # rows are read repeatedly, not in the order of the result
         source.data = cnp.PyArray_DATA(a)
         source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         source.stride = self.in_width
@@ -451,10 +457,10 @@ cdef class Plan(BasePlan):
             PyErr_CheckSignals()
         return y
 
-    # The pieces of a step -----------------------------------------------------------------------------------------------------
+    # Parts of a step ----------------------------------------------------------------------------------------------------------
 
     cdef bint _is_plain(self, object x, int rank, const cnp.npy_intp *dims) noexcept:
-        """Whether x is an array that the core reads as it is, [N, *dims[1:rank]], with some rows."""
+        """Whether x is an array that the core can read as it is, [N, *dims[1:rank]], with at least one row."""
         cdef int d
         if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.typenum or cnp.PyArray_NDIM(<cnp.ndarray>x) != rank:
             return False
@@ -520,7 +526,7 @@ cdef class Plan(BasePlan):
             self._leave(TRAINING)
 
     def forward_plain(self, x, bint training):
-        """The same for one input and one output, or None where x needs converting or checking first."""
+        """`forward` for one input and one output, or None if x needs conversion or checks."""
         cdef cnp.npy_intp[9] dims
         cdef cnp.ndarray y
         cdef void *to
@@ -575,7 +581,8 @@ cdef class Plan(BasePlan):
         return 0
 
     def backward_plain(self, grad_output):
-        """The gradient of a plain batch of a network of one input and one output, or None where the gradient needs converting or checking first."""
+        """The gradient of a plain batch of a network with one input and one output, or None if the gradient needs conversion or
+        checks."""
         cdef cnp.npy_intp[9] dims
         cdef cnp.ndarray dx
         cdef const void *grad

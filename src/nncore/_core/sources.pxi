@@ -1,5 +1,6 @@
-# sources.pxi: what every call into a plan needs: status codes turned into exceptions, aligned buffers, and arrays turned into the
-# sources that the core gathers from.
+# sources.pxi: common parts of all calls into a plan: exceptions from status codes, aligned buffers, and the conversion of arrays
+# into
+# sources from which the core gathers rows.
 
 from libc.string cimport memcpy, memset, strcmp
 
@@ -9,7 +10,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_REFCNT, PyObject
 from operator import index
 from time import monotonic, sleep
-from _thread import get_ident  # threading itself is slow to import
+from _thread import get_ident  # importing threading is slow
 from ..errors import (
     ArgumentError, ConcurrentUseError, DTypeError, IndexRangeError, NotBuiltError, NotCompiledError, ShapeError, SizeError)
 
@@ -26,7 +27,7 @@ for _type in map(np.dtype, "efd?bBhHiIlLqQ"):
 
 
 def shuffle(cnp.ndarray order, object seed, object epoch):
-    """Fill ``order`` (int64, contiguous) with the permutation that belongs to ``seed`` and ``epoch``."""
+    """Fill ``order`` (int64, contiguous) with the permutation that ``seed`` and ``epoch`` determine."""
     if cnp.PyArray_TYPE(order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(order):
         raise DTypeError("shuffle: order must be a writable, contiguous int64 array")
     cdef size_t n = cnp.PyArray_SIZE(order)
@@ -37,17 +38,17 @@ def shuffle(cnp.ndarray order, object seed, object epoch):
 
 
 def alloc_count():
-    """How many blocks the core has allocated so far: tests assert that a step adds none."""
+    """Number of blocks that the core has allocated so far. Tests assert that a step allocates none."""
     return nnc_alloc_count()
 
 
 def alloc_fail_at(size_t k):
-    """Let the k-th allocation of the core from now on fail; 0 switches it off. For tests."""
+    """Let the k-th allocation of the core from now on fail. 0 disables this. For tests."""
     nnc_alloc_fail_at(k)
 
 
 cdef inline void breathe(int i) noexcept:
-    """Let other threads have the GIL now and then: loops in C do not give it away by themselves."""
+    """Release the GIL now and then, because loops in C do not do it by themselves."""
     if i % 2048 == 2047:
         with nogil:
             pass
@@ -58,16 +59,16 @@ cdef inline unsigned long this_thread() noexcept:
 
 
 cdef tuple shape_of(object array):
-    """As NumPy has it in Python; of a typed array it would be a pointer."""
+    """The shape as a tuple. For a typed array, Cython would return a pointer."""
     return array.shape
 
 
 cdef int raise_error(const nnc_error *error) except -1:
-    raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end inside a character
+    raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end in the middle of a character
 
 
 def aligned_zeros(size_t elements, object dtype):
-    """A zeroed 1-D array whose data begin on a cache line; those of a large one on a page of 2 MB, which NumPy asks for from 4 MB on."""
+    """A zeroed 1-D array, aligned to a cache line. A large one is aligned to a page of 2 MB, for which NumPy asks from 4 MB on."""
     size = elements * np.dtype(dtype).itemsize
     alignment, spare = (64, 64) if size < 1 << 20 else (2 << 20, 4 << 20) if size < 4 << 20 else (2 << 20, 2 << 20)
     block = np.zeros(size + spare, np.uint8)
@@ -77,18 +78,19 @@ def aligned_zeros(size_t elements, object dtype):
 
 cdef enum:
     LINE = 64
-    KEPT = 4  # a loop holds the results of the step before while it asks for those of the next
-    LEAST_KEPT = 32 << 10  # smaller blocks the C library hands out again by itself,
-    MOST_KEPT = 4 << 20  # and larger ones come in huge pages
+    KEPT = 4  # a loop refers to the results of the previous step while it requests those of the next
+    LEAST_KEPT = 32 << 10  # the C library reuses smaller blocks by itself
+    MOST_KEPT = 4 << 20  # larger blocks use huge pages
 
 
 cdef class Results:
-    """Arrays for the results of calls that are made over and over. Their data begin on a cache line: NumPy's begin inside of one, so
-    that each vector stored would touch two. The memory of the last few is kept and used again once nobody holds the array or a view
-    of it: what the C library gives back to the system has to be asked for again page by page, which can take longer than the call.
+    """Arrays for the results of repeated calls. Their data are aligned to a cache line. NumPy's are not, so each stored vector
+    would
+    touch two lines. The memory of the last results is used again as soon as there are no references to the array or a view of it.
+    The C library would return it to the system and request it again page by page, which can take longer than the call.
     """
 
-    cdef list blocks  # of bytes, each the base of the arrays in it; the last used first
+    cdef list blocks  # arrays of bytes, the bases of the results; the last used one is first
 
     def __cinit__(self):
         self.blocks = []
@@ -115,7 +117,7 @@ cdef class Results:
         cdef int i, n = len(self.blocks)
         for i in range(n):
             block = <cnp.ndarray>self.blocks[i]
-            if Py_REFCNT(block) == 2 and cnp.PyArray_SIZE(block) == size:  # held by the list and here
+            if Py_REFCNT(block) == 2 and cnp.PyArray_SIZE(block) == size:  # the list and this variable
                 if i:
                     self.blocks.insert(0, self.blocks.pop(i))
                 return block
@@ -126,7 +128,7 @@ cdef class Results:
 
 
 cdef bint is_strided(cnp.ndarray a):
-    """Whether its rows must be brought together, number by number, to be read."""
+    """Whether the elements of its rows are not contiguous and must be collected one by one."""
     cdef int number = cnp.PyArray_TYPE(a), d
     cdef cnp.npy_intp expected = cnp.PyArray_ITEMSIZE(a)
     if number == cnp.NPY_LONGDOUBLE:
@@ -143,7 +145,7 @@ cdef bint is_strided(cnp.ndarray a):
 
 
 cdef int bind_strided(nnc_source *source, nnc_strided *strided, cnp.ndarray a, size_t rows, size_t width, str what) except -1:
-    """The same as bind_source for an array whose numbers do not lie as the core gathers them."""
+    """`bind_source` for an array from which the core cannot gather directly."""
     cdef int number = cnp.PyArray_TYPE(a), d
     cdef size_t got = 1
     if cnp.PyArray_NDIM(a) == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows or cnp.PyArray_NDIM(a) > NNC_MAX_RANK + 1:
@@ -170,9 +172,9 @@ cdef int bind_strided(nnc_source *source, nnc_strided *strided, cnp.ndarray a, s
 cdef int bind_source(
     nnc_source *source, object array, size_t rows, size_t width, str what, nnc_strided *strided=NULL
 ) except -1:
-    """Check that `array` holds `rows` rows of `width` numbers that the core can gather, and say where.
+    """Check that `array` has `rows` rows of `width` numbers from which the core can gather, and set the source.
 
-    strided: room for what is to be known of numbers that lie otherwise, as they may in a memory map; NULL: such are refused.
+    strided: memory for the description of other layouts, which memory maps may have; NULL: they raise an error.
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"{what}: expected an array, got {type(array).__name__}")
@@ -187,7 +189,7 @@ cdef int bind_source(
     if ndim == 0 or <size_t>cnp.PyArray_DIM(a, 0) != rows:
         raise ShapeError(f"{what}: expected {rows} rows, got shape {array.shape}")
     for d in range(ndim - 1, 0, -1):
-        if cnp.PyArray_DIM(a, d) > 1 and cnp.PyArray_STRIDE(a, d) != expected and rows:  # no rows: no strides
+        if cnp.PyArray_DIM(a, d) > 1 and cnp.PyArray_STRIDE(a, d) != expected and rows:  # without rows strides have no meaning
             raise ShapeError(f"{what}: the numbers of a row must lie side by side (strides {array.strides}); pass a C-contiguous copy")
         expected *= cnp.PyArray_DIM(a, d)
         got *= cnp.PyArray_DIM(a, d)
@@ -202,14 +204,14 @@ cdef int bind_source(
 
 
 cdef size_t rows_of(object array) except? 0:
-    """The first dimension as NumPy's C interface has it: a subclass may say something else of itself."""
+    """The first dimension from NumPy's C interface. A subclass may report another value in Python."""
     if isinstance(array, np.ndarray) and cnp.PyArray_NDIM(<cnp.ndarray>array) > 0:
         return cnp.PyArray_DIM(<cnp.ndarray>array, 0)
     return len(array)
 
 
 cdef object whole_number(str name, object value, object least, object most):
-    """An attribute of a model that is a whole number; NumPy's are taken, too."""
+    """The value of a model attribute as a whole number. NumPy's integers are accepted too."""
     try:
         number = None if isinstance(value, (bool, np.bool_)) else index(value)
     except TypeError:

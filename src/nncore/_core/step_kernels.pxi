@@ -1,8 +1,8 @@
-# step_kernels.pxi: what a training step needs besides products and layers, one kernel at a time, for tests, benchmarks, and metrics called
-# alone: dropout, reading data, figures for metrics and diagnosis, penalties. In the manner of matrix_kernels.pxi.
+# step_kernels.pxi: single kernels of a training step other than products and layers, for tests, benchmarks, and metrics that are
+# called by themselves: dropout, reading data, sums for metrics and diagnostics, penalties. In the style of matrix_kernels.pxi.
 
 cdef signed char *as_mask(cnp.ndarray mask, const Matrix *m) except? NULL:
-    """The data of a mask that is as large as a matrix."""
+    """The data of a mask with the size of a matrix."""
     if mask is None:
         return NULL
     if mask.dtype != np.int8 or mask.ndim != 2 or not mask.flags.c_contiguous:
@@ -13,7 +13,7 @@ cdef signed char *as_mask(cnp.ndarray mask, const Matrix *m) except? NULL:
 
 
 def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, cnp.ndarray mask=None, isa=None):
-    """x * keep / (1 - p); the bits of keep depend on key, stream, row0 + row and column alone. mask, int8, gets them for backward."""
+    """x * keep / (1 - p). The bits of keep depend only on key, stream, row0 + row and column. They are written to mask, int8."""
     cdef uint32_t[2] k = [key[0], key[1]]
     cdef uint32_t[2] s = [stream[0], stream[1]]
     cdef nnc_isa which = isa_code(isa)
@@ -30,7 +30,7 @@ def dropout(cnp.ndarray x not None, double p, key, stream, size_t row0=0, cnp.nd
 
 
 def dropout_backward(cnp.ndarray dy not None, cnp.ndarray mask not None, double p, isa=None):
-    """dy * keep / (1 - p), from what forward has left in mask."""
+    """dy * keep / (1 - p), with the mask that forward wrote."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("dy", dy)
     cdef Matrix m = as_matrix("dy", dy, f64)
@@ -43,7 +43,7 @@ def dropout_backward(cnp.ndarray dy not None, cnp.ndarray mask not None, double 
 
 
 cdef int source_type(str name, cnp.ndarray array) except -1:
-    """The nnc_source_type of an array that gather may read: any of the real number types, or bool."""
+    """The nnc_source_type of an array of a real number type or bool, which gather can read."""
     dtype = array.dtype
     code = SOURCE_TYPES.get((dtype.kind, dtype.itemsize))
     if code is None:
@@ -52,7 +52,7 @@ cdef int source_type(str name, cnp.ndarray array) except -1:
 
 
 def gather(cnp.ndarray source not None, cnp.ndarray index, str dtype not None, isa=None):
-    """source[index] (None: every row in order) converted to float32 or float64. Rows may lie at any distance, also backwards."""
+    """source[index] (None: every row in order) converted to float32 or float64. The row stride is arbitrary, also negative."""
     cdef nnc_isa which = isa_code(isa)
     cdef nnc_source_type kind = <nnc_source_type>source_type("source", source)
     cdef cnp.npy_intp item = cnp.PyArray_ITEMSIZE(source), stride
@@ -114,7 +114,7 @@ def sum_changes(cnp.ndarray before not None, cnp.ndarray now not None, isa=None)
 
 
 def unit_sums(cnp.ndarray y not None, double low, double high, isa=None):
-    """[4, columns]: the sums of y, of y^2, how many are 0, and how many lie outside of [low, high]."""
+    """[4, columns]: the sums of y and of y^2, the number of zeros, and the number of values outside of [low, high]."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("y", y)
     cdef Matrix m = as_matrix("y", y, f64)
@@ -127,7 +127,7 @@ def unit_sums(cnp.ndarray y not None, double low, double high, isa=None):
 
 def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, size_t classes, bint index,
                     double threshold, double target_threshold, isa=None):
-    """counts[t, p]: the weight of the rows of class t that were taken for class p."""
+    """counts[t, p]: the sum of the weights of the rows of class t that were predicted as class p."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("z", z)
     cdef Matrix zm = as_matrix("z", z, f64), t
@@ -150,7 +150,7 @@ def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.nda
 
 
 def sum_residuals(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, isa=None):
-    """The seven sums of each column from which the regression metrics follow; kernels.inc lists them."""
+    """The seven sums per column for the regression metrics. kernels.inc lists them."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("z", z)
     cdef Matrix zm = as_matrix("z", z, f64), t = as_matrix("target", target, f64)
@@ -190,7 +190,7 @@ def log(cnp.ndarray x not None, isa=None):
 
 
 def multiply_adds(size_t rounds, bint f64=False, isa=None):
-    """Keeps the multipliers busy without touching memory, and gives how many floating-point operations that was."""
+    """Run multiply-adds in registers, without memory access. Return the number of floating-point operations."""
     cdef nnc_isa which = isa_code(isa)
     cdef double room, count
     cdef void *sum = &room
@@ -211,7 +211,7 @@ def sum_penalties(cnp.ndarray w not None, isa=None):
 
 
 def max_norm(cnp.ndarray w not None, double limit, isa=None):
-    """Scale the columns of w, in place, that are longer than the limit."""
+    """Scale down, in place, the columns of w whose norm is above the limit."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("w", w)
     cdef Matrix m = as_matrix("w", w, f64, True)

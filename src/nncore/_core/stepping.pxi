@@ -1,16 +1,17 @@
-# stepping.pxi: one training step on one batch that needs no conversion. This is what a loop over train_on_batch spends its time in,
-# so it looks at the arrays through NumPy's C interface and touches no other Python object.
+# stepping.pxi: one training step on one batch that needs no conversion. Loops over train_on_batch spend their time here, so arrays
+# are
+# checked through NumPy's C interface, and no other Python objects are used.
 
 cdef object step_batch(Plan net, object x, object y, bint return_dict):
-    """One training step; returns what train_on_batch returns, or None where something needs converting or checking first."""
+    """Run one training step. Return the result of train_on_batch, or None if something needs conversion or checks."""
     cdef unsigned long me
     cdef double lr
     trainer = net.trainer
     if trainer is None or not net.is_compiled or trainer.settings is None:
         return None
-    rate = (<dict>trainer.settings)["_lr"]  # optimizer.lr is a property, and a call of it costs as much as a layer
+    rate = (<dict>trainer.settings)["_lr"]  # the property optimizer.lr would cost as much as a layer
     lr = trainer.rate(net.progress.step) if callable(rate) else rate
-    if trainer.bare:  # there is nothing but the loss
+    if trainer.bare:  # only the loss is returned
         net._enter(TRAINING)
         try:
             loss = _step(net, x, y, lr, trainer.form, None) if knows(net, trainer) else None
@@ -18,7 +19,7 @@ cdef object step_batch(Plan net, object x, object y, bint return_dict):
             net._leave(TRAINING)
         return {"loss": loss} if return_dict and loss is not None else loss
     me = this_thread()
-    net.access.enter(TRAINING, False)  # the sums are for one step at a time, from when they are cleared until they are read
+    net.access.enter(TRAINING, False)  # the sums belong to one step at a time, from clearing to reading
     try:
         sums = trainer.cleared()
         net._enter(TRAINING)
@@ -32,7 +33,7 @@ cdef object step_batch(Plan net, object x, object y, bint return_dict):
 
 
 cdef inline bint knows(Plan net, object trainer) noexcept:
-    """Whether the plan trains as this trainer says: another thread may have compiled it anew. The plan has been entered."""
+    """Whether the plan is compiled for this trainer. Another thread may have compiled it again. The caller has entered the plan."""
     return net.trainer is trainer and net.is_compiled and not net.averaged
 
 

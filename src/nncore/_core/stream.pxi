@@ -1,14 +1,15 @@
-# stream.pxi: one time step after the other, with the state inside: a plan for sequences of one step over the parameters of a model.
+# stream.pxi: running one time step after the other with a stored state: a plan for sequences of one step, with the parameters of a
+# model.
 
 
 cdef class StreamCore:
-    """What `nncore.streaming.Stream` is made of: the network of one time step, its state, and the array that results go to."""
+    """The base of `nncore.network.stream.Stream`: the network of one time step, its state, and the array of results."""
 
     cdef Plan net
     cdef cnp.ndarray state, out
     cdef nnc_sequences sequences
     cdef cnp.npy_intp batch, width
-    cdef bint is_bare  # a step is one number per sequence, without a dimension of features: indices
+    cdef bint is_bare  # a step is one index per sequence, without a dimension of features
     cdef readonly object result  # a view of out, [batch, features]
 
     def _open(self, Plan net not None, cnp.npy_intp batch):
@@ -25,33 +26,33 @@ cdef class StreamCore:
         self.sequences.final = cnp.PyArray_DATA(self.state)
 
     def _freeze(self):
-        """Derive from the weights what a step needs of them."""
+        """Compute the values that a step derives from the weights."""
         cdef nnc_error error
         if nnc_plan_freeze(self.net.plan, &error):
             raise_error(&error)
 
     def _state(self):
-        """The state: [batch, Plan.carry()]."""
+        """The state, [batch, Plan.carry()]."""
         return self.state
 
     def step(self, x):
-        """Take one time step.
+        """Process one time step.
 
         Parameters
         ----------
         x : array_like
-            [batch, features]; [features] where the batch is 1. Indices into an `Embedding`, of which a step has one: [batch].
-            C-contiguous arrays of the model's dtype are read as they lie.
+            [batch, features], or [features] if the batch is 1. For indices into an `Embedding`, of which a step has one: [batch].
+            C-contiguous arrays of the model's dtype are read without a copy.
 
         Returns
         -------
         numpy.ndarray
-            [batch, outputs]: always the same array, which the next step overwrites.
+            [batch, outputs]. It is always the same array; the next step overwrites it.
 
         Raises
         ------
         ShapeError
-            If x is not one time step of the batch.
+            x is not one time step of the batch.
 
         Examples
         --------
@@ -66,7 +67,7 @@ cdef class StreamCore:
         if type(x) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>x) != self.net.typenum or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x):
             from ..data.arrays import as_array
             x = np.ascontiguousarray(as_array(x, "x", self.net.dtype), self.net.dtype)
-        self.net._enter(TRAINING)  # it writes the state
+        self.net._enter(TRAINING)  # because it writes the state
         try:
             self._step(<cnp.ndarray>x)
         finally:

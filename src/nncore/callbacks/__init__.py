@@ -1,4 +1,4 @@
-"""Callbacks: what runs beside training, with Keras's hooks."""
+"""Callbacks: objects whose methods are called at fixed points of training, with Keras's hooks."""
 
 from typing import TYPE_CHECKING
 

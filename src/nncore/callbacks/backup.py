@@ -1,4 +1,4 @@
-"""BackupAndRestore: training that survives its process."""
+"""BackupAndRestore: continue training after the program was interrupted."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ..training.hooks import Callback, Logs
 
 
 class BackupAndRestore(Callback):
-    """Keep the state of training in a file, and go on from it when the same program is started again, as in Keras.
+    """Keep the state of training in a file. When the same program is started again, training continues from it, as in Keras.
 
-    Where the file exists, ``fit`` brings the model to the state in it and goes on from there, as ``fit(resume=True)`` does: the
-    result is that of a program that was never interrupted, to the bit. Where it does not, training begins. The end of training
-    deletes it.
+    If the file exists, ``fit`` restores the state and continues from there, as ``fit(resume=True)`` does. The result is bitwise
+    equal to that of a program that was never interrupted. If the file does not exist, training starts from the beginning. The file
+    is deleted when training ends.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     save_freq : "epoch" or int
-        Write after every epoch, or after so many batches; training is then one call per step.
+        Write after every epoch, or after this many batches. With a number, each step is a separate call into the core.
     delete_checkpoint : bool, default True
-        Delete the file when training ends, by itself or by a callback. An error or Ctrl-C leaves it.
+        Whether to delete the file when training ends normally or a callback ends it. After an error or Ctrl-C the file stays.
 
     Raises
     ------
     ArgumentError
-        The file is of a model with other layers, or of another optimizer.
+        The file belongs to a model with other layers, or to another optimizer.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class BackupAndRestore(Callback):
         self.save_freq = every("BackupAndRestore", "save_freq", save_freq)
         self.delete_checkpoint = flag("BackupAndRestore", "delete_checkpoint", delete_checkpoint)
         if not isinstance(self.save_freq, str):
-            vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own
+            vars(self)["on_train_batch_end"] = self._batch  # only if needed: a batch hook makes each step a call of its own
 
     def before_fit(self, model: Any) -> bool:
         if not os.path.exists(self.path):

@@ -1,4 +1,4 @@
-"""ModelCheckpoint: keep the model in a file while it trains."""
+"""ModelCheckpoint: save the model to a file during training."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from .monitor import Mode, check_mode, direction, watched
 class ModelCheckpoint(Callback):
     """Save the model, or its weights, after every epoch or every few batches, exactly as Keras does.
 
-    A file is replaced as a whole or not at all, see `Model.save`; ``nn.load`` makes the model again, and ``fit(resume=True)`` goes
-    on from there. It is called after the other callbacks, so that the file has what they have counted.
+    A file is replaced completely or not at all, see `Model.save`. ``nn.load`` reads it, and ``fit(resume=True)`` continues the
+    training. This callback is called after the others, so that the file contains their current state.
 
     Parameters
     ----------
     filepath : str or path-like
-        May hold fields that are filled in: ``{epoch:02d}``, counted from 1, any key of the logs, as in ``{val_loss:.2f}``, and
-        ``{batch}``, counted from 1, where ``save_freq`` is a number. Folders are made where they are missing.
+        The file. It may contain fields: ``{epoch:02d}``, counted from 1; any key of the logs, such as ``{val_loss:.2f}``; and
+        ``{batch}``, counted from 1, if ``save_freq`` is a number. Missing folders are created.
     monitor : str, default "val_loss"
-        A key of the logs, for ``save_best_only``.
+        The key of the logs that ``save_best_only`` compares.
     verbose : int, default 0
-        1 says on stderr what is saved, and why not.
+        1 prints on stderr what is saved, or why nothing is saved.
     save_best_only : bool, default False
-        Only save where the monitored quantity is better than ever.
+        Whether to save only if the monitored quantity is better than ever before.
     save_weights_only : bool, default False
-        Save as `Model.save_weights` does.
+        Whether to save only the weights, as `Model.save_weights` does.
     mode : {"auto", "min", "max"}
-        Which direction is better; "auto" asks the metric.
+        Whether smaller or larger is better. "auto" uses the direction of the metric.
     save_freq : "epoch" or int
-        Or after this many batches, counted across epochs; training is then one call per step. The logs are those of the epoch so
-        far, without validation.
+        Save after every epoch, or after this many batches, counted across epochs. With a number, each step is a separate call into
+        the core. The logs are then those of the epoch so far, without validation.
     initial_value_threshold : float, optional
-        With ``save_best_only``: only what is better than this is saved.
+        With ``save_best_only``: only values better than this are saved.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class ModelCheckpoint(Callback):
         self.best = optional_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
         self._epoch = self._batches = 0
         if self.save_freq != "epoch":
-            vars(self)["on_train_batch_end"] = self._count  # only then, as a hook of batches makes every step a call of its own
+            vars(self)["on_train_batch_end"] = self._count  # only if needed: a batch hook makes each step a call of its own
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
@@ -111,7 +111,7 @@ class ModelCheckpoint(Callback):
         self._say(epoch, f"{better}saved to {file}")
 
     def _improves(self, logs: Logs | None) -> bool:
-        """Take note of a better value; NaN is never better."""
+        """Return whether the value is better than the best so far, and store it if so. NaN is never better."""
         current = watched("ModelCheckpoint", self.monitor, logs)
         if current is None:
             return False

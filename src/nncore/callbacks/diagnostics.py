@@ -1,4 +1,4 @@
-"""Diagnostics: figures of every layer while it trains, which tell why a net does not learn."""
+"""Diagnostics: statistics of every layer during training. They help to find out why a network does not learn."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ..training.hooks import Callback, Logs
 
 _PARAMETERS = ("gradient_norm", "weight_norm", "update_norm", "update_ratio")
 _UNITS = ("mean", "std", "zero_fraction", "dead_fraction", "saturated_fraction")
-_KEPT_BYTES = 1 << 20  #: of sums whose figures have not been worked out
+_KEPT_BYTES = 1 << 20  #: limit for the sums of epochs whose statistics have not been computed yet
 
 
 def _of_units(sums: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the figures of one activation by epoch, from [epochs, 4 * columns + 1]: sums, and numbers per unit."""
+    """Return the statistics of one activation by epoch, from the sums [epochs, 4 * columns + 1]. The last column is the number of
+    values per unit."""
     count, by_unit = sums[:, -1:], sums[:, :-1].reshape(len(sums), 4, -1)
     mean, square, zero, flat = (by_unit.sum(2) / (count * by_unit.shape[2])).T
     dead = np.where(count[:, 0] > 0, (by_unit[:, 2] == count).mean(1), np.nan)
@@ -24,7 +25,8 @@ def _of_units(sums: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 class _Figure:
-    """A figure by name, worked out when it is asked for: an epoch of a small net takes little longer than that."""
+    """A statistic by name. It is computed when it is read, because computing it takes about as long as an epoch of a small
+    network."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -37,38 +39,40 @@ class _Figure:
 
 
 class Diagnostics(Callback):
-    """Collect, for every epoch, norms of gradients and updates, and how many units are dead or saturated.
+    """Record norms of gradients and updates and the fractions of dead and saturated units in every epoch.
 
-    The core takes the figures between two steps, from numbers that are in memory anyway; steps that are not looked at cost nothing.
+    The core computes the statistics between two steps, from values that are in memory already. Steps that are not sampled have no
+    cost.
 
     Parameters
     ----------
     every : int, default 25
-        Look at the first training step of each epoch, and from there at every so many; 1 looks at all. At 25, training takes up to
-        5 % longer.
+        Interval between two sampled training steps, starting with the first step of each epoch. 1 samples every step. With 25,
+        training takes up to 5 % longer.
 
     Attributes
     ----------
     epoch : list of int
         The numbers of the epochs.
     gradient_norm, weight_norm, update_norm, update_ratio : dict of str to list of float
-        By parameter ("0.weight", as in ``state_dict``), one number per epoch, the mean over the steps looked at: of the Euclidean
-        norms of the gradient (before clipping; penalties are not in it), the weight before the update, and its change; and of the
-        ratio of the last two.
+        By parameter ("0.weight", as in ``state_dict``): one value per epoch, the mean over the sampled steps. They are the
+        Euclidean norms of the gradient (before clipping, without penalties), of the weight before the update, and of the update.
+        update_ratio is the norm of the update divided by that of the weight.
     mean, std : dict of str to list of float
-        By activation ("layer 1 (ReLU)"), over all its numbers.
+        By activation ("layer 1 (ReLU)"): mean and standard deviation over all its values.
     zero_fraction : dict of str to list of float
-        The part of all numbers that are exactly 0.
+        The fraction of the values that are exactly 0.
     dead_fraction : dict of str to list of float
-        The part of the units that were 0 for every sample looked at.
+        The fraction of the units that were 0 for every sample in the sampled steps.
     saturated_fraction : dict of str to list of float
-        The part of all numbers where the derivative is nearly 0: Sigmoid outside of 0.01 to 0.99; Tanh and Softsign beyond 0.98,
-        Hardtanh at its ends, ELU and SELU within 2 % of their lower bound. Other activations have 0.
+        The fraction of the values at which the derivative is nearly 0: Sigmoid outside of 0.01 to 0.99, Tanh and Softsign beyond
+        0.98, Hardtanh at its bounds, ELU and SELU within 2 % of their lower bound. It is 0 for other activations.
 
     Notes
     -----
-    A unit is a column, the last dimension of the activation. A gradient in early layers that is a thousandth of that in the last
-    ones vanishes; an update ratio far from 1e-3 points to a learning rate that is off; dead ReLUs learn no more.
+    A unit is a column, that is an index of the last dimension of the activation. Gradients vanish if those of the first layers are
+    about a thousandth of those of the last layers. An update ratio far from 1e-3 indicates an unsuitable learning rate. A dead ReLU
+    does not learn any more.
 
     Examples
     --------
@@ -101,7 +105,7 @@ class Diagnostics(Callback):
     def _clear(self) -> None:
         self.epoch: list[int] = []
         self._figures: dict[str, dict[str, list[float]]] = {kind: {} for kind in (*_PARAMETERS, *_UNITS)}
-        self._looked: list[tuple[int, np.ndarray, np.ndarray]] = []  # epochs whose figures nobody has asked for yet
+        self._looked: list[tuple[int, np.ndarray, np.ndarray]] = []  # epochs whose statistics have not been computed yet
         self._bytes = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -127,13 +131,13 @@ class Diagnostics(Callback):
             self._settle()
 
     def _settle(self) -> None:
-        """Work out the figures of the epochs that have none yet."""
+        """Compute the statistics of the epochs that have none yet."""
         if not self._looked:
             return
         counted, parameters, units = zip(*self._looked, strict=True)
         self._looked, self._bytes = [], 0
         steps = np.array(counted, np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):  # an epoch without a look has no figures: NaN
+        with np.errstate(divide="ignore", invalid="ignore"):  # an epoch without a sampled step has NaN
             means = np.stack(parameters) / steps[:, None, None]
             for kind, columns in zip(_PARAMETERS, np.moveaxis(means, 2, 0), strict=True):
                 for name, values in zip(self._parameters, columns.T.tolist(), strict=True):
@@ -147,24 +151,24 @@ class Diagnostics(Callback):
         self.close()
 
     def close(self) -> None:
-        """Look no longer."""
+        """Stop sampling."""
         if self.model is not None and self.model.built:
             self.model._network.plan.start_probe(0, [])
 
     def plot(self) -> Any:
-        """Draw the norms of the weights' gradients, their update ratios, and the dead and saturated units over the epochs.
+        """Plot the norms of the weights' gradients, their update ratios, and the dead and saturated units over the epochs.
 
         Returns
         -------
         matplotlib.figure.Figure
-            Four panels, not yet shown.
+            Four panels. The figure is not shown.
 
         Raises
         ------
         MissingExtraError
             matplotlib is not installed.
         EmptyDataError
-            No epoch has been run.
+            No epoch has been recorded.
         """
         if not self.epoch:
             raise EmptyDataError("Diagnostics.plot: no epoch has been recorded; fit with it among the callbacks first")

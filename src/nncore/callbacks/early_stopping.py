@@ -1,4 +1,4 @@
-"""EarlyStopping: end training when a quantity no longer improves."""
+"""EarlyStopping: end training when a quantity stops improving."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ class EarlyStopping(Callback):
     monitor : str, default "val_loss"
         A key of the logs of an epoch.
     min_delta : float, default 0
-        A change smaller than this is no improvement.
+        A change smaller than this does not count as an improvement.
     patience : int, default 0
-        Stop when this many epochs in a row brought no improvement.
+        Training stops after this many epochs in a row without improvement.
     verbose : int, default 0
-        1 says on stderr when training stops.
+        1 prints on stderr when training stops.
     mode : {"auto", "min", "max"}
-        Which direction is better; "auto" asks the metric.
+        Whether smaller or larger is better. "auto" uses the direction of the metric.
     baseline : float, optional
-        Only an improvement beyond this starts patience anew.
+        Only an improvement beyond this value resets the counter of ``patience``.
     restore_best_weights : bool, default False
-        On the end of training, set the parameters to those of the best epoch (whether it beat the baseline or not).
+        Whether to restore the parameters of the best epoch when training ends, even if that epoch did not reach the baseline.
     start_from_epoch : int, default 0
-        Epochs before this one are not looked at.
+        Epochs before this one are ignored.
 
     Attributes
     ----------
     stopped_epoch : int
-        The epoch that ended training early; 0 if none did.
+        The epoch that ended training early; 0 if there was none.
     best, best_epoch
         The best value and its epoch.
 
@@ -110,7 +110,7 @@ class EarlyStopping(Callback):
         self.best_epoch = epoch
 
     def _improves(self, value: float, reference: float | None) -> bool:
-        """Keras compares value - min_delta (max) or value + min_delta (min), strictly; NaN never improves on anything."""
+        """Compare as Keras does: value - min_delta (max) or value + min_delta (min), strictly. NaN is never an improvement."""
         if reference is None:
             reference = -self._sign * float("inf")
         return self._sign * value - self.min_delta > self._sign * reference

@@ -1,4 +1,4 @@
-"""LambdaCallback: a callback from plain functions."""
+"""LambdaCallback: a callback made from plain functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Numbered = Callable[[Any, Any], Any] | None
 
 
 class Hooks(TypedDict, total=False):
-    """The hooks, as functions: of the logs, or of a number (of the epoch, batch or step) and the logs."""
+    """The hooks as functions. They take the logs, or a number (of the epoch, batch or step) and the logs."""
 
     on_train_begin: Plain
     on_train_end: Plain
@@ -34,17 +34,17 @@ class Hooks(TypedDict, total=False):
 
 
 class LambdaCallback(Callback):
-    """Call functions as hooks.
+    """A callback that calls the given functions as its hooks.
 
     Parameters
     ----------
     **hooks : callable
-        Any hook of `Callback` by its name, with the hook's arguments.
+        A function for any hook of `Callback`, by the name of the hook. It gets the arguments of the hook.
 
     Raises
     ------
     UnknownNameError
-        There is no such hook.
+        There is no hook with this name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Callbacks that write down how training goes: CSVLogger into a file, TensorBoard into a SummaryWriter."""
+"""Callbacks that record losses and metrics: CSVLogger in a file, TensorBoard with a SummaryWriter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..training.hooks import Callback, Logs
 class CSVLogger(Callback):
     """Write the logs of every epoch as a line of a CSV file, as Keras does.
 
-    The columns are "epoch", from 0, and the keys of the logs in the order of the alphabet; what an epoch lacks (validation, with
-    ``validation_freq`` > 1) is "NA". Each line is on disk before the next epoch begins.
+    The columns are "epoch", counted from 0, and the keys of the logs in alphabetical order. A missing value is written as "NA", for
+    example validation with ``validation_freq`` > 1. Each line is on disk before the next epoch starts.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class CSVLogger(Callback):
     separator : str, default ","
         One character.
     append : bool, default False
-        Add to the file, for training that is resumed; a header is written only into an empty one.
+        Whether to append to the file, for resumed training. The header is written only if the file is empty.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._keys: list[str] = []
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see close
-        import csv  # here, as few need it
+        import csv  # imported here because it is rarely needed
 
         self._writer = csv.writer(self._file, delimiter=self.separator, lineterminator="\n")
 
@@ -87,17 +87,18 @@ def _text(value: Any) -> Any:
 
 
 class TensorBoard(Callback):
-    """Hand losses, metrics and the learning rate to a SummaryWriter: PyTorch's, tensorboardX's, or any object with ``add_scalar``.
+    """Pass losses, metrics and the learning rate to a SummaryWriter: PyTorch's, tensorboardX's, or any object with ``add_scalar``.
 
-    The tags are "loss/train", "loss/validation" and so on, so that TensorBoard draws the two in one group; the step is the number
-    of the epoch or, with ``update_freq``, of the batch. The writer is flushed at the end of each epoch and not closed.
+    The tags are "loss/train", "loss/validation" and so on, so that TensorBoard shows both in one group. The step is the number of
+    the epoch or, with ``update_freq``, of the batch. The writer is flushed at the end of each epoch. It is not closed.
 
     Parameters
     ----------
     writer : object
-        With ``add_scalar(tag, value, step)``.
+        An object with ``add_scalar(tag, value, step)``.
     update_freq : "epoch", "batch" or int
-        Besides every epoch, also after so many batches ("batch": each), under "loss/batch"; training is then one call per step.
+        "epoch": write after every epoch only. "batch" or a number: also write "loss/batch" after every batch or after this many
+        batches. Each step is then a separate call into the core.
 
     Examples
     --------
@@ -123,7 +124,7 @@ class TensorBoard(Callback):
         self.update_freq = every("TensorBoard", "update_freq", update_freq, ("epoch", "batch"))
         if self.update_freq != "epoch":
             self._every = 1 if isinstance(self.update_freq, str) else self.update_freq
-            vars(self)["on_train_batch_end"] = self._batch  # only then, as a hook of batches makes every step a call of its own
+            vars(self)["on_train_batch_end"] = self._batch  # only if needed: a batch hook makes each step a call of its own
 
     def _batch(self, batch: int, logs: Logs | None = None) -> None:
         step = self.model.step

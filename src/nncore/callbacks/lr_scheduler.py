@@ -15,19 +15,20 @@ from .monitor import learning_rate
 class LearningRateScheduler(Callback):
     """Set the learning rate at the beginning of every epoch, exactly as Keras does.
 
-    For a rate that changes with every step, give the optimizer a schedule: ``lr=lambda step: ...``. The logs get "learning_rate".
+    For a rate that changes with every step, pass a schedule to the optimizer: ``lr=lambda step: ...``. "learning_rate" is added to
+    the logs.
 
     Parameters
     ----------
     schedule : callable
-        ``(epoch, lr) -> lr`` or ``epoch -> lr``, epochs counted from 0.
+        ``(epoch, lr) -> lr`` or ``epoch -> lr``. Epochs are counted from 0.
     verbose : int, default 0
-        1 says the rate on stderr.
+        1 prints the rate on stderr.
 
     Raises
     ------
     ArgumentError
-        What the schedule returns is no learning rate.
+        The value that the schedule returns is not a learning rate.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What callbacks share that watch a quantity or set the learning rate: whether it is there, and which way is better."""
+"""Functions for callbacks that monitor a quantity or set the learning rate: read the quantity and find its direction."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MODES = ("auto", "min", "max")
 
 
 def check_mode(owner: str, mode: str) -> str:
-    """Return ``mode`` if it is one."""
+    """Return ``mode`` if it is valid."""
     found: str = choice(owner, "mode", mode, MODES)
     return found
 
 
 def watched(owner: str, monitor: str, logs: Logs | None) -> Any:
-    """Return what the logs say of the quantity; None, with a warning, where they say nothing."""
+    """Return the monitored quantity from the logs. If it is missing, warn and return None."""
     current = (logs or {}).get(monitor)
     unvalidated = not any(name.startswith("val_") for name in logs or {})
     if current is None:
@@ -33,7 +33,7 @@ def watched(owner: str, monitor: str, logs: Logs | None) -> Any:
 
 
 def direction(owner: str, monitor: str, mode: str, model: Any) -> float:
-    """Return 1 where larger is better, -1 where smaller is; "auto" asks the metric."""
+    """Return 1 if larger is better, -1 if smaller is better. "auto" uses the direction of the metric."""
     if mode == "auto":
         name = monitor.removeprefix("val_")
         known = {metric.name: metric.direction for metric in getattr(model, "metrics", ())}
@@ -44,7 +44,7 @@ def direction(owner: str, monitor: str, mode: str, model: Any) -> float:
 
 
 def learning_rate(owner: str, model: Any) -> float:
-    """Return the learning rate of the model, which must be a number."""
+    """Return the learning rate of the model. Raise ArgumentError if it is a schedule."""
     rate = model.optimizer.learning_rate
     if callable(rate):
         raise ArgumentError(f"{owner} sets the learning rate, but the optimizer's lr is a schedule, {rate!r}; use one of the two")

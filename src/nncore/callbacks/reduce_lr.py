@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: a smaller learning rate when a quantity no longer improves."""
+"""ReduceLROnPlateau: lower the learning rate when a quantity stops improving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .monitor import Mode, check_mode, direction, learning_rate, watched
 class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by ``factor`` when the monitored quantity has stopped improving, exactly as Keras does.
 
-    The logs get "learning_rate", the rate that the epoch was trained with.
+    "learning_rate", the rate of the epoch, is added to the logs.
 
     Parameters
     ----------
@@ -21,22 +21,22 @@ class ReduceLROnPlateau(Callback):
     factor : float, default 0.1
         In [0, 1).
     patience : int, default 10
-        So many epochs in a row without improvement lower the rate.
+        The rate is lowered after this many epochs in a row without improvement.
     verbose : int, default 0
-        1 says on stderr when the rate is lowered.
+        1 prints on stderr when the rate is lowered.
     mode : {"auto", "min", "max"}
-        Which direction is better; "auto" asks the metric.
+        Whether smaller or larger is better. "auto" uses the direction of the metric.
     min_delta : float, default 1e-4
-        A change of this size or smaller is no improvement.
+        A change of this size or smaller does not count as an improvement.
     cooldown : int, default 0
-        After a reduction, so many epochs are not counted.
+        Number of epochs after a reduction that are not counted.
     min_lr : float, default 0
-        The rate never goes below this.
+        The smallest learning rate.
 
     Raises
     ------
     ArgumentError
-        The optimizer's ``lr`` is a schedule: the two would work against each other.
+        The optimizer's ``lr`` is a schedule. The two would conflict.
 
     Examples
     --------
@@ -106,4 +106,4 @@ class ReduceLROnPlateau(Callback):
     def _improves(self, current: float) -> bool:
         sign = direction("ReduceLROnPlateau", self.monitor, self.mode, self.model)
         best = -sign * float("inf") if self.best is None else self.best
-        return sign * current > sign * best + self.min_delta  # NaN never improves
+        return sign * current > sign * best + self.min_delta  # false for NaN

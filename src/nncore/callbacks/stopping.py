@@ -1,4 +1,4 @@
-"""Callbacks that end training: at a target, after a time, or when the loss stands still.
+"""Callbacks that end training: at a target value, after some time, or when the loss stops falling.
 
 See also `EarlyStopping` (patience) and `TerminateOnNaN`.
 """
@@ -20,9 +20,9 @@ class StopAtTarget(Callback):
     monitor : str
         A key of the logs of an epoch, such as "val_accuracy".
     target : float
-        The value to reach, or to pass.
+        The value to reach.
     mode : {"auto", "min", "max"}
-        Which direction is better; "auto" asks the metric.
+        Whether smaller or larger is better. "auto" uses the direction of the metric.
 
     Attributes
     ----------
@@ -60,21 +60,21 @@ class StopAtTarget(Callback):
 
 
 class TimeLimit(Callback):
-    """Stop training after a time.
+    """Stop training after some time.
 
-    It looks whenever a call into the core returns, between two steps: training ends at most about 50 ms late, or one step where a
-    step takes longer, and validates once more. An epoch that is cut short counts as an epoch in the history;
-    ``fit(resume=True)`` takes it up where it was cut.
+    The time is checked after every call into the core, between two steps. Training therefore ends up to 50 ms late, or up to one
+    step late if a step takes longer. A last validation follows. An incomplete epoch counts as an epoch in the history;
+    ``fit(resume=True)`` continues it.
 
     Parameters
     ----------
     seconds : float
-        From the beginning of training on.
+        Seconds since the start of training.
 
     Attributes
     ----------
     stopped : bool
-        Whether the time ran out.
+        Whether the time limit was reached.
 
     Examples
     --------
@@ -111,18 +111,18 @@ class TimeLimit(Callback):
 class LossTolerance(Callback):
     """Stop training when the loss falls by less than ``tol`` for more than ``n_iter_no_change`` epochs in a row.
 
-    That is the rule of scikit-learn's ``MLPClassifier`` and ``MLPRegressor``, with its names and defaults.
+    This is the rule of scikit-learn's ``MLPClassifier`` and ``MLPRegressor``, with their names and defaults.
 
     Parameters
     ----------
     tol : float, default 1e-4
-        An epoch improves where it is better than the best so far by at least this.
+        An epoch counts as an improvement if it is better than the best so far by at least this.
     n_iter_no_change : int, default 10
-        How many epochs in a row may not improve.
+        The number of epochs in a row that may pass without improvement.
     monitor : str, default "loss"
         A key of the logs of an epoch.
     mode : {"auto", "min", "max"}
-        Which direction is better; "auto" asks the metric.
+        Whether smaller or larger is better. "auto" uses the direction of the metric.
 
     Attributes
     ----------

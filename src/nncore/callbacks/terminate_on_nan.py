@@ -1,4 +1,4 @@
-"""TerminateOnNaN: end training when the loss is lost."""
+"""TerminateOnNaN: end training when the loss is not finite."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..training.hooks import Callback, Logs
 class TerminateOnNaN(Callback):
     """Stop training when the loss becomes NaN or infinite.
 
-    It looks whenever a call into the core returns, at most about 50 ms later, and says on stderr where training stopped; the
-    losses of the single steps are in ``history.step_losses``.
+    The loss is checked after every call into the core, that is at most about 50 ms later. The step is printed on stderr. The losses
+    of single steps are in ``history.step_losses``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Checks of what users write: whether the gradients of a model, a layer or a loss are those of the function that it computes."""
+"""Checks of users' code: whether the gradients of a model, a layer or a loss are correct."""
 
 from .gradients import GradientEntry, GradientReport, check_gradients
 

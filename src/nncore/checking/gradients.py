@@ -1,7 +1,7 @@
-"""check_gradients: whether what the backward pass computes is the derivative, told by central differences in float64.
+"""check_gradients: compare the gradients of the backward pass with central differences in float64.
 
-The model under test is a copy in float64, run through the plan that it compiles to: `forward` and `backward` as loops by hand use
-them, and, where there are targets, whole training steps with a learning rate of zero.
+The model under test is a copy in float64 with its own plan. It is run by `forward` and `backward` as in a training loop by hand.
+With targets, whole training steps with a learning rate of zero are run too.
 """
 
 from __future__ import annotations
@@ -27,41 +27,39 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class GradientEntry(NamedTuple):
-    """One array of a `GradientReport`."""
+    """The result for one array of a `GradientReport`."""
 
-    name: str  #: of the parameter as in the state dict; "x", "x[1]" of an input; "y_pred" of a loss
+    name: str  #: of a parameter as in the state dict; "x" or "x[1]" for an input; "y_pred" for a loss
     shape: tuple[int, ...]
-    checked: int  #: how many of its elements were
-    error: float  #: the relative error where it is worst
-    allowed: (
-        float  #: what would have passed there: the tolerance, and what rounding leaves of the two values that differences subtract
-    )
-    at: tuple[int, ...]  #: where that is
-    analytic: float  #: the gradient there, of the backward pass
-    numeric: float  #: and by differences
+    checked: int  #: number of elements that were checked
+    error: float  #: the relative error of the worst element
+    allowed: float  #: the largest error that passes there: the tolerance plus the rounding error of the differences
+    at: tuple[int, ...]  #: the index of the worst element
+    analytic: float  #: its gradient from the backward pass
+    numeric: float  #: its gradient from differences
 
     @property
     def ok(self) -> bool:
-        """Whether the error is within what is allowed."""
+        """Whether the error is at most the allowed error."""
         return self.error <= self.allowed
 
     @property
     def share(self) -> float:
-        """The error as a part of what is allowed."""
+        """The error divided by the allowed error."""
         return self.error / self.allowed
 
 
 class GradientReport:
-    """What `check_gradients` found: true where all is well; ``str()`` gives a table.
+    """The result of `check_gradients`. It is true if all gradients agree; ``str()`` returns a table.
 
     Attributes
     ----------
     entries : list of GradientEntry
         One per parameter and input.
     tol : float
-        The largest relative error that passes, rounding apart.
+        The largest relative error that passes, before the allowance for rounding.
     worst : GradientEntry
-        The entry whose error is the largest part of what is allowed.
+        The entry with the largest ratio of error to allowed error.
 
     Examples
     --------
@@ -115,41 +113,41 @@ def check_gradients(
     Parameters
     ----------
     obj : Model, Layer or loss
-        Built-in or your own. It is copied, and stays as it is.
+        A built-in one or your own. It is copied and not changed.
     x : array_like, or a list of them for several inputs
-        A batch [N, ...]; for a loss, predictions. Whole numbers are inputs that have no derivative.
+        A batch [N, ...]; for a loss, predictions. Inputs of integer type have no derivative and are not checked.
     y : array_like, optional
-        Targets. A compiled model is then checked as it trains, its loss included; a loss needs them.
+        Targets. A compiled model is then also checked in training steps, including its loss. A loss needs targets.
     eps : float
-        The distance of the differences; where they disagree with the gradient, smaller ones are tried, as a kink (of ReLU at 0)
-        may lie between.
+        The step of the differences. If they disagree with the gradient, smaller steps are tried, because a kink (of ReLU at 0) may
+        be nearby.
     tol : float
-        The largest relative error that passes. Elements smaller than a hundredth of the largest one in their array count as if
-        they were that large. Rounding is allowed for besides: differences subtract two values whose last bits are rounded, which
-        weighs the more the smaller a gradient is.
+        The largest relative error that passes. Elements smaller than a hundredth of the largest element of their array are compared
+        relative to that hundredth. An allowance for rounding is added: a difference subtracts two rounded values, which matters
+        more for small gradients.
     samples : int
-        At most this many elements of each array are checked, drawn by ``seed``.
+        The largest number of elements that are checked in each array. They are drawn with ``seed``.
     seed : int
-        Of what is drawn.
+        Seed of the random choices.
     raise_on_error : bool
-        Raise where the gradients differ.
+        Whether to raise an error if the gradients differ.
 
     Returns
     -------
     GradientReport
-        True where all agree; ``print`` it to see the worst error of each array beside what is allowed.
+        True if all agree. Print it to see the worst error of each array and the allowed error.
 
     Raises
     ------
     GradientError
-        The gradients differ, and ``raise_on_error``.
+        The gradients differ and ``raise_on_error`` is True.
     ArgumentError
-        Two runs on the same batch give different values.
+        Two runs on the same batch return different values.
 
     Notes
     -----
-    Without targets, what is differentiated is a weighted sum of all outputs, in training mode (dropout keeps its mask). A point at
-    which a function has a kink, such as ReLU at exactly 0, has no derivative to compare with.
+    Without targets, a weighted sum of all outputs is differentiated, in training mode (dropout keeps its mask). At a kink, such as
+    ReLU at exactly 0, the derivative does not exist and the comparison is meaningless.
 
     Examples
     --------
@@ -212,7 +210,7 @@ def _of_model(model: Model, x: Any, y: Any, options: _Options) -> list[GradientE
 
 
 def _by_hand(twin: Model, arrays: list[np.ndarray], options: _Options, parameters: bool) -> list[GradientEntry]:
-    """forward and backward, for the sum of all outputs times random factors; the parameters too, unless training shows them."""
+    """Return copies of the inputs. They are converted to float64, except for whole numbers."""
     plan = twin._plan
     factors = [np.ascontiguousarray(options.rng.normal(size=out.shape)) for out in plan.forward(arrays, True)]
 
@@ -237,9 +235,9 @@ def _parameters(twin: Model) -> list[tuple[str, np.ndarray, np.ndarray]]:
 def _steps(
     twin: Model, of: list[Loss], weights: list[float], arrays: list[np.ndarray], y: Any
 ) -> tuple[list[tuple[str, np.ndarray, np.ndarray]], Callable[[], float]]:
-    """Train at a learning rate of zero, which leaves gradients and changes nothing.
+    """Run training steps with a learning rate of zero. They compute gradients and change no parameter.
 
-    Return the parameters with their gradients, and the function that gives the loss.
+    Return the parameters with their gradients, and the function that computes the loss.
     """
     # Penalties and limits are the update's business, not that of backward.
     plain = [{"params": "*", "l1": 0.0, "l2": 0.0, "max_norm": 0.0}] if twin.parameters() else []
@@ -257,7 +255,7 @@ def _steps(
 
 
 def _of_loss(loss: Loss, y_pred: Any, y_true: Any, options: _Options) -> list[GradientEntry]:
-    """A net whose one weight is the prediction."""
+    """Check a loss as a network whose only parameter is the prediction."""
     prediction = np.asarray(y_pred, np.float64)
     prediction = prediction.reshape(len(prediction), -1)
     rows, columns = prediction.shape
@@ -271,8 +269,8 @@ def _compare(parts: list[tuple[str, np.ndarray, np.ndarray]], value: Callable[[]
     before = value()
     if value() != before:
         raise ArgumentError(
-            "check_gradients: two runs on the same batch give different values; what a part of your own draws at random must be "
-            "the same each time"
+            "check_gradients: two runs on the same batch give different values; your own layers and losses must draw "
+            "the same random numbers each time"
         )
     return [_entry(name, array, gradient, value, max(1.0, abs(before)), options) for name, array, gradient in parts]
 
@@ -312,7 +310,7 @@ def _difference(array: np.ndarray, index: tuple[int, ...], value: Callable[[], f
 
 
 def _error(analytic: float, numeric: float, least: float, size: float, eps: float, tol: float) -> tuple[float, float]:
-    """Return the relative error, and how large it may be: the values that are subtracted are about ``size`` and a few ulps off."""
+    """Return the relative error and the allowed error. The subtracted values are about ``size`` and are wrong by a few ulps."""
     if not (np.isfinite(analytic) and np.isfinite(numeric)):
         return float("inf"), max(tol, _EPS)
     rounding = 16 * _EPS * size / eps

@@ -1,4 +1,5 @@
-"""Data on their way into a model: read, checked, weighted and split, and never copied where the core can read them as they lie."""
+"""Conversion of users' data into arrays for a model: reading, checks, weights and splits. Arrays are not copied if the core can
+read them."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ __all__ = [
 
 
 def bind_prediction(y_pred: Any, name: str = "y_pred") -> np.ndarray:
-    """Return predictions as a C-contiguous [N, columns] array of float32 or float64 (float64 unless they are float32)."""
+    """Return predictions as a C-contiguous [N, columns] array of float32 if they are float32, else of float64."""
     array = as_array(y_pred, name, np.dtype(np.float64))
     if array.ndim not in (1, 2) or array.size == 0:
         raise ShapeError(f"{name} has shape {array.shape}; pass [N] or [N, columns] with at least one row")

@@ -1,9 +1,9 @@
-"""Whatever holds numbers -> an array that the core can gather rows from, without a copy wherever that is possible.
+"""Conversion of array-like objects into arrays from which the core can gather rows. Copies are made only if necessary.
 
-The core reads float16, float32, float64, integers of any width and bool, whose rows are contiguous; rows may lie at any distance.
-Such arrays pass through untouched, a memory map above all. Of a memory map of samples or targets the core also reads what lies
-otherwise (Fortran's order, the other byte order, extended precision), more slowly; all else is converted then, and so are other
-number types. What holds no numbers is refused.
+The core reads float16, float32, float64, integers of any width and bool. Each row must be contiguous; the distance between rows is
+arbitrary. Such arrays, and in particular memory maps, are used as they are. From a memory map of samples or targets the core also
+reads other layouts (Fortran order, the other byte order, extended precision), but more slowly. In all other cases these layouts are
+converted, and so are other number types. Data that are not numbers raise an error.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from ..errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from ..records import Shape
 from .frames import from_frame
 
-_BLOCK = 1 << 18  # elements looked at together, so that a memory map is never loaded whole
+_BLOCK = 1 << 18  # elements that are processed together, so that a memory map is never loaded as a whole
 
 
 def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = False) -> np.ndarray:
-    """Return ``value`` as an array the core can read.
+    """Return ``value`` as an array that the core can read.
 
     Parameters
     ----------
     value : array_like
         NumPy array, memory map, (nested) list, pandas or polars frame or series, torch tensor, anything with DLPack.
     name : str
-        How errors call it.
+        The name of the value in error messages.
     dtype : numpy.dtype
-        What numbers that the core cannot read (extended precision, numbers in object arrays) become.
+        The type to which other number types are converted (extended precision, numbers in object arrays).
     as_mapped : bool
-        Return a memory map as it is, however its numbers lie: for the sources of a plan, which can read all of that.
+        Whether to return a memory map unchanged, whatever its layout. The sources of a plan can read all layouts.
 
     Raises
     ------
     DTypeError
-        It holds text, dates, complex numbers, masked or sparse data, or other objects.
+        The value contains text, dates, complex numbers, masked or sparse data, or other objects.
     ShapeError
-        It is a ragged list.
+        The value is a ragged list.
     NonFiniteError
-        It is a frame or series with missing values.
+        The value is a frame or series with missing values.
     """
-    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())  # not imported: nothing can be masked
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())  # if it is not imported, no array is masked
     if isinstance(value, masked):
         raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")
     if isinstance(value, np.ndarray):
-        # A subclass may say something else of itself than what lies there.
+        # A subclass may report other values than its memory contains.
         array = value if type(value) is np.memmap else np.asarray(value)
     else:
         array = from_frame(value, name) if hasattr(value, "to_numpy") else _convert(value, name)
@@ -65,7 +65,7 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = F
 def _convert(value: Any, name: str) -> np.ndarray:
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise DTypeError(f"{name}: sparse matrices are not supported; pass {name}.toarray() if it fits into memory")
-    if hasattr(value, "detach"):  # a torch tensor, perhaps on another device or with a gradient
+    if hasattr(value, "detach"):  # a torch tensor, possibly on another device or with a gradient
         value = value.detach().cpu()
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
@@ -78,8 +78,8 @@ def _convert(value: Any, name: str) -> np.ndarray:
 
 
 def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
-    """Convert what the core cannot read; refuse what is no number."""
-    # NumPy would read "1.5" as a number and None as NaN
+    """Convert number types that the core cannot read. Raise DTypeError if the values are not numbers."""
+    # NumPy would convert "1.5" to a number and None to NaN.
     if array.dtype.kind == "f" or (array.dtype.kind == "O" and not any(isinstance(v, str | bytes | None) for v in array.flat)):
         try:
             return array.astype(dtype)
@@ -100,16 +100,16 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def _is_mapped(array: Any) -> bool:
-    """Whether its numbers lie in a file."""
+    """Return whether the memory of an array is a mapped file."""
     while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
     return isinstance(array, np.memmap)
 
 
 def _readable(array: np.ndarray) -> np.ndarray:
-    """The array itself if each of its rows is contiguous and aligned, at a whole number of elements from the next; else a copy.
+    """Return the array itself if each row is contiguous and aligned and the row stride is a whole number of elements; else a copy.
 
-    Rows may lie apart, run backwards or overlap: a sliding window over a series is not unrolled.
+    Rows may be apart, in reverse order, or overlap. So a sliding window over a series is not copied.
     """
     if array.flags.c_contiguous and array.flags.aligned:
         return array
@@ -124,12 +124,12 @@ def _readable(array: np.ndarray) -> np.ndarray:
 
 
 def shape_of(value: Any) -> Shape:
-    """Return the shape of an array, whatever library it is of, or of lists."""
+    """Return the shape of an array of any library, or of nested lists."""
     return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
 
 
 def check_finite(array: np.ndarray, name: str) -> None:
-    """Raise NonFiniteError naming row and column where ``array`` holds NaN or infinity."""
+    """Raise NonFiniteError with the row and column if ``array`` contains NaN or infinity."""
     if array.dtype.kind != "f":
         return
     step = max(1, _BLOCK // max(1, array[:1].size))
@@ -143,7 +143,7 @@ def check_finite(array: np.ndarray, name: str) -> None:
 
 
 def copy_into(view: np.ndarray, value: Any, name: str) -> None:
-    """Copy an array or a (torch) tensor into a parameter of exactly that shape."""
+    """Copy an array or a (torch) tensor into a parameter of exactly the same shape."""
     array = to_array(value)
     if array.dtype.kind not in "fiub":
         raise ArgumentError(f"{name}: values must be real numbers, not {array.dtype}")
@@ -153,12 +153,12 @@ def copy_into(view: np.ndarray, value: Any, name: str) -> None:
 
 
 def to_array(value: Any) -> np.ndarray:
-    """Return a NumPy array for anything array-like, tensors of PyTorch included, wherever they lie."""
+    """Return a NumPy array for any array-like object. This includes PyTorch tensors on any device."""
     if isinstance(value, np.ndarray):
         return np.asarray(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":  # which NumPy does not have
+        if str(value.dtype) == "torch.bfloat16":  # NumPy has no such type
             value = value.float()
         value = value.numpy()
     try:

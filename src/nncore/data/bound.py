@@ -1,4 +1,4 @@
-"""Data that are bound: arrays as the core reads them, checked against the model that they are for."""
+"""Bound data: arrays that the core can read, checked against the model for which they are."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ..records import Shape
 
 
 class Data:
-    """Bound data, as the core reads them: an array per input, an array per output, weights per output or None, lengths [N] or None.
+    """Bound data: an array per input, an array per output, weights per output or None, lengths [N] or None.
 
-    Weights are [N], or [N, steps] where the time steps have their own; None where all are 1.
-    They fit a model whose inputs have these shapes; ``timed``: which outputs have steps that lengths count. () where nobody asks.
+    Weights are [N], or [N, steps] if the time steps have their own weights; None means that all are 1. ``shapes`` are the input
+    shapes of the model for which the data were checked. ``timed`` tells which outputs have the time steps to which lengths refer.
+    Both are () if they are not needed.
     """
 
     def __init__(
@@ -31,27 +32,27 @@ class Data:
 
     @property
     def rows(self) -> int:
-        """N, the number of samples."""
+        """The number of samples, N."""
         return len(self.x[0])
 
     def take(self, rows: Any) -> Data:
-        """Those rows: views for a slice, copies for indices."""
+        """Return these rows: views for a slice, copies for indices."""
         weight = None if self.weight is None else [None if each is None else each[rows] for each in self.weight]
         lengths = None if self.lengths is None else self.lengths[rows]
         return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timed)
 
     @property
     def row_bytes(self) -> int:
-        """What one row takes."""
+        """The size of one row in bytes."""
         return sum(a[:1].nbytes for a in (*self.x, *self.y))
 
     def require_weight(self) -> None:
-        """Raise ArgumentError where no row has any weight."""
+        """Raise ArgumentError if all weights are 0."""
         if self.weight is not None and not any(each is None or each.any() for each in self.weight):
             raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
 
     def scaled(self, output: int, scale: np.ndarray, rows: np.ndarray | None) -> Data:
-        """The data with the weights of one output, in ``rows`` (None: all), multiplied by ``scale``, [rows] or [rows, steps]."""
+        """Return the data with the weights of one output multiplied by ``scale``, [rows] or [rows, steps]. rows: None means all."""
         weights: list[np.ndarray | None] = [None] * len(self.y) if self.weight is None else [*self.weight]
         before = weights[output]
         before = np.ones(self.rows) if before is None else before
@@ -63,11 +64,11 @@ class Data:
 
 
 def _widened(array: np.ndarray, rank: int) -> np.ndarray:
-    """The array with dimensions of 1 at its end, so that it has ``rank``."""
+    """Return the array with dimensions of size 1 appended, so that it has ``rank`` dimensions."""
     return array.reshape(array.shape + (1,) * (rank - array.ndim))
 
 
 def parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
-    """All rows at once, or batches where a callback wants to see them."""
+    """Return all rows at once, or in batches if a callback needs them."""
     size = batch_size or 32
     return (data.take(slice(i, i + size)) for i in range(0, data.rows, size)) if split else (data,)

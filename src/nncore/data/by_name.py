@@ -1,4 +1,4 @@
-"""Inputs and outputs by name: data, losses and gradients given as a dict, brought into the order of the model's."""
+"""Data, losses and gradients that are given by name in a dict, arranged in the order of the model's inputs or outputs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..errors import ArgumentError
 
 
 def in_order(what: str, given: Any, names: Sequence[str]) -> list[Any]:
-    """Return one entry per name, from a dict by name, or from a list where there are several.
+    """Return one entry per name, from a dict by name, or from a list if there are several names.
 
     Parameters
     ----------
     what : str
-        How errors call it.
+        The name of the argument in error messages.
     given : object
-        A dict by name; a list or tuple in order; where there is one name, the entry itself.
+        A dict by name, a list or tuple in order, or the entry itself if there is only one name.
     names : sequence of str
-        Of the inputs or outputs.
+        The names of the inputs or outputs.
 
     Raises
     ------
     ArgumentError
-        A name is not among them, one is missing, or the list has another length.
+        A name is unknown or missing, or the list has the wrong length.
     """
     if isinstance(given, Mapping):
         unknown, missing = [key for key in given if key not in names], [name for name in names if name not in given]
@@ -40,5 +40,5 @@ def in_order(what: str, given: Any, names: Sequence[str]) -> list[Any]:
 
 
 def names_of(what: str, names: Sequence[str]) -> list[str]:
-    """Return how errors call each entry."""
+    """Return the name of each entry in error messages."""
     return [what] if len(names) == 1 else [f"{what}[{name!r}]" for name in names]

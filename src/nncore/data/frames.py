@@ -1,7 +1,7 @@
-"""Frames and series (pandas, polars, and whatever else has ``to_numpy``) -> arrays, with errors that name the column.
+"""Conversion of frames and series (pandas, polars, and others with ``to_numpy``) into arrays. Errors name the column.
 
-They know missing values, and arrays do not: pandas would turn one into NaN, NaN would go through every weight of a net, and the
-loss would be lost with no word about why. So a frame with a missing value is refused here; one in an array is found by
+Frames can have missing values, arrays cannot. pandas would convert a missing value to NaN. NaN would spread to all weights, and the
+loss would become NaN without an explanation. So a frame with a missing value raises an error. NaN in arrays is found by
 ``compile(check_finite=True)``.
 """
 
@@ -16,14 +16,14 @@ from ..errors import DTypeError, NonFiniteError
 
 
 def from_frame(frame: Any, name: str) -> np.ndarray:
-    """Return the numbers of a frame or series.
+    """Return the values of a frame or series as an array.
 
     Raises
     ------
     NonFiniteError
-        A value is missing; the message names column and row, and says how many there are.
+        A value is missing. The message names column and row, and the number of missing values.
     DTypeError
-        A column holds text, dates or other objects.
+        A column contains text, dates or other objects.
     """
     array = np.asarray(frame.to_numpy())
     columns = [f", column {column!r}," for column in getattr(frame, "columns", ())] if array.ndim == 2 else [""]
@@ -50,7 +50,7 @@ def from_frame(frame: Any, name: str) -> np.ndarray:
 
 
 def _differs_from_itself(value: Any) -> bool:
-    """Whether it is NaN, NaT or pandas.NA (which leaves the question open)."""
+    """Return whether a value is NaN, NaT or pandas.NA (whose comparisons have no truth value)."""
     try:
         return bool(value != value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Inputs: the x of fit, evaluate and predict, checked against what the first layer takes."""
+"""Inputs: conversion of the x of fit, evaluate and predict, and checks against the shape that the first layer takes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def bind_inputs(x: Any, shapes: Sequence[Shape], layer: str, dtype: np.dtype[Any
 
     Parameters
     ----------
-    x : array_like, or a list of them where the network has several inputs
+    x : array_like, or a list of them for several inputs
         The samples, one per row.
     shapes : sequence of tuple of int
-        Shape of one sample, per input. Empty where the network does not know it yet: then any shape will do.
+        Shape of one sample for each input. Empty if the network does not know it yet; any shape is accepted then.
     layer : str
-        Name of the first layer, for messages.
+        The name of the first layer in error messages.
     dtype : numpy.dtype
-        The type of the network, for what has to be converted.
+        The type of the network, to which other types are converted.
     allow_empty : bool
-        Let N be 0.
+        Whether N may be 0.
 
     Raises
     ------
     ShapeError, DTypeError, EmptyDataError
-        The data do not fit.
+        The data do not fit the network.
     """
     if len(shapes) > 1:
         if not isinstance(x, list | tuple) or len(x) != len(shapes):

@@ -1,4 +1,4 @@
-"""Lengths of sequences: how many time steps of each row count; what lies beyond them is padding, and may be anything."""
+"""Lengths of sequences: the number of valid time steps of each row. The steps after them are padding with arbitrary values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .arrays import as_array
 
 
 def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
-    """Return lengths as the core reads them, int64 [rows].
+    """Return lengths in the form that the core reads, int64 [rows].
 
     Parameters
     ----------
@@ -27,17 +27,17 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     Raises
     ------
     ShapeError
-        Another number of lengths than rows, or a length outside 1 .. steps.
+        The number of lengths is not N, or a length is not in 1 .. steps.
     ArgumentError
-        They are no whole numbers, or given for each input by itself.
+        They are not whole numbers, or are given for each input separately.
     """
     several = isinstance(lengths, list | tuple) and any(
         hasattr(each, "__len__") and not isinstance(each, str | bytes) for each in lengths
     )
     if several or isinstance(lengths, Mapping):
         raise ArgumentError(
-            "lengths: one array [N] is taken, for all inputs that have as many time steps as the first; the padding of an input "
-            "with others must be masked otherwise, for example by a Multiply with zeros [N, time, 1]"
+            "lengths must be one array [N]; it is for all inputs with as many time steps as the first one; mask the padding of "
+            "other inputs in another way, for example by a Multiply with zeros [N, time, 1]"
         )
     array = as_array(lengths, "lengths", np.dtype(np.int64))
     if array.shape != (rows,):
@@ -54,7 +54,7 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
 
 
 def without_padding(y: np.ndarray, lengths: np.ndarray, form: str, classes: int) -> np.ndarray:
-    """Return targets [N, time, ...] whose padding is harmless to check: a copy with zeros, or the first class, there."""
+    """Return a copy of targets [N, time, ...] with zeros, or the first class, in the padding, so that checks accept it."""
     y = y.copy()
     beyond = np.arange(y.shape[1]) >= lengths[:, None]
     y[beyond] = np.eye(1, classes, dtype=y.dtype)[0] if form == "one_hot" and y.ndim > 2 and y.shape[-1] == classes else 0

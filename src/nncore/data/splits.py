@@ -1,7 +1,7 @@
-"""Which rows train and which validate.
+"""The split into rows for training and rows for validation.
 
-The part that validates depends on the seed of the model and the number of rows alone (and on the labels, where it is
-stratified), so that a second ``fit`` never trains on what the first one validated with.
+The split depends only on the seed of the model, the number of rows and, if it is stratified, the labels. So a second ``fit`` never
+trains on rows that the first one used for validation.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from .. import _core
 from .._checks import shown
 from ..errors import ArgumentError, EmptyDataError, NonFiniteError, ShapeError
 
-_SPLIT = 2**62  # an "epoch" that training does not reach: the split must not repeat an epoch's order
+_SPLIT = 2**62  # an update count that training never reaches, so that the split does not equal the order of an epoch
 
 
 def split_rows(rows: int, fraction: float, seed: int | None, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that train and those that validate, each int64 and in increasing order.
+    """Return the rows for training and those for validation, each int64 and in increasing order.
 
     Parameters
     ----------
     rows : int
-        How many there are.
+        The number of rows.
     fraction : float
-        Which part validates, in (0, 1); floor(rows * (1 - fraction)) rows train, as in Keras.
+        The fraction for validation, in (0, 1). floor(rows * (1 - fraction)) rows are for training, as in Keras.
     seed : int or None
-        None: the last rows validate.
+        None: the last rows are for validation.
     labels : numpy.ndarray or None
-        Class indices [rows]; every class is then split in the same ratio, to within one row.
+        Class indices [rows]. Each class is then split in the same ratio, within one row.
 
     Raises
     ------
     EmptyDataError
-        One of the parts would be empty.
+        One of the two parts would be empty.
     """
     train = int(np.floor(rows * (1.0 - fraction)))
     if not 0 < train < rows:
@@ -46,7 +46,7 @@ def split_rows(rows: int, fraction: float, seed: int | None, labels: np.ndarray 
     _core.shuffle(order, seed, _SPLIT)
     if labels is not None:
         order = order[np.argsort(labels[order], kind="stable")]
-    # Evenly spaced places in an order sorted by class take every class in proportion; unsorted, the order is random already.
+    # The order is sorted by class, so evenly spaced positions select each class in proportion. Without labels the order is random.
     places = np.floor((np.arange(rows - train) + 0.5) * (rows / (rows - train))).astype(np.int64)
     chosen = np.zeros(rows, bool)
     chosen[order[places]] = True
@@ -54,14 +54,14 @@ def split_rows(rows: int, fraction: float, seed: int | None, labels: np.ndarray 
 
 
 def bind_groups(groups: Any, rows: int) -> np.ndarray:
-    """Return the number of the group of each row, int64 [rows], counted in the order in which groups first appear.
+    """Return the number of the group of each row, int64 [rows]. Groups are numbered in the order in which they first occur.
 
     Raises
     ------
     ShapeError
-        Not one group per row.
+        The number of groups is not the number of rows.
     NonFiniteError, ArgumentError
-        A group is missing (NaN, None), or cannot be compared with the others.
+        A group is missing (NaN, None), or groups cannot be compared with each other.
     """
     try:
         array = np.asarray(groups.to_numpy() if hasattr(groups, "to_numpy") else groups)
@@ -85,19 +85,19 @@ def bind_groups(groups: Any, rows: int) -> np.ndarray:
 
 
 def split_groups(groups: np.ndarray, fraction: float, seed: int | None, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that train and those that validate, with no group on both sides.
+    """Return the rows for training and those for validation. No group is in both parts.
 
-    Groups are drawn one after the other, and each goes to the part that validates if that brings it nearer to its size in every
-    class.
+    The groups are visited in random order. A group is added to the validation part if the number of rows of each class there then
+    comes closer to its target.
 
     Parameters
     ----------
     groups : numpy.ndarray
-        Number of the group of each row, from 0, int64.
+        The number of the group of each row, from 0, int64.
     fraction : float
-        Which part of the rows should validate, in (0, 1).
+        The fraction of the rows for validation, in (0, 1).
     seed : int or None
-        None: groups are not drawn, but taken from the end.
+        None: groups are taken from the end instead of in random order.
     labels : numpy.ndarray or None
         Class indices.
 

@@ -1,4 +1,4 @@
-"""Targets: the forms that losses take, and errors that say which loss fits what was given instead.
+"""Targets: the forms that losses take. Errors name a loss that fits the given targets.
 
     values         numbers of the output's shape
     probabilities  numbers in [0, 1] of the output's shape (binary_crossentropy)
@@ -6,8 +6,8 @@
     one_hot        a distribution over the classes in each row (categorical_crossentropy)
     classes        one whole number in [0, classes) per row (sparse_categorical_crossentropy)
 
-Where an output has one column, targets may be [N] or [N, 1]. Where a sample of the output has several lines, [lines, columns], each
-line has its target, and "row" in messages counts lines.
+If an output has one column, targets may be [N] or [N, 1]. If a sample of the output has several lines, [lines, columns], each line
+has its own target, and "row" in messages counts lines.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from .arrays import as_array
 
 
 def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np.dtype[Any], name: str = "y") -> np.ndarray:
-    """Return targets as the core reads them: class indices, one per row (and line of it), or numbers of the output's shape.
+    """Return targets in the form that the core reads: class indices, one per row or line, or numbers in the shape of the output.
 
     Parameters
     ----------
     y : array_like
         The targets.
     form : str
-        One of the forms above.
+        One of the forms listed at the top of this file.
     shape : tuple of int
         Shape of the output for one sample.
     rows : int
         N, the number of samples.
     loss : str
-        Name of the loss, for messages.
+        The name of the loss in error messages.
     dtype : numpy.dtype
-        The type of the network, for what has to be converted.
+        The type of the network, to which other types are converted.
     name : str
-        How messages call the targets.
+        The name of the targets in error messages.
 
     Raises
     ------
     ShapeError, LabelError, DTypeError, NonFiniteError
-        They do not fit; the message says what would.
+        The targets do not fit. The message says what would fit.
     """
     array = as_array(y, name, dtype, as_mapped=True)
     if array.ndim == 0 or len(array) != rows:
@@ -54,7 +54,7 @@ def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np
     if form == "classes":
         return _classes(array, tuple(lines), columns, loss, name)
     wanted = (rows, *shape)
-    if columns > 1 and array.shape in (wanted[:-1], (*wanted[:-1], 1)):  # one number where several are due
+    if columns > 1 and array.shape in (wanted[:-1], (*wanted[:-1], 1)):  # one number in place of several
         if form == "one_hot":
             raise LabelError(
                 f"{name} of shape {array.shape} holds class indices, but {loss} takes {columns} numbers in their place: use "
@@ -85,7 +85,7 @@ def _classes(array: np.ndarray, lines: Shape, classes: int, loss: str, name: str
     array = array.reshape(rows, *lines)
     flat = array.reshape(-1)
     if array.dtype.kind == "f":
-        bad = np.flatnonzero(flat != np.floor(flat))  # NaN differs from everything
+        bad = np.flatnonzero(flat != np.floor(flat))  # this includes NaN, which equals nothing
         if bad.size:
             _refuse(flat, bad[0], name, f"{loss} takes whole numbers in [0, {classes})")
     check_range(flat, classes, loss, name)
@@ -93,7 +93,7 @@ def _classes(array: np.ndarray, lines: Shape, classes: int, loss: str, name: str
 
 
 def check_range(labels: np.ndarray, classes: int, loss: str, name: str = "y") -> None:
-    """Raise LabelError with the offending value and row unless all of ``labels`` (whole numbers) lie in [0, classes)."""
+    """Raise LabelError with the wrong value and its row unless all of ``labels`` (whole numbers) are in [0, classes)."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         row = np.flatnonzero((labels < 0) | (labels >= classes))[0]
         hint = f"; the last layer has {classes} outputs, so classes run from 0 to {classes - 1}"
@@ -142,7 +142,7 @@ _FORMS = {"probabilities": _probabilities, "one_hot": _one_hot, "signs": _signs}
 
 
 def _outside(array: np.ndarray, low: float, high: float) -> np.ndarray | None:
-    """Index of the first element outside [low, high] or NaN."""
+    """Return the index of the first element that is outside [low, high] or NaN."""
     if array.dtype.kind == "b" or not array.size or (array.min() >= low and array.max() <= high):
         return None
     where: np.ndarray = np.argwhere(~((array >= low) & (array <= high)))[0]

@@ -1,7 +1,7 @@
-"""Weights of samples, of time steps and of classes: checked, and multiplied into one number per row or step.
+"""Weights of samples, time steps and classes: checks, and their product as one number per row or step.
 
-A weight scales a row's loss and how much the row counts in the metrics, as scikit-learn's ``sample_weight`` and Keras's
-``weighted_metrics`` do. Class weights hold while training; validation data keep their own weights.
+A weight scales the loss of a row and its contribution to the metrics, as scikit-learn's ``sample_weight`` and Keras's
+``weighted_metrics`` do. Class weights apply only to training. Validation data have their own weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .arrays import as_array
 from .sequences import without_padding
 
 OneClassWeight = Mapping[int, float] | str | None
-#: For one output, or by name, or one per output. Within a dict any string passes: type checkers would ask for annotations of dicts.
+#: For one output, by name, or one per output. In a dict any string is accepted, so that type checkers need no annotations.
 ClassWeight = (
     Literal["balanced"]
     | Mapping[int, float]
@@ -31,25 +31,25 @@ ClassWeight = (
 def bind_weight(
     weight: Any, rows: int, name: str = "sample_weight", lines: Shape = (), lengths: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """Return float64 weights [rows], or [rows, time, ...] where time steps have their own, or None.
+    """Return float64 weights [rows], or [rows, time, ...] if time steps have their own weights, or None.
 
     Parameters
     ----------
     weight : array_like or None
-        One number per row; or per line of the output, or of as many of its first dimensions as it likes.
+        One number per row, per line of the output, or per entry of any number of its first dimensions.
     rows : int
         N.
     name : str
-        How messages call it.
+        The name of the weights in error messages.
     lines : tuple of int
-        The shape of the output for one sample without its last dimension: those that can have weights of their own.
+        The shape of the output for one sample without its last dimension. Its entries can have their own weights.
     lengths : numpy.ndarray or None
-        How many time steps of each row count; what is given for others may be anything.
+        The number of valid time steps of each row. Weights of other steps are ignored.
 
     Raises
     ------
     ShapeError
-        There are neither as many weights as rows, nor as many as time steps.
+        The number of weights is neither that of the rows nor that of the time steps.
     NonFiniteError, ArgumentError
         A weight is NaN, infinite or negative.
     """
@@ -80,12 +80,12 @@ def bind_weight(
 
 
 def per_output(class_weight: ClassWeight, names: Sequence[str]) -> list[OneClassWeight]:
-    """Return the class weights of each output: what is given by name or in a list, or for the one that there is.
+    """Return the class weights of each output, from a dict by name, a list, or the weights of the only output.
 
     Raises
     ------
     ArgumentError
-        A name is unknown, or it is not said which output is meant.
+        A name is unknown, or the output is not specified.
     """
     if class_weight is None:
         return [None] * len(names)
@@ -108,7 +108,7 @@ def per_output(class_weight: ClassWeight, names: Sequence[str]) -> list[OneClass
 
 
 def labels_of(target: np.ndarray, form: str) -> np.ndarray | None:
-    """Return the class index of each row of bound targets, or of each of its lines; None where they are no classes."""
+    """Return the class index of each row or line of bound targets, or None if the targets are not classes."""
     if form == "classes":
         return target.astype(np.int64)
     if form == "one_hot" and target.ndim > 1 and target.shape[-1] > 1:
@@ -129,22 +129,22 @@ def class_weights(
     lengths: np.ndarray | None = None,
     name: str = "class_weight",
 ) -> np.ndarray:
-    """Return the weight that each row, or each of its time steps, has by its class.
+    """Return the weight of each row or time step, according to its class.
 
     Parameters
     ----------
     class_weight : mapping or "balanced"
-        Class index -> weight (1 where missing); or N / (classes * rows of the class), as scikit-learn has it.
+        Class index -> weight (1 if missing). "balanced" means N / (classes * rows of the class), as in scikit-learn.
     target : numpy.ndarray
-        Bound targets of the rows that train.
+        Bound targets of the rows for training.
     form : str
-        The form of the targets, see data/targets.py.
+        The form of the targets; see data/targets.py.
     classes : int
-        How many there are; 2 for targets that say yes or no.
+        The number of classes; 2 for binary targets.
     lengths : numpy.ndarray or None
-        How many time steps of each row count.
+        The number of valid time steps of each row.
     name : str
-        How messages call it.
+        The name of the argument in error messages.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def class_weights(
     Raises
     ------
     LabelError
-        The targets are no classes, or a class in the mapping does not exist.
+        The targets are not classes, or a class in the mapping does not exist.
     ArgumentError
         A weight is negative or not finite.
     """
@@ -170,7 +170,7 @@ def class_weights(
     elif isinstance(class_weight, Mapping):
         keys = {-1: 0} if form == "signs" and -1 in class_weight else {}
         for key, value in class_weight.items():
-            is_index = is_number(key) and abs(key) < 2**63 and key == int(key)  # NaN is below nothing
+            is_index = is_number(key) and abs(key) < 2**63 and key == int(key)  # the comparison excludes NaN
             if not is_index or not is_number(value):
                 raise LabelError(
                     f"{name} must be a dict from class indices, 0 to {classes - 1}, to numbers, "

@@ -1,4 +1,4 @@
-"""Networks as graphs: `Input`, the values that layers give when they are called on it, and what lies between inputs and outputs."""
+"""Networks as graphs: `Input`, the values that layers return when they are called on it, and the graph of a model."""
 
 from .graph import Description, Graph, layer_names, restored
 from .values import MOST_INPUTS, Input, Node, Value, call, check_count, checked_name, is_symbolic, record

@@ -1,6 +1,6 @@
-"""Graph: what lies between the inputs and the outputs of a model whose layers are connected freely.
+"""Graph: the layers and connections between the inputs and the outputs of a model.
 
-From it come the op records, and the plain data that copies and files keep.
+It produces the op records of the model, and the plain data that copies and files store.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 class Description(NamedTuple):
-    """A graph as plain data. Values are numbered: the inputs first, then one per call, or as many as the layer gives."""
+    """A graph as plain data. Values are numbered: first the inputs, then the results of each call."""
 
     inputs: list[tuple[str, Shape]]
     layers: list[str]  #: the name of each layer
-    calls: list[tuple[int, list[int]]]  #: which layer, on which values
+    calls: list[tuple[int, list[int]]]  #: the layer, and the values on which it is called
     outputs: list[tuple[str, int]]
-    by_name: bool  #: predictions come as a dict
+    by_name: bool  #: whether predictions are a dict
 
 
 class Graph:
-    """What lies between inputs and outputs.
+    """The layers and connections between inputs and outputs.
 
     Attributes
     ----------
     nodes : list of Node
         In topological order.
     layers : list of Layer
-        Each once, in the order of its first call.
+        Each layer once, in the order of its first call.
     names : list of str
-        One per layer.
+        The name of each layer.
     input_names, output_names : list of str
     """
 
@@ -50,7 +50,7 @@ class Graph:
         self.inputs, given_inputs = _ends("inputs", inputs)
         self.outputs, given_outputs = _ends("outputs", outputs)
         self.nodes = self._walk()
-        self.spans: list[list[tuple[int, int]]] = []  # of each layer: the ops [first, last) of each call, once it is wired
+        self.spans: list[list[tuple[int, int]]] = []  # for each layer, the ops [first, last) of each call; filled by wire
         self.layers: list[Layer] = list({id(node.layer): node.layer for node in self.nodes}.values())
         self.position = {id(layer): i for i, layer in enumerate(self.layers)}
         self.values = [*self.inputs, *(value for node in self.nodes for value in node.outputs)]
@@ -61,7 +61,7 @@ class Graph:
         self.output_names = _unique(given_outputs, [self._origin(value) for value in self.outputs], "outputs")
 
     def _walk(self) -> list[Node]:
-        """The nodes that the outputs need, in the order in which they were made, which is a topological one."""
+        """Return the nodes on which the outputs depend, in the order in which they were made. This order is topological."""
         ends, found, waiting = {id(v) for v in self.inputs}, {}, list(self.outputs)
         reached = set()
         while waiting:
@@ -83,18 +83,18 @@ class Graph:
         return self.name_of(number)
 
     def name_of(self, number: int) -> str:
-        """Return the name of the input or the layer that a value comes from."""
+        """Return the name of the input or layer that produces a value."""
         node = self.values[number].node
         if number < len(self.inputs) or node is None:
             return self.input_names[number]
         return self.names[self.position[id(node.layer)]]
 
     def wire(self) -> tuple[list[Op], list[int], list[int]]:
-        """Return the op records, the layer of each, and the values that are outputs."""
+        """Return the op records, the layer of each, and the numbers of the output values."""
         ops: list[Op] = []
         owners: list[int] = []
         numbers = {id(value): i for i, value in enumerate(self.inputs)}
-        first: dict[int, int] = {}  # of each layer: its first op
+        first: dict[int, int] = {}  # layer -> its first op
         self.spans = [[] for _ in self.layers]
         for node in self.nodes:
             i, at = self.position[id(node.layer)], len(ops)
@@ -110,18 +110,18 @@ class Graph:
             numbers.update({id(value): len(self.inputs) + at + k for value, k in zip(node.outputs, results, strict=True)})
         return ops, owners, [numbers[id(value)] for value in self.outputs]
 
-    # What a network asks of the connections between its layers; `Chain` answers the same questions -----------------------------
+    # The interface that a network uses; `Chain` has the same methods ------------------------------------------------------------
 
     def known_inputs(self) -> list[Shape]:
         """Return the shape of one sample of each input."""
         return [value.shape for value in self.inputs]
 
     def may_be_deeper(self) -> bool:
-        """Return whether samples may have more dimensions than `known_inputs` says."""
+        """Return whether samples may have more dimensions than `known_inputs` states."""
         return False
 
     def activation_after(self, index: int) -> Layer | None:
-        """Return the activation that the result of layer ``index`` goes through, if any."""
+        """Return the activation that follows layer ``index``, if there is one."""
         layer = self.layers[index]
         waiting = deque(value for node in self.nodes_of(layer) for value in node.outputs)
         while waiting:
@@ -133,11 +133,11 @@ class Graph:
         return None
 
     def layer_name(self, index: int) -> str:
-        """Return how errors call a layer."""
+        """Return the name of a layer in error messages."""
         return f"layer {self.names[index]!r} ({type(self.layers[index]).__name__})"
 
     def key(self, index: int) -> str:
-        """Return what the names of a layer's parameters begin with."""
+        """Return the prefix of the names of a layer's parameters."""
         return self.names[index]
 
     def op_spans(self, index: int, owners: Sequence[int]) -> list[tuple[int, int]]:
@@ -149,23 +149,23 @@ class Graph:
         return list(self.input_names)
 
     def connected_to(self, index: int) -> str:
-        """Return what a layer is called on, in words."""
+        """Return the inputs of a layer as text."""
         nodes = self.nodes_of(self.layers[index])
         return "; ".join(", ".join(self.name_of(self.numbers[id(v)]) for v in node.inputs) for node in nodes)
 
     def lines(self, input_shapes: Sequence[Shape]) -> list[str]:
-        """Return a line for each input and layer: the repr of a model has them."""
+        """Return a line for each input and layer, for the repr of a model."""
         inputs = [f"{name}: Input {shape_text(shape)}" for name, shape in zip(self.input_names, input_shapes, strict=True)]
         return inputs + [f"{self.key(i)}: {layer!r} on {self.connected_to(i)}" for i, layer in enumerate(self.layers)]
 
     def pack_outputs(self, outputs: list[Any]) -> Any:
-        """Return outputs as a model gives them: one, a list, or a dict."""
+        """Return the outputs in the form that the model returns: one array, a list, or a dict."""
         if self.by_name:
             return dict(zip(self.output_names, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def call_again(self, values: Sequence[Value]) -> list[Value]:
-        """Return what the outputs would be of other inputs: the same layers, called once more."""
+        """Return the outputs for other inputs, by calling the same layers again."""
         known = {id(own): value for own, value in zip(self.inputs, values, strict=True)}
         for node in self.nodes:
             found = record(node.layer, [known[id(value)] for value in node.inputs])
@@ -208,12 +208,12 @@ class Graph:
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Return the name of each layer in a graph: its own, or one made from its class."""
+    """Return the name of each layer in a graph: its own name, or one made from its class."""
     return _unique([layer.name for layer in layers], [_snake(type(layer).__name__) for layer in layers], "layers")
 
 
 def restored(layers: Sequence[Layer], described: Description) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Return inputs and outputs by name of a graph like the one described, over these layers."""
+    """Return inputs and outputs by name of the described graph, made from these layers."""
     values = [Input(shape, name) for name, shape in described.inputs]
     for layer, inputs in described.calls:
         values += record(layers[layer], [values[i] for i in inputs])
@@ -224,7 +224,7 @@ def restored(layers: Sequence[Layer], described: Description) -> tuple[dict[str,
 
 
 def _ends(what: str, given: Any) -> tuple[list[Value], list[str | None]]:
-    """Return values and the names they were given, from a value, a list or a dict."""
+    """Return the values and their names from a value, a list or a dict."""
     names: list[str | None]
     if isinstance(given, Mapping):
         values, names = list(given.values()), [checked_name(f"Model: {what}", name) for name in given]
@@ -246,14 +246,14 @@ def _ends(what: str, given: Any) -> tuple[list[Value], list[str | None]]:
 
 
 def _unique(asked: Sequence[str | None], defaults: Sequence[str], what: str) -> list[str]:
-    """Return a name for each: the one asked for, which must differ from the others, or the default with the next free number."""
+    """Return a unique name for each: the given name, or the default with the next free number. Given names must differ."""
     taken = Counter(name for name in asked if name is not None)
     for each, times in taken.items():
         if times > 1:
             raise ArgumentError(f"Model: two of the {what} are called {each!r}; give them names that differ")
     names: list[str] = []
     used = set(taken)
-    numbered: dict[str, Iterator[str]] = {}  # of each default: those that are left
+    numbered: dict[str, Iterator[str]] = {}  # for each default, the names that are still free
     for name, default in zip(asked, defaults, strict=True):
         if name is None:
             left = numbered.setdefault(default, itertools.chain([default], map(f"{default}_{{}}".format, itertools.count(1))))
@@ -264,5 +264,5 @@ def _unique(asked: Sequence[str | None], defaults: Sequence[str], what: str) -> 
 
 
 def _snake(name: str) -> str:
-    """LeakyReLU -> leaky_relu."""
+    """Convert LeakyReLU to leaky_relu."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", re.sub(r"([a-z0-9])(ReLU)", r"\1_\2", name)).lower()

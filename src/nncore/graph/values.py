@@ -1,7 +1,7 @@
-"""Values: what a layer records when it is called on an `Input` instead of an array.
+"""Values: the results of calling layers on an `Input` instead of an array.
 
-A `Value` is a place in a network, with a shape and no numbers; a `Node` is one call of a layer. Both never change once made,
-so a graph has no cycles, and the nodes in the order in which they were made are in topological order.
+A `Value` is a place in a network. It has a shape but holds no data. A `Node` is one call of a layer. Neither changes after it is
+made, so a graph has no cycles, and the order in which nodes are made is topological.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 _serial = itertools.count()
 
-MOST_INPUTS = 64  # of one network
+MOST_INPUTS = 64  # the largest number of inputs of a network
 
 
 class Value:
-    """What a layer gives when it is called on an `Input`: a place in a network, not a number.
+    """The result of calling a layer on an `Input`: a place in a network, without data.
 
-    It goes into other layers, into `Model`, and through ``+``, ``-``, ``*`` and ``/``, with other values or with numbers.
+    Values can be passed to layers and to `Model`. ``+``, ``-``, ``*`` and ``/`` combine them with other values or with numbers.
 
     Attributes
     ----------
     shape : tuple of int
-        Of one sample, without the batch.
+        The shape of one sample, without the batch.
     name : str or None
-        Of an input, if it was given one.
+        The name of an input, if one was given.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class Value:
     <Value [*, 8] from Add>
     """
 
-    __array_ufunc__ = None  # so that array + value asks the value
+    __array_ufunc__ = None  # makes NumPy call the reflected method of Value in array + value
     __slots__ = ("name", "node", "shape")
 
     def __init__(self, shape: Shape, node: Node | None, name: str | None = None) -> None:
@@ -83,7 +83,7 @@ class Value:
 
 
 class Node:
-    """One call of a layer: what it was called on, and what it gives."""
+    """One call of a layer, with its inputs and its results."""
 
     __slots__ = ("inputs", "layer", "outputs", "serial")
 
@@ -93,14 +93,14 @@ class Node:
 
 
 def Input(shape: Sequence[int], name: str | None = None) -> Value:
-    """Return a place where a network takes samples, to call layers on.
+    """Return an input of a network. Layers are called on it.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape of one sample, without the batch; ``()`` for single numbers.
+        Shape of one sample, without the batch; ``()`` if a sample is a single number.
     name : str, optional
-        What data by name are found under; by default "input", "input_1", ... in the order of the model's inputs.
+        The name by which data are given. The default is "input", "input_1", ... in the order of the model's inputs.
 
     Returns
     -------
@@ -121,9 +121,9 @@ def Input(shape: Sequence[int], name: str | None = None) -> Value:
 
 
 def checked_name(owner: str, name: Any) -> str:
-    """Return a name that keys can begin with, such as "encoder" in "encoder.weight": any text in any script, kept as it is.
+    """Return a name after checking that keys can begin with it, such as "encoder" in "encoder.weight". Any script is allowed.
 
-    A dot and a slash end a name, in keys and in the tags of TensorBoard. A blank at either end could not be seen.
+    Dots and slashes separate the parts of keys and of TensorBoard's tags. A blank at the beginning or end would be invisible.
     """
     if not isinstance(name, str) or name == "training" or name != name.strip() or not _is_line(name) or set(name) & set("./"):
         raise ArgumentError(
@@ -134,25 +134,25 @@ def checked_name(owner: str, name: Any) -> str:
 
 
 def _is_line(text: str) -> bool:
-    """Whether there is something to be seen, on one line, that UTF-8 can encode."""
+    """Return whether the text is visible, on one line, and can be encoded in UTF-8."""
     if not any(map(str.isprintable, text)):
         return False
     if text.isascii():
         return text.isprintable()
-    from unicodedata import category  # as few need it
+    from unicodedata import category  # imported here because it is rarely needed
 
     return not {"Cc", "Cs", "Zl", "Zp"} & set(map(category, text))  # control, surrogates, separators of lines and paragraphs
 
 
 def is_symbolic(x: Any) -> bool:
-    """Whether x is a value of a graph, or a list with one in it."""
+    """Return whether x is a value of a graph, or a list that contains one."""
     if isinstance(x, Mapping):
         return any(isinstance(each, Value) for each in x.values())
     return isinstance(x, Value) or (isinstance(x, list | tuple) and any(isinstance(each, Value) for each in x))
 
 
 def call(layer: Layer, x: Any) -> Value:
-    """Record a call of a layer; return what it gives, or the first of several results. See `record`."""
+    """Record a call of a layer. Return its result, or the first of several results. See `record`."""
     return record(layer, x)[0]
 
 
@@ -164,19 +164,19 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
     layer : Layer
         The layer.
     x : Value or list of Value
-        What it is called on; a list for layers that take several.
+        The input of the call; a list for layers with several inputs.
 
     Returns
     -------
     tuple of Value
-        What it gives.
+        The results of the call.
 
     Raises
     ------
     ArgumentError
-        Something is no value, or the layer takes another number of them.
+        An input is not a value of a network, or the number of inputs is wrong.
     ShapeError
-        The layer does not take these shapes.
+        The layer does not accept these shapes.
     """
     name = layer.name or type(layer).__name__
     inputs = (x,) if isinstance(x, Value) else tuple(x) if isinstance(x, list | tuple) else (x,)
@@ -184,7 +184,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
         if not isinstance(each, Value):
             raise ArgumentError(
                 f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the "
-                "layer on arrays alone"
+                "layer with arrays only"
             )
     check_count(layer, len(inputs))
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))
@@ -197,7 +197,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
 
 
 def check_count(layer: Layer, count: int) -> None:
-    """Raise ArgumentError where a layer does not take so many inputs."""
+    """Raise ArgumentError if a layer does not accept this number of inputs."""
     least, most = layer.input_count
     if not least <= count <= (count if most is None else most):
         wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
@@ -205,7 +205,8 @@ def check_count(layer: Layer, count: int) -> None:
 
 
 def _rehearsed(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]) -> list[Shape]:
-    """Return the shapes of all values: inputs, then the result of each op; a chain of ops may have more inputs than a network."""
+    """Return the shapes of all values: inputs, then the results of the ops. A chain may have more inputs than a network can
+    have."""
     if len(inputs) <= MOST_INPUTS:
         rehearsal = _core.Plan()
         rehearsal.assemble(inputs, ops, results[:1], "float32")
@@ -226,7 +227,7 @@ def _number(sign: str, other: Any) -> float:
 
 
 def _rescaled(value: Value, scale: float, offset: float) -> Value:
-    if (scale, offset) == (1.0, 0.0):  # as when sum() begins with 0
+    if (scale, offset) == (1.0, 0.0):  # for example the 0 with which sum() starts
         return value
     return cast("Value", _hooks.rescale_value(value, scale, offset))
 

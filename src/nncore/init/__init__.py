@@ -1,8 +1,9 @@
-"""Initial weights: named schemes, and the rules (fans and gains) that they follow.
+"""Initial weights: named schemes, and the rules for fan_in, fan_out and gain that they use.
 
-An initializer is any ``callable(shape, rng) -> array``; the functions here give such callables, and layers also take their names:
-``weight_init="he_normal"``, ``weight_init=nn.init.he_normal(mode="fan_out")`` and ``weight_init=lambda shape, rng: ...`` all work.
-Random numbers come from the NumPy generator that is passed in; every scheme draws in float64, and the layer casts.
+An initializer is any ``callable(shape, rng) -> array``. The functions here return such callables. Layers also accept their names,
+so these all work: ``weight_init="he_normal"``, ``weight_init=nn.init.he_normal(mode="fan_out")`` and ``weight_init=lambda shape,
+rng: ...``. Random numbers come from the NumPy generator that is passed in. Every scheme draws in float64; the layer converts the
+result.
 
 Shapes are those of PyTorch: a weight is [fan_out, fan_in] or [out, in, *receptive field].
 """
@@ -74,9 +75,9 @@ __all__ = [
     "zeros",
 ]
 
-Draw = Callable[[Shape, "np.random.Generator"], Any]  # quoted: numpy.random is loaded when a model is made, not on import
+Draw = Callable[[Shape, "np.random.Generator"], Any]  # quoted, as numpy.random is imported only when a model is made
 
-#: Every name of a scheme; a test holds it against `SCHEMES`.
+#: Every name of a scheme. A test compares them with `SCHEMES`.
 InitName = Literal[
     "xavier_uniform",
     "xavier_normal",
@@ -93,7 +94,7 @@ InitName = Literal[
     "constant",
 ]
 
-#: What a layer takes: a name, an initializer, one of the functions here (``nn.init.he_normal``), or a function of one's own.
+#: What a layer accepts: a name, an initializer, a function of this module (``nn.init.he_normal``), or a user's function.
 InitSpec = InitName | Draw | Callable[..., Initializer]
 
 SCHEMES: Mapping[str, Callable[[], Initializer]] = {
@@ -114,7 +115,7 @@ SCHEMES: Mapping[str, Callable[[], Initializer]] = {
 
 
 def get(scheme: InitSpec) -> Draw:
-    """Return the initializer for a name, one of the functions here, or a callable, which is returned as it is.
+    """Return the initializer for a name or for a function of this module. Other callables are returned unchanged.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def get(scheme: InitSpec) -> Draw:
     Raises
     ------
     UnknownNameError
-        If there is no scheme of that name.
+        No scheme has this name.
 
     Examples
     --------
@@ -147,21 +148,21 @@ def get(scheme: InitSpec) -> Draw:
 
 
 def checked(owner: str, name: str, scheme: Any, default: str | None = None) -> InitSpec:
-    """Return an argument that is an initializer as it is given, or raise an error that names it.
+    """Return an argument unchanged if it is an initializer. Otherwise raise an error that names the argument.
 
     Parameters
     ----------
     owner, name : str
-        Whose argument it is, and what it is called.
+        The owner of the argument and the name of the argument.
     scheme : str or callable
         As for `get`.
     default : str, optional
-        Another name that the owner takes, such as "auto".
+        Another name that the owner accepts, such as "auto".
 
     Raises
     ------
     UnknownNameError, ArgumentError
-        It is no initializer.
+        The argument is not an initializer.
 
     Examples
     --------
@@ -184,7 +185,7 @@ def checked(owner: str, name: str, scheme: Any, default: str | None = None) -> I
 def draw(
     scheme: InitSpec, shape: Sequence[int], rng: np.random.Generator, dtype: npt.DTypeLike = "float32", name: str = "parameter"
 ) -> np.ndarray:
-    """Draw initial values, and check what a custom initializer gives.
+    """Draw initial values, and check those of a user's initializer.
 
     Parameters
     ----------
@@ -195,9 +196,9 @@ def draw(
     rng : numpy.random.Generator
         Source of the random numbers.
     dtype : dtype
-        What to cast to.
+        The type of the result.
     name : str
-        How errors call the parameter.
+        The name of the parameter in error messages.
 
     Returns
     -------
@@ -207,9 +208,9 @@ def draw(
     Raises
     ------
     ShapeError
-        If the initializer gives another shape.
+        The initializer returned another shape.
     NonFiniteError
-        If a value is NaN or infinite in ``dtype``.
+        A value is NaN or infinite in ``dtype``.
 
     Examples
     --------

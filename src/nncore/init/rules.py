@@ -1,4 +1,4 @@
-"""The two rules that the schemes follow: the gain of a nonlinearity, and the fans of a weight."""
+"""Two rules of the schemes: the gain of a nonlinearity, and fan_in and fan_out of a weight."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ GAINS: dict[str, Callable[[float], float]] = {
 
 
 def gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
-    """Return the factor that keeps the variance through a nonlinearity, as ``torch.nn.init.calculate_gain`` does.
+    """Return the factor that keeps the variance constant through a nonlinearity, as ``torch.nn.init.calculate_gain`` does.
 
     Parameters
     ----------
     nonlinearity : str
         "linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
     param : float, optional
-        The negative slope of "leaky_relu" (default 0.01); the others have none.
+        The negative slope of "leaky_relu" (default 0.01). The others have no parameter.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
-    """Return (fan_in, fan_out): how many values one output of the layer sums, and how many outputs one input feeds.
+    """Return (fan_in, fan_out): the number of inputs of each output, and the number of outputs of each input.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     Raises
     ------
     ShapeError
-        If the shape has fewer than two dimensions.
+        The shape has fewer than two dimensions.
 
     Examples
     --------

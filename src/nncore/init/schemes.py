@@ -1,4 +1,4 @@
-"""The schemes: classes whose instances draw, and the names of the field for the common ones among them."""
+"""The initialization schemes: classes whose instances draw values, and functions with the usual names for common cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mode = Literal["fan_in", "fan_out", "fan_avg"]
 
 
 class Initializer(metaclass=DeclarationType):
-    """Base of the initializers here: a callable whose repr shows its arguments.
+    """Base of the initializers in this file: callables whose repr shows their arguments.
 
     Examples
     --------
@@ -43,16 +43,16 @@ class Initializer(metaclass=DeclarationType):
 
 
 class VarianceScaling(Initializer):
-    """Zero mean, variance ``scale / fan``: the family of Xavier, He and LeCun.
+    """Zero mean, variance ``scale / fan``. The schemes of Xavier, He and LeCun are special cases.
 
     Parameters
     ----------
     scale : float
         Variance times fan.
     mode : {"fan_in", "fan_out", "fan_avg"}
-        Which fan; "fan_avg" is the mean of both.
+        The fan that is used. "fan_avg" is the mean of fan_in and fan_out.
     distribution : {"normal", "uniform"}
-        "normal" is not truncated (as in PyTorch; Keras truncates).
+        "normal" is not truncated, as in PyTorch. Keras truncates.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class VarianceScaling(Initializer):
 
 
 def _squared(owner: str, gain: float) -> float:
-    """Return the square of a gain, which a float must be able to hold."""
+    """Return the square of a gain, and check that a float can hold it."""
     return real(owner, "gain", gain, -1e150, 1e150) ** 2
 
 
@@ -149,18 +149,18 @@ def he_uniform(
     *,
     gain: float | None = None,
 ) -> Initializer:
-    """Uniform with variance ``gain**2 / fan``, for layers that feed a ReLU-like activation (He et al. 2015, eq. 10 and 14).
+    """Uniform with variance ``gain**2 / fan``, for layers before a ReLU-like activation (He et al. 2015, eq. 10 and 14).
 
     Parameters
     ----------
     mode : {"fan_in", "fan_out"}
-        "fan_in" keeps the variance of the forward pass, "fan_out" that of the backward pass.
+        "fan_in" keeps the variance in the forward pass, "fan_out" in the backward pass.
     nonlinearity : str
-        What follows the layer; see `gain`.
+        The activation after the layer; see `gain`.
     negative_slope : float, optional
         Slope of a "leaky_relu"; 0.01 by default.
     gain : float, optional
-        The gain itself, instead of the two arguments before it.
+        The gain. It replaces the two arguments before it.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def he_normal(
     *,
     gain: float | None = None,
 ) -> Initializer:
-    """Normal with variance ``gain**2 / fan`` (He et al. 2015); the arguments are those of `he_uniform`.
+    """Normal with variance ``gain**2 / fan`` (He et al. 2015). The arguments are those of `he_uniform`.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def lecun_uniform() -> Initializer:
 
 
 def lecun_normal() -> Initializer:
-    """Normal with variance ``1 / fan_in``; what SELU needs to normalise itself (Klambauer et al. 2017).
+    """Normal with variance ``1 / fan_in``. SELU needs it to normalise itself (Klambauer et al. 2017).
 
     Examples
     --------
@@ -219,12 +219,12 @@ def lecun_normal() -> Initializer:
 
 
 class Orthogonal(Initializer):
-    """Rows, or columns where there are fewer of them, orthogonal and of length ``gain`` (Saxe et al. 2014).
+    """Orthogonal rows of length ``gain``, or orthogonal columns if there are fewer columns than rows (Saxe et al. 2014).
 
     Parameters
     ----------
     gain : float
-        Length of the rows or columns. Weights of more than two dimensions are treated as [out, everything else].
+        Length of the rows or columns. A weight of more than two dimensions is treated as [out, everything else].
 
     Examples
     --------
@@ -295,7 +295,7 @@ class Normal(Initializer):
 
 
 class TruncatedNormal(Initializer):
-    """Normal, redrawn until it lies within [a, b].
+    """Normal, redrawn until the value is in [a, b].
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ class TruncatedNormal(Initializer):
     Raises
     ------
     ArgumentError
-        If less than 1 % of the normal lies within the bounds: then another scheme is meant.
+        Less than 1 % of the normal distribution is within the bounds. Another scheme is more suitable then.
 
     Examples
     --------
@@ -335,7 +335,7 @@ class TruncatedNormal(Initializer):
 
 
 class Constant(Initializer):
-    """Every value the same.
+    """A constant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Layers: declarations with PyTorch's names, arguments and defaults. `base` says how to add one."""
+"""Layers: declarations with PyTorch's names, arguments and defaults. base.py explains how to add one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The activations: each class names a function of the registry and its attributes; the maths stands in csrc/ops.
+"""The activations that act element by element. Softmax and LogSoftmax, which act on rows, are in softmax.py.
 
-Names, arguments and defaults are those of PyTorch. All act element by element, except Softmax and LogSoftmax, which act on rows.
+Names, arguments and defaults are PyTorch's. Each class names a function of the op registry and its attributes. The functions
+themselves are in csrc/ops.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ class Activation(Layer):
 
     is_activation: ClassVar[bool] = True
 
-    #: The name in the registry of ops.
+    #: The name in the op registry.
     code: ClassVar[str]
-    #: The arguments that the core needs, by their names in the registry.
+    #: The arguments that the core needs, by their names in the op registry.
     attributes: ClassVar[tuple[str, ...]] = ()
     preserves_shape: ClassVar[bool] = True
 
     def registry_code(self) -> str:
-        """Return the name of the function that these arguments select."""
+        """Return the registry name of the function that the arguments select."""
         return self.code
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
@@ -43,7 +44,7 @@ class Activation(Layer):
 
 
 class Rectifier(Activation):
-    """Base of the ReLU-like activations: what feeds them starts with He's variance.
+    """Base of the ReLU-like activations. The layer before one of them is initialized with He's variance.
 
     Examples
     --------
@@ -73,15 +74,15 @@ class Identity(Activation):
 
 
 class Step(Activation):
-    """f(x) = 1 where x > threshold, else 0: the unit of Rosenblatt's perceptron.
+    """f(x) = 1 if x > threshold, else 0: the unit of Rosenblatt's perceptron.
 
-    Its derivative is zero, so no gradient reaches what stands before it. A perceptron learns all the same: with the loss
-    ``"perceptron"`` on a Linear layer *without* Step, whose gradient is the perceptron rule; put Step behind it to decide.
+    The derivative is zero, so layers before Step get no gradient. To train a perceptron, use the loss ``"perceptron"`` on a Linear
+    layer *without* Step; the gradient of this loss is the perceptron rule. Add Step to get decisions.
 
     Parameters
     ----------
     threshold : float
-        Where the step is.
+        The position of the step.
 
     Examples
     --------
@@ -149,12 +150,12 @@ class ReLU(Rectifier):
 
 
 class LeakyReLU(Rectifier):
-    """f(x) = x where x > 0, else negative_slope * x.
+    """f(x) = x if x > 0, else negative_slope * x.
 
     Parameters
     ----------
     negative_slope : float
-        Zero or more: the derivative is recovered from the output, whose sign must be that of the input.
+        Zero or more. The derivative is computed from the output, whose sign must be that of the input.
 
     Examples
     --------
@@ -176,12 +177,12 @@ class LeakyReLU(Rectifier):
 
 
 class ELU(Rectifier):
-    """f(x) = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
+    """f(x) = x if x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
 
     Parameters
     ----------
     alpha : float
-        Zero or more; minus the value that is approached on the left.
+        Zero or more. The function approaches -alpha for x -> -infinity.
 
     Examples
     --------
@@ -200,9 +201,9 @@ class ELU(Rectifier):
 
 
 class SELU(Activation):
-    """f(x) = scale * (x where x > 0, else alpha * (exp(x) - 1)), with the constants of Klambauer et al. 2017.
+    """f(x) = scale * (x if x > 0, else alpha * (exp(x) - 1)), with the constants of Klambauer et al. 2017.
 
-    With weights from lecun_normal, which "auto" draws, activations keep mean 0 and variance 1.
+    Activations keep mean 0 and variance 1 if the weights are drawn by lecun_normal. ``weight_init="auto"`` does so before SELU.
 
     Examples
     --------
@@ -221,7 +222,7 @@ class SELU(Activation):
 
 
 class GELU(Rectifier):
-    """f(x) = x * Phi(x), Phi being the distribution function of the standard normal (Hendrycks and Gimpel 2016).
+    """f(x) = x * Phi(x), where Phi is the distribution function of the standard normal (Hendrycks and Gimpel 2016).
 
     Parameters
     ----------
@@ -268,9 +269,9 @@ class Softplus(Rectifier):
     Parameters
     ----------
     beta : float
-        Above 0; the larger, the closer to ReLU.
+        Above 0. A larger beta is closer to ReLU.
     threshold : float
-        The function is x itself where beta * x is above this.
+        The function is x itself if beta * x is above this.
 
     Examples
     --------
@@ -315,7 +316,7 @@ class Hardtanh(Activation):
     Parameters
     ----------
     min_val, max_val : float
-        The bounds; max_val lies above min_val.
+        The bounds. max_val must be above min_val.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""What a layer is: a declaration of op records, parameters and how they start. It holds no numbers of its own and computes nothing.
+"""The base class of layers. A layer declares op records, parameters and their initialization. It stores no values and computes
+nothing.
 
-To add a layer, write one class: the constructor checks its arguments and hands them to ``super().__init__``, ``ops`` says which op
-records it stands for, and, where it has parameters, ``parameter_shapes`` and ``initializer`` say what they look like and how they
-start. repr, config, copying, pickling, `weight`-like attributes and calling it alone follow from that.
+To add a layer, write one class. Its constructor checks the arguments and passes them to ``super().__init__``. ``ops`` returns the
+op records of the layer. If the layer has parameters, ``parameter_shapes`` and ``initializer`` describe them. The base class
+provides the rest: repr, config, copying, pickling, attributes such as `weight`, and calls of the layer by itself.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ _RENAMED = {
 
 
 class ParameterView(Generic[_Array]):
-    """An attribute such as ``layer.weight``: reading gives a live view into the model's buffer, assigning copies into it.
+    """An attribute such as ``layer.weight``. Reading returns a live view into the model's buffer; assigning copies into the buffer.
 
-    Its type is ``np.ndarray`` where the parameter always exists, and ``np.ndarray | Any`` where the arguments decide that: type
-    checkers then neither ask for a test of None nor object to one.
+    The type is ``np.ndarray`` if the parameter always exists. It is ``np.ndarray | Any`` if that depends on the arguments: type
+    checkers then accept code with and without a test for None.
     """
 
     def __init__(self, doc: str) -> None:
@@ -66,7 +67,8 @@ class ParameterView(Generic[_Array]):
 
 
 class LayerType(DeclarationType):
-    """The type of layer classes: every one takes ``name=``, also where a constructor of the user's does not list it."""
+    """The metaclass of layers. It makes every layer accept ``name=``, even if the constructor of a user's class does not list
+    it."""
 
     if not TYPE_CHECKING:  # type checkers look at the constructor itself
 
@@ -81,19 +83,19 @@ class LayerType(DeclarationType):
 
         @property
         def __signature__(cls) -> Any:
-            """The constructor's, with ``name``: what `help` shows."""
+            """The signature of the constructor, with ``name``. `help` shows it."""
             import inspect
 
             given = list(inspect.signature(cls.__init__).parameters.values())[1:]
             if given and given[-1].kind is inspect.Parameter.VAR_KEYWORD:
-                given.pop()  # of the base: what a subclass passes on
+                given.pop()  # **arguments of the base class, to which a subclass passes its own
             if not any(each.name == "name" for each in given):
                 given.append(inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
             return inspect.Signature(given)
 
 
 def _lists_name(cls: type) -> bool:
-    """Whether the constructor takes ``name`` itself; the code tells it sooner than `inspect` does."""
+    """Return whether the constructor lists ``name``. Reading the code object is faster than `inspect`."""
     code = getattr(cls.__init__, "__code__", None)  # type: ignore[misc]
     return code is not None and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
@@ -104,11 +106,11 @@ class Layer(metaclass=LayerType):
     Parameters
     ----------
     name : str, optional
-        What its parameters are found under in a model that is a graph. Every layer takes it, also one of your own that does not
-        list it. Any text will do that is not empty, has no dot, slash or control character, neither begins nor ends with a blank,
-        and is not "training".
+        The name of the layer in a model that is a graph. Keys of its parameters begin with it. Every layer accepts it, also a class
+        of your own that does not list it. The name must not be empty or "training", contain a dot, slash or control character, or
+        begin or end with a blank.
     **arguments
-        The constructor's arguments, checked; they become read-only attributes, the repr and `config`.
+        The arguments of the constructor, checked. They become read-only attributes, the repr and `config`.
 
     Examples
     --------
@@ -117,19 +119,19 @@ class Layer(metaclass=LayerType):
     True
     """
 
-    #: What `repr` leaves out while it has this value.
+    #: `repr` omits an argument that has this value.
     repr_defaults: ClassVar[dict[str, object]] = {}
-    #: The arguments that may be changed later; the next ``compile`` sees the change.
+    #: The arguments that may be changed later. The next ``compile`` uses the new values.
     mutable: ClassVar[tuple[str, ...]] = ("trainable",)
-    #: The output has the shape of the input, whatever that is.
+    #: The output always has the shape of the input.
     preserves_shape: ClassVar[bool] = False
-    #: A layer before this one looks through it for the activation that its weights should suit.
+    #: When a layer looks for the activation that follows it, this layer is skipped.
     init_looks_through: ClassVar[bool] = False
 
-    #: Weights that feed this layer should start as it asks for, see `preferred_init`.
+    #: The layer before this one is initialized as `preferred_init` says.
     is_activation: ClassVar[bool] = False
 
-    #: How many inputs the layer is called on: least and most, None for any number.
+    #: Least and greatest number of inputs of a call; None for no limit.
     input_count: ClassVar[tuple[int, int | None]] = (1, 1)
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -139,19 +141,19 @@ class Layer(metaclass=LayerType):
 
     @property
     def output_count(self) -> int:
-        """How many values a call of the layer gives."""
+        """Number of values that a call of the layer returns."""
         return 1
 
     _family: ClassVar[str] = "nncore.layers"
-    _always: ClassVar[tuple[str, ...]] = ("name",)  #: what every constructor takes, by its metaclass
+    _always: ClassVar[tuple[str, ...]] = ("name",)  #: what every constructor accepts, because of the metaclass
 
     trainable: bool
-    name: str | None  #: what its parameters are found under in a model that is a graph; None leaves it to the model
+    name: str | None  #: the layer's name in a model that is a graph; None lets the model choose one
 
-    _names: tuple[str, ...] = ()  # of the constructor's arguments
+    _names: tuple[str, ...] = ()  # names of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
-    _pending: dict[str, np.ndarray]  # values to start from
-    _users: tuple[weakref.ref[Network], ...]  # the networks that it is part of
+    _pending: dict[str, np.ndarray]  # initial values for the next model
+    _users: tuple[weakref.ref[Network], ...]  # the networks that contain the layer
     _standalone: Network | None  # the private network for calls of this layer by itself
 
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
@@ -161,7 +163,8 @@ class Layer(metaclass=LayerType):
             name = checked_name(type(self).__name__, name)
         for key in arguments.keys() & self.mutable:
             arguments[key] = self._check_mutable(key, arguments[key])
-        # Straight into the dict: an argument may be called like a parameter (bias=True), whose view then hides it.
+        # Written into the dict directly, because an argument may have the name of a parameter (bias=True). Its view then hides the
+        # argument.
         self.__dict__.update(trainable=True, name=name, _names=tuple(arguments))
         self.__dict__.update(_bound={}, _pending={}, _users=(), _standalone=None)
         self.__dict__.update(arguments)
@@ -169,59 +172,60 @@ class Layer(metaclass=LayerType):
     # What a layer declares ------------------------------------------------------------------------------------------------
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        """Return the op records of this layer; the first one's result is number ``value``, the last one's is the layer's."""
+        """Return the op records of this layer. The first result has the number ``value``; the last one is the output of the
+        layer."""
         raise NotImplementedError(f"{type(self).__name__} declares no ops")
 
     def output_ops(self, ops: Sequence[Op]) -> tuple[int, ...]:
-        """Return which of the layer's op records give its results; the first of these is what a Sequential passes on."""
+        """Return which op records compute the outputs of the layer. A Sequential passes on the first of these outputs."""
         return (len(ops) - 1,)
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        """Return the shape of each parameter by its role, as PyTorch has them."""
+        """Return the shape of each parameter by its role. Shapes are PyTorch's."""
         return {}
 
     def may_have_parameters(self) -> bool:
-        """Return whether the layer has parameters, or will have once it knows its input: then it belongs to one model."""
+        """Return whether the layer has parameters now or once its input shape is known. Such a layer belongs to one model."""
         return bool(self.parameter_shapes() or self.state_shapes())
 
     def state_shapes(self) -> dict[str, Shape]:
-        """Return the shape of each running statistic by its role: what training learns, but not by gradients."""
+        """Return the shape of each running statistic by its role. Training updates them without gradients."""
         return {}
 
     def initializer(self, role: str, activation: Layer | None) -> InitSpec:
-        """Return how a parameter starts; ``activation`` is the one that follows this layer, if any."""
+        """Return the initialization of a parameter. ``activation`` is the activation that follows this layer, if there is one."""
         raise NotImplementedError(f"{type(self).__name__} does not say how {role} starts")
 
     def has_matrix(self, role: str) -> bool:
-        """Return whether a parameter is a weight matrix: what the penalties of ``compile`` are for."""
+        """Return whether a parameter is a weight matrix. The penalties of ``compile`` apply to those."""
         return len(self.parameter_shapes()[role]) > 1
 
     def preferred_init(self) -> InitSpec:
-        """Return how the weights of a layer that feeds this one should start."""
+        """Return the initialization for the weights of the layer before this one."""
         return "xavier_uniform"
 
     def options(self, role: str) -> ParameterOptions:
-        """Return how a parameter is trained."""
+        """Return the training options of a parameter."""
         return ParameterOptions(trainable=self.trainable)
 
     def input_shape(self) -> Shape | None:
-        """Return the shape of one sample, without the batch, if the layer's arguments determine it."""
+        """Return the shape of one sample, without the batch, if the arguments of the layer determine it."""
         return None
 
     def check(self, name: str, shape: Shape) -> None:
-        """Raise ShapeError if the layer cannot take samples of this shape, where the core does not see that by itself."""
+        """Raise ShapeError if the layer cannot take samples of this shape. Only checks that the core does not make belong here."""
 
     def check_call(self, name: str, shapes: Sequence[Shape]) -> None:
         """Raise ShapeError or ArgumentError if the layer cannot be called on values of these shapes."""
 
     def macs(self, shape: Shape, out: Shape) -> int:
-        """Return how many multiply-adds one sample costs in matrix products."""
+        """Return the number of multiply-adds of matrix products for one sample."""
         return 0
 
-    # What follows from it -------------------------------------------------------------------------------------------------
+    # What the base class provides -----------------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, so that ``type(layer)(**layer.config())`` is a new layer like this one.
+        """Return the arguments of the constructor. ``type(layer)(**layer.config())`` makes a new layer like this one.
 
         Examples
         --------
@@ -233,7 +237,7 @@ class Layer(metaclass=LayerType):
 
     @property
     def grads(self) -> dict[str, np.ndarray]:
-        """Views of the gradients by parameter, as the last backward pass left them.
+        """Views of the gradients by parameter. The last backward pass wrote them.
 
         Examples
         --------
@@ -268,18 +272,19 @@ class Layer(metaclass=LayerType):
     @overload
     def __call__(self, x: ArrayLike | Sequence[ArrayLike], training: bool = False) -> np.ndarray: ...
     def __call__(self, x: Any, training: bool = False) -> Any:
-        """Apply the layer to an array by itself, through a private model of this one layer; or record a call on an `nncore.Input`.
+        """Apply the layer by itself to an array, or record a call on an `nncore.Input`.
 
-        A layer that already belongs to a model uses that model's weights as they stand. Without parameters it computes in the type
-        of ``x`` where that is float32 or float64; otherwise in the type of its parameters, float32 unless its model says so.
+        On an array, a private model with this one layer computes the output. A layer that belongs to a model uses the weights of
+        that model. A layer without parameters computes in the type of ``x`` if that is float32 or float64. Other layers compute in
+        the type of their parameters: the type of their model, or float32.
 
         Parameters
         ----------
         x : array_like or Value
-            A batch [N, ...]; activations take any shape. What `nncore.Input` or another layer gave: a place in a network. A list
-            for layers that take several.
+            A batch [N, ...]; activations accept any shape. Or a value that `nncore.Input` or another layer returned; the call then
+            becomes part of a network. A list for layers with several inputs.
         training : bool
-            Whether to behave as in training (dropout drops).
+            Whether to behave as in training; dropout is active then.
 
         Returns
         -------
@@ -327,12 +332,12 @@ class Layer(metaclass=LayerType):
         self.__dict__.update(_bound=parameters, _pending={})
 
     def _initial_values(self) -> dict[str, np.ndarray]:
-        """Values to start from instead of drawing: those of the layer this one is a copy of, or of its last model."""
+        """Return initial values that replace the drawn ones: those of the layer that was copied, or of the layer's last model."""
         bound = {role: np.array(parameter.value, order="C") for role, parameter in self._bound.items()}
         return bound or self._pending
 
     def _networks(self) -> list[Network]:
-        """The networks that it is part of, but for its private one."""
+        """Return the networks that contain the layer, except its private one."""
         return [network for ref in self._users if (network := ref()) is not None and network is not self._standalone]
 
     def _belongs_elsewhere(self) -> bool:
@@ -352,9 +357,9 @@ class Layer(metaclass=LayerType):
 if TYPE_CHECKING:
 
     class AnyLayer(Layer):
-        """A layer of a class that type checkers do not know, as ``model[0]`` is: whatever attribute is asked for may be there.
+        """A layer whose class is unknown to type checkers, such as ``model[0]``. Type checkers allow any attribute of it.
 
-        For the attributes of one class, such as `Linear`, narrow it: ``isinstance(layer, nn.Linear)``.
+        Use ``isinstance(layer, nn.Linear)`` to get the attributes of `Linear`; the same works for other classes.
         """
 
         def __getattr__(self, name: str) -> Any: ...
@@ -365,9 +370,10 @@ else:
 
 
 class ValuesAtOnce:
-    """The values of a model's layers at one moment. A pickler comes to the layers later, one by one, when another thread may train.
+    """The values of a model's layers at one moment.
 
-    It is pickled with the model, so that the pickler keeps it as long as it needs it; the values go into the pickle once.
+    A pickler visits the layers one by one. Another thread may train the model meanwhile, so the values are copied first. This
+    object is pickled with the model, so the pickler keeps it alive as long as needed. The values are stored once.
     """
 
     __slots__ = ("__weakref__", "values")
@@ -375,7 +381,7 @@ class ValuesAtOnce:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.values = [dict(layer._initial_values()) for layer in layers]
         for number, layer in enumerate(layers):
-            entries = layer.__dict__.setdefault("_taken", {})  # one per thread, each put and taken away by itself
+            entries = layer.__dict__.setdefault("_taken", {})  # one entry per thread; a thread adds and removes only its own
             for thread, entry in list(entries.items()):
                 if entry[0]() is None:
                     entries.pop(thread, None)
@@ -383,7 +389,7 @@ class ValuesAtOnce:
 
     @staticmethod
     def of(layer: Layer) -> dict[str, np.ndarray] | None:
-        """Return the values that this thread is pickling, if it is."""
+        """Return the values that this thread is pickling, or None."""
         entry = layer.__dict__.get("_taken", {}).get(get_ident())
         taken = None if entry is None else entry[0]()
         return None if taken is None else taken.values[entry[1]]

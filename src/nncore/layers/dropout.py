@@ -1,4 +1,4 @@
-"""Dropout and GaussianNoise: random while training, nothing at inference."""
+"""Dropout and GaussianNoise. They are random during training and return their input at inference."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .base import Layer
 
 
 class Dropout(Layer):
-    """While training, set each element to zero with probability p and scale the rest by 1 / (1 - p); otherwise pass x on.
+    """Set each element to zero with probability p during training, and scale the rest by 1 / (1 - p) (Srivastava et al. 2014).
 
-    The mask is a function of the model's seed, the number of updates done, the layer and the element alone, so that a run can be
-    repeated and continued to the bit, with any number of threads (Srivastava et al. 2014).
+    At inference the output is x. The mask depends only on the model's seed, the number of updates done, the layer and the element.
+    A run can therefore be repeated and continued bitwise, with any number of threads.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ class Dropout(Layer):
 
 
 class GaussianNoise(Layer):
-    """While training, add normal noise of mean 0 and standard deviation stddev; otherwise pass x on (Keras's layer).
+    """Add normal noise of mean 0 and standard deviation stddev during training. This is Keras's layer of the same name.
 
-    The noise is a function of the model's seed, the number of updates done, the layer and the element alone, as the mask of
-    `Dropout` is: the same for any number of threads (across instruction sets, but for the last bits). It comes from Philox4x32-10
-    by the method of Box and Muller (1958), and does not exceed 6.7 standard deviations.
+    At inference the output is x. As for `Dropout`, the noise depends only on the model's seed, the number of updates done, the
+    layer and the element. It is the same for any number of threads. Between instruction sets the last bits may differ. The noise is
+    computed from Philox4x32-10 by the method of Box and Muller (1958) and does not exceed 6.7 standard deviations.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Embedding: a table of learned vectors, looked up by index."""
+"""Embedding: a table of learned vectors. An index selects a vector."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from .base import Layer, ParameterView
 from .regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:
-    from numpy.random import Generator  # loaded when a model is made, not on import
+    from numpy.random import Generator  # imported when a model is made, to keep the import of nncore fast
 
 
 class Embedding(Regularized):
     """``y[..., :] = weight[x[...]]``: indices [N, ...] become vectors [N, ..., embedding_dim].
 
-    It comes first in a model, or after Flatten or Identity. What is no index, a whole number in [0, num_embeddings), is refused
-    before anything is computed or trained. In float32 a table has at most 2**24 rows, as larger indices would be rounded.
+    The layer is the first one of a model, or follows Flatten or Identity. Indices are whole numbers in [0, num_embeddings). Other
+    values raise an error before anything is computed or trained. In float32 a table has at most 2**24 rows, because larger indices
+    would be rounded.
 
     Parameters
     ----------
@@ -31,17 +32,17 @@ class Embedding(Regularized):
     embedding_dim : int
         Size of each vector.
     padding_idx : int, optional
-        An index whose vector starts at zero and gets no gradient; negative counts from the end.
+        The vector of this index is initialized with zeros and gets no gradient. A negative index counts from the end.
     max_norm : float, optional
-        The largest Euclidean norm of a vector. The table is drawn within it, and longer vectors are scaled down after each update;
-        PyTorch scales a vector down when it is next looked up, which comes to the same where a step moves no other vectors (no
-        momentum, no weight decay). It may be changed until ``compile``.
+        The largest Euclidean norm of a vector. Initial vectors are within it. Longer vectors are scaled down after each update.
+        PyTorch scales a vector down at its next lookup; the result is the same if updates change only the vectors that were looked
+        up (no momentum, no weight decay). It may be changed until ``compile``.
     weight_init : str or callable
         A scheme of ``nn.init``; the default is the standard normal distribution, as in PyTorch.
     l1, l2 : float, optional
-        Penalties on the whole table, those vectors included that no sample looks up; see `Linear`.
+        Penalties on the whole table, including vectors that no sample looks up; see `Linear`.
     trainable : bool
-        Whether training changes the table; may be changed until ``compile``.
+        Whether training changes the table. It may be changed until ``compile``.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class Embedding(Regularized):
 
     Notes
     -----
-    The gradient is dense: optimizers see every row at every step, and weight decay moves rows that were not looked up.
+    The gradient is dense. Optimizers process every row at every step, and weight decay changes rows that were not looked up.
 
     Examples
     --------

@@ -26,18 +26,18 @@ class Linear(Regularized):
     bias : bool
         Whether there is a bias.
     weight_init : str or callable
-        A scheme of ``nn.init``. "auto" draws from he_uniform where a ReLU-like activation follows (ReLU, LeakyReLU with its slope,
-        ELU, GELU, SiLU, Softplus), from lecun_normal before SELU, and from xavier_uniform elsewhere.
+        A scheme of ``nn.init``. "auto" depends on the activation that follows: he_uniform for ReLU-like activations (ReLU,
+        LeakyReLU with its slope, ELU, GELU, SiLU, Softplus), lecun_normal for SELU, xavier_uniform otherwise.
     bias_init : str or callable
-        A scheme of ``nn.init`` that needs no fans.
+        A scheme of ``nn.init`` that does not use fan_in or fan_out.
     l1, l2 : float, optional
-        Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight, not on the bias, as Keras's kernel_regularizer (both: elastic net).
-        They are part of the loss that is reported. None: those of ``compile``. They may be changed until ``compile``.
+        Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight, not on the bias, as Keras's kernel_regularizer. Both together are
+        the elastic net. They are part of the reported loss. None uses those of ``compile``. They may be changed until ``compile``.
     max_norm : float, optional
-        After each update, scale down what goes into a unit (a row of ``weight``) where its Euclidean norm is above this, as Keras's
-        MaxNorm. None is off. It may be changed until ``compile``.
+        The largest Euclidean norm of a row of ``weight``, that is of the weights into one unit. Longer rows are scaled down after
+        each update, as by Keras's MaxNorm. None sets no limit. It may be changed until ``compile``.
     trainable : bool
-        Whether training changes the parameters; may be changed until ``compile``.
+        Whether training changes the parameters. It may be changed until ``compile``.
 
     Attributes
     ----------

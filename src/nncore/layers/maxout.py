@@ -19,27 +19,28 @@ if TYPE_CHECKING:
 class Maxout(Regularized):
     """``y[..., j] = max over p of (x @ weight.T + bias)[..., p * out_features + j]`` (Goodfellow et al. 2013).
 
-    One product computes all pieces. The gradient goes to the piece that has the maximum, of equals to the first.
+    One matrix product computes all pieces. The gradient goes to the piece with the maximum; if several are equal, to the first of
+    them.
 
     Parameters
     ----------
     in_features, out_features : int
         Size of the last dimension of the input and of the output.
     pieces : int
-        How many linear functions each unit takes the largest of.
+        The number of linear functions of each unit.
     bias : bool
-        Whether they have a bias.
+        Whether the linear functions have a bias.
     weight_init, bias_init : str or callable
-        Schemes of ``nn.init``. The default, lecun_uniform, keeps the variance through two pieces, and suits more of them.
+        Schemes of ``nn.init``. The default, lecun_uniform, keeps the variance with two pieces. It is also suitable for more pieces.
     l1, l2, max_norm : float, optional
-        Penalties on the weight and a limit to each of its rows, as `Linear` has them: each piece is a unit of its own.
+        Penalties on the weight, and a limit for each of its rows, as for `Linear`. Each piece counts as a unit.
     trainable : bool
-        Whether training changes the parameters; may be changed until ``compile``.
+        Whether training changes the parameters. It may be changed until ``compile``.
 
     Attributes
     ----------
     weight : numpy.ndarray
-        [pieces * out_features, in_features], a live view: the first piece of all units, then the second, ...
+        [pieces * out_features, in_features], a live view. The first piece of all units comes first, then the second, ...
     bias : numpy.ndarray or None
         [pieces * out_features], a live view.
 

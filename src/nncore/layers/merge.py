@@ -1,4 +1,4 @@
-"""Layers that make one value of several, with Keras's names: sums, products, extremes, and values joined side by side."""
+"""Layers with several inputs, with Keras's names: sums, products, maximum, minimum and concatenation. Rescaling is here too."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     from ..graph import Value
     from ..typing import ArrayLike
 
-_AT_ONCE = 8  # how many inputs one op record may have
+_AT_ONCE = 8  # the largest number of inputs of one op record
 
 
 class Merge(Layer):
-    """Base of the layers that are called on a list.
+    """Base of the layers that are called on a list of inputs.
 
-    `Concatenate` aside, the inputs have one shape, or stretch to one: dimensions of 1 to those of the others, as do missing ones
-    after the batch. One number per sample [N, 1] goes with its features [N, F], one per step [N, time, 1] with the features of the
-    step [N, time, F], one per feature [N, F] with those of all steps.
+    The inputs have one shape, or are broadcast to one, except for `Concatenate`. A dimension of size 1 is broadcast to the size of
+    the others. Missing dimensions are inserted after the batch. So one number per sample [N, 1] combines with features [N, F]; one
+    number per step [N, time, 1] combines with the features of the step [N, time, F]; one number per feature [N, F] combines with
+    the features of all steps.
     """
 
     input_count: ClassVar[tuple[int, int | None]] = (2, None)
 
 
 def _chain(name: str, inputs: tuple[int, ...], value: int, most: int, op: Op) -> list[Op]:
-    """One op after another where there are more inputs than one op takes: the result so far is the first input of the next one."""
+    """Return a chain of op records if there are too many inputs for one. The first input of each further op is the result so
+    far."""
     ops = [op._replace(name=name, inputs=inputs[:most])]
     for first in range(most, len(inputs), most - 1):
         ops.append(op._replace(name=name, inputs=(value + len(ops) - 1, *inputs[first : first + most - 1])))
@@ -80,7 +82,7 @@ class Subtract(Merge):
 
 
 class Average(Merge):
-    """The mean of its inputs: ``y = (x0 + x1 + ...) / n``, each term scaled before it is added.
+    """The mean of its inputs: ``y = (x0 + x1 + ...) / n``. Each term is scaled before it is added.
 
     Examples
     --------
@@ -101,8 +103,8 @@ class Average(Merge):
 class Multiply(Merge):
     """The product of its inputs, element by element: ``y = x0 * x1 * ...``.
 
-    Its inputs stretch, as those of all merges do: gates [N, 1] scale features [N, F], weights [N, time, 1] the steps of
-    [N, time, F].
+    The inputs are broadcast as for all merging layers: gates [N, 1] scale features [N, F], and weights [N, time, 1] scale the steps
+    of [N, time, F].
 
     Examples
     --------
@@ -124,7 +126,7 @@ class Multiply(Merge):
 
 
 class Maximum(Merge):
-    """The largest of its inputs, element by element. The gradient goes to the largest, in equal parts to two that are equal.
+    """The largest of its inputs, element by element. The gradient goes to the largest input; two equal ones get half each.
 
     Examples
     --------
@@ -141,7 +143,7 @@ class Maximum(Merge):
 
 
 class Minimum(Merge):
-    """The smallest of its inputs, element by element. The gradient goes to the smallest, in equal parts to two that are equal.
+    """The smallest of its inputs, element by element. The gradient goes to the smallest input; two equal ones get half each.
 
     Examples
     --------
@@ -158,12 +160,12 @@ class Minimum(Merge):
 
 
 class Concatenate(Merge):
-    """Its inputs joined along one dimension; in all others they have the same size.
+    """Its inputs joined along one dimension. They have the same size in all other dimensions.
 
     Parameters
     ----------
     axis : int
-        The dimension, counted with the batch as 0, or from the end; the batch itself is none of them.
+        The dimension, counted with the batch as 0, or from the end. It cannot be the batch.
 
     Examples
     --------
@@ -185,12 +187,12 @@ class Concatenate(Merge):
 
 
 class Rescaling(Layer):
-    """A scale and a shift: ``y = scale * x + offset``. Arithmetic of network values with numbers gives this layer.
+    """A scale and a shift: ``y = scale * x + offset``. Arithmetic of network values with Python numbers makes this layer.
 
     Parameters
     ----------
     scale, offset : float
-        The same for all elements; they are not trained.
+        They apply to all elements and are not trained.
 
     Examples
     --------
@@ -216,7 +218,7 @@ def add(inputs: Sequence[Value], name: str | None = None) -> Value: ...
 @overload
 def add(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def add(inputs: Sequence[Any], name: str | None = None) -> Any:
-    """Return ``Add(name=name)(inputs)``, as Keras has it.
+    """Return ``Add(name=name)(inputs)``, for values of a network or for arrays. Keras has the same function.
 
     Examples
     --------
@@ -232,7 +234,7 @@ def subtract(inputs: Sequence[Value], name: str | None = None) -> Value: ...
 @overload
 def subtract(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def subtract(inputs: Sequence[Any], name: str | None = None) -> Any:
-    """Return ``Subtract(name=name)(inputs)``, of values of a network or of arrays.
+    """Return ``Subtract(name=name)(inputs)``, for values of a network or for arrays.
 
     Examples
     --------
@@ -248,7 +250,7 @@ def average(inputs: Sequence[Value], name: str | None = None) -> Value: ...
 @overload
 def average(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def average(inputs: Sequence[Any], name: str | None = None) -> Any:
-    """Return ``Average(name=name)(inputs)``, of values of a network or of arrays.
+    """Return ``Average(name=name)(inputs)``, for values of a network or for arrays.
 
     Examples
     --------
@@ -264,7 +266,7 @@ def multiply(inputs: Sequence[Value], name: str | None = None) -> Value: ...
 @overload
 def multiply(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def multiply(inputs: Sequence[Any], name: str | None = None) -> Any:
-    """Return ``Multiply(name=name)(inputs)``, of values of a network or of arrays.
+    """Return ``Multiply(name=name)(inputs)``, for values of a network or for arrays.
 
     Examples
     --------
@@ -280,7 +282,7 @@ def maximum(inputs: Sequence[Value], name: str | None = None) -> Value: ...
 @overload
 def maximum(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def maximum(inputs: Sequence[Any], name: str | None = None) -> Any:
-    """Return ``Maximum(name=name)(inputs)``, of values of a network or of arrays.
+    """Return ``Maximum(name=name)(inputs)``, for values of a network or for arrays.
 
     Examples
     --------
@@ -296,7 +298,7 @@ def minimum(inputs: Sequence[Value], name: str | None = None) -> Value: ...
 @overload
 def minimum(inputs: Sequence[ArrayLike], name: str | None = None) -> np.ndarray: ...
 def minimum(inputs: Sequence[Any], name: str | None = None) -> Any:
-    """Return ``Minimum(name=name)(inputs)``, of values of a network or of arrays.
+    """Return ``Minimum(name=name)(inputs)``, for values of a network or for arrays.
 
     Examples
     --------
@@ -312,7 +314,7 @@ def concatenate(inputs: Sequence[Value], axis: int = -1, name: str | None = None
 @overload
 def concatenate(inputs: Sequence[ArrayLike], axis: int = -1, name: str | None = None) -> np.ndarray: ...
 def concatenate(inputs: Sequence[Any], axis: int = -1, name: str | None = None) -> Any:
-    """Return ``Concatenate(axis, name=name)(inputs)``, of values of a network or of arrays.
+    """Return ``Concatenate(axis, name=name)(inputs)``, for values of a network or for arrays.
 
     Examples
     --------
@@ -324,11 +326,11 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, name: str | None = None) 
 
 
 def merge_values(name: str, values: Sequence[Any]) -> Any:
-    """Return what the merging layer of that class name gives of values: ``a + b`` and its like come here."""
+    """Return the result of the merging layer with this class name. ``a + b`` and similar expressions call this function."""
     layers: dict[str, type[Merge]] = {"Add": Add, "Subtract": Subtract, "Multiply": Multiply}
     return layers[name]()(values)
 
 
 def rescale_value(value: Any, scale: float, offset: float) -> Any:
-    """Return ``scale * value + offset``, as arithmetic of values with numbers asks for it."""
+    """Return ``scale * value + offset``. Arithmetic of values with numbers calls this function."""
     return Rescaling(scale, offset)(value)

@@ -1,4 +1,4 @@
-"""Normalisation layers."""
+"""BatchNorm1d and LayerNorm."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class BatchNorm1d(Layer):
     """Batch normalisation: ``y = (x - mean) / sqrt(var + eps) * weight + bias``, per feature or channel (Ioffe and Szegedy 2015).
 
-    While training, mean and (biased) variance are those of the batch; at inference, those that training has followed:
-    ``running = (1 - momentum) * running + momentum * batch``, where the running variance takes the unbiased one. A batch whose
-    statistics are not finite leaves the running ones as they were.
+    During training, mean and (biased) variance are those of the batch. At inference they are the running statistics: ``running = (1
+    - momentum) * running + momentum * batch``. The running variance uses the unbiased variance of the batch. A batch whose
+    statistics are not finite does not change the running statistics.
 
     Parameters
     ----------
@@ -29,15 +29,15 @@ class BatchNorm1d(Layer):
     eps : float
         Added to the variance.
     momentum : float or None
-        Weight of the new statistics in the running ones; None averages over all batches alike, but for those that are not finite.
+        Weight of the new statistics in the running ones. None computes the plain average over all batches with finite statistics.
     affine : bool
         Whether there are a weight and a bias.
     track_running_stats : bool
-        Whether to follow the statistics of the batches. Otherwise those of the batch at hand serve at inference as well, all rows
-        that one call of ``predict``, ``evaluate`` or the model is given, at least two of them.
+        Whether to keep running statistics. Without them the statistics of the batch are used at inference too. The batch is then
+        all rows of one call of ``predict``, ``evaluate`` or the model; it needs at least two rows.
     trainable : bool
-        Whether training changes weight and bias; may be changed until ``compile``. The running statistics follow the batches even
-        where not, as in PyTorch.
+        Whether training changes weight and bias. It may be changed until ``compile``. The running statistics are updated in either
+        case, as in PyTorch.
 
     Attributes
     ----------
@@ -46,11 +46,12 @@ class BatchNorm1d(Layer):
     running_mean, running_var : numpy.ndarray or None
         [num_features], live views.
     num_batches_tracked : numpy.ndarray or None
-        How many batches they have seen; where momentum is None, without those that are not finite in every channel.
+        How many batches the running statistics include. If momentum is None, batches that are not finite in every channel do not
+        count.
 
     Notes
     -----
-    A training batch of one sample [1, features] has no variance: it is refused, before anything is trained.
+    A training batch of one sample [1, features] has no variance. It raises an error before anything is trained.
 
     Examples
     --------
@@ -138,7 +139,7 @@ class BatchNorm1d(Layer):
 class LayerNorm(Layer):
     """Layer normalisation: ``y = (x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions (Ba et al. 2016).
 
-    Mean and (biased) variance are those of each sample, or of each part of it, alone: training and inference are the same.
+    Mean and (biased) variance are computed per sample, or per part of it. Training and inference are the same.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ class LayerNorm(Layer):
     bias : bool
         Whether there is a bias as well.
     trainable : bool
-        Whether training changes them; may be changed until ``compile``.
+        Whether training changes them. It may be changed until ``compile``.
 
     Attributes
     ----------
@@ -223,7 +224,7 @@ class LayerNorm(Layer):
         return "ones" if role == "weight" else "zeros"
 
     def has_matrix(self, role: str) -> bool:
-        return False  # but gains, of whatever shape
+        return False  # they are gains, not weight matrices, whatever their shape
 
     def input_shape(self) -> Shape | None:
         return self.normalized_shape

@@ -1,4 +1,4 @@
-"""PReLU: a rectifier whose slope on the negative side is learned."""
+"""PReLU: a rectifier with a learned slope on the negative side."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class PReLU(Layer):
-    """f(x) = x where x > 0, else weight * x, with a learned weight (He et al. 2015).
+    """f(x) = x if x > 0, else weight * x, with a learned weight (He et al. 2015).
 
     Parameters
     ----------
     num_parameters : int
-        1 for one slope in all, or the number of channels: the first dimension after the batch, as in PyTorch.
+        1 for one slope in total, or the number of channels. Channels are the first dimension after the batch, as in PyTorch.
     init : float
-        Where the slopes start.
+        Initial value of the slopes.
     trainable : bool
-        Whether training changes them; may be changed until ``compile``.
+        Whether training changes the slopes. It may be changed until ``compile``.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class PReLU(Layer):
 
     Notes
     -----
-    Weight decay pulls the slopes towards 0, that is to ReLU; the paper uses none.
+    Weight decay pulls the slopes towards 0, that is to ReLU. The paper uses none.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Layers written in Python: a class with forward and backward, at any place of a model.
+"""Layers written in Python: a class with forward and backward. They can be used anywhere in a model.
 
-The plan runs the batch up to such a layer, hands its arrays over, and goes on with what comes back. That costs some microseconds
-per call and keeps all other threads waiting; it is meant for trying ideas out, not for speed.
+The plan calls the layer with arrays and continues with the arrays that it returns. Each call costs some microseconds, and all other
+threads wait meanwhile. Such layers are for experiments, not for speed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..records import Op, ParameterOptions, Shape
 from .base import Layer
 from .regularized import checked
 
-_MOST = 10  # parameters of one layer, NNC_MAX_PARAMS of the core
+_MOST = 10  # the largest number of parameters of a layer; NNC_MAX_PARAMS in the core
 
 
 class _Weight(NamedTuple):
@@ -34,28 +34,28 @@ class _Weight(NamedTuple):
 
 
 class PythonLayer(Layer):
-    """Base of layers that compute in Python: override `forward` and `backward`, and where there are weights, `build`.
+    """Base of layers that compute in Python. Override `forward` and `backward`, and `build` if the layer has weights.
 
     Parameters
     ----------
     **arguments
-        What the constructor of the subclass was given. They become read-only attributes, the repr and `config`, with which
-        `nn.load` makes the layer again: ``nn.load(path, custom_objects={"Scale": Scale})``.
+        The arguments of the constructor of the subclass. They become read-only attributes, the repr and `config`. `nn.load` uses
+        them to make the layer again: ``nn.load(path, custom_objects={"Scale": Scale})``.
 
     Notes
     -----
-    While training, forward and backward see the whole batch; at inference, forward sees rows in blocks, and may be called by
-    several threads at once if your program has several. The arrays lie in the core's memory and cannot be written to; whoever
-    keeps one beyond backward keeps a copy. What is raised ends the call of ``fit`` or ``predict``: the step it belongs to changes
-    no parameter. `nn.check_gradients` tells whether backward is right.
+    During training, forward and backward get the whole batch. At inference, forward gets the rows in blocks. Several threads may
+    call it at once if the program has several threads. The arrays are in the core's memory and are read-only. They are valid until
+    backward returns; copy an array to keep it longer. An exception ends the call of ``fit`` or ``predict``, and the current step
+    changes no parameter. `nn.check_gradients` tests backward.
 
-    What a layer does with time steps cannot be seen from outside. So ``lengths=`` and `Model.stream` are refused, unless the class
-    says ``timewise = True``: step t of the result, [N, time, ...], is computed from step t of the input (and from inputs without
-    time) alone, whatever the number of steps. Beyond the length of a sequence, x holds numbers that do not matter, zeros where it
-    is an input of the model; what the layer gives there, and the gradients that it passes on, are replaced by zeros.
+    The library cannot know what a layer does with time steps. ``lengths=`` and `Model.stream` therefore raise an error unless the
+    class sets ``timewise = True``. This promises that step t of the result, [N, time, ...], depends only on step t of the input and
+    on inputs without time, for any number of steps. Beyond the length of a sequence, the values of x have no meaning; they are
+    zeros if x is an input of the model. The results and gradients of the layer there are replaced by zeros.
 
-    A layer that keeps to the shape of its input and has no weights is an activation; one that reads several values gets a list of
-    arrays for ``x``, and returns a list of gradients.
+    A layer that keeps the shape of its input and has no weights is an activation. A layer with several inputs gets a list of arrays
+    as ``x`` and returns a list of gradients.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class PythonLayer(Layer):
     repr_defaults: ClassVar[dict[str, object]] = {"trainable": True}
     input_count: ClassVar[tuple[int, int | None]] = (1, None)
 
-    #: Whether step t of the result is computed from step t of the input alone, for any number of steps.
+    #: Whether step t of the result depends only on step t of the input, for any number of steps.
     timewise: bool = False
 
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
@@ -93,17 +93,18 @@ class PythonLayer(Layer):
         super().__init__(name=name, **arguments)
         self.__dict__.update(_weights={}, _input_shapes=None)
 
-    # To override ----------------------------------------------------------------------------------------------------------
+    # Methods to override --------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any, /) -> None:
-        """Declare the weights, by `add_weight`; called when the shape of one sample is known (a list where there are several)."""
+        """Declare the weights with `add_weight`. The argument is the shape of one sample, or a list of shapes for several
+        inputs."""
 
     def output_shape(self, input_shape: Any, /) -> Shape:
-        """Return the shape of one sample of the result; by default that of the input, or of the first one."""
+        """Return the shape of one sample of the result. The default is the shape of the input, or of the first input."""
         shape: Shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         return shape
 
-    if TYPE_CHECKING:  # an override may leave out training
+    if TYPE_CHECKING:  # an override may omit training
 
         def forward(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
             """Return the result for a batch: ``forward(self, x)`` or ``forward(self, x, training=False)``."""
@@ -118,33 +119,33 @@ class PythonLayer(Layer):
             x : numpy.ndarray or list of them
                 [N, *input shape], in the model's dtype.
             training : bool
-                Whether the batch is trained on. An override may leave it out.
+                Whether this is training. An override may omit the argument.
 
             Returns
             -------
             numpy.ndarray
-                [N, *output shape]; it is copied.
+                [N, *output shape]. It is copied.
             """
             raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, dy: np.ndarray, x: Any, y: np.ndarray, /) -> Any:
-        """Return the derivative of the loss by the input, and write those by the weights into ``self.grads[name][...]``.
+        """Return the derivative of the loss with respect to the input. Write those of the weights into ``self.grads[name][...]``.
 
         Parameters
         ----------
         dy : numpy.ndarray
-            Derivative of the loss by each element of the result.
+            Derivative of the loss with respect to each element of the result.
         x, y : numpy.ndarray
-            What forward was given and what it returned.
+            The argument of forward and its result.
 
         Returns
         -------
         numpy.ndarray or list of them
-            With the shape of ``x``; None where the layer passes no gradient on.
+            With the shape of ``x``; None if the layer passes no gradient on.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward, so that nothing before it can be trained")
 
-    # To call --------------------------------------------------------------------------------------------------------------
+    # Methods to call ------------------------------------------------------------------------------------------------------
 
     def add_weight(
         self,
@@ -156,20 +157,22 @@ class PythonLayer(Layer):
         l1: float | None = None,
         l2: float | None = None,
     ) -> None:
-        """Declare a weight: an attribute of that name, a key of `grads` and of the model's state dict, trained by its optimizer.
+        """Declare a weight. It becomes an attribute, a key of `grads` and of the model's state dict, and is trained by the
+        optimizer.
 
         Parameters
         ----------
         name : str
-            An identifier.
+            An identifier that is not in use.
         shape : int or tuple of int
             Its shape.
         init : str or callable
-            How it starts: a name or an object of `nn.init`, or ``callable(shape, rng)``.
+            The initialization: a name or an object of `nn.init`, or ``callable(shape, rng)``.
         trainable : bool
             Whether training changes it.
         l1, l2 : float, optional
-            Penalties ``l1 * sum|w| + l2 * sum w**2`` in the loss. None: those of ``compile``, where it has two dimensions or more.
+            Penalties ``l1 * sum|w| + l2 * sum w**2`` in the loss. None uses those of ``compile`` if the weight has two dimensions
+            or more.
         """
         owner = type(self).__name__
         if not isinstance(name, str) or not name.isidentifier() or len(name.encode()) > 39 or hasattr(type(self), name):
@@ -186,7 +189,7 @@ class PythonLayer(Layer):
         trains = flag(owner, "trainable", trainable)
         self._weights[name] = _Weight(found, scheme, trains, checked(owner, "l1", l1), checked(owner, "l2", l2))
 
-    # What the model and the core ask --------------------------------------------------------------------------------------
+    # Called by the model and the core -------------------------------------------------------------------------------------
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op.of("python", name, inputs, timewise=flag(type(self).__name__, "timewise", self.timewise), part=self)]
@@ -205,9 +208,9 @@ class PythonLayer(Layer):
         return ParameterOptions(trainable=self.trainable and weight.trainable, l1=weight.l1, l2=weight.l2)
 
     def _answer_shape(self, name: str, shapes: list[Shape], shared: bool = False) -> Shape:
-        """Build for inputs of these shapes, once, and return the shape of the result.
+        """Call `build` once for inputs of these shapes and return the shape of the result.
 
-        Where the weights exist, or the network has called the layer before (``shared``), the same weights must do.
+        If the weights exist, or the network has called the layer before (``shared``), new shapes must need the same weights.
         """
         given = shapes[0] if len(shapes) == 1 else list(shapes)
         if self._input_shapes != shapes:
@@ -289,7 +292,7 @@ class PythonLayer(Layer):
 def _require_same(
     name: str, shapes: list[Shape], new_shapes: list[Shape], weights: dict[str, _Weight], new_weights: dict[str, _Weight]
 ) -> None:
-    """Raise ShapeError where two inputs of one layer need different weights."""
+    """Raise ShapeError if two inputs of one layer need different weights."""
     first, second = ({role: weight.shape for role, weight in each.items()} for each in (weights, new_weights))
     if first != second:
         built, asked = (" and ".join(map(shape_text, each)) for each in (shapes, new_shapes))
@@ -309,18 +312,19 @@ def _require(owner: str, what: str, found: np.ndarray, shape: Shape, xs: list[np
 
 
 class Lambda(PythonLayer):
-    """A layer from two functions: ``forward(x)``, and ``backward(dy, x, y)``, which returns the derivative by x.
+    """A layer made from two functions: ``forward(x)`` and ``backward(dy, x, y)``, which returns the derivative with respect to x.
 
     Parameters
     ----------
     forward : callable
         From the batch x [N, ...] to y.
     backward : callable, optional
-        From dy, x and y to dx. Without it nothing before this layer can be trained.
+        From dy, x and y to dx. Without it, layers before this one cannot be trained.
     output_shape : tuple of int or callable, optional
-        Shape of one sample of the result, or a function from that of the input to it; by default the shape stays.
+        Shape of one sample of the result, or a function from the shape of the input to it. By default the shape is that of the
+        input.
     timewise : bool
-        Whether each time step is computed by itself, so that ``lengths=`` and streams are possible; see `PythonLayer`.
+        Whether each time step is computed independently. ``lengths=`` and streams need this; see `PythonLayer`.
 
     Examples
     --------

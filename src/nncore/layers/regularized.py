@@ -1,6 +1,6 @@
-"""What all layers with weight matrices have in common: penalties on them, and a limit to what goes into one unit.
+"""Base of all layers with weight matrices: their penalties, and a limit for the norm of the weights into one unit.
 
-The layer only says how strong they are; the sums, their gradients and the limit are the core's, in the step
+The layer stores only the strengths. The core computes the sums, their gradients and the limit in each step
 (csrc/ops/optimizers/regularization.c).
 """
 
@@ -12,12 +12,13 @@ from .._checks import real
 from ..records import ParameterOptions
 from .base import Layer
 
-#: What `repr` leaves out.
+#: `repr` omits arguments with these values.
 NO_PENALTIES: dict[str, object] = {"l1": None, "l2": None, "max_norm": None}
 
 
 class Regularized(Layer):
-    """Base of the layers that take ``l1``, ``l2`` and ``max_norm``, for the parameters that `Layer.has_matrix` is true of."""
+    """Base of the layers with ``l1``, ``l2`` and ``max_norm``. They apply to the parameters for which `Layer.has_matrix` is
+    true."""
 
     mutable: ClassVar[tuple[str, ...]] = ("trainable", *NO_PENALTIES)
 

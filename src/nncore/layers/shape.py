@@ -1,4 +1,4 @@
-"""Layers that change the shape and nothing else: Flatten and Reshape."""
+"""Flatten and Reshape: layers that change only the shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Flatten(Layer):
     Parameters
     ----------
     start_dim, end_dim : int
-        Dimensions of the whole array: 0 is the batch, which stays as it is, -1 the last one.
+        Dimensions of the whole array. 0 is the batch, which cannot be merged; -1 is the last dimension.
 
     Examples
     --------
@@ -52,9 +52,9 @@ class Reshape(Layer):
     Parameters
     ----------
     *dims : int
-        The new dimensions after the batch, at most 8, or a tuple of them; one may be -1, for what is left over.
+        The new dimensions after the batch, at most 8, or a tuple of them. One may be -1; its size is then computed from the others.
     shape : sequence of int, optional
-        The same as one argument.
+        The same as a keyword argument.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class Reshape(Layer):
         if shape is not None and not isinstance(shape, list | tuple):
             raise ArgumentError(f"Reshape: shape must be a tuple of whole numbers, not {shown(shape)}")
         wanted = tuple(dims if shape is None else shape)
-        if len(wanted) == 1 and isinstance(wanted[0], list | tuple):  # as Keras has it
+        if len(wanted) == 1 and isinstance(wanted[0], list | tuple):  # Keras's form
             wanted = tuple(wanted[0])
         if not 1 <= len(wanted) <= 8:
             raise ArgumentError(f"Reshape: shape has {len(wanted)} dimensions; 1 to 8 are possible")

@@ -1,4 +1,4 @@
-"""The activations over a dimension: Softmax and its logarithm."""
+"""Softmax and LogSoftmax: activations over the last dimension."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .activations import Activation
 
 
 class RowActivation(Activation):
-    """Base of the activations over the last dimension; ``dim`` may name it as -1 or by its number.
+    """Base of the activations over the last dimension. ``dim`` is -1 or the number of that dimension.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Softmax(RowActivation):
     Parameters
     ----------
     dim : int
-        -1, or the number of the last dimension; no other one is possible.
+        -1, or the number of the last dimension. Others are not possible.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class LogSoftmax(RowActivation):
     Parameters
     ----------
     dim : int
-        -1, or the number of the last dimension; no other one is possible.
+        -1, or the number of the last dimension. Others are not possible.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Losses: declarations of what csrc/ops computes, under Keras's names; one file for each of its files.
+"""Losses: declarations of kernels in csrc/ops/losses, under Keras's names. Each file here corresponds to one C file there.
 
-A loss says which kernel it is, with which attributes, and what form its targets have. The loss of a row is the mean over its
-columns (the sum for the cross-entropies over classes, `KLDivergence` and `HalfSquaredError`); ``reduction`` says how rows add up.
+A loss states its kernel, the attributes of the kernel and the form of its targets. The loss of a row is the mean over its columns.
+The cross-entropies over classes, `KLDivergence` and `HalfSquaredError` use the sum instead. ``reduction`` states how the rows are
+combined.
 """
 
 from __future__ import annotations
@@ -50,17 +51,17 @@ __all__ = [
     "get",
 ]
 
-#: Every name that ``compile`` takes -> the loss.
+#: Maps every name that ``compile`` accepts to its loss.
 LOSSES: dict[str, type[Loss]] = table(globals(), Loss)
 
 
 def get(loss: LossLike) -> Loss:
-    """Return ``loss``, the one of that name with its defaults, or the loss that a function or an object of the user's own is.
+    """Return ``loss`` itself, the loss with this name and default arguments, or a loss made from a user's function or object.
 
     Raises
     ------
     UnknownNameError
-        No loss has that name; near matches are in the message.
+        No loss has this name. The message lists similar names.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What a loss is: a declaration of a kernel of csrc/ops, its attributes, and the form of its targets; it computes nothing itself.
+"""The base class of losses. A loss declares a kernel of csrc/ops, its attributes and the form of its targets. It computes nothing.
 
-``compile`` hands its record to the plan, and a loss called alone goes through the same kernel.
+``compile`` passes the record of the loss to the plan. A loss that is called by itself uses the same kernel.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..records import LossSpec
 if TYPE_CHECKING:
     from ..typing import ArrayLike
 
-#: What may be passed as ``reduction``.
+#: The values of ``reduction``.
 Reduction = Literal["mean", "sum_over_batch_size", "sum", "mean_with_sample_weight", "none"]
 
-#: The same -> how the core calls it.
+#: Maps them to the names in the core.
 REDUCTIONS = {
     "mean": "mean",
     "sum_over_batch_size": "mean",
@@ -31,19 +31,20 @@ REDUCTIONS = {
 
 
 class Loss(metaclass=DeclarationType):
-    """What all losses share: the reduction, and how to call one alone.
+    """Base of all losses. It has the reduction and makes losses callable.
 
     Parameters
     ----------
     reduction : str, default "mean"
-        "mean" (Keras's "sum_over_batch_size"): sum of weight * loss over the number of rows. "mean_with_sample_weight": over the
-        sum of the weights. "sum": not divided. "none": the loss of each row; only for a loss that is called alone.
+        "mean" (Keras's "sum_over_batch_size"): the sum of weight * loss, divided by the number of rows. "mean_with_sample_weight":
+        the same sum, divided by the sum of the weights. "sum": the sum itself. "none": the loss of each row; only for a loss that
+        is called by itself.
     """
 
-    name: ClassVar[str]  #: in the registry of ops, and for compile
+    name: ClassVar[str]  #: in the op registry and in compile
     aliases: ClassVar[tuple[str, ...]] = ()
-    attributes: ClassVar[tuple[str, ...]] = ()  #: in the order of the registry of ops
-    targets: ClassVar[str] = "values"  #: a form that data/targets.py knows
+    attributes: ClassVar[tuple[str, ...]] = ()  #: in the order of the op registry
+    targets: ClassVar[str] = "values"  #: a form that data/targets.py defines
     from_logits: bool = False
 
     _family: ClassVar[str] = "nncore.losses"
@@ -52,7 +53,7 @@ class Loss(metaclass=DeclarationType):
         self.reduction: str = REDUCTIONS[choice(type(self).__name__, "reduction", reduction, tuple(REDUCTIONS))]
 
     def spec(self, weight: float = 1.0) -> LossSpec:
-        """Return the record that the core compiles; ``weight`` scales this loss among those of several outputs."""
+        """Return the record that the core compiles. ``weight`` scales this loss relative to those of other outputs."""
         return LossSpec(self.name, self.from_logits, self._attributes(), self.reduction, weight)
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Any:
@@ -70,18 +71,19 @@ class Loss(metaclass=DeclarationType):
         Returns
         -------
         float or numpy.ndarray
-            The reduced loss; the loss of each row [N] where reduction is "none".
+            The reduced loss, or the loss of each row [N] if reduction is "none".
 
         Raises
         ------
         LabelError, ShapeError, DTypeError
-            The targets have another form or shape than the loss takes.
+            The form or shape of the targets does not fit this loss.
         """
         rows, _, weight = self._run(y_true, y_pred, sample_weight, 1.0)
         return rows if self.reduction == "none" else float(rows.sum(dtype=np.float64) / self._divisor(len(rows), weight))
 
     def gradient(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> np.ndarray:
-        """Return d loss / d y_pred, with the shape of ``y_pred``; of each row's own loss where reduction is "none"."""
+        """Return d loss / d y_pred, with the shape of ``y_pred``. If reduction is "none", it is the gradient of each row's own
+        loss."""
         prediction = bind_prediction(y_pred)
         weight = bind_weight(sample_weight, len(prediction))
         divisor = self._divisor(len(prediction), weight)
@@ -89,13 +91,13 @@ class Loss(metaclass=DeclarationType):
         return grad.reshape(shape_of(y_pred))
 
     def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        from .._core import kernels  # for losses called alone: plans have them without it
+        from .._core import kernels  # imported here because only losses that are called by themselves need it
 
         prediction = bind_prediction(y_pred)
         target = bind_target(y_true, self.targets, prediction.shape[1:], len(prediction), self.name, prediction.dtype)
         weight = bind_weight(sample_weight, len(prediction))
         cast = None if weight is None else weight.astype(prediction.dtype)
-        target = np.require(target.reshape(len(target), -1), prediction.dtype, ["C", "A"])  # a memory map may lie anywhere
+        target = np.require(target.reshape(len(target), -1), prediction.dtype, ["C", "A"])  # a memory map may be unaligned
         kernel = f"{self.name}_logits" if self.from_logits else self.name
         rows, grad, _ = kernels.loss(kernel, prediction, target, cast, scale, self._attributes())
         return rows, grad, weight
@@ -114,7 +116,7 @@ class Loss(metaclass=DeclarationType):
 
 
 class Crossentropy(Loss):
-    """Base of the cross-entropies: probabilities or logits, and label smoothing."""
+    """Base of the cross-entropies. It has ``from_logits`` and ``label_smoothing``."""
 
     attributes = ("label_smoothing",)
 

@@ -1,4 +1,4 @@
-"""Losses of probabilities, each element by itself: csrc/ops/losses/binary.c."""
+"""Losses of probabilities that act on each element separately: csrc/ops/losses/binary.c."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from .base import Crossentropy, Loss
 
 
 class BinaryCrossentropy(Crossentropy):
-    """-t log p - (1 - t) log(1 - p), mean over the columns; for one sigmoid output, or several independent ones.
+    """-t log p - (1 - t) log(1 - p), mean over the columns. For one sigmoid output or several independent ones.
 
     Parameters
     ----------
     from_logits : bool, default False
-        The predictions are logits; else probabilities. A final `Sigmoid` is always computed in the stable logits form.
+        Whether the predictions are logits instead of probabilities. After a final `Sigmoid` the loss is always computed from the
+        logits, which is numerically stable.
     label_smoothing : float, default 0
         Targets become t (1 - s) + s / 2.
     reduction : str
@@ -27,7 +28,7 @@ class BinaryCrossentropy(Crossentropy):
 
 
 class KLDivergence(Loss):
-    """Σ t log(t / p) over the columns, of a distribution in each row.
+    """Σ t log(t / p) over the columns. Each row is a distribution.
 
     Examples
     --------

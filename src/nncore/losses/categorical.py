@@ -1,4 +1,4 @@
-"""Losses of one class in many: csrc/ops/losses/categorical.c."""
+"""Losses for one class out of several: csrc/ops/losses/categorical.c."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from .base import Crossentropy
 
 
 class CategoricalCrossentropy(Crossentropy):
-    """-Σ t log p over the classes, for one-hot targets (or a distribution in each row).
+    """-Σ t log p over the classes, for targets that are one-hot or a distribution in each row.
 
     Parameters
     ----------
     from_logits : bool, default False
-        The predictions are logits; else probabilities. A final `Softmax` is always computed in the stable logits form.
+        Whether the predictions are logits instead of probabilities. After a final `Softmax` the loss is always computed from the
+        logits, which is numerically stable.
     label_smoothing : float, default 0
         Targets become t (1 - s) + s / classes.
     reduction : str

@@ -1,4 +1,4 @@
-"""Losses of scores on the right side of a margin: csrc/ops/losses/margin.c."""
+"""Losses of scores relative to a margin: csrc/ops/losses/margin.c."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .base import Loss
 
 
 class Hinge(Loss):
-    """max(0, 1 - t z), mean over the columns, targets -1/+1 or 0/1: with a linear output, the support vector machine.
+    """max(0, 1 - t z), mean over the columns, targets -1/+1 or 0/1. With a linear output it gives the support vector machine.
 
     Examples
     --------
@@ -18,7 +18,7 @@ class Hinge(Loss):
 
 
 class CategoricalHinge(Loss):
-    """max(0, 1 + max of (1 - t) z - Σ t z) over the classes, targets one-hot; as in Keras, the maximum is at least 0.
+    """max(0, 1 + max of (1 - t) z - Σ t z) over the classes, targets one-hot. As in Keras, the inner maximum is at least 0.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class CategoricalHinge(Loss):
 
 
 class Perceptron(Loss):
-    """max(0, -t z), mean over the columns, targets -1/+1 or 0/1: Rosenblatt's perceptron on a linear output.
+    """max(0, -t z), mean over the columns, targets -1/+1 or 0/1. With a linear output it gives Rosenblatt's perceptron.
 
     Examples
     --------

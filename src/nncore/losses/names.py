@@ -1,6 +1,6 @@
-"""What stands for a loss in ``compile``: the names, as type checkers and editors know them, and what users write themselves.
+"""The types of what ``compile`` accepts as a loss: names, for type checkers and editors, and the users' own functions and objects.
 
-A test holds the names against the classes.
+A test compares the names with the classes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from .base import Loss
 
 # fmt: off
-#: Every name of a loss; a line for each.
+#: Every name of a loss, one line per loss.
 LossName = Literal[
     "binary_crossentropy", "bce", "BCE", "BinaryCrossentropy",
     "categorical_crossentropy", "CategoricalCrossentropy",
@@ -31,11 +31,12 @@ LossName = Literal[
 
 
 class LossObject(Protocol):
-    """A loss of one's own, as an object: the losses of the rows [N], and their gradient, with the shape of ``y_pred``."""
+    """A user's loss as an object. ``value`` returns the losses of the rows [N], ``gradient`` their gradient with the shape of
+    ``y_pred``."""
 
     def value(self, y_true: Any, y_pred: Any, /) -> Any: ...
     def gradient(self, y_true: Any, y_pred: Any, /) -> Any: ...
 
 
-#: What ``compile`` takes: a name, an object of `nncore.losses`, or a function that returns losses and gradient.
+#: What ``compile`` accepts: a name, an object of `nncore.losses`, or a function that returns losses and gradient.
 LossLike = LossName | Loss | LossObject | Callable[[Any, Any], tuple[Any, Any]]

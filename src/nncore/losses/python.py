@@ -14,22 +14,22 @@ from .base import Loss, Reduction
 
 
 class PythonLoss(Loss):
-    """Base of losses written in Python: override `value_and_gradient`.
+    """Base of losses written in Python. Override `value_and_gradient`.
 
-    ``compile(loss=...)`` also takes a function ``f(y_true, y_pred)`` that returns the two, and any object with the methods
-    ``value(y_true, y_pred)`` and ``gradient(y_true, y_pred)`` that return one each.
+    ``compile(loss=...)`` also accepts a function ``f(y_true, y_pred)`` that returns both values, and an object with the methods
+    ``value(y_true, y_pred)`` and ``gradient(y_true, y_pred)``.
 
     Parameters
     ----------
     reduction : str, default "mean"
-        See `Loss`: reduction and sample weights are nncore's business.
+        See `Loss`. nncore applies the reduction and the sample weights.
     **arguments
-        What the constructor of the subclass was given. They become attributes and the repr, and what `nn.load` makes the loss
-        from again: ``nn.load(path, custom_objects={"LogCosh": LogCosh})``.
+        The arguments of the constructor of the subclass. They become attributes and the repr. `nn.load` uses them to make the loss
+        again: ``nn.load(path, custom_objects={"LogCosh": LogCosh})``.
 
     Notes
     -----
-    A subclass may set ``targets`` to the form in which it takes them: "values" (any numbers of the output's shape, the default),
+    A subclass may set ``targets`` to the form of its targets: "values" (any numbers in the shape of the output, the default),
     "probabilities", "signs", "one_hot", or "classes" (whole numbers [N]).
 
     Examples
@@ -73,25 +73,25 @@ class PythonLoss(Loss):
         Returns
         -------
         tuple of two numpy.ndarray
-            The losses [N] (where an output has several lines, [N, lines]), neither weighted nor averaged; and d loss of the row /
-            d y_pred, with the shape of ``y_pred``.
+            The losses [N], neither weighted nor averaged, or [N, lines] if an output has several lines, such as time steps. Then
+            the derivative of each row's loss with respect to y_pred, in the shape of ``y_pred``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no value_and_gradient")
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """An argument that the constructor was given."""
+            """Return an argument of the constructor."""
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, the reduction left out."""
+        """Return the arguments of the constructor, without the reduction."""
         return {name: getattr(self, name) for name in self._arguments}
 
     def spec(self, weight: float = 1.0) -> LossSpec:
         return LossSpec(self.name, False, (), self.reduction, weight, self)
 
     def _answer(self, rows: np.ndarray, grad: np.ndarray | None, y_true: np.ndarray, y_pred: np.ndarray) -> None:
-        """Fill in losses and, where wanted, gradients: what the core calls."""
+        """Write the losses and, if ``grad`` is given, the gradients. The core calls this."""
         value, gradient = self._pair(self.value_and_gradient(y_true, y_pred))
         losses = as_array(value, f"what {self.name} gave as losses", rows.dtype)
         _require(self.name, "losses", losses.shape, rows.shape, "one per row, neither summed nor averaged")
@@ -121,7 +121,7 @@ class PythonLoss(Loss):
 
 
 class _Given(PythonLoss):
-    """A function, or an object with value and gradient, as a loss."""
+    """A user's function, or object with value and gradient, as a loss."""
 
     def __init__(self, given: Any, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
@@ -142,7 +142,7 @@ class _Given(PythonLoss):
 
 
 def given(loss: Any, reduction: Reduction = "mean") -> PythonLoss:
-    """Return a function, or an object with value and gradient, as a loss."""
+    """Return a loss made from a function, or from an object with value and gradient."""
     return _Given(loss, reduction)
 
 

@@ -1,4 +1,4 @@
-"""Losses of numbers: csrc/ops/losses/regression.c."""
+"""Losses for regression: csrc/ops/losses/regression.c."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MeanSquaredError(Loss):
 
 
 class HalfSquaredError(Loss):
-    """½ Σ (prediction - target)² over the columns: the loss of the textbooks, whose gradient is prediction - target.
+    """½ Σ (prediction - target)² over the columns. This is the loss of many textbooks; its gradient is prediction - target.
 
     Examples
     --------
@@ -55,12 +55,12 @@ class MeanAbsolutePercentageError(Loss):
 
 
 class Huber(Loss):
-    """Quadratic for errors up to delta, linear beyond (Huber, 1964); mean over the columns.
+    """Quadratic for errors up to delta, linear for larger ones (Huber, 1964); mean over the columns.
 
     Parameters
     ----------
     delta : float, default 1
-        Where ½ e² turns into delta |e| - ½ delta².
+        The error |e| above which delta |e| - ½ delta² replaces ½ e².
     reduction : str
         See `Loss`.
 
@@ -78,7 +78,7 @@ class Huber(Loss):
 
 
 class Poisson(Loss):
-    """z - t log z, mean over the columns; predictions are rates.
+    """z - t log z, mean over the columns. Predictions are rates.
 
     Examples
     --------

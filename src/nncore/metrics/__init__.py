@@ -1,10 +1,13 @@
-"""Metrics: declarations over two kinds of sums that the core accumulates while it trains or evaluates.
+"""Metrics: declarations over two kinds of sums that the core accumulates during training and evaluation.
 
-"confusion" counts [true class, predicted class]; "residuals" sums errors per column. A metric turns such sums into its number and
-needs no pass of its own. Rows count with their weights, as in scikit-learn. Called alone, as ``nn.metrics.f1(y_true, y_pred)`` or
-``nn.metrics.F1(average="macro")(y_true, y_pred)``, a metric equals scikit-learn's; ``mape`` is in percent, as Keras has it. One
-output of a model has metrics of one kind; and any number of those that see the rows themselves: "roc_auc", and what is written in
-Python.
+The kind "confusion" counts [true class, predicted class]. The kind "residuals" sums errors per column. A metric computes its value
+from these sums and needs no additional pass over the data. Rows count with their weights, as in scikit-learn.
+
+A metric can be called by itself: ``nn.metrics.f1(y_true, y_pred)`` or ``nn.metrics.F1(average="macro")(y_true, y_pred)``. The
+result equals scikit-learn's, except that ``mape`` is in percent, as in Keras.
+
+An output of a model can have metrics of only one of the two kinds. It can also have any number of metrics that see the rows
+themselves: "roc_auc", and metrics written in Python.
 """
 
 from __future__ import annotations
@@ -63,16 +66,16 @@ __all__ = [
     "statistic",
 ]
 
-METRICS: dict[str, type[Metric]] = table(globals(), Metric)  # PythonMetric has no name of its own
+METRICS: dict[str, type[Metric]] = table(globals(), Metric)  # without PythonMetric, whose objects have individual names
 
 
 def get(metric: MetricLike) -> Metric:
-    """Return ``metric``, or the one of that name (which stays its key in ``history``).
+    """Return ``metric`` itself, or the metric with this name. The name stays its key in ``history``.
 
     Raises
     ------
     UnknownNameError
-        No metric has that name; near matches are in the message.
+        No metric has this name. The message lists similar names.
 
     Examples
     --------
@@ -90,7 +93,7 @@ def get(metric: MetricLike) -> Metric:
 
 
 class _Mean(Protocol):
-    """A metric that is one number."""
+    """A metric whose value is one number."""
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, name: str | None = None
@@ -98,7 +101,7 @@ class _Mean(Protocol):
 
 
 class _OfClasses(Protocol):
-    """A metric from the confusion matrix that is one number."""
+    """A metric whose value is one number, computed from the confusion matrix."""
 
     def __call__(
         self,
@@ -126,7 +129,7 @@ class _Matrix(Protocol):
 
 
 class _Averaged(Protocol):
-    """A metric of each class; with ``average=None`` an array, else one number."""
+    """A metric computed per class. With ``average=None`` the value is an array, otherwise one number."""
 
     @overload
     def __call__(
@@ -153,7 +156,7 @@ class _Averaged(Protocol):
 
 
 class _Ranked(Protocol):
-    """The area under the curve; with ``average=None`` that of each column, else one number."""
+    """The area under the curve. With ``average=None`` the value has one area per column, otherwise it is one number."""
 
     @overload
     def __call__(

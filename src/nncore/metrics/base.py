@@ -1,4 +1,4 @@
-"""What a metric is: a declaration over sums that the core accumulates while it trains or evaluates."""
+"""The base class of metrics. A metric is a declaration over sums that the core accumulates during training and evaluation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class Metric(metaclass=DeclarationType):
-    """What all metrics share.
+    """Base of all metrics.
 
     Parameters
     ----------
     name : str, optional
-        The key in ``history``; by default the metric's own name.
+        The key in ``history``. The default is the metric's own name.
     """
 
     name: str
     aliases: ClassVar[tuple[str, ...]] = ()
-    kind: ClassVar[str]  #: "confusion" or "residuals"; "python": it sees the rows, through a `watcher`
-    direction: ClassVar[str] = "max"  #: "max", "min", or "" where neither is better
+    kind: ClassVar[str]  #: "confusion" or "residuals"; or "python" for a metric that sees the rows, through a `watcher`
+    direction: ClassVar[str] = "max"  #: whether larger ("max") or smaller ("min") is better; "" for neither
     threshold: float | None = None
 
     _family: ClassVar[str] = "nncore.metrics"
@@ -35,15 +35,15 @@ class Metric(metaclass=DeclarationType):
             self.name = text(type(self).__name__, "name", name)
 
     def compute(self, sums: np.ndarray) -> Any:
-        """Return the metric from its sums: a float, or an array where there is one number per class."""
+        """Return the metric computed from its sums: a float, or an array with one number per class."""
         raise NotImplementedError
 
     def watcher(self) -> Any:
-        """Return a fresh account of the rows of one epoch or evaluation, where the kind is "python"."""
+        """Return a new accumulator for one epoch or evaluation, if the kind is "python"."""
         raise NotImplementedError
 
     def check(self, classes: int) -> None:
-        """Raise ArgumentError where the metric makes no sense for that many classes."""
+        """Raise ArgumentError if the metric is not defined for this number of classes."""
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the metric of predictions.

@@ -1,4 +1,4 @@
-"""Metrics of classes, from the confusion matrix [true class, predicted class]; called alone they equal scikit-learn's."""
+"""Metrics of classes, computed from the confusion matrix [true class, predicted class]. Results equal scikit-learn's."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ class _Confusion(Metric):
 
 
 class Accuracy(_Confusion):
-    """Share of the rows whose class is predicted right.
+    """Fraction of the rows whose class is predicted correctly.
 
     Parameters
     ----------
     name : str, optional
         The key in ``history``.
     threshold : float, optional
-        A single output above it is a yes; by default 0.5 for probabilities and 0 for logits and -1/+1 targets.
+        A single output above it is predicted as positive. The default is 0.5 for probabilities, and 0 for logits and for -1/+1
+        targets.
 
     Examples
     --------
@@ -54,7 +55,7 @@ class Accuracy(_Confusion):
 
 
 class ConfusionMatrix(_Confusion):
-    """Weights of the rows by true class (down) and predicted class (across).
+    """Sum of the row weights by true class (first dimension) and predicted class (second dimension).
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class ConfusionMatrix(_Confusion):
 
 
 class _Ratio(_Confusion):
-    """A ratio of counts of each class, averaged over the classes."""
+    """A ratio of counts for each class, averaged over the classes."""
 
     def __init__(self, average: Average | None = "binary", name: str | None = None, threshold: float | None = None) -> None:
         super().__init__(name, threshold)
@@ -103,7 +104,7 @@ class _Ratio(_Confusion):
             return each
         if self.average == "micro":
             return float(_ratio(over.sum(), under.sum()))
-        present = rows + columns > 0  # scikit-learn averages over the classes that occur
+        present = rows + columns > 0  # scikit-learn averages over the classes that occur in y_true or y_pred
         weight = rows if self.average == "weighted" else present
         return float(_ratio((each * weight).sum(), weight.sum()))
 
@@ -113,7 +114,7 @@ class _Ratio(_Confusion):
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         sums, labels = _tally(y_true, y_pred, sample_weight, self.threshold)
-        if self.average == "binary" and len(sums) == 1:  # only one of the two classes occurs
+        if self.average == "binary" and len(sums) == 1:  # only one of the two classes occurs in the data
             sums = np.pad(sums, (1, 0) if labels[0] == 1 else (0, 1))
         return self.compute(sums)
 
@@ -122,12 +123,12 @@ class _Ratio(_Confusion):
 
 
 class Precision(_Ratio):
-    """TP / (TP + FP); 0 where nothing is predicted positive.
+    """TP / (TP + FP), or 0 if nothing is predicted as positive.
 
     Parameters
     ----------
     average : {"binary", "macro", "micro", "weighted", None}
-        How the numbers of the classes become one; "binary" is that of class 1, None gives all of them.
+        How the values of the classes are combined. "binary" takes that of class 1; None returns all of them.
     name, threshold
         See `Accuracy`.
 
@@ -145,7 +146,7 @@ class Precision(_Ratio):
 
 
 class Recall(_Ratio):
-    """TP / (TP + FN), the sensitivity.
+    """TP / (TP + FN), also called sensitivity.
 
     Parameters
     ----------
@@ -208,13 +209,13 @@ class F1(_Ratio):
 
 
 def _ratio(over: Any, under: Any) -> Any:
-    """over / under, and 0 where under is 0 (so is over then)."""
+    """Return over / under, or 0 where under is 0. Then over is 0 too."""
     return over / np.where(under == 0, 1, under)
 
 
 def _tally(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the confusion matrix of labels, probabilities or scores, and the labels of its rows."""
-    from .._core import kernels  # for metrics called alone: plans have them without it
+    from .._core import kernels  # imported here because only metrics that are called by themselves need it
 
     true, pred = _labels(y_true), _labels(y_pred)
     if len(true) != len(pred) or not len(true):
@@ -248,7 +249,7 @@ def _tally(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float | None
 
 
 def labels_of_any_kind(values: Any) -> np.ndarray:
-    """An array of labels, which may be numbers, names or other objects."""
+    """Return an array of labels. Labels may be numbers, names or other objects."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError) as error:
@@ -257,6 +258,6 @@ def labels_of_any_kind(values: Any) -> np.ndarray:
 
 
 def _labels(values: Any) -> np.ndarray:
-    """An array of labels of any type, [N], or of scores, [N, classes]."""
+    """Return an array of labels of any type, [N], or of scores, [N, classes]."""
     array = labels_of_any_kind(values)
     return array.reshape(-1) if array.ndim < 2 or array.size == len(array) else array.reshape(len(array), -1)

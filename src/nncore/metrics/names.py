@@ -1,6 +1,6 @@
-"""What stands for a metric in ``compile``: the names, as type checkers and editors know them, and what users write themselves.
+"""The types of what ``compile`` accepts as a metric: names, for type checkers and editors, and users' own functions and objects.
 
-A test holds the names against the classes.
+A test compares the names with the classes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from .base import Metric
 
 # fmt: off
-#: Every name of a metric; a line for each.
+#: Every name of a metric, one line per metric.
 MetricName = Literal[
     "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "Accuracy",
     "roc_auc", "auc", "AUC", "RocAuc",
@@ -30,11 +30,11 @@ MetricName = Literal[
 
 
 class MetricObject(Protocol):
-    """A metric of one's own that keeps its account, as Keras has it."""
+    """A user's metric that accumulates its own state, as in Keras."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any, /) -> Any: ...
     def result(self) -> Any: ...
 
 
-#: What ``compile`` takes: a name, an object or class of `nncore.metrics`, a function of targets and predictions, or an object.
+#: What ``compile`` accepts: a name, an object or class of `nncore.metrics`, a function of targets and predictions, or an object.
 MetricLike = MetricName | Metric | MetricObject | Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Metrics written in Python: functions, and objects that keep their own account."""
+"""Metrics written in Python: functions, and objects that accumulate their own state."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 class PythonMetric(Metric):
-    """A function of targets and predictions as a metric; ``compile(metrics=[f])`` makes one.
+    """A metric made from a function of targets and predictions. ``compile(metrics=[f])`` makes one.
 
     Parameters
     ----------
     given : callable or object
-        ``f(y_true, y_pred)``, which returns a number for the batch or one for each row; the metric is the mean over all rows, by
-        their weights. A function that has an argument ``sample_weight``, such as scikit-learn's, is given those of the batch, and
-        returns a number. A number that is no mean (the area under a curve) needs all rows at once: pass an object with
-        ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as Keras has it.
+        ``f(y_true, y_pred)`` returns a number for the batch, or one number per row. The metric is the weighted mean over all rows.
+        If the function has an argument ``sample_weight``, as scikit-learn's have, it gets the weights of the batch and must return
+        one number. Some metrics are not means and need all rows at once, for example the area under a curve. For these pass an
+        object with ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as in Keras.
     name : str, optional
-        The key in ``history``; by default that of the function or class.
+        The key in ``history``. The default is the name of the function or class.
 
     Notes
     -----
-    It sees [N, *output shape] arrays (class indices [N] where the loss takes those): while training, each batch before its update;
-    at evaluation, blocks of rows. Of these, it sees what counts: rows whose weight is 0 are left out, and where ``lengths`` are
-    given, the time steps within them are laid one after another, [steps, ...], each with the weight of its row or its own; so are
-    all of them where they have weights of their own.
+    The metric gets arrays [N, *output shape], or class indices [N] if the loss takes those. During training it gets each batch
+    before the update; at evaluation it gets blocks of rows. Rows with weight 0 are left out. If ``lengths`` are given, only the
+    valid time steps are passed, concatenated as [steps, ...]; each has the weight of its row or its own weight. Time steps with
+    their own weights are also concatenated if no ``lengths`` are given.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class PythonMetric(Metric):
         self.given: Any = given
 
     def watcher(self) -> Watcher:
-        """Return a fresh account, for one epoch or evaluation."""
+        """Return a new accumulator for one epoch or evaluation."""
         return Watcher(self.given)
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
@@ -78,7 +78,7 @@ class PythonMetric(Metric):
 
 
 class Watcher:
-    """The account of a metric over the batches of one epoch or evaluation.
+    """The state of a metric over the batches of one epoch or evaluation.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Watcher:
             self.given.reset_state()
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
-        """Take a batch into account; weight: [N], or [N, steps]; lengths [N]: how many time steps of each row count."""
+        """Add a batch. weight: [N] or [N, steps]; lengths: [N], the number of valid time steps of each row."""
         rows: Any = slice(None)
         if lengths is not None or (weight is not None and weight.size > len(weight)):
             y_true, y_pred, weight = _laid_out(y_true, y_pred, weight, lengths)
@@ -104,7 +104,7 @@ class Watcher:
             y_true, y_pred, weight = y_true[rows], y_pred[rows], weight[rows]
         if not len(y_pred):
             return
-        y_true, y_pred = y_true.copy(), y_pred.copy()  # whoever keeps them must not see the next batch there
+        y_true, y_pred = y_true.copy(), y_pred.copy()  # a user's function may keep them; the next batch reuses the memory
         if _keeps_account(self.given):
             self.given.update_state(y_true, y_pred, None if weight is None else weight.copy())
             return
@@ -126,7 +126,7 @@ class Watcher:
         self.weight += float(weights.sum())
 
     def result(self) -> Any:
-        """Return the metric of what it has seen."""
+        """Return the metric of the batches so far."""
         if _keeps_account(self.given):
             return self.given.result()
         return self.total / self.weight if self.weight else 0.0
@@ -135,7 +135,7 @@ class Watcher:
 def _laid_out(
     y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Lay what counts one after another: the time steps, or as many first dimensions as a row has weights for."""
+    """Concatenate the valid entries: time steps, or as many leading dimensions as the weights of a row have."""
     width = 1 if weight is None else weight.size // len(weight)
     depth = 1
     while np.prod(y_pred.shape[1 : 1 + depth]) < width:
@@ -154,7 +154,7 @@ def _takes_weight(given: Any) -> bool:
     try:
         return "sample_weight" in inspect.signature(given).parameters
     except (TypeError, ValueError):
-        return False  # built into Python
+        return False  # a function implemented in C has no signature
 
 
 def _keeps_account(given: Any) -> bool:

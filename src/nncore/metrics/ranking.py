@@ -1,4 +1,4 @@
-"""Metrics of order: what a threshold would have to be is left open, so that they need all rows of an epoch at once."""
+"""Metrics of ranking. They do not depend on a threshold, and need all rows of an epoch at once."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class RocAuc(Metric):
-    """Area under the receiver operating characteristic: how often a positive row is ranked above a negative one; ties count half.
+    """Area under the receiver operating characteristic: the probability that a positive row is ranked above a negative one.
 
-    The scores of an epoch are kept, and ranked at its end (Hanley and McNeil 1982), exactly as scikit-learn does it. For more
-    than two classes each is ranked against the rest.
+    Ties count half. The scores of an epoch are kept and ranked at its end (Hanley and McNeil 1982), with scikit-learn's results.
+    With more than two classes, each class is ranked against the rest.
 
     Parameters
     ----------
     average : {"macro", "weighted", None}
-        Over classes or columns: their plain mean, one weighted by how many rows are positive, or none, but one number each. A class
-        of which there are no rows, or only rows, has no area (NaN) and stays out of the mean.
+        How the areas of classes or columns are combined: "macro" is the plain mean, "weighted" weights by the number of positive
+        rows, None returns one area for each. A class with no rows, or with all rows, has no area (NaN) and is left out of the mean.
     name : str, optional
         The key in ``history``.
 
@@ -48,7 +48,7 @@ class RocAuc(Metric):
         self.average = choice("RocAuc", "average", average, ("macro", "weighted", None))
 
     def watcher(self) -> Watcher:
-        """Return a fresh account, for one epoch or evaluation."""
+        """Return a new accumulator for one epoch or evaluation."""
         return Watcher(_Kept(self))
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
@@ -57,7 +57,7 @@ class RocAuc(Metric):
         Parameters
         ----------
         y_true : array_like
-            [N]: two labels, of which the larger one is positive, or class indices; or [N, columns] of 0 and 1.
+            [N], two labels, of which the larger one is positive, or class indices; or [N, columns] of 0 and 1.
         y_pred : array_like
             Scores, [N] or [N, columns].
         sample_weight : array_like, optional
@@ -66,7 +66,7 @@ class RocAuc(Metric):
         Raises
         ------
         ShapeError, LabelError
-            The two do not go together.
+            The shapes or labels of the two do not fit together.
         """
         scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
         if true.ndim not in (1, 2) or len(true) != len(scores):
@@ -103,7 +103,7 @@ class RocAuc(Metric):
 
 
 class _Kept:
-    """The rows of an epoch."""
+    """The targets, scores and weights of the rows of an epoch."""
 
     def __init__(self, metric: RocAuc) -> None:
         self.metric = metric
@@ -111,7 +111,7 @@ class _Kept:
 
     def update_state(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> None:
         columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
-        scores = y_pred.reshape(-1, columns)  # each line of a sample is a row
+        scores = y_pred.reshape(-1, columns)  # each line of a sample (such as a time step) becomes a row
         true = y_true.reshape(-1, columns) if y_true.shape == y_pred.shape else y_true.reshape(-1)
         weight = np.ones(len(y_pred)) if sample_weight is None else sample_weight
         self.rows.append((true, scores, np.repeat(weight, len(scores) // len(y_pred))))
@@ -130,10 +130,10 @@ def _yes(true: np.ndarray, name: str) -> np.ndarray:
 
 
 def _area(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    """Of all pairs of a positive and a negative row, by their weights, the share whose positive one has the higher score."""
+    """Return the weighted fraction of (positive, negative) pairs of rows in which the positive row has the higher score."""
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
-    if np.isnan(ranked[-1]):  # NaN is sorted to the end
+    if np.isnan(ranked[-1]):  # sorting puts NaN last
         return float("nan")
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
     for_it = np.add.reduceat(np.where(positive, weights, 0.0)[order], starts)

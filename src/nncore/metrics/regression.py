@@ -1,6 +1,6 @@
-"""Metrics of numbers, from sums of errors per column (csrc/ops/kernels.inc has the layout); called alone they equal scikit-learn's.
+"""Metrics of regression, computed from sums of errors per column. The layout of the sums is documented in csrc/ops/kernels.inc.
 
-Several columns are averaged, as scikit-learn's "uniform_average" does.
+Results equal scikit-learn's. Several columns are averaged, as with scikit-learn's "uniform_average".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Residual(Metric):
-    """The mean over the columns of a number that each column's sums give."""
+    """A metric that is computed for each column and averaged over the columns."""
 
     kind, direction = "residuals", "min"
 
@@ -29,11 +29,11 @@ class _Residual(Metric):
 
     @staticmethod
     def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
-        """The metric of one column, from its sums of w, w e², w |e|, w |e| / |t|, w (t - shift) and w (t - shift)²."""
+        """Return the metric of one column, from its sums of w, w e², w |e|, w |e| / |t|, w (t - shift) and w (t - shift)²."""
         raise NotImplementedError
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        from .._core import kernels  # for metrics called alone: plans have them without it
+        from .._core import kernels  # imported here because only metrics that are called by themselves need it
 
         prediction = bind_prediction(y_pred).astype(np.float64)
         target = bind_prediction(y_true, "y_true").astype(np.float64)
@@ -59,7 +59,7 @@ class MSE(_Residual):
 
 
 class RMSE(_Residual):
-    """Root of the mean squared error; of each column, then averaged, as in scikit-learn.
+    """Root of the mean squared error, computed per column and then averaged, as in scikit-learn.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class MAE(_Residual):
 
 
 class MAPE(_Residual):
-    """Mean absolute percentage error, in percent as in Keras (100 times scikit-learn's); |target| counts as at least 1e-7.
+    """Mean absolute percentage error, in percent as in Keras (100 times scikit-learn's). |target| is replaced by at least 1e-7.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class MAPE(_Residual):
 
 
 class R2(_Residual):
-    """Coefficient of determination, 1 - Σ e² / Σ (t - mean)²; for constant targets 1 where they are met exactly, else 0.
+    """Coefficient of determination, 1 - Σ e² / Σ (t - mean)². For constant targets it is 1 if all are predicted exactly, else 0.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the core must accumulate for the metrics of one output, and where the line between no and yes runs."""
+"""Selection of the sums that the core accumulates for the metrics of an output, and of the decision threshold."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _ODD = ("tanh", "softsign", "hardtanh")
 
 
 def statistic(metrics: Iterable[Metric], targets: str, from_logits: bool, columns: int, activation: str) -> StatisticSpec:
-    """Return what the core must accumulate for the metrics of one output.
+    """Return the record of the sums that the core accumulates for the metrics of one output.
 
     Parameters
     ----------
     metrics : iterable of Metric
     targets : str
-        The form of the targets that the loss takes, see data/targets.py.
+        The form of the targets that the loss takes; see data/targets.py.
     from_logits : bool
-        The output holds logits.
+        Whether the output holds logits.
     columns : int
         Width of the output.
     activation : str
-        What produces it; decides where the line between no and yes runs.
+        The activation that computes the output. The default threshold depends on it.
 
     Raises
     ------
     ArgumentError
-        The metrics do not go together, or not with the loss.
+        The metrics do not fit together, or not with the loss.
     """
     metrics = list(metrics)
     called = [m for m in metrics if m.kind == "python"]
@@ -63,10 +63,11 @@ def statistic(metrics: Iterable[Metric], targets: str, from_logits: bool, column
     thresholds = {m.threshold for m in metrics if m.threshold is not None} or {0.0 if zero else 0.5}
     if len(thresholds) > 1:
         raise ArgumentError(f"the metrics of one output must share one threshold, not {sorted(thresholds)}")
-    # Of two columns, two classes would mean one class per row; the third one, never counted, says that each is a yes or no.
+    # Two columns with two classes would mean one class per row. A third class, which is never counted, marks each column as a
+    # yes/no decision.
     return StatisticSpec("confusion", 3 if columns == 2 else 2, thresholds.pop(), 0.0 if odd else 0.5)
 
 
 def counted(spec: StatisticSpec, columns: int, sums: np.ndarray) -> np.ndarray:
-    """Return the part of the sums that metrics compute from."""
+    """Return the part of the sums from which the metrics are computed."""
     return sums[:2, :2] if spec.kind == "confusion" and spec.classes > columns > 1 else sums

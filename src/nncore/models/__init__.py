@@ -1,4 +1,4 @@
-"""Models: the faces that users see. Each has a network and, once compiled, a trainer; it documents, and hands on."""
+"""Models, which users see. A model has a network and, once compiled, a trainer. It documents its methods and forwards the calls."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Functional", "Model", "Sequential", "load"]
 
 if not TYPE_CHECKING:
-    # Model comes from the module that says which class graphs have.
+    # functional.py exports Model too: it registers Functional as the class that Model(inputs, outputs) makes.
     __getattr__, __dir__ = lazily(
         __name__, __all__, {"functional": "Functional Model", "loading": "load", "sequential": "Sequential"}
     )

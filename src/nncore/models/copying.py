@@ -1,4 +1,4 @@
-"""Copies of models, by ``copy``, ``pickle`` and files: the same class, layers and connections, and the state of training."""
+"""Copies of models for ``copy``, ``pickle`` and files. A copy has the same class, layers, connections and state of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def reduced(model: Model) -> tuple[Any, ...]:
-    """Return what pickle keeps: layers carry their values along, and the state of training goes with them."""
+    """Return what pickle keeps: the layers with their values, the connections and the state of training."""
     network: Network = model._network
     with network.access.between_steps():
         taken = ValuesAtOnce(network.layers)
@@ -29,7 +29,7 @@ def reduced(model: Model) -> tuple[Any, ...]:
 
 
 def copied(model: Model, memo: dict[int, Any]) -> Model:
-    """Return an independent copy, which trains on as the original would."""
+    """Return an independent copy. Training it gives the same results as training the original."""
     network: Network = model._network
     with network.access.between_steps():
         layers = copy.deepcopy(network.layers, memo)
@@ -43,7 +43,7 @@ def copied(model: Model, memo: dict[int, Any]) -> Model:
 
 
 def in_double(model: Model, shapes: Sequence[Shape]) -> Model:
-    """Return an independent copy in float64, for inputs of these shapes; it is not compiled."""
+    """Return an independent copy in float64, built for inputs of these shapes. The copy is not compiled."""
     network: Network = model._network
     with network.access.between_steps():
         layers = copy.deepcopy(network.layers)
@@ -65,7 +65,8 @@ def restore(
     training: TrainingState | None,
     taken: ValuesAtOnce | None = None,
 ) -> Model:
-    """Make a model again from what pickle kept, whatever arguments the constructor of a subclass takes."""
+    """Make a model again from what pickle kept. The constructor of the class is not called, as a subclass may change its
+    arguments."""
     model = cls.__new__(cls)
     model._have(connect(layers, connections, seed, dtype, cls.__name__))
     if training is not None:

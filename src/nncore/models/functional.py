@@ -1,4 +1,4 @@
-"""A model whose layers are connected freely: what ``Model(inputs, outputs)`` makes."""
+"""The model that ``Model(inputs, outputs)`` makes: its layers form a graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .model import Model
 
 
 class Functional(Model):
-    """A model whose layers are a graph; made by calling ``nn.Model(inputs, outputs)``, where everything is said about it.
+    """A model whose layers form a graph. Make it by ``nn.Model(inputs, outputs)``; see `Model` for the arguments.
 
     Examples
     --------
@@ -26,7 +26,7 @@ class Functional(Model):
         self._begin(Graph(inputs, outputs), seed, dtype)
 
     def build(self, input_shape: Shape) -> Self:
-        """Do nothing but compare: the inputs say their shapes when they are made. `Sequential` may leave them open.
+        """Check that the model takes samples of this shape. Nothing is built: an `Input` states its shape when it is made.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class Functional(Model):
         Raises
         ------
         ArgumentError
-            It is not what the model takes.
+            It is not the shape of the model's input.
         """
         if [shape_of_sample(f"{type(self).__name__}.build", "input_shape", input_shape)] != self.input_shapes:
             raise ArgumentError(
@@ -51,7 +51,7 @@ class Functional(Model):
 
     @property
     def inputs(self) -> list[Value]:
-        """The inputs, to build further models on.
+        """The inputs of the model. Further models can be built on them.
 
         Examples
         --------
@@ -64,7 +64,7 @@ class Functional(Model):
 
     @property
     def outputs(self) -> list[Value]:
-        """The outputs, to build further models on.
+        """The outputs of the model. Further models can be built on them.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""load: a model made again from the file that ``Model.save`` wrote."""
+"""load: read a model from a file that ``Model.save`` wrote."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from .sequential import Sequential
 
 
 def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Sequential | Any:
-    """Make the model again that `Model.save` wrote into a file, compiled and with the state of training if they are in it.
+    """Make a model from a file that `Model.save` wrote.
 
-    The file is data and nothing else: no code of it is run, and no size that it states is believed before it is checked.
+    If the file holds the arguments of ``compile`` and the state of training, the model is compiled and has that state.
+
+    The file is data only. No code from it is run, and every size that it states is checked before it is used.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     custom_objects : mapping, optional
-        Your own layers, losses and metrics in Python by the names of their classes or functions, as the file has no code:
-        ``{"Scale": Scale}``. A class is called with the arguments that the file has for it.
+        Your own layers, losses and metrics that are written in Python. The file does not contain their code, so give each under the
+        name of its class or function: ``{"Scale": Scale}``. A class is called with the arguments that are stored in the file.
 
     Returns
     -------
     Model
-        The model.
+        The model, a `Sequential` or a `Functional`.
 
     Raises
     ------
     FileFormatError
-        It is not a file of nncore, a damaged one, or one of a newer version; the message names the field.
+        The file was not written by nncore, is damaged, or has a newer format. The message names the field.
     OSError
         The file cannot be read.
 

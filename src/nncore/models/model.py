@@ -1,6 +1,6 @@
-"""Model: the face of every model, whatever its layers are connected by. It has a network and, once compiled, a trainer.
+"""Model: the interface of every model. A model has a network and, once compiled, a trainer.
 
-This file is long, as it documents what users call: each method is its docstring and one line, which says where the work is done.
+The file is long because it documents what users call. Each method is a docstring and one line that calls the code doing the work.
 """
 
 from __future__ import annotations
@@ -44,43 +44,45 @@ if TYPE_CHECKING:
 
 
 class Model(ModelCore):
-    """A network of layers: whatever lies between the inputs and the outputs.
+    """A neural network: layers between one or more inputs and one or more outputs.
 
     Parameters
     ----------
     inputs : Value, or a list or dict of them
-        What `Input` gave. A dict gives the inputs its keys as names.
+        Values that `Input` returned. The keys of a dict become the names of the inputs.
     outputs : Value, or a list or dict of them
-        What layers gave, called on the inputs and on each other's results. With a dict, the outputs have its keys as names, and
-        predictions come as a dict.
+        Values that layers returned when they were called on the inputs or on each other's results. The keys of a dict become the
+        names of the outputs; predictions are then a dict.
     seed : int, optional
-        Everything random follows from it: initial weights, dropout, shuffling. None draws one; ``model.seed`` tells which.
+        Seed of everything random: initial weights, dropout, shuffling. With None a seed is drawn; ``model.seed`` returns it.
     dtype : {"float32", "float64"}
-        What everything is computed in.
+        The type of the parameters and of all computation.
 
     Attributes
     ----------
     layers : tuple of Layer
-        Each once, in the order in which they were first called.
+        The layers, each listed once, in the order of their first calls.
     input_names, output_names : list of str
-        What data, losses and metrics by name are found under. An input has the name that `Input` was given; an output has that of
-        its layer.
+        The names by which data, losses and metrics are given. An input has the name that `Input` was given. An output has the name
+        of its layer.
     seed : int
-        What initial weights, dropout masks and shuffling derive from.
+        The seed of initial weights, dropout masks and shuffling.
     dtype : numpy.dtype
-        float32 or float64.
+        The type of all computation, float32 or float64.
 
     Raises
     ------
     ArgumentError
-        The outputs need an input that is not given, or do not need one that is; two layers have one name; a layer with parameters
-        belongs to another model.
+        An input that the outputs need is missing, or a given input is not needed. Two layers have the same name. A layer with
+        parameters belongs to another model.
 
     Notes
     -----
-    A layer that is called several times has one set of weights; its gradient is the sum over the calls, added up in their order.
-    A layer's name is what its keys in the `state_dict` begin with: the ``name=`` it was made with, or, as in Keras, its class in
-    lower case, with a number where there are several ("linear", "linear_1").
+    A layer that is called several times has one set of weights. Its gradient is the sum over the calls, added in the order of the
+    calls.
+
+    The keys of the `state_dict` begin with the name of the layer. This is the argument ``name=`` of the layer. Without it the name
+    is the class in lower case, as in Keras, with a number if there are several ("linear", "linear_1").
 
     Examples
     --------
@@ -103,8 +105,8 @@ class Model(ModelCore):
     ['linear.weight', 'linear.bias', 'linear_1.weight', 'linear_1.bias', 'y.weight', 'y.bias']
     """
 
-    stop_training: bool = False  #: a callback sets it to end training
-    history: History | Any = None  #: of the last fit; None before it
+    stop_training: bool = False  #: a callback sets it to True to end training
+    history: History | Any = None  #: the History of the last fit; None before the first
 
     if TYPE_CHECKING:
 
@@ -131,23 +133,23 @@ class Model(ModelCore):
 
         def predict_on_batch(self, x: Arrays, *, out: np.ndarray | None = None) -> Any: ...
 
-    #: What ``Model(inputs, outputs)`` makes: the class for graphs registers itself here, as it stands above this one.
+    #: The class that ``Model(inputs, outputs)`` makes. It is a subclass, so its module sets this attribute.
     _of_graph: ClassVar[type[Model]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if cls is Model:  # as in Keras: a graph is one kind of model, a Sequential another
+        if cls is Model:  # as in Keras, where a graph and a Sequential are two kinds of model
             return super().__new__(cls._of_graph)  # type: ignore[return-value]
         return super().__new__(cls)
 
     def _begin(self, connections: Chain | Graph, seed: int | None, dtype: Any) -> None:
-        """Have a network of these connections; what a constructor ends in."""
+        """Create the network. Constructors call this last."""
         self._have(Network(connections, seed, dtype, type(self).__name__))
 
-    # What it is made of -------------------------------------------------------------------------------------------------------
+    # Layers and settings ------------------------------------------------------------------------------------------------------
 
     @property
     def layers(self) -> tuple[AnyLayer, ...]:
-        """The layers, in order.
+        """The layers of the model, in order.
 
         Examples
         --------
@@ -160,7 +162,7 @@ class Model(ModelCore):
 
     @property
     def step(self) -> int:
-        """Updates done so far: dropout masks, bias corrections and schedules depend on it. It may be set.
+        """Number of updates done so far. Dropout masks, bias corrections and schedules depend on it. It can be set.
 
         Examples
         --------
@@ -176,7 +178,7 @@ class Model(ModelCore):
 
     @property
     def seed(self) -> int:
-        """What initial weights, dropout masks and shuffling derive from. It may be set.
+        """The seed of initial weights, dropout masks and shuffling. It can be set.
 
         Examples
         --------
@@ -191,7 +193,7 @@ class Model(ModelCore):
         self._plan.seed = value
 
     def get_layer(self, name: str) -> AnyLayer:
-        """Return the layer of that name.
+        """Return the layer with this name.
 
         Examples
         --------
@@ -208,7 +210,7 @@ class Model(ModelCore):
 
     @property
     def dtype(self) -> np.dtype:
-        """What everything is computed in, float32 or float64.
+        """The type of all computation, float32 or float64.
 
         Examples
         --------
@@ -256,7 +258,7 @@ class Model(ModelCore):
 
     @property
     def output_activations(self) -> list[tuple[str, tuple[float, ...]]]:
-        """Registry name and attributes of the activation that each output comes from; "" where it comes from none.
+        """Registry name and attributes of the activation that computes each output. The name is "" if there is no activation.
 
         Examples
         --------
@@ -268,7 +270,7 @@ class Model(ModelCore):
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the inputs: what data by name are found under.
+        """The names of the inputs. Data by name use them as keys.
 
         Examples
         --------
@@ -281,7 +283,7 @@ class Model(ModelCore):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the outputs: what losses, metrics and targets by name are found under.
+        """The names of the outputs. Losses, metrics and targets by name use them as keys.
 
         Examples
         --------
@@ -293,7 +295,7 @@ class Model(ModelCore):
         return list(self._network.output_names)
 
     def parameter_options(self) -> list[ParameterOptions]:
-        """Return how each parameter is trained, in the order of `parameters`.
+        """Return the training options of each parameter, in the order of `parameters`.
 
         Examples
         --------
@@ -304,7 +306,7 @@ class Model(ModelCore):
         return list(self._network.parameter_options())
 
     def build(self, input_shape: Shape) -> Self:
-        """Fix the shape of one sample, where the layers leave it open."""
+        """Set the shape of one sample, if the layers do not determine it."""
         raise NotImplementedError
 
     def summary(self, show: bool = True) -> Summary:
@@ -313,12 +315,12 @@ class Model(ModelCore):
         Parameters
         ----------
         show : bool
-            Whether to print it; ``str()`` of what is returned gives the same text.
+            Whether to print the table. ``str()`` of the result gives the same text.
 
         Returns
         -------
         Summary
-            The figures.
+            The content of the table.
 
         Raises
         ------
@@ -359,7 +361,7 @@ class Model(ModelCore):
         return [p.value for _, p in self._network.named_parameters("parameters")]
 
     def named_parameters(self) -> list[tuple[str, np.ndarray]]:
-        """Return (name, live view) of each parameter; the names are PyTorch's, "0.weight", "0.bias", ...
+        """Return (name, live view) of each parameter. The names are PyTorch's: "0.weight", "0.bias", ...
 
         Examples
         --------
@@ -371,7 +373,7 @@ class Model(ModelCore):
 
     @property
     def gradients(self) -> dict[str, np.ndarray]:
-        """Live views of the gradients by parameter name, as the last `backward` or training step left them.
+        """Live views of the gradients by parameter name. The last `backward` or training step wrote them.
 
         Examples
         --------
@@ -387,7 +389,7 @@ class Model(ModelCore):
         Returns
         -------
         dict
-            From "0.weight", "0.bias", ... to arrays; the number is the position among all layers.
+            From "0.weight", "0.bias", ... to arrays. The number is the position of the layer in the model.
 
         Examples
         --------
@@ -398,14 +400,14 @@ class Model(ModelCore):
         return parameters.state_dict(self._network)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copy parameters from a state dict; everything is checked before anything is written.
+        """Copy parameters from a state dict. Everything is checked before anything is written.
 
         Parameters
         ----------
         state_dict : mapping
             From names to arrays or PyTorch tensors, of any floating type.
         strict : bool
-            Whether missing and unexpected keys are errors; otherwise they are passed over and returned.
+            Whether missing and unexpected keys are errors. If not, they are ignored and returned.
 
         Returns
         -------
@@ -415,9 +417,9 @@ class Model(ModelCore):
         Raises
         ------
         StateDictError
-            If keys are missing or unexpected and ``strict``.
+            A key is missing or unexpected and ``strict`` is True.
         ShapeError
-            If an array has another shape than the parameter.
+            An array does not have the shape of its parameter.
 
         Examples
         --------
@@ -442,12 +444,13 @@ class Model(ModelCore):
         return list(self.state_dict().values())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Copy in what `get_weights` gave, for this model or one like it; everything is checked before anything is written.
+        """Copy in parameters that `get_weights` returned for a model of the same shape. Everything is checked before anything is
+        written.
 
         Parameters
         ----------
         weights : sequence of array_like
-            One array per parameter.
+            One array per parameter, in order.
 
         Examples
         --------
@@ -462,16 +465,16 @@ class Model(ModelCore):
     # One batch at a time ------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None) -> Any:
-        """Compute the output for one batch, and keep what `backward` needs.
+        """Compute the output of one batch and keep the intermediate results that `backward` needs.
 
         Parameters
         ----------
         x : array_like, or a list or dict of them
             [N, *input shape] for each input.
         training : bool
-            Whether layers behave as in training (dropout drops).
+            Whether layers behave as in training; dropout is active then.
         lengths : array_like of int, optional
-            [N]: how many time steps of each sequence count.
+            [N]: the number of valid time steps of each sequence.
 
         Returns
         -------
@@ -481,9 +484,9 @@ class Model(ModelCore):
         Raises
         ------
         ShapeError
-            If the batch does not fit the model.
+            The batch does not fit the model.
         EmptyDataError
-            If it has no rows.
+            The batch has no rows.
 
         Examples
         --------
@@ -503,23 +506,23 @@ class Model(ModelCore):
         array([[0.8]], dtype=float32)
         """
         if lengths is None and (training is False or training is True):
-            plain = self._plan.forward_plain(x, training)  # what lies as the core reads it needs nobody else
+            plain = self._plan.forward_plain(x, training)  # the fast path: the core can read x as it is
             if plain is not None:
                 return plain
         return batches.forward(self._network, x, training, lengths)
 
     def backward(self, grad_output: Arrays) -> Any:
-        """Compute the gradients of the last `forward`, overwriting those in `gradients`.
+        """Compute the gradients for the last `forward`. They overwrite those in `gradients`.
 
         Parameters
         ----------
         grad_output : array_like, or a list or dict of them
-            Derivative of the loss by each element of the output, [N, *output shape], for each output.
+            Derivative of the loss with respect to each element of the output, [N, *output shape], for each output.
 
         Returns
         -------
         numpy.ndarray or list of them
-            Derivative of the loss by each element of the input, [N, *input shape]; a list where there are several inputs.
+            Derivative of the loss with respect to each element of the input, [N, *input shape]; a list if there are several inputs.
 
         Examples
         --------
@@ -533,12 +536,12 @@ class Model(ModelCore):
         return batches.backward(self._network, grad_output) if plain is None else plain
 
     def apply_gradients(self) -> None:
-        """Let the optimizer update the parameters from what is in `gradients`.
+        """Update the parameters with the optimizer, using the gradients in `gradients`.
 
         Raises
         ------
         NotCompiledError
-            If the model has no optimizer.
+            The model has no optimizer.
 
         Examples
         --------
@@ -584,20 +587,20 @@ class Model(ModelCore):
     ) -> Any:
         """Do one training step on a batch.
 
-        C-contiguous arrays of the model's dtype and shape (and integer class indices [N]) go to the core as they are, within
-        a few microseconds; anything else is converted as in `fit`.
+        Some arrays go to the core without conversion, which takes a few microseconds: C-contiguous arrays of the model's dtype and
+        shape, and integer class indices [N]. Everything else is converted as in `fit`.
 
         Parameters
         ----------
         x, y, sample_weight, class_weight, lengths
             As for `fit`.
         return_dict : bool
-            Return a dict by name.
+            Whether to return a dict by name.
 
         Returns
         -------
         float, list or dict
-            The loss (and metrics) of the batch before the step, in the form that `evaluate` has.
+            The loss of the batch before the step, and the metrics if there are any. The form is that of `evaluate`.
 
         Examples
         --------
@@ -610,7 +613,7 @@ class Model(ModelCore):
         0.0
         """
         if sample_weight is None and class_weight is None and lengths is None and (return_dict is False or return_dict is True):
-            done = self._step(x, y, return_dict)  # a call takes a few microseconds
+            done = self._step(x, y, return_dict)  # the fast path, a few microseconds
             if done is not None:
                 return done
         return step.train_on_batch(self._network, x, y, sample_weight, class_weight, return_dict, lengths)
@@ -635,7 +638,7 @@ class Model(ModelCore):
         lengths: ArrayLike | None = None,
     ) -> Any: ...
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
-        """Compute the loss and the metrics of a batch: `evaluate` without hooks."""
+        """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks."""
         return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
 
     # Training -----------------------------------------------------------------------------------------------------------------
@@ -651,31 +654,31 @@ class Model(ModelCore):
         l2: float = 0.0,
         check_finite: bool = False,
     ) -> None:
-        """Say what to minimise, how, and what to watch. Starts the optimizer anew; the parameters stay.
+        """Set the loss, the optimizer and the metrics. The state of the optimizer is reset; the parameters stay.
 
         Parameters
         ----------
         loss : str or Loss
-            Such as "binary_crossentropy" or ``nn.losses.Huber(delta=2)``; a list, or a dict by
-            name of the output, where the model has several outputs.
+            For example "binary_crossentropy" or ``nn.losses.Huber(delta=2)``. For several outputs, a list, or a dict by the name of
+            the output.
         optimizer : str or Optimizer
-            Such as "adam" or ``nn.optim.Adam(lr=1e-3)``.
+            For example "adam" or ``nn.optim.Adam(lr=1e-3)``.
         metrics : sequence of str or Metric
-            Such as ``["accuracy", nn.metrics.F1()]``; a list of them per output, or a dict by name of the output, where
-            there are several.
+            For example ``["accuracy", nn.metrics.F1()]``. For several outputs, a list with one such list per output, or a dict by
+            the name of the output.
         loss_weights : sequence or dict of float, optional
-            What the loss of each output counts in their sum.
+            The weight of the loss of each output in their sum.
         l1, l2 : float
-            Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight matrices of all layers (not on biases, nor on what has one
-            dimension), except where a layer or a group of the optimizer says otherwise. They are part of the loss that `fit`,
-            `evaluate` and `train_on_batch` report, as those of the layers are.
+            Penalties ``l1 * sum|w| + l2 * sum w**2`` on the weight matrices of all layers. Biases and other parameters with one
+            dimension have none. The arguments of a layer or of a group of the optimizer take precedence. The penalties are part of
+            the loss that `fit`, `evaluate` and `train_on_batch` report.
         check_finite : bool, default False
-            Look for NaN and infinity in the data of ``fit`` and ``evaluate``, and say where they are.
+            Whether to search the data of ``fit`` and ``evaluate`` for NaN and infinity. The error states where they are.
 
         Raises
         ------
         UnknownNameError
-            A name is not known; the message has near matches.
+            A name is not known. The message lists similar names.
         ShapeError, ArgumentError
             The loss or a metric does not fit the output of the model.
 
@@ -697,7 +700,7 @@ class Model(ModelCore):
 
     @property
     def optimizer(self) -> Optimizer | Any:
-        """The optimizer, or None before ``compile``; its ``lr`` may be set."""
+        """The optimizer, or None before ``compile``. Its ``lr`` can be set."""
         if self._trainer is not None and self.built and not self._plan.is_compiled:
             attached(self._network)
         trainer: Trainer | None = self._trainer
@@ -710,7 +713,7 @@ class Model(ModelCore):
 
     @property
     def metrics_names(self) -> list[str]:
-        """What `evaluate` returns, in order: "loss" and the metrics."""
+        """The names of the values that `evaluate` returns, in order: "loss", then the others."""
         return [] if self._trainer is None else list(self._trainer.config.logged)
 
     def fit(
@@ -736,73 +739,75 @@ class Model(ModelCore):
         resume: bool = False,
         lengths: ArrayLike | None = None,
     ) -> History:
-        """Train.
+        """Train the model.
 
         Parameters
         ----------
         x : array_like or iterable of batches
-            Samples [N, ...], or a list or a dict of them by name where the model has several inputs; or batches ``(x, y)`` or
-            ``(x, y, sample_weight)``, one step each, with ``y=None``: a list, a data loader, anything that can be gone through once
-            per epoch; or a generator, with ``steps_per_epoch``.
+            Samples [N, ...]. For several inputs, a list of arrays, or a dict by name. Or batches ``(x, y)`` or ``(x, y,
+            sample_weight)``, with ``y=None``; each batch is one step. Batches come from a list, a data loader or any other iterable
+            that can be iterated once per epoch, or from a generator, which needs ``steps_per_epoch``.
         y : array_like
-            Targets, in the form that the loss takes; a list or a dict of them by name where the model has several outputs.
+            Targets, in the form that the loss takes. For several outputs, a list of arrays, or a dict by name.
         epochs : int
-            Train until this epoch, counted from 0 (not this many epochs more, if ``initial_epoch`` is set).
+            The epoch at which training ends, counted from 0. It is not a number of additional epochs if ``initial_epoch`` is set.
         batch_size : int or None
-            Rows per step; the last, smaller batch is used too. 1 is stochastic gradient descent; None, or N and more, is
+            Rows per step. The last batch may be smaller; it is used too. 1 is stochastic gradient descent. None, or N and more, is
             gradient descent on the whole data.
         validation_split : float
-            This part of the rows validates: drawn by the model's seed, stratified for class labels; with ``shuffle=False`` the
-            last rows. With ``groups`` whole groups validate.
+            Fraction of the rows that are used for validation. They are drawn with the model's seed, stratified if the targets are
+            class labels. With ``shuffle=False`` they are the last rows. With ``groups`` they are whole groups.
         validation_data : tuple, or iterable of batches
-            ``(x, y)`` or ``(x, y, sample_weight)``; instead of ``validation_split``. Or batches of such.
+            ``(x, y)`` or ``(x, y, sample_weight)``, or an iterable of such batches. It replaces ``validation_split``.
         shuffle : bool
-            Draw a new order of the rows for every epoch.
+            Whether to draw a new order of the rows for every epoch.
         sample_weight : array_like, optional
-            [N], or [N, time] where the time steps of an output [N, time, features] have their own. Weighs the loss, and the metrics
-            likewise. Where there are several outputs, for all of them; or a list with one per output, or a dict by name, in which
-            None or what is missing weighs 1.
+            [N], or [N, time] if each time step of an output [N, time, features] has its own weight. The weights apply to the loss
+            and to the metrics. With several outputs, one array applies to all of them. A list with one array per output, or a dict
+            by name, gives each output its own; None or a missing entry means 1.
         class_weight : dict or "balanced", optional
-            Class -> weight, multiplied into ``sample_weight`` while training; "balanced" weighs classes by rarity (with y only).
-            Where there are several outputs, a dict by name, or a list with one per output: ``{"kind": {0: 1.0, 1: 5.0}}``.
+            Class -> weight, multiplied into ``sample_weight`` during training. "balanced" gives rare classes larger weights (needs
+            y). With several outputs, a dict by name, or a list with one per output: ``{"kind": {0: 1.0, 1: 5.0}}``.
         callbacks : sequence of Callback
-            Called in this order, then ``History``, then the progress bar.
+            They are called in this order, then ``History``, then the progress bar.
         initial_epoch : int
             The number of the first epoch.
         verbose : "auto", 0, 1 or 2
             0: silent. 1: a progress bar on stderr. 2: a line per epoch. "auto": a bar if stderr is a terminal.
         groups : array_like, optional
-            [N] numbers or names, for ``validation_split``: rows of one group (a patient, a recording) all train or all validate,
-            and the classes are shared out as evenly as whole groups allow.
+            [N] numbers or names, for ``validation_split``. All rows of a group (a patient, a recording) are on the same side of the
+            split. The classes are distributed as evenly as whole groups allow.
         validation_freq : int or iterable of int
-            Validate after every so many epochs; or after these, counted from 1.
+            An int: validate after every so many epochs. Otherwise: validate after these epochs, counted from 1.
         validation_batch_size : int, optional
-            Rows per call of the hooks of batches in validation; ``batch_size`` if None. The result does not depend on it.
+            Rows per call of the batch hooks in validation; ``batch_size`` if None. The result does not depend on it.
         validation_steps : int, optional
-            How many batches of ``validation_data`` to take, where those are batches.
+            How many batches of ``validation_data`` to use, if it is an iterable of batches.
         steps_per_epoch : int, optional
-            An epoch is so many of the batches, from where the last epoch ended; when they run out, training ends with a warning.
+            Number of batches in an epoch. Each epoch continues where the last one stopped. If the batches run out, training ends
+            with a warning.
         resume : bool
-            Go on where the last ``fit`` ended, in the model at hand or in the one that was loaded, also in the middle of an epoch:
-            the result is that of a training that never stopped, to the bit. Pass the same data, and callbacks in the same
-            order, which take up what they had counted. Batches that can be iterated again are skipped as far as they are done; a
-            generator is taken as it stands. ``epochs`` is the epoch to train until.
+            Whether to continue where the last ``fit`` stopped, also in the middle of an epoch. This works for the same model and
+            for a loaded one. The result is bitwise equal to that of an uninterrupted training. Pass the same data and the same
+            callbacks in the same order; the callbacks restore their state. Batches that were used already are skipped if the
+            iterable can be iterated again. A generator continues with its next batch. ``epochs`` is the epoch at which training
+            ends.
         lengths : array_like of int, optional
-            [N]: how many time steps of each sequence count, in any order. What lies beyond, in x and in y, is padding: it may be
-            anything, and stays out of loss, metrics and gradients; a mean is over the steps that count. Of several inputs, they are
-            for those that have as many steps as the first one with a time dimension. Batches and
-            ``validation_data`` have theirs as a fourth element, after ``sample_weight`` (which may be None).
+            [N]: the number of valid time steps of each sequence, in any order. The steps after them, in x and in y, are padding.
+            Padding may have any value; it has no effect on loss, metrics and gradients. A mean is taken over the valid steps. With
+            several inputs, the lengths apply to those inputs that have as many steps as the first input with a time dimension. In
+            batches and in ``validation_data`` the lengths are the fourth element, after ``sample_weight`` (which may be None).
 
         Returns
         -------
         History
-            Loss and metrics per epoch (``.history``), loss per step (``.step_losses``), ``.plot()``.
+            Loss and metrics per epoch (``.history``), loss per step (``.step_losses``), a plot (``.plot()``).
 
         Raises
         ------
         NotCompiledError, ShapeError, DTypeError, LabelError, EmptyDataError, NonFiniteError, ArgumentError
-            Nothing has been trained then. An interrupt (Ctrl-C) or an error of a callback ends training between two steps and
-            leaves the model as trained so far.
+            The model has not been trained then. An interrupt (Ctrl-C) or an error in a callback ends training between two steps.
+            The model then keeps what it has learned so far.
 
         Examples
         --------
@@ -873,28 +878,28 @@ class Model(ModelCore):
         steps: int | None = None,
         lengths: Any = None,
     ) -> Any:
-        """Compute the loss and the metrics of data, as at inference.
+        """Compute the loss and the metrics of data, in inference mode.
 
         Parameters
         ----------
         x, y, sample_weight, lengths : array_like
-            As for `fit`; also an iterable of batches, with ``y=None``.
+            As for `fit`; or an iterable of batches, with ``y=None``.
         batch_size : int, optional
-            Rows per call of the hooks of batches; the result does not depend on it.
+            Rows per call of the batch hooks. The result does not depend on it.
         verbose : object
-            Accepted for Keras's sake; evaluation shows no progress.
+            Accepted for compatibility with Keras. Evaluation shows no progress.
         callbacks : sequence of Callback
             Their ``on_test_`` hooks are called.
         return_dict : bool
-            Return a dict by name.
+            Whether to return a dict by name.
         steps : int, optional
-            How many batches to take of an iterable of batches.
+            How many batches to use, if x is an iterable of batches.
 
         Returns
         -------
         float, list or dict
-            The loss; where there are several outputs or metrics, a list of the loss, the loss of each output, and the metrics (in
-            the order of ``metrics_names``); or a dict.
+            The loss. With several outputs or metrics, a list of the loss, the loss of each output, and the metrics, in the order of
+            ``metrics_names``; or a dict.
 
         Examples
         --------
@@ -926,28 +931,28 @@ class Model(ModelCore):
         steps: int | None = None,
         lengths: ArrayLike | None = None,
     ) -> Any:
-        """Compute the outputs, as at inference. Needs no ``compile``.
+        """Compute the outputs, in inference mode. The model need not be compiled.
 
         Parameters
         ----------
         x : array_like
-            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x (where
-            the model has one input, lists of arrays, which PyTorch's loader makes, will do).
+            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x. If the model
+            has one input, a batch may also be a list of arrays, as PyTorch's loader makes them.
         batch_size : int, optional
-            Rows per call of the hooks of batches; the result does not depend on it.
+            Rows per call of the batch hooks. The result does not depend on it.
         verbose : object
-            Accepted for Keras's sake; prediction shows no progress.
+            Accepted for compatibility with Keras. Prediction shows no progress.
         callbacks : sequence of Callback
             Their ``on_predict_`` hooks are called.
         steps : int, optional
-            How many batches to take, where x are batches.
+            How many batches to use, if x is an iterable of batches.
         lengths : array_like of int, optional
-            [N]: how many time steps of each sequence count, where x is an array.
+            [N]: the number of valid time steps of each sequence, if x is an array.
 
         Returns
         -------
         numpy.ndarray, or list or dict of them
-            [N, *output shape]; a list where the model has several outputs, a dict where its outputs were given as one.
+            [N, *output shape]; a list if the model has several outputs, a dict if its outputs were given as a dict.
 
         Examples
         --------
@@ -961,10 +966,10 @@ class Model(ModelCore):
         )
 
     def averaged_weights(self) -> AbstractContextManager[Self]:
-        """Put the moving average of the parameters in their place, for as long as the ``with`` block lasts.
+        """Replace the parameters by their moving average inside a ``with`` block.
 
-        The optimizer keeps that average where it has ``ema_momentum``. Inside, `evaluate`, `predict`, `save` and the like see the
-        average; training is refused. Running statistics are those of training.
+        The optimizer keeps this average if it has ``ema_momentum``. Inside the block, `evaluate`, `predict`, `save` and similar
+        methods use the average, and training raises an error. The running statistics are not averaged.
 
         Raises
         ------
@@ -991,7 +996,8 @@ class Model(ModelCore):
     # Sequences ----------------------------------------------------------------------------------------------------------------
 
     def reset_states(self) -> None:
-        """Let stateful recurrent layers begin the next training batch with zeros; `fit` does so at the start of every epoch.
+        """Reset the states of stateful recurrent layers to zeros for the next training batch. `fit` does so at the start of every
+        epoch.
 
         Examples
         --------
@@ -1002,22 +1008,22 @@ class Model(ModelCore):
         self._plan.reset_states()
 
     def stream(self, batch: int = 1) -> Stream:
-        """Return the model as a stream that takes one time step per call: ``stream.step(x_t)``, ``stream.reset()``.
+        """Return a stream that runs the model one time step per call: ``stream.step(x_t)``, ``stream.reset()``.
 
         Parameters
         ----------
         batch : int
-            How many sequences run side by side.
+            How many sequences are processed in parallel.
 
         Returns
         -------
         Stream
-            It has a copy of the model's weights, until ``stream.reset()`` takes a new one.
+            It has a copy of the model's weights. ``stream.reset()`` copies the weights again.
 
         Raises
         ------
         ArgumentError
-            A layer is bidirectional, so that there is no output before the end.
+            A layer is bidirectional, so it needs the whole sequence.
         ShapeError
             The model has no time dimension, or a layer mixes time steps.
 
@@ -1034,15 +1040,15 @@ class Model(ModelCore):
         return Stream(self, batch)
 
     def step_gradient_norms(self) -> dict[str, np.ndarray]:
-        """Return how strongly the loss depends on each time step of each recurrent layer: do gradients vanish or explode?
+        """Return the norm of the gradient at each time step of each recurrent layer. It shows whether gradients vanish or explode.
 
-        Call it after `forward` and `backward`. For each layer, entry t is the norm of the gradient by what the gates at step t are
-        computed from (``W_ih x_t + b_ih``), over samples, directions and gates.
+        Call it after `forward` and `backward`. Entry t of a layer is the norm of the gradient with respect to the input of the
+        gates at step t (``W_ih x_t + b_ih``), taken over samples, directions and gates.
 
         Returns
         -------
         dict
-            From the key of the layer and the number of its sublayer ("0.0", "0.1", ...) to float64 [time].
+            The key is that of the layer and the number of its sublayer ("0.0", "0.1", ...); the value is float64 [time].
 
         Examples
         --------
@@ -1060,23 +1066,24 @@ class Model(ModelCore):
     # Files and copies ---------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], include_training: bool = True) -> None:
-        """Write the model into one safetensors file, from which `nncore.load` makes it again.
+        """Write the model into one safetensors file. `nncore.load` reads it.
 
-        The file is written beside the old one, forced to disk and then renamed: whatever happens, the old or the new one stands.
+        The file is written under a temporary name, synchronized to disk and then renamed. After an error the old file is still
+        complete.
 
         Parameters
         ----------
         path : str or path-like
-            The file; by custom it ends in ".safetensors".
+            The file. Its name usually ends in ".safetensors".
         include_training : bool
-            Also write what ``compile`` was told and the state of training (the optimizer's moments, the number of updates), so
-            that training goes on from the loaded model as if it had never stopped, to the bit. About three times the size, with
-            Adam.
+            Whether to write the arguments of ``compile`` and the state of training too (the optimizer's moments, the number of
+            updates). Training then continues from the loaded model bitwise as without the interruption. With Adam the file is about
+            three times as large.
 
         Raises
         ------
         ArgumentError
-            Something cannot be written as data, such as a learning rate that is a function; the message names it.
+            Something cannot be written as data, for example a learning rate that is a function. The message names it.
         OSError
             The file cannot be written.
 
@@ -1106,7 +1113,7 @@ class Model(ModelCore):
         Parameters
         ----------
         path : str or path-like
-            The file. It is replaced as `save` does it.
+            The file. It is replaced in the same way as by `save`.
 
         Examples
         --------
@@ -1126,14 +1133,14 @@ class Model(ModelCore):
         save_weights(self._network, path, self.state_dict)
 
     def load_weights(self, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
-        """Copy weights from a file of `save_weights`, of `save`, or of any program that writes safetensors.
+        """Copy weights from a file that `save_weights`, `save` or any other program that writes safetensors has made.
 
         Parameters
         ----------
         path : str or path-like
             The file.
         strict : bool
-            As for `load_state_dict`.
+            Whether missing and unexpected keys are errors, as for `load_state_dict`.
 
         Returns
         -------
@@ -1143,9 +1150,9 @@ class Model(ModelCore):
         Raises
         ------
         FileFormatError
-            It is not such a file, or a damaged one.
+            The file is not a safetensors file, or is damaged.
         StateDictError, ShapeError
-            It fits another model. Nothing has been loaded then.
+            The weights do not fit this model. Nothing has been loaded then.
 
         Examples
         --------

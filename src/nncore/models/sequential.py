@@ -1,4 +1,4 @@
-"""Sequential: layers one after another, the simplest way to connect them."""
+"""Sequential: a model whose layers follow one after another."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 
 
 class Sequential(Model):
-    """Layers one after another.
+    """A model whose layers follow one after another.
 
     Parameters
     ----------
     *layers : Layer
-        The layers, or one list of them. A layer with parameters belongs to one model, at one place.
+        The layers, or one list of them. A layer with parameters belongs to one model and occurs in it once.
     seed : int, optional
-        Everything random follows from it: initial weights, dropout, shuffling. None draws one; ``model.seed`` tells which.
+        Seed of everything random: initial weights, dropout, shuffling. With None a seed is drawn; ``model.seed`` returns it.
     dtype : {"float32", "float64"}
-        What everything is computed in.
+        The type of the parameters and of all computation.
 
     Notes
     -----
-    A copied (``copy.deepcopy``) or unpickled model trains on as the original would, to the bit; `save` keeps it in a file.
+    Training a copied (``copy.deepcopy``) or unpickled model gives bitwise the same results as training the original. `save` writes
+    a model to a file.
 
     Examples
     --------
@@ -81,10 +82,11 @@ class Sequential(Model):
         ) -> np.ndarray: ...
 
     def build(self, input_shape: Shape) -> Self:
-        """Fix the shape of one sample, where the first layer leaves it open.
+        """Set the shape of one sample, if the first layer does not determine it.
 
-        A model that is built may be built again for another shape that fits its layers, such as (time, features) where the first
-        layer is Linear. It keeps its weights, but in new memory: views taken before are of the old. The optimizer starts anew.
+        A built model can be built again for another shape that fits its layers, for example (time, features) if the first layer is
+        Linear. The weights keep their values but move to new memory, so earlier views show the old memory. The state of the
+        optimizer is reset.
 
         Parameters
         ----------
@@ -99,7 +101,7 @@ class Sequential(Model):
         Raises
         ------
         ShapeError
-            If the layers do not fit such an input.
+            The layers do not fit such an input.
 
         Examples
         --------
@@ -125,7 +127,7 @@ class Sequential(Model):
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> AnyLayer | Sequential:
-        """Return a layer, or for a slice a new model with copies of those layers and their weights.
+        """Return a layer. For a slice, return a new model with copies of those layers and their weights.
 
         Examples
         --------

@@ -1,5 +1,5 @@
-"""An assembled graph: a plan, layers and their connections, and what can be done with them without a loss or an optimizer.
+"""Networks: a plan, layers and their connections, and the operations that need neither a loss nor an optimizer.
 
-`network` holds the class; beside it stand its `inputs`, one batch (`batches`) or many rows (`prediction`) through it, its
-`parameters` by name, `sharing` of layers between networks, `stream`, `summary`, and the calls of a layer by itself (`standalone`).
+`network` has the class. The other modules have the `inputs`, one batch (`batches`) or many rows (`prediction`), the `parameters` by
+name, the `sharing` of layers between networks, `stream`, `summary`, and the calls of a layer by itself (`standalone`).
 """

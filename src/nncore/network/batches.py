@@ -1,6 +1,6 @@
-"""One batch through a network: inference, and forward and backward for loops written by hand.
+"""Operations on one batch: inference, and forward and backward for training loops written by hand.
 
-Batches that lie as the core reads them do not come here, but for the gradients: they go straight to the plan.
+Inputs that the core can read without conversion do not come here; they go directly to the plan. Gradients always come here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
-    """Return the outputs for a batch of any kind; or, for values of a graph, the values that the network gives, called on them."""
+    """Return the outputs for a batch of any form. For values of a graph, return the values that the network produces from them."""
     several = network.built and not network.plan.is_simple
     if several and out is not None:
         raise TypeError("out= is for models of one input and one output")
@@ -45,12 +45,12 @@ def _call_on_values(network: Network, x: Any) -> Any:
         if not isinstance(value, Value):
             raise ArgumentError(f"{name} is {type(value).__name__}, which is no part of the network; make it an nn.Input")
     if not network.built:
-        network.build([value.shape for value in values])  # so that there are weights to share
+        network.build([value.shape for value in values])  # the weights must exist before they can be shared
     return network.connections.pack_outputs(network.connections.call_again(values))
 
 
 def _converted(network: Network, x: Any) -> list[np.ndarray]:
-    """Return a batch as one C-contiguous array of the network's dtype per input, building the network if need be."""
+    """Return one C-contiguous array of the network's dtype per input. Build the network if necessary."""
     arrays: list[np.ndarray] = []
     given = in_order("x", x, network.input_names)
     for i, (name, each) in enumerate(zip(names_of("x", network.input_names), given, strict=True)):
@@ -73,7 +73,7 @@ def _converted(network: Network, x: Any) -> list[np.ndarray]:
 
 
 def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
-    """Compute the output for one batch, and keep what `backward` needs; see `Model.forward`."""
+    """Compute the output of one batch and keep the intermediate results that `backward` needs; see `Model.forward`."""
     training = flag("forward", "training", training)
     with network.access.training():
         batch = _converted(network, x)
@@ -82,7 +82,7 @@ def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
         counted = None
         if lengths is not None:
             counted = (bind_lengths(lengths, len(batch[0]), time_steps(network)), None, None)
-            batch = unpadded(network, batch, counted[0]) if network.plan.holds_indices() else batch  # padding may be no index
+            batch = unpadded(network, batch, counted[0]) if network.plan.holds_indices() else batch  # padding may be invalid
         return network.connections.pack_outputs(network.plan.forward(batch, training, counted))
 
 
@@ -103,7 +103,7 @@ def backward(network: Network, grad_output: Any) -> Any:
 
 
 def step_gradient_norms(network: Network) -> dict[str, np.ndarray]:
-    """Return how strongly the loss depends on each time step of each recurrent layer; see `Model.step_gradient_norms`."""
+    """Return the norm of the gradient at each time step of each recurrent layer; see `Model.step_gradient_norms`."""
     network.require_built("step_gradient_norms")
     plan, shapes = network.plan, network.plan.shapes()
     return {

@@ -1,4 +1,4 @@
-"""Chain: layers one after another. It answers the same questions about their connections as a `Graph` does."""
+"""Chain: layers that follow one after another. It has the same interface as `Graph`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..records import Op, Shape
 
 
 class Chain:
-    """Layers one after another, with one input and one output.
+    """Layers that follow one after another, with one input and one output.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Chain:
         self.layers = tuple(layers)
 
     def wire(self) -> tuple[list[Op], list[int], list[int]]:
-        """Return the op records, the layer of each, and the values that are outputs."""
+        """Return the op records, the layer of each, and the numbers of the output values."""
         ops: list[Op] = []
         owners: list[int] = []
         for i, layer in enumerate(self.layers):
@@ -44,7 +44,7 @@ class Chain:
     def known_inputs(self) -> list[Shape] | None:
         """Return the shape of one sample of the input, if it is known without data."""
         if any(isinstance(layer, Recurrent) for layer in self.layers):
-            return None  # there is time, and how many steps of it the data will say
+            return None  # the number of time steps is known only from the data
         for layer in self.layers:
             if not layer.preserves_shape:
                 shape = layer.input_shape()
@@ -52,17 +52,17 @@ class Chain:
         return None
 
     def may_be_deeper(self) -> bool:
-        """Return whether samples may have more dimensions than `known_inputs` says, which only data or ``build`` can tell."""
+        """Return whether samples may have more dimensions than `known_inputs` states. Only data or ``build`` can decide that."""
         return any(isinstance(layer, Flatten | Reshape) for layer in self.layers)
 
     def activation_after(self, index: int) -> Layer | None:
-        """Return the activation that the result of layer ``index`` goes through, if any."""
+        """Return the activation that follows layer ``index``, if there is one."""
         layer = self._following[index]
         return layer if layer is not None and layer.is_activation else None
 
     @functools.cached_property
     def _following(self) -> list[Layer | None]:
-        """Of each layer: the next one that the others do not look through."""
+        """Return for each layer the next layer that has ``init_looks_through`` False, or None."""
         found: list[Layer | None] = []
         following = None
         for layer in reversed(self.layers):
@@ -71,35 +71,35 @@ class Chain:
         return found[::-1]
 
     def layer_name(self, index: int) -> str:
-        """Return how errors call a layer."""
+        """Return the name of a layer in error messages."""
         return f"layer {index} ({type(self.layers[index]).__name__})"
 
     def key(self, index: int) -> str:
-        """Return what the names of a layer's parameters begin with."""
+        """Return the prefix of the names of a layer's parameters."""
         return str(index)
 
     def op_spans(self, index: int, owners: Sequence[int]) -> list[tuple[int, int]]:
-        """Return the ops [first, last) of the one call of a layer; owners: the layer of each op, in order."""
+        """Return the ops [first, last) of the only call of a layer. owners: the layer of each op, in order."""
         return [(bisect_left(owners, index), bisect_right(owners, index))]
 
     def shown_inputs(self) -> list[str]:
-        """Return the names of the inputs that the summary and the repr list: none, as there is but one."""
+        """Return the inputs that the summary lists. A chain has only one input, which is not listed."""
         return []
 
     def connected_to(self, index: int) -> str:
-        """Return what a layer is called on, in words: nothing, as it goes without saying."""
+        """Return the inputs of a layer as text. It is empty, because each layer follows the previous one."""
         return ""
 
     def lines(self, input_shapes: Sequence[Shape]) -> list[str]:
-        """Return a line for each layer: the repr of a model has them."""
+        """Return a line for each layer, for the repr of a model."""
         return [f"({i}): {layer!r}" for i, layer in enumerate(self.layers)]
 
     def pack_outputs(self, outputs: list[Any]) -> Any:
-        """Return outputs as a model gives them: the one array."""
+        """Return the outputs in the form that the model returns: one array."""
         return outputs[0] if len(outputs) == 1 else outputs
 
     def call_again(self, values: Sequence[Value]) -> list[Value]:
-        """Return what the output would be of another input: the same layers, called on it."""
+        """Return the output for another input, by calling the same layers again."""
         (value,) = values
         for layer in self.layers:
             value = call(layer, value)
@@ -107,7 +107,7 @@ class Chain:
 
 
 def check_layers(name: str, layers: Sequence[Any]) -> None:
-    """Raise ArgumentError where these are no layers, or none that can stand one after another."""
+    """Raise ArgumentError if an object is not a layer, or if the layers cannot form a chain."""
     if not layers:
         raise ArgumentError(f"{name} needs at least one layer")
     place: dict[int, int] = {}

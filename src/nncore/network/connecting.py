@@ -1,4 +1,4 @@
-"""How the layers of a network are connected, as plain data that copies and files keep, and a network made of it again."""
+"""The connections of a network as plain data, for copies and files, and networks made from such data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..records import Shape
 from .chain import Chain
 from .network import Network
 
-#: Of a graph its description; of a chain the shapes that it is built for, or None.
+#: For a graph its description; for a chain the shapes for which it is built, or None.
 Connections = Description | Sequence[Shape] | None
 
 
@@ -21,7 +21,7 @@ def connections_of(network: Network) -> Connections:
 
 
 def connect(layers: Sequence[Layer], connections: Connections, seed: int, dtype: str, label: str) -> Network:
-    """Return a network of these layers, connected so."""
+    """Return a network of these layers with these connections."""
     if isinstance(connections, Description):
         graph = Graph(*restored(layers, connections))
         graph.by_name = connections.by_name

@@ -1,4 +1,4 @@
-"""Samples bound to a network: read, checked against its inputs; where they settle its shapes, it is built for them."""
+"""Conversion of samples into arrays that fit the inputs of a network. If the network is not built, it is built for their shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def bind(
     network: Network, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True
 ) -> list[np.ndarray]:
-    """Bind x, and build the network where its first layer left the shape open. elastic: take another number of time steps, too."""
+    """Convert x. Build the network if its input shape is open. elastic: also accept another number of time steps."""
     plan = network.plan
     layer = "the model" if network.connections.shown_inputs() else network.connections.layer_name(0)
     if isinstance(x, Mapping):
@@ -37,7 +37,7 @@ def bind(
 
 
 def bind_with_lengths(network: Network, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Bind x and its lengths. Indices into embeddings that are padding may be anything."""
+    """Convert x and its lengths. If padding contains invalid indices for an embedding, they are ignored."""
     if lengths is None:
         return bind(network, x, **options), None
     arrays = bind(network, x, check_indices=False, **options)
@@ -48,13 +48,13 @@ def bind_with_lengths(network: Network, x: Any, lengths: Any, **options: bool) -
 
 
 def unpadded(network: Network, arrays: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
-    """The arrays of the inputs; those that have time steps as copies with zeros in the padding."""
+    """Return the arrays of the inputs. Arrays with time steps are copies with zeros in the padding."""
     timed = network.plan.timed(range(len(arrays)))
     return [without_padding(array, lengths, "values", 0) if has else array for array, has in zip(arrays, timed, strict=True)]
 
 
 def time_steps(network: Network) -> int:
-    """The number of time steps that lengths count, or ShapeError."""
+    """Return the number of time steps to which lengths refer, or raise ShapeError."""
     steps = network.plan.time_steps()
     if not steps:
         mixing = network.plan.mixing()
@@ -63,7 +63,8 @@ def time_steps(network: Network) -> int:
 
 
 def samples_of(network: Network, batch: Any) -> Any:
-    """Return x of a batch that may hold more: a tuple; or a list, as PyTorch's loader makes it, of arrays that are batches each."""
+    """Return x of a batch. A batch may be a tuple that begins with x, or a list of arrays [N, ...], as PyTorch's loader makes
+    it."""
     if isinstance(batch, tuple):
         return batch[0]
     if isinstance(batch, list) and batch and len(network.input_names) == 1 and network.built:

@@ -1,8 +1,8 @@
-"""Network: an assembled graph. It has a plan, layers, and the connections between them; what is done with it stands beside.
+"""Network: a plan, layers, and the connections between the layers. Other modules here have the operations on networks.
 
-A network is built once the shapes of its inputs are known: at construction where the layers or the inputs say them, otherwise on
-first use or by `build`. The numbers live in two contiguous buffers of the core, parameters and gradients; everything that looks
-like a weight is a view into them. How it is trained is not for it to know: that is the trainer's.
+A network is built as soon as the shapes of its inputs are known: in the constructor if the layers or inputs determine them,
+otherwise at the first use or by `build`. All parameters are in one contiguous buffer of the core, all gradients in another; the
+attributes of layers are views into them. A network knows nothing about training, which is the task of the trainer.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from .chain import Chain
 
 
 class Network:
-    """Layers, the connections between them, and the plan that they are compiled to.
+    """Layers, the connections between them, and the plan that is compiled from them.
 
     Parameters
     ----------
     connections : Chain or Graph
-        The layers, and how they are connected.
+        The layers and their connections.
     seed : int or None
-        What initial weights, dropout masks and shuffling derive from; None draws one.
+        Seed of initial weights, dropout masks and shuffling. With None a seed is drawn.
     dtype : {"float32", "float64"}
-        What everything is computed in.
+        The type of the parameters and of all computation.
     label : str
-        How errors call the model.
+        The name of the model in error messages.
 
     Attributes
     ----------
     plan : nncore._core.Plan
-        The same one for as long as the network lives, however often it is built.
+        The plan. It stays the same object when the network is built again.
     access : nncore._core.Access
-        Who may use it now.
+        The lock that controls which threads may use the network.
     pool : Pool or None
-        Where its numbers lie, together with those of networks that share layers with it.
+        The memory of the parameters, if layers are shared with other networks.
     """
 
     pool: sharing.Pool | None
@@ -74,7 +74,7 @@ class Network:
         return self.plan.built_for is not None
 
     def require_built(self, what: str) -> None:
-        """Raise NotBuiltError on behalf of a method of the model."""
+        """Raise NotBuiltError for a method of the model."""
         if self.plan.built_for is None:
             raise NotBuiltError(
                 f"{self.label}.{what}: the shape of the input is not known yet; call model.build(input_shape) with the shape of "
@@ -82,7 +82,7 @@ class Network:
             )
 
     def build(self, input_shapes: Sequence[Shape]) -> None:
-        """Assemble for inputs of these shapes, and give every parameter its initial value, or the one it already has."""
+        """Build the network for inputs of these shapes. Parameters keep their values; new ones are initialized."""
         if self.pool is not None:
             raise ArgumentError(
                 f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
@@ -99,14 +99,14 @@ class Network:
             sharing.join(self, views, others)
 
     def build_first(self, input_shapes: Sequence[Shape]) -> None:
-        """Build for the first data, unless another thread has just done so."""
+        """Build the network for the first data, unless another thread has just done it."""
         with self.access.changing(patient=True):
             if not self.built:
                 self.build(input_shapes)
 
     def _assemble(self, input_shapes: Sequence[Shape]) -> None:
         with self.access.changing():
-            with self.access.preparing():  # what fails, fails beside the model
+            with self.access.preparing():  # an error here leaves the model unchanged
                 ops, owners, outputs = self.connections.wire()
                 rehearsal = self._rehearse(input_shapes, ops, owners, outputs)
                 parameters = rehearsal.parameters() + rehearsal.states()
@@ -117,13 +117,13 @@ class Network:
                 bound[owners[parameter.op]][parameter.role] = parameter
             for i, layer in enumerate(self.layers):
                 if any(network is not self for network in layer._networks()):
-                    bound[i] = {}  # it keeps the other network's, which this one is about to join
+                    bound[i] = {}  # it keeps its views; this network is about to join that pool
             self.plan.adopt(rehearsal, input_shapes, ops, owners, outputs, self.layers, bound)
 
     def _rehearse(
         self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
     ) -> _core.Plan:
-        """Assemble a plan of its own for inputs of these shapes, and let the layers check what they are given."""
+        """Assemble a temporary plan for inputs of these shapes, and let the layers check the shapes of their inputs."""
         rehearsal = _core.Plan()
         rehearsal.assemble(input_shapes, ops, outputs, self.dtype.name)
         shapes = rehearsal.shapes()
@@ -132,14 +132,14 @@ class Network:
         return rehearsal
 
     def _initial_values(self, parameters: Sequence[Parameter], owners: Sequence[int]) -> list[np.ndarray]:
-        """Draw each parameter, except where a layer brings values along."""
+        """Return the initial value of each parameter. It is drawn, unless the layer already has a value."""
         values = []
         kept = [layer._initial_values() for layer in self.layers]
         streams: dict[int, np.random.Generator] = {}
         for op, role, view, _ in parameters:
             i = owners[op]
             if role not in kept[i]:
-                # One stream per layer, so that changing one layer leaves the others' weights as they were.
+                # One random generator per layer: a change of one layer does not change the weights of the others.
                 rng = streams.setdefault(i, np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=(i,))))
                 scheme = self.layers[i].initializer(role, self.connections.activation_after(i))
                 name = f"{self.connections.layer_name(i)}: {role}"
@@ -148,7 +148,7 @@ class Network:
         return values
 
     def bind_layers(self) -> None:
-        """Give the layers their views of the parameters."""
+        """Set the views of the parameters in the layers."""
         bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
         for parameter in self.plan.parameters() + self.plan.states():
             bound[self.plan.owners[parameter.op]][parameter.role] = parameter
@@ -156,13 +156,13 @@ class Network:
             if parameters:
                 layer._bind(parameters)
 
-    # Other lengths of sequences -----------------------------------------------------------------------------------------------
+    # Sequences of other lengths -----------------------------------------------------------------------------------------------
 
     def resize(self, input_shapes: Sequence[Shape]) -> bool:
-        """Where samples differ from those so far in the number of time steps alone, assemble for them around the same parameters.
+        """Plan again for samples that differ from the previous ones only in the number of time steps. The parameters stay.
 
-        Returns whether that was done: not where another thread has been quicker. Where the network cannot take them, nothing is
-        done, and what comes next says what is wrong.
+        Return whether this was done. The result is False if another thread has done it already. It is also False, and nothing is
+        changed, if the network cannot take such samples; a later check raises the error.
         """
         if self.plan.built_for == [tuple(shape) for shape in input_shapes]:
             return False
@@ -174,7 +174,7 @@ class Network:
         if before is None or len(before) != len(input_shapes) or before == [tuple(shape) for shape in input_shapes]:
             return False
         for i, (old, new) in enumerate(zip(before, input_shapes, strict=True)):
-            timed = len(old) > 1 or (len(old) == 1 and plan.holds_indices(i))  # a table's indices may be a sequence
+            timed = len(old) > 1 or (len(old) == 1 and plan.holds_indices(i))  # indices of an embedding may be a sequence
             if old != new and (not timed or len(new) != len(old) or old[1:] != tuple(new[1:]) or not new[0]):
                 return False
         try:
@@ -184,11 +184,11 @@ class Network:
                 if own.value.shape != its.value.shape:
                     raise ShapeError(f"{own.role} has another shape")
             shapes = rehearsal.shapes()
-            # What the plan is to know of training, its trainer says once more, for outputs of these shapes.
+            # The trainer makes its records again, because the shapes of the outputs have changed.
             told = plan.trainer.records(self, [tuple(shapes[value]) for value in plan.outputs]) if plan.is_compiled else None
             plan.replan(input_shapes, plan.ops, plan.outputs, told)
-        except BaseException as error:  # an interrupt, too
-            # Layers in Python know the shapes again that the plan is for.
+        except BaseException as error:  # including an interrupt
+            # Layers in Python have seen the new shapes. Show them the shapes of the plan again.
             _core.uninterrupted(lambda: self._rehearse(plan.built_for or before, plan.ops, plan.owners, plan.outputs))
             if isinstance(error, ShapeError):
                 return False
@@ -196,13 +196,13 @@ class Network:
         return True
 
     def require_shapes(self, shapes: Sequence[Shape]) -> None:
-        """Take the shapes that data were bound for, as a validation or a callback may have used others since."""
+        """Plan for the shapes of the bound data, because a validation or a callback may have used other shapes meanwhile."""
         if shapes and self.plan.built_for != shapes:
             self.resize(shapes)
         if shapes and self.plan.built_for != shapes:
             raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(shapes)}")
 
-    # What it is ---------------------------------------------------------------------------------------------------------------
+    # Properties ---------------------------------------------------------------------------------------------------------------
 
     @property
     def input_names(self) -> list[str]:
@@ -229,7 +229,7 @@ class Network:
 
     @property
     def output_activations(self) -> list[tuple[str, tuple[float, ...]]]:
-        """Registry name and attributes of the activation that each output comes from; "" where it comes from none."""
+        """Registry name and attributes of the activation that computes each output. The name is "" if there is no activation."""
         self.require_built("output_activations")
         ops, first = self.plan.ops, len(self.input_shapes)
         found = []
@@ -242,21 +242,21 @@ class Network:
 
     @property
     def is_stateful(self) -> bool:
-        """Whether a layer begins a training batch with the states that the one before left."""
+        """Whether a layer starts a training batch with the final states of the previous batch."""
         return any(getattr(layer, "stateful", False) for layer in self.layers)
 
     def parameter_options(self) -> list[ParameterOptions]:
-        """Return how each parameter is trained, as its layer says."""
+        """Return the training options of each parameter, as its layer states them."""
         self.require_built("parameter_options")
         return [self.layers[self.plan.owners[p.op]].options(p.role) for p in self.plan.parameters()]
 
     def named_parameters(self, what: str) -> list[tuple[str, Parameter]]:
-        """Return (name, parameter) in order, or raise NotBuiltError on behalf of the method ``what``."""
+        """Return (name, parameter) in order, or raise NotBuiltError for the method ``what``."""
         self.require_built(what)
         return self._named(self.plan.parameters())
 
     def named_tensors(self, what: str) -> list[tuple[str, Parameter]]:
-        """Return the same with the running statistics, in the order of PyTorch's state dict."""
+        """Return (name, tensor) of the parameters and running statistics, in the order of PyTorch's state dict."""
         self.require_built(what)
         return self._named(sorted(self.plan.parameters() + self.plan.states(), key=lambda p: p.op))  # stable: parameters first
 
@@ -264,17 +264,17 @@ class Network:
         return [(f"{self.connections.key(self.plan.owners[p.op])}.{p.role}", p) for p in parameters]
 
     def get_layer(self, name: Any) -> Layer | None:
-        """Return the layer of that name, or None."""
+        """Return the layer with this name, or None."""
         return next((layer for i, layer in enumerate(self.layers) if self.connections.key(i) == name), None)
 
     def __repr__(self) -> str:
         title = "Model" if isinstance(self.connections, Graph) else self.label
         return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.lines(self.plan.built_for or ())), ")"])
 
-    # On one batch -------------------------------------------------------------------------------------------------------------
+    # One batch ----------------------------------------------------------------------------------------------------------------
 
     def infer(self, x: Any, out: np.ndarray | None = None) -> Any:
-        """Return what a call of the model gives where x needs checking or converting; see ``batches.infer``."""
+        """Return the outputs for an x that needs checks or conversion; see ``batches.infer``."""
         from .batches import infer
 
         return infer(self, x, out)

@@ -1,4 +1,4 @@
-"""The parameters of a network by name: copies out and in, with PyTorch's keys and shapes."""
+"""The parameters of a network by name, with PyTorch's keys and shapes: reading and writing copies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class IncompatibleKeys(NamedTuple):
-    """What `Model.load_state_dict` with ``strict=False`` passed over."""
+    """The keys that `Model.load_state_dict` with ``strict=False`` ignored."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
 def _at_rest(network: Network) -> Use:
-    """Enter between two steps; in the midst of one, from a loss, metric or layer in Python, the weights are at rest as well."""
+    """Enter the network between two steps. During a step, code in Python may enter too, because weights do not change then."""
     return network.access.reading() if network.access.is_inside_step else network.access.between_steps()
 
 
@@ -36,7 +36,7 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
 
 
 def load_state_dict(network: Network, state_dict: Any, strict: Any) -> IncompatibleKeys:
-    """Copy parameters from a state dict; everything is checked before anything is written. See `Model.load_state_dict`."""
+    """Copy parameters from a state dict. Everything is checked before anything is written. See `Model.load_state_dict`."""
     if not isinstance(state_dict, Mapping):
         raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
     strict = flag("load_state_dict", "strict", strict)
@@ -54,7 +54,7 @@ def load_state_dict(network: Network, state_dict: Any, strict: Any) -> Incompati
 
 
 def set_weights(network: Network, weights: Any) -> None:
-    """Copy in one array per parameter, in order; everything is checked before anything is written."""
+    """Copy in one array per parameter, in order. Everything is checked before anything is written."""
     if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
         raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {type(weights).__name__}")
     with network.access.training():
@@ -65,12 +65,13 @@ def set_weights(network: Network, weights: Any) -> None:
 
 
 def _stored(parameter: Parameter) -> np.ndarray:
-    """A copy in the form that PyTorch stores: counters are integers."""
+    """Return a copy in the form that PyTorch stores. Counters are integers."""
     return np.array(parameter.value, np.int64 if parameter.role == "num_batches_tracked" else None, order="C")
 
 
 def _write_all(triples: Sequence[tuple[str, np.ndarray, Any]]) -> None:
-    """Copy values into views, (name, view, value) each, after checking all of them: all or none, whatever interrupts."""
+    """Copy values into views, given as (name, view, value). Nothing is written unless all are valid; an interrupt cannot split
+    this."""
     arrays = [to_array(value) for _, _, value in triples]
     wrong = [
         f"{name} is {view.shape} here and {array.shape} there"

@@ -1,4 +1,4 @@
-"""Prediction: the outputs of many rows, chunk by chunk, so that Ctrl-C and other threads get their turn."""
+"""Prediction for many rows. It works in chunks, so that Ctrl-C and other threads are served between them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .inputs import bind, bind_with_lengths, samples_of
 if TYPE_CHECKING:
     from .network import Network
 
-#: Is told the number of each batch before it is predicted, and its outputs after that.
+#: Callbacks before a batch, with its number, and after it, with its number and outputs.
 Before = Callable[[int], None]
 After = Callable[[int, list[np.ndarray]], None]
 
 
 def bind_rows(network: Network, x: Any, lengths: Any) -> Data:
-    """Bind samples and their lengths, with room for the outputs as ``y``."""
+    """Convert samples and their lengths. ``y`` is memory for the outputs."""
     with network.access.reading():
         arrays, counted = bind_with_lengths(network, x, lengths, allow_empty=True, elastic=True)
         return Data(arrays, _room(network, arrays), None, counted, network.input_shapes)
@@ -29,7 +29,7 @@ def bind_rows(network: Network, x: Any, lengths: Any) -> Data:
 def predict_rows(
     network: Network, data: Data, size: int | None = None, before: Before | None = None, after: After | None = None
 ) -> list[np.ndarray]:
-    """Write the outputs of all rows into ``data.y`` and return them; in batches of ``size`` rows where somebody is told of them."""
+    """Write the outputs of all rows into ``data.y`` and return them. Batches have ``size`` rows if there are callbacks."""
     for number, part in enumerate(parts(data, size, before is not None)):
         _predict(network, number, part, before, after)
     return data.y
@@ -57,7 +57,7 @@ def joined(found: list[list[np.ndarray]]) -> list[np.ndarray]:
 
 
 def _room(network: Network, x: list[np.ndarray]) -> list[np.ndarray]:
-    """Arrays for the outputs of these rows."""
+    """Return uninitialized arrays for the outputs of these rows."""
     return [np.empty((len(x[0]), *shape), network.dtype) for shape in network.output_shapes]
 
 

@@ -1,12 +1,12 @@
-"""Models that share layers, and so their weights: a model on top of others, an encoder taken out of an autoencoder.
+"""Models that share layers, and therefore weights: a model built on others, or an encoder taken from an autoencoder.
 
-The numbers of such models lie in one pool. Each model's buffers are an extent of it, in which its own parameters are blocks; what
-lies between them belongs to others, or to nobody. A model that takes layers of others joins their pools into a new one: the
-extents of the models that live are put one behind the other, and what is new goes into gaps that nobody needs, or to the end. So
-nobody copies weights back and forth: what one trains, the others have.
+All parameters of such models are in one pool of memory. The buffer of a model is an extent of the pool, and its parameters are
+blocks in the extent. The space between them belongs to other models or is unused. A new model that contains layers of others joins
+their pools into a new pool. The extents of models that still exist are placed one after the other. New parameters go into unused
+gaps or to the end. So weights need not be copied between models: all of them use the same memory.
 
-Models that are gone are left out when the next one joins. A buffer that was in use is never written to for anybody else: whoever
-holds an array of an old pool keeps its values, and layers of models that are gone get copies of theirs.
+Models that no longer exist are left out when the next model joins. The buffers of an old pool are not reused. An array that still
+refers to one keeps its values, and layers whose models no longer exist get copies of their parameters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..layers.base import Layer
     from .network import Network
 
-_LINE = 16  # elements: a whole number of cache lines for either type
+_LINE = 16  # elements: whole cache lines for float32 and float64
 
 
 class Span(NamedTuple):
@@ -36,24 +36,24 @@ class Span(NamedTuple):
     end: int
 
     def moved(self, by: int) -> Span:
-        """Return as many elements, further on."""
+        """Return the same number of elements, starting ``by`` elements later."""
         return Span(self.first + by, self.end + by)
 
 
 class Extent(NamedTuple):
-    """Where the numbers of one kind, parameters or running statistics, of a network lie in the pool."""
+    """The position of a network's parameters, or of its running statistics, in the pool."""
 
-    whole: Span  #: its buffer
-    blocks: tuple[Span, ...]  #: what of it the network uses, one block per parameter or statistic
+    whole: Span  #: the buffer of the network
+    blocks: tuple[Span, ...]  #: the parts of it that the network uses, one block per parameter or statistic
 
     def moved(self, shifts: Mapping[Span, int]) -> Extent:
-        """Return where it lies after each of these spans of the pool has moved by so many elements."""
+        """Return the new position, after each of these spans of the pool has moved by its number of elements."""
         by = next((by for span, by in shifts.items() if span.first <= self.whole.first and self.whole.end <= span.end), 0)
         return Extent(self.whole.moved(by), tuple(block.moved(by) for block in self.blocks))
 
 
 class Member(NamedTuple):
-    """A network of the pool, and its layers, which may outlive it."""
+    """A network of the pool, and its layers. The layers may live longer than the network."""
 
     network: weakref.ref[Network]
     layers: tuple[weakref.ref[Layer], ...]
@@ -62,7 +62,7 @@ class Member(NamedTuple):
 
     @staticmethod
     def of(network: Network, parameters: Extent, states: Extent) -> Member:
-        """Return the entry of a network."""
+        """Return the member for a network."""
         return Member(weakref.ref(network), tuple(map(weakref.ref, network.layers)), parameters, states)
 
 
@@ -81,27 +81,27 @@ class Pool:
 
     @staticmethod
     def of(network: Network) -> Pool:
-        """Return the pool of a model; of one that shares nothing, a pool of its own buffers."""
+        """Return the pool of a network. If the network shares nothing, the pool consists of its own buffers."""
         if network.pool is None:
             buffers = network.plan.buffers()
             pool = Pool(buffers["parameters"], buffers["states"])
             kinds = ((network.plan.parameters(), pool.parameters), (network.plan.states(), pool.states))
             extents = [Extent(Span(0, len(buffer)), _blocks(views, buffer)) for views, buffer in kinds]
             pool.members.append(Member.of(network, *extents))
-            network.pool = pool  # when it is complete, whatever interrupts
+            network.pool = pool  # set last, so that an interrupt leaves no incomplete pool
         return network.pool
 
     def living(self) -> list[tuple[Network, Member]]:
-        """Return the members whose models are still there."""
+        """Return the members whose networks still exist."""
         return [(network, member) for member in self.members if (network := member.network()) is not None]
 
     def holds(self, view: Parameter) -> bool:
-        """Return whether a parameter or statistic lies in one of the buffers."""
+        """Return whether a parameter or statistic is in one of the buffers."""
         return any(0 <= _place(view, buffer) < len(buffer) for buffer in (self.parameters, self.states))
 
 
 def shared_layers(network: Network) -> dict[int, tuple[Layer, Network]]:
-    """Return the layers, by their number, that another network has already, with that network."""
+    """Return the layers that another network also has, by their number, with that network."""
     found = {}
     for i, layer in enumerate(network.layers):
         others = [other for other in layer._networks() if other is not network]
@@ -111,7 +111,7 @@ def shared_layers(network: Network) -> dict[int, tuple[Layer, Network]]:
 
 
 def check(network: Network, layers: Mapping[int, tuple[Layer, Network]]) -> None:
-    """Raise unless the network may share these layers (by their number) with the models that have them."""
+    """Raise ArgumentError unless the network may share these layers (by their number) with other networks."""
     for number, (layer, other) in layers.items():
         if other.dtype != network.dtype:
             raise ArgumentError(
@@ -122,11 +122,11 @@ def check(network: Network, layers: Mapping[int, tuple[Layer, Network]]) -> None
 
 @contextmanager
 def held(others: Sequence[Network]) -> Iterator[None]:
-    """Keep all other threads away from the models of these pools; ConcurrentUseError where one of them trains."""
+    """Exclude all other threads from the networks of these pools. Raise ConcurrentUseError if one of them is being trained."""
     models = list(others)
     while True:
         with _core.ChangingAll(models):
-            members = _members(others)  # asked for when nobody else can make pools of them
+            members = _members(others)  # read under the lock, when no other thread can change the pools
             if {id(each) for each in members} <= {id(each) for each in models}:
                 yield
                 return
@@ -139,19 +139,19 @@ def _members(others: Sequence[Network]) -> list[Network]:
 
 
 def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others: list[Network]) -> None:
-    """Move a network that has just been built into one pool with others. Where that fails, the others stay as they were.
+    """Move a network that has just been built into one pool with others. If that fails, the others are unchanged.
 
     Parameters
     ----------
     network : Network
-        It has its values in buffers of its own.
+        The new network. Its values are in its own buffers.
     shared : mapping
-        From the number of a layer to the views that the other models have of its parameters.
+        From the number of a layer to the views that the other networks have of its parameters.
     others : list of Network
-        Those models.
+        The other networks.
     """
     pools = list({id(pool): pool for pool in map(Pool.of, others)}.values())
-    living = [pool.living() for pool in pools]  # which keeps them alive until all is done
+    living = [pool.living() for pool in pools]  # strong references: the networks must exist until the end
     members = [[member for _, member in each] for each in living]
     views = network.plan.parameters(), network.plan.states()
     own = network.plan.buffers()
@@ -194,7 +194,7 @@ def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others
 
     arrives = False
     try:
-        _core.uninterrupted(move)  # half of it would leave models that share layers with numbers of their own
+        _core.uninterrupted(move)  # a partial move would separate the weights of shared layers
         arrives = True
     finally:
         if not arrives and network.pool is not merged:
@@ -202,23 +202,23 @@ def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others
 
 
 class Arrangement:
-    """Where the numbers of one kind, parameters or running statistics, go in a new pool.
+    """The layout of a new pool, for parameters or for running statistics.
 
     Attributes
     ----------
     shifts : list of dict
-        Per old pool: the spans of it that are kept, and by how many elements each moves.
+        For each old pool, the spans that are kept, and the number of elements by which each moves.
     """
 
     def __init__(self) -> None:
         self.shifts: list[dict[Span, int]] = []
         self._sources: list[np.ndarray] = []
-        self._used: list[Span] = []  # in the new pool, by models that live
-        self._fresh: list[Span] = []  # where the new network puts what it does not share
+        self._used: list[Span] = []  # blocks of existing networks in the new pool
+        self._fresh: list[Span] = []  # blocks of the new network that it does not share
         self._length = 0
 
     def keep(self, buffer: np.ndarray, extents: Sequence[Extent]) -> None:
-        """Put those parts of an old pool that living models have extents of behind what is there."""
+        """Append the parts of an old pool that belong to existing networks."""
         shifts = {}
         for span in _united(extent.whole for extent in extents):
             shifts[span] = self._length - span.first
@@ -228,7 +228,7 @@ class Arrangement:
         self._used += [block for extent in extents for block in extent.moved(shifts).blocks]
 
     def take_in(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Extent:
-        """Find a place for each block of the new network: where others have it, in a gap that is large enough, or at the end."""
+        """Find a place for each block of the new network: the shared block, a large enough gap, or the end."""
         gaps = _gaps(_united(self._used), self._length)
         found = []
         for block, theirs in zip(blocks, known, strict=True):
@@ -243,17 +243,17 @@ class Arrangement:
         return Extent(Span(min((at.first for at in found), default=0), max((at.end for at in found), default=0)), tuple(found))
 
     def buffer(self, dtype: np.dtype) -> np.ndarray:
-        """Return the new buffer, with what is kept, and zeros where the new network puts its own."""
+        """Return the new buffer, with the kept values. The blocks of the new network are zeros."""
         made: np.ndarray = _core.aligned_zeros(self._length, dtype)
         for source, shifts in zip(self._sources, self.shifts, strict=True):
             for span, by in shifts.items():
                 made[slice(*span.moved(by))] = source[slice(*span)]
         for span in self._fresh:
-            made[slice(*span)] = 0  # a gap holds what a network that is gone has left
+            made[slice(*span)] = 0  # a gap may contain values of a network that no longer exists
         return made
 
     def _block_of(self, view: Parameter) -> Span | None:
-        """Return the block in the new pool of a parameter that others have."""
+        """Return the block in the new pool of a parameter that is shared."""
         for source, shifts in zip(self._sources, self.shifts, strict=True):
             at = _place(view, source)
             for span, by in shifts.items():
@@ -267,7 +267,7 @@ def _move(network: Network, pool: Pool, member: Member) -> None:
 
 
 def _let_go(pool: Pool) -> None:
-    """Give layers whose models are all gone copies of their numbers, so that they do not keep the whole pool in memory."""
+    """Give layers whose networks no longer exist copies of their parameters, so that they do not keep the whole pool alive."""
     for layer in [ref() for member in pool.members if member.network() is None for ref in member.layers]:
         if layer is not None and not layer._networks() and any(pool.holds(view) for view in layer._bound.values()):
             bound = {role: view._replace(value=view.value.copy(), grad=view.grad.copy()) for role, view in layer._bound.items()}
@@ -275,18 +275,18 @@ def _let_go(pool: Pool) -> None:
 
 
 def _blocks(views: Sequence[Parameter], buffer: np.ndarray) -> tuple[Span, ...]:
-    """Return the block of each parameter in a buffer that holds nothing else: it ends where the next one begins."""
+    """Return the block of each parameter in a buffer without other content. Each block ends where the next one starts."""
     starts = [_place(view, buffer) for view in views]
     return tuple(Span(start, min((s for s in starts if s > start), default=len(buffer))) for start in starts)
 
 
 def _place(view: Parameter, buffer: np.ndarray) -> int:
-    """Return at which element of a buffer a parameter begins; outside of it where it lies elsewhere."""
+    """Return the index of a parameter's first element in a buffer. It is out of range if the parameter is in other memory."""
     return int(view.value.ctypes.data - buffer.ctypes.data) // buffer.itemsize
 
 
 def _united(spans: Iterable[Span]) -> list[Span]:
-    """Return the same elements as spans that neither touch nor overlap, in order."""
+    """Return the same elements as sorted spans that neither touch nor overlap."""
     united: list[Span] = []
     for span in sorted(span for span in spans if span.end > span.first):
         if united and span.first <= united[-1].end:
@@ -297,7 +297,7 @@ def _united(spans: Iterable[Span]) -> list[Span]:
 
 
 def _gaps(used: Sequence[Span], length: int) -> list[Span]:
-    """Return what lies between spans that are used, from one whole line to another."""
+    """Return the gaps between used spans, in whole cache lines."""
     ends = [0, *(span.end for span in used)]
     starts = [*(span.first for span in used), length]
     found = [Span(_whole_lines(end), start // _LINE * _LINE) for end, start in zip(ends, starts, strict=True)]
@@ -305,7 +305,7 @@ def _gaps(used: Sequence[Span], length: int) -> list[Span]:
 
 
 def _taken_from(gaps: list[Span], size: int) -> Span | None:
-    """Take so many elements out of the first gap that has them."""
+    """Take this number of elements from the first gap that is large enough."""
     for i, gap in enumerate(gaps):
         if gap.end - gap.first >= size:
             gaps[i] = Span(gap.first + size, gap.end)

@@ -1,4 +1,4 @@
-"""Calling one layer on an array: through a private network that holds just this layer, made anew when shape or type change."""
+"""Calls of one layer on an array. A private network contains only this layer. It is made again if the shape or type changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .chain import Chain, check_layers
 from .network import Network
 from .prediction import bind_rows, predict_rows
 
-#: Entered to make a private network: threads that call a new layer at the same moment have to find the same weights in it.
+#: Lock for making a private network: threads that call a new layer at the same time must get the same weights.
 CREATION = Access()
 
 
@@ -34,7 +34,7 @@ def call_layer(layer: Layer, x: Any, training: bool) -> Any:
         return _apply_to_several(layer, x)
     array = as_array(x, "x", np.dtype("float32"))
     shape = array.shape
-    if isinstance(layer, Activation) and array.ndim < 2:  # one row, or one number
+    if isinstance(layer, Activation) and array.ndim < 2:  # an activation also accepts one row or one number
         if isinstance(layer, RowActivation) and layer.dim != -1:
             raise ShapeError(f"{layer!r} needs an array of at least 2 dimensions, not {array.ndim}")
         array = array.reshape(1, -1)
@@ -48,7 +48,7 @@ def call_layer(layer: Layer, x: Any, training: bool) -> Any:
 
 
 def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
-    """Return the output of a layer that takes several inputs and has no parameters."""
+    """Return the output of a layer that has several inputs and no parameters."""
     if not isinstance(x, list | tuple):
         raise ArgumentError(f"{layer!r} takes a list of arrays, not {type(x).__name__}")
     check_count(layer, len(x))
@@ -65,7 +65,8 @@ def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
 
 
 def _apply_in_parts(layer: Layer, x: Sequence[Any]) -> np.ndarray:
-    """The same for more arrays than a network has inputs: what the first ones give goes on with the next ones."""
+    """Return the output for more arrays than a network may have inputs. The result of the first ones is combined with the next
+    ones."""
     if isinstance(layer, Average):
         part = Rescaling(1.0 / len(x))
         return _apply_to_several(Add(), [part(each) for each in x])
@@ -82,7 +83,7 @@ def single(layer: Layer, dtype: str, seed: int | None = None) -> Network:
 
 
 def _network(layer: Layer, array: np.ndarray) -> Network:
-    """The private network: of the layer itself, or of a copy with the same weights where it belongs to a model of the user's."""
+    """Return the private network. It contains the layer, or a copy with the same weights if the layer belongs to a user's model."""
     with CREATION.changing(patient=True):
         return _made(layer, array)
 

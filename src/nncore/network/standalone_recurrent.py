@@ -1,7 +1,7 @@
-"""Calling a recurrent layer on arrays by itself, as PyTorch does: with initial and final states, and time first if asked for.
+"""Calls of a recurrent layer on arrays, as in PyTorch: with initial and final states, and optionally with time first.
 
-It runs in a private twin: a network of one layer with the same weights, which passes on the output of every step. A layer that
-is in no model yet draws its weights in a private network of its own, its home.
+The call runs in a private network of one layer, the twin. It has the same weights and returns the output of every step. The weights
+of a layer that is in no model yet are drawn in another private network, its home.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .standalone import CREATION, single
 
 
 def draw_parameters(layer: Recurrent) -> dict[str, Parameter]:
-    """Return the parameters by role; those of a layer that is in no model yet are drawn now."""
+    """Return the parameters by role. If the layer is in no model yet, they are drawn now."""
     with CREATION.changing(patient=True):
         if not layer._bound:
             layer.__dict__["_drawing"] = True
@@ -92,7 +92,7 @@ def _gathered(layer: Recurrent, given: Any, to: np.ndarray, single: bool) -> np.
 
 
 def _twin(layer: Recurrent, steps: int) -> Network:
-    """The private network with the same weights that returns sequences."""
+    """Return the private network that has the same weights and returns sequences."""
     own = draw_parameters(layer)
     dtype = next(iter(own.values())).value.dtype.name
     twin: Network | None = layer.__dict__.get("_twin")

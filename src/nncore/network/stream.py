@@ -1,4 +1,4 @@
-"""Streaming: a model of sequences, fed one time step at a time, with the state inside."""
+"""Streaming: a model of sequences that gets one time step per call and keeps the state."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 class Stream(_core.StreamCore):
-    """A model that takes one time step per call; ``model.stream()`` makes it.
+    """A model that takes one time step per call. ``model.stream()`` makes it.
 
-    What `step` gives is, to the bit, what the model gives for the sequence so far: its output at this step where the model returns
-    sequences, else its output for the sequence that ends here. A step allocates nothing.
+    The result of `step` is bitwise equal to the output of the model for the sequence so far. If the model returns sequences, it is
+    the output at this step; otherwise it is the output for the sequence that ends with this step. A step allocates no memory.
 
-    The weights are a copy of those that the model had when the stream was made or last `reset`, so that training on, in this thread
-    or in another one, changes nothing in the midst of a sequence.
+    The weights are a copy, made when the stream is created and at every `reset`. Training the model meanwhile, in this or another
+    thread, does not change the results of a running sequence.
 
     Parameters
     ----------
     model : Model
-        Built, with one input [time, features], or [time] for indices into an `Embedding`. No layer looks ahead, and none but the
-        recurrent ones mixes time steps.
+        A built model with one input [time, features], or [time] for indices into an `Embedding`. No layer may use later steps, and
+        only recurrent layers may combine steps.
     batch : int
-        How many sequences run side by side.
+        How many sequences are processed in parallel.
 
     Attributes
     ----------
     result : numpy.ndarray
-        [batch, outputs], what `step` returns.
+        [batch, outputs], the array that `step` returns.
 
     Examples
     --------
@@ -60,11 +60,9 @@ class Stream(_core.StreamCore):
                 raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
             for op in plan.ops:
                 if op.kind == "recurrent" and op.field("bidirectional"):
-                    raise ArgumentError(
-                        f"stream: {op.name} is bidirectional, and needs the end of a sequence before its first output"
-                    )
+                    raise ArgumentError(f"stream: {op.name} is bidirectional, so its first output needs the end of the sequence")
                 if op.kind == "recurrent" and len(op.inputs) > 1:
-                    raise ArgumentError(f"stream: {op.name} begins with a state that other layers give, which a step cannot know")
+                    raise ArgumentError(f"stream: {op.name} has an initial state from other layers, which a stream cannot compute")
             _require_step_by_step(network)
             self._parts = {id(op.part): copy.copy(op.part) for op in plan.ops if op.part is not None}
             ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in plan.ops]
@@ -73,14 +71,14 @@ class Stream(_core.StreamCore):
             _require_steps_apart(step)
             row = (step.carry() + prod(network.output_shapes[0])) * network.dtype.itemsize
             addressable("stream", "batch", batch, row)
-            for part in self._parts.values():  # what is written in Python computes with this plan's weights, too
+            for part in self._parts.values():  # layers in Python must use the weights of this plan too
                 part._bind({p.role: p for p in step.parameters() if ops[p.op].part is part})
         self._source, self._step_plan = network, step
         self._open(step, batch)
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the initial state, and copy the model's weights as they are now.
+        """Return to the initial state, and copy the current weights of the model.
 
         Examples
         --------
@@ -104,18 +102,18 @@ class Stream(_core.StreamCore):
                 _core.copy_all([*views, state], [*values, fresh])
                 self._freeze()
 
-            _core.uninterrupted(take)  # the weights, what is derived from them, and the state belong together
+            _core.uninterrupted(take)  # weights, values derived from them, and state must change together
 
 
 def _require_steps_apart(plan: _core.Plan) -> None:
-    """Raise ShapeError where an op mixes time steps, or there are none."""
+    """Raise ShapeError if an op combines time steps, or if there is no time dimension."""
     mixing = plan.mixing()
     if mixing or not plan.time_steps():
         raise ShapeError(f"stream: {mixing or 'the model has no time dimension, [time, features]'}")
 
 
 def _require_step_by_step(network: Network) -> None:
-    """Raise ShapeError where a step depends on others by more than the states that a stream keeps."""
+    """Raise ShapeError if a step depends on other steps in a way that the states of a stream cannot represent."""
     plan = network.plan
     _require_steps_apart(plan)
     first = len(network.input_shapes)
@@ -123,11 +121,11 @@ def _require_step_by_step(network: Network) -> None:
     for i, op in enumerate(plan.ops):
         if op.kind == "recurrent" and not timed[op.inputs[0]]:
             raise ShapeError(
-                f"stream: {op.name} runs over what is no sequence of the stream's own steps, and would carry its state from one of "
-                "them to the next"
+                f"stream: {op.name} runs over a sequence that is not made of the stream's own steps; its state would be "
+                "carried from one such sequence to the next"
             )
         if timed[first + i] and not all(timed[value] for value in op.inputs):
             raise ShapeError(
-                f"stream: {op.name} brings into each step what depends on the whole sequence, and needs its end before the first "
-                "output"
+                f"stream: {op.name} combines each step with a value that depends on the whole sequence, so the first output needs "
+                "the end of the sequence"
             )

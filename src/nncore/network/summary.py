@@ -1,4 +1,4 @@
-"""The summary of a model as a table: what each layer gives, holds and costs."""
+"""The summary of a model as a table: output shape, parameters, computation and memory of each layer."""
 
 from __future__ import annotations
 
@@ -25,39 +25,40 @@ class Row(NamedTuple):
     6
     """
 
-    name: str  #: its key in the state dict
-    type: str  #: its class
-    output_shape: Shape  #: of one sample, without the batch
-    parameters: int  #: how many numbers it holds
-    trainable: int  #: how many of them training changes
-    macs: int  #: multiply-adds of its matrix products, for one sample
-    activation_bytes: int  #: of its output, for one sample
-    connected_to: str = ""  #: what it is called on, in a model that is a graph
-    training: str = ""  #: what regularises it, or that it is frozen
+    name: str  #: the key of the layer in the state dict
+    type: str  #: the class of the layer
+    output_shape: Shape  #: the shape of one sample of the output, without the batch
+    parameters: int  #: number of parameter values
+    trainable: int  #: number of parameter values that training changes
+    macs: int  #: multiply-adds of the layer's matrix products for one sample
+    activation_bytes: int  #: memory of the output for one sample
+    connected_to: str = ""  #: the inputs of the layer, in a model that is a graph
+    training: str = ""  #: the regularization of the layer, or that it is frozen
 
 
 class Summary:
-    """Figures of a model; ``str()`` gives the table.
+    """Sizes and costs of a model. ``str()`` returns them as a table.
 
-    The column of activations counts every layer's output as if it were kept. What training really keeps for each row of a batch,
-    gradients included, is ``training_bytes``: activations are computed in place where they can be, and rows are padded.
+    The column of activations counts the output of every layer, as if all were kept. The memory that training really uses per row of
+    a batch, including gradients, is ``training_bytes``. It differs because activations are computed in place if possible, and
+    because rows are padded.
 
     Attributes
     ----------
     rows : list of Row
         One per layer.
     total_parameters, trainable_parameters, non_trainable_parameters : int
-        How many numbers the model holds.
+        Number of parameter values.
     parameter_bytes : int
-        Their memory.
+        Memory of the parameters.
     macs : int
-        Multiply-adds of one sample, forward.
+        Multiply-adds of the forward pass for one sample.
     activation_bytes : int
         Memory of the outputs of all layers for one sample.
     training_bytes : int
-        Memory that the plan keeps per row of a training batch: input, activations, and gradients by them.
+        Memory that the plan keeps per row of a training batch: input, activations and their gradients.
     training : list of str
-        What was compiled: the losses, the optimizer, the metrics.
+        The arguments of ``compile``: the losses, the optimizer, the metrics.
 
     Examples
     --------
@@ -142,10 +143,10 @@ class Summary:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal a text takes: names may be in any script."""
+    """Return the number of terminal columns of a text. Names may be in any script."""
     if text.isascii():
         return len(text)
-    from unicodedata import category, east_asian_width  # as few need it
+    from unicodedata import category, east_asian_width  # imported here because it is rarely needed
 
     return sum(0 if category(c) in ("Mn", "Me", "Cf") else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
@@ -158,7 +159,7 @@ def _bytes(n: int) -> str:
 
 
 def summarise(network: Network, trained: Sequence[str]) -> Summary:
-    """Return the summary of a network; trained: what was compiled, in words."""
+    """Return the summary of a network. trained: the compiled losses, optimizer and metrics as text."""
     network.require_built("summary")
     plan, connections = network.plan, network.connections
     shapes, itemsize, first = plan.shapes(), network.dtype.itemsize, len(network.input_shapes)
@@ -180,6 +181,6 @@ def summarise(network: Network, trained: Sequence[str]) -> Summary:
 
 
 def _settings(layer: Layer, has_parameters: bool) -> str:
-    """What regularises a layer, and whether it is frozen."""
+    """Return the regularization of a layer as text, and whether it is frozen."""
     found = [f"{name}={getattr(layer, name)!r}" for name in ("p", "stddev", "l1", "l2", "max_norm") if getattr(layer, name, None)]
     return ", ".join([*found, "frozen"] if has_parameters and not layer.trainable else found)

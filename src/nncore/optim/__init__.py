@@ -46,12 +46,12 @@ OPTIMIZERS: dict[str, type[Optimizer]] = table(globals(), Optimizer)
 
 
 def get(optimizer: OptimizerLike) -> Optimizer:
-    """Return ``optimizer``, or the one of that name with its defaults.
+    """Return ``optimizer`` itself, or the optimizer with this name and default arguments.
 
     Raises
     ------
     UnknownNameError
-        No optimizer has that name; near matches are in the message.
+        No optimizer has this name. The message lists similar names.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Adam and its relatives: running means of the gradient and of its square."""
+"""Adam and related optimizers, which use running means of the gradient and of its square."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Adam(Optimizer):
     weight_decay, **options
         See `Optimizer`.
     amsgrad : bool, default False
-        Divide by the largest second moment seen so far.
+        Whether to divide by the largest second moment so far.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class NAdam(Optimizer):
     momentum_decay : float, default 4e-3
         The momentum of step t is ``beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))``.
     decoupled_weight_decay : bool, default False
-        Decay the weights as `AdamW` does.
+        Whether to decay the weights as `AdamW` does.
 
     Examples
     --------
@@ -179,7 +179,7 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """RAdam (Liu et al., 2020): Adam without its noisy first steps, which follow the momentum alone.
+    """RAdam (Liu et al., 2020): Adam with rectified variance. The first steps use only the momentum.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class RAdam(Optimizer):
     weight_decay, **options
         See `Optimizer`.
     decoupled_weight_decay : bool, default False
-        Decay the weights as `AdamW` does.
+        Whether to decay the weights as `AdamW` does.
 
     Examples
     --------

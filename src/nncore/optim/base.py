@@ -1,7 +1,7 @@
-"""What all optimizers share: the learning rate, weight decay, clipping, parameter groups, and the moving average of the weights.
+"""The base class of optimizers: learning rate, weight decay, clipping, parameter groups, moving average of the weights.
 
-An optimizer holds no state: the moments lie in the model's plan, beside the parameters. Every hyperparameter is bound by
-``compile``; only ``lr`` may be set later, also from a callback in the middle of ``fit``, and anything else refuses to change.
+An optimizer object stores only hyperparameters. The moments are in the model's plan, beside the parameters. ``compile`` fixes all
+hyperparameters except ``lr``, which can be set at any time, also by a callback during ``fit``. Setting another one raises an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import groups as parameter_groups
 
 
 class Options(TypedDict, total=False):
-    """The keyword arguments that every optimizer takes; see `Optimizer`."""
+    """The keyword arguments that every optimizer accepts; see `Optimizer`."""
 
     clip_norm: float | None
     clip_norm_each: float | None
@@ -28,31 +28,32 @@ class Options(TypedDict, total=False):
 
 
 class Optimizer(metaclass=DeclarationType):
-    """What all update rules share.
+    """Base of all update rules.
 
     Parameters
     ----------
     lr : float or callable
-        Learning rate, or a schedule of ``nn.schedules``, or any callable ``step -> lr`` (the first step is 0).
+        Learning rate: a number, a schedule of ``nn.schedules``, or any callable ``step -> lr`` (the first step is 0).
     weight_decay : float
-        L2 penalty added to the gradient (decoupled from it in `AdamW` and `Lion`).
+        Adds ``weight_decay * parameter`` to the gradient (L2 penalty). `AdamW` and `Lion` apply it to the parameter directly.
     clip_norm : float, optional
-        Scale all gradients together so that their Euclidean norm is at most this, as ``torch.nn.utils.clip_grad_norm_`` does and
-        Keras's ``global_clipnorm``. None is off.
+        The largest Euclidean norm of all gradients together. Larger gradients are scaled down, as by
+        ``torch.nn.utils.clip_grad_norm_`` and Keras's ``global_clipnorm``. None sets no limit.
     clip_norm_each : float, optional
-        Scale the gradient of each parameter (a weight, a bias) by itself so that its norm is at most this: Keras's ``clipnorm``.
-        None is off.
+        The largest Euclidean norm of the gradient of each parameter (a weight, a bias), as Keras's ``clipnorm``. None sets no
+        limit.
     clip_value : float, optional
-        Limit each element of the gradients to [-clip_value, clip_value]; after ``clip_norm`` where both are given. None is off.
+        Limit each element of the gradients to [-clip_value, clip_value], after ``clip_norm`` if both are given. None sets no limit.
     ema_momentum : float, optional
-        Keep a moving average of the parameters, ``average = m * average + (1 - m) * parameter`` after each step, starting with the
-        parameters of the first step; `Model.averaged_weights` uses it. None is off.
+        Keep a moving average of the parameters: ``average = m * average + (1 - m) * parameter`` after each step. It starts with the
+        parameters of the first step. `Model.averaged_weights` uses it. None keeps no average.
     groups : sequence of dict
-        Parameters that are trained differently. Each dict has "params", a pattern or a list of patterns with the wildcards ``*``,
-        ``?`` and ``[...]``, which are compared with the names of ``state_dict`` ("0.weight") and with the class of the layer in
-        place of its number ("Linear.weight"), and any of "lr" (a number) or "lr_scale" (times the learning rate, also when
-        that changes later), "weight_decay", "l1", "l2", "max_norm" and "trainable". Where several groups match, the later one
-        wins, setting by setting. A pattern that matches nothing is an error of ``compile``.
+        Settings for some of the parameters. Each dict has "params", a pattern or a list of patterns with the wildcards ``*``, ``?``
+        and ``[...]``. A pattern is compared with the names of ``state_dict`` ("0.weight"), and with the same names after the number
+        is replaced by the class of the layer ("Linear.weight"). The other keys are settings: "lr" (a number) or "lr_scale" (a
+        factor of the learning rate, also when that changes later), "weight_decay", "l1", "l2", "max_norm" and "trainable". If
+        several groups match, the last one that has a setting determines it. A pattern that matches no parameter is an error in
+        ``compile``.
 
     Examples
     --------
@@ -65,14 +66,14 @@ class Optimizer(metaclass=DeclarationType):
 
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
-    attributes: ClassVar[tuple[str, ...]] = ()  #: in the order of the registry of ops
+    attributes: ClassVar[tuple[str, ...]] = ()  #: in the order of the op registry
     #: Arguments of the constructor that are pairs of attributes.
     pairs: ClassVar[dict[str, tuple[str, str]]] = {}
-    #: Each update needs the loss of all data, at points that the optimizer chooses: only ``fit`` on arrays can do that.
+    #: Whether each update evaluates the loss of all data, at points that the optimizer chooses. Only ``fit`` on arrays can do that.
     full_batch: ClassVar[bool] = False
 
     _family: ClassVar[str] = "nncore.optim"
-    _options: ClassVar[tuple[str, ...]] = tuple(Options.__annotations__)  #: what ``**options`` may hold
+    _options: ClassVar[tuple[str, ...]] = tuple(Options.__annotations__)  #: the keys of ``**options``
 
     weight_decay: float
     clip_norm: float | None
@@ -103,14 +104,14 @@ class Optimizer(metaclass=DeclarationType):
 
     @property
     def lr(self) -> float | Any:
-        """The learning rate or schedule; may be set at any time and holds from the next step on."""
+        """The learning rate or schedule. It can be set at any time; the next step uses it."""
         return vars(self)["_lr"]
 
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
         vars(self)["_lr"] = check(value, type(self).__name__)
 
-    learning_rate = lr  # what callbacks written for Keras call it
+    learning_rate = lr  # the name that Keras's callbacks use
 
     if not TYPE_CHECKING:  # type checkers know the attributes themselves
 
@@ -120,7 +121,7 @@ class Optimizer(metaclass=DeclarationType):
             super().__setattr__(key, value)
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, so that ``type(rule)(**rule.config())`` is a rule like this one.
+        """Return the arguments of the constructor. ``type(rule)(**rule.config())`` makes an optimizer like this one.
 
         Examples
         --------
@@ -139,7 +140,7 @@ class Optimizer(metaclass=DeclarationType):
         }
 
     def _betas(self, betas: Any) -> tuple[float, float]:
-        """Return the two decays that Adam and its relatives take."""
+        """Return the two decay rates of Adam and related optimizers, checked."""
         first, second = pair(type(self).__name__, "betas", betas)
         return self._decay("betas[0]", first), self._decay("betas[1]", second)
 
@@ -147,7 +148,7 @@ class Optimizer(metaclass=DeclarationType):
         return real(type(self).__name__, name, value, 0.0, 1.0, open_high=True)
 
     def _positive(self, name: str, value: Any) -> float:
-        """Return a number of at least 0."""
+        """Return the value, checked to be 0 or more."""
         return real(type(self).__name__, name, value, 0.0)
 
     def spec(self) -> OptimizerSpec:

@@ -1,4 +1,4 @@
-"""L-BFGS: declared here, run by SciPy; the loop between the two stands in training/lbfgs.py."""
+"""L-BFGS: the declaration. SciPy runs the algorithm; training/lbfgs.py connects it to the model."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from .base import Optimizer
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS (Liu & Nocedal, 1989; Zhu et al., 1997) through ``scipy.optimize``, for small nets on small data.
+    """Limited-memory BFGS (Liu & Nocedal, 1989; Zhu et al., 1997) through ``scipy.optimize``, for small networks and small data
+    sets.
 
-    ``fit`` runs one iteration per epoch on all rows together, whatever its ``batch_size``, and stops early where the search has
-    converged. An iteration evaluates the net a few times; dropout keeps one mask, so that the loss is a function of the weights.
-    Layers that are not trainable, penalties and metrics count as for other optimizers. There is no learning rate, and nothing
-    is kept between two calls of ``fit``: the second starts to learn the curvature anew.
+    ``fit`` runs one iteration per epoch on all rows together and ignores ``batch_size``. It stops early if the search has
+    converged. An iteration evaluates the network several times. Dropout keeps the same mask, so that the loss is a function of the
+    weights. Layers that are not trainable, penalties and metrics work as with other optimizers. There is no learning rate. No state
+    is kept between two calls of ``fit``: the second call estimates the curvature anew.
 
     Parameters
     ----------
     history_size : int, default 10
-        How many past iterations approximate the curvature.
+        Number of past iterations that approximate the curvature.
     tolerance_grad : float, default 1e-7
-        Converged when the largest element of the gradient is at most this.
+        The search has converged if the largest element of the gradient is at most this.
     tolerance_change : float, default 1e-9
-        Converged when an iteration lowers the loss by less than this, relative to the loss where that is above 1.
+        The search has converged if an iteration lowers the loss by less than this. The change is relative to the loss if that is
+        above 1.
     max_line_search : int, default 20
-        Evaluations per iteration at most.
+        The largest number of evaluations per iteration.
     groups : sequence of dict
-        See `Optimizer`; learning rates in them mean nothing here.
+        See `Optimizer`. Learning rates in groups have no effect.
 
     Examples
     --------

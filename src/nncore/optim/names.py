@@ -1,6 +1,6 @@
-"""What stands for an optimizer in ``compile``: the names, as type checkers and editors know them, and the objects.
+"""The types of what ``compile`` accepts as an optimizer: names, for type checkers and editors, and objects.
 
-A test holds the names against the classes.
+A test compares the names with the classes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal
 from .base import Optimizer
 
 # fmt: off
-#: Every name of an optimizer; a line for each.
+#: Every name of an optimizer, one line per optimizer.
 OptimizerName = Literal[
     "adadelta", "Adadelta",
     "adagrad", "Adagrad",
@@ -27,5 +27,5 @@ OptimizerName = Literal[
 ]
 # fmt: on
 
-#: What ``compile`` takes.
+#: What ``compile`` accepts.
 OptimizerLike = OptimizerName | Optimizer

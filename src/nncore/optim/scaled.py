@@ -1,4 +1,4 @@
-"""Adagrad, RMSprop, Adadelta: each gradient divided by the root of what it used to be."""
+"""Adagrad, RMSprop, Adadelta: the gradient is divided by the root of an average or sum of past squared gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .base import Optimizer, Options
 
 
 class Adagrad(Optimizer):
-    """Adagrad (Duchi, Hazan & Singer, 2011): each parameter's rate falls with its summed squared gradients.
+    """Adagrad (Duchi, Hazan & Singer, 2011): the rate of each parameter falls as its summed squared gradients grow.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class RMSprop(Optimizer):
         See `Optimizer`.
     momentum : float, default 0
     centered : bool, default False
-        Divide by an estimate of the variance instead of the second moment.
+        Whether to divide by an estimate of the variance instead of the second moment.
 
     Examples
     --------
@@ -105,12 +105,12 @@ class RMSprop(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Adadelta (Zeiler, 2012): steps have the size that steps used to have, so that they need no learning rate.
+    """Adadelta (Zeiler, 2012): the size of a step follows the size of past steps, so no learning rate is needed.
 
     Parameters
     ----------
     lr : float or callable, default 1.0
-        What the steps of the paper are multiplied with.
+        Factor of the steps of the paper.
     rho : float, default 0.9
         Decay of the running means of squared gradients and of squared steps.
     eps : float, default 1e-6

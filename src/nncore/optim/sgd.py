@@ -18,16 +18,16 @@ class SGD(Optimizer):
     lr : float or callable, default 1e-2
     momentum : float, default 0
     dampening : float, default 0
-        Weighs the gradient in the momentum by ``1 - dampening``.
+        The gradient enters the momentum with the factor ``1 - dampening``.
     weight_decay, **options
         See `Optimizer`.
     nesterov : bool, default False
-        Needs momentum > 0 and dampening 0.
+        Whether to use Nesterov's momentum. It needs momentum > 0 and dampening 0.
 
     Notes
     -----
-    As in PyTorch, ``v = momentum * v + (1 - dampening) * g`` and ``w -= lr * v``: lr multiplies the whole velocity
-    (Sutskever et al., 2013, write it inside).
+    As in PyTorch, ``v = momentum * v + (1 - dampening) * g`` and ``w -= lr * v``: lr multiplies the whole velocity. In Sutskever et
+    al., 2013, lr multiplies only the gradient.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Lion and Rprop: steps whose size does not depend on that of the gradient, only their direction on its sign."""
+"""Lion and Rprop: the size of a step does not depend on the size of the gradient, only the direction depends on its sign."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Lion(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 1e-4
-        A third to a tenth of what suits `AdamW`, as every element moves by it.
+        A third to a tenth of a good value for `AdamW`, because every element moves by lr.
     betas : tuple of two floats, default (0.9, 0.99)
-        How much of the direction is momentum, and the decay of the momentum itself.
+        The weight of the momentum in the direction, and the decay of the momentum itself.
     weight_decay : float, default 0
-        Each step also multiplies the parameters by ``1 - lr * weight_decay``; three to ten times what suits `AdamW`.
+        Each step also multiplies the parameters by ``1 - lr * weight_decay``. Use three to ten times a good value for `AdamW`.
     **options
         See `Optimizer`.
 
@@ -54,14 +54,14 @@ class Lion(Optimizer):
 
 
 class Rprop(Optimizer):
-    """Resilient backpropagation (Riedmiller & Braun, 1993): a step size per parameter, for training on whole data.
+    """Resilient backpropagation (Riedmiller & Braun, 1993): a step size for each element, for training on the whole data.
 
     Parameters
     ----------
     lr : float or callable, default 1e-2
-        The first step size of every parameter; later steps do not look at it.
+        The first step size of every parameter. Later step sizes do not depend on it.
     etas : tuple of two floats, default (0.5, 1.2)
-        What a step size is multiplied with where the gradient has changed its sign, and where it has not.
+        Factors of a step size: the first if the gradient has changed its sign, the second if it has not.
     step_sizes : tuple of two floats, default (1e-6, 50)
         The smallest and the largest step size.
     **options

@@ -1,4 +1,4 @@
-"""What Python tells the core: plain records of ops, parameters, losses, optimizers and statistics. They hold no arithmetic."""
+"""Records that Python passes to the core: ops, parameters, losses, optimizers and statistics. They contain no computation."""
 
 from .._core.results import Parameter, Shape
 from .ops import Op

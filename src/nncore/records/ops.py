@@ -1,7 +1,7 @@
-"""What a network computes, as plain records: its ops.
+"""Records of ops: the computation of a network as plain data.
 
-Layers are declarations; what they declare is written down in these records and handed to the core, which checks them, infers the
-shapes, and compiles the plan. Nothing here computes. The names of an op's fields are those of csrc/ops/ops.def.
+Layers declare their ops in these records. The core checks them, infers the shapes and compiles the plan. Nothing is computed here.
+The names of an op's fields are those of csrc/ops/ops.def.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from .. import _core
 
 
 class _Fields:
-    """The fields of one kind of op: its sizes, then its attributes. ``dims[8]`` takes several numbers, and is the last size."""
+    """The fields of one kind of op: its sizes, then its attributes. ``dims[8]`` holds several numbers, and is the last size."""
 
     def __init__(self, sizes: list[str], attributes: list[str]) -> None:
-        self.places: dict[str, tuple[int, int | slice]] = {}  # by name: which of the two, and where in it
+        self.places: dict[str, tuple[int, int | slice]] = {}  # field -> 0 for sizes or 1 for attributes, and the position there
         for which, names in enumerate((sizes, attributes)):
             for i, name in enumerate(names):
                 plain, _, several = name.partition("[")
@@ -27,14 +27,14 @@ class _Fields:
         self.attributes_of = _picker(attributes)
 
     def refuse(self, what: str, given: Mapping[str, Any]) -> TypeError:
-        """Return the error for other fields than these."""
+        """Return the error for wrong fields."""
         unknown = [name for name in given if name not in self.places]
         missing = [name for name in self.places if name not in given]
         faults = [f"{fault} {', '.join(names)}" for fault, names in (("unknown", unknown), ("missing", missing)) if names]
         return TypeError(f"{what}: {' and '.join(faults)}; its fields are {self}")
 
     def fits(self, sizes: tuple[Any, ...], attributes: tuple[Any, ...]) -> bool:
-        """Whether every field has its place in them."""
+        """Return whether sizes and attributes are long enough for all fields."""
         return all(isinstance(at, slice) or at < len((sizes, attributes)[which]) for which, at in self.places.values())
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class _Fields:
 
 
 def _picker(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:
-    """Return the function that takes the values of these fields, in this order; None where there are none."""
+    """Return a function that returns the values of these fields, in this order. Return None if there are no fields."""
     if not names:
         return None
     *before, last = names
@@ -63,20 +63,20 @@ def _unknown(kind: str, code: str) -> ValueError:
 
 
 class Op(NamedTuple):
-    """One op record: what is computed, from which values, with which sizes and attributes.
+    """A record of an op: the computation, its input values, its sizes and attributes.
 
-    Values are numbered: the inputs of the network first (0, 1, ...), then the result of each op in order. `Op.of` makes a record
-    from the names of its fields, and `field` reads one. ``sizes`` and ``attributes`` hold them in the order of the registry.
+    Values are numbered: first the inputs of the network (0, 1, ...), then the result of each op in order. `Op.of` makes a record
+    from the names of its fields, and `field` reads one. ``sizes`` and ``attributes`` store the fields in the order of the registry.
     """
 
-    kind: str  #: as in the registry: "linear", "activation", "dropout", ...
-    name: str  #: how errors call it, for example "layer 2 (Linear)"
+    kind: str  #: the name in the registry: "linear", "activation", "dropout", ...
+    name: str  #: the name in error messages, for example "layer 2 (Linear)"
     inputs: tuple[int, ...]
     sizes: tuple[int, ...] = ()
     attributes: tuple[float, ...] = ()
     code: str = ""  #: activation: its name in the registry
-    shares: int = -1  #: an earlier op of the same kind and sizes whose parameters this one uses, by its number
-    part: Any = None  #: python: the layer, which the core calls through layers/python.py
+    shares: int = -1  #: the number of an earlier op of the same kind and sizes whose parameters this op uses
+    part: Any = None  #: python: the layer, which the core calls (see layers/python.py)
 
     @staticmethod
     def of(
@@ -103,7 +103,7 @@ class Op(NamedTuple):
             raise _unknown(kind, code)
         if len(fields) != known.count:
             raise known.refuse(code or kind, fields)
-        try:  # a network may have tens of thousands: what is right costs no more than the two tuples
+        try:  # a network may have tens of thousands of ops, so a correct call costs only the two tuples
             sizes = known.sizes_of(fields) if known.sizes_of else ()
             attributes = known.attributes_of(fields) if known.attributes_of else ()
         except KeyError:
@@ -111,7 +111,7 @@ class Op(NamedTuple):
         return _new(Op, (kind, name, inputs, sizes, attributes, code, shares, part))
 
     def field(self, name: str) -> Any:
-        """Return what a field holds, by its name in the registry; several numbers as a tuple.
+        """Return the value of a field by its name in the registry. Several numbers are a tuple.
 
         Examples
         --------
@@ -132,7 +132,7 @@ class Op(NamedTuple):
 
     def __repr__(self) -> str:
         known = self._known()
-        if known is None or not known.fits(self.sizes, self.attributes):  # what the core would refuse
+        if known is None or not known.fits(self.sizes, self.attributes):  # the core would reject it
             return f"Op({', '.join(f'{key}={value!r}' for key, value in self._asdict().items())})"
         fields = {name: self.field(name) for name in known.places}
         more = {key: value for key, value in self._asdict().items() if key in ("code", "shares", "part")}

@@ -1,7 +1,7 @@
 """Models in files: one safetensors file with the weights, the architecture as data, and the state of training.
 
-`model_file` says what stands in the file, `declarations` turns layers, losses and the like into data and back, `training` takes
-up and puts back the state of training, `backup` brings a model to the state in a file, `tensors` knows the file format, `atomic`
-how to write. Nothing here imports by name, evaluates or unpickles what a file says: a name in a file selects from nncore's own
-classes, or fails. A file gives a network; which face it gets is for `nncore.models` to say.
+`model_file` defines the content of the file. `declarations` converts layers, losses and similar objects to data and back.
+`training` captures and restores the state of training. `backup` restores a model from a file. `tensors` implements the file format,
+`atomic` the writing. Nothing here imports, evaluates or unpickles content of a file: a name in a file must be a class of nncore, or
+of ``custom_objects``. A file gives a network; `nncore.models` makes a model from it.
 """

@@ -1,8 +1,8 @@
-"""Writing a file so that a crash at any moment leaves the old one or the new one, whole.
+"""Atomic writing: after a crash at any moment, either the complete old file or the complete new file exists.
 
-The new content goes to a temporary file in the same folder, is forced to disk, and takes the place of the old one by a rename,
-which the folder is forced to remember. All of that is one call of the boundary (_core/files.pyx), so that no interrupt leaves
-anything behind. What a kill leaves behind is at most a temporary file, hidden, ending in ".tmp".
+The new content is written to a temporary file in the same folder and synchronized to disk. A rename replaces the old file, and then
+the folder is synchronized. All of this is one call of _core/files.pyx, so that an interrupt leaves nothing behind. If the process
+is killed, at most a hidden temporary file with the ending ".tmp" remains.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import ArgumentError
 
 
 def write(path: str | os.PathLike[str], pieces: Sequence[Any]) -> None:
-    """Replace the file by these buffers of bytes. A symbolic link stays, and what it points to is replaced."""
+    """Replace the file by these buffers of bytes. If it is a symbolic link, the target of the link is replaced."""
     name = checked_path("save", path)
     if name.endswith(("/", "/.")) or name == ".":
         raise IsADirectoryError(21, "is a folder; a file is needed", name)
@@ -27,7 +27,7 @@ def write(path: str | os.PathLike[str], pieces: Sequence[Any]) -> None:
 
 
 def checked_path(owner: str, path: Any) -> str:
-    """Return a path as a string; numbers, which `open` would take for descriptors, are none."""
+    """Return a path as a string. Integers raise an error, although `open` would accept them as file descriptors."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise ArgumentError(f"{owner}: path must be a string or a path-like object, not {path!r}")
     name = os.fsdecode(path)

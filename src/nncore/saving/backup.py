@@ -1,4 +1,4 @@
-"""A model brought to the state of training that a file has, while what it was compiled with stays."""
+"""Restoring the state of training from a file into a model that is compiled already."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .training import capture, moments
 
 
 def take_over(network: Network, path: str) -> None:
-    """Bring a compiled network to the state of training in a file; what it was compiled with stays, but for the learning rate.
+    """Restore the state of training from a file into a compiled network. Only the learning rate of the optimizer is changed.
 
     Raises
     ------
     ArgumentError
-        The file is of a model with other layers, or of another optimizer; the model stays as it was.
+        The file belongs to a model with other layers, or to another optimizer. The model is unchanged.
     """
     other = read_network(path)
     if not network.built and other.built:
@@ -48,4 +48,4 @@ def take_over(network: Network, path: str) -> None:
         if state.carried is not None:
             network.plan.carry_on(state.carried)
 
-    uninterrupted(take)  # all of it belongs to one moment
+    uninterrupted(take)  # an interrupt must not leave a mixture of two states

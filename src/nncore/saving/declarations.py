@@ -1,8 +1,8 @@
-"""Declarations (layers, losses, optimizers, metrics, initializers) as data, and data as declarations.
+"""Conversion of declarations (layers, losses, optimizers, metrics, initializers) to data, and back.
 
-Each is {"class": its name, "arguments": those of its constructor}. A name selects from the table of nncore's own classes and from
-nothing else; arguments are numbers, strings, truth values, null and lists of those. Whatever else an object holds, such as a
-function, is refused when it is written, with the name of who holds it.
+Each is {"class": its name, "arguments": those of its constructor}. A name must be in the table of nncore's own classes or in
+``custom_objects``. Arguments are numbers, strings, bools, null and lists of those. Other objects, such as functions, raise an error
+when the file is written. The error names their owner.
 """
 
 from __future__ import annotations
@@ -50,16 +50,15 @@ INITIALIZERS: dict[str, type[init.Initializer]] = {
 def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
     """Return a layer as data.
 
-    Initializers of the user's own (functions) cannot be kept. A layer that has its values never asks them again: they are left
-    out, and the loaded layer has the default in their place. Where ``needs_initializers``, as the values are yet to be drawn, that
-    is an error.
+    Users' initializers (functions) cannot be saved. A layer that has values does not need its initializers; they are left out, and
+    the loaded layer has the default. If ``needs_initializers`` is True, because the values are not drawn yet, this is an error.
     """
     arguments = {}
     for key, value in layer.config().items():
         if not callable(value):
             arguments[key] = _plain(value, f"{name}: {key}")
             continue
-        scheme = init.get(value)  # an object for nn.init.he_normal as for nn.init.he_normal()
+        scheme = init.get(value)  # makes nn.init.he_normal and nn.init.he_normal() the same object
         if isinstance(scheme, init.Initializer) and INITIALIZERS.get(type(scheme).__name__) is type(scheme):
             arguments[key] = _declared(scheme, vars(scheme), INITIALIZERS, f"{name}: {key}")
         elif needs_initializers:
@@ -69,8 +68,10 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
     if not isinstance(layer, layers.PythonLayer):
         return _declared(layer, arguments, LAYERS, name)
     if isinstance(layer, layers.Lambda):
-        raise ArgumentError(f"{name}: Lambda holds functions, which a file cannot; make a class of nn.PythonLayer of it")
-    shapes = layer._input_shapes  # on which its weights depend
+        raise ArgumentError(
+            f"{name}: Lambda contains functions, which a file cannot hold; write a subclass of nn.PythonLayer instead"
+        )
+    shapes = layer._input_shapes  # its weights depend on them
     return {**_custom(type(layer).__name__, arguments, name), "input_shapes": shapes and [list(shape) for shape in shapes]}
 
 
@@ -84,7 +85,7 @@ def from_loss(loss: losses.Loss) -> Data:
 
 
 def from_optimizer(optimizer: optim.Optimizer) -> Data:
-    """Return an optimizer as data, with the learning rate or schedule that it has now."""
+    """Return an optimizer as data, with its current learning rate or schedule."""
     arguments = optimizer.config()
     if "lr" in arguments:
         arguments["lr"] = _from_rate(arguments["lr"])
@@ -92,7 +93,7 @@ def from_optimizer(optimizer: optim.Optimizer) -> Data:
 
 
 def _from_rate(rate: Any) -> Any:
-    """Return a learning rate or a schedule, with what it wraps, as data."""
+    """Return a learning rate or a schedule, including inner schedules, as data."""
     if SCHEDULES.get(type(rate).__name__) is type(rate):
         arguments = {key: _from_rate(value) for key, value in rate.config().items()}
         return _declared(rate, arguments, SCHEDULES, "the optimizer's lr")
@@ -121,12 +122,12 @@ def from_metric(metric: metrics.Metric) -> Data:
 
 
 def plain_numbers(values: Any, where: str) -> list[Any]:
-    """Return numbers as JSON has them."""
+    """Return numbers in a form that JSON can represent."""
     return [_plain(value, where) for value in values]
 
 
 def _custom(name: str, arguments: Mapping[str, Any], where: str) -> Data:
-    """Return a part of the user's own as data: a name, which selects from what is passed to load, and arguments."""
+    """Return a user's object as data: its name, which is looked up in the custom_objects of load, and its arguments."""
     return {"class": name, "arguments": {k: _plain(v, f"{where}: {k} of {name}") for k, v in arguments.items()}, "custom": True}
 
 
@@ -141,8 +142,8 @@ def _declared(thing: object, arguments: Mapping[str, Any], table: Mapping[str, t
 
 
 def _plain(value: Any, where: str) -> Any:
-    """Return a value as JSON has it."""
-    if value is None or isinstance(value, str | dict):  # a dict: an initializer, made above
+    """Return a value in a form that JSON can represent."""
+    if value is None or isinstance(value, str | dict):  # a dict is an initializer that is data already
         return value
     if isinstance(value, bool | np.bool_):
         return bool(value)
@@ -160,7 +161,7 @@ def _plain(value: Any, where: str) -> Any:
 
 @contextmanager
 def refusing(reader: Reader, field: str) -> Iterator[None]:
-    """Turn what constructors and compile find wrong into an error about the file."""
+    """Convert errors of constructors and of compile into errors about the file."""
     try:
         yield
     except FileFormatError:
@@ -170,7 +171,7 @@ def refusing(reader: Reader, field: str) -> Iterator[None]:
 
 
 def to_layer(reader: Reader, data: Any, field: str) -> Layer:
-    """Return the layer that data describe."""
+    """Return the layer that the data describe."""
     if _is_custom(data):
         shapes = data.get("input_shapes")
         if shapes is not None and not (
@@ -187,12 +188,12 @@ def to_layer(reader: Reader, data: Any, field: str) -> Layer:
         reader.take(field, LAYER)
         return layer
     layer = _made(reader, data, field, "layer", LAYERS, _to_initializer)
-    reader.take(field, LAYER * _sublayers(layer))  # before anybody asks it for the names of its parameters
+    reader.take(field, LAYER * _sublayers(layer))  # before the names of its parameters are made
     return layer
 
 
 def memory_of(layer: Layer) -> int:
-    """Return how much memory a layer takes besides its numbers, in bytes."""
+    """Return the memory of a layer in bytes, without its parameters."""
     return LAYER * _sublayers(layer) + PARAMETER * (len(layer.parameter_shapes()) + len(layer.state_shapes()))
 
 
@@ -201,7 +202,7 @@ def _sublayers(layer: Layer) -> int:
 
 
 def to_loss(reader: Reader, data: Any, field: str) -> losses.Loss:
-    """Return the loss that data describe."""
+    """Return the loss that the data describe."""
     if _is_custom(data):
         if data.get("reduction") not in losses.REDUCTIONS:
             reader.fail(f"{field}.reduction", "is missing, or unknown")
@@ -213,12 +214,12 @@ def to_loss(reader: Reader, data: Any, field: str) -> losses.Loss:
 
 
 def to_optimizer(reader: Reader, data: Any, field: str) -> optim.Optimizer:
-    """Return the optimizer that data describe."""
+    """Return the optimizer that the data describe."""
     return _made(reader, data, field, "optimizer", optim.OPTIMIZERS, _to_rule)
 
 
 def _to_rule(reader: Reader, value: Any, field: str) -> Any:
-    """Return an argument of an optimizer or a schedule: schedules as such, parameter groups as a tuple, the rest as it is."""
+    """Return an argument of an optimizer or schedule. Schedules become objects, parameter groups a tuple; the rest is unchanged."""
     if field.endswith(".groups") and isinstance(value, list) and all(isinstance(each, dict) for each in value):
         return tuple(value)
     if _is_custom(value):
@@ -230,7 +231,7 @@ def _to_rule(reader: Reader, value: Any, field: str) -> Any:
 
 
 def to_metric(reader: Reader, data: Any, field: str) -> metrics.Metric:
-    """Return the metric that data describe."""
+    """Return the metric that the data describe."""
     if _is_custom(data):
         with refusing(reader, field):
             metric = metrics.get(_custom_made(reader, data, field, "metric", ("name",)))
@@ -249,7 +250,7 @@ def _is_custom(data: Any) -> bool:
 
 
 def _custom_made(reader: Reader, data: Data, field: str, what: str, more: tuple[str, ...]) -> Any:
-    """Return the part of the user's own that data name: the class called with the arguments, or the function as it is."""
+    """Return a user's object by name: a class is called with the arguments, a function is returned unchanged."""
     if set(data) != {"class", "arguments", "custom", *more} or not isinstance(data["arguments"], dict):
         reader.fail(field, f"an object with class, arguments and {', '.join(more)} is needed")
     name = data["class"]
@@ -264,7 +265,7 @@ def _custom_made(reader: Reader, data: Data, field: str, what: str, more: tuple[
     if not isinstance(found, type):
         return found
     with refusing(reader, f"{field} ({name})"):
-        convert = _to_initializer if what == "layer" else _to_rule  # of which only schedules have something to turn
+        convert = _to_initializer if what == "layer" else _to_rule  # for others, only schedules need a conversion
         return found(**{k: convert(reader, v, f"{field}.{k}") for k, v in data["arguments"].items()})
 
 
@@ -305,9 +306,9 @@ def _made(
 
 @functools.cache
 def _arguments_of(cls: type[Any]) -> dict[str, bool]:
-    """Return the arguments that a constructor takes by name, and whether each is a truth value.
+    """Return the names of a constructor's arguments, and whether each is a bool.
 
-    Which further ones it hands on to its base is known of optimizers only: the base of the layers would take anything.
+    For optimizers this includes the arguments that are passed to the base. For layers it does not, as their base accepts any.
     """
     given = inspect.signature(vars(cls).get("__init__") or cls.__init__).parameters.values()
     found = {
@@ -316,7 +317,7 @@ def _arguments_of(cls: type[Any]) -> dict[str, bool]:
     if issubclass(cls, optim.Optimizer) and any(p.kind is p.VAR_KEYWORD for p in given):
         found |= dict.fromkeys(Options.__annotations__, False)
     if issubclass(cls, Layer):
-        found.pop("name", None)  # the graph has the names of layers
+        found.pop("name", None)  # the names of layers are stored in the graph
     return found
 
 

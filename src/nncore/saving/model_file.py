@@ -1,19 +1,19 @@
-"""What stands in the file of a model.
+"""The content of a model file.
 
-Tensors: parameters and running statistics under the names of ``state_dict``; where training is included, the optimizer's moments as
-"training.moment0.<name of the parameter>", and as "training.carried" [rows, numbers] what stateful layers begin the next batch
-with: layer by layer h and, of an LSTM, c. No layer can be called "training". In the metadata, under "nncore", a JSON document:
+Tensors: parameters and running statistics have the names of ``state_dict``. If training is included, the optimizer's moments are
+"training.moment0.<name of the parameter>". The states of stateful layers for the next batch are "training.carried" [rows, numbers]:
+layer by layer h and, for an LSTM, c. No layer can have the name "training". The metadata contain a JSON document under "nncore":
 
-    format_version  1. A reader refuses a version that it does not know.
-    nncore_version  what wrote the file; nothing depends on it
+    format_version  1. Unknown versions raise an error.
+    nncore_version  the version that wrote the file; for information only
     model           class ("Sequential" or "Model"), dtype, seed, layers; of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
                     outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call
-    training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, once it has begun (else null),
-                    state: step; options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per parameter; and
-                    progress, where the last fit stands within its epochs (null: none), see saving/progress.py
+    training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, after training has started
+                    (before: null), state: step; options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per
+                    parameter; and progress, the position of the last fit (null: none), see saving/progress.py
 
-A model is written as the `Sequential` or graph that it is: subclasses come back as plain ones.
+A model is stored as a `Sequential` or as a graph. A subclass is loaded as one of these two.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from .training import TrainingState, capture, restore
 FORMAT_VERSION = 1
 PREFIX = "training."
 CARRIED = PREFIX + "carried"
-_TRACKED = "num_batches_tracked"  # the one integer among the numbers
+_TRACKED = "num_batches_tracked"  # the only tensor of integers
 
 
 # Writing ---------------------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
         calls = len(network.connections.nodes) if isinstance(network.connections, Graph) else 0
         memory = sum(map(data.memory_of, network.layers)) + tensors.CALL * calls
         tensors.check_room(path, stored, memory)
-        # Copies, as writing takes long, and another thread may train on meanwhile.
+        # Copies, because writing takes long and another thread may continue to train.
         stored = {name: view.copy(order="C") for name, view in stored.items()}
         document = {
             "format_version": FORMAT_VERSION,
@@ -86,7 +86,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
 
 
 def _from_connections(network: Network) -> dict[str, Any]:
-    """Return what says how the layers are connected."""
+    """Return the entries that describe the connections of the layers."""
     if not isinstance(network.connections, Graph):
         return {"input_shapes": [list(shape) for shape in network.input_shapes] if network.built else None}
     described = network.connections.describe()
@@ -95,14 +95,15 @@ def _from_connections(network: Network) -> dict[str, Any]:
 
 
 def save_weights(network: Network, path: str | os.PathLike[str], state_dict: Callable[[], dict[str, np.ndarray]]) -> None:
-    """Write the state dict alone; the model says what it is."""
+    """Write only the state dict."""
     with network.access.between_steps():
         stored = state_dict()
     tensors.write(path, stored, {"format": "nncore"})
 
 
 def _stored(network: Network) -> dict[str, np.ndarray]:
-    """Return what state_dict has, as views where possible; of a network that is not built, what its layers bring along."""
+    """Return the tensors of state_dict, as views if possible. If the network is not built, return the initial values that layers
+    have."""
     if not network.built:
         return {
             f"{network.connections.key(i)}.{role}": value
@@ -143,7 +144,7 @@ def load_weights(
     with Reader(path) as reader:
         own = dict(network.named_tensors("load_weights"))
         found = [name for name in reader.tensors if not name.startswith(PREFIX)]
-        # What the model has no use for is not read: zeros of no size stand for it, so that the keys are still compared.
+        # Tensors that the model does not have are not read. Zeros without memory replace them, so that the keys can be compared.
         nothing = np.zeros(0)
         given = {name: reader.read(name) if name in own else nothing for name in found}
         return load_state_dict(given, strict)
@@ -155,7 +156,7 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
         reader.custom_objects = custom_objects or {}
         if "nncore" not in reader.metadata:
             reader.fail(
-                "__metadata__", "no model of nncore is described here; for weights alone make the model and call load_weights"
+                "__metadata__", "the file contains no model of nncore; to load only weights, make the model and call load_weights"
             )
         document = tensors.parse(reader, "__metadata__.nncore", reader.metadata["nncore"])
         version = _field(reader, document, "format_version", int)
@@ -172,7 +173,7 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
 
 
 def _field(reader: Reader, document: Any, path: str, kind: type, optional: bool = False) -> Any:
-    """Return the entry of an object that the last part of the path names, of exactly this type."""
+    """Return the entry that the last part of the path names. It must have exactly this type."""
     key = path.rpartition(".")[2]
     if not isinstance(document, dict):
         reader.fail(path.rpartition(".")[0] or "__metadata__.nncore", f"an object is needed, not {tensors.kind(document)}")
@@ -233,7 +234,7 @@ def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], se
 
 
 def _to_description(reader: Reader, graph: dict[str, Any], names: list[str], layers: list[Layer]) -> Description:
-    """Return a graph that is well-formed: what layers do with their inputs is for them to say."""
+    """Return a well-formed graph. The layers check their inputs later."""
 
     def pairs(key: str, first: type, second: type) -> list[Any]:
         found: list[Any] = _field(reader, graph, f"model.graph.{key}", list)
@@ -269,7 +270,7 @@ def _shapes(reader: Reader, shapes: list[Any] | None) -> list[Shape] | None:
 
 
 def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtype[Any], complete: bool) -> set[str]:
-    """Check that the tensors are those of the layers; let the layers start from them. Return their names."""
+    """Check that the tensors belong to the layers. Pass them to the layers as initial values. Return their names."""
     names = set()
     for i, layer in enumerate(layers):
         start = {}
@@ -288,7 +289,7 @@ def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtyp
                     f"tensor {name!r}",
                     f"is {tensor.dtype} of shape {list(tensor.shape)}, but {wanted} of shape {list(shape)} is needed",
                 )
-            # Zeros that take no memory keep the values from being drawn; those of the file go straight to their place.
+            # Zeros without memory prevent the drawing of values. The values of the file are read directly into their buffer later.
             start[role] = np.broadcast_to(np.zeros((), dtype), shape) if complete else reader.read(name)
             names.add(name)
         layer.__dict__.update(_pending=start)
@@ -299,7 +300,7 @@ def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtyp
 
 
 def _train_on(reader: Reader, network: Network, training: dict[str, Any]) -> None:
-    """Compile the model as it was, and bring it to the state of training that was saved."""
+    """Compile the network as the file says, and restore the state of training."""
     described = _field(reader, training, "training.state", dict, optional=True)
     with data.refusing(reader, "training"):
         config = _to_config(reader, network.output_names, training)
@@ -359,9 +360,10 @@ def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> 
 
 
 def _moment_shapes(network: Network, optimizer: Optimizer) -> dict[str, Shape]:
-    """Return the moments that such an optimizer keeps, before any memory is taken for them: what it keeps of a tiny model tells."""
+    """Return the shapes of the moments of this optimizer before memory is allocated. They are derived from those of a tiny
+    model."""
     probe = Network(Chain([Linear(1, 1)]), 0, "float32", "Sequential")
-    rule = type(optimizer)(**{**optimizer.config(), "groups": ()})  # whose names are not those of the tiny one
+    rule = type(optimizer)(**{**optimizer.config(), "groups": ()})  # groups do not fit the names of the tiny model
     Trainer(Configuration("mse", rule, (), None, False, probe.output_names)).attach(probe)
     keys = [key for key in probe.plan.buffers() if key.startswith("moment") or key == "average"]
     return {f"{PREFIX}{key}.{name}": p.value.shape for key in keys for name, p in network.named_parameters("load")}

@@ -1,9 +1,9 @@
-"""Where training stands within its epochs, as data: numbers in the document, arrays as tensors.
+"""The progress of training as data: numbers in the document, arrays as tensors.
 
-In the document, under training.state.progress: epoch, start, batch_size, rows, shuffle, and callbacks, a list of {"class": ...,
-"state": ...}, the state by attribute. What JSON cannot say stands as an object: {"float": "nan"}, {"array": 0} for the tensor
-"training.callback0.<attribute>.0", {"arrays": 3} for a list of such. In the middle of an epoch the tensors
-"training.epoch.sums0" (one per output that has metrics, then one for the losses) hold what it has accumulated.
+The document has under training.state.progress: epoch, start, batch_size, rows, shuffle, and callbacks, a list of {"class": ...,
+"state": ...} with the state by attribute. Values that JSON cannot represent are objects: {"float": "nan"}, {"array": 0} for the
+tensor "training.callback0.<attribute>.0", {"arrays": 3} for a list of arrays. In the middle of an epoch its sums are the tensors
+"training.epoch.sums0" and so on: one per output that has metrics, then one for the losses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
 
 def to_data(progress: Progress | None, tensors: dict[str, np.ndarray]) -> dict[str, Any] | None:
-    """Return the document of a copy of progress, and add its arrays to ``tensors``."""
+    """Return a copied progress as data for the document, and add its arrays to ``tensors``."""
     if progress is None:
         return None
     if len(progress.losses):
@@ -48,7 +48,7 @@ def _value(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         return {"array": 0}
     if isinstance(value, list | tuple) and value and all(isinstance(each, np.ndarray) for each in value):
         for j, each in enumerate(value):
-            _value(each, name, {})  # of a type that can be stored
+            _value(each, name, {})  # raises an error if the type cannot be stored
             tensors[f"{name}.{j}"] = each
         return {"arrays": len(value)}
     if isinstance(value, list | tuple):
@@ -63,12 +63,12 @@ def _plain(value: Any, name: str) -> bool:
 
 
 def names(reader: Reader) -> set[str]:
-    """The tensors of the file that are about progress."""
+    """Return the names of the file's tensors that belong to progress."""
     return {name for name in reader.tensors if name.startswith((PREFIX, CALLBACK))}
 
 
 def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Progress | None:
-    """Return the progress that the file describes; config: of a model that has been told."""
+    """Return the progress that the file describes. config: the configuration of the compiled model."""
     field = "training.state.progress"
     expected: set[str] = set()
     if data is None:
@@ -88,7 +88,7 @@ def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Pr
     place = (data["batch_size"], data["rows"], data["shuffle"])
     progress = Progress(data["epoch"], data["start"], *place, states=states)
     shapes = config.sum_shapes()
-    if done and f"{PREFIX}sums{len(shapes) - 1}" in reader.tensors:  # else updates have been made since that no fit has made
+    if done and f"{PREFIX}sums{len(shapes) - 1}" in reader.tensors:  # otherwise updates were made outside of fit
         progress.sums = [
             None if shape is None else _read(reader, f"{PREFIX}sums{i}", shape, np.dtype("<f8"), expected)
             for i, shape in enumerate(shapes)
@@ -96,7 +96,7 @@ def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Pr
         batch, rows, seen = data["batch_size"], data["rows"], progress.sums[-1]
         if done > (-(-rows // max(batch, 1)) if rows else seen[-1, 1] if seen is not None else 0):
             reader.fail(f"{field}.start", f"{done} steps are more than the epoch has had rows for")
-        progress.losses = np.broadcast_to(np.nan, done)  # only their sum is needed from now on
+        progress.losses = np.broadcast_to(np.nan, done)  # from now on only their sum is needed
     _none_left(reader, expected)
     return progress
 

@@ -1,10 +1,9 @@
-"""The safetensors format: 8 bytes, little-endian, that give the length of a JSON header; the header; the tensors, back to back.
+"""The safetensors format: 8 bytes, little-endian, with the length of a JSON header; the header; the tensors, back to back.
 
 The header maps each name to dtype, shape and the offsets of its bytes after the header, and "__metadata__" to strings
-(https://github.com/huggingface/safetensors#format). Reading takes nothing for granted: the length of the header is checked against
-the file and a bound before it is read, what it would take to parse it before that is done, the header before any tensor is; tensors
-must fill the file without gap or overlap, and their bytes be what dtype and shape say. It refuses types that NumPy does not have,
-such as BF16.
+(https://github.com/huggingface/safetensors#format). Reading checks everything before it is used: the length of the header against
+the file and a limit; the memory for parsing the header; and the header itself before any tensor is read. Tensors must fill the file
+without gap or overlap, and their sizes must fit dtype and shape. Types that NumPy does not have, such as BF16, raise an error.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from ..errors import ArgumentError, FileFormatError
 from ..records import Shape
 from . import atomic
 
-#: No header may be longer: parsing one holds the interpreter for some 0.1 s.
+#: The largest length of a header. Parsing it blocks the interpreter for about 0.1 s.
 LONGEST_HEADER = 4 << 20
 MOST_DIMENSIONS = 32
-DEEPEST = 64  #: objects and lists within each other; a schedule within a schedule is two of them
-LONGEST_NUMBER = 40  #: characters; those that Python writes have 25 at most, those of 64 bits 20
+DEEPEST = 64  #: the largest depth of nested objects and lists; a schedule in a schedule adds two
+LONGEST_NUMBER = 40  #: the largest number of characters of a number; Python writes at most 25, and 64 bits need 20
 _METADATA = "__metadata__"
 _TYPES = {
     "F64": "<f8",
@@ -46,44 +45,45 @@ _NAMES = {np.dtype(code): name for name, code in _TYPES.items()}
 
 
 def stored_types() -> frozenset[np.dtype[Any]]:
-    """The types of element that a file can hold, in native order."""
+    """Return the element types that a file can contain, in native byte order."""
     return frozenset(_NAMES)
 
 
-_BLOCK = 1 << 18  # bytes that are read at once
+_BLOCK = 1 << 18  # bytes that are read in one call
 
 
 class Tensor(NamedTuple):
-    """Where a tensor lies in the file."""
+    """The position of a tensor in the file."""
 
     dtype: np.dtype[Any]
     shape: Shape
-    begin: int  #: bytes from the start of the file
-    size: int  #: bytes
+    begin: int  #: offset in bytes from the start of the file
+    size: int  #: size in bytes
 
 
-#: Bytes of memory, measured, that reading takes besides numbers: per tensor, per layer, per call of a layer in a graph, and
-#: per parameter.
+#: Measured memory in bytes for reading, without the values of tensors: per tensor, per layer, per call of a layer in a graph,
+#: and per parameter.
 TENSOR, LAYER, CALL, PARAMETER = 900, 2100, 2700, 1300
 
 
 def room(size: int) -> int:
-    """Return how much memory the description in a file of this size may take, in bytes.
+    """Return the largest memory in bytes for the description in a file of this size.
 
-    With the numbers, which take up to 1.3 times their size where rows are padded, that is at most twice the file and 16 MB.
+    With the values of the tensors, which take up to 1.3 times their size if rows are padded, the total is at most twice the file
+    and 16 MB.
     """
     return (14 << 20) + size * 2 // 3
 
 
 def weigh(text: bytes) -> int:
-    """Return about how many bytes JSON text takes while it is parsed and as objects, at most."""
+    """Return an upper estimate of the bytes that JSON text takes while it is parsed and as objects."""
     _, objects, lists, members, elements, _ = files.measure_json(text)
     letters = len(text) * (1 if text.isascii() else 5)
     return 2 * letters + 64 * objects + 80 * lists + 190 * members + 55 * elements
 
 
 class Reader:
-    """An open file whose header is checked.
+    """An open file with a checked header.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ class Reader:
     metadata : dict of str to str
     tensors : dict of str to Tensor
     size : int
-        Bytes of the whole file.
+        Size of the whole file in bytes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = atomic.checked_path("load", path)
-        self.custom_objects: Mapping[str, Any] = {}  # what the user passes to load
+        self.custom_objects: Mapping[str, Any] = {}  # the argument of load
         self._file = files.InputFile(os.fsencode(self.path), self.path)
         self.size = self._file.size
         self._room = room(self.size)
@@ -113,9 +113,9 @@ class Reader:
         self._file.close()
 
     def take(self, field: str, size: int, is_passing: bool = False) -> None:
-        """Fail where what a field describes would take more memory, ``size`` bytes, than the file is worth.
+        """Reserve ``size`` bytes of memory for a field. Raise an error if a file of this size cannot need so much.
 
-        is_passing: it takes that for a while, and what comes next may have it again.
+        is_passing: the memory is temporary and can be reserved again.
         """
         if size > self._room:
             self.fail(
@@ -126,7 +126,7 @@ class Reader:
         self._room -= 0 if is_passing else size
 
     def fail(self, field: str, problem: str) -> NoReturn:
-        """Raise FileFormatError that names the file and the field."""
+        """Raise FileFormatError with the names of the file and the field."""
         raise FileFormatError(f"{self.path}: {field}: {problem}")
 
     def read(self, name: str) -> np.ndarray:
@@ -137,7 +137,7 @@ class Reader:
         return array
 
     def read_into(self, name: str, view: np.ndarray) -> None:
-        """Copy a tensor into a view of its shape, block by block."""
+        """Copy a tensor block by block into a view of its shape."""
         tensor = self.tensors[name]
         if not view.ndim or not view.size:
             view[...] = self.read(name)
@@ -208,13 +208,13 @@ class Reader:
 
 
 def kind(value: Any) -> str:
-    """How messages call what JSON held."""
+    """Return the name of a JSON value's type for messages."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", int: "a number", float: "a number"}
     return names.get(type(value), "null")
 
 
 def parse(reader: Reader, field: str, text: str | bytes) -> Any:
-    """Return what strict JSON text says: no key twice, no NaN, nothing too deep."""
+    """Return the value of strict JSON text. Repeated keys, NaN and too deep nesting raise an error."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -254,7 +254,7 @@ def _sizes(values: Any) -> bool:
 
 
 def check_room(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], layers: int) -> None:
-    """Raise ArgumentError where no file of these tensors would be read with layers that take so many bytes of memory."""
+    """Raise ArgumentError if a file of these tensors could not be read again. layers: bytes of memory that the layers take."""
     size = sum(array.nbytes for array in tensors.values())
     if TENSOR * len(tensors) + layers > room(size):
         raise ArgumentError(
@@ -264,12 +264,12 @@ def check_room(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], 
 
 
 def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str], layers: int = 0) -> None:
-    """Write arrays under their names, atomically; ``layers``: the bytes of memory that what is described takes.
+    """Write arrays under their names, atomically. ``layers``: bytes of memory that the described layers take.
 
-    Raises ArgumentError for what could not be read again.
+    Raise ArgumentError if the file could not be read again.
     """
     check_room(path, tensors, layers)
-    # The widest type first, so that every tensor is aligned.
+    # The widest type comes first, so that every tensor is aligned.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
     header: dict[str, Any] = {_METADATA: dict(metadata)}
     end = 0

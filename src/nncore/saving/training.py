@@ -1,9 +1,9 @@
-"""The state of training: what a copy or a file needs so that training goes on from it as if it had never stopped.
+"""The state of training, for copies and files. Training continues from it as without an interruption.
 
-That is what compile was told (as the core was told it: a layer frozen since then still trains), the number of updates, from which
-dropout masks and the order of the rows follow, the optimizer's moments, by parameter, without the padding of the core, what
-stateful layers carry from batch to batch, and where the last ``fit`` stands within its epochs. All of it is taken between two
-steps, whoever trains meanwhile.
+The state consists of: the configuration and the options of the parameters as the core has them (if a layer was frozen after
+``compile``, it still trains); the number of updates, which determines dropout masks and the order of the rows; the optimizer's
+moments by parameter, without the core's padding; the states of stateful layers; and the progress of the last ``fit``. All of it is
+captured between two steps, even if another thread is training.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class TrainingState(NamedTuple):
-    """The state of training of a model, or that of a model that is compiled and has not begun."""
+    """The state of training of a model. The model is compiled, but need not have trained."""
 
     config: Configuration
     step: int
-    options: list[ParameterOptions] | None  #: None: the core has not been told yet
+    options: list[ParameterOptions] | None  #: None: the plan has not been compiled yet
     moments: dict[str, dict[str, np.ndarray]]  #: by buffer of the optimizer, then by parameter
-    progress: Progress | None = None  #: None: no fit has begun
-    carried: np.ndarray | None = None  #: [rows, states]: what stateful layers begin the next batch with; None: with zeros
+    progress: Progress | None = None  #: None: fit has not been called
+    carried: np.ndarray | None = None  #: [rows, states]: states of stateful layers for the next batch; None: zeros
 
 
 def moments(network: Network) -> dict[str, dict[str, np.ndarray]]:
-    """Return live views of the optimizer's buffers, oriented as the parameters that they belong to."""
+    """Return live views of the optimizer's buffers, in the shape of their parameters."""
     buffers = network.plan.buffers()
     start = buffers["parameters"].ctypes.data
     return {
@@ -48,25 +48,25 @@ def moments(network: Network) -> dict[str, dict[str, np.ndarray]]:
 
 
 def capture(network: Network) -> TrainingState | None:
-    """Return the state of training, the moments as live views, between two steps; None where the model is not compiled."""
+    """Return the state of training between two steps, with the moments as live views. It is None if the model is not compiled."""
     plan, trainer = network.plan, network.plan.trainer
     if trainer is None:
         return None
     if not plan.is_compiled:
         return TrainingState(trainer.config, 0, None, {})
     begun: Progress | None = trainer.progress
-    progress = None if begun is None or begun.start > plan.step else begun.copied(plan.step)  # the step may have been set back
+    progress = None if begun is None or begun.start > plan.step else begun.copied(plan.step)  # step may have been set back
     return TrainingState(trainer.config, plan.step, list(trainer.options), moments(network), progress, plan.carried())
 
 
 def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
-    """Compile the network as it was; return live views of the moments, which are yet to be filled."""
+    """Compile the network as it was. Return live views of the moments, which the caller must fill."""
     trainer = Trainer(state.config)
     if state.options is None:
         network.plan.trainer = trainer
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whoever compiled it has been warned
+        warnings.simplefilter("ignore")  # the original compile has shown these warnings
         trainer.attach(network, state.options)
     network.plan.step = state.step
     trainer.progress = state.progress
@@ -76,7 +76,7 @@ def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.nd
 
 
 def copied(state: TrainingState | None) -> TrainingState | None:
-    """Return the state with copies of the moments, so that a pickle does not hold the padding."""
+    """Return the state with copies of the moments, so that a pickle does not contain the padding."""
     if state is None:
         return None
     return state._replace(
@@ -85,7 +85,7 @@ def copied(state: TrainingState | None) -> TrainingState | None:
 
 
 def resume(network: Network, state: TrainingState) -> None:
-    """Bring a copy of a network to the state that was captured."""
+    """Restore a captured state in a copy of the network."""
     for key, views in restore(network, state).items():
         for name, view in views.items():
             view[...] = state.moments[key][name]

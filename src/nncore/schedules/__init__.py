@@ -1,8 +1,8 @@
 """Learning rates that change from update to update.
 
-A schedule is any callable from the number of updates done so far (0 for the first) to a learning rate. It is asked ahead of the
-call into the core, for as many steps as that may run; it never sees the loss. Whatever adapts to the loss is a callback, such as
-``nn.callbacks.ReduceLROnPlateau``. As the rate belongs to the number of updates, training that is resumed goes on where it was.
+A schedule is a callable from the number of updates done so far (0 for the first) to a learning rate. It is called before the core
+is called, for all steps of that call. It does not see the loss. Use a callback to adapt the rate to the loss, for example
+``nn.callbacks.ReduceLROnPlateau``. The rate depends on the number of updates, so resumed training continues with the right rate.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""What the schedules share: arguments that do not change, a repr, equality, and the way into a file."""
+"""The base class of schedules: constant arguments, repr, equality, and the config that is saved in files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .rates import Schedule
 
 
 class LearningRateSchedule(metaclass=DeclarationType):
-    """Base of the schedules: a function from the number of updates done so far to the learning rate of the next one.
+    """Base of the schedules: functions from the number of updates done so far to the learning rate of the next update.
 
-    To write another one, a plain function will do, or any callable with ``config()``. A file holds no code, but the name by which
-    to find it: ``nn.load(path, custom_objects={"my_rate": my_rate})``.
+    A schedule of your own can be a plain function, or any callable with ``config()``. A file does not contain its code, only its
+    name. Pass it when loading: ``nn.load(path, custom_objects={"my_rate": my_rate})``.
 
     Examples
     --------
@@ -24,7 +24,7 @@ class LearningRateSchedule(metaclass=DeclarationType):
     [0.1, 0.05, 0.025]
     """
 
-    names: ClassVar[tuple[str, ...]] = ()  #: of the constructor's arguments
+    names: ClassVar[tuple[str, ...]] = ()  #: names of the constructor's arguments
 
     _family: ClassVar[str] = "nncore.schedules"
 
@@ -36,11 +36,11 @@ class LearningRateSchedule(metaclass=DeclarationType):
         vars(self).update(arguments)
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of the update that comes after ``step`` others."""
+        """Return the learning rate of the update that follows ``step`` other updates."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it is computed")
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {name: vars(self)[name] for name in self.names}
 
     if not TYPE_CHECKING:  # type checkers know the attributes themselves
@@ -59,7 +59,7 @@ class LearningRateSchedule(metaclass=DeclarationType):
 
 
 def inner(owner: str, schedule: float | Schedule) -> tuple[float | Schedule, float]:
-    """Check what a schedule wraps, a number or another schedule; return it and the rate that parameter groups are relative to."""
+    """Check the inner schedule of a schedule. Return it and the rate to which the rates of parameter groups are relative."""
     what = "a learning rate >= 0 or a callable step -> lr"
     if callable(schedule):
         base = getattr(function(owner, "schedule", schedule, 1, what), "lr", 0.0)

@@ -1,4 +1,4 @@
-"""Schedules that rise first (OneCycle, Warmup), and one that counts epochs."""
+"""OneCycle and Warmup, which rise first, and PerEpoch, which counts epochs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from .rates import Schedule
 
 
 class OneCycle(LearningRateSchedule):
-    """Up to ``max_lr`` and far down again (Smith & Topin, 2018), PyTorch's OneCycleLR without its cycle of the momentum.
+    """Rise to ``max_lr``, then fall far below the start (Smith & Topin, 2018). PyTorch's OneCycleLR without the cycle of the
+    momentum.
 
     Parameters
     ----------
     max_lr : float
     total_steps : int
-        Updates of the cycle; from then on the rate stays.
+        Updates of the cycle. After them the rate stays constant.
     pct_start : float, default 0.3
-        Part of the cycle in which the rate rises.
+        Fraction of the cycle in which the rate rises.
     anneal_strategy : "cos" or "linear"
     div_factor : float, default 25
-        The cycle begins at ``max_lr / div_factor``
+        The cycle starts at ``max_lr / div_factor``.
     final_div_factor : float, default 1e4
-        and ends at a ``final_div_factor``-th of that.
+        The cycle ends at the first rate divided by ``final_div_factor``.
     three_phase : bool, default False
-        Fall to where the cycle began as fast as the rate rose, and from there to the end.
+        Whether to fall in two phases: first back to the first rate, in as many steps as the rise, then to the last rate.
 
     Examples
     --------
@@ -67,7 +68,7 @@ class OneCycle(LearningRateSchedule):
         )
 
     def _phases(self) -> list[tuple[float, float]]:
-        """The step at which each phase ends, and the rate there."""
+        """Return the last step of each phase and the rate there."""
         first = self.max_lr / self.div_factor
         top, last = self.pct_start * self.total_steps - 1, (self.total_steps - 1.0, first / self.final_div_factor)
         if self.three_phase:
@@ -85,16 +86,16 @@ class OneCycle(LearningRateSchedule):
 
 
 class Warmup(LearningRateSchedule):
-    """Rise along a line to where another schedule begins, then follow that: PyTorch's LinearLR before another schedule.
+    """Rise linearly to the first rate of another schedule, then follow that schedule. PyTorch's LinearLR before another schedule.
 
     Parameters
     ----------
     schedule : float or callable
-        What follows, counted from the end of the rise.
+        The schedule after the rise. Its steps are counted from the end of the rise.
     steps : int
         Updates of the rise.
     start_factor : float, default 1/3
-        The first rate, relative to the first one of ``schedule``.
+        The first rate, relative to the first rate of ``schedule``.
 
     Examples
     --------
@@ -125,12 +126,13 @@ class Warmup(LearningRateSchedule):
 
 
 class PerEpoch(LearningRateSchedule):
-    """A schedule that counts epochs: its rate holds for a whole epoch.
+    """A schedule in epochs: the rate is constant within an epoch.
 
     Parameters
     ----------
     schedule : callable
-        From the epoch (the first is 0) to its learning rate: one of ``nn.schedules`` with epochs for updates, or any function.
+        From the epoch (the first is 0) to its learning rate. It is a schedule of ``nn.schedules`` that counts epochs as updates, or
+        any function.
     steps_per_epoch : int
         Updates per epoch, ``ceil(rows / batch_size)``.
 

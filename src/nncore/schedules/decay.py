@@ -1,4 +1,4 @@
-"""Schedules that fall: in steps, exponentially, as a polynomial, a power of the step, or half a cosine."""
+"""Schedules that fall: stepwise, exponentially, as a polynomial, as a power of the step, or as half a cosine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .base import LearningRateSchedule
 
 
 class StepDecay(LearningRateSchedule):
-    """``lr * gamma ** (step // step_size)``, PyTorch's StepLR.
+    """``lr * gamma ** (step // step_size)``: PyTorch's StepLR.
 
     Parameters
     ----------
     lr : float
         The first learning rate.
     step_size : int
-        Updates between two falls.
+        Updates between two reductions.
     gamma : float, default 0.1
 
     Examples
@@ -45,7 +45,7 @@ class StepDecay(LearningRateSchedule):
 
 
 class MultiStep(LearningRateSchedule):
-    """``lr`` times ``gamma`` for each milestone that has been reached, PyTorch's MultiStepLR.
+    """``lr`` times ``gamma`` for each milestone that has been reached: PyTorch's MultiStepLR.
 
     Parameters
     ----------
@@ -111,14 +111,14 @@ class Exponential(LearningRateSchedule):
 
 
 class Polynomial(LearningRateSchedule):
-    """``(lr - end_lr) * (1 - step / total_steps) ** power + end_lr``, and ``end_lr`` from then on: PyTorch's PolynomialLR.
+    """``(lr - end_lr) * (1 - step / total_steps) ** power + end_lr``, then constantly ``end_lr``: PyTorch's PolynomialLR.
 
     Parameters
     ----------
     lr : float
         The first learning rate.
     total_steps : int
-        Updates until the end is reached.
+        Updates until ``end_lr`` is reached.
     power : float, default 1
     end_lr : float, default 0
 
@@ -149,7 +149,7 @@ class Polynomial(LearningRateSchedule):
 
 
 class InverseScaling(LearningRateSchedule):
-    """``lr / (step + 1) ** power``: what scikit-learn calls "invscaling", counted in updates.
+    """``lr / (step + 1) ** power``: scikit-learn's "invscaling", counted in updates.
 
     Parameters
     ----------
@@ -174,14 +174,14 @@ class InverseScaling(LearningRateSchedule):
 
 
 class Cosine(LearningRateSchedule):
-    """Half a cosine from ``lr`` to ``min_lr`` (Loshchilov & Hutter, 2017), PyTorch's CosineAnnealingLR.
+    """Half a cosine from ``lr`` to ``min_lr`` (Loshchilov & Hutter, 2017): PyTorch's CosineAnnealingLR.
 
     Parameters
     ----------
     lr : float
         The first learning rate.
     total_steps : int
-        Updates until ``min_lr`` is reached. There the rate stays, as in Keras; in PyTorch it rises again.
+        Updates until ``min_lr`` is reached. The rate then stays constant, as in Keras; in PyTorch it rises again.
     min_lr : float, default 0
 
     Examples
@@ -207,7 +207,7 @@ class Cosine(LearningRateSchedule):
 
 
 class CosineRestarts(LearningRateSchedule):
-    """A cosine from ``lr`` to ``min_lr`` that starts again, PyTorch's CosineAnnealingWarmRestarts (SGDR).
+    """A cosine from ``lr`` to ``min_lr`` that starts again (SGDR): PyTorch's CosineAnnealingWarmRestarts.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ class CosineRestarts(LearningRateSchedule):
     period : int
         Updates of the first period.
     factor : int, default 1
-        Each period is this many times as long as the one before.
+        The length of each period relative to the previous one.
     min_lr : float, default 0
 
     Examples
@@ -250,7 +250,7 @@ class CosineRestarts(LearningRateSchedule):
 
 
 def _power(base: float, exponent: float) -> float:
-    """Return ``base ** exponent``; infinity where no float can hold it, which is then refused as a rate."""
+    """Return ``base ** exponent``, or infinity if a float cannot hold it. An infinite rate raises an error later."""
     try:
         return float(float(base) ** exponent)
     except OverflowError:
@@ -258,5 +258,5 @@ def _power(base: float, exponent: float) -> float:
 
 
 def between(start: float, end: float, part: float) -> float:
-    """Return what lies this part of the way down a cosine from start to end."""
+    """Return the value at this fraction of a half cosine from start to end."""
     return end if part == 1 else end + (start - end) * (1 + cos(pi * part)) / 2

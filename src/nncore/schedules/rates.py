@@ -1,7 +1,7 @@
-"""What turns a number or a schedule into the learning rates of the steps that one C call runs.
+"""Check and evaluate learning rates: compute the rates of all steps of one C call from a number or a schedule.
 
-A schedule is any callable from the step (updates done so far, 0 for the first) to a learning rate. It is asked ahead of the
-call for as many steps as the call may run; it never sees the loss. Whatever adapts to the loss belongs in a callback.
+A schedule is a callable from the step (updates done so far, 0 for the first) to a learning rate. It is called before the C call,
+for all its steps. It does not see the loss. Use a callback to adapt the rate to the loss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Schedule = Callable[[int], float]
 
 
 def check(lr: float | Schedule, owner: str = "optimizer") -> float | Schedule:
-    """Return ``lr`` as a float, or as it is where it is a schedule; ArgumentError where it cannot be a learning rate."""
+    """Return ``lr`` as a float, or unchanged if it is a schedule. Raise ArgumentError if it cannot be a learning rate."""
     if callable(lr):
         return function(owner, "lr", lr, 1, "a learning rate or a function step -> lr")
     try:
@@ -27,7 +27,7 @@ def check(lr: float | Schedule, owner: str = "optimizer") -> float | Schedule:
 
 
 def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
-    """Give the learning rates of ``count`` steps, the first of which comes after ``step`` updates.
+    """Return the learning rates of ``count`` steps, starting after ``step`` updates.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
     step : int
         Updates done so far.
     count : int
-        How many rates are wanted.
+        Number of rates.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
     Raises
     ------
     ArgumentError
-        A schedule gave a negative rate, an infinity or NaN.
+        A schedule returned a negative rate, an infinity or NaN.
 
     Examples
     --------

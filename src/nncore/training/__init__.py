@@ -1,6 +1,6 @@
-"""Training: what ``compile`` and ``fit`` of a model do.
+"""Training: the code behind ``compile`` and ``fit`` of a model.
 
-`fit` reads from top to bottom. Beside it stand the `configuration` (losses, metrics, optimizer), the `trainer` that a compiled
-model has, the `sources` of an epoch, `validation` and `evaluation`, `hooks` and `history`, `progress` (where training stands, for
-resuming), and the loop of `lbfgs`.
+Start with `fit`. The other modules are the `configuration` (losses, metrics, optimizer), the `trainer` of a compiled model, the
+`sources` of data for an epoch, `validation` and `evaluation`, `hooks` and `history`, `progress` (the state needed to resume), and
+the training loop of `lbfgs`.
 """

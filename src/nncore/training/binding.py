@@ -1,4 +1,4 @@
-"""Samples, targets and weights bound to a network and its configuration: read, checked, weighted and split."""
+"""Conversion of samples, targets and weights into the arrays that a network and its configuration need."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def bind_batch(
     network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = True
 ) -> Data:
-    """Bind data; where the shape of the model was open, they settle it, and what compile could not tell the plan it is told."""
+    """Convert one batch. If the network is not built, build it for these samples and compile it."""
     with network.access.reading():
         if not network.built:
             inputs.bind(network, x)
@@ -45,10 +45,10 @@ def bind_batch(
 
 
 def bind(network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
-    """Bind samples, targets, their weights and lengths."""
+    """Convert samples, targets, their weights and lengths."""
     xs, counted = inputs.bind_with_lengths(network, x, lengths, elastic=elastic)
     rows, shapes = len(xs[0]), network.output_shapes
-    # An input or output without time has no padding, though its first dimension may look like it.
+    # Inputs and outputs without time have no padding, even if their first dimension has as many elements as there are steps.
     of_inputs = [counted if has else None for has in network.plan.timed(range(len(xs)))]
     timed = network.plan.timed(network.plan.outputs)
     of_outputs = [counted if has else None for has in timed]
@@ -73,9 +73,9 @@ def bind(network: Network, config: Configuration, x: Any, y: Any, weight: Any, l
 
 
 def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray | None]) -> list[np.ndarray | None] | None:
-    """Bind the weights of samples or of time steps: for all outputs alike, or by a dict of names or a list of one per output.
+    """Convert the weights of samples or of time steps: one array for all outputs, a dict by name, or a list with one per output.
 
-    ``lengths``: one per output, None where it has no padding.
+    ``lengths``: one per output; None if the output has no padding.
     """
     names = network.output_names
     if given is None:
@@ -98,12 +98,12 @@ def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray |
 
 
 def _counted(array: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
-    """The array, its padding replaced by zeros."""
+    """Return the array with zeros in the padding."""
     return array if lengths is None or array.ndim < 2 else without_padding(array, lengths, "values", 0)
 
 
 def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
-    """Return x, y, sample weights and lengths (or None) of a tuple of two to four."""
+    """Return x, y, sample weights and lengths of a tuple of two to four elements. Missing ones are None."""
     if not isinstance(batch, list | tuple) or len(batch) not in (2, 3, 4):
         raise ArgumentError(
             f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {type(batch).__name__}; or pass y"
@@ -114,7 +114,7 @@ def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
 def split(
     network: Network, config: Configuration, data: Data, fraction: float, shuffle: bool, groups: Any = None
 ) -> tuple[np.ndarray, np.ndarray | slice]:
-    """Return the rows that train, and those that validate."""
+    """Return the rows for training and the rows for validation."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
     labels = None if labels is None or labels.ndim > 1 else labels
     seed = network.plan.seed if shuffle else None
@@ -125,7 +125,7 @@ def split(
 
 
 def weigh(config: Configuration, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
-    """Multiply class weights into ``rows`` (None: all)."""
+    """Multiply the weights of these rows by the class weights. rows: None means all."""
     for i, own in enumerate(per_output(class_weight, config.names)):
         if own is None:
             continue
@@ -138,7 +138,7 @@ def weigh(config: Configuration, data: Data, rows: np.ndarray | None, class_weig
 
 
 def look_at_batches(who: str, given: Any) -> None:
-    """Raise where batches that are all there already are none: before anything is trained, not when they are needed."""
+    """Raise an error before training starts if the batches are already known to be invalid or empty."""
     if isinstance(given, bytes | bytearray):
         raise ArgumentError(f"{who}: (x, y) or batches of such are needed, not {type(given).__name__}")
     if isinstance(given, Collection) and not len(given):
@@ -148,7 +148,7 @@ def look_at_batches(who: str, given: Any) -> None:
 
 
 def iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
-    """Return what can be gone through batch by batch, or raise ArgumentError."""
+    """Return an iterable of batches, or raise ArgumentError."""
     if not isinstance(batches, Iterable) or hasattr(batches, "shape"):
         raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without")
     return batches

@@ -1,6 +1,6 @@
-"""What compile makes of names: losses, optimizer and metrics as declarations, checked against each other and the outputs.
+"""The configuration that ``compile`` makes: losses, optimizer and metrics, checked against each other and the outputs.
 
-It turns into the records of the core once the shapes of the outputs are known, and turns the core's sums into logs.
+It produces the records of the core as soon as the shapes of the outputs are known. It also converts the core's sums into logs.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh")
 
 
 class Configuration:
-    """The training configuration of a model: what ``compile`` was told, checked.
+    """The training configuration of a model: the checked arguments of ``compile``.
 
     Parameters
     ----------
     loss, optimizer, metrics, loss_weights, check_finite, l1, l2
         See `Model.compile`.
     names : sequence of str
-        Of the outputs of the model.
+        The names of the model's outputs.
     """
 
-    statistics: list[StatisticSpec]  # known once the outputs are
+    statistics: list[StatisticSpec]  # set by bind, when the outputs are known
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Configuration:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
 
     def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
-        """Check losses and metrics against the outputs; fix ``statistics`` and return the records of the losses."""
+        """Check losses and metrics against the outputs. Set ``statistics`` and return the records of the losses."""
         columns = [shape[-1] if shape else 1 for shape in shapes]
         statistics = []
         for loss, ms, width, (activation, _) in zip(self.losses, self.metrics, columns, activations, strict=True):
@@ -94,7 +94,7 @@ class Configuration:
         return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
 
     def describe(self) -> list[str]:
-        """Return what was compiled, a line for each part."""
+        """Return a line of text for each part of the configuration."""
         losses = {
             (f"{name}: " if len(self.names) > 1 else "") + repr(loss) + ("" if weight == 1 else f" * {weight:g}"): None
             for name, loss, weight in zip(self.names, self.losses, self.weights, strict=True)
@@ -104,7 +104,7 @@ class Configuration:
         return [*found, "Metrics: " + ", ".join(self.logged[1 + len(self.parts) :])] if any(self.metrics) else found
 
     def sum_shapes(self) -> list[tuple[int, int] | None]:
-        """The shapes of `sums`."""
+        """Return the shapes of `sums`."""
         kinds = zip(self.statistics, self.columns, strict=True)
         shapes = [
             None if s.kind == "none" else (s.classes, s.classes) if s.kind == "confusion" else (columns, 7) for s, columns in kinds
@@ -112,14 +112,15 @@ class Configuration:
         return [*shapes, (len(shapes) + 1, 2)]
 
     def sums(self) -> Sums:
-        """Zeroed arrays for the core to add to, one per output and one for losses; fresh accounts of the metrics in Python."""
+        """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
+        Python."""
         return Sums(
             (None if shape is None else np.zeros(shape) for shape in self.sum_shapes()),
             [[m.watcher() for m in each if m.kind == "python"] for each in self.metrics],
         )
 
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
-        """The loss and all metrics, under the names that history uses."""
+        """Return the loss and all metrics, under the names that history uses."""
         logs: dict[str, Any] = {"loss": loss}
         if self.parts:
             losses = sums[-1]
@@ -136,33 +137,33 @@ class Configuration:
         return logs
 
     def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> dict[str, Any]:
-        """The logs of an evaluation; total: see `total`; penalty: of the weights."""
+        """Return the logs of an evaluation. total: see `total`; penalty: the penalty of the weights."""
         return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
 
     def epoch(self, step_losses: np.ndarray, sums: Sums) -> float:
-        """The loss of many steps as if their rows were one batch; the penalty of the weights is the mean over their rows."""
+        """Return the loss of several steps as if their rows were one batch. The penalty is averaged over the rows."""
         if len(step_losses) == 1:
             loss = float(step_losses[0])
-            if loss == loss:  # of a file there are but the sums
+            if loss == loss:  # it is NaN if the step losses come from a file, which stores only the sums
                 return loss
         losses = sums[-1]
         assert losses is not None
         return self.total(losses[:-1]) + float(losses[-1, 0] / losses[-1, 1])
 
     def total(self, sums: np.ndarray) -> float:
-        """The loss of a whole evaluation from its sums, [outputs, 2]: of row losses, and of what they count."""
-        if len(sums) == 1:  # plain numbers: what NumPy takes to divide two is as long as several steps of a small net
+        """Return the loss of an evaluation from its sums, [outputs, 2]: the sum of the row losses, and their divisor."""
+        if len(sums) == 1:  # plain numbers, because a NumPy division takes as long as several steps of a small network
             loss, count = map(float, sums.tolist()[0])
             return (loss if self.reduction == "sum" else loss / (count or 1.0)) * self.weights[0]
         return float(self._each(sums) @ self.weights)
 
     def _each(self, sums: np.ndarray) -> np.ndarray:
-        """The loss of each output; 0 where all weights of an output are."""
+        """Return the loss of each output. It is 0 if all weights of the output are 0."""
         return sums[:, 0] if self.reduction == "sum" else sums[:, 0] / np.where(sums[:, 1] == 0, 1.0, sums[:, 1])
 
 
 class Sums(list[np.ndarray | None]):
-    """Per output: the array that the core adds to, or None; and the accounts of the metrics in Python."""
+    """The sums of each output: the array to which the core adds, or None. It also holds the states of the metrics in Python."""
 
     def __init__(self, arrays: Iterable[np.ndarray | None], watchers: list[list[Any]]) -> None:
         super().__init__(arrays)
@@ -170,14 +171,14 @@ class Sums(list[np.ndarray | None]):
 
 
 def results(logs: dict[str, Any], return_dict: bool) -> Any:
-    """What evaluate and train_on_batch return: the loss, a list of loss and metrics, or all of it by name."""
+    """Return the result of evaluate or train_on_batch: the loss, a list of loss and metrics, or a dict by name."""
     if return_dict:
         return logs
     return logs["loss"] if len(logs) == 1 else list(logs.values())
 
 
 def _all_of(given: Mapping[str, Any], names: Sequence[str], default: Any) -> dict[str, Any]:
-    """What is given by name, and the default for the other names."""
+    """Return a dict with all names. Names that are not given get the default."""
     return {**dict.fromkeys(names, default), **given}
 
 
@@ -208,7 +209,7 @@ def _per_output(given: Any, outputs: int) -> list[list[Any]]:
 
 
 def _check_activation(loss: losses.Loss, activation: str) -> None:
-    """Warn of the two mistakes that let a classifier learn badly without any error."""
+    """Warn if the activation does not fit the loss. Both mistakes make a classifier learn badly without an error."""
     if loss.targets not in ("probabilities", "classes", "one_hot") or loss.name == "categorical_hinge":
         return
     fitting = "Sigmoid" if loss.targets == "probabilities" else "Softmax"

@@ -1,4 +1,4 @@
-"""Evaluation and prediction with callbacks: losses, metrics and outputs of many rows, as at inference."""
+"""Evaluation and prediction with callbacks: losses, metrics and outputs of many rows, in inference mode."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Da
 
 
 def validate(model: Learner, config: Configuration, validation: Parts, hooks: CallbackList) -> Logs:
-    """Return what `evaluate` gives in the midst of training, under names of validation. Sequences may have another length."""
+    """Return the result of `evaluate` during training, with "val_" before the names. Sequences may have another length."""
     network = model._network
     before = network.input_shapes
     try:
@@ -121,7 +121,7 @@ def _hooks(callbacks: Any, model: Learner, verbose: Any) -> CallbackList:
 
 
 def _of_batches(hooks: CallbackList) -> tuple[Before | None, After | None]:
-    """Return what calls the hooks of batches of a prediction; None where nobody overrides them."""
+    """Return functions that call the batch hooks of a prediction, or None if no callback overrides them."""
     if not hooks.wants("on_predict_batch_begin", "on_predict_batch_end"):
         return None, None
 

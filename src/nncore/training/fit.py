@@ -1,6 +1,6 @@
-"""fit, from top to bottom: check what was asked for, bind the data, find where to go on, run epochs, validate, close.
+"""fit, in the order of its stages: check the arguments, bind the data, find the state to resume, run epochs, validate, close.
 
-Each stage is a function below, in that order. What an epoch goes through stands in sources.py; the steps run in the core.
+Each stage is a function below. sources.py provides the data of an epoch. The steps run in the core.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Source = ArraySource | BatchSource
 
 
 class Request(NamedTuple):
-    """What `Model.fit` was asked for, besides the data; see there for what each means."""
+    """The arguments of `Model.fit` except the data. They are documented there."""
 
     epochs: int
     batch_size: int | None
@@ -69,7 +69,7 @@ def fit(model: Learner, x: Any, y: Any, request: Request) -> History:
         hooks = make_callbacks(model, asked, source, validation, epochs, history)
         run: Any = run_epochs
         if config.optimizer.full_batch:
-            from . import lbfgs  # here, as few need it
+            from . import lbfgs  # imported here because it is rarely needed
 
             run = lbfgs.loop()
         with running(model, history, hooks):
@@ -81,7 +81,8 @@ def fit(model: Learner, x: Any, y: Any, request: Request) -> History:
 
 
 def check(request: Request) -> Request:
-    """Return the request with its values checked; ``validation_freq`` says of an epoch whether validation is due."""
+    """Return the request with its values checked. ``validation_freq`` becomes a function that tells whether an epoch is
+    validated."""
     epochs, initial_epoch = whole("fit", "epochs", request.epochs, 0), whole("fit", "initial_epoch", request.initial_epoch, 0)
     size = None if request.batch_size is None else whole("fit", "batch_size", request.batch_size)
     fraction = real("fit", "validation_split", request.validation_split, 0.0, 1.0)
@@ -117,7 +118,7 @@ def check(request: Request) -> Request:
 
 
 def prepare(model: Learner, request: Request) -> bool:
-    """Return whether to resume: callbacks may bring the model to a state from which training goes on."""
+    """Return whether to resume. A callback may restore a state from which to resume."""
     resumes = request.resume
     for callback in request.callbacks:
         resumes |= isinstance(callback, Callback) and callback.before_fit(model)
@@ -128,7 +129,7 @@ def prepare(model: Learner, request: Request) -> bool:
 
 
 def bind(model: Learner, config: Configuration, x: Any, y: Any, request: Request) -> tuple[Source, Parts | None]:
-    """Return what an epoch goes through, and what makes the batches of a validation."""
+    """Return the source of the training data, and the validation data."""
     held_out: Parts | None = None
     source: Source
     if y is None:
@@ -143,7 +144,7 @@ def bind(model: Learner, config: Configuration, x: Any, y: Any, request: Request
 
 
 def bind_batches(model: Learner, config: Configuration, batches: Any, request: Request) -> BatchSource:
-    """Return a source of batches that come ready-made."""
+    """Return a source of batches that the user has made."""
     balanced = any(isinstance(each, str) for each in per_output(request.class_weight, config.names))
     if request.validation_split or request.sample_weight is not None or balanced or request.lengths is not None:
         raise ArgumentError(
@@ -162,7 +163,7 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, request: R
 
 
 def bind_arrays(model: Learner, config: Configuration, x: Any, y: Any, request: Request) -> tuple[ArraySource, Parts | None]:
-    """Return a source of arrays, and the rows that are held out for validation."""
+    """Return a source of arrays, and the rows that are reserved for validation."""
     network, shuffle, size = model._network, request.shuffle, request.batch_size
     if request.steps_per_epoch is not None:
         raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
@@ -181,7 +182,7 @@ def bind_arrays(model: Learner, config: Configuration, x: Any, y: Any, request: 
 
 
 def bind_validation(model: Learner, config: Configuration, request: Request) -> Parts:
-    """Return what makes the batches of a validation from ``validation_data``."""
+    """Return the validation data from ``validation_data``."""
     network, given, steps = model._network, request.validation_data, request.validation_steps
     if not are_batches(given):
         if steps is not None:
@@ -205,9 +206,9 @@ def bind_validation(model: Learner, config: Configuration, request: Request) -> 
 
 
 def resume(model: Learner, source: Source, request: Request) -> Progress | None:
-    """Return where to go on, checked against the data; None where nothing has begun."""
+    """Return the progress from which to resume, checked against the data. It is None if there was no training."""
     if request.initial_epoch:
-        raise ArgumentError("fit: resume=True knows the epoch to go on with; leave initial_epoch out")
+        raise ArgumentError("fit: resume=True determines the first epoch; leave initial_epoch out")
     resume_from: Progress | None = model._network.plan.trainer.progress
     if resume_from is not None:
         source.check(resume_from)
@@ -220,7 +221,7 @@ def resume(model: Learner, source: Source, request: Request) -> Progress | None:
 def make_callbacks(
     model: Learner, request: Request, source: Source, validation: Parts | None, epochs: range, history: History
 ) -> CallbackList:
-    """Return the callbacks: those given, the history, and a progress bar where one is wanted."""
+    """Return all callbacks: the given ones, the history, and a progress bar if it is to be shown."""
     watchers, verbose = [*request.callbacks, history], request.verbose
     shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
     if shown and not any(isinstance(c, ProgressBar) for c in watchers):
@@ -241,7 +242,7 @@ def run_epochs(
     history: History,
     hooks: CallbackList,
 ) -> None:
-    """Run epochs, validating after those where it is due, until the last one or until a callback says stop."""
+    """Run epochs, with validation after the due ones, until the last epoch or until a callback stops training."""
     logs: Logs = {}
     source.settle()
     hooks.call("on_train_begin", {})
@@ -262,25 +263,25 @@ def run_epochs(
 
 
 def begin(model: Learner, source: Source, epochs: range, resume_from: Progress | None, hooks: CallbackList) -> None:
-    """Note that training begins, or goes on from where it was."""
+    """Set the progress for new training, or for resumed training."""
     plan = model._network.plan
     if resume_from is None:
         plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
         return
     hooks.restore(resume_from.states or ())
-    source.check(resume_from)  # a callback may have trained
+    source.check(resume_from)  # checked again, because a callback may have trained the model
     plan.trainer.progress = progress = copy.copy(resume_from)
     progress.states, progress.ask = None, hooks.states
 
 
 def end_epoch(model: Learner, config: Configuration, epoch: int, complete: bool, logs: Logs, hooks: CallbackList) -> None:
-    """Note that an epoch has ended, or was cut short, and tell the callbacks."""
+    """Record that an epoch has ended or was interrupted, and call the hooks."""
     plan = model._network.plan
     if complete:
         plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
         hooks.call("on_epoch_end", epoch, logs)
         return
-    # As the epoch may be resumed, what callbacks make of a part of it is not for good.
+    # The epoch may be resumed, so changes that callbacks make after part of an epoch must not be permanent.
     plan.trainer.progress.states = hooks.states()
     lr = config.optimizer.lr
     hooks.call("on_epoch_end", epoch, logs)
@@ -292,7 +293,7 @@ def end_epoch(model: Learner, config: Configuration, epoch: int, complete: bool,
 
 @contextmanager
 def running(model: Learner, history: History, hooks: CallbackList) -> Iterator[None]:
-    """What a run stands in, the model being entered for it: however it ends, training can be resumed."""
+    """Surround a run. However it ends, training can be resumed from the recorded progress."""
     try:
         model.history, model.stop_training = history, False
         yield
@@ -301,7 +302,7 @@ def running(model: Learner, history: History, hooks: CallbackList) -> Iterator[N
 
 
 def close(model: Learner, hooks: CallbackList) -> None:
-    """Keep where training stands, and let callbacks let go of what they hold."""
+    """Record the progress, and let callbacks release their resources."""
     plan = model._network.plan
     try:
         if plan.trainer.progress is not None:

@@ -1,4 +1,4 @@
-"""History: what fit returns. It records; drawing is left to matplotlib."""
+"""History: the result of fit. It records losses and metrics; matplotlib draws them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from .hooks import Callback, Logs
 
 
 class History(Callback):
-    """The course of a training.
+    """The losses and metrics of a training.
 
     Attributes
     ----------
     history : dict of str to list
-        "loss", each metric, and with "val_" those of the validation data: one entry per epoch (that was
-        validated). The loss of an epoch is what all its
-        rows would have as one batch: each step counts by its rows, the last, smaller one less.
+        "loss", each metric, and with the prefix "val_" those of the validation data. There is one entry per epoch, or per validated
+        epoch. The loss of an epoch equals the loss of all its rows as one batch, so a smaller last batch counts less.
     epoch : list of int
         The numbers of the epochs.
     step_losses : numpy.ndarray
-        float64, the loss of every step of the training.
+        float64, the loss of every training step.
 
     Examples
     --------
@@ -39,10 +38,10 @@ class History(Callback):
         self.epoch: list[int] = []
         self.params = {}
         self._steps: list[np.ndarray] = []
-        self._epochs: dict[str, list[int]] = {}  # of each quantity: not every epoch has to be validated
+        self._epochs: dict[str, list[int]] = {}  # the epochs of each quantity, as validation may skip epochs
 
     def set_model(self, model: Any) -> None:
-        """Keep no reference: the model keeps this history."""
+        """Do not store the model, because the model stores this history."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
@@ -55,23 +54,23 @@ class History(Callback):
         return np.concatenate(self._steps) if self._steps else np.empty(0)
 
     def record_steps(self, losses: np.ndarray) -> None:
-        """Append the losses of steps; what fit calls."""
+        """Append the losses of steps. fit calls this."""
         self._steps.append(losses)
 
     def plot(self) -> Any:
-        """Draw the loss and each metric over the epochs, validation dashed.
+        """Plot the loss and each metric over the epochs. Validation is dashed.
 
         Returns
         -------
         matplotlib.figure.Figure
-            One panel per quantity, not yet shown.
+            One panel per quantity. The figure is not shown.
 
         Raises
         ------
         MissingExtraError
             matplotlib is not installed.
         EmptyDataError
-            No epoch has been run.
+            No epoch has been recorded.
         """
         names = [n for n, v in self.history.items() if not n.startswith("val_") and np.ndim(v[0]) == 0]
         if not names:

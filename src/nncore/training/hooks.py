@@ -1,8 +1,8 @@
-"""Callbacks: what they are, the list that calls them, and what a model must have for them to be called.
+"""The base class of callbacks, the list that calls their hooks, and the interface of models for callbacks.
 
-The hooks are Keras's, with Keras's arguments; a callback written for Keras works unchanged, and any object with some of the
-hooks will do. A hook that nobody overrides costs nothing. Where no hook of single batches is overridden, many steps run in one
-C call; ``on_train_chunk_end`` is then the way to look in while an epoch runs.
+Hooks have Keras's names and arguments. Callbacks written for Keras work unchanged, and so does any object with some of the hooks. A
+hook that no callback overrides has no cost. If no batch hook is overridden, one C call runs many steps. ``on_train_chunk_end`` is
+then called during the epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _F = TypeVar("_F", bound=Callable[..., None])
 
 
 class Learner(Protocol):
-    """A model, as training knows it: callbacks are given it, and set ``stop_training``."""
+    """The interface of a model for training. Callbacks get the model and may set ``stop_training``."""
 
     stop_training: bool
     history: History | None
@@ -39,20 +39,20 @@ class Learner(Protocol):
 
 
 def _default(hook: _F) -> _F:
-    """Mark a hook that does nothing, under the attribute that Keras uses for the same purpose."""
+    """Mark a hook that does nothing, with the attribute that Keras uses for this."""
     vars(hook)["_is_default"] = True
     return hook
 
 
 class Callback(metaclass=DeclarationType):
-    """Base of all callbacks: override the hooks you need.
+    """Base of all callbacks. Override the hooks that you need.
 
     Attributes
     ----------
     model : Model
-        The model that trains; ``self.model.stop_training = True`` ends training.
+        The model. ``self.model.stop_training = True`` ends training.
     params : dict
-        Of the run: "epochs", "initial_epoch", "steps" per epoch (0 where it is not known), "verbose", and "do_validation".
+        The parameters of the run: "epochs", "initial_epoch", "steps" per epoch (0 if unknown), "verbose", and "do_validation".
 
     Examples
     --------
@@ -65,89 +65,90 @@ class Callback(metaclass=DeclarationType):
 
     model: Any = None
     params: Logs
-    saves_model: ClassVar[bool] = False  #: is called after the others, as it saves what they have counted
-    stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that belong to the state of training: a resumed one needs them
+    saves_model: ClassVar[bool] = False  #: whether it saves the model; such callbacks are called last
+    stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that are saved and restored when training is resumed
 
     def before_fit(self, model: Any) -> bool:
-        """Before anything else in ``fit``: say whether the model has been brought to a state from which to resume."""
+        """Called first in ``fit``. Return True if the callback has restored a state from which to resume."""
         return False
 
     def get_state(self) -> Logs:
-        """Return what a resumed training needs of this callback: numbers, strings, None, arrays, and lists of those."""
+        """Return the state that resumed training needs: a dict of numbers, strings, None, arrays, and lists of those."""
         return {name: getattr(self, name) for name in self.stateful}
 
     def set_state(self, state: Logs) -> None:
-        """Take up the state that `get_state` returned; called after ``on_train_begin``."""
+        """Restore a state that `get_state` returned. It is called after ``on_train_begin``."""
         for name in self.stateful:
             setattr(self, name, state[name])
 
     def set_model(self, model: Any) -> None:
-        """Receive the model, before the first hook."""
+        """Set the model. It is called before the first hook."""
         self.model = model
 
     def set_params(self, params: Logs) -> None:
-        """Receive the parameters of the run, before the first hook."""
+        """Set the parameters of the run. It is called before the first hook."""
         self.params = params
 
     @_default
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Training begins."""
+        """Called when training starts."""
 
     @_default
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Training ends; logs of the last epoch."""
+        """Called when training ends. logs: those of the last epoch."""
 
     @_default
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Epoch number ``epoch`` (from 0) begins."""
+        """Called when epoch number ``epoch`` (from 0) starts."""
 
     @_default
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """An epoch ends; logs has the loss and the metrics, with "val_" those of the validation data."""
+        """Called when an epoch ends. logs: the loss and the metrics, with "val_" those of the validation data."""
 
     @_default
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Batch number ``batch`` (from 0) of the epoch begins."""
+        """Called when batch number ``batch`` (from 0) of the epoch starts."""
 
     @_default
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch ends; logs has the loss and metrics of the epoch so far."""
+        """Called when a batch ends. logs: the loss and metrics of the epoch so far."""
 
     @_default
     def on_train_chunk_end(self, step: int, logs: Logs | None = None) -> None:
-        """A call into the core returned after at most about 50 ms: ``step`` steps of the epoch are done. Not in Keras."""
+        """Called after each call into the core, which takes at most about 50 ms. ``step`` steps of the epoch are done. Not in
+        Keras."""
 
     @_default
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Evaluation or validation begins."""
+        """Called when evaluation or validation starts."""
 
     @_default
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Evaluation or validation ends."""
+        """Called when evaluation or validation ends."""
 
     @_default
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of evaluation begins."""
+        """Called when a batch of evaluation starts."""
 
     @_default
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of evaluation ends."""
+        """Called when a batch of evaluation ends."""
 
     @_default
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Prediction begins."""
+        """Called when prediction starts."""
 
     @_default
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Prediction ends."""
+        """Called when prediction ends."""
 
     @_default
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of prediction begins."""
+        """Called when a batch of prediction starts."""
 
     @_default
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """A batch of prediction ends; logs has "outputs"."""
+        """Called when a batch of prediction ends. logs has "outputs"."""
 
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
@@ -155,7 +156,7 @@ _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "o
 
 
 class _Hooks(dict[str, list[Callable[..., Any]]]):
-    """Who overrides a hook, looked up when it is first asked for: a short `fit` asks for few of them."""
+    """The overridden methods of each hook. They are looked up at the first use, because a short `fit` uses few hooks."""
 
     def __init__(self, callbacks: list[Any]) -> None:
         super().__init__()
@@ -166,16 +167,16 @@ class _Hooks(dict[str, list[Callable[..., Any]]]):
         return found
 
 
-_NONE: tuple[Any, ...] = ()  #: what methods take by default; there is but one empty tuple
+_NONE: tuple[Any, ...] = ()  #: the default of arguments; Python has only one empty tuple, so `is` finds it
 
 
 def checked(callbacks: Any) -> list[Any]:
-    """Return callbacks as a list; one alone will do, and None for none.
+    """Return callbacks as a list. A single callback and None are accepted.
 
     Raises
     ------
     ArgumentError
-        One is no object with hooks.
+        An object has no hooks.
     """
     if callbacks is None or callbacks is _NONE:
         return []
@@ -196,7 +197,7 @@ def _has_hooks(callback: Any) -> bool:
 
 
 class CallbackList:
-    """Calls a hook of all callbacks, in the order in which they were given, those that save the model last.
+    """Calls a hook of all callbacks, in their order. Callbacks that save the model are called last.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ class CallbackList:
     Raises
     ------
     ArgumentError
-        Something is no callback.
+        An object is not a callback.
     """
 
     def __init__(self, callbacks: Any, model: Any, params: Logs) -> None:
@@ -223,20 +224,20 @@ class CallbackList:
         self._hooks = _Hooks(self.callbacks)
 
     def wants(self, *hooks: str) -> bool:
-        """Whether any callback overrides one of these hooks."""
+        """Return whether any callback overrides one of these hooks."""
         return any(self._hooks[hook] for hook in hooks)
 
     def call(self, hook: str, *args: Any) -> None:
-        """Call ``hook`` of everyone who overrides it."""
+        """Call the methods that override ``hook``."""
         for method in self._hooks[hook]:
             method(*args)
 
     def states(self) -> list[tuple[str, Logs]]:
-        """What a resumed training needs of each callback: the name of its class, and its state."""
+        """Return the class name and the state of each callback that has a state."""
         return [(type(c).__name__, state) for c in self.callbacks if isinstance(c, Callback) and (state := c.get_state())]
 
     def restore(self, states: Iterable[tuple[str, Logs]]) -> None:
-        """Hand each state to the first callback of that class that has none yet."""
+        """Pass each state to the first callback of that class that has not got one yet."""
         left = list(states)
         for callback in self.callbacks:
             names = [name for name, _ in left]
@@ -244,7 +245,7 @@ class CallbackList:
                 callback.set_state(left.pop(names.index(type(callback).__name__))[1])
 
     def close(self) -> None:
-        """Let callbacks that hold something open (a bar on the screen) let go of it, also after an error."""
+        """Close callbacks that hold resources, such as a progress bar. This also happens after an error."""
         for callback in self.callbacks:
             if isinstance(callback, Callback) and hasattr(callback, "close"):
                 callback.close()
@@ -258,5 +259,5 @@ def _overridden(callback: Any, hook: str) -> Callable[..., Any] | None:
     return None
 
 
-#: For calls that nobody watches.
+#: For calls without callbacks.
 NO_CALLBACKS = CallbackList((), None, {})

@@ -1,8 +1,8 @@
-"""The loop behind fit for L-BFGS: SciPy chooses the points, the core gives loss and gradient, and epochs are iterations.
+"""The training loop for L-BFGS. SciPy chooses the points, the core computes loss and gradient, and an epoch is an iteration.
 
-One evaluation is one step of the core on all rows whose update changes no parameter: it leaves the gradient, penalties included, in
-the optimizer's buffer. Points and gradients are the flat buffers of the core, padding and frozen parameters included; there the
-gradient is 0, so that they stay as they are.
+An evaluation is one step of the core on all rows. The update of that step does not change parameters; it stores the gradient,
+including penalties, in the optimizer's buffer. Points and gradients are the flat buffers of the core. The gradient of padding and
+frozen parameters is 0, so their values do not change.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class _Objective:
     def __init__(self, network: Network, config: Configuration, source: ArraySource) -> None:
         self.network, self.config, self.data, self.rows = network, config, source.data, source.rows
         self.batch = source.data.rows if source.rows is None else len(source.rows)
-        self.start = network.plan.step  # the same for each evaluation, so that dropout masks are
+        self.start = network.plan.step  # constant for all evaluations, so that the dropout mask is constant
         self.sums = config.sums()
         self.rate, self.loss = np.zeros(1), np.zeros(1)
         self.accepted = network.plan.buffers()["parameters"].astype(np.float64), network.plan.step
 
     def accept(self, point: np.ndarray, step: int) -> None:
-        """Note that an iteration has ended at this point: that is where the model stands, whatever points the next one tries."""
+        """Store the result of an iteration. Points that the next iteration tries do not change it."""
         self.accepted = np.array(point), step
 
     def put_back(self) -> None:
-        """Let the model stand where the last iteration ended."""
+        """Restore the parameters to the result of the last iteration."""
         point, step = self.accepted
         with self.network.access.training():
             self.network.plan.buffers()["parameters"][...] = point
@@ -64,7 +64,7 @@ class _Objective:
 
 
 def loop() -> Callable[..., None]:
-    """Return the loop, or raise MissingExtraError where SciPy is not installed, before anything begins."""
+    """Return the loop, or raise MissingExtraError if SciPy is not installed. This happens before training starts."""
     require("scipy.optimize", "lbfgs", "nn.optim.LBFGS")
     return run_iterations
 
@@ -80,7 +80,8 @@ def run_iterations(
     history: History,
     hooks: CallbackList,
 ) -> None:
-    """Run at most ``len(epochs)`` iterations, validating after each, until they converge or a callback says stop."""
+    """Run at most ``len(epochs)`` iterations, with validation after the due ones, until convergence or until a callback stops
+    training."""
     plan = model._network.plan
     run = _Iterations(model, config, source, validation, due, epochs, history, hooks)
     hooks.call("on_train_begin", {})

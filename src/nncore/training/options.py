@@ -1,4 +1,4 @@
-"""How each parameter of a network is trained: what its layer says, then the groups of the optimizer, then ``compile``."""
+"""The training options of each parameter of a network: from its layer, then the optimizer's groups, then ``compile``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parameter_options(network: Network, config: Configuration) -> list[Parameter
         l1, l2 = (config.l1, config.l2) if layer.has_matrix(p.role) else (0.0, 0.0)
         found[i] = each._replace(l1=l1 if each.l1 is None else each.l1, l2=l2 if each.l2 is None else each.l2)
         if rule.full_batch and each.max_norm:
-            raise ArgumentError(f"{type(rule).__name__}: {name} has a max_norm, which a line search cannot keep to")
+            raise ArgumentError(f"{type(rule).__name__}: {name} has a max_norm, which does not work with a line search")
         if each.max_norm and p.value.ndim > 1 and isinstance(layer, PythonLayer):
             raise ArgumentError(
                 f"{type(rule).__name__}: max_norm of {name}: which part of it belongs to one unit of {type(layer).__name__} is not "

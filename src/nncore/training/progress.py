@@ -1,8 +1,9 @@
-"""Where training stands within its epochs: what ``fit(resume=True)`` goes on from, besides weights, moments and the step counter.
+"""Progress: the position of training within its epochs. ``fit(resume=True)`` needs it besides weights, moments and the step
+counter.
 
-The order of the rows is drawn from the seed and from the number of updates before the epoch, so a place in an epoch is that number
-and how many updates there have been since. Losses and metrics of the epoch so far go with it, as callbacks that watch them decide
-what comes next; so does what those callbacks have counted.
+The order of the rows is drawn from the seed and the number of updates before the epoch. So that number and the number of updates
+since then determine a position in an epoch. The losses and metrics of the epoch so far, and the states of the callbacks, are part
+of the progress too, because later decisions depend on them.
 """
 
 from __future__ import annotations
@@ -14,32 +15,32 @@ import numpy as np
 
 from ..errors import ArgumentError
 
-#: Of each callback, in order: the name of its class, and what its get_state returned.
+#: For each callback, in order: the name of its class, and the result of its get_state.
 States = Sequence[tuple[str, dict[str, Any]]]
-_NONE = np.empty(0)  # made once, as an epoch may take some ten microseconds
+_NONE = np.empty(0)  # made once, to save time: an epoch may take only some ten microseconds
 
 
 class Progress:
-    """A place in training; made anew for every epoch.
+    """A position in training. A new object is made for every epoch.
 
     Attributes
     ----------
     epoch : int
-        The epoch that runs, or the next one.
+        The current epoch, or the next one.
     start : int
-        Updates before its first step.
+        Number of updates before its first step.
     batch_size, rows : int
-        Of the epoch that runs; 0 where batches came ready-made.
+        Those of the current epoch; 0 if the user made the batches.
     shuffle : bool
     losses : numpy.ndarray
-        float64 [steps]: the loss of each step of the epoch. Those to come are undefined; those of a file, which has only their
-        sums, are NaN and take no memory.
+        float64 [steps]: the loss of each step of the epoch. Entries of future steps are undefined. Entries from a file are NaN and
+        take no memory, because a file stores only the sums.
     sums : list of numpy.ndarray or None
-        What the metrics of the epoch have accumulated, one per output, and then its losses.
+        The sums of the metrics in this epoch, one per output, followed by the sums of the losses.
     states : sequence of (str, dict) or None
-        Of the callbacks; None: as they are now.
+        The states of the callbacks. None means their current states.
     ask : callable
-        Returns the states of the callbacks as they are now.
+        Returns the current states of the callbacks.
     """
 
     __slots__ = ("ask", "batch_size", "epoch", "losses", "rows", "shuffle", "start", "states", "sums")
@@ -62,24 +63,24 @@ class Progress:
         self.states, self.ask = states, ask
 
     def done(self, step: int) -> int:
-        """How many steps of the epoch are done; step: the updates so far."""
+        """Return the number of steps of the epoch that are done. step: the number of updates so far."""
         return step - self.start
 
     def freeze(self, step: int) -> None:
-        """Hold on to what callbacks have counted, and let go of the callbacks."""
+        """Store the states of the callbacks, and release the callbacks."""
         self.losses = self.losses[: max(self.done(step), 0)]
         if self.states is None:
             try:
                 self.states = self.ask()
-            except Exception:  # a callback that cannot tell its state is asked once
+            except Exception:  # do not ask a second time after an error
                 self.states = []
                 raise
         self.ask = list
 
     def copied(self, step: int) -> Progress:
-        """An independent copy of the steps that are done."""
+        """Return an independent copy of the steps that are done."""
         done = max(self.done(step), 0)
-        if done > len(self.losses):  # updates that no fit has made
+        if done > len(self.losses):  # updates were made outside of fit
             done = 0
         losses = self.losses[:done]
         losses = losses.copy() if losses.flags.owndata or losses.flags.writeable else losses
@@ -89,18 +90,18 @@ class Progress:
         return Progress(self.epoch, self.start, *place, losses, sums, states)
 
     def check(self, step: int, batch_size: int, rows: int, shuffle: bool) -> int:
-        """How many steps of the epoch are done; ArgumentError where it cannot go on with such data."""
+        """Return the number of steps that are done. Raise ArgumentError if the epoch cannot continue with such data."""
         done = self.done(step)
         if done != len(self.losses):
             raise ArgumentError(
                 f"fit(resume=True): {done} updates have been made since epoch {self.epoch + 1} began, but fit made "
-                f"{len(self.losses)} of them; with resume=False an epoch begins"
+                f"{len(self.losses)} of them; pass resume=False to start a new epoch"
             )
         if done and (batch_size, rows, shuffle) != (self.batch_size, self.rows, self.shuffle):
             then, now = _in_words(self.batch_size, self.rows, self.shuffle), _in_words(batch_size, rows, shuffle)
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch of {then}, and now there are {now}; pass "
-                "the same data, or begin an epoch with resume=False"
+                "the same data, or resume=False to start a new epoch"
             )
         return done
 

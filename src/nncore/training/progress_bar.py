@@ -1,4 +1,4 @@
-"""ProgressBar: how far training is, on stderr."""
+"""ProgressBar: show the progress of training on stderr."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .hooks import Callback, Logs
 
 
 class ProgressBar(Callback):
-    """Show a bar with live loss and metrics if tqdm is installed and wanted, else one line per epoch.
+    """Show a bar with the current loss and metrics if tqdm is installed, else print one line per epoch.
 
     Parameters
     ----------
     lines : bool, default False
-        One plain line per epoch even where tqdm is installed (``fit(verbose=2)``).
+        Whether to print one line per epoch even if tqdm is installed (``fit(verbose=2)``).
 
     Examples
     --------
@@ -36,7 +36,7 @@ class ProgressBar(Callback):
         except ImportError:
             return
         total = (self.params["epochs"] - self._epoch) * self.params["steps"]
-        self._bar = tqdm.tqdm(total=total or None, unit="step")  # no total: batches of unknown number
+        self._bar = tqdm.tqdm(total=total or None, unit="step")  # no total if the number of batches is unknown
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch, self._step = epoch, 0
@@ -59,12 +59,12 @@ class ProgressBar(Callback):
         self.close()
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar and leave it on the screen."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
 def _line(logs: Logs | None) -> str:
-    """``loss 0.1234  accuracy 0.9``: the numbers; whatever has one value per class is left out."""
+    """Return ``loss 0.1234  accuracy 0.9``. Values that are not single numbers are left out."""
     return "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if isinstance(value, int | float))

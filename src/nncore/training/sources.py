@@ -1,7 +1,7 @@
-"""What training goes through: arrays, of which one call of `run` is an epoch, or batches that come ready-made.
+"""Sources of training data: arrays, or batches that the user has made. One call of `run` is an epoch.
 
-A call into the core returns at a step boundary after at most about 50 ms, so that Ctrl-C, callbacks and bars work. Where a
-callback overrides a hook of single batches, each call does one step.
+A call into the core returns between two steps, after at most about 50 ms, so that Ctrl-C, callbacks and progress bars work. If a
+callback overrides a batch hook, each call runs one step.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class ArraySource:
-    """Training on arrays: one call of `run` is one epoch.
+    """Training on arrays. One call of `run` is one epoch.
 
     Parameters
     ----------
     model : Model
     config : Configuration
     data : Data
-        All rows, those for validation included.
+        All rows, including those for validation.
     rows : numpy.ndarray or None
-        The rows that train, int64; None for all.
+        The rows for training, int64; None for all.
     batch_size : int or None
     shuffle : bool
     """
@@ -48,28 +48,28 @@ class ArraySource:
         self.model, self.network, self.config, self.data, self.rows, self.n = model, model._network, config, data, rows, n
         self.batch = n if batch_size is None else min(batch_size, n)
         self.steps = -(-n // self.batch)
-        self.shuffle = shuffle and self.steps > 1  # the order within a single batch does not matter
+        self.shuffle = shuffle and self.steps > 1  # the order of rows within a single batch has no effect
         self._order = rows
         self._is_stateful = self.network.is_stateful
         self._lr: Any = None
-        self._rates = np.empty(0)  # of every step of an epoch, where the learning rate is the constant _lr
+        self._rates = np.empty(0)  # the rate of every step of an epoch, if the learning rate is the constant _lr
         if self.shuffle:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
 
     def check(self, resume_from: Progress) -> None:
-        """Raise ArgumentError where training cannot go on from there with these data."""
+        """Raise ArgumentError if training cannot be resumed with these data."""
         resume_from.check(self.network.plan.step, self.batch, self.n, self.shuffle)
 
     def settle(self) -> None:
-        """Let the data settle the shapes of the model: they did when they were bound."""
+        """Build the model if necessary. There is nothing to do: the arrays were bound, which built it."""
 
     def ready(self) -> bool:
-        """Whether there are data for another epoch."""
+        """Return whether there are data for another epoch."""
         return True
 
     def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
-        """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
+        """Train for one epoch, or for the rest of one. Return its logs, the loss of each step, and whether it is complete."""
         model, network, config, data, steps = self.model, self.network, self.config, self.data, self.steps
         plan = network.plan
         first = 0 if resume_from is None else resume_from.done(plan.step)
@@ -105,7 +105,7 @@ class ArraySource:
         return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], done == steps
 
     def _learning_rates(self, lr: Any, count: int) -> np.ndarray:
-        """Give the rates of the next steps of an epoch; a constant fills its array once."""
+        """Return the rates of the next steps of an epoch. For a constant rate the array is filled only once."""
         if callable(lr):
             return learning_rates(lr, self.network.plan.step, count)
         if lr is not self._lr:
@@ -113,9 +113,10 @@ class ArraySource:
         return self._rates[:count]
 
     def _reorder(self, start: int) -> None:
-        """Draw the order of this epoch.
+        """Draw the order of the rows for this epoch.
 
-        It belongs to the seed and the number of updates before the epoch: training on never repeats an order, and resuming does.
+        It depends only on the seed and the number of updates before the epoch. So further training gets a new order, and resumed
+        training gets the same one.
         """
         if self.shuffle:
             _core.shuffle(self._permutation, self.network.plan.seed, start)
@@ -124,17 +125,17 @@ class ArraySource:
 
 
 class BatchSource:
-    """Training on batches that come ready-made, one step each.
+    """Training on batches that the user has made. Each batch is one step.
 
     Parameters
     ----------
     model : Model
     config : Configuration
     source : iterable
-        Of batches. Without ``steps`` every epoch goes through it anew, and a generator lasts for one; with ``steps`` every epoch
-        takes so many from where the last one ended.
+        The batches. Without ``steps`` every epoch iterates over it from the start, so a generator is enough for one epoch only.
+        With ``steps`` every epoch takes this number of batches and continues where the last epoch stopped.
     bind : callable
-        Turns what the source yields into `Data`.
+        Converts an element of the source into `Data`.
     steps : int, optional
         Steps per epoch.
     """
@@ -146,21 +147,21 @@ class BatchSource:
         self.steps = steps or (len(source) if isinstance(source, Sized) else 0)
         self._flows = steps is not None
         self._iterator: Iterator[Any] | None = None
-        self._ahead: list[Any] = []  # the batch that was looked at to see whether there is one
+        self._ahead: list[Any] = []  # a batch that was taken to test whether there is one
         self._used_up = False
-        self._opened: Iterator[Any] | None = None  # the first epoch, where it was looked at
+        self._opened: Iterator[Any] | None = None  # batches of the first epoch, if one was needed to build the model
 
     def check(self, resume_from: Progress) -> None:
-        """Raise ArgumentError where training cannot go on from there with these data."""
+        """Raise ArgumentError if training cannot be resumed with these data."""
         done = resume_from.check(self.network.plan.step, 0, 0, False)
         if self._flows and done > self.steps:
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
-                "(steps_per_epoch); pass at least as many, or begin an epoch with resume=False"
+                "(steps_per_epoch); pass at least as many, or resume=False to start a new epoch"
             )
 
     def settle(self) -> None:
-        """Let the first batch settle the shapes of a model that has none yet, so that callbacks may ask for them."""
+        """Build the model from the first batch if necessary, so that callbacks know its shapes."""
         if self.network.built:
             return
         batches = self._batches(0)
@@ -171,7 +172,7 @@ class BatchSource:
         self._opened = chain(seen, batches)
 
     def ready(self) -> bool:
-        """Whether there is a batch for another epoch; a source that flows on and has run dry ends training, with a warning."""
+        """Return whether there is a batch for another epoch. If a source with ``steps`` is exhausted, warn and end training."""
         if not self._flows or self._iterator is None or self._opened is not None:
             return True
         self._ahead = self._ahead or list(islice(self._iterator, 1))
@@ -180,10 +181,10 @@ class BatchSource:
         return bool(self._ahead)
 
     def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
-        """Train for one epoch, or for what is left of one; return its logs, the loss of each step, and whether it is complete."""
+        """Train for one epoch, or for the rest of one. Return its logs, the loss of each step, and whether it is complete."""
         model, network, config = self.model, self.network, self.config
         first = 0 if resume_from is None else resume_from.done(network.plan.step)
-        # A source that flows on is one long series; else an epoch begins where the data do.
+        # With ``steps`` the batches are one continuous sequence. Otherwise every epoch starts at the beginning of the data.
         if (resume_from is None and self._iterator is None if self._flows else not first) and network.is_stateful:
             model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
@@ -219,7 +220,7 @@ class BatchSource:
         return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], complete
 
     def _batches(self, first: int) -> Iterator[Any]:
-        """The batches of an epoch of which ``first`` are done."""
+        """Return the batches of an epoch, without the first ``first`` ones, which are done."""
         if self._flows:
             self._iterator = iter(self.source) if self._iterator is None else self._iterator
             ahead, self._ahead = self._ahead, []
@@ -230,7 +231,7 @@ class BatchSource:
             )
         batches = iter(self.source)
         self._used_up = batches is self.source
-        if not self._used_up and len(list(islice(batches, first))) < first:  # a generator stands where it was left
+        if not self._used_up and len(list(islice(batches, first))) < first:  # a generator is already at the right batch
             raise ArgumentError(f"fit(resume=True): training stopped after {first} batches of an epoch, but there are fewer")
         return batches
 

@@ -1,4 +1,4 @@
-"""Single training steps on data of any kind, and the update of loops written by hand."""
+"""Single training steps on data that need conversion, and the update for training loops written by hand."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def train_on_batch(
     with network.access.training():
         config = trainer_of(network, "train_on_batch").config
         data = weigh(config, bind_batch(network, config, x, y, sample_weight, lengths), None, class_weight)
-        trainer: Trainer = network.plan.trainer  # the data may have built the network anew
+        trainer: Trainer = network.plan.trainer  # read now, because binding the data may have built the network again
         return trainer.step(network, data, return_dict)
 
 
 def apply_gradients(network: Network) -> None:
-    """Let the optimizer update the parameters from the gradients that are there; see `Model.apply_gradients`."""
+    """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
         trainer = trainer_of(network, "apply_gradients")
         network.plan.apply_gradients(trainer.rate(network.plan.step))

@@ -1,7 +1,7 @@
-"""Trainer: who trains a network. It has a configuration, says it to the plan, and keeps what training needs from step to step.
+"""Trainer: trains a network. It has the configuration, compiles the plan, and keeps the state that training needs between steps.
 
-The plan knows the losses and the rule of one trainer at a time. When a network has been built anew, the plan knows none; a new
-trainer with the same configuration takes over as soon as one is needed, and optimizer and progress start anew.
+A plan is compiled for one trainer at a time. When a network is built again, its plan is not compiled any more. As soon as training
+needs it, a new trainer with the same configuration is attached. The state of the optimizer and the progress are then reset.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Trainer:
-    """What a compiled model has besides its network.
+    """The training state of a compiled model, besides its network.
 
     Parameters
     ----------
@@ -36,11 +36,12 @@ class Trainer:
     Attributes
     ----------
     options : list of ParameterOptions or None
-        How each parameter is trained, as the plan knows it; None: it has not been told yet.
+        The training options of each parameter in the plan; None before the plan is compiled.
     progress : Progress or None
-        Where the last ``fit`` stands. The number of updates is the plan's ``step``.
+        The progress of the last ``fit``. The number of updates is the plan's ``step``.
     settings : dict or None
-        Those of the optimizer, for single steps on arrays that need no conversion; None where there can be none.
+        The hyperparameters of the optimizer, for single steps on arrays that need no conversion; None if such steps are not
+        possible.
     """
 
     def __init__(self, config: Configuration) -> None:
@@ -48,20 +49,20 @@ class Trainer:
         self.options: list[ParameterOptions] | None = None
         self.progress: Progress | None = None
         self.settings: Mapping[str, Any] | None = None
-        self.form = "other"  # of the targets of single steps, as a loss calls it
-        self.plain = self.bare = self.watched = False  # no metrics; the loss is all there is to return; metrics in Python
+        self.form = "other"  # the form of the targets of single steps, as losses name it
+        self.plain = self.bare = self.watched = False  # no sums in the core; only the loss is returned; metrics in Python
         self._lr, self._loss = np.empty(1), np.empty(1)
-        self._sums: Sums | None = None  # made by the first step: those of many classes are large
+        self._sums: Sums | None = None  # made by the first step, because sums of many classes are large
 
     @property
     def optimizer(self) -> Optimizer:
-        """The update rule; its ``lr`` may be set."""
+        """The optimizer. Its ``lr`` can be set."""
         return self.config.optimizer
 
-    # Telling the plan ---------------------------------------------------------------------------------------------------------
+    # Compiling the plan -------------------------------------------------------------------------------------------------------
 
     def attach(self, network: Network, options: list[ParameterOptions] | None = None) -> None:
-        """Compile the plan for this trainer. options: of each parameter; None: as layers, groups and compile say now."""
+        """Compile the plan for this trainer. options: those of each parameter; None takes them from layers, groups and compile."""
         config = self.config
         with network.access.changing():
             losses = config.bind(network.output_shapes, network.output_activations)
@@ -70,13 +71,13 @@ class Trainer:
             network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self)
 
     def records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
-        """Return what the plan is told of training, for outputs of these shapes."""
+        """Return the records for the plan, for outputs of these shapes."""
         losses = self.config.bind(output_shapes, network.output_activations)
         self._sums = None  # their shapes may follow those of the outputs
         return losses, self.config.optimizer.spec(), self.options or [], self.config.statistics
 
     def _prepare(self, network: Network) -> None:
-        """Note what may pass unchecked in a single step."""
+        """Determine which arrays single steps can use without conversion."""
         config = self.config
         single = len(config.losses) == 1 and len(network.input_shapes) == 1 and not config.check_finite
         self.form = config.losses[0].targets if single else "other"
@@ -85,7 +86,7 @@ class Trainer:
         self.bare = self.plain and not self.watched
         self.settings = None if config.optimizer.full_batch else vars(config.optimizer)
 
-    # Single steps: the core asks for these --------------------------------------------------------------------------------------
+    # Single steps: the core calls these methods ---------------------------------------------------------------------------------
 
     def rate(self, step: int) -> float:
         """Return the learning rate of an update."""
@@ -93,8 +94,8 @@ class Trainer:
         return float(learning_rates(lr, step, 1)[0]) if callable(lr) else float(lr)
 
     def cleared(self) -> Sums:
-        """Return the sums for another step."""
-        if self._sums is None or self.watched:  # a metric in Python begins anew
+        """Return the sums, cleared for another step."""
+        if self._sums is None or self.watched:  # metrics in Python need new states
             self._sums = self.config.sums()
         elif not self.plain:
             for each in self._sums:
@@ -103,35 +104,35 @@ class Trainer:
         return self._sums
 
     def reported(self, loss: float, sums: Sums, return_dict: bool) -> Any:
-        """Return what train_on_batch returns of a step."""
+        """Return the result of train_on_batch for a step."""
         return results(self.config.logs(loss, sums), return_dict)
 
     def step(self, network: Network, data: Data, return_dict: bool) -> Any:
-        """Do one step on bound data; return what train_on_batch returns. The network has been entered for training."""
+        """Run one step on bound data and return the result of train_on_batch. The caller holds the network's training lock."""
         self._lr[0] = self.rate(network.plan.step)
         sums = self.cleared()
         network.plan.train(data.x, data.y, data.weight, None, data.rows, 0, 1, self._lr, self._loss, sums, data.lengths)
         return self.reported(self._loss.item(), sums, return_dict)
 
 
-# Which trainer a network has -----------------------------------------------------------------------------------------------------
+# The trainer of a network --------------------------------------------------------------------------------------------------------
 
 
 def trainer_of(network: Network, what: str) -> Trainer:
-    """Return the trainer that the plan knows, on behalf of a method of the model; NotCompiledError where there is none."""
+    """Return the trainer of the network, for a method of the model. Raise NotCompiledError if there is none."""
     trainer: Trainer | None = network.plan.trainer
     if trainer is None:
         raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
     if what in ("fit", "train_on_batch", "apply_gradients"):
         if network.plan.averaged:
-            raise ArgumentError(f"{what}: the average of the weights is in their place; train outside of averaged_weights()")
+            raise ArgumentError(f"{what}: the weights are replaced by their average; train outside of averaged_weights()")
         if trainer.optimizer.full_batch and what != "fit":
             raise ArgumentError(f"{what}: {type(trainer.optimizer).__name__} needs the loss of all data at once; use fit")
     return trainer if network.plan.is_compiled or not network.built else attached(network)
 
 
 def attached(network: Network) -> Trainer:
-    """Return the trainer, after telling the plan of it, unless another thread has done so."""
+    """Return the trainer, after compiling the plan for it. Another thread may have done that already."""
     with network.access.changing(patient=True):
         if not network.plan.is_compiled:
             Trainer(network.plan.trainer.config).attach(network)
@@ -140,17 +141,17 @@ def attached(network: Network) -> Trainer:
 
 
 def stay_with(network: Network, config: Configuration) -> None:
-    """See to it that the plan still knows this configuration: another thread may have built the model anew.
+    """Ensure that the plan is compiled with this configuration. Another thread may have built the model again.
 
     Raises
     ------
     ConcurrentUseError
-        It has been compiled anew.
+        The model has been compiled again, with another configuration.
     """
     trainer: Trainer | None = network.plan.trainer
     if trainer is None or trainer.config is not config:
         raise ConcurrentUseError(
-            "the model has been compiled anew in the midst of a call, by another thread or a callback; set "
+            "the model has been compiled again during this call, by another thread or a callback; set "
             "model.stop_training, and compile and call again when it has ended"
         )
     if not network.plan.is_compiled:
@@ -158,8 +159,8 @@ def stay_with(network: Network, config: Configuration) -> None:
 
 
 def be_ready(network: Network, config: Configuration, data: Data) -> None:
-    """See to it that the plan knows this configuration and takes data of these shapes. The network has been entered."""
-    while True:  # whoever waits to change the model lets others pass, who may change the other half
+    """Ensure that the plan has this configuration and takes data of these shapes. The caller holds the network's lock."""
+    while True:  # waiting for a change lets other threads in, which may change the configuration or the shapes again
         stay_with(network, config)
         network.require_shapes(data.shapes)
         if network.plan.is_compiled and network.plan.trainer.config is config:

@@ -1,4 +1,4 @@
-"""The rows that `fit` validates on: in what pieces they come, and after which epochs."""
+"""The validation data of `fit`: how they are divided into batches, and after which epochs they are used."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from .._checks import whole
 from ..data.bound import Data, parts
 
-#: Whether validation follows an epoch, which is counted from 0.
+#: Whether validation follows an epoch. The epoch is counted from 0.
 Due = Callable[[int], bool]
-#: Makes the batches of a validation; told whether a callback wants to see them one by one.
+#: Returns the batches of a validation. The argument tells whether a callback overrides the batch hooks.
 Parts = Callable[[bool], Iterable[Data]]
 
-_COPIED = 64 << 20  # bytes of validation data that are copied out of all data; more are read where they lie
+_COPIED = 64 << 20  # the largest size in bytes of validation data that are copied; larger ones are read in place
 
 
 def all_rows(data: Data, size: int | None) -> Parts:
-    """All rows, ``size`` at a time where somebody watches the batches."""
+    """Return all rows. If batch hooks are overridden, they come in batches of ``size``."""
     return lambda watched: parts(data, size, watched)
 
 
 def some_rows(data: Data, rows: Any, size: int | None) -> Parts:
-    """Some rows: copied once where they are few, else taken piece by piece, so that a memory map is not loaded."""
+    """Return some rows. Few rows are copied once; many are taken part by part, so that a memory map is not loaded as a whole."""
     if isinstance(rows, slice) or len(rows) * data.row_bytes <= _COPIED:
         return all_rows(data.take(rows), size)
     fitting_in = max(1, _COPIED // 4 // data.row_bytes)
@@ -35,7 +35,7 @@ def some_rows(data: Data, rows: Any, size: int | None) -> Parts:
 
 
 def due_after(freq: int | Iterable[int]) -> Due:
-    """After which epochs validation is due."""
+    """Return a function that tells after which epochs validation is due."""
     if isinstance(freq, Iterable) and not isinstance(freq, str):
         epochs = {whole("fit", "each epoch of validation_freq", epoch) for epoch in freq}
         return lambda epoch: epoch + 1 in epochs

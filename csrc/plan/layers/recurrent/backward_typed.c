@@ -1,15 +1,15 @@
 /* backward_typed.c: recurrent layers backward, in the reverse order of time, and the gradients of their weights.
  *
- * The cell takes a chunk of steps, and dx = dgates W_ih^T of the chunk follows it. The weight gradients are sums over groups of samples,
- * within over time, and then over samples:
+ * The cell processes a chunk of steps, then dx = dgates W_ih^T of the chunk is computed. The weight gradients are sums over groups
+ * of samples, in each group over time, and then over samples:
  *
  *   dW_ih[first:last] = x^T dgates    dW_hh[first:last] = h_before^T dgates    db = sum of dgates
  *
- * Where weights are small, backward takes these sums of each group by itself, chunk by chunk (partial_gradients), and what is left to
- * do for the gradient is to add up the groups. Which of the two is done depends on the layer alone. */
+ * If weights are small, backward computes these sums of each group separately, chunk by chunk (partial_gradients), and the gradient
+ * phase only adds the groups. This choice depends only on the layer. */
 #include "plan/layers/recurrent/windows.h"
 
-/* dx of a chunk, sample by sample. The second direction adds to the first. */
+/* dx of a chunk, sample by sample. The second direction is added to the first. */
 static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                             const nnc_recurrence *c) {
   const nnc_recurrent *r = &l->r;
@@ -22,8 +22,8 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_recu
   }
 }
 
-/* What comes in behind the last step: the gradient of a result that is the last h, and those of the last states where something reads
- * them. */
+/* The gradients that enter after the last step: that of a result that is the last h, and those of the last states that other ops
+ * read. */
 static void load_last_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
                                 size_t d) {
   const size_t state = r->states * r->hidden;
@@ -39,7 +39,7 @@ static void load_last_gradients(const nnc_run *run, const nnc_op *op, const nnc_
   }
 }
 
-/* The gradients of the initial states that the network has computed; `from` is laid out like `to` in load_initial_states. */
+/* The gradients of initial states that the network has computed. `from` has the layout of `to` in load_initial_states. */
 static void add_initial_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, const real *from, size_t first,
                                   size_t last, size_t d) {
   for (size_t s = 0; s < r->states; s++) {
@@ -70,13 +70,14 @@ static void partial_gradients(const nnc_run *run, const nnc_recurrent_layer *l, 
   }
 }
 
-/* A window does not reach across the beginning of a window of `truncate` steps, which no gradient leaves. */
+/* A window does not extend past the start of a window of `truncate` steps, which gradients do not leave. */
 static void limit_to_truncation(nnc_window *w, size_t truncate) {
   const size_t from = truncate ? (w->to - 1) / truncate * truncate : 0;
   if (w->from < from) w->from = from;
 }
 
-/* No gradient goes on to before the window. What is on its way to the end of a shorter sequence has not begun yet. */
+/* No gradient is passed to the steps before the window. For a shorter sequence, the gradient has not reached its end yet and is
+ * kept. */
 static void stop_gradient(real *dstate, size_t state, const nnc_recurrence *c) {
   for (size_t i = 0; i < c->rows; i++)
     if (!c->lengths || (size_t)c->lengths[i] > c->first_step) memset(dstate + i * state, 0, state * sizeof(real));
@@ -89,7 +90,7 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
   const int wanted = run->plan->value[op->spec.input[0]].needs_grad || run->input_grads;
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
-    /* Two places that take turns, then the gradient of the initial state. */
+    /* Two positions that alternate, then the gradient of the initial state. */
     real *dstate = region(l, NNC_REGION_DSTATE) + 3 * d * part + first * state;
     real *incoming = dstate, *outgoing = dstate + part;
     load_last_gradients(run, op, r, incoming, first, last, d);
@@ -120,9 +121,9 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
   }
 }
 
-/* Of a weight gradient, left^T dgates over all time steps of all samples: m rows, n columns from `column` of dgates on. left is x or
- * h, from its own `column` on. The gradient of the bias, if wanted, is taken of one block of rows after the other, while the product
- * has them in the cache. */
+/* A weight gradient, left^T dgates over all time steps of all samples: m rows, n columns from `column` of dgates on. left is x or
+ * h, from its own `column` on. The gradient of the bias, if wanted, is computed from the same blocks of rows while the product has
+ * them in cache. */
 typedef struct {
   real *to, *bias;
   size_t ld, m, n, d, left_column, column;
@@ -147,7 +148,7 @@ static void sum_of_products(const nnc_run *run, const nnc_recurrent_layer *l, co
   }
 }
 
-/* The same rows, added up from the groups' shares. */
+/* The same rows, as the sum of the groups' partial results. */
 static void sum_of_groups(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_weight_part *p) {
   const size_t ld = l->regions.partial_row, lines = l->r.input + l->r.hidden;
   const size_t column = p->column ? p->column - l->r.hidden : 0; /* W_hh has no gap before the last gate of a GRU */
@@ -202,7 +203,7 @@ void nnc_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task
   }
   part.n = 2 * r->hidden;
   weight_gradient(run, &l, &part);
-  part.to += part.n; /* what a GRU keeps for the last gate of W_hh lies behind what it keeps for W_ih */
+  part.to += part.n; /* for a GRU, the last gate of W_hh comes after the columns of W_ih */
   if (part.bias) part.bias += part.n;
   part.column = 3 * r->hidden;
   part.n = r->hidden;

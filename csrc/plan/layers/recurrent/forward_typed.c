@@ -1,9 +1,9 @@
-/* forward_typed.c: recurrent layers forward. The input products of a few steps ahead, W_ih x + b_ih, are one matrix product; then
- * the cell takes those steps for all samples of the range, one direction after the other. The states go from chunk to chunk in their
- * own place, which holds the last ones when all steps are done. */
+/* forward_typed.c: recurrent layers forward. The input products of the next few steps, W_ih x + b_ih, are one matrix product. Then
+ * the cell processes those steps for all samples of the range, one direction after the other. The states are passed from chunk to
+ * chunk in their own memory, which contains the last ones after all steps. */
 #include "plan/layers/recurrent/windows.h"
 
-/* Where a sequence begins: with what was handed over, with what was learned, or with zeros (NULL). */
+/* The initial state of a sequence: the given one, the learned one, or zeros (NULL). */
 static void set_initial_states(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                                nnc_recurrence *c) {
   const size_t per_state = l->r.directions * l->r.hidden;
@@ -21,8 +21,8 @@ static void set_initial_states(const nnc_run *run, const nnc_op *op, const nnc_r
   }
 }
 
-/* Training keeps x in the order of the gates, where the second direction and dW_ih find it: one product per group. Inference takes
- * sample by sample. */
+/* Training stores x in the order of the gates, in which the second direction and dW_ih read it: one product per group. Inference
+ * processes sample by sample. */
 static void input_products(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                            const nnc_recurrence *c) {
   const nnc_recurrent *r = &l->r;
@@ -46,7 +46,7 @@ static void input_products(const nnc_run *run, const nnc_op *op, const nnc_recur
   }
 }
 
-/* The initial states that the network has computed, to where chunks hand theirs over. */
+/* Copies the initial states that the network has computed to the memory in which chunks pass on theirs. */
 static void load_initial_states(const nnc_run *run, const nnc_op *op, const nnc_recurrent *r, real *to, size_t first, size_t last,
                                 size_t d) {
   for (size_t s = 0; s < r->states; s++) {

@@ -28,7 +28,7 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
   };
 }
 
-/* The initial states that the network computes: all sublayers have their part in them. */
+/* The initial states that the network computes. Each contains the parts of all sublayers. */
 static nnc_status check_states(const nnc_plan *plan, const nnc_op *op, nnc_error *error) {
   const nnc_recurrent r = nnc_recurrent_of(plan, op);
   const size_t part = r.directions * r.hidden, needed = 1 + r.states;
@@ -80,7 +80,7 @@ nnc_status nnc_infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   nnc_op *of = producer == NNC_NONE ? NULL : &plan->op[producer];
   const int behind = of && of->spec.kind == NNC_LAYER_recurrent && of->out == op->spec.input[0];
   const nnc_recurrent r = behind ? nnc_recurrent_of(plan, of) : (nnc_recurrent){0};
-  /* Nothing but other such ops in between: the memory that the state lies in serves the next recurrent op, too. */
+  /* If only other such ops come in between, the next recurrent op can also use the memory of the state. */
   for (const nnc_op *o = of + 1; behind && o < op; o++)
     if (o->spec.kind != NNC_LAYER_state)
       return nnc_fail(error, NNC_ERROR_VALUE, "%s: a last state stands right behind its recurrent op", op->spec.name);
@@ -127,8 +127,8 @@ int nnc_place_carry(nnc_plan *plan, nnc_op *op) {
   return nnc_add(&plan->carry, plan->carry, carried);
 }
 
-/* Whole cache lines, so that threads that share the samples do not share a line. Rows a multiple of 4 KB apart would compete for the
- * same sets of the first-level cache. */
+/* Rows are whole cache lines, so that threads with different samples do not share a line. A distance of a multiple of 4 KB is
+ * avoided, because such rows would compete for the same sets of the first-level cache. */
 static int padded_row(size_t *row, size_t elements, size_t element) {
   size_t bytes;
   if (nnc_round_up(row, elements, element) || nnc_mul(&bytes, *row, element)) return 1;
@@ -150,8 +150,8 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   size[NNC_REGION_C] = r->states == 2 ? size[NNC_REGION_H] : 0;
   bad |= nnc_mul(&size[NNC_REGION_STATE], state, r->directions);
   bad |= nnc_mul(&size[NNC_REGION_DSTATE], state, training ? 3 * directions : 0);
-  /* Where the weights are small against what the steps leave behind, each group's share of their gradient is summed up while it is in
-   * the cache of the thread that has just computed it. */
+  /* If the weights are small compared with the data of the steps, each group's part of their gradient is summed while the data are
+   * in the cache of the thread that has just computed them. */
   const size_t lines = r->input + r->hidden;
   regions->partial = 0;
   bad |= nnc_round_up(&regions->partial_row, r->products * r->hidden, element);

@@ -1,4 +1,4 @@
-/* recurrent.h: what the record of a recurrent layer means, for the passes and for its driver.
+/* recurrent.h: the meaning of the record of a recurrent layer, for the passes and for its driver.
  *
  * One record is one layer in one or both directions. Its sizes are those of ops.def; its parameters lie in the slots
  *
@@ -8,13 +8,13 @@
  * of direction d, and the learned initial states, [directions, hidden] each, in 8 (h_0) and 9 (c_0).
  *
  * Initial states that the network computes are its inputs 1 (h) and, LSTM, 2 (c): values of whole layers, in which sublayer `index`
- * has the numbers [index * directions * hidden, ...) of a sample. Its last states are values too where ops of kind state, right behind
- * it, ask for them: they copy them forward, and backward the recurrent op begins with their gradients.
+ * has the numbers [index * directions * hidden, ...) of a sample. Its last states are values too where ops of kind state, right
+ * behind it, ask for them: they copy them forward, and backward the recurrent op begins with their gradients.
  *
- * What it needs besides its input and output lies in regions, one after the other, each with the same room for every sample of a
- * batch: see nnc_region. In training they hold all time steps, in inference a chunk of them and one direction at a time.
- * In groups of samples (NNC_SAMPLE_GROUP), time comes first: what a step touches lies together, products over time and samples go
- * over rows without gaps, and threads, which have whole groups, do not meet in one another's lines and prefetches.
+ * Its memory besides input and output is divided into regions, one after the other, each with the same size for every sample of a
+ * batch: see nnc_region. In training they hold all time steps, in inference a chunk of them and one direction at a time. In groups
+ * of samples (NNC_SAMPLE_GROUP), time is the first dimension. So the data of a step are contiguous, products over time and samples
+ * have no gaps between rows, and threads, which process whole groups, do not share cache lines or prefetches.
  */
 #ifndef NNC_PLAN_RECURRENT_H
 #define NNC_PLAN_RECURRENT_H
@@ -45,19 +45,19 @@ typedef struct {
   size_t kept;     /* blocks in the gates */
   size_t states;   /* 1 (h) or 2 (h, c) */
   size_t directions;
-  size_t truncate; /* steps of a window that no gradient leaves; 0: none */
+  size_t truncate; /* steps of a window that gradients do not leave; 0: no windows */
   size_t index;    /* of the sublayer */
   int bias, sequences, learns_state, stateful, takes_states;
 } nnc_recurrent;
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);
 
-/* Where the regions lie: region i begins at first[i] times the number of samples that there is room for, and takes size[i] per
- * sample; directions follow each other. */
+/* The positions of the regions: region i starts at first[i] times the capacity in samples, and takes size[i] per sample; directions
+ * follow each other. */
 typedef struct {
   size_t first[NNC_REGION_COUNT], size[NNC_REGION_COUNT], total;
   size_t gates_row, state_row, x_row; /* between samples */
-  size_t partial_row, partial;        /* of the weight gradients of one group of samples; 0: they are not kept apart */
+  size_t partial_row, partial;        /* of the weight gradients of one group of samples; 0: they are not kept separately */
 } nnc_regions;
 
 /* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. */
@@ -65,7 +65,7 @@ typedef struct {
   size_t backward, transposed, ld, direction, total;
 } nnc_packed;
 
-/* Non-zero where something overflows. */
+/* Non-zero on overflow. */
 int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions);
 int nnc_recurrent_pack_layout(const nnc_recurrent *r, int training, size_t element, nnc_packed *packed);
 

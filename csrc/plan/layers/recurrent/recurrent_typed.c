@@ -1,7 +1,7 @@
 /* recurrent_typed.c: the driver of RNN, GRU and LSTM layers; forward_typed.c and backward_typed.c hold its passes.
  *
- * A range of samples, in groups, never waits for another. Time steps at and beyond a sample's length give zeros forward and backward;
- * nnc_clear_padding has set the input to zero there, so that the sums over time need not know of lengths. */
+ * A range of samples, in groups, never waits for another. Time steps after a sample's length give zeros forward and backward.
+ * nnc_clear_padding has set the input to zero there, so that the sums over time need not check lengths. */
 #include <math.h>
 
 #include "plan/layers/recurrent/windows.h"
@@ -19,10 +19,10 @@ nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op,
   return l;
 }
 
-/* In inference the gates hold one chunk, and one direction at a time. */
+/* In inference the gates have memory for one chunk and one direction. */
 nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w) {
   const nnc_recurrent *r = &l->r;
-  const int is_timed = run->plan->value[op->spec.input[0]].timed; /* lengths are of its steps */
+  const int is_timed = run->plan->value[op->spec.input[0]].timed; /* lengths refer to its steps */
   const nnc_group g = group_at(l, w->first);
   const size_t gates_row = l->regions.gates_row, h_row = l->regions.state_row;
   nnc_recurrence c = {

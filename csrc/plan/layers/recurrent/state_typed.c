@@ -1,5 +1,5 @@
-/* state_typed.c: the last h or c of a recurrent layer as a value of its own, [directions, hidden]. Forward it is copied from where the
- * recurrent op right before has left it. Backward there is nothing to compute: that op begins with the gradient of this value. */
+/* state_typed.c: the last h or c of a recurrent layer as a separate value, [directions, hidden]. Forward copies it from the
+ * recurrent op directly before it. Backward has nothing to compute, because that op starts with the gradient of this value. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -17,8 +17,8 @@ static void state_forward(const nnc_run *run, const nnc_op *op, size_t first, si
   }
 }
 
-/* The op stands between the recurrent one and all other readers of its result, so that it would be the first to write its gradient only
- * where there is no other reader. */
+/* This op comes between the recurrent op and all other readers of its result. So in backward it is the first writer of the gradient
+ * only if there is no other reader. */
 static void state_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix dx = nnc_samples(run, run->grad, op->spec.input[0], first, last);
   for (size_t i = 0; i < dx.rows && !op->accumulates[0]; i++) memset(dx.at + i * dx.ld, 0, dx.cols * sizeof(real));

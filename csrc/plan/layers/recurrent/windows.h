@@ -1,5 +1,5 @@
-/* windows.h: a recurrent layer in a run, as its passes see it: where its memory lies, by group of samples, and the window of samples
- * and time steps that they are at. Typed; see engine.h. */
+/* windows.h: a recurrent layer in a run, for its forward and backward passes: the positions of its memory, by group of samples, and
+ * the window of samples and time steps that is being processed. Typed; see engine.h. */
 #ifndef NNC_PLAN_RECURRENT_RUN_H
 #define NNC_PLAN_RECURRENT_RUN_H
 
@@ -13,9 +13,9 @@ typedef struct {
   nnc_regions regions;
   nnc_packed packed;
   real *base, *weights; /* regions, and derived weights */
-  size_t capacity;      /* samples that there is room for */
+  size_t capacity;      /* samples for which there is memory */
   size_t samples;       /* of the batch */
-  size_t slots;         /* time steps that there is room for */
+  size_t slots;         /* time steps for which there is memory */
   int training;
 } nnc_recurrent_layer;
 
@@ -25,7 +25,7 @@ typedef struct {
 #define nnc_recurrent_backward_groups NNC_TYPED(nnc_recurrent_backward_groups)
 #define nnc_recurrent_gradient NNC_TYPED(nnc_recurrent_gradient)
 
-/* A group of samples; that at the end of a batch may be smaller. */
+/* A group of samples. The last group of a batch may be smaller. */
 typedef struct {
   size_t first, count;
 } nnc_group;
@@ -40,7 +40,7 @@ typedef struct {
   size_t first, last, from, to, d;
 } nnc_window;
 
-/* recurrent_typed.c: the layer, for a batch of so many samples, and what forward and backward of a window have in common. */
+/* recurrent_typed.c: the layer, for a batch of this many samples, and the common parts of forward and backward of a window. */
 nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op, size_t samples);
 nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w);
 
@@ -65,12 +65,12 @@ static inline real *x_of(const nnc_recurrent_layer *l, nnc_group g, size_t t) {
   return slot_of(l, NNC_REGION_X, 0, g, l->slots, t, l->regions.x_row);
 }
 
-/* A group's share of the weight gradients: rows of W_ih, of W_hh, and the sums of the columns of dgates. */
+/* A group's part of the weight gradients: rows of W_ih, of W_hh, and the sums of the columns of dgates. */
 static inline real *partial_of(const nnc_recurrent_layer *l, size_t d, nnc_group g) {
   return region(l, NNC_REGION_PARTIAL) + (d * l->capacity + g.first) / NNC_SAMPLE_GROUP * l->regions.partial;
 }
 
-/* The states of direction d that are handed from chunk to chunk, of all samples: [capacity, states, hidden]. */
+/* The states of direction d that are passed from chunk to chunk, of all samples: [capacity, states, hidden]. */
 static inline real *state_of(const nnc_recurrent_layer *l, size_t d) {
   return region(l, NNC_REGION_STATE) + d * l->capacity * l->r.states * l->r.hidden;
 }
@@ -82,10 +82,10 @@ static inline nnc_matrix states_in(const nnc_run *run, real *const *base, int va
   return (nnc_matrix){base[value] + first * sample + at, last - first, 0, sample};
 }
 
-/* Where the part of direction d lies in the initial states of all sublayers. */
+/* The position of direction d in the initial states of all sublayers. */
 static inline size_t part_of(const nnc_recurrent *r, size_t d) { return (r->index * r->directions + d) * r->hidden; }
 
-/* Rows of `cols` numbers, which are too few for a call each. */
+/* Copies rows of `cols` numbers, which are too few for a function call each. */
 static inline void copy_rows(real *to, const real *from, size_t rows, size_t cols, size_t to_row, size_t from_row) {
   enum { LINE = NNC_ALIGNMENT / sizeof(real) };
   for (size_t i = 0; i < rows; i++, to += to_row, from += from_row) {

@@ -1,6 +1,7 @@
 """Recurrent layers: RNN, GRU and LSTM, with PyTorch's arguments, parameter names, shapes and gate orders.
 
-base.py says what such a layer declares, cells.py what the three differ in, alone.py how one of them is called on arrays by itself.
+base.py has the declarations that the three share, cells.py their differences. Calls of such a layer by itself are in
+network/standalone_recurrent.py.
 """
 
 from .base import Recurrent

@@ -1,4 +1,4 @@
-"""What every recurrent layer declares: arguments, op records, parameters; and its parameters by PyTorch's names."""
+"""The declarations that all recurrent layers share: arguments, op records, parameters. Parameters have PyTorch's names."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from ...typing import ArrayLike
 
 _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
-_MOST_LAYERS = 4096  # each is an op of its own
+_MOST_LAYERS = 4096  # each layer is an op
 
 
 class Recurrent(Regularized):
-    """Base of `RNN`, `GRU` and `LSTM`: everything but the cell.
+    """Base of `RNN`, `GRU` and `LSTM`: everything except the cell.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Recurrent(Regularized):
     stateful: bool
     truncate: int | None
 
-    #: Blocks of hidden_size rows in the weights, and how many kinds of state there are.
+    #: Number of blocks of hidden_size rows in the weights, and the kinds of state.
     gates: ClassVar[int]
     states: ClassVar[tuple[str, ...]] = ("h",)
 
@@ -112,15 +112,17 @@ class Recurrent(Regularized):
             raise SizeError(f"{owner}: num_layers={self.num_layers}; at most {_MOST_LAYERS} are possible")
         if self.stateful and (self.bidirectional or self.learn_initial_state):
             other = "bidirectional" if self.bidirectional else "learn_initial_state"
-            raise ArgumentError(f"{owner}: stateful=True starts a batch where the last one ended, which excludes {other}=True")
+            raise ArgumentError(
+                f"{owner}: stateful=True starts a batch with the last states of the previous one, which excludes {other}=True"
+            )
         if self.truncate is not None and self.bidirectional:
             raise ArgumentError(f"{owner}: truncate needs one direction; a bidirectional layer looks at the whole sequence")
 
-    # What it declares -----------------------------------------------------------------------------------------------------
+    # Declarations ---------------------------------------------------------------------------------------------------------
 
     @property
     def directions(self) -> int:
-        """1, or 2 where bidirectional.
+        """Number of directions: 2 if bidirectional, else 1.
 
         Examples
         --------
@@ -135,12 +137,12 @@ class Recurrent(Regularized):
 
     @property
     def output_count(self) -> int:
-        """How many values a call in a model gives: the output and, where it returns them, the last states."""
+        """Number of values that a call in a model returns: the output and, with ``return_state``, the last states."""
         return 1 + (len(self.states) if self.return_state else 0)
 
     @property
     def input_count(self) -> tuple[int, int | None]:  # type: ignore[override]
-        """The sequence, and perhaps the initial states."""
+        """Least and greatest number of inputs: the sequence and optional initial states."""
         return 1, 1 + len(self.states)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
@@ -187,7 +189,7 @@ class Recurrent(Regularized):
         return recurrent[-1], *(len(ops) - 1 - joining * i for i in reversed(range(len(self.states))))
 
     def state_parts(self, state: Any) -> Sequence[Any]:
-        """Return h, or h and c of the pair that an LSTM takes."""
+        """Return h as it is, or the pair (h, c) of an LSTM."""
         if len(self.states) == 1:
             return [state]
         if not (isinstance(state, list | tuple) and len(state) == len(self.states)):
@@ -197,7 +199,7 @@ class Recurrent(Regularized):
 
     @property
     def _blocks(self) -> int:
-        """How many states of hidden_size there are of each kind."""
+        """Number of states of hidden_size of each kind."""
         return self.num_layers * self.directions
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -222,12 +224,13 @@ class Recurrent(Regularized):
         return init.Uniform(-bound, bound)
 
     def has_matrix(self, role: str) -> bool:
-        return role.startswith("weight")  # initial states are none
+        return role.startswith("weight")  # initial states are not matrices
 
     def check(self, name: str, shape: Shape) -> None:
         if not self.batch_first and "_drawing" not in self.__dict__:
             raise ArgumentError(
-                f"{name}: batch_first=False is for calls of the layer alone; in a model the batch comes first: [N, time, features]"
+                f"{name}: batch_first=False is only for calls of the layer by itself; in a model the batch comes first: "
+                "[N, time, features]"
             )
 
     def check_call(self, name: str, shapes: Sequence[Shape]) -> None:
@@ -237,7 +240,7 @@ class Recurrent(Regularized):
         if len(shapes) != 1 + len(self.states):
             raise ArgumentError(f"{name}: the initial state is a pair (h_0, c_0)")
         if getattr(self, own):
-            raise ArgumentError(f"{name}: {own}=True says how a sequence begins, which excludes a given initial state")
+            raise ArgumentError(f"{name}: {own}=True determines the initial state, which excludes a given one")
         fitting = [(self._blocks, self.hidden_size), (self._blocks * self.hidden_size,)]
         for kind, shape in zip(self.states, shapes[1:], strict=True):
             if shape not in fitting:
@@ -250,7 +253,7 @@ class Recurrent(Regularized):
         return self.directions * shape[0] * per_step
 
     def __getattr__(self, name: str) -> np.ndarray:
-        # weight_ih_l0 and the like: how many there are depends on the arguments.
+        # The number of parameters such as weight_ih_l0 depends on the arguments.
         if "hidden_size" in self.__dict__ and not name.startswith("_") and name in self.parameter_shapes():
             return self._parameter(name).value
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -261,10 +264,10 @@ class Recurrent(Regularized):
         else:
             super().__setattr__(name, value)
 
-    # By itself -----------------------------------------------------------------------------------------------------------------
+    # Calls of the layer by itself ----------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of the parameters by PyTorch's names; a layer that is in no model yet draws them now.
+        """Return copies of the parameters by PyTorch's names. If the layer is in no model yet, its parameters are drawn now.
 
         Examples
         --------
@@ -275,7 +278,7 @@ class Recurrent(Regularized):
         return {role: np.array(parameter.value, order="C") for role, parameter in _hooks.draw_parameters(self).items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Copy in the parameters of a layer like this one, such as those of a PyTorch module.
+        """Copy in the parameters of a layer of the same shape, for example those of a PyTorch module.
 
         Parameters
         ----------
@@ -285,7 +288,7 @@ class Recurrent(Regularized):
         Raises
         ------
         StateDictError, ShapeError
-            Names or shapes differ; nothing has been copied then.
+            Names or shapes differ. Nothing has been copied then.
 
         Examples
         --------
@@ -315,34 +318,36 @@ class Recurrent(Regularized):
     def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any:
         """Apply the layer by itself to a batch of sequences, as PyTorch does.
 
-        Called on what `nncore.Input` or another layer gave, it becomes part of a network instead. Then x is [time, input_size] for
-        each sample, and h_0 a value of shape [hidden_size] or [directions * num_layers, hidden_size] (a pair for the LSTM), such as
-        the last state of another layer, into which gradients flow back. It gives its output (see ``return_sequences``), and with
-        ``return_state`` the last state as well, in the shape that h_0 has.
+        If x is a value of `nncore.Input` or of another layer, the call becomes part of a network. Each sample of x is then [time,
+        input_size]. h_0 is a value of shape [hidden_size] or [directions * num_layers, hidden_size], or a pair of them for the
+        LSTM. It can be the last state of another layer; gradients flow back into it. The call returns the output (see
+        ``return_sequences``) and, with ``return_state``, the last state in the shape of h_0.
 
         Parameters
         ----------
         x : array_like
-            [N, T, input_size], or [T, N, input_size] where not ``batch_first``; a single sequence [T, input_size] will do.
+            [N, T, input_size], or [T, N, input_size] if ``batch_first`` is False. A single sequence [T, input_size] is accepted
+            too.
         h_0 : array_like, or a pair of them for the LSTM (h_0, c_0)
-            Initial states, [directions * num_layers, N, hidden_size]; without N for a single sequence. Zeros, or what has been
-            learned, where missing.
+            Initial states, [directions * num_layers, N, hidden_size], without N for a single sequence. The default is the learned
+            initial states if there are any, else zeros.
         lengths : array_like of int, optional
-            [N], in any order: how many steps of each sequence count. Outputs beyond are zeros.
+            [N], in any order: the number of valid steps of each sequence. Outputs after them are zeros.
         training : bool
-            Whether dropout between the layers drops.
+            Whether dropout between the layers is active.
 
         Returns
         -------
         output : numpy.ndarray or Value
             [N, T, directions * hidden_size], or with T first.
         h_n : numpy.ndarray, or (h_n, c_n) for the LSTM
-            Final states, [directions * num_layers, N, hidden_size]: forward at each sequence's last step, reverse at the first.
+            Final states, [directions * num_layers, N, hidden_size]. The forward direction ends at the last step of each sequence,
+            the reverse direction at the first.
 
         Raises
         ------
         ShapeError
-            If x, a state or the lengths do not fit.
+            x, a state or the lengths do not fit.
 
         Examples
         --------
@@ -352,7 +357,7 @@ class Recurrent(Regularized):
         >>> output.shape, h_n.shape
         ((4, 5, 6), (2, 4, 3))
 
-        An encoder and a decoder that begins where it ended:
+        An encoder, and a decoder that starts from the encoder's last state:
 
         >>> source, target = nn.Input((7, 2)), nn.Input((5, 4))
         >>> _, state = nn.GRU(2, 8, return_state=True)(source)

@@ -1,4 +1,4 @@
-"""RNN, GRU and LSTM: their formulas, and what their constructors take."""
+"""RNN, GRU and LSTM: their formulas and constructors."""
 
 from __future__ import annotations
 
@@ -21,33 +21,34 @@ _PARAMETERS = """
     hidden_size : int
         Size of the state.
     num_layers : int
-        Layers on top of each other; each takes the outputs of the one below.{nonlinearity}
+        Number of stacked layers. Each takes the outputs of the one below.{nonlinearity}
     bias : bool
         Whether there are bias_ih and bias_hh.
     batch_first : bool
-        Whether a batch is [N, time, features]. The one default that differs from PyTorch. False ([time, N, features]) is for calls
-        of the layer alone.
+        Whether a batch is [N, time, features]. This is the only default that differs from PyTorch. False ([time, N, features]) is
+        possible only if the layer is called by itself.
     dropout : float
         Probability of dropout between the layers.
     bidirectional : bool
-        Whether a second set of weights (``_reverse``) goes through each sequence from its end to its beginning.
+        Whether a second set of weights (``_reverse``) processes each sequence from its last step to its first.
     return_sequences : bool
-        In a model: pass on the output of every step, [time, directions * hidden_size]; otherwise the final states alone,
-        [directions * hidden_size], of which the reverse one is that at the first step.
+        In a model: whether to return the output of every step, [time, directions * hidden_size]. Otherwise the layer returns only
+        the final states, [directions * hidden_size]. The final state of the reverse direction is that at the first step.
     return_state : bool
-        In a model that is a graph: give the last state as well, as ``output, h_n = layer(x)``, or ``output, (h_n, c_n)`` for the
-        LSTM; each is [hidden_size], or [directions * num_layers, hidden_size] where there are several directions or layers.
+        In a model that is a graph: whether to return the last state too, as ``output, h_n = layer(x)``, or ``output, (h_n, c_n)``
+        for the LSTM. Each state is [hidden_size], or [directions * num_layers, hidden_size] with several directions or layers.
     learn_initial_state : bool
-        Train the initial states (``h_0_l0`` ..., [directions, hidden_size] each) instead of starting from zeros.
+        Whether to train the initial states (``h_0_l0`` ..., [directions, hidden_size] each). Otherwise they are zeros.
     stateful : bool
-        While training, begin each batch with the states that the one before left, row by row, until ``model.reset_states()``.
+        During training, each batch starts with the final states of the previous batch, row by row, until ``model.reset_states()``.
     truncate : int, optional
-        Truncated back-propagation through time: no gradient crosses from one window of this many steps into the one before.
+        Truncated back-propagation through time. The sequence is cut into windows of this many steps, and no gradient flows from one
+        window into the previous one.
     l1, l2, max_norm : float, optional
-        Penalties on all weight_ih and weight_hh, and a limit to each of their rows, as `Linear` has them. For one of the two alone,
-        use the groups of an optimizer, as in ``dict(params="*.weight_hh*", l2=1e-4)``.
+        Penalties on all weight_ih and weight_hh, and a limit for each of their rows, as for `Linear`. To set them for one of the
+        two only, use the groups of an optimizer: ``dict(params="*.weight_hh*", l2=1e-4)``.
     trainable : bool
-        Whether training changes the parameters; may be changed until ``compile``.
+        Whether training changes the parameters. It may be changed until ``compile``.
 """
 
 
@@ -57,7 +58,7 @@ class RNN(Recurrent):
 
     Parameters
     ----------"""
-        + _PARAMETERS.format(nonlinearity='\n    nonlinearity : {"tanh", "relu"}\n        What h\' goes through.')
+        + _PARAMETERS.format(nonlinearity='\n    nonlinearity : {"tanh", "relu"}\n        The activation that computes h\'.')
         + """
     Examples
     --------
@@ -122,7 +123,7 @@ class RNN(Recurrent):
 
 class GRU(Recurrent):
     __doc__ = (
-        """Gated recurrent unit, its reset gate applied after the product, as in PyTorch and cuDNN (Cho et al. 2014).
+        """Gated recurrent unit. The reset gate is applied after the product, as in PyTorch and cuDNN (Cho et al. 2014).
 
     ::
 
@@ -155,7 +156,7 @@ class LSTM(Recurrent):
 
     ::
 
-        i, f, o = s(W x + b + V h + d), each with weights of its own        g = tanh(W_g x + b_g + V_g h + d_g)
+        i, f, o = s(W x + b + V h + d), each with its own weights        g = tanh(W_g x + b_g + V_g h + d_g)
         c' = f c + i g        h' = o tanh(c')
 
     The rows of the weights are those of i, f, g and o, in this order.
@@ -177,7 +178,7 @@ class LSTM(Recurrent):
     gates: ClassVar[int] = 4
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
-    if TYPE_CHECKING:  # its state is a pair
+    if TYPE_CHECKING:  # the state of an LSTM is a pair
 
         @overload  # type: ignore[override]
         def __call__(self, x: Value | Sequence[Value], h_0: Value | Sequence[Value] | None = None) -> Any: ...

@@ -33,7 +33,7 @@ FLOORS = (
     ("_checks",),
     ("records",),
     ("_core",),
-    ("_lazy", "_hooks", "errors", "typing"),
+    ("_late_calls", "_lazy", "errors", "typing"),
 )
 HEIGHT = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}
 
@@ -114,7 +114,16 @@ def test_there_is_no_circle():
 
 def test_the_root_holds_what_everybody_needs_and_no_more():
     root = {path.name for path in PACKAGE.glob("*.py")}
-    assert root == {"__init__.py", "_checks.py", "_declarations.py", "_hooks.py", "_lazy.py", "config.py", "errors.py", "typing.py"}
+    assert root == {
+        "__init__.py",
+        "_checks.py",
+        "_declarations.py",
+        "_late_calls.py",
+        "_lazy.py",
+        "config.py",
+        "errors.py",
+        "typing.py",
+    }
 
 
 @pytest.mark.parametrize(

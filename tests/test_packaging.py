@@ -123,7 +123,7 @@ def test_import_loads_the_core_and_no_more(tmp_path):
         "nncore",
         "nncore._core",
         "nncore._core.plans",
-        "nncore._hooks",
+        "nncore._late_calls",
         "nncore._lazy",
         "nncore.errors",
     }

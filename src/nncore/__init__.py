@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _hooks
+from . import _late_calls
 from ._core import __version__
 from ._lazy import lazily
 
@@ -155,8 +155,8 @@ if not TYPE_CHECKING:
     )
 
 # Functions of higher layers of the package that lower layers call; see _hooks.py.
-_hooks.merge_values.provide("nncore.layers.merge", "merge_values")
-_hooks.rescale_value.provide("nncore.layers.merge", "rescale_value")
-_hooks.call_layer.provide("nncore.network.standalone", "call_layer")
-_hooks.call_recurrent.provide("nncore.network.standalone_recurrent", "call_recurrent")
-_hooks.draw_parameters.provide("nncore.network.standalone_recurrent", "draw_parameters")
+_late_calls.merge_values.provide("nncore.layers.merge", "merge_values")
+_late_calls.rescale_value.provide("nncore.layers.merge", "rescale_value")
+_late_calls.call_layer.provide("nncore.network.standalone", "call_layer")
+_late_calls.call_recurrent.provide("nncore.network.standalone_recurrent", "call_recurrent")
+_late_calls.draw_parameters.provide("nncore.network.standalone_recurrent", "draw_parameters")

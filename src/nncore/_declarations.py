@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Names of arguments in Keras, PyTorch and scikit-learn -> the name here, or what to use instead.
-_ELSEWHERE = {
+_FOREIGN_NAMES = {
     "units": "out_features (in_features comes first)",
     "input_dim": "in_features, num_embeddings of an Embedding, or nn.Input((size,))",
     "output_dim": "out_features, or embedding_dim of an Embedding",
@@ -69,13 +69,13 @@ class DeclarationType(ABCMeta):
             except TypeError as error:
                 if isinstance(error, NncoreError):
                     raise
-                refusal = _misfit(cls, args, kwargs)
+                refusal = _argument_error(cls, args, kwargs)
                 if refusal is None:  # the error has another cause
                     raise
             raise refusal
 
 
-def taken(cls: type) -> dict[str, inspect.Parameter]:
+def accepted_arguments(cls: type) -> dict[str, inspect.Parameter]:
     """Return the parameters of a constructor by name, including those that it passes to its base by ``**options``."""
     import inspect  # imported here because it is rarely needed
 
@@ -90,15 +90,15 @@ def taken(cls: type) -> dict[str, inspect.Parameter]:
     return own
 
 
-def refuse_unknown(cls: type, given: Iterable[str]) -> None:
+def reject_unknown(cls: type, given: Iterable[str]) -> None:
     """Raise ArgumentError if a name is not a parameter of the constructor."""
-    parameters = taken(cls)
+    parameters = accepted_arguments(cls)
     for name in given:
         if name not in parameters:
             raise _unexpected(cls, name, parameters)
 
 
-def _misfit(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ArgumentError | None:
+def _argument_error(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ArgumentError | None:
     """Return the error for a call of the constructor, or None if the arguments are correct."""
     import inspect
 
@@ -110,7 +110,7 @@ def _misfit(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Argu
     try:
         signature.bind(None, *args, **kwargs)
     except TypeError as error:
-        parameters = taken(cls)
+        parameters = accepted_arguments(cls)
         if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
             for name in kwargs:
                 if name not in parameters:
@@ -131,10 +131,10 @@ def _misfit(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Argu
 
 def _unexpected(cls: type, name: str, parameters: Mapping[str, inspect.Parameter]) -> ArgumentError:
     hint = ""
-    here = _ELSEWHERE.get(name, "")
+    here = _FOREIGN_NAMES.get(name, "")
     if here and (name in _GENERAL or parameters.keys() & set(re.findall(r"\w+", here))):
         hint += f"; here it is {here}"
-    if having := _having(cls, name):
+    if having := _classes_with(cls, name):
         hint += f"; {', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
     hint += f"; did you mean {named(similar)}? " if (similar := near(name, parameters)) else ". "
     return ArgumentError(f"{cls.__name__} takes no argument {name!r}{hint}{_takes(parameters)}")
@@ -145,14 +145,16 @@ def _takes(parameters: Mapping[str, inspect.Parameter]) -> str:
     return f"It takes {', '.join(shown)}." if shown else "It takes no arguments."
 
 
-def _having(cls: type, name: str) -> list[str]:
+def _classes_with(cls: type, name: str) -> list[str]:
     """Return the names of at most four classes in the same family that have this argument."""
     if name in getattr(cls, "_always", ()) or name in getattr(cls, "_options", ()):
         return []
     module = import_module(getattr(cls, "_family", "nncore.errors"))
     classes = {each: getattr(module, each) for each in getattr(module, "__all__", ())}
     found = [
-        each for each, other in classes.items() if isinstance(other, DeclarationType) and other is not cls and name in taken(other)
+        each
+        for each, other in classes.items()
+        if isinstance(other, DeclarationType) and other is not cls and name in accepted_arguments(other)
     ]
     return found[:4]
 

@@ -7,27 +7,27 @@ cdef object step_batch(Plan net, object x, object y, bint return_dict):
     cdef unsigned long me
     cdef double lr
     trainer = net.trainer
-    if trainer is None or not net.is_compiled or trainer.settings is None:
+    if trainer is None or not net.is_compiled or trainer.optimizer_fields is None:
         return None
-    rate = (<dict>trainer.settings)["_lr"]  # the property optimizer.lr would cost as much as a layer
+    rate = (<dict>trainer.optimizer_fields)["_lr"]  # the property optimizer.lr would cost as much as a layer
     lr = trainer.rate(net.progress.step) if callable(rate) else rate
-    if trainer.bare:  # only the loss is returned
+    if trainer.loss_only:  # only the loss is returned
         net._enter(TRAINING)
         try:
-            loss = _step(net, x, y, lr, trainer.form, None) if knows(net, trainer) else None
+            loss = _step(net, x, y, lr, trainer.target_kind, None) if knows(net, trainer) else None
         finally:
             net._leave(TRAINING)
         return {"loss": loss} if return_dict and loss is not None else loss
     me = this_thread()
     net.access.enter(TRAINING, False)  # the sums belong to one step at a time, from clearing to reading
     try:
-        sums = trainer.cleared()
+        sums = trainer.reset_sums()
         net._enter(TRAINING)
         try:
-            loss = _step(net, x, y, lr, trainer.form, sums) if knows(net, trainer) else None
+            loss = _step(net, x, y, lr, trainer.target_kind, sums) if knows(net, trainer) else None
         finally:
             net._leave(TRAINING)
-        return None if loss is None else trainer.reported(loss, sums, return_dict)
+        return None if loss is None else trainer.batch_result(loss, sums, return_dict)
     finally:
         net.access.leave(TRAINING, False, me)
 

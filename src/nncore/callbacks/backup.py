@@ -61,9 +61,9 @@ class BackupAndRestore(Callback):
     def before_fit(self, model: Any) -> bool:
         if not os.path.exists(self.path):
             return False
-        from ..saving.backup import take_over
+        from ..saving.backup import restore_training_state
 
-        take_over(model._network, self.path)
+        restore_training_state(model._network, self.path)
         return True
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

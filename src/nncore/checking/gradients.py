@@ -19,7 +19,7 @@ from ..layers import Layer, Linear
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..models import Model, Sequential
-from ..models.copying import in_double
+from ..models.copying import float64_copy
 from ..network.inputs import bind
 from ..optim import SGD
 
@@ -199,7 +199,7 @@ def _of_model(model: Model, x: Any, y: Any, options: _Options) -> list[GradientE
     arrays = [
         np.array(a, a.dtype.newbyteorder("=") if a.dtype.kind in "iub" else np.float64, order="C") for a in bind(twin._network, x)
     ]
-    twin = in_double(twin, [a.shape[1:] for a in arrays])
+    twin = float64_copy(twin, [a.shape[1:] for a in arrays])
     backward = _by_hand(twin, arrays, options, parameters=y is None)
     if y is None:
         return backward

@@ -68,7 +68,7 @@ def _widened(array: np.ndarray, rank: int) -> np.ndarray:
     return array.reshape(array.shape + (1,) * (rank - array.ndim))
 
 
-def parts(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
+def in_batches(data: Data, batch_size: int | None, split: bool) -> Iterable[Data]:
     """Return all rows at once, or in batches if a callback needs them."""
     size = batch_size or 32
     return (data.take(slice(i, i + size)) for i in range(0, data.rows, size)) if split else (data,)

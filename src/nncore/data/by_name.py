@@ -9,7 +9,7 @@ from .._checks import shown
 from ..errors import ArgumentError
 
 
-def in_order(what: str, given: Any, names: Sequence[str]) -> list[Any]:
+def align_to_names(what: str, given: Any, names: Sequence[str]) -> list[Any]:
     """Return one entry per name, from a dict by name, or from a list if there are several names.
 
     Parameters
@@ -39,6 +39,6 @@ def in_order(what: str, given: Any, names: Sequence[str]) -> list[Any]:
     return list(given)
 
 
-def names_of(what: str, names: Sequence[str]) -> list[str]:
+def argument_labels(what: str, names: Sequence[str]) -> list[str]:
     """Return the name of each entry in error messages."""
     return [what] if len(names) == 1 else [f"{what}[{name!r}]" for name in names]

@@ -1,10 +1,10 @@
 """Networks as graphs: `Input`, the values that layers return when they are called on it, and the graph of a model."""
 
 from .graph import Description, Graph, layer_names, restored
-from .values import MOST_INPUTS, Input, Node, Value, call, check_count, checked_name, is_symbolic, record
+from .values import MAX_INPUTS, Input, Node, Value, call, check_count, checked_name, is_symbolic, record
 
 __all__ = [
-    "MOST_INPUTS",
+    "MAX_INPUTS",
     "Description",
     "Graph",
     "Input",

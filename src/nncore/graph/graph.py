@@ -89,7 +89,7 @@ class Graph:
             return self.input_names[number]
         return self.names[self.position[id(node.layer)]]
 
-    def wire(self) -> tuple[list[Op], list[int], list[int]]:
+    def to_ops(self) -> tuple[list[Op], list[int], list[int]]:
         """Return the op records, the layer of each, and the numbers of the output values."""
         ops: list[Op] = []
         owners: list[int] = []
@@ -112,12 +112,12 @@ class Graph:
 
     # The interface that a network uses; `Chain` has the same methods ------------------------------------------------------------
 
-    def known_inputs(self) -> list[Shape]:
+    def static_input_shapes(self) -> list[Shape]:
         """Return the shape of one sample of each input."""
         return [value.shape for value in self.inputs]
 
-    def may_be_deeper(self) -> bool:
-        """Return whether samples may have more dimensions than `known_inputs` states."""
+    def rank_is_open(self) -> bool:
+        """Return whether samples may have more dimensions than `static_input_shapes` states."""
         return False
 
     def activation_after(self, index: int) -> Layer | None:
@@ -153,7 +153,7 @@ class Graph:
         nodes = self.nodes_of(self.layers[index])
         return "; ".join(", ".join(self.name_of(self.numbers[id(v)]) for v in node.inputs) for node in nodes)
 
-    def lines(self, input_shapes: Sequence[Shape]) -> list[str]:
+    def repr_lines(self, input_shapes: Sequence[Shape]) -> list[str]:
         """Return a line for each input and layer, for the repr of a model."""
         inputs = [f"{name}: Input {shape_text(shape)}" for name, shape in zip(self.input_names, input_shapes, strict=True)]
         return inputs + [f"{self.key(i)}: {layer!r} on {self.connected_to(i)}" for i, layer in enumerate(self.layers)]
@@ -164,7 +164,7 @@ class Graph:
             return dict(zip(self.output_names, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def call_again(self, values: Sequence[Value]) -> list[Value]:
+    def call_on(self, values: Sequence[Value]) -> list[Value]:
         """Return the outputs for other inputs, by calling the same layers again."""
         known = {id(own): value for own, value in zip(self.inputs, values, strict=True)}
         for node in self.nodes:

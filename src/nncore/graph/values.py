@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import _core, _hooks
+from .. import _core, _late_calls
 from .._checks import is_number, real, shape_of_sample, shape_text, shown
 from ..errors import ArgumentError
 from ..records import Op, Shape
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _serial = itertools.count()
 
-MOST_INPUTS = 64  # the largest number of inputs of a network
+MAX_INPUTS = 64  # the largest number of inputs of a network
 
 
 class Value:
@@ -67,7 +67,7 @@ class Value:
 
     def __mul__(self, other: Any) -> Value:
         if isinstance(other, Value):
-            return cast("Value", _hooks.merge_values("Multiply", [self, other]))
+            return cast("Value", _late_calls.merge_values("Multiply", [self, other]))
         return _rescaled(self, _number("*", other), 0.0)
 
     __rmul__ = __mul__
@@ -190,7 +190,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
     ops = layer.ops(name, tuple(range(len(inputs))), len(inputs))
     layer.check_call(name, [v.shape for v in inputs])
     results = [len(inputs) + i for i in layer.output_ops(ops)]
-    shapes = _rehearsed([v.shape for v in inputs], ops, results)
+    shapes = _infer_shapes([v.shape for v in inputs], ops, results)
     for op in ops:
         layer.check(name, shapes[op.inputs[0]])
     return Node(layer, inputs, [tuple(shapes[i]) for i in results]).outputs
@@ -204,17 +204,17 @@ def check_count(layer: Layer, count: int) -> None:
         raise ArgumentError(f"{layer.name or type(layer).__name__} takes {wanted} input{'s' if wanted != '1' else ''}, not {count}")
 
 
-def _rehearsed(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]) -> list[Shape]:
+def _infer_shapes(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]) -> list[Shape]:
     """Return the shapes of all values: inputs, then the results of the ops. A chain may have more inputs than a network can
     have."""
-    if len(inputs) <= MOST_INPUTS:
-        rehearsal = _core.Plan()
-        rehearsal.assemble(inputs, ops, results[:1], "float32")
-        return list(rehearsal.shapes())
+    if len(inputs) <= MAX_INPUTS:
+        trial = _core.Plan()
+        trial.assemble(inputs, ops, results[:1], "float32")
+        return list(trial.shapes())
     shapes = list(inputs)
     for op in ops:
         given = [shapes[i] for i in op.inputs]
-        shapes.append(_rehearsed(given, [op._replace(inputs=tuple(range(len(given))))], [len(given)])[-1])
+        shapes.append(_infer_shapes(given, [op._replace(inputs=tuple(range(len(given))))], [len(given)])[-1])
     return shapes
 
 
@@ -229,10 +229,10 @@ def _number(sign: str, other: Any) -> float:
 def _rescaled(value: Value, scale: float, offset: float) -> Value:
     if (scale, offset) == (1.0, 0.0):  # for example the 0 with which sum() starts
         return value
-    return cast("Value", _hooks.rescale_value(value, scale, offset))
+    return cast("Value", _late_calls.rescale_value(value, scale, offset))
 
 
 def _merged(layer: str, value: Value, other: Any, scale: float, sign: float) -> Value:
     if isinstance(other, Value):
-        return cast("Value", _hooks.merge_values(layer, [value, other]))
+        return cast("Value", _late_calls.merge_values(layer, [value, other]))
     return _rescaled(value, scale, sign * _number("+" if sign > 0 else "-", other))

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 
 import numpy as np
 
-from .. import _hooks
+from .. import _late_calls
 from .._checks import flag
-from .._declarations import DeclarationType, refuse_unknown
+from .._declarations import DeclarationType, reject_unknown
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
 from ..graph import Value, call, checked_name, is_symbolic
@@ -158,7 +158,7 @@ class Layer(metaclass=LayerType):
 
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
         if arguments and type(self).__init__ is Layer.__init__:
-            refuse_unknown(type(self), arguments)
+            reject_unknown(type(self), arguments)
         if name is not None:
             name = checked_name(type(self).__name__, name)
         for key in arguments.keys() & self.mutable:
@@ -196,7 +196,7 @@ class Layer(metaclass=LayerType):
         """Return the initialization of a parameter. ``activation`` is the activation that follows this layer, if there is one."""
         raise NotImplementedError(f"{type(self).__name__} does not say how {role} starts")
 
-    def has_matrix(self, role: str) -> bool:
+    def is_weight_matrix(self, role: str) -> bool:
         """Return whether a parameter is a weight matrix. The penalties of ``compile`` apply to those."""
         return len(self.parameter_shapes()[role]) > 1
 
@@ -301,7 +301,7 @@ class Layer(metaclass=LayerType):
         """
         if is_symbolic(x):
             return call(self, x)
-        return _hooks.call_layer(self, x, training)
+        return _late_calls.call_layer(self, x, training)
 
     # Parameters -----------------------------------------------------------------------------------------------------------
 
@@ -345,7 +345,7 @@ class Layer(metaclass=LayerType):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
-        return {**state, "_names": self._names, "_pending": ValuesAtOnce.of(self) or self._initial_values()}
+        return {**state, "_names": self._names, "_pending": WeightsSnapshot.of(self) or self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_standalone": None})
@@ -369,7 +369,7 @@ else:
     AnyLayer = Layer
 
 
-class ValuesAtOnce:
+class WeightsSnapshot:
     """The values of a model's layers at one moment.
 
     A pickler visits the layers one by one. Another thread may train the model meanwhile, so the values are copied first. This

@@ -223,7 +223,7 @@ class LayerNorm(Layer):
     def initializer(self, role: str, activation: Layer | None) -> InitSpec:
         return "ones" if role == "weight" else "zeros"
 
-    def has_matrix(self, role: str) -> bool:
+    def is_weight_matrix(self, role: str) -> bool:
         return False  # they are gains, not weight matrices, whatever their shape
 
     def input_shape(self) -> Shape | None:

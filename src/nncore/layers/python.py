@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from .._checks import flag, function, is_number, shape_of_sample, shape_text, shown, whole
-from .._declarations import refuse_unknown
+from .._declarations import reject_unknown
 from ..data.arrays import to_array
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
@@ -89,7 +89,7 @@ class PythonLayer(Layer):
 
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLayer.__init__:
-            refuse_unknown(type(self), arguments)
+            reject_unknown(type(self), arguments)
         super().__init__(name=name, **arguments)
         self.__dict__.update(_weights={}, _input_shapes=None)
 

@@ -17,7 +17,7 @@ NO_PENALTIES: dict[str, object] = {"l1": None, "l2": None, "max_norm": None}
 
 
 class Regularized(Layer):
-    """Base of the layers with ``l1``, ``l2`` and ``max_norm``. They apply to the parameters for which `Layer.has_matrix` is
+    """Base of the layers with ``l1``, ``l2`` and ``max_norm``. They apply to the parameters for which `Layer.is_weight_matrix` is
     true."""
 
     mutable: ClassVar[tuple[str, ...]] = ("trainable", *NO_PENALTIES)
@@ -27,7 +27,7 @@ class Regularized(Layer):
     max_norm: float | None
 
     def options(self, role: str) -> ParameterOptions:
-        if not self.has_matrix(role):
+        if not self.is_weight_matrix(role):
             return ParameterOptions(trainable=self.trainable)
         return ParameterOptions(trainable=self.trainable, l1=self.l1, l2=self.l2, max_norm=self.max_norm or 0.0)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._declarations import describe, refuse_unknown
+from .._declarations import describe, reject_unknown
 from ..data import as_array, bind_prediction, bind_target, bind_weight
 from ..errors import ArgumentError, ShapeError
 from ..records import LossSpec
@@ -50,7 +50,7 @@ class PythonLoss(Loss):
 
     def __init__(self, reduction: Reduction = "mean", **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLoss.__init__:
-            refuse_unknown(type(self), arguments)
+            reject_unknown(type(self), arguments)
         super().__init__(reduction)
         self.__dict__.update(arguments)
         self._arguments = tuple(arguments)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..graph import Description
-from ..layers.base import Layer, ValuesAtOnce
+from ..layers.base import Layer, WeightsSnapshot
 from ..network.connecting import Connections, connect, connections_of
 from ..network.network import Network
 from ..records import Shape
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from .model import Model
 
 
-def reduced(model: Model) -> tuple[Any, ...]:
+def pickle_model(model: Model) -> tuple[Any, ...]:
     """Return what pickle keeps: the layers with their values, the connections and the state of training."""
     network: Network = model._network
     with network.access.between_steps():
-        taken = ValuesAtOnce(network.layers)
+        taken = WeightsSnapshot(network.layers)
         state = copied_state(capture(network))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-        return restore, (type(model), network.layers, *rest, state, taken)
+        return model_from_pickle, (type(model), network.layers, *rest, state, taken)
 
 
-def copied(model: Model, memo: dict[int, Any]) -> Model:
+def copy_model(model: Model, memo: dict[int, Any]) -> Model:
     """Return an independent copy. Training it gives the same results as training the original."""
     network: Network = model._network
     with network.access.between_steps():
@@ -37,33 +37,33 @@ def copied(model: Model, memo: dict[int, Any]) -> Model:
         if state is not None:
             state = state._replace(config=copy.deepcopy(state.config, memo))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-    found = restore(type(model), layers, *rest, state)
+    found = model_from_pickle(type(model), layers, *rest, state)
     memo[id(model)] = found
     return found
 
 
-def in_double(model: Model, shapes: Sequence[Shape]) -> Model:
+def float64_copy(model: Model, shapes: Sequence[Shape]) -> Model:
     """Return an independent copy in float64, built for inputs of these shapes. The copy is not compiled."""
     network: Network = model._network
     with network.access.between_steps():
         layers = copy.deepcopy(network.layers)
         described = connections_of(network)
     graph = described if isinstance(described, Description) else None
-    found = restore(type(model), layers, graph, network.plan.seed, "float64", None)
+    found = model_from_pickle(type(model), layers, graph, network.plan.seed, "float64", None)
     if found._plan.built_for != list(shapes):
         found._network.build(list(shapes))
     found._plan.step = network.plan.step
     return found
 
 
-def restore(
+def model_from_pickle(
     cls: type[Model],
     layers: Sequence[Layer],
     connections: Connections,
     seed: int,
     dtype: str,
     training: TrainingState | None,
-    taken: ValuesAtOnce | None = None,
+    taken: WeightsSnapshot | None = None,
 ) -> Model:
     """Make a model again from what pickle kept. The constructor of the class is not called, as a subclass may change its
     arguments."""

@@ -32,7 +32,7 @@ from ..training import evaluation, step
 from ..training import fit as training
 from ..training.configuration import Configuration
 from ..training.history import History
-from ..training.trainer import Trainer, attached, trainer_of
+from ..training.trainer import Trainer, ensure_compiled, require_trainer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -702,7 +702,7 @@ class Model(ModelCore):
     def optimizer(self) -> Optimizer | Any:
         """The optimizer, or None before ``compile``. Its ``lr`` can be set."""
         if self._trainer is not None and self.built and not self._plan.is_compiled:
-            attached(self._network)
+            ensure_compiled(self._network)
         trainer: Trainer | None = self._trainer
         return None if trainer is None else trainer.optimizer
 
@@ -714,7 +714,7 @@ class Model(ModelCore):
     @property
     def metrics_names(self) -> list[str]:
         """The names of the values that `evaluate` returns, in order: "loss", then the others."""
-        return [] if self._trainer is None else list(self._trainer.config.logged)
+        return [] if self._trainer is None else list(self._trainer.config.log_keys)
 
     def fit(
         self,
@@ -818,7 +818,7 @@ class Model(ModelCore):
         >>> model.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        request = training.Request(
+        arguments = training.FitArguments(
             epochs,
             batch_size,
             validation_split,
@@ -837,7 +837,7 @@ class Model(ModelCore):
             resume,
             lengths,
         )
-        return training.fit(self, x, y, request)
+        return training.fit(self, x, y, arguments)
 
     @overload
     def evaluate(
@@ -990,8 +990,8 @@ class Model(ModelCore):
         >>> model.predict([[0.0]])
         array([[0.375]], dtype=float32)
         """
-        trainer_of(self._network, "averaged_weights")
-        return AveragedWeights(self._plan, self, lambda: trainer_of(self._network, "averaged_weights"))
+        require_trainer(self._network, "averaged_weights")
+        return AveragedWeights(self._plan, self, lambda: require_trainer(self._network, "averaged_weights"))
 
     # Sequences ----------------------------------------------------------------------------------------------------------------
 
@@ -1163,14 +1163,14 @@ class Model(ModelCore):
         return load_weights(self._network, path, strict, self.load_state_dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .copying import reduced
+        from .copying import pickle_model
 
-        return reduced(self)
+        return pickle_model(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        from .copying import copied
+        from .copying import copy_model
 
-        return cast("Self", copied(self, memo))
+        return cast("Self", copy_model(self, memo))
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._checks import flag, shape_text
 from ..data.arrays import as_array
-from ..data.by_name import in_order, names_of
+from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import bind_lengths
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from ..graph import Value, is_symbolic
@@ -40,20 +40,20 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
 
 
 def _call_on_values(network: Network, x: Any) -> Any:
-    values = in_order("x", x, network.input_names)
-    for name, value in zip(names_of("x", network.input_names), values, strict=True):
+    values = align_to_names("x", x, network.input_names)
+    for name, value in zip(argument_labels("x", network.input_names), values, strict=True):
         if not isinstance(value, Value):
             raise ArgumentError(f"{name} is {type(value).__name__}, which is no part of the network; make it an nn.Input")
     if not network.built:
         network.build([value.shape for value in values])  # the weights must exist before they can be shared
-    return network.connections.pack_outputs(network.connections.call_again(values))
+    return network.connections.pack_outputs(network.connections.call_on(values))
 
 
 def _converted(network: Network, x: Any) -> list[np.ndarray]:
     """Return one C-contiguous array of the network's dtype per input. Build the network if necessary."""
     arrays: list[np.ndarray] = []
-    given = in_order("x", x, network.input_names)
-    for i, (name, each) in enumerate(zip(names_of("x", network.input_names), given, strict=True)):
+    given = align_to_names("x", x, network.input_names)
+    for i, (name, each) in enumerate(zip(argument_labels("x", network.input_names), given, strict=True)):
         array = as_array(each, name, network.dtype)
         if array.ndim == 0:
             raise ShapeError(f"{name} is a single number; a batch [N, ...] is needed")
@@ -61,7 +61,7 @@ def _converted(network: Network, x: Any) -> list[np.ndarray]:
             network.build_first([array.shape[1:]])
         expected = network.input_shapes[i]
         if array.shape[1:] != expected and len(given) == 1:
-            network.resize([array.shape[1:]])
+            network.set_sequence_lengths([array.shape[1:]])
             expected = network.input_shapes[i]
         if array.shape[1:] != expected:
             hint = _hint(array.shape, expected)
@@ -91,9 +91,9 @@ def backward(network: Network, grad_output: Any) -> Any:
     with network.access.training():
         network.require_built("backward")
         names = network.output_names
-        given = in_order("grad_output", grad_output, names)
+        given = align_to_names("grad_output", grad_output, names)
         grads = []
-        for name, each, expected in zip(names_of("grad_output", names), given, network.output_shapes, strict=True):
+        for name, each, expected in zip(argument_labels("grad_output", names), given, network.output_shapes, strict=True):
             grad = np.ascontiguousarray(as_array(each, name, network.dtype), dtype=network.dtype)
             if grad.shape[1:] != expected:
                 raise ShapeError(f"{name} has shape {grad.shape}, but the model gives batches of shape {shape_text(expected)}")

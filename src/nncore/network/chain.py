@@ -31,7 +31,7 @@ class Chain:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
 
-    def wire(self) -> tuple[list[Op], list[int], list[int]]:
+    def to_ops(self) -> tuple[list[Op], list[int], list[int]]:
         """Return the op records, the layer of each, and the numbers of the output values."""
         ops: list[Op] = []
         owners: list[int] = []
@@ -41,7 +41,7 @@ class Chain:
             owners += [i] * len(new)
         return ops, owners, [len(ops)]
 
-    def known_inputs(self) -> list[Shape] | None:
+    def static_input_shapes(self) -> list[Shape] | None:
         """Return the shape of one sample of the input, if it is known without data."""
         if any(isinstance(layer, Recurrent) for layer in self.layers):
             return None  # the number of time steps is known only from the data
@@ -51,8 +51,11 @@ class Chain:
                 return None if shape is None else [shape]
         return None
 
-    def may_be_deeper(self) -> bool:
-        """Return whether samples may have more dimensions than `known_inputs` states. Only data or ``build`` can decide that."""
+    def rank_is_open(self) -> bool:
+        """Return whether samples may have more dimensions than `static_input_shapes` states.
+
+        Only data or ``build`` can decide that.
+        """
         return any(isinstance(layer, Flatten | Reshape) for layer in self.layers)
 
     def activation_after(self, index: int) -> Layer | None:
@@ -90,7 +93,7 @@ class Chain:
         """Return the inputs of a layer as text. It is empty, because each layer follows the previous one."""
         return ""
 
-    def lines(self, input_shapes: Sequence[Shape]) -> list[str]:
+    def repr_lines(self, input_shapes: Sequence[Shape]) -> list[str]:
         """Return a line for each layer, for the repr of a model."""
         return [f"({i}): {layer!r}" for i, layer in enumerate(self.layers)]
 
@@ -98,7 +101,7 @@ class Chain:
         """Return the outputs in the form that the model returns: one array."""
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def call_again(self, values: Sequence[Value]) -> list[Value]:
+    def call_on(self, values: Sequence[Value]) -> list[Value]:
         """Return the output for another input, by calling the same layers again."""
         (value,) = values
         for layer in self.layers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import bind_inputs
-from ..data.by_name import in_order
+from ..data.by_name import align_to_names
 from ..data.sequences import bind_lengths, without_padding
 from ..errors import ShapeError
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def bind(
-    network: Network, x: Any, allow_empty: bool = False, elastic: bool = False, check_indices: bool = True
+    network: Network, x: Any, allow_empty: bool = False, any_length: bool = False, check_indices: bool = True
 ) -> list[np.ndarray]:
-    """Convert x. Build the network if its input shape is open. elastic: also accept another number of time steps."""
+    """Convert x. Build the network if its input shape is open. any_length: also accept another number of time steps."""
     plan = network.plan
     layer = "the model" if network.connections.shown_inputs() else network.connections.layer_name(0)
     if isinstance(x, Mapping):
-        x = in_order("x", x, network.input_names)
+        x = align_to_names("x", x, network.input_names)
         x = x[0] if len(x) == 1 else x
-    if elastic and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
+    if any_length and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
         parts = x if len(network.input_shapes) > 1 and isinstance(x, list | tuple) else [x]
-        network.resize([np.shape(part)[1:] for part in parts])
+        network.set_sequence_lengths([np.shape(part)[1:] for part in parts])
     arrays = bind_inputs(x, network.input_shapes if network.built else (), layer, network.dtype, allow_empty)
     if not network.built:
         network.build_first([a.shape[1:] for a in arrays])
@@ -62,7 +62,7 @@ def time_steps(network: Network) -> int:
     return steps
 
 
-def samples_of(network: Network, batch: Any) -> Any:
+def extract_x(network: Network, batch: Any) -> Any:
     """Return x of a batch. A batch may be a tuple that begins with x, or a list of arrays [N, ...], as PyTorch's loader makes
     it."""
     if isinstance(batch, tuple):

@@ -55,12 +55,12 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
         self.plan.seed = _fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
-        shapes = connections.known_inputs()
+        shapes = connections.static_input_shapes()
         if shapes is not None:
             try:
                 self.build(shapes)
             except ShapeError:
-                if not connections.may_be_deeper():
+                if not connections.rank_is_open():
                     raise
         for layer in self.layers:
             if layer.may_have_parameters():
@@ -93,10 +93,10 @@ class Network:
             return
         sharing.check(self, shared)
         others = [other for _, other in shared.values()]
-        with sharing.held(others):
+        with sharing.exclusive_access(others):
             views = {i: dict(layer._bound) for i, (layer, _) in shared.items()}
             self._assemble(input_shapes)
-            sharing.join(self, views, others)
+            sharing.merge_pools(self, views, others)
 
     def build_first(self, input_shapes: Sequence[Shape]) -> None:
         """Build the network for the first data, unless another thread has just done it."""
@@ -107,9 +107,9 @@ class Network:
     def _assemble(self, input_shapes: Sequence[Shape]) -> None:
         with self.access.changing():
             with self.access.preparing():  # an error here leaves the model unchanged
-                ops, owners, outputs = self.connections.wire()
-                rehearsal = self._rehearse(input_shapes, ops, owners, outputs)
-                parameters = rehearsal.parameters() + rehearsal.states()
+                ops, owners, outputs = self.connections.to_ops()
+                trial = self._trial_plan(input_shapes, ops, owners, outputs)
+                parameters = trial.parameters() + trial.states()
                 for parameter, value in zip(parameters, self._initial_values(parameters, owners), strict=True):
                     parameter.value[...] = value
             bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
@@ -118,18 +118,18 @@ class Network:
             for i, layer in enumerate(self.layers):
                 if any(network is not self for network in layer._networks()):
                     bound[i] = {}  # it keeps its views; this network is about to join that pool
-            self.plan.adopt(rehearsal, input_shapes, ops, owners, outputs, self.layers, bound)
+            self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound)
 
-    def _rehearse(
+    def _trial_plan(
         self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
     ) -> _core.Plan:
         """Assemble a temporary plan for inputs of these shapes, and let the layers check the shapes of their inputs."""
-        rehearsal = _core.Plan()
-        rehearsal.assemble(input_shapes, ops, outputs, self.dtype.name)
-        shapes = rehearsal.shapes()
+        trial = _core.Plan()
+        trial.assemble(input_shapes, ops, outputs, self.dtype.name)
+        shapes = trial.shapes()
         for op, owner in zip(ops, owners, strict=True):
             self.layers[owner].check(op.name, shapes[op.inputs[0]])
-        return rehearsal
+        return trial
 
     def _initial_values(self, parameters: Sequence[Parameter], owners: Sequence[int]) -> list[np.ndarray]:
         """Return the initial value of each parameter. It is drawn, unless the layer already has a value."""
@@ -158,7 +158,7 @@ class Network:
 
     # Sequences of other lengths -----------------------------------------------------------------------------------------------
 
-    def resize(self, input_shapes: Sequence[Shape]) -> bool:
+    def set_sequence_lengths(self, input_shapes: Sequence[Shape]) -> bool:
         """Plan again for samples that differ from the previous ones only in the number of time steps. The parameters stay.
 
         Return whether this was done. The result is False if another thread has done it already. It is also False, and nothing is
@@ -167,9 +167,9 @@ class Network:
         if self.plan.built_for == [tuple(shape) for shape in input_shapes]:
             return False
         with self.access.changing(patient=True):
-            return self._resize_alone(input_shapes)
+            return self._set_sequence_lengths(input_shapes)
 
-    def _resize_alone(self, input_shapes: Sequence[Shape]) -> bool:
+    def _set_sequence_lengths(self, input_shapes: Sequence[Shape]) -> bool:
         plan, before = self.plan, self.plan.built_for
         if before is None or len(before) != len(input_shapes) or before == [tuple(shape) for shape in input_shapes]:
             return False
@@ -179,26 +179,28 @@ class Network:
                 return False
         try:
             with self.access.preparing():
-                rehearsal = self._rehearse(input_shapes, plan.ops, plan.owners, plan.outputs)
-            for own, its in zip(plan.parameters() + plan.states(), rehearsal.parameters() + rehearsal.states(), strict=True):
+                trial = self._trial_plan(input_shapes, plan.ops, plan.owners, plan.outputs)
+            for own, its in zip(plan.parameters() + plan.states(), trial.parameters() + trial.states(), strict=True):
                 if own.value.shape != its.value.shape:
                     raise ShapeError(f"{own.role} has another shape")
-            shapes = rehearsal.shapes()
+            shapes = trial.shapes()
             # The trainer makes its records again, because the shapes of the outputs have changed.
-            told = plan.trainer.records(self, [tuple(shapes[value]) for value in plan.outputs]) if plan.is_compiled else None
+            told = (
+                plan.trainer.training_records(self, [tuple(shapes[value]) for value in plan.outputs]) if plan.is_compiled else None
+            )
             plan.replan(input_shapes, plan.ops, plan.outputs, told)
         except BaseException as error:  # including an interrupt
             # Layers in Python have seen the new shapes. Show them the shapes of the plan again.
-            _core.uninterrupted(lambda: self._rehearse(plan.built_for or before, plan.ops, plan.owners, plan.outputs))
+            _core.uninterrupted(lambda: self._trial_plan(plan.built_for or before, plan.ops, plan.owners, plan.outputs))
             if isinstance(error, ShapeError):
                 return False
             raise
         return True
 
-    def require_shapes(self, shapes: Sequence[Shape]) -> None:
+    def ensure_shapes(self, shapes: Sequence[Shape]) -> None:
         """Plan for the shapes of the bound data, because a validation or a callback may have used other shapes meanwhile."""
         if shapes and self.plan.built_for != shapes:
-            self.resize(shapes)
+            self.set_sequence_lengths(shapes)
         if shapes and self.plan.built_for != shapes:
             raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(shapes)}")
 
@@ -255,7 +257,7 @@ class Network:
         self.require_built(what)
         return self._named(self.plan.parameters())
 
-    def named_tensors(self, what: str) -> list[tuple[str, Parameter]]:
+    def named_state(self, what: str) -> list[tuple[str, Parameter]]:
         """Return (name, tensor) of the parameters and running statistics, in the order of PyTorch's state dict."""
         self.require_built(what)
         return self._named(sorted(self.plan.parameters() + self.plan.states(), key=lambda p: p.op))  # stable: parameters first
@@ -269,7 +271,7 @@ class Network:
 
     def __repr__(self) -> str:
         title = "Model" if isinstance(self.connections, Graph) else self.label
-        return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.lines(self.plan.built_for or ())), ")"])
+        return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.repr_lines(self.plan.built_for or ())), ")"])
 
     # One batch ----------------------------------------------------------------------------------------------------------------
 

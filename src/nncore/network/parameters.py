@@ -32,7 +32,7 @@ def _at_rest(network: Network) -> Use:
 def state_dict(network: Network) -> dict[str, np.ndarray]:
     """Return copies of the parameters and running statistics by name, C-contiguous; see `Model.state_dict`."""
     with _at_rest(network):
-        return {name: _stored(p) for name, p in network.named_tensors("state_dict")}
+        return {name: _stored(p) for name, p in network.named_state("state_dict")}
 
 
 def load_state_dict(network: Network, state_dict: Any, strict: Any) -> IncompatibleKeys:
@@ -41,7 +41,7 @@ def load_state_dict(network: Network, state_dict: Any, strict: Any) -> Incompati
         raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
     strict = flag("load_state_dict", "strict", strict)
     with network.access.training():
-        own = dict(network.named_tensors("load_state_dict"))
+        own = dict(network.named_state("load_state_dict"))
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
@@ -58,7 +58,7 @@ def set_weights(network: Network, weights: Any) -> None:
     if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
         raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {type(weights).__name__}")
     with network.access.training():
-        own = network.named_tensors("set_weights")
+        own = network.named_state("set_weights")
         if len(weights) != len(own):
             raise StateDictError(f"set_weights: {len(weights)} arrays for the {len(own)} parameters {[name for name, _ in own]}")
         _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])

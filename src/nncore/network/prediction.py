@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.bound import Data, parts
+from ..data.bound import Data, in_batches
 from ..errors import EmptyDataError
-from .inputs import bind, bind_with_lengths, samples_of
+from .inputs import bind, bind_with_lengths, extract_x
 
 if TYPE_CHECKING:
     from .network import Network
@@ -22,7 +22,7 @@ After = Callable[[int, list[np.ndarray]], None]
 def bind_rows(network: Network, x: Any, lengths: Any) -> Data:
     """Convert samples and their lengths. ``y`` is memory for the outputs."""
     with network.access.reading():
-        arrays, counted = bind_with_lengths(network, x, lengths, allow_empty=True, elastic=True)
+        arrays, counted = bind_with_lengths(network, x, lengths, allow_empty=True, any_length=True)
         return Data(arrays, _room(network, arrays), None, counted, network.input_shapes)
 
 
@@ -30,7 +30,7 @@ def predict_rows(
     network: Network, data: Data, size: int | None = None, before: Before | None = None, after: After | None = None
 ) -> list[np.ndarray]:
     """Write the outputs of all rows into ``data.y`` and return them. Batches have ``size`` rows if there are callbacks."""
-    for number, part in enumerate(parts(data, size, before is not None)):
+    for number, part in enumerate(in_batches(data, size, before is not None)):
         _predict(network, number, part, before, after)
     return data.y
 
@@ -42,7 +42,7 @@ def predict_batches(
     found: list[list[np.ndarray]] = []
     for number, batch in enumerate(batches):
         with network.access.reading():
-            x = bind(network, samples_of(network, batch))
+            x = bind(network, extract_x(network, batch))
             part = Data(x, _room(network, x), None, None, network.input_shapes)
         _predict(network, number, part, before, after)
         found.append(part.y)
@@ -67,7 +67,7 @@ def _predict(network: Network, number: int, part: Data, before: Before | None, a
     first = 0
     while first < part.rows:
         with network.access.reading():
-            network.require_shapes(part.shapes)
+            network.ensure_shapes(part.shapes)
             first = network.plan.predict(part.x, part.y, first, None if part.lengths is None else (part.lengths, None, None))
     if after is not None:
         after(number, part.y)

@@ -121,7 +121,7 @@ def check(network: Network, layers: Mapping[int, tuple[Layer, Network]]) -> None
 
 
 @contextmanager
-def held(others: Sequence[Network]) -> Iterator[None]:
+def exclusive_access(others: Sequence[Network]) -> Iterator[None]:
     """Exclude all other threads from the networks of these pools. Raise ConcurrentUseError if one of them is being trained."""
     models = list(others)
     while True:
@@ -138,7 +138,7 @@ def _members(others: Sequence[Network]) -> list[Network]:
     return [network for pool in pools.values() for network, _ in pool.living()]
 
 
-def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others: list[Network]) -> None:
+def merge_pools(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others: list[Network]) -> None:
     """Move a network that has just been built into one pool with others. If that fails, the others are unchanged.
 
     Parameters
@@ -155,14 +155,14 @@ def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others
     members = [[member for _, member in each] for each in living]
     views = network.plan.parameters(), network.plan.states()
     own = network.plan.buffers()
-    parameters, states = Arrangement(), Arrangement()
+    parameters, states = PoolLayout(), PoolLayout()
     for pool, each in zip(pools, members, strict=True):
         parameters.keep(pool.parameters, [member.parameters for member in each])
         states.keep(pool.states, [member.states for member in each])
     known = [[shared.get(network.plan.owners[view.op], {}).get(view.role) for view in kind] for kind in views]
     mine = (
-        parameters.take_in(_blocks(views[0], own["parameters"]), known[0]),
-        states.take_in(_blocks(views[1], own["states"]), known[1]),
+        parameters.allocate(_blocks(views[0], own["parameters"]), known[0]),
+        states.allocate(_blocks(views[1], own["states"]), known[1]),
     )
     merged = Pool(parameters.buffer(network.dtype), states.buffer(network.dtype))
     values = [view.value.copy() for kind in views for view in kind]
@@ -181,7 +181,7 @@ def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others
         for (other, *_), after in zip(moving, arrived, strict=True):
             _move(other, merged, after)
         for pool in pools:
-            _let_go(pool)
+            _release_orphans(pool)
         for each, _ in merged.living():
             each.bind_layers()
             each.pool = merged
@@ -201,7 +201,7 @@ def join(network: Network, shared: Mapping[int, Mapping[str, Parameter]], others
             _core.uninterrupted(move_back)
 
 
-class Arrangement:
+class PoolLayout:
     """The layout of a new pool, for parameters or for running statistics.
 
     Attributes
@@ -227,7 +227,7 @@ class Arrangement:
         self.shifts.append(shifts)
         self._used += [block for extent in extents for block in extent.moved(shifts).blocks]
 
-    def take_in(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Extent:
+    def allocate(self, blocks: Sequence[Span], known: Sequence[Parameter | None]) -> Extent:
         """Find a place for each block of the new network: the shared block, a large enough gap, or the end."""
         gaps = _gaps(_united(self._used), self._length)
         found = []
@@ -266,7 +266,7 @@ def _move(network: Network, pool: Pool, member: Member) -> None:
     network.plan.move(pool.parameters[slice(*member.parameters.whole)], pool.states[slice(*member.states.whole)])
 
 
-def _let_go(pool: Pool) -> None:
+def _release_orphans(pool: Pool) -> None:
     """Give layers whose networks no longer exist copies of their parameters, so that they do not keep the whole pool alive."""
     for layer in [ref() for member in pool.members if member.network() is None for ref in member.layers]:
         if layer is not None and not layer._networks() and any(pool.holds(view) for view in layer._bound.values()):

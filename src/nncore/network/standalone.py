@@ -12,7 +12,7 @@ from .._checks import flag, shape_of_sample
 from .._core import Access
 from ..data.arrays import as_array
 from ..errors import ArgumentError, ShapeError, SizeError
-from ..graph import MOST_INPUTS, Graph, Input, check_count
+from ..graph import MAX_INPUTS, Graph, Input, check_count
 from ..layers.activations import Activation
 from ..layers.base import Layer
 from ..layers.merge import Add, Average, Merge, Rescaling
@@ -23,7 +23,7 @@ from .network import Network
 from .prediction import bind_rows, predict_rows
 
 #: Lock for making a private network: threads that call a new layer at the same time must get the same weights.
-CREATION = Access()
+CREATION_LOCK = Access()
 
 
 def call_layer(layer: Layer, x: Any, training: bool) -> Any:
@@ -52,7 +52,7 @@ def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
     if not isinstance(x, list | tuple):
         raise ArgumentError(f"{layer!r} takes a list of arrays, not {type(x).__name__}")
     check_count(layer, len(x))
-    if len(x) > MOST_INPUTS:
+    if len(x) > MAX_INPUTS:
         return _apply_in_parts(layer, x)
     arrays = [as_array(each, f"x[{i}]", np.dtype("float32")) for i, each in enumerate(x)]
     for i, array in enumerate(arrays):
@@ -71,12 +71,12 @@ def _apply_in_parts(layer: Layer, x: Sequence[Any]) -> np.ndarray:
         part = Rescaling(1.0 / len(x))
         return _apply_to_several(Add(), [part(each) for each in x])
     if not isinstance(layer, Merge):
-        raise SizeError(f"{layer!r}: {len(x)} inputs are too many; {MOST_INPUTS} are possible")
-    so_far = _apply_to_several(layer, x[:MOST_INPUTS])
-    return _apply_to_several(layer, [so_far, *x[MOST_INPUTS:]])
+        raise SizeError(f"{layer!r}: {len(x)} inputs are too many; {MAX_INPUTS} are possible")
+    so_far = _apply_to_several(layer, x[:MAX_INPUTS])
+    return _apply_to_several(layer, [so_far, *x[MAX_INPUTS:]])
 
 
-def single(layer: Layer, dtype: str, seed: int | None = None) -> Network:
+def single_layer_network(layer: Layer, dtype: str, seed: int | None = None) -> Network:
     """Return a network of one layer."""
     check_layers("Sequential", [layer])
     return Network(Chain([layer]), seed, dtype, "Sequential")
@@ -84,7 +84,7 @@ def single(layer: Layer, dtype: str, seed: int | None = None) -> Network:
 
 def _network(layer: Layer, array: np.ndarray) -> Network:
     """Return the private network. It contains the layer, or a copy with the same weights if the layer belongs to a user's model."""
-    with CREATION.changing(patient=True):
+    with CREATION_LOCK.changing(patient=True):
         return _made(layer, array)
 
 
@@ -97,7 +97,7 @@ def _made(layer: Layer, array: np.ndarray) -> Network:
     shape = array.shape[1:]
     network = layer._standalone
     if network is None or network.dtype != dtype or network.input_shapes != [shape]:
-        network = single(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype)
+        network = single_layer_network(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype)
         if network.plan.built_for != [shape]:
             network.build([shape_of_sample("Sequential.build", "input_shape", shape)])
         layer.__dict__["_standalone"] = network

@@ -17,16 +17,16 @@ from ..errors import EmptyDataError, ShapeError
 from ..layers.recurrent import Recurrent
 from ..records import Parameter
 from .network import Network
-from .standalone import CREATION, single
+from .standalone import CREATION_LOCK, single_layer_network
 
 
 def draw_parameters(layer: Recurrent) -> dict[str, Parameter]:
     """Return the parameters by role. If the layer is in no model yet, they are drawn now."""
-    with CREATION.changing(patient=True):
+    with CREATION_LOCK.changing(patient=True):
         if not layer._bound:
             layer.__dict__["_drawing"] = True
             try:
-                home = single(layer, "float32")
+                home = single_layer_network(layer, "float32")
                 home.build([(1, layer.input_size)])
             finally:
                 layer.__dict__.pop("_drawing", None)
@@ -49,7 +49,7 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
     rows, steps = array.shape[:2]
     if not rows:
         raise EmptyDataError(f"{_name(layer)}: x of shape {np.shape(x)} has no sequences")
-    with CREATION.changing(patient=True):
+    with CREATION_LOCK.changing(patient=True):
         twin = _twin(layer, steps)
     dtype = twin.dtype
     shape = (rows, layer.num_layers, len(layer.states), layer.directions, layer.hidden_size)
@@ -98,7 +98,7 @@ def _twin(layer: Recurrent, steps: int) -> Network:
     twin: Network | None = layer.__dict__.get("_twin")
     if twin is None or twin.dtype != dtype or twin.input_shapes != [(steps, layer.input_size)]:
         plain = {"return_sequences": True, "return_state": False, "batch_first": True, "stateful": False, "truncate": None}
-        twin = single(type(layer)(**{**layer.config(), **plain}), dtype, 0)
+        twin = single_layer_network(type(layer)(**{**layer.config(), **plain}), dtype, 0)
         twin.build([(steps, layer.input_size)])
         layer.__dict__["_twin"] = twin
     for role, parameter in own.items():

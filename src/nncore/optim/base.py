@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from .._checks import pair, real
-from .._declarations import DeclarationType, describe, refuse_unknown
+from .._declarations import DeclarationType, describe, reject_unknown
 from ..errors import ArgumentError
 from ..records import OptimizerSpec
 from ..schedules import Schedule, check
@@ -85,7 +85,7 @@ class Optimizer(metaclass=DeclarationType):
     def __init__(self, lr: float | Schedule, weight_decay: float, options: Options, **attributes: float) -> None:
         name = type(self).__name__
         if options.keys() - Options.__annotations__.keys():
-            refuse_unknown(type(self), options)
+            reject_unknown(type(self), options)
         decay = real(name, "weight_decay", weight_decay, 0.0)
         limits: dict[str, Any] = {key: options.get(key) for key in ("clip_norm", "clip_norm_each", "clip_value")}
         for key, value in limits.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from .._core import copy_all, uninterrupted
 from ..errors import ArgumentError
 from ..network.network import Network
-from ..training.trainer import trainer_of
+from ..training.trainer import require_trainer
 from .model_file import read_network
 from .training import capture, moments
 
 
-def take_over(network: Network, path: str) -> None:
+def restore_training_state(network: Network, path: str) -> None:
     """Restore the state of training from a file into a compiled network. Only the learning rate of the optimizer is changed.
 
     Raises
@@ -21,17 +21,17 @@ def take_over(network: Network, path: str) -> None:
     other = read_network(path)
     if not network.built and other.built:
         network.build(other.input_shapes)
-    mine = {name: p.value.shape for name, p in network.named_tensors("fit")}
-    theirs = {name: p.value.shape for name, p in other.named_tensors("fit")}
+    mine = {name: p.value.shape for name, p in network.named_state("fit")}
+    theirs = {name: p.value.shape for name, p in other.named_state("fit")}
     if mine != theirs or network.dtype != other.dtype:
         differing = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)) or [str(other.dtype)]
         raise ArgumentError(f"{path} is of another model, which differs in {', '.join(differing)}; delete it, or take another path")
-    optimizer = trainer_of(network, "fit").optimizer
+    optimizer = require_trainer(network, "fit").optimizer
     kept = None if other.plan.trainer is None else other.plan.trainer.optimizer
     if kept is None or optimizer.spec() != kept.spec():
         raise ArgumentError(f"{path} is of a model that trains with {kept!r}, not {optimizer!r}; delete it, or take another path")
-    views = [p.value for _, p in network.named_tensors("fit")]
-    values = [p.value for _, p in other.named_tensors("fit")]
+    views = [p.value for _, p in network.named_state("fit")]
+    values = [p.value for _, p in other.named_state("fit")]
     state = capture(other)
     if state is None or state.options is None:
         copy_all(views, values)

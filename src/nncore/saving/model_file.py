@@ -110,7 +110,7 @@ def _stored(network: Network) -> dict[str, np.ndarray]:
             for i, layer in enumerate(network.layers)
             for role, value in layer._initial_values().items()
         }
-    return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in network.named_tensors("save")}
+    return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in network.named_state("save")}
 
 
 def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def load_weights(
 ) -> IncompatibleKeys:
     """Copy in the tensors of a file; see `Model.load_weights`."""
     with Reader(path) as reader:
-        own = dict(network.named_tensors("load_weights"))
+        own = dict(network.named_state("load_weights"))
         found = [name for name in reader.tensors if not name.startswith(PREFIX)]
         # Tensors that the model does not have are not read. Zeros without memory replace them, so that the keys can be compared.
         nothing = np.zeros(0)
@@ -199,7 +199,7 @@ def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
     given = _values(reader, layers, [str(i) for i in range(len(layers))], np.dtype(dtype), complete=shapes is not None)
     with data.refusing(reader, "model"):
         check_layers("Sequential", layers)
-        if shapes is None and Chain(layers).known_inputs() is not None:
+        if shapes is None and Chain(layers).static_input_shapes() is not None:
             reader.fail("model.input_shapes", "null, but the layers say what it is")
         network = connect(layers, shapes, seed, dtype, "Sequential")
     if shapes is not None:
@@ -208,7 +208,7 @@ def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
 
 
 def _read_values(reader: Reader, network: Network, given: set[str]) -> None:
-    for name, parameter in network.named_tensors("load"):
+    for name, parameter in network.named_state("load"):
         if name not in given:
             reader.fail(f"tensor {name!r}", "is missing")
         reader.read_into(name, parameter.value)

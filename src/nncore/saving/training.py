@@ -55,7 +55,7 @@ def capture(network: Network) -> TrainingState | None:
     if not plan.is_compiled:
         return TrainingState(trainer.config, 0, None, {})
     begun: Progress | None = trainer.progress
-    progress = None if begun is None or begun.start > plan.step else begun.copied(plan.step)  # step may have been set back
+    progress = None if begun is None or begun.start > plan.step else begun.snapshot(plan.step)  # step may have been set back
     return TrainingState(trainer.config, plan.step, list(trainer.options), moments(network), progress, plan.carried())
 
 

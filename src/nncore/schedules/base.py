@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._checks import function, is_number, real, shown
-from .._declarations import DeclarationType, refuse_unknown
+from .._declarations import DeclarationType, reject_unknown
 from ..errors import ArgumentError
 from .rates import Schedule
 
@@ -32,7 +32,7 @@ class LearningRateSchedule(metaclass=DeclarationType):
 
     def __init__(self, **arguments: Any) -> None:
         if type(self).__init__ is LearningRateSchedule.__init__:
-            refuse_unknown(type(self), arguments)
+            reject_unknown(type(self), arguments)
         vars(self).update(arguments)
 
     def __call__(self, step: int) -> float:

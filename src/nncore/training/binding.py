@@ -22,37 +22,39 @@ from ..data import (
 )
 from ..data.arrays import to_array
 from ..data.bound import Data
-from ..data.by_name import in_order, names_of
+from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import without_padding
 from ..errors import ArgumentError, EmptyDataError
 from ..network import inputs
 from .configuration import Configuration
-from .trainer import stay_with
+from .trainer import ensure_same_config
 
 if TYPE_CHECKING:
     from ..network.network import Network
 
 
 def bind_batch(
-    network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = True
+    network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, any_length: bool = True
 ) -> Data:
     """Convert one batch. If the network is not built, build it for these samples and compile it."""
     with network.access.reading():
         if not network.built:
             inputs.bind(network, x)
-        stay_with(network, config)
-        return bind(network, config, x, y, weight, lengths, elastic)
+        ensure_same_config(network, config)
+        return bind(network, config, x, y, weight, lengths, any_length)
 
 
-def bind(network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, elastic: bool = False) -> Data:
+def bind(
+    network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, any_length: bool = False
+) -> Data:
     """Convert samples, targets, their weights and lengths."""
-    xs, counted = inputs.bind_with_lengths(network, x, lengths, elastic=elastic)
+    xs, counted = inputs.bind_with_lengths(network, x, lengths, any_length=any_length)
     rows, shapes = len(xs[0]), network.output_shapes
     # Inputs and outputs without time have no padding, even if their first dimension has as many elements as there are steps.
     of_inputs = [counted if has else None for has in network.plan.timed(range(len(xs)))]
     timed = network.plan.timed(network.plan.outputs)
     of_outputs = [counted if has else None for has in timed]
-    parts, names = in_order("y", y, network.output_names), names_of("y", network.output_names)
+    parts, names = align_to_names("y", y, network.output_names), argument_labels("y", network.output_names)
     if counted is not None:
         parts = [
             without_padding(to_array(part), own, loss.targets, shape[-1])
@@ -66,7 +68,7 @@ def bind(network: Network, config: Configuration, x: Any, y: Any, weight: Any, l
     ]
     if config.check_finite:
         for i, array in enumerate(xs):
-            check_finite(_counted(array, of_inputs[i]), names_of("x", network.input_names)[i])
+            check_finite(_counted(array, of_inputs[i]), argument_labels("x", network.input_names)[i])
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name)
     return Data(xs, ys, _weights(network, weight, rows, of_outputs), counted, network.input_shapes, timed)
@@ -86,7 +88,7 @@ def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray |
             raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {shown(unknown)}")
         each = [given.get(name) for name in names]
     elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
-        each = in_order("sample_weight", given, names)
+        each = align_to_names("sample_weight", given, names)
     else:
         each, names = [given] * len(names), []
     labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
@@ -124,7 +126,7 @@ def split(
     return rows, held_out if shuffle else slice(len(rows), None)
 
 
-def weigh(config: Configuration, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
+def apply_class_weight(config: Configuration, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
     """Multiply the weights of these rows by the class weights. rows: None means all."""
     for i, own in enumerate(per_output(class_weight, config.names)):
         if own is None:
@@ -137,7 +139,7 @@ def weigh(config: Configuration, data: Data, rows: np.ndarray | None, class_weig
     return data
 
 
-def look_at_batches(who: str, given: Any) -> None:
+def check_batches(who: str, given: Any) -> None:
     """Raise an error before training starts if the batches are already known to be invalid or empty."""
     if isinstance(given, bytes | bytearray):
         raise ArgumentError(f"{who}: (x, y) or batches of such are needed, not {type(given).__name__}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import losses, metrics, optim
 from .._checks import flag, real, shown
-from ..data.by_name import in_order
+from ..data.by_name import align_to_names
 from ..errors import ArgumentError, ShapeError, UnknownNameError
 from ..records import LossSpec, Shape, StatisticSpec
 
@@ -49,11 +49,11 @@ class Configuration:
         if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
             raise UnknownNameError(f"{loss!r} is an optimizer, not a loss; use compile(loss=..., optimizer={loss!r})")
         if isinstance(loss, Mapping):
-            loss = in_order("compile: loss", loss, names)
+            loss = align_to_names("compile: loss", loss, names)
         if isinstance(metrics_, Mapping):
-            metrics_ = [_as_list(each) for each in in_order("compile: metrics", _all_of(metrics_, names, []), names)]
+            metrics_ = [_as_list(each) for each in align_to_names("compile: metrics", _all_of(metrics_, names, []), names)]
         if isinstance(loss_weights, Mapping):
-            loss_weights = in_order("compile: loss_weights", _all_of(loss_weights, names, 1.0), names)
+            loss_weights = align_to_names("compile: loss_weights", _all_of(loss_weights, names, 1.0), names)
         per_output = list(loss) if isinstance(loss, list | tuple) else [loss] * outputs
         self.losses = [losses.get(each) for each in per_output]
         self.optimizer = optim.get(optimizer)
@@ -69,9 +69,9 @@ class Configuration:
             raise ArgumentError(f"compile: all losses need one and the same reduction other than 'none', not {sorted(reductions)}")
         self.reduction = reductions.pop()
         prefixes = [""] if outputs == 1 else [f"{name}_" for name in names]
-        self.keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
-        self.parts = [f"{name}_loss" for name in names] if outputs > 1 else []
-        self.logged = logged = ["loss", *self.parts, *(key for keys in self.keys for key in keys)]
+        self.metric_keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
+        self.loss_keys = [f"{name}_loss" for name in names] if outputs > 1 else []
+        self.log_keys = logged = ["loss", *self.loss_keys, *(key for keys in self.metric_keys for key in keys)]
         for name, times in Counter(logged).items():
             if times > 1:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
@@ -101,7 +101,7 @@ class Configuration:
         }
         penalties = [f"{name}={value:g}" for name, value in (("l1", self.l1), ("l2", self.l2)) if value]
         found = ["Loss: " + ", ".join([*losses, *penalties]), f"Optimizer: {self.optimizer!r}"]
-        return [*found, "Metrics: " + ", ".join(self.logged[1 + len(self.parts) :])] if any(self.metrics) else found
+        return [*found, "Metrics: " + ", ".join(self.log_keys[1 + len(self.loss_keys) :])] if any(self.metrics) else found
 
     def sum_shapes(self) -> list[tuple[int, int] | None]:
         """Return the shapes of `sums`."""
@@ -122,11 +122,11 @@ class Configuration:
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
         """Return the loss and all metrics, under the names that history uses."""
         logs: dict[str, Any] = {"loss": loss}
-        if self.parts:
+        if self.loss_keys:
             losses = sums[-1]
             assert losses is not None
-            logs |= dict(zip(self.parts, self._each(losses[: len(self.parts)]).tolist(), strict=True))
-        for i, (keys, ms) in enumerate(zip(self.keys, self.metrics, strict=True)):
+            logs |= dict(zip(self.loss_keys, self._each(losses[: len(self.loss_keys)]).tolist(), strict=True))
+        for i, (keys, ms) in enumerate(zip(self.metric_keys, self.metrics, strict=True)):
             watchers, each = iter(sums.watchers[i]), sums[i]
             counted = None if each is None else metrics.counted(self.statistics[i], self.columns[i], each)
             for key, metric in zip(keys, ms, strict=True):
@@ -138,7 +138,7 @@ class Configuration:
 
     def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> dict[str, Any]:
         """Return the logs of an evaluation. total: see `total`; penalty: the penalty of the weights."""
-        return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.parts else sums)
+        return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.loss_keys else sums)
 
     def epoch(self, step_losses: np.ndarray, sums: Sums) -> float:
         """Return the loss of several steps as if their rows were one batch. The penalty is averaged over the rows."""

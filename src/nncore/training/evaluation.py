@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from .._checks import flag, optional_whole, whole
-from ..data.bound import Data, parts
+from ..data.bound import Data, in_batches
 from ..errors import ArgumentError, EmptyDataError
 from ..network.inputs import are_batches
 from ..network.prediction import After, Before, bind_rows, joined, predict_batches, predict_rows
 from .binding import bind_batch, iterable, unpack
 from .configuration import Configuration, results
 from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
-from .trainer import be_ready, stay_with, trainer_of
-from .validation import Parts
+from .trainer import ensure_ready, ensure_same_config, require_trainer
+from .validation import ValidationBatches
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
     """Compute the loss and the metrics of data; see `Model.evaluate`."""
     network = model._network
     with network.access.reading():
-        config = trainer_of(network, "evaluate").config
+        config = require_trainer(network, "evaluate").config
     batch_size, return_dict = optional_whole("evaluate", "batch_size", batch_size), flag("evaluate", "return_dict", return_dict)
     hooks = _hooks(callbacks, model, verbose)
     batches: Iterable[Data]
@@ -50,7 +50,7 @@ def evaluate(
     else:
         data = bind_batch(network, config, x, y, sample_weight, lengths)
         data.require_weight()
-        batches = parts(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
+        batches = in_batches(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
     return results(evaluate_batches(model, config, batches, hooks), return_dict)
 
 
@@ -59,7 +59,7 @@ def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Da
     network, plan = model._network, model._network.plan
     total, sums = np.zeros((len(config.losses), 2)), config.sums()
     with network.access.reading():
-        stay_with(network, config)
+        ensure_same_config(network, config)
         penalty = plan.penalty()
     hooks.call("on_test_begin", {})
     watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
@@ -71,7 +71,7 @@ def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Da
         while first < part.rows:
             network.access.pass_gate()
             with network.access.reading():
-                be_ready(network, config, part)
+                ensure_ready(network, config, part)
                 first = plan.evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
             hooks.call("on_test_batch_end", number, config.evaluated(total, sums, penalty))
@@ -82,7 +82,7 @@ def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Da
     return logs
 
 
-def validate(model: Learner, config: Configuration, validation: Parts, hooks: CallbackList) -> Logs:
+def validate(model: Learner, config: Configuration, validation: ValidationBatches, hooks: CallbackList) -> Logs:
     """Return the result of `evaluate` during training, with "val_" before the names. Sequences may have another length."""
     network = model._network
     before = network.input_shapes
@@ -90,7 +90,7 @@ def validate(model: Learner, config: Configuration, validation: Parts, hooks: Ca
         batches = validation(hooks.wants("on_test_batch_begin", "on_test_batch_end"))
         found = evaluate_batches(model, config, batches, hooks)
     finally:
-        network.resize(before)
+        network.set_sequence_lengths(before)
     return {f"val_{name}": value for name, value in found.items()}
 
 

@@ -27,13 +27,13 @@ from .hooks import Callback, CallbackList, Learner, Logs, checked
 from .progress import Progress
 from .progress_bar import ProgressBar
 from .sources import ArraySource, BatchSource
-from .trainer import trainer_of
-from .validation import Due, Parts, all_rows, due_after, some_rows
+from .trainer import require_trainer
+from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, validation_schedule
 
 Source = ArraySource | BatchSource
 
 
-class Request(NamedTuple):
+class FitArguments(NamedTuple):
     """The arguments of `Model.fit` except the data. They are documented there."""
 
     epochs: int
@@ -55,72 +55,72 @@ class Request(NamedTuple):
     lengths: Any
 
 
-def fit(model: Learner, x: Any, y: Any, request: Request) -> History:
+def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
     """Train; see `Model.fit`."""
     network = model._network
     with network.access.fitting():
-        config = trainer_of(network, "fit").config
-        asked = check(request)
-        resumes = prepare(model, asked)
-        source, validation = bind(model, config, x, y, asked)
-        resume_from = resume(model, source, asked) if resumes else None
-        epochs = range(asked.initial_epoch if resume_from is None else resume_from.epoch, asked.epochs)
+        config = require_trainer(network, "fit").config
+        arguments = check(arguments)
+        resumes = prepare(model, arguments)
+        source, validation = bind(model, config, x, y, arguments)
+        resume_from = resume(model, source, arguments) if resumes else None
+        epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
         history = History()
-        hooks = make_callbacks(model, asked, source, validation, epochs, history)
+        hooks = make_callbacks(model, arguments, source, validation, epochs, history)
         run: Any = run_epochs
         if config.optimizer.full_batch:
             from . import lbfgs  # imported here because it is rarely needed
 
             run = lbfgs.loop()
         with running(model, history, hooks):
-            run(model, config, source, validation, asked.validation_freq, epochs, resume_from, history, hooks)
+            run(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
         return history
 
 
 # Check ---------------------------------------------------------------------------------------------------------------------------
 
 
-def check(request: Request) -> Request:
-    """Return the request with its values checked. ``validation_freq`` becomes a function that tells whether an epoch is
+def check(arguments: FitArguments) -> FitArguments:
+    """Return the arguments with its values checked. ``validation_freq`` becomes a function that tells whether an epoch is
     validated."""
-    epochs, initial_epoch = whole("fit", "epochs", request.epochs, 0), whole("fit", "initial_epoch", request.initial_epoch, 0)
-    size = None if request.batch_size is None else whole("fit", "batch_size", request.batch_size)
-    fraction = real("fit", "validation_split", request.validation_split, 0.0, 1.0)
-    if fraction and request.validation_data is not None:
+    epochs, initial_epoch = whole("fit", "epochs", arguments.epochs, 0), whole("fit", "initial_epoch", arguments.initial_epoch, 0)
+    size = None if arguments.batch_size is None else whole("fit", "batch_size", arguments.batch_size)
+    fraction = real("fit", "validation_split", arguments.validation_split, 0.0, 1.0)
+    if fraction and arguments.validation_data is not None:
         raise ArgumentError("fit: pass validation_split or validation_data, not both")
-    if request.groups is not None and not fraction:
+    if arguments.groups is not None and not fraction:
         raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
-    verbose, shuffle = progress_shown("fit", request.verbose), flag("fit", "shuffle", request.shuffle)
-    due = due_after(request.validation_freq)
-    resumes = flag("fit", "resume", request.resume)
-    callbacks = checked(request.callbacks)
-    validation_size = request.validation_batch_size
+    verbose, shuffle = progress_shown("fit", arguments.verbose), flag("fit", "shuffle", arguments.shuffle)
+    due = validation_schedule(arguments.validation_freq)
+    resumes = flag("fit", "resume", arguments.resume)
+    callbacks = checked(arguments.callbacks)
+    validation_size = arguments.validation_batch_size
     validation_size = size if validation_size is None else whole("fit", "validation_batch_size", validation_size)
-    return Request(
+    return FitArguments(
         epochs,
         size,
         fraction,
-        request.validation_data,
+        arguments.validation_data,
         shuffle,
-        request.sample_weight,
-        request.class_weight,
+        arguments.sample_weight,
+        arguments.class_weight,
         callbacks,
         initial_epoch,
         verbose,
-        request.groups,
+        arguments.groups,
         due,
         validation_size,
-        request.validation_steps,
-        request.steps_per_epoch,
+        arguments.validation_steps,
+        arguments.steps_per_epoch,
         resumes,
-        request.lengths,
+        arguments.lengths,
     )
 
 
-def prepare(model: Learner, request: Request) -> bool:
+def prepare(model: Learner, arguments: FitArguments) -> bool:
     """Return whether to resume. A callback may restore a state from which to resume."""
-    resumes = request.resume
-    for callback in request.callbacks:
+    resumes = arguments.resume
+    for callback in arguments.callbacks:
         resumes |= isinstance(callback, Callback) and callback.before_fit(model)
     return resumes
 
@@ -128,62 +128,64 @@ def prepare(model: Learner, request: Request) -> bool:
 # Bind ----------------------------------------------------------------------------------------------------------------------------
 
 
-def bind(model: Learner, config: Configuration, x: Any, y: Any, request: Request) -> tuple[Source, Parts | None]:
+def bind(model: Learner, config: Configuration, x: Any, y: Any, arguments: FitArguments) -> tuple[Source, ValidationBatches | None]:
     """Return the source of the training data, and the validation data."""
-    held_out: Parts | None = None
+    held_out: ValidationBatches | None = None
     source: Source
     if y is None:
-        source = bind_batches(model, config, x, request)
+        source = bind_batches(model, config, x, arguments)
     else:
-        source, held_out = bind_arrays(model, config, x, y, request)
-    if request.validation_data is not None:
-        return source, bind_validation(model, config, request)
-    if request.validation_steps is not None:
+        source, held_out = bind_arrays(model, config, x, y, arguments)
+    if arguments.validation_data is not None:
+        return source, bind_validation(model, config, arguments)
+    if arguments.validation_steps is not None:
         raise ArgumentError("fit: validation_steps is for validation_data that are batches")
     return source, held_out
 
 
-def bind_batches(model: Learner, config: Configuration, batches: Any, request: Request) -> BatchSource:
+def bind_batches(model: Learner, config: Configuration, batches: Any, arguments: FitArguments) -> BatchSource:
     """Return a source of batches that the user has made."""
-    balanced = any(isinstance(each, str) for each in per_output(request.class_weight, config.names))
-    if request.validation_split or request.sample_weight is not None or balanced or request.lengths is not None:
+    balanced = any(isinstance(each, str) for each in per_output(arguments.class_weight, config.names))
+    if arguments.validation_split or arguments.sample_weight is not None or balanced or arguments.lengths is not None:
         raise ArgumentError(
             "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their "
             "own; class_weight may be a dict"
         )
     if config.optimizer.full_batch:
         raise ArgumentError(f"fit: {type(config.optimizer).__name__} needs all rows at once, as arrays x and y, not batches")
-    steps = None if request.steps_per_epoch is None else whole("fit", "steps_per_epoch", request.steps_per_epoch)
+    steps = None if arguments.steps_per_epoch is None else whole("fit", "steps_per_epoch", arguments.steps_per_epoch)
 
     def weighed(batch: Any) -> Data:
         data = bind_batch(model._network, config, *unpack(batch))
-        return binding.weigh(config, data, None, request.class_weight)
+        return binding.apply_class_weight(config, data, None, arguments.class_weight)
 
     return BatchSource(model, config, binding.iterable(batches), weighed, steps)
 
 
-def bind_arrays(model: Learner, config: Configuration, x: Any, y: Any, request: Request) -> tuple[ArraySource, Parts | None]:
+def bind_arrays(
+    model: Learner, config: Configuration, x: Any, y: Any, arguments: FitArguments
+) -> tuple[ArraySource, ValidationBatches | None]:
     """Return a source of arrays, and the rows that are reserved for validation."""
-    network, shuffle, size = model._network, request.shuffle, request.batch_size
-    if request.steps_per_epoch is not None:
+    network, shuffle, size = model._network, arguments.shuffle, arguments.batch_size
+    if arguments.steps_per_epoch is not None:
         raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
-    data, rows = bind_batch(network, config, x, y, request.sample_weight, request.lengths), None
+    data, rows = bind_batch(network, config, x, y, arguments.sample_weight, arguments.lengths), None
     if shuffle and network.is_stateful:
         raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
-    validation: Parts | None = None
-    if request.validation_split:
-        rows, held_out = binding.split(network, config, data, request.validation_split, shuffle, request.groups)
-        validation = some_rows(data, held_out, request.validation_batch_size)
-    data = binding.weigh(config, data, rows, request.class_weight)
+    validation: ValidationBatches | None = None
+    if arguments.validation_split:
+        rows, held_out = binding.split(network, config, data, arguments.validation_split, shuffle, arguments.groups)
+        validation = some_rows(data, held_out, arguments.validation_batch_size)
+    data = binding.apply_class_weight(config, data, rows, arguments.class_weight)
     data.require_weight()
     if config.optimizer.full_batch:
         size, shuffle = None, False
     return ArraySource(model, config, data, rows, size, shuffle), validation
 
 
-def bind_validation(model: Learner, config: Configuration, request: Request) -> Parts:
+def bind_validation(model: Learner, config: Configuration, arguments: FitArguments) -> ValidationBatches:
     """Return the validation data from ``validation_data``."""
-    network, given, steps = model._network, request.validation_data, request.validation_steps
+    network, given, steps = model._network, arguments.validation_data, arguments.validation_steps
     if not are_batches(given):
         if steps is not None:
             raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
@@ -192,10 +194,10 @@ def bind_validation(model: Learner, config: Configuration, request: Request) -> 
             data = bind_batch(network, config, *unpack(given))
         finally:
             if before is not None:
-                network.resize(before)
+                network.set_sequence_lengths(before)
         data.require_weight()
-        return all_rows(data, request.validation_batch_size)
-    binding.look_at_batches("fit: validation_data", given)
+        return all_rows(data, arguments.validation_batch_size)
+    binding.check_batches("fit: validation_data", given)
     steps = None if steps is None else whole("fit", "validation_steps", steps)
     if steps is None and iter(given) is given:
         raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
@@ -205,9 +207,9 @@ def bind_validation(model: Learner, config: Configuration, request: Request) -> 
 # Resume --------------------------------------------------------------------------------------------------------------------------
 
 
-def resume(model: Learner, source: Source, request: Request) -> Progress | None:
+def resume(model: Learner, source: Source, arguments: FitArguments) -> Progress | None:
     """Return the progress from which to resume, checked against the data. It is None if there was no training."""
-    if request.initial_epoch:
+    if arguments.initial_epoch:
         raise ArgumentError("fit: resume=True determines the first epoch; leave initial_epoch out")
     resume_from: Progress | None = model._network.plan.trainer.progress
     if resume_from is not None:
@@ -219,14 +221,14 @@ def resume(model: Learner, source: Source, request: Request) -> Progress | None:
 
 
 def make_callbacks(
-    model: Learner, request: Request, source: Source, validation: Parts | None, epochs: range, history: History
+    model: Learner, arguments: FitArguments, source: Source, validation: ValidationBatches | None, epochs: range, history: History
 ) -> CallbackList:
     """Return all callbacks: the given ones, the history, and a progress bar if it is to be shown."""
-    watchers, verbose = [*request.callbacks, history], request.verbose
+    watchers, verbose = [*arguments.callbacks, history], arguments.verbose
     shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
     if shown and not any(isinstance(c, ProgressBar) for c in watchers):
         watchers.append(ProgressBar(lines=verbose == 2))
-    params = {"epochs": request.epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": epochs.start}
+    params = {"epochs": arguments.epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": epochs.start}
     params["do_validation"] = validation is not None
     return CallbackList(watchers, model, params)
 
@@ -235,8 +237,8 @@ def run_epochs(
     model: Learner,
     config: Configuration,
     source: Source,
-    validation: Parts | None,
-    due: Due,
+    validation: ValidationBatches | None,
+    due: ShouldValidate,
     epochs: range,
     resume_from: Progress | None,
     history: History,
@@ -244,11 +246,11 @@ def run_epochs(
 ) -> None:
     """Run epochs, with validation after the due ones, until the last epoch or until a callback stops training."""
     logs: Logs = {}
-    source.settle()
+    source.infer_shapes()
     hooks.call("on_train_begin", {})
     begin(model, source, epochs, resume_from, hooks)
     for epoch in epochs:
-        if not source.ready():
+        if not source.has_next_epoch():
             break
         hooks.call("on_epoch_begin", epoch, {})
         logs, losses, complete = source.run(epoch, resume_from, hooks)
@@ -266,19 +268,19 @@ def begin(model: Learner, source: Source, epochs: range, resume_from: Progress |
     """Set the progress for new training, or for resumed training."""
     plan = model._network.plan
     if resume_from is None:
-        plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
+        plan.trainer.progress = Progress(epochs.start, plan.step, get_states=hooks.states)
         return
     hooks.restore(resume_from.states or ())
     source.check(resume_from)  # checked again, because a callback may have trained the model
     plan.trainer.progress = progress = copy.copy(resume_from)
-    progress.states, progress.ask = None, hooks.states
+    progress.states, progress.get_states = None, hooks.states
 
 
 def end_epoch(model: Learner, config: Configuration, epoch: int, complete: bool, logs: Logs, hooks: CallbackList) -> None:
     """Record that an epoch has ended or was interrupted, and call the hooks."""
     plan = model._network.plan
     if complete:
-        plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
+        plan.trainer.progress = Progress(epoch + 1, plan.step, get_states=hooks.states)
         hooks.call("on_epoch_end", epoch, logs)
         return
     # The epoch may be resumed, so changes that callbacks make after part of an epoch must not be permanent.
@@ -306,6 +308,6 @@ def close(model: Learner, hooks: CallbackList) -> None:
     plan = model._network.plan
     try:
         if plan.trainer.progress is not None:
-            plan.trainer.progress.freeze(plan.step)
+            plan.trainer.progress.detach(plan.step)
     finally:
         hooks.close()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .history import History
     from .hooks import Learner
     from .sources import ArraySource
-    from .validation import Due, Parts
+    from .validation import ShouldValidate, ValidationBatches
 
 
 class _Objective:
@@ -56,7 +56,7 @@ class _Objective:
             if each is not None:
                 each.fill(0.0)
         with network.access.training():
-            network.require_shapes(data.shapes)
+            network.ensure_shapes(data.shapes)
             buffers["parameters"][...] = point
             plan.step = self.start
             plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
@@ -73,8 +73,8 @@ def run_iterations(
     model: Learner,
     config: Configuration,
     source: ArraySource,
-    validation: Parts | None,
-    due: Due,
+    validation: ValidationBatches | None,
+    due: ShouldValidate,
     epochs: range,
     resume_from: Progress | None,
     history: History,
@@ -87,7 +87,7 @@ def run_iterations(
     hooks.call("on_train_begin", {})
     if resume_from is not None:
         hooks.restore(resume_from.states or ())
-    plan.trainer.progress = Progress(epochs.start, plan.step, ask=hooks.states)
+    plan.trainer.progress = Progress(epochs.start, plan.step, get_states=hooks.states)
     if run.remaining:
         try:
             run.minimize(config.optimizer)
@@ -104,8 +104,8 @@ class _Iterations:
         model: Learner,
         config: Configuration,
         source: ArraySource,
-        validation: Parts | None,
-        due: Due,
+        validation: ValidationBatches | None,
+        due: ShouldValidate,
         epochs: range,
         history: History,
         hooks: CallbackList,
@@ -159,7 +159,7 @@ class _Iterations:
             self.logs |= validate(self.model, self.config, self.validation, hooks)
         plan.step = self._steps()
         objective.accept(intermediate_result.x, plan.step)
-        plan.trainer.progress = Progress(epoch + 1, plan.step, ask=hooks.states)
+        plan.trainer.progress = Progress(epoch + 1, plan.step, get_states=hooks.states)
         hooks.call("on_epoch_end", epoch, self.logs)
         if self.model.stop_training or not self.remaining:
             raise StopIteration

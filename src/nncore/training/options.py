@@ -21,7 +21,7 @@ def parameter_options(network: Network, config: Configuration) -> list[Parameter
     names = [(name, f"{type(layer).__name__}.{p.role}") for layer, (name, p) in zip(layers, parameters, strict=True)]
     found = resolve(type(rule).__name__, rule.groups, names, network.parameter_options())
     for i, (each, layer, (name, p)) in enumerate(zip(found, layers, parameters, strict=True)):
-        l1, l2 = (config.l1, config.l2) if layer.has_matrix(p.role) else (0.0, 0.0)
+        l1, l2 = (config.l1, config.l2) if layer.is_weight_matrix(p.role) else (0.0, 0.0)
         found[i] = each._replace(l1=l1 if each.l1 is None else each.l1, l2=l2 if each.l2 is None else each.l2)
         if rule.full_batch and each.max_norm:
             raise ArgumentError(f"{type(rule).__name__}: {name} has a max_norm, which does not work with a line search")

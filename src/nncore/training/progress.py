@@ -39,11 +39,11 @@ class Progress:
         The sums of the metrics in this epoch, one per output, followed by the sums of the losses.
     states : sequence of (str, dict) or None
         The states of the callbacks. None means their current states.
-    ask : callable
+    get_states : callable
         Returns the current states of the callbacks.
     """
 
-    __slots__ = ("ask", "batch_size", "epoch", "losses", "rows", "shuffle", "start", "states", "sums")
+    __slots__ = ("batch_size", "epoch", "get_states", "losses", "rows", "shuffle", "start", "states", "sums")
 
     def __init__(
         self,
@@ -55,43 +55,43 @@ class Progress:
         losses: np.ndarray = _NONE,
         sums: list[np.ndarray | None] | None = None,
         states: States | None = None,
-        ask: Callable[[], States] = list,
+        get_states: Callable[[], States] = list,
     ) -> None:
         self.epoch, self.start = epoch, start
         self.batch_size, self.rows, self.shuffle = batch_size, rows, shuffle
         self.losses, self.sums = losses, [] if sums is None else sums
-        self.states, self.ask = states, ask
+        self.states, self.get_states = states, get_states
 
-    def done(self, step: int) -> int:
+    def steps_done(self, step: int) -> int:
         """Return the number of steps of the epoch that are done. step: the number of updates so far."""
         return step - self.start
 
-    def freeze(self, step: int) -> None:
+    def detach(self, step: int) -> None:
         """Store the states of the callbacks, and release the callbacks."""
-        self.losses = self.losses[: max(self.done(step), 0)]
+        self.losses = self.losses[: max(self.steps_done(step), 0)]
         if self.states is None:
             try:
-                self.states = self.ask()
-            except Exception:  # do not ask a second time after an error
+                self.states = self.get_states()
+            except Exception:  # do not get_states a second time after an error
                 self.states = []
                 raise
-        self.ask = list
+        self.get_states = list
 
-    def copied(self, step: int) -> Progress:
+    def snapshot(self, step: int) -> Progress:
         """Return an independent copy of the steps that are done."""
-        done = max(self.done(step), 0)
+        done = max(self.steps_done(step), 0)
         if done > len(self.losses):  # updates were made outside of fit
             done = 0
         losses = self.losses[:done]
         losses = losses.copy() if losses.flags.owndata or losses.flags.writeable else losses
         sums = [None if each is None else each.copy() for each in self.sums] if done else []
-        states = self.ask() if self.states is None else self.states
+        states = self.get_states() if self.states is None else self.states
         place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)
         return Progress(self.epoch, self.start, *place, losses, sums, states)
 
     def check(self, step: int, batch_size: int, rows: int, shuffle: bool) -> int:
         """Return the number of steps that are done. Raise ArgumentError if the epoch cannot continue with such data."""
-        done = self.done(step)
+        done = self.steps_done(step)
         if done != len(self.losses):
             raise ArgumentError(
                 f"fit(resume=True): {done} updates have been made since epoch {self.epoch + 1} began, but fit made "

@@ -20,7 +20,7 @@ from ..schedules import learning_rates
 from .configuration import Configuration
 from .hooks import CallbackList, Learner, Logs
 from .progress import Progress
-from .trainer import be_ready
+from .trainer import ensure_ready
 
 if TYPE_CHECKING:
     pass
@@ -61,10 +61,10 @@ class ArraySource:
         """Raise ArgumentError if training cannot be resumed with these data."""
         resume_from.check(self.network.plan.step, self.batch, self.n, self.shuffle)
 
-    def settle(self) -> None:
+    def infer_shapes(self) -> None:
         """Build the model if necessary. There is nothing to do: the arrays were bound, which built it."""
 
-    def ready(self) -> bool:
+    def has_next_epoch(self) -> bool:
         """Return whether there are data for another epoch."""
         return True
 
@@ -72,16 +72,16 @@ class ArraySource:
         """Train for one epoch, or for the rest of one. Return its logs, the loss of each step, and whether it is complete."""
         model, network, config, data, steps = self.model, self.network, self.config, self.data, self.steps
         plan = network.plan
-        first = 0 if resume_from is None else resume_from.done(plan.step)
+        first = 0 if resume_from is None else resume_from.steps_done(plan.step)
         if not first and self._is_stateful:
             model.reset_states()  # an epoch begins where the data do
         start = plan.step - first
         self._reorder(start)
         losses, sums = np.empty(steps), config.sums()
         if resume_from is not None and first:
-            losses[:first], sums[:] = resume_from.losses, resume_from.copied(network.plan.step).sums
+            losses[:first], sums[:] = resume_from.losses, resume_from.snapshot(network.plan.step).sums
         place = (self.batch, self.n, self.shuffle)
-        plan.trainer.progress = Progress(epoch, start, *place, losses, sums, ask=callbacks.states)
+        plan.trainer.progress = Progress(epoch, start, *place, losses, sums, get_states=callbacks.states)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
         watched = callbacks.wants("on_train_chunk_end")
         done = first
@@ -96,7 +96,7 @@ class ArraySource:
             room = rates[done - ahead :], losses[done:end]
             row = done * self.batch
             with network.access.training():
-                be_ready(network, config, data)
+                ensure_ready(network, config, data)
                 done += plan.train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
             if single or watched:
                 logs = config.logs(config.epoch(losses[:done], sums), sums)
@@ -145,7 +145,7 @@ class BatchSource:
     ) -> None:
         self.model, self.network, self.config, self.source, self.bind = model, model._network, config, source, bind
         self.steps = steps or (len(source) if isinstance(source, Sized) else 0)
-        self._flows = steps is not None
+        self._is_endless = steps is not None
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []  # a batch that was taken to test whether there is one
         self._used_up = False
@@ -154,13 +154,13 @@ class BatchSource:
     def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError if training cannot be resumed with these data."""
         done = resume_from.check(self.network.plan.step, 0, 0, False)
-        if self._flows and done > self.steps:
+        if self._is_endless and done > self.steps:
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
                 "(steps_per_epoch); pass at least as many, or resume=False to start a new epoch"
             )
 
-    def settle(self) -> None:
+    def infer_shapes(self) -> None:
         """Build the model from the first batch if necessary, so that callbacks know its shapes."""
         if self.network.built:
             return
@@ -171,27 +171,27 @@ class BatchSource:
         self.bind(seen[0])
         self._opened = chain(seen, batches)
 
-    def ready(self) -> bool:
+    def has_next_epoch(self) -> bool:
         """Return whether there is a batch for another epoch. If a source with ``steps`` is exhausted, warn and end training."""
-        if not self._flows or self._iterator is None or self._opened is not None:
+        if not self._is_endless or self._iterator is None or self._opened is not None:
             return True
         self._ahead = self._ahead or list(islice(self._iterator, 1))
         if not self._ahead:
-            self._dry()
+            self._warn_exhausted()
         return bool(self._ahead)
 
     def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
         """Train for one epoch, or for the rest of one. Return its logs, the loss of each step, and whether it is complete."""
         model, network, config = self.model, self.network, self.config
-        first = 0 if resume_from is None else resume_from.done(network.plan.step)
+        first = 0 if resume_from is None else resume_from.steps_done(network.plan.step)
         # With ``steps`` the batches are one continuous sequence. Otherwise every epoch starts at the beginning of the data.
-        if (resume_from is None and self._iterator is None if self._flows else not first) and network.is_stateful:
+        if (resume_from is None and self._iterator is None if self._is_endless else not first) and network.is_stateful:
             model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
         losses, sums = np.empty(first), config.sums()
         if resume_from is not None and first:
-            losses[:], sums[:] = resume_from.losses, resume_from.copied(network.plan.step).sums
-        progress = Progress(epoch, network.plan.step - first, losses=losses, sums=sums, ask=callbacks.states)
+            losses[:], sums[:] = resume_from.losses, resume_from.snapshot(network.plan.step).sums
+        progress = Progress(epoch, network.plan.step - first, losses=losses, sums=sums, get_states=callbacks.states)
         network.plan.trainer.progress = progress
         watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
         done, complete = first, True
@@ -203,7 +203,7 @@ class BatchSource:
             rates = learning_rates(config.optimizer.lr, network.plan.step, 1)
             room = losses[done : done + 1]
             with network.access.training():
-                be_ready(network, config, batch)
+                ensure_ready(network, config, batch)
                 network.plan.train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
             done += 1
             if watched:
@@ -215,13 +215,13 @@ class BatchSource:
                 break
         if not done:
             raise EmptyDataError("fit: there are no batches")
-        if self._flows and complete and done < self.steps:
-            self._dry()
+        if self._is_endless and complete and done < self.steps:
+            self._warn_exhausted()
         return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], complete
 
     def _batches(self, first: int) -> Iterator[Any]:
         """Return the batches of an epoch, without the first ``first`` ones, which are done."""
-        if self._flows:
+        if self._is_endless:
             self._iterator = iter(self.source) if self._iterator is None else self._iterator
             ahead, self._ahead = self._ahead, []
             return islice(chain(ahead, self._iterator), self.steps - first)
@@ -235,7 +235,7 @@ class BatchSource:
             raise ArgumentError(f"fit(resume=True): training stopped after {first} batches of an epoch, but there are fewer")
         return batches
 
-    def _dry(self) -> None:
+    def _warn_exhausted(self) -> None:
         warnings.warn(
             f"fit: the batches have run out, so that training ends; {self.steps} are needed for every epoch (steps_per_epoch)",
             stacklevel=4,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._checks import flag
 from ..data import ClassWeight
-from .binding import bind_batch, weigh
-from .trainer import Trainer, trainer_of
+from .binding import apply_class_weight, bind_batch
+from .trainer import Trainer, require_trainer
 
 if TYPE_CHECKING:
     from ..network.network import Network
@@ -19,8 +19,8 @@ def train_on_batch(
     """Do one training step on a batch; see `Model.train_on_batch`."""
     return_dict = flag("train_on_batch", "return_dict", return_dict)
     with network.access.training():
-        config = trainer_of(network, "train_on_batch").config
-        data = weigh(config, bind_batch(network, config, x, y, sample_weight, lengths), None, class_weight)
+        config = require_trainer(network, "train_on_batch").config
+        data = apply_class_weight(config, bind_batch(network, config, x, y, sample_weight, lengths), None, class_weight)
         trainer: Trainer = network.plan.trainer  # read now, because binding the data may have built the network again
         return trainer.step(network, data, return_dict)
 
@@ -28,5 +28,5 @@ def train_on_batch(
 def apply_gradients(network: Network) -> None:
     """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
-        trainer = trainer_of(network, "apply_gradients")
+        trainer = require_trainer(network, "apply_gradients")
         network.plan.apply_gradients(trainer.rate(network.plan.step))

@@ -39,7 +39,7 @@ class Trainer:
         The training options of each parameter in the plan; None before the plan is compiled.
     progress : Progress or None
         The progress of the last ``fit``. The number of updates is the plan's ``step``.
-    settings : dict or None
+    optimizer_fields : dict or None
         The hyperparameters of the optimizer, for single steps on arrays that need no conversion; None if such steps are not
         possible.
     """
@@ -48,9 +48,11 @@ class Trainer:
         self.config = config
         self.options: list[ParameterOptions] | None = None
         self.progress: Progress | None = None
-        self.settings: Mapping[str, Any] | None = None
-        self.form = "other"  # the form of the targets of single steps, as losses name it
-        self.plain = self.bare = self.watched = False  # no sums in the core; only the loss is returned; metrics in Python
+        self.optimizer_fields: Mapping[str, Any] | None = None
+        self.target_kind = "other"  # the form of the targets of single steps, as losses name it
+        self.no_metrics = self.loss_only = self.has_python_metrics = (
+            False  # no sums in the core; only the loss is returned; metrics in Python
+        )
         self._lr, self._loss = np.empty(1), np.empty(1)
         self._sums: Sums | None = None  # made by the first step, because sums of many classes are large
 
@@ -70,7 +72,7 @@ class Trainer:
             self._prepare(network)
             network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self)
 
-    def records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
+    def training_records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
         """Return the records for the plan, for outputs of these shapes."""
         losses = self.config.bind(output_shapes, network.output_activations)
         self._sums = None  # their shapes may follow those of the outputs
@@ -80,11 +82,11 @@ class Trainer:
         """Determine which arrays single steps can use without conversion."""
         config = self.config
         single = len(config.losses) == 1 and len(network.input_shapes) == 1 and not config.check_finite
-        self.form = config.losses[0].targets if single else "other"
-        self.plain = not config.parts and all(each.kind == "none" for each in config.statistics)
-        self.watched = any(each.called for each in config.statistics)
-        self.bare = self.plain and not self.watched
-        self.settings = None if config.optimizer.full_batch else vars(config.optimizer)
+        self.target_kind = config.losses[0].targets if single else "other"
+        self.no_metrics = not config.loss_keys and all(each.kind == "none" for each in config.statistics)
+        self.has_python_metrics = any(each.called for each in config.statistics)
+        self.loss_only = self.no_metrics and not self.has_python_metrics
+        self.optimizer_fields = None if config.optimizer.full_batch else vars(config.optimizer)
 
     # Single steps: the core calls these methods ---------------------------------------------------------------------------------
 
@@ -93,32 +95,32 @@ class Trainer:
         lr = self.config.optimizer.lr
         return float(learning_rates(lr, step, 1)[0]) if callable(lr) else float(lr)
 
-    def cleared(self) -> Sums:
+    def reset_sums(self) -> Sums:
         """Return the sums, cleared for another step."""
-        if self._sums is None or self.watched:  # metrics in Python need new states
+        if self._sums is None or self.has_python_metrics:  # metrics in Python need new states
             self._sums = self.config.sums()
-        elif not self.plain:
+        elif not self.no_metrics:
             for each in self._sums:
                 if each is not None:
                     each.fill(0.0)
         return self._sums
 
-    def reported(self, loss: float, sums: Sums, return_dict: bool) -> Any:
+    def batch_result(self, loss: float, sums: Sums, return_dict: bool) -> Any:
         """Return the result of train_on_batch for a step."""
         return results(self.config.logs(loss, sums), return_dict)
 
     def step(self, network: Network, data: Data, return_dict: bool) -> Any:
         """Run one step on bound data and return the result of train_on_batch. The caller holds the network's training lock."""
         self._lr[0] = self.rate(network.plan.step)
-        sums = self.cleared()
+        sums = self.reset_sums()
         network.plan.train(data.x, data.y, data.weight, None, data.rows, 0, 1, self._lr, self._loss, sums, data.lengths)
-        return self.reported(self._loss.item(), sums, return_dict)
+        return self.batch_result(self._loss.item(), sums, return_dict)
 
 
 # The trainer of a network --------------------------------------------------------------------------------------------------------
 
 
-def trainer_of(network: Network, what: str) -> Trainer:
+def require_trainer(network: Network, what: str) -> Trainer:
     """Return the trainer of the network, for a method of the model. Raise NotCompiledError if there is none."""
     trainer: Trainer | None = network.plan.trainer
     if trainer is None:
@@ -128,10 +130,10 @@ def trainer_of(network: Network, what: str) -> Trainer:
             raise ArgumentError(f"{what}: the weights are replaced by their average; train outside of averaged_weights()")
         if trainer.optimizer.full_batch and what != "fit":
             raise ArgumentError(f"{what}: {type(trainer.optimizer).__name__} needs the loss of all data at once; use fit")
-    return trainer if network.plan.is_compiled or not network.built else attached(network)
+    return trainer if network.plan.is_compiled or not network.built else ensure_compiled(network)
 
 
-def attached(network: Network) -> Trainer:
+def ensure_compiled(network: Network) -> Trainer:
     """Return the trainer, after compiling the plan for it. Another thread may have done that already."""
     with network.access.changing(patient=True):
         if not network.plan.is_compiled:
@@ -140,7 +142,7 @@ def attached(network: Network) -> Trainer:
         return trainer
 
 
-def stay_with(network: Network, config: Configuration) -> None:
+def ensure_same_config(network: Network, config: Configuration) -> None:
     """Ensure that the plan is compiled with this configuration. Another thread may have built the model again.
 
     Raises
@@ -155,13 +157,13 @@ def stay_with(network: Network, config: Configuration) -> None:
             "model.stop_training, and compile and call again when it has ended"
         )
     if not network.plan.is_compiled:
-        attached(network)
+        ensure_compiled(network)
 
 
-def be_ready(network: Network, config: Configuration, data: Data) -> None:
+def ensure_ready(network: Network, config: Configuration, data: Data) -> None:
     """Ensure that the plan has this configuration and takes data of these shapes. The caller holds the network's lock."""
     while True:  # waiting for a change lets other threads in, which may change the configuration or the shapes again
-        stay_with(network, config)
-        network.require_shapes(data.shapes)
+        ensure_same_config(network, config)
+        network.ensure_shapes(data.shapes)
         if network.plan.is_compiled and network.plan.trainer.config is config:
             return

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._checks import whole
-from ..data.bound import Data, parts
+from ..data.bound import Data, in_batches
 
 #: Whether validation follows an epoch. The epoch is counted from 0.
-Due = Callable[[int], bool]
+ShouldValidate = Callable[[int], bool]
 #: Returns the batches of a validation. The argument tells whether a callback overrides the batch hooks.
-Parts = Callable[[bool], Iterable[Data]]
+ValidationBatches = Callable[[bool], Iterable[Data]]
 
 _COPIED = 64 << 20  # the largest size in bytes of validation data that are copied; larger ones are read in place
 
 
-def all_rows(data: Data, size: int | None) -> Parts:
+def all_rows(data: Data, size: int | None) -> ValidationBatches:
     """Return all rows. If batch hooks are overridden, they come in batches of ``size``."""
-    return lambda watched: parts(data, size, watched)
+    return lambda watched: in_batches(data, size, watched)
 
 
-def some_rows(data: Data, rows: Any, size: int | None) -> Parts:
+def some_rows(data: Data, rows: Any, size: int | None) -> ValidationBatches:
     """Return some rows. Few rows are copied once; many are taken part by part, so that a memory map is not loaded as a whole."""
     if isinstance(rows, slice) or len(rows) * data.row_bytes <= _COPIED:
         return all_rows(data.take(rows), size)
@@ -34,7 +34,7 @@ def some_rows(data: Data, rows: Any, size: int | None) -> Parts:
     return pieces
 
 
-def due_after(freq: int | Iterable[int]) -> Due:
+def validation_schedule(freq: int | Iterable[int]) -> ShouldValidate:
     """Return a function that tells after which epochs validation is due."""
     if isinstance(freq, Iterable) and not isinstance(freq, str):
         epochs = {whole("fit", "each epoch of validation_freq", epoch) for epoch in freq}

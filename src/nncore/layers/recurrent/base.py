@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
-from ... import _hooks, init
+from ... import _late_calls, init
 from ..._checks import flag, real, whole
 from ...data.arrays import copy_into, to_array
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
@@ -223,7 +223,7 @@ class Recurrent(Regularized):
         bound = 1 / sqrt(self.hidden_size)
         return init.Uniform(-bound, bound)
 
-    def has_matrix(self, role: str) -> bool:
+    def is_weight_matrix(self, role: str) -> bool:
         return role.startswith("weight")  # initial states are not matrices
 
     def check(self, name: str, shape: Shape) -> None:
@@ -275,7 +275,7 @@ class Recurrent(Regularized):
         >>> list(nn.RNN(2, 3, bias=False).state_dict())
         ['weight_ih_l0', 'weight_hh_l0']
         """
-        return {role: np.array(parameter.value, order="C") for role, parameter in _hooks.draw_parameters(self).items()}
+        return {role: np.array(parameter.value, order="C") for role, parameter in _late_calls.draw_parameters(self).items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy in the parameters of a layer of the same shape, for example those of a PyTorch module.
@@ -300,7 +300,7 @@ class Recurrent(Regularized):
         """
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
-        own, arrays = _hooks.draw_parameters(self), {key: to_array(value) for key, value in state_dict.items()}
+        own, arrays = _late_calls.draw_parameters(self), {key: to_array(value) for key, value in state_dict.items()}
         missing, unexpected = [key for key in own if key not in arrays], [key for key in arrays if key not in own]
         if missing or unexpected:
             raise StateDictError(f"the state dict does not fit {self!r}: missing keys {missing}, unexpected keys {unexpected}")
@@ -367,7 +367,7 @@ class Recurrent(Regularized):
         """
         if is_symbolic(x):
             return self._record(x, h_0, lengths)
-        return _hooks.call_recurrent(self, x, h_0, lengths, training)
+        return _late_calls.call_recurrent(self, x, h_0, lengths, training)
 
     def _record(self, x: Any, h_0: Any, lengths: Any) -> Any:
         """Record a call in a network."""

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 
-class Hook:
+class LateCall:
     """A function that a higher module provides.
 
     Parameters
@@ -21,7 +21,7 @@ class Hook:
 
     Examples
     --------
-    >>> shout = Hook("print a text in capitals")
+    >>> shout = LateCall("print a text in capitals")
     >>> shout.provide("builtins", "len")
     >>> shout("abc")
     3
@@ -44,8 +44,8 @@ class Hook:
         return self._provided(*args)
 
 
-merge_values = Hook("merge_values(name, values): call the merging layer of that name, such as Add, on values")
-rescale_value = Hook("rescale_value(value, scale, offset): call a Rescaling on a value")
-call_layer = Hook("call_layer(layer, x, training): the output of a layer for an array, by itself")
-call_recurrent = Hook("call_recurrent(layer, x, h_0, lengths, training): the outputs and last states of a recurrent layer")
-draw_parameters = Hook("draw_parameters(layer): the parameters of a recurrent layer, drawn now where it is in no model yet")
+merge_values = LateCall("merge_values(name, values): call the merging layer of that name, such as Add, on values")
+rescale_value = LateCall("rescale_value(value, scale, offset): call a Rescaling on a value")
+call_layer = LateCall("call_layer(layer, x, training): the output of a layer for an array, by itself")
+call_recurrent = LateCall("call_recurrent(layer, x, h_0, lengths, training): the outputs and last states of a recurrent layer")
+draw_parameters = LateCall("draw_parameters(layer): the parameters of a recurrent layer, drawn now where it is in no model yet")

@@ -314,5 +314,5 @@ def test_split_leaves_no_part_empty(rows, fraction, empty):
 def test_lengths_of_each_input_are_refused_with_what_to_do(lengths):
     from nncore.data.sequences import bind_lengths
 
-    with pytest.raises(errors.ArgumentError, match="for all inputs that have as many time steps.*Multiply"):
+    with pytest.raises(errors.ArgumentError, match="for all inputs with as many time steps.*Multiply"):
         bind_lengths(lengths, 2, 5)

@@ -226,7 +226,7 @@ HEADERS = {
     "metadata": ({"__metadata__": {"nncore": 3}}, 0, "__metadata__: an object of strings"),
     "metadata as a list": ({"__metadata__": []}, 0, "__metadata__: an object of strings"),
     "list": ([], 0, "header: an object is needed, not a list"),
-    "empty": ({}, 0, "__metadata__: no model of nncore"),
+    "empty": ({}, 0, "__metadata__: the file contains no model of nncore"),
     "document": ({"__metadata__": {"nncore": "[]"}}, 0, "nncore: an object is needed"),
     "document cut": ({"__metadata__": {"nncore": "{"}}, 0, r"__metadata__\.nncore: not valid JSON"),
     "document too deep": ({"__metadata__": {"nncore": "[" * 100_000}}, 0, r"__metadata__\.nncore: nested 100000 deep"),

@@ -76,5 +76,5 @@ def test_what_the_code_makes_of_it_is_checked(tmp_path):
 
 
 def test_functions_are_refused(tmp_path):
-    with pytest.raises(nn.errors.ArgumentError, match="Lambda holds functions"):
+    with pytest.raises(nn.errors.ArgumentError, match="Lambda contains functions"):
         nn.Sequential(nn.Linear(1, 1), nn.Lambda(np.square)).save(tmp_path / "m.safetensors")

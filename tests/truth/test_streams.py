@@ -65,7 +65,7 @@ def test_streams_of_graphs(rng):
         np.testing.assert_array_equal(results[0], one.predict(data)[:, t])
     np.testing.assert_array_equal(results[1], other.predict(data))
     again = nn.LSTM(F, H, num_layers=2)(x, (h, c))
-    with pytest.raises(nn.errors.ArgumentError, match="begins with a state"):
+    with pytest.raises(nn.errors.ArgumentError, match="has an initial state from other layers"):
         nn.Model(x, again).stream()
     with pytest.raises(nn.errors.ShapeError, match="mixes the time steps"):
         nn.Sequential(nn.GRU(F, H, return_sequences=True), nn.Flatten()).build((T, F)).stream()

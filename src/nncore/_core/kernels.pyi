@@ -184,7 +184,7 @@ def recurrent_forward(
     isa: str | None = None,
     **arrays: np.ndarray | None,  # y, h, c, h_n, c_n, h0, c0
 ) -> None:
-    """Run all steps of one direction. csrc/ops/kernels.inc describes the arrays. gates: [rows, steps, G * hidden]."""
+    """Run all steps of one direction. csrc/ops/kernels.h describes the arrays. gates: [rows, steps, G * hidden]."""
 
 def recurrent_backward(
     cell: str,

@@ -1,9 +1,9 @@
 """Initial weights: named schemes, and the rules for fan_in, fan_out and gain that they use.
 
 An initializer is any ``callable(shape, rng) -> array``. The functions here return such callables. Layers also accept their names,
-so these all work: ``weight_init="he_normal"``, ``weight_init=nn.init.he_normal(mode="fan_out")`` and ``weight_init=lambda shape,
-rng: ...``. Random numbers come from the NumPy generator that is passed in. Every scheme draws in float64; the layer converts the
-result.
+so these all work: ``weight_init="he_normal"``, ``weight_init=nn.init.he_normal(mode="fan_out")`` and
+``weight_init=lambda shape, rng: ...``. Random numbers come from the NumPy generator that is passed in. Every scheme draws in
+float64; the layer converts the result.
 
 Shapes are those of PyTorch: a weight is [fan_out, fan_in] or [out, in, *receptive field].
 """

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class BatchNorm1d(Layer):
     """Batch normalisation: ``y = (x - mean) / sqrt(var + eps) * weight + bias``, per feature or channel (Ioffe and Szegedy 2015).
 
-    During training, mean and (biased) variance are those of the batch. At inference they are the running statistics: ``running = (1
-    - momentum) * running + momentum * batch``. The running variance uses the unbiased variance of the batch. A batch whose
-    statistics are not finite does not change the running statistics.
+    During training, mean and (biased) variance are those of the batch. At inference they are the running statistics:
+    ``running = (1 - momentum) * running + momentum * batch``. The running variance uses the unbiased variance of the batch. A
+    batch whose statistics are not finite does not change the running statistics.
 
     Parameters
     ----------

@@ -744,9 +744,9 @@ class Model(ModelCore):
         Parameters
         ----------
         x : array_like or iterable of batches
-            Samples [N, ...]. For several inputs, a list of arrays, or a dict by name. Or batches ``(x, y)`` or ``(x, y,
-            sample_weight)``, with ``y=None``; each batch is one step. Batches come from a list, a data loader or any other iterable
-            that can be iterated once per epoch, or from a generator, which needs ``steps_per_epoch``.
+            Samples [N, ...]. For several inputs, a list of arrays, or a dict by name. Or batches, with ``y=None``: each batch is
+            ``(x, y)`` or ``(x, y, sample_weight)`` and is one step. Batches come from a list, a data loader or any other iterable
+            that can be iterated once per epoch, or from a generator, which needs ``steps_per_epoch`` for more than one epoch.
         y : array_like
             Targets, in the form that the loss takes. For several outputs, a list of arrays, or a dict by name.
         epochs : int

@@ -3,8 +3,8 @@
  * joined. A worker spins for about 50 microseconds after its last task. So it is available for calls in quick succession, and
  * occasional calls do not occupy a core.
  */
-#ifndef NNC_BASE_CREW_H
-#define NNC_BASE_CREW_H
+#ifndef NNC_BASE_THREAD_POOL_H
+#define NNC_BASE_THREAD_POOL_H
 
 #include <stddef.h>
 

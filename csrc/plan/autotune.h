@@ -2,8 +2,8 @@
  * at any time. It measures its steps on all threads and on one, uses the faster choice, and tries the other one again from time to
  * time. If other programs use the processors, so that threads wait for one that is not running, it changes to one thread.
  */
-#ifndef NNC_PLAN_PACE_H
-#define NNC_PLAN_PACE_H
+#ifndef NNC_PLAN_AUTOTUNE_H
+#define NNC_PLAN_AUTOTUNE_H
 
 #include <stddef.h>
 

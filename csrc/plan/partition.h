@@ -4,8 +4,8 @@
  * arithmetic uses whole numbers: each part starts where the previous one ends, and the last part ends with the last task. With
  * floating point, a rounded cut could leave out the end of a task, whose parameters would then never be trained.
  */
-#ifndef NNC_PLAN_SHARES_H
-#define NNC_PLAN_SHARES_H
+#ifndef NNC_PLAN_PARTITION_H
+#define NNC_PLAN_PARTITION_H
 
 #include "plan/plan.h"
 

@@ -3,8 +3,8 @@
  * so infrequent that the workers would sleep; another call uses the pool; or one thread has been measured to be as fast
  * (plan/autotune.h).
  */
-#ifndef NNC_PLAN_ASSIST_H
-#define NNC_PLAN_ASSIST_H
+#ifndef NNC_PLAN_INTRA_OP_H
+#define NNC_PLAN_INTRA_OP_H
 
 #include "plan/plan.h"
 

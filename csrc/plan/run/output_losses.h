@@ -1,6 +1,6 @@
 /* output_losses.h: losses and statistics of the outputs, for training and evaluation. Typed; see engine.h. */
-#ifndef NNC_PLAN_HEADS_H
-#define NNC_PLAN_HEADS_H
+#ifndef NNC_PLAN_OUTPUT_LOSSES_H
+#define NNC_PLAN_OUTPUT_LOSSES_H
 
 #include "plan/engine.h"
 

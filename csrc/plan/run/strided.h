@@ -1,6 +1,6 @@
 /* strided.h: see strided.c. */
-#ifndef NNC_PLAN_SPREAD_H
-#define NNC_PLAN_SPREAD_H
+#ifndef NNC_PLAN_STRIDED_H
+#define NNC_PLAN_STRIDED_H
 
 #include "nncore.h"
 

@@ -181,13 +181,13 @@ class _Ranked(Protocol):
 
 
 def _function(cls: type[Metric]) -> Any:
-    def alone(y_true: Any, y_pred: Any, sample_weight: Any = None, **options: Any) -> Any:
+    def function(y_true: Any, y_pred: Any, sample_weight: Any = None, **options: Any) -> Any:
         return cls(**options)(y_true, y_pred, sample_weight)
 
-    alone.__name__ = alone.__qualname__ = cls.name
-    alone.__doc__ = f"{cls.__name__}(**options)(y_true, y_pred, sample_weight): see `{cls.__name__}`."
-    vars(alone)["metric"] = cls
-    return alone
+    function.__name__ = function.__qualname__ = cls.name
+    function.__doc__ = f"{cls.__name__}(**options)(y_true, y_pred, sample_weight): see `{cls.__name__}`."
+    vars(function)["metric"] = cls
+    return function
 
 
 accuracy: _OfClasses = _function(Accuracy)

@@ -185,10 +185,10 @@ class Network:
                     raise ShapeError(f"{own.role} has another shape")
             shapes = trial.shapes()
             # The trainer makes its records again, because the shapes of the outputs have changed.
-            told = (
+            records = (
                 plan.trainer.training_records(self, [tuple(shapes[value]) for value in plan.outputs]) if plan.is_compiled else None
             )
-            plan.replan(input_shapes, plan.ops, plan.outputs, told)
+            plan.replan(input_shapes, plan.ops, plan.outputs, records)
         except BaseException as error:  # including an interrupt
             # Layers in Python have seen the new shapes. Show them the shapes of the plan again.
             _core.uninterrupted(lambda: self._trial_plan(plan.built_for or before, plan.ops, plan.owners, plan.outputs))

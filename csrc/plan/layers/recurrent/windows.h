@@ -1,7 +1,7 @@
 /* windows.h: a recurrent layer in a run, for its forward and backward passes: the positions of its memory, by group of samples, and
  * the window of samples and time steps that is being processed. Typed; see engine.h. */
-#ifndef NNC_PLAN_RECURRENT_RUN_H
-#define NNC_PLAN_RECURRENT_RUN_H
+#ifndef NNC_PLAN_RECURRENT_WINDOWS_H
+#define NNC_PLAN_RECURRENT_WINDOWS_H
 
 #include <string.h>
 

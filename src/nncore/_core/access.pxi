@@ -130,8 +130,7 @@ cdef class Access:
                 self._wait(TRAINING, me, True, True)
 
     cdef bint must_recover(self) noexcept:
-        """Return whether the caller, which has entered, must repair the state of a thread that a fork has removed. An outer call of
-        the
+        """Return whether the caller, which has entered, must repair the state of a thread that a fork has removed. An outer call of the
         same thread does not need the repaired state and continues with its own."""
         cdef Hold *own = self._find(this_thread())
         return self.needs_recovery and (own is NULL or own.inside <= 1)

@@ -1,8 +1,7 @@
 # c_kernels.pxi: the kernels of the registry, each as a function of the instruction set, the dtype and the kernel's own arguments.
 # Their
-# REAL pointers are declared as `void`, so that one declaration serves both dtypes. The boundary checks the dtype of each array
-# before
-# it takes the pointer. `code` is an op code. All calls use the pointer `core`, which the module sets once.
+# REAL pointers are declared as `void`, so that one declaration serves both dtypes. The boundary checks the dtype of each array before it
+# takes the pointer. `code` is an op code. All calls use the pointer `core`, which the module sets once.
 
 cdef extern from *:
     """

@@ -1,5 +1,4 @@
-# c_ops.pxd: the declarations of nncore.h for single ops that the boundary uses: op codes, the structs that kernels take, and the
-# interface
+# c_ops.pxd: the declarations of nncore.h for single ops that the boundary uses: op codes, the structs that kernels take, and the interface
 # between the two extensions. It declares no functions of the core and no data, because only `plans` is linked with the core.
 from libc.stdint cimport int64_t, uint32_t
 

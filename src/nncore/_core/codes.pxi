@@ -1,5 +1,4 @@
-# codes.pxi: conversion of Python's names into numbers of the core: ops with their attributes, and element types. Each extension
-# includes
+# codes.pxi: conversion of Python's names into numbers of the core: ops with their attributes, and element types. Each extension includes
 # this file. It needs OPS.
 
 cdef dict OP_CODES = {kind: {op["name"]: code for code, op in enumerate(ops)} for kind, ops in OPS.items()}

@@ -2,8 +2,7 @@
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """Writing and reading files as uninterruptible operations, and the size of JSON. This module does not need the core.
 
-An interrupt may occur between any two instructions of Python, also within `except` and `finally`. A file that Python opens may then
-stay
+An interrupt may occur between any two instructions of Python, also within `except` and `finally`. A file that Python opens may then stay
 open, and a temporary file may remain. Here no Python code runs between an open and its close.
 """
 

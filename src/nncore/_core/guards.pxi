@@ -1,7 +1,6 @@
-# guards.pxi: operations that an interrupt must not split: entering and leaving networks as `with` blocks, copying weights, and
-# replacing
-# the weights by their average. They are in C because an interrupt may occur between any two instructions of Python. In a context
-# manager written in Python it could occur between entering and the block, or while leaving.
+# guards.pxi: operations that an interrupt must not split: entering and leaving networks as `with` blocks, copying weights, and replacing
+# the weights by their average. They are in C because an interrupt may occur between any two instructions of Python. In a context manager
+# written in Python it could occur between entering and the block, or while leaving.
 
 @cython.final
 cdef class Use:
@@ -155,9 +154,8 @@ cdef class AveragedWeights:
 def uninterrupted(function):
     """Call a function again until no interrupt stops it, then raise the first interrupt. A second call must do no harm.
 
-    A signal handler may raise any exception, so every exception counts as an interrupt. If the same one is raised three times in a
-    row,
-    it is an error of the function.
+    A signal handler may raise any exception, so every exception counts as an interrupt. If the same one is raised three times in a row, it
+    is an error of the function.
     """
     first, last, repeated = None, None, 0
     for _ in range(1000):

@@ -1,7 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
-"""Single kernels of the core, for tests, benchmarks, and losses and metrics that are called by themselves. Training and prediction
-do not
+"""Single kernels of the core, for tests, benchmarks, and losses and metrics that are called by themselves. Training and prediction do not
 import this module: plans call kernels directly.
 
 The module is not linked with the core. It gets the addresses of all functions from `plans`, so that a process has only one core.

@@ -1,6 +1,5 @@
-# model.pxi: the base of every model: its network, the plan of the network, and the trainer. Calls of a model and single training
-# steps
-# take only a few microseconds. They go directly from here to the plan, without Python code. Other arrays go to the network.
+# model.pxi: the base of every model: its network, the plan of the network, and the trainer. Calls of a model and single training steps take
+# only a few microseconds. They go directly from here to the plan, without Python code. Other arrays go to the network.
 
 
 cdef class ModelCore:

@@ -1,5 +1,4 @@
-# op_kernels.pxi: single activations, losses and optimizers, for tests, benchmarks, and losses that are called by themselves. Each
-# function
+# op_kernels.pxi: single activations, losses and optimizers, for tests, benchmarks, and losses that are called by themselves. Each function
 # checks its arrays and makes one call, with the floating-point settings of the caller.
 
 def activation_forward(str name not None, cnp.ndarray x not None, attr=(), isa=None):

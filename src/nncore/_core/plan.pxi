@@ -1,6 +1,5 @@
-# plan.pxi: the plan of a network as a Python object: its construction, and its buffers, which it keeps alive. The file is long
-# because
-# all methods change the same fields. Each change is complete or does not happen, also after an interrupt.
+# plan.pxi: the plan of a network as a Python object: its construction, and its buffers, which it keeps alive. The file is long because all
+# methods change the same fields. Each change is complete or does not happen, also after an interrupt.
 
 cdef dict called_in(ops):
     """The ops that are layers written in Python, by their index."""
@@ -378,9 +377,8 @@ cdef class BasePlan:
         return places
 
     def read_probe(self):
-        """Return the sums since the last call: the number of steps, [parameters, 4], and the sums of the units. Reset them. Return
-        None
-        if no statistics are collected."""
+        """Return the sums since the last call: the number of steps, [parameters, 4], and the sums of the units. Reset them. Return None if
+        no statistics are collected."""
         cdef cnp.ndarray params, units
         self._enter_with(TRAINING, False, True)
         try:
@@ -407,8 +405,7 @@ cdef class BasePlan:
         return 0
 
     cdef object _watch(self, object statistics):
-        """Let the metrics in Python of ``statistics`` see the outputs of this thread's next call. Return the previous ones, because
-        calls
+        """Let the metrics in Python of ``statistics`` see the outputs of this thread's next call. Return the previous ones, because calls
         may be nested."""
         if not self.is_watched:
             return None

@@ -1,3 +1,5 @@
+# The stub of one extension, and so one file: what Python sees of plans.pyx and of all that it includes.
+
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -171,8 +173,7 @@ class Plan:
         self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: TrainingRecords | None = None
     ) -> None:
         """Plan the same ops for inputs of other shapes (ShapeError if shapes of parameters would change). All buffers and counters
-        stay.
-        compiled: the arguments of `compile`, if it was called."""
+        stay. compiled: the arguments of `compile`, if it was called."""
     @property
     def is_claimed(self) -> bool:
         """Whether a fit is running."""
@@ -192,17 +193,14 @@ class Plan:
         Reset the moments and step."""
     def start_probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Collect statistics of the next training step and of every so many later ones, for these ops (activations) and all
-        parameters. 0
-        stops this.
+        parameters. 0 stops this.
 
         Return for each op the position of its sums in the result of `read_probe`, and the number of columns: 4 rows of this length,
-        followed
-        by the number of values per column.
+        followed by the number of values per column.
         """
     def read_probe(self) -> tuple[int, np.ndarray, np.ndarray] | None:
         """Return the sums since the last call: the number of steps, [parameters, 4], and the sums of the units. Reset them. Return
-        None
-        if no statistics are collected."""
+        None if no statistics are collected."""
     def train(
         self,
         x: Sequence[np.ndarray],
@@ -225,8 +223,7 @@ class Plan:
         weight: one float array per output, [N], or [N, steps] if each number applies to several lines of the output; None: all 1.
         lr: float64, one per step. loss: float64, receives the loss of each step. statistics: one float64 array (or None) per
         output, to which the core adds. An additional one, [outputs + 1, 2], gets the sum of the row losses of each output and its
-        divisor,
-        then the penalty times the rows, and the rows. lengths: int64 [N], the valid time steps, or None.
+        divisor, then the penalty times the rows, and the rows. lengths: int64 [N], the valid time steps, or None.
         """
     def evaluate(
         self,

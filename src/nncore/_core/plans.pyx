@@ -3,11 +3,9 @@
 """The boundary between Python and the C core: validate, release the GIL, call, raise. No maths here.
 
 This extension is linked with the core, and every user imports it. `kernels` gets the functions that it needs from here
-(kernel_interface); `files` needs no core. access.pxi is part of this unit, because every call into a plan uses its inlined
-functions,
-which also ask the core whether the process has forked. In a separate module they would need pointers for that, and `import nncore`
-would
-load two extensions.
+(kernel_interface); `files` needs no core. access.pxi is part of this unit, because every call into a plan uses its inlined functions, which
+also ask the core whether the process has forked. In a separate module they would need pointers for that, and `import nncore` would load two
+extensions.
 """
 
 import numpy as np

@@ -1,7 +1,6 @@
-# run.pxi: running a plan: training, evaluation, prediction, and the parts of a step. The GIL is released while the core works. Each
-# call
-# enters (access.pxi), checks its arrays against the plan, runs, and leaves. The file is long because it is one class, which Cython
-# cannot divide among files.
+# run.pxi: running a plan: training, evaluation, prediction, and the parts of a step. The GIL is released while the core works. Each call
+# enters (access.pxi), checks its arrays against the plan, runs, and leaves. The file is long because it is one class, which Cython cannot
+# divide among files.
 
 cdef double BUDGET = 0.04  # seconds in the core before it returns to Python
 cdef double HOLD_GIL_BELOW = 50e3  # floating-point operations; a smaller call ends before another thread would wake up
@@ -314,8 +313,7 @@ cdef class Plan(BasePlan):
         return next_row
 
     cdef void *_dense(self, object array, size_t rows, tuple shape, str what, bint written=True) except NULL:
-        """The data of a dense array of the network's dtype. It may be read-only if it is not written. Only NumPy's C interface is
-        used,
+        """The data of a dense array of the network's dtype. It may be read-only if it is not written. Only NumPy's C interface is used,
         because a subclass may report other values in Python."""
         cdef bint fits = isinstance(array, np.ndarray) and cnp.PyArray_TYPE(<cnp.ndarray>array) == self.typenum
         cdef int d

@@ -1,5 +1,4 @@
-# sources.pxi: common parts of all calls into a plan: exceptions from status codes, aligned buffers, and the conversion of arrays
-# into
+# sources.pxi: common parts of all calls into a plan: exceptions from status codes, aligned buffers, and the conversion of arrays into
 # sources from which the core gathers rows.
 
 from libc.string cimport memcpy, memset, strcmp
@@ -84,10 +83,9 @@ cdef enum:
 
 
 cdef class Results:
-    """Arrays for the results of repeated calls. Their data are aligned to a cache line. NumPy's are not, so each stored vector
-    would
-    touch two lines. The memory of the last results is used again as soon as there are no references to the array or a view of it.
-    The C library would return it to the system and request it again page by page, which can take longer than the call.
+    """Arrays for the results of repeated calls. Their data are aligned to a cache line. NumPy's are not, so each stored vector would touch
+    two lines. The memory of the last results is used again as soon as there are no references to the array or a view of it. The C library
+    would return it to the system and request it again page by page, which can take longer than the call.
     """
 
     cdef list blocks  # arrays of bytes, the bases of the results; the last used one is first

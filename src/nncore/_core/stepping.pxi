@@ -1,5 +1,4 @@
-# stepping.pxi: one training step on one batch that needs no conversion. Loops over train_on_batch spend their time here, so arrays
-# are
+# stepping.pxi: one training step on one batch that needs no conversion. Loops over train_on_batch spend their time here, so arrays are
 # checked through NumPy's C interface, and no other Python objects are used.
 
 cdef object step_batch(Plan net, object x, object y, bint return_dict):

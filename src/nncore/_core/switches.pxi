@@ -2,9 +2,8 @@
 
 
 def force_threads(int n, int lose=0):
-    """Use n threads in every phase, even if there is little work. 0 disables this. lose: parts of the parameter tasks that are
-    skipped,
-    an error that a test must detect."""
+    """Use n threads in every phase, even if there is little work. 0 disables this. lose: parts of the parameter tasks that are skipped, an
+    error that a test must detect."""
     if n < 0 or lose < 0:
         raise ValueError(f"n={n}, lose={lose}: expected a number of threads, or 0, and a number of parts")
     nnc_force_threads(n, lose)

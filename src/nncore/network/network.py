@@ -42,6 +42,8 @@ class Network:
         The plan. It stays the same object when the network is built again.
     access : nncore._core.Access
         The lock that controls which threads may use the network.
+    is_stateful : bool
+        Whether a layer starts a training batch with the states of the batch before.
     pool : Pool or None
         The memory of the parameters, if layers are shared with other networks.
     """
@@ -55,6 +57,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
         self.plan.seed = _fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
+        self.is_stateful = any(getattr(layer, "stateful", False) for layer in self.layers)
         shapes = connections.static_input_shapes()
         if shapes is not None:
             try:
@@ -241,11 +244,6 @@ class Network:
                 op = ops[op.inputs[0] - first]
             found.append((op.code, op.attributes) if op.kind == "activation" else ("", ()))
         return found
-
-    @property
-    def is_stateful(self) -> bool:
-        """Whether a layer starts a training batch with the final states of the previous batch."""
-        return any(getattr(layer, "stateful", False) for layer in self.layers)
 
     def parameter_options(self) -> list[ParameterOptions]:
         """Return the training options of each parameter, as its layer states them."""

@@ -162,6 +162,9 @@ def ensure_same_config(network: Network, config: Configuration) -> None:
 
 def ensure_ready(network: Network, config: Configuration, data: Data) -> None:
     """Ensure that the plan has this configuration and takes data of these shapes. The caller holds the network's lock."""
+    plan, trainer = network.plan, network.plan.trainer
+    if plan.is_compiled and trainer.config is config and (plan.built_for == data.shapes or not data.shapes):
+        return  # as it nearly always is: a loop asks before each call into the core
     while True:  # waiting for a change lets other threads in, which may change the configuration or the shapes again
         ensure_same_config(network, config)
         network.ensure_shapes(data.shapes)

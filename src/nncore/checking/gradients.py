@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -199,7 +199,7 @@ def _of_model(model: Model, x: Any, y: Any, options: _Options) -> list[GradientE
     arrays = [
         np.array(a, a.dtype.newbyteorder("=") if a.dtype.kind in "iub" else np.float64, order="C") for a in bind(twin._network, x)
     ]
-    twin = float64_copy(twin, [a.shape[1:] for a in arrays])
+    twin = cast("Model", float64_copy(twin, [a.shape[1:] for a in arrays]))
     backward = _by_hand(twin, arrays, options, parameters=y is None)
     if y is None:
         return backward

@@ -26,7 +26,6 @@ from ..init import InitSpec
 from ..records import Op, Parameter, ParameterOptions, Shape
 
 if TYPE_CHECKING:
-    from ..network.network import Network
     from ..typing import ArrayLike
 
 _Array = TypeVar("_Array")
@@ -153,8 +152,8 @@ class Layer(metaclass=LayerType):
     _names: tuple[str, ...] = ()  # names of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
     _pending: dict[str, np.ndarray]  # initial values for the next model
-    _users: tuple[weakref.ref[Network], ...]  # the networks that contain the layer
-    _standalone: Network | None  # the private network for calls of this layer by itself
+    _users: tuple[weakref.ref[Any], ...]  # the networks that contain the layer
+    _standalone: Any  # the private network for calls of this layer by itself
 
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
         if arguments and type(self).__init__ is Layer.__init__:
@@ -324,7 +323,7 @@ class Layer(metaclass=LayerType):
             raise ArgumentError(f"{self!r} was made without {role}")
         copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
 
-    def _claim(self, owner: Network) -> None:
+    def _claim(self, owner: Any) -> None:
         users = [weakref.ref(each) for each in self._networks() if each is not owner]
         self.__dict__.update(_users=(*users, weakref.ref(owner)), _standalone=None)
 
@@ -336,7 +335,7 @@ class Layer(metaclass=LayerType):
         bound = {role: np.array(parameter.value, order="C") for role, parameter in self._bound.items()}
         return bound or self._pending
 
-    def _networks(self) -> list[Network]:
+    def _networks(self) -> list[Any]:
         """Return the networks that contain the layer, except its private one."""
         return [network for ref in self._users if (network := ref()) is not None and network is not self._standalone]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._core import ModelCore
 from ..graph import Description
 from ..layers.base import Layer, WeightsSnapshot
 from ..network.connecting import Connections, connect, connections_of
@@ -14,11 +15,8 @@ from ..records import Shape
 from ..saving.training import TrainingState, capture, resume
 from ..saving.training import copied as copied_state
 
-if TYPE_CHECKING:
-    from .model import Model
 
-
-def pickle_model(model: Model) -> tuple[Any, ...]:
+def pickle_model(model: ModelCore) -> tuple[Any, ...]:
     """Return what pickle keeps: the layers with their values, the connections and the state of training."""
     network: Network = model._network
     with network.access.between_steps():
@@ -28,7 +26,7 @@ def pickle_model(model: Model) -> tuple[Any, ...]:
         return model_from_pickle, (type(model), network.layers, *rest, state, taken)
 
 
-def copy_model(model: Model, memo: dict[int, Any]) -> Model:
+def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
     """Return an independent copy. Training it gives the same results as training the original."""
     network: Network = model._network
     with network.access.between_steps():
@@ -42,7 +40,7 @@ def copy_model(model: Model, memo: dict[int, Any]) -> Model:
     return found
 
 
-def float64_copy(model: Model, shapes: Sequence[Shape]) -> Model:
+def float64_copy(model: ModelCore, shapes: Sequence[Shape]) -> ModelCore:
     """Return an independent copy in float64, built for inputs of these shapes. The copy is not compiled."""
     network: Network = model._network
     with network.access.between_steps():
@@ -57,14 +55,14 @@ def float64_copy(model: Model, shapes: Sequence[Shape]) -> Model:
 
 
 def model_from_pickle(
-    cls: type[Model],
+    cls: type[ModelCore],
     layers: Sequence[Layer],
     connections: Connections,
     seed: int,
     dtype: str,
     training: TrainingState | None,
     taken: WeightsSnapshot | None = None,
-) -> Model:
+) -> ModelCore:
     """Make a model again from what pickle kept. The constructor of the class is not called, as a subclass may change its
     arguments."""
     model = cls.__new__(cls)

@@ -95,7 +95,7 @@ def _made(layer: Layer, array: np.ndarray) -> Network:
     else:
         dtype = "float64" if array.dtype == np.float64 and not layer.parameter_shapes() else "float32"
     shape = array.shape[1:]
-    network = layer._standalone
+    network: Network | None = layer._standalone
     if network is None or network.dtype != dtype or network.input_shapes != [shape]:
         network = single_layer_network(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype)
         if network.plan.built_for != [shape]:

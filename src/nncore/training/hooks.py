@@ -16,7 +16,6 @@ from ..errors import ArgumentError
 
 if TYPE_CHECKING:
     from ..network.network import Network
-    from .history import History
     from .trainer import Trainer
 
 Logs = dict[str, Any]
@@ -27,7 +26,7 @@ class Learner(Protocol):
     """The interface of a model for training. Callbacks get the model and may set ``stop_training``."""
 
     stop_training: bool
-    history: History | None
+    history: Any  # a History, or None
 
     @property
     def _network(self) -> Network: ...

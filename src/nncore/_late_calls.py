@@ -1,7 +1,7 @@
-"""Hooks: the calls from lower layers of the package to higher ones, in one place.
+"""Late calls: the calls from lower packages to higher ones, in one place.
 
 For example, a layer that is called on an array needs a network, and ``a + b`` of values needs a layer. The lower module calls a
-hook. ``nncore/__init__.py`` states which function provides each hook. Its module is imported at the first call.
+function of this module. ``nncore/__init__.py`` states which function answers. Its module is imported at the first call.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class LateCall:
     Parameters
     ----------
     purpose : str
-        The purpose of the hook and its arguments.
+        What the function does, and its arguments.
 
     Examples
     --------
-    >>> shout = LateCall("print a text in capitals")
-    >>> shout.provide("builtins", "len")
-    >>> shout("abc")
-    3
+    >>> root = LateCall("root(x): the square root")
+    >>> root.provide("math", "sqrt")
+    >>> root(9.0)
+    3.0
     """
 
     __slots__ = ("_home", "_name", "_provided", "purpose")
@@ -35,7 +35,7 @@ class LateCall:
         self._provided: Callable[..., Any] | None = None
 
     def provide(self, module: str, name: str) -> None:
-        """Set the module and the function that provide this hook."""
+        """Set the module and the name of the function that answers."""
         self._home, self._name, self._provided = module, name, None
 
     def __call__(self, *args: Any) -> Any:

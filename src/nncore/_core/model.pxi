@@ -31,10 +31,13 @@ cdef class ModelCore:
     def _trainer(self):
         return self._plan.trainer
 
-    def __call__(self, x, *, out=None):
-        """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
+    cdef inline object infer(self, object x, object out):
         y = self._plan._infer(x, out)
         return self.network().infer(x, out) if y is None else y
+
+    def __call__(self, x, *, out=None):
+        """Inference on one batch: [N, *input shape] -> [N, *output shape]."""
+        return self.infer(x, out)
 
     def predict_on_batch(self, x, *, out=None):
         """Compute the outputs of a batch, as ``model(x, out=out)`` does: `predict` without hooks and progress.
@@ -62,8 +65,7 @@ cdef class ModelCore:
         >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict_on_batch([[1.0, 2.0]])
         array([[3.]], dtype=float32)
         """
-        y = self._plan._infer(x, out)  # not self(x): a subclass may call this from there
-        return self.network().infer(x, out) if y is None else y
+        return self.infer(x, out)  # not self(x): a subclass may override that with a call of this method
 
     def _step(self, x, y, bint return_dict):
         """Return the result of train_on_batch, or None if the batch needs conversion."""

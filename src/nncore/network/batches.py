@@ -1,6 +1,6 @@
 """Operations on one batch: inference, and forward and backward for training loops written by hand.
 
-Inputs that the core can read without conversion do not come here; they go directly to the plan. Gradients always come here.
+Arrays that the core can read without conversion do not come here. The model passes them directly to the plan.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
     if several and not isinstance(x, list) and are_batches(x):
         return network.connections.pack_outputs(joined(predict_batches(network, x)))
     with network.access.reading():
-        if network.built and not network.plan.is_simple:
+        if several:
             return network.connections.pack_outputs(predict_rows(network, bind_rows(network, x, None)))
         return network.plan(_converted(network, x)[0], out=out)
 

@@ -50,9 +50,9 @@ class Trainer:
         self.progress: Progress | None = None
         self.optimizer_fields: Mapping[str, Any] | None = None
         self.target_kind = "other"  # the form of the targets of single steps, as losses name it
-        self.no_metrics = self.loss_only = self.has_python_metrics = (
-            False  # no sums in the core; only the loss is returned; metrics in Python
-        )
+        self.no_metrics = False  # the core adds up no sums for metrics
+        self.has_python_metrics = False
+        self.loss_only = False  # the loss is all that a step returns
         self._lr, self._loss = np.empty(1), np.empty(1)
         self._sums: Sums | None = None  # made by the first step, because sums of many classes are large
 

@@ -17,9 +17,11 @@ cdef class StreamCore:
         self.batch = batch
         self.width = net.in_width
         self.is_bare = net.in_rank == 2
-        self.state = np.zeros((batch, nnc_plan_carry(net.plan)), net.dtype)
         shape = net.output_shapes[0]
-        self.out = np.zeros((batch, *shape), net.dtype)
+        carry = nnc_plan_carry(net.plan)
+        # On cache lines of their own, so that the time of a step does not depend on where they lie by chance.
+        self.state = aligned_zeros(batch * carry, net.dtype).reshape(batch, carry)
+        self.out = aligned_zeros(batch * size_of(shape), net.dtype).reshape(batch, *shape)
         self.result = self.out.reshape(batch, *shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
         self.sequences.lengths = NULL
         self.sequences.initial = cnp.PyArray_DATA(self.state)

@@ -155,7 +155,7 @@ const char *nnc_plan_mixing(const nnc_plan *plan, int op);
 int nnc_plan_is_timed(const nnc_plan *plan, int value);
 /* States of one sample in all recurrent layers, in elements: layer by layer h and, LSTM, c, each [directions, hidden]. */
 size_t nnc_plan_carry(const nnc_plan *plan);
-/* The states that the last training batch of stateful layers left: [*rows, nnc_plan_carry()], one row per sample of the batch; or
+/* The states that the last training batch of stateful layers left, be it a step or a forward pass in training mode: [*rows, nnc_plan_carry()], one row per sample of the batch; or
  * NULL. carry_on: start the next batch with these states; it copies them and needs reserve(rows). reset: start the next batch with
  * zeros. */
 int nnc_plan_is_stateful(const nnc_plan *plan);
@@ -311,7 +311,8 @@ nnc_status nnc_plan_predict(nnc_plan *plan, const nnc_source *x, const nnc_seque
 nnc_status nnc_plan_freeze(nnc_plan *plan, nnc_error *error);
 
 /* The parts of a step, for training loops written by hand. forward keeps the values that backward needs; both get the same
- * sequences, or NULL. grad_inputs may contain NULLs. */
+ * sequences, or NULL. In training mode, stateful layers begin with the carried states, as in nnc_plan_train, and forward leaves
+ * theirs; reserve(rows) comes first. grad_inputs may contain NULLs. */
 void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training,
                       void *const *out, const nnc_progress *progress);
 void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,

@@ -81,7 +81,7 @@ def test_other_calls_between_batches_leave_the_states_alone(data):
         assert model.train_on_batch(x[rows], y[rows]) == twin.train_on_batch(x[rows], y[rows])
         twin.predict(x)
         twin.evaluate(x, y)
-        twin.forward(x, training=True)  # more rows than any batch has: the arena grows
+        twin.forward(x)  # more rows than any batch has: the arena grows
 
 
 def test_layers_that_are_not_stateful_begin_anew(data):
@@ -120,6 +120,109 @@ def test_rows(data):
     model.reset_states()
     model.train_on_batch(x[:B], y[:B])
     made().fit(x[:-1], y[:-1], epochs=2, batch_size=B, shuffle=False, verbose=0)
+
+
+def by_hand(model, x, y):
+    """One step of MSE and the model's optimizer, written by hand; return the loss."""
+    out = model.forward(x, training=True)
+    model.backward(2 * (out - y) / y.size)
+    model.apply_gradients()
+    return float(np.mean((out - y) ** 2))
+
+
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+def test_loops_by_hand_carry_the_states_as_steps_do(cell, data):
+    x, y = data
+    model, twin = made(cell), made(cell)
+    for first in range(0, len(x), B):
+        rows = slice(first, first + B)
+        assert by_hand(model, x[rows], y[rows]) == pytest.approx(twin.train_on_batch(x[rows], y[rows])[0], rel=1e-12)
+    assert by_hand(model, x[:B], y[:B]) == pytest.approx(twin.train_on_batch(x[:B], y[:B])[0], rel=1e-12)  # and to and fro
+    assert model.train_on_batch(x[:B], y[:B])[0] == pytest.approx(by_hand(twin, x[:B], y[:B]), rel=1e-12)
+
+
+def test_the_states_of_a_forward_pass():
+    """h = tanh(x + h'), with all weights 1 and no bias: the values are those of the formula."""
+    model = nn.Sequential(nn.RNN(1, 1, bias=False, stateful=True), dtype="float64")
+    model.build((1, 1))
+    model.set_weights([[[1.0]], [[1.0]]])
+    one = np.ones((1, 1, 1))
+    first, second = np.tanh(1.0), np.tanh(1.0 + np.tanh(1.0))
+    assert model.forward(one, training=True) == pytest.approx(first)
+    assert model.forward(one) == pytest.approx(first)  # inference begins with zeros, and changes nothing
+    assert model(one) == pytest.approx(first)
+    assert model.predict(one) == pytest.approx(first)
+    assert model.forward(one.tolist(), training=True) == pytest.approx(second)
+    model.backward(np.ones((1, 1)))
+    assert model.gradients["0.weight_hh_l0"] == pytest.approx((1 - second**2) * first)  # h' is a constant, as after detach()
+    assert model.forward(one, training=True, lengths=[1]) == pytest.approx(np.tanh(1.0 + second))
+    model.reset_states()
+    assert model.forward(one, training=True) == pytest.approx(first)
+
+
+def test_several_forward_passes_before_an_update(data):
+    """A long series in windows, with lengths that end rows early: each pass goes on from the one before."""
+    x, _ = data
+    long = np.concatenate([x[i * B : (i + 1) * B] for i in range(3)], axis=1)
+    model = nn.Sequential(nn.LSTM(F, H, return_sequences=True, stateful=True), dtype="float64", seed=0)
+    expected = model.predict(long)
+    got = [model.forward(long[:, i * T : (i + 1) * T], training=True) for i in range(3)]
+    np.testing.assert_array_equal(np.concatenate(got, axis=1), expected)
+    model.reset_states()
+    model.forward(long[:, :T], training=True, lengths=[T, 2, 1, T])
+    second = model.forward(long[:, T : 2 * T], training=True)
+    np.testing.assert_array_equal(second[1], model.predict(np.concatenate([long[1:2, :2], long[1:2, T : 2 * T]], axis=1))[0, 2:])
+
+
+def test_rows_of_forward_passes(data):
+    x, _ = data
+    model = made()
+    model.forward(x[:B], training=True)
+    model.forward(x[:2], training=True)
+    for given in (x[:B], x[:B].tolist()):
+        with pytest.raises(nn.errors.ShapeError, match=r"4 rows.*had 2.*reset_states"):
+            model.forward(given, training=True)
+    model.forward(x[:B])
+    model.reset_states()
+    model.forward(x, training=True)  # the arena grows
+
+
+def test_a_forward_pass_that_fails_leaves_the_states(data):
+    class Failing(nn.PythonLayer):
+        fails = False
+
+        def output_shape(self, shape):
+            return shape
+
+        def forward(self, x):
+            if Failing.fails:
+                raise KeyboardInterrupt
+            return x
+
+        def backward(self, dy, x, y):
+            return dy
+
+    x, _ = data
+    layers = nn.GRU(F, H, return_sequences=True, stateful=True), Failing()
+    model = nn.Sequential(*layers, dtype="float64", seed=0)
+    twin = nn.Sequential(copy.deepcopy(layers[0]), dtype="float64").build((T, F))
+    twin.set_weights(model.build((T, F)).get_weights())
+    for i in range(3):
+        batch = x[i * B : (i + 1) * B]
+        Failing.fails = True
+        with pytest.raises(KeyboardInterrupt):
+            model.forward(batch, training=True)
+        Failing.fails = False
+        np.testing.assert_array_equal(model.forward(batch, training=True), twin.forward(batch, training=True))
+
+
+def test_gradients_of_stateful_models_are_checked(data):
+    x, y = data
+    model = nn.Sequential(nn.GRU(F, H, stateful=True), nn.Linear(H, 1), seed=0, dtype="float64")
+    model.compile(loss="mse", optimizer="sgd")
+    model.train_on_batch(x[:B], y[:B, -1])
+    assert nn.check_gradients(model, x[:B])
+    assert nn.check_gradients(model, x[:B], y[:B, -1])
 
 
 def test_a_file_with_states_that_do_not_fit_is_refused(data, tmp_path):

@@ -213,6 +213,17 @@ def test_stateful(cell, rng):
         model.reset_states()
         got += [model.train_on_batch(x[:, window], y[:, window]) for window in windows]
     np.testing.assert_allclose(got, expected, rtol=1e-10)
+    hand = with_head(cell, 1, False, "float64", True, stateful=True)[0]
+    hand.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
+    got = []
+    for _ in range(2):
+        hand.reset_states()
+        for window in windows:
+            output = hand.forward(x[:, window], training=True)
+            got.append(np.mean((output - y[:, window]) ** 2))
+            hand.backward(2 * (output - y[:, window]) / output.size)
+            hand.apply_gradients()
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
     again = with_head(cell, 1, False, "float64", True, stateful=True)[0]
     again.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
     rows = np.concatenate([x[:, w] for w in windows]), np.concatenate([y[:, w] for w in windows])

@@ -31,12 +31,32 @@ static nnc_matrix dense(const void *at, nnc_matrix like, size_t first_row) {
   return (nnc_matrix){(real *)at + first_row * like.cols, like.rows, like.cols, like.cols};
 }
 
+/* Whether stateful layers start this batch with the states that the last training batch left, and leave theirs for the next one. */
+static int carries(const nnc_piece *p) {
+  const int given = p->sequences && (p->sequences->initial || p->sequences->final);
+  return p->plan->stateful && p->training && !given;
+}
+
 /* Forward copies the lengths, as it copies the inputs. */
 static void take_sequences(const nnc_piece *p, nnc_run *run) {
   if (!p->sequences) return;
   if (p->sequences->lengths) run->lengths = (int64_t *)p->plan->arena + p->plan->lengths;
   run->initial = p->sequences->initial;
   run->final = p->sequences->final;
+}
+
+/* The states of the batch before stay in their memory, so that a forward pass that fails leaves them as they were. */
+static void take_carried(const nnc_piece *p, nnc_run *run) {
+  if (!carries(p)) return;
+  run->initial = run->arena + p->plan->carried[p->plan->carry_turn];
+  run->final = run->arena + p->plan->carried[1 - p->plan->carry_turn];
+  run->carried = 1;
+}
+
+static void leave_carried(const nnc_piece *p) {
+  if (!carries(p) || p->failed) return;
+  p->plan->carry_turn = 1 - p->plan->carry_turn;
+  p->plan->carried_rows = p->rows;
 }
 
 /* During a call, inputs and outputs of the network are in the caller's arrays if possible. */
@@ -58,6 +78,7 @@ static void forward_thread(nnc_thread *self, void *context) {
   run.failed = (int *)&p->failed;
   nnc_partition_samples(self, p->rows, &first, &last);
   take_sequences(p, &run);
+  take_carried(p, &run);
   if (plan->carry) { /* recurrent layers read packed weights in both directions */
     nnc_run_prepare(&run, self);
     nnc_barrier(self);
@@ -84,6 +105,7 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_seque
   for (size_t i = 0; i < rows && sequences && sequences->lengths; i++) lengths[i] = nnc_fetch_length(plan, sequences->lengths + i);
   for (int i = 0; i < plan->n_outputs; i++) use_external(plan, plan->act, plan->output[i], out[i]);
   nnc_parallel(threads_for(&p, 1), forward_thread, &p);
+  leave_carried(&p);
   for (int i = 0; i < plan->n_outputs; i++) use_own(plan, plan->act, plan->output[i]);
 }
 

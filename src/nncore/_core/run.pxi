@@ -517,6 +517,8 @@ cdef class Plan(BasePlan):
             results = [np.empty((rows, *shape), self.dtype) for shape in self.output_shapes]
             for i in range(len(results)):
                 outs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
+            if training:
+                self._take_carried(rows)
             self._run_forward(xs, &given, rows, training, outs)
             self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
             return results
@@ -545,6 +547,8 @@ cdef class Plan(BasePlan):
             dims[0] = rows
             y = self.results.take(self.out_rank, dims, self.typenum)
             to = cnp.PyArray_DATA(y)
+            if training:
+                self._take_carried(rows)
             self._run_forward(&source, &given, rows, training, &to)
             self.forward_sequences = None
             return y

@@ -215,6 +215,7 @@ def _by_hand(twin: Model, arrays: list[np.ndarray], options: _Options, parameter
     factors = [np.ascontiguousarray(options.rng.normal(size=out.shape)) for out in plan.forward(arrays, True)]
 
     def value() -> float:
+        plan.reset_states()  # stateful layers would go on from the run before
         return sum(float((r * out).sum()) for r, out in zip(factors, plan.forward(arrays, True), strict=True))
 
     value()
@@ -248,6 +249,7 @@ def _steps(
 
     def value() -> float:
         twin.step = 0  # so that dropout keeps its mask
+        twin._plan.reset_states()
         return float(Model.train_on_batch(twin, x, y, return_dict=True)["loss"])
 
     value()

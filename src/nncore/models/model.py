@@ -472,7 +472,8 @@ class Model(ModelCore):
         x : array_like, or a list or dict of them
             [N, *input shape] for each input.
         training : bool
-            Whether layers behave as in training; dropout is active then.
+            Whether layers behave as in training; dropout is active then. Stateful recurrent layers start with the final states of
+            the last training batch, and keep theirs for the next one. Otherwise they start with zeros, as `predict` does.
         lengths : array_like of int, optional
             [N]: the number of valid time steps of each sequence.
 
@@ -484,7 +485,7 @@ class Model(ModelCore):
         Raises
         ------
         ShapeError
-            The batch does not fit the model.
+            The batch does not fit the model, or has more rows than the batch before, whose states stateful layers start with.
         EmptyDataError
             The batch has no rows.
 
@@ -997,7 +998,7 @@ class Model(ModelCore):
 
     def reset_states(self) -> None:
         """Reset the states of stateful recurrent layers to zeros for the next training batch. `fit` does so at the start of every
-        epoch.
+        epoch; in a loop written by hand, call it where a new series begins.
 
         Examples
         --------

@@ -59,6 +59,7 @@ class _Objective:
             network.ensure_shapes(data.shapes)
             buffers["parameters"][...] = point
             plan.step = self.start
+            plan.reset_states()  # every evaluation is of the same rows from their start
             plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
         return float(self.loss[0]), buffers["moment0"].astype(np.float64)
 

@@ -137,7 +137,10 @@ def ensure_compiled(network: Network) -> Trainer:
     """Return the trainer, after compiling the plan for it. Another thread may have done that already."""
     with network.access.changing(patient=True):
         if not network.plan.is_compiled:
+            carried = network.plan.carried()  # by forward passes in training mode, which build a model and do not compile it
             Trainer(network.plan.trainer.config).attach(network)
+            if carried is not None:
+                network.plan.carry_on(carried)
         trainer: Trainer = network.plan.trainer
         return trainer
 

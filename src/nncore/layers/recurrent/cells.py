@@ -41,6 +41,7 @@ _PARAMETERS = """
         Whether to train the initial states (``h_0_l0`` ..., [directions, hidden_size] each). Otherwise they are zeros.
     stateful : bool
         During training, each batch starts with the final states of the previous batch, row by row, until ``model.reset_states()``.
+        A batch is a step of ``fit`` or ``train_on_batch``, or a ``forward(training=True)``. Inference starts with zeros.
     truncate : int, optional
         Truncated back-propagation through time. The sequence is cut into windows of this many steps, and no gradient flows from one
         window into the previous one.

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -194,6 +195,36 @@ def many_nets(rounds: int) -> Row:
     )
 
 
+def beside_another_library(rounds: int) -> Row:
+    """Steps that take turns with PyTorch's: the measured choice of the number of threads, against one and two."""
+    from peers.with_torch import TorchTrainer
+
+    x, y = batch(128, 784, 10)
+    other = TorchTrainer(WORKLOADS["784-512-256-10"], 2)
+    ways = {"measured": (2, 0), "one": (1, 0), "two": (2, 2)}
+    models = {way: perceptron(784, 512, 256, 10, optimizer=nn.optim.Adam(lr=1e-3)) for way in ways}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(rounds + 1):  # the first round is not counted
+        for way, (threads, forced) in ways.items():
+            with nn.threads(threads):
+                _core.force_threads(forced)
+                spent = 0.0
+                for i in range(50):
+                    start = time.perf_counter()
+                    models[way].train_on_batch(x, y)
+                    spent += time.perf_counter() - start
+                    other.step(i)
+                _core.force_threads(0)
+            if number:
+                times[way].append(spent / 50)
+    free, one, two = (float(np.median(each)) for each in times.values())
+    return Row(
+        "`train_on_batch` of 784-512-256-10 in turn with a PyTorch step, against the better of one and two threads",
+        f"{free / min(one, two):.2f}x the time ({1e3 * free:.2f} ms; one: {1e3 * one:.2f}, two: {1e3 * two:.2f})",
+        "<= 1.10x",
+    )
+
+
 def idle_workers() -> Row:
     """Processor time that the process takes in the second after a fit on two threads has returned."""
     x, y = batch(128 * 16, 784, 10)
@@ -235,6 +266,10 @@ def main() -> None:
     rows = [denormal_weights(arguments.rounds), fixed_cost(arguments.rounds)]
     if len(os.sched_getaffinity(0)) > 1:
         rows += [second_thread(arguments.rounds, False), second_thread(arguments.rounds, True), many_nets(arguments.rounds)]
+        if find_spec("torch"):
+            rows.append(beside_another_library(arguments.rounds))
+        else:
+            print("PyTorch is not installed: the row beside it is left out")
     else:
         print("one processor: the rows about threads are left out")
     rows.append(idle_workers())

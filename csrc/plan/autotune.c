@@ -1,43 +1,105 @@
-/* autotune.c: see autotune.h. Two costs and a clock; no statistics. */
+/* autotune.c: see autotune.h. */
 #include "plan/autotune.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "base/parallel.h"
 
-static const double trial_seconds = 1.5e-3;                        /* seconds of a slice that is measured */
-static const double shortest_interval = 0.1, longest_interval = 2; /* seconds between trials */
-static const double least_gain = 0.95;                             /* the largest time relative to one thread that justifies more
-cores */
+static const double slice_seconds = 0.3e-3; /* seconds of a slice of a trial, which has at least one step */
+static const double shortest_interval = 0.05, longest_interval = 0.5; /* seconds of work between trials */
+static const double most_regret = 0.01; /* the time that a trial may lose, relative to the time between trials */
+static const double least_gain = 0.95;  /* the largest time relative to one thread that justifies more cores */
+static const double hopeless = 1.5;     /* a trial ends early if the other choice takes longer by this factor */
+static const double slower = 1.3;       /* the choice in use has become slow */
+static const double memory = 20e-3;     /* seconds over which its cost is averaged */
+enum { OTHERS_LIMIT = 8 };              /* batches of another size before their cost is measured */
 
-static int parallel_pays(const nnc_autotune *autotune) { return autotune->cost[1] < least_gain * autotune->cost[0]; }
+int nnc_autotune_fits(const nnc_autotune *a, int wanted, size_t batch) {
+  return a->wanted == wanted && batch <= a->batch + a->batch / 3 && batch >= a->batch - a->batch / 4;
+}
 
-int nnc_autotune_choose(nnc_autotune *autotune, int wanted, size_t batch, double now, double *until) {
+static void start_trial(nnc_autotune *a) {
+  a->is_trial = 1;
+  a->half = a->slices = 0;
+  a->spent = a->samples = 0;
+}
+
+/* The first trial starts with the team. */
+static void reset(nnc_autotune *a, int wanted, size_t batch) {
+  *a = (nnc_autotune){.batch = batch, .wanted = wanted, .interval = shortest_interval};
+  start_trial(a);
+}
+
+static int is_due(const nnc_autotune *a) {
+  return a->busy >= a->interval || (a->busy >= a->least && a->recent > slower * a->usual);
+}
+
+int nnc_autotune_choose(nnc_autotune *a, int wanted, size_t batch, double now, double *until) {
   *until = DBL_MAX;
   if (wanted <= 1) return 1;
   if (nnc_forced_threads()) return wanted;
-  if (autotune->batch != batch) *autotune = (nnc_autotune){.batch = batch, .interval = shortest_interval};
-  const int known = autotune->cost[0] > 0 && autotune->cost[1] > 0;
-  int parallel = known ? parallel_pays(autotune) : autotune->cost[1] == 0;
-  if (known && now < autotune->probe_at) {
-    *until = autotune->probe_at;
-  } else {
-    if (known) parallel = !parallel;
-    *until = now + trial_seconds;
+  if (nnc_autotune_fits(a, wanted, batch)) a->others = 0;
+  else if (!a->batch || ++a->others > OTHERS_LIMIT) reset(a, wanted, batch);
+  if (a->others) {
+    *until = now;
+    return a->is_parallel ? wanted : 1;
   }
-  return parallel ? wanted : 1;
+  if (!a->is_trial && is_due(a)) start_trial(a);
+  *until = !a->is_trial ? now + (a->interval - a->busy) : a->slices ? now + slice_seconds : now;
+  return (a->is_trial && !a->half) != a->is_parallel ? wanted : 1;
 }
 
-void nnc_autotune_report(nnc_autotune *autotune, int threads, double now, double seconds_per_sample) {
-  double *cost = &autotune->cost[threads > 1];
-  const int known = autotune->cost[0] > 0 && autotune->cost[1] > 0, was = known && parallel_pays(autotune);
-  const int trial_slice = !known || (threads > 1) != was;
-  *cost = trial_slice || *cost == 0 ? seconds_per_sample : (*cost + seconds_per_sample) / 2;
-  if (!trial_slice) {
-    if (parallel_pays(autotune) != was) autotune->probe_at = now; /* the choice has become slow: try the other one at once */
+static double median(const double *cost) {
+  double sorted[NNC_TRIAL_SLICES];
+  for (int i = 0; i < NNC_TRIAL_SLICES; i++) {
+    int at = i;
+    for (; at > 0 && sorted[at - 1] > cost[i]; at--) sorted[at] = sorted[at - 1];
+    sorted[at] = cost[i];
+  }
+  return sorted[NNC_TRIAL_SLICES / 2];
+}
+
+/* kept: whether the choice in use stays; other, own: seconds per sample. */
+static void end_trial(nnc_autotune *a, int kept, double other, double own) {
+  const double best = kept ? own : other;
+  const double lost = kept ? a->spent - a->samples * own : a->samples * (own - other);
+  if (!kept) a->is_parallel = !a->is_parallel;
+  a->interval = kept && a->usual > 0 ? 2 * a->interval : shortest_interval;
+  if (a->interval > longest_interval) a->interval = longest_interval;
+  a->least = lost / most_regret > shortest_interval ? lost / most_regret : shortest_interval;
+  if (a->interval < a->least) a->interval = a->least;
+  a->usual = a->recent = best;
+  a->busy = 0;
+  a->is_trial = 0;
+}
+
+static void report_trial(nnc_autotune *a, double samples, double seconds) {
+  const double cost = seconds / samples;
+  if (!a->half) {
+    a->spent += seconds;
+    a->samples += samples;
+  }
+  if (a->slices++) a->cost[a->half][a->slices - 2] = cost;
+  const int is_hopeless = !a->half && a->slices > 2 && a->usual > 0 && fmin(cost, a->cost[0][a->slices - 3]) > hopeless * a->recent;
+  if (is_hopeless) {
+    end_trial(a, 1, cost, a->recent);
     return;
   }
-  autotune->interval = !known || parallel_pays(autotune) != was ? shortest_interval : 2 * autotune->interval;
-  if (autotune->interval > longest_interval) autotune->interval = longest_interval;
-  autotune->probe_at = now + autotune->interval;
+  if (a->slices <= NNC_TRIAL_SLICES) return;
+  a->slices = 0;
+  if (!a->half++) return;
+  const double other = median(a->cost[0]), own = median(a->cost[1]);
+  end_trial(a, a->is_parallel ? own < least_gain * other : other >= least_gain * own, other, own);
+}
+
+void nnc_autotune_report(nnc_autotune *a, double samples, double seconds) {
+  if (a->others || !a->batch) return;
+  if (a->is_trial) {
+    report_trial(a, samples, seconds);
+    return;
+  }
+  const double weight = seconds < memory ? seconds / memory : 1;
+  a->recent += weight * (seconds / samples - a->recent);
+  a->busy += seconds;
 }

@@ -1,22 +1,39 @@
 /* autotune.h: chooses the number of threads by measurement. Results do not depend on the number of threads, so a plan may change it
- * at any time. It measures its steps on all threads and on one, uses the faster choice, and tries the other one again from time to
- * time. If other programs use the processors, so that threads wait for one that is not running, it changes to one thread.
+ * at any time.
+ *
+ * A trial runs a few slices of steps with each choice, first the one that is not in use, and compares the medians. The first slice
+ * after a change is not counted: it wakes threads, and the caches still contain the data of the other choice. So a trial compares
+ * the two choices under the same conditions, whatever else runs between the steps. Trials cost time where they use the slower
+ * choice; the next one waits until this is a hundredth of the time that the plan has worked since. If the choice in use becomes
+ * slower than it was in its trial, for example because other programs use the processors, the next trial comes earlier.
  */
 #ifndef NNC_PLAN_AUTOTUNE_H
 #define NNC_PLAN_AUTOTUNE_H
 
 #include <stddef.h>
 
+enum { NNC_TRIAL_SLICES = 5 }; /* counted slices per choice; odd, for the median */
+
 typedef struct {
-  size_t batch;    /* the batch size of the measured costs */
-  double cost[2];  /* seconds per sample: on one thread, on all; 0: not measured yet */
-  double probe_at; /* time of the next trial of the slower choice */
-  double interval; /* between such trials; it doubles while they confirm the choice */
+  size_t batch;                     /* the batch size of the measurements; 0: there are none */
+  int wanted;                       /* the number of threads of the team in the measurements */
+  int is_parallel;                  /* the choice in use */
+  int is_trial;                     /* a trial is running: */
+  int half, slices;                 /* 0: of the other choice, 1: of the choice in use; slices that have ended in this half */
+  double cost[2][NNC_TRIAL_SLICES]; /* by half: seconds per sample */
+  double spent, samples;            /* of the first half, with the slice that is not counted */
+  double usual, recent;   /* seconds per sample of the choice in use: in its trial, and a moving average since; 0: unknown */
+  double busy;            /* seconds that the plan has worked since the last trial */
+  double least, interval; /* between trials, in such seconds: at least, and at most */
+  int others;             /* slices in succession that the measurements do not fit */
 } nnc_autotune;
+
+/* Whether the measurements are valid for this number of threads and a batch of this size. */
+int nnc_autotune_fits(const nnc_autotune *autotune, int wanted, size_t batch);
 
 /* The number of threads of the next slice of steps, `wanted` or 1. *until gets the time when the slice ends. */
 int nnc_autotune_choose(nnc_autotune *autotune, int wanted, size_t batch, double now, double *until);
-/* Reports the cost of a slice. */
-void nnc_autotune_report(nnc_autotune *autotune, int threads, double now, double seconds_per_sample);
+/* Reports the cost of the slice for which the number was chosen. If the cost is not reported, the slice is repeated. */
+void nnc_autotune_report(nnc_autotune *autotune, double samples, double seconds);
 
 #endif

@@ -76,9 +76,8 @@ typedef struct {
 /* The cost of predictions of few rows, on one thread and on several: see plan/run/intra_op.h. */
 typedef struct {
   nnc_autotune autotune;
-  size_t key; /* what is measured: the number of rows and of threads */
   int threads, calls;
-  double spent, until; /* seconds of the calls of this slice; when it ends */
+  double rows, spent, until; /* of the counted calls of this slice: rows and seconds; when it ends */
 } nnc_intra_op_slice;
 
 typedef struct {

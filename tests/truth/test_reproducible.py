@@ -74,13 +74,15 @@ def train_once(mode, dtype, threads, steps=STEPS):
 
 
 def train_as_a_team(net, x, y, weight, order, batch, losses, counts):
-    """One step per call, and never the same batch size twice running: csrc/plan/autotune.c then begins anew, with the whole team,
-    instead of going on with one thread because that is faster here."""
+    """One step per call. The number of threads is forced, as one thread may be measured as faster (csrc/plan/autotune.c)."""
     first = 0
-    for i in range(len(losses)):
-        size = batch - i % 2
-        net.train([x], [y], [weight], order, size, first, 1, np.full(1, 2e-3), losses[i : i + 1], [counts])
-        first = first + size if first + size < len(x) else 0
+    _core.force_threads(_core.get_num_threads())
+    try:
+        for i in range(len(losses)):
+            net.train([x], [y], [weight], order, batch, first, 1, np.full(1, 2e-3), losses[i : i + 1], [counts])
+            first = first + batch if first + batch < len(x) else 0
+    finally:
+        _core.force_threads(0)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -9,8 +9,9 @@
 #include "plan/plan.h"
 
 typedef struct {
-  int threads; /* number of threads for the columns; 1: only the caller */
-  int has_pool, counts;
+  int threads;          /* number of threads for the columns; 1: only the caller */
+  int has_pool, counts; /* counts: in the slice that is measured */
+  size_t rows;
   double began;
 } nnc_intra_op;
 

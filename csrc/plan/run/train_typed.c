@@ -222,7 +222,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
     done += s.done;
     if (s.done) plan->carried_rows = data->rows - first < done * batch ? data->rows - first - (done - 1) * batch : batch;
     if (s.failed) break;
-    if (wanted > 1) nnc_autotune_report(&plan->autotune, threads, now, (now - before) / (double)(s.done * largest));
+    if (wanted > 1 && s.done) nnc_autotune_report(&plan->autotune, (double)(s.done * largest), now - before);
   }
   return done;
 }

@@ -1,0 +1,168 @@
+"""The choice between one thread and the team (csrc/plan/autotune.c), driven by made-up costs and a made-up clock."""
+
+import ctypes
+import math
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CSRC = Path(__file__).resolve().parents[2] / "csrc"
+TEAM = 4
+SHIM = """
+#include <stdlib.h>
+#include "plan/autotune.h"
+int nnc_forced_threads(void) { return 0; }
+void *new_autotune(void) { return calloc(1, sizeof(nnc_autotune)); }
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    folder = tmp_path_factory.mktemp("autotune")
+    (folder / "shim.c").write_text(SHIM)
+    target = folder / "autotune.so"
+    files = [folder / "shim.c", CSRC / "plan/autotune.c"]
+    subprocess.run([compiler, "-std=c11", "-O1", "-shared", "-fPIC", f"-I{CSRC}", *files, "-o", target, "-lm"], check=True)
+    found = ctypes.CDLL(target)
+    found.new_autotune.restype = ctypes.c_void_p
+    found.nnc_autotune_choose.argtypes = [
+        ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t, ctypes.c_double, ctypes.POINTER(ctypes.c_double),
+    ]  # fmt: skip
+    found.nnc_autotune_report.argtypes = [ctypes.c_void_p, ctypes.c_double, ctypes.c_double]
+    return found
+
+
+class Steps:
+    """Steps of a plan whose costs are known. ``step_costs(threads, is_first)`` gives the seconds of a step; ``is_first`` says that
+    the step before had another number of threads."""
+
+    def __init__(self, library, step_cost, batch=128):
+        self.library, self.step_cost, self.batch = library, step_cost, batch
+        self.state = ctypes.c_void_p(library.new_autotune())
+        self.now, self.busy, self.threads, self.used = 1000.0, 0.0, None, []
+
+    def call(self, steps=1, pause=0.0, batch=None, wanted=TEAM):
+        """Run this many steps in one call, as nnc_train does."""
+        batch, done, until = batch or self.batch, 0, ctypes.c_double()
+        while done < steps:
+            threads = self.library.nnc_autotune_choose(self.state, wanted, batch, self.now, ctypes.byref(until))
+            began, first = self.now, done
+            while done < steps:
+                self.now += self.step_cost(threads, threads != self.threads) * batch / self.batch
+                self.threads = threads
+                self.used.append(threads)
+                done += 1
+                if self.now >= until.value:
+                    break
+            self.busy += self.now - began
+            self.library.nnc_autotune_report(self.state, (done - first) * batch, self.now - began)
+        self.now += pause
+
+    def share(self, threads, last):
+        """The part of the last steps that had this number of threads."""
+        return self.used[-last:].count(threads) / last
+
+
+@pytest.mark.parametrize("one_step_per_call", [True, False])
+@pytest.mark.parametrize("seconds", [20e-6, 1.5e-3, 40e-3])
+@pytest.mark.parametrize("ratio", [0.3, 0.66, 0.99, 1.5, 8.0])
+def test_the_loss_against_the_better_choice_is_bounded(library, ratio, seconds, one_step_per_call):
+    """ratio: of the team's time and one thread's. The first step after a change takes 0.2 ms longer, for waking and cold caches."""
+
+    def cost(threads, is_first):
+        return seconds * (ratio if threads > 1 else 1) + is_first * 2e-4
+
+    steps = Steps(library, cost)
+    count = max(400, int(4 / seconds))
+    for _ in range(count if one_step_per_call else count // 50):
+        steps.call(1 if one_step_per_call else 50)
+    best = seconds * min(1, ratio)
+    first_trial = 12 * seconds * max(1, ratio)
+    assert steps.busy - len(steps.used) * best < 0.045 * steps.busy + first_trial + 1e-3
+    if ratio < 0.9 or ratio > 1.1:
+        assert steps.share(TEAM if ratio < 1 else 1, count // 2) >= 0.96
+
+
+@pytest.mark.parametrize("ratio", [0.66, 1.6])
+def test_work_of_other_libraries_between_the_steps(library, ratio):
+    """Every step follows 5 ms of other work, after which the threads of the team have to be woken. Time that is not the plan's does
+    not bring trials nearer."""
+    rng = random.Random(0)
+
+    def cost(threads, is_first):
+        return 2e-3 * (ratio if threads > 1 else 1) + (threads > 1) * 5e-5 + 3e-3 * (rng.random() < 0.05)
+
+    steps = Steps(library, cost)
+    for _ in range(2000):
+        steps.call(pause=5e-3)
+    assert steps.share(TEAM if ratio < 1 else 1, 1900) > 0.95
+
+
+def test_outliers_do_not_decide(library):
+    """One step in eight loses its processor for 10 ms, whichever the choice."""
+    for seed in range(20):
+        rng = random.Random(seed)
+        steps = Steps(library, lambda threads, _, rng=rng: (1e-3 if threads > 1 else 2e-3) + 1e-2 * (rng.random() < 0.125))
+        for _ in range(3000):
+            steps.call()
+        assert steps.share(TEAM, 2500) > 0.9, seed
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.6, 3.0), (3.0, 0.6)])
+def test_a_change_is_found(library, before, after):
+    ratio = before
+    steps = Steps(library, lambda threads, is_first: 1e-3 * (ratio if threads > 1 else 1))
+    for _ in range(3000):
+        steps.call()
+    ratio = after
+    for _ in range(3000):
+        steps.call()
+    assert steps.share(TEAM if after < 1 else 1, 2000) > 0.97
+
+
+def test_a_slower_team_is_left_within_a_tenth_of_a_second(library):
+    ratio = 0.6
+    steps = Steps(library, lambda threads, is_first: 1e-3 * (ratio if threads > 1 else 1))
+    for _ in range(300):
+        steps.call(10)
+    ratio, began = 4.0, steps.now
+    while steps.share(1, 20) < 1:
+        steps.call(10)
+        assert steps.now - began < 0.15
+
+
+def test_the_smaller_last_batch_of_an_epoch_does_not_start_anew(library):
+    steps = Steps(library, lambda threads, is_first: 1e-3 * (0.5 if threads > 1 else 1) + is_first * 1e-4)
+    for _ in range(200):
+        steps.call(9)
+        steps.call(1, batch=50)
+    assert steps.share(TEAM, 1800) > 0.97
+
+
+def test_another_batch_size_and_another_team_are_measured(library):
+    steps = Steps(library, lambda threads, is_first: 1e-3 * (2.0 if threads > 1 else 1))
+    for _ in range(200):
+        steps.call()
+    assert steps.used[-1] == 1
+    steps.step_cost = lambda threads, is_first: 1e-3 * (0.5 if threads > 1 else 1)
+    for _ in range(60):
+        steps.call(batch=1024)
+    assert steps.used[-1] == TEAM
+    for _ in range(60):
+        steps.call(batch=1024, wanted=8)
+    assert steps.used[-1] == 8
+    assert math.isfinite(steps.now)
+
+
+def test_one_thread_is_enough_for_little_work(library):
+    steps = Steps(library, lambda threads, is_first: 1e-6)
+    for _ in range(20):
+        steps.call(wanted=1)
+    assert set(steps.used) == {1}

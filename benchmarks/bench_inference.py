@@ -16,7 +16,14 @@ def bench_one_row(versus, name):
 @pytest.mark.parametrize("name", INFERENCE)
 def bench_one_row_into_an_array(versus, name):
     work = WORKLOADS[name]
-    ours, theirs = peers.nncore_predictor(work, 1, into=True), peers.numpy_predictor(work)
+    ours, theirs = peers.nncore_predictor(work, 1, "into"), peers.numpy_predictor(work)
+    versus(lambda: np.ravel(ours.call()), lambda: np.ravel(theirs.call()))
+
+
+@pytest.mark.parametrize("name", INFERENCE)
+def bench_predict_one_row(versus, name):
+    work = WORKLOADS[name]
+    ours, theirs = peers.nncore_predictor(work, 1, "predict"), peers.numpy_predictor(work)
     versus(lambda: np.ravel(ours.call()), lambda: np.ravel(theirs.call()))
 
 

@@ -29,7 +29,7 @@ STYLE = {"svg.fonttype": "none", "svg.hashsalt": "nncore", "font.family": "sans-
 def draw(results: dict, path: Path) -> None:
     """One row for each workload; each peer in its better thread count."""
     rows = [(describe(name), times, "nncore fit") for name, times in results["training"].items()]
-    rows += [(f"one row through {name}", times, "nncore") for name, times in results["inference"].items()]
+    rows += [(f"one row through {name}", times, "nncore model(x)") for name, times in results["inference"].items()]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(9.5, 0.8 + 0.48 * len(rows)), layout="constrained")
         axes.axvline(1, color="#B00020", linewidth=1.5, zorder=1)

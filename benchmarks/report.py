@@ -63,9 +63,9 @@ def headline(results: dict) -> str:
             f"| {_share(results, name, ours) if ours else ''} |"
         )
     for name, rows in results["inference"].items():
-        ours, peer = best(rows, named("nncore")), best(rows, is_peer)
+        ours, peer = best(rows, named("nncore model(x)")), best(rows, is_peer)
         end = f"{least(peer)} {who(peer)} | {ratio(peer, ours)} | {ONE_ROW_AIMS[name]} | | | | |"
-        lines.append(f"| predict one row, {name} | {least(ours)} | {end}")
+        lines.append(f"| one row by `model(x)`, {name} | {least(ours)} | {end}")
     return "\n".join(lines)
 
 

@@ -60,8 +60,9 @@ TRAINERS: dict[str, Callable[[Workload, int], object]] = {
 
 #: name -> constructor (workload, threads) of a predictor.
 PREDICTORS: dict[str, Callable[[Workload, int], Predictor]] = {
-    "nncore": nncore_predictor,
-    "nncore predict_on_batch": lambda work, threads: nncore_predictor(work, threads, into=True),
+    "nncore model(x)": nncore_predictor,
+    "nncore predict": lambda work, threads: nncore_predictor(work, threads, "predict"),
+    "nncore predict_on_batch": lambda work, threads: nncore_predictor(work, threads, "into"),
     "NumPy": lambda work, threads: numpy_predictor(work),
     "PyTorch": torch_predictor,
     "PyTorch compiled": torch_compiled_predictor,

@@ -59,13 +59,14 @@ def nncore_model(work: Workload):
     return model
 
 
-def nncore_predictor(work: Workload, threads: int, into: bool = False) -> Predictor:
-    """``model(x)``; ``into``: ``model.predict_on_batch(x, out=out)``, which makes no array."""
+def nncore_predictor(work: Workload, threads: int, way: str = "call") -> Predictor:
+    """way: "call" is ``model(x)``, "predict" ``model.predict(x)``, "into" ``model.predict_on_batch(x, out=out)``, which makes no
+    array."""
     import nncore as nn
 
     nn.set_num_threads(threads)
     model, x = nncore_model(work), row(work)
-    if into:
+    if way == "into":
         out, predict = model(x), model.predict_on_batch
         return Predictor(lambda: predict(x, out=out))
-    return Predictor(lambda: model(x))
+    return Predictor((lambda: model.predict(x)) if way == "predict" else lambda: model(x))

@@ -28,9 +28,11 @@ typedef struct {
   int steps;
 } nnc_small_batch;
 
+static int is_own_type(const nnc_source *x) { return x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32); }
+
 int NNC_TYPED(nnc_fits_small_batch)(const nnc_plan *plan, const nnc_source *x, size_t rows) {
   return plan->is_plain && rows && rows <= MAX_ROWS && plan->flops * (double)rows < max_flops &&
-         x->type == (NNC_BUILD_F64 ? NNC_SOURCE_F64 : NNC_SOURCE_F32) && x->stride == (ptrdiff_t)plan->value[0].cols;
+         (!is_own_type(x) || x->stride == (ptrdiff_t)plan->value[0].cols);
 }
 
 static nnc_small_batch_step step_of(const nnc_plan *plan, const nnc_op *op) {
@@ -74,7 +76,7 @@ static nnc_small_batch *make(const nnc_plan *plan) {
   return space;
 }
 
-/* Dense arrays. A view of several lines, through a reshape, already has the right distance between its lines. */
+/* Dense memory. A view of several lines, through a reshape, already has the right distance between its lines. */
 static void use_external(const nnc_small_batch *space, int end, real *at, size_t ld) {
   for (int i = 0; i < space->views[end]; i++) {
     const int v = space->view[end][i];
@@ -103,7 +105,10 @@ nnc_status NNC_TYPED(nnc_predict_small_batch)(nnc_plan *plan, const nnc_source *
   if (!space && !(space = make(plan)))
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a workspace of %zu numbers", MAX_ROWS * plan->sample_elements);
   const nnc_fpstate saved = nnc_fp_enter();
-  use_external(space, 0, (real *)x->data, (size_t)x->stride);
+  const size_t width = plan->value[0].cols;
+  real *samples = is_own_type(x) ? (real *)x->data : space->run.work + plan->place[0] * MAX_ROWS;
+  if (!is_own_type(x)) nnc_fetch(space->run.k, samples, x, NULL, 0, 0, rows, width, width);
+  use_external(space, 0, samples, width);
   use_external(space, 1, out, plan->value[plan->output[0]].cols);
   space->run.params = plan->params;
   for (int i = 0; i < space->steps; i++) run_step(space, &space->step[i], rows);

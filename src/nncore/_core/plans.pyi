@@ -272,6 +272,7 @@ class Plan:
         """Compute the gradients of the last forward. Overwrite the gradient buffer and return the gradients of the inputs."""
     def apply_gradients(self, lr: float) -> None:
         """Run one optimizer update with the gradient buffer."""
+    def predict_few(self, x: Any) -> np.ndarray | None: ...
     def infer_plain(self, x: Any, out: np.ndarray | None = None) -> np.ndarray | None:
         """Inference for one input and one output; None if x needs checks or conversion."""
     def __call__(self, x: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:

@@ -389,15 +389,22 @@ cdef class Plan(BasePlan):
                 return False
         return True
 
-    cdef object _infer(self, object x, object out):
-        """The outputs of a batch that the core can read as it is. None if x needs checks or conversion."""
+    cdef object _infer(self, object x, object out, bint few=False):
+        """The outputs of a batch that the core can read as it is. None if x needs checks or conversion; few: or takes longer than waking
+        another thread."""
         cdef cnp.ndarray a
+        cdef int typenum
         self._enter(READING)
         try:
             if self.plan == NULL or not self.is_simple or type(x) is not cnp.ndarray:
                 return None
             a = <cnp.ndarray>x
-            if cnp.PyArray_TYPE(a) != self.typenum or not cnp.PyArray_ISCARRAY_RO(a) or not self._has_shape(a):
+            typenum = cnp.PyArray_TYPE(a)
+            if typenum != self.typenum and (typenum >= 24 or GATHERED[typenum] < 0):
+                return None
+            if not cnp.PyArray_ISCARRAY_RO(a) or not self._has_shape(a):
+                return None
+            if few and self.flops * <double>cnp.PyArray_DIM(a, 0) >= HOLD_GIL_BELOW:
                 return None
             return self._infer_array(a, out)
         finally:
@@ -406,6 +413,10 @@ cdef class Plan(BasePlan):
     def infer_plain(self, x, out=None):
         """The outputs of a batch, for one input and one output. None if x needs checks or conversion."""
         return self._infer(x, out)
+
+    def predict_few(self, x):
+        """The outputs of an array of few rows, for one input and one output. None if x needs checks or conversion, or has many rows."""
+        return self._infer(x, None, True)
 
     def __call__(self, x, *, out=None):
         """The outputs of a C-contiguous batch of the network's dtype, for one input and one output. out: memory for them, or
@@ -438,7 +449,7 @@ cdef class Plan(BasePlan):
             if <char *>to < <char *>cnp.PyArray_DATA(a) + cnp.PyArray_NBYTES(a) and <char *>cnp.PyArray_DATA(a) < <char *>to + cnp.PyArray_NBYTES(y):
                 a = <cnp.ndarray>cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)  # rows are read repeatedly, not in the order of the result
         source.data = cnp.PyArray_DATA(a)
-        source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
+        source.type = <nnc_source_type>GATHERED[cnp.PyArray_TYPE(a)]
         source.stride = self.in_width
         if self.flops * <double>rows < HOLD_GIL_BELOW:
             status = nnc_plan_predict(self.plan, &source, NULL, rows, 0, &to, &next_row, 1e9, &error)

@@ -49,6 +49,50 @@ def test_result_is_that_of_many_rows():
         np.testing.assert_array_equal(np.concatenate([model(x[i : i + 1]) for i in range(200)]), together)
 
 
+NUMBERS = ["float64", "float16", "int8", "uint8", "int64", "bool"]
+
+
+def given(kind, n, columns=7):
+    """Numbers that float32 holds exactly, so that every conversion gives the same ones."""
+    values = np.random.default_rng(0).integers(-8, 9, (n, columns)) / (8 if "float" in kind else 1)
+    return (np.abs(values) if kind[0] in "ub" else values).astype(kind)
+
+
+@pytest.mark.parametrize("n", [1, 3, 16, 17, 40])
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_of_any_type_give_what_the_converted_ones_give(kind, n):
+    model, x = nn.Sequential(nn.Linear(7, 9), nn.Tanh(), nn.Linear(9, 2), seed=0), given(kind, n)
+    weight, bias = (model.state_dict()[key].astype(np.float64) for key in ("0.weight", "0.bias"))
+    hidden = np.tanh(x.astype(np.float64) @ weight.T + bias)
+    right = hidden @ model.layers[2].weight.T.astype(np.float64) + model.layers[2].bias
+    expected = model(x.astype(np.float32)).copy()
+    np.testing.assert_allclose(expected, right, atol=1e-5)
+    for call in (model, model.predict, model.predict_on_batch):
+        np.testing.assert_array_equal(call(x), expected)
+        np.testing.assert_array_equal(call(np.repeat(x, 2, axis=0)[::2]), expected)  # rows apart
+        np.testing.assert_array_equal(call(x.astype(x.dtype.newbyteorder())), expected)
+        np.testing.assert_array_equal(call(x.tolist()), expected)
+    out = np.empty_like(expected)
+    assert model(x, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_indices_of_any_type_are_checked():
+    model = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 1), seed=0)
+    x = np.array([[1, 4]])
+    expected = model(x.astype(np.float32)).copy()
+    for kind in ("int64", "uint8", "float64"):
+        np.testing.assert_array_equal(model.predict(x.astype(kind)), expected)
+        with pytest.raises(nn.errors.IndexRangeError, match="5"):
+            model.predict(np.array([[1, 5]], kind))
+
+
+def test_results_of_predict_do_not_share_memory():
+    model = nn.Sequential(nn.Linear(3, 2), seed=0)
+    found = [model.predict(np.full((1, 3), i)) for i in range(50)]
+    np.testing.assert_allclose(found, [model(np.full((1, 3), i, np.float32)) for i in range(50)])
+
+
 def test_time_steps_share_a_wide_layer():
     model = nn.Sequential(nn.GRU(20, 64, return_sequences=True), nn.Linear(64, 1024), nn.ReLU(), nn.Linear(1024, 3), seed=0)
     x = np.random.default_rng(0).normal(size=(2, 30, 20)).astype(np.float32)

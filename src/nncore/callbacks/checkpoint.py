@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from .._checks import every, flag, optional_real, path, text, verbosity
 from ..errors import ArgumentError
@@ -28,7 +28,7 @@ class ModelCheckpoint(Callback):
     verbose : int, default 0
         1 prints on stderr what is saved, or why nothing is saved.
     save_best_only : bool, default False
-        Whether to save only if the monitored quantity is better than ever before.
+        Whether to save only if the monitored quantity is better than ever before, in this and earlier runs of the same model.
     save_weights_only : bool, default False
         Whether to save only the weights, as `Model.save_weights` does.
     mode : {"auto", "min", "max"}
@@ -78,10 +78,16 @@ class ModelCheckpoint(Callback):
         self.save_weights_only = flag("ModelCheckpoint", "save_weights_only", save_weights_only)
         self.mode = check_mode("ModelCheckpoint", mode)
         self.save_freq = every("ModelCheckpoint", "save_freq", save_freq)
-        self.best = optional_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
+        self.initial_value_threshold = optional_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
+        self.best = self.initial_value_threshold
         self._epoch = self._batches = 0
         if self.save_freq != "epoch":
             vars(self)["on_train_batch_end"] = self._count  # only if needed: a batch hook makes each step a call of its own
+
+    def set_model(self, model: Any) -> None:
+        if self.model is not None and self.model is not model:  # what another model has reached is no measure for this one
+            self.best, self._batches = self.initial_value_threshold, 0
+        super().set_model(model)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch

@@ -663,7 +663,7 @@ class Model(ModelCore):
             For example "binary_crossentropy" or ``nn.losses.Huber(delta=2)``. For several outputs, a list, or a dict by the name of
             the output.
         optimizer : str or Optimizer
-            For example "adam" or ``nn.optim.Adam(lr=1e-3)``.
+            For example "adam" or ``nn.optim.Adam(lr=1e-3)``. The model takes a copy of the object, `optimizer`.
         metrics : sequence of str or Metric
             For example ``["accuracy", nn.metrics.F1()]``. For several outputs, a list with one such list per output, or a dict by
             the name of the output.
@@ -701,7 +701,25 @@ class Model(ModelCore):
 
     @property
     def optimizer(self) -> Optimizer | Any:
-        """The optimizer, or None before ``compile``. Its ``lr`` can be set."""
+        """The optimizer, or None before ``compile``. Its ``lr`` can be set, for this model alone.
+
+        It is a copy of the object that was given to ``compile``, so that models which are compiled with one object do not change
+        each other's learning rate. Setting ``lr`` of the given object sets it in all of them.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> rule = nn.optim.SGD(lr=0.1)
+        >>> a, b = nn.Sequential(nn.Linear(1, 1)), nn.Sequential(nn.Linear(1, 1))
+        >>> a.compile(loss="mse", optimizer=rule)
+        >>> b.compile(loss="mse", optimizer=rule)
+        >>> a.optimizer.lr = 0.01
+        >>> b.optimizer.lr, rule.lr
+        (0.1, 0.1)
+        >>> rule.lr = 0.5
+        >>> a.optimizer.lr, b.optimizer.lr
+        (0.5, 0.5)
+        """
         if self._trainer is not None and self.built and not self._plan.is_compiled:
             ensure_compiled(self._network)
         trainer: Trainer | None = self._trainer

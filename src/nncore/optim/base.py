@@ -2,12 +2,15 @@
 
 An optimizer object stores only hyperparameters. The moments are in the model's plan, beside the parameters. ``compile`` fixes all
 hyperparameters except ``lr``, which can be set at any time, also by a callback during ``fit``. Setting another one raises an error.
+Each compiled model has a copy of its own, so that what a callback does to its learning rate does not reach other models.
 """
 
 from __future__ import annotations
 
+import copy
+import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from .._checks import pair, real
 from .._declarations import DeclarationType, describe, reject_unknown
@@ -27,7 +30,22 @@ class Options(TypedDict, total=False):
     groups: Sequence[Mapping[str, Any]]
 
 
-class Optimizer(metaclass=DeclarationType):
+class _Links:
+    """What links an optimizer to models. Slots, because this is no part of its state."""
+
+    __slots__ = ("_belongs_to_model", "_copies")
+
+    _belongs_to_model: bool
+    _copies: list[weakref.ref[Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        self = super().__new__(cls)
+        object.__setattr__(self, "_belongs_to_model", False)
+        object.__setattr__(self, "_copies", [])
+        return self
+
+
+class Optimizer(_Links, metaclass=DeclarationType):
     """Base of all update rules.
 
     Parameters
@@ -54,6 +72,12 @@ class Optimizer(metaclass=DeclarationType):
         factor of the learning rate, also when that changes later), "weight_decay", "l1", "l2", "max_norm" and "trainable". If
         several groups match, the last one that has a setting determines it. A pattern that matches no parameter is an error in
         ``compile``.
+
+    Notes
+    -----
+    ``compile`` copies the optimizer. ``model.optimizer`` is that copy: setting its ``lr``, as callbacks do, concerns this model
+    alone. Another model that is compiled with the same object starts with the rate of the object. Setting ``lr`` of the object
+    itself sets it in all models that were compiled with it.
 
     Examples
     --------
@@ -109,7 +133,10 @@ class Optimizer(metaclass=DeclarationType):
 
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
-        vars(self)["_lr"] = check(value, type(self).__name__)
+        vars(self)["_lr"] = rate = check(value, type(self).__name__)
+        for ref in self._copies:
+            if (own := ref()) is not None:
+                vars(own)["_lr"] = rate
 
     learning_rate = lr  # the name that Keras's callbacks use
 
@@ -119,6 +146,20 @@ class Optimizer(metaclass=DeclarationType):
             if key not in ("lr", "learning_rate"):
                 raise AttributeError(f"{type(self).__name__}.{key} is bound when the model is compiled; only lr can be set later")
             super().__setattr__(key, value)
+
+    def compiled(self) -> Self:
+        """Return the copy for a model that is compiled. If this object's ``lr`` is set later, the copy follows; not the reverse."""
+        own = copy.copy(self)
+        if not self._belongs_to_model:  # the optimizer of one model does not lead that of another one
+            object.__setattr__(self, "_copies", [*(ref for ref in self._copies if ref() is not None), weakref.ref(own)])
+        return own
+
+    def belong_to_model(self) -> None:
+        """Mark this object as the copy for a model."""
+        object.__setattr__(self, "_belongs_to_model", True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(vars(self))
 
     def config(self) -> dict[str, Any]:
         """Return the arguments of the constructor. ``type(rule)(**rule.config())`` makes an optimizer like this one.

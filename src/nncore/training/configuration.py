@@ -56,7 +56,7 @@ class Configuration:
             loss_weights = align_to_names("compile: loss_weights", _all_of(loss_weights, names, 1.0), names)
         per_output = list(loss) if isinstance(loss, list | tuple) else [loss] * outputs
         self.losses = [losses.get(each) for each in per_output]
-        self.optimizer = optim.get(optimizer)
+        self.optimizer = optim.get(optimizer).compiled()
         self.metrics = [[metrics.get(m) for m in each] for each in _per_output(metrics_, outputs)]
         self.weights = _weights(loss_weights, names)
         self.check_finite = flag("compile", "check_finite", check_finite)

@@ -46,6 +46,7 @@ class Trainer:
 
     def __init__(self, config: Configuration) -> None:
         self.config = config
+        config.optimizer.belong_to_model()
         self.options: list[ParameterOptions] | None = None
         self.progress: Progress | None = None
         self.optimizer_fields: Mapping[str, Any] | None = None

@@ -304,7 +304,7 @@ def test_several_inputs_and_outputs(way, batches, tmp_path):
         train = lambda model, **more: model.fit(inputs, [x[:, 0], y], **options, **more)  # noqa: E731
     straight, model = graph(), graph()
     whole = train(straight)
-    assert len(whole.history) == 10
+    assert len(whole.history) == 11
     train(model, callbacks=[Stop(7)])
     model = WAYS[way](model, tmp_path)
     rest = train(model, resume=True)

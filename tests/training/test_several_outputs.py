@@ -40,7 +40,7 @@ def test_evaluate_and_predict(rng):
     assert list(result) == list(expected) == model.metrics_names
     np.testing.assert_allclose(list(result.values()), list(expected.values()))
     history = model.fit(x, y, batch_size=None, validation_data=(x, y))
-    assert list(history.history) == [*expected, *(f"val_{name}" for name in expected)]
+    assert list(history.history) == [*expected, *(f"val_{name}" for name in expected), "learning_rate"]
     np.testing.assert_allclose([history.history[name][0] for name in expected], list(expected.values()))
     np.testing.assert_allclose([history.history[f"val_{name}"][0] for name in expected], model.evaluate(x, y))
 

@@ -31,7 +31,7 @@ from ..records import ParameterOptions, Shape
 from ..training import evaluation, step
 from ..training import fit as training
 from ..training.configuration import Configuration
-from ..training.history import History
+from ..training.history import STEPS_KEPT, History
 from ..training.trainer import Trainer, ensure_compiled, require_trainer
 
 if TYPE_CHECKING:
@@ -757,6 +757,7 @@ class Model(ModelCore):
         steps_per_epoch: int | None = None,
         resume: bool = False,
         lengths: ArrayLike | None = None,
+        step_losses: int | Literal["all"] = STEPS_KEPT,
     ) -> History:
         """Train the model.
 
@@ -816,6 +817,9 @@ class Model(ModelCore):
             Padding may have any value; it has no effect on loss, metrics and gradients. A mean is taken over the valid steps. With
             several inputs, the lengths apply to those inputs that have as many steps as the first input with a time dimension. In
             batches and in ``validation_data`` the lengths are the fourth element, after ``sample_weight`` (which may be None).
+        step_losses : int or "all"
+            How many losses of single steps the history keeps. After more steps it keeps every second one, then every fourth and so
+            on. "all" keeps 8 bytes for every step.
 
         Returns
         -------
@@ -855,6 +859,7 @@ class Model(ModelCore):
             steps_per_epoch,
             resume,
             lengths,
+            step_losses,
         )
         return training.fit(self, x, y, arguments)
 

@@ -27,7 +27,7 @@ def to_data(progress: Progress | None, tensors: dict[str, np.ndarray]) -> dict[s
     """Return a copied progress as data for the document, and add its arrays to ``tensors``."""
     if progress is None:
         return None
-    if len(progress.losses):
+    if progress.steps:
         tensors.update({f"{PREFIX}sums{i}": each for i, each in enumerate(progress.sums) if each is not None})
     callbacks = [
         {"class": name, "state": {key: _value(value, f"{CALLBACK}{i}.{key}", tensors) for key, value in state.items()}}
@@ -96,7 +96,7 @@ def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Pr
         batch, rows, seen = data["batch_size"], data["rows"], progress.sums[-1]
         if done > (-(-rows // max(batch, 1)) if rows else seen[-1, 1] if seen is not None else 0):
             reader.fail(f"{field}.start", f"{done} steps are more than the epoch has had rows for")
-        progress.losses = np.broadcast_to(np.nan, done)  # from now on only their sum is needed
+        progress.steps = done
     _none_left(reader, expected)
     return progress
 

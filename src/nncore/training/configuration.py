@@ -71,6 +71,12 @@ class Configuration:
         prefixes = [""] if outputs == 1 else [f"{name}_" for name in names]
         self.metric_keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
         self.loss_keys = [f"{name}_loss" for name in names] if outputs > 1 else []
+        self._places = {
+            key: (i, ms[k], sum(m.kind == "python" for m in ms[:k]))
+            for i, (keys, ms) in enumerate(zip(self.metric_keys, self.metrics, strict=True))
+            for k, key in enumerate(keys)
+        }
+        self.costly_keys = frozenset(key for key, (_, metric, _) in self._places.items() if metric.kind == "python")
         self.log_keys = logged = ["loss", *self.loss_keys, *(key for keys in self.metric_keys for key in keys)]
         for name, times in Counter(logged).items():
             if times > 1:
@@ -121,31 +127,32 @@ class Configuration:
 
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
         """Return the loss and all metrics, under the names that history uses."""
-        logs: dict[str, Any] = {"loss": loss}
-        if self.loss_keys:
-            losses = sums[-1]
+        return {key: self.value(key, loss, sums) for key in self.log_keys}
+
+    def value(self, key: str, loss: float, sums: Sums) -> Any:
+        """Return one value of the logs."""
+        if key == "loss":
+            return loss
+        if key not in self._places:  # the loss of an output
+            losses, i = sums[-1], self.loss_keys.index(key)
             assert losses is not None
-            logs |= dict(zip(self.loss_keys, self._each(losses[: len(self.loss_keys)]).tolist(), strict=True))
-        for i, (keys, ms) in enumerate(zip(self.metric_keys, self.metrics, strict=True)):
-            watchers, each = iter(sums.watchers[i]), sums[i]
-            counted = None if each is None else metrics.counted(self.statistics[i], self.columns[i], each)
-            for key, metric in zip(keys, ms, strict=True):
-                if counted is None or metric.kind == "python":
-                    logs[key] = next(watchers).result()
-                else:
-                    logs[key] = metric.compute(counted)
-        return logs
+            return float(self._each(losses[i : i + 1])[0])
+        i, metric, watcher = self._places[key]
+        if metric.kind == "python":
+            return sums.watchers[i][watcher].result()
+        each = sums[i]
+        assert each is not None
+        return metric.compute(metrics.counted(self.statistics[i], self.columns[i], each))
 
-    def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> dict[str, Any]:
-        """Return the logs of an evaluation. total: see `total`; penalty: the penalty of the weights."""
-        return self.logs(self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.loss_keys else sums)
+    def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> tuple[float, Sums]:
+        """Return the loss and the sums of an evaluation, for `logs`. total: see `total`; penalty: the penalty of the weights."""
+        return self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.loss_keys else sums
 
-    def epoch(self, step_losses: np.ndarray, sums: Sums) -> float:
-        """Return the loss of several steps as if their rows were one batch. The penalty is averaged over the rows."""
-        if len(step_losses) == 1:
-            loss = float(step_losses[0])
-            if loss == loss:  # it is NaN if the step losses come from a file, which stores only the sums
-                return loss
+    def epoch(self, steps: int, last: float, sums: Sums) -> float:
+        """Return the loss of several steps as if their rows were one batch. The penalty is averaged over the rows. last: the loss
+        of the last step."""
+        if steps == 1 and last == last:
+            return last
         losses = sums[-1]
         assert losses is not None
         return self.total(losses[:-1]) + float(losses[-1, 0] / losses[-1, 1])

@@ -14,8 +14,9 @@ from ..errors import ArgumentError, EmptyDataError
 from ..network.inputs import are_batches
 from ..network.prediction import After, Before, bind_rows, joined, predict_batches, predict_rows
 from .binding import bind_batch, iterable, unpack
-from .configuration import Configuration, results
+from .configuration import Configuration, Sums, results
 from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
+from .logs import show
 from .trainer import ensure_ready, ensure_same_config, require_trainer
 from .validation import ValidationBatches
 
@@ -74,12 +75,23 @@ def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Da
                 ensure_ready(network, config, part)
                 first = plan.evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
-            hooks.call("on_test_batch_end", number, config.evaluated(total, sums, penalty))
+            _show(hooks, config, number, (total, sums, penalty))
     if not rows:
         raise EmptyDataError("evaluate: there are no batches")
-    logs = config.evaluated(total, sums, penalty)
+    logs = config.logs(*config.evaluated(total, sums, penalty))
     hooks.call("on_test_end", logs)
     return logs
+
+
+def _show(hooks: CallbackList, config: Configuration, number: int, so_far: tuple[np.ndarray, Sums, float]) -> None:
+    """Call the hook that follows a batch of evaluation."""
+    loss, sums = config.evaluated(*so_far)
+    show(
+        lambda logs: hooks.call("on_test_batch_end", number, logs),
+        config.log_keys,
+        lambda key: config.value(key, loss, sums),
+        config.costly_keys,
+    )
 
 
 def validate(model: Learner, config: Configuration, validation: ValidationBatches, hooks: CallbackList) -> Logs:

@@ -19,10 +19,11 @@ from ..data.bound import Data
 from ..errors import ArgumentError
 from ..network.inputs import are_batches
 from . import binding
+from .alarm import Alarm
 from .binding import bind_batch, unpack
 from .configuration import Configuration
 from .evaluation import validate
-from .history import History
+from .history import History, steps_kept
 from .hooks import Callback, CallbackList, Learner, Logs, checked
 from .progress import Progress
 from .progress_bar import ProgressBar
@@ -53,6 +54,7 @@ class FitArguments(NamedTuple):
     steps_per_epoch: int | None
     resume: bool
     lengths: Any
+    step_losses: Any
 
 
 def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
@@ -65,7 +67,7 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
         source, validation = bind(model, config, x, y, arguments)
         resume_from = resume(model, source, arguments) if resumes else None
         epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
-        history = History()
+        history = History(arguments.step_losses)
         hooks = make_callbacks(model, arguments, source, validation, epochs, history)
         run: Any = run_epochs
         if config.optimizer.full_batch:
@@ -114,6 +116,7 @@ def check(arguments: FitArguments) -> FitArguments:
         arguments.steps_per_epoch,
         resumes,
         arguments.lengths,
+        steps_kept(arguments.step_losses),
     )
 
 
@@ -246,6 +249,7 @@ def run_epochs(
 ) -> None:
     """Run epochs, with validation after the due ones, until the last epoch or until a callback stops training."""
     logs: Logs = {}
+    alarm = Alarm(hooks.callbacks, config.check_finite)
     source.infer_shapes()
     hooks.call("on_train_begin", {})
     begin(model, source, epochs, resume_from, hooks)
@@ -253,9 +257,9 @@ def run_epochs(
         if not source.has_next_epoch():
             break
         hooks.call("on_epoch_begin", epoch, {})
-        logs, losses, complete = source.run(epoch, resume_from, hooks)
+        logs, complete = source.run(epoch, resume_from, hooks, history.record_steps, alarm)
         resume_from = None
-        history.record_steps(losses)
+        history.learning_rate = model._network.plan.trainer.rate(model._network.plan.step - 1)  # callbacks may change it
         if validation is not None and due(epoch):
             logs |= validate(model, config, validation, hooks)
         end_epoch(model, config, epoch, complete, logs, hooks)

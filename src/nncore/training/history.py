@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import EmptyDataError, require
+from .._checks import shown, whole
+from ..errors import ArgumentError, EmptyDataError, require
 from .hooks import Callback, Logs
+
+#: How many losses of steps a history keeps, if `fit` does not get another number.
+STEPS_KEPT = 1 << 16
+_WAITING = 1 << 10  # the number of arrays of losses that wait to be added to the record
 
 
 class History(Callback):
@@ -16,12 +21,17 @@ class History(Callback):
     Attributes
     ----------
     history : dict of str to list
-        "loss", each metric, and with the prefix "val_" those of the validation data. There is one entry per epoch, or per validated
-        epoch. The loss of an epoch equals the loss of all its rows as one batch, so a smaller last batch counts less.
+        "loss", each metric, and with the prefix "val_" those of the validation data; and "learning_rate", the rate of the epoch's
+        last step. There is one entry per epoch, or per validated epoch. The loss of an epoch equals the loss of all its rows as one
+        batch, so a smaller last batch counts less.
     epoch : list of int
         The numbers of the epochs.
     step_losses : numpy.ndarray
-        float64, the loss of every training step.
+        float64, the losses of training steps: of every step, up to 65,536 steps. Of longer trainings every second step is kept,
+        then every fourth and so on, so that the record covers the whole training and its memory stays constant.
+        ``fit(step_losses="all")`` keeps all.
+    steps : numpy.ndarray
+        int64, the numbers of these steps, from 0 at the start of this `fit`.
 
     Examples
     --------
@@ -30,32 +40,58 @@ class History(Callback):
     >>> model.compile(loss="mse", optimizer="sgd")
     >>> history = model.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], epochs=4, batch_size=2)
     >>> history.epoch, list(history.history), len(history.step_losses)
-    ([0, 1, 2, 3], ['loss'], 8)
+    ([0, 1, 2, 3], ['loss', 'learning_rate'], 8)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, step_losses: int | Literal["all"] = STEPS_KEPT) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
         self.params = {}
-        self._steps: list[np.ndarray] = []
-        self._epochs: dict[str, list[int]] = {}  # the epochs of each quantity, as validation may skip epochs
+        self.learning_rate: float | None = None  #: that of the current epoch; fit sets it
+        self._record = _StepLosses(steps_kept(step_losses))
+        self._epochs: dict[str, list[int]] = {}  # the epochs of those quantities that some epochs do not have
 
     def set_model(self, model: Any) -> None:
         """Do not store the model, because the model stores this history."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.epoch.append(epoch)
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
-            self._epochs.setdefault(name, []).append(epoch)
+            self._append(epoch, name, value)
+        if self.learning_rate is not None and "learning_rate" not in (logs or {}):
+            self._append(epoch, "learning_rate", self.learning_rate)
+        self.epoch.append(epoch)
+
+    def _append(self, epoch: int, name: str, value: Any) -> None:
+        values = self.history.setdefault(name, [])
+        if name in self._epochs or len(values) != len(self.epoch):
+            self._epochs.setdefault(name, self.epoch[: len(values)]).append(epoch)
+        values.append(value)
+
+    def epochs_of(self, name: str) -> list[int]:
+        """Return the epochs that have this quantity, because validation may skip epochs.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+        >>> model.compile(loss="mse", optimizer="sgd")
+        >>> x, y = [[0.0], [1.0]], [1.0, 3.0]
+        >>> model.fit(x, y, epochs=4, validation_data=(x, y), validation_freq=2).epochs_of("val_loss")
+        [1, 3]
+        """
+        return self._epochs.get(name, self.epoch[: len(self.history.get(name, ()))])
 
     @property
     def step_losses(self) -> np.ndarray:
-        return np.concatenate(self._steps) if self._steps else np.empty(0)
+        return self._record.losses()
+
+    @property
+    def steps(self) -> np.ndarray:
+        return self._record.steps()
 
     def record_steps(self, losses: np.ndarray) -> None:
         """Append the losses of steps. fit calls this."""
-        self._steps.append(losses)
+        self._record.append(losses)
 
     def plot(self) -> Any:
         """Plot the loss and each metric over the epochs. Validation is dashed.
@@ -72,18 +108,74 @@ class History(Callback):
         EmptyDataError
             No epoch has been recorded.
         """
-        names = [n for n, v in self.history.items() if not n.startswith("val_") and np.ndim(v[0]) == 0]
+        drawn = {n: v for n, v in self.history.items() if np.ndim(v[0]) == 0 and not _is_constant_rate(n, v)}
+        names = [name for name in drawn if not name.startswith("val_")]
         if not names:
             raise EmptyDataError("History.plot: no epoch has been recorded; fit with epochs >= 1 first")
         figure = require("matplotlib.figure", "plot", "History.plot").Figure(figsize=(4.5 * len(names), 3.5), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
                 if key in self.history:
-                    axes.plot(self._epochs[key], self.history[key], style, label=label)
+                    axes.plot(self.epochs_of(key), self.history[key], style, label=label)
             axes.set(title=name, xlabel="epoch")
             axes.legend()
         return figure
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{n}={v[-1]:.4g}" for n, v in self.history.items() if np.ndim(v[-1]) == 0)
+        last = ", ".join(f"{n}={v[-1]:.4g}" for n, v in self.history.items() if np.ndim(v[-1]) == 0 and n != "learning_rate")
         return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
+
+
+def steps_kept(value: Any) -> int | None:
+    """Return the argument ``step_losses`` of `fit`: a number, or None for "all"."""
+    if value is None or (isinstance(value, str) and value == "all"):
+        return None
+    try:
+        return whole("fit", "step_losses", value, 0)
+    except ArgumentError:
+        raise ArgumentError(f"fit: step_losses must be 'all' or the number of losses to keep, not {shown(value)}") from None
+
+
+class _StepLosses:
+    """The losses of every k-th step. As soon as there are more than ``most``, every second one is dropped and k is doubled."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most, self._every, self._seen = most, 1, 0
+        self._blocks: list[np.ndarray] = []
+        self._new: list[np.ndarray] = []
+        self._waiting = 0
+
+    def append(self, losses: np.ndarray) -> None:
+        if self._most == 0:
+            return
+        self._new.append(losses)
+        self._waiting += len(losses)
+        if self._waiting > STEPS_KEPT or len(self._new) > _WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Add the new losses to the record, and thin it if necessary."""
+        if not self._new:
+            return
+        losses = np.concatenate(self._new)
+        self._blocks.append(losses[-self._seen % self._every :: self._every])
+        self._new, self._waiting, self._seen = [], 0, self._seen + len(losses)
+        if self._most is None:
+            return
+        kept = np.concatenate(self._blocks)
+        while len(kept) > self._most:
+            kept, self._every = kept[::2].copy(), 2 * self._every
+        self._blocks = [kept]
+
+    def losses(self) -> np.ndarray:
+        self._settle()
+        self._blocks = [np.concatenate(self._blocks)] if self._blocks else []
+        return self._blocks[0].copy() if self._blocks else np.empty(0)
+
+    def steps(self) -> np.ndarray:
+        self._settle()
+        return np.arange(sum(map(len, self._blocks))) * self._every
+
+
+def _is_constant_rate(name: str, values: list[Any]) -> bool:
+    return name == "learning_rate" and all(value == values[0] for value in values)

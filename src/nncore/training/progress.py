@@ -17,7 +17,6 @@ from ..errors import ArgumentError
 
 #: For each callback, in order: the name of its class, and the result of its get_state.
 States = Sequence[tuple[str, dict[str, Any]]]
-_NONE = np.empty(0)  # made once, to save time: an epoch may take only some ten microseconds
 
 
 class Progress:
@@ -32,9 +31,8 @@ class Progress:
     batch_size, rows : int
         Those of the current epoch; 0 if the user made the batches.
     shuffle : bool
-    losses : numpy.ndarray
-        float64 [steps]: the loss of each step of the epoch. Entries of future steps are undefined. Entries from a file are NaN and
-        take no memory, because a file stores only the sums.
+    steps : int
+        The most steps of the epoch that ``fit`` can have made so far. More updates since the start were made by others.
     sums : list of numpy.ndarray or None
         The sums of the metrics in this epoch, one per output, followed by the sums of the losses.
     states : sequence of (str, dict) or None
@@ -43,7 +41,7 @@ class Progress:
         Returns the current states of the callbacks.
     """
 
-    __slots__ = ("batch_size", "epoch", "get_states", "losses", "rows", "shuffle", "start", "states", "sums")
+    __slots__ = ("batch_size", "epoch", "get_states", "rows", "shuffle", "start", "states", "steps", "sums")
 
     def __init__(
         self,
@@ -52,14 +50,14 @@ class Progress:
         batch_size: int = 0,
         rows: int = 0,
         shuffle: bool = False,
-        losses: np.ndarray = _NONE,
+        steps: int = 0,
         sums: list[np.ndarray | None] | None = None,
         states: States | None = None,
         get_states: Callable[[], States] = list,
     ) -> None:
         self.epoch, self.start = epoch, start
         self.batch_size, self.rows, self.shuffle = batch_size, rows, shuffle
-        self.losses, self.sums = losses, [] if sums is None else sums
+        self.steps, self.sums = steps, [] if sums is None else sums
         self.states, self.get_states = states, get_states
 
     def steps_done(self, step: int) -> int:
@@ -68,7 +66,7 @@ class Progress:
 
     def detach(self, step: int) -> None:
         """Store the states of the callbacks, and release the callbacks."""
-        self.losses = self.losses[: max(self.steps_done(step), 0)]
+        self.steps = min(self.steps, max(self.steps_done(step), 0))
         if self.states is None:
             try:
                 self.states = self.get_states()
@@ -80,22 +78,20 @@ class Progress:
     def snapshot(self, step: int) -> Progress:
         """Return an independent copy of the steps that are done."""
         done = max(self.steps_done(step), 0)
-        if done > len(self.losses):  # updates were made outside of fit
+        if done > self.steps:  # updates were made outside of fit
             done = 0
-        losses = self.losses[:done]
-        losses = losses.copy() if losses.flags.owndata or losses.flags.writeable else losses
         sums = [None if each is None else each.copy() for each in self.sums] if done else []
         states = self.get_states() if self.states is None else self.states
         place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)
-        return Progress(self.epoch, self.start, *place, losses, sums, states)
+        return Progress(self.epoch, self.start, *place, done, sums, states)
 
     def check(self, step: int, batch_size: int, rows: int, shuffle: bool) -> int:
         """Return the number of steps that are done. Raise ArgumentError if the epoch cannot continue with such data."""
         done = self.steps_done(step)
-        if done != len(self.losses):
+        if done != self.steps:
             raise ArgumentError(
                 f"fit(resume=True): {done} updates have been made since epoch {self.epoch + 1} began, but fit made "
-                f"{len(self.losses)} of them; pass resume=False to start a new epoch"
+                f"{self.steps} of them; pass resume=False to start a new epoch"
             )
         if done and (batch_size, rows, shuffle) != (self.batch_size, self.rows, self.shuffle):
             then, now = _in_words(self.batch_size, self.rows, self.shuffle), _in_words(batch_size, rows, shuffle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import chain, islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +20,19 @@ from ..errors import ArgumentError, EmptyDataError
 from ..schedules import learning_rates
 from .configuration import Configuration
 from .hooks import CallbackList, Learner, Logs
+from .logs import LazyLogs, show
 from .progress import Progress
 from .trainer import ensure_ready
 
 if TYPE_CHECKING:
-    pass
+    from .alarm import Alarm
+    from .configuration import Sums
+
+#: Takes the losses of steps, in order.
+Record = Callable[[np.ndarray], None]
+
+_FEW = 1 << 10  # the number of losses of ready-made batches that are in memory at a time
+_AHEAD = 1 << 16  # the most steps whose rates and losses are in memory at a time
 
 
 class ArraySource:
@@ -52,7 +61,7 @@ class ArraySource:
         self._order = rows
         self._is_stateful = self.network.is_stateful
         self._lr: Any = None
-        self._rates = np.empty(0)  # the rate of every step of an epoch, if the learning rate is the constant _lr
+        self._rates = np.empty(0)  # the rate of every step, if the learning rate is the constant _lr
         if self.shuffle:
             self._permutation = np.empty(n, np.int64)
             self._order = self._permutation if rows is None else np.empty(n, np.int64)
@@ -68,8 +77,10 @@ class ArraySource:
         """Return whether there are data for another epoch."""
         return True
 
-    def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
-        """Train for one epoch, or for the rest of one. Return its logs, the loss of each step, and whether it is complete."""
+    def run(
+        self, epoch: int, resume_from: Progress | None, callbacks: CallbackList, record: Record, alarm: Alarm
+    ) -> tuple[Logs, bool]:
+        """Train for one epoch, or for the rest of one. Return its logs, and whether it is complete."""
         model, network, config, data, steps = self.model, self.network, self.config, self.data, self.steps
         plan = network.plan
         first = 0 if resume_from is None else resume_from.steps_done(plan.step)
@@ -77,39 +88,46 @@ class ArraySource:
             model.reset_states()  # an epoch begins where the data do
         start = plan.step - first
         self._reorder(start)
-        losses, sums = np.empty(steps), config.sums()
+        sums, loss = config.sums(), float("nan")
         if resume_from is not None and first:
-            losses[:first], sums[:] = resume_from.losses, resume_from.snapshot(network.plan.step).sums
+            sums[:] = resume_from.snapshot(network.plan.step).sums
         place = (self.batch, self.n, self.shuffle)
-        plan.trainer.progress = Progress(epoch, start, *place, losses, sums, get_states=callbacks.states)
+        plan.trainer.progress = Progress(epoch, start, *place, steps, sums, get_states=callbacks.states)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
         watched = callbacks.wants("on_train_chunk_end")
-        done = first
-        lr: Any = None
+        done, used = first, 0
+        losses, lr, rates, ahead = np.empty(min(steps - first, _AHEAD)), None, self._rates[:0], first
         while done < steps and not (done > first and model.stop_training):
             if single:
                 callbacks.call("on_train_batch_begin", done, {})
-            if single or lr is not config.optimizer.lr:
+            if single or lr is not config.optimizer.lr or done - ahead == len(rates):
                 lr = config.optimizer.lr
-                rates, ahead = self._learning_rates(lr, 1 if single else steps - done), done
-            end = done + 1 if single else steps
-            room = rates[done - ahead :], losses[done:end]
-            row = done * self.batch
+                rates, ahead = self._learning_rates(lr, 1 if single else min(steps - done, _AHEAD)), done
+            if used == len(losses):
+                record(losses)
+                losses, used = np.empty(min(steps - done, _AHEAD)), 0
+            room = rates[done - ahead :], losses[used:]
+            most, row = min(map(len, room)), done * self.batch
             with network.access.training():
                 ensure_ready(network, config, data)
-                done += plan.train(data.x, data.y, data.weight, self._order, self.batch, row, end - done, *room, sums, data.lengths)
+                new = plan.train(data.x, data.y, data.weight, self._order, self.batch, row, most, *room, sums, data.lengths)
+            done, used, loss = done + new, used + new, losses.item(used + new - 1)
+            if not isfinite(loss):
+                alarm.watch(loss, epoch, done, losses[:used])
             if single or watched:
-                logs = config.logs(config.epoch(losses[:done], sums), sums)
-                callbacks.call("on_train_batch_end", done - 1, logs)
-                callbacks.call("on_train_chunk_end", done, logs)
-        return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], done == steps
+                _show(callbacks, config, done, loss, sums)
+        record(losses[:used])
+        loss = config.epoch(done, loss, sums)
+        if not isfinite(loss):
+            alarm.watch(loss, epoch, done, losses[:used])
+        return config.logs(loss, sums), done == steps
 
     def _learning_rates(self, lr: Any, count: int) -> np.ndarray:
         """Return the rates of the next steps of an epoch. For a constant rate the array is filled only once."""
         if callable(lr):
             return learning_rates(lr, self.network.plan.step, count)
         if lr is not self._lr:
-            self._lr, self._rates = lr, learning_rates(lr, self.network.plan.step, self.steps)
+            self._lr, self._rates = lr, learning_rates(lr, self.network.plan.step, min(self.steps, _AHEAD))
         return self._rates[:count]
 
     def _reorder(self, start: int) -> None:
@@ -180,36 +198,40 @@ class BatchSource:
             self._warn_exhausted()
         return bool(self._ahead)
 
-    def run(self, epoch: int, resume_from: Progress | None, callbacks: CallbackList) -> tuple[Logs, np.ndarray, bool]:
-        """Train for one epoch, or for the rest of one. Return its logs, the loss of each step, and whether it is complete."""
+    def run(
+        self, epoch: int, resume_from: Progress | None, callbacks: CallbackList, record: Record, alarm: Alarm
+    ) -> tuple[Logs, bool]:
+        """Train for one epoch, or for the rest of one. Return its logs, and whether it is complete."""
         model, network, config = self.model, self.network, self.config
         first = 0 if resume_from is None else resume_from.steps_done(network.plan.step)
         # With ``steps`` the batches are one continuous sequence. Otherwise every epoch starts at the beginning of the data.
         if (resume_from is None and self._iterator is None if self._is_endless else not first) and network.is_stateful:
             model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
-        losses, sums = np.empty(first), config.sums()
+        sums, loss = config.sums(), float("nan")
         if resume_from is not None and first:
-            losses[:], sums[:] = resume_from.losses, resume_from.snapshot(network.plan.step).sums
-        progress = Progress(epoch, network.plan.step - first, losses=losses, sums=sums, get_states=callbacks.states)
+            sums[:] = resume_from.snapshot(network.plan.step).sums
+        progress = Progress(epoch, network.plan.step - first, steps=first, sums=sums, get_states=callbacks.states)
         network.plan.trainer.progress = progress
         watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
-        done, complete = first, True
+        done, complete, losses, used = first, True, np.empty(_FEW), 0
         for given in batches:
             batch = self.bind(given)
             callbacks.call("on_train_batch_begin", done, {})
-            if done == len(losses):
-                progress.losses = losses = np.concatenate([losses, np.empty(done + 64)])
+            if used == len(losses):
+                record(losses)
+                losses, used = np.empty(_FEW), 0
             rates = learning_rates(config.optimizer.lr, network.plan.step, 1)
-            room = losses[done : done + 1]
+            room = losses[used : used + 1]
+            progress.steps = done + 1
             with network.access.training():
                 ensure_ready(network, config, batch)
                 network.plan.train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
-            done += 1
+            done, used, loss = done + 1, used + 1, losses.item(used)
+            if not isfinite(loss):
+                alarm.watch(loss, epoch, done, losses[:used])
             if watched:
-                logs = config.logs(config.epoch(losses[:done], sums), sums)
-                callbacks.call("on_train_batch_end", done - 1, logs)
-                callbacks.call("on_train_chunk_end", done, logs)
+                _show(callbacks, config, done, loss, sums)
             if model.stop_training and done != self.steps:
                 complete = False
                 break
@@ -217,7 +239,11 @@ class BatchSource:
             raise EmptyDataError("fit: there are no batches")
         if self._is_endless and complete and done < self.steps:
             self._warn_exhausted()
-        return config.logs(config.epoch(losses[:done], sums), sums), losses[first:done], complete
+        record(losses[:used].copy())
+        loss = config.epoch(done, loss, sums)
+        if not isfinite(loss):
+            alarm.watch(loss, epoch, done, losses[:used])
+        return config.logs(loss, sums), complete
 
     def _batches(self, first: int) -> Iterator[Any]:
         """Return the batches of an epoch, without the first ``first`` ones, which are done."""
@@ -241,3 +267,16 @@ class BatchSource:
             stacklevel=4,
         )
         self.model.stop_training = True
+
+
+def _show(callbacks: CallbackList, config: Configuration, done: int, loss: float, sums: Sums) -> None:
+    """Call the hooks that follow steps of an epoch. loss: that of the last step."""
+
+    def hooks(logs: LazyLogs) -> None:
+        callbacks.call("on_train_batch_end", done - 1, logs)
+        callbacks.call("on_train_chunk_end", done, logs)
+
+    def compute(key: str) -> Any:
+        return config.value(key, config.epoch(done, loss, sums), sums)
+
+    show(hooks, config.log_keys, compute, config.costly_keys)

@@ -8,7 +8,7 @@ import numpy as np
 #: Attributes by name; softplus and rmsprop mean something else by two of them.
 ATTRIBUTES = {
     "threshold": 0.0, "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "min_val": -1.0, "max_val": 1.0,
-    "delta": 1.0, "label_smoothing": 0.0,
+    "delta": 1.0, "label_smoothing": 0.0, "lambd": 0.5, "value": 0.0,
     "momentum": 0.9, "dampening": 0.0, "nesterov": 0.0, "lr_decay": 0.0, "eps": 1e-8, "initial_accumulator_value": 0.0,
     "centered": 0.0, "beta1": 0.9, "beta2": 0.999, "amsgrad": 0.0,
     "rho": 0.9, "momentum_decay": 4e-3, "decoupled_weight_decay": 0.0,
@@ -59,6 +59,15 @@ FORWARD = {
     "softplus": lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log1p(np.exp(beta * x)) / beta),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "hardtanh": np.clip,
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "celu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x / alpha)),
+    "log_sigmoid": lambda x: -np.log1p(np.exp(-x)),
+    "hardshrink": lambda x, lambd: np.where(np.abs(x) > lambd, x, 0),
+    "softshrink": lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),
+    "tanhshrink": lambda x: x - np.tanh(x),
+    "threshold": lambda x, threshold, value: np.where(x > threshold, x, value),
     "softmax": softmax,
     "log_softmax": log_softmax,
 }
@@ -72,6 +81,11 @@ def _gelu_tanh_backward(g, x):
 def _silu_backward(g, x):
     s = sigmoid(x)
     return g * s * (1 + x * (1 - s))
+
+
+def _mish_backward(g, x):
+    w, s = np.tanh(np.log1p(np.exp(x))), sigmoid(x)
+    return g * (w + x * (1 - w * w) * s)
 
 
 #: Of dy and what is saved: y, or x for those that the registry says save their input.
@@ -90,6 +104,15 @@ BACKWARD = {
     "softplus": lambda g, x, beta, threshold: np.where(beta * x > threshold, g, g * sigmoid(beta * x)),
     "softsign": lambda g, y: g * (1 - np.abs(y)) ** 2,
     "hardtanh": lambda g, y, low, high: g * ((y > low) & (y < high)),
+    "hardsigmoid": lambda g, y: g * ((y > 0) & (y < 1)) / 6,
+    "hardswish": lambda g, x: g * np.where(x < -3, 0, np.where(x < 3, x / 3 + 0.5, 1)),
+    "mish": _mish_backward,
+    "celu": lambda g, y, alpha: np.where(y > 0, g, g * (1 + y / alpha)),
+    "log_sigmoid": lambda g, y: -g * np.expm1(y),
+    "hardshrink": lambda g, y, lambd: g * (y != 0),
+    "softshrink": lambda g, y, lambd: g * (y != 0),
+    "tanhshrink": lambda g, x: g * np.tanh(x) ** 2,
+    "threshold": lambda g, x, threshold, value: g * (x > threshold),
     "softmax": lambda g, y: y * (g - (g * y).sum(1, keepdims=True)),
     "log_softmax": lambda g, y: g - np.exp(y) * g.sum(1, keepdims=True),
 }

@@ -66,10 +66,15 @@ NEEDED = {
     "GaussianNoise": {"stddev": 0.1},
     "Rescaling": {"scale": 2.0},
     "Reshape": {"shape": (2, 2)},
+    "Threshold": {"threshold": 0.1, "value": 0.0},
     "Lambda": {"forward": lambda x: x * 1, "backward": lambda dy, x, y: dy},
     "OneCycle": {"max_lr": 0.1, "total_steps": 10},
     "Warmup": {"schedule": 0.1, "steps": 3},
     "PerEpoch": {"schedule": 0.1, "steps_per_epoch": 3},
+    "schedules.Constant": {"lr": 0.1},
+    "Cyclic": {"base_lr": 0.1, "max_lr": 0.2},
+    "Sequential": {"schedules": [0.1, 0.2], "milestones": [3]},
+    "Chained": {"schedules": [0.1]},
     "StepDecay": {"lr": 0.1, "step_size": 3},
     "MultiStep": {"lr": 0.1, "milestones": [2, 4]},
     "Exponential": {"lr": 0.1, "gamma": 0.9},
@@ -141,9 +146,15 @@ def arguments(constructor):
     return names
 
 
+def needed(constructor):
+    """Return what a constructor cannot do without. Two packages may have classes of one name."""
+    name = constructor.__name__
+    return NEEDED.get(f"{constructor.__module__.split('.')[1]}.{name}", NEEDED.get(name, {}))
+
+
 def make(constructor, **given):
     """Call a constructor with what it needs, and what is given."""
-    return constructor(**{**NEEDED.get(constructor.__name__, {}), **given})
+    return constructor(**{**needed(constructor), **given})
 
 
 def use(made):

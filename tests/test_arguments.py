@@ -5,7 +5,7 @@ import inspect
 
 import numpy as np
 import pytest
-from constructors import CONSTRUCTORS, NEEDED, WRONG, arguments, make, outcome, use
+from constructors import CONSTRUCTORS, NEEDED, WRONG, arguments, make, needed, outcome, use
 
 import nncore as nn
 from nncore.errors import ArgumentError, NncoreError, SizeError
@@ -44,7 +44,7 @@ def test_every_constructor_is_swept():
     names = {each.__name__ for each in CONSTRUCTORS}
     assert {"Linear", "LSTM", "Concatenate", "Adam", "LBFGS", "Huber", "F1", "RocAuc", "EarlyStopping", "Cosine"} <= names
     assert {"VarianceScaling", "he_uniform", "TensorBoard", "BackupAndRestore", "PythonMetric", "Lambda"} <= names
-    assert NEEDED.keys() <= names
+    assert {name.partition(".")[2] or name for name in NEEDED} <= names
     for constructor in CONSTRUCTORS:
         use(make(constructor)) if not issubclass_of(constructor, nn.callbacks.Callback) else make(constructor)
 
@@ -59,10 +59,10 @@ def test_scalars_of_numpy_count_as_the_numbers_they_are(constructor):
     is_class = isinstance(constructor, type)
     parameters = inspect.signature(constructor.__init__ if is_class else constructor).parameters
     for name, parameter in parameters.items():
-        value = NEEDED.get(constructor.__name__, {}).get(name, parameter.default)
+        value = needed(constructor).get(name, parameter.default)
         kinds = {bool: (np.bool_,), int: (np.int64, np.int32, np.uint8), float: (np.float64, np.float32)}.get(type(value), ())
         for kind in kinds:
-            if type(value) is int and value < 0 and kind is np.uint8:
+            if type(value) is int and not 0 <= value < 256 and kind is np.uint8:
                 continue
             made, plain = make(constructor, **{name: kind(value)}), make(constructor, **{name: kind(value).item()})
             config = made.config() if hasattr(made, "config") else vars(made)

@@ -33,6 +33,8 @@ ATTRIBUTES = {
     "min_val": -1.0,
     "max_val": 1.0,
     "delta": 1.0,
+    "lambd": 0.2,
+    "value": -0.5,
     "label_smoothing": 0.1,
     "momentum": 0.9,
     "dampening": 0.0,

@@ -19,6 +19,7 @@ NEEDED = {
     "Embedding": (5, 2),
     "Reshape": (2, 2),
     "Rescaling": (0.5, -1.0),
+    "Threshold": (0.1, -0.2),
     "RNN": (4, 3),
     "GRU": (4, 3),
     "LSTM": (4, 3),

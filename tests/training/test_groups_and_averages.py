@@ -144,6 +144,12 @@ SCHEDULES = [
     nn.schedules.StepDecay(0.1, 4),
     nn.schedules.Exponential(0.1, 0.9),
     nn.schedules.Cosine(0.1, 10),
+    nn.schedules.Constant(0.1, 0.5, 4),
+    nn.schedules.Cyclic(0.01, 0.1, 3, 2, "exp_range", 0.9),
+    nn.schedules.Sequential(
+        [0.05, nn.schedules.Warmup(nn.schedules.Cosine(0.1, 10), 3), nn.schedules.Exponential(0.1, 0.9)], [2, 7]
+    ),
+    nn.schedules.Chained([nn.schedules.Cyclic(0.01, 0.1, 3), nn.schedules.Exponential(0.1, 0.9)]),
 ]
 
 
@@ -187,6 +193,37 @@ def test_schedules_as_in_torch():
             s.Warmup(s.Exponential(0.3, 0.9), 8, 0.2),
             lambda o: theirs.SequentialLR(o, [theirs.LinearLR(o, 0.2, total_iters=8), theirs.ExponentialLR(o, 0.9)], [8]),
         ),
+        (s.Constant(0.3), lambda o: theirs.ConstantLR(o, 1.0)),
+        (s.Constant(0.3, 1 / 3, 5), lambda o: theirs.ConstantLR(o)),
+        (s.Constant(0.3, 0.1, 20), lambda o: theirs.ConstantLR(o, 0.1, 20)),
+        (s.Cyclic(0.3, 0.9, 5), lambda o: theirs.CyclicLR(o, 0.3, 0.9, 5, cycle_momentum=False)),
+        (s.Cyclic(0.3, 0.9, 5, 3), lambda o: theirs.CyclicLR(o, 0.3, 0.9, 5, 3, cycle_momentum=False)),
+        (
+            s.Cyclic(0.3, 0.9, 4, 7, "triangular2"),
+            lambda o: theirs.CyclicLR(o, 0.3, 0.9, 4, 7, mode="triangular2", cycle_momentum=False),
+        ),
+        (
+            s.Cyclic(0.3, 0.9, 4, mode="exp_range", gamma=0.97),
+            lambda o: theirs.CyclicLR(o, 0.3, 0.9, 4, mode="exp_range", gamma=0.97, cycle_momentum=False),
+        ),
+        (
+            s.Sequential([s.Constant(0.3, 0.1, 20), s.Exponential(0.3, 0.9), s.StepDecay(0.3, 4, 0.5)], [20, 31]),
+            lambda o: theirs.SequentialLR(
+                o, [theirs.ConstantLR(o, 0.1, 20), theirs.ExponentialLR(o, 0.9), theirs.StepLR(o, 4, 0.5)], [20, 31]
+            ),
+        ),
+        (
+            s.Chained([s.Constant(0.3, 0.1, 20), s.Exponential(0.3, 0.9)]),
+            lambda o: theirs.ChainedScheduler([theirs.ConstantLR(o, 0.1, 20), theirs.ExponentialLR(o, 0.9)]),
+        ),
+        (
+            s.Chained([0.3, s.PerEpoch(lambda epoch: 0.5**epoch, 7)]),
+            lambda o: theirs.ChainedScheduler([theirs.StepLR(o, 7, 0.5)]),
+        ),
+        (
+            s.Chained([0.3, s.MultiStep(1.0, [10, 30], 0.2), lambda step: 0.95**step]),
+            lambda o: theirs.ChainedScheduler([theirs.MultiStepLR(o, [10, 30], 0.2), theirs.MultiplicativeLR(o, lambda _: 0.95)]),
+        ),
     ]
     for ours, make in pairs:
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
@@ -196,6 +233,24 @@ def test_schedules_as_in_torch():
             optimizer.step()
             if step < 49:
                 schedule.step()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda s: s.Constant(0.1, 0.5), "total_steps"),
+        (lambda s: s.Cyclic(0.2, 0.1), "base_lr must not be above max_lr"),
+        (lambda s: s.Cyclic(0.1, 0.2, mode="sine"), "mode"),
+        (lambda s: s.Sequential([0.1, 0.2], []), "milestones must be 1 for 2 schedules"),
+        (lambda s: s.Sequential([0.1, 0.2, 0.3], [5, 2]), "must increase"),
+        (lambda s: s.Sequential([], []), "a list of schedules"),
+        (lambda s: s.Sequential([0.1, "fast"], [5]), r"schedules\[1\] must be a learning rate"),
+        (lambda s: s.Chained([0.1, 0.2]), "only the first may be a constant"),
+    ],
+)
+def test_refused_schedules(make, text):
+    with pytest.raises(nn.errors.ArgumentError, match=text):
+        make(nn.schedules)
 
 
 def test_lbfgs():

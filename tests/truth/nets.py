@@ -17,11 +17,22 @@ VALUES = {
     "max_val": 0.9,
     "delta": 0.6,
     "label_smoothing": 0.1,
+    "lambd": 0.2,
+    "value": -0.3,
 }
 #: Where one name means different things.
 OWN_VALUES = {"softplus": {"threshold": 20.0}}
 #: Where a derivative jumps; 0 for what is not listed, because a smooth function does not mind.
-KINKS = {"hardtanh": (VALUES["min_val"], VALUES["max_val"]), "step": (VALUES["threshold"],), "softplus": (20.0 / VALUES["beta"],)}
+KINKS = {
+    "hardtanh": (VALUES["min_val"], VALUES["max_val"]),
+    "step": (VALUES["threshold"],),
+    "softplus": (20.0 / VALUES["beta"],),
+    "hardsigmoid": (-3.0, 3.0),
+    "hardswish": (-3.0, 3.0),
+    "hardshrink": (-VALUES["lambd"], VALUES["lambd"]),
+    "softshrink": (-VALUES["lambd"], VALUES["lambd"]),
+    "threshold": (VALUES["threshold"],),
+}
 
 
 def values(kind, name):

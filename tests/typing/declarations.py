@@ -79,6 +79,10 @@ schedules: list[nn.schedules.Schedule] = [
     nn.schedules.Polynomial(1.0, total_steps=10, power=2),
     nn.schedules.InverseScaling(1.0),
     nn.schedules.CosineRestarts(1.0, period=10, factor=2),
+    nn.schedules.Constant(1.0, factor=0.1, total_steps=10),
+    nn.schedules.Cyclic(0.1, 1.0, step_size_up=4, mode="exp_range", gamma=0.99),
+    nn.schedules.Sequential([0.1, nn.schedules.Cosine(1.0, total_steps=10)], milestones=[5]),
+    nn.schedules.Chained([nn.schedules.Cosine(1.0, total_steps=10), lambda step: 0.9**step]),
     lambda step: 0.1 * 0.5**step,
 ]
 for schedule in schedules:

@@ -47,6 +47,16 @@ activations: list[nn.Layer] = [
     nn.Softmax(name="n"),
     nn.Softmax(dim=-1),
     nn.LogSoftmax(dim=1, name="o"),
+    nn.ReLU6(name="p"),
+    nn.Hardsigmoid(name="q"),
+    nn.Hardswish(name="r"),
+    nn.Mish(name="s"),
+    nn.CELU(alpha=0.5, name="t"),
+    nn.LogSigmoid(name="u"),
+    nn.Hardshrink(lambd=0.1, name="v"),
+    nn.Softshrink(0.1, name="w"),
+    nn.Tanhshrink(name="x"),
+    nn.Threshold(0.1, 0.0, name="y"),
 ]
 for activation in activations:
     result = activation(np.ones((2, 4)))

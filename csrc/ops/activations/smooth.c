@@ -9,12 +9,18 @@
  *   gelu_tanh    x s(2u)                            dy (s + x s (1 - s) 2u')
  *   silu         x s(x)                             dy (s + x s (1 - s))
  *   softplus     log(1 + exp(beta x)) / beta        dy s(beta x);  identity where beta x > threshold
+ *   mish         x w, w = tanh(log(1 + exp(x)))     dy (w + x (1 - w^2) s(x))
+ *   celu         x > 0 ? x : alpha expm1(x / alpha) y > 0 ? dy : dy (1 + y / alpha)
+ *   log_sigmoid  log s(x) = min(x, 0) - log(1 + z)  -dy expm1(y), z = exp(-|x|)
+ *   tanhshrink   x - tanh(x)                        dy tanh(x)^2
  *
  * Phi and phi are the normal distribution and its density; u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016), and
  * (1 + tanh(u)) / 2 = s(2u), which is accurate in the lower tail. gelu is accurate there too, where PyTorch's
  * x (1 + erf(x / sqrt2)) / 2 has no correct digits below -5. elu uses the sign of y, which equals the sign of x only if
  * alpha >= 0; the caller must reject a negative alpha.
- * Accuracy: that of the vmath.h function and of the one to three operations written here.
+ * With z = exp(-|x|), mish has w = (1 + 2z) / (1 + 2z + 2z^2) for x >= 0 and (z^2 + 2z) / (z^2 + 2z + 2) for x < 0, and 1 - w
+ * likewise without a difference: nothing overflows or cancels. celu: alpha > 0. tanhshrink loses digits towards 0, as PyTorch's does.
+ * Accuracy: that of the vmath.h function and of the one to three operations written here; mish 6 ULP.
  */
 #include "ops/activations/activations.h"
 #include "ops/vmath.h"
@@ -77,6 +83,37 @@ INLINE vec softplus_gradient(vec dy, vec x, activation_attributes at) {
   return vselect(scaled > at.second, dy, dy * vsigmoid(scaled));
 }
 
+/* tanh(softplus(x)), 1 minus it, and sigmoid(x). */
+INLINE vec mish_weight(vec x, vec *rest, vec *s) {
+  const vec z = vexp(-vabs(x)), above = vset1(1) + 2 * z, below = vfma(z, z, 2 * z);
+  const ivec positive = x > 0;
+  const vec part = vselect(positive, 2 * z * z, vset1(2)), most = vselect(positive, above, below), sum = most + part;
+  *rest = part / sum;
+  *s = vselect(positive, vset1(1), z) / (1 + z);
+  return most / sum;
+}
+INLINE vec mish_value(vec x, activation_attributes at UNUSED) {
+  vec rest, s;
+  return x * mish_weight(x, &rest, &s);
+}
+INLINE vec mish_gradient(vec dy, vec x, activation_attributes at UNUSED) {
+  vec rest, s;
+  const vec w = mish_weight(x, &rest, &s);
+  return dy * vfma(x * s, rest * (1 + w), w);
+}
+
+INLINE vec celu_value(vec x, activation_attributes at) { return vselect(x > 0, x, at.first * vexpm1(x / at.first)); }
+INLINE vec celu_gradient(vec dy, vec y, activation_attributes at) { return vselect(y > 0, dy, dy * (1 + y / at.first)); }
+
+INLINE vec log_sigmoid_value(vec x, activation_attributes at UNUSED) { return vmin(vset1(0), x) - vlog1p_unit(vexp(-vabs(x))); }
+INLINE vec log_sigmoid_gradient(vec dy, vec y, activation_attributes at UNUSED) { return -dy * vexpm1(y); }
+
+INLINE vec tanhshrink_value(vec x, activation_attributes at UNUSED) { return x - vtanh(x); }
+INLINE vec tanhshrink_gradient(vec dy, vec x, activation_attributes at UNUSED) {
+  const vec t = vtanh(x);
+  return dy * t * t;
+}
+
 ACTIVATION_WITH_VALUES(sigmoid, 0)
 ACTIVATION(tanh, 0)
 ACTIVATION(elu, 1)
@@ -85,3 +122,7 @@ ACTIVATION(gelu, 0)
 ACTIVATION(gelu_tanh, 0)
 ACTIVATION(silu, 0)
 ACTIVATION(softplus, 2)
+ACTIVATION(mish, 0)
+ACTIVATION(celu, 1)
+ACTIVATION(log_sigmoid, 0)
+ACTIVATION(tanhshrink, 0)

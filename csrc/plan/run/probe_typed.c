@@ -23,6 +23,8 @@ static void linear_range(const nnc_op *op, double *low, double *high) {
     case NNC_ACTIVATION_hardtanh:
       *low = nextafter(attr->hardtanh.min_val, INFINITY), *high = nextafter(attr->hardtanh.max_val, -INFINITY);
       break;
+    case NNC_ACTIVATION_hardsigmoid: *low = nextafter(0.0, 1.0), *high = nextafter(1.0, 0.0); break;
+    case NNC_ACTIVATION_celu: *low = -0.98 * attr->celu.alpha; break;
     case NNC_ACTIVATION_elu: *low = -0.98 * attr->elu.alpha; break;
     case NNC_ACTIVATION_selu: *low = -0.98 * 1.7580993408473766; break; /* scale * alpha */
     default: break;

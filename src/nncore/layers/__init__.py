@@ -47,13 +47,16 @@ if TYPE_CHECKING:
         subtract,
     )
     from .normalization import BatchNorm1d, LayerNorm
+    from .piecewise import Hardshrink, Hardsigmoid, Hardswish, ReLU6, Softshrink, Threshold
     from .prelu import PReLU
     from .python import Lambda, PythonLayer
     from .recurrent import GRU, LSTM, RNN, Recurrent
     from .shape import Flatten, Reshape
+    from .smooth import CELU, LogSigmoid, Mish, Tanhshrink
     from .softmax import LogSoftmax, Softmax
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
     "GRU",
@@ -69,6 +72,9 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GaussianNoise",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
     "Hardtanh",
     "Identity",
     "Lambda",
@@ -76,15 +82,18 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "Maximum",
     "Maxout",
     "Merge",
     "Minimum",
+    "Mish",
     "Multiply",
     "PReLU",
     "PythonLayer",
     "ReLU",
+    "ReLU6",
     "Recurrent",
     "Rescaling",
     "Reshape",
@@ -92,10 +101,13 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Softshrink",
     "Softsign",
     "Step",
     "Subtract",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
     "add",
     "average",
     "concatenate",
@@ -119,10 +131,12 @@ if not TYPE_CHECKING:
             "merge": "Add Average Concatenate Maximum Merge Minimum Multiply Rescaling Subtract add average concatenate "
             "maximum minimum multiply subtract",
             "normalization": "BatchNorm1d LayerNorm",
+            "piecewise": "Hardshrink Hardsigmoid Hardswish ReLU6 Softshrink Threshold",
             "prelu": "PReLU",
             "python": "Lambda PythonLayer",
             "recurrent": "GRU LSTM RNN Recurrent",
             "shape": "Flatten Reshape",
+            "smooth": "CELU LogSigmoid Mish Tanhshrink",
             "softmax": "LogSoftmax Softmax",
         },
     )

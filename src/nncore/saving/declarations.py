@@ -97,6 +97,8 @@ def _from_rate(rate: Any) -> Any:
     if SCHEDULES.get(type(rate).__name__) is type(rate):
         arguments = {key: _from_rate(value) for key, value in rate.config().items()}
         return _declared(rate, arguments, SCHEDULES, "the optimizer's lr")
+    if isinstance(rate, tuple):
+        return [_from_rate(each) for each in rate]
     if not callable(rate):
         return rate
     if hasattr(rate, "config") and not isinstance(rate, type):
@@ -225,6 +227,8 @@ def _to_rule(reader: Reader, value: Any, field: str) -> Any:
     if _is_custom(value):
         rate = _custom_made(reader, value, field, "schedule", ())
         return rate if callable(rate) else reader.fail(field, f"{value['class']!r} of custom_objects gives nothing callable")
+    if field.endswith(".schedules") and isinstance(value, list):
+        return tuple(_to_rule(reader, each, f"{field}[{i}].schedule") for i, each in enumerate(value))
     if isinstance(value, dict) and field.endswith((".lr", ".schedule")):
         return _made(reader, value, field, "schedule", SCHEDULES, _to_rule)
     return value

@@ -18,13 +18,17 @@ from .._lazy import lazily
 
 if TYPE_CHECKING:
     from .base import LearningRateSchedule
-    from .cycle import OneCycle, PerEpoch, Warmup
+    from .combined import Chained, Constant, Sequential
+    from .cycle import Cyclic, OneCycle, PerEpoch, Warmup
     from .decay import Cosine, CosineRestarts, Exponential, InverseScaling, MultiStep, Polynomial, StepDecay
     from .rates import Schedule, check, learning_rates
 
 __all__ = [
+    "Chained",
+    "Constant",
     "Cosine",
     "CosineRestarts",
+    "Cyclic",
     "Exponential",
     "InverseScaling",
     "LearningRateSchedule",
@@ -33,6 +37,7 @@ __all__ = [
     "PerEpoch",
     "Polynomial",
     "Schedule",
+    "Sequential",
     "StepDecay",
     "Warmup",
     "check",
@@ -45,7 +50,8 @@ if not TYPE_CHECKING:
         __all__,
         {
             "base": "LearningRateSchedule",
-            "cycle": "OneCycle PerEpoch Warmup",
+            "combined": "Chained Constant Sequential",
+            "cycle": "Cyclic OneCycle PerEpoch Warmup",
             "decay": "Cosine CosineRestarts Exponential InverseScaling MultiStep Polynomial StepDecay",
             "rates": "Schedule check learning_rates",
         },

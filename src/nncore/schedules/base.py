@@ -58,14 +58,14 @@ class LearningRateSchedule(metaclass=DeclarationType):
         return f"{type(self).__name__}({', '.join(f'{name}={vars(self)[name]!r}' for name in self.names)})"
 
 
-def inner(owner: str, schedule: float | Schedule) -> tuple[float | Schedule, float]:
+def inner(owner: str, schedule: float | Schedule, name: str = "schedule") -> tuple[float | Schedule, float]:
     """Check the inner schedule of a schedule. Return it and the rate to which the rates of parameter groups are relative."""
     what = "a learning rate >= 0 or a callable step -> lr"
     if callable(schedule):
-        base = getattr(function(owner, "schedule", schedule, 1, what), "lr", 0.0)
+        base = getattr(function(owner, name, schedule, 1, what), "lr", 0.0)
         return schedule, float(base) if is_number(base) else 0.0
     try:
-        value = real(owner, "schedule", schedule, 0.0)
+        value = real(owner, name, schedule, 0.0)
     except ArgumentError:
-        raise ArgumentError(f"{owner}: schedule must be {what}, not {shown(schedule)}") from None
+        raise ArgumentError(f"{owner}: {name} must be {what}, not {shown(schedule)}") from None
     return value, value

@@ -1,12 +1,14 @@
-"""OneCycle and Warmup, which rise first, and PerEpoch, which counts epochs."""
+"""OneCycle, Cyclic and Warmup, which rise first, and PerEpoch, which counts epochs."""
 
 from __future__ import annotations
 
+from math import floor
 from typing import Literal
 
-from .._checks import choice, flag, real, whole
+from .._checks import choice, flag, optional_whole, real, whole
+from ..errors import ArgumentError
 from .base import LearningRateSchedule, inner
-from .decay import between
+from .decay import between, power
 from .rates import Schedule
 
 
@@ -83,6 +85,73 @@ class OneCycle(LearningRateSchedule):
                 return between(start, target, part) if self.anneal_strategy == "cos" else start + (target - start) * part
             begin, start = end, target
         return start
+
+
+class Cyclic(LearningRateSchedule):
+    """Rise from ``base_lr`` to ``max_lr`` and fall back, again and again (Smith, 2017). PyTorch's CyclicLR without the cycle of the
+    momentum.
+
+    Parameters
+    ----------
+    base_lr, max_lr : float
+        The lowest and the highest rate.
+    step_size_up : int, default 2000
+        Updates of a rise.
+    step_size_down : int, optional
+        Updates of a fall. Without it, as many as of the rise.
+    mode : "triangular", "triangular2" or "exp_range"
+        "triangular": all cycles have the same height. "triangular2": each cycle has half the height of the one before.
+        "exp_range": the height is multiplied by ``gamma`` in each update.
+    gamma : float, default 1
+        For "exp_range".
+
+    Examples
+    --------
+    >>> rate = Cyclic(0.1, 0.5, step_size_up=4, mode="triangular2")
+    >>> [round(rate(step), 6) for step in (0, 2, 4, 8, 12)]
+    [0.1, 0.3, 0.5, 0.1, 0.3]
+    """
+
+    names = ("base_lr", "max_lr", "step_size_up", "step_size_down", "mode", "gamma")
+    base_lr: float
+    max_lr: float
+    step_size_up: int
+    step_size_down: int | None
+    mode: Literal["triangular", "triangular2", "exp_range"]
+    gamma: float
+
+    def __init__(
+        self,
+        base_lr: float,
+        max_lr: float,
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
+        gamma: float = 1.0,
+    ) -> None:
+        low, high = real("Cyclic", "base_lr", base_lr, 0.0), real("Cyclic", "max_lr", max_lr, 0.0)
+        if low > high:
+            raise ArgumentError(f"Cyclic: base_lr must not be above max_lr, but they are {low:g} and {high:g}")
+        super().__init__(
+            lr=low,
+            base_lr=low,
+            max_lr=high,
+            step_size_up=whole("Cyclic", "step_size_up", step_size_up),
+            step_size_down=optional_whole("Cyclic", "step_size_down", step_size_down),
+            mode=choice("Cyclic", "mode", mode, ("triangular", "triangular2", "exp_range")),
+            gamma=real("Cyclic", "gamma", gamma, 0.0),
+        )
+
+    def __call__(self, step: int) -> float:
+        up = self.step_size_up
+        whole_cycle = up + (self.step_size_down or up)
+        cycle, at = floor(step / whole_cycle), step % whole_cycle
+        height = (self.max_lr - self.base_lr) * (at / up if at <= up else (whole_cycle - at) / (whole_cycle - up))
+        if self.mode == "triangular2":
+            height /= 2.0 ** min(cycle, 1000)
+        elif self.mode == "exp_range":
+            height *= power(self.gamma, step)
+        return self.base_lr + height
 
 
 class Warmup(LearningRateSchedule):

@@ -41,7 +41,7 @@ class StepDecay(LearningRateSchedule):
         )
 
     def __call__(self, step: int) -> float:
-        return self.lr * _power(self.gamma, step // self.step_size)
+        return self.lr * power(self.gamma, step // self.step_size)
 
 
 class MultiStep(LearningRateSchedule):
@@ -75,7 +75,7 @@ class MultiStep(LearningRateSchedule):
         super().__init__(lr=real("MultiStep", "lr", lr, 0.0), milestones=found, gamma=real("MultiStep", "gamma", gamma, 0.0))
 
     def __call__(self, step: int) -> float:
-        return self.lr * _power(self.gamma, bisect_right(self.milestones, step))
+        return self.lr * power(self.gamma, bisect_right(self.milestones, step))
 
 
 class Exponential(LearningRateSchedule):
@@ -107,7 +107,7 @@ class Exponential(LearningRateSchedule):
         )
 
     def __call__(self, step: int) -> float:
-        return self.lr * _power(self.gamma, step / self.steps)
+        return self.lr * power(self.gamma, step / self.steps)
 
 
 class Polynomial(LearningRateSchedule):
@@ -170,7 +170,7 @@ class InverseScaling(LearningRateSchedule):
         super().__init__(lr=real("InverseScaling", "lr", lr, 0.0), power=real("InverseScaling", "power", power, 0.0))
 
     def __call__(self, step: int) -> float:
-        return self.lr / _power(step + 1, self.power)
+        return self.lr / power(step + 1, self.power)
 
 
 class Cosine(LearningRateSchedule):
@@ -249,7 +249,7 @@ class CosineRestarts(LearningRateSchedule):
         return between(self.lr, self.min_lr, step / period)
 
 
-def _power(base: float, exponent: float) -> float:
+def power(base: float, exponent: float) -> float:
     """Return ``base ** exponent``, or infinity if a float cannot hold it. An infinite rate raises an error later."""
     try:
         return float(float(base) ** exponent)

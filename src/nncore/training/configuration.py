@@ -18,7 +18,7 @@ from ..data.by_name import align_to_names
 from ..errors import ArgumentError, ShapeError, UnknownNameError
 from ..records import LossSpec, Shape, StatisticSpec
 
-_PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh")
+_PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh", "hardsigmoid")
 
 
 class Configuration:

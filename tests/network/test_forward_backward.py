@@ -147,8 +147,15 @@ def test_shapes_that_do_not_fit(x, message):
 
 
 def test_a_vector_for_one_feature():
-    with pytest.raises(nn.errors.ShapeError, match=r"x\[:, None\]"):
-        nn.Sequential(nn.Linear(1, 2))(np.ones(5))
+    """[N] is N rows of one feature, in calls as in predict; for sequences the dimension must be there."""
+    model = nn.Sequential(nn.Linear(1, 2))
+    x = np.array([1.0, 2.0, 3.0])
+    expected = x[:, None] @ model[0].weight.T + model[0].bias
+    np.testing.assert_allclose(model(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.forward(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(model(x.tolist()), expected, rtol=1e-6)
+    with pytest.raises(nn.errors.ShapeError, match=r"x\[\.\.\., None\]"):
+        nn.Sequential(nn.GRU(1, 2)).build((3, 1))(np.ones((2, 3)))
 
 
 def test_text_is_refused():

@@ -63,6 +63,8 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = F
 
 
 def _convert(value: Any, name: str) -> np.ndarray:
+    if value is None:
+        raise DTypeError(f"{name} is None, not an array of numbers")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise DTypeError(f"{name}: sparse matrices are not supported; pass {name}.toarray() if it fits into memory")
     if hasattr(value, "detach"):  # a torch tensor, possibly on another device or with a gradient

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from .arrays import as_array
+from .batches import depth_of
 
 
 def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
@@ -31,9 +32,7 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     ArgumentError
         They are not whole numbers, or are given for each input separately.
     """
-    several = isinstance(lengths, list | tuple) and any(
-        hasattr(each, "__len__") and not isinstance(each, str | bytes) for each in lengths
-    )
+    several = isinstance(lengths, list | tuple) and any(depth_of(each) for each in lengths)
     if several or isinstance(lengths, Mapping):
         raise ArgumentError(
             "lengths must be one array [N]; it is for all inputs with as many time steps as the first one; mask the padding of "

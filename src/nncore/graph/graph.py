@@ -116,6 +116,10 @@ class Graph:
         """Return the shape of one sample of each input."""
         return [value.shape for value in self.inputs]
 
+    def sample_rank(self) -> int | None:
+        """Return the number of dimensions of a sample, if it is known before the shape is. An input always states its shape."""
+        return None
+
     def rank_is_open(self) -> bool:
         """Return whether samples may have more dimensions than `static_input_shapes` states."""
         return False

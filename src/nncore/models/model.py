@@ -640,7 +640,7 @@ class Model(ModelCore):
     ) -> Any: ...
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks."""
-        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths)
+        return evaluation.test_on_batch(self, x, y, sample_weight, return_dict, lengths)
 
     # Training -----------------------------------------------------------------------------------------------------------------
 
@@ -764,9 +764,11 @@ class Model(ModelCore):
         Parameters
         ----------
         x : array_like or iterable of batches
-            Samples [N, ...]. For several inputs, a list of arrays, or a dict by name. Or batches, with ``y=None``: each batch is
-            ``(x, y)`` or ``(x, y, sample_weight)`` and is one step. Batches come from a list, a data loader or any other iterable
-            that can be iterated once per epoch, or from a generator, which needs ``steps_per_epoch`` for more than one epoch.
+            Samples [N, ...]. For several inputs, a list of arrays, or a dict by name. For one input of one feature, [N] is N rows.
+            Or batches, with ``y=None``: each batch is ``(x, y)``, ``(x, y, sample_weight)`` or ``(x, y, sample_weight, lengths)``,
+            a tuple or a list, and is one step. Batches come from a list, a data loader (whose ``len`` may be unknown) or any other
+            iterable that can be iterated once per epoch, from an object with ``__getitem__`` and ``__len__``, or from a generator,
+            which needs ``steps_per_epoch`` for more than one epoch.
         y : array_like
             Targets, in the form that the loss takes. For several outputs, a list of arrays, or a dict by name.
         epochs : int
@@ -960,8 +962,8 @@ class Model(ModelCore):
         Parameters
         ----------
         x : array_like
-            Samples [N, ...]; N may be 0. Or a generator or data loader of batches x, or of tuples that begin with x. If the model
-            has one input, a batch may also be a list of arrays, as PyTorch's loader makes them.
+            Samples [N, ...]; N may be 0. Or batches as for `fit`: a list, a data loader, a generator. A batch may also be x alone,
+            except in a list of arrays, which is taken for samples. Sequences of other batches may have other numbers of steps.
         batch_size : int, optional
             Rows per call of the batch hooks. The result does not depend on it.
         verbose : object
@@ -971,7 +973,7 @@ class Model(ModelCore):
         steps : int, optional
             How many batches to use, if x is an iterable of batches.
         lengths : array_like of int, optional
-            [N]: the number of valid time steps of each sequence, if x is an array.
+            [N]: the number of valid time steps of each sequence, if x is an array. In batches it is the fourth element.
 
         Returns
         -------

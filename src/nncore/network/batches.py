@@ -12,12 +12,13 @@ import numpy as np
 
 from .._checks import flag, shape_text
 from ..data.arrays import as_array
+from ..data.batches import find_batches
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import bind_lengths
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from ..graph import Value, is_symbolic
 from ..records import Shape
-from .inputs import are_batches, time_steps, unpadded
+from .inputs import ranks, time_steps, unpadded
 from .prediction import bind_rows, joined, predict_batches, predict_rows
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
         raise TypeError("out= is for models of one input and one output")
     if is_symbolic(x):
         return _call_on_values(network, x)
-    if several and not isinstance(x, list) and are_batches(x):
-        return network.connections.pack_outputs(joined(predict_batches(network, x)))
+    given = find_batches(x, ranks(network))
+    if given is not None:
+        if out is not None:
+            raise TypeError("out= is for one batch")
+        return network.connections.pack_outputs(joined(predict_batches(network, given)))
     with network.access.reading():
         if several:
             return network.connections.pack_outputs(predict_rows(network, bind_rows(network, x, None)))
@@ -60,6 +64,8 @@ def _converted(network: Network, x: Any) -> list[np.ndarray]:
         if not network.built:
             network.build_first([array.shape[1:]])
         expected = network.input_shapes[i]
+        if array.ndim == 1 and expected == (1,):
+            array = array[:, None]  # rows of one feature
         if array.shape[1:] != expected and len(given) == 1:
             network.set_sequence_lengths([array.shape[1:]])
             expected = network.input_shapes[i]
@@ -116,8 +122,8 @@ def step_gradient_norms(network: Network) -> dict[str, np.ndarray]:
 def _hint(shape: Sequence[int], expected: Shape) -> str:
     if tuple(shape) == expected:
         return "; for one sample, add the batch dimension: x[None]"
-    if (*shape, 1) == (*shape[:1], *expected):
-        return "; for one feature, add its dimension: x[:, None]"
+    if len(expected) > 1 and (*shape, 1) == (*shape[:1], *expected):
+        return "; for one feature, add its dimension: x[..., None]"
     if len(shape) - 1 > len(expected) and tuple(shape[len(shape) - len(expected) :]) == expected:
         return f"; for samples of shape {shape[1:]}, call model.build({shape[1:]}) first"
     return ""

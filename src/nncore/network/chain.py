@@ -12,6 +12,7 @@ from .._core import ModelCore
 from ..errors import ArgumentError
 from ..graph import Value, call
 from ..layers.base import Layer
+from ..layers.linear import Linear
 from ..layers.recurrent import Recurrent
 from ..layers.shape import Flatten, Reshape
 from ..records import Op, Shape
@@ -49,6 +50,16 @@ class Chain:
             if not layer.preserves_shape:
                 shape = layer.input_shape()
                 return None if shape is None else [shape]
+        return None
+
+    def sample_rank(self) -> int | None:
+        """Return the number of dimensions of a sample, if it is known before the shape is: 2 for the sequences of recurrent
+        layers."""
+        for layer in self.layers:
+            if isinstance(layer, Recurrent):
+                return 2
+            if not layer.preserves_shape and not isinstance(layer, Linear):
+                break
         return None
 
     def rank_is_open(self) -> bool:

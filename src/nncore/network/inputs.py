@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data import bind_inputs
+from ..data.batches import Rank
 from ..data.by_name import align_to_names
 from ..data.sequences import bind_lengths, without_padding
 from ..errors import ShapeError
 
 if TYPE_CHECKING:
     from .network import Network
+
+
+def ranks(network: Network) -> list[Rank]:
+    """Return what is known of a sample of each input, so that samples and batches can be told apart."""
+    if network.built:
+        return [Rank(len(shape), shape == (1,)) for shape in network.input_shapes]
+    return [Rank(network.connections.sample_rank()) for _ in network.input_names]
 
 
 def bind(
@@ -60,24 +68,3 @@ def time_steps(network: Network) -> int:
         mixing = network.plan.mixing()
         raise ShapeError(f"lengths: {mixing}" if mixing else "lengths need an input with a time dimension, [N, time, features]")
     return steps
-
-
-def extract_x(network: Network, batch: Any) -> Any:
-    """Return x of a batch. A batch may be a tuple that begins with x, or a list of arrays [N, ...], as PyTorch's loader makes
-    it."""
-    if isinstance(batch, tuple):
-        return batch[0]
-    if isinstance(batch, list) and batch and len(network.input_names) == 1 and network.built:
-        ranks = [len(each.shape) if hasattr(each, "shape") else 0 for each in batch]
-        if ranks[0] == len(network.input_shapes[0]) + 1 and all(ranks):
-            return batch[0]
-    return batch
-
-
-def are_batches(given: Any) -> bool:
-    """Whether these are batches, and not (x, y) or (x, y, sample_weight): what no list or tuple is, or a list of tuples."""
-    if isinstance(given, list):
-        return all(isinstance(each, tuple) for each in given)
-    return isinstance(given, Iterable) and not (
-        isinstance(given, tuple | str | Mapping) or any(hasattr(given, name) for name in ("shape", "__array__", "__dlpack__"))
-    )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.batches import read_samples
 from ..data.bound import Data, in_batches
-from ..errors import EmptyDataError
-from .inputs import bind, bind_with_lengths, extract_x
+from ..errors import EmptyDataError, ShapeError
+from ..records import Shape
+from .inputs import bind_with_lengths, ranks
 
 if TYPE_CHECKING:
     from .network import Network
@@ -41,12 +43,23 @@ def predict_batches(
     """Return the outputs of each batch."""
     found: list[list[np.ndarray]] = []
     for number, batch in enumerate(batches):
-        with network.access.reading():
-            x = bind(network, extract_x(network, batch))
-            part = Data(x, _room(network, x), None, None, network.input_shapes)
+        given = read_samples(batch, ranks(network))
+        part = bind_rows(network, given.x, given.lengths)
+        if found:
+            _check_steps([each.shape for each in found[0]], [each.shape for each in part.y], number)
         _predict(network, number, part, before, after)
         found.append(part.y)
     return found
+
+
+def _check_steps(first: list[Shape], now: list[Shape], number: int) -> None:
+    """Raise ShapeError if the outputs of a batch have other numbers of time steps than those of the first one."""
+    for one, other in zip(first, now, strict=True):
+        if one[1:] != other[1:]:
+            raise ShapeError(
+                f"predict: the outputs of batch {number} have shape {other} and those of the first one {one}, so that they do not "
+                "fit into one array; predict batches of other lengths one at a time"
+            )
 
 
 def joined(found: list[list[np.ndarray]]) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..data.arrays import to_array
 from ..data.bound import Data
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import without_padding
-from ..errors import ArgumentError, EmptyDataError
+from ..errors import ArgumentError
 from ..network import inputs
 from .configuration import Configuration
 from .trainer import ensure_same_config
@@ -104,15 +104,6 @@ def _counted(array: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
     return array if lengths is None or array.ndim < 2 else without_padding(array, lengths, "values", 0)
 
 
-def unpack(batch: Any) -> tuple[Any, Any, Any, Any]:
-    """Return x, y, sample weights and lengths of a tuple of two to four elements. Missing ones are None."""
-    if not isinstance(batch, list | tuple) or len(batch) not in (2, 3, 4):
-        raise ArgumentError(
-            f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {type(batch).__name__}; or pass y"
-        )
-    return batch[0], batch[1], batch[2] if len(batch) > 2 else None, batch[3] if len(batch) > 3 else None
-
-
 def split(
     network: Network, config: Configuration, data: Data, fraction: float, shuffle: bool, groups: Any = None
 ) -> tuple[np.ndarray, np.ndarray | slice]:
@@ -137,20 +128,3 @@ def apply_class_weight(config: Configuration, data: Data, rows: np.ndarray | Non
         scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
         data = data.scaled(i, scale, rows)
     return data
-
-
-def check_batches(who: str, given: Any) -> None:
-    """Raise an error before training starts if the batches are already known to be invalid or empty."""
-    if isinstance(given, bytes | bytearray):
-        raise ArgumentError(f"{who}: (x, y) or batches of such are needed, not {type(given).__name__}")
-    if isinstance(given, Collection) and not len(given):
-        raise EmptyDataError(f"{who}: there are no batches")
-    if isinstance(given, list | set | frozenset):
-        unpack(next(iter(given)))
-
-
-def iterable(batches: Any, who: str = "fit") -> Iterable[Any]:
-    """Return an iterable of batches, or raise ArgumentError."""
-    if not isinstance(batches, Iterable) or hasattr(batches, "shape"):
-        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without")
-    return batches

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from .._checks import flag, optional_whole, whole
+from ..data.batches import batches_of, find_batches, read_batch
 from ..data.bound import Data, in_batches
 from ..errors import ArgumentError, EmptyDataError
-from ..network.inputs import are_batches
+from ..network.inputs import ranks
 from ..network.prediction import After, Before, bind_rows, joined, predict_batches, predict_rows
-from .binding import bind_batch, iterable, unpack
+from .binding import bind_batch
 from .configuration import Configuration, Sums, results
 from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
 from .logs import show
@@ -42,10 +43,13 @@ def evaluate(
     hooks = _hooks(callbacks, model, verbose)
     batches: Iterable[Data]
     if y is None:
-        if sample_weight is not None:
-            raise ArgumentError("evaluate: sample_weight needs y; batches carry their own weights")
+        given = batches_of(x, "evaluate")
+        if sample_weight is not None or lengths is not None:
+            raise ArgumentError(
+                "evaluate: sample_weight and lengths need y; batches carry their own: (x, y, sample_weight, lengths)"
+            )
         limit = None if steps is None else whole("evaluate", "steps", steps)
-        batches = (bind_batch(network, config, *unpack(batch)) for batch in islice(iterable(x, "evaluate"), limit))
+        batches = (bind_batch(network, config, *read_batch(batch)) for batch in islice(given, limit))
     elif steps is not None:
         raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
     else:
@@ -53,6 +57,14 @@ def evaluate(
         data.require_weight()
         batches = in_batches(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
     return results(evaluate_batches(model, config, batches, hooks), return_dict)
+
+
+def test_on_batch(model: Learner, x: Any, y: Any, sample_weight: Any, return_dict: Any, lengths: Any) -> Any:
+    """Compute the loss and the metrics of one batch; see `Model.test_on_batch`."""
+    if y is None:
+        raise ArgumentError("test_on_batch: y is None; pass x and y of one batch (evaluate takes an iterable of batches)")
+    given = {"batch_size": None, "verbose": 0, "callbacks": (), "steps": None}
+    return evaluate(model, x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths, **given)
 
 
 def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Data], hooks: CallbackList) -> Logs:
@@ -112,10 +124,13 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     batch_size = optional_whole("predict", "batch_size", batch_size)
     hooks = _hooks(callbacks, model, verbose)
     before, after = _of_batches(hooks)
-    if not isinstance(x, list) and are_batches(x):
+    batches = find_batches(x, ranks(network))
+    if batches is not None:
+        if lengths is not None:
+            raise ArgumentError("predict: lengths is for one x; batches carry their own: (x, None, None, lengths)")
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})
-        found = predict_batches(network, islice(x, limit), before, after)
+        found = predict_batches(network, islice(batches, limit), before, after)
         hooks.call("on_predict_end", {})
         return network.connections.pack_outputs(joined(found))
     if steps is not None:

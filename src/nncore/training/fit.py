@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from .. import _core
 from .._checks import flag, progress_shown, real, whole
 from ..data import ClassWeight, per_output
+from ..data.batches import batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
 from ..errors import ArgumentError
-from ..network.inputs import are_batches
+from ..network.inputs import ranks
 from . import binding
 from .alarm import Alarm
-from .binding import bind_batch, unpack
+from .binding import bind_batch
 from .configuration import Configuration
 from .evaluation import validate
 from .history import History, steps_kept
@@ -148,6 +149,7 @@ def bind(model: Learner, config: Configuration, x: Any, y: Any, arguments: FitAr
 
 def bind_batches(model: Learner, config: Configuration, batches: Any, arguments: FitArguments) -> BatchSource:
     """Return a source of batches that the user has made."""
+    given = batches_of(batches, "fit")
     balanced = any(isinstance(each, str) for each in per_output(arguments.class_weight, config.names))
     if arguments.validation_split or arguments.sample_weight is not None or balanced or arguments.lengths is not None:
         raise ArgumentError(
@@ -159,10 +161,10 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, arguments:
     steps = None if arguments.steps_per_epoch is None else whole("fit", "steps_per_epoch", arguments.steps_per_epoch)
 
     def weighed(batch: Any) -> Data:
-        data = bind_batch(model._network, config, *unpack(batch))
+        data = bind_batch(model._network, config, *read_batch(batch))
         return binding.apply_class_weight(config, data, None, arguments.class_weight)
 
-    return BatchSource(model, config, binding.iterable(batches), weighed, steps)
+    return BatchSource(model, config, given, weighed, steps)
 
 
 def bind_arrays(
@@ -189,22 +191,23 @@ def bind_arrays(
 def bind_validation(model: Learner, config: Configuration, arguments: FitArguments) -> ValidationBatches:
     """Return the validation data from ``validation_data``."""
     network, given, steps = model._network, arguments.validation_data, arguments.validation_steps
-    if not are_batches(given):
+    batches = find_validation_batches(given, ranks(network))
+    if batches is None:
         if steps is not None:
             raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
         before = network.plan.built_for
         try:
-            data = bind_batch(network, config, *unpack(given))
+            data = bind_batch(network, config, *read_batch(given))
         finally:
             if before is not None:
                 network.set_sequence_lengths(before)
         data.require_weight()
         return all_rows(data, arguments.validation_batch_size)
-    binding.check_batches("fit: validation_data", given)
+    found = batches_of(batches, "fit: validation_data")
     steps = None if steps is None else whole("fit", "validation_steps", steps)
-    if steps is None and iter(given) is given:
+    if steps is None and iter(found) is found:
         raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
-    return lambda watched: (bind_batch(network, config, *unpack(batch)) for batch in islice(given, steps))
+    return lambda watched: (bind_batch(network, config, *read_batch(batch)) for batch in islice(found, steps))
 
 
 # Resume --------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ callback overrides a batch hook, each call runs one step.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
+from ..data.batches import length_of
 from ..data.bound import Data
 from ..errors import ArgumentError, EmptyDataError
 from ..schedules import learning_rates
@@ -162,7 +163,7 @@ class BatchSource:
         self, model: Learner, config: Configuration, source: Iterable[Any], bind: Callable[[Any], Data], steps: int | None = None
     ) -> None:
         self.model, self.network, self.config, self.source, self.bind = model, model._network, config, source, bind
-        self.steps = steps or (len(source) if isinstance(source, Sized) else 0)
+        self.steps = steps or length_of(source) or 0  # 0: not known
         self._is_endless = steps is not None
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []  # a batch that was taken to test whether there is one

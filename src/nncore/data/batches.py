@@ -1,0 +1,207 @@
+"""Batches: which of the things that users pass are batches, and what is inside one.
+
+A batch is ``(x, y)``, ``(x, y, sample_weight)`` or ``(x, y, sample_weight, lengths)``, as a tuple, or as the list that a loader of
+PyTorch makes. For predictions it may also be x alone, or anything that begins with x. All functions that take data ask here, so
+they all understand the same things.
+
+Samples may be nested lists, and so may batches. They are told apart by how deep the nesting is, because the rank of a sample is
+known: for samples of shape (3,), x has two dimensions, and a row has one. For samples of shape (1,), x may be [N]: N rows of one
+feature, never one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import ArgumentError, EmptyDataError, shown
+
+FIELDS = 4  # x, y, sample_weight, lengths
+
+
+class Batch(NamedTuple):
+    """The parts of a batch. Those that it does not have are None."""
+
+    x: Any
+    y: Any = None
+    weight: Any = None
+    lengths: Any = None
+
+
+class Rank(NamedTuple):
+    """What is known of one sample of an input: its number of dimensions (None: nothing), and whether it is one number, (1,)."""
+
+    dims: int | None
+    is_one_feature: bool = False
+
+
+class _Items(Iterable[Any]):
+    """The batches of an object that has ``__getitem__`` and ``__len__``, such as a Sequence of Keras."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in range(len(self)):
+            try:
+                yield self.source[i]
+            except IndexError:
+                break
+        after: Callable[[], Any] | None = getattr(self.source, "on_epoch_end", None)
+        if callable(after):
+            after()
+
+
+def length_of(source: Any) -> int | None:
+    """Return the number of batches, or None if the source does not know it. A loader over a stream has a ``len`` that raises."""
+    try:
+        return len(source)
+    except (TypeError, NotImplementedError, AttributeError):
+        return None
+
+
+def is_array(value: Any) -> bool:
+    """Return whether a value is an array, a tensor, a frame or a series."""
+    return any(hasattr(value, name) for name in ("shape", "__array__", "__dlpack__", "to_numpy"))
+
+
+def as_iterable(given: Any) -> Iterable[Any] | None:
+    """Return an iterable of batches, or None if ``given`` cannot be one: an array, a dict, text, or no iterable at all."""
+    if is_array(given) or isinstance(given, Mapping | str | bytes | bytearray | memoryview):
+        return None
+    by_number = hasattr(given, "__getitem__") and length_of(given) is not None
+    if by_number and (not hasattr(given, "__iter__") or callable(getattr(given, "on_epoch_end", None))):
+        return _Items(given)
+    return given if isinstance(given, Iterable) else None
+
+
+def batches_of(given: Any, who: str) -> Iterable[Any]:
+    """Return an iterable of batches (x, y), or raise an error if this cannot be one, or is known to be empty."""
+    found = as_iterable(given)
+    if found is None:
+        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without, not {type(given).__name__}")
+    if isinstance(given, Collection) and length_of(given) == 0:
+        raise EmptyDataError(f"{who}: there are no batches")
+    if isinstance(given, list | tuple | set | frozenset):
+        read_batch(next(iter(given)))
+    return found
+
+
+# Samples or batches --------------------------------------------------------------------------------------------------------------
+
+
+def find_batches(given: Any, ranks: Sequence[Rank]) -> Iterable[Any] | None:
+    """Return an iterable of batches, or None if ``given`` is samples. ranks: one per input."""
+    if isinstance(given, list):
+        return given if given and _is_list_of_batches(given, ranks) else None
+    return None if isinstance(given, tuple) else as_iterable(given)
+
+
+def find_validation_batches(given: Any, ranks: Sequence[Rank]) -> Iterable[Any] | None:
+    """Return an iterable of batches (x, y), or None if ``given`` is one (x, y), (x, y, sample_weight), ..."""
+    if not isinstance(given, list | tuple):
+        return as_iterable(given)
+    if not given:
+        return given
+    is_one = 2 <= len(given) <= FIELDS and _is_x(given[0], ranks)
+    if not all(_has_fields(each, ranks, 2) for each in given):
+        # With a wrong element it is still meant to be batches if all are tuples, and no x is written like that.
+        return given if not is_one and isinstance(given, list) and all(_is_pair(each) for each in given) else None
+    certain = isinstance(given, list) and all(isinstance(each, tuple) or is_array(each[0]) for each in given)
+    return given if certain or not is_one else None
+
+
+def _is_pair(each: Any) -> bool:
+    return isinstance(each, tuple) and 2 <= len(each) <= FIELDS
+
+
+def _is_list_of_batches(given: list[Any], ranks: Sequence[Rank]) -> bool:
+    """Return whether a list is batches. If it may also be samples, it is not, unless it is what a loader makes."""
+    if all(isinstance(each, Mapping) for each in given):
+        return True
+    if not all(isinstance(each, Mapping) or _has_fields(each, ranks, 1) for each in given):
+        return False
+    if not _is_x(given, ranks):
+        return True
+    if any(rank.dims is None for rank in ranks):  # arrays of one shape may as well be the rows of a sample
+        return all(len({tuple(getattr(part, "shape", ())) for part in each}) > 1 for each in given)
+    return all(is_array(each[0]) for each in given)
+
+
+def _has_fields(each: Any, ranks: Sequence[Rank], least: int) -> bool:
+    """Return whether this is a tuple or list that begins with x, and has as many entries as a batch."""
+    return isinstance(each, list | tuple) and least <= len(each) <= FIELDS and _is_x(each[0], ranks)
+
+
+def _is_x(value: Any, ranks: Sequence[Rank]) -> bool:
+    """Return whether a value is nested like the samples of all inputs."""
+    if isinstance(value, Mapping):
+        return True
+    if len(ranks) == 1:
+        return _is_nested(value, ranks[0])
+    several = isinstance(value, list | tuple) and len(value) == len(ranks)
+    return several and all(map(_is_nested, value, ranks))
+
+
+def _is_nested(value: Any, rank: Rank) -> bool:
+    depth = depth_of(value)
+    if rank.dims is None:
+        return depth > 1
+    return depth == rank.dims + 1 or (rank.is_one_feature and depth == 1)
+
+
+def depth_of(value: Any) -> int:
+    """Return the number of dimensions of an array, or of nested lists, in which only the first entries are looked at."""
+    depth = 0
+    while isinstance(value, list | tuple):
+        if not value:
+            return depth + 1
+        value, depth = value[0], depth + 1
+    if hasattr(value, "shape"):
+        return depth + len(value.shape)
+    if is_array(value):
+        import numpy as np
+
+        return depth + np.ndim(value)
+    return depth
+
+
+# One batch -----------------------------------------------------------------------------------------------------------------------
+
+
+def read_batch(batch: Any) -> Batch:
+    """Return the parts of a batch with targets, a tuple or list of two to four entries.
+
+    Raises
+    ------
+    ArgumentError
+        It is something else.
+    """
+    if not isinstance(batch, list | tuple) or not 2 <= len(batch) <= FIELDS:
+        found = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, list | tuple) else type(batch).__name__
+        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {found}; or pass y")
+    return Batch(*batch)
+
+
+def read_samples(batch: Any, ranks: Sequence[Rank]) -> Batch:
+    """Return the parts of a batch for predictions: x alone, or a tuple or list that begins with x.
+
+    A list of arrays is a batch as PyTorch's loader makes it, unless the arrays have the shape of rows.
+    """
+    if isinstance(batch, Batch) or not isinstance(batch, list | tuple) or not batch:
+        return batch if isinstance(batch, Batch) else Batch(batch)
+    several = len(ranks) > 1 and not _has_fields(batch, ranks, 1)
+    if several and len(batch) == len(ranks) and not isinstance(batch[0], list | tuple | Mapping):
+        return Batch(batch)  # an array for each input
+    if isinstance(batch, list) and _is_x(batch, ranks) and not (is_array(batch[0]) and _has_fields(batch, ranks, 1)):
+        return Batch(batch)  # rows
+    if isinstance(batch, list) and not is_array(batch[0]) and not _has_fields(batch, ranks, 1):
+        return Batch(batch)  # nested lists of some other form; the check of the shape says what is wrong
+    if len(batch) > FIELDS:
+        raise ArgumentError(
+            f"a batch is x, or (x, y, sample_weight, lengths), not {len(batch)} of {shown(type(batch[0]).__name__)}"
+        )
+    return Batch(*batch)

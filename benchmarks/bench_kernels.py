@@ -275,6 +275,17 @@ def _maxout_backward(dtype):
     return lambda: kernels.maxout_backward(dy, x, 2), theirs
 
 
+def _pool_forward(dtype):
+    x = normal(*SHAPE, dtype=dtype)
+    return lambda: kernels.pool_forward(x, len(x), "mean"), lambda: x.mean(0)
+
+
+def _pool_backward(dtype):
+    x, dy = normal(*SHAPE, dtype=dtype), normal(1, SHAPE[1], dtype=dtype)
+    y = x.max(0, keepdims=True)
+    return lambda: kernels.pool_backward(dy, x, y, len(x), "max"), lambda: np.where(x == y, dy, 0)
+
+
 def _embedding(dtype):
     table, index = normal(1000, 64, dtype=dtype), np.random.default_rng(0).integers(0, 1000, SHAPE)
     return table, index[:, :20], index[:, :20].astype(dtype)
@@ -346,6 +357,8 @@ KERNELS = {
     ),
     "maxout_forward": _of_matrix(lambda x: kernels.maxout_forward(x, 2), lambda x: x.reshape(len(x), 2, -1).max(1)),
     "maxout_backward": _maxout_backward,
+    "pool_forward": _pool_forward,
+    "pool_backward": _pool_backward,
     "embedding_forward": _embedding_forward,
     "embedding_gradient": _embedding_gradient,
     "exp": _of_matrix(kernels.exp, np.exp),

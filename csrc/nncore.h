@@ -116,7 +116,7 @@ typedef struct {
   void *target, *row_loss;  /* dense; a loss fills one number per line */
   const void *weight;       /* [rows, weight_width], or NULL; see nnc_weights */
   size_t weight_width;
-  const int64_t *lengths; /* metrics: number of valid time steps of each sample; NULL: all */
+  const int64_t *lengths; /* number of valid time steps of each sample, of what comes from an op, or goes to a metric; NULL: all */
 } nnc_call;
 typedef struct {
   void *context;
@@ -151,8 +151,8 @@ void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const
 size_t nnc_plan_steps(const nnc_plan *plan, int *op);
 /* How an op mixes time steps, and what to do instead, as the second half of a sentence; NULL if it does not. */
 const char *nnc_plan_mixing(const nnc_plan *plan, int op);
-/* Whether the first dimension of a value is time. Lengths then tell how many steps are valid. */
-int nnc_plan_is_timed(const nnc_plan *plan, int value);
+/* Whether the first dimension of a value is time. Of a sequence of length n, *times * n + *plus steps are then valid. */
+int nnc_plan_is_timed(const nnc_plan *plan, int value, size_t *times, size_t *plus);
 /* States of one sample in all recurrent layers, in elements: layer by layer h and, LSTM, c, each [directions, hidden]. */
 size_t nnc_plan_carry(const nnc_plan *plan);
 /* The states that the last training batch of stateful layers left, be it a step or a forward pass in training mode: [*rows, nnc_plan_carry()], one row per sample of the batch; or

@@ -197,6 +197,8 @@ def _use_layer(layer):
     elif isinstance(layer, nn.layers.Merge):
         a, b = nn.Input((4,)), nn.Input((4,))
         _train(nn.Model([a, b], layer([a, b]), seed=0), x=[np.ones((4, 4), np.float32)] * 2)
+    elif isinstance(layer, nn.layers.pooling.Pooling):
+        _train(nn.Sequential(layer, seed=0).build((5, 4)), x=np.ones((4, 5, 4), np.float32))
     elif isinstance(layer, nn.Embedding):
         _train(nn.Sequential(layer, seed=0).build((1,)), x=np.ones((4, 1), np.float32))
     elif isinstance(layer, nn.Reshape | nn.Flatten):

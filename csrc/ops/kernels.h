@@ -69,6 +69,9 @@ typedef struct {
 typedef enum { NNC_NORM_BATCH, NNC_NORM_SAVED, NNC_NORM_RUNNING, NNC_NORM_TOTALS } nnc_norm_source;
 enum { NNC_NORM_CHUNK = 8 }; /* rows per partial sum, which fixes the order of accumulation */
 
+/* Pooling over time: the mean, the largest number, or the last step. */
+typedef enum { NNC_POOL_MEAN, NNC_POOL_MAX, NNC_POOL_LAST, NNC_POOL_COUNT } nnc_pool;
+
 /* The recurrent cells: h' = tanh or max(0, .) of a + W h; the gated recurrent unit with its reset after the product (gates r, z,
  * n); the long short-term memory (gates i, f, g, o). */
 typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_COUNT } nnc_cell;

@@ -36,11 +36,12 @@ typedef struct {
   int *failed;      /* set if a call into Python fails: all threads stop at the next barrier */
   uint64_t seed;
   int64_t step;
-  const int64_t *lengths; /* per sample: number of valid time steps; NULL: all */
-  const real *initial;    /* [samples, plan->carry]: initial states of recurrent layers; NULL: the learned ones, or zeros */
-  real *final;            /* the same: memory for their last states; NULL: not wanted */
-  int carried;            /* initial has the states of the previous batch, which only stateful layers use */
-  real *work, *packed;    /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
+  const int64_t *lengths; /* [timelines, lengths_ld]: number of valid time steps of each sample; NULL: all */
+  size_t lengths_ld;
+  const real *initial; /* [samples, plan->carry]: initial states of recurrent layers; NULL: the learned ones, or zeros */
+  real *final;         /* the same: memory for their last states; NULL: not wanted */
+  int carried;         /* initial has the states of the previous batch, which only stateful layers use */
+  real *work, *packed; /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
   size_t work_rows;
   int intra_op_threads; /* inference: number of threads for the columns of wide layers; 0 or 1: one thread */
 } nnc_run;
@@ -187,6 +188,19 @@ void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const i
 static inline int64_t nnc_fetch_length(const nnc_plan *plan, const int64_t *from) {
   const int64_t length = *(const volatile int64_t *)from, steps = (int64_t)plan->steps;
   return length < 1 ? 1 : length > steps ? steps : length;
+}
+
+/* Copies the length of a row, and computes the number of valid steps on each timeline: to[timeline * ld]. */
+static inline void nnc_take_length(const nnc_plan *plan, int64_t *to, size_t ld, const int64_t *from) {
+  to[0] = nnc_fetch_length(plan, from);
+  for (int i = 1; i < plan->n_timelines; i++)
+    to[(size_t)i * ld] = (int64_t)plan->timeline[i].times * to[0] + (int64_t)plan->timeline[i].plus;
+}
+
+/* The numbers of valid time steps of a value, by sample; NULL: all of them. */
+static inline const int64_t *nnc_lengths_of(const nnc_run *run, int value) {
+  const nnc_value *v = &run->plan->value[value];
+  return run->lengths && v->timed ? run->lengths + (size_t)v->timeline * run->lengths_ld : NULL;
 }
 
 /* Set a value (base: run->act) or its gradient (run->grad) to zero, for samples [first, last), after the length of each. */

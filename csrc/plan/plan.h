@@ -24,6 +24,12 @@ enum { NNC_NONE = -1, NNC_MAX_PARAMS = 10 };
  * layer stores its data by group. */
 enum { NNC_SAMPLE_GROUP = 8 };
 
+/* The valid time steps of a value, from the length of the sequence: times * length + plus. Joining values one after the other in time
+ * makes others than {1, 0}. */
+typedef struct {
+  size_t times, plus;
+} nnc_timeline;
+
 typedef struct {
   nnc_shape shape;
   size_t lines, cols, ld;
@@ -31,6 +37,7 @@ typedef struct {
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
   int timed;        /* its first dimension is time, as it is in the input: lengths apply; see passes/time.c */
+  int timeline;     /* if so: which of the plan's */
   int alias;        /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
 } nnc_value;
@@ -132,7 +139,9 @@ struct nnc_plan {
   void *states;
 
   /* inference: each thread processes one block of samples at a time */
-  size_t steps;                /* of the inputs that have a time dimension; 0: none has */
+  size_t steps;           /* of the inputs that have a time dimension; 0: none has */
+  nnc_timeline *timeline; /* the different ones; the first is {1, 0}, that of the inputs */
+  int n_timelines;
   size_t carry;                /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
   size_t packed_elements;      /* derived weights that inference computes in each call */
   void *packed;                /* or that were computed once: nnc_plan_freeze */
@@ -176,7 +185,9 @@ struct nnc_plan {
 /* The parameter in a slot of an op that Python computes; cols is 0 if the slot is empty. */
 nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
-void nnc_mark_time(nnc_plan *plan); /* passes/time.c */
+void nnc_mark_time(nnc_plan *plan);
+/* Whether an op joins values one after the other in time. */
+int nnc_joins_time(const nnc_plan *plan, const nnc_op *op); /* passes/time.c */
 void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);

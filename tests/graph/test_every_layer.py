@@ -7,13 +7,15 @@ import pytest
 from saving.test_declarations import LAYERS_MADE
 
 import nncore as nn
+from nncore.layers.pooling import Pooling
 
 SINGLE = [layer for layer in LAYERS_MADE if layer.input_count[0] == 1]
 ROWS = 8
 
 
 def sample_shape(layer):
-    return layer.input_shape() or ((5, 4) if isinstance(layer, nn.layers.Recurrent) else (4,))
+    has_time = isinstance(layer, nn.layers.Recurrent | Pooling)
+    return layer.input_shape() or ((5, 4) if has_time else (4,))
 
 
 def samples(layer, rng):

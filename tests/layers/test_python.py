@@ -187,7 +187,7 @@ def test_several_inputs_read_twice(rng):
     ops = [
         nets.linear("a", 0, 4, 3),
         nets.activation("tanh", 2),
-        Op.of("python", "sum", (3, 1, 3), timewise=False, part=PySum()),
+        Op.of("python", "sum", (3, 1, 3), timewise=False, takes_lengths=False, return_sequences=True, part=PySum()),
         nets.linear("b", 4, 3, 2),
     ]
     net = nets.assemble([(4,), (3,)], ops)
@@ -205,9 +205,9 @@ def test_several_inputs_read_twice(rng):
 def test_ops_that_share_a_layer_add_up_their_gradients(rng):
     layer = PyLinear(3)
     ops = [
-        Op.of("python", "a", (0,), timewise=False, part=layer),
+        Op.of("python", "a", (0,), timewise=False, takes_lengths=False, return_sequences=True, part=layer),
         nets.activation("tanh", 1),
-        Op.of("python", "b", (2,), timewise=False, part=layer, shares=0),
+        Op.of("python", "b", (2,), timewise=False, takes_lengths=False, return_sequences=True, part=layer, shares=0),
     ]
     net = nets.assemble([(3,)], ops)
     layer._bind({p.role: p for p in net.parameters()})

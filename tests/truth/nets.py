@@ -107,6 +107,11 @@ def reshape(value, *dims):
     return Op.of("reshape", "reshape", (value,), dims=dims)
 
 
+def pool(value, mode):
+    """mode: 0 mean, 1 max, 2 last."""
+    return Op.of("pool", "pool", (value,), mode=mode)
+
+
 def embedding(value, rows, dim, padding=-1):
     return Op.of("embedding", "embedding", (value,), num_embeddings=rows, embedding_dim=dim, padding_idx=padding)
 

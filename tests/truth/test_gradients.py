@@ -241,6 +241,18 @@ LAYERS = {
         "many": ([(70,)], [nets.embedding(0, 4, 2)], None),
         "two tables": ([(5,)], [nets.embedding(0, 4, 3), nets.embedding(0, 6, 3), nets.add(1, 2)], None),
     },
+    "pool": {
+        "mean": ([(5, 3)], [nets.linear("a", 0, 3, 4), nets.pool(1, 0), nets.linear("b", 2, 4, 2)], None),
+        "max": ([(5, 3)], [nets.linear("a", 0, 3, 70), nets.activation("tanh", 1), nets.pool(2, 1)], None),
+        "last": ([(5, 3)], [nets.pool(0, 2), nets.linear("a", 1, 3, 2)], None),
+        "parts of steps": ([(5, 2, 3)], [nets.linear("a", 0, 3, 4), nets.pool(1, 1), nets.linear("b", 2, 4, 2)], None),
+        "one step": ([(1, 3)], [nets.linear("a", 0, 3, 40), nets.pool(1, 0), nets.activation("tanh", 2)], None),
+        "shared input": (
+            [(4, 3)],
+            [nets.linear("a", 0, 3, 5), nets.pool(1, 0), nets.pool(1, 1), nets.pool(1, 2), nets.linear("b", 1, 5, 2)],
+            [2, 3, 4, 5],
+        ),
+    },
 }
 
 

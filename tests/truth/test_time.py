@@ -35,7 +35,8 @@ def drawn(program, rng, dtype):
 
 def cut(program, arrays, numbers, row, length):
     """What a row has of some values: up to its length where they have time."""
-    return [a[row : row + 1, :length] if program.known[i].timed else a[row : row + 1] for a, i in zip(arrays, numbers, strict=True)]
+    known = [program.known[i] for i in numbers]
+    return [a[row : row + 1, : v.steps(length)] if v.timed else a[row : row + 1] for a, v in zip(arrays, known, strict=True)]
 
 
 def listed(result):
@@ -77,7 +78,8 @@ def check_rows(model, program, data, lengths, rng):
     for a, b, i in zip(found, ahead, program.outputs, strict=True):
         for row, length in enumerate(lengths):
             np.testing.assert_array_equal(*(cut(program, [each], [i], row, length)[0] for each in (a, b)))
-    counts = [np.arange(STEPS) < lengths[:, None] if program.known[i].timed else np.ones(ROWS, bool) for i in program.outputs]
+    ends = [program.known[i] for i in program.outputs]
+    counts = [np.arange(v.steps(STEPS)) < v.steps(lengths)[:, None] if v.timed else np.ones(ROWS, bool) for v in ends]
     totals = [int(c.sum()) * int(np.prod(o.shape[c.ndim : -1])) for c, o in zip(counts, found, strict=True)]
     dy = [2 * (f - t) / (n * f.shape[-1]) for f, t, n in zip(found, y, totals, strict=True)]
     for each, target, count in zip(dy, y, counts, strict=True):
@@ -167,8 +169,6 @@ def test_random_nets(part):
 
 
 MIXING = {
-    "concatenate": lambda a: nn.concatenate([a, a * 2], axis=1),
-    "concatenate from the end": lambda a: nn.concatenate([a, a], axis=-2),
     "flatten": nn.Flatten(),
     "reshape": nn.Reshape(6, 2),
     "reshape to a line": nn.Reshape(-1),
@@ -332,8 +332,10 @@ def test_several_inputs_with_different_numbers_of_steps():
     with pytest.raises(errors.ShapeError, match="between 1 and 6"):
         model.predict(data, lengths=[2, 9, 4])
     joined = nn.Model([a, b], nn.GRU(2, 2)(nn.concatenate([a, b], axis=1)), seed=0)
-    with pytest.raises(errors.ShapeError, match="one after the other in time"):
-        joined.predict(data, lengths=[2, 6, 4])
+    found = joined.predict(data, lengths=[2, 6, 4])
+    one = nn.Sequential(nn.GRU(2, 2), seed=0).build((11, 2))
+    one.load_state_dict({f"0.{key.split('.')[1]}": value for key, value in joined.state_dict().items()})
+    np.testing.assert_array_equal(found[:1], one.predict(np.concatenate([data[0][:1, :2], data[1][:1]], axis=1)))
 
 
 @pytest.mark.parametrize("after", [nn.ReLU(), nn.Identity()])
@@ -352,3 +354,205 @@ def test_a_layer_norm_without_eps_makes_no_nan_of_padding(after):
         sums = {k: sums.get(k, 0) + g for k, g in alone.gradients.items()}
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, sums[name], rtol=1e-9, atol=1e-12)
+
+
+# Values joined in time -----------------------------------------------------------------------------------------------------------
+
+
+JOINED = {
+    "a start step": (lambda a, s: [s, a], lambda x, s: [s, x]),
+    "an end step": (lambda a, s: [a, s], lambda x, s: [x, s]),
+    "both": (lambda a, s: [s, a, s], lambda x, s: [s, x, s]),
+    "twice": (lambda a, s: [a, s, a], lambda x, s: [x, s, x]),
+    "many": (lambda a, s: [a, s] * 6, lambda x, s: [x, s] * 6),  # more than one op takes at once
+}
+
+
+@pytest.mark.parametrize("axis", [1, -2])
+@pytest.mark.parametrize("name", JOINED)
+def test_steps_joined_in_time_follow_each_other(name, axis):
+    """NumPy joins the valid steps of each row; the rest of the result is zero."""
+    a, s = nn.Input((6, 2), name="a"), nn.Input((2, 2), name="s")
+    join, alone = JOINED[name]
+    model = nn.Model([a, s], nn.Concatenate(axis)(join(a, s)), seed=0)
+    rng = np.random.default_rng(0)
+    x, start, lengths = rng.normal(size=(4, 6, 2)).astype("f4"), rng.normal(size=(4, 2, 2)).astype("f4"), [2, 6, 4, 1]
+    x[0, 2:], x[3, 1:] = np.nan, 1e30
+    expected = np.zeros((4, *model.output_shapes[0]), "f4")
+    for i, n in enumerate(lengths):
+        steps = np.concatenate(alone(x[i, :n], start[i]))
+        expected[i, : len(steps)] = steps
+    np.testing.assert_array_equal(model.predict([x, start], lengths=lengths), expected)
+    np.testing.assert_array_equal(model.forward([x, start], lengths=lengths), expected)
+    dy = rng.normal(size=expected.shape).astype("f4")
+    dx, ds = model.backward(dy)
+    for i, n in enumerate(lengths):
+        want_x, want_s, at = np.zeros((6, 2), "f4"), np.zeros((2, 2), "f4"), 0
+        for part in alone("x", "s"):
+            size = n if part == "x" else 2
+            (want_x if part == "x" else want_s)[:size] += dy[i, at : at + size]
+            at += size
+        np.testing.assert_allclose(dx[i], want_x, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ds[i], want_s, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_joined_in_time_count_in_losses_weights_and_metrics():
+    """Row i has length + 2 steps: the mean square of these, with a weight for each, and the metric, as NumPy computes them."""
+    a, s = nn.Input((6, 2), name="a"), nn.Input((2, 2), name="s")
+    model = nn.Model([a, s], nn.Linear(2, 1)(nn.Concatenate(axis=1)([s, a])), seed=0)
+    seen = []
+
+    def error(y_true, y_pred):
+        seen.append(len(y_true))
+        return float(np.abs(y_true - y_pred).mean())
+
+    model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.0), metrics=["mae", error])
+    rng = np.random.default_rng(0)
+    x, start = rng.normal(size=(4, 6, 2)), rng.normal(size=(4, 2, 2))
+    y, weight, lengths = rng.normal(size=(4, 8, 1)), rng.uniform(1, 2, (4, 8)), np.array([2, 6, 4, 1])
+    y[np.arange(8) >= lengths[:, None] + 2] = np.nan
+    out = model.predict([x, start], lengths=lengths)
+    valid = np.arange(8) < lengths[:, None] + 2
+    apart, each = (out - np.nan_to_num(y))[valid][:, 0], weight[valid]
+    expected = [(each * apart**2).sum() / valid.sum(), np.abs(apart).mean()]
+    for result in (
+        model.evaluate([x, start], y, lengths=lengths),
+        model.train_on_batch([x, start], y, lengths=lengths),
+    ):
+        assert result[0] == pytest.approx((apart**2).mean(), rel=1e-5)
+        assert result[1:] == pytest.approx([expected[1]] * 2, rel=1e-5)
+    assert set(seen) == {int(valid.sum())}
+    assert model.evaluate([x, start], y, lengths=lengths, sample_weight=weight)[0] == pytest.approx(expected[0], rel=1e-5)
+
+
+def test_what_was_joined_in_time_is_not_merged_with_what_was_not():
+    """Even where the numbers of steps are equal: those of row i are 2 n and n + 6."""
+    a, s = nn.Input((6, 2), name="a"), nn.Input((4, 2), name="s")
+    twice = nn.Concatenate(axis=1)([a, a])
+    longer = nn.Concatenate(axis=1)([nn.Reshape(1, 2)(nn.GRU(2, 2)(a)), s, a, nn.Reshape(1, 2)(nn.RNN(2, 2)(a))])
+    data = [np.ones((2, 6, 2)), np.ones((2, 4, 2))]
+    for merged in (twice + longer, nn.concatenate([twice, longer]), nn.Lambda(lambda x: x[0], timewise=True)([twice, longer])):
+        model = nn.Model([a, s], merged, seed=0)
+        model.predict(data)
+        with pytest.raises(errors.ShapeError, match="do not have the same steps, as one of them was joined in time"):
+            model.predict(data, lengths=[3, 6])
+
+
+def test_streams_refuse_what_combines_steps():
+    x = nn.Input((6, 2), name="x")
+    for result in (
+        nn.GRU(2, 2)(nn.Concatenate(axis=1)([x, x])),
+        nn.LastStep()(x),
+        nn.GRU(2, 3)(nn.Lambda(lambda x, lengths=None: x)(x)),
+    ):
+        with pytest.raises(errors.ShapeError, match="stream: .* mixes the time steps: "):
+            nn.Model(x, result, seed=0).stream()
+
+
+# Pooling -------------------------------------------------------------------------------------------------------------------------
+
+
+POOLS = {
+    nn.GlobalAveragePooling1D: lambda steps: steps.mean(0),
+    nn.GlobalMaxPooling1D: lambda steps: steps.max(0),
+    nn.LastStep: lambda steps: steps[-1],
+}
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 40), (1, 70), (5, 2, 3)])
+@pytest.mark.parametrize("layer", POOLS)
+def test_pooling_takes_the_valid_steps(layer, shape):
+    """Against NumPy, with NaN in the padding; gradients against finite differences of NumPy's function."""
+    model = nn.Sequential(layer(), dtype="float64", seed=0).build(shape)
+    rng = np.random.default_rng(0)
+    x, lengths = rng.normal(size=(5, *shape)), rng.integers(1, shape[0] + 1, 5)
+    x[np.arange(shape[0]) >= lengths[:, None]] = np.nan
+    expected = np.stack([POOLS[layer](row[:n]) for row, n in zip(x, lengths, strict=True)])
+    np.testing.assert_allclose(model.predict(x, lengths=lengths), expected, rtol=1e-14)
+    np.testing.assert_allclose(model.forward(x, lengths=lengths), expected, rtol=1e-14)
+    dy = rng.normal(size=expected.shape)
+    dx = model.backward(dy)
+    assert not dx[np.isnan(x)].any()
+    numbers = np.argwhere(~np.isnan(x))
+    for at in numbers[:: max(1, len(numbers) // 40)]:
+        row, (n, step) = at[0], (lengths[at[0]], 1e-6)
+        up, down = x[row, :n].copy(), x[row, :n].copy()
+        up[tuple(at[1:])] += step
+        down[tuple(at[1:])] -= step
+        slope = ((POOLS[layer](up) - POOLS[layer](down)) * dy[row]).sum() / (2 * step)
+        assert dx[tuple(at)] == pytest.approx(slope, rel=1e-6, abs=1e-8)
+    whole = np.nan_to_num(x)
+    np.testing.assert_allclose(model.predict(whole), np.stack([POOLS[layer](row) for row in whole]), rtol=1e-13)
+
+
+def test_pooling_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(4, 6, 3)).astype("f4")
+    given = torch.tensor(x, requires_grad=True)
+    for layer, reduce in ((nn.GlobalAveragePooling1D, lambda t: t.mean(1)), (nn.GlobalMaxPooling1D, lambda t: t.amax(1))):
+        model = nn.Sequential(layer()).build((6, 3))
+        theirs = reduce(given)
+        np.testing.assert_allclose(model.forward(x), theirs.detach(), rtol=1e-5)
+        dy = np.random.default_rng(1).normal(size=(4, 3)).astype("f4")
+        (expected,) = torch.autograd.grad(theirs, given, torch.tensor(dy))
+        np.testing.assert_allclose(model.backward(dy), expected, rtol=1e-5)
+
+
+def test_pooling_needs_time():
+    with pytest.raises(errors.ShapeError, match=r"expects sequences \[\*, time, features\] but gets \[\*, 3\]"):
+        nn.GlobalAveragePooling1D()(nn.Linear(2, 3)(nn.Input((2,))))
+    model = nn.Sequential(nn.Linear(2, 3), nn.LastStep(), nn.Linear(3, 1))  # the number of steps comes with the data
+    assert model.predict(np.ones((5, 4, 2))).shape == (5, 1)
+
+
+# Layers in Python that ask for lengths -------------------------------------------------------------------------------------------
+
+
+def test_lambdas_may_ask_for_lengths():
+    def mean(x, lengths=None):
+        steps = np.full(len(x), x.shape[1]) if lengths is None else lengths
+        return x.sum(axis=1) / steps[:, None]  # x is zero in the padding
+
+    def backward(dy, x, y, lengths):
+        steps = np.full(len(x), x.shape[1]) if lengths is None else lengths
+        return np.broadcast_to((dy / steps[:, None])[:, None], x.shape)
+
+    layer = nn.Lambda(mean, backward, output_shape=lambda shape: shape[1:], return_sequences=False)
+    model = nn.Sequential(nn.Linear(2, 3), layer, nn.Linear(3, 1), seed=0, dtype="float64").build((6, 2))
+    twin = nn.Sequential(nn.Linear(2, 3), nn.GlobalAveragePooling1D(), nn.Linear(3, 1), seed=0, dtype="float64").build((6, 2))
+    rng = np.random.default_rng(0)
+    x, lengths, dy = rng.normal(size=(4, 6, 2)), [2, 6, 4, 1], rng.normal(size=(4, 1))
+    for given in (lengths, None):
+        np.testing.assert_allclose(model.forward(x, lengths=given), twin.forward(x, lengths=given), rtol=1e-13)
+        np.testing.assert_allclose(model.backward(dy), twin.backward(dy), rtol=1e-13)
+    assert layer.config()["return_sequences"] is False
+    assert "return_sequences" not in repr(nn.Lambda(mean))
+
+
+def test_a_layer_in_python_that_keeps_no_steps_says_so():
+    """Otherwise what comes after it would take the result for a sequence, or for something without one."""
+    shorter = nn.Lambda(lambda x, lengths=None: x[:, 1:], output_shape=lambda shape: (shape[0] - 1, *shape[1:]))
+    with pytest.raises(errors.ShapeError, match="does not have the steps of its input; declare return_sequences=False"):
+        nn.Sequential(shorter, nn.GRU(2, 3), seed=0).build((6, 2)).predict(np.ones((1, 6, 2)), lengths=[4])
+    with pytest.raises(errors.ArgumentError, match="return_sequences"):
+        nn.Lambda(lambda x, lengths: x, return_sequences="no")
+
+
+def test_lengths_of_a_layer_in_python_are_those_of_its_input():
+    """Joined in time, a value has more steps than the input; in blocks of rows, a layer gets those of its rows."""
+    seen = []
+
+    def look(x, lengths):
+        seen.append((len(x), x.shape[1], None if lengths is None else lengths.copy()))
+        return x
+
+    a = nn.Input((3, 2), name="a")
+    model = nn.Model(a, nn.Lambda(look)(nn.Concatenate(axis=1)([a, a])), seed=0)
+    lengths = np.random.default_rng(0).integers(1, 4, 2000)
+    model.predict(np.ones((2000, 3, 2)), lengths=lengths)
+    assert len(seen) > 1
+    assert {steps for _, steps, _ in seen} == {6}
+    np.testing.assert_array_equal(np.concatenate([each for *_, each in seen]), 2 * lengths)
+    del seen[:]
+    model.predict(np.ones((4, 3, 2)))
+    assert seen[0][2] is None

@@ -25,6 +25,10 @@ class Known:
     indices: bool = False
     read: bool = False
     is_input: bool = False
+    track: tuple[int, int] = (1, 0)  # of a sequence of n steps it has track[0] * n + track[1]
+
+    def steps(self, length):
+        return self.track[0] * length + self.track[1]
 
 
 @dataclass
@@ -109,6 +113,43 @@ class Backwards(nn.PythonLayer):
         return dy[:, ::-1]
 
 
+class Turned(nn.PythonLayer):
+    """Turns the valid steps round; asks for lengths."""
+
+    def forward(self, x, lengths=None):
+        y = np.zeros_like(x)
+        for i, n in enumerate(np.full(len(x), x.shape[1]) if lengths is None else lengths):
+            y[i, :n] = x[i, :n][::-1]
+        return y
+
+    def backward(self, dy, x, y, lengths=None):
+        return self.forward(dy, lengths)
+
+
+class Weighed(nn.PythonLayer):
+    """A sum over the valid steps, each weighed by its number; asks for lengths, and keeps no steps."""
+
+    return_sequences = False
+
+    def output_shape(self, shape):
+        return shape[1:]
+
+    def weights(self, x, lengths):
+        steps = np.arange(x.shape[1], dtype=x.dtype).reshape(1, -1, *(1,) * (x.ndim - 2))
+        valid = x.shape[1] if lengths is None else lengths.reshape(-1, *(1,) * (x.ndim - 1))
+        return np.where(steps < valid, 1 / (1 + steps), 0).astype(x.dtype)
+
+    def forward(self, x, training=False, lengths=None):
+        assert not np.isnan(x).any()  # zeros in the padding
+        y = np.zeros((len(x), *x.shape[2:]), x.dtype)
+        for t in range(x.shape[1]):  # one after the other, to the bit for any number of steps
+            y += (self.weights(x, lengths) * x)[:, t]
+        return y
+
+    def backward(self, dy, x, y, lengths=None):
+        return dy[:, None] * self.weights(x, lengths)
+
+
 class Generator:
     def __init__(self, rng):
         self.rng = rng
@@ -165,16 +206,49 @@ class Generator:
 
     # Instructions -----------------------------------------------------------------------------------------------------------
 
+    def like(self, value, shape):
+        """A result with the steps of a value."""
+        return Known(value.timed, shape, track=value.track)
+
+    def join(self):
+        """One after the other in time: sequences, and what has no time and is taken as a whole."""
+        i = self.pick(lambda v: v.timed and len(v.shape) == 1)
+        if i is None:
+            return
+        known, width = self.program.known, self.program.known[i].shape[0]
+        others = [self.pick(lambda v: len(v.shape) == (1 if v.timed else 2) and v.shape[-1] == width) for _ in range(2)]
+        joined = [i, *[j for j in others if j is not None]]
+        self.rng.shuffle(joined)
+        tracks = [known[j].track if known[j].timed else (0, known[j].shape[0]) for j in joined]
+        track = (sum(t[0] for t in tracks), sum(t[1] for t in tracks))
+        axis = self.one_of(1, -2)
+        self.program.looks_ahead = True
+        self.add(lambda steps: nn.Concatenate(axis), [int(j) for j in joined], [Known(True, (width,), track=track)], listed=True)
+
+    def pool(self):
+        i = self.pick(lambda v: v.timed and v.shape)
+        if i is None:
+            return
+        make = self.one_of(nn.GlobalAveragePooling1D, nn.GlobalMaxPooling1D, nn.LastStep, Weighed)
+        self.program.looks_ahead = True
+        self.add(lambda steps: make(), [i], [Known(False, self.program.known[i].shape)])
+
+    def turn(self):
+        i = self.pick(lambda v: v.timed and v.shape)
+        if i is not None:
+            self.program.looks_ahead = True
+            self.add(lambda steps: Turned(), [i], [self.like(self.program.known[i], self.program.known[i].shape)])
+
     def dense(self):
         i = self.pick(lambda v: v.shape)
         value, out = self.program.known[i], int(self.rng.integers(1, 5))
         key = ("linear", value.shape[-1])
         if key in self.shareable and self.chance(0.5):
             shared, out, make = self.shareable[key]
-            self.add(make, [i], [Known(value.timed, (*value.shape[:-1], out))], key=shared)
+            self.add(make, [i], [self.like(value, (*value.shape[:-1], out))], key=shared)
             return
         make = lambda steps, a=value.shape[-1], b=out: nn.Linear(a, b)  # noqa: E731
-        self.add(make, [i], [Known(value.timed, (*value.shape[:-1], out))])
+        self.add(make, [i], [self.like(value, (*value.shape[:-1], out))])
         self.shareable[key] = (len(self.program.calls) - 1, out, make)
 
     def elementwise(self):
@@ -199,7 +273,7 @@ class Generator:
         made = make(STEPS)
         self.program.has_noise |= isinstance(made, nn.Dropout | nn.GaussianNoise)
         shape = (*value.shape[:-1], 2) if isinstance(made, nn.Maxout) else value.shape
-        self.add(make, [i], [Known(value.timed, shape)])
+        self.add(make, [i], [self.like(value, shape)])
 
     def shares(self):
         i = self.pick(lambda v: v.timed and v.is_input and len(v.shape) == 1)
@@ -231,7 +305,7 @@ class Generator:
             program.has_truncation = True
         width = hidden * (2 if both else 1)
         steps_of = () if value.timed else value.shape[:1]
-        results = [Known(value.timed and sequences, (*steps_of, width) if sequences else (width,))]
+        results = [Known(value.timed and sequences, (*steps_of, width) if sequences else (width,), track=value.track)]
         if gives:
             results += [Known(False, shape) for _ in range(of_states)]
         program.looks_ahead |= both or not value.timed or bool(initial)
@@ -250,7 +324,12 @@ class Generator:
 
         def fits(v):
             if v.timed or not value.timed:
-                return (v.timed == value.timed) and len(v.shape) == 1 and (v.shape[0] in (1, width) or width == 1)
+                return (
+                    (v.timed == value.timed)
+                    and v.track == value.track
+                    and len(v.shape) == 1
+                    and (v.shape[0] in (1, width) or width == 1)
+                )
             return v.shape in ((width,), (1,), (1, width), (1, 1))
 
         j = self.pick(fits)
@@ -261,18 +340,20 @@ class Generator:
         shape = (max(width, other.shape[-1]),)
         order = [i, j] if self.chance(0.5) else [j, i]
         self.program.looks_ahead |= value.timed and not other.timed
-        self.add(lambda steps: make(), order, [Known(value.timed, shape)], listed=True)
+        self.add(lambda steps: make(), order, [self.like(value, shape)], listed=True)
 
     def concatenate(self):
         i = self.pick(lambda v: len(v.shape) == 1)
         if i is None:
             return
-        timed = self.program.known[i].timed
-        others = [j for j in (self.pick(lambda v: v.timed == timed and len(v.shape) == 1) for _ in range(2)) if j is not None]
+        value = self.program.known[i]
+        timed = value.timed
+        fits = lambda v: v.timed == timed and v.track == value.track and len(v.shape) == 1  # noqa: E731
+        others = [j for j in (self.pick(fits) for _ in range(2)) if j is not None]
         joined = [i, *others] if self.chance(0.8) else [i, *others] * 4  # more than one op takes at once
         width = sum(self.program.known[j].shape[0] for j in joined)
         axis = self.one_of(-1, 2 if timed else 1)
-        self.add(lambda steps: nn.Concatenate(axis), joined, [Known(timed, (width,))], listed=True)
+        self.add(lambda steps: nn.Concatenate(axis), joined, [self.like(value, (width,))], listed=True)
 
     def reshape(self):
         i = self.pick(lambda v: v.timed)
@@ -285,7 +366,7 @@ class Generator:
         else:
             shape = (1, *value.shape) if self.chance(0.5) else (*value.shape, 1)
             make = lambda steps: nn.Reshape(-1, *shape)  # noqa: E731
-        self.add(make, [i], [Known(True, shape)])
+        self.add(make, [i], [self.like(value, shape)])
 
     def mixing(self):
         """One of the things that cannot be done with lengths or as a stream."""
@@ -293,26 +374,20 @@ class Generator:
         if i is None:
             return
         value = self.program.known[i]
-        size, shape, rank = int(np.prod(value.shape)), value.shape, len(value.shape)
-        whole = Known(False, (STEPS * size,))
+        size, shape, rank, all_steps = int(np.prod(value.shape)), value.shape, len(value.shape), value.steps(STEPS)
+        whole = Known(False, (all_steps * size,))
         options = [
             (lambda steps: nn.Flatten(), [i], whole),
             (lambda steps: nn.Reshape(-1), [i], whole),
-            (lambda steps: nn.Reshape(steps, *shape), [i], Known(False, (STEPS, *shape))),
-            (lambda steps: nn.Reshape(*shape, -1), [i], Known(False, (*shape, STEPS))),
-            (lambda steps: nn.PReLU(steps), [i], Known(False, (STEPS, *shape))),
-            (lambda steps: nn.LayerNorm((steps, *shape)), [i], Known(False, (STEPS, *shape))),
-            (lambda steps: Backwards(), [i], Known(False, (STEPS, *shape))),
-            (lambda steps: nn.Lambda(np.tanh, lambda dy, x, y: dy * (1 - y * y)), [i], Known(False, (STEPS, *shape))),
+            (lambda steps: nn.Reshape(value.steps(steps), *shape), [i], Known(False, (all_steps, *shape))),
+            (lambda steps: nn.Reshape(*shape, -1), [i], Known(False, (*shape, all_steps))),
+            (lambda steps: nn.PReLU(value.steps(steps)), [i], Known(False, (all_steps, *shape))),
+            (lambda steps: nn.LayerNorm((value.steps(steps), *shape)), [i], Known(False, (all_steps, *shape))),
+            (lambda steps: Backwards(), [i], Known(False, (all_steps, *shape))),
+            (lambda steps: nn.Lambda(np.tanh, lambda dy, x, y: dy * (1 - y * y)), [i], Known(False, (all_steps, *shape))),
         ]
         if rank == 1:
-            options.append((lambda steps: nn.BatchNorm1d(steps), [i], Known(False, (STEPS, *shape))))
-            j = self.pick(lambda v: len(v.shape) == (1 if v.timed else 2) and v.shape[-1] == shape[0])
-            if j is not None:
-                other = self.program.known[j]
-                added = STEPS if other.timed else other.shape[0]
-                axis = self.one_of(1, -2)
-                options += [(lambda steps: nn.Concatenate(axis), [i, j], Known(False, (STEPS + added, *shape)))] * 3
+            options.append((lambda steps: nn.BatchNorm1d(value.steps(steps)), [i], Known(False, (all_steps, *shape))))
         make, inputs, result = self.one_of(*options)
         self.program.mixes = True
         self.add(make, inputs, [result], listed=len(inputs) > 1)
@@ -329,8 +404,11 @@ class Generator:
             self.concatenate,
             self.reshape,
             self.shares,
+            self.join,
+            self.pool,
+            self.turn,
         ]
-        weights = np.array([3, 4, 3, 2, 3, 2, 1, 1]) / 19
+        weights = np.array([3, 4, 3, 2, 3, 2, 1, 1, 2, 2, 1]) / 24
         count = int(self.rng.integers(1, 8))
         mixing_at = int(self.rng.integers(count)) if self.chance(0.2) else None
         for n in range(count):
@@ -343,6 +421,6 @@ class Generator:
         for i, value in list(enumerate(program.known)):
             if not value.read and not value.indices:
                 width = value.shape[-1]
-                at = self.add(lambda steps, width=width: nn.Linear(width, 2), [i], [Known(value.timed, (*value.shape[:-1], 2))])
+                at = self.add(lambda steps, width=width: nn.Linear(width, 2), [i], [self.like(value, (*value.shape[:-1], 2))])
                 program.outputs.append(at)
         return program

@@ -24,7 +24,67 @@ static void copy(real *to, size_t ldto, const real *from, size_t ldfrom, size_t 
   for (size_t i = 0; i < rows; i++) memcpy(to + i * ldto, from + i * ldfrom, cols * sizeof *to);
 }
 
+/* Joined in time with lengths, only the valid steps of each input are copied, one after the other, sample by sample. Zeros follow. */
+typedef struct {
+  size_t step;            /* numbers in a step */
+  const int64_t *lengths; /* NULL: all steps are valid */
+  size_t steps;
+} nnc_track;
+
+static nnc_track track_of(const nnc_run *run, int value) {
+  const nnc_value *v = &run->plan->value[value];
+  return (nnc_track){v->lines * v->cols / v->shape.dim[0], nnc_lengths_of(run, value), v->shape.dim[0]};
+}
+
+static size_t valid(const nnc_track *t, size_t sample) { return t->lengths ? (size_t)t->lengths[sample] : t->steps; }
+
+static real *sample_of(const nnc_run *run, real *const *base, int value, size_t i) {
+  return base[value] + i * run->plan->value[value].lines * run->ld[value];
+}
+
+static int packs_steps(const nnc_run *run, const nnc_op *op) {
+  return nnc_joins_time(run->plan, op) && nnc_lengths_of(run, op->out);
+}
+
+static void join_steps(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  for (size_t i = first; i < last; i++) {
+    real *to = sample_of(run, run->act, op->out, i);
+    for (int j = 0; j < op->spec.n_inputs; j++) {
+      const nnc_track x = track_of(run, op->spec.input[j]);
+      const size_t n = valid(&x, i) * x.step;
+      memcpy(to, sample_of(run, run->act, op->spec.input[j], i), n * sizeof *to);
+      to += n;
+    }
+  }
+  nnc_clear_padding(run, run->act, op->out, first, last);
+}
+
+static void part_steps(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  for (size_t i = first; i < last; i++) {
+    const real *from = sample_of(run, run->grad, op->out, i);
+    for (int j = 0; j < op->spec.n_inputs; j++) {
+      const int in = op->spec.input[j];
+      const nnc_track x = track_of(run, in);
+      const size_t n = valid(&x, i) * x.step;
+      real *to = sample_of(run, run->grad, in, i);
+      if (run->plan->value[in].needs_grad || run->input_grads) {
+        if (op->accumulates[j]) {
+          run->k->accumulate(to, from, 1, n, n, n);
+        } else {
+          memcpy(to, from, n * sizeof *to);
+          memset(to + n, 0, (x.steps * x.step - n) * sizeof *to);
+        }
+      }
+      from += n;
+    }
+  }
+}
+
 static void concat_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (packs_steps(run, op)) {
+    join_steps(run, op, first, last);
+    return;
+  }
   const size_t axis = axis_of(run, op);
   const nnc_matrix y = rows_of(run, run->act, op->out, axis, first, last);
   size_t at = 0;
@@ -36,6 +96,10 @@ static void concat_forward(const nnc_run *run, const nnc_op *op, size_t first, s
 }
 
 static void concat_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (packs_steps(run, op)) {
+    part_steps(run, op, first, last);
+    return;
+  }
   const size_t axis = axis_of(run, op);
   const nnc_matrix dy = rows_of(run, run->grad, op->out, axis, first, last);
   size_t at = 0;

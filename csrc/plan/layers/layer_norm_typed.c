@@ -28,11 +28,12 @@ static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_f
 /* With eps == 0, padding of equal numbers has deviation 0. Zeros replace NaN in the result and, for backward, the reciprocals. */
 static void clear_padding(const nnc_run *run, const nnc_op *op, real *rstd, size_t per_sample, size_t first, size_t last) {
   const nnc_value *y = &run->plan->value[op->out];
-  if (!run->lengths || !y->timed) return;
+  const int64_t *lengths = nnc_lengths_of(run, op->out);
+  if (!lengths) return;
   nnc_clear_padding(run, run->act, op->out, first, last);
   const size_t steps = y->shape.dim[0], per_step = per_sample / steps;
   for (size_t i = first; i < last && rstd; i++) {
-    const size_t length = (size_t)run->lengths[i];
+    const size_t length = (size_t)lengths[i];
     memset(rstd + i * per_sample + length * per_step, 0, (steps - length) * per_step * sizeof *rstd);
   }
 }

@@ -16,9 +16,21 @@ void nnc_call_out(const nnc_run *run, nnc_call *call) {
   nnc_fp_leave(inside);
 }
 
+/* The number of valid steps of the samples from `first` on, for layers that ask for it. Their input is zero in the padding. */
+static const int64_t *lengths_for(const nnc_run *run, const nnc_op *op, size_t first) {
+  if (!op->spec.size.python.takes_lengths) return NULL;
+  for (int j = 0; j < op->spec.n_inputs; j++) {
+    const int64_t *lengths = nnc_lengths_of(run, op->spec.input[j]);
+    if (lengths) return lengths + first;
+  }
+  return NULL;
+}
+
 static void python_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   nnc_call call = {.kind = NNC_CALL_FORWARD, .index = (int)(op - run->plan->op), .rows = last - first};
   call.y = array_of(run, run->act, op->out, first);
+  call.lengths = lengths_for(run, op, first);
+  for (int j = 0; j < op->spec.n_inputs && call.lengths; j++) nnc_clear_padding(run, run->act, op->spec.input[j], first, last);
   for (int j = 0; j < op->spec.n_inputs; j++) call.x[j] = array_of(run, run->act, op->spec.input[j], first);
   nnc_call_out(run, &call);
   nnc_clear_padding(run, run->act, op->out, first, last); /* Python may have written NaN there */
@@ -27,6 +39,7 @@ static void python_forward(const nnc_run *run, const nnc_op *op, size_t first, s
 static void python_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   nnc_call call = {.kind = NNC_CALL_BACKWARD, .index = (int)(op - run->plan->op), .rows = last - first};
   call.adds_params = op->next != NNC_NONE;
+  call.lengths = lengths_for(run, op, first);
   call.y = array_of(run, run->act, op->out, first);
   call.dy = array_of(run, run->grad, op->out, first);
   for (int j = 0; j < op->spec.n_inputs; j++) {

@@ -312,8 +312,9 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
     size_t n;
     if (nnc_mul(&n, plan->stateful ? plan->carry : 0, rows) || nnc_arena_take(total, &plan->carried[i], n, element)) return 1;
   }
+  size_t lengths;
   return (plan->is_sharing && nnc_arena_take(total, &plan->shared_grads, plan->elements, element)) ||
-         nnc_arena_take(total, &plan->lengths, rows, sizeof(int64_t));
+         nnc_mul(&lengths, rows, (size_t)plan->n_timelines) || nnc_arena_take(total, &plan->lengths, lengths, sizeof(int64_t));
 }
 
 size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {

@@ -124,7 +124,9 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   plan->op = nnc_alloc((size_t)plan->n_ops * sizeof *plan->op);
   plan->value = nnc_alloc((size_t)plan->n_values * sizeof *plan->value);
   plan->output = nnc_alloc((size_t)plan->n_outputs * sizeof *plan->output);
-  if (!plan->op || !plan->value || !plan->output) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
+  plan->timeline = nnc_alloc(((size_t)plan->n_ops + 1) * sizeof *plan->timeline);
+  if (!plan->op || !plan->value || !plan->output || !plan->timeline)
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   memcpy(plan->output, outputs, (size_t)plan->n_outputs * sizeof *outputs);
   int *last_sharer = nnc_alloc((size_t)plan->n_ops * sizeof *last_sharer);
   if (!last_sharer) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
@@ -191,6 +193,7 @@ void nnc_plan_free(nnc_plan *plan) {
                           plan->ld,
                           plan->state,
                           plan->packed,
+                          plan->timeline,
                           plan->penalty_partial,
                           plan};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);

@@ -166,6 +166,24 @@ static nnc_status infer_concat(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   }
   return NNC_OK;
 }
+
+/* The dimensions after time. */
+static nnc_status infer_pool(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  nnc_shape *out = &plan->value[op->out].shape;
+  const int64_t mode = op->spec.size.pool.mode;
+  if (mode < 0 || mode >= NNC_POOL_COUNT)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown pooling %lld", op->spec.name, (long long)mode);
+  if (in->rank < 2) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects sequences [*, time, features] but gets %s from %s", op->spec.name,
+                    nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+  }
+  *out = (nnc_shape){in->rank - 1, {0}};
+  memcpy(out->dim, in->dim + 1, (size_t)out->rank * sizeof *out->dim);
+  return NNC_OK;
+}
+
 static nnc_status infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_recurrent(plan, op, error); }
 static nnc_status infer_state(nnc_plan *plan, nnc_op *op, nnc_error *error) { return nnc_infer_state(plan, op, error); }
 

@@ -5,11 +5,31 @@
  * padding. An op that reads a timed value in any other way mixes the steps: the padding affects its result, and a stream, which has
  * one step at a time, would give other results. Plans with such ops run, but not with lengths and not as streams.
  *
+ * Ops that combine steps and take lengths into account do not mix them: pooling over time, values joined in time, layers in Python
+ * that ask for lengths. Streams cannot have them; network/stream.py refuses them. A value that was joined in time has other lengths
+ * than the inputs, which its timeline gives.
+ *
  * An op that is not handled here counts as mixing.
  */
 #include "plan/plan.h"
 
 static const char LAST_DIMENSION[] = "it takes time for the last dimension; put Reshape((-1, 1)) before it";
+
+static const char OTHER_STEPS[] = "its inputs do not have the same steps, as one of them was joined in time";
+
+/* The timeline of the first input that is timed. */
+static int timeline_of(const nnc_plan *plan, const nnc_op *op) {
+  int j = 0;
+  while (!plan->value[op->spec.input[j]].timed) j++;
+  return plan->value[op->spec.input[j]].timeline;
+}
+
+static int has_one_timeline(const nnc_plan *plan, const nnc_op *op) {
+  const int timeline = timeline_of(plan, op);
+  for (int j = 0; j < op->spec.n_inputs; j++)
+    if (plan->value[op->spec.input[j]].timed && plan->value[op->spec.input[j]].timeline != timeline) return 0;
+  return 1;
+}
 
 /* Inputs with time have it at the same position as the result. Those without have one number for all steps. */
 static const char *mixed_by_merge(const nnc_plan *plan, const nnc_op *op) {
@@ -20,16 +40,20 @@ static const char *mixed_by_merge(const nnc_plan *plan, const nnc_op *op) {
     if (in->timed ? !same_rank || in->shape.dim[0] != out->dim[0] : same_rank && in->shape.dim[0] != 1)
       return "not all of its inputs have the time steps; one without them needs 1 in their place";
   }
-  return NULL;
+  return has_one_timeline(plan, op) ? NULL : OTHER_STEPS;
 }
 
-static const char *mixed_by_concat(const nnc_plan *plan, const nnc_op *op) {
+int nnc_joins_time(const nnc_plan *plan, const nnc_op *op) {
   const int64_t axis = op->spec.size.concat.axis;
-  if (axis == 1 || axis == -plan->value[op->out].shape.rank)
-    return "it joins its inputs one after the other in time; join them along another axis";
+  return op->spec.kind == NNC_LAYER_concat && (axis == 1 || axis == -plan->value[op->out].shape.rank);
+}
+
+/* Joined in time, the valid steps of an input follow those of the input before; what has no time is valid as a whole. */
+static const char *mixed_by_concat(const nnc_plan *plan, const nnc_op *op) {
+  if (nnc_joins_time(plan, op)) return NULL;
   for (int j = 0; j < op->spec.n_inputs; j++)
     if (!plan->value[op->spec.input[j]].timed) return "not all of its inputs have time steps; join values that have them";
-  return NULL;
+  return has_one_timeline(plan, op) ? NULL : OTHER_STEPS;
 }
 
 static const char *mixed_by_recurrent(const nnc_plan *plan, const nnc_op *op) {
@@ -56,13 +80,35 @@ static const char *mixed_by_reshape(const nnc_plan *plan, const nnc_op *op) {
   return "its shape does not leave the steps apart; begin it with -1, and go on with the shape of one step";
 }
 
+static size_t steps_of(const nnc_plan *plan, const nnc_op *op) {
+  int j = 0;
+  while (!plan->value[op->spec.input[j]].timed) j++;
+  return plan->value[op->spec.input[j]].shape.dim[0];
+}
+
 static const char *mixed_by_python(const nnc_plan *plan, const nnc_op *op) {
+  const struct nnc_python_sizes *size = &op->spec.size.python;
   const nnc_shape *out = &plan->value[op->out].shape;
-  if (!op->spec.size.python.timewise)
-    return "it is written in Python and may do so; where each step is computed by itself, declare timewise=True";
-  if (!out->rank || out->dim[0] != plan->steps)
-    return "it declares timewise=True, but its result does not have the steps of its input";
+  if (!size->timewise && !size->takes_lengths)
+    return "it is written in Python and may do so; where each step is computed by itself, declare timewise=True; otherwise let "
+           "forward take an argument lengths";
+  if (!has_one_timeline(plan, op)) return OTHER_STEPS;
+  if (!size->timewise && !size->return_sequences) return NULL;
+  if (!out->rank || out->dim[0] != steps_of(plan, op))
+    return size->timewise ? "it declares timewise=True, but its result does not have the steps of its input"
+                          : "its result does not have the steps of its input; declare return_sequences=False";
   return NULL;
+}
+
+/* Whether the result of an op that reads time steps has none. */
+static int ends_time(const nnc_op *op) {
+  switch (op->spec.kind) {
+    case NNC_LAYER_state:
+    case NNC_LAYER_pool: return 1;
+    case NNC_LAYER_recurrent: return !op->spec.size.recurrent.return_sequences;
+    case NNC_LAYER_python: return !op->spec.size.python.timewise && !op->spec.size.python.return_sequences;
+    default: return 0;
+  }
 }
 
 /* How an op that reads a timed value mixes its steps. */
@@ -72,6 +118,7 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
   switch (op->spec.kind) {
     case NNC_LAYER_recurrent: return mixed_by_recurrent(plan, op);
     case NNC_LAYER_embedding:
+    case NNC_LAYER_pool:
     case NNC_LAYER_state: return NULL;
     case NNC_LAYER_batch_norm: return "its channels are the time steps; use LayerNorm";
     case NNC_LAYER_linear:
@@ -89,7 +136,10 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
     case NNC_LAYER_maximum: mixes = mixed_by_merge(plan, op); break;
     case NNC_LAYER_flatten: mixes = mixed_by_flatten(plan, op); break;
     case NNC_LAYER_reshape: mixes = mixed_by_reshape(plan, op); break;
-    case NNC_LAYER_python: mixes = mixed_by_python(plan, op); break;
+    case NNC_LAYER_python:
+      mixes = mixed_by_python(plan, op);
+      if (ends_time(op)) return mixes;
+      break;
     default: return "it is not known to keep them apart";
   }
   /* One number per step does not form a line, on which losses and the ops of the last dimension work. */
@@ -120,17 +170,37 @@ static void mark_input(nnc_plan *plan, int v) {
   value->timed = 1;
 }
 
+/* The number of an equal timeline. It is added if it is new; there is memory for one per op. */
+static int add_timeline(nnc_plan *plan, nnc_timeline time) {
+  int i = 0;
+  while (i < plan->n_timelines && (plan->timeline[i].times != time.times || plan->timeline[i].plus != time.plus)) i++;
+  if (i == plan->n_timelines) plan->timeline[plan->n_timelines++] = time;
+  return i;
+}
+
+static int timeline_of_result(nnc_plan *plan, const nnc_op *op) {
+  if (!nnc_joins_time(plan, op)) return timeline_of(plan, op);
+  nnc_timeline sum = {0, 0};
+  for (int j = 0; j < op->spec.n_inputs; j++) {
+    const nnc_value *in = &plan->value[op->spec.input[j]];
+    sum.times += in->timed ? plan->timeline[in->timeline].times : 0;
+    sum.plus += in->timed ? plan->timeline[in->timeline].plus : in->shape.dim[0];
+  }
+  return add_timeline(plan, sum);
+}
+
 void nnc_mark_time(nnc_plan *plan) {
+  plan->timeline[plan->n_timelines++] = (nnc_timeline){1, 0};
   for (int v = 0; v < plan->n_inputs; v++) mark_input(plan, v);
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
-    const int kind = op->spec.kind,
-              ends_time = kind == NNC_LAYER_state || (kind == NNC_LAYER_recurrent && !op->spec.size.recurrent.return_sequences);
     int reads_time = 0;
     for (int j = 0; j < op->spec.n_inputs; j++) reads_time |= plan->value[op->spec.input[j]].timed;
     if (!reads_time) continue;
     op->mixes = mixed_by(plan, op);
-    plan->value[op->out].timed = !op->mixes && !ends_time;
+    if (op->mixes || ends_time(op)) continue;
+    plan->value[op->out].timeline = timeline_of_result(plan, op);
+    plan->value[op->out].timed = 1;
   }
 }
 
@@ -143,4 +213,9 @@ size_t nnc_plan_steps(const nnc_plan *plan, int *op) {
 
 const char *nnc_plan_mixing(const nnc_plan *plan, int op) { return plan->op[op].mixes; }
 
-int nnc_plan_is_timed(const nnc_plan *plan, int value) { return plan->value[value].timed; }
+int nnc_plan_is_timed(const nnc_plan *plan, int value, size_t *times, size_t *plus) {
+  const nnc_value *v = &plan->value[value];
+  *times = plan->timeline[v->timeline].times;
+  *plus = plan->timeline[v->timeline].plus;
+  return v->timed;
+}

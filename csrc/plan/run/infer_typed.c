@@ -38,7 +38,8 @@ static int thread_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t
     overflow |=
         nnc_mul(&n, plan->value[plan->output[i]].lines, plan->output_loss[i].target_cols + 2) || nnc_add(&elements, elements, n);
   const size_t tables = (size_t)plan->n_values * (sizeof(real *) + sizeof(size_t));
-  const size_t lengths = plan->steps ? block * sizeof(int64_t) : 0, gaps = 4 * NNC_ALIGNMENT * ((size_t)plan->n_outputs + 2);
+  const size_t lengths = plan->steps ? block * (size_t)plan->n_timelines * sizeof(int64_t) : 0,
+               gaps = 4 * NNC_ALIGNMENT * ((size_t)plan->n_outputs + 2);
   overflow |= nnc_mul(&n, block, elements) || nnc_add(&n, n, plan->packed_elements) || nnc_mul(&n, n, sizeof(real)) ||
               nnc_add(bytes, n, tables + lengths + gaps);
   *bytes -= *bytes % NNC_ALIGNMENT;
@@ -108,7 +109,7 @@ static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
   p.ld = carve(&at, (size_t)plan->n_values * sizeof *p.ld);
   p.values = carve(&at, job->block * plan->sample_elements * sizeof(real));
   real *packed = plan->packed ? plan->packed : carve(&at, plan->packed_elements * sizeof(real));
-  p.lengths = carve(&at, plan->steps ? job->block * sizeof *p.lengths : 0);
+  p.lengths = carve(&at, plan->steps ? job->block * (size_t)plan->n_timelines * sizeof *p.lengths : 0);
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
   for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
@@ -154,7 +155,9 @@ static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t row
   const nnc_plan *plan = job->plan;
   const nnc_sequences none = {NULL, NULL, NULL}, *sequences = job->sequences ? job->sequences : &none;
   p->run.lengths = sequences->lengths ? p->lengths : NULL;
-  for (size_t i = 0; i < rows && sequences->lengths; i++) p->lengths[i] = nnc_fetch_length(plan, sequences->lengths + start + i);
+  p->run.lengths_ld = job->block;
+  for (size_t i = 0; i < rows && sequences->lengths; i++)
+    nnc_take_length(plan, p->lengths + i, job->block, sequences->lengths + start + i);
   p->run.initial = sequences->initial ? (const real *)sequences->initial + start * plan->carry : NULL;
   p->run.final = sequences->final ? (real *)sequences->final + start * plan->carry : NULL;
   for (int i = 0; i < plan->n_inputs; i++) {

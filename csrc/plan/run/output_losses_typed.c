@@ -5,7 +5,9 @@
 
 size_t nnc_output_lines(const nnc_plan *plan, const nnc_output_loss *out, const int64_t *lengths, size_t i) {
   const nnc_value *v = &plan->value[out->prediction];
-  return lengths && v->timed ? (size_t)nnc_fetch_length(plan, lengths + i) * (v->lines / v->shape.dim[0]) : v->lines;
+  if (!lengths || !v->timed) return v->lines;
+  const nnc_timeline *time = &plan->timeline[v->timeline];
+  return (time->times * (size_t)nnc_fetch_length(plan, lengths + i) + time->plus) * (v->lines / v->shape.dim[0]);
 }
 
 /* How many of the first `count` lines belong to the g-th weight, if each weight is for `per` lines. */
@@ -78,7 +80,7 @@ void nnc_output_watch(const nnc_run *run, const nnc_output_loss *out, const nnc_
   nnc_call call = callback_of(run, out, b, rows, NNC_CALL_METRIC);
   call.weight = b->weight;
   call.weight_width = b->width;
-  call.lengths = run->plan->value[out->prediction].timed ? b->lengths : NULL;
+  call.lengths = nnc_lengths_of(run, out->prediction);
   nnc_call_out(run, &call);
 }
 

@@ -30,11 +30,12 @@ void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const i
 
 void nnc_clear_padding(const nnc_run *run, real *const *base, int value, size_t first, size_t last) {
   const nnc_value *v = &run->plan->value[value];
-  if (!run->lengths || !v->timed) return;
+  const int64_t *lengths = nnc_lengths_of(run, value);
+  if (!lengths) return;
   const size_t steps = v->shape.dim[0], step = v->lines * v->cols / steps,
                sample = nnc_value_elements(v); /* several lines: dense */
   for (size_t i = first; i < last; i++) {
-    const size_t length = (size_t)run->lengths[i];
+    const size_t length = (size_t)lengths[i];
     memset(base[value] + i * sample + length * step, 0, (steps - length) * step * sizeof(real));
   }
 }

@@ -102,7 +102,8 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_seque
   nnc_piece p = {
       .plan = plan, .x = x, .sequences = sequences, .rows = rows, .training = training, .out = out, .progress = progress};
   int64_t *lengths = (int64_t *)plan->arena + plan->lengths;
-  for (size_t i = 0; i < rows && sequences && sequences->lengths; i++) lengths[i] = nnc_fetch_length(plan, sequences->lengths + i);
+  for (size_t i = 0; i < rows && sequences && sequences->lengths; i++)
+    nnc_take_length(plan, lengths + i, plan->rows_reserved, sequences->lengths + i);
   for (int i = 0; i < plan->n_outputs; i++) use_external(plan, plan->act, plan->output[i], out[i]);
   nnc_parallel(threads_for(&p, 1), forward_thread, &p);
   leave_carried(&p);

@@ -41,7 +41,8 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
   const nnc_plan *plan = s->plan;
   const nnc_data *data = s->data;
   for (size_t r = first; r < last && data->lengths; r++)
-    lengths_of(plan)[r] = nnc_fetch_length(plan, data->lengths + (data->order ? (size_t)data->order[start + r] : start + r));
+    nnc_take_length(plan, lengths_of(plan) + r, plan->rows_reserved,
+                    data->lengths + (data->order ? (size_t)data->order[start + r] : start + r));
   for (int i = 0; i < plan->n_inputs; i++) {
     const size_t width = plan->value[i].lines * plan->value[i].cols;
     nnc_fetch(run->k, run->act[i], &data->x[i], data->order, start, first, last, width, nnc_value_elements(&plan->value[i]));

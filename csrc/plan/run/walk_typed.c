@@ -30,6 +30,7 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
       .step = progress->step,
       .self = self,
       .rows = rows,
+      .lengths_ld = plan->rows_reserved,
   };
 }
 

@@ -51,6 +51,8 @@ cdef extern from *:
     #define call_prelu_gradient(isa, f64, ...) NNCORE_CALL(prelu_gradient, isa, f64, __VA_ARGS__)
     #define call_maxout_forward(isa, f64, ...) NNCORE_CALL(maxout_forward, isa, f64, __VA_ARGS__)
     #define call_maxout_backward(isa, f64, ...) NNCORE_CALL(maxout_backward, isa, f64, __VA_ARGS__)
+    #define call_pool_forward(isa, f64, ...) NNCORE_CALL(pool_forward, isa, f64, __VA_ARGS__)
+    #define call_pool_backward(isa, f64, ...) NNCORE_CALL(pool_backward, isa, f64, __VA_ARGS__)
     #define call_embedding_forward(isa, f64, ...) NNCORE_CALL(embedding_forward, isa, f64, __VA_ARGS__)
     #define call_embedding_gradient(isa, f64, ...) NNCORE_CALL(embedding_gradient, isa, f64, __VA_ARGS__)
     #define call_recurrent_pack(isa, f64, ...) NNCORE_CALL(recurrent_pack, isa, f64, __VA_ARGS__)
@@ -166,6 +168,11 @@ cdef extern from * nogil:
     void call_maxout_backward(
         nnc_isa isa, bint f64, void *dx, const void *dy, const void *x, size_t rows, size_t cols, size_t pieces, size_t lddx,
         size_t lddy, size_t ldx)
+    void call_pool_forward(
+        nnc_isa isa, bint f64, void *y, const void *x, size_t length, size_t cols, size_t ldx, int pool) noexcept nogil
+    void call_pool_backward(
+        nnc_isa isa, bint f64, void *dx, const void *dy, const void *x, const void *y, size_t steps, size_t length, size_t cols, size_t lddx,
+        size_t ldx, int pool) noexcept nogil
     void call_embedding_forward(
         nnc_isa isa, bint f64, void *y, const void *x, const void *table, size_t rows, size_t cols, size_t ldy, size_t ldx,
         size_t table_rows, size_t dim, size_t ldtable)

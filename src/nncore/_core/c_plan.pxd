@@ -224,7 +224,7 @@ cdef extern from "nncore.h":
     void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) noexcept nogil
     size_t nnc_plan_steps(const nnc_plan *plan, int *op) noexcept nogil
     const char *nnc_plan_mixing(const nnc_plan *plan, int op) noexcept nogil
-    bint nnc_plan_is_timed(const nnc_plan *plan, int value) noexcept nogil
+    bint nnc_plan_is_timed(const nnc_plan *plan, int value, size_t *times, size_t *plus) noexcept nogil
     int nnc_plan_freeze(nnc_plan *plan, nnc_error *error) noexcept nogil
     size_t nnc_plan_carry(const nnc_plan *plan) noexcept nogil
     int nnc_plan_is_stateful(const nnc_plan *plan) noexcept nogil

@@ -54,13 +54,14 @@ cdef int answer_op(Plan net, const nnc_call *call) except -1:
     for j in range(len(shapes)):
         xs.append(lend(call.x[j].data, call.x[j].ld, call.rows, shapes[j], typenum, False, owner))
     forward = call.kind == NNC_CALL_FORWARD
+    lengths = None if call.lengths == NULL else np.array(<const int64_t[: call.rows]>call.lengths)
     y = lend(call.y.data, call.y.ld, call.rows, shape, typenum, forward, owner)
     if forward:
-        op.part._answer_forward(y, xs, bool(call.training))
+        op.part._answer_forward(y, xs, bool(call.training), lengths)
         return 0
     dy = lend(call.dy.data, call.dy.ld, call.rows, shape, typenum, False, owner)
     dxs = [lend_or_none(&call.dx[j], call.rows, shapes[j], typenum, owner) for j in range(len(shapes))]
-    op.part._answer_backward(dxs, [bool(call.adds[j]) for j in range(len(shapes))], bool(call.adds_params), dy, xs, y)
+    op.part._answer_backward(dxs, [bool(call.adds[j]) for j in range(len(shapes))], bool(call.adds_params), dy, xs, y, lengths)
     return 0
 
 

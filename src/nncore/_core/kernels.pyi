@@ -150,6 +150,12 @@ def prelu_backward(dy: np.ndarray, x: np.ndarray, slope: np.ndarray, isa: str | 
 def prelu_gradient(dy: np.ndarray, x: np.ndarray, per_column: bool = False, isa: str | None = None) -> np.ndarray: ...
 def maxout_forward(x: np.ndarray, pieces: int, isa: str | None = None) -> np.ndarray: ...
 def maxout_backward(dy: np.ndarray, x: np.ndarray, pieces: int, isa: str | None = None) -> np.ndarray: ...
+def pool_forward(x: np.ndarray, length: int, pool: str, isa: str | None = None) -> np.ndarray:
+    """The mean, max or last of the first `length` steps x [steps, cols] -> [1, cols]."""
+
+def pool_backward(dy: np.ndarray, x: np.ndarray, y: np.ndarray, length: int, pool: str, isa: str | None = None) -> np.ndarray:
+    """dx [steps, cols]: zeros beyond the length. y: the result of forward."""
+
 def embedding_forward(x: np.ndarray, table: np.ndarray, isa: str | None = None) -> np.ndarray:
     """Rows of the table by the indices x [rows, cols] -> [rows * cols, dim]."""
 

@@ -248,6 +248,41 @@ def maxout_backward(cnp.ndarray dy not None, cnp.ndarray x not None, size_t piec
     return dx
 
 
+cdef dict POOLS = {"mean": 0, "max": 1, "last": 2}
+
+
+def pool_forward(cnp.ndarray x not None, size_t length, str pool not None, isa=None):
+    """The mean, max or last of the first `length` steps x [steps, cols] -> [1, cols]."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("x", x)
+    cdef Matrix m = as_matrix("x", x, f64)
+    cdef int code = POOLS[pool]
+    if not 1 <= length <= m.rows:
+        raise ValueError(f"length: expected 1 to {m.rows}, got {length}")
+    y = empty(1, m.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(y)
+    with nogil:
+        call_pool_forward(which, f64, out, m.data, length, m.cols, m.ld, code)
+    return y
+
+
+def pool_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.ndarray y not None, size_t length, str pool not None, isa=None):
+    """dx [steps, cols]: zeros beyond the length. y: the result of forward."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("dy", dy)
+    cdef Matrix g = as_matrix("dy", dy, f64), m = as_matrix("x", x, f64), r = as_matrix("y", y, f64)
+    cdef int code = POOLS[pool]
+    check_shape("dy", &g, 1, m.cols)
+    check_shape("y", &r, 1, m.cols)
+    if not 1 <= length <= m.rows:
+        raise ValueError(f"length: expected 1 to {m.rows}, got {length}")
+    dx = empty(m.rows, m.cols, f64)
+    cdef void *out = cnp.PyArray_DATA(dx)
+    with nogil:
+        call_pool_backward(which, f64, out, g.data, m.data, r.data, m.rows, length, m.cols, m.cols, m.ld, code)
+    return dx
+
+
 def embedding_forward(cnp.ndarray x not None, cnp.ndarray table not None, isa=None):
     """Rows of the table by the indices x [rows, cols] -> [rows * cols, dim]. An invalid index reads row 0."""
     cdef nnc_isa which = isa_code(isa)

@@ -254,6 +254,9 @@ class Plan:
         """A sentence that tells which op combines time steps, how, and what to do instead; or None."""
     def timed(self, values: Sequence[int]) -> list[bool]:
         """For each of the values (inputs first, then one per op), whether its first dimension is time."""
+    def timelines(self, values: Sequence[int]) -> list[tuple[int, int] | None]:
+        """For each of the values: None, or, if its first dimension is time, (times, plus): of a sequence of length n,
+        times * n + plus steps are valid."""
     def carried(self) -> np.ndarray | None:
         """The states that the last training batch of stateful layers left, [rows, carry()], or None."""
     def carry_on(self, states: np.ndarray) -> None:

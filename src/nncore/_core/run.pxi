@@ -124,9 +124,19 @@ cdef class Plan(BasePlan):
 
     def timed(self, values):
         """For each of the values, whether its first dimension is time."""
+        return [each is not None for each in self.timelines(values)]
+
+    def timelines(self, values):
+        """For each of the values: None, or, if its first dimension is time, (times, plus): of a sequence of length n, times * n + plus
+        steps are valid."""
         self._need_plan()
+        cdef size_t times, plus
         cdef int count = len(self._all_shapes)
-        return [0 <= value < count and bool(nnc_plan_is_timed(self.plan, value)) for value in values]
+        found = []
+        for value in values:
+            has = 0 <= value < count and nnc_plan_is_timed(self.plan, value, &times, &plus)
+            found.append((times, plus) if has else None)
+        return found
 
     def carried(self):
         """The states that the last training batch of stateful layers left, [rows, carry()], or None."""

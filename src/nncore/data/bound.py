@@ -15,8 +15,8 @@ class Data:
     """Bound data: an array per input, an array per output, weights per output or None, lengths [N] or None.
 
     Weights are [N], or [N, steps] if the time steps have their own weights; None means that all are 1. ``shapes`` are the input
-    shapes of the model for which the data were checked. ``timed`` tells which outputs have the time steps to which lengths refer.
-    Both are () if they are not needed.
+    shapes of the model for which the data were checked. ``timelines`` tells how many steps of each output are valid, as
+    ``Plan.timelines`` does. Both are () if they are not needed.
     """
 
     def __init__(
@@ -26,9 +26,9 @@ class Data:
         weight: list[np.ndarray | None] | None,
         lengths: np.ndarray | None = None,
         shapes: Sequence[Shape] = (),
-        timed: Sequence[bool] = (),
+        timelines: Sequence[tuple[int, int] | None] = (),
     ) -> None:
-        self.x, self.y, self.weight, self.lengths, self.shapes, self.timed = x, y, weight, lengths, shapes, timed
+        self.x, self.y, self.weight, self.lengths, self.shapes, self.timelines = x, y, weight, lengths, shapes, timelines
 
     @property
     def rows(self) -> int:
@@ -39,7 +39,7 @@ class Data:
         """Return these rows: views for a slice, copies for indices."""
         weight = None if self.weight is None else [None if each is None else each[rows] for each in self.weight]
         lengths = None if self.lengths is None else self.lengths[rows]
-        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timed)
+        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timelines)
 
     @property
     def row_bytes(self) -> int:
@@ -60,7 +60,7 @@ class Data:
         wide = np.broadcast_to(_widened(before, rank), (self.rows, *np.broadcast_shapes(before.shape[1:], scale.shape[1:]))).copy()
         wide[slice(None) if rows is None else rows] *= _widened(scale, rank)
         weights[output] = wide
-        return Data(self.x, self.y, weights, self.lengths, self.shapes, self.timed)
+        return Data(self.x, self.y, weights, self.lengths, self.shapes, self.timelines)
 
 
 def _widened(array: np.ndarray, rank: int) -> np.ndarray:

@@ -52,6 +52,15 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     return np.ascontiguousarray(array, np.int64)
 
 
+def valid_steps(lengths: np.ndarray | None, timeline: tuple[int, int] | None) -> np.ndarray | None:
+    """Return how many steps of a value are valid, by row. None if it has no time, or no padding.
+
+    timeline: (times, plus), so that ``times * length + plus`` steps are valid. It is (1, 0), except for values that were joined in
+    time.
+    """
+    return None if lengths is None or timeline is None else timeline[0] * lengths + timeline[1]
+
+
 def without_padding(y: np.ndarray, lengths: np.ndarray, form: str, classes: int) -> np.ndarray:
     """Return a copy of targets [N, time, ...] with zeros, or the first class, in the padding, so that checks accept it."""
     y = y.copy()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .base import Layer
     from .dropout import Dropout, GaussianNoise
     from .embedding import Embedding
+    from .lambdas import Lambda
     from .linear import Linear
     from .maxout import Maxout
     from .merge import (
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
     )
     from .normalization import BatchNorm1d, LayerNorm
     from .piecewise import Hardshrink, Hardsigmoid, Hardswish, ReLU6, Softshrink, Threshold
+    from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D, LastStep
     from .prelu import PReLU
-    from .python import Lambda, PythonLayer
+    from .python import PythonLayer
     from .recurrent import GRU, LSTM, RNN, Recurrent
     from .shape import Flatten, Reshape
     from .smooth import CELU, LogSigmoid, Mish, Tanhshrink
@@ -72,12 +74,15 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
     "Lambda",
+    "LastStep",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -126,14 +131,16 @@ if not TYPE_CHECKING:
             "base": "Layer",
             "dropout": "Dropout GaussianNoise",
             "embedding": "Embedding",
+            "lambdas": "Lambda",
             "linear": "Linear",
             "maxout": "Maxout",
             "merge": "Add Average Concatenate Maximum Merge Minimum Multiply Rescaling Subtract add average concatenate "
             "maximum minimum multiply subtract",
             "normalization": "BatchNorm1d LayerNorm",
             "piecewise": "Hardshrink Hardsigmoid Hardswish ReLU6 Softshrink Threshold",
+            "pooling": "GlobalAveragePooling1D GlobalMaxPooling1D LastStep",
             "prelu": "PReLU",
-            "python": "Lambda PythonLayer",
+            "python": "PythonLayer",
             "recurrent": "GRU LSTM RNN Recurrent",
             "shape": "Flatten Reshape",
             "smooth": "CELU LogSigmoid Mish Tanhshrink",

@@ -7,12 +7,12 @@ threads wait meanwhile. Such layers are for experiments, not for speed.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._checks import flag, function, is_number, shape_of_sample, shape_text, shown, whole
+from .._checks import flag, is_number, shape_text, shown, whole
 from .._declarations import reject_unknown
 from ..data.arrays import to_array
 from ..errors import ArgumentError, ShapeError
@@ -49,10 +49,18 @@ class PythonLayer(Layer):
     backward returns; copy an array to keep it longer. An exception ends the call of ``fit`` or ``predict``, and the current step
     changes no parameter. `nn.check_gradients` tests backward.
 
-    The library cannot know what a layer does with time steps. ``lengths=`` and `Model.stream` therefore raise an error unless the
-    class sets ``timewise = True``. This promises that step t of the result, [N, time, ...], depends only on step t of the input and
-    on inputs without time, for any number of steps. Beyond the length of a sequence, the values of x have no meaning; they are
-    zeros if x is an input of the model. The results and gradients of the layer there are replaced by zeros.
+    The library cannot know what a layer does with time steps. With ``lengths=``, it raises an error unless the class says how it
+    treats them, in one of two ways:
+
+    - ``timewise = True`` promises that step t of the result, [N, time, ...], depends only on step t of the input and on inputs
+      without time, for any number of steps. `Model.stream` needs this, too. Beyond the length of a sequence, the values of x have
+      no meaning; they are zeros if x is an input of the model.
+    - An argument ``lengths`` of forward promises that the result of a sequence does not depend on the steps after its length. The
+      layer may combine steps. ``lengths`` is int64 [N], the number of valid steps of each row of x, or None if all are valid. x is
+      zero in the steps after them. Backward gets them too if it has the argument. The result has the steps of the input,
+      [N, time, ...], and their lengths; if it has no time, declare ``return_sequences = False``. A layer cannot change the lengths.
+
+    The results and gradients of the layer beyond the lengths are replaced by zeros.
 
     A layer that keeps the shape of its input and has no weights is an activation. A layer with several inputs gets a list of arrays
     as ``x`` and returns a list of gradients.
@@ -87,6 +95,9 @@ class PythonLayer(Layer):
     #: Whether step t of the result depends only on step t of the input, for any number of steps.
     timewise: bool = False
 
+    #: For a layer whose forward takes ``lengths``: whether the first dimension of the result is the time of the input.
+    return_sequences: bool = True
+
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
         if arguments and type(self).__init__ is PythonLayer.__init__:
             reject_unknown(type(self), arguments)
@@ -107,7 +118,7 @@ class PythonLayer(Layer):
     if TYPE_CHECKING:  # an override may omit training
 
         def forward(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
-            """Return the result for a batch: ``forward(self, x)`` or ``forward(self, x, training=False)``."""
+            """Return the result for a batch: ``forward(self, x)``, with ``training=False`` and ``lengths=None`` if wanted."""
 
     else:
 
@@ -120,6 +131,9 @@ class PythonLayer(Layer):
                 [N, *input shape], in the model's dtype.
             training : bool
                 Whether this is training. An override may omit the argument.
+            lengths : numpy.ndarray or None
+                int64 [N], the number of valid time steps of each row; None if all are valid. Only passed to an override that has
+                this argument.
 
             Returns
             -------
@@ -192,7 +206,18 @@ class PythonLayer(Layer):
     # Called by the model and the core -------------------------------------------------------------------------------------
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
-        return [Op.of("python", name, inputs, timewise=flag(type(self).__name__, "timewise", self.timewise), part=self)]
+        owner = type(self).__name__
+        return [
+            Op.of(
+                "python",
+                name,
+                inputs,
+                timewise=flag(owner, "timewise", self.timewise),
+                takes_lengths=self.asks_for_lengths(),
+                return_sequences=flag(owner, "return_sequences", self.return_sequences),
+                part=self,
+            )
+        ]
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {name: weight.shape for name, weight in self._weights.items()}
@@ -229,9 +254,10 @@ class PythonLayer(Layer):
         except TypeError:
             raise ShapeError(f"{name}: output_shape must return a tuple of int, the shape of one sample") from None
 
-    def _answer_forward(self, y: np.ndarray, xs: list[np.ndarray], training: bool) -> None:
+    def _answer_forward(self, y: np.ndarray, xs: list[np.ndarray], training: bool, lengths: np.ndarray | None = None) -> None:
         x: Any = xs[0] if len(xs) == 1 else xs
-        result = to_array(self.forward(x, training=training) if self._takes_training() else self.forward(x))
+        given = {"training": training, "lengths": lengths}
+        result = to_array(self.forward(x, **{name: given[name] for name in self._extra("forward")}))
         _require(type(self).__name__, "forward", result, y.shape, xs)
         y[...] = result
 
@@ -243,12 +269,14 @@ class PythonLayer(Layer):
         dy: np.ndarray,
         xs: list[np.ndarray],
         y: np.ndarray,
+        lengths: np.ndarray | None = None,
     ) -> None:
         gradients = [parameter.grad for parameter in self._bound.values()]
         elsewhere = [grad.copy() for grad in gradients] if adds_weights else []
         for grad in gradients:
             grad[...] = 0
-        result = self.backward(dy, xs[0] if len(xs) == 1 else xs, y)
+        more = {"lengths": lengths} if "lengths" in self._extra("backward") else {}
+        result = self.backward(dy, xs[0] if len(xs) == 1 else xs, y, **more)
         for grad, other in zip(gradients, elsewhere, strict=False):
             grad += other
         several: Sequence[Any] = [result] if len(xs) == 1 else [None] * len(xs) if result is None else result
@@ -265,13 +293,23 @@ class PythonLayer(Layer):
             else:
                 dx[...] = gradient
 
-    def _takes_training(self) -> bool:
-        takes = self.__dict__.get("_training")
-        if takes is None:
-            parameters = inspect.signature(self.forward).parameters.values()
-            takes = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
-            self.__dict__["_training"] = takes
-        return bool(takes)
+    def asks_for_lengths(self) -> bool:
+        """Return whether forward has an argument ``lengths``."""
+        return "lengths" in self._extra("forward")
+
+    def _extra(self, method: str) -> tuple[str, ...]:
+        """Return which of ``training`` and ``lengths`` a method takes. Only ``training`` is passed to ``**kwargs``, because a layer
+        must ask for lengths by name."""
+        found: tuple[str, ...] | None = self.__dict__.setdefault("_taken_arguments", {}).get(method)
+        if found is None:
+            found = self.__dict__["_taken_arguments"][method] = self._extra_of(method)
+        return found
+
+    def _extra_of(self, method: str) -> tuple[str, ...]:
+        function = getattr(self, method)
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+        named = named_extra(function)
+        return ("training", *named) if takes_all and "training" not in named else named
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.__dict__.get("_weights", ()):
@@ -285,8 +323,21 @@ class PythonLayer(Layer):
             super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {k: v for k, v in self.__dict__.copy().items() if k not in ("_bound", "_users", "_standalone", "_taken", "_training")}
+        own = {
+            k: v
+            for k, v in self.__dict__.copy().items()
+            if k not in ("_bound", "_users", "_standalone", "_taken", "_taken_arguments")
+        }
         return {**own, **super().__getstate__()}
+
+
+def named_extra(function: Any) -> tuple[str, ...]:
+    """Return which of ``training`` and ``lengths`` a function has as arguments."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function in C that does not tell its arguments
+        return ()
+    return tuple(name for name in ("training", "lengths") if name in parameters)
 
 
 def _require_same(
@@ -309,65 +360,3 @@ def _require(owner: str, what: str, found: np.ndarray, shape: Shape, xs: list[np
         raise ShapeError(f"{owner}.{what} returned shape {found.shape} for x of shape {given}; {shape} is needed{hint}")
     if found.dtype.kind not in "fiub":
         raise ShapeError(f"{owner}.{what} returned {found.dtype}, not numbers")
-
-
-class Lambda(PythonLayer):
-    """A layer made from two functions: ``forward(x)`` and ``backward(dy, x, y)``, which returns the derivative with respect to x.
-
-    Parameters
-    ----------
-    forward : callable
-        From the batch x [N, ...] to y.
-    backward : callable, optional
-        From dy, x and y to dx. Without it, layers before this one cannot be trained.
-    output_shape : tuple of int or callable, optional
-        Shape of one sample of the result, or a function from the shape of the input to it. By default the shape is that of the
-        input.
-    timewise : bool
-        Whether each time step is computed independently. ``lengths=`` and streams need this; see `PythonLayer`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import nncore as nn
-    >>> square = nn.Lambda(np.square, lambda dy, x, y: 2 * x * dy)
-    >>> square([[1.0, 3.0]])
-    array([[1., 9.]])
-    >>> bool(nn.check_gradients(square, np.array([[1.0, 3.0]])))
-    True
-    """
-
-    repr_defaults: ClassVar[dict[str, object]] = {**PythonLayer.repr_defaults, "timewise": False}
-
-    def __init__(
-        self,
-        forward: Callable[[Any], Any],
-        backward: Callable[[Any, Any, Any], Any] | None = None,
-        output_shape: Sequence[int] | Callable[[Any], Sequence[int]] | None = None,
-        *,
-        timewise: bool = False,
-        name: str | None = None,
-    ) -> None:
-        function("Lambda", "forward", forward, 1, "a function of x")
-        if backward is not None:
-            function("Lambda", "backward", backward, 3, "a function of dy, x and y")
-        if callable(output_shape):
-            function("Lambda", "output_shape", output_shape, 1, "a tuple or a function of the input's shape")
-        elif output_shape is not None:
-            output_shape = shape_of_sample("Lambda", "output_shape", output_shape)
-        super().__init__(timewise=flag("Lambda", "timewise", timewise), name=name)
-        self.__dict__["_functions"] = (forward, backward, output_shape)
-
-    def config(self) -> dict[str, Any]:
-        return {**dict(zip(("forward", "backward", "output_shape"), self.__dict__["_functions"], strict=True)), **super().config()}
-
-    def output_shape(self, input_shape: Any, /) -> Shape:
-        wanted = self.__dict__["_functions"][2]
-        return super().output_shape(input_shape) if wanted is None else wanted(input_shape) if callable(wanted) else tuple(wanted)
-
-    def forward(self, x: Any, training: bool = False) -> Any:
-        return self.__dict__["_functions"][0](x)
-
-    def backward(self, dy: np.ndarray, x: Any, y: np.ndarray, /) -> Any:
-        given = self.__dict__["_functions"][1]
-        return super().backward(dy, x, y) if given is None else given(dy, x, y)

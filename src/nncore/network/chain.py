@@ -13,6 +13,8 @@ from ..errors import ArgumentError
 from ..graph import Value, call
 from ..layers.base import Layer
 from ..layers.linear import Linear
+from ..layers.pooling import Pooling
+from ..layers.python import PythonLayer
 from ..layers.recurrent import Recurrent
 from ..layers.shape import Flatten, Reshape
 from ..records import Op, Shape
@@ -44,7 +46,7 @@ class Chain:
 
     def static_input_shapes(self) -> list[Shape] | None:
         """Return the shape of one sample of the input, if it is known without data."""
-        if any(isinstance(layer, Recurrent) for layer in self.layers):
+        if any(isinstance(layer, Recurrent | Pooling) for layer in self.layers):
             return None  # the number of time steps is known only from the data
         for layer in self.layers:
             if not layer.preserves_shape:
@@ -67,7 +69,10 @@ class Chain:
 
         Only data or ``build`` can decide that.
         """
-        return any(isinstance(layer, Flatten | Reshape) for layer in self.layers)
+        return any(
+            isinstance(layer, Flatten | Reshape) or (isinstance(layer, PythonLayer) and layer.asks_for_lengths())
+            for layer in self.layers
+        )
 
     def activation_after(self, index: int) -> Layer | None:
         """Return the activation that follows layer ``index``, if there is one."""

@@ -13,6 +13,7 @@ from .._checks import addressable, whole
 from ..errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
+    from ..records import Op
     from .network import Network
 
 
@@ -112,13 +113,27 @@ def _require_steps_apart(plan: _core.Plan) -> None:
         raise ShapeError(f"stream: {mixing or 'the model has no time dimension, [time, features]'}")
 
 
+def _combines_steps(op: Op, rank: int) -> str | None:
+    """Return how an op combines the steps of a sequence with lengths, which a stream cannot do; None if it does not."""
+    if op.kind == "pool":
+        return "it needs the end of the sequence; a recurrent layer sums up the steps so far"
+    if op.kind == "concat" and op.field("axis") in (1, -rank):
+        return "it joins its inputs one after the other in time; join them along another axis"
+    if op.kind == "python" and not op.field("timewise"):
+        return "it is written in Python and may do so; where each step is computed by itself, declare timewise=True"
+    return None
+
+
 def _require_step_by_step(network: Network) -> None:
     """Raise ShapeError if a step depends on other steps in a way that the states of a stream cannot represent."""
     plan = network.plan
     _require_steps_apart(plan)
     first = len(network.input_shapes)
-    timed = plan.timed(range(first + len(plan.ops)))
+    timed, shapes = plan.timed(range(first + len(plan.ops))), plan.shapes()
     for i, op in enumerate(plan.ops):
+        reads = any(timed[value] for value in op.inputs)
+        if reads and (how := _combines_steps(op, len(shapes[first + i]))):
+            raise ShapeError(f"stream: {op.name} mixes the time steps: {how}")
         if op.kind == "recurrent" and not timed[op.inputs[0]]:
             raise ShapeError(
                 f"stream: {op.name} runs over a sequence that is not made of the stream's own steps; its state would be "

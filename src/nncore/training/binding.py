@@ -23,7 +23,7 @@ from ..data import (
 from ..data.arrays import to_array
 from ..data.bound import Data
 from ..data.by_name import align_to_names, argument_labels
-from ..data.sequences import without_padding
+from ..data.sequences import valid_steps, without_padding
 from ..errors import ArgumentError
 from ..network import inputs
 from .configuration import Configuration
@@ -52,8 +52,8 @@ def bind(
     rows, shapes = len(xs[0]), network.output_shapes
     # Inputs and outputs without time have no padding, even if their first dimension has as many elements as there are steps.
     of_inputs = [counted if has else None for has in network.plan.timed(range(len(xs)))]
-    timed = network.plan.timed(network.plan.outputs)
-    of_outputs = [counted if has else None for has in timed]
+    timelines = network.plan.timelines(network.plan.outputs)
+    of_outputs = [valid_steps(counted, timeline) for timeline in timelines]
     parts, names = align_to_names("y", y, network.output_names), argument_labels("y", network.output_names)
     if counted is not None:
         parts = [
@@ -71,7 +71,7 @@ def bind(
             check_finite(_counted(array, of_inputs[i]), argument_labels("x", network.input_names)[i])
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name)
-    return Data(xs, ys, _weights(network, weight, rows, of_outputs), counted, network.input_shapes, timed)
+    return Data(xs, ys, _weights(network, weight, rows, of_outputs), counted, network.input_shapes, timelines)
 
 
 def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray | None]) -> list[np.ndarray | None] | None:
@@ -123,7 +123,8 @@ def apply_class_weight(config: Configuration, data: Data, rows: np.ndarray | Non
         if own is None:
             continue
         trains = slice(None) if rows is None else rows
-        target, lengths = data.y[i][trains], data.lengths[trains] if data.lengths is not None and data.timed[i] else None
+        target = data.y[i][trains]
+        lengths = valid_steps(None if data.lengths is None else data.lengths[trains], data.timelines[i])
         name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
         scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
         data = data.scaled(i, scale, rows)

@@ -22,7 +22,7 @@ nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op,
 /* In inference the gates have memory for one chunk and one direction. */
 nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w) {
   const nnc_recurrent *r = &l->r;
-  const int is_timed = run->plan->value[op->spec.input[0]].timed; /* lengths refer to its steps */
+  const int64_t *lengths = nnc_lengths_of(run, op->spec.input[0]);
   const nnc_group g = group_at(l, w->first);
   const size_t gates_row = l->regions.gates_row, h_row = l->regions.state_row;
   nnc_recurrence c = {
@@ -32,7 +32,7 @@ nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc
       .steps = w->to - w->from,
       .hidden = r->hidden,
       .first_step = w->from,
-      .lengths = run->lengths && is_timed ? run->lengths + w->first : NULL,
+      .lengths = lengths ? lengths + w->first : NULL,
       .group = g.count,
       .gates_group = g.count * l->slots * gates_row,
       .gates_row = gates_row,

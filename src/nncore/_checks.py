@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -238,6 +238,6 @@ def shape_of_sample(owner: str, name: str, value: Any) -> Shape:
     return tuple(whole(owner, f"each dimension of {name}", d) for d in value)
 
 
-def shape_text(shape: Shape) -> str:
-    """Return the shape of a batch of such samples as text for messages: "[*, 3, 4]". The star is the batch."""
-    return f"[{', '.join(('*', *map(str, shape)))}]"
+def shape_text(shape: Sequence[int | None]) -> str:
+    """Return the shape of a batch of such samples as text for messages: "[*, 3, 4]". The star is the batch; None is time."""
+    return f"[{', '.join(('*', *('time' if size is None else str(size) for size in shape)))}]"

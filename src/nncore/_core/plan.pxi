@@ -41,6 +41,7 @@ cdef class BasePlan:
     cdef readonly object built_for  # the input shapes of the plan, or None
     cdef readonly object ops, owners, outputs  # op records, the layer of each, and the output values, from which the plan was made
     cdef public object trainer  # the trainer, or None; if is_compiled, the plan has its losses and its update rule
+    cdef bint is_provisional  # it has parameters, but its number of time steps is not known; built_for is None
     cdef readonly bint averaged  # the parameters are replaced by their average
     cdef object __weakref__
 
@@ -121,16 +122,17 @@ cdef class BasePlan:
         self._describe(len(inputs), len(ops), outputs)
         return 0
 
-    def adopt(self, Plan new not None, input_shapes, ops, owners, outputs, layers, bound):
+    def adopt(self, Plan new not None, input_shapes, ops, owners, outputs, layers, bound, bint provisional=False):
         """Take over the plan and the buffers of a network that has just been built, and set the layers' views of their parameters.
 
         This happens completely or not at all. No Python code runs in between; the old objects are released at the end.
-        bound: for each layer its parameters by role.
+        bound: for each layer its parameters by role. provisional: the number of time steps is not known yet. The plan then has the
+        parameters, but runs nothing until `replan` states the shapes.
         """
         cdef nnc_plan *plan
         self._enter_with(CHANGING, False, True)
         try:
-            shapes = [tuple([int(d) for d in shape]) for shape in input_shapes]
+            shapes = None if provisional else [tuple([int(d) for d in shape]) for shape in input_shapes]
             places = [layer.__dict__ for layer in layers]
             kept = (self.ops, self.owners, self.outputs, self.built_for)
             before = [(place.get("_bound"), place.get("_pending")) for place in places]
@@ -155,7 +157,8 @@ cdef class BasePlan:
             self.probe.every = 0
             self.calls_out, self.is_watched = new.calls_out, False
             self.is_compiled = self.has_forward = False
-            self.flops, self.is_simple, self.has_indices = new.flops, new.is_simple, new.has_indices
+            self.is_provisional = provisional
+            self.flops, self.is_simple, self.has_indices = new.flops, new.is_simple and not provisional, new.has_indices
             self.in_rank, self.out_rank, self.in_width = new.in_rank, new.out_rank, new.in_width
             memcpy(self.in_dims, new.in_dims, sizeof(self.in_dims))
             memcpy(self.out_dims, new.out_dims, sizeof(self.out_dims))
@@ -204,6 +207,7 @@ cdef class BasePlan:
             raise
         nnc_plan_free(self.plan)
         self.plan = plan
+        self.is_provisional = False
         self.built_for = [tuple(shape) for shape in inputs]  # together with the plan, as threads may alternate between lengths
         self.is_compiled = compiled is not None
         self.has_forward = False
@@ -563,6 +567,8 @@ cdef class BasePlan:
 
     cdef int _need_compiled(self) except -1:
         self._need_plan()
+        if self.is_provisional:
+            raise NotBuiltError("the number of time steps is not known yet; call build(input_shape), or use the model once")
         if not self.is_compiled:
             raise NotCompiledError("the model is not compiled; call compile(loss=..., optimizer=...) first")
         return 0

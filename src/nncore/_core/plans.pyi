@@ -157,9 +157,11 @@ class Plan:
         outputs: Sequence[int],
         layers: Sequence[Any],
         bound: Sequence[dict[str, Parameter]],
+        provisional: bool = False,
     ) -> None:
         """Take over the plan and the buffers of a network that has just been built, and set the layers' views of their parameters.
-        bound: for each layer its parameters by role. This happens completely or not at all."""
+        bound: for each layer its parameters by role. provisional: only for the parameters, until `replan` states the shapes. This
+        happens completely or not at all."""
     def move(
         self,
         parameters: np.ndarray,

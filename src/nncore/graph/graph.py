@@ -120,6 +120,10 @@ class Graph:
         """Return the number of dimensions of a sample, if it is known before the shape is. An input always states its shape."""
         return None
 
+    def shapes_of_any_length(self) -> list[Shape]:
+        """Return shapes of samples to try if the number of time steps is open. It is known: `Input` states it."""
+        return []
+
     def rank_is_open(self) -> bool:
         """Return whether samples may have more dimensions than `static_input_shapes` states."""
         return False

@@ -222,7 +222,7 @@ class Model(ModelCore):
 
     @property
     def built(self) -> bool:
-        """Whether the input shape is known and the parameters exist.
+        """Whether the input shape is known. The parameters may exist before, if only the number of time steps is open.
 
         Examples
         --------
@@ -325,7 +325,8 @@ class Model(ModelCore):
         Raises
         ------
         NotBuiltError
-            If the shape of the input is not known yet.
+            If the shape of the input is not known yet. If only the number of time steps is open, it is shown as ``time``, and the
+            costs are those of one step.
 
         Examples
         --------
@@ -1034,7 +1035,7 @@ class Model(ModelCore):
         >>> import nncore as nn
         >>> nn.Sequential(nn.GRU(2, 3, stateful=True)).build((5, 2)).reset_states()
         """
-        self._network.require_built("reset_states")
+        self._network.require_parameters("reset_states")
         self._plan.reset_states()
 
     def stream(self, batch: int = 1) -> Stream:

@@ -64,6 +64,32 @@ class Chain:
                 break
         return None
 
+    def shapes_of_any_length(self) -> list[Shape]:
+        """Return shapes of samples to try if only the number of time steps is open; parameters do not depend on it.
+
+        The list is empty if more is open. Layers in Python are not asked before there are data, because their code may need them.
+        """
+        ops, owners, _ = self.to_ops()
+        kinds = [op.kind for op in ops]
+        first = next((i for i, layer in enumerate(self.layers) if not layer.preserves_shape), None)
+        if first is None or "python" in kinds:
+            return []
+        layer = self.layers[first]
+        if kinds[owners.index(first)] == "embedding":
+            return [(steps,) for steps in self._possible_steps()]
+        shape = (layer.input_size,) if isinstance(layer, Recurrent) else layer.input_shape()
+        return [(steps, *shape) for steps in self._possible_steps()] if "recurrent" in kinds and shape is not None else []
+
+    def _possible_steps(self) -> list[int]:
+        """Return numbers of time steps to try: 1, what a layer of channels needs, and what a layer after Flatten takes at once."""
+        found = {getattr(layer, name, 0) for layer in self.layers for name in ("num_parameters", "num_features")}
+        if any(isinstance(layer, Flatten) for layer in self.layers):
+            widths = {getattr(layer, name, 0) for layer in self.layers for name in ("embedding_dim", "out_features")}
+            widths |= {layer.directions * layer.hidden_size for layer in self.layers if isinstance(layer, Recurrent)}
+            taken = {shape[0] for layer in self.layers if (shape := layer.input_shape()) is not None and len(shape) == 1}
+            found |= {n // width for n in taken for width in widths if width and n % width == 0}
+        return [1, *sorted(found - {0, 1})]
+
     def rank_is_open(self) -> bool:
         """Return whether samples may have more dimensions than `static_input_shapes` states.
 

@@ -20,14 +20,14 @@ def connections_of(network: Network) -> Connections:
     return connections.describe() if isinstance(connections, Graph) else network.plan.built_for
 
 
-def connect(layers: Sequence[Layer], connections: Connections, seed: int, dtype: str, label: str) -> Network:
-    """Return a network of these layers with these connections."""
+def connect(layers: Sequence[Layer], connections: Connections, seed: int, dtype: str, label: str, draws: bool = True) -> Network:
+    """Return a network of these layers with these connections. draws: as for `Network`."""
     if isinstance(connections, Description):
         graph = Graph(*restored(layers, connections))
         graph.by_name = connections.by_name
         network = Network(graph, 0, dtype, label)
     else:
-        network = Network(Chain(layers), 0, dtype, label)
+        network = Network(Chain(layers), 0, dtype, label, draws)
     network.plan.seed = seed
     if connections is not None and not isinstance(connections, Description) and network.plan.built_for != connections:
         network.build(connections)

@@ -1,8 +1,9 @@
 """Network: a plan, layers, and the connections between the layers. Other modules here have the operations on networks.
 
 A network is built as soon as the shapes of its inputs are known: in the constructor if the layers or inputs determine them,
-otherwise at the first use or by `build`. All parameters are in one contiguous buffer of the core, all gradients in another; the
-attributes of layers are views into them. A network knows nothing about training, which is the task of the trainer.
+otherwise at the first use or by `build`. If only the number of time steps is open, the parameters exist from the constructor on.
+All parameters are in one contiguous buffer of the core, all gradients in another; the attributes of layers are views into them. A
+network knows nothing about training, which is the task of the trainer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from .. import _core, init
 from .._checks import float_dtype, whole
-from ..errors import ArgumentError, NotBuiltError, ShapeError
+from ..errors import ArgumentError, NncoreError, NotBuiltError, ShapeError
 from ..graph import Graph
 from ..layers.base import Layer
 from ..records import Op, Parameter, ParameterOptions, Shape
@@ -35,6 +36,8 @@ class Network:
         The type of the parameters and of all computation.
     label : str
         The name of the model in error messages.
+    draws : bool
+        Whether the parameters may be drawn before the number of time steps is known.
 
     Attributes
     ----------
@@ -50,7 +53,7 @@ class Network:
 
     pool: sharing.Pool | None
 
-    def __init__(self, connections: Chain | Graph, seed: int | None, dtype: Any, label: str) -> None:
+    def __init__(self, connections: Chain | Graph, seed: int | None, dtype: Any, label: str, draws: bool = True) -> None:
         self.plan = _core.Plan()
         self.access = self.plan.access
         self.connections, self.label, self.pool = connections, label, None
@@ -65,6 +68,8 @@ class Network:
             except ShapeError:
                 if not connections.rank_is_open():
                     raise
+        elif draws:
+            self._draw_early()
         for layer in self.layers:
             if layer.may_have_parameters():
                 layer._claim(self)
@@ -84,8 +89,43 @@ class Network:
                 f"one sample, or use the model once"
             )
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the parameters exist. They may exist before the number of time steps is known."""
+        return self.plan.ops is not None
+
+    def require_parameters(self, what: str) -> None:
+        """Raise NotBuiltError for a method of the model that needs the parameters."""
+        if not self.has_parameters:
+            self.require_built(what)
+
+    def _draw_early(self) -> None:
+        """Make the parameters before the number of time steps is known, if everything else is.
+
+        The plan is for a provisional number of steps, with which nothing can be computed. Parameters and their views stay when
+        `build` states the real one.
+        """
+        for shape in self.connections.shapes_of_any_length():
+            try:
+                self._trial_plan([shape], *self.connections.to_ops())
+            except NncoreError:
+                continue  # the data show what does not fit, and the error belongs there
+            self._assemble([shape], provisional=True)
+            return
+
+    def _set_time(self, input_shapes: Sequence[Shape]) -> None:
+        """Replace the provisional number of time steps. The parameters stay where they are."""
+        plan = self.plan
+        with self.access.changing():
+            with self.access.preparing():
+                self._trial_plan(input_shapes, plan.ops, plan.owners, plan.outputs)
+            plan.replan(input_shapes, plan.ops, plan.outputs)
+
     def build(self, input_shapes: Sequence[Shape]) -> None:
         """Build the network for inputs of these shapes. Parameters keep their values; new ones are initialized."""
+        if self.has_parameters and not self.built:
+            self._set_time(input_shapes)
+            return
         if self.pool is not None:
             raise ArgumentError(
                 f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
@@ -107,7 +147,13 @@ class Network:
             if not self.built:
                 self.build(input_shapes)
 
-    def _assemble(self, input_shapes: Sequence[Shape]) -> None:
+    def build_for_one_step(self, what: str) -> None:
+        """Build a network whose number of time steps is open for one step, or raise NotBuiltError for a method of the model."""
+        self.require_parameters(what)
+        if not self.built:
+            self.build_first(self.plan.shapes()[: len(self.input_names)])
+
+    def _assemble(self, input_shapes: Sequence[Shape], provisional: bool = False) -> None:
         with self.access.changing():
             with self.access.preparing():  # an error here leaves the model unchanged
                 ops, owners, outputs = self.connections.to_ops()
@@ -121,7 +167,7 @@ class Network:
             for i, layer in enumerate(self.layers):
                 if any(network is not self for network in layer._networks()):
                     bound[i] = {}  # it keeps its views; this network is about to join that pool
-            self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound)
+            self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound, provisional)
 
     def _trial_plan(
         self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
@@ -247,17 +293,17 @@ class Network:
 
     def parameter_options(self) -> list[ParameterOptions]:
         """Return the training options of each parameter, as its layer states them."""
-        self.require_built("parameter_options")
+        self.require_parameters("parameter_options")
         return [self.layers[self.plan.owners[p.op]].options(p.role) for p in self.plan.parameters()]
 
     def named_parameters(self, what: str) -> list[tuple[str, Parameter]]:
         """Return (name, parameter) in order, or raise NotBuiltError for the method ``what``."""
-        self.require_built(what)
+        self.require_parameters(what)
         return self._named(self.plan.parameters())
 
     def named_state(self, what: str) -> list[tuple[str, Parameter]]:
         """Return (name, tensor) of the parameters and running statistics, in the order of PyTorch's state dict."""
-        self.require_built(what)
+        self.require_parameters(what)
         return self._named(sorted(self.plan.parameters() + self.plan.states(), key=lambda p: p.op))  # stable: parameters first
 
     def _named(self, parameters: Sequence[Parameter]) -> list[tuple[str, Parameter]]:

@@ -55,7 +55,7 @@ class Stream(_core.StreamCore):
         network: Network = model._network
         batch = whole("stream", "batch", batch)
         with network.access.reading():
-            network.require_built("stream")
+            network.build_for_one_step("stream")
             plan, shapes = network.plan, network.input_shapes
             if len(shapes) != 1 or len(network.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
                 raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")

@@ -14,6 +14,9 @@ from ..records import Shape
 if TYPE_CHECKING:
     from .network import Network
 
+#: The shape of one sample, with None for a number of time steps that is not known yet.
+OpenShape = tuple[int | None, ...]
+
 
 class Row(NamedTuple):
     """One layer of a `Summary`.
@@ -27,11 +30,11 @@ class Row(NamedTuple):
 
     name: str  #: the key of the layer in the state dict
     type: str  #: the class of the layer
-    output_shape: Shape  #: the shape of one sample of the output, without the batch
+    output_shape: OpenShape  #: the shape of one sample of the output, without the batch; None: the number of time steps is open
     parameters: int  #: number of parameter values
     trainable: int  #: number of parameter values that training changes
-    macs: int  #: multiply-adds of the layer's matrix products for one sample
-    activation_bytes: int  #: memory of the output for one sample
+    macs: int  #: multiply-adds of the layer's matrix products for one sample, or for one time step if their number is open
+    activation_bytes: int  #: memory of the output, likewise
     connected_to: str = ""  #: the inputs of the layer, in a model that is a graph
     training: str = ""  #: the regularization of the layer, or that it is frozen
 
@@ -59,6 +62,8 @@ class Summary:
         Memory that the plan keeps per row of a training batch: input, activations and their gradients.
     training : list of str
         The arguments of ``compile``: the losses, the optimizer, the metrics.
+    is_open : bool
+        Whether the number of time steps is not known yet. The costs are then those of one step.
 
     Examples
     --------
@@ -81,10 +86,11 @@ class Summary:
         self,
         model: str,
         dtype: str,
-        input_shapes: Sequence[Shape],
+        input_shapes: Sequence[OpenShape],
         rows: list[Row],
         training_bytes: int,
         training: Sequence[str] = (),
+        is_open: bool = False,
     ) -> None:
         self.model = model
         self.dtype = dtype
@@ -98,11 +104,14 @@ class Summary:
         self.activation_bytes = sum(row.activation_bytes for row in rows)
         self.training_bytes = training_bytes
         self.training = list(training)
+        self.is_open = is_open
 
     def __str__(self) -> str:
         graph = any(row.connected_to for row in self.rows)
         last = ("Connected to",) if graph else ()
-        table: list[tuple[str, ...]] = [("Layer", "Output shape", "Parameters", "MACs/sample", "Activations (B)", *last)]
+        table: list[tuple[str, ...]] = [
+            ("Layer", "Output shape", "Parameters", "MACs/step" if self.is_open else "MACs/sample", "Activations (B)", *last)
+        ]
         for row in self.rows:
             counts = (f"{n:,}" for n in (row.parameters, row.macs, row.activation_bytes))
             name = f"{row.name} ({row.type})" if graph else f"{row.name} {row.type}"
@@ -132,7 +141,7 @@ class Summary:
                 rule,
                 f"Trainable parameters: {self.trainable_parameters:,}, non-trainable: {self.non_trainable_parameters:,}, "
                 f"memory: {_bytes(self.parameter_bytes)}",
-                f"Training keeps {_bytes(self.training_bytes)} per row of a batch",
+                f"Training keeps {_bytes(self.training_bytes)} per row of a batch{' and time step' if self.is_open else ''}",
                 *(f"{row.name} {row.type}: {row.training}" for row in self.rows if row.training),
                 *self.training,
             ]
@@ -160,24 +169,33 @@ def _bytes(n: int) -> str:
 
 def summarise(network: Network, trained: Sequence[str]) -> Summary:
     """Return the summary of a network. trained: the compiled losses, optimizer and metrics as text."""
-    network.require_built("summary")
+    network.require_parameters("summary")
     plan, connections = network.plan, network.connections
-    shapes, itemsize, first = plan.shapes(), network.dtype.itemsize, len(network.input_shapes)
-    rows = [
-        Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in zip(connections.shown_inputs(), network.input_shapes, strict=False)
-    ]
+    shapes, itemsize, first = plan.shapes(), network.dtype.itemsize, len(network.input_names)
+    is_open = not network.built and shapes[0][0] == 1  # other numbers of steps are those that a Flatten needs
+    shown = _with_open_time(network, shapes) if is_open else shapes
+    rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in zip(connections.shown_inputs(), shown, strict=False)]
     for i, layer in enumerate(network.layers):
         calls = connections.op_spans(i, plan.owners)
         sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}
         trainable = sum(size for role, size in sizes.items() if layer.options(role).trainable)
         memory = sum(int(np.prod(shapes[first + op])) for at, end in calls for op in range(at, end)) * itemsize
-        outs = [shapes[first + at + layer.output_ops(plan.ops[at:end])[0]] for at, end in calls]
+        results = [first + at + layer.output_ops(plan.ops[at:end])[0] for at, end in calls]
+        outs = [shapes[value] for value in results]
         macs = sum(layer.macs(shapes[plan.ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
         numbers = (sum(sizes.values()), trainable, macs, memory)
         settings = _settings(layer, bool(sizes))
-        row = Row(connections.key(i), type(layer).__name__, tuple(outs[0]), *numbers, connections.connected_to(i), settings)
+        row = Row(
+            connections.key(i), type(layer).__name__, tuple(shown[results[0]]), *numbers, connections.connected_to(i), settings
+        )
         rows.append(row)
-    return Summary(network.label, network.dtype.name, network.input_shapes, rows, plan.arena_bytes(1), trained)
+    return Summary(network.label, network.dtype.name, shown[:first], rows, plan.arena_bytes(1), trained, is_open)
+
+
+def _with_open_time(network: Network, shapes: Sequence[Shape]) -> list[OpenShape]:
+    """Return the shapes of values with None for the number of time steps."""
+    timed = network.plan.timed(range(len(shapes)))
+    return [(None, *shape[1:]) if has_time else shape for shape, has_time in zip(shapes, timed, strict=True)]
 
 
 def _settings(layer: Layer, has_parameters: bool) -> str:

@@ -75,7 +75,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
                 "seed": network.plan.seed,
                 **_from_connections(network),
                 "layers": [
-                    data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.built)
+                    data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.has_parameters)
                     for i, layer in enumerate(network.layers)
                 ],
             },
@@ -201,7 +201,9 @@ def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
         check_layers("Sequential", layers)
         if shapes is None and Chain(layers).static_input_shapes() is not None:
             reader.fail("model.input_shapes", "null, but the layers say what it is")
-        network = connect(layers, shapes, seed, dtype, "Sequential")
+        # Where the file has no values, none are drawn before there are data: memory is taken only for what the file holds.
+        has_values = all(f"{i}.{role}" in given for i, layer in enumerate(layers) for role in _roles(layer))
+        network = connect(layers, shapes, seed, dtype, "Sequential", draws=has_values)
     if shapes is not None:
         _read_values(reader, network, given)
     return network
@@ -269,12 +271,17 @@ def _shapes(reader: Reader, shapes: list[Any] | None) -> list[Shape] | None:
     return [tuple(_count(reader, d, "model.input_shapes", 2**48, 1) for d in shape) for shape in shapes]
 
 
+def _roles(layer: Layer) -> dict[str, Shape]:
+    """Return the shape of each parameter and running statistic by its role."""
+    return {**layer.parameter_shapes(), **layer.state_shapes()}
+
+
 def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtype[Any], complete: bool) -> set[str]:
     """Check that the tensors belong to the layers. Pass them to the layers as initial values. Return their names."""
     names = set()
     for i, layer in enumerate(layers):
         start = {}
-        shapes = {**layer.parameter_shapes(), **layer.state_shapes()}
+        shapes = _roles(layer)
         reader.take(f"model.layers[{i}]", tensors.PARAMETER * len(shapes))
         for role, shape in shapes.items():
             name = f"{keys[i]}.{role}"

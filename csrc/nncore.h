@@ -112,7 +112,7 @@ typedef struct {
   nnc_array y, dy; /* the result and its gradient; a loss writes dy */
   nnc_array x[NNC_MAX_INPUTS], dx[NNC_MAX_INPUTS];
   int adds[NNC_MAX_INPUTS]; /* the result must be added to dx */
-  int adds_params;          /* another op with the same parameters has written their gradients; the result must be added */
+  int adds_params;          /* another op or batch has written the gradients of the parameters; the result must be added */
   void *target, *row_loss;  /* dense; a loss fills one number per line */
   const void *weight;       /* [rows, weight_width], or NULL; see nnc_weights */
   size_t weight_width;
@@ -214,6 +214,8 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
                             const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error);
 /* Reserve memory for training batches of up to `rows` samples. */
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
+/* Reserve the memory that sums of gradients over several batches need. */
+nnc_status nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error);
 /* Set a new owner of the plan. Calls into Python go to it from now on. */
 void nnc_plan_set_context(nnc_plan *plan, void *context);
 /* For a forked child, if another thread of the parent may have been using the plan at the time of the fork. The plan forgets its
@@ -285,7 +287,9 @@ typedef struct {
 
 typedef struct {
   uint64_t seed;
-  int64_t step; /* number of updates done so far; at INT64_MAX no more updates are done */
+  int64_t step;  /* number of updates done so far; at INT64_MAX no more updates are done */
+  uint64_t pass; /* number of forward passes in training mode since the last update. Each draws its own random numbers; the step of
+                  * nnc_plan_train draws those of pass 0. Updates set it to 0; the caller counts. */
 } nnc_progress;
 
 /* If a call into Python fails, the functions below stop before the current step changes a parameter. */
@@ -315,8 +319,9 @@ nnc_status nnc_plan_freeze(nnc_plan *plan, nnc_error *error);
  * theirs; reserve(rows) comes first. grad_inputs may contain NULLs. */
 void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, const nnc_sequences *sequences, size_t rows, int training,
                       void *const *out, const nnc_progress *progress);
+/* progress: that of forward. accumulate: add to the gradients instead of replacing them; needs nnc_plan_reserve_sum. */
 void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
-                       void *const *grad_inputs, int training, const nnc_progress *progress);
+                       void *const *grad_inputs, int training, int accumulate, const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 
 /* For tests: the first number of threads, up to `most`, with which n parameter tasks of this work are not processed completely and

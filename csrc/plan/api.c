@@ -25,8 +25,8 @@ void nnc_plan_forward(nnc_plan *plan, const nnc_source *x, const nnc_sequences *
 }
 
 void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
-                       void *const *grad_inputs, int training, const nnc_progress *progress) {
-  ENGINE(plan, backward)(plan, sequences, rows, grad_outputs, grad_inputs, training, progress);
+                       void *const *grad_inputs, int training, int accumulate, const nnc_progress *progress) {
+  ENGINE(plan, backward)(plan, sequences, rows, grad_outputs, grad_inputs, training, accumulate, progress);
 }
 
 void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) {

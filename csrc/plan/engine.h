@@ -30,11 +30,12 @@ typedef struct {
   int training;     /* training mode, in which dropout is active */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
   int input_grads;  /* whether the gradients of the inputs are computed */
+  int accumulates;  /* the gradients of the parameters are added to those of earlier batches: walk_typed.c */
   nnc_thread *self; /* NULL in inference, where no op needs other samples than its own */
   size_t rows;      /* of the whole batch */
   void *block;      /* the allocation that contains act and grad */
   int *failed;      /* set if a call into Python fails: all threads stop at the next barrier */
-  uint64_t seed;
+  uint64_t seed, pass;
   int64_t step;
   const int64_t *lengths; /* [timelines, lengths_ld]: number of valid time steps of each sample; NULL: all */
   size_t lengths_ld;
@@ -95,13 +96,18 @@ const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, s
  * run/intra_op.h. */
 static inline int nnc_is_wide(double flops) { return flops >= 60e3; }
 
-/* The source of an op's random words: a separate stream per step (see ops/random/random.h). */
+/* The source of an op's random words: a separate stream per step (see ops/random/random.h), and a separate key per forward pass.
+ * The key of pass 0 is the seed; the others differ from it by the finalizer of MurmurHash3 (Appleby 2011), a bijection. */
 typedef struct {
   uint32_t key[2], stream[2];
 } nnc_words;
 
 static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
-  return (nnc_words){{(uint32_t)run->seed, (uint32_t)(run->seed >> 32)},
+  uint64_t key = run->pass;
+  key = (key ^ key >> 33) * 0xff51afd7ed558ccdu;
+  key = (key ^ key >> 33) * 0xc4ceb9fe1a85ec53u;
+  key ^= key >> 33 ^ run->seed;
+  return (nnc_words){{(uint32_t)key, (uint32_t)(key >> 32)},
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 

@@ -175,6 +175,7 @@ struct nnc_plan {
   size_t rows_reserved;
   int is_sharing;      /* whether some parameters belong to several ops */
   size_t shared_grads; /* if so: offset of a second gradient buffer */
+  void *summand;       /* another one, for gradients that are added to those of earlier batches; NULL: not needed so far */
   size_t lengths;      /* offset of the batch's lengths, in units of int64_t */
   void *arena;
   void **act, **grad; /* per value: where its first row lies in the training arena */
@@ -230,7 +231,7 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
   void nnc_forward_##dtype(nnc_plan *, const nnc_source *x, const nnc_sequences *, size_t rows, int training, void *const *out, \
                            const nnc_progress *);                                                                               \
   void nnc_backward_##dtype(nnc_plan *, const nnc_sequences *, size_t rows, const void *const *grad_outputs,                    \
-                            void *const *grad_inputs, int training, const nnc_progress *);                                      \
+                            void *const *grad_inputs, int training, int accumulate, const nnc_progress *);                      \
   void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                            \
   void nnc_pack_##dtype(const nnc_plan *, void *packed);                                                                        \
   void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);                                                                \

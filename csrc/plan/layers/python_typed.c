@@ -38,7 +38,7 @@ static void python_forward(const nnc_run *run, const nnc_op *op, size_t first, s
 
 static void python_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   nnc_call call = {.kind = NNC_CALL_BACKWARD, .index = (int)(op - run->plan->op), .rows = last - first};
-  call.adds_params = op->next != NNC_NONE;
+  call.adds_params = op->next != NNC_NONE || run->accumulates;
   call.lengths = lengths_for(run, op, first);
   call.y = array_of(run, run->act, op->out, first);
   call.dy = array_of(run, run->grad, op->out, first);

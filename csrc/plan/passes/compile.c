@@ -370,6 +370,11 @@ nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
   return NNC_OK;
 }
 
+nnc_status nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error) {
+  if (!plan->summand) plan->summand = nnc_alloc(plan->elements * plan->element);
+  return plan->summand ? NNC_OK : nnc_fail(error, NNC_ERROR_MEMORY, "no memory to add up gradients of several batches");
+}
+
 nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) {
   size_t rows;
   const void *states = nnc_plan_carried(before, &rows);

@@ -195,6 +195,7 @@ void nnc_plan_free(nnc_plan *plan) {
                           plan->packed,
                           plan->timeline,
                           plan->penalty_partial,
+                          plan->summand,
                           plan};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);
 }

@@ -12,7 +12,7 @@ typedef struct {
   const nnc_source *x;
   const nnc_sequences *sequences;
   size_t rows;
-  int training;
+  int training, accumulate;
   void *const *out;
   const void *const *grad_outputs;
   void *const *grad_inputs;
@@ -116,6 +116,7 @@ static void backward_thread(nnc_thread *self, void *context) {
   nnc_run run = nnc_training_run(plan, p->progress, self, p->rows);
   size_t first, last;
   run.training = p->training;
+  run.accumulates = p->accumulate;
   take_sequences(p, &run);
   run.failed = (int *)&p->failed;
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
@@ -140,11 +141,12 @@ static void backward_thread(nnc_thread *self, void *context) {
 }
 
 void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void *const *grad_outputs,
-                             void *const *grad_inputs, int training, const nnc_progress *progress) {
+                             void *const *grad_inputs, int training, int accumulate, const nnc_progress *progress) {
   nnc_piece p = {.plan = plan,
                  .sequences = sequences,
                  .rows = rows,
                  .training = training,
+                 .accumulate = accumulate,
                  .grad_outputs = grad_outputs,
                  .grad_inputs = grad_inputs,
                  .progress = progress};
@@ -169,4 +171,5 @@ void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
   nnc_piece p = {.plan = plan, .progress = progress, .lr = lr};
   nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_thread, &p);
   progress->step++;
+  progress->pass = 0;
 }

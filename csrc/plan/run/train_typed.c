@@ -145,6 +145,7 @@ static void train_thread(nnc_thread *self, void *context) {
   const int64_t done = run.step;
   int64_t next_probe = nnc_probe_next(s->data->probe, done);
   run.training = run.loss = 1;
+  run.pass = 0;
   if (s->data->lengths) run.lengths = lengths_of(s->plan);
   run.failed = &s->failed;
   nnc_run_prepare(&run, self);
@@ -219,6 +220,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
     const double before = now;
     if (timed) now = nnc_now();
     progress->step += (int64_t)s.done;
+    if (s.done) progress->pass = 0;
     plan->carry_turn = (int)(((size_t)plan->carry_turn + s.done) % 2);
     done += s.done;
     if (s.done) plan->carried_rows = data->rows - first < done * batch ? data->rows - first - (done - 1) * batch : batch;

@@ -28,6 +28,7 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
       .block = plan->arena,
       .seed = progress->seed,
       .step = progress->step,
+      .pass = progress->pass,
       .self = self,
       .rows = rows,
       .lengths_ld = plan->rows_reserved,
@@ -46,27 +47,32 @@ static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)
 }
 
 /* Ops that share parameters add their gradients in a fixed order: the first one writes the gradient itself; each other one writes
- * into the second buffer, which is then added. So drivers need not handle sharing. */
-static nnc_run with_shared_grads(const nnc_run *run) {
+ * into a second buffer, which is then added. If gradients are added to those of earlier batches, the first one does so too. So
+ * drivers need to handle neither. */
+static real *second_grads(const nnc_run *run) {
+  return run->plan->summand ? run->plan->summand : run->arena + run->plan->shared_grads;
+}
+
+static nnc_run with_second_grads(const nnc_run *run) {
   nnc_run other = *run;
-  other.grads = run->arena + run->plan->shared_grads;
+  other.grads = second_grads(run);
   return other;
 }
 
-static void add_shared_grads(const nnc_run *run, size_t offset, size_t n) {
-  run->k->accumulate(run->grads + offset, run->arena + run->plan->shared_grads + offset, 1, n, n, n);
+static void add_second_grads(const nnc_run *run, size_t offset, size_t n) {
+  run->k->accumulate(run->grads + offset, second_grads(run) + offset, 1, n, n, n);
 }
 
 /* In reverse order of the ops, like the backward pass. */
 static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  if (op->next == NNC_NONE) {
+  if (op->next == NNC_NONE && !run->accumulates) {
     drivers[op->spec.kind]->backward_channels(run, op, first, last);
     return;
   }
-  const nnc_run other = with_shared_grads(run);
+  const nnc_run other = with_second_grads(run);
   drivers[op->spec.kind]->backward_channels(&other, op, first, last);
   for (int slot = 0; slot < NNC_MAX_PARAMS; slot++)
-    if (op->param[slot] != NNC_NONE) add_shared_grads(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
+    if (op->param[slot] != NNC_NONE) add_second_grads(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
 }
 
 /* An op that processes the whole batch at once. In inference, a block counts as the batch. */
@@ -136,19 +142,30 @@ static nnc_range range_of(const nnc_run *run, const nnc_op *op, const nnc_task *
   return (nnc_range){p, p->layout.offset + task->first * p->layout.ld, (task->last - task->first) * p->layout.ld};
 }
 
-/* In the order of the ops. */
-static void add_gradients_of_sharers(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+/* The gradients of ops from `op` on that share these parameters, in the order of the ops. */
+static void add_gradients(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
   const nnc_plan *plan = run->plan;
-  const nnc_range w = range_of(run, op, task, task->slot);
-  const nnc_run other = with_shared_grads(run);
-  for (int i = op->next; i != NNC_NONE; i = plan->op[i].next) {
-    if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* done by backward_channels */
-    drivers[op->spec.kind]->gradient(&other, &plan->op[i], task, rows);
-    add_shared_grads(run, w.offset, w.elements);
-    if (!task->bias) continue;
-    const nnc_range b = range_of(run, op, task, task->bias);
-    add_shared_grads(run, b.offset, b.elements);
+  if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* done by backward */
+  const nnc_run other = with_second_grads(run);
+  for (;; op = &plan->op[op->next]) {
+    const nnc_range w = range_of(run, op, task, task->slot);
+    drivers[op->spec.kind]->gradient(&other, op, task, rows);
+    add_second_grads(run, w.offset, w.elements);
+    if (task->bias) {
+      const nnc_range b = range_of(run, op, task, task->bias);
+      add_second_grads(run, b.offset, b.elements);
+    }
+    if (op->next == NNC_NONE) return;
   }
+}
+
+static void gradients_of_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  if (run->accumulates) {
+    add_gradients(run, op, task, rows);
+    return;
+  }
+  drivers[op->spec.kind]->gradient(run, op, task, rows);
+  if (op->next != NNC_NONE) add_gradients(run, &run->plan->op[op->next], task, rows);
 }
 
 static void prepare_all(const nnc_run *run, const nnc_task *task) {
@@ -170,8 +187,7 @@ void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, 
     const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
     if (task->first == task->last) continue;
     const nnc_op *op = &run->plan->op[task->op];
-    drivers[op->spec.kind]->gradient(run, op, task, rows);
-    if (op->next != NNC_NONE) add_gradients_of_sharers(run, op, task, rows);
+    gradients_of_task(run, op, task, rows);
     if (!update) continue;
     update_task(run, op, task, update);
     if (prepare) prepare_all(run, task);

@@ -207,6 +207,7 @@ cdef extern from "nncore.h":
     ctypedef struct nnc_progress:
         uint64_t seed
         int64_t step
+        uint64_t pass_ "pass"
 
     int nnc_plan_create(
         nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
@@ -258,7 +259,8 @@ cdef extern from "nncore.h":
         const nnc_progress *progress) noexcept nogil
     void nnc_plan_backward(
         nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void **grad_outputs, void **grad_inputs, int training,
-        const nnc_progress *progress) noexcept nogil
+        int accumulate, const nnc_progress *progress) noexcept nogil
+    int nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error) noexcept nogil
     void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
     int nnc_guard_against_fork() noexcept nogil

@@ -11,7 +11,7 @@ cdef class BasePlan:
 
     cdef readonly Access access  # which threads may use it
     cdef nnc_plan *plan
-    cdef nnc_progress progress
+    cdef nnc_progress progress, forward_progress  # the latter is that of the last forward
     cdef readonly object dtype
     cdef dict arrays  # the buffers by name
     cdef list parameter_views, state_views, moments
@@ -65,6 +65,7 @@ cdef class BasePlan:
         cdef int64_t step = whole_number("step", value, 0, 2**63 - 1)
         self._enter_with(TRAINING, False, True)
         self.progress.step = step
+        self.progress.pass_ = 0
         self.access.leave(TRAINING, False, this_thread())
 
     @property
@@ -77,6 +78,19 @@ cdef class BasePlan:
         cdef uint64_t seed = whole_number("seed", value, 0, 2**64 - 1)
         self._enter_with(TRAINING, False, True)
         self.progress.seed = seed
+        self.progress.pass_ = 0
+        self.access.leave(TRAINING, False, this_thread())
+
+    @property
+    def passes(self):
+        """Number of forward passes in training mode since the last update. Each draws its own random numbers."""
+        return self.progress.pass_
+
+    @passes.setter
+    def passes(self, value):
+        cdef uint64_t passes = whole_number("passes", value, 0, 2**64 - 1)
+        self._enter_with(TRAINING, False, True)
+        self.progress.pass_ = passes
         self.access.leave(TRAINING, False, this_thread())
 
     # Building -----------------------------------------------------------------------------------------------------------------
@@ -542,6 +556,7 @@ cdef class BasePlan:
         self._bind()
         self._count(losses, statistics)
         self.progress.step = 0
+        self.progress.pass_ = 0
         self.to_carry = None
         self.is_compiled = True
         self.has_forward = False

@@ -111,6 +111,7 @@ class Plan:
 
     step: int  # number of updates done so far; dropout masks and bias corrections depend on it
     seed: int
+    passes: int  # number of forward passes in training mode since the last update; setting step or seed sets it to 0
 
     @property
     def dtype(self) -> np.dtype: ...
@@ -271,10 +272,13 @@ class Plan:
         """Run one batch forward and keep the values that backward needs. Return copies of the outputs."""
     def forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
         """`forward` for one input and one output; None if x needs conversion or checks."""
-    def backward_plain(self, grad_output: Any) -> np.ndarray | None:
+    def backward_plain(self, grad_output: Any, accumulate: bool = False) -> np.ndarray | None:
         """`backward` for one input and one output; None if the gradient needs conversion or checks."""
-    def backward(self, grad_outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Compute the gradients of the last forward. Overwrite the gradient buffer and return the gradients of the inputs."""
+    def backward(self, grad_outputs: Sequence[np.ndarray], accumulate: bool = False) -> list[np.ndarray]:
+        """Compute the gradients of the last forward. Overwrite the gradient buffer, or add to it, and return the gradients of the
+        inputs."""
+    def zero_gradients(self) -> None:
+        """Set all gradients to 0."""
     def apply_gradients(self, lr: float) -> None:
         """Run one optimizer update with the gradient buffer."""
     def predict_few(self, x: Any) -> np.ndarray | None: ...
@@ -310,8 +314,9 @@ class ModelCore:
         """nncore.training.Trainer, or None"""
     def _have(self, network: Any) -> None:
         """Set the network and its plan."""
-    def __call__(self, x: Any, *, out: np.ndarray | None = None) -> Any:
+    def __call__(self, x: Any, training: bool = False, *, out: np.ndarray | None = None) -> Any:
         """Inference. The result goes to `out` if given (C-contiguous, of the network's dtype and the result's shape).
+        `_call_in_mode` answers for any other `training` than False.
 
         C-contiguous arrays of the network's dtype go directly to C, others through the network.
         """

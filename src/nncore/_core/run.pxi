@@ -506,15 +506,22 @@ cdef class Plan(BasePlan):
             raise_error(&error)
         self.forward_rows = rows
         self.last_training = training
+        self.forward_progress = self.progress
+        self.progress.pass_ += training
         self.has_forward = True
         return 0
 
-    cdef int _run_backward(self, const nnc_sequences *given, const void **grads, void **inputs) except -1:
+    cdef int _run_backward(self, const nnc_sequences *given, const void **grads, void **inputs, bint accumulate) except -1:
+        cdef nnc_error error
+        if accumulate and nnc_plan_reserve_sum(self.plan, &error):
+            raise_error(&error)
         if 2 * self.flops * <double>self.forward_rows < HOLD_GIL_BELOW:
-            nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+            nnc_plan_backward(
+                self.plan, given, self.forward_rows, grads, inputs, self.last_training, accumulate, &self.forward_progress)
         else:
             with nogil:
-                nnc_plan_backward(self.plan, given, self.forward_rows, grads, inputs, self.last_training, &self.progress)
+                nnc_plan_backward(
+                    self.plan, given, self.forward_rows, grads, inputs, self.last_training, accumulate, &self.forward_progress)
         self._rethrow()
         return 0
 
@@ -576,7 +583,7 @@ cdef class Plan(BasePlan):
         finally:
             self._leave(TRAINING)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs, bint accumulate=False):
         cdef const void *grads[MAX_ARRAYS]
         cdef void *inputs[MAX_ARRAYS]
         cdef nnc_sequences given
@@ -592,7 +599,7 @@ cdef class Plan(BasePlan):
             for i in range(len(results)):
                 inputs[i] = cnp.PyArray_DATA(<cnp.ndarray>results[i])
             self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
-            self._run_backward(&given, grads, inputs)
+            self._run_backward(&given, grads, inputs, accumulate)
             return results
         finally:
             self._leave(TRAINING)
@@ -603,7 +610,7 @@ cdef class Plan(BasePlan):
             raise NotBuiltError("backward: nothing to go back from; call forward on a batch first")
         return 0
 
-    def backward_plain(self, grad_output):
+    def backward_plain(self, grad_output, bint accumulate=False):
         """The gradient of a plain batch of a network with one input and one output, or None if the gradient needs conversion or
         checks."""
         cdef cnp.npy_intp[9] dims
@@ -623,8 +630,17 @@ cdef class Plan(BasePlan):
             dx = self.results.take(self.in_rank, dims, self.typenum)
             grad = cnp.PyArray_DATA(<cnp.ndarray>grad_output)
             to = cnp.PyArray_DATA(dx)
-            self._run_backward(&given, &grad, &to)
+            self._run_backward(&given, &grad, &to, accumulate)
             return dx
+        finally:
+            self._leave(TRAINING)
+
+    def zero_gradients(self):
+        """Set all gradients to 0."""
+        self._enter(TRAINING)
+        try:
+            self._need_plan()
+            cnp.PyArray_FILLWBYTE(<cnp.ndarray>self.arrays["gradients"], 0)
         finally:
             self._leave(TRAINING)
 

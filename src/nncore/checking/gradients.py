@@ -216,6 +216,7 @@ def _by_hand(twin: Model, arrays: list[np.ndarray], options: _Options, parameter
 
     def value() -> float:
         plan.reset_states()  # stateful layers would go on from the run before
+        plan.passes = 0  # so that dropout keeps its mask
         return sum(float((r * out).sum()) for r, out in zip(factors, plan.forward(arrays, True), strict=True))
 
     value()

@@ -12,8 +12,9 @@ from .base import Layer
 class Dropout(Layer):
     """Set each element to zero with probability p during training, and scale the rest by 1 / (1 - p) (Srivastava et al. 2014).
 
-    At inference the output is x. The mask depends only on the model's seed, the number of updates done, the layer and the element.
-    A run can therefore be repeated and continued bitwise, with any number of threads.
+    At inference the output is x. The mask depends only on the model's seed, the number of updates done, the number of forward
+    passes in training mode since then, the layer and the element. So each pass draws its own mask, and a run can be repeated and
+    continued bitwise, with any number of threads.
 
     Parameters
     ----------
@@ -46,8 +47,9 @@ class GaussianNoise(Layer):
     """Add normal noise of mean 0 and standard deviation stddev during training. This is Keras's layer of the same name.
 
     At inference the output is x. As for `Dropout`, the noise depends only on the model's seed, the number of updates done, the
-    layer and the element. It is the same for any number of threads. Between instruction sets the last bits may differ. The noise is
-    computed from Philox4x32-10 by the method of Box and Muller (1958) and does not exceed 6.7 standard deviations.
+    number of forward passes since then, the layer and the element. It is the same for any number of threads. Between instruction
+    sets the last bits may differ. The noise is computed from Philox4x32-10 by the method of Box and Muller (1958) and does not
+    exceed 6.7 standard deviations.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from .._checks import flag, shown
 from .._core import AveragedWeights, ModelCore
 from ..data import ClassWeight
 from ..errors import ArgumentError, NotBuiltError
-from ..graph import Graph
+from ..graph import Graph, is_symbolic
 from ..layers.base import AnyLayer
 from ..losses import LossLike
 from ..metrics import Metric, MetricLike
@@ -126,10 +126,10 @@ class Model(ModelCore):
         def outputs(self) -> list[Value]: ...
 
         @overload
-        def __call__(self, x: Value | Sequence[Value] | Mapping[str, Value]) -> Any: ...
+        def __call__(self, x: Value | Sequence[Value] | Mapping[str, Value], training: bool = False) -> Any: ...
         @overload
-        def __call__(self, x: Arrays, *, out: np.ndarray | None = None) -> Any: ...
-        def __call__(self, x: Any, *, out: np.ndarray | None = None) -> Any: ...
+        def __call__(self, x: Arrays, training: bool = False, *, out: np.ndarray | None = None) -> Any: ...
+        def __call__(self, x: Any, training: bool = False, *, out: np.ndarray | None = None) -> Any: ...
 
         def predict_on_batch(self, x: Arrays, *, out: np.ndarray | None = None) -> Any: ...
 
@@ -376,6 +376,8 @@ class Model(ModelCore):
     def gradients(self) -> dict[str, np.ndarray]:
         """Live views of the gradients by parameter name. The last `backward` or training step wrote them.
 
+        `zero_gradients` sets them to 0.
+
         Examples
         --------
         >>> import nncore as nn
@@ -465,6 +467,15 @@ class Model(ModelCore):
 
     # One batch at a time ------------------------------------------------------------------------------------------------------
 
+    def _call_in_mode(self, x: Any, training: Any, out: np.ndarray | None) -> Any:
+        """Answer ``model(x, training)``, where training is not the constant False."""
+        name = type(self).__name__
+        if not flag(f"{name}(x)", "training", training) or is_symbolic(x):
+            return ModelCore.__call__(self, x, out=out)
+        if out is not None:
+            raise ArgumentError(f"{name}(x): out is for inference; leave it out, or training=True")
+        return self.forward(x, training=True)
+
     def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None) -> Any:
         """Compute the output of one batch and keep the intermediate results that `backward` needs.
 
@@ -473,8 +484,9 @@ class Model(ModelCore):
         x : array_like, or a list or dict of them
             [N, *input shape] for each input.
         training : bool
-            Whether layers behave as in training; dropout is active then. Stateful recurrent layers start with the final states of
-            the last training batch, and keep theirs for the next one. Otherwise they start with zeros, as `predict` does.
+            Whether layers behave as in training; dropout is active then, and each pass draws its own masks and noise. Stateful
+            recurrent layers start with the final states of the last training batch, and keep theirs for the next one. Otherwise
+            they start with zeros, as `predict` does.
         lengths : array_like of int, optional
             [N]: the number of valid time steps of each sequence.
 
@@ -513,13 +525,15 @@ class Model(ModelCore):
                 return plain
         return batches.forward(self._network, x, training, lengths)
 
-    def backward(self, grad_output: Arrays) -> Any:
-        """Compute the gradients for the last `forward`. They overwrite those in `gradients`.
+    def backward(self, grad_output: Arrays, accumulate: bool = False) -> Any:
+        """Compute the gradients for the last `forward`. They overwrite those in `gradients`, or are added to them.
 
         Parameters
         ----------
         grad_output : array_like, or a list or dict of them
             Derivative of the loss with respect to each element of the output, [N, *output shape], for each output.
+        accumulate : bool
+            Whether to add to the gradients. So the gradient of a large batch is the sum over its parts; see `zero_gradients`.
 
         Returns
         -------
@@ -534,8 +548,31 @@ class Model(ModelCore):
         >>> model.backward([[3.0]])
         array([[3., 3.]], dtype=float32)
         """
-        plain = self._plan.backward_plain(grad_output)
-        return batches.backward(self._network, grad_output) if plain is None else plain
+        if accumulate is not False and accumulate is not True:
+            accumulate = flag("backward", "accumulate", accumulate)
+        plain = self._plan.backward_plain(grad_output, accumulate)
+        return batches.backward(self._network, grad_output, accumulate) if plain is None else plain
+
+    def zero_gradients(self) -> None:
+        """Set the gradients to 0, before `backward` adds to them with ``accumulate=True``.
+
+        Examples
+        --------
+        The gradient of four rows from batches of two. The loss is a mean over the four rows:
+
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> x, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.zeros((4, 1))
+        >>> model.zero_gradients()
+        >>> for part in (slice(0, 2), slice(2, 4)):
+        ...     error = model.forward(x[part], training=True) - y[part]
+        ...     _ = model.backward(2 * error / len(x), accumulate=True)
+        >>> model.gradients["0.weight"]  # the mean of 2 x (x - y)
+        array([[7.]], dtype=float32)
+        """
+        self._network.require_built("zero_gradients")
+        self._plan.zero_gradients()
 
     def apply_gradients(self) -> None:
         """Update the parameters with the optimizer, using the gradients in `gradients`.

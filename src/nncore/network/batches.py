@@ -92,7 +92,7 @@ def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
         return network.connections.pack_outputs(network.plan.forward(batch, training, counted))
 
 
-def backward(network: Network, grad_output: Any) -> Any:
+def backward(network: Network, grad_output: Any, accumulate: bool) -> Any:
     """Compute the gradients of the last `forward`; see `Model.backward`."""
     with network.access.training():
         network.require_built("backward")
@@ -104,7 +104,7 @@ def backward(network: Network, grad_output: Any) -> Any:
             if grad.shape[1:] != expected:
                 raise ShapeError(f"{name} has shape {grad.shape}, but the model gives batches of shape {shape_text(expected)}")
             grads.append(grad)
-        found = network.plan.backward(grads)
+        found = network.plan.backward(grads, accumulate)
         return found[0] if len(found) == 1 else found
 
 

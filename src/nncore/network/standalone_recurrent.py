@@ -100,6 +100,8 @@ def _twin(layer: Recurrent, steps: int) -> Network:
         plain = {"return_sequences": True, "return_state": False, "batch_first": True, "stateful": False, "truncate": None}
         twin = single_layer_network(type(layer)(**{**layer.config(), **plain}), dtype, 0)
         twin.build([(steps, layer.input_size)])
+        if (before := layer.__dict__.get("_twin")) is not None:
+            twin.plan.passes = before.plan.passes  # go on with new random numbers
         layer.__dict__["_twin"] = twin
     for role, parameter in own.items():
         twin.layers[0]._bound[role].value[...] = parameter.value

@@ -45,6 +45,7 @@ def restore_training_state(network: Network, path: str) -> None:
         if not callable(optimizer.lr):
             optimizer.lr = kept.lr
         network.plan.seed, network.plan.step, network.plan.trainer.progress = other.plan.seed, state.step, state.progress
+        network.plan.passes = state.passes
         if state.carried is not None:
             network.plan.carry_on(state.carried)
 

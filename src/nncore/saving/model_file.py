@@ -10,8 +10,9 @@ layer by layer h and, for an LSTM, c. No layer can have the name "training". The
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
                     outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call
     training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, after training has started
-                    (before: null), state: step; options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per
-                    parameter; and progress, the position of the last fit (null: none), see saving/progress.py
+                    (before: null), state: step; passes, the number of forward passes in training mode since then (absent: 0);
+                    options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per parameter; and progress, the
+                    position of the last fit (null: none), see saving/progress.py
 
 A model is stored as a `Sequential` or as a graph. A subclass is loaded as one of these two.
 """
@@ -126,6 +127,7 @@ def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str
         "l2": config.l2,
         "state": {
             "step": state.step,
+            **({"passes": state.passes} if state.passes else {}),
             "options": [list(each) for each in state.options or ()],
             "progress": progress.to_data(state.progress, stored),
         }
@@ -391,7 +393,8 @@ def _begun(reader: Reader, network: Network, config: Configuration, state: dict[
         options.append(ParameterOptions(*each))
     if len(options) != len(network.plan.parameters()):
         reader.fail("training.state.options", f"{len(options)} for {len(network.plan.parameters())} parameters")
-    return TrainingState(config, step, options, {})
+    passes = _count(reader, state.get("passes", 0), "training.state.passes", 2**64)
+    return TrainingState(config, step, options, {}, passes=passes)
 
 
 def _count(reader: Reader, value: Any, field: str, limit: int, least: int = 0) -> int:

@@ -1,9 +1,9 @@
 """The state of training, for copies and files. Training continues from it as without an interruption.
 
 The state consists of: the configuration and the options of the parameters as the core has them (if a layer was frozen after
-``compile``, it still trains); the number of updates, which determines dropout masks and the order of the rows; the optimizer's
-moments by parameter, without the core's padding; the states of stateful layers; and the progress of the last ``fit``. All of it is
-captured between two steps, even if another thread is training.
+``compile``, it still trains); the number of updates, which determines dropout masks and the order of the rows, and the number of
+forward passes since; the optimizer's moments by parameter, without the core's padding; the states of stateful layers; and the
+progress of the last ``fit``. All of it is captured between two steps, even if another thread is training.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class TrainingState(NamedTuple):
     options: list[ParameterOptions] | None  #: None: the plan has not been compiled yet
     moments: dict[str, dict[str, np.ndarray]]  #: by buffer of the optimizer, then by parameter
     progress: Progress | None = None  #: None: fit has not been called
+    passes: int = 0  #: number of forward passes in training mode since the last update
     carried: np.ndarray | None = None  #: [rows, states]: states of stateful layers for the next batch; None: zeros
 
 
@@ -56,7 +57,8 @@ def capture(network: Network) -> TrainingState | None:
         return TrainingState(trainer.config, 0, None, {})
     begun: Progress | None = trainer.progress
     progress = None if begun is None or begun.start > plan.step else begun.snapshot(plan.step)  # step may have been set back
-    return TrainingState(trainer.config, plan.step, list(trainer.options), moments(network), progress, plan.carried())
+    options, taken = list(trainer.options), moments(network)
+    return TrainingState(trainer.config, plan.step, options, taken, progress, plan.passes, plan.carried())
 
 
 def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
@@ -68,7 +70,7 @@ def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.nd
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the original compile has shown these warnings
         trainer.attach(network, state.options)
-    network.plan.step = state.step
+    network.plan.step, network.plan.passes = state.step, state.passes  # in this order: a new step starts new passes
     trainer.progress = state.progress
     if state.carried is not None:
         network.plan.carry_on(state.carried)

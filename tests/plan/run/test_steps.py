@@ -88,7 +88,7 @@ def test_a_long_call_returns_in_time(rng):
         assert best < 0.1, name
 
 
-def test_dropout_depends_on_step_seed_and_layer(dtype, rng):
+def test_dropout_depends_on_step_pass_seed_and_layer(dtype, rng):
     net = nets.assemble([(50,)], [nets.dropout(0, 0.5), nets.dropout(1, 0.5)], [1, 2], dtype)
     x = np.ones((40, 50), dtype)
     first, both = net.forward([x], True)
@@ -96,8 +96,12 @@ def test_dropout_depends_on_step_seed_and_layer(dtype, rng):
     assert set(np.unique(both)) == {0, 4}
     assert 0.4 < (first != 0).mean() < 0.6
     assert 0.4 < (both[first != 0] != 0).mean() < 0.6
+    assert not np.array_equal(net.forward([x], True)[0], first)
+    assert net.passes == 2
+    net.passes = 0
     np.testing.assert_array_equal(net.forward([x], True)[0], first)
     np.testing.assert_array_equal(net.forward([x], False)[1], x)
+    net.passes = 0
     np.testing.assert_array_equal(net.forward([x[:7]], True)[0], first[:7])
     net.step += 1
     assert not np.array_equal(net.forward([x], True)[0], first)

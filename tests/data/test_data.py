@@ -211,17 +211,17 @@ def test_targets_of_the_right_form_are_bound():
 
 def test_non_finite_data_are_found():
     x = BASE.copy()
-    data.check_finite(x, "x")
-    data.check_finite(x.astype(int), "x")
+    data.check_finite(x, "x", x.dtype)
+    data.check_finite(x.astype(int), "x", x.dtype)
     x[5, 2] = np.inf
     with pytest.raises(errors.NonFiniteError, match="x is inf at row 5, column 2"):
-        data.check_finite(x, "x")
+        data.check_finite(x, "x", x.dtype)
     with pytest.raises(errors.NonFiniteError, match=r"x is inf at row 5, column \(0, 2\)"):
-        data.check_finite(x.reshape(8, 2, 3), "x")
+        data.check_finite(x.reshape(8, 2, 3), "x", x.dtype)
     far = np.zeros(600_000, np.float32)
     far[-1] = np.nan
     with pytest.raises(errors.NonFiniteError, match="y is nan at row 599999"):
-        data.check_finite(far, "y")
+        data.check_finite(far, "y", far.dtype)
 
 
 @pytest.mark.parametrize(

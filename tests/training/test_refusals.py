@@ -93,7 +93,8 @@ X, Y = np.ones((6, 3)), np.ones(6)
         (lambda m: m.fit(X, Y, validation_data=(X, Y[:2])), errors.ShapeError, "y has 2 rows"),
         (lambda m: m.fit(X, Y, verbose=3), errors.ArgumentError, "verbose"),
         (lambda m: m.fit(X, Y, sample_weight=[1.0]), errors.ShapeError, "one weight per row"),
-        (lambda m: m.fit(X, Y, sample_weight=np.zeros(6)), errors.ArgumentError, "all weights are 0"),
+        (lambda m: m.fit(X, Y, sample_weight=[0, 0, -1, 0, 0, 0]), errors.ArgumentError, "sample_weight is -1.0 at row 2"),
+        (lambda m: m.fit(X, Y, sample_weight=[1, np.nan] * 3), errors.NonFiniteError, "sample_weight is nan at row 1"),
         (lambda m: m.fit(X, Y, class_weight="balanced"), errors.LabelError, "use sample_weight instead"),
         (lambda m: m.fit([(X, Y)], class_weight="balanced"), errors.ArgumentError, "batches carry their own"),
         (lambda m: m.predict(X.astype(complex)), errors.DTypeError, "complex128"),
@@ -117,15 +118,3 @@ def test_before_compile():
     assert model.optimizer is None
     assert model.metrics_names == []
     assert model.predict(X).shape == (6, 1)
-
-
-def test_check_finite():
-    x = X.copy()
-    x[4, 1] = np.nan
-    assert np.isnan(linear().evaluate(x, Y))
-    model = linear(check_finite=True)
-    for call in (model.fit, model.evaluate, model.train_on_batch):
-        with pytest.raises(errors.NonFiniteError, match="x is nan at row 4, column 1"):
-            call(x, Y)
-    with pytest.raises(errors.NonFiniteError, match="y is inf at row 1"):
-        model.fit(X, np.array([1, np.inf, 1, 1, 1, 1]))

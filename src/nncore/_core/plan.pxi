@@ -43,6 +43,7 @@ cdef class BasePlan:
     cdef public object trainer  # the trainer, or None; if is_compiled, the plan has its losses and its update rule
     cdef bint is_provisional  # it has parameters, but its number of time steps is not known; built_for is None
     cdef readonly bint averaged  # the parameters are replaced by their average
+    cdef bint checks_finite  # compile(check_finite=True): calls must not take the short way, where nobody looks at the data
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
@@ -147,6 +148,7 @@ cdef class BasePlan:
         self._enter_with(CHANGING, False, True)
         try:
             shapes = None if provisional else [tuple([int(d) for d in shape]) for shape in input_shapes]
+            checks_finite = self.trainer is not None and bool(self.trainer.config.check_finite)
             places = [layer.__dict__ for layer in layers]
             kept = (self.ops, self.owners, self.outputs, self.built_for)
             before = [(place.get("_bound"), place.get("_pending")) for place in places]
@@ -171,6 +173,7 @@ cdef class BasePlan:
             self.probe.every = 0
             self.calls_out, self.is_watched = new.calls_out, False
             self.is_compiled = self.has_forward = False
+            self.checks_finite = checks_finite
             self.is_provisional = provisional
             self.flops, self.is_simple, self.has_indices = new.flops, new.is_simple and not provisional, new.has_indices
             self.in_rank, self.out_rank, self.in_width = new.in_rank, new.out_rank, new.in_width
@@ -549,6 +552,7 @@ cdef class BasePlan:
         buffers.update({f"moment{i}": m for i, m in enumerate(moments) if m is not None})
         if average is not None:
             buffers["average"] = average
+        checks_finite = trainer is not None and bool(trainer.config.check_finite)
         kept = self.moments, self.arrays, self.trainer
         compile_plan(self.plan, losses, &rule, options, statistics)  # after an error the old configuration is still valid
         self.moments = moments
@@ -561,6 +565,7 @@ cdef class BasePlan:
         self.is_compiled = True
         self.has_forward = False
         self.trainer = trainer
+        self.checks_finite = checks_finite
         del kept  # only now, because releasing objects may run other code
         return 0
 

@@ -426,7 +426,7 @@ cdef class Plan(BasePlan):
 
     def predict_few(self, x):
         """The outputs of an array of few rows, for one input and one output. None if x needs checks or conversion, or has many rows."""
-        return self._infer(x, None, True)
+        return None if self.checks_finite else self._infer(x, None, True)
 
     def __call__(self, x, *, out=None):
         """The outputs of a C-contiguous batch of the network's dtype, for one input and one output. out: memory for them, or
@@ -563,7 +563,7 @@ cdef class Plan(BasePlan):
         cdef nnc_sequences given
         self._enter(TRAINING)
         try:
-            if self.plan == NULL or not self.is_simple or self.has_indices or not self._is_plain(x, self.in_rank, self.in_dims):
+            if self.plan == NULL or not self.is_simple or self.has_indices or self.checks_finite or not self._is_plain(x, self.in_rank, self.in_dims):
                 return None
             rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
             self._need_rows(rows, training)

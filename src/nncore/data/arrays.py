@@ -130,18 +130,21 @@ def shape_of(value: Any) -> Shape:
     return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
 
 
-def check_finite(array: np.ndarray, name: str) -> None:
-    """Raise NonFiniteError with the row and column if ``array`` contains NaN or infinity."""
+def check_finite(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> None:
+    """Raise NonFiniteError with the row and column if ``array`` contains NaN, infinity, or what is infinite in ``dtype``."""
     if array.dtype.kind != "f":
-        return
+        return  # the largest integer is finite in every floating type of a network
     step = max(1, _BLOCK // max(1, array[:1].size))
     for first in range(0, len(array), step):
-        bad = ~np.isfinite(array[first : first + step])
+        part = array[first : first + step]
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(part.astype(dtype) if part.dtype.itemsize > dtype.itemsize else part)
         if bad.any():
             row, *column = (int(i) for i in np.argwhere(bad)[0])
             where = f", column {column[0] if len(column) == 1 else tuple(column)}" if column else ""
             found = array[(first + row, *column)]
-            raise NonFiniteError(f"{name} is {found} at row {first + row}{where}; drop such rows or fill them in")
+            why = f", which is infinite in {dtype}" if np.isfinite(found) else ""
+            raise NonFiniteError(f"{name} is {found} at row {first + row}{where}{why}; drop such rows or fill them in")
 
 
 def copy_into(view: np.ndarray, value: Any, name: str) -> None:

@@ -124,11 +124,7 @@ def _is_list_of_batches(given: list[Any], ranks: Sequence[Rank]) -> bool:
         return True
     if not all(isinstance(each, Mapping) or _has_fields(each, ranks, 1) for each in given):
         return False
-    if not _is_x(given, ranks):
-        return True
-    if any(rank.dims is None for rank in ranks):  # arrays of one shape may as well be the rows of a sample
-        return all(len({tuple(getattr(part, "shape", ())) for part in each}) > 1 for each in given)
-    return all(is_array(each[0]) for each in given)
+    return not _is_x(given, ranks) or all(isinstance(each, Mapping) or is_array(each[0]) for each in given)
 
 
 def _has_fields(each: Any, ranks: Sequence[Rank], least: int) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
 from ..records import Shape
 
 
@@ -45,11 +44,6 @@ class Data:
     def row_bytes(self) -> int:
         """The size of one row in bytes."""
         return sum(a[:1].nbytes for a in (*self.x, *self.y))
-
-    def require_weight(self) -> None:
-        """Raise ArgumentError if all weights are 0."""
-        if self.weight is not None and not any(each is None or each.any() for each in self.weight):
-            raise ArgumentError("sample_weight: all weights are 0, so that nothing counts")
 
     def scaled(self, output: int, scale: np.ndarray, rows: np.ndarray | None) -> Data:
         """Return the data with the weights of one output multiplied by ``scale``, [rows] or [rows, steps]. rows: None means all."""

@@ -41,8 +41,11 @@ def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
     array = as_array(lengths, "lengths", np.dtype(np.int64))
     if array.shape != (rows,):
         raise ShapeError(f"lengths has shape {array.shape}, but there are {rows} sequences: ({rows},) is needed")
-    if array.dtype.kind not in "iu" and not (array.dtype.kind == "f" and np.array_equal(array, np.floor(array), equal_nan=False)):
+    if array.dtype.kind not in "iuf":
         raise ArgumentError(f"lengths must be whole numbers, not {array.dtype}")
+    broken = np.flatnonzero(array != np.floor(array)) if array.dtype.kind == "f" else array[:0]  # NaN too: it equals nothing
+    if broken.size:
+        raise ArgumentError(f"lengths is {array[broken[0]]} at row {broken[0]}, but must be a whole number")
     bad = np.flatnonzero((array < 1) | (array > steps))
     if bad.size:
         value = array[bad[0]].item()

@@ -17,6 +17,8 @@ from ..records import Shape
 from .arrays import as_array
 from .sequences import without_padding
 
+_FLOAT64 = np.dtype(np.float64)
+
 OneClassWeight = Mapping[int, float] | str | None
 #: For one output, by name, or one per output. In a dict any string is accepted, so that type checkers need no annotations.
 ClassWeight = (
@@ -29,7 +31,12 @@ ClassWeight = (
 
 
 def bind_weight(
-    weight: Any, rows: int, name: str = "sample_weight", lines: Shape = (), lengths: np.ndarray | None = None
+    weight: Any,
+    rows: int,
+    name: str = "sample_weight",
+    lines: Shape = (),
+    lengths: np.ndarray | None = None,
+    dtype: np.dtype[Any] = _FLOAT64,
 ) -> np.ndarray | None:
     """Return float64 weights [rows], or [rows, time, ...] if time steps have their own weights, or None.
 
@@ -45,13 +52,15 @@ def bind_weight(
         The shape of the output for one sample without its last dimension. Its entries can have their own weights.
     lengths : numpy.ndarray or None
         The number of valid time steps of each row. Weights of other steps are ignored.
+    dtype : numpy.dtype
+        The type of the network, in which the weights must be finite.
 
     Raises
     ------
     ShapeError
         The number of weights is neither that of the rows nor that of the time steps.
     NonFiniteError, ArgumentError
-        A weight is NaN, infinite or negative.
+        A weight is NaN, negative, or infinite in ``dtype``.
     """
     if weight is None:
         return None
@@ -69,12 +78,14 @@ def bind_weight(
     array = np.ascontiguousarray(array.reshape(fitting[0]), np.float64)
     if lengths is not None and array.ndim > 1:
         array = without_padding(array, lengths, "values", 0)
-    bad = np.argwhere(~(np.isfinite(array) & (array >= 0)))
+    with np.errstate(over="ignore"):
+        bad = np.argwhere(~(np.isfinite(array.astype(dtype)) & (array >= 0)))
     if len(bad):
         row, *step = bad[0].tolist()
         value = array[tuple(bad[0])]
         where = f", step {step[0] if len(step) == 1 else tuple(step)}" if step else ""
-        error = ArgumentError if np.isfinite(value) else NonFiniteError
+        where += f", which is infinite in {dtype}" if np.isfinite(value) and value > 0 else ""
+        error = ArgumentError if value < 0 and np.isfinite(value) else NonFiniteError
         raise error(f"{name} is {value} at row {row}{where}; weights must be finite and not negative")
     return array
 

@@ -712,7 +712,8 @@ class Model(ModelCore):
             dimension have none. The arguments of a layer or of a group of the optimizer take precedence. The penalties are part of
             the loss that `fit`, `evaluate` and `train_on_batch` report.
         check_finite : bool, default False
-            Whether to search the data of ``fit`` and ``evaluate`` for NaN and infinity. The error states where they are.
+            Whether to search all data, also those to predict, for NaN, infinity, and numbers that become infinite in the model's
+            dtype, such as 1e39 in float32. The error states where they are.
 
         Raises
         ------

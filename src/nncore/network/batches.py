@@ -18,7 +18,7 @@ from ..data.sequences import bind_lengths
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from ..graph import Value, is_symbolic
 from ..records import Shape
-from .inputs import ranks, time_steps, unpadded
+from .inputs import look_for_nonfinite, ranks, time_steps, unpadded
 from .prediction import bind_rows, joined, predict_batches, predict_rows
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
     with network.access.reading():
         if several:
             return network.connections.pack_outputs(predict_rows(network, bind_rows(network, x, None)))
-        return network.plan(_converted(network, x)[0], out=out)
+        return network.plan(_converted(network, x)[0][0], out=out)
 
 
 def _call_on_values(network: Network, x: Any) -> Any:
@@ -53,8 +53,8 @@ def _call_on_values(network: Network, x: Any) -> Any:
     return network.connections.pack_outputs(network.connections.call_on(values))
 
 
-def _converted(network: Network, x: Any) -> list[np.ndarray]:
-    """Return one C-contiguous array of the network's dtype per input. Build the network if necessary."""
+def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Return one C-contiguous array of the network's dtype per input, and the lengths. Build the network if necessary."""
     arrays: list[np.ndarray] = []
     given = align_to_names("x", x, network.input_names)
     for i, (name, each) in enumerate(zip(argument_labels("x", network.input_names), given, strict=True)):
@@ -74,22 +74,24 @@ def _converted(network: Network, x: Any) -> list[np.ndarray]:
             raise ShapeError(f"{name} has shape {array.shape}, but the model takes batches of shape {shape_text(expected)}{hint}")
         if arrays and len(array) != len(arrays[0]):
             raise ShapeError(f"{name} has {len(array)} rows, but the first input has {len(arrays[0])}")
-        arrays.append(np.ascontiguousarray(array, dtype=network.dtype))
-    return arrays
+        arrays.append(array)
+    counted = None if lengths is None else bind_lengths(lengths, len(arrays[0]), time_steps(network))
+    look_for_nonfinite(network, arrays, counted)
+    with np.errstate(over="ignore"):  # the core converts without a warning, too
+        return [np.ascontiguousarray(array, dtype=network.dtype) for array in arrays], counted
 
 
 def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
     """Compute the output of one batch and keep the intermediate results that `backward` needs; see `Model.forward`."""
     training = flag("forward", "training", training)
     with network.access.training():
-        batch = _converted(network, x)
+        batch, counted = _converted(network, x, lengths)
         if not len(batch[0]):
             raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
-        counted = None
-        if lengths is not None:
-            counted = (bind_lengths(lengths, len(batch[0]), time_steps(network)), None, None)
-            batch = unpadded(network, batch, counted[0]) if network.plan.holds_indices() else batch  # padding may be invalid
-        return network.connections.pack_outputs(network.plan.forward(batch, training, counted))
+        if counted is not None and network.plan.holds_indices():
+            batch = unpadded(network, batch, counted)  # padding may be invalid
+        sequences = None if counted is None else (counted, None, None)
+        return network.connections.pack_outputs(network.plan.forward(batch, training, sequences))
 
 
 def backward(network: Network, grad_output: Any, accumulate: bool) -> Any:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data import bind_inputs
+from ..data import bind_inputs, check_finite
 from ..data.batches import Rank
-from ..data.by_name import align_to_names
+from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import bind_lengths, without_padding
 from ..errors import ShapeError
 
@@ -47,12 +47,23 @@ def bind(
 def bind_with_lengths(network: Network, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
     """Convert x and its lengths. If padding contains invalid indices for an embedding, they are ignored."""
     if lengths is None:
-        return bind(network, x, **options), None
+        arrays = bind(network, x, **options)
+        look_for_nonfinite(network, arrays, None)
+        return arrays, None
     arrays = bind(network, x, check_indices=False, **options)
     counted = bind_lengths(lengths, len(arrays[0]), time_steps(network))
     if network.plan.holds_indices():
         network.plan.check_indices(unpadded(network, arrays, counted))
+    look_for_nonfinite(network, arrays, counted)
     return arrays, counted
+
+
+def look_for_nonfinite(network: Network, arrays: list[np.ndarray], lengths: np.ndarray | None) -> None:
+    """Raise NonFiniteError if ``compile(check_finite=True)`` was called and an array is not finite outside of the padding."""
+    if network.checks_finite:
+        counted = arrays if lengths is None else unpadded(network, arrays, lengths)
+        for array, name in zip(counted, argument_labels("x", network.input_names), strict=True):
+            check_finite(array, name, network.dtype)
 
 
 def unpadded(network: Network, arrays: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:

@@ -253,6 +253,12 @@ class Network:
         if shapes and self.plan.built_for != shapes:
             raise ShapeError(f"the model takes {self.input_shapes} now, but the data were of {list(shapes)}")
 
+    @property
+    def checks_finite(self) -> bool:
+        """Whether data must be finite: ``compile(check_finite=True)``."""
+        trainer = self.plan.trainer
+        return trainer is not None and bool(trainer.config.check_finite)
+
     # Properties ---------------------------------------------------------------------------------------------------------------
 
     @property

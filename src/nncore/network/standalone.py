@@ -41,6 +41,7 @@ def call_layer(layer: Layer, x: Any, training: bool) -> Any:
     elif array.ndim == 0:
         raise ShapeError(f"{layer!r} needs a batch [N, ...], not a single number")
     network = _network(layer, array)
+    training = training and len(array) > 0  # nothing is random or counted without rows
     out = network.plan.forward_plain(array, True) if training else network.plan.infer_plain(array)
     if out is None:
         out = forward(network, array, True, None) if training else network.infer(array)

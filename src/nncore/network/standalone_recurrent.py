@@ -13,7 +13,7 @@ import numpy as np
 from .._checks import flag
 from ..data.arrays import as_array
 from ..data.sequences import bind_lengths
-from ..errors import EmptyDataError, ShapeError
+from ..errors import ShapeError
 from ..layers.recurrent import Recurrent
 from ..records import Parameter
 from .network import Network
@@ -47,8 +47,6 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
         order = "[N, time, {}]" if layer.batch_first else "[time, N, {}]"
         raise ShapeError(f"{_name(layer)}: x has shape {np.shape(x)}, but {order.format(layer.input_size)} is needed")
     rows, steps = array.shape[:2]
-    if not rows:
-        raise EmptyDataError(f"{_name(layer)}: x of shape {np.shape(x)} has no sequences")
     with CREATION_LOCK.changing(patient=True):
         twin = _twin(layer, steps)
     dtype = twin.dtype
@@ -59,7 +57,7 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
     flat = (rows, int(np.prod(shape[1:])))
     states = (counted, None if initial is None else initial.reshape(flat), final.reshape(flat))
     array = np.ascontiguousarray(array, dtype)
-    if training:
+    if training and rows:
         (output,) = twin.plan.forward([array], True, states)
     else:
         output = np.empty((rows, steps, layer.directions * layer.hidden_size), dtype)
@@ -67,7 +65,9 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
         while first < rows:
             first = twin.plan.predict([array], [output], first, states)
     ends = [
-        np.ascontiguousarray(final[:, :, i].transpose(1, 2, 0, 3)).reshape(-1, rows, layer.hidden_size)
+        np.ascontiguousarray(final[:, :, i].transpose(1, 2, 0, 3)).reshape(
+            layer.num_layers * layer.directions, rows, layer.hidden_size
+        )
         for i in range(len(layer.states))
     ]
     if single:

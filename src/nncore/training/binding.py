@@ -24,7 +24,7 @@ from ..data.arrays import to_array
 from ..data.bound import Data
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import valid_steps, without_padding
-from ..errors import ArgumentError
+from ..errors import ArgumentError, NonFiniteError
 from ..network import inputs
 from .configuration import Configuration
 from .trainer import ensure_same_config
@@ -50,8 +50,7 @@ def bind(
     """Convert samples, targets, their weights and lengths."""
     xs, counted = inputs.bind_with_lengths(network, x, lengths, any_length=any_length)
     rows, shapes = len(xs[0]), network.output_shapes
-    # Inputs and outputs without time have no padding, even if their first dimension has as many elements as there are steps.
-    of_inputs = [counted if has else None for has in network.plan.timed(range(len(xs)))]
+    # Outputs without time have no padding, even if their first dimension has as many elements as there are steps.
     timelines = network.plan.timelines(network.plan.outputs)
     of_outputs = [valid_steps(counted, timeline) for timeline in timelines]
     parts, names = align_to_names("y", y, network.output_names), argument_labels("y", network.output_names)
@@ -67,10 +66,8 @@ def bind(
         for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
     ]
     if config.check_finite:
-        for i, array in enumerate(xs):
-            check_finite(_counted(array, of_inputs[i]), argument_labels("x", network.input_names)[i])
         for array, name, own in zip(ys, names, of_outputs, strict=True):
-            check_finite(_counted(array, own), name)
+            check_finite(_counted(array, own), name, network.dtype)
     return Data(xs, ys, _weights(network, weight, rows, of_outputs), counted, network.input_shapes, timelines)
 
 
@@ -93,7 +90,7 @@ def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray |
         each, names = [given] * len(names), []
     labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
     bound = [
-        bind_weight(part, rows, name, shape[:-1], own)
+        bind_weight(part, rows, name, shape[:-1], own, network.dtype)
         for part, name, shape, own in zip(each, labels, network.output_shapes, lengths, strict=True)
     ]
     return None if all(part is None for part in bound) else bound
@@ -117,8 +114,10 @@ def split(
     return rows, held_out if shuffle else slice(len(rows), None)
 
 
-def apply_class_weight(config: Configuration, data: Data, rows: np.ndarray | None, class_weight: ClassWeight) -> Data:
-    """Multiply the weights of these rows by the class weights. rows: None means all."""
+def apply_class_weight(
+    config: Configuration, data: Data, rows: np.ndarray | None, class_weight: ClassWeight, dtype: np.dtype[Any]
+) -> Data:
+    """Multiply the weights of these rows by the class weights. rows: None means all. dtype: that of the network."""
     for i, own in enumerate(per_output(class_weight, config.names)):
         if own is None:
             continue
@@ -128,4 +127,7 @@ def apply_class_weight(config: Configuration, data: Data, rows: np.ndarray | Non
         name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
         scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
         data = data.scaled(i, scale, rows)
+        weight = data.weight[i] if data.weight is not None else None
+        if weight is not None and weight.size and weight.max() > np.finfo(dtype).max:
+            raise NonFiniteError(f"{name}: a weight becomes {weight.max()}, which is infinite in {dtype}; pass smaller weights")
     return data

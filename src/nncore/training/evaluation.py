@@ -54,7 +54,6 @@ def evaluate(
         raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
     else:
         data = bind_batch(network, config, x, y, sample_weight, lengths)
-        data.require_weight()
         batches = in_batches(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
     return results(evaluate_batches(model, config, batches, hooks), return_dict)
 

@@ -162,7 +162,7 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, arguments:
 
     def weighed(batch: Any) -> Data:
         data = bind_batch(model._network, config, *read_batch(batch))
-        return binding.apply_class_weight(config, data, None, arguments.class_weight)
+        return binding.apply_class_weight(config, data, None, arguments.class_weight, model._network.dtype)
 
     return BatchSource(model, config, given, weighed, steps)
 
@@ -181,8 +181,7 @@ def bind_arrays(
     if arguments.validation_split:
         rows, held_out = binding.split(network, config, data, arguments.validation_split, shuffle, arguments.groups)
         validation = some_rows(data, held_out, arguments.validation_batch_size)
-    data = binding.apply_class_weight(config, data, rows, arguments.class_weight)
-    data.require_weight()
+    data = binding.apply_class_weight(config, data, rows, arguments.class_weight, network.dtype)
     if config.optimizer.full_batch:
         size, shuffle = None, False
     return ArraySource(model, config, data, rows, size, shuffle), validation
@@ -201,7 +200,6 @@ def bind_validation(model: Learner, config: Configuration, arguments: FitArgumen
         finally:
             if before is not None:
                 network.set_sequence_lengths(before)
-        data.require_weight()
         return all_rows(data, arguments.validation_batch_size)
     found = batches_of(batches, "fit: validation_data")
     steps = None if steps is None else whole("fit", "validation_steps", steps)

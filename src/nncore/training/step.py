@@ -20,7 +20,8 @@ def train_on_batch(
     return_dict = flag("train_on_batch", "return_dict", return_dict)
     with network.access.training():
         config = require_trainer(network, "train_on_batch").config
-        data = apply_class_weight(config, bind_batch(network, config, x, y, sample_weight, lengths), None, class_weight)
+        data = bind_batch(network, config, x, y, sample_weight, lengths)
+        data = apply_class_weight(config, data, None, class_weight, network.dtype)
         trainer: Trainer = network.plan.trainer  # read now, because binding the data may have built the network again
         return trainer.step(network, data, return_dict)
 

@@ -173,6 +173,12 @@ def path(owner: str, name: str, value: Any) -> str:
     return found
 
 
+def may_write(owner: str, file: Any, overwrite: Any) -> None:
+    """Raise FileExistsError if a file exists and must not be overwritten."""
+    if not flag(owner, "overwrite", overwrite) and os.path.exists(path(owner, "path", file)):
+        raise FileExistsError(f"{owner}: {shown(os.fsdecode(file))} exists; pass overwrite=True, or another path")
+
+
 def every(owner: str, name: str, value: Any, words: tuple[str, ...] = ("epoch",)) -> Any:
     """Return a frequency: one of the words, or a number of batches."""
     if isinstance(value, str) and value in words:

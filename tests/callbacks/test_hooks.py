@@ -9,7 +9,7 @@ import nncore as nn
 from nncore import callbacks, errors
 from nncore.training.hooks import HOOKS, CallbackList
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 
 
 class Scripted:
@@ -65,6 +65,10 @@ SCRIPTS = [
     ({"patience": 1}, [NAN, NAN, 1], 2, 1),
     ({"patience": 1, "restore_best_weights": True}, [NAN, NAN, 1], 2, 0),
     ({"patience": 0}, [NAN, 1], 2, 1),  # epoch 0 never stops
+    ({"patience": 2}, [INF, INF, 5, 6, 6], 5, 4),  # a first infinite value is the best so far
+    ({"patience": 1}, [INF, INF, 5], 2, 1),
+    ({"patience": 1, "mode": "max"}, [-INF, 5, 5], 3, 2),
+    ({"patience": 2, "restore_best_weights": True}, [INF, NAN, INF], 3, 0),
 ]
 
 

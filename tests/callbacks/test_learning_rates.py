@@ -8,20 +8,20 @@ import nncore as nn
 from nncore import callbacks
 from nncore.errors import ArgumentError
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 
 
 def keras_rates(values, lr, factor=0.1, patience=10, mode="min", min_delta=1e-4, cooldown=0, min_lr=0.0):
     """The rate of each epoch by the rule of Keras's callback, written down from its documentation and source."""
-    better = (lambda a, b: a < b - min_delta) if mode == "min" else (lambda a, b: a > b + min_delta)
-    best, wait, cooling = np.inf if mode == "min" else -np.inf, 0, 0
+    better = (lambda a, b: a + min_delta < b) if mode == "min" else (lambda a, b: a - min_delta > b)
+    best, wait, cooling = None, 0, 0
     rates = []
     for value in values:
         rates.append(lr)
         if cooling > 0:
             cooling -= 1
             wait = 0
-        if better(value, best):
+        if better(value, best) if best is not None else not np.isnan(value):  # in Keras, a first NaN is the best for ever
             best, wait = value, 0
         elif not cooling > 0:
             wait += 1
@@ -34,9 +34,11 @@ def keras_rates(values, lr, factor=0.1, patience=10, mode="min", min_delta=1e-4,
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("patience", [0, 1, 2, 3])
 @pytest.mark.parametrize("cooldown", [0, 1, 3])
-def test_rates_are_those_of_keras(mode, patience, cooldown, rng):
+@pytest.mark.parametrize("first", [0.0, float("inf"), -float("inf"), NAN])
+def test_rates_are_those_of_keras(mode, patience, cooldown, first, rng):
     values = np.round(np.cumsum(rng.normal(size=60)), 1).tolist()
     values[7] = NAN
+    values[0] = first
     options = {"factor": 0.5, "patience": patience, "mode": mode, "min_delta": 0.1, "cooldown": cooldown, "min_lr": 0.01}
     callback = callbacks.ReduceLROnPlateau(**options)
     for _ in range(2):  # it may be used again
@@ -53,6 +55,10 @@ SCRIPTS = [  # written out by hand
     ({"patience": 1, "factor": 0.5, "min_delta": 1}, [5, 4.5, 3.9, 3.5], [1, 1, 0.5, 0.5]),
     ({"patience": 1, "factor": 0.5, "mode": "max"}, [1, 2, 2, 3], [1, 1, 1, 0.5]),
     ({"patience": 1, "factor": 0.5}, [NAN, NAN], [1, 0.5]),
+    ({"patience": 1, "factor": 0.5}, [INF, 5, 5], [1, 1, 1]),  # the first value is the best so far, be it infinite
+    ({"patience": 1, "factor": 0.5}, [INF, INF, 5, 5], [1, 1, 0.5, 0.5]),
+    ({"patience": 1, "factor": 0.5, "mode": "max"}, [-INF, 5, 5], [1, 1, 1]),
+    ({"patience": 2, "factor": 0.5}, [NAN, INF, INF, 5], [1, 1, 1, 1]),
 ]
 
 

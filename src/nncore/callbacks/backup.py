@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from .._checks import every, flag
 from .._checks import path as checked_path
+from ..errors import ArgumentError
 from ..training.hooks import Callback, Logs
 
 
@@ -21,11 +22,15 @@ class BackupAndRestore(Callback):
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file. If it is a folder that exists, the file "backup.safetensors" in it.
     save_freq : "epoch" or int
         Write after every epoch, or after this many batches. With a number, each step is a separate call into the core.
     delete_checkpoint : bool, default True
         Whether to delete the file when training ends normally or a callback ends it. After an error or Ctrl-C the file stays.
+    backup_dir : str or path-like
+        Keras's argument instead of ``path``: a folder for the file. It is made if it is missing.
+    double_checkpoint : bool
+        Keras's argument. It has no effect, because the file is always replaced completely or not at all.
 
     Raises
     ------
@@ -50,9 +55,20 @@ class BackupAndRestore(Callback):
     saves_model = True
 
     def __init__(
-        self, path: str | os.PathLike[str], save_freq: Literal["epoch"] | int = "epoch", delete_checkpoint: bool = True
+        self,
+        path: str | os.PathLike[str] | None = None,
+        save_freq: Literal["epoch"] | int = "epoch",
+        delete_checkpoint: bool = True,
+        *,
+        backup_dir: str | os.PathLike[str] | None = None,
+        double_checkpoint: bool = False,
     ) -> None:
-        self.path = checked_path("BackupAndRestore", "path", path)
+        if (path is None) == (backup_dir is None):
+            raise ArgumentError("BackupAndRestore needs path, the file, or backup_dir, a folder for it; not both")
+        self.path = checked_path("BackupAndRestore", "backup_dir" if path is None else "path", backup_dir if path is None else path)
+        if path is None or os.path.isdir(self.path):
+            self.path = os.path.join(self.path, "backup.safetensors")
+        flag("BackupAndRestore", "double_checkpoint", double_checkpoint)
         self.save_freq = every("BackupAndRestore", "save_freq", save_freq)
         self.delete_checkpoint = flag("BackupAndRestore", "delete_checkpoint", delete_checkpoint)
         if not isinstance(self.save_freq, str):

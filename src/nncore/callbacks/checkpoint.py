@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from string import Formatter
 from typing import Any, Literal
 
-from .._checks import every, flag, optional_real, path, text, verbosity
+from .._checks import every, flag, named, near, optional_real, path, verbosity
 from ..errors import ArgumentError
-from ..training.hooks import Callback, Logs
-from .monitor import Mode, check_mode, direction, watched
+from ..training.hooks import Logged, Logs
+from .monitor import Mode, Monitor
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(Monitor):
     """Save the model, or its weights, after every epoch or every few batches, exactly as Keras does.
 
     A file is replaced completely or not at all, see `Model.save`. ``nn.load`` reads it, and ``fit(resume=True)`` continues the
@@ -71,12 +73,11 @@ class ModelCheckpoint(Callback):
         save_freq: Literal["epoch"] | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        self.filepath = path("ModelCheckpoint", "filepath", filepath)
-        self.monitor = text("ModelCheckpoint", "monitor", monitor)
+        super().__init__(monitor, mode)
+        self.filepath = _checked_path(filepath)
         self.verbose = verbosity("ModelCheckpoint", verbose)
         self.save_best_only = flag("ModelCheckpoint", "save_best_only", save_best_only)
         self.save_weights_only = flag("ModelCheckpoint", "save_weights_only", save_weights_only)
-        self.mode = check_mode("ModelCheckpoint", mode)
         self.save_freq = every("ModelCheckpoint", "save_freq", save_freq)
         self.initial_value_threshold = optional_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
         self.best = self.initial_value_threshold
@@ -88,6 +89,22 @@ class ModelCheckpoint(Callback):
         if self.model is not None and self.model is not model:  # what another model has reached is no measure for this one
             self.best, self._batches = self.initial_value_threshold, 0
         super().set_model(model)
+
+    def check_logged(self, logged: Logged) -> None:
+        keys = logged.of_epochs if self.save_freq == "epoch" else logged.of_batches
+        if self.save_best_only:
+            self._require(self.monitor, keys, logged)
+            self._direction()
+        if os.path.isdir(self.filepath):
+            raise ArgumentError(f"ModelCheckpoint: filepath {self.filepath!r} is a folder; pass the path of a file in it")
+        known = [*keys, "epoch", *(["batch"] if self.save_freq != "epoch" else [])]
+        for field in _fields(self.filepath):
+            if field not in known and not logged.others_add:
+                hint = f"; did you mean {named(similar)}?" if (similar := near(field, known)) else ""
+                raise ArgumentError(
+                    f"ModelCheckpoint: filepath {self.filepath!r} has a field {field!r}, which fit will not log. It logs "
+                    f"{', '.join(known)}{hint}"
+                )
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
@@ -118,11 +135,10 @@ class ModelCheckpoint(Callback):
 
     def _improves(self, logs: Logs | None) -> bool:
         """Return whether the value is better than the best so far, and store it if so. NaN is never better."""
-        current = watched("ModelCheckpoint", self.monitor, logs)
+        current = self._watched(logs)
         if current is None:
             return False
-        sign = direction("ModelCheckpoint", self.monitor, self.mode, self.model)
-        if not sign * current > (-float("inf") if self.best is None else sign * self.best):
+        if not self._is_better(current, self.best):
             self._say(self._epoch, f"{self.monitor} is {current}, not better than {self.best}")
             return False
         self.best = current
@@ -141,3 +157,24 @@ class ModelCheckpoint(Callback):
     def _say(self, epoch: int, what: str) -> None:
         if self.verbose:
             print(f"epoch {epoch + 1}: {what}", file=sys.stderr)
+
+
+def _fields(filepath: str) -> list[str]:
+    """Return the names of the fields of a path."""
+    names = [name for _, name, _, _ in Formatter().parse(filepath) if name is not None]
+    return [re.split(r"[.\[]", name)[0] for name in names]
+
+
+def _checked_path(filepath: str | os.PathLike[str]) -> str:
+    """Return the path, after checking its fields."""
+    found = path("ModelCheckpoint", "filepath", filepath)
+    try:
+        names = _fields(found)
+        if not all(names):
+            raise ValueError("a field needs a name")
+        found.format(**dict.fromkeys(names, 1))
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise ArgumentError(
+            f"ModelCheckpoint: filepath must have fields such as {{epoch:02d}} and {{val_loss:.2f}}, not {found!r} ({error})"
+        ) from None
+    return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._checks import flag, optional_real, real, text, verbosity, whole
-from ..training.hooks import Callback, Logs
-from .monitor import Mode, check_mode, direction, watched
+from .._checks import flag, optional_real, real, verbosity, whole
+from ..training.hooks import Logs
+from .monitor import Mode, Monitor
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """Stop training when the monitored quantity has stopped improving, exactly as Keras does.
 
     Parameters
@@ -58,11 +58,10 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         name = type(self).__name__
-        self.monitor = text(name, "monitor", monitor)
+        super().__init__(monitor, mode)
         self.min_delta = abs(real(name, "min_delta", min_delta))
         self.patience = whole(name, "patience", patience, 0)
         self.verbose = verbosity(name, verbose)
-        self.mode = check_mode(name, mode)
         self.baseline = optional_real(name, "baseline", baseline)
         self.restore_best_weights = flag(name, "restore_best_weights", restore_best_weights)
         self.start_from_epoch = whole(name, "start_from_epoch", start_from_epoch, 0)
@@ -74,23 +73,20 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.best_epoch = 0
         self.best_weights: Any = None
-        self._sign = 0.0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = watched("EarlyStopping", self.monitor, logs)
+        current = self._watched(logs)
         if current is None or epoch < self.start_from_epoch:
             return
-        if not self._sign:
-            self._sign = direction("EarlyStopping", self.monitor, self.mode, self.model)
         if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)
         self.wait += 1
-        if self._improves(current, self.best):
+        if self._is_better(current, self.best, self.min_delta):
             self.best = current
             self.best_epoch = epoch
             if self.restore_best_weights:
                 self._keep(epoch)
-            if self.baseline is None or self._improves(current, self.baseline):
+            if self.baseline is None or self._is_better(current, self.baseline, self.min_delta):
                 self.wait = 0
             return
         if self.wait >= self.patience and epoch > 0:
@@ -108,9 +104,3 @@ class EarlyStopping(Callback):
     def _keep(self, epoch: int) -> None:
         self.best_weights = [weight.copy() for weight in self.model.get_weights()]
         self.best_epoch = epoch
-
-    def _improves(self, value: float, reference: float | None) -> bool:
-        """Compare as Keras does: value - min_delta (max) or value + min_delta (min), strictly. NaN is never an improvement."""
-        if reference is None:
-            reference = -self._sign * float("inf")
-        return self._sign * value - self.min_delta > self._sign * reference

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
-from .._checks import shown
-from ..errors import ArgumentError, lookup
+from .._checks import function as checked
+from ..errors import lookup
 from ..training.hooks import HOOKS, Callback
 
 Plain = Callable[[Any], Any] | None
 Numbered = Callable[[Any, Any], Any] | None
+
+
+_PLAIN = ("on_train_begin", "on_train_end", "on_test_begin", "on_test_end", "on_predict_begin", "on_predict_end")
 
 
 class Hooks(TypedDict, total=False):
@@ -56,7 +59,10 @@ class LambdaCallback(Callback):
         given: dict[str, Any] = {**hooks}
         for name, function in given.items():
             lookup("hook", name, dict.fromkeys(HOOKS))
-            if function is not None and (isinstance(function, type) or not callable(function)):
-                raise ArgumentError(f"LambdaCallback: {name} must be a function, not {shown(function)}")
             if function is not None:
-                setattr(self, name, function)
+                count, what = (1, "logs") if name in _PLAIN else (2, f"{_number_of(name)} and logs")
+                setattr(self, name, checked("LambdaCallback", name, function, count, f"a function of {what}"))
+
+
+def _number_of(hook: str) -> str:
+    return next(word for word in ("epoch", "batch", "step") if word in hook.replace("chunk", "step"))

@@ -1,46 +1,85 @@
-"""Functions for callbacks that monitor a quantity or set the learning rate: read the quantity and find its direction."""
+"""Monitor: the base of callbacks that monitor a quantity. Also the reading of the learning rate, for those that set it."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Literal
 
-from .._checks import choice
+import numpy as np
+
+from .._checks import choice, named, near, shown, text
 from ..errors import ArgumentError
-from ..training.hooks import Logs
+from ..training.hooks import Callback, Logged, Logs
 
 Mode = Literal["auto", "min", "max"]
 MODES = ("auto", "min", "max")
 
 
-def check_mode(owner: str, mode: str) -> str:
-    """Return ``mode`` if it is valid."""
-    found: str = choice(owner, "mode", mode, MODES)
-    return found
+class Monitor(Callback):
+    """Base of callbacks that monitor a quantity of the logs.
 
+    Parameters
+    ----------
+    monitor : str
+        A key of the logs.
+    mode : {"auto", "min", "max"}
+        Whether smaller or larger is better. "auto" uses the direction of the metric.
+    """
 
-def watched(owner: str, monitor: str, logs: Logs | None) -> Any:
-    """Return the monitored quantity from the logs. If it is missing, warn and return None."""
-    current = (logs or {}).get(monitor)
-    unvalidated = not any(name.startswith("val_") for name in logs or {})
-    if current is None:
-        warnings.warn(
-            f"{owner} monitors {monitor!r}, which is not among {', '.join(logs or {})}"
-            + ("; pass validation_split or validation_data" if unvalidated and monitor.startswith("val_") else ""),
-            stacklevel=3,
-        )
-    return current
+    def __init__(self, monitor: str, mode: Mode) -> None:
+        name = type(self).__name__
+        self.monitor = text(name, "monitor", monitor)
+        self.mode: str = choice(name, "mode", mode, MODES)
 
+    def check_logged(self, logged: Logged) -> None:
+        """Raise an error if `fit` will not log the quantity, or if its direction is not known."""
+        self._require(self.monitor, logged.of_epochs, logged)
+        self._direction()
 
-def direction(owner: str, monitor: str, mode: str, model: Any) -> float:
-    """Return 1 if larger is better, -1 if smaller is better. "auto" uses the direction of the metric."""
-    if mode == "auto":
-        name = monitor.removeprefix("val_")
-        known = {metric.name: metric.direction for metric in getattr(model, "metrics", ())}
-        mode = "min" if name == "loss" or name.endswith("_loss") else known.get(name, "")
-    if not mode:
-        raise ArgumentError(f"{owner}: is a larger {monitor!r} better? Pass mode='max' or mode='min'")
-    return 1.0 if mode == "max" else -1.0
+    def _require(self, monitor: str, keys: list[str], logged: Logged) -> None:
+        owner = type(self).__name__
+        if monitor in logged.arrays:
+            raise ArgumentError(f"{owner}: {monitor!r} is an array; monitor one number, such as 'loss'")
+        if monitor in keys or logged.others_add:
+            return
+        hint = "; pass validation_split or validation_data" if monitor.startswith("val_") and not logged.validates else ""
+        if monitor.removeprefix("val_") not in keys and (similar := near(monitor, keys)):
+            hint += f"; did you mean {named(similar)}?"
+        raise ArgumentError(f"{owner} monitors {monitor!r}, which fit will not log. It logs {', '.join(keys)}{hint}")
+
+    def _watched(self, logs: Logs | None) -> Any:
+        """Return the monitored quantity from the logs. If it is missing, warn and return None."""
+        current = (logs or {}).get(self.monitor)
+        if current is None:
+            if self.monitor.startswith("val_") and getattr(self, "params", {}).get("do_validation"):
+                return None  # an epoch without validation, see validation_freq
+            warnings.warn(
+                f"{type(self).__name__} monitors {self.monitor!r}, which is not among {', '.join(logs or {})}"
+                + ("; pass validation_split or validation_data" if self.monitor.startswith("val_") else ""),
+                stacklevel=3,
+            )
+        elif np.ndim(current):
+            raise ArgumentError(f"{type(self).__name__}: {self.monitor!r} is {shown(current)}; one number is needed")
+        return current
+
+    def _direction(self) -> float:
+        """Return 1 if larger is better, -1 if smaller is better."""
+        mode, name = self.mode, self.monitor.removeprefix("val_")
+        if mode == "auto":
+            trainer = getattr(self.model, "_trainer", None)
+            known = {metric.name: metric.direction for metric in getattr(self.model, "metrics", ())}
+            known |= {} if trainer is None else trainer.config.directions
+            mode = "min" if name == "loss" or (name.endswith("_loss") and name not in known) else known.get(name, "")
+        if not mode:
+            raise ArgumentError(f"{type(self).__name__}: is a larger {self.monitor!r} better? Pass mode='max' or mode='min'")
+        return 1.0 if mode == "max" else -1.0
+
+    def _is_better(self, value: float, best: float | None, min_delta: float = 0.0) -> bool:
+        """Return whether a value is better than the best so far by more than ``min_delta``. As in Keras, any first value is, also
+        an infinite one; but NaN never is."""
+        sign = self._direction()
+        return not math.isnan(value) if best is None else sign * value - min_delta > sign * best
 
 
 def learning_rate(owner: str, model: Any) -> float:

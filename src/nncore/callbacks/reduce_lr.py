@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from .._checks import real, text, verbosity, whole
-from ..training.hooks import Callback, Logs
-from .monitor import Mode, check_mode, direction, learning_rate, watched
+from .._checks import real, verbosity, whole
+from ..training.hooks import Logged, Logs
+from .monitor import Mode, Monitor, learning_rate
 
 
-class ReduceLROnPlateau(Callback):
+class ReduceLROnPlateau(Monitor):
     """Multiply the learning rate by ``factor`` when the monitored quantity has stopped improving, exactly as Keras does.
 
     "learning_rate", the rate of the epoch, is added to the logs.
@@ -63,15 +63,18 @@ class ReduceLROnPlateau(Callback):
         min_lr: float = 0.0,
     ) -> None:
         name = type(self).__name__
-        self.monitor = text(name, "monitor", monitor)
+        super().__init__(monitor, mode)
         self.factor = real(name, "factor", factor, 0.0, 1.0, open_high=True)
         self.patience = whole(name, "patience", patience, 0)
         self.verbose = verbosity(name, verbose)
-        self.mode = check_mode(name, mode)
-        self.min_delta = real(name, "min_delta", min_delta)
+        self.min_delta = abs(real(name, "min_delta", min_delta))
         self.cooldown = whole(name, "cooldown", cooldown, 0)
         self.min_lr = real(name, "min_lr", min_lr, 0.0)
         self._reset()
+
+    def check_logged(self, logged: Logged) -> None:
+        super().check_logged(logged)
+        learning_rate("ReduceLROnPlateau", self.model)
 
     def _reset(self) -> None:
         self.best: float | None = None
@@ -85,13 +88,13 @@ class ReduceLROnPlateau(Callback):
         rate = learning_rate("ReduceLROnPlateau", self.model)
         if logs is not None:
             logs["learning_rate"] = rate
-        current = watched("ReduceLROnPlateau", self.monitor, logs)
+        current = self._watched(logs)
         if current is None:
             return
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
             self.wait = 0
-        if self._improves(current):
+        if self._is_better(current, self.best, self.min_delta):
             self.best = current
             self.wait = 0
         elif self.cooldown_counter <= 0:
@@ -102,8 +105,3 @@ class ReduceLROnPlateau(Callback):
                 self.wait = 0
                 if self.verbose:
                     print(f"epoch {epoch + 1}: learning rate {rate:g} -> {self.model.optimizer.learning_rate:g}", file=sys.stderr)
-
-    def _improves(self, current: float) -> bool:
-        sign = direction("ReduceLROnPlateau", self.monitor, self.mode, self.model)
-        best = -sign * float("inf") if self.best is None else self.best
-        return sign * current > sign * best + self.min_delta  # false for NaN

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 
-from .._checks import real, text, whole
+from .._checks import real, whole
 from ..training.hooks import Callback, Logs
-from .monitor import Mode, check_mode, direction, watched
+from .monitor import Mode, Monitor
 
 
-class StopAtTarget(Callback):
+class StopAtTarget(Monitor):
     """Stop training at the end of the epoch in which a quantity reaches a target.
 
     Parameters
@@ -41,19 +41,18 @@ class StopAtTarget(Callback):
     """
 
     def __init__(self, monitor: str, target: float, mode: Mode = "auto") -> None:
-        self.monitor = text("StopAtTarget", "monitor", monitor)
+        super().__init__(monitor, mode)
         self.target = real("StopAtTarget", "target", target)
-        self.mode = check_mode("StopAtTarget", mode)
         self.stopped_epoch: int | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.stopped_epoch = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = watched("StopAtTarget", self.monitor, logs)
+        current = self._watched(logs)
         if current is None:
             return
-        sign = direction("StopAtTarget", self.monitor, self.mode, self.model)
+        sign = self._direction()
         if sign * current >= sign * self.target:
             self.stopped_epoch = epoch
             self.model.stop_training = True
@@ -108,7 +107,7 @@ class TimeLimit(Callback):
             self.model.stop_training = True
 
 
-class LossTolerance(Callback):
+class LossTolerance(Monitor):
     """Stop training when the loss falls by less than ``tol`` for more than ``n_iter_no_change`` epochs in a row.
 
     This is the rule of scikit-learn's ``MLPClassifier`` and ``MLPRegressor``, with their names and defaults.
@@ -147,8 +146,7 @@ class LossTolerance(Callback):
     def __init__(self, tol: float = 1e-4, n_iter_no_change: int = 10, monitor: str = "loss", mode: Mode = "auto") -> None:
         self.tol = real("LossTolerance", "tol", tol, 0.0)
         self.n_iter_no_change = whole("LossTolerance", "n_iter_no_change", n_iter_no_change)
-        self.monitor = text("LossTolerance", "monitor", monitor)
-        self.mode = check_mode("LossTolerance", mode)
+        super().__init__(monitor, mode)
         self._reset()
 
     def _reset(self) -> None:
@@ -160,10 +158,10 @@ class LossTolerance(Callback):
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = watched("LossTolerance", self.monitor, logs)
+        current = self._watched(logs)
         if current is None:
             return
-        sign = direction("LossTolerance", self.monitor, self.mode, self.model)
+        sign = self._direction()
         best = -float("inf") if self.best is None else sign * self.best
         self.no_improvement_count = 0 if sign * current >= best + self.tol else self.no_improvement_count + 1
         if sign * current > best:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
 import numpy as np
 
-from .._checks import flag, shown
+from .._checks import flag, may_write, shown
 from .._core import AveragedWeights, ModelCore
 from ..data import ClassWeight
 from ..errors import ArgumentError, NotBuiltError
@@ -1134,7 +1134,7 @@ class Model(ModelCore):
 
     # Files and copies ---------------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], include_training: bool = True) -> None:
+    def save(self, path: str | os.PathLike[str], include_training: bool = True, *, overwrite: bool = True) -> None:
         """Write the model into one safetensors file. `nncore.load` reads it.
 
         The file is written under a temporary name, synchronized to disk and then renamed. After an error the old file is still
@@ -1148,13 +1148,15 @@ class Model(ModelCore):
             Whether to write the arguments of ``compile`` and the state of training too (the optimizer's moments, the number of
             updates). Training then continues from the loaded model bitwise as without the interruption. With Adam the file is about
             three times as large.
+        overwrite : bool
+            Whether to replace a file that exists.
 
         Raises
         ------
         ArgumentError
             Something cannot be written as data, for example a learning rate that is a function. The message names it.
         OSError
-            The file cannot be written.
+            The file cannot be written; with ``overwrite=False``, it exists (FileExistsError).
 
         Examples
         --------
@@ -1174,15 +1176,18 @@ class Model(ModelCore):
         """
         from ..saving.model_file import save
 
+        may_write("save", path, overwrite)
         save(self._network, path, include_training)
 
-    def save_weights(self, path: str | os.PathLike[str]) -> None:
+    def save_weights(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
         """Write `state_dict` into a safetensors file, and nothing else.
 
         Parameters
         ----------
         path : str or path-like
             The file. It is replaced in the same way as by `save`.
+        overwrite : bool
+            Whether to replace a file that exists.
 
         Examples
         --------
@@ -1199,6 +1204,7 @@ class Model(ModelCore):
         """
         from ..saving.model_file import save_weights
 
+        may_write("save_weights", path, overwrite)
         save_weights(self._network, path, self.state_dict)
 
     def load_weights(self, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:

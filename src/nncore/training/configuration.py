@@ -76,6 +76,9 @@ class Configuration:
             for i, (keys, ms) in enumerate(zip(self.metric_keys, self.metrics, strict=True))
             for k, key in enumerate(keys)
         }
+        self.directions = dict.fromkeys(("loss", *self.loss_keys), "min")
+        self.directions |= {key: metric.direction for key, (_, metric, _) in self._places.items()}
+        self.array_keys = [key for key, (_, metric, _) in self._places.items() if _is_array(metric)]
         self.costly_keys = frozenset(key for key, (_, metric, _) in self._places.items() if metric.kind == "python")
         self.log_keys = logged = ["loss", *self.loss_keys, *(key for keys in self.metric_keys for key in keys)]
         for name, times in Counter(logged).items():
@@ -201,6 +204,11 @@ def _weights(given: Any, names: Sequence[str]) -> list[float]:
     if len(given) != len(names):
         raise ArgumentError(f"compile: {len(given)} loss_weights for {len(names)} outputs, {', '.join(names)}")
     return [real("compile", f"loss_weights of {name!r}", weight) for name, weight in zip(names, given, strict=True)]
+
+
+def _is_array(metric: metrics.Metric) -> bool:
+    """Return whether the value of a metric is known to be an array: a matrix, or one number per class."""
+    return isinstance(metric, metrics.ConfusionMatrix) or getattr(metric, "average", "") is None
 
 
 def _as_list(given: Any) -> list[Any]:

@@ -70,6 +70,7 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
         epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
         history = History(arguments.step_losses)
         hooks = make_callbacks(model, arguments, source, validation, epochs, history)
+        hooks.check_logged(config, validation is not None)
         run: Any = run_epochs
         if config.optimizer.full_batch:
             from . import lbfgs  # imported here because it is rarely needed
@@ -253,6 +254,9 @@ def run_epochs(
     alarm = Alarm(hooks.callbacks, config.check_finite)
     source.infer_shapes()
     hooks.call("on_train_begin", {})
+    started = vars(model).pop("_initial_epoch", None)  # Keras's BackupAndRestore sets it
+    if started is not None and resume_from is None:
+        epochs = range(whole("fit", "_initial_epoch of the model", started, 0), epochs.stop)
     begin(model, source, epochs, resume_from, hooks)
     for epoch in epochs:
         if not source.has_next_epoch():

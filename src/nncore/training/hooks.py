@@ -8,17 +8,32 @@ then called during the epoch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
-from .._checks import shown
+from .._checks import named, near, shown
 from .._declarations import DeclarationType
 from ..errors import ArgumentError
+from .keras import KerasView, is_of_keras
 
 if TYPE_CHECKING:
     from ..network.network import Network
+    from .configuration import Configuration
     from .trainer import Trainer
 
 Logs = dict[str, Any]
+
+
+class Logged(NamedTuple):
+    """The keys of the logs that a `fit` will have."""
+
+    of_epochs: list[str]  #: those of `on_epoch_end`
+    of_batches: list[str]  #: those of `on_train_batch_end`
+    arrays: frozenset[str]  #: those among them whose values are arrays
+    validates: bool  #: whether there are validation data
+    others_add: bool  #: whether there are other callbacks, which may add keys
+
+
+_PACKAGE = __name__.partition(".")[0]
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
@@ -70,6 +85,10 @@ class Callback(metaclass=DeclarationType):
     def before_fit(self, model: Any) -> bool:
         """Called first in ``fit``. Return True if the callback has restored a state from which to resume."""
         return False
+
+    def check_logged(self, logged: Logged) -> None:
+        """Called before training starts, after `set_model`. Raise an error if the logs of this ``fit`` will not have what the
+        callback needs."""
 
     def get_state(self) -> Logs:
         """Return the state that resumed training needs: a dict of numbers, strings, None, arrays, and lists of those."""
@@ -152,6 +171,7 @@ class Callback(metaclass=DeclarationType):
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+_NAMES = (*HOOKS, *_OLD_NAMES.values())
 
 
 class _Hooks(dict[str, list[Callable[..., Any]]]):
@@ -185,14 +205,36 @@ def checked(callbacks: Any) -> list[Any]:
     found = list(callbacks) if several else [callbacks]
     for callback in found:
         if isinstance(callback, type) or not _has_hooks(callback):
-            hint = f"; make an object of it, {callback.__name__}()" if isinstance(callback, type) else ""
-            raise ArgumentError(f"callbacks: an object with hooks such as on_epoch_end is needed, not {shown(callback)}{hint}")
+            raise ArgumentError(
+                f"callbacks: an object with hooks such as on_epoch_end is needed, not {shown(callback)}{_hint(callback)}"
+            )
     return found
 
 
 def _has_hooks(callback: Any) -> bool:
-    names = ("set_model", *HOOKS, *_OLD_NAMES.values())
-    return isinstance(callback, Callback) or any(callable(getattr(callback, name, None)) for name in names)
+    """Return whether a callback has a hook, or another method by which it takes part in training."""
+    own = {name for cls in type(callback).__mro__[:-1] if cls is not Callback for name in vars(cls)}
+    if isinstance(callback, Callback):
+        own |= vars(callback).keys()  # LambdaCallback and others set hooks in the object
+        return type(callback) is Callback or not own.isdisjoint(
+            (*HOOKS, *_OLD_NAMES.values(), "set_model", "set_params", "before_fit", "check_logged")
+        )
+    if any(_overridden(callback, hook) for hook in HOOKS):
+        return True
+    return callable(getattr(callback, "set_model", None)) and not any(hasattr(callback, hook) for hook in HOOKS)
+
+
+def _hint(callback: Any) -> str:
+    if isinstance(callback, type):
+        return f"; make an object of it, {callback.__name__}()"
+    for name in dir(callback):
+        if (
+            name.startswith("on_")
+            and name not in (*HOOKS, *_OLD_NAMES.values())
+            and (similar := near(name, [*HOOKS, *_OLD_NAMES.values()]))
+        ):
+            return f"; it has {name}, did you mean {named(similar)}?"
+    return ""
 
 
 class CallbackList:
@@ -215,12 +257,23 @@ class CallbackList:
         self.callbacks = checked(callbacks)
         self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves_model)  # stable
         for callback in self.callbacks:
-            for setter, value in (("set_params", params), ("set_model", model)):
+            seen = KerasView(model) if is_of_keras(callback) else model
+            for setter, value in (("set_params", params), ("set_model", seen)):
                 if hasattr(callback, setter):
                     getattr(callback, setter)(value)
                 else:
                     setattr(callback, setter.removeprefix("set_"), value)
         self._hooks = _Hooks(self.callbacks)
+
+    def check_logged(self, config: Configuration, validates: bool) -> None:
+        """Let the callbacks check which keys the logs of a `fit` will have."""
+        keys = config.log_keys
+        epoch = [*keys, *(f"val_{key}" for key in keys)] if validates else list(keys)
+        arrays = frozenset(prefix + key for key in config.array_keys for prefix in ("", "val_"))
+        logged = Logged(epoch, list(keys), arrays, validates, any(map(_may_add_keys, self.callbacks)))
+        for callback in self.callbacks:
+            if isinstance(callback, Callback):
+                callback.check_logged(logged)
 
     def wants(self, *hooks: str) -> bool:
         """Return whether any callback overrides one of these hooks."""
@@ -248,6 +301,12 @@ class CallbackList:
         for callback in self.callbacks:
             if isinstance(callback, Callback) and hasattr(callback, "close"):
                 callback.close()
+
+
+def _may_add_keys(callback: Any) -> bool:
+    """Return whether a callback may add keys to the logs: a user's, with a hook that gets logs."""
+    methods = [_overridden(callback, hook) for hook in ("on_train_batch_end", "on_epoch_end", "on_test_end")]
+    return any(method is not None and method.__module__.partition(".")[0] != _PACKAGE for method in methods)
 
 
 def _overridden(callback: Any, hook: str) -> Callable[..., Any] | None:

@@ -120,8 +120,7 @@ def _classes(module, base):
 
 
 def _schemes():
-    names = [name for name in nn.init.SCHEMES if not isinstance(getattr(nn.init, name), type)]
-    return [getattr(nn.init, name) for name in names]
+    return [scheme for scheme in dict.fromkeys(nn.init.SCHEMES.values()) if not isinstance(scheme, type)]
 
 
 CONSTRUCTORS = [

@@ -15,6 +15,7 @@ BUILTINS = {
     "NonFiniteError": ValueError,
     "EmptyDataError": ValueError,
     "StateDictError": ValueError,
+    "UnknownAttributeError": AttributeError,
     "UnknownNameError": ValueError,
     "IndexRangeError": (IndexError, ValueError),
     "GradientError": AssertionError,

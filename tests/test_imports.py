@@ -33,7 +33,9 @@ FLOORS = (
     ("_checks",),
     ("records",),
     ("_core",),
-    ("_late_calls", "_lazy", "errors", "typing"),
+    ("_late_calls", "_lazy"),
+    ("errors", "typing"),
+    ("foreign",),
 )
 HEIGHT = {name: len(FLOORS) - i for i, names in enumerate(FLOORS) for name in names}
 

@@ -141,6 +141,25 @@ def pair(owner: str, name: str, value: Any) -> tuple[Any, Any]:
     return value[0], value[1]
 
 
+def warn(message: str) -> None:
+    """Warn at the line of the user's program, which is the first that is not in nncore."""
+    import sys
+    import warnings
+
+    folder, level, frame = os.path.dirname(__file__) + os.sep, 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(folder):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+def not_foreign(argument: str, value: Any, family: str) -> None:
+    """Raise ArgumentError if a value is of another library. The message says what ``nn.<family>`` has instead."""
+    from .foreign import objects
+
+    if said := objects.refusal(value, family):
+        raise ArgumentError(f"{argument}: {said}")
+
+
 def flag(owner: str, name: str, value: Any) -> bool:
     """Return ``value`` as a bool. Only bools, 0 and 1 are accepted, so that a misplaced argument is noticed."""
     if _kind(value) == "bool" or (isinstance(value, int) and value in (0, 1)):

@@ -6,56 +6,18 @@ of the class and names other classes that have the argument. Python's own messag
 
 from __future__ import annotations
 
-import re
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ._checks import named, near
-from .errors import ArgumentError, NncoreError
+from .errors import ArgumentError, NncoreError, UnknownAttributeError
 
 if TYPE_CHECKING:
     import inspect
 
 T = TypeVar("T")
-
-#: Names of arguments in Keras, PyTorch and scikit-learn -> the name here, or what to use instead.
-_FOREIGN_NAMES = {
-    "units": "out_features (in_features comes first)",
-    "input_dim": "in_features, num_embeddings of an Embedding, or nn.Input((size,))",
-    "output_dim": "out_features, or embedding_dim of an Embedding",
-    "input_shape": "nn.Input(shape), or model.build(shape)",
-    "activation": "a layer of its own behind this one, such as nn.ReLU()",
-    "use_bias": "bias",
-    "kernel_initializer": "weight_init",
-    "bias_initializer": "bias_init",
-    "kernel_regularizer": "l1 and l2",
-    "kernel_constraint": "max_norm",
-    "rate": "p of Dropout",
-    "inplace": "nothing to ask for: the core works in place wherever it can",
-    "axis": "normalized_shape of LayerNorm, dim of Softmax, axis of Concatenate",
-    "epsilon": "eps",
-    "learning_rate": "lr",
-    "clipnorm": "clip_norm_each",
-    "global_clipnorm": "clip_norm",
-    "clipvalue": "clip_value",
-    "beta_1": "betas=(0.9, 0.999)",
-    "beta_2": "betas=(0.9, 0.999)",
-    "use_ema": "ema_momentum",
-    "params": "groups; the model's parameters are known",
-    "verbosity": "verbose",
-    "initial_learning_rate": "lr",
-    "decay_steps": "total_steps or steps",
-    "decay_rate": "gamma",
-    "T_max": "total_steps",
-    "eta_min": "min_lr",
-    "T_0": "period",
-    "T_mult": "factor",
-    "stddev": "std of an initializer, stddev of GaussianNoise",
-}
-
-_GENERAL = ("input_shape", "activation", "inplace")  # the hints among these that apply to any class
 
 
 class DeclarationType(ABCMeta):
@@ -130,10 +92,10 @@ def _argument_error(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any])
 
 
 def _unexpected(cls: type, name: str, parameters: Mapping[str, inspect.Parameter]) -> ArgumentError:
-    hint = ""
-    here = _FOREIGN_NAMES.get(name, "")
-    if here and (name in _GENERAL or parameters.keys() & set(re.findall(r"\w+", here))):
-        hint += f"; here it is {here}"
+    from .foreign import arguments
+
+    here = arguments.hint(name, parameters)
+    hint = f"; here it is {here}" if here else ""
     if having := _classes_with(cls, name):
         hint += f"; {', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
     hint += f"; did you mean {named(similar)}? " if (similar := near(name, parameters)) else ". "
@@ -157,6 +119,61 @@ def _classes_with(cls: type, name: str) -> list[str]:
         if isinstance(other, DeclarationType) and other is not cls and name in accepted_arguments(other)
     ]
     return found[:4]
+
+
+class Elsewhere:
+    """An attribute that does not exist. Accessing it raises an error that says what to use, so that ``hasattr`` is False.
+
+    It is an attribute, and not ``__getattr__``, because the latter would slow down every access to an object.
+
+    Parameters
+    ----------
+    said : str
+        What to use.
+
+    Examples
+    --------
+    >>> class Net:
+    ...     eval = Elsewhere("leave it out")
+    >>> hasattr(Net(), "eval")
+    False
+    >>> Net().eval
+    Traceback (most recent call last):
+        ...
+    nncore.errors.UnknownAttributeError: Net has no 'eval': leave it out
+    """
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object | None, owner: type) -> NoReturn:
+        raise UnknownAttributeError(f"{owner.__name__} has no {self.name!r}: {self.said}")
+
+
+def put_elsewhere(cls: type, names: Mapping[str, str]) -> None:
+    """Give a class an `Elsewhere` for each name that it does not have."""
+    for name, said in names.items():
+        if not hasattr(cls, name):
+            absent = Elsewhere(said)
+            absent.__set_name__(cls, name)
+            setattr(cls, name, absent)
+
+
+def without_elsewhere(cls: type, names: Iterable[str]) -> list[str]:
+    """Return the names of attributes that exist. `dir` lists these."""
+    absent = {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Elsewhere)}
+    return [name for name in names if name not in absent]
+
+
+def missing_attribute(cls: type, name: str) -> UnknownAttributeError:
+    """Return the error for an attribute that an object of this class does not have, for its ``__getattr__``."""
+    for base in cls.__mro__:
+        if isinstance(found := vars(base).get(name), Elsewhere):
+            return UnknownAttributeError(f"{cls.__name__} has no {name!r}: {found.said}")
+    return UnknownAttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
 
 
 def table(namespace: Mapping[str, Any], base: type[T]) -> dict[str, type[T]]:

@@ -28,6 +28,7 @@ __all__ = [
     "ShapeError",
     "SizeError",
     "StateDictError",
+    "UnknownAttributeError",
     "UnknownNameError",
 ]
 
@@ -84,7 +85,12 @@ class StateDictError(NncoreError, ValueError):
 
 
 class UnknownNameError(NncoreError, ValueError):
-    """A name (of a loss, an optimizer, ...) is unknown. The message lists similar names."""
+    """A name (of a loss, an optimizer, ...) is unknown. The message lists the known names, or says what to use instead."""
+
+
+class UnknownAttributeError(NncoreError, AttributeError):
+    """A module, a model or a layer has nothing of this name. If it is a name of PyTorch, Keras or scikit-learn, the message says
+    what to use instead."""
 
 
 class IndexRangeError(NncoreError, IndexError, ValueError):
@@ -170,11 +176,25 @@ def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
         return table[name]
     except (KeyError, TypeError):
         pass
+    raise unknown_name(kind, name, table)
+
+
+def unknown_name(kind: str, name: object, table: Mapping[str, Any]) -> UnknownNameError:
+    """Return the error for a name that the table does not have. Of several names for one value the message has the first."""
+    from .foreign import words
+
+    if isinstance(name, str) and (here := words.hint(kind, name[:_SHOWN])):
+        return UnknownNameError(f"unknown {kind} {shown(name)}; here it is {here}")
     import difflib
 
-    near = difflib.get_close_matches(name[:_SHOWN].lower(), list(table), n=3) if isinstance(name, str) else []
+    first: dict[int, str] = {}
+    for each, value in table.items():
+        first.setdefault(id(each if value is None else value), each)
+    lower = {each.lower(): first[id(each if value is None else value)] for each, value in table.items()}
+    close = difflib.get_close_matches(name[:_SHOWN].lower(), list(lower), n=6) if isinstance(name, str) else []
+    near = list(dict.fromkeys(lower[each] for each in close))[:3]
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
-    raise UnknownNameError(f"unknown {kind} {shown(name)}{hint} Known: {', '.join(sorted(table))}")
+    return UnknownNameError(f"unknown {kind} {shown(name)}{hint} Known: {', '.join(sorted(first.values()))}")
 
 
 def require(module: str, extra: str, purpose: str) -> Any:

@@ -90,6 +90,7 @@ def test_samples_of_several_lines(rng):
         model.fit(x, y[:, 0])
 
 
+@pytest.mark.filterwarnings("ignore:Step passes no gradient", "ignore:hinge takes scores of both signs")
 @pytest.mark.parametrize(
     ("activation", "loss"), [(nn.Identity, "hinge"), (nn.Tanh, "mse"), (nn.Step, "mse"), (nn.Sigmoid, "hinge")]
 )

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .._checks import function, shown
-from ..errors import DTypeError, NonFiniteError, ShapeError, UnknownNameError, lookup
+from .._checks import function, is_number, not_foreign, shown
+from .._lazy import refusing
+from ..errors import ArgumentError, DTypeError, NonFiniteError, ShapeError, UnknownNameError, lookup
 from ..records import Shape
 from .rules import fans, gain
 from .schemes import (
@@ -61,8 +62,12 @@ __all__ = [
     "fans",
     "gain",
     "get",
+    "glorot_normal",
+    "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
     "normal",
@@ -75,14 +80,21 @@ __all__ = [
     "zeros",
 ]
 
+# The names of Keras and PyTorch.
+glorot_uniform, glorot_normal, kaiming_uniform, kaiming_normal = xavier_uniform, xavier_normal, he_uniform, he_normal
+
 Draw = Callable[[Shape, "np.random.Generator"], Any]  # quoted, as numpy.random is imported only when a model is made
 
 #: Every name of a scheme. A test compares them with `SCHEMES`.
 InitName = Literal[
     "xavier_uniform",
+    "glorot_uniform",
     "xavier_normal",
+    "glorot_normal",
     "he_uniform",
+    "kaiming_uniform",
     "he_normal",
+    "kaiming_normal",
     "lecun_uniform",
     "lecun_normal",
     "orthogonal",
@@ -97,11 +109,16 @@ InitName = Literal[
 #: What a layer accepts: a name, an initializer, a function of this module (``nn.init.he_normal``), or a user's function.
 InitSpec = InitName | Draw | Callable[..., Initializer]
 
+#: Every name, the names of Keras and PyTorch after those that messages show.
 SCHEMES: Mapping[str, Callable[[], Initializer]] = {
     "xavier_uniform": xavier_uniform,
+    "glorot_uniform": glorot_uniform,
     "xavier_normal": xavier_normal,
+    "glorot_normal": glorot_normal,
     "he_uniform": he_uniform,
+    "kaiming_uniform": kaiming_uniform,
     "he_normal": he_normal,
+    "kaiming_normal": kaiming_normal,
     "lecun_uniform": lecun_uniform,
     "lecun_normal": lecun_normal,
     "orthogonal": orthogonal,
@@ -143,7 +160,21 @@ def get(scheme: InitSpec) -> Draw:
     factory = {id(f): f for f in SCHEMES.values()}.get(id(scheme))
     if factory is not None:
         return factory()
-    found: Draw = function("initializer", "the scheme", scheme, 2, "a name of nn.init or a callable(shape, rng)")
+    return _check_object("initializer", "the scheme", scheme)
+
+
+def _check_object(owner: str, name: str, scheme: Any) -> Draw:
+    """Return an object that is no name if it is an initializer."""
+    wanted = "a name of nn.init or a callable(shape, rng)"
+    if is_number(scheme):
+        raise ArgumentError(f"{owner}: {name} must be {wanted}, not a number; use nn.init.Constant({shown(scheme)})")
+    if not isinstance(scheme, type) and (hasattr(scheme, "__array__") or isinstance(scheme, list | tuple)):
+        raise ArgumentError(
+            f"{owner}: {name} must be {wanted}, not an array; use lambda shape, rng: values, or assign the values when the layer "
+            "is in a model: layer.weight = values"
+        )
+    not_foreign(f"{owner}: {name}", scheme, "init")
+    found: Draw = function(owner, name, scheme, 2, wanted)
     return found
 
 
@@ -177,7 +208,7 @@ def checked(owner: str, name: str, scheme: Any, default: str | None = None) -> I
             except UnknownNameError as error:
                 raise UnknownNameError(f"{owner}: {name}: {error}") from None
     elif not any(scheme is factory for factory in SCHEMES.values()):
-        function(owner, name, scheme, 2, "a name of nn.init or a callable(shape, rng)")
+        _check_object(owner, name, scheme)
     found: InitSpec = scheme
     return found
 
@@ -233,6 +264,10 @@ def draw(
     if not np.isfinite(values).all():
         raise NonFiniteError(f"{name}: the initializer {shown(scheme)} gave values that are not finite in {np.dtype(dtype)}")
     return values
+
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__, __all__)
 
 
 def __dir__() -> list[str]:

@@ -18,9 +18,10 @@ import numpy as np
 
 from .. import _late_calls
 from .._checks import flag
-from .._declarations import DeclarationType, reject_unknown
+from .._declarations import DeclarationType, put_elsewhere, reject_unknown, without_elsewhere
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
+from ..foreign import methods
 from ..graph import Value, call, checked_name, is_symbolic
 from ..init import InitSpec
 from ..records import Op, Parameter, ParameterOptions, Shape
@@ -351,6 +352,12 @@ class Layer(metaclass=LayerType):
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
+
+
+put_elsewhere(Layer, methods.OF_LAYERS)
 
 
 if TYPE_CHECKING:

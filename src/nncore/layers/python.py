@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from .._checks import flag, is_number, shape_text, shown, whole
-from .._declarations import reject_unknown
+from .._declarations import missing_attribute, reject_unknown
 from ..data.arrays import to_array
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
@@ -314,7 +314,7 @@ class PythonLayer(Layer):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.__dict__.get("_weights", ()):
             return self._view(name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise missing_attribute(type(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__.get("_weights", ()):

@@ -7,8 +7,11 @@ combined.
 
 from __future__ import annotations
 
-from .._checks import function, shown
+from typing import TYPE_CHECKING
+
+from .._checks import function, not_foreign, shown
 from .._declarations import table
+from .._lazy import refusing
 from ..errors import ArgumentError, lookup
 from .base import REDUCTIONS, Crossentropy, Loss, Reduction
 from .binary import BinaryCrossentropy, KLDivergence
@@ -73,6 +76,7 @@ def get(loss: LossLike) -> Loss:
     if isinstance(loss, str):
         made: Loss = lookup("loss", loss, LOSSES)()
         return made
+    not_foreign("loss", loss, "losses")
     if isinstance(loss, type):
         raise ArgumentError(f"loss: {loss.__name__} is a class; pass an object, {loss.__name__}()")
     if callable(getattr(loss, "value", None)) and callable(getattr(loss, "gradient", None)):
@@ -83,6 +87,10 @@ def get(loss: LossLike) -> Loss:
         f"loss must be a name, such as 'mse', an object of nn.losses, or one of your own (see nn.losses.PythonLoss), "
         f"not {shown(loss)}"
     )
+
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__, __all__)
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,7 @@ LossName = Literal[
     "hinge", "Hinge",
     "huber", "Huber",
     "kl_divergence", "kld", "KLD", "kullback_leibler_divergence", "KLDivergence",
-    "mean_absolute_error", "mae", "MAE", "MeanAbsoluteError",
+    "mean_absolute_error", "mae", "MAE", "l1", "MeanAbsoluteError",
     "mean_absolute_percentage_error", "mape", "MAPE", "MeanAbsolutePercentageError",
     "mean_squared_error", "mse", "MSE", "MeanSquaredError",
     "perceptron", "Perceptron",

@@ -39,7 +39,7 @@ class MeanAbsoluteError(Loss):
     1.5
     """
 
-    name, aliases = "mean_absolute_error", ("mae", "MAE")
+    name, aliases = "mean_absolute_error", ("mae", "MAE", "l1")
 
 
 class MeanAbsolutePercentageError(Loss):

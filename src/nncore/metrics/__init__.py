@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from .._declarations import table
+from .._lazy import refusing
 from ..errors import lookup
 from .base import Metric
 from .classification import F1, Accuracy, Average, ConfusionMatrix, Precision, Recall, Specificity
@@ -202,6 +203,10 @@ mae: _Mean = _function(MAE)
 mape: _Mean = _function(MAPE)
 r2: _Mean = _function(R2)
 roc_auc: _Ranked = _function(RocAuc)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__, __all__)
 
 
 def __dir__() -> list[str]:

@@ -15,8 +15,10 @@ import numpy as np
 
 from .._checks import flag, may_write, shown
 from .._core import AveragedWeights, ModelCore
+from .._declarations import put_elsewhere, without_elsewhere
 from ..data import ClassWeight
 from ..errors import ArgumentError, NotBuiltError
+from ..foreign import methods
 from ..graph import Graph, is_symbolic
 from ..layers.base import AnyLayer
 from ..losses import LossLike
@@ -1249,3 +1251,9 @@ class Model(ModelCore):
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
+
+
+put_elsewhere(Model, methods.OF_MODELS)

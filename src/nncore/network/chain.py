@@ -7,9 +7,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
+from .. import layers as every_layer
 from .._checks import shown
 from .._core import ModelCore
 from ..errors import ArgumentError
+from ..foreign import objects
 from ..graph import Value, call
 from ..layers.base import Layer
 from ..layers.linear import Linear
@@ -166,7 +168,7 @@ def check_layers(name: str, layers: Sequence[Any]) -> None:
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"{name}: layer {i} is no layer but {shown(layer)}")
+            raise ArgumentError(f"{name}: layer {i} is {_no_layer(layer)}")
         if layer.output_count > 1 and "_drawing" not in layer.__dict__:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
         if layer.input_count[0] > 1:
@@ -182,3 +184,22 @@ def check_layers(name: str, layers: Sequence[Any]) -> None:
                 f"{name}: layer {i}, {layer!r}, already belongs to another model, which holds its parameters; "
                 f"copy.deepcopy(layer) gives an independent one with the same weights"
             )
+
+
+def _no_layer(given: Any) -> str:
+    """Return what an object is that is no layer, and how to make a layer of it."""
+    if said := objects.refusal(given, "layers"):
+        return f"none of nncore: {said}"
+    if isinstance(given, str):
+        known = {name.lower(): name for name in every_layer.__all__ if name[0].isupper()}
+        cls = known.get(given.lower().replace("_", ""), "")
+        return f"the text {shown(given)}; pass a layer{cls and f', nn.{cls}()'}"
+    if isinstance(given, Value):
+        return f"{shown(given)}; leave an input out, as layers know their sizes, or make nn.Model(inputs, outputs)"
+    if isinstance(given, dict):
+        return "a dict; pass its layers: *layers.values()"
+    if isinstance(given, list | tuple):
+        return f"a {type(given).__name__}; put its layers in one by one: *layers"
+    if callable(given):
+        return f"the function {shown(given)}; nn.Lambda(forward, backward) makes a layer of it"
+    return f"no layer but {shown(given)}"

@@ -9,10 +9,11 @@ SGD(lr=0.1, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._checks import shown
+from .._checks import not_foreign, shown
 from .._declarations import table
+from .._lazy import refusing
 from ..errors import ArgumentError, lookup
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .base import Optimizer
@@ -64,9 +65,16 @@ def get(optimizer: OptimizerLike) -> Optimizer:
         cls: Any = lookup("optimizer", optimizer, OPTIMIZERS)
         made: Optimizer = cls()
         return made
+    not_foreign("optimizer", optimizer, "optim")
+    if isinstance(optimizer, type):
+        raise ArgumentError(f"optimizer: {optimizer.__name__} is a class; pass an object, {optimizer.__name__}()")
     raise ArgumentError(
         f"optimizer must be a name or an object of nn.optim, such as nn.optim.Adam(lr=1e-3), not {shown(optimizer)}"
     )
+
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__, __all__)
 
 
 def __dir__() -> list[str]:

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from .._checks import pair, real
-from .._declarations import DeclarationType, describe, reject_unknown
+from .._declarations import DeclarationType, describe, put_elsewhere, reject_unknown, without_elsewhere
 from ..errors import ArgumentError
+from ..foreign import methods
 from ..records import OptimizerSpec
 from ..schedules import Schedule, check
 from . import groups as parameter_groups
@@ -206,3 +207,9 @@ class Optimizer(_Links, metaclass=DeclarationType):
         own = vars(self)
         given = tuple(key for key in Options.__annotations__ if own[key])
         return describe(self, ("lr", *self.attributes, "weight_decay", *given))
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
+
+
+put_elsewhere(Optimizer, methods.OF_OPTIMIZERS)

@@ -8,7 +8,6 @@ progress of the last ``fit``. All of it is captured between two steps, even if a
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -67,9 +66,7 @@ def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.nd
     if state.options is None:
         network.plan.trainer = trainer
         return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the original compile has shown these warnings
-        trainer.attach(network, state.options)
+    trainer.attach(network, state.options)
     network.plan.step, network.plan.passes = state.step, state.passes  # in this order: a new step starts new passes
     trainer.progress = state.progress
     if state.carried is not None:

@@ -5,7 +5,6 @@ It produces the records of the core as soon as the shapes of the outputs are kno
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,8 +16,6 @@ from .._checks import flag, real, shown
 from ..data.by_name import align_to_names
 from ..errors import ArgumentError, ShapeError, UnknownNameError
 from ..records import LossSpec, Shape, StatisticSpec
-
-_PROBABILITIES = ("sigmoid", "softmax", "step", "hardtanh", "hardsigmoid")
 
 
 class Configuration:
@@ -33,6 +30,7 @@ class Configuration:
     """
 
     statistics: list[StatisticSpec]  # set by bind, when the outputs are known
+    is_advised: bool = False  # whether compile has given its warnings
 
     def __init__(
         self,
@@ -97,7 +95,6 @@ class Configuration:
                 )
             if loss.targets == "one_hot" and width < 2:
                 raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
-            _check_activation(loss, activation)
             statistics.append(metrics.statistic(ms, loss.targets, loss.from_logits, width, activation))
         self.statistics, self.columns = statistics, columns
         return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
@@ -221,18 +218,3 @@ def _per_output(given: Any, outputs: int) -> list[list[Any]]:
     given = list(given) if isinstance(given, list | tuple) else [given]
     nested = bool(given) and all(isinstance(each, list | tuple) for each in given)
     return [list(each) for each in given] if nested else [given] * outputs
-
-
-def _check_activation(loss: losses.Loss, activation: str) -> None:
-    """Warn if the activation does not fit the loss. Both mistakes make a classifier learn badly without an error."""
-    if loss.targets not in ("probabilities", "classes", "one_hot") or loss.name == "categorical_hinge":
-        return
-    fitting = "Sigmoid" if loss.targets == "probabilities" else "Softmax"
-    advice = ""
-    if loss.from_logits and activation in ("sigmoid", "softmax"):
-        advice = f"(from_logits=True) takes logits, but the model ends in {activation}; leave one of the two out"
-    elif not loss.from_logits and activation not in _PROBABILITIES:
-        end = activation or "a linear layer"
-        advice = f" takes probabilities, but the model ends in {end}; add {fitting}, or use from_logits=True"
-    if advice:
-        warnings.warn(loss.name + advice, stacklevel=5)

@@ -16,6 +16,7 @@ from ..errors import ArgumentError, ConcurrentUseError, NotCompiledError
 from ..optim import Optimizer
 from ..records import ParameterOptions, Shape
 from ..schedules import learning_rates
+from .advice import advise
 from .configuration import Configuration, Sums, results
 from .options import parameter_options
 from .progress import Progress
@@ -70,6 +71,9 @@ class Trainer:
         with network.access.changing():
             losses = config.bind(network.output_shapes, network.output_activations)
             self.options = parameter_options(network, config) if options is None else options
+            if options is None and not config.is_advised:  # once: not again for a copy, or for sequences of another length
+                config.is_advised = True
+                advise(network, config, self.options)
             self._prepare(network)
             network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import _late_calls, init
 from ..._checks import flag, real, whole
+from ..._declarations import missing_attribute
 from ...data.arrays import copy_into, to_array
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
 from ...graph import Value, is_symbolic, record
@@ -256,7 +257,7 @@ class Recurrent(Regularized):
         # The number of parameters such as weight_ih_l0 depends on the arguments.
         if "hidden_size" in self.__dict__ and not name.startswith("_") and name in self.parameter_shapes():
             return self._parameter(name).value
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise missing_attribute(type(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.parameter_shapes():

@@ -1,0 +1,183 @@
+"""Advice of ``compile``: warnings about models that can be trained, but cannot learn what they are meant to.
+
+`CHECKS` has one entry per mistake. An entry looks at one output: its loss, its width, and what computes it, with the least and the
+greatest value that this gives. Where that is not known, as with a layer written in Python, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._checks import warn
+from ..losses import Loss, PythonLoss
+from ..records import Op, ParameterOptions
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+    from .configuration import Configuration
+
+#: The least and the greatest value of each activation, rounded outwards. See `_range` for those that depend on attributes.
+_RANGES = {
+    "step": (0.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "relu": (0.0, inf),
+    "softplus": (0.0, inf),
+    "gelu": (-0.2, inf),
+    "gelu_tanh": (-0.2, inf),
+    "silu": (-0.3, inf),
+    "log_softmax": (-inf, 0.0),
+    "leaky_relu": (-inf, inf),
+    "selu": (-1.8, inf),
+    "hardsigmoid": (0.0, 1.0),
+    "hardswish": (-0.4, inf),
+    "mish": (-0.4, inf),
+    "log_sigmoid": (-inf, 0.0),
+    "hardshrink": (-inf, inf),
+    "softshrink": (-inf, inf),
+    "tanhshrink": (-inf, inf),
+}
+#: The ops that give any number.
+_UNBOUNDED = ("linear", "maxout", "batch_norm", "layer_norm", "embedding")
+_SOFTMAX = ("softmax", "log_softmax")
+_SIGMOIDS = ("sigmoid", "hardsigmoid")
+_FLAT = 2.0  #: logits within (-1, 1), as of tanh, cannot express a probability near 0 or 1
+
+
+class Output(NamedTuple):
+    """What the checks look at."""
+
+    loss: Loss
+    width: int
+    end: str  #: the activation, or "a linear layer" or the like
+    low: float
+    high: float
+
+    @property
+    def over_classes(self) -> bool:
+        """Whether the loss is a cross-entropy over exclusive classes."""
+        return self.loss.targets in ("classes", "one_hot") and self.loss.name != "categorical_hinge"
+
+    @property
+    def is_crossentropy(self) -> bool:
+        return self.over_classes or self.loss.targets == "probabilities"
+
+    @property
+    def fitting(self) -> str:
+        return "Softmax" if self.over_classes else "Sigmoid"
+
+
+def _squeezes_logits(out: Output) -> bool:
+    """Whether the logits are so limited that some probabilities cannot be expressed."""
+    if not (out.is_crossentropy and out.loss.from_logits) or out.end in (*_SIGMOIDS, "softmax"):
+        return False
+    if out.over_classes:
+        return out.end == "relu" or out.high - out.low <= _FLAT
+    return out.low > -_FLAT or out.high < _FLAT
+
+
+#: What is wrong, and what to say of it.
+CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
+    (
+        lambda out: out.end in _SOFTMAX and out.width == 1,
+        "{end} over one output is always the same; use Sigmoid with binary_crossentropy, or one output per class",
+    ),
+    (
+        lambda out: out.loss.targets == "probabilities" and out.end in _SOFTMAX and out.width > 1,
+        "{loss} is for independent outputs, but {end} makes them exclusive; use categorical_crossentropy, or Sigmoid",
+    ),
+    (
+        lambda out: out.over_classes and not out.loss.from_logits and out.end in _SIGMOIDS and out.width > 1,
+        "{loss} takes probabilities that add up to 1, but the model ends in {end}; use Softmax, or binary_crossentropy",
+    ),
+    (
+        lambda out: out.is_crossentropy and out.loss.from_logits and out.end in (*_SIGMOIDS, "softmax"),
+        "{loss}(from_logits=True) takes logits, but the model ends in {end}; leave one of the two out",
+    ),
+    (
+        lambda out: out.is_crossentropy and not out.loss.from_logits and (out.low < 0 or out.high > 1),
+        "{loss} takes probabilities, but the model ends in {end}; add {fitting}, or use from_logits=True",
+    ),
+    (_squeezes_logits, "{loss}(from_logits=True) takes any number, but {end} gives only some of them; leave {end} out"),
+    (
+        lambda out: out.loss.name == "poisson" and not out.loss.from_logits and out.low < 0,
+        "poisson takes rates, which are positive, but the model ends in {end}; add Softplus",
+    ),
+    (
+        lambda out: out.loss.targets == "signs" and out.end != "step" and (out.low >= 0 or out.high <= 0),
+        "{loss} takes scores of both signs, but the model ends in {end}; leave it out",
+    ),
+)
+
+
+def advise(network: Network, config: Configuration, options: Sequence[ParameterOptions]) -> None:
+    """Warn of each output that cannot learn what its loss asks for, and of parameters that get no gradient."""
+    for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
+        end, low, high = _end(network, value)
+        if not end or isinstance(loss, PythonLoss):
+            continue
+        out = Output(loss, shape[-1] if shape else 1, end, low, high)
+        said = next((text for is_wrong, text in CHECKS if is_wrong(out)), "")
+        if said:
+            prefix = f"{name}: " if len(config.names) > 1 else ""
+            warn(prefix + said.format(loss=loss.name, end=end, fitting=out.fitting))
+    if blocked := _behind_steps(network, options):
+        names = ", ".join(blocked[:3]) + (", ..." if blocked[3:] else "")
+        warn(
+            f"Step passes no gradient, so {names} will not be trained; use Sigmoid, or for a perceptron the loss 'perceptron' "
+            "without Step"
+        )
+
+
+def _end(network: Network, value: int) -> tuple[str, float, float]:
+    """Return what computes a value, and its least and greatest number. The text is "" if that is not known."""
+    ops, first = network.plan.ops, len(network.input_shapes)
+    while value >= first:
+        op: Op = ops[value - first]
+        if op.kind in ("flatten", "reshape") or op.code == "identity":
+            value = op.inputs[0]
+        elif op.kind == "activation":
+            limits = _range(op)
+            return (op.code, *limits) if limits else ("", -inf, inf)
+        elif op.kind in _UNBOUNDED:
+            return f"a {op.kind} layer".replace("_", " "), -inf, inf
+        else:
+            break
+    return "", -inf, inf
+
+
+def _range(op: Op) -> tuple[float, float] | None:
+    """Return the least and the greatest value of an activation, or None if it is not in the tables."""
+    if op.code == "hardtanh":
+        return op.attributes[0], op.attributes[1]
+    if op.code in ("elu", "celu"):
+        return -op.attributes[0], inf
+    return _RANGES.get(op.code)
+
+
+def _behind_steps(network: Network, options: Sequence[ParameterOptions]) -> list[str]:
+    """Return the names of the trainable parameters whose gradients all end at a Step."""
+    ops, first = network.plan.ops, len(network.input_shapes)
+
+    def reached(stop: bool) -> set[int]:
+        found: set[int] = set()
+        waiting = [value - first for value in network.plan.outputs if value >= first]
+        while waiting:
+            i = waiting.pop()
+            if i in found or (stop and ops[i].code == "step"):
+                continue
+            found.add(i)
+            waiting += [value - first for value in ops[i].inputs if value >= first]
+        return found
+
+    if not any(op.code == "step" for op in ops):
+        return []
+    lost = reached(stop=False) - reached(stop=True)
+    # A layer that is called several times has its parameters at the first call.
+    saved = {ops[i].shares for i in reached(stop=True) if ops[i].shares >= 0}
+    named = zip(network.named_parameters("compile"), options, strict=True)
+    return [name for (name, p), option in named if option.trainable and p.op in lost and p.op not in saved]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core import ModelCore
+from ..data.names import Names
 from ..graph import Description
 from ..layers.base import Layer, WeightsSnapshot
 from ..network.connecting import Connections, connect, connections_of
@@ -23,7 +24,7 @@ def pickle_model(model: ModelCore) -> tuple[Any, ...]:
         taken = WeightsSnapshot(network.layers)
         state = copied_state(capture(network))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-        return model_from_pickle, (type(model), network.layers, *rest, state, taken)
+        return model_from_pickle, (type(model), network.layers, *rest, state, taken, network.feature_names)
 
 
 def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
@@ -35,7 +36,7 @@ def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
         if state is not None:
             state = state._replace(config=copy.deepcopy(state.config, memo))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-    found = model_from_pickle(type(model), layers, *rest, state)
+    found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names)
     memo[id(model)] = found
     return found
 
@@ -62,11 +63,14 @@ def model_from_pickle(
     dtype: str,
     training: TrainingState | None,
     taken: WeightsSnapshot | None = None,
+    names: Sequence[Names] | None = None,
 ) -> ModelCore:
     """Make a model again from what pickle kept. The constructor of the class is not called, as a subclass may change its
     arguments."""
     model = cls.__new__(cls)
     model._have(connect(layers, connections, seed, dtype, cls.__name__))
+    if names is not None:
+        model._network.feature_names = list(names)
     if training is not None:
         resume(model._network, training)
     return model

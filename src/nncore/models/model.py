@@ -23,7 +23,7 @@ from ..graph import Graph, is_symbolic
 from ..layers.base import AnyLayer
 from ..losses import LossLike
 from ..metrics import Metric, MetricLike
-from ..network import batches, parameters
+from ..network import batches, features, parameters
 from ..network.chain import Chain
 from ..network.network import Network
 from ..network.parameters import IncompatibleKeys
@@ -295,6 +295,33 @@ class Model(ModelCore):
         ['a', 'b']
         """
         return list(self._network.output_names)
+
+    @property
+    def feature_names(self) -> list[str] | dict[str, list[str] | None] | Any:
+        """The names of the columns of the frame with which the model was trained, or None.
+
+        The first frame that `fit` or `train_on_batch` takes sets them; so does a frame from which the model is built. After that,
+        a frame with other columns, or with the same ones in another order, is an error wherever x is taken. Arrays have no names
+        and always pass. With several inputs it is a dict by the name of the input.
+
+        It can be set: to other names, or to None to forget them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1))
+        >>> model.feature_names = ["age", "height"]
+        >>> model.feature_names
+        ['age', 'height']
+        >>> model.predict(np.ones((4, 2))).shape
+        (4, 1)
+        """
+        return features.feature_names(self._network)
+
+    @feature_names.setter
+    def feature_names(self, names: Any) -> None:
+        features.set_feature_names(self._network, names)
 
     def parameter_options(self) -> list[ParameterOptions]:
         """Return the training options of each parameter, in the order of `parameters`.

@@ -18,6 +18,7 @@ from ..data.sequences import bind_lengths
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from ..graph import Value, is_symbolic
 from ..records import Shape
+from .features import check_columns, remember_columns
 from .inputs import look_for_nonfinite, ranks, time_steps, unpadded
 from .prediction import bind_rows, joined, predict_batches, predict_rows
 
@@ -57,6 +58,8 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
     """Return one C-contiguous array of the network's dtype per input, and the lengths. Build the network if necessary."""
     arrays: list[np.ndarray] = []
     given = align_to_names("x", x, network.input_names)
+    check_columns(network, x)
+    was_built = network.built
     for i, (name, each) in enumerate(zip(argument_labels("x", network.input_names), given, strict=True)):
         array = as_array(each, name, network.dtype)
         if array.ndim == 0:
@@ -75,6 +78,8 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
         if arrays and len(array) != len(arrays[0]):
             raise ShapeError(f"{name} has {len(array)} rows, but the first input has {len(arrays[0])}")
         arrays.append(array)
+    if not was_built:
+        remember_columns(network, x)
     counted = None if lengths is None else bind_lengths(lengths, len(arrays[0]), time_steps(network))
     look_for_nonfinite(network, arrays, counted)
     with np.errstate(over="ignore"):  # the core converts without a warning, too

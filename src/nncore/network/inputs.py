@@ -12,6 +12,7 @@ from ..data.batches import Rank
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import bind_lengths, without_padding
 from ..errors import ShapeError
+from .features import check_columns, remember_columns
 
 if TYPE_CHECKING:
     from .network import Network
@@ -36,9 +37,11 @@ def bind(
     if any_length and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
         parts = x if len(network.input_shapes) > 1 and isinstance(x, list | tuple) else [x]
         network.set_sequence_lengths([np.shape(part)[1:] for part in parts])
+    check_columns(network, x)
     arrays = bind_inputs(x, network.input_shapes if network.built else (), layer, network.dtype, allow_empty)
     if not network.built:
         network.build_first([a.shape[1:] for a in arrays])
+        remember_columns(network, x)
     if check_indices:
         plan.check_indices(arrays)
     return arrays

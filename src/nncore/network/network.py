@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import _core, init
 from .._checks import float_dtype, whole
+from ..data.names import Names
 from ..errors import ArgumentError, NncoreError, NotBuiltError, ShapeError
 from ..graph import Graph
 from ..layers.base import Layer
@@ -49,15 +50,19 @@ class Network:
         Whether a layer starts a training batch with the states of the batch before.
     pool : Pool or None
         The memory of the parameters, if layers are shared with other networks.
+    feature_names : list of tuple of str, or None
+        For each input the names of the columns of the frames with which it was trained; None if they are not known.
     """
 
     pool: sharing.Pool | None
+    feature_names: list[Names]
 
     def __init__(self, connections: Chain | Graph, seed: int | None, dtype: Any, label: str, draws: bool = True) -> None:
         self.plan = _core.Plan()
         self.access = self.plan.access
         self.connections, self.label, self.pool = connections, label, None
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
+        self.feature_names = [None] * len(connections.input_names)
         self.plan.seed = _fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
         self.is_stateful = any(getattr(layer, "stateful", False) for layer in self.layers)

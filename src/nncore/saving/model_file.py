@@ -8,7 +8,8 @@ layer by layer h and, for an LSTM, c. No layer can have the name "training". The
     nncore_version  the version that wrote the file; for information only
     model           class ("Sequential" or "Model"), dtype, seed, layers; of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
-                    outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call
+                    outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call;
+                    feature_names, see saving/names.py
     training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, after training has started
                     (before: null), state: step; passes, the number of forward passes in training mode since then (absent: 0);
                     options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per parameter; and progress, the
@@ -40,6 +41,7 @@ from ..training.configuration import Configuration
 from ..training.trainer import Trainer
 from . import declarations as data
 from . import progress, tensors
+from .names import from_names, read_names
 from .tensors import Reader
 from .training import TrainingState, capture, restore
 
@@ -75,6 +77,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
                 "dtype": network.dtype.name,
                 "seed": network.plan.seed,
                 **_from_connections(network),
+                **from_names(network),
                 "layers": [
                     data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.has_parameters)
                     for i, layer in enumerate(network.layers)
@@ -165,7 +168,9 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
         if version != FORMAT_VERSION:
             newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
             reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
-        network = _to_network(reader, _field(reader, document, "model", dict))
+        described = _field(reader, document, "model", dict)
+        network = _to_network(reader, described)
+        read_names(reader, described, network)
         training = _field(reader, document, "training", dict, optional=True)
         if training is None:
             _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)})

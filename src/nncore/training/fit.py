@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
 from .._checks import flag, progress_shown, real, whole
@@ -18,6 +18,7 @@ from ..data import ClassWeight, per_output
 from ..data.batches import batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
 from ..errors import ArgumentError
+from ..network.features import remember_columns
 from ..network.inputs import ranks
 from . import binding
 from .alarm import Alarm
@@ -31,6 +32,9 @@ from .progress_bar import ProgressBar
 from .sources import ArraySource, BatchSource
 from .trainer import require_trainer
 from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, validation_schedule
+
+if TYPE_CHECKING:
+    from ..network.network import Network
 
 Source = ArraySource | BatchSource
 
@@ -61,7 +65,7 @@ class FitArguments(NamedTuple):
 def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
     """Train; see `Model.fit`."""
     network = model._network
-    with network.access.fitting():
+    with network.access.fitting(), undoing_names(network):
         config = require_trainer(network, "fit").config
         arguments = check(arguments)
         resumes = prepare(model, arguments)
@@ -162,7 +166,9 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, arguments:
     steps = None if arguments.steps_per_epoch is None else whole("fit", "steps_per_epoch", arguments.steps_per_epoch)
 
     def weighed(batch: Any) -> Data:
-        data = bind_batch(model._network, config, *read_batch(batch))
+        parts = read_batch(batch)
+        data = bind_batch(model._network, config, *parts)
+        remember_columns(model._network, parts.x)
         return binding.apply_class_weight(config, data, None, arguments.class_weight, model._network.dtype)
 
     return BatchSource(model, config, given, weighed, steps)
@@ -176,6 +182,7 @@ def bind_arrays(
     if arguments.steps_per_epoch is not None:
         raise ArgumentError("fit: steps_per_epoch is for batches; with x and y, batch_size says how many steps there are")
     data, rows = bind_batch(network, config, x, y, arguments.sample_weight, arguments.lengths), None
+    remember_columns(network, x)
     if shuffle and network.is_stateful:
         raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
     validation: ValidationBatches | None = None
@@ -197,7 +204,9 @@ def bind_validation(model: Learner, config: Configuration, arguments: FitArgumen
             raise ArgumentError("fit: validation_steps is for validation_data that are batches, not for arrays")
         before = network.plan.built_for
         try:
-            data = bind_batch(network, config, *read_batch(given))
+            batch = read_batch(given)
+            data = bind_batch(network, config, *batch)
+            remember_columns(network, batch.x)
         finally:
             if before is not None:
                 network.set_sequence_lengths(before)
@@ -297,6 +306,18 @@ def end_epoch(model: Learner, config: Configuration, epoch: int, complete: bool,
     lr = config.optimizer.lr
     hooks.call("on_epoch_end", epoch, logs)
     config.optimizer.lr = lr
+
+
+@contextmanager
+def undoing_names(network: Network) -> Iterator[None]:
+    """Let a `fit` that raises an error before its first step leave the names of columns as they were."""
+    names, start = network.feature_names, network.plan.step
+    try:
+        yield
+    except BaseException:
+        if network.plan.step == start:
+            network.feature_names = names
+        raise
 
 
 # Close ---------------------------------------------------------------------------------------------------------------------------

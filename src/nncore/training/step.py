@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._checks import flag
 from ..data import ClassWeight
+from ..network.features import remember_columns
 from .binding import apply_class_weight, bind_batch
 from .trainer import Trainer, require_trainer
 
@@ -21,6 +22,7 @@ def train_on_batch(
     with network.access.training():
         config = require_trainer(network, "train_on_batch").config
         data = bind_batch(network, config, x, y, sample_weight, lengths)
+        remember_columns(network, x)
         data = apply_class_weight(config, data, None, class_weight, network.dtype)
         trainer: Trainer = network.plan.trainer  # read now, because binding the data may have built the network again
         return trainer.step(network, data, return_dict)

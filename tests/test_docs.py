@@ -30,7 +30,7 @@ def classifier(rng):
 def sequences(rng):
     stream = nn.Sequential(nn.GRU(8, 16), nn.Linear(16, 5)).build((20, 8)).stream(batch=4)
     x, y, lengths = rng.normal(size=(30, 20, 8)), rng.integers(5, size=(30, 20)), rng.integers(1, 21, 30)
-    return {"nn": nn, "x": x, "y": y, "lengths": lengths, "stream": stream, "x_t": x[:4, 0].astype(np.float32)}
+    return {"np": np, "nn": nn, "x": x, "y": y, "lengths": lengths, "stream": stream, "x_t": x[:4, 0].astype(np.float32)}
 
 
 GIVEN = {

@@ -25,6 +25,7 @@ cdef class BasePlan:
     cdef bint last_training, has_forward
     cdef size_t forward_rows
     cdef object forward_sequences  # the lengths and states of the last forward
+    cdef readonly object forward_steps  # its valid steps if a mask tells them, so that backward can rearrange gradients; or None
     cdef Results results
     cdef cnp.ndarray last_result, older_result  # results of small predictions
     cdef object to_carry  # states for the next stateful batch, until it comes; or None

@@ -268,8 +268,14 @@ class Plan:
         """Reset the states of stateful layers to zeros for the next batch."""
     def step_norms(self, op: int, steps: int) -> np.ndarray:
         """The norm of the gradients of the inputs of a recurrent op's gates, for each time step of the last backward pass."""
-    def forward(self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None) -> list[np.ndarray]:
-        """Run one batch forward and keep the values that backward needs. Return copies of the outputs."""
+    def forward(
+        self, x: Sequence[np.ndarray], training: bool, sequences: Sequences | None = None, steps: Any = None
+    ) -> list[np.ndarray]:
+        """Run one batch forward and keep the values that backward needs. Return copies of the outputs. steps: kept in
+        `forward_steps`."""
+    @property
+    def forward_steps(self) -> Any:
+        """The valid steps of the last forward if a mask told them, or None."""
     def forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
         """`forward` for one input and one output; None if x needs conversion or checks."""
     def backward_plain(self, grad_output: Any, accumulate: bool = False) -> np.ndarray | None:

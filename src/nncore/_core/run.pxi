@@ -525,7 +525,7 @@ cdef class Plan(BasePlan):
         self._rethrow()
         return 0
 
-    def forward(self, x, bint training, sequences=None):
+    def forward(self, x, bint training, sequences=None, steps=None):
         cdef nnc_source xs[MAX_ARRAYS]
         cdef void *outs[MAX_ARRAYS]
         cdef nnc_sequences given
@@ -549,6 +549,7 @@ cdef class Plan(BasePlan):
                 self._take_carried(rows)
             self._run_forward(xs, &given, rows, training, outs)
             self.forward_sequences = None if sequences is None else (sequences[0], sequences[1], None)  # keeps the arrays alive
+            self.forward_steps = steps
             return results
         finally:
             self._leave(TRAINING)
@@ -578,7 +579,7 @@ cdef class Plan(BasePlan):
             if training:
                 self._take_carried(rows)
             self._run_forward(&source, &given, rows, training, &to)
-            self.forward_sequences = None
+            self.forward_sequences = self.forward_steps = None
             return y
         finally:
             self._leave(TRAINING)
@@ -621,6 +622,8 @@ cdef class Plan(BasePlan):
         self._enter(TRAINING)
         try:
             if self.plan == NULL or not self.is_simple or not self.has_forward or not self._is_plain(grad_output, self.out_rank, self.out_dims):
+                return None
+            if self.forward_steps is not None:
                 return None
             if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
                 return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Shape
+from .sequences import Steps
 
 
 class Data:
@@ -15,8 +16,11 @@ class Data:
 
     Weights are [N], or [N, steps] if the time steps have their own weights; None means that all are 1. ``shapes`` are the input
     shapes of the model for which the data were checked. ``timelines`` tells how many steps of each output are valid, as
-    ``Plan.timelines`` does. Both are () if they are not needed.
+    ``Plan.timelines`` does. Both are () if they are not needed. ``steps`` is set for predictions under a mask, whose outputs have
+    to be put back into their places.
     """
+
+    steps: Steps | None = None
 
     def __init__(
         self,
@@ -38,7 +42,9 @@ class Data:
         """Return these rows: views for a slice, copies for indices."""
         weight = None if self.weight is None else [None if each is None else each[rows] for each in self.weight]
         lengths = None if self.lengths is None else self.lengths[rows]
-        return Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timelines)
+        taken = Data([a[rows] for a in self.x], [a[rows] for a in self.y], weight, lengths, self.shapes, self.timelines)
+        taken.steps = None if self.steps is None else self.steps.take(rows)
+        return taken
 
     @property
     def row_bytes(self) -> int:

@@ -1,8 +1,14 @@
-"""Lengths of sequences: the number of valid time steps of each row. The steps after them are padding with arbitrary values."""
+"""Valid time steps of sequences. The other steps are padding with arbitrary values.
+
+The core knows lengths: the valid steps of a row come first. A mask [N, time] tells the valid steps one by one, so that padding may
+also come first, or lie between them. Such rows are rearranged on their way in: the valid steps first, in their order, then the
+others. Results with time steps are put back into their places on the way out. So whatever holds for lengths holds for masks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -11,6 +17,120 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from .arrays import as_array
 from .batches import depth_of
+
+
+class Steps:
+    """Which time steps of each row are valid.
+
+    Attributes
+    ----------
+    lengths : numpy.ndarray
+        int64 [N], how many there are.
+    mask : numpy.ndarray or None
+        bool [N, T]; None if the valid steps of all rows come first.
+    """
+
+    def __init__(self, lengths: np.ndarray, mask: np.ndarray | None = None) -> None:
+        self.lengths, self.mask = lengths, mask
+
+    def take(self, rows: Any) -> Steps:
+        """Return the steps of these rows."""
+        return Steps(self.lengths[rows], None if self.mask is None else self.mask[rows])
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """For each row and place in the rearranged sequence, the number of the step in [N * T, ...]."""
+        mask = self.mask
+        assert mask is not None
+        order = np.argsort(~mask, axis=1, kind="stable")
+        places: np.ndarray = order + np.arange(0, mask.size, mask.shape[1])[:, None]
+        return places.reshape(-1)
+
+    def gathered(self, array: np.ndarray) -> np.ndarray:
+        """Return [N, T, ...] with the valid steps of each row first. It is the same array if that is how they are."""
+        if self.mask is None or not array.size:
+            return array
+        moved: np.ndarray = array.reshape(self.mask.size, -1)[self._places].reshape(array.shape)
+        return moved
+
+    def scattered(self, array: np.ndarray) -> np.ndarray:
+        """Return an array of `gathered` with all steps in their places again."""
+        if self.mask is None or not array.size:
+            return array
+        lines = array.reshape(self.mask.size, -1)
+        found = np.empty_like(lines)
+        found[self._places] = lines
+        return found.reshape(array.shape)
+
+    def cleared(self, y: np.ndarray, form: str = "values", classes: int = 0) -> np.ndarray:
+        """Return a copy of values [N, T, ...] with zeros, or the first class, in the padding, so that checks accept it."""
+        if self.mask is None:
+            return without_padding(y, self.lengths, form, classes)
+        y = y.copy()
+        lines = y if y.shape[1] == self.mask.shape[1] else y.reshape(*self.mask.shape, -1)
+        lines[~self.mask] = _filler(y, form, classes)
+        return y
+
+
+def bind_steps(given: Any, rows: int, steps: int) -> Steps:
+    """Return the valid steps, from lengths [N] or from a mask [N, T] of bools.
+
+    Raises
+    ------
+    ShapeError
+        The shape is wrong, or a row has no valid step.
+    ArgumentError
+        It is neither.
+    """
+    if not _is_mask(given):
+        return Steps(bind_lengths(given, rows, steps))
+    mask = np.asarray(as_array(given, "mask", np.dtype(np.int64)))
+    if mask.shape != (rows, steps):
+        raise ShapeError(f"mask has shape {mask.shape}, but {(rows, steps)} is needed, one bool per row and time step")
+    lengths = mask.sum(axis=1, dtype=np.int64)
+    empty = np.flatnonzero(lengths == 0)
+    if empty.size:
+        raise ShapeError(f"mask: row {empty[0]} has no valid step; an empty sequence cannot be used; leave it out")
+    leads = np.array_equal(mask, np.arange(steps) < lengths[:, None])
+    return Steps(lengths, None if leads else mask)
+
+
+def either(who: str, lengths: Any, mask: Any) -> Any:
+    """Return the lengths, or the mask as bools.
+
+    Raises
+    ------
+    ArgumentError
+        Both are given, or the mask holds other numbers than 0 and 1.
+    ShapeError
+        The mask is not [N, T].
+    """
+    if mask is None:
+        return lengths
+    if lengths is not None:
+        raise ArgumentError(f"{who}: pass lengths or mask, not both; a mask tells the lengths too")
+    if isinstance(mask, Mapping):
+        raise ArgumentError(
+            f"{who}: mask must be one array [N, time]; it is for all inputs with as many time steps as the first one"
+        )
+    array = as_array(mask, "mask", np.dtype(np.int64))
+    if array.ndim != 2:
+        raise ShapeError(f"mask has shape {array.shape}, but [N, time] is needed, one bool per row and time step")
+    if array.dtype.kind != "b":
+        if not np.isin(array, (0, 1)).all():
+            raise ArgumentError(f"{who}: mask must be of bools, or of 0 and 1: True where a step is valid")
+        array = array.astype(bool)
+    return array
+
+
+def _is_mask(given: Any) -> bool:
+    """Return whether this is a mask and not lengths: two dimensions, of bools."""
+    if isinstance(given, Mapping) or depth_of(given) != 2:
+        return False
+    first = given
+    while isinstance(first, list | tuple):
+        first = first[0]
+    return isinstance(first, bool) or str(getattr(first, "dtype", "")).endswith("bool")
 
 
 def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:
@@ -67,6 +187,10 @@ def valid_steps(lengths: np.ndarray | None, timeline: tuple[int, int] | None) ->
 def without_padding(y: np.ndarray, lengths: np.ndarray, form: str, classes: int) -> np.ndarray:
     """Return a copy of targets [N, time, ...] with zeros, or the first class, in the padding, so that checks accept it."""
     y = y.copy()
-    beyond = np.arange(y.shape[1]) >= lengths[:, None]
-    y[beyond] = np.eye(1, classes, dtype=y.dtype)[0] if form == "one_hot" and y.ndim > 2 and y.shape[-1] == classes else 0
+    y[np.arange(y.shape[1]) >= lengths[:, None]] = _filler(y, form, classes)
     return y
+
+
+def _filler(y: np.ndarray, form: str, classes: int) -> Any:
+    """Return what checks accept as a target of one step."""
+    return np.eye(1, classes, dtype=y.dtype)[0] if form == "one_hot" and y.ndim > 2 and y.shape[-1] == classes else 0

@@ -15,7 +15,7 @@ from .._checks import is_number, real, shown
 from ..errors import ArgumentError, LabelError, NonFiniteError, ShapeError
 from ..records import Shape
 from .arrays import as_array
-from .sequences import without_padding
+from .sequences import Steps
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -35,7 +35,7 @@ def bind_weight(
     rows: int,
     name: str = "sample_weight",
     lines: Shape = (),
-    lengths: np.ndarray | None = None,
+    steps: Steps | None = None,
     dtype: np.dtype[Any] = _FLOAT64,
 ) -> np.ndarray | None:
     """Return float64 weights [rows], or [rows, time, ...] if time steps have their own weights, or None.
@@ -50,8 +50,8 @@ def bind_weight(
         The name of the weights in error messages.
     lines : tuple of int
         The shape of the output for one sample without its last dimension. Its entries can have their own weights.
-    lengths : numpy.ndarray or None
-        The number of valid time steps of each row. Weights of other steps are ignored.
+    steps : Steps or None
+        The valid time steps of each row. Weights of other steps are ignored, and come last.
     dtype : numpy.dtype
         The type of the network, in which the weights must be finite.
 
@@ -68,16 +68,16 @@ def bind_weight(
     shapes = [(rows,), *((rows, *lines[: depth + 1]) for depth in range(len(lines)))]
     fitting = [shape for shape in shapes if array.shape in (shape, (*shape, 1))]
     if not fitting:
-        steps = "".join(f", or {shape}" for shape in shapes[1:])
-        hint = f"; its time steps may have their own{steps}" if lines else ""
+        more = "".join(f", or {shape}" for shape in shapes[1:])
+        hint = f"; its time steps may have their own{more}" if lines else ""
         if not lines and array.ndim > 1 and len(array) == rows:
             hint = "; only an output with time steps, [N, time, features], can have more"
         raise ShapeError(
             f"{name} has shape {array.shape}, but there are {rows} rows: one weight per row is needed, ({rows},){hint}"
         )
     array = np.ascontiguousarray(array.reshape(fitting[0]), np.float64)
-    if lengths is not None and array.ndim > 1:
-        array = without_padding(array, lengths, "values", 0)
+    if steps is not None and array.ndim > 1:
+        array = steps.cleared(array)
     with np.errstate(over="ignore"):
         bad = np.argwhere(~(np.isfinite(array.astype(dtype)) & (array >= 0)))
     if len(bad):
@@ -87,7 +87,7 @@ def bind_weight(
         where += f", which is infinite in {dtype}" if np.isfinite(value) and value > 0 else ""
         error = ArgumentError if value < 0 and np.isfinite(value) else NonFiniteError
         raise error(f"{name} is {value} at row {row}{where}; weights must be finite and not negative")
-    return array
+    return array if steps is None or array.ndim == 1 else steps.gathered(array)
 
 
 def per_output(class_weight: ClassWeight, names: Sequence[str]) -> list[OneClassWeight]:

@@ -28,7 +28,7 @@ NAMES = {
     "CuDNNGRU": "use nn.GRU",
     "Bidirectional": "pass bidirectional=True to nn.RNN, nn.GRU or nn.LSTM",
     "TimeDistributed": "leave it out: nn.Linear acts on the last dimension, so on each time step",
-    "Masking": "pass lengths= to fit, evaluate and predict",
+    "Masking": "pass mask=(x != mask_value).any(axis=-1), or lengths=, to fit, evaluate and predict",
     "BatchNormalization": "use nn.BatchNorm1d(num_features)",
     "LayerNormalization": "use nn.LayerNorm(normalized_shape)",
     "Swish": "use nn.SiLU()",

@@ -17,6 +17,7 @@ from .._checks import flag, may_write, shown
 from .._core import AveragedWeights, ModelCore
 from .._declarations import put_elsewhere, without_elsewhere
 from ..data import ClassWeight
+from ..data.sequences import either
 from ..errors import ArgumentError, NotBuiltError
 from ..foreign import methods
 from ..graph import Graph, is_symbolic
@@ -505,7 +506,7 @@ class Model(ModelCore):
             raise ArgumentError(f"{name}(x): out is for inference; leave it out, or training=True")
         return self.forward(x, training=True)
 
-    def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None) -> Any:
+    def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None, mask: ArrayLike | None = None) -> Any:
         """Compute the output of one batch and keep the intermediate results that `backward` needs.
 
         Parameters
@@ -516,8 +517,8 @@ class Model(ModelCore):
             Whether layers behave as in training; dropout is active then, and each pass draws its own masks and noise. Stateful
             recurrent layers start with the final states of the last training batch, and keep theirs for the next one. Otherwise
             they start with zeros, as `predict` does.
-        lengths : array_like of int, optional
-            [N]: the number of valid time steps of each sequence.
+        lengths, mask : array_like, optional
+            The valid time steps of each sequence, as for `fit`. `backward` then takes and returns gradients in the order of x.
 
         Returns
         -------
@@ -548,11 +549,11 @@ class Model(ModelCore):
         >>> model[0].weight.round(3)
         array([[0.8]], dtype=float32)
         """
-        if lengths is None and (training is False or training is True):
+        if lengths is None and mask is None and (training is False or training is True):
             plain = self._plan.forward_plain(x, training)  # the fast path: the core can read x as it is
             if plain is not None:
                 return plain
-        return batches.forward(self._network, x, training, lengths)
+        return batches.forward(self._network, x, training, either("forward", lengths, mask))
 
     def backward(self, grad_output: Arrays, accumulate: bool = False) -> Any:
         """Compute the gradients for the last `forward`. They overwrite those in `gradients`, or are added to them.
@@ -633,6 +634,7 @@ class Model(ModelCore):
         *,
         return_dict: Literal[True],
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> dict[str, float | Any]: ...
     @overload
     def train_on_batch(
@@ -643,6 +645,7 @@ class Model(ModelCore):
         class_weight: ClassWeight = None,
         return_dict: bool = False,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> Any: ...
     def train_on_batch(
         self,
@@ -652,6 +655,7 @@ class Model(ModelCore):
         class_weight: ClassWeight = None,
         return_dict: bool = False,
         lengths: Any = None,
+        mask: Any = None,
     ) -> Any:
         """Do one training step on a batch.
 
@@ -660,7 +664,7 @@ class Model(ModelCore):
 
         Parameters
         ----------
-        x, y, sample_weight, class_weight, lengths
+        x, y, sample_weight, class_weight, lengths, mask
             As for `fit`.
         return_dict : bool
             Whether to return a dict by name.
@@ -680,11 +684,13 @@ class Model(ModelCore):
         >>> model.train_on_batch([[1.0]], [[3.0]])
         0.0
         """
-        if sample_weight is None and class_weight is None and lengths is None and (return_dict is False or return_dict is True):
+        plain = sample_weight is None and class_weight is None and lengths is None and mask is None
+        if plain and (return_dict is False or return_dict is True):
             done = self._step(x, y, return_dict)  # the fast path, a few microseconds
             if done is not None:
                 return done
-        return step.train_on_batch(self._network, x, y, sample_weight, class_weight, return_dict, lengths)
+        valid = either("train_on_batch", lengths, mask)
+        return step.train_on_batch(self._network, x, y, sample_weight, class_weight, return_dict, valid)
 
     @overload
     def test_on_batch(
@@ -695,6 +701,7 @@ class Model(ModelCore):
         *,
         return_dict: Literal[True],
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> dict[str, float | Any]: ...
     @overload
     def test_on_batch(
@@ -704,10 +711,13 @@ class Model(ModelCore):
         sample_weight: Weights | None = None,
         return_dict: bool = False,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> Any: ...
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None, mask: Any = None
+    ) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks."""
-        return evaluation.test_on_batch(self, x, y, sample_weight, return_dict, lengths)
+        return evaluation.test_on_batch(self, x, y, sample_weight, return_dict, either("test_on_batch", lengths, mask))
 
     # Training -----------------------------------------------------------------------------------------------------------------
 
@@ -825,6 +835,7 @@ class Model(ModelCore):
         steps_per_epoch: int | None = None,
         resume: bool = False,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         step_losses: int | Literal["all"] = STEPS_KEPT,
     ) -> History:
         """Train the model.
@@ -887,6 +898,10 @@ class Model(ModelCore):
             Padding may have any value; it has no effect on loss, metrics and gradients. A mean is taken over the valid steps. With
             several inputs, the lengths apply to those inputs that have as many steps as the first input with a time dimension. In
             batches and in ``validation_data`` the lengths are the fourth element, after ``sample_weight`` (which may be None).
+        mask : array_like of bool, optional
+            [N, time]: True for each valid time step, in place of lengths. Padding may then come first, as `pad_sequences` of Keras
+            puts it, or lie between valid steps. Each sequence is computed as if it consisted of its valid steps alone. In batches
+            and in ``validation_data`` it may be the fourth element.
         step_losses : int or "all"
             How many losses of single steps the history keeps. After more steps it keeps every second one, then every fourth and so
             on. "all" keeps 8 bytes for every step.
@@ -928,7 +943,7 @@ class Model(ModelCore):
             validation_steps,
             steps_per_epoch,
             resume,
-            lengths,
+            either("fit", lengths, mask),
             step_losses,
         )
         return training.fit(self, x, y, arguments)
@@ -946,6 +961,7 @@ class Model(ModelCore):
         return_dict: Literal[True],
         steps: int | None = None,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> dict[str, float | Any]: ...
     @overload
     def evaluate(
@@ -959,6 +975,7 @@ class Model(ModelCore):
         return_dict: bool = False,
         steps: int | None = None,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> Any: ...
     def evaluate(
         self,
@@ -971,12 +988,13 @@ class Model(ModelCore):
         return_dict: bool = False,
         steps: int | None = None,
         lengths: Any = None,
+        mask: Any = None,
     ) -> Any:
         """Compute the loss and the metrics of data, in inference mode.
 
         Parameters
         ----------
-        x, y, sample_weight, lengths : array_like
+        x, y, sample_weight, lengths, mask : array_like
             As for `fit`; or an iterable of batches, with ``y=None``.
         batch_size : int, optional
             Rows per call of the batch hooks. The result does not depend on it.
@@ -1013,7 +1031,7 @@ class Model(ModelCore):
             callbacks=callbacks,
             return_dict=return_dict,
             steps=steps,
-            lengths=lengths,
+            lengths=either("evaluate", lengths, mask),
         )
 
     def predict(
@@ -1024,6 +1042,7 @@ class Model(ModelCore):
         callbacks: Iterable[Callback | Any] | Callback | None = (),
         steps: int | None = None,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
     ) -> Any:
         """Compute the outputs, in inference mode. The model need not be compiled.
 
@@ -1042,6 +1061,9 @@ class Model(ModelCore):
             How many batches to use, if x is an iterable of batches.
         lengths : array_like of int, optional
             [N]: the number of valid time steps of each sequence, if x is an array. In batches it is the fourth element.
+        mask : array_like of bool, optional
+            [N, time]: True for each valid time step, in place of lengths. Outputs with time steps keep their places. At the other
+            steps they are what they are in padding: zeros for a recurrent layer.
 
         Returns
         -------
@@ -1055,13 +1077,13 @@ class Model(ModelCore):
         array([[3.],
                [7.]], dtype=float32)
         """
-        if batch_size is None and steps is None and lengths is None and type(callbacks) is tuple and not callbacks:
+        plain = batch_size is None and steps is None and lengths is None and mask is None
+        if plain and type(callbacks) is tuple and not callbacks:
             outputs = self._plan.predict_few(x)
             if outputs is not None:
                 return outputs
-        return evaluation.predict(
-            self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks, steps=steps, lengths=lengths
-        )
+        valid = either("predict", lengths, mask)
+        return evaluation.predict(self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks, steps=steps, lengths=valid)
 
     def averaged_weights(self) -> AbstractContextManager[Self]:
         """Replace the parameters by their moving average inside a ``with`` block.

@@ -14,12 +14,12 @@ from .._checks import flag, shape_text
 from ..data.arrays import as_array
 from ..data.batches import find_batches
 from ..data.by_name import align_to_names, argument_labels
-from ..data.sequences import bind_lengths
+from ..data.sequences import Steps, bind_steps
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from ..graph import Value, is_symbolic
 from ..records import Shape
 from .features import check_columns, remember_columns
-from .inputs import look_for_nonfinite, ranks, time_steps, unpadded
+from .inputs import gathered, look_for_nonfinite, ranks, require_places, steps_of_outputs, time_steps, unpadded
 from .prediction import bind_rows, joined, predict_batches, predict_rows
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def _call_on_values(network: Network, x: Any) -> Any:
     return network.connections.pack_outputs(network.connections.call_on(values))
 
 
-def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Return one C-contiguous array of the network's dtype per input, and the lengths. Build the network if necessary."""
+def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.ndarray], Steps | None]:
+    """Return one C-contiguous array of the network's dtype per input, and the valid steps. Build the network if necessary."""
     arrays: list[np.ndarray] = []
     given = align_to_names("x", x, network.input_names)
     check_columns(network, x)
@@ -80,23 +80,27 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
         arrays.append(array)
     if not was_built:
         remember_columns(network, x)
-    counted = None if lengths is None else bind_lengths(lengths, len(arrays[0]), time_steps(network))
-    look_for_nonfinite(network, arrays, counted)
+    steps = None if lengths is None else bind_steps(lengths, len(arrays[0]), time_steps(network))
+    if steps is not None:
+        require_places(network, steps)
+    look_for_nonfinite(network, arrays, steps)
     with np.errstate(over="ignore"):  # the core converts without a warning, too
-        return [np.ascontiguousarray(array, dtype=network.dtype) for array in arrays], counted
+        return [np.ascontiguousarray(array, dtype=network.dtype) for array in arrays], steps
 
 
 def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:
     """Compute the output of one batch and keep the intermediate results that `backward` needs; see `Model.forward`."""
     training = flag("forward", "training", training)
     with network.access.training():
-        batch, counted = _converted(network, x, lengths)
+        batch, steps = _converted(network, x, lengths)
         if not len(batch[0]):
             raise EmptyDataError("forward: x has no rows, so that there is nothing to go back through; model(x) takes it")
-        if counted is not None and network.plan.holds_indices():
-            batch = unpadded(network, batch, counted)  # padding may be invalid
-        sequences = None if counted is None else (counted, None, None)
-        return network.connections.pack_outputs(network.plan.forward(batch, training, sequences))
+        sequences = None if steps is None else (steps.lengths, None, None)
+        if steps is not None and network.plan.holds_indices():
+            batch = unpadded(network, batch, steps)  # padding may be invalid
+        kept = None if steps is None or steps.mask is None else steps
+        found = network.plan.forward(gathered(network, batch, steps), training, sequences, kept)
+        return network.connections.pack_outputs(_in_places(network, found))
 
 
 def backward(network: Network, grad_output: Any, accumulate: bool) -> Any:
@@ -111,8 +115,24 @@ def backward(network: Network, grad_output: Any, accumulate: bool) -> Any:
             if grad.shape[1:] != expected:
                 raise ShapeError(f"{name} has shape {grad.shape}, but the model gives batches of shape {shape_text(expected)}")
             grads.append(grad)
+        steps = network.plan.forward_steps
+        if steps is not None and len(grads[0]) == len(steps.lengths):
+            of_outputs = steps_of_outputs(network, steps)
+            grads = [grad if own is None else own.gathered(grad) for grad, own in zip(grads, of_outputs, strict=True)]
         found = network.plan.backward(grads, accumulate)
+        if steps is not None:
+            timed = network.plan.timed(range(len(found)))
+            found = [steps.scattered(grad) if has else grad for grad, has in zip(found, timed, strict=True)]
         return found[0] if len(found) == 1 else found
+
+
+def _in_places(network: Network, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the outputs of the last forward pass with their time steps in their places."""
+    steps = network.plan.forward_steps
+    if steps is None:
+        return outputs
+    of_outputs = steps_of_outputs(network, steps)
+    return [y if own is None else own.scattered(y) for y, own in zip(outputs, of_outputs, strict=True)]
 
 
 def step_gradient_norms(network: Network) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..data import bind_inputs, check_finite
 from ..data.batches import Rank
 from ..data.by_name import align_to_names, argument_labels
-from ..data.sequences import bind_lengths, without_padding
+from ..data.sequences import Steps, bind_steps, valid_steps
 from ..errors import ShapeError
 from .features import check_columns, remember_columns
 
@@ -47,32 +47,64 @@ def bind(
     return arrays
 
 
-def bind_with_lengths(network: Network, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Convert x and its lengths. If padding contains invalid indices for an embedding, they are ignored."""
+def bind_with_steps(network: Network, x: Any, lengths: Any, **options: bool) -> tuple[list[np.ndarray], Steps | None]:
+    """Convert x and its lengths or mask. If padding contains invalid indices for an embedding, they are ignored.
+
+    The steps of the arrays are where they were; see `gathered`.
+    """
     if lengths is None:
         arrays = bind(network, x, **options)
         look_for_nonfinite(network, arrays, None)
         return arrays, None
     arrays = bind(network, x, check_indices=False, **options)
-    counted = bind_lengths(lengths, len(arrays[0]), time_steps(network))
+    steps = bind_steps(lengths, len(arrays[0]), time_steps(network))
+    require_places(network, steps)
     if network.plan.holds_indices():
-        network.plan.check_indices(unpadded(network, arrays, counted))
-    look_for_nonfinite(network, arrays, counted)
-    return arrays, counted
+        network.plan.check_indices(unpadded(network, arrays, steps))
+    look_for_nonfinite(network, arrays, steps)
+    return arrays, steps
 
 
-def look_for_nonfinite(network: Network, arrays: list[np.ndarray], lengths: np.ndarray | None) -> None:
+def look_for_nonfinite(network: Network, arrays: list[np.ndarray], steps: Steps | None) -> None:
     """Raise NonFiniteError if ``compile(check_finite=True)`` was called and an array is not finite outside of the padding."""
     if network.checks_finite:
-        counted = arrays if lengths is None else unpadded(network, arrays, lengths)
+        counted = arrays if steps is None else unpadded(network, arrays, steps)
         for array, name in zip(counted, argument_labels("x", network.input_names), strict=True):
             check_finite(array, name, network.dtype)
 
 
-def unpadded(network: Network, arrays: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+def unpadded(network: Network, arrays: list[np.ndarray], steps: Steps) -> list[np.ndarray]:
     """Return the arrays of the inputs. Arrays with time steps are copies with zeros in the padding."""
     timed = network.plan.timed(range(len(arrays)))
-    return [without_padding(array, lengths, "values", 0) if has else array for array, has in zip(arrays, timed, strict=True)]
+    return [steps.cleared(array) if has else array for array, has in zip(arrays, timed, strict=True)]
+
+
+def gathered(network: Network, arrays: list[np.ndarray], steps: Steps | None) -> list[np.ndarray]:
+    """Return the arrays of the inputs as the core reads them: the valid steps first."""
+    if steps is None or steps.mask is None:
+        return arrays
+    timed = network.plan.timed(range(len(arrays)))
+    return [steps.gathered(array) if has else array for array, has in zip(arrays, timed, strict=True)]
+
+
+def steps_of_outputs(network: Network, steps: Steps | None) -> list[Steps | None]:
+    """Return the valid steps of each output; None if it has no time, or no padding."""
+    if steps is None:
+        return [None] * len(network.plan.outputs)
+    found: list[Steps | None] = []
+    for timeline in network.plan.timelines(network.plan.outputs):
+        lengths = valid_steps(steps.lengths, timeline)
+        found.append(None if lengths is None else steps if timeline == (1, 0) else Steps(lengths))
+    return found
+
+
+def require_places(network: Network, steps: Steps) -> None:
+    """Raise ShapeError if an output joins sequences in time, so that a mask does not tell which of its steps are valid."""
+    if steps.mask is not None and any(line not in (None, (1, 0)) for line in network.plan.timelines(network.plan.outputs)):
+        raise ShapeError(
+            "mask: an output joins sequences in time, so that the mask does not say where its steps are; put the valid steps first "
+            "and pass lengths"
+        )
 
 
 def time_steps(network: Network) -> int:

@@ -11,7 +11,7 @@ from ..data.batches import read_samples
 from ..data.bound import Data, in_batches
 from ..errors import EmptyDataError, ShapeError
 from ..records import Shape
-from .inputs import bind_with_lengths, ranks
+from .inputs import bind_with_steps, gathered, ranks, steps_of_outputs
 
 if TYPE_CHECKING:
     from .network import Network
@@ -24,8 +24,11 @@ After = Callable[[int, list[np.ndarray]], None]
 def bind_rows(network: Network, x: Any, lengths: Any) -> Data:
     """Convert samples and their lengths. ``y`` is memory for the outputs."""
     with network.access.reading():
-        arrays, counted = bind_with_lengths(network, x, lengths, allow_empty=True, any_length=True)
-        return Data(arrays, _room(network, arrays), None, counted, network.input_shapes)
+        arrays, steps = bind_with_steps(network, x, lengths, allow_empty=True, any_length=True)
+        arrays, counted = gathered(network, arrays, steps), None if steps is None else steps.lengths
+        data = Data(arrays, _room(network, arrays), None, counted, network.input_shapes)
+        data.steps = None if steps is None or steps.mask is None else steps
+        return data
 
 
 def predict_rows(
@@ -82,5 +85,14 @@ def _predict(network: Network, number: int, part: Data, before: Before | None, a
         with network.access.reading():
             network.ensure_shapes(part.shapes)
             first = network.plan.predict(part.x, part.y, first, None if part.lengths is None else (part.lengths, None, None))
+    if part.steps is not None:
+        _put_back(network, part)
     if after is not None:
         after(number, part.y)
+
+
+def _put_back(network: Network, part: Data) -> None:
+    """Put the time steps of outputs into their places under a mask."""
+    for y, own in zip(part.y, steps_of_outputs(network, part.steps), strict=True):
+        if own is not None:
+            y[...] = own.scattered(y)

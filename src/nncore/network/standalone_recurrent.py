@@ -12,7 +12,7 @@ import numpy as np
 
 from .._checks import flag
 from ..data.arrays import as_array
-from ..data.sequences import bind_lengths
+from ..data.sequences import bind_steps, either
 from ..errors import ShapeError
 from ..layers.recurrent import Recurrent
 from ..records import Parameter
@@ -34,7 +34,7 @@ def draw_parameters(layer: Recurrent) -> dict[str, Parameter]:
         return layer._bound
 
 
-def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: bool) -> tuple[np.ndarray, Any]:
+def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: bool, mask: Any = None) -> tuple[np.ndarray, Any]:
     """Return the output of every step and the final states."""
     training = flag(f"{_name(layer)}(x)", "training", training)
     array = as_array(x, "x", np.dtype("float32"))
@@ -53,10 +53,14 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
     shape = (rows, layer.num_layers, len(layer.states), layer.directions, layer.hidden_size)
     initial = None if h_0 is None else _gathered(layer, h_0, np.zeros(shape, dtype), single)
     final = np.empty(shape, dtype)
-    counted = None if lengths is None else bind_lengths(lengths, rows, steps)
+    if mask is not None:
+        mask = np.asarray(as_array(mask, "mask", np.dtype(np.int64)))
+        lengths = either(_name(layer), lengths, mask[None] if single and mask.ndim == 1 else mask)
+    valid = None if lengths is None else bind_steps(lengths, rows, steps)
+    counted = None if valid is None else valid.lengths
     flat = (rows, int(np.prod(shape[1:])))
     states = (counted, None if initial is None else initial.reshape(flat), final.reshape(flat))
-    array = np.ascontiguousarray(array, dtype)
+    array = np.ascontiguousarray(array if valid is None else valid.gathered(array), dtype)
     if training and rows:
         (output,) = twin.plan.forward([array], True, states)
     else:
@@ -64,6 +68,7 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
         first = 0
         while first < rows:
             first = twin.plan.predict([array], [output], first, states)
+    output = output if valid is None else valid.scattered(output)
     ends = [
         np.ascontiguousarray(final[:, :, i].transpose(1, 2, 0, 3)).reshape(
             layer.num_layers * layer.directions, rows, layer.hidden_size

@@ -23,7 +23,7 @@ from ..data import (
 from ..data.arrays import to_array
 from ..data.bound import Data
 from ..data.by_name import align_to_names, argument_labels
-from ..data.sequences import valid_steps, without_padding
+from ..data.sequences import Steps, valid_steps
 from ..errors import ArgumentError, NonFiniteError
 from ..network import inputs
 from .configuration import Configuration
@@ -47,16 +47,15 @@ def bind_batch(
 def bind(
     network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any = None, any_length: bool = False
 ) -> Data:
-    """Convert samples, targets, their weights and lengths."""
-    xs, counted = inputs.bind_with_lengths(network, x, lengths, any_length=any_length)
+    """Convert samples, targets, their weights, and lengths or a mask."""
+    xs, steps = inputs.bind_with_steps(network, x, lengths, any_length=any_length)
     rows, shapes = len(xs[0]), network.output_shapes
     # Outputs without time have no padding, even if their first dimension has as many elements as there are steps.
-    timelines = network.plan.timelines(network.plan.outputs)
-    of_outputs = [valid_steps(counted, timeline) for timeline in timelines]
+    of_outputs = inputs.steps_of_outputs(network, steps)
     parts, names = align_to_names("y", y, network.output_names), argument_labels("y", network.output_names)
-    if counted is not None:
+    if steps is not None:
         parts = [
-            without_padding(to_array(part), own, loss.targets, shape[-1])
+            own.cleared(to_array(part), loss.targets, shape[-1])
             if own is not None and loss.targets != "values" and np.ndim(part) > 1
             else part
             for part, loss, shape, own in zip(parts, config.losses, shapes, of_outputs, strict=True)
@@ -68,13 +67,17 @@ def bind(
     if config.check_finite:
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name, network.dtype)
-    return Data(xs, ys, _weights(network, weight, rows, of_outputs), counted, network.input_shapes, timelines)
+    weights = _weights(network, weight, rows, of_outputs)
+    xs = inputs.gathered(network, xs, steps)  # after all checks, which name places in the user's arrays
+    ys = [array if own is None else own.gathered(array) for array, own in zip(ys, of_outputs, strict=True)]
+    counted = None if steps is None else steps.lengths
+    return Data(xs, ys, weights, counted, network.input_shapes, network.plan.timelines(network.plan.outputs))
 
 
-def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray | None]) -> list[np.ndarray | None] | None:
+def _weights(network: Network, given: Any, rows: int, steps: list[Steps | None]) -> list[np.ndarray | None] | None:
     """Convert the weights of samples or of time steps: one array for all outputs, a dict by name, or a list with one per output.
 
-    ``lengths``: one per output; None if the output has no padding.
+    ``steps``: one per output; None if the output has no padding.
     """
     names = network.output_names
     if given is None:
@@ -91,14 +94,14 @@ def _weights(network: Network, given: Any, rows: int, lengths: list[np.ndarray |
     labels = [f"sample_weight[{name!r}]" for name in names] or ["sample_weight"] * len(each)
     bound = [
         bind_weight(part, rows, name, shape[:-1], own, network.dtype)
-        for part, name, shape, own in zip(each, labels, network.output_shapes, lengths, strict=True)
+        for part, name, shape, own in zip(each, labels, network.output_shapes, steps, strict=True)
     ]
     return None if all(part is None for part in bound) else bound
 
 
-def _counted(array: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+def _counted(array: np.ndarray, steps: Steps | None) -> np.ndarray:
     """Return the array with zeros in the padding."""
-    return array if lengths is None or array.ndim < 2 else without_padding(array, lengths, "values", 0)
+    return array if steps is None or array.ndim < 2 else steps.cleared(array)
 
 
 def split(

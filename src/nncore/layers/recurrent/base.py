@@ -314,9 +314,9 @@ class Recurrent(Regularized):
     def __call__(self, x: Value | Sequence[Value], h_0: Value | Sequence[Value] | None = None) -> Any: ...
     @overload
     def __call__(
-        self, x: ArrayLike, h_0: Any = None, lengths: ArrayLike | None = None, training: bool = False
+        self, x: ArrayLike, h_0: Any = None, lengths: ArrayLike | None = None, training: bool = False, mask: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray | Any]: ...
-    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any:
+    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False, mask: Any = None) -> Any:
         """Apply the layer by itself to a batch of sequences, as PyTorch does.
 
         If x is a value of `nncore.Input` or of another layer, the call becomes part of a network. Each sample of x is then [time,
@@ -336,6 +336,9 @@ class Recurrent(Regularized):
             [N], in any order: the number of valid steps of each sequence. Outputs after them are zeros.
         training : bool
             Whether dropout between the layers is active.
+        mask : array_like of bool, optional
+            [N, T] (T comes second, whatever ``batch_first`` says), in place of lengths: True for each valid step. The others are
+            left out: the state passes them unchanged, and outputs are zeros there.
 
         Returns
         -------
@@ -367,14 +370,14 @@ class Recurrent(Regularized):
         [(5, 4)]
         """
         if is_symbolic(x):
-            return self._record(x, h_0, lengths)
-        return _late_calls.call_recurrent(self, x, h_0, lengths, training)
+            return self._record(x, h_0, lengths if mask is None else mask)
+        return _late_calls.call_recurrent(self, x, h_0, lengths, training, mask)
 
     def _record(self, x: Any, h_0: Any, lengths: Any) -> Any:
         """Record a call in a network."""
         if lengths is not None:
             raise ArgumentError(
-                f"{type(self).__name__}: lengths belong to data; pass them to fit, evaluate, predict or forward of the model"
+                f"{type(self).__name__}: lengths belong to data, and so do masks; pass them to fit, evaluate, predict or forward"
             )
         inputs = [*([x] if isinstance(x, Value) else x), *(() if h_0 is None else self.state_parts(h_0))]
         output, *last = record(self, inputs)

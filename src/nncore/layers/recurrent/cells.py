@@ -190,8 +190,9 @@ class LSTM(Recurrent):
             h_0: tuple[ArrayLike, ArrayLike] | list[Any] | None = None,
             lengths: ArrayLike | None = None,
             training: bool = False,
+            mask: ArrayLike | None = None,
         ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]: ...
-        def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False) -> Any: ...
+        def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False, mask: Any = None) -> Any: ...
 
     def _cell(self) -> str:
         return "lstm"

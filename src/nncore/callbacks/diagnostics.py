@@ -161,7 +161,7 @@ class Diagnostics(Callback):
         Returns
         -------
         matplotlib.figure.Figure
-            Four panels. The figure is not shown.
+            Four panels. A notebook shows the figure if it is the result of a cell.
 
         Raises
         ------
@@ -172,7 +172,10 @@ class Diagnostics(Callback):
         """
         if not self.epoch:
             raise EmptyDataError("Diagnostics.plot: no epoch has been recorded; fit with it among the callbacks first")
-        figure = require("matplotlib.figure", "plot", "Diagnostics.plot").Figure(figsize=(12, 7), layout="constrained")
+        require("matplotlib.figure", "plot", "Diagnostics.plot")
+        from ..training.figure import NotebookFigure
+
+        figure = NotebookFigure(figsize=(12, 7), layout="constrained")
         weights = [name for name in self.gradient_norm if name.rpartition(".")[2].startswith("weight")] or list(self.gradient_norm)
         panels = (
             ("gradient norm", {name: self.gradient_norm[name] for name in weights}, "log"),

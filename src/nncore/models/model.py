@@ -35,6 +35,7 @@ from ..training import evaluation, step
 from ..training import fit as training
 from ..training.configuration import Configuration
 from ..training.history import STEPS_KEPT, History
+from ..training.progress_bar import in_notebook
 from ..training.trainer import Trainer, ensure_compiled, require_trainer
 
 if TYPE_CHECKING:
@@ -370,6 +371,7 @@ class Model(ModelCore):
             found = summarise(self._network, [] if trainer is None else trainer.config.describe())
         if show:
             print(found)
+            found.is_shown = in_notebook()
         return found
 
     def __repr__(self) -> str:
@@ -377,6 +379,15 @@ class Model(ModelCore):
             return repr(self._network)
         except NotBuiltError:  # the constructor has not run
             return object.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the summary if there is one, else the repr."""
+        from ..network.html import preformatted
+
+        try:
+            return cast("str", self.summary(show=False)._repr_html_())
+        except NotBuiltError:
+            return preformatted(repr(self))
 
     # Parameters ---------------------------------------------------------------------------------------------------------------
 
@@ -874,7 +885,8 @@ class Model(ModelCore):
         initial_epoch : int
             The number of the first epoch.
         verbose : "auto", 0, 1 or 2
-            0: silent. 1: a progress bar on stderr. 2: a line per epoch. "auto": a bar if stderr is a terminal.
+            0: silent. 1: a progress bar on stderr. 2: a line per epoch, with its time. "auto": a bar if stderr is a terminal, or in
+            a notebook.
         groups : array_like, optional
             [N] numbers or names, for ``validation_split``. All rows of a group (a patient, a recording) are on the same side of the
             split. The classes are distributed as evenly as whole groups allow.

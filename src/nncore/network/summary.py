@@ -105,6 +105,7 @@ class Summary:
         self.training_bytes = training_bytes
         self.training = list(training)
         self.is_open = is_open
+        self.is_shown = False  #: whether the text is on the screen already, so that a notebook need not show a table below it
 
     def __str__(self) -> str:
         graph = any(row.connected_to for row in self.rows)
@@ -146,6 +147,13 @@ class Summary:
                 *self.training,
             ]
         )
+
+    def _repr_html_(self) -> str | None:
+        if self.is_shown:
+            return None
+        from .html import summary_table
+
+        return summary_table(self)
 
     def __repr__(self) -> str:
         return f"<Summary: {sum(row.type != 'Input' for row in self.rows)} layers, {self.total_parameters:,} parameters>"

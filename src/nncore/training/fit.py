@@ -28,7 +28,7 @@ from .evaluation import validate
 from .history import History, steps_kept
 from .hooks import Callback, CallbackList, Learner, Logs, checked
 from .progress import Progress
-from .progress_bar import ProgressBar
+from .progress_bar import ProgressBar, in_notebook
 from .sources import ArraySource, BatchSource
 from .trainer import require_trainer
 from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, validation_schedule
@@ -239,7 +239,7 @@ def make_callbacks(
 ) -> CallbackList:
     """Return all callbacks: the given ones, the history, and a progress bar if it is to be shown."""
     watchers, verbose = [*arguments.callbacks, history], arguments.verbose
-    shown = verbose in (1, 2) or (verbose == "auto" and sys.stderr is not None and sys.stderr.isatty())
+    shown = verbose in (1, 2) or (verbose == "auto" and ((sys.stderr is not None and sys.stderr.isatty()) or in_notebook()))
     if shown and not any(isinstance(c, ProgressBar) for c in watchers):
         watchers.append(ProgressBar(lines=verbose == 2))
     params = {"epochs": arguments.epochs, "steps": source.steps, "verbose": verbose, "initial_epoch": epochs.start}

@@ -99,7 +99,8 @@ class History(Callback):
         Returns
         -------
         matplotlib.figure.Figure
-            One panel per quantity. The figure is not shown.
+            One panel per quantity; the learning rate has one if it changes. A notebook shows the figure if it is the result of a
+            cell.
 
         Raises
         ------
@@ -112,7 +113,10 @@ class History(Callback):
         names = [name for name in drawn if not name.startswith("val_")]
         if not names:
             raise EmptyDataError("History.plot: no epoch has been recorded; fit with epochs >= 1 first")
-        figure = require("matplotlib.figure", "plot", "History.plot").Figure(figsize=(4.5 * len(names), 3.5), layout="constrained")
+        require("matplotlib.figure", "plot", "History.plot")
+        from .figure import NotebookFigure
+
+        figure = NotebookFigure(figsize=(4.5 * len(names), 3.5), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
                 if key in self.history:
@@ -120,6 +124,18 @@ class History(Callback):
             axes.set(title=name, xlabel="epoch")
             axes.legend()
         return figure
+
+    def _repr_html_(self) -> str:
+        from ..network.html import table
+
+        rows = []
+        for name, values in self.history.items():
+            if np.ndim(values[-1]):
+                continue
+            finite = [value for value in values if np.isfinite(value)]
+            extremes = (min(finite), max(finite)) if finite else (values[-1], values[-1])
+            rows.append((name, *(f"{value:.4g}" for value in (values[0], values[-1], *extremes))))
+        return table(["", "first", "last", "smallest", "largest"], rows, f"History: {len(self.epoch)} epochs")
 
     def __repr__(self) -> str:
         last = ", ".join(f"{n}={v[-1]:.4g}" for n, v in self.history.items() if np.ndim(v[-1]) == 0 and n != "learning_rate")

@@ -96,6 +96,7 @@ def test_optimizers(optimizer, tmp_path):
     assert again.spec() == optimizer.spec()
 
 
+@pytest.mark.filterwarnings("ignore:poisson takes rates")
 @pytest.mark.parametrize("loss", LOSSES_MADE, ids=repr)
 def test_losses(loss, tmp_path):
     model = nn.Sequential(nn.Linear(2, 3))

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from .._checks import every, flag
 from .._checks import path as checked_path
 from ..errors import ArgumentError
-from ..training.hooks import Callback, Logs
+from ..saving.declarations import require_savable
+from ..saving.formats import check_name
+from ..training.hooks import Callback, Logged, Logs
 
 
 class BackupAndRestore(Callback):
@@ -66,6 +68,7 @@ class BackupAndRestore(Callback):
         if (path is None) == (backup_dir is None):
             raise ArgumentError("BackupAndRestore needs path, the file, or backup_dir, a folder for it; not both")
         self.path = checked_path("BackupAndRestore", "backup_dir" if path is None else "path", backup_dir if path is None else path)
+        check_name("BackupAndRestore", self.path)
         if path is None or os.path.isdir(self.path):
             self.path = os.path.join(self.path, "backup.safetensors")
         flag("BackupAndRestore", "double_checkpoint", double_checkpoint)
@@ -73,6 +76,9 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = flag("BackupAndRestore", "delete_checkpoint", delete_checkpoint)
         if not isinstance(self.save_freq, str):
             vars(self)["on_train_batch_end"] = self._batch  # only if needed: a batch hook makes each step a call of its own
+
+    def check_logged(self, logged: Logged) -> None:
+        require_savable(self.model._network)
 
     def before_fit(self, model: Any) -> bool:
         if not os.path.exists(self.path):

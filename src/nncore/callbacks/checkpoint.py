@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from .._checks import every, flag, named, near, optional_real, path, verbosity
 from ..errors import ArgumentError
+from ..saving.declarations import require_savable
+from ..saving.formats import check_name
 from ..training.hooks import Logged, Logs
 from .monitor import Mode, Monitor
 
@@ -95,6 +97,8 @@ class ModelCheckpoint(Monitor):
         if self.save_best_only:
             self._require(self.monitor, keys, logged)
             self._direction()
+        if not self.save_weights_only:
+            require_savable(self.model._network)
         if os.path.isdir(self.filepath):
             raise ArgumentError(f"ModelCheckpoint: filepath {self.filepath!r} is a folder; pass the path of a file in it")
         known = [*keys, "epoch", *(["batch"] if self.save_freq != "epoch" else [])]
@@ -168,6 +172,7 @@ def _fields(filepath: str) -> list[str]:
 def _checked_path(filepath: str | os.PathLike[str]) -> str:
     """Return the path, after checking its fields."""
     found = path("ModelCheckpoint", "filepath", filepath)
+    check_name("ModelCheckpoint", found, "filepath")
     try:
         names = _fields(found)
         if not all(names):

@@ -22,8 +22,17 @@ def write(path: str | os.PathLike[str], pieces: Sequence[Any]) -> None:
         raise IsADirectoryError(21, "is a folder; a file is needed", name)
     target = os.path.realpath(name)
     folder = os.path.dirname(target)
+    _require_folder(folder, name)
     temporary = os.path.join(folder, f".nncore-{os.urandom(6).hex()}.tmp")
     files.write_file(os.fsencode(target), os.fsencode(temporary), os.fsencode(folder), tuple(pieces), name)
+
+
+def _require_folder(folder: str, name: str) -> None:
+    """Raise an error that names the folder of a file if it does not exist."""
+    if not os.path.exists(folder):
+        raise FileNotFoundError(2, f"the folder {folder!r} does not exist; make it first, as with os.makedirs", name)
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(20, f"{folder!r} is a file, not a folder", name)
 
 
 def checked_path(owner: str, path: Any) -> str:

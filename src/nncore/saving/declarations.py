@@ -18,10 +18,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import init, layers, losses, metrics, optim, schedules
+from .._checks import shown
 from ..errors import ArgumentError, FileFormatError, NncoreError
 from ..layers import Layer
 from ..layers.recurrent import Recurrent
+from ..network.network import Network
 from ..optim.base import Options
+from ..training.configuration import Configuration
 from .tensors import LAYER, PARAMETER, Reader, kind
 
 _T = TypeVar("_T")
@@ -53,24 +56,30 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
     Users' initializers (functions) cannot be saved. A layer that has values does not need its initializers; they are left out, and
     the loaded layer has the default. If ``needs_initializers`` is True, because the values are not drawn yet, this is an error.
     """
+    if isinstance(layer, layers.Lambda):
+        raise ArgumentError(
+            f"{name}: Lambda contains functions, which a file cannot hold; write a subclass of nn.PythonLayer instead"
+        )
+    is_own = isinstance(layer, layers.PythonLayer)
     arguments = {}
     for key, value in layer.config().items():
         if not callable(value):
             arguments[key] = _plain(value, f"{name}: {key}")
             continue
-        scheme = init.get(value)  # makes nn.init.he_normal and nn.init.he_normal() the same object
+        # get makes nn.init.he_normal and nn.init.he_normal() the same object
+        scheme = value if is_own and not any(value is known for known in init.SCHEMES.values()) else init.get(value)
         if isinstance(scheme, init.Initializer) and INITIALIZERS.get(type(scheme).__name__) is type(scheme):
             arguments[key] = _declared(scheme, vars(scheme), INITIALIZERS, f"{name}: {key}")
+        elif is_own:  # the function may be more than an initializer, which built weights do not need
+            raise ArgumentError(
+                f"{name}: {key} is {shown(value)}, which a file cannot hold; let the constructor take its name instead"
+            )
         elif needs_initializers:
             raise ArgumentError(
                 f"{name}: {key} is {value!r}, which a file cannot hold, and the weights are not drawn yet; call model.build first"
             )
     if not isinstance(layer, layers.PythonLayer):
         return _declared(layer, arguments, LAYERS, name)
-    if isinstance(layer, layers.Lambda):
-        raise ArgumentError(
-            f"{name}: Lambda contains functions, which a file cannot hold; write a subclass of nn.PythonLayer instead"
-        )
     shapes = layer._input_shapes  # its weights depend on them
     return {**_custom(type(layer).__name__, arguments, name), "input_shapes": shapes and [list(shape) for shape in shapes]}
 
@@ -78,6 +87,7 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
 def from_loss(loss: losses.Loss) -> Data:
     """Return a loss as data."""
     if isinstance(loss, losses.PythonLoss):
+        _require_name(getattr(loss, "given", loss), "the loss")
         return {**_custom(loss.name, loss.config(), "loss"), "reduction": loss.reduction}
     options = {"from_logits": loss.from_logits} if isinstance(loss, losses.Crossentropy) else {}
     arguments = {**options, **{key: getattr(loss, key) for key in loss.attributes}, "reduction": loss.reduction}
@@ -104,12 +114,9 @@ def _from_rate(rate: Any) -> Any:
     if hasattr(rate, "config") and not isinstance(rate, type):
         arguments = {key: _from_rate(value) for key, value in rate.config().items()}
         return _custom(type(rate).__name__, arguments, "the optimizer's lr")
-    if getattr(rate, "__name__", "<lambda>") == "<lambda>":
-        raise ArgumentError(
-            f"the optimizer's lr is {rate!r}, which has no name to be loaded by; make a function of it by def, or a class with "
-            "config() that returns the constructor's arguments, or use one of nn.schedules, or leave training out: "
-            "save(path, include_training=False)"
-        )
+    if not hasattr(rate, "__name__"):
+        raise _nameless(rate, "the optimizer's lr")
+    _require_name(rate, "the optimizer's lr")
     return _custom(rate.__name__, {}, "the optimizer's lr")
 
 
@@ -117,10 +124,46 @@ def from_metric(metric: metrics.Metric) -> Data:
     """Return a metric as data."""
     if isinstance(metric, metrics.PythonMetric):
         given = metric.given
+        _require_name(given, f"the metric {metric.name!r}")
         arguments = given.config() if hasattr(given, "config") else {}
         return {**_custom(getattr(given, "__name__", type(given).__name__), arguments, "metric"), "name": metric.name}
     own: dict[str, Any] = {key: vars(metric)[key] for key in ("average", "threshold") if key in vars(metric)}
     return _declared(metric, {"name": metric.name, **own}, metrics.METRICS, "metric")
+
+
+def from_config(config: Configuration) -> Data:
+    """Return the arguments of ``compile`` as data."""
+    return {
+        "losses": [from_loss(each) for each in config.losses],
+        "loss_weights": plain_numbers(config.weights, "loss_weights"),
+        "optimizer": from_optimizer(config.optimizer),
+        "metrics": [[from_metric(metric) for metric in each] for each in config.metrics],
+        "check_finite": config.check_finite,
+        "l1": config.l1,
+        "l2": config.l2,
+    }
+
+
+def require_savable(network: Network) -> None:
+    """Raise the error that `save` would raise for a part that no file can hold, such as a lambda."""
+    for i, layer in enumerate(network.layers):
+        from_layer(layer, network.connections.layer_name(i), needs_initializers=False)
+    if network.plan.trainer is not None:
+        from_config(network.plan.trainer.config)
+
+
+def _require_name(given: Any, what: str) -> None:
+    """Raise ArgumentError if a function has no name under which ``custom_objects`` can give it to `load`."""
+    if getattr(given, "__name__", "") == "<lambda>" or isinstance(given, functools.partial):
+        raise _nameless(given, what)
+
+
+def _nameless(given: Any, what: str) -> ArgumentError:
+    advice = "use one of nn.schedules" if what.endswith("lr") else "make it a class with config()"
+    return ArgumentError(
+        f"{what} is {shown(given)}, which has no name to be loaded by; write it with def, or {advice}, or leave training out: "
+        "save(path, include_training=False)"
+    )
 
 
 def plain_numbers(values: Any, where: str) -> list[Any]:

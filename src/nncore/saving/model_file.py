@@ -40,7 +40,7 @@ from ..records import ParameterOptions, Shape
 from ..training.configuration import Configuration
 from ..training.trainer import Trainer
 from . import declarations as data
-from . import progress, tensors
+from . import formats, progress, tensors
 from .names import from_names, read_names
 from .tensors import Reader
 from .training import TrainingState, capture, restore
@@ -56,6 +56,7 @@ _TRACKED = "num_batches_tracked"  # the only tensor of integers
 
 def save(network: Network, path: str | os.PathLike[str], include_training: bool) -> None:
     """Write a model; see `Model.save`."""
+    formats.check_name("save", path)
     with network.access.between_steps():
         state = capture(network) if flag("save", "include_training", include_training) else None
         stored = _stored(network)
@@ -100,6 +101,7 @@ def _from_connections(network: Network) -> dict[str, Any]:
 
 def save_weights(network: Network, path: str | os.PathLike[str], state_dict: Callable[[], dict[str, np.ndarray]]) -> None:
     """Write only the state dict."""
+    formats.check_name("save_weights", path)
     with network.access.between_steps():
         stored = state_dict()
     tensors.write(path, stored, {"format": "nncore"})
@@ -118,16 +120,9 @@ def _stored(network: Network) -> dict[str, np.ndarray]:
 
 
 def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str, Any]:
-    config = state.config
     begun = state.options is not None
     return {
-        "losses": [data.from_loss(each) for each in config.losses],
-        "loss_weights": data.plain_numbers(config.weights, "loss_weights"),
-        "optimizer": data.from_optimizer(config.optimizer),
-        "metrics": [[data.from_metric(metric) for metric in each] for each in config.metrics],
-        "check_finite": config.check_finite,
-        "l1": config.l1,
-        "l2": config.l2,
+        **data.from_config(state.config),
         "state": {
             "step": state.step,
             **({"passes": state.passes} if state.passes else {}),

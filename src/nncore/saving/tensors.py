@@ -19,7 +19,7 @@ import numpy as np
 from .._core import files
 from ..errors import ArgumentError, FileFormatError
 from ..records import Shape
-from . import atomic
+from . import atomic, formats
 
 #: The largest length of a header. Parsing it blocks the interpreter for about 0.1 s.
 LONGEST_HEADER = 4 << 20
@@ -165,6 +165,8 @@ class Reader:
         if self.size < 8:
             self.fail("header length", f"the file has {self.size} bytes, too few for one; it is no safetensors file")
         length = int.from_bytes(self._file.read(0, 8), "little")
+        if length > min(self.size - 8, LONGEST_HEADER) and (found := formats.looks_like(self._file.read(0, min(self.size, 64)))):
+            self.fail("header length", f"there is none, as this is no safetensors file, but {found}")
         if length > self.size - 8:
             self.fail("header length", f"{length} bytes, but only {self.size - 8} follow; no safetensors file, or one cut short")
         if length > LONGEST_HEADER:

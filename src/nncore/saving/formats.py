@@ -1,0 +1,89 @@
+"""Files of other formats: names that promise them, which ``save`` refuses, and contents that look like them, for messages."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..errors import ArgumentError
+
+_KERAS = "the format of Keras; Keras cannot read what nncore writes"
+_TORCH = "the format of PyTorch; for PyTorch, save model.state_dict() with torch.save"
+_PICKLE = "a pickle; use pickle.dump(model, file) for one"
+_NUMPY = "the format of NumPy; use np.savez(path, **model.state_dict()) for it"
+_ONNX = "ONNX, which nncore does not write yet"
+
+#: Ending of a name -> what it promises, and what to do instead.
+PROMISES = {
+    ".keras": _KERAS,
+    ".h5": _KERAS,
+    ".hdf5": _KERAS,
+    ".pt": _TORCH,
+    ".pth": _TORCH,
+    ".onnx": _ONNX,
+    ".tflite": "TensorFlow Lite, which nncore does not write",
+    ".pb": "TensorFlow's format, which nncore does not write",
+    ".pkl": _PICKLE,
+    ".pickle": _PICKLE,
+    ".joblib": "the format of joblib; use joblib.dump(model, path) for it",
+    ".npz": _NUMPY,
+    ".npy": _NUMPY,
+    ".json": "JSON, which cannot hold the weights",
+}
+
+_BY_TENSORS = "load it there, and pass its arrays to model.load_state_dict"
+
+#: First bytes of a file -> what it is.
+SIGNATURES = (
+    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file, such as Keras writes; {_BY_TENSORS}"),
+    (b"PK\x03\x04", f"a zip archive, such as PyTorch, Keras and NumPy write; {_BY_TENSORS}"),
+    (b"\x93NUMPY", f"an array of NumPy; {_BY_TENSORS}"),
+    (b"\x1f\x8b", "a gzip file; unpack it first"),
+    (b"\x80\x02\x8a\nl\xfc\x9c", f"a file of torch.save; {_BY_TENSORS}"),
+    (b"\x80\x02", "a pickle; if it is a model of nncore, read it with pickle.load"),
+    (b"\x80\x03", "a pickle; if it is a model of nncore, read it with pickle.load"),
+    (b"\x80\x04", "a pickle; if it is a model of nncore, read it with pickle.load"),
+    (b"\x80\x05", "a pickle; if it is a model of nncore, read it with pickle.load"),
+    (b"GGUF", "a GGUF file, which nncore does not read"),
+)
+
+
+def check_name(owner: str, path: Any, argument: str = "path") -> None:
+    """Raise ArgumentError if the name of a file promises another format than safetensors.
+
+    Examples
+    --------
+    >>> check_name("save", "best.safetensors")
+    >>> check_name("save", "best.onnx")
+    Traceback (most recent call last):
+        ...
+    nncore.errors.ArgumentError: save: path 'best.onnx' promises ONNX, which nncore does not write yet. Name it 'best.safetensors'
+    """
+    try:
+        name = os.fsdecode(path)
+    except (TypeError, ValueError):  # which others refuse
+        return
+    stem, ending = os.path.splitext(name)
+    if said := PROMISES.get(ending.lower()):
+        kept = os.path.basename(stem.removesuffix(".weights")) or "model"
+        raise ArgumentError(f"{owner}: {argument} {name!r} promises {said}. Name it {kept + '.safetensors'!r}")
+
+
+def looks_like(head: bytes) -> str:
+    """Return what a file is, to judge by its first bytes, or "" if that is not known.
+
+    Examples
+    --------
+    >>> looks_like(b"GGUF and more")
+    'a GGUF file, which nncore does not read'
+    """
+    for signature, said in SIGNATURES:
+        if head.startswith(signature):
+            return said
+    if head[4:8] == b"TFL3":
+        return "a TensorFlow Lite file, which nncore does not read"
+    if len(head) > 8 and head[0] == 0x08 and head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x2A, 0x3A, 0x42):
+        return "an ONNX file, which nncore does not read yet"  # fields 1 and 2, 3, ... of its ModelProto
+    if head.lstrip()[:1] in (b"{", b"[", b"<"):
+        return "a text file, such as JSON"
+    return ""

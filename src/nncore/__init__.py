@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import callbacks, errors, init, layers, losses, metrics, optim, schedules, typing
     from .checking import check_gradients
     from .config import get_num_threads, set_num_threads, show_config, threads
+    from .data.preparation import make_windows, pad_sequences
     from .graph import Input, Value
     from .layers import (
         CELU,
@@ -152,11 +153,13 @@ __all__ = [
     "layers",
     "load",
     "losses",
+    "make_windows",
     "maximum",
     "metrics",
     "minimum",
     "multiply",
     "optim",
+    "pad_sequences",
     "schedules",
     "set_num_threads",
     "show_config",
@@ -173,6 +176,7 @@ if not TYPE_CHECKING:
             "": "callbacks errors init layers losses metrics optim schedules typing",
             "config": "get_num_threads set_num_threads show_config threads",
             "checking": "check_gradients",
+            "data.preparation": "make_windows pad_sequences",
             "graph": "Input Value",
             "models": "Model Sequential load",
             "training.history": "History",

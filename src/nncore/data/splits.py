@@ -88,7 +88,7 @@ def split_groups(groups: np.ndarray, fraction: float, seed: int | None, labels: 
     """Return the rows for training and those for validation. No group is in both parts.
 
     The groups are visited in random order. A group is added to the validation part if the number of rows of each class there then
-    comes closer to its target.
+    comes closer to its target. Without a seed, they are visited from the last one on, as long as the number of rows comes closer.
 
     Parameters
     ----------
@@ -97,9 +97,10 @@ def split_groups(groups: np.ndarray, fraction: float, seed: int | None, labels: 
     fraction : float
         The fraction of the rows for validation, in (0, 1).
     seed : int or None
-        None: groups are taken from the end instead of in random order.
+        None: the last groups are for validation.
     labels : numpy.ndarray or None
-        Class indices.
+        Class indices. Each class is then split in the same ratio, as far as whole groups allow. The last groups are the last ones
+        whatever their classes.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def split_groups(groups: np.ndarray, fraction: float, seed: int | None, labels: 
     count = int(groups.max()) + 1
     if count < 2:
         raise EmptyDataError("validation_split: all rows are of one group, so that none would be left for training")
-    classes = np.zeros(len(groups), np.int64) if labels is None else labels
+    classes = np.zeros(len(groups), np.int64) if labels is None or seed is None else labels
     table = np.zeros((count, int(classes.max()) + 1))
     np.add.at(table, (groups, classes), 1)
     order = np.arange(count)[::-1].copy()
@@ -122,6 +123,10 @@ def split_groups(groups: np.ndarray, fraction: float, seed: int | None, labels: 
         if rows @ rows < 2 * (rows @ wanted):  # |wanted - rows|^2 < |wanted|^2
             chosen[group] = True
             wanted = wanted - rows
+        elif seed is None:
+            break
+    if seed is None:  # the last one at least, and never the first one
+        chosen[-1], chosen[0] = True, False
     if not chosen.any():
         chosen[order[np.argmin(table[order].sum(axis=1))]] = True
     if chosen.all():

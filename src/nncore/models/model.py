@@ -848,6 +848,7 @@ class Model(ModelCore):
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         step_losses: int | Literal["all"] = STEPS_KEPT,
+        validation: Literal["random", "last"] | None = None,
     ) -> History:
         """Train the model.
 
@@ -868,7 +869,8 @@ class Model(ModelCore):
             gradient descent on the whole data.
         validation_split : float
             Fraction of the rows that are used for validation. They are drawn with the model's seed, stratified if the targets are
-            class labels. With ``shuffle=False`` they are the last rows. With ``groups`` they are whole groups.
+            class labels. With ``shuffle=False`` or ``validation="last"`` they are the last rows. With ``groups`` they are whole
+            groups.
         validation_data : tuple, or iterable of batches
             ``(x, y)`` or ``(x, y, sample_weight)``, or an iterable of such batches. It replaces ``validation_split``.
         shuffle : bool
@@ -917,6 +919,10 @@ class Model(ModelCore):
         step_losses : int or "all"
             How many losses of single steps the history keeps. After more steps it keeps every second one, then every fourth and so
             on. "all" keeps 8 bytes for every step.
+        validation : "random" or "last", optional
+            Which rows ``validation_split`` takes: random ones, or the last ones (with ``groups`` the last groups), for rows in the
+            order of time. Training rows are shuffled in either case, unless ``shuffle=False``. None: the last ones if
+            ``shuffle=False``, else random ones.
 
         Returns
         -------
@@ -957,6 +963,7 @@ class Model(ModelCore):
             resume,
             either("fit", lengths, mask),
             step_losses,
+            validation,
         )
         return training.fit(self, x, y, arguments)
 

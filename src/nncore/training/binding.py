@@ -105,16 +105,16 @@ def _counted(array: np.ndarray, steps: Steps | None) -> np.ndarray:
 
 
 def split(
-    network: Network, config: Configuration, data: Data, fraction: float, shuffle: bool, groups: Any = None
+    network: Network, config: Configuration, data: Data, fraction: float, last: bool, groups: Any = None
 ) -> tuple[np.ndarray, np.ndarray | slice]:
-    """Return the rows for training and the rows for validation."""
+    """Return the rows for training and the rows for validation. last: take the last rows or groups for validation."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
     labels = None if labels is None or labels.ndim > 1 else labels
-    seed = network.plan.seed if shuffle else None
+    seed = None if last else network.plan.seed
     if groups is not None:
         return split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
     rows, held_out = split_rows(data.rows, fraction, seed, labels)
-    return rows, held_out if shuffle else slice(len(rows), None)
+    return rows, slice(len(rows), None) if last else held_out
 
 
 def apply_class_weight(

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
-from .._checks import flag, progress_shown, real, whole
+from .._checks import choice, flag, progress_shown, real, whole
 from ..data import ClassWeight, per_output
 from ..data.batches import batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
@@ -60,6 +60,7 @@ class FitArguments(NamedTuple):
     resume: bool
     lengths: Any
     step_losses: Any
+    validation: str | None
 
 
 def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
@@ -98,6 +99,9 @@ def check(arguments: FitArguments) -> FitArguments:
         raise ArgumentError("fit: pass validation_split or validation_data, not both")
     if arguments.groups is not None and not fraction:
         raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
+    validation = choice("fit", "validation", arguments.validation, ("random", "last", None))
+    if validation is not None and not fraction:
+        raise ArgumentError(f"fit: validation={validation!r} says which rows validation_split takes; pass validation_split too")
     verbose, shuffle = progress_shown("fit", arguments.verbose), flag("fit", "shuffle", arguments.shuffle)
     due = validation_schedule(arguments.validation_freq)
     resumes = flag("fit", "resume", arguments.resume)
@@ -123,6 +127,7 @@ def check(arguments: FitArguments) -> FitArguments:
         resumes,
         arguments.lengths,
         steps_kept(arguments.step_losses),
+        validation,
     )
 
 
@@ -187,7 +192,8 @@ def bind_arrays(
         raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
     validation: ValidationBatches | None = None
     if arguments.validation_split:
-        rows, held_out = binding.split(network, config, data, arguments.validation_split, shuffle, arguments.groups)
+        last = arguments.validation == "last" or (arguments.validation is None and not shuffle)
+        rows, held_out = binding.split(network, config, data, arguments.validation_split, last, arguments.groups)
         validation = some_rows(data, held_out, arguments.validation_batch_size)
     data = binding.apply_class_weight(config, data, rows, arguments.class_weight, network.dtype)
     if config.optimizer.full_batch:

@@ -17,6 +17,7 @@ from .._checks import shown
 from ..errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from ..records import Shape
 from .frames import from_frame
+from .refusals import refuse_array, refuse_object
 
 _BLOCK = 1 << 18  # elements that are processed together, so that a memory map is never loaded as a whole
 
@@ -56,19 +57,18 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = F
     if as_mapped and kind in "fiub" and (size in (1, 2, 4, 8) or array.dtype == np.longdouble) and _is_mapped(array):
         return array
     if kind not in "fiub" or (kind == "f" and size not in (2, 4, 8)):
-        array = _numbers(array, name, dtype)
+        array = _numbers(array, name, dtype, value)
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return _readable(array)
 
 
 def _convert(value: Any, name: str) -> np.ndarray:
-    if value is None:
-        raise DTypeError(f"{name} is None, not an array of numbers")
-    if hasattr(value, "toarray") and hasattr(value, "nnz"):
-        raise DTypeError(f"{name}: sparse matrices are not supported; pass {name}.toarray() if it fits into memory")
+    refuse_object(value, name)
     if hasattr(value, "detach"):  # a torch tensor, possibly on another device or with a gradient
         value = value.detach().cpu()
+    elif isinstance(value, list | tuple) and any(hasattr(each, "detach") for each in value):
+        value = [_convert(each, name) for each in value]
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.asarray(np.from_dlpack(value))
@@ -79,7 +79,7 @@ def _convert(value: Any, name: str) -> np.ndarray:
         raise DTypeError(f"{name}: {type(value).__name__} cannot be read as an array of numbers ({error})") from error
 
 
-def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
+def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any], given: Any) -> np.ndarray:
     """Convert number types that the core cannot read. Raise DTypeError if the values are not numbers."""
     # NumPy would convert "1.5" to a number and None to NaN.
     if array.dtype.kind == "f" or (array.dtype.kind == "O" and not any(isinstance(v, str | bytes | None) for v in array.flat)):
@@ -89,16 +89,8 @@ def _numbers(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> np.ndarray:
             raise NonFiniteError(f"{name} holds a number that is too large for {dtype}") from None
         except (ValueError, TypeError):
             pass
-    encode = "encode text as numbers first (for labels: numpy.unique(labels, return_inverse=True)[1])"
-    hint = {
-        "c": f"pass {name}.real and {name}.imag as columns of their own",
-        "U": encode,
-        "S": encode,
-        "M": "turn dates into numbers first, for example days since a first date",
-        "m": "turn time spans into numbers first, for example seconds",
-    }.get(array.dtype.kind, f"turn every column into numbers, fill what is missing, and {encode}")
-    example = shown(array.flat[0]) if array.size else "nothing"
-    raise DTypeError(f"{name} has dtype {array.dtype} (its first value is {example}), not numbers; {hint}")
+    refuse_array(array, name, given)
+    raise AssertionError
 
 
 def _is_mapped(array: Any) -> bool:

@@ -70,7 +70,7 @@ def is_array(value: Any) -> bool:
 
 def as_iterable(given: Any) -> Iterable[Any] | None:
     """Return an iterable of batches, or None if ``given`` cannot be one: an array, a dict, text, or no iterable at all."""
-    if is_array(given) or isinstance(given, Mapping | str | bytes | bytearray | memoryview):
+    if is_array(given) or isinstance(given, Mapping | str | bytes | bytearray | memoryview | range):
         return None
     by_number = hasattr(given, "__getitem__") and length_of(given) is not None
     if by_number and (not hasattr(given, "__iter__") or callable(getattr(given, "on_epoch_end", None))):

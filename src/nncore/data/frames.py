@@ -13,6 +13,7 @@ import numpy as np
 
 from .._checks import shown
 from ..errors import DTypeError, NonFiniteError
+from .refusals import advice_for, advice_for_column
 
 
 def from_frame(frame: Any, name: str) -> np.ndarray:
@@ -25,6 +26,7 @@ def from_frame(frame: Any, name: str) -> np.ndarray:
     DTypeError
         A column contains text, dates or other objects.
     """
+    _check_types(frame, name)
     array = np.asarray(frame.to_numpy())
     columns = [f", column {column!r}," for column in getattr(frame, "columns", ())] if array.ndim == 2 else [""]
     if array.dtype.kind == "O":
@@ -33,10 +35,7 @@ def from_frame(frame: Any, name: str) -> np.ndarray:
             _refuse_missing(np.array(missing, bool), where, name)
             for row, value in enumerate(column):
                 if not isinstance(value, int | float | np.number | np.bool_):
-                    raise DTypeError(
-                        f"{name}{where} holds {shown(value)} at row {row}, not a number; turn it into numbers first, text by "
-                        "numpy.unique(column, return_inverse=True)[1] or one column per value (get_dummies, to_dummies)"
-                    )
+                    raise DTypeError(f"{name}{where} holds {shown(value)} at row {row}, not a number; {advice_for(value)}")
         try:
             return array.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as error:
@@ -49,12 +48,25 @@ def from_frame(frame: Any, name: str) -> np.ndarray:
     return array
 
 
+def _check_types(frame: Any, name: str) -> None:
+    """Raise DTypeError if a column holds dates, time spans or lists. polars would turn dates into numbers without a word."""
+    columns = [*getattr(frame, "columns", ())]
+    dtypes = [*frame.dtypes] if columns and hasattr(frame, "dtypes") else [getattr(frame, "dtype", "")]
+    for column, dtype in zip(columns or [None], dtypes, strict=False):
+        advice = advice_for_column(dtype)
+        if advice is not None:
+            where = "" if column is None else f", column {column!r},"
+            raise DTypeError(f"{name}{where} has the type {dtype}, not numbers; {advice}")
+
+
 def _differs_from_itself(value: Any) -> bool:
     """Return whether a value is NaN, NaT or pandas.NA (whose comparisons have no truth value)."""
     try:
         return bool(value != value)
-    except (TypeError, ValueError):
+    except TypeError:  # pandas.NA
         return True
+    except ValueError:  # an array
+        return False
 
 
 def _refuse_missing(missing: np.ndarray, where: str, name: str) -> None:

@@ -110,9 +110,21 @@ def _probabilities(array: np.ndarray, loss: str, name: str, dtype: np.dtype[Any]
         if low == -1 and high == 1:
             hint = f"; for labels -1/+1 use hinge, or pass ({name} + 1) / 2"
         elif high > 1 and low >= 0 and array.shape[1] == 1 and np.array_equal(array, np.floor(array)):
-            hint = f"; for {int(high) + 1} classes use {int(high) + 1} outputs and sparse_categorical_crossentropy"
+            hint = _for_classes(np.unique(array), name)
         _refuse(array, bad, name, f"{loss} takes targets in [0, 1]{hint}")
     return array
+
+
+def _for_classes(found: np.ndarray, name: str) -> str:
+    """Return what to do with labels other than 0 and 1. found: the different ones, in increasing order."""
+    least, most = int(found[0]), int(found[-1])
+    if len(found) == 2:
+        return f"; for the two classes {least} and {most} pass {name} == {most}"
+    if len(found) == 1:
+        return ""
+    from_one = f", with {name} - 1" if least == 1 else ""
+    classes = most + (0 if from_one else 1)
+    return f"; for {classes} classes use {classes} outputs and sparse_categorical_crossentropy{from_one}"
 
 
 def _one_hot(array: np.ndarray, loss: str, name: str, dtype: np.dtype[Any]) -> np.ndarray:

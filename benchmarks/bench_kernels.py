@@ -138,15 +138,27 @@ def _dropout_backward(dtype):
     return lambda: kernels.dropout_backward(dy, mask, 0.5), lambda: np.where(kept, dy / dtype(0.5), 0)
 
 
-def _confusion(dtype):
+def _classes(dtype):
     z = normal(SHAPE[0], CLASSES, dtype=dtype)
     target = np.random.default_rng(1).integers(0, CLASSES, SHAPE[0])
     floats = target.astype(dtype)
 
     def theirs():
-        return np.bincount(target * CLASSES + z.argmax(1), minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+        guess = z.argmax(1)
+        counts = [np.bincount(each, minlength=CLASSES) for each in (target[target == guess], target, guess)]
+        return np.stack(counts, 1)
 
-    return lambda: kernels.count_confusion(z, floats, None, CLASSES, True, 0.5, 0.5), theirs
+    return lambda: kernels.count_classes(z, floats, None, True, "each")[5:].reshape(CLASSES, 3), theirs
+
+
+def _decisions(dtype):
+    z, t = normal(SHAPE[0], CLASSES, dtype=dtype), (normal(SHAPE[0], CLASSES, dtype=dtype) > 0).astype(dtype)
+
+    def theirs():
+        guess, truth = z > 0, t > 0
+        return np.stack([(guess & truth).sum(0), truth.sum(0), guess.sum(0)], 1)
+
+    return lambda: kernels.count_decisions(z, t, None, "each", 0.0, 0.5)[5:].reshape(CLASSES, 3), theirs
 
 
 def _residuals(dtype):
@@ -338,7 +350,8 @@ KERNELS = {
         lambda x: kernels.unit_sums(x, -1.0, 1.0),
         lambda x: np.stack([x.sum(0), (x * x).sum(0), (x == 0).sum(0), ((x < -1) | (x > 1)).sum(0)]),
     ),
-    "count_confusion": _confusion,
+    "count_classes": _classes,
+    "count_decisions": _decisions,
     "sum_residuals": _residuals,
     "batch_norm_forward": _norm_forward,
     "batch_norm_backward": _norm_backward,

@@ -201,17 +201,31 @@ typedef struct {
   double max_norm; /* limit for the weights into one unit: a column as stored, or a row if not stored transposed; 0: off */
 } nnc_param_options;
 
-typedef enum { NNC_STATISTIC_NONE, NNC_STATISTIC_CONFUSION, NNC_STATISTIC_RESIDUALS } nnc_statistic_kind;
+/* What is added up for the metrics of an output: counts of classes or of decisions (kernels.h), sums of residuals (seven per column,
+ * after the sums that counts have in common), or the sum of a loss (after the weight of its lines). */
+typedef enum { NNC_STATISTIC_CLASSES, NNC_STATISTIC_DECISIONS, NNC_STATISTIC_RESIDUALS, NNC_STATISTIC_LOSS } nnc_statistic_kind;
 typedef struct {
   int kind;
-  size_t classes;
-  double threshold, target_threshold;
-  int called; /* metrics in Python see the output too */
+  nnc_count count;
+  size_t k;         /* for NNC_COUNT_TOP */
+  double threshold; /* decisions: positive above it; targets above 0.5, be they 0/1 or -1/+1 */
+  int loss;         /* NNC_LOSS_..., for NNC_STATISTIC_LOSS; it takes the targets of the output */
+  double attr[2];
 } nnc_statistic_spec;
+
+enum { NNC_MAX_STATISTICS = 32 };
+typedef struct {
+  int n;
+  nnc_statistic_spec of[NNC_MAX_STATISTICS];
+  int called; /* metrics in Python see the output too */
+} nnc_statistics;
+
+/* The number of doubles that a statistic of an output with so many columns has. Those of an output lie one after the other. */
+size_t nnc_statistic_size(const nnc_statistic_spec *spec, size_t cols);
 
 /* losses and statistics: one per output; options: one per parameter. */
 nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
-                            const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error);
+                            const nnc_param_options *options, const nnc_statistics *statistics, nnc_error *error);
 /* Reserve memory for training batches of up to `rows` samples. */
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
 /* Reserve the memory that sums of gradients over several batches need. */
@@ -334,5 +348,7 @@ void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);
 /* Whether n targets are in [0, 1], or are indices below `classes`. */
 int nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n);
 int nnc_are_classes(const int64_t *y, size_t n, size_t classes);
+/* Whether n targets are all in {0, 1} or all in {-1, 1}; NaN may be among them. */
+int nnc_are_decisions(const void *y, nnc_dtype dtype, size_t n);
 
 #endif

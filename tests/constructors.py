@@ -83,6 +83,7 @@ NEEDED = {
     "Cosine": {"lr": 0.1, "total_steps": 10},
     "CosineRestarts": {"lr": 0.1, "period": 10},
     "PythonMetric": {"given": lambda y, p: 0.0},
+    "LossMetric": {"loss": nn.losses.Huber()},
     "StopAtTarget": {"monitor": "loss", "target": 0.1},
     "TimeLimit": {"seconds": 10.0},
     "ModelCheckpoint": {"filepath": "m.safetensors", "monitor": "loss"},
@@ -94,7 +95,7 @@ NEEDED = {
 }
 
 #: Arguments that only the data can tell to be wrong: a dimension that there is not, a quantity that nobody logs, a file name.
-TOLD_BY_DATA = {"dim", "axis", "start_dim", "end_dim", "output_shape", "mode", "monitor", "filepath"}
+TOLD_BY_DATA = {"dim", "axis", "start_dim", "end_dim", "output_shape", "mode", "monitor", "filepath", "pos_label"}
 TOLD_BY_DATA |= {"gamma"}  # by which a rate grows, too large for a float after so many steps
 #: And what starts too large for float32, which the dtype of the model decides.
 STARTS = {"init", "scale", "gain", "low", "high", "mean", "std", "a", "b", "value"}
@@ -173,7 +174,7 @@ def use(made):
                 y = np.array([[0.0, 1.0, 1.0]] * 4)
             _train(nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0), loss=made, y=y)
         elif isinstance(made, nn.metrics.Metric):
-            binary = made.kind == "confusion" or made.name == "roc_auc"
+            binary = made.of_classes or isinstance(made, nn.metrics.LogLoss)
             model = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid(), seed=0)
             _train(model, loss="binary_crossentropy" if binary else "mse", y=np.array([[0.0], [1.0]] * 2), metrics=[made])
         elif isinstance(made, nn.callbacks.Callback):

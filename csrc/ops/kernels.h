@@ -58,6 +58,23 @@ typedef struct {
   int64_t step;                          /* 1 for the first update */
 } nnc_update;
 
+/* The sums for metrics of classes and decisions: five that are the same for all, then those of the classes or labels.
+ *   TOTAL     weight of the decisions; NaN if one of them is undecided
+ *   RIGHT     weight of the decisions that are right
+ *   ROWS      weight of the rows
+ *   NEGATIVE, ZERO   decisions: how many targets are below 0, and how many of the others are not above the target threshold
+ *   EACH      see nnc_count */
+enum { NNC_SUM_TOTAL, NNC_SUM_RIGHT, NNC_SUM_ROWS, NNC_SUM_NEGATIVE, NNC_SUM_ZERO, NNC_SUM_EACH };
+
+/* What is counted from NNC_SUM_EACH on. */
+typedef enum {
+  NNC_COUNT_RIGHT, /* nothing */
+  NNC_COUNT_EACH,  /* per class or label 3 sums: correctly predicted, true, predicted */
+  NNC_COUNT_PAIRS, /* classes: [true class, predicted class] */
+  NNC_COUNT_TOP,   /* classes: nothing; right is a row whose class is among the k greatest */
+  NNC_COUNT_WHOLE, /* decisions: nothing; a row is one decision, right if all its labels are */
+} nnc_count;
+
 /* Statistics of a normalisation, REALs, one per channel: of this batch, saved for backward, and the running ones. */
 typedef struct {
   void *mean, *rstd;

@@ -76,7 +76,7 @@ typedef struct {
   double weight, attr[2];
   size_t target_cols;
   size_t target, row_loss, row_weight; /* offsets in the training arena */
-  nnc_statistic_spec statistic;
+  nnc_statistics statistics;
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
 } nnc_output_loss;
 

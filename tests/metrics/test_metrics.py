@@ -99,14 +99,23 @@ def test_threshold_and_names():
         (lambda: metrics.accuracy([0, 1], [1]), "same number of rows"),
         (lambda: metrics.accuracy([], []), "at least one"),
         (lambda: metrics.accuracy([0, 3], np.zeros((2, 3))), "class indices in .0, 3."),
-        (lambda: metrics.accuracy([[1, 1], [0, 1]], np.zeros((2, 2))), "one label per row"),
+        (lambda: metrics.accuracy([[1, 2], [0, 1]], np.zeros((2, 2))), "class indices .N., or 0 and 1"),
         (lambda: metrics.accuracy([0, 2], [0.5, 0.7]), "y_pred holds probabilities"),
         (lambda: metrics.mse([1.0], [1.0, 2.0]), "must be the same"),
         (lambda: metrics.mse([1.0, 2.0], [1.0, 2.0], [1.0]), "one weight per row"),
-        (lambda: metrics.statistic([metrics.Accuracy(), metrics.MAE()], "values", False, 1, ""), "cannot both be kept"),
-        (lambda: metrics.statistic([metrics.MAE()], "classes", False, 3, "softmax"), "targets are class indices"),
-        (lambda: metrics.statistic([metrics.F1()], "classes", False, 3, "softmax"), "needs an average"),
-        (lambda: metrics.statistic([metrics.F1(threshold=t) for t in (0.1, 0.2)], "probabilities", False, 1, "sigmoid"), "share"),
+        (lambda: metrics.statistics([metrics.MAE()], metrics.Task("classes", 3)), "targets are class indices"),
+        (lambda: metrics.statistics([metrics.F1()], metrics.Task("classes", 3)), "needs an average"),
+        (lambda: metrics.statistics([metrics.F1(pos_label=2)], metrics.Task("classes", 2)), "pos_label=2 is not among the labels"),
+        (lambda: metrics.statistics([metrics.ConfusionMatrix()], metrics.Task("classes", 2049)), "up to 2048 classes"),
+        (lambda: metrics.statistics([metrics.LogLoss()], metrics.Task("values", 1)), "needs probabilities"),
+        (lambda: metrics.statistics([metrics.TopKAccuracy()], metrics.Task("probabilities", 3)), "one class for each row"),
+        (lambda: metrics.statistics([metrics.get("hinge")], metrics.Task("probabilities", 3)), "targets of another form"),
+        (lambda: metrics.F1(average="samples"), "only counts are kept"),
+        (lambda: metrics.accuracy([0.5, 1.5], [0.5, 1.5]), "y_true holds 0.5, but metrics of classes"),
+        (lambda: metrics.f1(["a", "b"], ["a", "a"]), "pos_label=1 is not among the labels 'a' and 'b'"),
+        (lambda: metrics.confusion_matrix(range(3000), range(3000)), "up to 2048 classes"),
+        (lambda: metrics.log_loss([0, 1], [-0.5, 2.0]), "apply a sigmoid or softmax"),
+        (lambda: metrics.matthews_correlation([[1, 1], [0, 1]], [[1, 0], [0, 1]]), "each row has several labels"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, text):
@@ -115,22 +124,34 @@ def test_what_makes_no_sense_is_refused(call, text):
 
 
 @pytest.mark.parametrize(
-    ("targets", "logits", "columns", "activation", "expected"),
+    ("task", "expected"),
     [
-        ("probabilities", False, 1, "sigmoid", ("confusion", 2, 0.5, 0.5)),
-        ("probabilities", True, 1, "", ("confusion", 2, 0.0, 0.5)),
-        ("probabilities", False, 2, "sigmoid", ("confusion", 3, 0.5, 0.5)),
-        ("probabilities", False, 5, "sigmoid", ("confusion", 2, 0.5, 0.5)),
-        ("signs", False, 1, "", ("confusion", 2, 0.0, 0.0)),
-        ("signs", False, 1, "step", ("confusion", 2, 0.5, 0.0)),
-        ("values", False, 1, "tanh", ("confusion", 2, 0.0, 0.0)),
-        ("values", False, 1, "", ("confusion", 2, 0.5, 0.5)),
-        ("classes", False, 2, "softmax", ("confusion", 2, 0.5, 0.5)),
-        ("one_hot", True, 7, "", ("confusion", 7, 0.5, 0.5)),
+        (("probabilities", 1, False, "sigmoid"), [("decisions", 0.5)]),
+        (("probabilities", 1, True, ""), [("decisions", 0.0)]),
+        (("probabilities", 5, False, "sigmoid"), [("decisions", 0.5)]),
+        (("signs", 1, False, ""), [("decisions", 0.0)]),
+        (("signs", 1, False, "step"), [("decisions", 0.5)]),
+        (("values", 1, False, "tanh"), [("decisions", 0.5), ("decisions", 0.0)]),
+        (("values", 1, False, ""), [("decisions", 0.5), ("decisions", 0.0)]),
+        (("values", 1, False, "sigmoid"), [("decisions", 0.5)]),
+        (("values", 3, False, ""), [("classes", 0.5)]),
+        (("classes", 2, False, "softmax"), [("classes", 0.5)]),
+        (("one_hot", 7, True, ""), [("classes", 0.5)]),
     ],
 )
-def test_what_the_core_counts(targets, logits, columns, activation, expected):
-    assert metrics.statistic([metrics.Accuracy()], targets, logits, columns, activation) == (*expected, False)
+def test_what_the_core_counts(task, expected):
+    """Two numbers and what all counts have in common are enough for accuracy, whatever the number of classes."""
+    found, _ = metrics.statistics([metrics.Accuracy()], metrics.Task(*task))
+    assert [(each.kind, each.threshold) for each in found.of] == expected
+    assert found.size(task[1]) == 5 * len(expected)
+
+
+def test_metrics_share_their_sums():
+    task = metrics.Task("classes", 100)
+    found, _ = metrics.statistics([metrics.get(name) for name in ("acc", "mcc", "balanced_accuracy", "roc_auc")], task)
+    assert (found.size(100), found.called) == (5 + 300, True)
+    found, _ = metrics.statistics([metrics.get(name) for name in ("confusion_matrix", "acc", "mcc", "top_k_accuracy")], task)
+    assert found.size(100) == 5 + 100**2 + 5
 
 
 class TestRocAuc:
@@ -177,7 +198,7 @@ class TestRocAuc:
         with pytest.raises(errors.NncoreError, match=text):
             metrics.roc_auc(t, p)
         with pytest.raises(errors.ArgumentError, match="average must be"):
-            metrics.RocAuc(average="micro")
+            metrics.RocAuc(average="binary")
 
     @pytest.mark.parametrize("form", ["one", "signs", "classes", "one_hot", "labels", "steps"])
     def test_in_a_model(self, form, rng, tmp_path):

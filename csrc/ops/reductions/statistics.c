@@ -4,9 +4,9 @@
  * numbers and n alone, not on the instruction set: the square of a float is exact in double, so a fused multiply-add changes
  * nothing; for double there is none. sum_changes: two such sums, the differences rounded to the dtype.
  *
- * count_confusion: as kernels.inc describes; multilabel is classes != cols. (With two labels both would be 2, so the caller sets
- * classes to 3; the third class is never counted.) NaN is never the largest, a row of NaN counts as class 0, and NaN is not >
- * threshold.
+ * count_classes, count_decisions: as kernels.inc describes. Every sum is one chain in increasing rows, so that a batch may be split
+ * anywhere. Rows of weight 0 are left out. A row is undecided, and makes the total NaN, if a score or a target in it is NaN, or if
+ * the score that decides is infinite. A class of score -infinity beside finite ones is only never chosen.
  *
  * sum_residuals: one chain per column and sum, in increasing rows, so that a batch may be split anywhere.
  *
@@ -114,32 +114,63 @@ INLINE unsigned lane_bits(ivec mask) {
 
 INLINE vec load_some(const real *x, size_t n) { return n >= VL ? vload(x) : vload_n(x, n); }
 
-/* The first column with the row's largest value; 0 if all are NaN. Each lane keeps its own maximum and its column, so that only
- * ties between lanes need a branch. */
-INLINE size_t argmax(const real *x, size_t cols) {
+enum { UNDECIDED = -1 };
+
+/* What a row of scores says. Each lane keeps its own maximum. */
+typedef struct {
+  vec best;
+  ivec place, unordered; /* the column of the maximum; whether a NaN was seen */
+} row_maximum;
+
+INLINE ivec lane_numbers(void) {
   static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  ivec lane, place;
+  ivec lane;
   memcpy(&lane, number, sizeof lane);
-  vec best = vset1((real)-INFINITY);
-  place = lane;
+  return lane;
+}
+
+INLINE void see_scores(row_maximum *m, vec v, ivec lane) {
+  m->place = (ivec)vselect(v > m->best, (vec)lane, (vec)m->place);
+  m->unordered |= v != v;
+  m->best = vmax(v, m->best);
+}
+
+/* The first column with the row's largest value, or UNDECIDED. Only ties between lanes need a branch. */
+INLINE ptrdiff_t argmax(const real *x, size_t cols) {
+  ivec lane = lane_numbers();
+  row_maximum m = {vset1((real)-INFINITY), lane, ivset1(0)};
   size_t j = 0;
-  for (; j + VL <= cols; j += VL, lane += VL) {
-    const vec v = vload(x + j);
-    place = (ivec)vselect(v > best, (vec)lane, (vec)place);
-    best = vmax(v, best);
-  }
-  if (j < cols) {
-    const vec v = vload_fill(x + j, cols - j, (real)-INFINITY);
-    place = (ivec)vselect(v > best, (vec)lane, (vec)place);
-    best = vmax(v, best);
-  }
+  for (; j + VL <= cols; j += VL, lane += VL) see_scores(&m, vload(x + j), lane);
+  if (j < cols) see_scores(&m, vload_fill(x + j, cols - j, (real)-INFINITY), lane);
+  const vec best = vmax_all(m.best);
+  if (lane_bits(m.unordered) || !isfinite(best[0])) return UNDECIDED;
   integer places[VL];
-  memcpy(places, &place, sizeof places);
-  unsigned tied = lane_bits(best == vmax_all(best));
+  memcpy(places, &m.place, sizeof places);
+  unsigned tied = lane_bits(m.best == best);
   integer first = places[__builtin_ctz(tied)];
   while (tied &= tied - 1)
     if (places[__builtin_ctz(tied)] < first) first = places[__builtin_ctz(tied)];
-  return (size_t)first;
+  return first;
+}
+
+/* How many columns come before column `own` in the order of falling scores, or UNDECIDED. Of equal scores the last column comes
+ * first, as in scikit-learn's top_k_accuracy_score. */
+INLINE ptrdiff_t rank_of(const real *x, size_t cols, size_t own) {
+  const vec score = vset1(x[own]);
+  const ivec self = ivset1((integer)own);
+  ivec lane = lane_numbers(), before = ivset1(0);
+  row_maximum m = {vset1((real)-INFINITY), lane, ivset1(0)};
+  for (size_t j = 0; j < cols; j += VL, lane += VL) {
+    const vec v = cols - j < VL ? vload_fill(x + j, cols - j, (real)-INFINITY) : vload(x + j);
+    see_scores(&m, v, lane);
+    before -= (v > score) | ((v == score) & (lane > self) & (lane < ivset1((integer)cols)));
+  }
+  if (lane_bits(m.unordered) || !isfinite(vmax_all(m.best)[0])) return UNDECIDED;
+  ptrdiff_t sum = 0;
+  integer counts[VL];
+  memcpy(counts, &before, sizeof counts);
+  for (int i = 0; i < VL; i++) sum += counts[i];
+  return sum;
 }
 
 /* The largest real number that is not above x. For a real z, z > x and z > this are equivalent. */
@@ -149,42 +180,98 @@ INLINE real round_down(double x) {
                              : rounded;
 }
 
-/* Adds the weight of n decisions to counts[truth * classes + guess]. */
-INLINE void count_decisions(double *counts, size_t classes, const real *z, const real *target, double weight, size_t n,
-                            vec threshold, vec target_threshold) {
-  size_t right = 0, guessed = 0, true_ones = 0;
-  for (size_t i = 0; i < n; i += VL) {
-    const unsigned inside = n - i < VL ? (1u << (n - i)) - 1 : ~0u;
-    const unsigned guess = lane_bits(load_some(z + i, n - i) > threshold) & inside;
-    const unsigned truth = lane_bits(load_some(target + i, n - i) > target_threshold) & inside;
-    guessed += (size_t)__builtin_popcount(guess);
-    true_ones += (size_t)__builtin_popcount(truth);
-    right += (size_t)__builtin_popcount(guess & truth);
+void KERNEL(count_classes)(double *sums, const real *z, const real *target, const real *weight, size_t rows, size_t cols, size_t ld,
+                           size_t ldt, int index, nnc_count count, size_t k) {
+  double *each = sums + NNC_SUM_EACH;
+  for (size_t r = 0; r < rows; r++) {
+    const double w = weight ? (double)weight[r] : 1;
+    if (w == 0) continue;
+    const real label = index ? target[r * ldt] : 0;
+    if (!(label >= 0 && label < (real)cols)) continue; /* checked by the caller, but the data may have changed since */
+    const ptrdiff_t truth = index ? (ptrdiff_t)label : argmax(target + r * ldt, cols);
+    const ptrdiff_t found = truth < 0                ? UNDECIDED
+                            : count == NNC_COUNT_TOP ? rank_of(z + r * ld, cols, (size_t)truth)
+                                                     : argmax(z + r * ld, cols);
+    sums[NNC_SUM_ROWS] += w;
+    sums[NNC_SUM_TOTAL] += found < 0 ? NAN : w;
+    if (found < 0) continue;
+    const size_t t = (size_t)truth, p = (size_t)found;
+    if (count == NNC_COUNT_TOP ? p < k : p == t) sums[NNC_SUM_RIGHT] += w;
+    if (count == NNC_COUNT_EACH) {
+      if (p == t) each[3 * t] += w;
+      each[3 * t + 1] += w;
+      each[3 * p + 2] += w;
+    }
+    if (count == NNC_COUNT_PAIRS) each[t * cols + p] += w;
   }
-  counts[0] += weight * (double)(n - guessed - true_ones + right);
-  counts[1] += weight * (double)(guessed - right);
-  counts[classes] += weight * (double)(true_ones - right);
-  counts[classes + 1] += weight * (double)right;
 }
 
-void KERNEL(count_confusion)(double *counts, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
-                             size_t ld, size_t ldt, size_t classes, int index, double threshold, double target_threshold) {
-  if (cols > 1 && classes == cols) {
-    for (size_t r = 0; r < rows; r++) {
-      const real label = index ? target[r * ldt] : 0;
-      if (!(label >= 0 && label < (real)classes)) continue; /* checked by the caller, but the data may have changed since */
-      const size_t truth = index ? (size_t)label : argmax(target + r * ldt, cols);
-      counts[truth * classes + argmax(z + r * ld, cols)] += weight ? (double)weight[r] : 1;
+/* Decisions as bits, of one vector or the lanes that are left. */
+typedef struct {
+  unsigned guess, truth, negative, undecided;
+} decisions;
+
+INLINE decisions decide(const real *z, const real *target, size_t left, vec threshold, vec target_threshold) {
+  const unsigned inside = left < VL ? (1u << left) - 1 : (unsigned)((1ull << VL) - 1);
+  const vec v = load_some(z, left), t = load_some(target, left), zero = vset1(0);
+  return (decisions){
+      .guess = lane_bits(v > threshold) & inside,
+      .truth = lane_bits(t > target_threshold) & inside,
+      .negative = lane_bits(t < zero) & inside,
+      .undecided = lane_bits((v - v != zero) | (t != t)) & inside, /* infinity - infinity is NaN */
+  };
+}
+
+/* Adds w to every third sum from `sums` on where a bit is set. */
+INLINE void add_where(double *sums, unsigned bits, double w) {
+  for (; bits; bits &= bits - 1) sums[3 * __builtin_ctz(bits)] += w;
+}
+
+/* Adds n decisions of weight w. */
+INLINE void count_row(double *sums, const real *z, const real *target, double w, size_t n, size_t labels, nnc_count count,
+                      vec threshold, vec target_threshold) {
+  size_t right = 0, both = 0, guesses = 0, truths = 0, negatives = 0, undecided = 0;
+  for (size_t i = 0; i < n; i += VL) {
+    const decisions d = decide(z + i, target + i, n - i, threshold, target_threshold);
+    guesses += (size_t)__builtin_popcount(d.guess);
+    truths += (size_t)__builtin_popcount(d.truth);
+    both += (size_t)__builtin_popcount(d.guess & d.truth);
+    negatives += (size_t)__builtin_popcount(d.negative);
+    undecided += d.undecided != 0;
+    if (count == NNC_COUNT_EACH && labels > 1) {
+      double *each = sums + NNC_SUM_EACH + 3 * i;
+      add_where(each, d.guess & d.truth, w);
+      add_where(each + 1, d.truth, w);
+      add_where(each + 2, d.guess, w);
     }
-    return;
   }
+  right = n - guesses - truths + 2 * both;
+  const double of = count == NNC_COUNT_WHOLE ? (double)(n / labels) : (double)n;
+  sums[NNC_SUM_TOTAL] += undecided ? NAN : w * of;
+  sums[NNC_SUM_RIGHT] += w * (double)(count == NNC_COUNT_WHOLE ? right == n : right);
+  sums[NNC_SUM_ROWS] += w * (double)(n / labels);
+  sums[NNC_SUM_NEGATIVE] += (double)negatives;
+  sums[NNC_SUM_ZERO] += (double)(n - truths - negatives);
+  if (count == NNC_COUNT_EACH && labels == 1) {
+    sums[NNC_SUM_EACH] += w * (double)both;
+    sums[NNC_SUM_EACH + 1] += w * (double)truths;
+    sums[NNC_SUM_EACH + 2] += w * (double)guesses;
+  }
+}
+
+void KERNEL(count_decisions)(double *sums, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
+                             size_t ld, size_t ldt, nnc_count count, double threshold, double target_threshold) {
   const vec above = vset1(round_down(threshold)), target_above = vset1(round_down(target_threshold));
-  if (!weight && ld == cols && ldt == cols) {
+  const size_t labels = cols;
+  const int each_by_itself = count == NNC_COUNT_WHOLE || (count == NNC_COUNT_EACH && labels > 1);
+  if (!weight && ld == cols && ldt == cols && !each_by_itself) {
     cols *= rows; /* one long row */
     rows = rows ? 1 : 0;
   }
-  for (size_t r = 0; r < rows; r++)
-    count_decisions(counts, classes, z + r * ld, target + r * ldt, weight ? (double)weight[r] : 1, cols, above, target_above);
+  for (size_t r = 0; r < rows; r++) {
+    const double w = weight ? (double)weight[r] : 1;
+    if (w != 0) count_row(sums, z + r * ld, target + r * ldt, w, cols, labels, count, above, target_above);
+  }
 }
 
 void KERNEL(sum_residuals)(double *sums, const real *z, const real *target, const real *weight, size_t rows, size_t cols, size_t ld,
@@ -194,6 +281,7 @@ void KERNEL(sum_residuals)(double *sums, const real *z, const real *target, cons
     double total = sum[0], squared = sum[1], absolute = sum[2], relative = sum[3], first = sum[4], second = sum[5], shift = sum[6];
     for (size_t r = 0; r < rows; r++) {
       const double w = weight ? (double)weight[r] : 1, t = (double)target[r * ldt + j], e = (double)z[r * ld + j] - t;
+      if (w == 0) continue;
       if (total == 0) shift = t;
       const double size = fabs(e), d = t - shift;
       total += w;

@@ -19,7 +19,7 @@ static int logits_kernel(int loss) {
   }
 }
 
-static void set_output_losses(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistic_spec *statistics) {
+static void set_output_losses(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistics *statistics) {
   for (int i = 0; i < plan->n_outputs; i++) {
     nnc_output_loss *out = &plan->output_loss[i];
     *out = (nnc_output_loss){
@@ -28,7 +28,7 @@ static void set_output_losses(nnc_plan *plan, const nnc_loss_spec *losses, const
         .reduction = losses[i].reduction,
         .weight = losses[i].weight,
         .logits_kernel = losses[i].from_logits,
-        .statistic = statistics[i],
+        .statistics = statistics[i],
     };
     memcpy(out->attr, losses[i].attr, sizeof out->attr);
     out->target_cols = out->index_target ? 1 : plan->value[plan->output[i]].cols;
@@ -206,7 +206,7 @@ static nnc_status set_options(nnc_plan *plan, const nnc_param_options *options, 
 }
 
 nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer,
-                            const nnc_param_options *options, const nnc_statistic_spec *statistics, nnc_error *error) {
+                            const nnc_param_options *options, const nnc_statistics *statistics, nnc_error *error) {
   *error = (nnc_error){.status = NNC_OK};
   nnc_output_loss *out = plan->output_loss ? plan->output_loss : nnc_alloc((size_t)plan->n_outputs * sizeof *out);
   nnc_span *span = plan->span ? plan->span : nnc_alloc((size_t)plan->n_params * sizeof *span);
@@ -227,6 +227,14 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   nnc_free(plan->arena);
   plan->arena = NULL;
   return NNC_OK;
+}
+
+size_t nnc_statistic_size(const nnc_statistic_spec *spec, size_t cols) {
+  switch (spec->kind) {
+    case NNC_STATISTIC_RESIDUALS: return NNC_SUM_EACH + 7 * cols;
+    case NNC_STATISTIC_LOSS: return 2;
+    default: return NNC_SUM_EACH + (spec->count == NNC_COUNT_EACH ? 3 * cols : spec->count == NNC_COUNT_PAIRS ? cols * cols : 0);
+  }
 }
 
 nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done) {

@@ -200,7 +200,7 @@ static void evaluate_block(const nnc_job *job, const nnc_place *p, size_t number
     b[i].lengths = p->run.lengths;
     nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * out->target_cols, lines * out->target_cols);
     nnc_output_losses(&p->run, out, &b[i], 0, rows, 1);
-    if (out->statistic.called && !job->failed) nnc_output_watch(&p->run, out, &b[i], rows);
+    if (out->statistics.called && !job->failed) nnc_output_watch(&p->run, out, &b[i], rows);
     if (job->failed) return;
   }
   for (unsigned spins = 0; atomic_load_explicit(&job->turn, memory_order_acquire) != number; spins++) nnc_relax(spins);
@@ -208,7 +208,7 @@ static void evaluate_block(const nnc_job *job, const nnc_place *p, size_t number
     const nnc_output_loss *out = &plan->output_loss[i];
     job->sums[2 * i] = nnc_output_loss_sum(&p->run, out, &b[i], rows, job->sums[2 * i]);
     for (size_t r = 0; r < rows; r++) job->sums[2 * i + 1] += nnc_output_sample_weight(plan, out, &b[i], r);
-    if (data->statistics) nnc_output_statistic(&p->run, out, &b[i], rows, data->statistics[i]);
+    if (data->statistics) nnc_output_statistics(&p->run, out, &b[i], rows, data->statistics[i]);
   }
   atomic_store_explicit((atomic_size_t *)&job->turn, number + 1, memory_order_release);
 }

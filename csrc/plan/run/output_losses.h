@@ -18,7 +18,7 @@ typedef struct {
 #define nnc_output_total_weight NNC_TYPED(nnc_output_total_weight)
 #define nnc_output_losses NNC_TYPED(nnc_output_losses)
 #define nnc_output_loss_sum NNC_TYPED(nnc_output_loss_sum)
-#define nnc_output_statistic NNC_TYPED(nnc_output_statistic)
+#define nnc_output_statistics NNC_TYPED(nnc_output_statistics)
 #define nnc_output_watch NNC_TYPED(nnc_output_watch)
 
 /* The weights for an output, or NULL if all are 1. */
@@ -40,11 +40,13 @@ void nnc_output_losses(const nnc_run *run, const nnc_output_loss *out, const nnc
 /* `sum` plus the row losses, one after the other, so that the bits do not depend on the division of the rows into batches. */
 double nnc_output_loss_sum(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t rows,
                            double sum);
-void nnc_output_statistic(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t rows,
-                          double *sums);
+void nnc_output_statistics(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t rows,
+                           double *sums);
 
 /* Whether Python computes the loss or sees the output. That needs all rows at once. */
-static inline int nnc_output_is_called(const nnc_output_loss *out) { return out->loss == NNC_LOSS_CALLED || out->statistic.called; }
+static inline int nnc_output_is_called(const nnc_output_loss *out) {
+  return out->loss == NNC_LOSS_CALLED || out->statistics.called;
+}
 static inline int nnc_calls_out(const nnc_plan *plan) {
   int n = plan->n_called;
   for (int i = 0; i < plan->n_outputs && plan->compiled; i++) n += nnc_output_is_called(&plan->output_loss[i]);

@@ -127,23 +127,60 @@ double nnc_output_loss_sum(const nnc_run *run, const nnc_output_loss *out, const
   return sum;
 }
 
-void nnc_output_statistic(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double *sums) {
-  if (!sums || out->statistic.kind == NNC_STATISTIC_NONE) return;
+/* The loss of n lines, a few at a time, because the memory for row losses holds the loss that is trained. */
+static void sum_loss(const nnc_run *run, const nnc_statistic_spec *s, double *sums, const real *z, const real *target,
+                     const real *weight, size_t n, size_t cols, size_t ld, size_t ldt) {
+  enum { PIECE = 64 };
+  for (size_t first = 0; first < n; first += PIECE) {
+    real row_loss[PIECE];
+    const size_t rows = n - first < PIECE ? n - first : PIECE;
+    run->k->loss[s->loss](NULL, NULL, row_loss, z + first * ld, target + first * ldt, NULL, rows, cols, ld, ldt, 0, s->attr);
+    for (size_t r = 0; r < rows; r++) {
+      const double w = weight ? (double)weight[first + r] : 1;
+      if (w == 0) continue;
+      sums[0] += w;
+      sums[1] += w * (double)row_loss[r];
+    }
+  }
+}
+
+static void add_lines(const nnc_run *run, const nnc_output_loss *out, const nnc_statistic_spec *s, double *sums, const real *z,
+                      const real *target, const real *weight, size_t n, size_t cols, size_t ld) {
+  const size_t ldt = out->target_cols;
+  switch (s->kind) {
+    case NNC_STATISTIC_CLASSES:
+      run->k->count_classes(sums, z, target, weight, n, cols, ld, ldt, out->index_target, s->count, s->k);
+      return;
+    case NNC_STATISTIC_DECISIONS:
+      run->k->count_decisions(sums, z, target, weight, n, cols, ld, ldt, s->count, s->threshold, 0.5);
+      return;
+    case NNC_STATISTIC_LOSS: sum_loss(run, s, sums, z, target, weight, n, cols, ld, ldt); return;
+    default:
+      for (size_t r = 0; r < n; r++) sums[NNC_SUM_ROWS] += !weight || weight[r] != 0;
+      run->k->sum_residuals(sums + NNC_SUM_EACH, z, target, weight, n, cols, ld, ldt);
+  }
+}
+
+static void add_statistic(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows,
+                          const nnc_statistic_spec *s, double *sums) {
   const size_t lines = run->plan->value[out->prediction].lines;
   const int masked = b->lengths && run->plan->value[out->prediction].timed, line_by_line = !b->weight || b->width == lines;
   const size_t step = masked || !line_by_line ? 1 : rows, pieces = line_by_line ? 1 : b->width, per = lines / pieces;
-  const nnc_statistic_spec *s = &out->statistic;
   for (size_t first = 0; first < rows; first += step) { /* weights for several lines, or invalid lines: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, out->prediction, first, first + step);
     const size_t count = masked ? nnc_output_lines(run->plan, out, b->lengths, first) : z.rows;
     for (size_t t = 0; t < (line_by_line ? 1 : count); t++) {
       const size_t n = line_by_line ? count : 1;
-      const real *weight = !b->weight ? NULL : b->weight + first * b->width + t / per, *at = z.at + t * z.ld;
+      const real *weight = !b->weight ? NULL : b->weight + first * b->width + t / per;
       const real *target = b->target + (first * lines + t) * out->target_cols;
-      if (s->kind == NNC_STATISTIC_CONFUSION)
-        run->k->count_confusion(sums, at, target, weight, n, z.cols, z.ld, out->target_cols, s->classes, out->index_target,
-                                s->threshold, s->target_threshold);
-      else run->k->sum_residuals(sums, at, target, weight, n, z.cols, z.ld, out->target_cols);
+      add_lines(run, out, s, sums, z.at + t * z.ld, target, weight, n, z.cols, z.ld);
     }
+  }
+}
+
+void nnc_output_statistics(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double *sums) {
+  for (int i = 0; sums && i < out->statistics.n; i++) {
+    add_statistic(run, out, b, rows, &out->statistics.of[i], sums);
+    sums += nnc_statistic_size(&out->statistics.of[i], run->plan->value[out->prediction].cols);
   }
 }

@@ -15,3 +15,14 @@ int nnc_are_classes(const int64_t *y, size_t n, size_t classes) {
   for (size_t i = 0; i < n; i++) outside |= (uint64_t)y[i] >= classes; /* as unsigned, a negative index is very large */
   return !outside;
 }
+
+int nnc_are_decisions(const void *y, nnc_dtype dtype, size_t n) {
+  int zeros = 0, negative = 0, other = 0;
+  for (size_t i = 0; i < n; i++) {
+    const double t = dtype == NNC_F32 ? (double)((const float *)y)[i] : ((const double *)y)[i];
+    zeros |= t == 0;
+    negative |= t == -1;
+    other |= (t != 0) & (t != 1) & (t != -1) & (t == t);
+  }
+  return !other && !(zeros && negative);
+}

@@ -70,7 +70,7 @@ static void losses_of_batch(const nnc_session *s, const nnc_run *run, const nnc_
   if (run->self->rank == 0) {
     const nnc_output_batch at = batch_of(s, out);
     losses_of_samples(s, run, out, start, rows, 0, rows);
-    if (out->statistic.called && !s->failed) nnc_output_watch(run, out, &at, rows);
+    if (out->statistics.called && !s->failed) nnc_output_watch(run, out, &at, rows);
   }
   nnc_barrier(run->self);
 }
@@ -105,7 +105,7 @@ static double record_losses(const nnc_session *s, const nnc_run *run, size_t sta
       s->data->parts[2 * i] += sum;
       s->data->parts[2 * i + 1] += total;
     }
-    if (s->data->statistics) nnc_output_statistic(run, out, &at, rows, s->data->statistics[i]);
+    if (s->data->statistics) nnc_output_statistics(run, out, &at, rows, s->data->statistics[i]);
   }
   if (s->data->parts) {
     s->data->parts[2 * s->plan->n_outputs] += penalty * (double)rows;

@@ -29,7 +29,8 @@ cdef extern from *:
     #define call_sum_changes(isa, f64, ...) NNCORE_CALL(sum_changes, isa, f64, __VA_ARGS__)
     #define call_unit_sums(isa, f64, ...) NNCORE_CALL(unit_sums, isa, f64, __VA_ARGS__)
     #define call_multiply_adds(isa, f64, ...) NNCORE_CALL(multiply_adds, isa, f64, __VA_ARGS__)
-    #define call_count_confusion(isa, f64, ...) NNCORE_CALL(count_confusion, isa, f64, __VA_ARGS__)
+    #define call_count_classes(isa, f64, ...) NNCORE_CALL(count_classes, isa, f64, __VA_ARGS__)
+    #define call_count_decisions(isa, f64, ...) NNCORE_CALL(count_decisions, isa, f64, __VA_ARGS__)
     #define call_sum_residuals(isa, f64, ...) NNCORE_CALL(sum_residuals, isa, f64, __VA_ARGS__)
     #define call_exp(isa, f64, ...) NNCORE_CALL(exp, isa, f64, __VA_ARGS__)
     #define call_log(isa, f64, ...) NNCORE_CALL(log, isa, f64, __VA_ARGS__)
@@ -112,9 +113,12 @@ cdef extern from * nogil:
     void call_unit_sums(
         nnc_isa isa, bint f64, double *sums, const void *y, size_t rows, size_t cols, size_t ld, double low, double high)
     double call_multiply_adds(nnc_isa isa, bint f64, void *sum, size_t rounds)
-    void call_count_confusion(
-        nnc_isa isa, bint f64, double *counts, const void *z, const void *target, const void *weight, size_t rows, size_t cols,
-        size_t ld, size_t ldt, size_t classes, int index, double threshold, double target_threshold)
+    void call_count_classes(
+        nnc_isa isa, bint f64, double *sums, const void *z, const void *target, const void *weight, size_t rows, size_t cols,
+        size_t ld, size_t ldt, int index, nnc_count count, size_t k)
+    void call_count_decisions(
+        nnc_isa isa, bint f64, double *sums, const void *z, const void *target, const void *weight, size_t rows, size_t cols,
+        size_t ld, size_t ldt, nnc_count count, double threshold, double target_threshold)
     void call_sum_residuals(
         nnc_isa isa, bint f64, double *sums, const void *z, const void *target, const void *weight, size_t rows, size_t cols,
         size_t ld, size_t ldt)

@@ -52,6 +52,16 @@ cdef extern from "nncore.h":
         double derived[4]
         int64_t step
 
+    enum:
+        NNC_SUM_EACH
+
+    ctypedef enum nnc_count:
+        NNC_COUNT_RIGHT
+        NNC_COUNT_EACH
+        NNC_COUNT_PAIRS
+        NNC_COUNT_TOP
+        NNC_COUNT_WHOLE
+
     ctypedef enum nnc_norm_source:
         NNC_NORM_BATCH
         NNC_NORM_SAVED

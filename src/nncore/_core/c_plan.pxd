@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from .c_ops cimport (
-    nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_optimizer_info, nnc_source_type)
+    nnc_count, nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_optimizer_info, nnc_source_type)
 
 cdef extern from "nncore.h":
     enum:
@@ -151,10 +151,21 @@ cdef extern from "nncore.h":
 
     ctypedef struct nnc_statistic_spec:
         int kind
-        size_t classes
+        nnc_count count
+        size_t k
         double threshold
-        double target_threshold
+        int loss
+        double *attr
+
+    enum:
+        NNC_MAX_STATISTICS
+
+    ctypedef struct nnc_statistics:
+        int n
+        nnc_statistic_spec *of
         int called
+
+    size_t nnc_statistic_size(const nnc_statistic_spec *spec, size_t cols) noexcept nogil
 
     enum:
         NNC_SOURCE_STRIDED
@@ -241,7 +252,7 @@ cdef extern from "nncore.h":
     double nnc_plan_penalty(const nnc_plan *plan) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,
-        const nnc_statistic_spec *statistics, nnc_error *error) noexcept nogil
+        const nnc_statistics *statistics, nnc_error *error) noexcept nogil
     int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
     void nnc_plan_after_fork(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
@@ -275,3 +286,4 @@ cdef extern from "nncore.h":
     bint nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n) noexcept nogil
     bint nnc_are_classes(const int64_t *y, size_t n, size_t classes) noexcept nogil
     double nnc_optimizer_initial(int optimizer, const double *attr, int moment) noexcept nogil
+    bint nnc_are_decisions(const void *y, nnc_dtype dtype, size_t n) noexcept nogil

@@ -3,6 +3,10 @@
 
 cdef dict OP_CODES = {kind: {op["name"]: code for code, op in enumerate(ops)} for kind, ops in OPS.items()}
 
+cdef dict COUNTS = {
+    "right": NNC_COUNT_RIGHT, "each": NNC_COUNT_EACH, "pairs": NNC_COUNT_PAIRS, "top": NNC_COUNT_TOP, "whole": NNC_COUNT_WHOLE,
+}
+
 cdef dict SOURCE_TYPES = {
     ("f", 2): NNC_SOURCE_F16, ("f", 4): NNC_SOURCE_F32, ("f", 8): NNC_SOURCE_F64, ("b", 1): NNC_SOURCE_U8,
     ("u", 1): NNC_SOURCE_U8, ("u", 2): NNC_SOURCE_U16, ("u", 4): NNC_SOURCE_U32, ("u", 8): NNC_SOURCE_U64,

@@ -80,12 +80,20 @@ def average(mean: np.ndarray, w: np.ndarray, momentum: float, isa: str | None = 
 def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
 def sum_changes(before: np.ndarray, now: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
 def unit_sums(y: np.ndarray, low: float, high: float, isa: str | None = None) -> np.ndarray: ...
-def count_confusion(
+def count_classes(
     z: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None,
-    classes: int,
     index: bool,
+    count: str,
+    k: int = 1,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def count_decisions(
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    count: str,
     threshold: float,
     target_threshold: float,
     isa: str | None = None,

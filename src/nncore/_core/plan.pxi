@@ -580,10 +580,14 @@ cdef class BasePlan:
             self.output_lines[i] * (1 if loss_specs_index(losses[i]) else last_of(self.output_shapes[i]))
             for i in range(len(self.output_shapes))
         ]
-        self.statistic_sizes = [
-            s.classes * s.classes if s.kind == "confusion" else 7 * last_of(shape) if s.kind == "residuals" else 0
-            for s, shape in zip(statistics, self.output_shapes)
-        ]
+        cdef nnc_statistic_spec spec
+        self.statistic_sizes = []
+        for i in range(len(self.output_shapes)):
+            size = 0
+            for statistic in statistics[i].of:
+                fill_statistic(&spec, statistic, loss_specs_index(losses[i]))
+                size += nnc_statistic_size(&spec, last_of(self.output_shapes[i]))
+            self.statistic_sizes.append(size)
         return 0
 
     cdef int _need_compiled(self) except -1:

@@ -7,7 +7,7 @@ DEF MAX_ARRAYS = 64  # inputs, outputs
 cdef int HOLD_GIL_OPS = 500  # a smaller plan is finished before another thread would wake up
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
-cdef dict STATISTICS = {"none": 0, "confusion": 1, "residuals": 2}
+cdef dict STATISTICS = {"classes": 0, "decisions": 1, "residuals": 2, "loss": 3}
 cdef dict LAYER_CODES = OP_CODES["layer"]
 
 
@@ -86,18 +86,14 @@ cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, op
     cdef nnc_error error
     cdef int n = len(losses), n_params = len(options), i
     cdef nnc_loss_spec *loss_specs = <nnc_loss_spec *>PyMem_Calloc(n, sizeof(nnc_loss_spec))
-    cdef nnc_statistic_spec *statistic_specs = <nnc_statistic_spec *>PyMem_Calloc(n, sizeof(nnc_statistic_spec))
+    cdef nnc_statistics *statistic_specs = <nnc_statistics *>PyMem_Calloc(n, sizeof(nnc_statistics))
     cdef nnc_param_options *settings = <nnc_param_options *>PyMem_Calloc(n_params + 1, sizeof(nnc_param_options))
     try:
         if loss_specs == NULL or statistic_specs == NULL or settings == NULL:
             raise MemoryError("no memory to compile")
         for i in range(n):
             fill_loss(&loss_specs[i], losses[i])
-            statistic_specs[i].kind = STATISTICS[statistics[i].kind]
-            statistic_specs[i].classes = statistics[i].classes
-            statistic_specs[i].threshold = statistics[i].threshold
-            statistic_specs[i].target_threshold = statistics[i].target_threshold
-            statistic_specs[i].called = statistics[i].called
+            fill_statistics(&statistic_specs[i], statistics[i], loss_specs_index(losses[i]))
         for i in range(n_params):
             own = options[i]
             settings[i].trainable = own.trainable
@@ -191,6 +187,34 @@ cdef int fill_loss(nnc_loss_spec *spec, object loss) except -1:
     spec.loss = op_code("loss", loss.name)
     fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
     spec.from_logits = loss.from_logits
+    return 0
+
+
+cdef int fill_statistics(nnc_statistics *specs, object statistics, bint index) except -1:
+    """index: whether the targets of the output are class indices."""
+    cdef int i
+    specs.called = statistics.called
+    specs.n = len(statistics.of)
+    if specs.n > NNC_MAX_STATISTICS:
+        raise ValueError(f"{specs.n} kinds of sums for one output; at most {NNC_MAX_STATISTICS} are possible")
+    for i in range(specs.n):
+        fill_statistic(&specs.of[i], statistics.of[i], index)
+    return 0
+
+
+cdef int fill_statistic(nnc_statistic_spec *spec, object statistic, bint index) except -1:
+    spec.kind = STATISTICS[statistic.kind]
+    spec.count = <nnc_count><int>COUNTS[statistic.counted]
+    spec.k = statistic.k
+    spec.threshold = statistic.threshold
+    loss = statistic.loss
+    if statistic.kind == "loss":
+        spec.loss = op_code("loss", f"{loss.name}_logits" if loss.from_logits else loss.name)
+        fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
+        if (OPS["loss"][spec.loss]["target"] == "index") != index:
+            raise ValueError(f"the loss {loss.name} takes other targets than those of the output")
+    elif index and statistic.kind != "classes":
+        raise ValueError(f"the targets of the output are class indices, which {statistic.kind} cannot be counted of")
     return 0
 
 

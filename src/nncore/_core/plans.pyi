@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from ..records import LossSpec, Op, OptimizerSpec, Parameter, ParameterOptions, Shape, StatisticSpec
+from ..records import LossSpec, Op, OptimizerSpec, OutputStatistics, Parameter, ParameterOptions, Shape
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
 Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
 # The records of training: losses and statistics (one per output), the optimizer, and options (one per parameter).
-TrainingRecords = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[StatisticSpec]]
+TrainingRecords = tuple[Sequence[LossSpec], OptimizerSpec, Sequence[ParameterOptions], Sequence[OutputStatistics]]
 
 class Access:
     """The threads that may use a network. Every call enters, checks its arguments, runs, and leaves. Calls of one thread can be
@@ -189,7 +189,7 @@ class Plan:
         losses: Sequence[LossSpec],
         optimizer: OptimizerSpec,
         options: Sequence[ParameterOptions],
-        statistics: Sequence[StatisticSpec],
+        statistics: Sequence[OutputStatistics],
         trainer: Any = None,
     ) -> None:
         """Set losses and statistics (one per output), the optimizer, options (one per parameter), and the trainer.

@@ -125,28 +125,45 @@ def unit_sums(cnp.ndarray y not None, double low, double high, isa=None):
     return sums
 
 
-def count_confusion(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, size_t classes, bint index,
-                    double threshold, double target_threshold, isa=None):
-    """counts[t, p]: the sum of the weights of the rows of class t that were predicted as class p."""
+def count_classes(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, bint index, str count, size_t k=1, isa=None):
+    """The sums of kernels.h for rows of scores: five, then those of the classes."""
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("z", z)
     cdef Matrix zm = as_matrix("z", z, f64), t
     cdef void *w = as_vector("weight", weight, f64, zm.rows)
+    cdef nnc_count counted = <nnc_count><int>COUNTS[count]
     if target.ndim == 1:
         target = target[:, None]
     t = as_matrix("target", target, f64)
     check_shape("target", &t, zm.rows, 1 if index else zm.cols)
-    if not (zm.cols > 1 and classes == zm.cols) and (index or classes != (3 if zm.cols == 2 else 2)):
-        raise ValueError(
-            f"classes: expected the number of columns ({zm.cols}), or 2 (of 2 columns: 3) where each is a yes or no, got {classes}")
+    if count == "whole":
+        raise ValueError("count: 'whole' is for decisions")
     if index:
-        check_class_indices("target", target, classes)
-    counts = np.zeros((classes, classes))
-    cdef double *out = <double *>cnp.PyArray_DATA(counts)
+        check_class_indices("target", target, zm.cols)
+    sums = np.zeros(NNC_SUM_EACH + {"each": 3 * zm.cols, "pairs": zm.cols * zm.cols}.get(count, 0))
+    cdef double *out = <double *>cnp.PyArray_DATA(sums)
     with nogil:
-        call_count_confusion(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, classes, index, threshold,
-                             target_threshold)
-    return counts
+        call_count_classes(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, index, counted, k)
+    return sums
+
+
+def count_decisions(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, str count, double threshold,
+                    double target_threshold, isa=None):
+    """The sums of kernels.h for labels that are predicted one by one: five, then those of the labels."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = is_float64("z", z)
+    cdef Matrix zm = as_matrix("z", z, f64), t
+    cdef void *w = as_vector("weight", weight, f64, zm.rows)
+    cdef nnc_count counted = <nnc_count><int>COUNTS[count]
+    t = as_matrix("target", target, f64)
+    check_shape("target", &t, zm.rows, zm.cols)
+    if count not in ("right", "each", "whole"):
+        raise ValueError("count: expected 'right', 'each' or 'whole' of decisions")
+    sums = np.zeros(NNC_SUM_EACH + (3 * zm.cols if count == "each" else 0))
+    cdef double *out = <double *>cnp.PyArray_DATA(sums)
+    with nogil:
+        call_count_decisions(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, counted, threshold, target_threshold)
+    return sums
 
 
 def sum_residuals(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, isa=None):

@@ -11,7 +11,7 @@ from ..errors import ShapeError
 from .arrays import as_array, check_finite, shape_of
 from .inputs import bind_inputs
 from .splits import bind_groups, split_groups, split_rows
-from .targets import bind_target, check_range
+from .targets import bind_target, check_labels, check_range
 from .weights import ClassWeight, bind_weight, class_weights, labels_of, per_output
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "bind_target",
     "bind_weight",
     "check_finite",
+    "check_labels",
     "check_range",
     "class_weights",
     "labels_of",

@@ -19,7 +19,7 @@ from ..records import Shape
 from .frames import from_frame
 from .refusals import refuse_array, refuse_object
 
-_BLOCK = 1 << 18  # elements that are processed together, so that a memory map is never loaded as a whole
+BLOCK = 1 << 18  # elements that are processed together, so that a memory map is never loaded as a whole
 
 
 def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = False) -> np.ndarray:
@@ -126,7 +126,7 @@ def check_finite(array: np.ndarray, name: str, dtype: np.dtype[Any]) -> None:
     """Raise NonFiniteError with the row and column if ``array`` contains NaN, infinity, or what is infinite in ``dtype``."""
     if array.dtype.kind != "f":
         return  # the largest integer is finite in every floating type of a network
-    step = max(1, _BLOCK // max(1, array[:1].size))
+    step = max(1, BLOCK // max(1, array[:1].size))
     for first in range(0, len(array), step):
         part = array[first : first + step]
         with np.errstate(over="ignore"):

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import LabelError, NonFiniteError, ShapeError
 from ..records import Shape
-from .arrays import as_array
+from .arrays import BLOCK, as_array
 
 
 def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np.dtype[Any], name: str = "y") -> np.ndarray:
@@ -148,6 +148,56 @@ def _signs(array: np.ndarray, loss: str, name: str, dtype: np.dtype[Any]) -> np.
     if low == -1:
         return array
     return np.asarray(array * dtype.type(2) - dtype.type(1), dtype)
+
+
+def check_labels(array: np.ndarray, columns: int, metric: str, name: str, lengths: np.ndarray | None = None) -> None:
+    """Raise LabelError unless targets that may be any numbers are labels, of which a metric of classes can be computed.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        The targets, [N, ...].
+    columns : int
+        Width of the output. In one column the labels are all in {0, 1} or all in {-1, 1}. Several columns are one-hot, or the
+        probabilities of the classes. NaN is accepted.
+    metric, name : str
+        The names of the metric and of the targets in error messages.
+    lengths : numpy.ndarray or None
+        The number of valid time steps of each row.
+    """
+    seen: set[float] = set()
+    step = max(1, BLOCK // max(1, array[:1].size))
+    for first in range(0, len(array), step):
+        part = array[first : first + step]
+        if lengths is not None and part.ndim > 1:
+            part = part[np.arange(part.shape[1]) < lengths[first : first + step, None]]
+        part = np.asarray(part, np.float64).reshape(-1, columns)
+        bad = _no_decision(part, seen) if columns == 1 else _no_class(part)
+        if bad is not None:
+            wanted = (
+                "one class for each row: one-hot targets" if columns > 1 else "targets that are all in {0, 1} or all in {-1, 1}"
+            )
+            hint = "For several classes at once use Sigmoid and binary_crossentropy; for" if columns > 1 else "For"
+            raise LabelError(f"{name} holds {bad}, but metric {metric!r} needs {wanted}. {hint} regression use 'mae' or 'r2'")
+
+
+def _no_decision(part: np.ndarray, seen: set[float]) -> float | None:
+    """Return a target that is neither 0/1 nor -1/+1 like the ones seen before."""
+    for value in (0.0, -1.0):
+        if (part == value).any():
+            seen.add(value)
+    other = part[(part != 0) & (np.abs(part) != 1) & ~np.isnan(part)]
+    if other.size:
+        return float(other[0])
+    return 0.0 if len(seen) > 1 else None
+
+
+def _no_class(part: np.ndarray) -> list[float] | None:
+    """Return a row that neither is one-hot (0/1 or -1/+1) nor has the probabilities of the classes."""
+    signs = (np.abs(part) == 1).all(axis=1) & ((part == 1).sum(axis=1) == 1)
+    chances = (np.abs(part.sum(axis=1) - 1) < 1e-3) & (part.min(axis=1) >= 0)
+    bad = np.flatnonzero(~(signs | chances | np.isnan(part).any(axis=1)))
+    return part[bad[0]].tolist() if bad.size else None
 
 
 _FORMS = {"probabilities": _probabilities, "one_hot": _one_hot, "signs": _signs}

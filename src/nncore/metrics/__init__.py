@@ -1,29 +1,32 @@
-"""Metrics: declarations over two kinds of sums that the core accumulates during training and evaluation.
+"""Metrics: declarations over sums that the core accumulates during training and evaluation.
 
-The kind "confusion" counts [true class, predicted class]. The kind "residuals" sums errors per column. A metric computes its value
-from these sums and needs no additional pass over the data. Rows count with their weights, as in scikit-learn.
+There are counts of classes or decisions, sums of errors per column, and sums of a loss. A metric computes its value from these sums
+and needs no additional pass over the data. Rows count with their weights, as in scikit-learn. An output of a model can have metrics
+of any kinds, also such that see the rows themselves: "roc_auc", "average_precision", and metrics written in Python.
 
 A metric can be called by itself: ``nn.metrics.f1(y_true, y_pred)`` or ``nn.metrics.F1(average="macro")(y_true, y_pred)``. The
-result equals scikit-learn's, except that ``mape`` is in percent, as in Keras.
-
-An output of a model can have metrics of only one of the two kinds. It can also have any number of metrics that see the rows
-themselves: "roc_auc", and metrics written in Python.
+result equals scikit-learn's, except that ``mape`` is in percent, and that the accuracy of several labels per row counts each label,
+both as in Keras. A NaN in predictions or targets makes the result NaN.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from .._declarations import table
 from .._lazy import refusing
 from ..errors import lookup
+from ..losses import LOSSES, Loss
 from .base import Metric
-from .classification import F1, Accuracy, Average, ConfusionMatrix, Precision, Recall, Specificity
+from .classification import Accuracy, BalancedAccuracy, ConfusionMatrix, MatthewsCorrelation, TopKAccuracy
+from .loss import LogLoss, LossMetric
 from .names import MetricLike, MetricName, MetricObject
 from .python import PythonMetric
-from .ranking import RocAuc
+from .ranking import AveragePrecision, RankingAverage, RocAuc
+from .ratios import F1, Average, FBeta, Precision, Recall, Specificity
 from .regression import MAE, MAPE, MSE, R2, RMSE
-from .statistic import counted, statistic
+from .statistic import Reader, from_old_sums, statistics
+from .task import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,23 +43,38 @@ __all__ = [
     "RMSE",
     "Accuracy",
     "Average",
+    "AveragePrecision",
+    "BalancedAccuracy",
     "ConfusionMatrix",
+    "FBeta",
+    "LogLoss",
+    "LossMetric",
+    "MatthewsCorrelation",
     "Metric",
     "MetricLike",
     "MetricName",
     "MetricObject",
     "Precision",
     "PythonMetric",
+    "RankingAverage",
+    "Reader",
     "Recall",
     "RocAuc",
     "Specificity",
+    "Task",
+    "TopKAccuracy",
     "accuracy",
+    "average_precision",
+    "balanced_accuracy",
     "confusion_matrix",
-    "counted",
     "f1",
+    "fbeta",
+    "from_old_sums",
     "get",
+    "log_loss",
     "mae",
     "mape",
+    "matthews_correlation",
     "mse",
     "precision",
     "r2",
@@ -64,14 +82,15 @@ __all__ = [
     "rmse",
     "roc_auc",
     "specificity",
-    "statistic",
+    "statistics",
+    "top_k_accuracy",
 ]
 
 METRICS: dict[str, type[Metric]] = table(globals(), Metric)  # without PythonMetric, whose objects have individual names
 
 
 def get(metric: MetricLike) -> Metric:
-    """Return ``metric`` itself, or the metric with this name. The name stays its key in ``history``.
+    """Return ``metric`` itself, or the metric or loss with this name. The name stays its key in ``history``.
 
     Raises
     ------
@@ -86,11 +105,15 @@ def get(metric: MetricLike) -> Metric:
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, str):
+        if metric in LOSSES and metric not in METRICS:
+            return LossMetric(LOSSES[metric](), metric)
         return lookup("metric", metric, METRICS)(name=metric)
     cls = getattr(metric, "metric", metric)
     if isinstance(cls, type) and issubclass(cls, Metric):
         return cls()
-    return PythonMetric(metric)
+    if isinstance(cls, type) and issubclass(cls, Loss):
+        return LossMetric(cls())
+    return LossMetric(metric) if isinstance(metric, Loss) else PythonMetric(metric)
 
 
 class _Mean(Protocol):
@@ -102,7 +125,7 @@ class _Mean(Protocol):
 
 
 class _OfClasses(Protocol):
-    """A metric whose value is one number, computed from the confusion matrix."""
+    """A metric whose value is one number, computed from counts."""
 
     def __call__(
         self,
@@ -110,6 +133,50 @@ class _OfClasses(Protocol):
         y_pred: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _Accuracy(Protocol):
+    """Accuracy."""
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        threshold: float | None = None,
+        subset: bool = False,
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _TopK(Protocol):
+    """Accuracy of the k classes with the greatest scores."""
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        k: int = 5,
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _Balanced(Protocol):
+    """Balanced accuracy."""
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        adjusted: bool = False,
         threshold: float | None = None,
         name: str | None = None,
     ) -> float: ...
@@ -141,6 +208,7 @@ class _Averaged(Protocol):
         *,
         average: None,
         threshold: float | None = None,
+        pos_label: float | str = 1,
         name: str | None = None,
     ) -> np.ndarray: ...
     @overload
@@ -152,12 +220,44 @@ class _Averaged(Protocol):
         *,
         average: Average = "binary",
         threshold: float | None = None,
+        pos_label: float | str = 1,
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _FBeta(Protocol):
+    """F-beta. With ``average=None`` the value is an array, otherwise one number."""
+
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        beta: float = 1.0,
+        average: None,
+        threshold: float | None = None,
+        pos_label: float | str = 1,
+        name: str | None = None,
+    ) -> np.ndarray: ...
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        beta: float = 1.0,
+        average: Average = "binary",
+        threshold: float | None = None,
+        pos_label: float | str = 1,
         name: str | None = None,
     ) -> float: ...
 
 
 class _Ranked(Protocol):
-    """The area under the curve. With ``average=None`` the value has one area per column, otherwise it is one number."""
+    """A metric of ranking. With ``average=None`` the value has one number per column, otherwise it is one number."""
 
     @overload
     def __call__(
@@ -176,7 +276,34 @@ class _Ranked(Protocol):
         y_pred: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
-        average: Literal["macro", "weighted"] = "macro",
+        average: RankingAverage = "macro",
+        name: str | None = None,
+    ) -> float: ...
+
+
+class _RankedLabel(Protocol):
+    """A metric of ranking one of two labels."""
+
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        average: None,
+        pos_label: float | str = 1,
+        name: str | None = None,
+    ) -> np.ndarray: ...
+    @overload
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        average: RankingAverage = "macro",
+        pos_label: float | str = 1,
         name: str | None = None,
     ) -> float: ...
 
@@ -191,18 +318,24 @@ def _function(cls: type[Metric]) -> Any:
     return function
 
 
-accuracy: _OfClasses = _function(Accuracy)
+accuracy: _Accuracy = _function(Accuracy)
+top_k_accuracy: _TopK = _function(TopKAccuracy)
+balanced_accuracy: _Balanced = _function(BalancedAccuracy)
+matthews_correlation: _OfClasses = _function(MatthewsCorrelation)
 confusion_matrix: _Matrix = _function(ConfusionMatrix)
 precision: _Averaged = _function(Precision)
 recall: _Averaged = _function(Recall)
 specificity: _Averaged = _function(Specificity)
 f1: _Averaged = _function(F1)
+fbeta: _FBeta = _function(FBeta)
+roc_auc: _Ranked = _function(RocAuc)
+average_precision: _RankedLabel = _function(AveragePrecision)
+log_loss: _Mean = _function(LogLoss)
 mse: _Mean = _function(MSE)
 rmse: _Mean = _function(RMSE)
 mae: _Mean = _function(MAE)
 mape: _Mean = _function(MAPE)
 r2: _Mean = _function(R2)
-roc_auc: _Ranked = _function(RocAuc)
 
 
 if not TYPE_CHECKING:

@@ -10,7 +10,9 @@ from .._checks import text
 from .._declarations import DeclarationType, describe
 
 if TYPE_CHECKING:
+    from ..records import StatisticSpec
     from ..typing import ArrayLike
+    from .task import Task
 
 
 class Metric(metaclass=DeclarationType):
@@ -24,9 +26,11 @@ class Metric(metaclass=DeclarationType):
 
     name: str
     aliases: ClassVar[tuple[str, ...]] = ()
-    kind: ClassVar[str]  #: "confusion" or "residuals"; or "python" for a metric that sees the rows, through a `watcher`
+    kind: ClassVar[str]  #: "counts", "residuals" or "loss"; or "python" for a metric that sees the rows, through a `watcher`
     direction: ClassVar[str] = "max"  #: whether larger ("max") or smaller ("min") is better; "" for neither
+    options: ClassVar[tuple[str, ...]] = ()  #: arguments of the constructor besides the name; attributes have the same names
     threshold: float | None = None
+    of_classes: ClassVar[bool] = False  #: whether targets must be classes or labels, not just any numbers
 
     _family: ClassVar[str] = "nncore.metrics"
 
@@ -34,16 +38,23 @@ class Metric(metaclass=DeclarationType):
         if name is not None:
             self.name = text(type(self).__name__, "name", name)
 
-    def compute(self, sums: np.ndarray) -> Any:
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return the sums that the metric needs of an output. If there are two, the targets determine which is used.
+
+        Raises
+        ------
+        ArgumentError
+            The metric is not defined for this output.
+        """
+        raise NotImplementedError
+
+    def compute(self, sums: Any) -> Any:
         """Return the metric computed from its sums: a float, or an array with one number per class."""
         raise NotImplementedError
 
     def watcher(self) -> Any:
         """Return a new accumulator for one epoch or evaluation, if the kind is "python"."""
         raise NotImplementedError
-
-    def check(self, classes: int) -> None:
-        """Raise ArgumentError if the metric is not defined for this number of classes."""
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the metric of predictions.
@@ -53,11 +64,21 @@ class Metric(metaclass=DeclarationType):
         y_true : array_like
             Labels or targets.
         y_pred : array_like
-            Labels, probabilities [N] of the positive class, or scores [N, classes]; for regression, predictions.
+            Labels, scores [N] of the positive class, or scores [N, classes]; for regression, predictions.
         sample_weight : array_like, optional
             [N].
         """
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return describe(self, ("name",))
+        cls = type(self)
+        shown = [
+            o for o in self.options if not hasattr(cls, o) or getattr(self, o) != getattr(cls, o)
+        ]  # not those at their default
+        return describe(self, (*shown, "name"))
+
+
+def mean_of(values: np.ndarray, weights: np.ndarray) -> float:
+    """Return the weighted mean, or 0 if there is no weight."""
+    total = float(weights.sum())
+    return float(values @ weights) / total if total else 0.0

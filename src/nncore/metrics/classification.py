@@ -1,61 +1,172 @@
-"""Metrics of classes, computed from the confusion matrix [true class, predicted class]. Results equal scikit-learn's."""
+"""Metrics of classes that are computed from counts: accuracy in several forms, the confusion matrix, Matthews' correlation.
+
+Results equal scikit-learn's. Only the accuracy of several labels per row is Keras's; scikit-learn's is `Accuracy(subset=True)`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .._checks import choice, optional_real, shown
-from .._declarations import describe
-from ..data import as_array, bind_prediction, bind_weight
-from ..errors import ArgumentError, LabelError, ShapeError
+from .._checks import flag, optional_real, whole
+from ..errors import ArgumentError
+from ..records import StatisticSpec
 from .base import Metric
+from .counts import Counts, check_pairs, count
 
 if TYPE_CHECKING:
     from ..typing import ArrayLike
-
-Average = Literal["binary", "macro", "micro", "weighted"]
-_AVERAGES = ("binary", "macro", "micro", "weighted", None)
+    from .task import Task
 
 
-class _Confusion(Metric):
-    kind = "confusion"
-
-    def __init__(self, name: str | None = None, threshold: float | None = None) -> None:
-        super().__init__(name)
-        self.threshold = optional_real(type(self).__name__, "threshold", threshold)
-
-    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
-        return self.compute(_tally(y_true, y_pred, sample_weight, self.threshold)[0])
-
-
-class Accuracy(_Confusion):
-    """Fraction of the rows whose class is predicted correctly.
+class CountMetric(Metric):
+    """Base of the metrics that are computed from counts.
 
     Parameters
     ----------
     name : str, optional
         The key in ``history``.
     threshold : float, optional
-        A single output above it is predicted as positive. The default is 0.5 for probabilities, and 0 for logits and for -1/+1
-        targets.
+        A single output, or a label that is predicted by itself, is positive above it.
+    """
+
+    kind, of_classes = "counts", True
+    options: ClassVar[tuple[str, ...]] = ("threshold",)
+    counted: ClassVar[str] = "each"  #: what is counted: see `StatisticSpec`
+
+    def __init__(self, name: str | None = None, threshold: float | None = None) -> None:
+        super().__init__(name)
+        self.threshold = optional_real(type(self).__name__, "threshold", threshold)
+
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return the counts that the metric needs."""
+        self.check(task.meaning, task.classes)
+        if task.meaning == "classes":
+            return (StatisticSpec("classes", self.counted),)
+        counted = "each" if self.counted == "pairs" else self.counted
+        return tuple(StatisticSpec("decisions", counted, threshold=t) for t in task.thresholds(self.threshold))
+
+    def check(self, meaning: str, classes: int) -> None:
+        """Raise ArgumentError if the metric is not defined for this number of classes, or for labels."""
+
+    def compute(self, sums: Counts) -> Any:
+        """Return the metric computed from its counts."""
+        raise NotImplementedError
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        counts = count(y_true, y_pred, sample_weight, self.counted, self.threshold, of_labels=self._takes_labels)
+        if counts.meaning == "labels" and not self._takes_labels:
+            self.check("labels", 2)
+        return self.compute(counts)
+
+    #: Whether 0/1 arrays of several columns are labels, as in scikit-learn, even if every row has exactly one 1.
+    _takes_labels: ClassVar[bool] = False
+
+
+class Accuracy(CountMetric):
+    """Fraction of the rows whose class is predicted correctly.
+
+    If each row has several labels, each of them counts by itself, as in Keras's BinaryAccuracy: the fraction of all labels that are
+    predicted correctly.
+
+    Parameters
+    ----------
+    name : str, optional
+        The key in ``history``.
+    threshold : float, optional
+        A single output above it is predicted as positive, and so is each of several labels. The default is 0.5 for probabilities,
+        and 0 for logits and for -1/+1 targets. A model knows which they are from its loss and last layer; with a loss of
+        regression and a linear output, from its targets (0/1: 0.5). Arrays outside of [0, 1] that are passed alone are logits.
+    subset : bool
+        If each row has several labels, count the rows of which all labels are right, as scikit-learn's ``accuracy_score`` does.
 
     Examples
     --------
     >>> Accuracy()([0, 1, 2, 1], [0, 2, 2, 1])
     0.75
+    >>> labels, scores = [[1, 0, 1], [0, 1, 1]], [[0.9, 0.2, 0.8], [0.1, 0.7, 0.3]]
+    >>> Accuracy(subset=True)(labels, scores)
+    0.5
     """
 
     name = "accuracy"
     aliases = ("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+    options = ("threshold", "subset")
+    subset = False
+    counted = "right"
 
-    def compute(self, sums: np.ndarray) -> float:
-        return float(sums.trace() / (sums.sum() or 1.0))
+    def __init__(self, name: str | None = None, threshold: float | None = None, subset: bool = False) -> None:
+        super().__init__(name, threshold)
+        self.subset = flag("Accuracy", "subset", subset)
+
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return the counts of right decisions."""
+        found = super().statistics(task)
+        return tuple(each._replace(counted="whole") for each in found) if self.subset and task.meaning == "labels" else found
+
+    def compute(self, sums: Counts) -> float:
+        """Return the part of the decisions that are right."""
+        return sums.share
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        what = "whole" if self.subset else "right"
+        return count(y_true, y_pred, sample_weight, what, self.threshold, of_labels=self.subset).share
 
 
-class ConfusionMatrix(_Confusion):
+class TopKAccuracy(CountMetric):
+    """Fraction of the rows whose class is among the k classes with the greatest scores.
+
+    Of equal scores, that of the later class counts as greater, as in scikit-learn's ``top_k_accuracy_score``.
+
+    Parameters
+    ----------
+    k : int, default 5
+    name : str, optional
+        The key in ``history``.
+
+    Examples
+    --------
+    >>> TopKAccuracy(k=2)([0, 2], [[0.3, 0.5, 0.2], [0.3, 0.5, 0.2]])
+    0.5
+    """
+
+    name = "top_k_accuracy"
+    aliases = ("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_accuracy_score")
+    options = ("k",)
+    counted = "top"
+
+    def __init__(self, k: int = 5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.k = whole("TopKAccuracy", "k", k)
+
+    def check(self, meaning: str, classes: int) -> None:
+        """Raise ArgumentError unless there is one score per class."""
+        if meaning == "labels":
+            raise ArgumentError(f"{self.name} needs scores of classes, one class for each row; use accuracy")
+
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return the counts of rows whose class is among the first k. A single score is that of one of two classes."""
+        found = super().statistics(task)
+        return tuple(each._replace(k=self.k) if task.meaning == "classes" else each._replace(counted="right") for each in found)
+
+    def compute(self, sums: Counts) -> float:
+        """Return the part of the rows whose class is among the first k."""
+        return sums.share if sums.meaning == "classes" or self.k == 1 or not sums.are_defined else 1.0
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        counts = count(y_true, y_pred, sample_weight, "top", None, of_labels=False, k=self.k)
+        if counts.labels is not None or counts.meaning == "labels":
+            self.check("labels", 2)
+        return self.compute(counts)
+
+
+class ConfusionMatrix(CountMetric):
     """Sum of the row weights by true class (first dimension) and predicted class (second dimension).
+
+    It is NaN throughout if a class cannot be predicted because of a NaN. If each row has several labels, there is one matrix per
+    label, as in scikit-learn's ``multilabel_confusion_matrix``. The matrix may have at most 2048 classes. All other metrics take
+    any number of classes.
 
     Parameters
     ----------
@@ -69,195 +180,93 @@ class ConfusionMatrix(_Confusion):
            [1, 1]])
     """
 
-    name, direction = "confusion_matrix", ""
+    name, direction, counted, _takes_labels = "confusion_matrix", "", "pairs", True
 
-    def compute(self, sums: np.ndarray) -> np.ndarray:
-        whole = sums.astype(np.int64)
-        return whole if np.array_equal(whole, sums) else sums.copy()
+    def check(self, meaning: str, classes: int) -> None:
+        """Raise LabelError if the matrix would be too large."""
+        check_pairs(classes)
+
+    def compute(self, sums: Counts) -> np.ndarray:
+        """Return the matrix. It holds whole numbers if the weights do."""
+        if not sums.are_defined:
+            return np.full(sums.pairs.shape, np.nan)
+        whole_numbers = sums.pairs.astype(np.int64)
+        return whole_numbers if np.array_equal(whole_numbers, sums.pairs) else sums.pairs.copy()
 
 
-class _Ratio(_Confusion):
-    """A ratio of counts for each class, averaged over the classes."""
+class _OfOneClass(CountMetric):
+    """A metric that is not defined for several labels per row."""
 
-    def __init__(self, average: Average | None = "binary", name: str | None = None, threshold: float | None = None) -> None:
-        super().__init__(name, threshold)
-        self.average = choice(type(self).__name__, "average", average, _AVERAGES)
-
-    def check(self, classes: int) -> None:
-        if self.average == "binary" and classes != 2:
+    def check(self, meaning: str, classes: int) -> None:
+        """Raise ArgumentError if there are several labels per row."""
+        if meaning == "labels":
             raise ArgumentError(
-                f"{self.name} of {classes} classes needs an average: nn.metrics.{type(self).__name__}(average='macro'), 'micro', "
-                "'weighted', or None for one number per class"
+                f"{self.name} is for rows with one class, and here each row has several labels; compute it for each column of "
+                "model.predict(x), or use f1 with average='macro'"
             )
 
-    def compute(self, sums: np.ndarray) -> Any:
-        self.check(len(sums))
-        if self.average == "binary":
-            (tn, fp), (fn, tp) = sums.tolist()
-            above, below = self._terms(tp, fp, fn, tn)
-            return above / (below or 1.0)
-        right = np.diagonal(sums)
-        rows, columns = sums.sum(axis=1), sums.sum(axis=0)
-        over, under = self._terms(right, columns - right, rows - right, sums.sum() - rows - columns + right)
-        each = _ratio(over, under)
-        if self.average is None:
-            return each
-        if self.average == "micro":
-            return float(_ratio(over.sum(), under.sum()))
-        present = rows + columns > 0  # scikit-learn averages over the classes that occur in y_true or y_pred
-        weight = rows if self.average == "weighted" else present
-        return float(_ratio((each * weight).sum(), weight.sum()))
 
-    @staticmethod
-    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
-        raise NotImplementedError
-
-    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
-        sums, labels = _tally(y_true, y_pred, sample_weight, self.threshold)
-        if self.average == "binary" and len(sums) == 1:  # only one of the two classes occurs in the data
-            sums = np.pad(sums, (1, 0) if labels[0] == 1 else (0, 1))
-        return self.compute(sums)
-
-    def __repr__(self) -> str:
-        return describe(self, ("average", "name"))
-
-
-class Precision(_Ratio):
-    """TP / (TP + FP), or 0 if nothing is predicted as positive.
+class BalancedAccuracy(_OfOneClass):
+    """Mean of the recalls of the classes that occur in the targets.
 
     Parameters
     ----------
-    average : {"binary", "macro", "micro", "weighted", None}
-        How the values of the classes are combined. "binary" takes that of class 1; None returns all of them.
+    adjusted : bool
+        Rescale the value so that guessing scores 0 and perfect predictions 1.
     name, threshold
         See `Accuracy`.
 
     Examples
     --------
-    >>> Precision()([0, 1, 1, 0], [1, 1, 0, 0])
-    0.5
+    >>> BalancedAccuracy()([0, 0, 0, 1], [0, 0, 1, 1])
+    0.8333333333333333
     """
 
-    name = "precision"
+    name, aliases = "balanced_accuracy", ("balanced_accuracy_score",)
+    options = ("adjusted", "threshold")
+    adjusted = False
 
-    @staticmethod
-    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
-        return tp, tp + fp
+    def __init__(self, adjusted: bool = False, name: str | None = None, threshold: float | None = None) -> None:
+        super().__init__(name, threshold)
+        self.adjusted = flag("BalancedAccuracy", "adjusted", adjusted)
+
+    def compute(self, sums: Counts) -> float:
+        """Return the mean of the recalls."""
+        if not sums.are_defined:
+            return float("nan")
+        right, true, _ = sums.classes.T
+        occurs = true > 0
+        if not occurs.any():
+            return 0.0
+        mean = float((right[occurs] / true[occurs]).mean())
+        chance = 1 / int(occurs.sum())
+        if not self.adjusted:
+            return mean
+        return (mean - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
-class Recall(_Ratio):
-    """TP / (TP + FN), also called sensitivity.
+class MatthewsCorrelation(_OfOneClass):
+    """Matthews' correlation coefficient, for several classes the statistic R_K of Gorodkin (2004); 0 where it is not defined.
 
     Parameters
     ----------
-    average, name, threshold
-        See `Precision`.
+    name, threshold
+        See `Accuracy`.
 
     Examples
     --------
-    >>> Recall(average=None)([0, 1, 2, 2], [0, 1, 2, 0])
-    array([1. , 1. , 0.5])
+    >>> MatthewsCorrelation()([1, 1, 1, 0], [1, 0, 1, 1])
+    -0.3333333333333333
     """
 
-    name = "recall"
+    name, aliases = "matthews_correlation", ("mcc", "MCC", "matthews_corrcoef", "MatthewsCorrCoef")
 
-    @staticmethod
-    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
-        return tp, tp + fn
-
-
-class Specificity(_Ratio):
-    """TN / (TN + FP), the recall of the negative class.
-
-    Parameters
-    ----------
-    average, name, threshold
-        See `Precision`.
-
-    Examples
-    --------
-    >>> Specificity()([0, 0, 0, 1], [0, 0, 1, 1])
-    0.6666666666666666
-    """
-
-    name = "specificity"
-
-    @staticmethod
-    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
-        return tn, tn + fp
-
-
-class F1(_Ratio):
-    """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN).
-
-    Parameters
-    ----------
-    average, name, threshold
-        See `Precision`.
-
-    Examples
-    --------
-    >>> F1(average="macro")([0, 1, 2, 2], [0, 1, 2, 0])
-    0.7777777777777777
-    """
-
-    name, aliases = "f1", ("f1_score",)
-
-    @staticmethod
-    def _terms(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
-        return 2 * tp, 2 * tp + fp + fn
-
-
-def _ratio(over: Any, under: Any) -> Any:
-    """Return over / under, or 0 where under is 0. Then over is 0 too."""
-    return over / np.where(under == 0, 1, under)
-
-
-def _tally(y_true: Any, y_pred: Any, sample_weight: Any, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the confusion matrix of labels, probabilities or scores, and the labels of its rows."""
-    from .._core import kernels  # imported here because only metrics that are called by themselves need it
-
-    true, pred = _labels(y_true), _labels(y_pred)
-    if len(true) != len(pred) or not len(true):
-        raise ShapeError(
-            f"y_true has shape {np.shape(y_true)} and y_pred {np.shape(y_pred)}; pass the same number of rows, at least one"
-        )
-    weight = bind_weight(sample_weight, len(true))
-    if pred.ndim == 2:
-        scores = bind_prediction(pred).astype(np.float64)
-        classes = scores.shape[1]
-        if true.ndim == 2:
-            if true.shape != pred.shape or not (np.isin(true, (0, 1)).all() and (true.sum(axis=1) == 1).all()):
-                raise LabelError(
-                    "y_true must hold one label per row, or one-hot rows; for several labels per row, ravel both arrays"
-                )
-            true = true.argmax(axis=1)
-        if not np.isin(true, np.arange(classes)).all():
-            raise LabelError(f"y_true must hold class indices in [0, {classes}), as y_pred has {classes} columns")
-        index = np.ascontiguousarray(true, np.float64)
-        return kernels.count_confusion(scores, index, weight, classes, True, 0.0, 0.0), np.arange(classes)
-    if pred.dtype.kind == "f" and (threshold is not None or not np.array_equal(pred, np.floor(pred))):
-        if not np.isin(true, (-1, 0, 1)).all():
-            raise LabelError("y_pred holds probabilities, so y_true must hold 0/1 (or -1/+1)")
-        column, positive = pred.astype(np.float64)[:, None], (true > 0).astype(np.float64)
-        counts = kernels.count_confusion(column, positive, weight, 2, False, 0.5 if threshold is None else threshold, 0.5)
-        return counts, np.arange(2)
-    labels, code = np.unique(np.concatenate([true, pred]), return_inverse=True)
-    n, classes = len(true), len(labels)
-    counts = np.bincount(code[:n] * classes + code[n:], weights=weight, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.float64), labels
-
-
-def labels_of_any_kind(values: Any) -> np.ndarray:
-    """Return an array of labels. Labels may be numbers, names or other objects."""
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ShapeError(f"labels: {shown(values)} cannot be read as an array ({error})") from None
-    return array if array.dtype.kind in "biufUSO" else as_array(values, "labels", np.dtype(np.float64))
-
-
-def _labels(values: Any) -> np.ndarray:
-    """Return an array of labels of any type, [N], or of scores, [N, classes]."""
-    array = labels_of_any_kind(values)
-    return array.reshape(-1) if array.ndim < 2 or array.size == len(array) else array.reshape(len(array), -1)
+    def compute(self, sums: Counts) -> float:
+        """Return the coefficient."""
+        if not sums.are_defined:
+            return float("nan")
+        right, true, predicted = sums.classes.T
+        total = sums.rows
+        together = float(right.sum()) * total - float(true @ predicted)
+        spread = (total**2 - float(true @ true)) * (total**2 - float(predicted @ predicted))
+        return together / spread**0.5 if spread > 0 else 0.0

@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
+from ..losses import Loss, LossName
 from .base import Metric
 
 # fmt: off
 #: Every name of a metric, one line per metric.
 MetricName = Literal[
     "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "Accuracy",
-    "roc_auc", "auc", "AUC", "RocAuc",
+    "average_precision", "pr_auc", "average_precision_score", "AveragePrecision",
+    "balanced_accuracy", "balanced_accuracy_score", "BalancedAccuracy",
+    "roc_auc", "auc", "AUC", "roc_auc_score", "AUROC", "RocAuc",
     "confusion_matrix", "ConfusionMatrix",
-    "f1", "f1_score", "F1",
+    "f1", "f1_score", "F1Score", "F1",
+    "fbeta", "fbeta_score", "FBetaScore", "FBeta",
+    "log_loss", "logloss", "LogLoss",
+    "matthews_correlation", "mcc", "MCC", "matthews_corrcoef", "MatthewsCorrCoef", "MatthewsCorrelation",
     "mae", "mean_absolute_error", "MeanAbsoluteError", "MAE",
     "mape", "mean_absolute_percentage_error", "MeanAbsolutePercentageError", "MAPE",
     "mse", "mean_squared_error", "MeanSquaredError", "MSE",
@@ -25,6 +31,7 @@ MetricName = Literal[
     "recall", "Recall",
     "rmse", "root_mean_squared_error", "RootMeanSquaredError", "RMSE",
     "specificity", "Specificity",
+    "top_k_accuracy", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_accuracy_score", "TopKAccuracy",
 ]
 # fmt: on
 
@@ -36,5 +43,6 @@ class MetricObject(Protocol):
     def result(self) -> Any: ...
 
 
-#: What ``compile`` accepts: a name, an object or class of `nncore.metrics`, a function of targets and predictions, or an object.
-MetricLike = MetricName | Metric | MetricObject | Callable[..., Any]
+#: What ``compile`` accepts: the name of a metric or loss, an object or class of `nncore.metrics` or `nncore.losses`, a function of
+#: targets and predictions, or an object.
+MetricLike = MetricName | LossName | Metric | Loss | MetricObject | Callable[..., Any]

@@ -25,19 +25,21 @@ class PythonMetric(Metric):
     Parameters
     ----------
     given : callable or object
-        ``f(y_true, y_pred)`` returns a number for the batch, or one number per row. The metric is the weighted mean over all rows.
-        If the function has an argument ``sample_weight``, as scikit-learn's have, it gets the weights of the batch and must return
-        one number. Some metrics are not means and need all rows at once, for example the area under a curve. For these pass an
-        object with ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as in Keras.
+        ``f(y_true, y_pred)`` is called with all rows of an evaluation or epoch at once, so that any function is right, such as a
+        coefficient of determination or a median. It returns a number, or one number per row, of which the weighted mean is taken.
+        If the function has an argument ``sample_weight``, as scikit-learn's have, it gets the weights and must return one number.
+        Targets and predictions are kept until the function is called; if they do not fit into memory, pass an object with
+        ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as in Keras.
     name : str, optional
         The key in ``history``. The default is the name of the function or class.
 
     Notes
     -----
-    The metric gets arrays [N, *output shape], or class indices [N] if the loss takes those. During training it gets each batch
-    before the update; at evaluation it gets blocks of rows. Rows with weight 0 are left out. If ``lengths`` are given, only the
-    valid time steps are passed, concatenated as [steps, ...]; each has the weight of its row or its own weight. Time steps with
-    their own weights are also concatenated if no ``lengths`` are given.
+    The metric gets arrays [N, *output shape], or class indices [N] if the loss takes those. The predictions of an epoch of training
+    are those that each batch had before its update. An object gets the rows of each batch of training, and blocks of rows at
+    evaluation. Rows with weight 0 are left out. If ``lengths`` are given, only the valid time steps are passed, concatenated as
+    [steps, ...]; each has the weight of its row or its own weight. Time steps with their own weights are also concatenated if no
+    ``lengths`` are given. If a callback reads the metric after each batch, a function is called each time, with all rows so far.
 
     Examples
     --------
@@ -65,7 +67,27 @@ class PythonMetric(Metric):
 
     def watcher(self) -> Watcher:
         """Return a new accumulator for one epoch or evaluation."""
-        return Watcher(self.given)
+        return Account(self.given) if _keeps_account(self.given) else Kept(self._of_rows, 0.0)
+
+    def _of_rows(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the function of all rows, or the mean of what it returns for each."""
+        extra = {} if weight is None or not _takes_weight(self.given) else {"sample_weight": weight}
+        found = self.given(y_true, y_pred, **extra)
+        try:
+            value = np.asarray(found)
+            if value.dtype.kind not in "fiub":
+                raise TypeError(f"{value.dtype} is no number")
+            value = value.astype(np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ArgumentError(
+                f"the metric {self.name!r} gave {shown(found)}; a number, or one for each row is needed ({error})"
+            ) from None
+        if not value.ndim:
+            return float(value)
+        if extra or len(value) != len(y_pred):
+            wanted = "a number is needed" if extra else f"a number, or one for each of the {len(y_pred)} rows is needed"
+            raise ShapeError(f"the metric {self.name!r} gave shape {value.shape}; {wanted}")
+        return float(np.average(value.reshape(len(value), -1).mean(axis=1), weights=weight))
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         account = self.watcher()
@@ -78,20 +100,7 @@ class PythonMetric(Metric):
 
 
 class Watcher:
-    """The state of a metric over the batches of one epoch or evaluation.
-
-    Parameters
-    ----------
-    given : callable or object
-        As for `PythonMetric`.
-    """
-
-    def __init__(self, given: Any) -> None:
-        self.given = copy.deepcopy(given) if _keeps_account(given) else given
-        self.takes_weight = not _keeps_account(given) and _takes_weight(given)
-        self.total = self.weight = 0.0
-        if hasattr(self.given, "reset_state"):
-            self.given.reset_state()
+    """Base of the states of metrics that see the rows, over the batches of one epoch or evaluation."""
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
         """Add a batch. weight: [N] or [N, steps]; lengths: [N], the number of valid time steps of each row."""
@@ -102,34 +111,67 @@ class Watcher:
         if weight is not None and not weight.all():
             rows = weight != 0
             y_true, y_pred, weight = y_true[rows], y_pred[rows], weight[rows]
-        if not len(y_pred):
-            return
-        y_true, y_pred = y_true.copy(), y_pred.copy()  # a user's function may keep them; the next batch reuses the memory
-        if _keeps_account(self.given):
-            self.given.update_state(y_true, y_pred, None if weight is None else weight.copy())
-            return
-        extra = {} if weight is None or not self.takes_weight else {"sample_weight": weight.copy()}
-        found = self.given(y_true, y_pred, **extra)
-        try:
-            value = np.asarray(found)
-            if value.dtype.kind not in "fiub":
-                raise TypeError(f"{value.dtype} is no number")
-            value = value.astype(np.float64)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise ArgumentError(f"a metric gave {shown(found)}; a number, or one for each row is needed ({error})") from None
-        if value.ndim and (extra or len(value) != len(y_pred)):
-            wanted = "a number is needed" if extra else f"a number, or one for each of the {len(y_pred)} rows is needed"
-            raise ShapeError(f"a metric gave shape {value.shape}; {wanted}")
-        weights = np.ones(len(y_pred)) if weight is None else weight.astype(np.float64)
-        each = np.full(len(y_pred), value) if not value.ndim else value.reshape(len(value), -1).mean(axis=1)
-        self.total += float(each @ weights)
-        self.weight += float(weights.sum())
+        if len(y_pred):  # copies, because the next batch reuses the memory
+            self.add(y_true.copy(), y_pred.copy(), None if weight is None else weight.copy())
+
+    def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
+        """Add rows, which belong to the metric from now on."""
+        raise NotImplementedError
 
     def result(self) -> Any:
         """Return the metric of the batches so far."""
-        if _keeps_account(self.given):
-            return self.given.result()
-        return self.total / self.weight if self.weight else 0.0
+        raise NotImplementedError
+
+
+class Account(Watcher):
+    """The state of an object that accumulates.
+
+    Parameters
+    ----------
+    given : object
+        As for `PythonMetric`.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self.given = copy.deepcopy(given)
+        if hasattr(self.given, "reset_state"):
+            self.given.reset_state()
+
+    def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
+        """Pass the rows to the object."""
+        self.given.update_state(y_true, y_pred, weight)
+
+    def result(self) -> Any:
+        """Return the object's result."""
+        return self.given.result()
+
+
+class Kept(Watcher):
+    """The rows of an epoch or evaluation, of which a function is computed.
+
+    Parameters
+    ----------
+    function : callable
+        Of targets, predictions and weights (or None).
+    of_nothing : float
+        The result if there are no rows.
+    """
+
+    def __init__(self, function: Callable[..., Any], of_nothing: float = float("nan")) -> None:
+        self.function, self.of_nothing = function, of_nothing
+        self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+
+    def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
+        """Keep the rows."""
+        self.rows.append((y_true, y_pred, weight))
+
+    def result(self) -> Any:
+        """Return the function of all rows so far."""
+        if not self.rows:
+            return self.of_nothing
+        true, pred = (np.concatenate([each[i] for each in self.rows]) for i in (0, 1))  # copies: the function may change them
+        weights = [np.ones(len(p)) if w is None else w for _, p, w in self.rows]
+        return self.function(true, pred, None if all(w is None for *_, w in self.rows) else np.concatenate(weights))
 
 
 def _laid_out(

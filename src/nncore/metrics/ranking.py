@@ -2,33 +2,128 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from .._checks import choice
-from .._declarations import describe
 from ..data import bind_prediction, bind_weight, shape_of
-from ..errors import LabelError, ShapeError
-from .base import Metric
-from .classification import labels_of_any_kind
-from .python import Watcher
+from ..errors import ArgumentError, LabelError, ShapeError
+from .base import Metric, mean_of
+from .counts import labels_of_any_kind, one_label
+from .python import Kept
 
 if TYPE_CHECKING:
     from ..typing import ArrayLike
 
+RankingAverage = Literal["macro", "micro", "weighted"]
 
-class RocAuc(Metric):
+
+class _Ranks(NamedTuple):
+    """What is ranked: each column of scores against whether its rows are positive."""
+
+    positive: np.ndarray  #: bool [N, columns]
+    scores: np.ndarray  #: [N, columns]
+    weights: np.ndarray  #: [N]
+    defined: np.ndarray  #: bool [columns]: whether no score is NaN or infinite, and no target NaN
+
+
+class _Ranking(Metric):
+    """Base of the metrics of ranking."""
+
+    kind, of_classes = "python", True
+    options: ClassVar[tuple[str, ...]] = ("average",)
+
+    def __init__(self, average: RankingAverage | None = "macro", name: str | None = None) -> None:
+        super().__init__(name)
+        self.average = choice(type(self).__name__, "average", average, ("macro", "micro", "weighted", None))
+
+    def watcher(self) -> Kept:
+        """Return a new accumulator for one epoch or evaluation."""
+        return Kept(self._of_rows)
+
+    def _of_rows(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> Any:
+        columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
+        scores = y_pred.reshape(-1, columns)  # each line of a sample (such as a time step) becomes a row
+        true = y_true.reshape(-1, columns) if y_true.shape == y_pred.shape else y_true.reshape(-1)
+        return self(true, scores, None if weight is None else np.repeat(weight, len(scores) // len(y_pred)))
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        ranks = self._ranks(y_true, y_pred, sample_weight)
+        return self._averaged(ranks)
+
+    def _ranks(self, y_true: Any, y_pred: Any, sample_weight: Any) -> _Ranks:
+        scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
+        if true.ndim not in (1, 2) or len(true) != len(scores):
+            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
+        weight = bind_weight(sample_weight, len(scores))
+        counts = np.ones(len(scores), bool) if weight is None else weight > 0
+        true, scores = true[counts], scores[counts]
+        weights = np.ones(len(scores)) if weight is None else weight[counts]
+        if true.size == len(true):
+            true = true.reshape(-1)
+        elif true.shape != scores.shape:
+            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
+        missing = np.isnan(true) if true.dtype.kind == "f" else np.zeros(true.shape, bool)
+        defined = np.isfinite(scores).all(axis=0) & ~np.atleast_1d(missing.any(axis=0))
+        known = ~missing.reshape(len(missing), -1).any(axis=1)
+        positive, used = self._positive(true[known], scores.shape[1])
+        return _Ranks(positive, scores[known][:, used], weights[known], defined[used])
+
+    def _positive(self, true: np.ndarray, columns: int) -> tuple[np.ndarray, Any]:
+        """Return which entries are positive, [N, columns], and the columns of scores to which they belong."""
+        if true.ndim == 2:
+            return _yes(true, self.name), slice(None)
+        if columns == 1:
+            return self._positive_of_two(true).reshape(-1, 1), slice(None)
+        if not np.isin(true, np.arange(columns)).all():
+            raise LabelError(f"{self.name}: y_true must hold class indices in [0, {columns}), as y_pred has {columns} columns")
+        positive = true[:, None] == np.arange(columns)
+        return (positive[:, 1:], slice(1, None)) if columns == 2 else (positive, slice(None))
+
+    def _positive_of_two(self, true: np.ndarray) -> np.ndarray:
+        """Return which of the targets of a single column of scores are positive."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _of_column(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+        """Return the metric of one column."""
+        raise NotImplementedError
+
+    def _averaged(self, ranks: _Ranks) -> Any:
+        positive, scores, weights, defined = ranks
+        if self.average == "micro" and scores.shape[1] > 1:
+            weights = np.repeat(weights, scores.shape[1])
+            positive, scores, defined = positive.reshape(-1, 1), scores.reshape(-1, 1), np.array([defined.all()])
+        columns = zip(positive.T, scores.T, defined, strict=True)
+        each = np.array([self._of_column(p, s, weights) if fine and len(s) else np.nan for p, s, fine in columns])
+        if len(each) == 1:
+            return float(each[0])
+        if self.average is None:
+            return each
+        if not defined.all():
+            return float("nan")
+        share = (weights @ positive if self.average == "weighted" else np.ones(len(each))) * ~np.isnan(each)
+        return mean_of(np.nan_to_num(each), share) if share.any() else self._without_positives()
+
+    @staticmethod
+    def _without_positives() -> float:
+        """Return the average if no class has a positive row, or none has a value."""
+        return float("nan")
+
+
+class RocAuc(_Ranking):
     """Area under the receiver operating characteristic: the probability that a positive row is ranked above a negative one.
 
     Ties count half. The scores of an epoch are kept and ranked at its end (Hanley and McNeil 1982), with scikit-learn's results.
-    With more than two classes, each class is ranked against the rest.
+    With more than two classes, each class is ranked against the rest. A NaN or an infinite score makes the area NaN.
 
     Parameters
     ----------
-    average : {"macro", "weighted", None}
+    average : {"macro", "micro", "weighted", None}
         How the areas of classes or columns are combined: "macro" is the plain mean, "weighted" weights by the number of positive
-        rows, None returns one area for each. A class with no rows, or with all rows, has no area (NaN) and is left out of the mean.
+        rows, "micro" ranks all entries together, None returns one area for each. A class with no rows, or with all rows, has no
+        area (NaN) and is left out of the mean.
     name : str, optional
         The key in ``history``.
 
@@ -41,15 +136,7 @@ class RocAuc(Metric):
     >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["roc_auc"])
     """
 
-    name, aliases, kind = "roc_auc", ("auc", "AUC"), "python"
-
-    def __init__(self, average: Literal["macro", "weighted"] | None = "macro", name: str | None = None) -> None:
-        super().__init__(name)
-        self.average = choice("RocAuc", "average", average, ("macro", "weighted", None))
-
-    def watcher(self) -> Watcher:
-        """Return a new accumulator for one epoch or evaluation."""
-        return Watcher(_Kept(self))
+    name, aliases = "roc_auc", ("auc", "AUC", "roc_auc_score", "AUROC")
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the area.
@@ -68,58 +155,74 @@ class RocAuc(Metric):
         ShapeError, LabelError
             The shapes or labels of the two do not fit together.
         """
-        scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
-        if true.ndim not in (1, 2) or len(true) != len(scores):
-            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
-        weight = bind_weight(sample_weight, len(scores))
-        weights = np.ones(len(scores)) if weight is None else weight
-        columns = scores.shape[1]
-        if true.ndim == 2 and true.shape[1] == columns > 1:
-            positive = _yes(true, self.name)
-        elif true.size != len(true):
-            raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
-        elif columns == 1:
-            labels = np.unique(true)
-            if len(labels) > 2:
-                raise LabelError(f"{self.name}: y_true holds more than two labels, {labels[:3]} and so on, for a single score")
-            positive = true.reshape(-1, 1) == labels[-1] if len(labels) == 2 else true.reshape(-1, 1) > 0
-        else:
-            labels = true.reshape(-1)
-            if not np.isin(labels, np.arange(columns)).all():
-                raise LabelError(f"{self.name}: y_true must hold class indices in [0, {columns}), as y_pred has {columns} columns")
-            positive = labels[:, None] == np.arange(columns)
-            if columns == 2:
-                scores, positive = scores[:, 1:], positive[:, 1:]
-        areas = np.array([_area(p, s, weights) for p, s in zip(positive.T, scores.T, strict=True)])
-        if len(areas) == 1:
-            return float(areas[0])
-        if self.average is None:
-            return areas
-        share = (weights @ positive if self.average == "weighted" else np.ones(len(areas))) * ~np.isnan(areas)
-        return float(np.nansum(areas * share) / share.sum()) if share.any() else float("nan")
+        return super().__call__(y_true, y_pred, sample_weight)
 
-    def __repr__(self) -> str:
-        return describe(self, ("average", "name"))
+    def _positive_of_two(self, true: np.ndarray) -> np.ndarray:
+        labels = np.unique(true)
+        if len(labels) > 2:
+            raise LabelError(f"{self.name}: y_true holds more than two labels, {labels[:3]} and so on, for a single score")
+        return np.asarray(true == labels[-1] if len(labels) == 2 or true.dtype.kind not in "biuf" else true > 0)
+
+    @staticmethod
+    def _of_column(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+        starts, order = _ties(scores)
+        for_it = np.add.reduceat(np.where(positive, weights, 0.0)[order], starts)
+        against = np.add.reduceat(np.where(positive, 0.0, weights)[order], starts)
+        pairs = for_it.sum() * against.sum()
+        below = np.cumsum(against) - against
+        return float(for_it @ (below + against / 2) / pairs) if pairs else float("nan")
 
 
-class _Kept:
-    """The targets, scores and weights of the rows of an epoch."""
+class AveragePrecision(_Ranking):
+    """Average precision, a sum over thresholds of precision times the gain in recall; a summary of the precision-recall curve.
 
-    def __init__(self, metric: RocAuc) -> None:
-        self.metric = metric
-        self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    It is scikit-learn's ``average_precision_score``, without interpolation between the thresholds. With more than two classes, each
+    class is ranked against the rest. A class without positive rows has the value 0. The scores of an epoch are kept and ranked at
+    its end. A NaN or an infinite score makes the value NaN.
 
-    def update_state(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> None:
-        columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
-        scores = y_pred.reshape(-1, columns)  # each line of a sample (such as a time step) becomes a row
-        true = y_true.reshape(-1, columns) if y_true.shape == y_pred.shape else y_true.reshape(-1)
-        weight = np.ones(len(y_pred)) if sample_weight is None else sample_weight
-        self.rows.append((true, scores, np.repeat(weight, len(scores) // len(y_pred))))
+    Parameters
+    ----------
+    average : {"macro", "micro", "weighted", None}
+        How the values of classes or columns are combined: "macro" is the plain mean, "weighted" weights by the number of positive
+        rows, "micro" ranks all entries together, None returns one value for each.
+    name : str, optional
+        The key in ``history``.
+    pos_label : int or str, default 1
+        The positive one of two labels.
 
-    def result(self) -> Any:
-        if not self.rows:
-            return float("nan")
-        return self.metric(*(np.concatenate(each) for each in zip(*self.rows, strict=True)))
+    Examples
+    --------
+    >>> AveragePrecision()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.8333333333333333
+    """
+
+    name, aliases = "average_precision", ("pr_auc", "average_precision_score")
+    options = ("average", "pos_label")
+    pos_label: Any = 1
+
+    def __init__(self, average: RankingAverage | None = "macro", name: str | None = None, pos_label: Any = 1) -> None:
+        super().__init__(average, name)
+        self.pos_label = one_label("AveragePrecision", pos_label)
+
+    def _positive_of_two(self, true: np.ndarray) -> np.ndarray:
+        labels = np.unique(true)
+        if len(labels) > 2:
+            raise LabelError(f"{self.name}: y_true holds more than two labels, {labels[:3]} and so on, for a single score")
+        if len(labels) == 2 and self.pos_label not in labels.tolist():
+            raise ArgumentError(f"{self.name}: pos_label={self.pos_label!r} is not among the labels {labels.tolist()}")
+        return np.array([label == self.pos_label for label in labels.tolist()], bool)[np.searchsorted(labels, true)]
+
+    @staticmethod
+    def _of_column(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+        starts, order = _ties(-scores)
+        found = np.cumsum(np.add.reduceat(np.where(positive, weights, 0.0)[order], starts))
+        taken = np.cumsum(np.add.reduceat(weights[order], starts))
+        gain = np.diff(found, prepend=0.0)
+        return float(gain @ (found / taken) / found[-1]) if found[-1] else 0.0
+
+    @staticmethod
+    def _without_positives() -> float:
+        return 0.0
 
 
 def _yes(true: np.ndarray, name: str) -> np.ndarray:
@@ -129,15 +232,8 @@ def _yes(true: np.ndarray, name: str) -> np.ndarray:
     return np.asarray(positive)
 
 
-def _area(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    """Return the weighted fraction of (positive, negative) pairs of rows in which the positive row has the higher score."""
+def _ties(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the groups of equal scores start in increasing order, and that order."""
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
-    if np.isnan(ranked[-1]):  # sorting puts NaN last
-        return float("nan")
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    for_it = np.add.reduceat(np.where(positive, weights, 0.0)[order], starts)
-    against = np.add.reduceat(np.where(positive, 0.0, weights)[order], starts)
-    pairs = for_it.sum() * against.sum()
-    below = np.cumsum(against) - against
-    return float(for_it @ (below + against / 2) / pairs) if pairs else float("nan")
+    return np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]), order

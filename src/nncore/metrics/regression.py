@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import bind_prediction, bind_weight, shape_of
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
+from ..records import COMMON_SUMS, StatisticSpec
 from .base import Metric
 
 if TYPE_CHECKING:
     from ..typing import ArrayLike
+    from .task import Task
 
 
 class _Residual(Metric):
@@ -23,9 +25,21 @@ class _Residual(Metric):
 
     kind, direction = "residuals", "min"
 
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return the sums of residuals."""
+        if task.targets == "classes":
+            raise ArgumentError(f"metric {self.name!r} compares numbers, but the targets are class indices; use 'accuracy'")
+        return (StatisticSpec("residuals"),)
+
     def compute(self, sums: np.ndarray) -> float:
-        each = [self._of_column(*column) if column[0] else 0.0 for column in sums.tolist()]
-        return sum(each) / len(each)
+        """Return the mean of the metric over the columns. sums: in the third place the number of rows, then 7 per column."""
+        rows, columns = float(sums[2]), sums[COMMON_SUMS:].reshape(-1, 7).tolist()
+        each = [self._of_column(*column) if column[0] else 0.0 for column in columns]
+        return self._of_rows(sum(each) / len(each), rows)
+
+    def _of_rows(self, value: float, rows: float) -> float:
+        """Return the value, or NaN if it is not defined for so few rows."""
+        return value
 
     @staticmethod
     def _of_column(w: float, square: float, absolute: float, relative: float, t: float, tt: float, shift: float) -> float:
@@ -39,7 +53,10 @@ class _Residual(Metric):
         target = bind_prediction(y_true, "y_true").astype(np.float64)
         if target.shape != prediction.shape:
             raise ShapeError(f"y_true has shape {shape_of(y_true)} and y_pred {shape_of(y_pred)}; they must be the same")
-        return self.compute(kernels.sum_residuals(prediction, target, bind_weight(sample_weight, len(target))))
+        weight = bind_weight(sample_weight, len(target))
+        common = np.zeros(COMMON_SUMS)
+        common[2] = len(target) if weight is None else np.count_nonzero(weight)
+        return self.compute(np.concatenate([common, kernels.sum_residuals(prediction, target, weight).reshape(-1)]))
 
 
 class MSE(_Residual):
@@ -109,6 +126,8 @@ class MAPE(_Residual):
 class R2(_Residual):
     """Coefficient of determination, 1 - Σ e² / Σ (t - mean)². For constant targets it is 1 if all are predicted exactly, else 0.
 
+    Of a single row it is not defined (NaN).
+
     Examples
     --------
     >>> R2()([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
@@ -122,4 +141,9 @@ class R2(_Residual):
         spread = tt - t * t / w
         if spread > 0:
             return 1 - square / spread
+        if square != square or spread != spread:
+            return math.nan
         return 1.0 if square == 0 else 0.0
+
+    def _of_rows(self, value: float, rows: float) -> float:
+        return math.nan if rows == 1 else value

@@ -1,73 +1,114 @@
-"""Selection of the sums that the core accumulates for the metrics of an output, and of the decision threshold."""
+"""Selection of the sums that the core accumulates for the metrics of an output, and the way back from sums to metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
-from ..records import StatisticSpec
+from ..records import COMMON_SUMS, OutputStatistics, StatisticSpec
 from .base import Metric
+from .counts import Counts
+from .task import Task
 
-_UNIT = ("sigmoid", "softmax", "step")
-_ODD = ("tanh", "softsign", "hardtanh")
+_DETAIL = ("right", "each", "pairs")  # each contains the ones before it
 
 
-def statistic(metrics: Iterable[Metric], targets: str, from_logits: bool, columns: int, activation: str) -> StatisticSpec:
-    """Return the record of the sums that the core accumulates for the metrics of one output.
+class Reader:
+    """Computes a metric from the sums of its output.
 
     Parameters
     ----------
-    metrics : iterable of Metric
-    targets : str
-        The form of the targets that the loss takes; see data/targets.py.
-    from_logits : bool
-        Whether the output holds logits.
-    columns : int
-        Width of the output.
-    activation : str
-        The activation that computes the output. The default threshold depends on it.
+    metric : Metric
+    task : Task
+    needed : tuple of StatisticSpec
+        What the metric needs. If there are two, they have the thresholds of 0/1 and of -1/+1 targets.
+    places : list of (slice, StatisticSpec)
+        Where they lie in the array, and what is accumulated there, which may be more.
+    """
+
+    def __init__(self, metric: Metric, task: Task, needed: tuple[StatisticSpec, ...], places: list[tuple[slice, StatisticSpec]]):
+        self.metric, self.task, self.needed, self.places = metric, task, needed, places
+
+    def __call__(self, sums: np.ndarray) -> Any:
+        """Return the metric."""
+        where, spec = self.places[0]
+        if len(self.places) > 1 and self._are_signs(sums[where]):
+            where, spec = self.places[1]
+        own = sums[where]
+        return self.metric.compute(self._counts(own, spec) if self.metric.kind == "counts" else own)
+
+    def _are_signs(self, sums: np.ndarray) -> bool:
+        negative, zero = sums[3:5].tolist()
+        return negative > 0 or (not zero and self.task.is_odd)
+
+    def _counts(self, sums: np.ndarray, spec: StatisticSpec) -> Counts:
+        if spec.counted == "pairs" and self.needed[0].counted == "each":
+            pairs = Counts(sums, "classes").pairs
+            each = np.stack([np.diagonal(pairs), pairs.sum(axis=1), pairs.sum(axis=0)], axis=1)
+            sums = np.concatenate([sums[:COMMON_SUMS], each.reshape(-1)])
+        return Counts(sums, self.task.meaning)
+
+
+def statistics(metrics: Iterable[Metric], task: Task) -> tuple[OutputStatistics, list[Reader | None]]:
+    """Return what the core accumulates for the metrics of one output, and the way back: None for a metric that sees the rows.
 
     Raises
     ------
-    ArgumentError
-        The metrics do not fit together, or not with the loss.
+    ArgumentError, LabelError
+        A metric is not defined for this output.
     """
     metrics = list(metrics)
-    called = [m for m in metrics if m.kind == "python"]
-    if called:
-        rest = [m for m in metrics if m.kind != "python"]
-        return statistic(rest, targets, from_logits, columns, activation)._replace(called=True)
-    kinds = {m.kind: m.name for m in metrics}
-    if not kinds:
-        return StatisticSpec("none")
-    if len(kinds) > 1:
-        raise ArgumentError(
-            f"metrics {kinds['confusion']!r} (of classes) and {kinds['residuals']!r} (of numbers) cannot both be kept of one "
-            "output; compute one of them from model.predict(x), for example nn.metrics.mae(y, model.predict(x))"
-        )
-    if "residuals" in kinds:
-        if targets == "classes":
-            raise ArgumentError(
-                f"metric {kinds['residuals']!r} compares numbers, but the targets are class indices; use 'accuracy'"
-            )
-        return StatisticSpec("residuals")
-    many = targets in ("classes", "one_hot") or (targets == "values" and columns > 1)
-    for metric in metrics:
-        metric.check(columns if many else 2)
-    if many:
-        return StatisticSpec("confusion", columns)
-    odd = targets == "signs" or activation in _ODD
-    zero = from_logits or (odd and activation not in _UNIT)
-    thresholds = {m.threshold for m in metrics if m.threshold is not None} or {0.0 if zero else 0.5}
-    if len(thresholds) > 1:
-        raise ArgumentError(f"the metrics of one output must share one threshold, not {sorted(thresholds)}")
-    # Two columns with two classes would mean one class per row. A third class, which is never counted, marks each column as a
-    # yes/no decision.
-    return StatisticSpec("confusion", 3 if columns == 2 else 2, thresholds.pop(), 0.0 if odd else 0.5)
+    needs = [() if m.kind == "python" else m.statistics(task) for m in metrics]
+    found: dict[Any, StatisticSpec] = {}
+    for spec in (spec for each in needs for spec in each):
+        before = found.get(_key(spec))
+        if before is None or (spec.counted in _DETAIL and _DETAIL.index(spec.counted) > _DETAIL.index(before.counted)):
+            found[_key(spec)] = spec
+    places, end = {}, 0
+    for key, spec in found.items():
+        start, end = end, end + spec.size(task.columns)
+        places[key] = slice(start, end), spec
+    readers = [
+        None if m.kind == "python" else Reader(m, task, own, [places[_key(spec)] for spec in own])
+        for m, own in zip(metrics, needs, strict=True)
+    ]
+    return OutputStatistics(tuple(found.values()), any(m.kind == "python" for m in metrics)), readers
 
 
-def counted(spec: StatisticSpec, columns: int, sums: np.ndarray) -> np.ndarray:
-    """Return the part of the sums from which the metrics are computed."""
-    return sums[:2, :2] if spec.kind == "confusion" and spec.classes > columns > 1 else sums
+def _key(spec: StatisticSpec) -> Any:
+    """What metrics have in common if they can share sums."""
+    return (spec.kind, spec.threshold) if spec.counted in _DETAIL and spec.kind in ("classes", "decisions") else spec
+
+
+def from_old_sums(old: np.ndarray, wanted: OutputStatistics, task: Task) -> np.ndarray | None:
+    """Return the sums that a file of an older version holds in another form, or None if it is none of them.
+
+    It was a confusion matrix, with one of yes and no for all columns together; or [columns, 7] sums of residuals.
+    """
+    parts = [_from_old(old, spec, task) for spec in wanted.of]
+    if any(part is None for part in parts):
+        return None
+    return np.concatenate(parts)  # type: ignore[arg-type]
+
+
+def _from_old(old: np.ndarray, spec: StatisticSpec, task: Task) -> np.ndarray | None:
+    common = np.zeros(COMMON_SUMS)
+    if spec.kind == "residuals":
+        if old.shape != (task.columns, 7):
+            return None
+        common[2] = old[0, 0]
+        return np.concatenate([common, old.reshape(-1)])
+    classes = 3 if spec.kind == "decisions" and task.columns == 2 else task.classes
+    if spec.kind not in ("classes", "decisions") or spec.counted not in _DETAIL or old.shape != (classes, classes):
+        return None
+    matrix = old[: task.classes, : task.classes]
+    common[:3] = matrix.sum(), matrix.trace(), matrix.sum() / (task.columns if task.meaning == "labels" else 1)
+    each = np.stack([np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)], axis=1)
+    if task.meaning == "decision":
+        each = each[1:]
+    if task.meaning == "labels" and spec.counted == "each":  # the columns cannot be told apart any more
+        common[0], each = np.nan, np.zeros((task.columns, 3))
+    rest = {"right": np.empty(0), "each": each, "pairs": matrix}[spec.counted]
+    return np.concatenate([common, rest.reshape(-1)])

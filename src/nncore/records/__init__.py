@@ -2,6 +2,16 @@
 
 from .._core.results import Parameter, Shape
 from .ops import Op
-from .training import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
+from .training import COMMON_SUMS, LossSpec, OptimizerSpec, OutputStatistics, ParameterOptions, StatisticSpec
 
-__all__ = ["LossSpec", "Op", "OptimizerSpec", "Parameter", "ParameterOptions", "Shape", "StatisticSpec"]
+__all__ = [
+    "COMMON_SUMS",
+    "LossSpec",
+    "Op",
+    "OptimizerSpec",
+    "OutputStatistics",
+    "Parameter",
+    "ParameterOptions",
+    "Shape",
+    "StatisticSpec",
+]

@@ -42,11 +42,35 @@ class OptimizerSpec(NamedTuple):
     ema_momentum: float = 0.0  #: momentum of the moving average of the parameters; 0: no average
 
 
-class StatisticSpec(NamedTuple):
-    """The sums that the core accumulates for the metrics of one output."""
+#: How many sums all counts have in common: weight of the decisions (NaN if one cannot be made), of the right ones, and of the rows;
+#: the number of targets below 0, and that of the others that are no 1.
+COMMON_SUMS = 5
 
-    kind: str  #: "none", "confusion" (float64 [classes, classes], rows are the true classes) or "residuals" (float64 [columns, 7])
-    classes: int = 0
-    threshold: float = 0.5  #: outputs with one column or several labels: positive above this
-    target_threshold: float = 0.5  #: 0.5 for targets 0/1, 0.0 for targets -1/+1
+
+class StatisticSpec(NamedTuple):
+    """One kind of sums that the core accumulates for the metrics of an output: float64 [size]."""
+
+    kind: str  #: "classes" or "decisions" (one per column), which are counted; "residuals"; or "loss"
+    counted: str = "right"  #: what is counted: "right", "each", "pairs", "top", "whole", as csrc/ops/kernels.h describes
+    k: int = 1  #: for "top"
+    threshold: float = 0.5  #: decisions: positive above this
+    loss: LossSpec | None = None  #: for "loss"; it takes the targets of the output
+
+    def size(self, columns: int) -> int:
+        """Return the number of sums for an output of this width."""
+        if self.kind == "loss":
+            return 2
+        if self.kind == "residuals":
+            return COMMON_SUMS + 7 * columns
+        return COMMON_SUMS + {"each": 3 * columns, "pairs": columns * columns}.get(self.counted, 0)
+
+
+class OutputStatistics(NamedTuple):
+    """What the core accumulates for one output. The sums lie one after the other in one array."""
+
+    of: tuple[StatisticSpec, ...] = ()
     called: bool = False  #: whether metrics in Python see the output too
+
+    def size(self, columns: int) -> int:
+        """Return the number of all sums for an output of this width."""
+        return sum(each.size(columns) for each in self.of)

@@ -127,7 +127,9 @@ def from_metric(metric: metrics.Metric) -> Data:
         _require_name(given, f"the metric {metric.name!r}")
         arguments = given.config() if hasattr(given, "config") else {}
         return {**_custom(getattr(given, "__name__", type(given).__name__), arguments, "metric"), "name": metric.name}
-    own: dict[str, Any] = {key: vars(metric)[key] for key in ("average", "threshold") if key in vars(metric)}
+    if isinstance(metric, metrics.LossMetric):
+        return {"loss": from_loss(metric.loss), "name": metric.name}
+    own: dict[str, Any] = {key: vars(metric)[key] for key in metric.options if key in vars(metric)}
     return _declared(metric, {"name": metric.name, **own}, metrics.METRICS, "metric")
 
 
@@ -286,9 +288,12 @@ def to_metric(reader: Reader, data: Any, field: str) -> metrics.Metric:
             reader.fail(f"{field}.name", "a string is needed")
         metric.name = data["name"]
         return metric
+    if isinstance(data, dict) and set(data) == {"loss", "name"}:
+        with refusing(reader, field):
+            return metrics.LossMetric(to_loss(reader, data["loss"], f"{field}.loss"), data["name"])
     metric = _made(reader, data, field, "metric", metrics.METRICS)
-    if not isinstance(metric.name, str) or not isinstance(metric.threshold, int | float | None):
-        reader.fail(field, "name must be a string, and threshold a number")
+    if not isinstance(metric.name, str):
+        reader.fail(field, "name must be a string")
     return metric
 
 

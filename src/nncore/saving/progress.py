@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..metrics import from_old_sums
 from ..training.configuration import Configuration
 from ..training.progress import Progress
 from .tensors import Reader, kind, stored_types
@@ -89,16 +90,25 @@ def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Pr
     progress = Progress(data["epoch"], data["start"], *place, states=states)
     shapes = config.sum_shapes()
     if done and f"{PREFIX}sums{len(shapes) - 1}" in reader.tensors:  # otherwise updates were made outside of fit
-        progress.sums = [
-            None if shape is None else _read(reader, f"{PREFIX}sums{i}", shape, np.dtype("<f8"), expected)
-            for i, shape in enumerate(shapes)
-        ]
+        progress.sums = [None if shape is None else _sums(reader, config, i, shape, expected) for i, shape in enumerate(shapes)]
         batch, rows, seen = data["batch_size"], data["rows"], progress.sums[-1]
         if done > (-(-rows // max(batch, 1)) if rows else seen[-1, 1] if seen is not None else 0):
             reader.fail(f"{field}.start", f"{done} steps are more than the epoch has had rows for")
         progress.steps = done
     _none_left(reader, expected)
     return progress
+
+
+def _sums(reader: Reader, config: Configuration, i: int, shape: tuple[int, ...], expected: set[str]) -> np.ndarray:
+    """Return the sums of an output, or those of the losses, which come last."""
+    name, dtype = f"{PREFIX}sums{i}", np.dtype("<f8")
+    tensor = reader.tensors.get(name)
+    if tensor is None or tensor.shape == shape or i == len(config.statistics):
+        return _read(reader, name, shape, dtype, expected)
+    old = from_old_sums(_read(reader, name, None, dtype, expected), config.statistics[i], config.tasks[i])
+    if old is None:
+        reader.fail(f"tensor {name!r}", f"is {tensor.dtype} of shape {list(tensor.shape)}, which does not fit")
+    return old
 
 
 def _state(reader: Reader, data: Any, i: int, expected: set[str]) -> tuple[str, dict[str, Any]]:

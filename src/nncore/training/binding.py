@@ -14,6 +14,7 @@ from ..data import (
     bind_target,
     bind_weight,
     check_finite,
+    check_labels,
     class_weights,
     labels_of,
     per_output,
@@ -64,6 +65,9 @@ def bind(
         bind_target(part, loss.targets, shape, rows, loss.name, network.dtype, name)
         for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
     ]
+    for i, (array, name, own) in enumerate(zip(ys, names, of_outputs, strict=True)):
+        if metric := config.labelled(i):
+            check_labels(array, shapes[i][-1] if shapes[i] else 1, metric, name, own)
     if config.check_finite:
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name, network.dtype)

@@ -15,7 +15,7 @@ from .. import losses, metrics, optim
 from .._checks import flag, real, shown
 from ..data.by_name import align_to_names
 from ..errors import ArgumentError, ShapeError, UnknownNameError
-from ..records import LossSpec, Shape, StatisticSpec
+from ..records import LossSpec, OutputStatistics, Shape
 
 
 class Configuration:
@@ -29,7 +29,8 @@ class Configuration:
         The names of the model's outputs.
     """
 
-    statistics: list[StatisticSpec]  # set by bind, when the outputs are known
+    statistics: list[OutputStatistics]  # this and the next are set by bind, when the outputs are known
+    readers: dict[str, metrics.Reader | None]  # from sums to metrics, by key; None for a metric that sees the rows
     is_advised: bool = False  # whether compile has given its warnings
 
     def __init__(
@@ -86,8 +87,8 @@ class Configuration:
     def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
         """Check losses and metrics against the outputs. Set ``statistics`` and return the records of the losses."""
         columns = [shape[-1] if shape else 1 for shape in shapes]
-        statistics = []
-        for loss, ms, width, (activation, _) in zip(self.losses, self.metrics, columns, activations, strict=True):
+        tasks = []
+        for loss, width, (activation, _) in zip(self.losses, columns, activations, strict=True):
             if loss.targets == "classes" and width < 2:
                 raise ShapeError(
                     f"{loss.name} needs one output per class, but the model has {width}; let the last layer have as many outputs "
@@ -95,8 +96,12 @@ class Configuration:
                 )
             if loss.targets == "one_hot" and width < 2:
                 raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
-            statistics.append(metrics.statistic(ms, loss.targets, loss.from_logits, width, activation))
-        self.statistics, self.columns = statistics, columns
+            tasks.append(metrics.Task(loss.targets, width, loss.from_logits, activation))
+        found = [metrics.statistics(ms, task) for ms, task in zip(self.metrics, tasks, strict=True)]
+        self.statistics, self.tasks, self.columns = [each for each, _ in found], tasks, columns
+        self.readers = {}
+        for keys, (_, readers) in zip(self.metric_keys, found, strict=True):
+            self.readers |= zip(keys, readers, strict=True)
         return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
 
     def describe(self) -> list[str]:
@@ -109,13 +114,15 @@ class Configuration:
         found = ["Loss: " + ", ".join([*losses, *penalties]), f"Optimizer: {self.optimizer!r}"]
         return [*found, "Metrics: " + ", ".join(self.log_keys[1 + len(self.loss_keys) :])] if any(self.metrics) else found
 
-    def sum_shapes(self) -> list[tuple[int, int] | None]:
+    def labelled(self, output: int) -> str:
+        """Return the name of a metric that needs classes where the loss takes any numbers, or ""."""
+        takes_numbers = self.losses[output].targets == "values"
+        return next((m.name for m in self.metrics[output] if m.of_classes), "") if takes_numbers else ""
+
+    def sum_shapes(self) -> list[tuple[int, ...] | None]:
         """Return the shapes of `sums`."""
-        kinds = zip(self.statistics, self.columns, strict=True)
-        shapes = [
-            None if s.kind == "none" else (s.classes, s.classes) if s.kind == "confusion" else (columns, 7) for s, columns in kinds
-        ]
-        return [*shapes, (len(shapes) + 1, 2)]
+        sizes = [each.size(columns) for each, columns in zip(self.statistics, self.columns, strict=True)]
+        return [*((size,) if size else None for size in sizes), (len(sizes) + 1, 2)]
 
     def sums(self) -> Sums:
         """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
@@ -137,12 +144,13 @@ class Configuration:
             losses, i = sums[-1], self.loss_keys.index(key)
             assert losses is not None
             return float(self._each(losses[i : i + 1])[0])
-        i, metric, watcher = self._places[key]
-        if metric.kind == "python":
+        i, _, watcher = self._places[key]
+        reader = self.readers[key]
+        if reader is None:
             return sums.watchers[i][watcher].result()
         each = sums[i]
         assert each is not None
-        return metric.compute(metrics.counted(self.statistics[i], self.columns[i], each))
+        return reader(each)
 
     def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> tuple[float, Sums]:
         """Return the loss and the sums of an evaluation, for `logs`. total: see `total`; penalty: the penalty of the weights."""

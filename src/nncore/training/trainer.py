@@ -51,7 +51,7 @@ class Trainer:
         self.options: list[ParameterOptions] | None = None
         self.progress: Progress | None = None
         self.optimizer_fields: Mapping[str, Any] | None = None
-        self.target_kind = "other"  # the form of the targets of single steps, as losses name it
+        self.target_kind = "other"  # the form of the targets of single steps, as losses name it; "decisions": 0/1 or -1/+1
         self.no_metrics = False  # the core adds up no sums for metrics
         self.has_python_metrics = False
         self.loss_only = False  # the loss is all that a step returns
@@ -87,8 +87,8 @@ class Trainer:
         """Determine which arrays single steps can use without conversion."""
         config = self.config
         single = len(config.losses) == 1 and len(network.input_shapes) == 1 and not config.check_finite
-        self.target_kind = config.losses[0].targets if single else "other"
-        self.no_metrics = not config.loss_keys and all(each.kind == "none" for each in config.statistics)
+        self.target_kind = ("decisions" if config.labelled(0) else config.losses[0].targets) if single else "other"
+        self.no_metrics = not config.loss_keys and not any(each.of for each in config.statistics)
         self.has_python_metrics = any(each.called for each in config.statistics)
         self.loss_only = self.no_metrics and not self.has_python_metrics
         self.optimizer_fields = None if config.optimizer.full_batch else vars(config.optimizer)

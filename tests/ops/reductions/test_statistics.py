@@ -46,32 +46,47 @@ def test_sums_of_units(rows, cols, isa, dtype, rng):
     np.testing.assert_array_equal(kernels.unit_sums(y, -np.inf, np.inf, isa=isa)[3], np.zeros(cols))
 
 
-def confusion(truth, guess, weight, classes):
-    counts = np.zeros((classes, classes))
-    np.add.at(counts, (truth, guess), weight)
-    return counts
+def class_sums(truth, guess, weight, classes, negative=0, zero=0):
+    """What counts have in common, and the table of classes and the matrix behind it."""
+    weight = np.broadcast_to(np.asarray(weight, float), truth.shape)
+    matrix = np.zeros((classes, classes))
+    np.add.at(matrix, (truth, guess), weight)
+    common = [weight.sum(), weight[truth == guess].sum(), weight.sum(), negative, zero]
+    table = np.stack([np.diagonal(matrix), matrix.sum(1), matrix.sum(0)], axis=1)
+    return common, table, matrix
 
 
 @pytest.mark.parametrize("cols", [2, 3, 10, 16, 17, 100])
-def test_confusion_of_classes(cols, isa, dtype, rng):
+def test_counts_of_classes(cols, isa, dtype, rng):
     rows = 57
     z = rng.integers(0, 5, size=(rows, cols)).astype(dtype)  # small integers: many ties, of which the first counts
     labels = rng.integers(0, cols, size=rows)
-    weight = rng.integers(0, 4, size=rows).astype(dtype) / 4
-    expected = confusion(labels, z.argmax(axis=1), weight.astype(float), cols)
-    by_index = kernels.count_confusion(z, labels.astype(dtype), weight, cols, True, 0.5, 0.5, isa=isa)
-    np.testing.assert_array_equal(by_index, expected)
     one_hot = np.eye(cols, dtype=dtype)[labels]
-    np.testing.assert_array_equal(kernels.count_confusion(z, one_hot, weight, cols, False, 0.5, 0.5, isa=isa), expected)
-    counted = kernels.count_confusion(z, one_hot, None, cols, False, 0.5, 0.5, isa=isa)
-    np.testing.assert_array_equal(counted, confusion(labels, z.argmax(axis=1), 1.0, cols))
+    for weight in (rng.integers(0, 4, size=rows).astype(dtype) / 4, None):
+        common, table, matrix = class_sums(labels, z.argmax(axis=1), 1.0 if weight is None else weight, cols)
+        for target, index in ((labels.astype(dtype), True), (one_hot, False)):
+            found = {what: kernels.count_classes(z, target, weight, index, what, isa=isa) for what in ("right", "each", "pairs")}
+            np.testing.assert_array_equal(found["right"], common)
+            np.testing.assert_array_equal(found["each"], [*common, *table.reshape(-1)])
+            np.testing.assert_array_equal(found["pairs"], [*common, *matrix.reshape(-1)])
 
 
-def test_confusion_finds_the_largest_in_every_place(isa, dtype):
+@pytest.mark.parametrize("cols", [2, 3, 16, 17, 40])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_k_greatest(cols, k, isa, dtype, rng):
+    """In the order of a stable sort from the end, as in scikit-learn: of equals the last comes first."""
+    z = rng.integers(0, 4, size=(50, cols)).astype(dtype)
+    labels, weight = rng.integers(0, cols, size=50), rng.integers(0, 3, size=50).astype(dtype)
+    among = (np.argsort(z, axis=1, kind="stable")[:, ::-1][:, :k] == labels[:, None]).any(axis=1)
+    found = kernels.count_classes(z, labels.astype(dtype), weight, True, "top", k, isa=isa)
+    np.testing.assert_array_equal(found, [weight.sum(), weight[among].sum(), weight.sum(), 0, 0])
+
+
+def test_the_largest_is_found_in_every_place(isa, dtype):
     for cols in (2, 7, 16, 33):
         z = -np.ones((cols, cols), dtype) + 2 * np.eye(cols, dtype=dtype)
-        counts = kernels.count_confusion(z, np.arange(cols).astype(dtype), None, cols, True, 0.5, 0.5, isa=isa)
-        np.testing.assert_array_equal(counts, np.eye(cols))
+        counts = kernels.count_classes(z, np.arange(cols).astype(dtype), None, True, "pairs", isa=isa)
+        np.testing.assert_array_equal(counts[5:].reshape(cols, cols), np.eye(cols))
 
 
 def test_thresholds_are_not_rounded(isa, dtype):
@@ -79,39 +94,56 @@ def test_thresholds_are_not_rounded(isa, dtype):
     for threshold in (0.1, 0.3, 0.7):
         nearest = dtype.type(threshold)
         z = np.array([[np.nextafter(nearest, -dtype.type(1))], [nearest], [np.nextafter(nearest, dtype.type(1))]])
-        expected = confusion(
-            (z[:, 0].astype(float) > threshold).astype(int), (z[:, 0].astype(float) > threshold).astype(int), 1.0, 2
-        )
-        np.testing.assert_array_equal(kernels.count_confusion(z, z, None, 2, False, threshold, threshold, isa=isa), expected)
+        above = (z.astype(float) > threshold).sum()
+        found = kernels.count_decisions(z, z, None, "each", threshold, threshold, isa=isa)
+        np.testing.assert_array_equal(found, [3, 3, 3, 0, 3 - above, above, above, above])
 
 
 @pytest.mark.parametrize("shape", [(33, 1), (1000, 1), (20, 3), (7, 40)])
-def test_confusion_of_decisions(shape, isa, dtype, rng):
+@pytest.mark.parametrize("low", [-1, 0])
+def test_counts_of_decisions(shape, low, isa, dtype, rng):
     z = rng.uniform(size=shape).astype(dtype)
     z[0] = 0.25  # at the threshold: not above it
-    t = rng.choice([-1, 1], size=shape).astype(dtype)
-    weight = rng.integers(1, 4, size=shape[0]).astype(dtype)
-    spread = np.broadcast_to(weight[:, None], shape).astype(float)
-    counts = kernels.count_confusion(z, t, weight, 2, False, 0.25, 0.0, isa=isa)
-    truth, guess = (t > 0).astype(int), (z > 0.25).astype(int)
-    np.testing.assert_array_equal(counts, confusion(truth, guess, spread, 2))
-    counts = kernels.count_confusion(z, t, None, 2, False, 0.25, 0.0, isa=isa)
-    np.testing.assert_array_equal(counts, confusion(truth, guess, 1.0, 2))
-    padded = np.pad(z, ((0, 0), (0, 3)), constant_values=9)[:, : shape[1]]
-    np.testing.assert_array_equal(kernels.count_confusion(padded, t, None, 2, False, 0.25, 0.0, isa=isa), counts)
+    t = rng.choice([low, 1], size=shape).astype(dtype)
+    guess, truth = z > 0.25, t > 0
+    for weight in (rng.integers(0, 4, size=shape[0]).astype(dtype), None):
+        w = np.ones(shape[0]) if weight is None else weight.astype(float)
+        right, counted = guess == truth, (~truth)[w > 0].sum()
+        common = [w.sum() * shape[1], w @ right.sum(1), w.sum(), counted * (low == -1), counted * (low == 0)]
+        each = np.stack([w @ (guess & truth), w @ truth, w @ guess], axis=1).reshape(-1)
+        for own in (z, np.pad(z, ((0, 0), (0, 3)), constant_values=9)[:, : shape[1]]):
+            found = {what: kernels.count_decisions(own, t, weight, what, 0.25, 0.5, isa=isa) for what in ("right", "each", "whole")}
+            np.testing.assert_array_equal(found["right"], common)
+            np.testing.assert_array_equal(found["each"], [*common, *each])
+            np.testing.assert_array_equal(found["whole"], [w.sum(), w @ right.all(1), *common[2:]])
 
 
-def test_confusion_with_nan_and_infinity(isa, dtype):
+def test_a_class_that_cannot_be_told_makes_the_total_nan(isa, dtype):
     nan, inf = np.nan, np.inf
-    rows = [[nan, 1, 2], [2, nan, 1], [nan, nan, nan], [-inf, -inf, -inf], [-inf, 0, nan], [0, inf, inf]]
-    z = np.array(rows, dtype)
-    counts = kernels.count_confusion(z, np.zeros(6, dtype), None, 3, True, 0.5, 0.5, isa=isa)
-    np.testing.assert_array_equal(counts[0], [3, 2, 1])
-    wide = np.full((1, 50), nan, dtype)
-    wide[0, 45] = -3
-    assert kernels.count_confusion(wide, np.zeros(1, dtype), None, 50, True, 0.5, 0.5, isa=isa)[0, 45] == 1
-    decision = np.array([[nan]], dtype)
-    np.testing.assert_array_equal(kernels.count_confusion(decision, decision, None, 2, False, 0.5, 0.5, isa=isa), [[1, 0], [0, 0]])
+    undecided = [[nan, 1, 2], [2, nan, 1], [nan, nan, nan], [-inf, -inf, -inf], [0, inf, inf]]
+    for what in ("right", "top"):
+        for row in undecided:
+            sums = kernels.count_classes(np.array([row, [3, 2, 1]], dtype), np.zeros(2, dtype), None, True, what, isa=isa)
+            assert np.isnan(sums[0])
+            assert sums[1:3].tolist() == [1, 2]
+        masked = np.array([[-inf, 0, -inf], [2, 1, -inf]], dtype)  # classes that are never chosen
+        assert kernels.count_classes(masked, np.ones(2, dtype), None, True, what, isa=isa)[:2].tolist() == [2, 1]
+    wide = np.zeros((1, 50), dtype)
+    wide[0, 45] = nan
+    assert np.isnan(kernels.count_classes(wide, np.zeros(1, dtype), None, True, "right", isa=isa)[0])
+    assert kernels.count_classes(wide, np.zeros(1, dtype), np.zeros(1, dtype), True, "right", isa=isa).tolist() == [0] * 5
+
+
+def test_a_decision_that_cannot_be_made_makes_the_total_nan(isa, dtype):
+    for value in (np.nan, np.inf, -np.inf):
+        z, t = np.zeros((20, 1), dtype), np.ones((20, 1), dtype)
+        z[17] = value
+        assert np.isnan(kernels.count_decisions(z, t, None, "right", 0.5, 0.5, isa=isa)[0])
+        weight = np.ones(20, dtype)
+        weight[17] = 0
+        assert kernels.count_decisions(z, t, weight, "right", 0.5, 0.5, isa=isa).tolist() == [19, 0, 19, 0, 0]
+    t[3] = np.nan
+    assert np.isnan(kernels.count_decisions(np.zeros_like(t), t, None, "each", 0.5, 0.5, isa=isa)[0])
 
 
 def residual_sums(z, t, w):

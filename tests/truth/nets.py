@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nncore import _core
-from nncore.records import LossSpec, Op, OptimizerSpec, ParameterOptions, StatisticSpec
+from nncore.records import COMMON_SUMS, LossSpec, Op, OptimizerSpec, OutputStatistics, ParameterOptions, StatisticSpec
 
 #: Values for the attributes of ops, by name; an op with a new attribute needs a value here.
 VALUES = {
@@ -148,6 +148,23 @@ SGD = OptimizerSpec("sgd", (0.0, 0.0, 0.0))
 ADAM = OptimizerSpec("adam", (0.9, 0.999, 1e-8, 0.0))
 
 
+#: What is counted by pairs of true and predicted class; and every kind of sum for targets that are class indices.
+PAIRS = OutputStatistics((StatisticSpec("classes", "pairs"),))
+ALL_OF_CLASSES = OutputStatistics(
+    (
+        *(StatisticSpec("classes", counted) for counted in ("right", "each", "pairs")),
+        StatisticSpec("classes", "top", k=2),
+        StatisticSpec("loss", loss=LossSpec("sparse_categorical_crossentropy", attributes=(0.0,))),
+    )
+)
+
+
+def pairs(classes):
+    """Return zeroed sums for `PAIRS`, and a view of the matrix in them."""
+    sums = np.zeros(PAIRS.size(classes))
+    return sums, sums[COMMON_SUMS:].reshape(classes, classes)
+
+
 def compile_net(net, losses="mean_squared_error", optimizer=None, options=None, statistics=None):
     outputs = [losses] if isinstance(losses, (str, LossSpec)) else losses
     specs = [LossSpec(each, attributes=attributes("loss", each)) if isinstance(each, str) else each for each in outputs]
@@ -155,7 +172,7 @@ def compile_net(net, losses="mean_squared_error", optimizer=None, options=None, 
         specs,
         optimizer or SGD,
         options or [ParameterOptions() for _ in net.parameters()],
-        statistics or [StatisticSpec("none") for _ in specs],
+        statistics or [OutputStatistics() for _ in specs],
     )
     return net
 
@@ -169,7 +186,7 @@ def mlp(dtype="float32", width=12):
 def classifier(dtype="float32", width=12):
     """`mlp`, compiled with cross-entropy, Adam and a confusion matrix."""
     spec = LossSpec("sparse_categorical_crossentropy", attributes=(0.0,))
-    return compile_net(mlp(dtype, width), spec, ADAM, statistics=[StatisticSpec("confusion", 3)])
+    return compile_net(mlp(dtype, width), spec, ADAM, statistics=[PAIRS])
 
 
 def problem(rng, rows=50, dtype="float32"):

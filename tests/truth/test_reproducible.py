@@ -11,7 +11,7 @@ import pytest
 from truth import nets
 
 from nncore import _core
-from nncore.records import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
+from nncore.records import LossSpec, OptimizerSpec, OutputStatistics, ParameterOptions, StatisticSpec
 
 THREADS = [1, 2, 3, 7]
 STEPS = 200
@@ -61,10 +61,10 @@ def train_once(mode, dtype, threads, steps=STEPS):
     _core.set_num_threads(threads)
     net = nets.assemble([(9,)], every_activation(width), dtype=dtype)
     loss = LossSpec("sparse_categorical_crossentropy", attributes=(0.05,), reduction="mean_with_sample_weight")
-    nets.compile_net(net, loss, optimizer, statistics=[StatisticSpec("confusion", 5)])
+    nets.compile_net(net, loss, optimizer, statistics=[nets.ALL_OF_CLASSES])
     x, y, weight, order = problem(width, batch)
     assert 1.5 * flops(net) * batch > max(THREADS) * FLOPS_PER_THREAD, "too small for that many threads"
-    counts = np.zeros((5, 5))
+    counts = np.zeros(nets.ALL_OF_CLASSES.size(5))
     losses = np.empty(steps)
     train_as_a_team(net, x, y, weight, order, batch, losses[: steps // 2], counts)
     losses[steps // 2 :] = nets.train(
@@ -115,8 +115,8 @@ def test_a_run_in_pieces_has_the_same_bits(dtype):
     for piece in (40, 1, 3):
         net = nets.assemble([(9,)], every_activation(width), dtype=dtype)
         loss = LossSpec("sparse_categorical_crossentropy", attributes=(0.05,), reduction="mean_with_sample_weight")
-        nets.compile_net(net, loss, optimizer, statistics=[StatisticSpec("confusion", 5)])
-        counts, losses, first, done = np.zeros((5, 5)), np.empty(40), 0, 0
+        nets.compile_net(net, loss, optimizer, statistics=[nets.ALL_OF_CLASSES])
+        counts, losses, first, done = np.zeros(nets.ALL_OF_CLASSES.size(5)), np.empty(40), 0, 0
         while done < 40:
             steps = min(piece, 40 - done)
             room = steps, np.full(steps, 2e-3), losses[done : done + steps]
@@ -131,14 +131,12 @@ def test_a_run_in_pieces_has_the_same_bits(dtype):
 @pytest.mark.parametrize("rows", [1, 7, 63, 1000, 2501])
 def test_inference_has_the_same_bits_for_any_number_of_threads(rows, dtype, rng):
     net = nets.assemble([(9,)], every_activation(67), dtype=dtype)
-    nets.compile_net(
-        net, LossSpec("sparse_categorical_crossentropy", attributes=(0.0,)), statistics=[StatisticSpec("confusion", 5)]
-    )
+    nets.compile_net(net, LossSpec("sparse_categorical_crossentropy", attributes=(0.0,)), statistics=[nets.ALL_OF_CLASSES])
     x, y, weight = rng.normal(size=(rows, 9)).astype(np.float32), rng.integers(0, 5, rows), rng.uniform(0.1, 2, rows)
     found = []
     for threads in THREADS:
         _core.set_num_threads(threads)
-        counts, out, first = np.zeros((5, 5)), np.empty((rows, 5), dtype), 0
+        counts, out, first = np.zeros(nets.ALL_OF_CLASSES.size(5)), np.empty((rows, 5), dtype), 0
         while first < rows:
             first = net.predict([x], [out], first)
         sums = nets.evaluate(net, x, y, weight, [counts])
@@ -150,16 +148,20 @@ def test_inference_has_the_same_bits_for_any_number_of_threads(rows, dtype, rng)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_sums_of_residuals_have_the_same_bits_for_any_number_of_threads(weighted, dtype, rng):
+def test_sums_of_numbers_have_the_same_bits_for_any_number_of_threads(weighted, dtype, rng):
     net = nets.assemble([(9,)], [nets.linear("a", 0, 9, 300), nets.activation("tanh", 1), nets.linear("b", 2, 300, 2)], dtype=dtype)
-    nets.compile_net(net, statistics=[StatisticSpec("residuals")])
+    huber = LossSpec("huber", attributes=(1.0,))
+    kinds = [StatisticSpec("residuals"), StatisticSpec("loss", loss=huber)]
+    kinds += [StatisticSpec("decisions", counted, threshold=0.1) for counted in ("right", "each", "whole")]
+    statistics = OutputStatistics(tuple(kinds))
+    nets.compile_net(net, statistics=[statistics])
     rows = 5003
     x, y = rng.normal(size=(rows, 9)).astype(dtype), rng.normal(size=(rows, 2))
     weight = rng.uniform(0.1, 2, rows) if weighted else None
     found = []
     for threads in THREADS:
         _core.set_num_threads(threads)
-        sums = np.zeros((2, 7))
+        sums = np.zeros(statistics.size(2))
         found.append({"loss": nets.evaluate(net, x, y, weight, [sums]), "sums": sums})
     for other in found[1:]:
         nets.assert_same_bits(other, found[0])

@@ -5,7 +5,7 @@ import pytest
 from truth import nets
 
 from nncore import _core
-from nncore.records import LossSpec, StatisticSpec
+from nncore.records import LossSpec, OutputStatistics, StatisticSpec
 
 
 def numpy_net(net, x):
@@ -153,13 +153,14 @@ def test_logits_that_others_read_through_a_view_keep_both_gradients(before, dtyp
 
 def test_the_fused_loss_is_stable_and_still_gives_probabilities(dtype):
     net = nets.assemble([(1,)], [nets.linear("a", 0, 1, 1), nets.activation("sigmoid", 1)], dtype=dtype)
-    nets.compile_net(net, LossSpec("binary_crossentropy", attributes=(0.0,)), nets.SGD, statistics=[StatisticSpec("confusion", 2)])
+    statistics = [OutputStatistics((StatisticSpec("decisions", "each"),))]
+    nets.compile_net(net, LossSpec("binary_crossentropy", attributes=(0.0,)), nets.SGD, statistics=statistics)
     net.parameters()[0].value[...] = 200
     net.parameters()[1].value[...] = 0
-    x, y, counts = np.array([[-1.0], [1.0]], dtype), np.array([[1.0], [0.0]]), np.zeros((2, 2))
+    x, y, counts = np.array([[-1.0], [1.0]], dtype), np.array([[1.0], [0.0]]), np.zeros(8)
     assert nets.train(net, x, y, statistics=[counts])[0] == pytest.approx(200)
     np.testing.assert_allclose(net.parameters()[0].grad, 1.0)  # saturated, and it still learns
-    np.testing.assert_array_equal(counts, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(counts, [2, 0, 2, 0, 1, 0, 1, 1])
     np.testing.assert_allclose(net(x), [[0], [1]], atol=1e-6)
     assert nets.evaluate(net, x, y)[0, 0] == pytest.approx(400)
 

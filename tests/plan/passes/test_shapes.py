@@ -5,7 +5,7 @@ import pytest
 from truth import nets
 
 from nncore.errors import ShapeError
-from nncore.records import LossSpec, StatisticSpec
+from nncore.records import LossSpec
 
 
 def test_shapes_of_all_values():
@@ -68,14 +68,14 @@ def test_wide_flatten_then_softmax_counts_right(dtype, rng):
     ops = [nets.linear("a", 0, 5, 40), nets.flatten(1), nets.activation("softmax", 2)]
     net = nets.assemble([(3, 5)], ops, dtype=dtype)
     spec = LossSpec("sparse_categorical_crossentropy", attributes=(0.0,))
-    nets.compile_net(net, spec, nets.SGD, statistics=[StatisticSpec("confusion", 120)])
+    nets.compile_net(net, spec, nets.SGD, statistics=[nets.PAIRS])
     x, y = rng.normal(size=(9, 3, 5)).astype(dtype), rng.integers(0, 120, 9)
     p = net(x)
     expected = np.zeros((120, 120))
     np.add.at(expected, (y, p.argmax(1)), 1)
     for run in (nets.evaluate, nets.train):
-        counts = np.zeros((120, 120))
-        result = run(net, x, y, statistics=[counts])
+        sums, counts = nets.pairs(120)
+        result = run(net, x, y, statistics=[sums])
         np.testing.assert_array_equal(counts, expected)
         loss = result[0, 0] / result[0, 1] if run is nets.evaluate else result[0]
         assert loss == pytest.approx(-np.log(p[np.arange(9), y].astype(np.float64)).mean(), rel=1e-5)

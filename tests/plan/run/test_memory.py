@@ -15,7 +15,7 @@ def test_nothing_is_allocated_after_the_first_call(threads, width, dtype, rng):
     _core.set_num_threads(threads)
     net = nets.classifier(dtype, width=width)
     x, y = nets.problem(rng, 301, dtype)
-    weight, order, counts, out = rng.uniform(1, 2, 301), rng.permutation(301), np.zeros((3, 3)), np.empty((301, 3), dtype)
+    weight, order, counts, out = rng.uniform(1, 2, 301), rng.permutation(301), nets.pairs(3)[0], np.empty((301, 3), dtype)
     calls = {
         "train": lambda: nets.train(net, x, y, steps=7, batch=64, lr=1e-3, weight=weight, order=order, statistics=[counts]),
         "evaluate": lambda: nets.evaluate(net, x, y, weight, [counts]),

@@ -5,7 +5,7 @@ import pytest
 from truth import nets
 
 from nncore.errors import ShapeError
-from nncore.records import LossSpec, StatisticSpec
+from nncore.records import LossSpec
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_strided_rows(end, dtype, rng):
 def test_strided_input_straight_into_a_fused_loss(dtype, rng):
     net = nets.assemble([(3,)], [nets.activation("softmax", 0)], dtype=dtype)
     spec = LossSpec("sparse_categorical_crossentropy", attributes=(0.0,))
-    nets.compile_net(net, spec, statistics=[StatisticSpec("confusion", 3)])
+    nets.compile_net(net, spec, statistics=[nets.PAIRS])
     x, y = rng.normal(size=(30, 7)).astype(dtype)[:, 2:5], rng.integers(0, 3, 30)
     found = []
     for each in (x, x.copy()):
-        counts = np.zeros((3, 3))
-        found.append((nets.evaluate(net, each, y, statistics=[counts]), counts))
+        sums, counts = nets.pairs(3)
+        found.append((nets.evaluate(net, each, y, statistics=[sums]), counts))
     np.testing.assert_allclose(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     assert found[0][1].sum() == 30

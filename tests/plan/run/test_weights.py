@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from truth import nets
 
-from nncore.records import LossSpec, OptimizerSpec, ParameterOptions, StatisticSpec
+from nncore.records import LossSpec, OptimizerSpec, OutputStatistics, ParameterOptions, StatisticSpec
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1,)])
@@ -37,25 +37,33 @@ def test_reductions(shape, reduction, weighted, dtype, rng):
     np.testing.assert_allclose(sums, [[(per_line * w[:, None]).sum(), counted]], rtol=1e-5, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["confusion", "residuals"])
 @pytest.mark.parametrize("rows", [1, 2, 9])
-def test_statistics_of_weighted_lines(kind, rows, dtype, rng):
+def test_statistics_of_weighted_lines(rows, dtype, rng):
     """One weight per sample, several lines per sample; and a batch of one sample, where the two are easily confused."""
     net = nets.assemble([(3, 4)], [nets.linear("a", 0, 4, 2)], dtype=dtype)
-    nets.compile_net(net, statistics=[StatisticSpec(kind, 2)])
+    huber = LossSpec("huber", attributes=(1.0,))
+    kinds = (StatisticSpec("classes", "pairs"), StatisticSpec("residuals"), StatisticSpec("loss", loss=huber))
+    statistics = OutputStatistics((*kinds, StatisticSpec("decisions", "each", threshold=0.25)))
+    nets.compile_net(net, statistics=[statistics])
     x, weight = rng.normal(size=(rows, 3, 4)).astype(dtype), rng.uniform(0.5, 2, rows).astype(np.float32)
     y = np.eye(2)[rng.integers(0, 2, (rows, 3))]
-    expected = np.zeros((2, 2) if kind == "confusion" else (2, 7))
-    z, w = net(x), np.repeat(weight, 3).astype(np.float64)
-    if kind == "confusion":
-        np.add.at(expected, (y.reshape(-1, 2).argmax(1), z.reshape(-1, 2).argmax(1)), w)
-    else:
-        e = (z - y).reshape(-1, 2).astype(np.float64)
-        expected[:, 0], expected[:, 1], expected[:, 2] = w.sum(), w @ (e * e), w @ np.abs(e)
+    z, w = net(x).reshape(-1, 2).astype(np.float64), np.repeat(weight, 3).astype(np.float64)
+    t = y.reshape(-1, 2)
+    matrix, e, guess = np.zeros((2, 2)), z - t, z > 0.25
+    np.add.at(matrix, (t.argmax(1), z.argmax(1)), w)
+    errors = [np.full(2, w.sum()), w @ (e * e), w @ np.abs(e)]
+    loss = w @ np.where(np.abs(e) < 1, e * e / 2, np.abs(e) - 0.5).mean(1)
+    each = [w @ (guess & (t > 0)), w @ t, w @ guess]
     for run in (nets.train, nets.evaluate):
-        sums = np.zeros_like(expected)
+        sums = np.zeros(statistics.size(2))
         run(net, x, y, weight=weight, statistics=[sums])
-        np.testing.assert_allclose(sums[:, :3], expected[:, :3], rtol=1e-5)
+        pairs, residuals, losses, decisions = np.split(sums, np.cumsum([kind.size(2) for kind in kinds]))
+        np.testing.assert_allclose(pairs, [w.sum(), matrix.trace(), w.sum(), 0, 0, *matrix.reshape(-1)], rtol=1e-5)
+        assert residuals[2] == 3 * rows
+        np.testing.assert_allclose(residuals[5:].reshape(2, 7).T[:3], errors, rtol=1e-5)
+        np.testing.assert_allclose(losses, [w.sum(), loss], rtol=1e-5)
+        np.testing.assert_allclose(decisions[:3], [2 * w.sum(), (w @ (guess == (t > 0))).sum(), w.sum()], rtol=1e-5)
+        np.testing.assert_allclose(decisions[5:].reshape(2, 3).T, each, rtol=1e-5)
 
 
 def test_each_parameter_has_its_own_weight_decay(dtype, rng):

@@ -230,6 +230,9 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error);
 /* Reserve the memory that sums of gradients over several batches need. */
 nnc_status nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error);
+/* Let ops compute as at inference in training, too, or not; one flag per op. Dropout and noise then do nothing, batch norm uses its
+ * running statistics and does not change them, and Python is told so. */
+void nnc_plan_set_inference(nnc_plan *plan, const unsigned char *flags);
 /* Set a new owner of the plan. Calls into Python go to it from now on. */
 void nnc_plan_set_context(nnc_plan *plan, void *context);
 /* For a forked child, if another thread of the parent may have been using the plan at the time of the fork. The plan forgets its

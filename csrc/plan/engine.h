@@ -111,6 +111,9 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
                      {(uint32_t)run->step, (uint32_t)(op - run->plan->op) ^ (uint32_t)((uint64_t)run->step >> 32 << 24)}};
 }
 
+/* Whether an op computes as in training. */
+static inline int nnc_op_trains(const nnc_run *run, const nnc_op *op) { return run->training && !op->inference; }
+
 /* The thread's samples of a batch: whole groups. Batch norm computes its partial sums for these groups too. */
 _Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0, "no chunk may belong to two threads");
 static inline void nnc_partition_samples(const nnc_thread *self, size_t rows, size_t *first, size_t *last) {

@@ -47,6 +47,7 @@ typedef struct {
   nnc_op_spec spec; /* spec.name points into the plan */
   int out;
   int skipped;               /* does nothing: merged into another op, or an alias */
+  int inference;             /* it computes as at inference in training, too: nnc_plan_set_inference */
   const char *mixes;         /* how it mixes time steps, and what to do instead; NULL: it does not */
   int param[NNC_MAX_PARAMS]; /* by slot: indices into the plan's parameters, or NNC_NONE; slot 0 is the weight, 1 the bias */
   int next;                  /* the next op that uses the same parameters, or NNC_NONE */

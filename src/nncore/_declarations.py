@@ -176,6 +176,58 @@ def missing_attribute(cls: type, name: str) -> UnknownAttributeError:
     return UnknownAttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
 
 
+#: Names of settings in Keras and PyTorch -> what to set here.
+_FOREIGN_SETTINGS = {
+    "lr": "model.optimizer.lr",
+    "learning_rate": "model.optimizer.lr",
+    "requires_grad": "trainable",
+    "frozen": "trainable = False",
+    "freeze": "trainable = False",
+    "is_training": "training",
+    "train": "training = True",
+    "eval": "training = False",
+    "inference": "training = False",
+    "dropout": "p of a new Dropout layer",
+    "rate": "p of a new Dropout layer",
+    "loss": "compile(loss=...)",
+    "loss_weights": "compile(loss_weights=...)",
+    "weight_decay": "the optimizer of compile",
+    "momentum": "the optimizer of compile",
+    "clip_norm": "the optimizer of compile",
+    "clipnorm": "the optimizer of compile",
+    "epochs": "fit(epochs=...)",
+    "batch_size": "fit(batch_size=...)",
+    "class_weight": "fit(class_weight=...)",
+    "sample_weight": "fit(sample_weight=...)",
+    "callbacks": "fit(callbacks=...)",
+    "verbose": "fit(verbose=...)",
+    "validation_split": "fit(validation_split=...)",
+    "weights": "set_weights(...)",
+    "device": "nothing: nncore computes on the CPU",
+    "kernel_regularizer": "l1 and l2",
+    "kernel_constraint": "max_norm",
+}
+
+
+def is_own(thing: object) -> bool:
+    """Return whether the class of an object is one of nncore's, and not a user's, whose attributes nncore cannot know."""
+    return type(thing).__module__.startswith("nncore.")
+
+
+def refuse_setting(thing: object, name: str, settings: Iterable[str], always: bool) -> None:
+    """Raise AttributeError for an attribute that would be set without any effect.
+
+    settings: the names that can be set. always: also refuse a name that is neither known from other libraries nor similar to one of
+    the settings.
+    """
+    known = list(settings)
+    here, similar = _FOREIGN_SETTINGS.get(name), near(name, known)
+    if not (here or similar or always):
+        return
+    hint = f"set {here}" if here else f"did you mean {named(similar)}?" if similar else f"there are {', '.join(known)}"
+    raise AttributeError(f"{type(thing).__name__} has no setting {name!r}, so that nothing would change; {hint}")
+
+
 def table(namespace: Mapping[str, Any], base: type[T]) -> dict[str, type[T]]:
     """Map ``name``, every alias and the class name to each class of ``namespace`` that derives from ``base`` and has a name."""
     found: dict[str, type[T]] = {}

@@ -79,7 +79,7 @@ static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
 
 /* Whether threads process their own samples. Otherwise the middle phase does everything. */
 static int by_samples(const nnc_run *run, const nnc_op *op) {
-  return inner_of(run, op) == 1 && (run->training || !has_running(op));
+  return inner_of(run, op) == 1 && (nnc_op_trains(run, op) || !has_running(op));
 }
 
 static size_t chunk_of(size_t row, size_t last) { return last - row < NNC_NORM_CHUNK ? last - row : NNC_NORM_CHUNK; }
@@ -180,7 +180,7 @@ static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, si
 static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   activation_gradient(run, op, first, last, 0, run->rows);
   input_gradient(run, op, first, last, 0, run->rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
-                 !run->training && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+                 !nnc_op_trains(run, op) && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
 }
 
 /* Channels per panel, so few that the data are still in cache when the activation is applied. */

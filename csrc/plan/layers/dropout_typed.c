@@ -17,7 +17,7 @@ static int8_t *mask_of(const nnc_run *run, const nnc_op *op, size_t first) {
 static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  if (!run->training) {
+  if (!nnc_op_trains(run, op)) {
     copy_rows(y, x);
     return;
   }
@@ -32,7 +32,7 @@ static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first,
   const nnc_matrix dy = nnc_samples(run, run->grad, op->out, first, last);
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   const nnc_matrix to = {nnc_place_gradient(run, op, 0, dx), dx.rows, dx.cols, dx.ld};
-  if (run->training)
+  if (nnc_op_trains(run, op))
     run->k->dropout_backward(to.at, mask_of(run, op, first), dy.at, dy.rows, dy.cols, to.ld, dy.ld, op->spec.attr.dropout.p);
   else copy_rows(to, dy);
   nnc_add_gradient(run, op, 0, dx, to.at);

@@ -10,7 +10,7 @@ static void copy_rows(nnc_matrix to, nnc_matrix from) {
 static void gaussian_noise_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  if (!run->training || op->spec.attr.gaussian_noise.stddev == 0) {
+  if (!nnc_op_trains(run, op) || op->spec.attr.gaussian_noise.stddev == 0) {
     copy_rows(y, x);
     return;
   }

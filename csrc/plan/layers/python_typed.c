@@ -10,7 +10,8 @@ static nnc_array array_of(const nnc_run *run, real *const *base, int value, size
 
 void nnc_call_out(const nnc_run *run, nnc_call *call) {
   call->block = run->block;
-  call->training = run->training;
+  const int is_op = call->kind == NNC_CALL_FORWARD || call->kind == NNC_CALL_BACKWARD;
+  call->training = is_op ? nnc_op_trains(run, &run->plan->op[call->index]) : run->training;
   const nnc_fpstate inside = nnc_fp_default();
   if (run->plan->caller.call(run->plan->caller.context, call)) *run->failed = 1;
   nnc_fp_leave(inside);

@@ -327,7 +327,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
 
 size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {
   for (*op = 0; *op < plan->n_ops; ++*op)
-    if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && (training || plan->op[*op].whole_batch) &&
+    if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && ((training && !plan->op[*op].inference) || plan->op[*op].whole_batch) &&
         (plan->value[plan->op[*op].out].shape.rank == 1 || plan->value[plan->op[*op].out].cols == 1))
       return 2;
   return 1;

@@ -172,6 +172,10 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, cons
   return NNC_OK;
 }
 
+void nnc_plan_set_inference(nnc_plan *plan, const unsigned char *flags) {
+  for (int i = 0; i < plan->n_ops; i++) plan->op[i].inference = flags[i];
+}
+
 void nnc_plan_set_context(nnc_plan *plan, void *context) { plan->caller.context = context; }
 
 void nnc_plan_free(nnc_plan *plan) {

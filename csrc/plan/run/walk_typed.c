@@ -86,7 +86,7 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped) continue;
-    if ((run->training || op->whole_batch) && run->self && drivers[op->spec.kind]->forward_channels) {
+    if ((nnc_op_trains(run, op) || op->whole_batch) && run->self && drivers[op->spec.kind]->forward_channels) {
       if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
       if (first < last) drivers[op->spec.kind]->forward_partial(run, op, first, last);
       over_channels(run, op, drivers[op->spec.kind]->forward_channels);

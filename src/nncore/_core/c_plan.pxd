@@ -271,6 +271,7 @@ cdef extern from "nncore.h":
     void nnc_plan_backward(
         nnc_plan *plan, const nnc_sequences *sequences, size_t rows, const void **grad_outputs, void **grad_inputs, int training,
         int accumulate, const nnc_progress *progress) noexcept nogil
+    void nnc_plan_set_inference(nnc_plan *plan, const unsigned char *flags) noexcept nogil
     int nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error) noexcept nogil
     void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
     void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil

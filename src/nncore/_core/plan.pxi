@@ -23,6 +23,7 @@ cdef class BasePlan:
     cdef object probed
     cdef readonly bint is_compiled  # it has the losses and the update rule of its trainer
     cdef bint last_training, has_forward
+    cdef bytes inference  # a flag per op: it computes as at inference in training, too; None: no op does
     cdef size_t forward_rows
     cdef object forward_sequences  # the lengths and states of the last forward
     cdef readonly object forward_steps  # its valid steps if a mask tells them, so that backward can rearrange gradients; or None
@@ -176,6 +177,7 @@ cdef class BasePlan:
             self.is_compiled = self.has_forward = False
             self.checks_finite = checks_finite
             self.is_provisional = provisional
+            self.inference, new.inference = new.inference, self.inference
             self.flops, self.is_simple, self.has_indices = new.flops, new.is_simple and not provisional, new.has_indices
             self.in_rank, self.out_rank, self.in_width = new.in_rank, new.out_rank, new.in_width
             memcpy(self.in_dims, new.in_dims, sizeof(self.in_dims))
@@ -223,6 +225,8 @@ cdef class BasePlan:
             self.called_ops = called_before
             nnc_plan_free(plan)
             raise
+        if self.inference is not None:
+            nnc_plan_set_inference(plan, <const unsigned char *><const char *>self.inference)
         nnc_plan_free(self.plan)
         self.plan = plan
         self.is_provisional = False
@@ -531,15 +535,34 @@ cdef class BasePlan:
 
     # Compiling ----------------------------------------------------------------------------------------------------------------
 
-    def compile(self, losses, optimizer, options, statistics, trainer=None):
-        """trainer: the owner of these records. It replaces the previous trainer."""
+    def set_inference(self, flags):
+        """Let ops compute as at inference in training, too: one flag per op."""
+        self._enter_with(TRAINING, False, True)
+        try:
+            self._set_inference_alone(flags)
+        finally:
+            self.access.leave(TRAINING, False, this_thread())
+
+    cdef int _set_inference_alone(self, flags) except -1:
+        cdef bytes found = bytes(map(bool, flags))
+        self._need_plan()
+        if len(found) != len(self.op_names):
+            raise ValueError(f"{len(found)} flags for {len(self.op_names)} ops")
+        if found != self.inference and (self.inference is not None or any(found)):
+            nnc_plan_set_inference(self.plan, <const unsigned char *><const char *>found)
+            self.inference = found
+            self.has_forward = False
+        return 0
+
+    def compile(self, losses, optimizer, options, statistics, trainer=None, inference=None):
+        """trainer: the owner of these records. It replaces the previous trainer. inference: as for `set_inference`; None: as it was."""
         self._enter_with(CHANGING, False, False)
         try:
-            self._compile_alone(losses, optimizer, options, statistics, trainer)
+            self._compile_alone(losses, optimizer, options, statistics, trainer, inference)
         finally:
             self.access.leave(CHANGING, False, this_thread())
 
-    cdef int _compile_alone(self, losses, optimizer, options, statistics, trainer) except -1:
+    cdef int _compile_alone(self, losses, optimizer, options, statistics, trainer, inference) except -1:
         self._need_plan()
         cdef nnc_optimizer_spec rule
         cdef int n = len(self.output_shapes), n_params = len(self.parameter_views)
@@ -556,6 +579,8 @@ cdef class BasePlan:
         checks_finite = trainer is not None and bool(trainer.config.check_finite)
         kept = self.moments, self.arrays, self.trainer
         compile_plan(self.plan, losses, &rule, options, statistics)  # after an error the old configuration is still valid
+        if inference is not None:
+            self._set_inference_alone(inference)
         self.moments = moments
         self.arrays = buffers
         self._bind()

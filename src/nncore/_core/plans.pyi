@@ -191,9 +191,12 @@ class Plan:
         options: Sequence[ParameterOptions],
         statistics: Sequence[OutputStatistics],
         trainer: Any = None,
+        inference: Sequence[bool] | None = None,
     ) -> None:
         """Set losses and statistics (one per output), the optimizer, options (one per parameter), and the trainer.
-        Reset the moments and step."""
+        Reset the moments and step. inference: as for `set_inference`; None: as it was."""
+    def set_inference(self, flags: Sequence[bool]) -> None:
+        """Let ops compute as at inference in training, too: one flag per op."""
     def start_probe(self, every: int, activations: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Collect statistics of the next training step and of every so many later ones, for these ops (activations) and all
         parameters. 0 stops this.

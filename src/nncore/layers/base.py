@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import _late_calls
 from .._checks import flag
-from .._declarations import DeclarationType, put_elsewhere, reject_unknown, without_elsewhere
+from .._declarations import DeclarationType, is_own, put_elsewhere, refuse_setting, reject_unknown, without_elsewhere
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
 from ..foreign import methods
@@ -123,6 +123,8 @@ class Layer(metaclass=LayerType):
     repr_defaults: ClassVar[dict[str, object]] = {}
     #: The arguments that may be changed later. The next ``compile`` uses the new values.
     mutable: ClassVar[tuple[str, ...]] = ("trainable",)
+    #: If the layer is frozen, it computes as at inference in training, too.
+    frozen_is_inference: ClassVar[bool] = False
     #: The output always has the shape of the input.
     preserves_shape: ClassVar[bool] = False
     #: When a layer looks for the activation that follows it, this layer is skipped.
@@ -148,12 +150,16 @@ class Layer(metaclass=LayerType):
     _always: ClassVar[tuple[str, ...]] = ("name",)  #: what every constructor accepts, because of the metaclass
 
     trainable: bool
+    #: Whether the layer takes part in training as such: False lets it compute as at inference in `fit` and in
+    #: ``forward(training=True)``, too, from the next step on. Its weights are trained nevertheless; see `trainable`.
+    training: bool
     name: str | None  #: the layer's name in a model that is a graph; None lets the model choose one
 
     _names: tuple[str, ...] = ()  # names of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
     _pending: dict[str, np.ndarray]  # initial values for the next model
-    _users: tuple[weakref.ref[Any], ...]  # the networks that contain the layer
+    _users: tuple[weakref.ref[Any], ...]  # the networks that contain the layer, if it has parameters
+    _observers: tuple[weakref.ref[Any], ...]  # all networks that contain the layer, its private one included
     _standalone: Any  # the private network for calls of this layer by itself
 
     def __init__(self, *, name: str | None = None, **arguments: Any) -> None:
@@ -165,8 +171,8 @@ class Layer(metaclass=LayerType):
             arguments[key] = self._check_mutable(key, arguments[key])
         # Written into the dict directly, because an argument may have the name of a parameter (bias=True). Its view then hides the
         # argument.
-        self.__dict__.update(trainable=True, name=name, _names=tuple(arguments))
-        self.__dict__.update(_bound={}, _pending={}, _users=(), _standalone=None)
+        self.__dict__.update(trainable=True, training=True, name=name, _names=tuple(arguments))
+        self.__dict__.update(_bound={}, _pending={}, _users=(), _observers=(), _standalone=None)
         self.__dict__.update(arguments)
 
     # What a layer declares ------------------------------------------------------------------------------------------------
@@ -258,11 +264,30 @@ class Layer(metaclass=LayerType):
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "name":
                 value = None if value is None else checked_name(type(self).__name__, value)
-            elif name in self.mutable:
-                value = self._check_mutable(name, value)
+            elif name == "training" or name in self.mutable:
+                self._change(
+                    name, flag(type(self).__name__, name, value) if name == "training" else self._check_mutable(name, value)
+                )
+                return
             elif name in self._names and not isinstance(getattr(type(self), name, None), ParameterView):
                 raise AttributeError(f"{type(self).__name__}.{name} is fixed when the layer is made; make a new layer")
+            elif name[:1] != "_" and not hasattr(type(self), name) and name not in self.__dict__ and is_own(self):
+                refuse_setting(self, name, (*self.mutable, "training", "name"), always=True)
             super().__setattr__(name, value)
+
+    def _change(self, name: str, value: Any) -> None:
+        """Set an attribute that may be changed, and let the models of the layer know."""
+        before = self.__dict__[name]
+        if value == before:
+            return
+        self.__dict__[name] = value
+        try:
+            for ref in self._observers:
+                if (network := ref()) is not None:
+                    network.layer_changed(name)
+        except BaseException:  # another thread is training such a model
+            self.__dict__[name] = before
+            raise
 
     def _check_mutable(self, name: str, value: Any) -> Any:
         return flag(type(self).__name__, name, value)
@@ -328,6 +353,9 @@ class Layer(metaclass=LayerType):
         users = [weakref.ref(each) for each in self._networks() if each is not owner]
         self.__dict__.update(_users=(*users, weakref.ref(owner)), _standalone=None)
 
+    def _observe(self, owner: Any) -> None:
+        self.__dict__["_observers"] = (*(ref for ref in self._observers if ref() is not None), weakref.ref(owner))
+
     def _bind(self, parameters: dict[str, Parameter]) -> None:
         self.__dict__.update(_bound=parameters, _pending={})
 
@@ -344,11 +372,13 @@ class Layer(metaclass=LayerType):
         return bool(self._networks())
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "name")}
+        state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "training", "name")}
         return {**state, "_names": self._names, "_pending": WeightsSnapshot.of(self) or self._initial_values()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"name": None, **state, "_bound": {}, "_users": (), "_standalone": None})
+        self.__dict__.update(
+            {"name": None, "training": True, **state, "_bound": {}, "_users": (), "_observers": (), "_standalone": None}
+        )
 
     def __copy__(self) -> Self:
         return copy.deepcopy(self)

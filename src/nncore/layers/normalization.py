@@ -36,8 +36,9 @@ class BatchNorm1d(Layer):
         Whether to keep running statistics. Without them the statistics of the batch are used at inference too. The batch is then
         all rows of one call of ``predict``, ``evaluate`` or the model; it needs at least two rows.
     trainable : bool
-        Whether training changes weight and bias. It may be changed until ``compile``. The running statistics are updated in either
-        case, as in PyTorch.
+        Whether training changes weight and bias. It may be changed until ``compile``. A frozen layer, trainable=False, computes as
+        at inference: it normalises with the running statistics and does not change them, as in Keras. (PyTorch's would change
+        them.) So a pretrained network that is frozen stays as it is.
 
     Attributes
     ----------
@@ -68,6 +69,7 @@ class BatchNorm1d(Layer):
 
     repr_defaults: ClassVar[dict[str, object]] = {"track_running_stats": True, "trainable": True}
     init_looks_through: ClassVar[bool] = True
+    frozen_is_inference: ClassVar[bool] = True
 
     num_features: int
     eps: float

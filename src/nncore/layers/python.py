@@ -326,7 +326,7 @@ class PythonLayer(Layer):
         own = {
             k: v
             for k, v in self.__dict__.copy().items()
-            if k not in ("_bound", "_users", "_standalone", "_taken", "_taken_arguments")
+            if k not in ("_bound", "_users", "_observers", "_standalone", "_taken", "_taken_arguments")
         }
         return {**own, **super().__getstate__()}
 

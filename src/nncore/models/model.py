@@ -15,7 +15,7 @@ import numpy as np
 
 from .._checks import flag, may_write, shown
 from .._core import AveragedWeights, ModelCore
-from .._declarations import put_elsewhere, without_elsewhere
+from .._declarations import is_own, put_elsewhere, refuse_setting, without_elsewhere
 from ..data import ClassWeight
 from ..data.sequences import either
 from ..errors import ArgumentError, NotBuiltError
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from ..network.stream import Stream
     from ..training.hooks import Callback
     from ..typing import ArrayLike, Arrays, Weights
+
+
+_SETTINGS = ("trainable", "training", "stop_training", "seed", "step")  #: the attributes that users set
 
 
 class Model(ModelCore):
@@ -149,6 +152,13 @@ class Model(ModelCore):
         """Create the network. Constructors call this last."""
         self._have(Network(connections, seed, dtype, type(self).__name__))
 
+    if not TYPE_CHECKING:  # type checkers know the attributes themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name[:1] != "_" and not hasattr(type(self), name) and name not in self.__dict__ and is_own(self):
+                refuse_setting(self, name, _SETTINGS, always=False)
+            super().__setattr__(name, value)
+
     # Layers and settings ------------------------------------------------------------------------------------------------------
 
     @property
@@ -195,6 +205,50 @@ class Model(ModelCore):
     @seed.setter
     def seed(self, value: int) -> None:
         self._plan.seed = value
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any parameter is trained. Setting it sets ``trainable`` of all layers, for the next ``compile``.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> base = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        >>> base.trainable = False
+        >>> base[0].trainable, base.trainable
+        (False, False)
+        """
+        layers = [layer for layer in self.layers if layer.may_have_parameters()] or self.layers
+        return any(layer.trainable for layer in layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = flag(type(self).__name__, "trainable", value)
+        for layer in self.layers:
+            layer.trainable = value
+
+    @property
+    def training(self) -> bool:
+        """Whether any layer takes part in training as such. Setting it sets ``training`` of all layers, from the next step on.
+
+        Layers with ``training=False`` compute as at inference in `fit` and ``forward(training=True)``, too: no dropout and no
+        noise, and batch normalisation with the running statistics. Their weights are trained nevertheless; see `trainable`.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> base = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5))
+        >>> base.training = False
+        >>> base[1].training
+        False
+        """
+        return any(layer.training for layer in self.layers)
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        value = flag(type(self).__name__, "training", value)
+        for layer in self.layers:
+            layer.training = value
 
     def get_layer(self, name: str) -> AnyLayer:
         """Return the layer with this name.

@@ -76,6 +76,7 @@ class Network:
         elif draws:
             self._draw_early()
         for layer in self.layers:
+            layer._observe(self)
             if layer.may_have_parameters():
                 layer._claim(self)
 
@@ -172,7 +173,26 @@ class Network:
             for i, layer in enumerate(self.layers):
                 if any(network is not self for network in layer._networks()):
                     bound[i] = {}  # it keeps its views; this network is about to join that pool
+            trial.set_inference(self.op_inference(owners))
             self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound, provisional)
+
+    def op_inference(self, owners: Sequence[int], frozen: Sequence[bool] | None = None) -> list[bool]:
+        """Return for each op whether it computes as at inference in training, too. frozen: a flag per layer, as compiled."""
+        frozen = [not layer.trainable for layer in self.layers] if frozen is None else frozen
+        modes = [
+            not layer.training or (is_frozen and layer.frozen_is_inference)
+            for layer, is_frozen in zip(self.layers, frozen, strict=True)
+        ]
+        return [modes[owner] for owner in owners]
+
+    def layer_changed(self, name: str) -> None:
+        """Take over ``training`` of a layer, which has changed. Other attributes wait for ``compile``; the trainer warns."""
+        plan = self.plan
+        if name == "training" or not plan.is_compiled:
+            if self.has_parameters:
+                plan.set_inference(self.op_inference(plan.owners, plan.trainer.frozen if plan.is_compiled else None))
+            return
+        plan.trainer.layer_changed(name, plan.is_claimed)
 
     def _trial_plan(
         self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]

@@ -103,6 +103,7 @@ def _made(layer: Layer, array: np.ndarray) -> Network:
             network.build([shape_of_sample("Sequential.build", "input_shape", shape)])
         layer.__dict__["_standalone"] = network
     elif network.layers[0] is not layer:
+        network.layers[0].training, network.layers[0].trainable = layer.training, layer.trainable
         for role, parameter in layer._bound.items():
             network.layers[0]._bound[role].value[...] = parameter.value
     return network

@@ -183,16 +183,17 @@ def summarise(network: Network, trained: Sequence[str]) -> Summary:
     is_open = not network.built and shapes[0][0] == 1  # other numbers of steps are those that a Flatten needs
     shown = _with_open_time(network, shapes) if is_open else shapes
     rows = [Row(name, "Input", shape, 0, 0, 0, 0) for name, shape in zip(connections.shown_inputs(), shown, strict=False)]
+    frozen = plan.trainer.frozen if plan.is_compiled else [not layer.trainable for layer in network.layers]
+    trainable = _trainable_sizes(network)
     for i, layer in enumerate(network.layers):
         calls = connections.op_spans(i, plan.owners)
         sizes = {role: int(np.prod(s)) for role, s in layer.parameter_shapes().items()}
-        trainable = sum(size for role, size in sizes.items() if layer.options(role).trainable)
         memory = sum(int(np.prod(shapes[first + op])) for at, end in calls for op in range(at, end)) * itemsize
         results = [first + at + layer.output_ops(plan.ops[at:end])[0] for at, end in calls]
         outs = [shapes[value] for value in results]
         macs = sum(layer.macs(shapes[plan.ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
-        numbers = (sum(sizes.values()), trainable, macs, memory)
-        settings = _settings(layer, bool(sizes))
+        numbers = (sum(sizes.values()), trainable[i], macs, memory)
+        settings = _settings(layer, frozen[i] if sizes or layer.frozen_is_inference else False)
         row = Row(
             connections.key(i), type(layer).__name__, tuple(shown[results[0]]), *numbers, connections.connected_to(i), settings
         )
@@ -206,7 +207,16 @@ def _with_open_time(network: Network, shapes: Sequence[Shape]) -> list[OpenShape
     return [(None, *shape[1:]) if has_time else shape for shape, has_time in zip(shapes, timed, strict=True)]
 
 
-def _settings(layer: Layer, has_parameters: bool) -> str:
-    """Return the regularization of a layer as text, and whether it is frozen."""
+def _trainable_sizes(network: Network) -> list[int]:
+    """Return for each layer the number of parameter values that training changes: as compiled, or else as the layers say."""
+    plan, found = network.plan, [0] * len(network.layers)
+    options = plan.trainer.options if plan.is_compiled else network.parameter_options()
+    for parameter, own in zip(plan.parameters(), options, strict=True):
+        found[plan.owners[parameter.op]] += parameter.value.size if own.trainable else 0
+    return found
+
+
+def _settings(layer: Layer, is_frozen: bool) -> str:
+    """Return the regularization of a layer as text, whether it is frozen, and whether it computes as at inference."""
     found = [f"{name}={getattr(layer, name)!r}" for name in ("p", "stddev", "l1", "l2", "max_norm") if getattr(layer, name, None)]
-    return ", ".join([*found, "frozen"] if has_parameters and not layer.trainable else found)
+    return ", ".join([*found, *(["frozen"] if is_frozen else []), *([] if layer.training else ["as at inference"])])

@@ -6,12 +6,14 @@ layer by layer h and, for an LSTM, c. No layer can have the name "training". The
 
     format_version  1. Unknown versions raise an error.
     nncore_version  the version that wrote the file; for information only
-    model           class ("Sequential" or "Model"), dtype, seed, layers; of a Sequential input_shapes (null: not built yet), of a
+    model           class ("Sequential" or "Model"), dtype, seed, layers; inference, the numbers of the layers that compute as at
+                    inference in training, too (absent: none); of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
                     outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call;
                     feature_names, see saving/names.py
     training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, after training has started
                     (before: null), state: step; passes, the number of forward passes in training mode since then (absent: 0);
+                    frozen, the numbers of the layers that were frozen at compile (absent: none);
                     options, one list [trainable, lr_scale, weight_decay, l1, l2, max_norm] per parameter; and progress, the
                     position of the last fit (null: none), see saving/progress.py
 
@@ -83,6 +85,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
                     data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.has_parameters)
                     for i, layer in enumerate(network.layers)
                 ],
+                **({"inference": modes} if (modes := [i for i, each in enumerate(network.layers) if not each.training]) else {}),
             },
             "training": None if state is None else _from_state(state, stored),
         }
@@ -126,6 +129,7 @@ def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str
         "state": {
             "step": state.step,
             **({"passes": state.passes} if state.passes else {}),
+            **({"frozen": [i for i, frozen in enumerate(state.frozen) if frozen]} if state.frozen and any(state.frozen) else {}),
             "options": [list(each) for each in state.options or ()],
             "progress": progress.to_data(state.progress, stored),
         }
@@ -195,6 +199,8 @@ def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
     seed = _count(reader, _field(reader, described, "model.seed", int), "model.seed", 2**64)
     listed = _field(reader, described, "model.layers", list)
     layers = [data.to_layer(reader, each, f"model.layers[{i}]") for i, each in enumerate(listed)]
+    for each in _field(reader, {"inference": [], **described}, "model.inference", list):
+        layers[_count(reader, each, "model.inference", len(layers))].training = False
     if name == "Model":
         return _to_graph(reader, described, layers, seed, dtype)
     shapes = _shapes(reader, _field(reader, described, "model.input_shapes", list, optional=True))
@@ -393,8 +399,11 @@ def _begun(reader: Reader, network: Network, config: Configuration, state: dict[
         options.append(ParameterOptions(*each))
     if len(options) != len(network.plan.parameters()):
         reader.fail("training.state.options", f"{len(options)} for {len(network.plan.parameters())} parameters")
+    frozen = [False] * len(network.layers)
+    for each in _field(reader, {"frozen": [], **state}, "training.state.frozen", list):
+        frozen[_count(reader, each, "training.state.frozen", len(frozen))] = True
     passes = _count(reader, state.get("passes", 0), "training.state.passes", 2**64)
-    return TrainingState(config, step, options, {}, passes=passes)
+    return TrainingState(config, step, options, {}, passes=passes, frozen=frozen)
 
 
 def _count(reader: Reader, value: Any, field: str, limit: int, least: int = 0) -> int:

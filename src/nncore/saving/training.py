@@ -30,6 +30,7 @@ class TrainingState(NamedTuple):
     moments: dict[str, dict[str, np.ndarray]]  #: by buffer of the optimizer, then by parameter
     progress: Progress | None = None  #: None: fit has not been called
     passes: int = 0  #: number of forward passes in training mode since the last update
+    frozen: list[bool] | None = None  #: for each layer, whether it was frozen at compile; None: no layer
     carried: np.ndarray | None = None  #: [rows, states]: states of stateful layers for the next batch; None: zeros
 
 
@@ -57,7 +58,7 @@ def capture(network: Network) -> TrainingState | None:
     begun: Progress | None = trainer.progress
     progress = None if begun is None or begun.start > plan.step else begun.snapshot(plan.step)  # step may have been set back
     options, taken = list(trainer.options), moments(network)
-    return TrainingState(trainer.config, plan.step, options, taken, progress, plan.passes, plan.carried())
+    return TrainingState(trainer.config, plan.step, options, taken, progress, plan.passes, list(trainer.frozen), plan.carried())
 
 
 def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.ndarray]]:
@@ -66,7 +67,7 @@ def restore(network: Network, state: TrainingState) -> dict[str, dict[str, np.nd
     if state.options is None:
         network.plan.trainer = trainer
         return {}
-    trainer.attach(network, state.options)
+    trainer.attach(network, state.options, state.frozen or [False] * len(network.layers))
     network.plan.step, network.plan.passes = state.step, state.passes  # in this order: a new step starts new passes
     trainer.progress = state.progress
     if state.carried is not None:

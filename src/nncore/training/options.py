@@ -12,6 +12,23 @@ from .configuration import Configuration
 
 if TYPE_CHECKING:
     from ..network.network import Network
+    from .trainer import Trainer
+
+
+def changes_since_compile(network: Network, trainer: Trainer) -> list[str]:
+    """Return in words what layers have been told since compile, which training does not know."""
+    layers, keys = network.layers, [network.connections.key(i) for i in range(len(network.layers))]
+    found = [
+        f"{key}.trainable is {layer.trainable}"
+        for key, layer, frozen in zip(keys, layers, trainer.frozen, strict=True)
+        if layer.trainable is frozen and (layer.may_have_parameters() or layer.frozen_is_inference)
+    ]
+    now = parameter_options(network, trainer.config)
+    for (name, _), old, new in zip(network.named_parameters("fit"), trainer.options or (), now, strict=True):
+        for field in ("l1", "l2", "max_norm"):
+            before, after = getattr(old, field) or 0.0, getattr(new, field) or 0.0
+            found += [f"{field} of {name} is {after:g}"] if before != after else []
+    return found
 
 
 def parameter_options(network: Network, config: Configuration) -> list[ParameterOptions]:

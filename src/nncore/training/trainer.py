@@ -6,6 +6,7 @@ needs it, a new trainer with the same configuration is attached. The state of th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from ..records import ParameterOptions, Shape
 from ..schedules import learning_rates
 from .advice import advise
 from .configuration import Configuration, Sums, results
-from .options import parameter_options
+from .options import changes_since_compile, parameter_options
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Trainer:
     ----------
     options : list of ParameterOptions or None
         The training options of each parameter in the plan; None before the plan is compiled.
+    frozen : list of bool
+        Whether each layer was frozen when the plan was compiled.
+    is_outdated : bool
+        Whether an option of a layer has been set since then.
     progress : Progress or None
         The progress of the last ``fit``. The number of updates is the plan's ``step``.
     optimizer_fields : dict or None
@@ -49,6 +54,8 @@ class Trainer:
         self.config = config
         config.optimizer.belong_to_model()
         self.options: list[ParameterOptions] | None = None
+        self.frozen: list[bool] = []
+        self.is_outdated = self._has_warned = False
         self.progress: Progress | None = None
         self.optimizer_fields: Mapping[str, Any] | None = None
         self.target_kind = "other"  # the form of the targets of single steps, as losses name it; "decisions": 0/1 or -1/+1
@@ -65,8 +72,12 @@ class Trainer:
 
     # Compiling the plan -------------------------------------------------------------------------------------------------------
 
-    def attach(self, network: Network, options: list[ParameterOptions] | None = None) -> None:
-        """Compile the plan for this trainer. options: those of each parameter; None takes them from layers, groups and compile."""
+    def attach(self, network: Network, options: list[ParameterOptions] | None = None, frozen: list[bool] | None = None) -> None:
+        """Compile the plan for this trainer.
+
+        options: those of each parameter; None takes them from layers, groups and compile. frozen: which layers are; None takes that
+        from the layers.
+        """
         config = self.config
         with network.access.changing():
             losses = config.bind(network.output_shapes, network.output_activations)
@@ -74,8 +85,11 @@ class Trainer:
             if options is None and not config.is_advised:  # once: not again for a copy, or for sequences of another length
                 config.is_advised = True
                 advise(network, config, self.options)
+            self.frozen = [not layer.trainable for layer in network.layers] if frozen is None else frozen
+            self.is_outdated = frozen is not None  # a layer may have been changed between compile and save
             self._prepare(network)
-            network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self)
+            inference = network.op_inference(network.plan.owners, self.frozen)
+            network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self, inference)
 
     def training_records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
         """Return the records for the plan, for outputs of these shapes."""
@@ -91,7 +105,27 @@ class Trainer:
         self.no_metrics = not config.loss_keys and not any(each.of for each in config.statistics)
         self.has_python_metrics = any(each.called for each in config.statistics)
         self.loss_only = self.no_metrics and not self.has_python_metrics
-        self.optimizer_fields = None if config.optimizer.full_batch else vars(config.optimizer)
+        self.optimizer_fields = None if config.optimizer.full_batch or self.is_outdated else vars(config.optimizer)
+
+    # Changes after compile ----------------------------------------------------------------------------------------------------
+
+    def layer_changed(self, name: str, is_fitting: bool) -> None:
+        """Note that an option of a layer has been set. The next training step looks what it is."""
+        self.is_outdated, self._has_warned = True, is_fitting
+        self.optimizer_fields = None  # the next single step comes through `require_trainer`
+        if is_fitting:
+            warnings.warn(f"{name} of a layer was set during fit, which goes on as compiled; compile and fit again", stacklevel=5)
+
+    def remind(self, network: Network, what: str) -> None:
+        """Warn if training uses other options than the layers have now: in every ``fit``, and in the first single step."""
+        changes = changes_since_compile(network, self)
+        self.is_outdated = bool(changes)
+        if changes and (what == "fit" or not self._has_warned):
+            self._has_warned = True
+            listed = ", ".join(changes[:3]) + (", ..." if len(changes) > 3 else "")
+            warnings.warn(f"{what} trains as compiled, without what was set since: {listed}; call compile again", stacklevel=4)
+        if self.optimizer_fields is None and not self.config.optimizer.full_batch:
+            self.optimizer_fields = vars(self.config.optimizer)
 
     # Single steps: the core calls these methods ---------------------------------------------------------------------------------
 
@@ -135,6 +169,8 @@ def require_trainer(network: Network, what: str) -> Trainer:
             raise ArgumentError(f"{what}: the weights are replaced by their average; train outside of averaged_weights()")
         if trainer.optimizer.full_batch and what != "fit":
             raise ArgumentError(f"{what}: {type(trainer.optimizer).__name__} needs the loss of all data at once; use fit")
+        if trainer.is_outdated and network.plan.is_compiled:
+            trainer.remind(network, what)
     return trainer if network.plan.is_compiled or not network.built else ensure_compiled(network)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf, isfinite
 from typing import Any
 
-from .errors import ArgumentError, DTypeError, SizeError
+from .errors import ArgumentError, DTypeError, SizeError, kind_of
 from .errors import shown as shown
 from .records import Shape
 
@@ -139,6 +139,16 @@ def pair(owner: str, name: str, value: Any) -> tuple[Any, Any]:
     if not is_array and not (isinstance(value, list | tuple) and len(value) == 2):
         raise ArgumentError(f"{owner}: {name} must be a pair of numbers, not {shown(value)}")
     return value[0], value[1]
+
+
+def no_state_dict(given: Any) -> ArgumentError:
+    """Return the error of ``load_state_dict`` for what is no mapping."""
+    hint = ""
+    if isinstance(given, str | os.PathLike):
+        hint = "; model.load_weights reads a file"
+    elif callable(getattr(given, "state_dict", None)):
+        hint = "; pass its state_dict()"
+    return ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {kind_of(given)}{hint}")
 
 
 def warn(message: str) -> None:

@@ -140,6 +140,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 4 * _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def kind_of(value: Any) -> str:
+    """Return the name of a value's type for messages, or "None"."""
+    return "None" if value is None else type(value).__name__
+
+
 def lookup(kind: str, name: str, table: Mapping[str, _T]) -> _T:
     """Return ``table[name]``, or raise an error that lists similar names.
 

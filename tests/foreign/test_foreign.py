@@ -1,6 +1,7 @@
 """Names of PyTorch, Keras and scikit-learn: each is accepted, or the message says what it is called here."""
 
 import copy
+import inspect
 import pickle
 import re
 
@@ -13,6 +14,9 @@ from nncore._declarations import Elsewhere
 from nncore.foreign import arguments, attributes, methods, objects, words
 
 FAMILIES = [nn, nn.layers, nn.losses, nn.optim, nn.metrics, nn.init, nn.callbacks, nn.schedules]
+
+
+X, Y = np.ones((4, 3)), np.zeros((4, 2))
 
 
 def model():
@@ -136,13 +140,16 @@ def test_words_never_replace_a_name_that_is_known():
     assert words.NAMES.keys() == known.keys()
 
 
-@pytest.mark.parametrize("table", [attributes.NAMES, methods.OF_MODELS, methods.OF_LAYERS, methods.OF_OPTIMIZERS, arguments.NAMES])
+@pytest.mark.parametrize(
+    "table", [attributes.NAMES, methods.OF_MODELS, methods.OF_LAYERS, methods.OF_OPTIMIZERS, methods.OF_HISTORIES, arguments.NAMES]
+)
 def test_what_is_recommended_exists(table):
     said = " ".join(table.values()) + " ".join(text for each in words.NAMES.values() for text in each.values())
     for name in set(re.findall(r"nn\.\w+(?:\.\w+)?", said)):
         resolve(name)
+    x = nn.Input((2,))
     for name in set(re.findall(r"model\.(\w+)", said)):
-        assert hasattr(nn.Sequential, name), name
+        assert hasattr(type(nn.Model(x, nn.ReLU()(x))), name) or hasattr(nn.Sequential, name), name
     for kind, get in (("loss", nn.losses.get), ("optimizer", nn.optim.get), ("metric", nn.metrics.get)):
         for text in words.NAMES[kind].values():
             for name in re.findall(r'^"(\w+)"', text):
@@ -250,11 +257,83 @@ def test_access_to_what_exists_takes_no_detour():
         (lambda: nn.schedules.Cosine(0.1, T_max=10), "here it is total_steps"),
         (lambda: nn.Linear(2, 3, device="cuda"), "nncore computes on the CPU"),
         (lambda: nn.ReLU(inplace=True), "nothing to ask for"),
+        (lambda: nn.LSTM(2, 3, activation="relu"), "fixed where a layer has a hidden_size: tanh"),
+        (lambda: nn.Dropout(p=0.1, prob=0.2), "here it is p of Dropout"),
+        (lambda: nn.losses.SparseCategoricalCrossentropy(weight=[1.0]), "class_weight or sample_weight of fit"),
+        (lambda: nn.optim.Adam(model().parameters(), lr=0.1), "the model's parameters are not passed to it"),
+        (lambda: nn.Sequential(nn.Linear(2, 3), random_state=0), "Sequential takes no argument 'random_state'; here it is seed"),
+        (lambda: nn.Input((3,), dtype="float32"), "Input takes no argument 'dtype'; here it is a choice for the whole model"),
+        (lambda: nn.load("x", compile=False), "load takes no argument 'compile'"),
     ],
 )
 def test_arguments(make, text):
     with pytest.raises(errors.ArgumentError, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda m: m.fit(X, Y, nb_epoch=3), "fit takes no argument 'nb_epoch'; here it is epochs. It takes x, y, epochs"),
+        (lambda m: m.fit(X, Y, max_iter=3), "here it is epochs"),
+        (lambda m: m.fit(X, Y, early_stopping=True), r"here it is one of callbacks: nn.callbacks.EarlyStopping\(\)"),
+        (lambda m: m.fit(X, Y, workers=3), "here it is nothing to ask for"),
+        (lambda m: m.fit(X, Y, epocs=3), "fit takes no argument 'epocs'; did you mean 'epochs'"),
+        (lambda m: m.fit(), "fit needs x"),
+        (lambda m: m.compile("mse", "sgd", learning_rate=0.1), "here it is lr of the optimizer"),
+        (lambda m: m.compile(loss="mse"), "compile needs optimizer"),
+        (lambda m: m.compile("adam", "mse"), r"'adam' is an optimizer, not a loss; use compile\(loss=..., optimizer='adam'\)"),
+        (lambda m: m.compile(nn.optim.Adam(), "mse"), "compile: Adam is an optimizer, not a loss"),
+        (lambda m: m.compile(nn.optim.Adam, "mse"), "compile: Adam is an optimizer, not a loss"),
+        (lambda m: m.compile("mse", "mae"), "'mae' is a loss, not an optimizer"),
+        (lambda m: m.compile("mse", nn.losses.Huber()), "compile: Huber is a loss, not an optimizer"),
+        (lambda m: m.compile("mse", nn.optim.Adam), r"optimizer: Adam is a class; pass an object, Adam\(\)"),
+        (lambda m: m.compile(nn.losses.Huber, "sgd"), r"loss: Huber is a class; pass an object, Huber\(\)"),
+        (lambda m: m.evaluate(X, Y, eval_set=3), "evaluate takes no argument 'eval_set'"),
+        (lambda m: m.summary(line_length=80), "summary takes no argument 'line_length'"),
+        (lambda m: m.get_layer(index=0), r"a number in brackets instead of the name: model\[0\]"),
+        (lambda m: m.load_weights("x", by_name=True), "here it is strict=False"),
+        (lambda m: m.save("x", save_format="h5"), "save takes no argument 'save_format'"),
+        (lambda m: m.load_state_dict("m.pt"), "not str; model.load_weights reads a file"),
+        (lambda m: m.__setitem__(0, nn.ReLU()), "the layers are fixed when the model is made"),
+        (lambda m: m.__delitem__(0), "the layers are fixed when the model is made"),
+    ],
+)
+def test_calls_of_models(call, text):
+    made = nn.Sequential(nn.Linear(3, 2), seed=0)
+    made.compile("mse", "sgd")
+    with pytest.raises(errors.NncoreError, match=text):
+        call(made)
+    assert made.step == 0
+
+
+def test_errors_inside_a_call_stay_what_they_are():
+    class Broken(nn.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            len(3)
+
+    made = nn.Sequential(nn.Linear(3, 2), seed=0)
+    made.compile("mse", "sgd")
+    with pytest.raises(TypeError, match="has no len") as caught:
+        made.fit(X, Y, callbacks=[Broken()])
+    assert not isinstance(caught.value, errors.NncoreError)
+
+
+def test_what_fit_returns_is_no_model():
+    made = nn.Sequential(nn.Linear(3, 2), seed=0)
+    made.compile("mse", "sgd")
+    history = made.fit(X, Y)
+    for name, text in (("predict", "fit returns the history; use model.predict"), ("loss", r'use history.history\["loss"\]')):
+        with pytest.raises(errors.UnknownAttributeError, match=f"History has no '{name}': {text}"):
+            getattr(history, name)
+        assert name not in dir(history)
+
+
+def test_signatures_stay_visible():
+    assert list(inspect.signature(nn.Sequential.compile).parameters)[:3] == ["self", "loss", "optimizer"]
+    assert inspect.signature(nn.Sequential).parameters["seed"].default is None
+    assert "epochs" in inspect.signature(model().fit).parameters
+    assert list(inspect.signature(nn.optim.Adam).parameters)[:2] == ["lr", "betas"]
 
 
 def test_objects_of_pytorch_and_scikit_learn():

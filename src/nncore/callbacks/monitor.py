@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, Literal
 
 import numpy as np
 
-from .._checks import choice, named, near, shown, text
+from .._checks import choice, named, near, shown, text, warn
 from ..errors import ArgumentError
 from ..training.hooks import Callback, Logged, Logs
 
@@ -54,10 +53,9 @@ class Monitor(Callback):
         if current is None:
             if self.monitor.startswith("val_") and getattr(self, "params", {}).get("do_validation"):
                 return None  # an epoch without validation, see validation_freq
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} monitors {self.monitor!r}, which is not among {', '.join(logs or {})}"
-                + ("; pass validation_split or validation_data" if self.monitor.startswith("val_") else ""),
-                stacklevel=3,
+                + ("; pass validation_split or validation_data" if self.monitor.startswith("val_") else "")
             )
         elif np.ndim(current):
             raise ArgumentError(f"{type(self).__name__}: {self.monitor!r} is {shown(current)}; one number is needed")

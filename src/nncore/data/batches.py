@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import ArgumentError, EmptyDataError, shown
+from ..errors import ArgumentError, EmptyDataError, kind_of, shown
 
 FIELDS = 4  # x, y, sample_weight, lengths
 
@@ -82,7 +82,7 @@ def batches_of(given: Any, who: str) -> Iterable[Any]:
     """Return an iterable of batches (x, y), or raise an error if this cannot be one, or is known to be empty."""
     found = as_iterable(given)
     if found is None:
-        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without, not {type(given).__name__}")
+        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without, not {kind_of(given)}")
     if isinstance(given, Collection) and length_of(given) == 0:
         raise EmptyDataError(f"{who}: there are no batches")
     if isinstance(given, list | tuple | set | frozenset):
@@ -177,7 +177,7 @@ def read_batch(batch: Any) -> Batch:
         It is something else.
     """
     if not isinstance(batch, list | tuple) or not 2 <= len(batch) <= FIELDS:
-        found = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, list | tuple) else type(batch).__name__
+        found = f"{kind_of(batch)} of {len(batch)}" if isinstance(batch, list | tuple) else kind_of(batch)
         raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {found}; or pass y")
     return Batch(*batch)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._checks import shown
-from ..errors import ArgumentError
+from ..errors import ArgumentError, kind_of
 
 
 def align_to_names(what: str, given: Any, names: Sequence[str]) -> list[Any]:
@@ -34,7 +34,7 @@ def align_to_names(what: str, given: Any, names: Sequence[str]) -> list[Any]:
     if len(names) == 1:
         return [given]
     if not isinstance(given, list | tuple) or len(given) != len(names):
-        found = f"{len(given)} arrays" if isinstance(given, list | tuple) else type(given).__name__
+        found = f"{len(given)} arrays" if isinstance(given, list | tuple) else kind_of(given)
         raise ArgumentError(f"{what}: pass a list of {len(names)} arrays, for {', '.join(names)}, or a dict by name; not {found}")
     return list(given)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_NOTHING = "nothing to ask for: the core does it wherever it can"
+_NOTHING = "nothing to ask for: the core does what it can by itself"
 
 #: Name -> the name here, or what to use instead. It is only said of a class that has one of the arguments in the text.
 NAMES = {
@@ -59,6 +59,8 @@ NAMES = {
     "maxval": "high",
     "val": "value",
     # recurrent layers
+    "activation": "fixed where a layer has a hidden_size: tanh, or nonlinearity of an RNN",
+    "recurrent_activation": "fixed where a layer has a hidden_size: the gates are sigmoids",
     "time_major": "batch_first",
     "merge_mode": "bidirectional=True, which concatenates the two directions",
     # optimizers
@@ -108,6 +110,29 @@ NAMES = {
     "reduce": "reduction",
     "thresholds": "threshold",
     "cutoff": "threshold",
+    # models
+    "optimiser": "optimizer",
+    "solver": "optimizer",
+    "criterion": "loss",
+    "objective": "loss",
+    "n_epochs": "epochs",
+    "nb_epoch": "epochs",
+    "nb_epochs": "epochs",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "max_iter": "epochs",
+    "n_iter": "epochs",
+    "bs": "batch_size",
+    "validation_fraction": "validation_split",
+    "val_split": "validation_split",
+    "val_data": "validation_data",
+    "eval_set": "validation_data",
+    "validation": "validation_data or validation_split",
+    "early_stopping": "one of callbacks: nn.callbacks.EarlyStopping()",
+    "print_fn": "show=False: print_fn(str(model.summary(show=False)))",
+    "index": "a number in brackets instead of the name: model[0]",
+    "by_name": "strict=False",
+    "compile": "nothing to ask for: custom_objects are all that load takes",
     # callbacks
     "verbosity": "verbose",
     "metric": "monitor",
@@ -119,7 +144,7 @@ NAMES = {
     "log_dir": "writer, as in TensorBoard(SummaryWriter(log_dir))",
 }
 
-#: The same, for any class.
+#: The same, for any class and function.
 GENERAL = {
     "input_shape": "nn.Input(shape), or model.build(shape)",
     "batch_input_shape": "nn.Input(shape), or model.build(shape)",
@@ -133,6 +158,16 @@ GENERAL = {
     "seed": "a choice for the whole model: nn.Sequential(..., seed=...)",
     "random_state": "seed of the model: nn.Sequential(..., seed=...)",
     "class_weight": "an argument of fit",
+    "weight": "class_weight or sample_weight of fit",
+    "learning_rate": "lr of the optimizer, as in nn.optim.Adam(lr=1e-3)",
+    "lr": "lr of the optimizer, as in nn.optim.Adam(lr=1e-3)",
+    "alpha": "l2 of compile",
+    "workers": _NOTHING,
+    "use_multiprocessing": _NOTHING,
+    "max_queue_size": _NOTHING,
+    "n_jobs": "nn.set_num_threads",
+    "run_eagerly": _NOTHING,
+    "steps_per_execution": _NOTHING,
 }
 
 
@@ -146,8 +181,5 @@ def hint(name: str, known: Iterable[str]) -> str:
     >>> hint("epsilon", ["lr"])
     ''
     """
-    if name in GENERAL:
-        return GENERAL[name]
     here = NAMES.get(name, "")
-    words = set(re.findall(r"\w+", here))
-    return here if words & set(known) else ""
+    return here if set(re.findall(r"\w+", here)) & set(known) else GENERAL.get(name, "")

@@ -175,6 +175,7 @@ PATTERNS = {
     r"(Lazy|Depthwise|Separable)?Conv(olution)?(LSTM|Transpose)?\d?[dD]?(Transpose|Block)?": "nncore has no convolutions",
     r"(Global|Adaptive)?(Max|Avg|Average|LP|Fractional\w*)(Un)?Pool(ing)?\d?[dD]?": "nncore has no layers for images",
     r"(ZeroPadding|ZeroPad|Cropping|UpSampling|Upsample\w*|PixelShuffle|InstanceNorm)\w*": "nncore has no layers for images",
+    r"(Feature|Spatial)?(Alpha)?Dropout\d?[dD]?": "use nn.Dropout(p)",
     r"(Multi[hH]ead)?Attention|Transformer\w*": "nncore has no attention",
 }
 

@@ -63,6 +63,10 @@ OF_MODELS = {
     "load_model": "use nn.load(path)",
     "load": "use nn.load(path), or load_weights",
     "reset_metrics": f"{_LEAVE}: each epoch and each evaluation starts anew",
+    "input": "use model.inputs of a graph, or model.input_shapes",
+    "output": "use model.outputs of a graph, or model.output_shapes",
+    "losses": "use model.summary(), which shows what compile was given",
+    "loss": "use model.summary(), which shows what compile was given",
     # scikit-learn
     "predict_proba": "use predict, which gives what the last layer computes; after a Softmax or Sigmoid these are probabilities",
     "predict_log_proba": "use np.log(model.predict(x)), or end in nn.LogSoftmax()",
@@ -100,6 +104,17 @@ OF_LAYERS = {
     "units": "use layer.out_features",
     "state_dict": "use state_dict of the model, nn.Sequential(layer)",
     "load_state_dict": "use load_state_dict of the model, nn.Sequential(layer)",
+}
+
+#: Name -> what to use, for the history that fit returns.
+OF_HISTORIES = {
+    "predict": "fit returns the history; use model.predict",
+    "evaluate": "fit returns the history; use model.evaluate",
+    "score": "fit returns the history; use model.evaluate",
+    "predict_proba": "fit returns the history; use model.predict",
+    "loss": 'use history.history["loss"]',
+    "val_loss": 'use history.history["val_loss"]',
+    "accuracy": 'use history.history["accuracy"]',
 }
 
 #: Name -> what to use, for an optimizer.

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._checks import shape_text
-from ..errors import ArgumentError
+from ..errors import ArgumentError, kind_of
 from ..records import Op, Shape
 from .values import Input, Node, Value, checked_name, record
 
@@ -245,7 +245,7 @@ def _ends(what: str, given: Any) -> tuple[list[Value], list[str | None]]:
     for i, value in enumerate(values):
         if not isinstance(value, Value):
             raise ArgumentError(
-                f"Model: {what[:-1]} {i} is {type(value).__name__}, not a value of a network; {what} are nn.Input(...) and what "
+                f"Model: {what[:-1]} {i} is {kind_of(value)}, not a value of a network; {what} are nn.Input(...) and what "
                 "layers give when they are called on it; layers one after another are an nn.Sequential(...)"
             )
         if (first := place.setdefault(id(value), i)) < i:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core, _late_calls
 from .._checks import is_number, real, shape_of_sample, shape_text, shown
-from ..errors import ArgumentError
+from .._declarations import explained
+from ..errors import ArgumentError, kind_of
 from ..records import Op, Shape
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Node:
         self.outputs = tuple(Value(shape, self) for shape in shapes)
 
 
+@explained
 def Input(shape: Sequence[int], name: str | None = None) -> Value:
     """Return an input of a network. Layers are called on it.
 
@@ -183,7 +185,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
     for i, each in enumerate(inputs):
         if not isinstance(each, Value):
             raise ArgumentError(
-                f"{name}: input {i} is {type(each).__name__}, which is no part of the network; make it an nn.Input, or call the "
+                f"{name}: input {i} is {kind_of(each)}, which is no part of the network; make it an nn.Input, or call the "
                 "layer with arrays only"
             )
     check_count(layer, len(inputs))
@@ -222,7 +224,7 @@ def _number(sign: str, other: Any) -> float:
     if is_number(other):
         return real(f"a value {sign} ...", "the number", other)
     raise ArgumentError(
-        f"{sign} takes values of the network and single numbers, not {type(other).__name__}; make an array an nn.Input of the model"
+        f"{sign} takes values of the network and single numbers, not {kind_of(other)}; make an array an nn.Input of the model"
     )
 
 

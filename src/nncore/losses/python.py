@@ -8,7 +8,7 @@ import numpy as np
 
 from .._declarations import describe, reject_unknown
 from ..data import as_array, bind_prediction, bind_target, bind_weight
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, kind_of
 from ..records import LossSpec
 from .base import Loss, Reduction
 
@@ -103,7 +103,10 @@ class PythonLoss(Loss):
 
     def _pair(self, found: Any) -> tuple[Any, Any]:
         if not isinstance(found, tuple) or len(found) != 2:
-            raise ArgumentError(f"{self.name}: a pair (losses [N], gradients like y_pred) is needed, not {type(found).__name__}")
+            raise ArgumentError(
+                f"{self.name}: a pair (losses [N], gradients like y_pred) is needed, as nothing is differentiated automatically; "
+                f"not {kind_of(found)}"
+            )
         return found
 
     def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

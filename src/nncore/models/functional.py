@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from .._checks import shape_of_sample
+from .._declarations import explained
 from ..errors import ArgumentError
 from ..graph import Graph, Value
 from ..records import Shape
@@ -22,6 +23,7 @@ class Functional(Model):
     'Functional'
     """
 
+    @explained
     def __init__(self, inputs: Any, outputs: Any, *, seed: int | None = None, dtype: Any = "float32") -> None:
         self._begin(Graph(inputs, outputs), seed, dtype)
 

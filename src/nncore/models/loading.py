@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from .._declarations import explained
 from ..graph import Graph
 from ..saving.model_file import read_network
 from .functional import Functional
@@ -13,6 +14,7 @@ from .model import Model
 from .sequential import Sequential
 
 
+@explained
 def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Sequential | Any:
     """Make a model from a file that `Model.save` wrote.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .._checks import flag, may_write, shown
 from .._core import AveragedWeights, ModelCore
-from .._declarations import is_own, put_elsewhere, refuse_setting, without_elsewhere
+from .._declarations import explained, is_own, put_elsewhere, refuse_setting, without_elsewhere
 from ..data import ClassWeight
 from ..data.sequences import either
 from ..errors import ArgumentError, NotBuiltError
@@ -1379,3 +1379,7 @@ class Model(ModelCore):
 
 
 put_elsewhere(Model, methods.OF_MODELS)
+
+# Not of predict, train_on_batch and the other methods for single batches, whose calls are short.
+for _name in ("compile", "fit", "evaluate", "summary", "get_layer", "build", "stream", "save", "save_weights", "load_weights"):
+    setattr(Model, _name, explained(vars(Model)[_name]))

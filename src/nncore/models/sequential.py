@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from .._checks import integer, shape_of_sample
-from ..errors import IndexRangeError
+from .._declarations import explained
+from ..errors import ArgumentError, IndexRangeError
 from ..layers.base import AnyLayer, Layer
 from ..network.chain import Chain, check_layers
 from ..records import Shape
@@ -55,6 +56,7 @@ class Sequential(Model):
     (2, 1)
     """
 
+    @explained
     def __init__(self, *layers: Layer | Sequence[Layer], seed: int | None = None, dtype: npt.DTypeLike = "float32") -> None:
         given: Any = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         check_layers(type(self).__name__, given)
@@ -84,6 +86,7 @@ class Sequential(Model):
             mask: ArrayLike | None = None,
         ) -> np.ndarray: ...
 
+    @explained
     def build(self, input_shape: Shape) -> Self:
         """Set the shape of one sample, if the first layer does not determine it.
 
@@ -147,3 +150,16 @@ class Sequential(Model):
         if not -len(self.layers) <= number < len(self.layers):
             raise IndexRangeError(f"{type(self).__name__} has {len(self.layers)} layers, and none of number {number}")
         return self.layers[number]
+
+    if not TYPE_CHECKING:  # type checkers refuse these themselves
+
+        def __setitem__(self, index: Any, layer: Any) -> None:
+            raise self._fixed()
+
+        def __delitem__(self, index: Any) -> None:
+            raise self._fixed()
+
+    def _fixed(self) -> ArgumentError:
+        return ArgumentError(
+            f"{type(self).__name__}: the layers are fixed when the model is made; change a list of layers, and make another of it"
+        )

@@ -15,7 +15,7 @@ from ..data.arrays import as_array
 from ..data.batches import find_batches
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, bind_steps
-from ..errors import ArgumentError, EmptyDataError, ShapeError
+from ..errors import ArgumentError, EmptyDataError, ShapeError, kind_of
 from ..graph import Value, is_symbolic
 from ..records import Shape
 from .features import check_columns, remember_columns
@@ -48,7 +48,7 @@ def _call_on_values(network: Network, x: Any) -> Any:
     values = align_to_names("x", x, network.input_names)
     for name, value in zip(argument_labels("x", network.input_names), values, strict=True):
         if not isinstance(value, Value):
-            raise ArgumentError(f"{name} is {type(value).__name__}, which is no part of the network; make it an nn.Input")
+            raise ArgumentError(f"{name} is {kind_of(value)}, which is no part of the network; make it an nn.Input")
     if not network.built:
         network.build([value.shape for value in values])  # the weights must exist before they can be shared
     return network.connections.pack_outputs(network.connections.call_on(values))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._checks import flag
+from .._checks import flag, no_state_dict
 from .._core import Use, copy_all
 from ..data.arrays import copy_into, to_array
-from ..errors import ArgumentError, ShapeError, StateDictError
+from ..errors import ArgumentError, ShapeError, StateDictError, kind_of
 from ..records import Parameter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def state_dict(network: Network) -> dict[str, np.ndarray]:
 def load_state_dict(network: Network, state_dict: Any, strict: Any) -> IncompatibleKeys:
     """Copy parameters from a state dict. Everything is checked before anything is written. See `Model.load_state_dict`."""
     if not isinstance(state_dict, Mapping):
-        raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
+        raise no_state_dict(state_dict)
     strict = flag("load_state_dict", "strict", strict)
     with network.access.training():
         own = dict(network.named_state("load_state_dict"))
@@ -56,7 +56,7 @@ def load_state_dict(network: Network, state_dict: Any, strict: Any) -> Incompati
 def set_weights(network: Network, weights: Any) -> None:
     """Copy in one array per parameter, in order. Everything is checked before anything is written."""
     if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
-        raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {type(weights).__name__}")
+        raise ArgumentError(f"set_weights takes a list of arrays, one per parameter, not {kind_of(weights)}")
     with network.access.training():
         own = network.named_state("set_weights")
         if len(weights) != len(own):

@@ -11,7 +11,7 @@ import numpy as np
 from .._checks import flag, shape_of_sample
 from .._core import Access
 from ..data.arrays import as_array
-from ..errors import ArgumentError, ShapeError, SizeError
+from ..errors import ArgumentError, ShapeError, SizeError, kind_of
 from ..graph import MAX_INPUTS, Graph, Input, check_count
 from ..layers.activations import Activation
 from ..layers.base import Layer
@@ -51,7 +51,7 @@ def call_layer(layer: Layer, x: Any, training: bool) -> Any:
 def _apply_to_several(layer: Layer, x: Any) -> np.ndarray:
     """Return the output of a layer that has several inputs and no parameters."""
     if not isinstance(x, list | tuple):
-        raise ArgumentError(f"{layer!r} takes a list of arrays, not {type(x).__name__}")
+        raise ArgumentError(f"{layer!r} takes a list of arrays, not {kind_of(x)}")
     check_count(layer, len(x))
     if len(x) > MAX_INPUTS:
         return _apply_in_parts(layer, x)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from .._checks import warn
 
 
 class Alarm:
@@ -34,7 +35,4 @@ class Alarm:
         if len(bad):
             where, what = f"step {done - len(losses) + int(bad[0]) + 1} of ", float(losses[bad[0]])
         data = "" if self._check_finite else "compile(check_finite=True) finds such values in the data, and "
-        warnings.warn(
-            f"fit: the loss is {what} in {where}epoch {epoch + 1}; {data}nn.callbacks.TerminateOnNaN() stops training",
-            stacklevel=6,
-        )
+        warn(f"fit: the loss is {what} in {where}epoch {epoch + 1}; {data}nn.callbacks.TerminateOnNaN() stops training")

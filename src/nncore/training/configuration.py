@@ -45,8 +45,7 @@ class Configuration:
         l2: float = 0.0,
     ) -> None:
         outputs, self.names = len(names), list(names)
-        if isinstance(loss, str) and loss not in losses.LOSSES and loss in optim.OPTIMIZERS:
-            raise UnknownNameError(f"{loss!r} is an optimizer, not a loss; use compile(loss=..., optimizer={loss!r})")
+        _refuse_swapped(loss, optimizer)
         if isinstance(loss, Mapping):
             loss = align_to_names("compile: loss", loss, names)
         if isinstance(metrics_, Mapping):
@@ -190,6 +189,19 @@ def results(logs: dict[str, Any], return_dict: bool) -> Any:
     if return_dict:
         return logs
     return logs["loss"] if len(logs) == 1 else list(logs.values())
+
+
+def _refuse_swapped(loss: Any, optimizer: Any) -> None:
+    """Raise an error that says so if the loss is an optimizer, or the optimizer a loss. Keras has the optimizer first."""
+    for given, kind, other, base, table, where in (
+        (loss, "an optimizer", "a loss", optim.Optimizer, optim.OPTIMIZERS, "loss=..., optimizer={}"),
+        (optimizer, "a loss", "an optimizer", losses.Loss, losses.LOSSES, "loss={}, optimizer=..."),
+    ):
+        if isinstance(given, base) or (isinstance(given, type) and issubclass(given, base)):
+            shown_as = (given if isinstance(given, type) else type(given)).__name__
+            raise ArgumentError(f"compile: {shown_as} is {kind}, not {other}; use compile({where.format(shown_as + '(...)')})")
+        if isinstance(given, str) and given in table:
+            raise UnknownNameError(f"{given!r} is {kind}, not {other}; use compile({where.format(repr(given))})")
 
 
 def _all_of(given: Mapping[str, Any], names: Sequence[str], default: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from .._checks import shown, whole
+from .._declarations import put_elsewhere, without_elsewhere
 from ..errors import ArgumentError, EmptyDataError, require
+from ..foreign import methods
 from .hooks import Callback, Logs
 
 #: How many losses of steps a history keeps, if `fit` does not get another number.
@@ -42,6 +44,9 @@ class History(Callback):
     >>> history.epoch, list(history.history), len(history.step_losses)
     ([0, 1, 2, 3], ['loss', 'learning_rate'], 8)
     """
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
 
     def __init__(self, step_losses: int | Literal["all"] = STEPS_KEPT) -> None:
         self.history: dict[str, list[Any]] = {}
@@ -195,3 +200,6 @@ class _StepLosses:
 
 def _is_constant_rate(name: str, values: list[Any]) -> bool:
     return name == "learning_rate" and all(value == values[0] for value in values)
+
+
+put_elsewhere(History, methods.OF_HISTORIES)

@@ -6,7 +6,6 @@ callback overrides a batch hook, each call runs one step.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from math import isfinite
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
+from .._checks import warn
 from ..data.batches import length_of
 from ..data.bound import Data
 from ..errors import ArgumentError, EmptyDataError
@@ -263,10 +263,7 @@ class BatchSource:
         return batches
 
     def _warn_exhausted(self) -> None:
-        warnings.warn(
-            f"fit: the batches have run out, so that training ends; {self.steps} are needed for every epoch (steps_per_epoch)",
-            stacklevel=4,
-        )
+        warn(f"fit: the batches have run out, so that training ends; {self.steps} are needed for every epoch (steps_per_epoch)")
         self.model.stop_training = True
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 import numpy as np
 
 from ... import _late_calls, init
-from ..._checks import flag, real, whole
+from ..._checks import flag, no_state_dict, real, whole
 from ..._declarations import missing_attribute
 from ...data.arrays import copy_into, to_array
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
@@ -300,7 +300,7 @@ class Recurrent(Regularized):
         True
         """
         if not isinstance(state_dict, Mapping):
-            raise ArgumentError(f"load_state_dict takes a mapping from names to arrays, not {type(state_dict).__name__}")
+            raise no_state_dict(state_dict)
         own, arrays = _late_calls.draw_parameters(self), {key: to_array(value) for key, value in state_dict.items()}
         missing, unexpected = [key for key in own if key not in arrays], [key for key in arrays if key not in own]
         if missing or unexpected:

@@ -344,11 +344,12 @@ def test_objects_of_pytorch_and_scikit_learn():
 
     for loss, text in (
         (torch.nn.MSELoss(), "MSELoss is PyTorch's: use nn.losses.MeanSquaredError"),
-        (torch.nn.CrossEntropyLoss(), "CrossEntropyLoss is PyTorch's: use nn.losses.Sparse"),
+        (torch.nn.CrossEntropyLoss(), "CrossEntropyLoss is PyTorch's: use .*SparseCategoricalCrossentropy.from_logits=True"),
         (torch.nn.MSELoss, "MSELoss is PyTorch's: use nn.losses.MeanSquaredError"),
         (torch.nn.functional.mse_loss, "mse_loss is PyTorch's"),
         (Mine(), "Mine is PyTorch's: use nn.losses"),
-        (metrics.log_loss, "log_loss is scikit-learn's: use nn.losses"),
+        (metrics.log_loss, 'log_loss is scikit-learn\'s: use "binary_crossentropy"'),
+        (metrics.accuracy_score, "accuracy_score is scikit-learn's: use nn.metrics.accuracy"),
     ):
         with pytest.raises(errors.ArgumentError, match=f"loss: {text}"):
             nn.Sequential(nn.Linear(2, 1)).compile(loss, "sgd")

@@ -90,7 +90,6 @@ NAMES = {
     "RNNBase": "use nn.RNN, nn.GRU or nn.LSTM",
     "AlphaDropout": "use nn.Dropout(p)",
     "Unflatten": "use nn.Reshape",
-    "Threshold": "use nn.ReLU() or nn.Step(threshold)",
     # PyTorch: losses
     "MSELoss": 'use nn.losses.MeanSquaredError(), or loss="mse"',
     "L1Loss": 'use nn.losses.MeanAbsoluteError(), or loss="mae"',

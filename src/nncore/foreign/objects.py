@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import attributes
+from . import attributes, words
 
 #: Package -> the name of the library.
 LIBRARIES = {
@@ -20,6 +20,9 @@ LIBRARIES = {
     "optax": "Optax's",
     "sklearn": "scikit-learn's",
 }
+
+#: Module -> the kind of its names in `words`.
+KINDS = {"losses": "loss", "optim": "optimizer", "metrics": "metric", "init": "initializer"}
 
 
 def library(value: Any) -> str:
@@ -54,6 +57,12 @@ def refusal(value: Any, family: str) -> str:
     if not owner:
         return ""
     name = getattr(value, "__name__", None) or type(value).__name__
-    place = f"nn.{family}".rstrip(".")
-    here = attributes.hint("", str(name)) or f"use {place}"
-    return f"{name} is {owner}: {here}"
+    return f"{name} is {owner}: {_instead(str(name), family)}"
+
+
+def _instead(name: str, family: str) -> str:
+    if here := words.hint(KINDS.get(family, ""), name):
+        return f"use {here}"
+    here = attributes.hint("", name)
+    fits = name in attributes.NAMES or family == "layers" or f"nn.{family}." in here
+    return here if here and fits else f"use nn.{family}"

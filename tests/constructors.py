@@ -3,6 +3,7 @@
 import inspect
 import os
 import pathlib
+import re
 import warnings
 
 import numpy as np
@@ -16,6 +17,11 @@ class Unprintable:
     def __repr__(self):
         raise RuntimeError("no repr")
 
+
+#: Names of parts that no user knows. Messages do not have them.
+INNER = re.compile(
+    r"ModelCore|\bPlan\b|nncore\._core|\bTrainer\b|\bConfiguration\b|\bNetwork\b|Watcher|_Given|\bSums\b|incorrect type"
+)
 
 #: Values that are hardly ever meant, by the name under which a failure shows them.
 WRONG = {
@@ -224,6 +230,8 @@ def outcome(constructor, name, value, folder):
         try:
             made = make(constructor, **{name: value})
         except nn.errors.NncoreError as error:
+            if INNER.search(str(error)):
+                return f"names inner parts: {error}"
             return "refused" if name in str(error) else f"does not name the argument: {type(error).__name__}: {error}"
         except Exception as error:
             return f"bare {type(error).__name__}: {error}"

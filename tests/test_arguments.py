@@ -3,9 +3,10 @@
 import abc
 import inspect
 
+import functions
 import numpy as np
 import pytest
-from constructors import CONSTRUCTORS, NEEDED, WRONG, arguments, make, needed, outcome, use
+from constructors import CONSTRUCTORS, INNER, NEEDED, WRONG, arguments, make, needed, outcome, use
 
 import nncore as nn
 from nncore.errors import ArgumentError, NncoreError, SizeError
@@ -60,14 +61,15 @@ def test_scalars_of_numpy_count_as_the_numbers_they_are(constructor):
     parameters = inspect.signature(constructor.__init__ if is_class else constructor).parameters
     for name, parameter in parameters.items():
         value = needed(constructor).get(name, parameter.default)
-        kinds = {bool: (np.bool_,), int: (np.int64, np.int32, np.uint8), float: (np.float64, np.float32)}.get(type(value), ())
+        numpy = {bool: (np.bool_, np.array), int: (np.int64, np.uint8, np.array), float: (np.float32, np.array)}
+        kinds = numpy.get(type(value), ())
         for kind in kinds:
             if type(value) is int and not 0 <= value < 256 and kind is np.uint8:
                 continue
             made, plain = make(constructor, **{name: kind(value)}), make(constructor, **{name: kind(value).item()})
             config = made.config() if hasattr(made, "config") else vars(made)
             if name in config:
-                assert not isinstance(config[name], np.generic), name
+                assert not isinstance(config[name], np.generic | np.ndarray), name
                 assert config[name] == (plain.config() if hasattr(plain, "config") else vars(plain))[name]
             if not isinstance(made, nn.callbacks.Callback):  # they have the repr that every object has
                 assert repr(made) == repr(plain)
@@ -213,3 +215,43 @@ def test_a_schedule_that_gives_no_rate(rate):
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
     assert model.step == 0
+
+
+@pytest.mark.parametrize(("name", "function"), functions.functions(), ids=lambda each: each if isinstance(each, str) else "")
+def test_wrong_arguments_of_functions_are_refused_by_typed_errors_or_work(name, function, capsys):
+    wrong, threads = [], nn.get_num_threads()
+    try:
+        functions.call(name, function, {})
+    except OSError:
+        assert name == "load"
+    for argument in functions.arguments(function):
+        for shown, value in WRONG.items():
+            try:
+                functions.call(name, function, {argument: value})
+            except (NncoreError, OSError) as error:
+                if INNER.search(str(error)):
+                    wrong.append(f"{name}({argument}={shown}) names inner parts: {error}")
+                if isinstance(error, OSError) and not isinstance(error, NncoreError) and argument != "path" and name != "load":
+                    wrong.append(f"{name}({argument}={shown}): {type(error).__name__}: {error}")
+            except Exception as error:
+                wrong.append(f"{name}({argument}={shown}): {type(error).__name__}: {error}")
+            finally:
+                nn.set_num_threads(threads)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("loss", [each for each in CONSTRUCTORS if issubclass_of(each, nn.losses.Loss)], ids=lambda c: c.__name__)
+def test_wrong_data_for_a_loss_by_itself(loss):
+    made, wrong = make(loss), []
+    y_true = {"classes": [0, 1, 2], "one_hot": np.eye(3)}.get(made.targets, np.ones((3, 4)))
+    right = {"y_true": y_true, "y_pred": np.full((3, 3 if made.targets in ("classes", "one_hot") else 4), 0.25)}
+    for argument in ("y_true", "y_pred", "sample_weight"):
+        for shown, value in WRONG.items():
+            for call in (made, made.gradient):
+                try:
+                    call(**{**right, argument: value})
+                except NncoreError:
+                    pass
+                except Exception as error:
+                    wrong.append(f"{argument}={shown}: {type(error).__name__}: {error}")
+    assert not wrong, "\n".join(wrong)

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from constructors import WRONG
+from constructors import INNER, WRONG
 from misuse import CALLS, XT, YT, X, Y, plain, recurrent
 
 import nncore as nn
@@ -56,7 +56,9 @@ def test_wrong_arguments_are_refused_by_typed_errors_or_work(name):
             with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
                 call(model, value)
-        except NncoreError:
+        except NncoreError as error:
+            if INNER.search(str(error)):
+                wrong.append(f"{shown}: the message names inner parts: {error}")
             if not same(before, state_of(model)):
                 wrong.append(f"{shown}: refused, but the model is another one now")
         except Exception as error:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from .._checks import real, whole
+from .._checks import flag, real, whole
 from ..errors import ArgumentError, GradientError
 from ..layers import Layer, Linear
 from ..losses import Loss
@@ -168,6 +168,7 @@ def check_gradients(
         whole("check_gradients", "samples", samples),
         np.random.default_rng(whole("check_gradients", "seed", seed, 0)),
     )
+    raises = flag("check_gradients", "raise_on_error", raise_on_error)
     title = type(obj).__name__
     if isinstance(obj, Model):
         entries = _of_model(obj, x, y, options)
@@ -182,7 +183,7 @@ def check_gradients(
         loss = get_loss(obj)
         title, entries = loss.name, _of_loss(loss, x, y, options)
     report = GradientReport(title, entries, options.tol)
-    if raise_on_error and not report:
+    if raises and not report:
         raise GradientError(str(report))
     return report
 

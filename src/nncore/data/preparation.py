@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -107,8 +108,7 @@ def pad_sequences(
     choice(owner, "truncating", truncating, ("pre", "post"))
     if flag(owner, "return_lengths", return_lengths) and padding == "pre":
         raise ArgumentError(f"{owner}: lengths count steps from the first one, so they are for padding='post', not 'pre'")
-    if not is_number(value):
-        raise ArgumentError(f"{owner}: value must be a number, not {shown(value)}")
+    _check_padding(owner, value)
     arrays = _sequences(owner, sequences)
     steps = max(map(len, arrays), default=0) if maxlen is None else whole(owner, "maxlen", maxlen)
     filled = [array for array in arrays if len(array)]
@@ -123,6 +123,14 @@ def pad_sequences(
     if not return_lengths:
         return result
     return result, np.array([min(len(array), steps) for array in arrays], np.int64)
+
+
+def _check_padding(owner: str, value: Any) -> None:
+    if is_number(value):
+        with suppress(OverflowError):
+            float(value)
+            return
+    raise ArgumentError(f"{owner}: value must be a number that an array can hold, not {shown(value)}")
 
 
 def _sequences(owner: str, given: Any) -> list[np.ndarray]:
@@ -147,10 +155,10 @@ def _type_for(arrays: list[np.ndarray], value: float) -> np.dtype[Any]:
 
 
 def _given(owner: str, dtype: Any) -> np.dtype[Any]:
-    try:
-        found: np.dtype[Any] = np.dtype(dtype)
-    except TypeError:
-        found = np.dtype(object)
+    found: np.dtype[Any] = np.dtype(object)
+    if not isinstance(dtype, list | tuple | dict):  # several fields
+        with suppress(TypeError, ValueError, SyntaxError, RuntimeError):
+            found = np.dtype(dtype)
     if found.kind not in "fiub":
         raise DTypeError(f"{owner}: dtype must be a type of real numbers, not {shown(dtype)}")
     return found

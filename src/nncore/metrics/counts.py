@@ -142,7 +142,7 @@ def labels_of_any_kind(values: Any) -> np.ndarray:
 
 def one_label(owner: str, value: Any) -> Any:
     """Return ``pos_label`` as a number, text or truth value of Python."""
-    value = value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim) else value
     if not isinstance(value, int | float | str) or value != value or (isinstance(value, int) and abs(value) >= 2**63):
         raise ArgumentError(f"{owner}: pos_label must be a label, a number or text, not {shown(value)}")
     return value

@@ -139,7 +139,7 @@ class LogLoss(Metric):
             The shapes or labels of the two do not fit together, or the predictions are no probabilities.
         """
         given, true = bind_prediction(y_pred), labels_of_any_kind(y_true)
-        if len(true) != len(given) or true.size not in (len(true), given.size):
+        if not true.ndim or len(true) != len(given) or true.size not in (len(true), given.size):
             raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
         weight = bind_weight(sample_weight, len(given))
         weights = np.ones(len(given)) if weight is None else weight

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core import files
-from ..errors import ArgumentError
+from ..errors import ArgumentError, shown
 
 
 def write(path: str | os.PathLike[str], pieces: Sequence[Any]) -> None:
@@ -38,7 +38,7 @@ def _require_folder(folder: str, name: str) -> None:
 def checked_path(owner: str, path: Any) -> str:
     """Return a path as a string. Integers raise an error, although `open` would accept them as file descriptors."""
     if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentError(f"{owner}: path must be a string or a path-like object, not {path!r}")
+        raise ArgumentError(f"{owner}: path must be a string or a path-like object, not {shown(path)}")
     name = os.fsdecode(path)
     if "\0" in name:
         raise ArgumentError(f"{owner}: path must not hold a zero byte, as {name!r} does")

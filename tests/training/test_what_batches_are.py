@@ -362,3 +362,76 @@ def test_one_batch_needs_targets(xy):
 def test_a_call_on_batches_has_no_memory_for_its_result(xy):
     with pytest.raises(TypeError, match="out= is for one batch"):
         line_of(3)[0](iter([xy]), out=np.empty((7, 1)))
+
+
+def test_metrics_of_classes_look_at_labels_within_lengths(rng):
+    """A regression loss beside accuracy: only the steps that count must hold labels."""
+    x, y = rng.normal(size=(4, 5, 3)), rng.integers(0, 2, size=(4, 5, 1)).astype(float)
+    y[0, 3], lengths = 7.5, [3, 5, 5, 5]
+    model = nn.Sequential(nn.GRU(3, 1, return_sequences=True), seed=0, dtype="float64")
+    model.compile("mse", "sgd", ["accuracy"])
+    _, accuracy = model.evaluate(x, y, lengths=lengths)
+    assert 0 <= accuracy <= 1
+    assert model.evaluate([(x, y, None, lengths)])[1] == accuracy
+    with pytest.raises(errors.LabelError, match="7.5"):
+        model.evaluate(x, y)
+    with pytest.raises(errors.LabelError, match="7.5"):
+        model.evaluate([(x, y, None, [4, 5, 5, 5])])
+
+
+@pytest.mark.parametrize("layers", [lambda: [nn.GRU(3, 1)], lambda: [nn.Flatten(), nn.Linear(15, 1)]])
+def test_evaluate_builds_a_model_from_its_first_batch(rng, layers):
+    x, y = rng.normal(size=(6, 5, 3)), np.zeros((6, 1))
+    for given in ([(x[:4], y[:4]), (x[4:], y[4:])], iter([(x[:4], y[:4]), (x[4:], y[4:])])):
+        model = nn.Sequential(*layers(), seed=0, dtype="float64")
+        model.compile("mse", "sgd")
+        found = model.evaluate(given)
+        assert found == pytest.approx((model.predict(x) ** 2).mean())
+    empty = nn.Sequential(*layers())
+    empty.compile("mse", "sgd")
+    with pytest.raises(errors.EmptyDataError, match="no batches"):
+        empty.evaluate(iter(()))
+
+
+@pytest.mark.parametrize(
+    "wrong", [[[[1.0, 2, 3]], [[1.0, 2, 3]] * 2], [[1.0], [2.0, 3.0]], [[], []], None, "text", object(), [None]], ids=str
+)
+def test_samples_that_are_no_array_are_typed_errors_for_sequences_too(wrong):
+    model = nn.Sequential(nn.GRU(3, 2), seed=0).build((4, 3))
+    model.compile("mse", "sgd")
+    for call in (
+        lambda: model.predict(wrong),
+        lambda: model(wrong),
+        lambda: model.forward(wrong),
+        lambda: model.train_on_batch(wrong, np.zeros((2, 2))),
+        lambda: model.evaluate([(wrong, np.zeros((2, 2)))]),
+        lambda: model.evaluate(np.ones((2, 4, 3)), np.ones((2, 2)), sample_weight=wrong or "text"),
+        lambda: model.evaluate(np.ones((2, 4, 3)), np.ones((2, 2)), lengths=wrong or "text"),
+    ):
+        with pytest.raises(errors.NncoreError):
+            call()
+
+
+@pytest.mark.parametrize("features", [1, 3])
+def test_loaders_without_batches_are_not_taken_for_rows(features, rng):
+    """batch_size=None gives single samples, which have no batch dimension."""
+    x = torch.tensor(rng.normal(size=(7, features) if features > 1 else 7))
+    loader = DataLoader(TensorDataset(x, torch.ones(7, dtype=torch.float64)), batch_size=None)
+    model = line_of(features)[0]
+    for call in (model.predict, model.evaluate, model.fit, model, lambda given: model.fit(x, x.sum(-1), validation_data=given)):
+        with pytest.raises(errors.ShapeError, match=r"single number|x\[None\]"):
+            call(loader)
+
+
+def test_lists_of_arrays_for_one_input(xy):
+    """They would be several inputs, or x and y: nothing of them is dropped, and nothing is joined."""
+    x, y = xy
+    for given in ([x, y], (x, y), [x, x], (x, x, x), [torch.tensor(x), torch.tensor(y)]):
+        model = line_of(3)[0]
+        for call in (model.predict, model, model.predict_on_batch, model.forward, lambda g, m=model: m.fit(g, y)):
+            with pytest.raises(errors.ShapeError, match=r"arrays, and the model has one input; pass x alone"):
+                call(given)
+    model, truth = line_of(3)
+    np.testing.assert_allclose(model.predict(list(x)), truth(x))
+    np.testing.assert_allclose(model.predict(tuple(x)), truth(x))
+    np.testing.assert_allclose(model.predict(iter([x[:4], x[4:]])), truth(x))

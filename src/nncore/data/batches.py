@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import ArgumentError, EmptyDataError, kind_of, shown
+import numpy as np
+
+from ..errors import ArgumentError, EmptyDataError, ShapeError, kind_of, shown
 
 FIELDS = 4  # x, y, sample_weight, lengths
 
@@ -93,11 +95,14 @@ def batches_of(given: Any, who: str) -> Iterable[Any]:
 # Samples or batches --------------------------------------------------------------------------------------------------------------
 
 
-def find_batches(given: Any, ranks: Sequence[Rank]) -> Iterable[Any] | None:
-    """Return an iterable of batches, or None if ``given`` is samples. ranks: one per input."""
+def find_batches(given: Any, ranks: Callable[[], Sequence[Rank]]) -> Iterable[Any] | None:
+    """Return an iterable of batches, or None if ``given`` is samples. ranks: a function that returns them, one per input."""
     if isinstance(given, list):
-        return given if given and _is_list_of_batches(given, ranks) else None
-    return None if isinstance(given, tuple) else as_iterable(given)
+        # Most lists are arrays for several inputs, or rows of numbers. Neither needs more than a look at the first entry.
+        if not given or not isinstance(given[0], list | tuple | dict | Mapping):
+            return None
+        return given if _is_list_of_batches(given, ranks()) else None
+    return None if isinstance(given, tuple | np.ndarray) else as_iterable(given)
 
 
 def find_validation_batches(given: Any, ranks: Sequence[Rank]) -> Iterable[Any] | None:
@@ -159,8 +164,6 @@ def depth_of(value: Any) -> int:
     if hasattr(value, "shape"):
         return depth + len(value.shape)
     if is_array(value):
-        import numpy as np
-
         return depth + np.ndim(value)
     return depth
 
@@ -185,14 +188,14 @@ def read_batch(batch: Any) -> Batch:
 def read_samples(batch: Any, ranks: Sequence[Rank]) -> Batch:
     """Return the parts of a batch for predictions: x alone, or a tuple or list that begins with x.
 
-    A list of arrays is a batch as PyTorch's loader makes it, unless the arrays have the shape of rows.
+    A list of arrays is a batch as PyTorch's loader makes it, unless the arrays are rows.
     """
     if isinstance(batch, Batch) or not isinstance(batch, list | tuple) or not batch:
         return batch if isinstance(batch, Batch) else Batch(batch)
     several = len(ranks) > 1 and not _has_fields(batch, ranks, 1)
     if several and len(batch) == len(ranks) and not isinstance(batch[0], list | tuple | Mapping):
         return Batch(batch)  # an array for each input
-    if isinstance(batch, list) and _is_x(batch, ranks) and not (is_array(batch[0]) and _has_fields(batch, ranks, 1)):
+    if isinstance(batch, list) and _is_x(batch, ranks) and not _is_of_loader(batch, ranks):
         return Batch(batch)  # rows
     if isinstance(batch, list) and not is_array(batch[0]) and not _has_fields(batch, ranks, 1):
         return Batch(batch)  # nested lists of some other form; the check of the shape says what is wrong
@@ -201,3 +204,23 @@ def read_samples(batch: Any, ranks: Sequence[Rank]) -> Batch:
             f"a batch is x, or (x, y, sample_weight, lengths), not {len(batch)} of {shown(type(batch[0]).__name__)}"
         )
     return Batch(*batch)
+
+
+def _is_of_loader(batch: list[Any], ranks: Sequence[Rank]) -> bool:
+    """Return whether a list, which may also be rows, is what a loader makes: x and y, perhaps of one sample without a batch."""
+    if not all(map(is_array, batch)):
+        return False
+    depths = set(map(depth_of, batch))
+    return _has_fields(batch, ranks, 1) or len(depths) > 1 or depths == {0}
+
+
+def check_single(x: Any, rank: Rank) -> None:
+    """Raise ShapeError if x of the only input is a list of arrays each of which could be x: several inputs, or x and y."""
+    if not isinstance(x, list | tuple) or len(x) < 2 or not is_array(x[0]) or rank.dims is None:
+        return
+    depth = depth_of(x[0])
+    if depth == rank.dims + 1 and all(map(is_array, x)):
+        raise ShapeError(
+            f"x is a {type(x).__name__} of {len(x)} arrays, and the model has one input; pass x alone. Batches of x come from a "
+            "generator, and batches (x, y) also from a list"
+        )

@@ -134,7 +134,7 @@ def _check_padding(owner: str, value: Any) -> None:
 
 
 def _sequences(owner: str, given: Any) -> list[np.ndarray]:
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         raise ArgumentError(f"{owner}: sequences must be a list of sequences, not {shown(given)}")
     arrays = [as_array(each, f"{owner}: sequences[{i}]", _FLOAT64) for i, each in enumerate(given)]
     for i, array in enumerate(arrays):

@@ -129,6 +129,8 @@ def _is_mask(given: Any) -> bool:
         return False
     first = given
     while isinstance(first, list | tuple):
+        if not first:
+            return False
         first = first[0]
     return isinstance(first, bool) or str(getattr(first, "dtype", "")).endswith("bool")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._checks import flag, shape_text
 from ..data.arrays import as_array
-from ..data.batches import find_batches
+from ..data.batches import check_single, find_batches
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, bind_steps
 from ..errors import ArgumentError, EmptyDataError, ShapeError, kind_of
@@ -33,7 +33,7 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
         raise TypeError("out= is for models of one input and one output")
     if is_symbolic(x):
         return _call_on_values(network, x)
-    given = find_batches(x, ranks(network))
+    given = find_batches(x, lambda: ranks(network))
     if given is not None:
         if out is not None:
             raise TypeError("out= is for one batch")
@@ -59,6 +59,8 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
     arrays: list[np.ndarray] = []
     given = align_to_names("x", x, network.input_names)
     check_columns(network, x)
+    if isinstance(x, list | tuple) and len(given) == 1:
+        check_single(x, ranks(network)[0])
     was_built = network.built
     for i, (name, each) in enumerate(zip(argument_labels("x", network.input_names), given, strict=True)):
         array = as_array(each, name, network.dtype)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import bind_inputs, check_finite
-from ..data.batches import Rank
+from ..data.arrays import as_array
+from ..data.batches import Rank, check_single
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, bind_steps, valid_steps
 from ..errors import ShapeError
@@ -34,10 +35,15 @@ def bind(
     if isinstance(x, Mapping):
         x = align_to_names("x", x, network.input_names)
         x = x[0] if len(x) == 1 else x
-    if any_length and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
-        parts = x if len(network.input_shapes) > 1 and isinstance(x, list | tuple) else [x]
-        network.set_sequence_lengths([np.shape(part)[1:] for part in parts])
     check_columns(network, x)
+    if isinstance(x, list | tuple) and len(network.input_names) == 1:
+        check_single(x, ranks(network)[0])
+    if any_length and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
+        several = len(network.input_shapes) > 1 and isinstance(x, list | tuple)
+        names = [f"x[{i}]" for i in range(len(x))] if several else ["x"]
+        parts = [as_array(*each, network.dtype, as_mapped=True) for each in zip(x if several else [x], names, strict=True)]
+        network.set_sequence_lengths([part.shape[1:] for part in parts])
+        x = parts if several else parts[0]
     arrays = bind_inputs(x, network.input_shapes if network.built else (), layer, network.dtype, allow_empty)
     if not network.built:
         network.build_first([a.shape[1:] for a in arrays])

@@ -22,6 +22,7 @@ from ..data import (
     split_rows,
 )
 from ..data.arrays import to_array
+from ..data.batches import depth_of
 from ..data.bound import Data
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, valid_steps
@@ -57,7 +58,7 @@ def bind(
     if steps is not None:
         parts = [
             own.cleared(to_array(part), loss.targets, shape[-1])
-            if own is not None and loss.targets != "values" and np.ndim(part) > 1
+            if own is not None and loss.targets != "values" and depth_of(part) > 1
             else part
             for part, loss, shape, own in zip(parts, config.losses, shapes, of_outputs, strict=True)
         ]
@@ -67,15 +68,16 @@ def bind(
     ]
     for i, (array, name, own) in enumerate(zip(ys, names, of_outputs, strict=True)):
         if metric := config.labelled(i):
-            check_labels(array, shapes[i][-1] if shapes[i] else 1, metric, name, own)
+            counted = (array, None) if own is None else (own.gathered(array), own.lengths)
+            check_labels(counted[0], shapes[i][-1] if shapes[i] else 1, metric, name, counted[1])
     if config.check_finite:
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name, network.dtype)
     weights = _weights(network, weight, rows, of_outputs)
     xs = inputs.gathered(network, xs, steps)  # after all checks, which name places in the user's arrays
     ys = [array if own is None else own.gathered(array) for array, own in zip(ys, of_outputs, strict=True)]
-    counted = None if steps is None else steps.lengths
-    return Data(xs, ys, weights, counted, network.input_shapes, network.plan.timelines(network.plan.outputs))
+    lengths = None if steps is None else steps.lengths
+    return Data(xs, ys, weights, lengths, network.input_shapes, network.plan.timelines(network.plan.outputs))
 
 
 def _weights(network: Network, given: Any, rows: int, steps: list[Steps | None]) -> list[np.ndarray | None] | None:
@@ -91,7 +93,7 @@ def _weights(network: Network, given: Any, rows: int, steps: list[Steps | None])
         if unknown:
             raise ArgumentError(f"sample_weight: the outputs are {names}; unknown {shown(unknown)}")
         each = [given.get(name) for name in names]
-    elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or np.ndim(part) for part in given):
+    elif len(names) > 1 and isinstance(given, list | tuple) and all(part is None or depth_of(part) for part in given):
         each = align_to_names("sample_weight", given, names)
     else:
         each, names = [given] * len(names), []

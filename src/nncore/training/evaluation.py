@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ def evaluate(
             )
         limit = None if steps is None else whole("evaluate", "steps", steps)
         batches = (bind_batch(network, config, *read_batch(batch)) for batch in islice(given, limit))
+        if not network.built:  # the first batch builds it
+            seen = list(islice(batches, 1))
+            if not seen:
+                raise EmptyDataError("evaluate: there are no batches")
+            batches = chain(seen, batches)
     elif steps is not None:
         raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
     else:
@@ -123,7 +128,7 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     batch_size = optional_whole("predict", "batch_size", batch_size)
     hooks = _hooks(callbacks, model, verbose)
     before, after = _of_batches(hooks)
-    batches = find_batches(x, ranks(network))
+    batches = find_batches(x, lambda: ranks(network))
     if batches is not None:
         if lengths is not None:
             raise ArgumentError("predict: lengths is for one x; batches carry their own: (x, None, None, lengths)")

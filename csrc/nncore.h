@@ -208,6 +208,7 @@ typedef struct {
   int kind;
   nnc_count count;
   size_t k;         /* for NNC_COUNT_TOP */
+  int weighted;     /* whether rows count with their weights */
   double threshold; /* decisions: positive above it; targets above 0.5, be they 0/1 or -1/+1 */
   int loss;         /* NNC_LOSS_..., for NNC_STATISTIC_LOSS; it takes the targets of the output */
   double attr[2];

@@ -11,7 +11,7 @@ import nncore as nn
 
 def net(loss, metrics=(), outputs=2, seed=0, last=()):
     model = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, outputs), *last, seed=seed, dtype="float64")
-    model.compile(loss, nn.optim.Adam(lr=0.02), metrics)
+    model.compile(loss, nn.optim.Adam(lr=0.02), weighted_metrics=metrics)
     return model
 
 
@@ -71,7 +71,7 @@ def sequences(rng, rows=40, steps=7):
 
     def made(loss, metrics=()):
         model = nn.Sequential(nn.GRU(3, 5, return_sequences=True), nn.Linear(5, 2), seed=1, dtype="float64")
-        model.compile(loss, nn.optim.Adam(lr=0.02), metrics)
+        model.compile(loss, nn.optim.Adam(lr=0.02), weighted_metrics=metrics)
         return model
 
     return x, y, lengths, made

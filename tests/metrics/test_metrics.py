@@ -215,7 +215,7 @@ class TestRocAuc:
         if form == "steps":
             x = rng.normal(size=(90, 4, 3))
         model = nn.Sequential(nn.Linear(3, width), *last, seed=0, dtype="float64").build(x.shape[1:])
-        model.compile(loss, nn.optim.SGD(lr=0.0), ["roc_auc", "accuracy"])
+        model.compile(loss, nn.optim.SGD(lr=0.0), weighted_metrics=["roc_auc", "accuracy"])
         w = rng.uniform(0.1, 2, 90)
         p = model.predict(x).reshape(-1, width)
         flat = y.reshape(-1, 3) if form == "labels" else y.reshape(-1) if form != "one_hot" else y

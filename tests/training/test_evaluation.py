@@ -12,7 +12,7 @@ from nncore.data import split_rows
 def test_evaluate_equals_numpy(rng):
     x, y = line(rng, 50)
     w = rng.random(50)
-    model = linear(metrics=["mae", "rmse", "r2"])
+    model = linear(weighted_metrics=["mae", "rmse", "r2"])
     e = model.predict(x) - y
     expected = [np.mean(e**2), np.abs(e).mean(), np.sqrt(np.mean(e**2)), 1 - (e**2).sum() / ((y - y.mean()) ** 2).sum()]
     np.testing.assert_allclose(model.evaluate(x, y), expected)
@@ -53,7 +53,7 @@ def test_metrics_of_yes_or_no(columns, rng):
     for from_logits in (False, True):
         model = nn.Sequential(nn.Linear(4, columns), *([] if from_logits else [nn.Sigmoid()]), seed=0)
         names = ["accuracy", "precision", "recall", "f1", "specificity"]
-        model.compile(nn.losses.BinaryCrossentropy(from_logits=from_logits), "sgd", names)
+        model.compile(nn.losses.BinaryCrossentropy(from_logits=from_logits), "sgd", weighted_metrics=names)
         p = model.predict(x)
         guess = (p > (0 if from_logits else 0.5)).ravel()
         result = model.evaluate(x, y)
@@ -106,7 +106,7 @@ def test_the_line_between_no_and_yes_follows_the_activation(activation, loss, rn
 def test_sample_weights_weigh_metrics(rng):
     x, y = line(rng, 40)
     w = rng.random(40)
-    model = linear(metrics=["mae"])
+    model = linear(weighted_metrics=["mae"])
     e = np.abs(model.predict(x) - y)[:, 0]
     history = model.fit(x, y, batch_size=None, sample_weight=w)
     assert history.history["mae"][0] == pytest.approx(np.average(e, weights=w))

@@ -80,7 +80,7 @@ def test_weights_of_samples_for_each_output(reduction, rng):
 
     def made(loss_weights=(1.0, 0.5), metrics=("mae", "accuracy")):
         model = graphs.two_by_two()
-        model.compile(losses, nn.optim.SGD(lr=0.1), [[m] for m in metrics], loss_weights=loss_weights)
+        model.compile(losses, nn.optim.SGD(lr=0.1), weighted_metrics=[[m] for m in metrics], loss_weights=loss_weights)
         return model
 
     one = made()

@@ -26,7 +26,8 @@ def two(reduction="mean", metrics=(), **options):
     mark = nn.Linear(4, 1, name="mark")(nn.GRU(5, 4, name="last")(h))
     model = nn.Model(x, [tags, mark], seed=2, dtype="float64")
     losses = [nn.losses.SparseCategoricalCrossentropy(reduction=reduction), nn.losses.MeanSquaredError(reduction=reduction)]
-    model.compile(losses, nn.optim.SGD(lr=0.1), [["accuracy"], ["mae"]] if metrics else (), loss_weights=[2.0, 0.5], **options)
+    found = [["accuracy"], ["mae"]] if metrics else ()
+    model.compile(losses, nn.optim.SGD(lr=0.1), weighted_metrics=found, loss_weights=[2.0, 0.5], **options)
     return model
 
 
@@ -52,7 +53,7 @@ def test_loss_and_metrics(data, rng, reduction, with_lengths, batch):
         seen.append((y_true, y_pred, sample_weight))
         return 0.0
 
-    model = tagger(nn.losses.SparseCategoricalCrossentropy(reduction=reduction), metrics=["accuracy", told])
+    model = tagger(nn.losses.SparseCategoricalCrossentropy(reduction=reduction), weighted_metrics=["accuracy", told])
     p = model.predict(x)
     divisor = {"mean": counts.sum(), "sum": 1, "mean_with_sample_weight": w[counts].sum()}[reduction]
     expected = (surprise(p, y) * w)[counts].sum() / divisor
@@ -65,7 +66,7 @@ def test_loss_and_metrics(data, rng, reduction, with_lengths, batch):
     np.testing.assert_array_equal(np.concatenate([each[0] for each in seen]), y[counts])
     np.testing.assert_allclose(np.concatenate([each[1] for each in seen]), p[counts], rtol=1e-12)
 
-    frozen = tagger(nn.losses.SparseCategoricalCrossentropy(reduction=reduction), metrics=["accuracy"])
+    frozen = tagger(nn.losses.SparseCategoricalCrossentropy(reduction=reduction), weighted_metrics=["accuracy"])
     frozen.optimizer.lr = 0.0
     history = frozen.fit(x, y, sample_weight=w, batch_size=batch, validation_data=(x, y, w, options.get("lengths")), **options)
     for key, value in {"loss": expected, "accuracy": accuracy}.items():
@@ -103,14 +104,14 @@ def test_a_weight_for_several_lines(rng):
     """[N, time] weights of outputs [N, time, 2, 3]: each for the two lines of its step."""
     x, y, w = rng.normal(size=(5, 4, 2, 3)), rng.normal(size=(5, 4, 2, 3)), rng.uniform(size=(5, 4))
     model = nn.Sequential(nn.Linear(3, 3), seed=0, dtype="float64").build((4, 2, 3))
-    model.compile("mse", nn.optim.SGD(lr=0.1), ["mae"])
+    model.compile("mse", nn.optim.SGD(lr=0.1), weighted_metrics=["mae"])
     e = model.predict(x) - y
     wide = np.repeat(w[:, :, None], 2, 2)
     expected = [((e**2).mean(-1) * wide).mean(), np.average(np.abs(e).mean(-1), weights=wide)]
     np.testing.assert_allclose(model.evaluate(x, y, sample_weight=w), expected, rtol=1e-12)
     np.testing.assert_allclose(model.evaluate(x, y, sample_weight=wide), expected, rtol=1e-12)
     twin = nn.Sequential(nn.Linear(3, 3), seed=0, dtype="float64").build((4, 2, 3))
-    twin.compile("mse", nn.optim.SGD(lr=0.1), ["mae"])
+    twin.compile("mse", nn.optim.SGD(lr=0.1), weighted_metrics=["mae"])
     np.testing.assert_allclose(
         model.train_on_batch(x, y, sample_weight=w), twin.train_on_batch(x, y, sample_weight=wide), rtol=1e-12
     )

@@ -164,14 +164,15 @@ static void add_lines(const nnc_run *run, const nnc_output_loss *out, const nnc_
 static void add_statistic(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows,
                           const nnc_statistic_spec *s, double *sums) {
   const size_t lines = run->plan->value[out->prediction].lines;
-  const int masked = b->lengths && run->plan->value[out->prediction].timed, line_by_line = !b->weight || b->width == lines;
+  const real *weights = s->weighted ? b->weight : NULL;
+  const int masked = b->lengths && run->plan->value[out->prediction].timed, line_by_line = !weights || b->width == lines;
   const size_t step = masked || !line_by_line ? 1 : rows, pieces = line_by_line ? 1 : b->width, per = lines / pieces;
   for (size_t first = 0; first < rows; first += step) { /* weights for several lines, or invalid lines: sample by sample */
     const nnc_matrix z = nnc_samples(run, run->act, out->prediction, first, first + step);
     const size_t count = masked ? nnc_output_lines(run->plan, out, b->lengths, first) : z.rows;
     for (size_t t = 0; t < (line_by_line ? 1 : count); t++) {
       const size_t n = line_by_line ? count : 1;
-      const real *weight = !b->weight ? NULL : b->weight + first * b->width + t / per;
+      const real *weight = !weights ? NULL : weights + first * b->width + t / per;
       const real *target = b->target + (first * lines + t) * out->target_cols;
       add_lines(run, out, s, sums, z.at + t * z.ld, target, weight, n, z.cols, z.ld);
     }

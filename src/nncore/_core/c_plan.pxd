@@ -153,6 +153,7 @@ cdef extern from "nncore.h":
         int kind
         nnc_count count
         size_t k
+        int weighted
         double threshold
         int loss
         double *attr

@@ -206,6 +206,7 @@ cdef int fill_statistic(nnc_statistic_spec *spec, object statistic, bint index) 
     spec.kind = STATISTICS[statistic.kind]
     spec.count = <nnc_count><int>COUNTS[statistic.counted]
     spec.k = statistic.k
+    spec.weighted = statistic.weighted
     spec.threshold = statistic.threshold
     loss = statistic.loss
     if statistic.kind == "loss":

@@ -1,7 +1,7 @@
 """Weights of samples, time steps and classes: checks, and their product as one number per row or step.
 
-A weight scales the loss of a row and its contribution to the metrics, as scikit-learn's ``sample_weight`` and Keras's
-``weighted_metrics`` do. Class weights apply only to training. Validation data have their own weights.
+A weight scales the loss of a row and its contribution to those metrics that are in ``weighted_metrics``, as in Keras. Class weights
+apply only to training. Validation data have their own weights.
 """
 
 from __future__ import annotations

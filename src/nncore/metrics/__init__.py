@@ -1,8 +1,9 @@
 """Metrics: declarations over sums that the core accumulates during training and evaluation.
 
 There are counts of classes or decisions, sums of errors per column, and sums of a loss. A metric computes its value from these sums
-and needs no additional pass over the data. Rows count with their weights, as in scikit-learn. An output of a model can have metrics
-of any kinds, also such that see the rows themselves: "roc_auc", "average_precision", and metrics written in Python.
+and needs no additional pass over the data. In a model, those in ``weighted_metrics`` count the rows with their weights. An output
+of a model can have metrics of any kinds, also such that see the rows themselves: "roc_auc", "average_precision", and metrics
+written in Python.
 
 A metric can be called by itself: ``nn.metrics.f1(y_true, y_pred)`` or ``nn.metrics.F1(average="macro")(y_true, y_pred)``. The
 result equals scikit-learn's, except that ``mape`` is in percent, and that the accuracy of several labels per row counts each label,
@@ -21,7 +22,7 @@ from .base import Metric
 from .classification import Accuracy, BalancedAccuracy, ConfusionMatrix, MatthewsCorrelation, TopKAccuracy
 from .loss import LogLoss, LossMetric
 from .names import MetricLike, MetricName, MetricObject
-from .python import PythonMetric
+from .python import PythonMetric, Unweighted
 from .ranking import AveragePrecision, RankingAverage, RocAuc
 from .ratios import F1, Average, FBeta, Precision, Recall, Specificity
 from .regression import MAE, MAPE, MSE, R2, RMSE
@@ -63,6 +64,7 @@ __all__ = [
     "Specificity",
     "Task",
     "TopKAccuracy",
+    "Unweighted",
     "accuracy",
     "average_precision",
     "balanced_accuracy",

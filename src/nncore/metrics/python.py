@@ -37,9 +37,10 @@ class PythonMetric(Metric):
     -----
     The metric gets arrays [N, *output shape], or class indices [N] if the loss takes those. The predictions of an epoch of training
     are those that each batch had before its update. An object gets the rows of each batch of training, and blocks of rows at
-    evaluation. Rows with weight 0 are left out. If ``lengths`` are given, only the valid time steps are passed, concatenated as
-    [steps, ...]; each has the weight of its row or its own weight. Time steps with their own weights are also concatenated if no
-    ``lengths`` are given. If a callback reads the metric after each batch, a function is called each time, with all rows so far.
+    evaluation. Among ``weighted_metrics`` it gets the weights, and no rows with weight 0. If ``lengths`` are given, only the valid
+    time steps are passed, concatenated as [steps, ...]; each has the weight of its row or its own weight. Time steps with their own
+    weights are also concatenated if no ``lengths`` are given. If a callback reads the metric after each batch, a function is called
+    each time, with all rows so far.
 
     Examples
     --------
@@ -121,6 +122,21 @@ class Watcher:
     def result(self) -> Any:
         """Return the metric of the batches so far."""
         raise NotImplementedError
+
+
+class Unweighted:
+    """The state of a metric that does not get the weights of the rows."""
+
+    def __init__(self, watcher: Any) -> None:
+        self.watcher = watcher
+
+    def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
+        """Add a batch without its weights."""
+        self.watcher.update(y_true, y_pred, None, lengths)
+
+    def result(self) -> Any:
+        """Return the metric of the batches so far."""
+        return self.watcher.result()
 
 
 class Account(Watcher):

@@ -51,8 +51,9 @@ class Reader:
         return Counts(sums, self.task.meaning)
 
 
-def statistics(metrics: Iterable[Metric], task: Task) -> tuple[OutputStatistics, list[Reader | None]]:
+def statistics(metrics: Iterable[Metric], task: Task, unweighted: int = 0) -> tuple[OutputStatistics, list[Reader | None]]:
     """Return what the core accumulates for the metrics of one output, and the way back: None for a metric that sees the rows.
+    The first ``unweighted`` metrics do not use the weights of the rows.
 
     Raises
     ------
@@ -60,7 +61,10 @@ def statistics(metrics: Iterable[Metric], task: Task) -> tuple[OutputStatistics,
         A metric is not defined for this output.
     """
     metrics = list(metrics)
-    needs = [() if m.kind == "python" else m.statistics(task) for m in metrics]
+    needs = [
+        () if m.kind == "python" else tuple(spec._replace(weighted=i >= unweighted) for spec in m.statistics(task))
+        for i, m in enumerate(metrics)
+    ]
     found: dict[Any, StatisticSpec] = {}
     for spec in (spec for each in needs for spec in each):
         before = found.get(_key(spec))
@@ -79,7 +83,7 @@ def statistics(metrics: Iterable[Metric], task: Task) -> tuple[OutputStatistics,
 
 def _key(spec: StatisticSpec) -> Any:
     """What metrics have in common if they can share sums."""
-    return (spec.kind, spec.threshold) if spec.counted in _DETAIL and spec.kind in ("classes", "decisions") else spec
+    return (spec.kind, spec.threshold, spec.weighted) if spec.counted in _DETAIL and spec.kind in ("classes", "decisions") else spec
 
 
 def from_old_sums(old: np.ndarray, wanted: OutputStatistics, task: Task) -> np.ndarray | None:

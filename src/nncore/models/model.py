@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 _SETTINGS = ("trainable", "training", "stop_training", "seed", "step")  #: the attributes that users set
 
+#: The metrics of ``compile``: of one output, or of each output in order or by name.
+Metrics = Sequence[MetricLike | Sequence[MetricLike] | None] | Mapping[str, MetricLike | Sequence[MetricLike] | None]
+
 
 class Model(ModelCore):
     """A neural network: layers between one or more inputs and one or more outputs.
@@ -790,8 +793,9 @@ class Model(ModelCore):
         self,
         loss: LossLike | Sequence[LossLike] | Mapping[str, LossLike],
         optimizer: OptimizerLike,
-        metrics: Sequence[MetricLike | Sequence[MetricLike]] | Mapping[str, MetricLike | Sequence[MetricLike]] = (),
+        metrics: Metrics = (),
         *,
+        weighted_metrics: Metrics | None = None,
         loss_weights: Sequence[float] | Mapping[str, float] | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -807,8 +811,12 @@ class Model(ModelCore):
         optimizer : str or Optimizer
             For example "adam" or ``nn.optim.Adam(lr=1e-3)``. The model takes a copy of the object, `optimizer`.
         metrics : sequence of str or Metric
-            For example ``["accuracy", nn.metrics.F1()]``. For several outputs, a list with one such list per output, or a dict by
-            the name of the output.
+            For example ``["accuracy", nn.metrics.F1()]``; every loss is a metric, too. For several outputs, a list with one entry
+            per output, as in Keras: a metric, a list of metrics, or None; or a dict by the name of the output. The metrics count
+            every row once, whatever its weight.
+        weighted_metrics : sequence of str or Metric, optional
+            In the same forms: metrics that count the rows with ``sample_weight`` and, in training, ``class_weight``, as the loss
+            does. If ``metrics`` has one of the same name, the key of this one begins with "weighted_".
         loss_weights : sequence or dict of float, optional
             The weight of the loss of each output in their sum.
         l1, l2 : float
@@ -835,7 +843,8 @@ class Model(ModelCore):
         ['loss', 'accuracy']
         """
         with self._network.access.changing():
-            config = Configuration(loss, optimizer, metrics, loss_weights, check_finite, self._network.output_names, l1, l2)
+            names = self._network.output_names
+            config = Configuration(loss, optimizer, metrics, loss_weights, check_finite, names, l1, l2, weighted_metrics)
             trainer = Trainer(config)
             if self.built:
                 trainer.attach(self._network)
@@ -931,8 +940,8 @@ class Model(ModelCore):
             Whether to draw a new order of the rows for every epoch.
         sample_weight : array_like, optional
             [N], or [N, time] if each time step of an output [N, time, features] has its own weight. The weights apply to the loss
-            and to the metrics. With several outputs, one array applies to all of them. A list with one array per output, or a dict
-            by name, gives each output its own; None or a missing entry means 1.
+            and to ``weighted_metrics``. With several outputs, one array applies to all of them. A list with one array per output,
+            or a dict by name, gives each output its own; None or a missing entry means 1.
         class_weight : dict or "balanced", optional
             Class -> weight, multiplied into ``sample_weight`` during training. "balanced" gives rare classes larger weights (needs
             y). With several outputs, a dict by name, or a list with one per output: ``{"kind": {0: 1.0, 1: 5.0}}``.

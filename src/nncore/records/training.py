@@ -55,6 +55,7 @@ class StatisticSpec(NamedTuple):
     k: int = 1  #: for "top"
     threshold: float = 0.5  #: decisions: positive above this
     loss: LossSpec | None = None  #: for "loss"; it takes the targets of the output
+    weighted: bool = True  #: whether the rows count with their weights
 
     def size(self, columns: int) -> int:
         """Return the number of sums for an output of this width."""

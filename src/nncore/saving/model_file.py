@@ -356,22 +356,29 @@ def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> 
     def field(name: str, kind: type) -> Any:
         return _field(reader, training, f"training.{name}", kind)
 
-    for name in ("losses", "metrics", "loss_weights"):
+    if "weighted_metrics" not in training:  # a file of a version whose metrics used the weights
+        training = {**training, "metrics": [[] for _ in outputs], "weighted_metrics": training.get("metrics")}
+    for name in ("losses", "metrics", "weighted_metrics", "loss_weights"):
         if len(field(name, list)) != len(outputs):
             reader.fail(f"training.{name}", f"{len(field(name, list))} for {len(outputs)} outputs")
     losses = [data.to_loss(reader, each, f"training.losses[{i}]") for i, each in enumerate(field("losses", list))]
-    metrics = []
-    for i, each in enumerate(field("metrics", list)):
-        if not isinstance(each, list):
-            reader.fail(f"training.metrics[{i}]", f"a list of metrics is needed, not {tensors.kind(each)}")
-        metrics.append([data.to_metric(reader, metric, f"training.metrics[{i}][{j}]") for j, metric in enumerate(each)])
+    metrics, weighted = (_to_metrics(reader, field(name, list), name) for name in ("metrics", "weighted_metrics"))
     weights = field("loss_weights", list)
     if not all(type(weight) in (int, float) for weight in weights):
         reader.fail("training.loss_weights", "numbers are needed")
     optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
-    return Configuration(
-        losses, optimizer, metrics, weights, field("check_finite", bool), outputs, field("l1", float), field("l2", float)
-    )
+    settings = field("check_finite", bool), outputs, field("l1", float), field("l2", float)
+    return Configuration(losses, optimizer, metrics, weights, *settings, weighted)
+
+
+def _to_metrics(reader: Reader, outputs: list[Any], name: str) -> list[Any]:
+    """Return the metrics of each output."""
+    found = []
+    for i, each in enumerate(outputs):
+        if not isinstance(each, list):
+            reader.fail(f"training.{name}[{i}]", f"a list of metrics is needed, not {tensors.kind(each)}")
+        found.append([data.to_metric(reader, metric, f"training.{name}[{i}][{j}]") for j, metric in enumerate(each)])
+    return found
 
 
 def _moment_shapes(network: Network, optimizer: Optimizer) -> dict[str, Shape]:

@@ -16,6 +16,7 @@ from .._checks import flag, real, shown
 from ..data.by_name import align_to_names
 from ..errors import ArgumentError, ShapeError, UnknownNameError
 from ..records import LossSpec, OutputStatistics, Shape
+from .outputs import per_output
 
 
 class Configuration:
@@ -23,7 +24,7 @@ class Configuration:
 
     Parameters
     ----------
-    loss, optimizer, metrics, loss_weights, check_finite, l1, l2
+    loss, optimizer, metrics, loss_weights, check_finite, l1, l2, weighted_metrics
         See `Model.compile`.
     names : sequence of str
         The names of the model's outputs.
@@ -43,32 +44,41 @@ class Configuration:
         names: Sequence[str],
         l1: float = 0.0,
         l2: float = 0.0,
+        weighted_metrics: Any = None,
     ) -> None:
         outputs, self.names = len(names), list(names)
         _refuse_swapped(loss, optimizer)
         if isinstance(loss, Mapping):
             loss = align_to_names("compile: loss", loss, names)
-        if isinstance(metrics_, Mapping):
-            metrics_ = [_as_list(each) for each in align_to_names("compile: metrics", _all_of(metrics_, names, []), names)]
         if isinstance(loss_weights, Mapping):
-            loss_weights = align_to_names("compile: loss_weights", _all_of(loss_weights, names, 1.0), names)
-        per_output = list(loss) if isinstance(loss, list | tuple) else [loss] * outputs
-        self.losses = [losses.get(each) for each in per_output]
+            loss_weights = align_to_names("compile: loss_weights", {**dict.fromkeys(names, 1.0), **loss_weights}, names)
+        self.losses = [losses.get(each) for each in (loss if isinstance(loss, list | tuple) else [loss] * outputs)]
         self.optimizer = optim.get(optimizer).compiled()
-        self.metrics = [[metrics.get(m) for m in each] for each in _per_output(metrics_, outputs)]
+        self.plain_metrics = [[metrics.get(m) for m in each] for each in per_output("metrics", metrics_, names)]
+        self.weighted_metrics = [[metrics.get(m) for m in each] for each in per_output("weighted_metrics", weighted_metrics, names)]
+        self.metrics = [[*plain, *more] for plain, more in zip(self.plain_metrics, self.weighted_metrics, strict=True)]
         self.weights = _weights(loss_weights, names)
         self.check_finite = flag("compile", "check_finite", check_finite)
         self.l1, self.l2 = real("compile", "l1", l1, 0.0), real("compile", "l2", l2, 0.0)
-        for what, found in (("losses", self.losses), ("lists of metrics", self.metrics)):
-            if len(found) != outputs:
-                raise ArgumentError(f"compile: {len(found)} {what} for {outputs} outputs")
+        if len(self.losses) != outputs:
+            raise ArgumentError(f"compile: {len(self.losses)} losses for {outputs} outputs")
         reductions = {each.reduction for each in self.losses}
         if len(reductions) > 1 or "none" in reductions:
             raise ArgumentError(f"compile: all losses need one and the same reduction other than 'none', not {sorted(reductions)}")
         self.reduction = reductions.pop()
-        prefixes = [""] if outputs == 1 else [f"{name}_" for name in names]
-        self.metric_keys = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.metrics, strict=True)]
-        self.loss_keys = [f"{name}_loss" for name in names] if outputs > 1 else []
+        self._name()
+
+    def _name(self) -> None:
+        """Set the keys of the logs, and what belongs to each key."""
+        prefixes = [""] if len(self.names) == 1 else [f"{name}_" for name in self.names]
+        self.loss_keys = [f"{name}_loss" for name in self.names] if len(self.names) > 1 else []
+        plain = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.plain_metrics, strict=True)]
+        taken = {key for keys in plain for key in keys}
+        weighted = [  # Keras's names
+            [f"{prefix}weighted_{m.name}" if prefix + m.name in taken else prefix + m.name for m in each]
+            for prefix, each in zip(prefixes, self.weighted_metrics, strict=True)
+        ]
+        self.metric_keys = [[*keys, *more] for keys, more in zip(plain, weighted, strict=True)]
         self._places = {
             key: (i, ms[k], sum(m.kind == "python" for m in ms[:k]))
             for i, (keys, ms) in enumerate(zip(self.metric_keys, self.metrics, strict=True))
@@ -78,8 +88,8 @@ class Configuration:
         self.directions |= {key: metric.direction for key, (_, metric, _) in self._places.items()}
         self.array_keys = [key for key, (_, metric, _) in self._places.items() if _is_array(metric)]
         self.costly_keys = frozenset(key for key, (_, metric, _) in self._places.items() if metric.kind == "python")
-        self.log_keys = logged = ["loss", *self.loss_keys, *(key for keys in self.metric_keys for key in keys)]
-        for name, times in Counter(logged).items():
+        self.log_keys = ["loss", *self.loss_keys, *(key for keys in (*plain, *weighted) for key in keys)]
+        for name, times in Counter(self.log_keys).items():
             if times > 1:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
 
@@ -96,7 +106,10 @@ class Configuration:
             if loss.targets == "one_hot" and width < 2:
                 raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
             tasks.append(metrics.Task(loss.targets, width, loss.from_logits, activation))
-        found = [metrics.statistics(ms, task) for ms, task in zip(self.metrics, tasks, strict=True)]
+        found = [
+            metrics.statistics(ms, task, len(plain))
+            for ms, task, plain in zip(self.metrics, tasks, self.plain_metrics, strict=True)
+        ]
         self.statistics, self.tasks, self.columns = [each for each, _ in found], tasks, columns
         self.readers = {}
         for keys, (_, readers) in zip(self.metric_keys, found, strict=True):
@@ -111,7 +124,11 @@ class Configuration:
         }
         penalties = [f"{name}={value:g}" for name, value in (("l1", self.l1), ("l2", self.l2)) if value]
         found = ["Loss: " + ", ".join([*losses, *penalties]), f"Optimizer: {self.optimizer!r}"]
-        return [*found, "Metrics: " + ", ".join(self.log_keys[1 + len(self.loss_keys) :])] if any(self.metrics) else found
+        first = 1 + len(self.loss_keys)
+        middle = first + sum(map(len, self.plain_metrics))
+        for what, keys in (("Metrics", self.log_keys[first:middle]), ("Weighted metrics", self.log_keys[middle:])):
+            found += [f"{what}: {', '.join(keys)}"] if keys else []
+        return found
 
     def labelled(self, output: int) -> str:
         """Return the name of a metric that needs classes where the loss takes any numbers, or ""."""
@@ -126,10 +143,11 @@ class Configuration:
     def sums(self) -> Sums:
         """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
         Python."""
-        return Sums(
-            (None if shape is None else np.zeros(shape) for shape in self.sum_shapes()),
-            [[m.watcher() for m in each if m.kind == "python"] for each in self.metrics],
-        )
+        watchers = [[m.watcher() for m in ms if m.kind == "python"] for ms in self.metrics]
+        for own, plain in zip(watchers, self.plain_metrics, strict=True):
+            count = sum(m.kind == "python" for m in plain)
+            own[:count] = map(metrics.Unweighted, own[:count])
+        return Sums((None if shape is None else np.zeros(shape) for shape in self.sum_shapes()), watchers)
 
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
         """Return the loss and all metrics, under the names that history uses."""
@@ -204,11 +222,6 @@ def _refuse_swapped(loss: Any, optimizer: Any) -> None:
             raise UnknownNameError(f"{given!r} is {kind}, not {other}; use compile({where.format(repr(given))})")
 
 
-def _all_of(given: Mapping[str, Any], names: Sequence[str], default: Any) -> dict[str, Any]:
-    """Return a dict with all names. Names that are not given get the default."""
-    return {**dict.fromkeys(names, default), **given}
-
-
 def _weights(given: Any, names: Sequence[str]) -> list[float]:
     """Return the weight of the loss of each output."""
     if given is None:
@@ -226,15 +239,3 @@ def _weights(given: Any, names: Sequence[str]) -> list[float]:
 def _is_array(metric: metrics.Metric) -> bool:
     """Return whether the value of a metric is known to be an array: a matrix, or one number per class."""
     return isinstance(metric, metrics.ConfusionMatrix) or getattr(metric, "average", "") is None
-
-
-def _as_list(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list | tuple) else [given]
-
-
-def _per_output(given: Any, outputs: int) -> list[list[Any]]:
-    if given is None:
-        given = []
-    given = list(given) if isinstance(given, list | tuple) else [given]
-    nested = bool(given) and all(isinstance(each, list | tuple) for each in given)
-    return [list(each) for each in given] if nested else [given] * outputs

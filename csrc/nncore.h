@@ -176,6 +176,7 @@ size_t nnc_plan_index_bound(const nnc_plan *plan, int input);
  * `average` if there is no moving average. */
 void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]);
 
+enum { NNC_MAX_OUTPUTS = 64 };
 enum { NNC_LOSS_CALLED = -1 }; /* a loss in Python */
 typedef enum { NNC_MEAN, NNC_SUM, NNC_WEIGHTED_MEAN } nnc_reduction;
 typedef struct {
@@ -283,6 +284,14 @@ typedef struct {
   size_t width;
 } nnc_weights;
 
+/* One batch of a step of several batches. All but the last one leave the parameters and the counter of steps as they are, and leave
+ * their gradients for the next one. */
+typedef struct {
+  size_t number; /* from 0 */
+  int is_last;
+  const double *totals; /* per output: the divisor of the sum of the row losses of the whole step; see nnc_plan_total_weights */
+} nnc_part;
+
 typedef struct {
   const nnc_source *x;        /* one per input */
   const nnc_source *y;        /* one per output */
@@ -291,9 +300,11 @@ typedef struct {
   const int64_t *lengths;     /* number of valid time steps of each row, 1 to nnc_plan_steps(); NULL: all */
   size_t rows;
   double *const *statistics; /* one per output, or NULL; sums are added to them */
-  double *parts;    /* training: pairs to which sums are added, or NULL: per output the sum of its row losses and their divisor;
+  double *parts;        /* training: pairs to which sums are added, or NULL: per output the sum of its row losses and their divisor;
                     * then the penalty times the rows of the batch, and the rows */
-  nnc_probe *probe; /* NULL: none */
+  nnc_probe *probe;     /* NULL: none */
+  size_t accumulate;    /* training: number of batches of a step, whose gradients are added before the update; 0 means 1 */
+  const nnc_part *part; /* training: the data are one batch of a step of several; NULL: they are whole steps */
 } nnc_data;
 
 /* Additional data of sequences besides x, one row each; any may be NULL. */
@@ -315,9 +326,13 @@ typedef struct {
 /* The index of the first of the rows x width numbers that is not a whole number in [0, bound), or rows * width. */
 size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound);
 /* Run training steps on the batches from row `first` on: at most max_steps, and no new one after `budget` seconds. Returns the
- * number of steps, and advances progress->step. lr and loss hold one number per step. Needs compile, bind and reserve(batch). */
+ * number of steps, and advances progress->step. lr and loss hold one number per step. Needs compile, bind and reserve(batch); with
+ * several batches per step also nnc_plan_reserve_sum, and no stateful layers. */
 size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
                       double *loss, nnc_progress *progress, double budget);
+/* Per output: the divisor of the sum of the row losses of all rows, according to its reduction. The divisor of several batches is
+ * the sum of theirs, but for NNC_SUM, for which it is 1. Needs compile. */
+void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, double *totals);
 /* Inference and loss for the rows from `first` on: sums[0] += sum of weighted row losses, sums[1] += number of rows (for
  * NNC_WEIGHTED_MEAN, the sum of their weights). *next gets the first row that has not been processed. */
 nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,

@@ -78,6 +78,7 @@ typedef struct {
   size_t target_cols;
   size_t target, row_loss, row_weight; /* offsets in the training arena */
   nnc_statistics statistics;
+  double loss_sum;                  /* of the batches of a step so far */
   int logits_kernel, probabilities; /* a _logits kernel; it also writes the probabilities in place */
 } nnc_output_loss;
 
@@ -236,6 +237,7 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
   void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                            \
   void nnc_pack_##dtype(const nnc_plan *, void *packed);                                                                        \
   void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);                                                                \
+  void nnc_total_weights_##dtype(const nnc_plan *, const nnc_data *, double *totals);                                           \
   double nnc_penalty_##dtype(const nnc_plan *);
 NNC_ENGINE(f32)
 NNC_ENGINE(f64)

@@ -200,6 +200,11 @@ cdef extern from "nncore.h":
         nnc_source source
         size_t width
 
+    ctypedef struct nnc_part:
+        size_t number
+        int is_last
+        const double *totals
+
     ctypedef struct nnc_data:
         const nnc_source *x
         const nnc_source *y
@@ -210,6 +215,8 @@ cdef extern from "nncore.h":
         double **statistics
         double *parts
         nnc_probe *probe
+        size_t accumulate
+        const nnc_part *part
 
     ctypedef struct nnc_sequences:
         const int64_t *lengths
@@ -257,6 +264,7 @@ cdef extern from "nncore.h":
     int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
     void nnc_plan_after_fork(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
+    void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, double *totals) noexcept nogil
     size_t nnc_plan_train(
         nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
         nnc_progress *progress, double budget) noexcept nogil

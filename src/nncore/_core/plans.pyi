@@ -220,6 +220,8 @@ class Plan:
         loss: np.ndarray,
         statistics: Sequence[np.ndarray | None],
         lengths: np.ndarray | None = None,
+        accumulate: int = 1,
+        part: tuple[int, bool, np.ndarray] | None = None,
     ) -> int:
         """Run at most `max_steps` steps on the batches from row `first` of `order` on (None: row order). Return the number of
         steps.
@@ -230,6 +232,8 @@ class Plan:
         lr: float64, one per step. loss: float64, receives the loss of each step. statistics: one float64 array (or None) per
         output, to which the core adds. An additional one, [outputs + 1, 2], gets the sum of the row losses of each output and its
         divisor, then the penalty times the rows, and the rows. lengths: int64 [N], the valid time steps, or None.
+        accumulate: the number of batches of a step, whose gradients are added before the update. part: x and y are one batch of
+        such a step: its number from 0, whether it is the last one, and the sum over all batches of their `total_weights`.
         """
     def evaluate(
         self,
@@ -245,6 +249,15 @@ class Plan:
 
         Return the next row, after at most 50 ms.
         """
+    def total_weights(
+        self,
+        x: Sequence[np.ndarray],
+        y: Sequence[np.ndarray],
+        weight: Sequence[np.ndarray | None] | None,
+        lengths: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Per output: the divisor of the sum of the row losses of these rows. That of several batches is the sum of theirs, but 1
+        for the reduction "sum"."""
     def penalty(self) -> float:
         """The contribution of the L1 and L2 penalties to the loss. The loss of train includes it, that of evaluate does not."""
     def predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:

@@ -28,6 +28,8 @@ cdef class Plan(BasePlan):
                 sums[i] = float64_out(statistics[i], self.statistic_sizes[i], "statistics")
         data.x = xs
         data.y = ys
+        data.accumulate = 1
+        data.part = NULL
         data.rows = rows
         data.statistics = sums
         data.parts = NULL
@@ -211,8 +213,10 @@ cdef class Plan(BasePlan):
             self._leave(TRAINING)
 
     def train(
-        self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None
+        self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None,
+        size_t accumulate=1, part=None
     ):
+        cdef nnc_part one
         cdef nnc_data data
         cdef nnc_source xs[MAX_ARRAYS]
         cdef nnc_source ys[MAX_ARRAYS]
@@ -221,6 +225,7 @@ cdef class Plan(BasePlan):
         cdef double *sums[MAX_ARRAYS]
         cdef double *rates
         cdef double *losses
+        cdef list kept = None
         cdef nnc_error error
         cdef size_t done = 0
         cdef int status
@@ -235,23 +240,59 @@ cdef class Plan(BasePlan):
                 self._need_rows(data.rows % batch_size or batch_size)
                 self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
             need_a_step(&self.progress)
+            data.accumulate = accumulate
+            if part is not None:
+                number, is_last, totals = part
+                one.number, one.is_last, one.totals = number, is_last, float64_out(totals, len(y), "totals")
+                data.part = &one
+            if (accumulate > 1 or part is not None) and nnc_plan_is_stateful(self.plan):
+                raise ValueError("steps of several batches have no stateful layers")
+            if self.calls_out and (accumulate > 1 or part is not None):
+                # A call into Python may fail after some batches of a step. The sums must then be those of whole steps.
+                max_steps = min(max_steps, 1)
+                kept = [None if each is None else each.copy() for each in statistics]
             rates = float64_out(lr, max_steps, "lr")
             losses = float64_out(loss, max_steps, "loss")
             watchers = self._watch(statistics)
             try:
                 with nogil:
                     status = nnc_plan_reserve(self.plan, batch_size, &error)
+                    if status == NNC_OK and (accumulate > 1 or data.part != NULL):
+                        status = nnc_plan_reserve_sum(self.plan, &error)
                     if status == NNC_OK:
                         done = nnc_plan_train(self.plan, &data, batch_size, first, max_steps, rates, losses, &self.progress, BUDGET)
             finally:
                 self._unwatch(watchers)
             self.has_forward = False
+            if kept is not None and not done:
+                for each, before in zip(statistics, kept):
+                    if each is not None:
+                        each[...] = before
             self._rethrow()
             if status != NNC_OK:
                 raise_error(&error)
         finally:
             self._leave(TRAINING)
         return done
+
+    def total_weights(self, x, y, weight, lengths=None):
+        """Per output: the divisor of the sum of the row losses of these rows. That of several batches is the sum of theirs, but 1 for the
+        reduction "sum"."""
+        cdef nnc_data data
+        cdef nnc_source xs[MAX_ARRAYS]
+        cdef nnc_source ys[MAX_ARRAYS]
+        cdef nnc_strided strided[2 * MAX_ARRAYS]
+        cdef nnc_weights weights[MAX_ARRAYS]
+        cdef double *sums[MAX_ARRAYS]
+        self._enter(READING)
+        try:
+            self._need_compiled()
+            self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, None, None, lengths)
+            totals = np.zeros(len(y))
+            nnc_plan_total_weights(self.plan, &data, <double *>cnp.PyArray_DATA(<cnp.ndarray>totals))
+            return totals
+        finally:
+            self._leave(READING)
 
     def evaluate(self, x, y, weight, size_t first, loss, statistics, lengths=None):
         cdef nnc_data data

@@ -89,6 +89,8 @@ cdef object _step(Plan net, object x, object y, double lr, str form, object sums
     data.order = NULL
     data.statistics = &statistics
     data.parts = NULL
+    data.accumulate = 1
+    data.part = NULL
     data.probe = net._probing()
     need_a_step(&net.progress)
     net._need_rows(rows)

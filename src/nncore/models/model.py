@@ -912,6 +912,7 @@ class Model(ModelCore):
         mask: ArrayLike | None = None,
         step_losses: int | Literal["all"] = STEPS_KEPT,
         validation: Literal["random", "last"] | None = None,
+        accumulate: int = 1,
     ) -> History:
         """Train the model.
 
@@ -986,6 +987,12 @@ class Model(ModelCore):
             Which rows ``validation_split`` takes: random ones, or the last ones (with ``groups`` the last groups), for rows in the
             order of time. Training rows are shuffled in either case, unless ``shuffle=False``. None: the last ones if
             ``shuffle=False``, else random ones.
+        accumulate : int
+            Number of batches of an update, whose gradients are added. So an update is that of ``accumulate * batch_size`` rows,
+            with the memory of ``batch_size`` rows, but for rounding, batch statistics and dropout masks, which are those of each
+            batch. Clipping, schedules and penalties apply to the sum. Steps are updates wherever they are counted: in callbacks,
+            ``history.step_losses`` and ``model.step``. The last update of an epoch may have fewer batches. With batches of your
+            own, ``steps_per_epoch`` still counts batches.
 
         Returns
         -------
@@ -1027,6 +1034,7 @@ class Model(ModelCore):
             either("fit", lengths, mask),
             step_losses,
             validation,
+            accumulate,
         )
         return training.fit(self, x, y, arguments)
 

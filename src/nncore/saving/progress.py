@@ -1,9 +1,9 @@
 """The progress of training as data: numbers in the document, arrays as tensors.
 
-The document has under training.state.progress: epoch, start, batch_size, rows, shuffle, and callbacks, a list of {"class": ...,
-"state": ...} with the state by attribute. Values that JSON cannot represent are objects: {"float": "nan"}, {"array": 0} for the
-tensor "training.callback0.<attribute>.0", {"arrays": 3} for a list of arrays. In the middle of an epoch its sums are the tensors
-"training.epoch.sums0" and so on: one per output that has metrics, then one for the losses.
+The document has under training.state.progress: epoch, start, batch_size, rows, shuffle, accumulate (absent: 1), and callbacks, a
+list of {"class": ..., "state": ...} with the state by attribute. Values that JSON cannot represent are objects: {"float": "nan"},
+{"array": 0} for the tensor "training.callback0.<attribute>.0", {"arrays": 3} for a list of arrays. In the middle of an epoch its
+sums are the tensors "training.epoch.sums0" and so on: one per output that has metrics, then one for the losses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def to_data(progress: Progress | None, tensors: dict[str, np.ndarray]) -> dict[s
         {"class": name, "state": {key: _value(value, f"{CALLBACK}{i}.{key}", tensors) for key, value in state.items()}}
         for i, (name, state) in enumerate(progress.states or ())
     ]
-    return {name: getattr(progress, name) for name in _FIELDS if name != "callbacks"} | {"callbacks": callbacks}
+    return {name: getattr(progress, name) for name in _FIELDS if name != "callbacks"} | {
+        **({"accumulate": progress.accumulate} if progress.accumulate > 1 else {}),
+        "callbacks": callbacks,
+    }
 
 
 def _value(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
@@ -87,7 +90,10 @@ def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Pr
         reader.fail(f"{field}.start", f"must be from 0 to the step, {step}")
     states = [_state(reader, each, i, expected) for i, each in enumerate(data["callbacks"])]
     place = (data["batch_size"], data["rows"], data["shuffle"])
-    progress = Progress(data["epoch"], data["start"], *place, states=states)
+    accumulate = data.get("accumulate", 1)
+    if type(accumulate) is not int or not 1 <= accumulate < 2**63:
+        reader.fail(f"{field}.accumulate", "a whole number of at least 1 is needed")
+    progress = Progress(data["epoch"], data["start"], *place, states=states, accumulate=accumulate)
     shapes = config.sum_shapes()
     if done and f"{PREFIX}sums{len(shapes) - 1}" in reader.tensors:  # otherwise updates were made outside of fit
         progress.sums = [None if shape is None else _sums(reader, config, i, shape, expected) for i, shape in enumerate(shapes)]

@@ -61,6 +61,7 @@ class FitArguments(NamedTuple):
     lengths: Any
     step_losses: Any
     validation: str | None
+    accumulate: int
 
 
 def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
@@ -70,6 +71,7 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
         config = require_trainer(network, "fit").config
         arguments = check(arguments)
         resumes = prepare(model, arguments)
+        check_accumulation(network, config, arguments.accumulate)
         source, validation = bind(model, config, x, y, arguments)
         resume_from = resume(model, source, arguments) if resumes else None
         epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
@@ -128,7 +130,16 @@ def check(arguments: FitArguments) -> FitArguments:
         arguments.lengths,
         steps_kept(arguments.step_losses),
         validation,
+        whole("fit", "accumulate", arguments.accumulate),
     )
+
+
+def check_accumulation(network: Network, config: Configuration, accumulate: int) -> None:
+    """Raise ArgumentError if several batches cannot make one step."""
+    if accumulate > 1 and config.optimizer.full_batch:
+        raise ArgumentError(f"fit: {type(config.optimizer).__name__} takes all rows in every step; leave accumulate out")
+    if accumulate > 1 and network.is_stateful:
+        raise ArgumentError("fit: accumulate does not go with stateful layers, whose batches follow one another; leave it out")
 
 
 def prepare(model: Learner, arguments: FitArguments) -> bool:
@@ -176,7 +187,7 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, arguments:
         remember_columns(model._network, parts.x)
         return binding.apply_class_weight(config, data, None, arguments.class_weight, model._network.dtype)
 
-    return BatchSource(model, config, given, weighed, steps)
+    return BatchSource(model, config, given, weighed, steps, arguments.accumulate)
 
 
 def bind_arrays(
@@ -198,7 +209,7 @@ def bind_arrays(
     data = binding.apply_class_weight(config, data, rows, arguments.class_weight, network.dtype)
     if config.optimizer.full_batch:
         size, shuffle = None, False
-    return ArraySource(model, config, data, rows, size, shuffle), validation
+    return ArraySource(model, config, data, rows, size, shuffle, arguments.accumulate), validation
 
 
 def bind_validation(model: Learner, config: Configuration, arguments: FitArguments) -> ValidationBatches:

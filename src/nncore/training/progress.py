@@ -31,6 +31,8 @@ class Progress:
     batch_size, rows : int
         Those of the current epoch; 0 if the user made the batches.
     shuffle : bool
+    accumulate : int
+        Number of batches of a step.
     steps : int
         The most steps of the epoch that ``fit`` can have made so far. More updates since the start were made by others.
     sums : list of numpy.ndarray or None
@@ -41,7 +43,7 @@ class Progress:
         Returns the current states of the callbacks.
     """
 
-    __slots__ = ("batch_size", "epoch", "get_states", "rows", "shuffle", "start", "states", "steps", "sums")
+    __slots__ = ("accumulate", "batch_size", "epoch", "get_states", "rows", "shuffle", "start", "states", "steps", "sums")
 
     def __init__(
         self,
@@ -54,11 +56,12 @@ class Progress:
         sums: list[np.ndarray | None] | None = None,
         states: States | None = None,
         get_states: Callable[[], States] = list,
+        accumulate: int = 1,
     ) -> None:
         self.epoch, self.start = epoch, start
         self.batch_size, self.rows, self.shuffle = batch_size, rows, shuffle
         self.steps, self.sums = steps, [] if sums is None else sums
-        self.states, self.get_states = states, get_states
+        self.states, self.get_states, self.accumulate = states, get_states, accumulate
 
     def steps_done(self, step: int) -> int:
         """Return the number of steps of the epoch that are done. step: the number of updates so far."""
@@ -83,9 +86,9 @@ class Progress:
         sums = [None if each is None else each.copy() for each in self.sums] if done else []
         states = self.get_states() if self.states is None else self.states
         place = (self.batch_size, self.rows, self.shuffle) if done else (0, 0, False)
-        return Progress(self.epoch, self.start, *place, done, sums, states)
+        return Progress(self.epoch, self.start, *place, done, sums, states, accumulate=self.accumulate if done else 1)
 
-    def check(self, step: int, batch_size: int, rows: int, shuffle: bool) -> int:
+    def check(self, step: int, batch_size: int, rows: int, shuffle: bool, accumulate: int) -> int:
         """Return the number of steps that are done. Raise ArgumentError if the epoch cannot continue with such data."""
         done = self.steps_done(step)
         if done != self.steps:
@@ -93,16 +96,18 @@ class Progress:
                 f"fit(resume=True): {done} updates have been made since epoch {self.epoch + 1} began, but fit made "
                 f"{self.steps} of them; pass resume=False to start a new epoch"
             )
-        if done and (batch_size, rows, shuffle) != (self.batch_size, self.rows, self.shuffle):
-            then, now = _in_words(self.batch_size, self.rows, self.shuffle), _in_words(batch_size, rows, shuffle)
+        was, now = (self.batch_size, self.rows, self.shuffle, self.accumulate), (batch_size, rows, shuffle, accumulate)
+        if done and was != now:
             raise ArgumentError(
-                f"fit(resume=True): training stopped after {done} steps of an epoch of {then}, and now there are {now}; pass "
+                f"fit(resume=True): training stopped after {done} steps of an epoch of {_in_words(*was)}, and now there are "
+                f"{_in_words(*now)}; pass "
                 "the same data, or resume=False to start a new epoch"
             )
         return done
 
 
-def _in_words(batch_size: int, rows: int, shuffle: bool) -> str:
-    return (
-        f"{rows} rows in batches of {batch_size}, {'' if shuffle else 'not '}shuffled" if rows else "batches that come ready-made"
-    )
+def _in_words(batch_size: int, rows: int, shuffle: bool, accumulate: int) -> str:
+    several = "" if accumulate == 1 else f", {accumulate} in a step"
+    if not rows:
+        return f"batches that come ready-made{several}"
+    return f"{rows} rows in batches of {batch_size}{several}, {'' if shuffle else 'not '}shuffled"

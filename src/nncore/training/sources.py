@@ -49,16 +49,26 @@ class ArraySource:
         The rows for training, int64; None for all.
     batch_size : int or None
     shuffle : bool
+    accumulate : int
+        Number of batches of a step.
     """
 
     def __init__(
-        self, model: Learner, config: Configuration, data: Data, rows: np.ndarray | None, batch_size: int | None, shuffle: bool
+        self,
+        model: Learner,
+        config: Configuration,
+        data: Data,
+        rows: np.ndarray | None,
+        batch_size: int | None,
+        shuffle: bool,
+        accumulate: int = 1,
     ) -> None:
         n = data.rows if rows is None else len(rows)
         self.model, self.network, self.config, self.data, self.rows, self.n = model, model._network, config, data, rows, n
         self.batch = n if batch_size is None else min(batch_size, n)
-        self.steps = -(-n // self.batch)
-        self.shuffle = shuffle and self.steps > 1  # the order of rows within a single batch has no effect
+        self.accumulate = accumulate
+        self.steps = -(-n // (self.batch * accumulate))
+        self.shuffle = shuffle and self.batch < n  # the order of rows within a single batch has no effect
         self._order = rows
         self._is_stateful = self.network.is_stateful
         self._lr: Any = None
@@ -69,7 +79,7 @@ class ArraySource:
 
     def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError if training cannot be resumed with these data."""
-        resume_from.check(self.network.plan.step, self.batch, self.n, self.shuffle)
+        resume_from.check(self.network.plan.step, self.batch, self.n, self.shuffle, self.accumulate)
 
     def infer_shapes(self) -> None:
         """Build the model if necessary. There is nothing to do: the arrays were bound, which built it."""
@@ -93,7 +103,7 @@ class ArraySource:
         if resume_from is not None and first:
             sums[:] = resume_from.snapshot(network.plan.step).sums
         place = (self.batch, self.n, self.shuffle)
-        plan.trainer.progress = Progress(epoch, start, *place, steps, sums, get_states=callbacks.states)
+        plan.trainer.progress = Progress(epoch, start, *place, steps, sums, get_states=callbacks.states, accumulate=self.accumulate)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
         watched = callbacks.wants("on_train_chunk_end")
         done, used = first, 0
@@ -108,10 +118,12 @@ class ArraySource:
                 record(losses)
                 losses, used = np.empty(min(steps - done, _AHEAD)), 0
             room = rates[done - ahead :], losses[used:]
-            most, row = min(map(len, room)), done * self.batch
+            most, row = min(map(len, room)), done * self.batch * self.accumulate
             with network.access.training():
                 ensure_ready(network, config, data)
-                new = plan.train(data.x, data.y, data.weight, self._order, self.batch, row, most, *room, sums, data.lengths)
+                new = plan.train(
+                    *(data.x, data.y, data.weight, self._order, self.batch, row, most, *room, sums, data.lengths, self.accumulate)
+                )
             done, used, loss = done + new, used + new, losses.item(used + new - 1)
             if not isfinite(loss):
                 alarm.watch(loss, epoch, done, losses[:used])
@@ -144,27 +156,36 @@ class ArraySource:
 
 
 class BatchSource:
-    """Training on batches that the user has made. Each batch is one step.
+    """Training on batches that the user has made. Each batch, or each group of batches, is one step.
 
     Parameters
     ----------
     model : Model
     config : Configuration
     source : iterable
-        The batches. Without ``steps`` every epoch iterates over it from the start, so a generator is enough for one epoch only.
-        With ``steps`` every epoch takes this number of batches and continues where the last epoch stopped.
+        The batches. Without ``batches`` every epoch iterates over it from the start, so a generator is enough for one epoch only.
+        With ``batches`` every epoch takes this number of batches and continues where the last epoch stopped.
     bind : callable
         Converts an element of the source into `Data`.
-    steps : int, optional
-        Steps per epoch.
+    batches : int, optional
+        Batches per epoch.
+    accumulate : int
+        Number of batches of a step.
     """
 
     def __init__(
-        self, model: Learner, config: Configuration, source: Iterable[Any], bind: Callable[[Any], Data], steps: int | None = None
+        self,
+        model: Learner,
+        config: Configuration,
+        source: Iterable[Any],
+        bind: Callable[[Any], Data],
+        batches: int | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.model, self.network, self.config, self.source, self.bind = model, model._network, config, source, bind
-        self.steps = steps or length_of(source) or 0  # 0: not known
-        self._is_endless = steps is not None
+        self.batches, self.accumulate = batches or length_of(source) or 0, accumulate  # 0: not known
+        self.steps = -(-self.batches // accumulate)
+        self._is_endless = batches is not None
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []  # a batch that was taken to test whether there is one
         self._used_up = False
@@ -172,7 +193,7 @@ class BatchSource:
 
     def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError if training cannot be resumed with these data."""
-        done = resume_from.check(self.network.plan.step, 0, 0, False)
+        done = resume_from.check(self.network.plan.step, 0, 0, False, self.accumulate)
         if self._is_endless and done > self.steps:
             raise ArgumentError(
                 f"fit(resume=True): training stopped after {done} steps of an epoch, and now an epoch has {self.steps} "
@@ -191,7 +212,7 @@ class BatchSource:
         self._opened = chain(seen, batches)
 
     def has_next_epoch(self) -> bool:
-        """Return whether there is a batch for another epoch. If a source with ``steps`` is exhausted, warn and end training."""
+        """Return whether there is a batch for another epoch. If a source with ``batches`` is exhausted, warn and end training."""
         if not self._is_endless or self._iterator is None or self._opened is not None:
             return True
         self._ahead = self._ahead or list(islice(self._iterator, 1))
@@ -205,7 +226,7 @@ class BatchSource:
         """Train for one epoch, or for the rest of one. Return its logs, and whether it is complete."""
         model, network, config = self.model, self.network, self.config
         first = 0 if resume_from is None else resume_from.steps_done(network.plan.step)
-        # With ``steps`` the batches are one continuous sequence. Otherwise every epoch starts at the beginning of the data.
+        # With ``batches`` the batches are one continuous sequence. Otherwise every epoch starts at the beginning of the data.
         if (resume_from is None and self._iterator is None if self._is_endless else not first) and network.is_stateful:
             model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
@@ -213,11 +234,11 @@ class BatchSource:
         if resume_from is not None and first:
             sums[:] = resume_from.snapshot(network.plan.step).sums
         progress = Progress(epoch, network.plan.step - first, steps=first, sums=sums, get_states=callbacks.states)
+        progress.accumulate = self.accumulate
         network.plan.trainer.progress = progress
         watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
         done, complete, losses, used = first, True, np.empty(_FEW), 0
-        for given in batches:
-            batch = self.bind(given)
+        for group in self._groups(batches):
             callbacks.call("on_train_batch_begin", done, {})
             if used == len(losses):
                 record(losses)
@@ -226,8 +247,7 @@ class BatchSource:
             room = losses[used : used + 1]
             progress.steps = done + 1
             with network.access.training():
-                ensure_ready(network, config, batch)
-                network.plan.train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, room, sums, batch.lengths)
+                self._step(group, rates, room, sums)
             done, used, loss = done + 1, used + 1, losses.item(used)
             if not isfinite(loss):
                 alarm.watch(loss, epoch, done, losses[:used])
@@ -246,24 +266,56 @@ class BatchSource:
             alarm.watch(loss, epoch, done, losses[:used])
         return config.logs(loss, sums), complete
 
+    def _groups(self, batches: Iterator[Any]) -> Iterator[list[Data]]:
+        """Return the batches of each step."""
+        while given := list(islice(batches, self.accumulate)):
+            yield [self.bind(each) for each in given]
+
+    def _step(self, group: list[Data], rates: np.ndarray, loss: np.ndarray, sums: Sums) -> None:
+        """Do a step on its batches, as if their rows were one batch. The caller holds the network's lock."""
+        network, config, plan = self.network, self.config, self.network.plan
+        if len(group) == 1:
+            (batch,) = group
+            ensure_ready(network, config, batch)
+            plan.train(batch.x, batch.y, batch.weight, None, batch.rows, 0, 1, rates, loss, sums, batch.lengths)
+            return
+        totals = np.zeros(len(config.losses))
+        for batch in group:
+            ensure_ready(network, config, batch)
+            totals += plan.total_weights(batch.x, batch.y, batch.weight, batch.lengths)
+        if config.reduction == "sum":
+            totals[:] = 1
+        kept, own, whole = [None if each is None else each.copy() for each in sums], np.empty(1), 0.0
+        try:
+            for i, batch in enumerate(group):
+                ensure_ready(network, config, batch)
+                place, part = (None, batch.rows, 0, 1), (i, i == len(group) - 1, totals)
+                plan.train(batch.x, batch.y, batch.weight, *place, rates, own, sums, batch.lengths, part=part)
+                whole += float(own[0])
+        except BaseException:
+            sums[:] = kept  # the step has not been done
+            raise
+        loss[0] = whole
+
     def _batches(self, first: int) -> Iterator[Any]:
         """Return the batches of an epoch, without the first ``first`` ones, which are done."""
         if self._is_endless:
             self._iterator = iter(self.source) if self._iterator is None else self._iterator
             ahead, self._ahead = self._ahead, []
-            return islice(chain(ahead, self._iterator), self.steps - first)
+            return islice(chain(ahead, self._iterator), self.batches - first * self.accumulate)
         if self._used_up:
             raise ArgumentError(
                 "fit: a generator of batches lasts for one epoch; pass something that can be iterated again, or steps_per_epoch"
             )
         batches = iter(self.source)
         self._used_up = batches is self.source
-        if not self._used_up and len(list(islice(batches, first))) < first:  # a generator is already at the right batch
-            raise ArgumentError(f"fit(resume=True): training stopped after {first} batches of an epoch, but there are fewer")
+        past = first * self.accumulate
+        if not self._used_up and len(list(islice(batches, past))) < past:  # a generator is already at the right batch
+            raise ArgumentError(f"fit(resume=True): training stopped after {past} batches of an epoch, but there are fewer")
         return batches
 
     def _warn_exhausted(self) -> None:
-        warn(f"fit: the batches have run out, so that training ends; {self.steps} are needed for every epoch (steps_per_epoch)")
+        warn(f"fit: the batches have run out, so that training ends; {self.batches} are needed for every epoch (steps_per_epoch)")
         self.model.stop_training = True
 
 

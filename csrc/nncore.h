@@ -170,6 +170,8 @@ void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norm
 /* The smallest number of samples of a batch, in training or at inference. It is 2 if a statistic of one sample has no meaning; *op
  * is then the op with the statistic. */
 size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op);
+/* Whether a batch of one sample of length 1 is too small in the same way, though its sequence has more steps. */
+int nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op);
 /* For an input of indices: the number of rows of the table; 0 for other inputs. */
 size_t nnc_plan_index_bound(const nnc_plan *plan, int input);
 /* Buffers of nnc_plan_elements() elements, cache-line aligned. The caller keeps them alive. Unused moments are NULL, and so is

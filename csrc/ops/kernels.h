@@ -81,6 +81,17 @@ typedef struct {
   void *running_mean, *running_var;
 } nnc_norm_statistics;
 
+/* The rows that count in the statistics of a normalisation: of each sample the first lengths[i] * per of its `steps` rows, or all of
+ * them if lengths is NULL. */
+typedef struct {
+  size_t samples, steps;
+  const int64_t *lengths;
+  size_t per;
+} nnc_norm_rows;
+static inline size_t nnc_norm_valid(const nnc_norm_rows *rows, size_t sample) {
+  return rows->lengths ? (size_t)rows->lengths[sample] * rows->per : rows->steps;
+}
+
 /* The statistics that batch normalisation uses: those of the given rows, which it saves; the saved ones; or the running ones. In
  * backward, BATCH sums over the given rows, while TOTALS uses the given dgamma and dbeta. */
 typedef enum { NNC_NORM_BATCH, NNC_NORM_SAVED, NNC_NORM_RUNNING, NNC_NORM_TOTALS } nnc_norm_source;

@@ -48,7 +48,11 @@ REFUSED = [
     ("linear", {"in_features": 0, "out_features": 7, "has_bias": 1}, ["in_features", "out_features"]),
     ("dropout", {"p": 1.5}, ["p"]),
     ("flatten", {"start_dim": 2, "end_dim": 9}, ["start_dim", "end_dim"]),
-    ("batch_norm", {"num_features": 3, "affine": 1, "track_running_stats": 1, "eps": -2.5, "momentum": 0.25}, ["eps", "momentum"]),
+    (
+        "batch_norm",
+        {"num_features": 3, "affine": 1, "track_running_stats": 1, "features_last": 0, "eps": -2.5, "momentum": 0.25},
+        ["eps", "momentum"],
+    ),
     ("concat", {"axis": 5}, ["axis"]),
     ("layer_norm", {"has_weight": 1, "has_bias": 1, "normalized_shape": (3,), "eps": -2.5}, ["eps"]),
     ("gaussian_noise", {"stddev": -2.5}, ["stddev"]),

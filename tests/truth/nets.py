@@ -61,8 +61,15 @@ def dropout(value, p):
     return Op.of("dropout", "dropout", (value,), p=p)
 
 
-def batch_norm(value, channels, affine=True, track=True, eps=1e-5, momentum=0.1):
-    fields = {"num_features": channels, "affine": affine, "track_running_stats": track, "eps": eps, "momentum": momentum}
+def batch_norm(value, channels, affine=True, track=True, eps=1e-5, momentum=0.1, last=False):
+    fields = {
+        "num_features": channels,
+        "affine": affine,
+        "track_running_stats": track,
+        "features_last": last,
+        "eps": eps,
+        "momentum": momentum,
+    }
     return Op.of("batch_norm", "norm", (value,), **fields)
 
 

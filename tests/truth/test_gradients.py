@@ -100,6 +100,12 @@ LAYERS = {
         "fused": ([(5,)], [nets.linear("a", 0, 5, 4, bias=False), nets.batch_norm(1, 4), nets.activation("tanh", 2)], None),
         "not fused": ([(5,)], [nets.linear("a", 0, 5, 4, bias=False), nets.batch_norm(1, 4), nets.activation("gelu", 2)], None),
         "plain": ([(5,)], [nets.batch_norm(0, 5, affine=False, track=False), nets.linear("a", 1, 5, 3)], None),
+        "steps": (
+            [(5, 3)],
+            [nets.linear("a", 0, 3, 19, bias=False), nets.batch_norm(1, 19, last=True), nets.linear("b", 2, 19, 2)],
+            None,
+        ),
+        "steps, fused": ([(11, 3)], [nets.batch_norm(0, 3, last=True), nets.activation("tanh", 1)], None),
         "planes": ([(3, 17)], [nets.batch_norm(0, 3), nets.activation("sigmoid", 1), nets.linear("a", 2, 17, 2)], None),
         "shared input": (
             [(5,)],

@@ -267,11 +267,12 @@ class Generator:
             lambda steps: nn.GaussianNoise(0.3),
             lambda steps, n=value.shape[-1]: nn.LayerNorm(n),
             lambda steps, n=value.shape[-1]: nn.Maxout(n, 2, 3),
+            lambda steps, n=value.shape[-1]: nn.BatchNorm1d(n, axis=-1),
             lambda steps: nn.Lambda(np.sin, lambda dy, x, y: dy * np.cos(x), timewise=True),
             lambda steps: Scale(),
         )
         made = make(STEPS)
-        self.program.has_noise |= isinstance(made, nn.Dropout | nn.GaussianNoise)
+        self.program.has_noise |= isinstance(made, nn.Dropout | nn.GaussianNoise | nn.BatchNorm1d)
         shape = (*value.shape[:-1], 2) if isinstance(made, nn.Maxout) else value.shape
         self.add(make, [i], [self.like(value, shape)])
 

@@ -5,7 +5,8 @@
  *   dx = gamma * rstd * (dy - dbeta / n - xhat * dgamma / n)   with the statistics of the batch
  *   dx = gamma * rstd * dy                                     with the running ones
  *
- * A batch is [rows, channels] (inner == 1) or [rows, channels, inner]; n = rows * inner. var is the biased variance; the running
+ * A batch is [rows, channels] (inner == 1) or [rows, channels, inner]; n = rows * inner. Of samples with padding, [samples, steps,
+ * channels], only the valid rows count; chunks of rows then do not cross samples. var is the biased variance; the running
  * one takes the unbiased n / (n - 1) var. Saved for backward: mean and rstd, [channels] each, until the end of the step. Statistics
  * are computed per channel, whatever range of channels a call covers, and without cancellation. inner == 1: in one pass over chunks
  * of CHUNK rows, which stay in registers while their mean and their squared distances from it are computed; chunks are merged in
@@ -89,16 +90,24 @@ INLINE void merge_moments(vec *mean, vec *squares, vec own, vec spread, size_t f
   *squares = vfma(apart * apart, vset1(between), *squares + spread);
 }
 
-INLINE void column_moments(vec *mean, vec *squares, const real *x, size_t rows, size_t ldx, size_t vecs, size_t lanes) {
+/* Returns the number of rows. */
+INLINE size_t column_moments(vec *mean, vec *squares, const real *x, const nnc_norm_rows *rows, size_t ldx, size_t vecs,
+                             size_t lanes) {
+  size_t seen = 0;
   for (size_t v = 0; v < vecs; v++) mean[v] = squares[v] = vset1(0);
-  for (size_t first = 0; first < rows; first += CHUNK) {
-    const size_t n = rows - first < CHUNK ? rows - first : CHUNK;
-    for (size_t v = 0; v < vecs; v++) {
-      vec own, spread;
-      chunk_moments(&own, &spread, x + first * ldx + v * VL, n, ldx, lanes);
-      merge_moments(&mean[v], &squares[v], own, spread, first, n);
+  for (size_t i = 0; i < rows->samples; i++, x += rows->steps * ldx) {
+    const size_t valid = nnc_norm_valid(rows, i);
+    for (size_t first = 0; first < valid; first += CHUNK) {
+      const size_t n = valid - first < CHUNK ? valid - first : CHUNK;
+      for (size_t v = 0; v < vecs; v++) {
+        vec own, spread;
+        chunk_moments(&own, &spread, x + first * ldx + v * VL, n, ldx, lanes);
+        merge_moments(&mean[v], &squares[v], own, spread, seen, n);
+      }
+      seen += n;
     }
   }
+  return seen;
 }
 
 /* `vecs` adjacent vectors are processed together, so that the data read from a row are contiguous. */
@@ -120,16 +129,18 @@ INLINE moments moments_of(const nnc_norm_statistics *s, size_t channel, double e
 
 INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta,
                             size_t channel, size_t vecs, size_t lanes, size_t rows, size_t ldy, size_t ldx, double eps,
-                            double momentum, nnc_norm_source source) {
+                            double momentum, nnc_norm_source source, const nnc_norm_rows *valid) {
   vec mean[MOST], squares[MOST], scale[MOST], shift[MOST];
-  if (source == NNC_NORM_BATCH) column_moments(mean, squares, x + channel, rows, ldx, vecs, lanes);
+  const nnc_norm_rows all = {1, rows, NULL, 0};
+  size_t count = 0;
+  if (source == NNC_NORM_BATCH) count = column_moments(mean, squares, x + channel, valid ? valid : &all, ldx, vecs, lanes);
   for (size_t v = 0; v < vecs; v++) {
     const size_t c = channel + v * VL;
     moments m;
     if (source == NNC_NORM_BATCH) {
-      const vec var = squares[v] / (real)rows;
+      const vec var = squares[v] / (real)count;
       m = (moments){mean[v], vset1(1) / vsqrt(var + (real)eps)};
-      save_moments(m, var, s, c, rows, momentum, lanes);
+      save_moments(m, var, s, c, count, momentum, lanes);
     } else {
       m = moments_of(s, c, eps, lanes, source);
     }
@@ -271,12 +282,12 @@ static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, 
 
 void KERNEL(batch_norm_forward)(real *y, const nnc_norm_statistics *s, const real *x, const real *gamma, const real *beta,
                                 size_t first, size_t last, size_t rows, size_t inner, size_t ldy, size_t ldx, double eps,
-                                double momentum, nnc_norm_source source) {
+                                double momentum, nnc_norm_source source, const nnc_norm_rows *valid) {
   if (inner != 1) {
     for (size_t c = first; c < last; c++) forward_plane(y, x, s, gamma, beta, c, rows, inner, ldy, ldx, eps, momentum, source);
     return;
   }
-#define FORWARD(vecs, lanes) forward_columns(y, x, s, gamma, beta, c, vecs, lanes, rows, ldy, ldx, eps, momentum, source)
+#define FORWARD(vecs, lanes) forward_columns(y, x, s, gamma, beta, c, vecs, lanes, rows, ldy, ldx, eps, momentum, source, valid)
   OVER_COLUMNS(FORWARD)
 }
 
@@ -305,23 +316,31 @@ void KERNEL(batch_norm_moments)(real *mean, real *squares, const real *x, size_t
   }
 }
 
-INLINE void merge_columns(const nnc_norm_statistics *s, const real *partial, size_t channel, size_t vecs, size_t lanes, size_t rows,
-                          size_t ld, double eps, double momentum) {
+static size_t chunks_of(const nnc_norm_rows *rows) { return (rows->steps + CHUNK - 1) / CHUNK; }
+
+INLINE void merge_columns(const nnc_norm_statistics *s, const real *partial, size_t channel, size_t vecs, size_t lanes,
+                          const nnc_norm_rows *rows, size_t ld, double eps, double momentum) {
   vec mean[MOST], squares[MOST];
+  size_t seen = 0;
   for (size_t v = 0; v < vecs; v++) mean[v] = squares[v] = vset1(0);
-  partial += channel;
-  for (size_t row = 0; row < rows; row += CHUNK, partial += 2 * ld)
-    for (size_t v = 0; v < vecs; v++)
-      merge_moments(&mean[v], &squares[v], load_channels(partial + v * VL, lanes), load_channels(partial + ld + v * VL, lanes), row,
-                    rows - row < CHUNK ? rows - row : CHUNK);
+  for (size_t i = 0; i < rows->samples; i++) {
+    const size_t valid = nnc_norm_valid(rows, i);
+    const real *at = partial + channel + 2 * ld * i * chunks_of(rows);
+    for (size_t row = 0; row < valid; row += CHUNK, at += 2 * ld) {
+      const size_t n = valid - row < CHUNK ? valid - row : CHUNK;
+      for (size_t v = 0; v < vecs; v++)
+        merge_moments(&mean[v], &squares[v], load_channels(at + v * VL, lanes), load_channels(at + ld + v * VL, lanes), seen, n);
+      seen += n;
+    }
+  }
   for (size_t v = 0; v < vecs; v++) {
-    const vec var = squares[v] / (real)rows;
-    save_moments((moments){mean[v], vset1(1) / vsqrt(var + (real)eps)}, var, s, channel + v * VL, rows, momentum, lanes);
+    const vec var = squares[v] / (real)seen;
+    save_moments((moments){mean[v], vset1(1) / vsqrt(var + (real)eps)}, var, s, channel + v * VL, seen, momentum, lanes);
   }
 }
 
-void KERNEL(batch_norm_merge)(const nnc_norm_statistics *s, const real *partial, size_t first, size_t last, size_t rows, size_t ld,
-                              double eps, double momentum){
+void KERNEL(batch_norm_merge)(const nnc_norm_statistics *s, const real *partial, size_t first, size_t last,
+                              const nnc_norm_rows *rows, size_t ld, double eps, double momentum){
 #define MERGE(vecs, lanes) merge_columns(s, partial, c, vecs, lanes, rows, ld, eps, momentum)
     OVER_COLUMNS(MERGE)}
 
@@ -344,14 +363,16 @@ void KERNEL(batch_norm_sums)(real *sum, real *product, const real *dy, const rea
 }
 
 void KERNEL(batch_norm_total)(real *dgamma, real *dbeta, const real *partial, const real *rstd, size_t first, size_t last,
-                              size_t rows, size_t ld) {
+                              const nnc_norm_rows *rows, size_t ld) {
   for (size_t c = first; c < last; c += VL) {
     const size_t lanes = last - c < VL ? last - c : VL;
-    const real *at = partial + c;
     vec sum = vset1(0), product = vset1(0);
-    for (size_t row = 0; row < rows; row += CHUNK, at += 2 * ld) {
-      sum += load_channels(at, lanes);
-      product += load_channels(at + ld, lanes);
+    for (size_t i = 0; i < rows->samples; i++) {
+      const real *at = partial + c + 2 * ld * i * chunks_of(rows);
+      for (size_t row = 0; row < nnc_norm_valid(rows, i); row += CHUNK, at += 2 * ld) {
+        sum += load_channels(at, lanes);
+        product += load_channels(at + ld, lanes);
+      }
     }
     store_channels(dgamma + c, product * load_channels(rstd + c, lanes), lanes);
     store_channels(dbeta + c, sum, lanes);

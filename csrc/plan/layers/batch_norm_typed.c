@@ -3,7 +3,10 @@
  *
  * For [rows, channels] each thread first computes partial sums of its own samples, one block of rows at a time while it is in
  * cache; then the sums of its channels over all samples; then its own samples again. For [rows, channels, inner] a thread processes
- * channels of the whole batch. */
+ * channels of the whole batch.
+ *
+ * With the features last, [samples, steps, channels], each step is such a row. With lengths, only the valid steps count in the
+ * statistics and the gradients; the result and dx are zero in the padding. */
 #include <string.h>
 
 #include "plan/engine.h"
@@ -17,8 +20,11 @@ static size_t saved_ld(const nnc_op *op) {
   return (channels_of(op) + line - 1) / line * line;
 }
 static real *saved_row(const nnc_run *run, const nnc_op *op, size_t row) { return run->arena + op->saved + row * saved_ld(op); }
-static real *partial_of(const nnc_run *run, const nnc_op *op, size_t sample) {
-  return saved_row(run, op, 4 + 2 * (sample / NNC_NORM_CHUNK));
+static real *partial_of(const nnc_run *run, const nnc_op *op, size_t chunk) { return saved_row(run, op, 4 + 2 * chunk); }
+
+/* Whether a sample is several rows: [steps, channels]. */
+static int has_steps(const nnc_run *run, const nnc_op *op) {
+  return op->spec.size.batch_norm.features_last && run->plan->value[op->out].lines > 1;
 }
 
 static nnc_norm_statistics statistics_of(const nnc_run *run, const nnc_op *op) {
@@ -40,10 +46,53 @@ static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_f
 /* Channels [first, last) of a value as a matrix: its columns, or whole lines. */
 static size_t inner_of(const nnc_run *run, const nnc_op *op) {
   const nnc_value *v = &run->plan->value[op->out];
-  return v->shape.rank == 1 ? 1 : v->cols;
+  return v->shape.rank == 1 || op->spec.size.batch_norm.features_last ? 1 : v->cols;
 }
 
-static size_t sample_distance(const nnc_run *run, int value) { return run->plan->value[value].lines * run->ld[value]; }
+static size_t rows_per_sample(const nnc_run *run, const nnc_op *op) {
+  return has_steps(run, op) ? run->plan->value[op->out].lines : 1;
+}
+
+/* Between rows: steps, or whole samples. */
+static size_t row_distance(const nnc_run *run, const nnc_op *op, int value) {
+  return has_steps(run, op) ? run->ld[value] : run->plan->value[value].lines * run->ld[value];
+}
+
+/* The rows of samples [first, last) that count. Without steps, all samples are one long sample of rows. */
+static nnc_norm_rows valid_rows(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_value *v = &run->plan->value[op->out];
+  if (!has_steps(run, op)) return (nnc_norm_rows){1, last - first, NULL, 0};
+  const int64_t *lengths = nnc_lengths_of(run, op->out);
+  return (nnc_norm_rows){last - first, v->lines, lengths ? lengths + first : NULL, v->lines / v->shape.dim[0]};
+}
+
+static size_t count_of(const nnc_norm_rows *rows) {
+  size_t count = 0;
+  for (size_t i = 0; i < rows->samples; i++) count += nnc_norm_valid(rows, i);
+  return count;
+}
+
+/* Rows that are processed together. `number` is the position of their partial sums; `count`: all rows of the batch that count. */
+typedef struct {
+  size_t first, last, number, count;
+} nnc_chunk;
+
+/* The chunks of samples [first, last); chunks do not cross samples with steps. */
+static void over_chunks(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t count,
+                        void (*process)(const nnc_run *, const nnc_op *, const nnc_chunk *)) {
+  const nnc_norm_rows rows = valid_rows(run, op, first, last);
+  const size_t per_sample = (rows.steps + NNC_NORM_CHUNK - 1) / NNC_NORM_CHUNK;
+  for (size_t i = 0; i < rows.samples; i++) {
+    const size_t at = has_steps(run, op) ? (first + i) * rows.steps : first;
+    const size_t number = has_steps(run, op) ? (first + i) * per_sample : first / NNC_NORM_CHUNK;
+    const size_t end = at + nnc_norm_valid(&rows, i);
+    for (size_t row = at; row < end; row += NNC_NORM_CHUNK) {
+      const nnc_chunk chunk = {row, end - row < NNC_NORM_CHUNK ? end : row + NNC_NORM_CHUNK, number + (row - at) / NNC_NORM_CHUNK,
+                               count};
+      process(run, op, &chunk);
+    }
+  }
+}
 
 static real *batches_of(const nnc_run *run, const nnc_op *op) {
   return (real *)run->plan->states + run->plan->state[op->state + 2].offset;
@@ -62,19 +111,23 @@ static double momentum_of(const nnc_run *run, const nnc_op *op) {
 static void apply_activation(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
   const int epilogue = epilogue_of(run, op);
   if (epilogue == NNC_NONE) return;
-  const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out);
+  const size_t inner = inner_of(run, op), distance = row_distance(run, op, op->out);
   real *y = run->act[op->out] + from * distance + first * inner;
   run->k->activation_forward[epilogue](y, y, to - from, (last - first) * inner, distance, distance, op->epilogue_attr.at);
 }
 
 static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0];
-  const size_t channels = channels_of(op), dx = sample_distance(run, in), dy = sample_distance(run, op->out);
+  const size_t channels = channels_of(op), dx = row_distance(run, op, in), dy = row_distance(run, op, op->out);
+  const size_t steps = rows_per_sample(run, op);
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[in] + first * dx, nnc_param_at(run, op, 0, run->params),
-                             nnc_param_at(run, op, 1, run->params), 0, channels, last - first, inner_of(run, op), dy, dx,
-                             op->spec.attr.batch_norm.eps, 0, has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
-  apply_activation(run, op, 0, channels, first, last);
+  const nnc_norm_rows valid = valid_rows(run, op, first, last);
+  run->k->batch_norm_forward(run->act[op->out] + first * steps * dy, &s, run->act[in] + first * steps * dx,
+                             nnc_param_at(run, op, 0, run->params), nnc_param_at(run, op, 1, run->params), 0, channels,
+                             (last - first) * steps, inner_of(run, op), dy, dx, op->spec.attr.batch_norm.eps, 0,
+                             has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH, &valid);
+  apply_activation(run, op, 0, channels, first * steps, last * steps);
+  nnc_clear_padding(run, run->act, op->out, first, last);
 }
 
 /* Whether threads process their own samples. Otherwise the middle phase does everything. */
@@ -82,16 +135,15 @@ static int by_samples(const nnc_run *run, const nnc_op *op) {
   return inner_of(run, op) == 1 && (nnc_op_trains(run, op) || !has_running(op));
 }
 
-static size_t chunk_of(size_t row, size_t last) { return last - row < NNC_NORM_CHUNK ? last - row : NNC_NORM_CHUNK; }
+static void moments_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
+  const size_t dx = row_distance(run, op, op->spec.input[0]);
+  real *partial = partial_of(run, op, c->number);
+  run->k->batch_norm_moments(partial, partial + saved_ld(op), run->act[op->spec.input[0]] + c->first * dx, c->last - c->first,
+                             channels_of(op), dx);
+}
 
 static void forward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  if (!by_samples(run, op)) return;
-  const size_t dx = sample_distance(run, op->spec.input[0]);
-  for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
-    real *partial = partial_of(run, op, row);
-    run->k->batch_norm_moments(partial, partial + saved_ld(op), run->act[op->spec.input[0]] + row * dx, chunk_of(row, last),
-                               channels_of(op), dx);
-  }
+  if (by_samples(run, op)) over_chunks(run, op, first, last, 0, moments_of_chunk);
 }
 
 static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -99,8 +151,8 @@ static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, si
   const nnc_norm_statistics s = statistics_of(run, op);
   run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_param_at(run, op, 0, run->params),
                              nnc_param_at(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
-                             sample_distance(run, op->out), sample_distance(run, in), op->spec.attr.batch_norm.eps,
-                             momentum_of(run, op), NNC_NORM_BATCH);
+                             row_distance(run, op, op->out), row_distance(run, op, in), op->spec.attr.batch_norm.eps,
+                             momentum_of(run, op), NNC_NORM_BATCH, NULL);
   apply_activation(run, op, first, last, 0, run->rows);
 }
 
@@ -114,26 +166,28 @@ static void end_batch(const nnc_run *run, const nnc_op *op) {
   if (left_out) *batches_of(run, op) -= 1;
 }
 
+static void normalise_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
+  const int in = op->spec.input[0];
+  const size_t dx = row_distance(run, op, in), dy = row_distance(run, op, op->out), channels = channels_of(op);
+  const nnc_norm_statistics s = statistics_of(run, op);
+  run->k->batch_norm_forward(run->act[op->out] + c->first * dy, &s, run->act[in] + c->first * dx,
+                             nnc_param_at(run, op, 0, run->params), nnc_param_at(run, op, 1, run->params), 0, channels,
+                             c->last - c->first, 1, dy, dx, op->spec.attr.batch_norm.eps, 0, NNC_NORM_SAVED, NULL);
+  apply_activation(run, op, 0, channels, c->first, c->last);
+}
+
 static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (run->self->rank == 0) end_batch(run, op);
   if (!by_samples(run, op)) return;
-  const int in = op->spec.input[0];
-  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = channels_of(op);
-  const nnc_norm_statistics s = statistics_of(run, op);
-  for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
-    const size_t rows = chunk_of(row, last);
-    run->k->batch_norm_forward(run->act[op->out] + row * dy, &s, run->act[in] + row * dx, nnc_param_at(run, op, 0, run->params),
-                               nnc_param_at(run, op, 1, run->params), 0, channels, rows, 1, dy, dx, op->spec.attr.batch_norm.eps, 0,
-                               NNC_NORM_SAVED);
-    apply_activation(run, op, 0, channels, row, row + rows);
-  }
+  over_chunks(run, op, first, last, 0, normalise_chunk);
+  nnc_clear_padding(run, run->act, op->out, first, last);
 }
 
 /* The gradient of the activation's input, in place. */
 static void activation_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to) {
   const int epilogue = epilogue_of(run, op);
   if (epilogue == NNC_NONE) return;
-  const size_t inner = inner_of(run, op), distance = sample_distance(run, op->out), at = from * distance + first * inner;
+  const size_t inner = inner_of(run, op), distance = row_distance(run, op, op->out), at = from * distance + first * inner;
   real *grad = run->grad[op->out] + at;
   run->k->activation_backward[epilogue](grad, grad, run->act[op->out] + at, to - from, (last - first) * inner, distance, distance,
                                         distance, op->epilogue_attr.at);
@@ -143,50 +197,57 @@ static int is_wanted(const nnc_run *run, const nnc_op *op) {
   return run->plan->value[op->spec.input[0]].needs_grad || run->input_grads;
 }
 
-static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  if (!by_samples(run, op)) return;
+static void sums_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
   const int in = op->spec.input[0];
-  const size_t dx = sample_distance(run, in), dy = sample_distance(run, op->out), channels = channels_of(op);
-  for (size_t row = first; row < last; row += NNC_NORM_CHUNK) {
-    const size_t rows = chunk_of(row, last);
-    real *partial = partial_of(run, op, row);
-    activation_gradient(run, op, 0, channels, row, row + rows);
-    run->k->batch_norm_sums(partial, partial + saved_ld(op), run->grad[op->out] + row * dy, run->act[in] + row * dx,
-                            saved_row(run, op, 0), rows, channels, dy, dx);
-  }
+  const size_t dx = row_distance(run, op, in), dy = row_distance(run, op, op->out), channels = channels_of(op);
+  real *partial = partial_of(run, op, c->number);
+  activation_gradient(run, op, 0, channels, c->first, c->last);
+  run->k->batch_norm_sums(partial, partial + saved_ld(op), run->grad[op->out] + c->first * dy, run->act[in] + c->first * dx,
+                          saved_row(run, op, 0), c->last - c->first, channels, dy, dx);
 }
 
-/* dx of channels [first, last) of samples [from, to). dgamma and dbeta are inputs if the source is TOTALS, otherwise results. */
-static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, real *dgamma,
-                           real *dbeta, nnc_norm_source source) {
+static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  if (by_samples(run, op)) over_chunks(run, op, first, last, 0, sums_of_chunk);
+}
+
+/* dx of channels [first, last) of rows [from, to), out of `count`. dgamma and dbeta are inputs if the source is TOTALS, otherwise
+ * results. */
+static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, size_t count,
+                           real *dgamma, real *dbeta, nnc_norm_source source) {
   const int in = op->spec.input[0], adds = op->accumulates[0];
-  const size_t inner = inner_of(run, op), dx = sample_distance(run, in), dy = sample_distance(run, op->out);
+  const size_t inner = inner_of(run, op), dx = row_distance(run, op, in), dy = row_distance(run, op, op->out);
   const nnc_norm_statistics s = statistics_of(run, op);
   real *grad = run->grad[in] + from * dx, *own = adds ? run->arena + op->packed + from * dx : grad;
   run->k->batch_norm_backward(is_wanted(run, op) ? own : NULL, dgamma, dbeta, &s, run->grad[op->out] + from * dy,
-                              run->act[in] + from * dx, nnc_param_at(run, op, 0, run->params), first, last, to - from, run->rows,
-                              inner, dx, dy, dx, op->spec.attr.batch_norm.eps, source);
+                              run->act[in] + from * dx, nnc_param_at(run, op, 0, run->params), first, last, to - from, count, inner,
+                              dx, dy, dx, op->spec.attr.batch_norm.eps, source);
   if (is_wanted(run, op) && adds)
     run->k->accumulate(grad + first * inner, own + first * inner, to - from, (last - first) * inner, dx, dx);
 }
 
+static void gradient_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
+  input_gradient(run, op, 0, channels_of(op), c->first, c->last, c->count, saved_row(run, op, 2), saved_row(run, op, 3),
+                 NNC_NORM_TOTALS);
+}
+
 static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (!by_samples(run, op) || !is_wanted(run, op)) return;
-  for (size_t row = first; row < last; row += NNC_NORM_CHUNK)
-    input_gradient(run, op, 0, channels_of(op), row, row + chunk_of(row, last), saved_row(run, op, 2), saved_row(run, op, 3),
-                   NNC_NORM_TOTALS);
+  const nnc_norm_rows all = valid_rows(run, op, 0, run->rows);
+  over_chunks(run, op, first, last, count_of(&all), gradient_of_chunk);
+  if (!op->accumulates[0]) nnc_clear_padding(run, run->grad, op->spec.input[0], first, last);
 }
 
 static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  activation_gradient(run, op, first, last, 0, run->rows);
-  input_gradient(run, op, first, last, 0, run->rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
+  const size_t rows = run->rows * rows_per_sample(run, op);
+  activation_gradient(run, op, first, last, 0, rows);
+  input_gradient(run, op, first, last, 0, rows, rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
                  !nnc_op_trains(run, op) && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
 }
 
 /* Channels per panel, so few that the data are still in cache when the activation is applied. */
 static size_t panel_of(const nnc_run *run, const nnc_op *op) {
   enum { PANEL_BYTES = 32 << 10, LEAST = 4 * NNC_ALIGNMENT / sizeof(real) };
-  const size_t channels = PANEL_BYTES / sizeof(real) / (run->rows * inner_of(run, op) + 1);
+  const size_t channels = PANEL_BYTES / sizeof(real) / (run->rows * rows_per_sample(run, op) * inner_of(run, op) + 1);
   return channels < LEAST ? LEAST : channels - channels % LEAST;
 }
 
@@ -202,7 +263,8 @@ static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first,
     return;
   }
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_merge(&s, partial_of(run, op, 0), first, last, run->rows, saved_ld(op), op->spec.attr.batch_norm.eps,
+  const nnc_norm_rows rows = valid_rows(run, op, 0, run->rows);
+  run->k->batch_norm_merge(&s, partial_of(run, op, 0), first, last, &rows, saved_ld(op), op->spec.attr.batch_norm.eps,
                            momentum_of(run, op));
 }
 
@@ -211,8 +273,9 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
     over_panels(run, op, first, last, backward_panel);
     return;
   }
+  const nnc_norm_rows rows = valid_rows(run, op, 0, run->rows);
   run->k->batch_norm_total(saved_row(run, op, 2), saved_row(run, op, 3), partial_of(run, op, 0), saved_row(run, op, 1), first, last,
-                           run->rows, saved_ld(op));
+                           &rows, saved_ld(op));
   for (int slot = 0; slot < 2; slot++) {
     real *gradient = nnc_param_at(run, op, slot, run->grads);
     if (gradient) memcpy(gradient + first, saved_row(run, op, 2 + (size_t)slot) + first, (last - first) * sizeof *gradient);

@@ -286,9 +286,11 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     if (op->spec.kind == NNC_LAYER_batch_norm) { /* see layers/batch_norm_typed.c */
-      size_t row, n;
-      if (nnc_round_up(&row, (size_t)op->spec.size.batch_norm.num_features, element) ||
-          nnc_mul(&n, row, 4 + 2 * (rows / NNC_NORM_CHUNK + 1)) || nnc_arena_take(total, &op->saved, n, element))
+      const size_t steps = op->spec.size.batch_norm.features_last ? plan->value[op->out].lines : 1;
+      size_t row, n, chunks = rows / NNC_NORM_CHUNK + 1;
+      if (steps > 1 && nnc_mul(&chunks, rows, (steps + NNC_NORM_CHUNK - 1) / NNC_NORM_CHUNK)) return 1;
+      if (nnc_round_up(&row, (size_t)op->spec.size.batch_norm.num_features, element) || nnc_mul(&n, chunks, 2) ||
+          nnc_add(&n, n, 4) || nnc_mul(&n, row, n) || nnc_arena_take(total, &op->saved, n, element))
         return 1;
     }
     if (op->spec.kind == NNC_LAYER_dropout) { /* a byte per number */
@@ -325,12 +327,29 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
          nnc_mul(&lengths, rows, (size_t)plan->n_timelines) || nnc_arena_take(total, &plan->lengths, lengths, sizeof(int64_t));
 }
 
+/* How many numbers of one sample enter a statistic of batch normalisation. */
+static size_t rows_of_statistic(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_value *v = &plan->value[op->out];
+  return op->spec.size.batch_norm.features_last ? v->lines : v->shape.rank == 1 ? 1 : v->cols;
+}
+
 size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) {
   for (*op = 0; *op < plan->n_ops; ++*op)
     if (plan->op[*op].spec.kind == NNC_LAYER_batch_norm && ((training && !plan->op[*op].inference) || plan->op[*op].whole_batch) &&
-        (plan->value[plan->op[*op].out].shape.rank == 1 || plan->value[plan->op[*op].out].cols == 1))
+        rows_of_statistic(plan, &plan->op[*op]) == 1)
       return 2;
   return 1;
+}
+
+int nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op) {
+  for (*op = 0; *op < plan->n_ops; ++*op) {
+    const nnc_op *o = &plan->op[*op];
+    const nnc_value *v = &plan->value[o->out];
+    if (o->spec.kind != NNC_LAYER_batch_norm || !v->timed || !((training && !o->inference) || o->whole_batch)) continue;
+    const nnc_timeline *time = &plan->timeline[v->timeline];
+    if (time->times + time->plus == 1 && v->lines == v->shape.dim[0]) return 1;
+  }
+  return 0;
 }
 
 size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {

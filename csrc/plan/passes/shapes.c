@@ -88,11 +88,18 @@ static nnc_status infer_batch_norm(nnc_plan *plan, nnc_op *op, nnc_error *error)
   if (!(eps >= 0) || !(momentum <= 1))
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: eps=%g must not be negative and momentum=%g at most 1", op->spec.name, eps,
                     momentum);
-  if (channels < 1 || in->rank < 1 || in->rank > 2 || in->dim[0] != (size_t)channels) {
+  const int is_last = op->spec.size.batch_norm.features_last != 0;
+  if (is_last && (channels < 1 || in->rank < 1 || in->dim[in->rank - 1] != (size_t)channels)) {
     char got[160];
-    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, %lld] or [*, %lld, length] but gets %s from %s",
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input whose last dimension is %lld (axis=-1) but gets %s from %s",
+                    op->spec.name, (long long)channels, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+  }
+  if (!is_last && (channels < 1 || in->rank < 1 || in->rank > 2 || in->dim[0] != (size_t)channels)) {
+    char got[160];
+    const int fits_last = in->rank > 1 && in->dim[in->rank - 1] == (size_t)channels;
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, %lld] or [*, %lld, length] but gets %s from %s%s",
                     op->spec.name, (long long)channels, (long long)channels, nnc_shape_text(got, sizeof got, in),
-                    origin(plan, op->spec.input[0]));
+                    origin(plan, op->spec.input[0]), fits_last ? "; for [*, time, features], use axis=-1" : "");
   }
   op->whole_batch = !op->spec.size.batch_norm.track_running_stats;
   plan->whole_batch |= op->whole_batch;

@@ -120,7 +120,9 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
     case NNC_LAYER_embedding:
     case NNC_LAYER_pool:
     case NNC_LAYER_state: return NULL;
-    case NNC_LAYER_batch_norm: return "its channels are the time steps; use LayerNorm";
+    case NNC_LAYER_batch_norm:
+      if (!op->spec.size.batch_norm.features_last) return "its channels are the time steps; use axis=-1 for [N, time, features]";
+      break;
     case NNC_LAYER_linear:
     case NNC_LAYER_maxout:
     case NNC_LAYER_activation:

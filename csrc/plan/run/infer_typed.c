@@ -238,6 +238,12 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
                     "%s: one row has no variance to normalise by, and no running statistics are tracked; pass "
                     "at least 2 rows at once, or use track_running_stats=True",
                     plan->op[op].spec.name);
+  const int64_t *lengths = job->sequences ? job->sequences->lengths : NULL;
+  if (left == 1 && lengths && nnc_fetch_length(plan, &lengths[job->first]) == 1 && nnc_plan_needs_two_steps(plan, 0, &op))
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s: one step has no variance to normalise by, and no running statistics are tracked; pass at least 2 valid "
+                    "steps at once, or use track_running_stats=True",
+                    plan->op[op].spec.name);
   /* Blocks are whole tiles. A batch smaller than one block is still divided among as many threads as are useful. */
   job->block = plan->block;
   if (left < job->block * (size_t)threads) job->block = ((left + (size_t)threads - 1) / (size_t)threads + 7) / 8 * 8;

@@ -130,7 +130,7 @@ cdef extern from * nogil:
     void call_batch_norm_forward(
         nnc_isa isa, bint f64, void *y, const nnc_norm_statistics *statistics, const void *x, const void *gamma, const void *beta,
         size_t first, size_t last, size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum,
-        nnc_norm_source source)
+        nnc_norm_source source, const nnc_norm_rows *valid)
     void call_batch_norm_backward(
         nnc_isa isa, bint f64, void *dx, void *dgamma, void *dbeta, const nnc_norm_statistics *statistics, const void *dy,
         const void *x, const void *gamma, size_t first, size_t last, size_t rows, size_t count, size_t inner, size_t lddx,
@@ -138,14 +138,14 @@ cdef extern from * nogil:
     void call_batch_norm_moments(
         nnc_isa isa, bint f64, void *mean, void *squares, const void *x, size_t rows, size_t channels, size_t ldx)
     void call_batch_norm_merge(
-        nnc_isa isa, bint f64, const nnc_norm_statistics *statistics, const void *partial, size_t first, size_t last, size_t rows,
-        size_t ld, double eps, double momentum)
+        nnc_isa isa, bint f64, const nnc_norm_statistics *statistics, const void *partial, size_t first, size_t last,
+        const nnc_norm_rows *rows, size_t ld, double eps, double momentum)
     void call_batch_norm_sums(
         nnc_isa isa, bint f64, void *sum, void *product, const void *dy, const void *x, const void *mean, size_t rows,
         size_t channels, size_t lddy, size_t ldx)
     void call_batch_norm_total(
         nnc_isa isa, bint f64, void *dgamma, void *dbeta, const void *partial, const void *rstd, size_t first, size_t last,
-        size_t rows, size_t ld)
+        const nnc_norm_rows *rows, size_t ld)
     void call_layer_norm_forward(
         nnc_isa isa, bint f64, void *y, void *mean, void *rstd, const void *x, const void *gamma, const void *beta, size_t groups,
         size_t size, size_t ldy, size_t ldx, double eps)

@@ -70,6 +70,12 @@ cdef extern from "nncore.h":
     enum:
         NNC_NORM_CHUNK
 
+    ctypedef struct nnc_norm_rows:
+        size_t samples
+        size_t steps
+        const int64_t *lengths
+        size_t per
+
     ctypedef struct nnc_norm_statistics:
         void *mean
         void *rstd

@@ -254,6 +254,7 @@ cdef extern from "nncore.h":
     int nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) noexcept nogil
     void nnc_plan_step_norms(const nnc_plan *plan, int op, size_t rows, double *norms) noexcept nogil
     size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op) noexcept nogil
+    bint nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op) noexcept nogil
     size_t nnc_plan_index_bound(const nnc_plan *plan, int input) noexcept nogil
     size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) noexcept nogil
     void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void **moments) noexcept nogil

@@ -28,7 +28,7 @@ def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarr
     cdef void *out = cnp.PyArray_DATA(y)
     with nogil:
         call_batch_norm_forward(which, f64, out, &statistics, m.data, scale, shift, 0, channels, m.rows, inner, m.cols, m.ld, eps,
-                                momentum, source)
+                                momentum, source, NULL)
     return y, mean, rstd
 
 
@@ -64,6 +64,7 @@ def batch_norm_in_parts(cnp.ndarray x not None, cnp.ndarray dy not None, cnp.nda
                         double eps=1e-5, isa=None):
     """(y, mean, rstd, dx, dgamma, dbeta), computed by the kernels that process some rows, or the sums of some channels."""
     cdef nnc_norm_statistics s
+    cdef nnc_norm_rows every
     cdef nnc_isa which = isa_code(isa)
     cdef bint f64 = is_float64("x", x)
     cdef Matrix m = as_matrix("x", x, f64), g = as_matrix("dy", dy, f64)
@@ -81,21 +82,22 @@ def batch_norm_in_parts(cnp.ndarray x not None, cnp.ndarray dy not None, cnp.nda
     cdef void *dbeta = cnp.PyArray_DATA(kept[3])
     s.mean, s.rstd = cnp.PyArray_DATA(kept[0]), cnp.PyArray_DATA(kept[1])
     s.running_mean = s.running_var = NULL
+    every.samples, every.steps, every.lengths, every.per = 1, m.rows, NULL, 0
     with nogil:
         for i in range(chunks):
             first, n = i * NNC_NORM_CHUNK, min(m.rows - i * NNC_NORM_CHUNK, <size_t>NNC_NORM_CHUNK)
             call_batch_norm_moments(which, f64, behind(parts, 2 * i * cols, f64), behind(parts, (2 * i + 1) * cols, f64),
                                     behind(m.data, first * m.ld, f64), n, cols, m.ld)
-        call_batch_norm_merge(which, f64, &s, parts, half, cols, m.rows, cols, eps, 0)
-        call_batch_norm_merge(which, f64, &s, parts, 0, half, m.rows, cols, eps, 0)
+        call_batch_norm_merge(which, f64, &s, parts, half, cols, &every, cols, eps, 0)
+        call_batch_norm_merge(which, f64, &s, parts, 0, half, &every, cols, eps, 0)
         for i in range(chunks):
             first, n = i * NNC_NORM_CHUNK, min(m.rows - i * NNC_NORM_CHUNK, <size_t>NNC_NORM_CHUNK)
             call_batch_norm_forward(which, f64, behind(out, first * cols, f64), &s, behind(m.data, first * m.ld, f64), scale, shift,
-                                    0, cols, n, 1, cols, m.ld, eps, 0, NNC_NORM_SAVED)
+                                    0, cols, n, 1, cols, m.ld, eps, 0, NNC_NORM_SAVED, NULL)
             call_batch_norm_sums(which, f64, behind(parts, 2 * i * cols, f64), behind(parts, (2 * i + 1) * cols, f64),
                                  behind(g.data, first * g.ld, f64), behind(m.data, first * m.ld, f64), s.mean, n, cols, g.ld, m.ld)
-        call_batch_norm_total(which, f64, dgamma, dbeta, parts, s.rstd, half, cols, m.rows, cols)
-        call_batch_norm_total(which, f64, dgamma, dbeta, parts, s.rstd, 0, half, m.rows, cols)
+        call_batch_norm_total(which, f64, dgamma, dbeta, parts, s.rstd, half, cols, &every, cols)
+        call_batch_norm_total(which, f64, dgamma, dbeta, parts, s.rstd, 0, half, &every, cols)
         for i in range(chunks):
             first, n = i * NNC_NORM_CHUNK, min(m.rows - i * NNC_NORM_CHUNK, <size_t>NNC_NORM_CHUNK)
             call_batch_norm_backward(which, f64, behind(back, first * cols, f64), dgamma, dbeta, &s, behind(g.data, first * g.ld, f64),

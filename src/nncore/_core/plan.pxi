@@ -631,3 +631,13 @@ cdef class BasePlan:
                 f"{self.op_names[op]}: a training batch of {smallest} row has no variance to normalise by; use batches of at least 2 rows, "
                 "the last one of an epoch included: change batch_size, or leave a row out")
         return 0
+
+    cdef int _need_steps(self, lengths, size_t batch_size, bint training=True) except -1:
+        """Raise ShapeError if a batch consists of one row of one valid step, which has no variance. lengths: in the order of the rows."""
+        cdef int op
+        alone = lengths if batch_size == 1 else lengths[-1:]
+        if nnc_plan_needs_two_steps(self.plan, training, &op) and (alone == 1).any():
+            raise ShapeError(
+                f"{self.op_names[op]}: a training batch of one row of length 1 has no variance to normalise by; use batches of more rows, or "
+                "leave the row out")
+        return 0

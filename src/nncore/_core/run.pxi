@@ -238,6 +238,8 @@ cdef class Plan(BasePlan):
             batch_size = min(batch_size, data.rows)
             if batch_size:
                 self._need_rows(data.rows % batch_size or batch_size)
+                if data.lengths != NULL and (batch_size == 1 or data.rows % batch_size == 1):
+                    self._need_steps(lengths if order is None else lengths[order], batch_size)
                 self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
             need_a_step(&self.progress)
             data.accumulate = accumulate
@@ -579,6 +581,8 @@ cdef class Plan(BasePlan):
                 raise ShapeError(f"{len(x)} arrays for {len(self.input_shapes)} inputs")
             rows = rows_of(x[0])
             self._need_rows(rows, training)
+            if sequences is not None and sequences[0] is not None and rows == 1:
+                self._need_steps(sequences[0], 1, training)
             self._look_for_indices(x)
             for i in range(len(x)):
                 bind_source(&xs[i], x[i], rows, size_of(self.input_shapes[i]), "x")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .._checks import flag, is_number, real, shown, whole
+from .._checks import flag, integer, is_number, real, shown, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
 from ..records import Op, Shape
@@ -25,7 +25,8 @@ class BatchNorm1d(Layer):
     Parameters
     ----------
     num_features : int
-        Number of features of [N, features], or of channels of [N, channels, length].
+        Number of features of [N, features], or of channels of [N, channels, length]. With ``axis=-1``, number of features of
+        [N, time, features].
     eps : float
         Added to the variance.
     momentum : float or None
@@ -35,6 +36,9 @@ class BatchNorm1d(Layer):
     track_running_stats : bool
         Whether to keep running statistics. Without them the statistics of the batch are used at inference too. The batch is then
         all rows of one call of ``predict``, ``evaluate`` or the model; it needs at least two rows.
+    axis : int
+        The dimension of the features: 1, as in PyTorch, or -1, the last one, as in Keras. With -1, mean and variance are over all
+        samples and time steps. If there are ``lengths=``, only the valid steps count.
     trainable : bool
         Whether training changes weight and bias. It may be changed until ``compile``. A frozen layer, trainable=False, computes as
         at inference: it normalises with the running statistics and does not change them, as in Keras. (PyTorch's would change
@@ -52,7 +56,8 @@ class BatchNorm1d(Layer):
 
     Notes
     -----
-    A training batch of one sample [1, features] has no variance. It raises an error before anything is trained.
+    A training batch of one sample [1, features], or of one valid step, has no variance. It raises an error before anything is
+    trained.
 
     Examples
     --------
@@ -65,9 +70,16 @@ class BatchNorm1d(Layer):
            [ 1.,  1.]], dtype=float32)
     >>> model[0].running_mean
     array([0.1, 0.6], dtype=float32)
+
+    Features of sequences; the padding does not count:
+
+    >>> model = nn.Sequential(nn.BatchNorm1d(1, axis=-1)).build((2, 1))
+    >>> model.forward([[[1.0], [99.0]], [[2.0], [3.0]]], training=True, lengths=[1, 2]).round(3)[..., 0]
+    array([[-1.225,  0.   ],
+           [ 0.   ,  1.225]], dtype=float32)
     """
 
-    repr_defaults: ClassVar[dict[str, object]] = {"track_running_stats": True, "trainable": True}
+    repr_defaults: ClassVar[dict[str, object]] = {"track_running_stats": True, "axis": 1, "trainable": True}
     init_looks_through: ClassVar[bool] = True
     frozen_is_inference: ClassVar[bool] = True
 
@@ -76,6 +88,7 @@ class BatchNorm1d(Layer):
     momentum: float | None
     affine: bool
     track_running_stats: bool
+    axis: Literal[1, -1]
 
     weight: ParameterView[np.ndarray | Any] = ParameterView("[num_features], a live view; None where affine is False.")
     bias: ParameterView[np.ndarray | Any] = ParameterView("[num_features], a live view; None where affine is False.")
@@ -93,15 +106,21 @@ class BatchNorm1d(Layer):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        axis: Literal[1, -1] = 1,
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
+        if integer("BatchNorm1d", "axis", axis) not in (1, -1):
+            raise ArgumentError(
+                f"BatchNorm1d: axis must be 1, [N, features] or [N, channels, length], or -1, [N, time, features], not {axis}"
+            )
         super().__init__(
             num_features=whole("BatchNorm1d", "num_features", num_features),
             eps=real("BatchNorm1d", "eps", eps, 0.0),
             momentum=None if momentum is None else real("BatchNorm1d", "momentum", momentum, 0.0, 1.0),
             affine=flag("BatchNorm1d", "affine", affine),
             track_running_stats=flag("BatchNorm1d", "track_running_stats", track_running_stats),
+            axis=int(axis),
             trainable=flag("BatchNorm1d", "trainable", trainable),
             name=name,
         )
@@ -116,6 +135,7 @@ class BatchNorm1d(Layer):
                 num_features=self.num_features,
                 affine=self.affine,
                 track_running_stats=self.track_running_stats,
+                features_last=self.axis == -1,
                 eps=self.eps,
                 momentum=momentum,
             )

@@ -115,6 +115,8 @@ def _require_steps_apart(plan: _core.Plan) -> None:
 
 def _combines_steps(op: Op, rank: int) -> str | None:
     """Return how an op combines the steps of a sequence with lengths, which a stream cannot do; None if it does not."""
+    if op.kind == "batch_norm" and not op.field("track_running_stats"):
+        return "it normalises by the statistics of the whole sequence; use track_running_stats=True"
     if op.kind == "pool":
         return "it needs the end of the sequence; a recurrent layer sums up the steps so far"
     if op.kind == "concat" and op.field("axis") in (1, -rank):

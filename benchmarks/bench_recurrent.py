@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from recurrent_peers import NETS, NncoreTrainer
 
+import nncore as nn
 from nncore._core import kernels
 
 #: (rows, steps, hidden): the headline nets' recurrent part, one sequence alone, and one streaming step.
@@ -126,6 +127,20 @@ def bench_recurrent_step(versus, name):
     ours, theirs = NncoreTrainer(net, 1, fit=True), NumpyTrainer(net)
     np.testing.assert_allclose(ours.losses(net.batches), theirs.losses(net.batches), rtol=1e-4)
     versus(lambda: ours.run(net.batches), lambda: theirs.run(net.batches))
+
+
+@pytest.mark.parametrize("lengths", [(20, 20), (20, 21), tuple(range(5, 37))], ids=["one", "two", "32"])
+@pytest.mark.parametrize("call", ["train_on_batch", "predict"])
+def bench_alternating_lengths(versus, call, lengths):
+    """A small GRU whose batches have another number of time steps each time; "one" is the cost without a change."""
+    model = nn.Sequential(nn.GRU(2, 4), nn.Linear(4, 1), seed=0).build((lengths[0], 2))
+    model.compile(loss="mse", optimizer="sgd")
+    batches = [(np.ones((1, steps, 2), np.float32), np.ones((1, 1), np.float32)) for steps in lengths]
+    given = [batch if call == "train_on_batch" else batch[:1] for batch in batches]
+    turn = cycle(given)
+    for batch in given:
+        getattr(model, call)(*batch)
+    versus(lambda: getattr(model, call)(*next(turn)), None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -132,6 +132,8 @@ nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const 
                            const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
                            nnc_error *error);
 void nnc_plan_free(nnc_plan *plan);
+/* The memory that belongs to a plan, in bytes. The buffers to which it is bound do not. */
+size_t nnc_plan_bytes(const nnc_plan *plan);
 void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape);
 
 int nnc_plan_param_count(const nnc_plan *plan);
@@ -162,7 +164,7 @@ int nnc_plan_is_stateful(const nnc_plan *plan);
 const void *nnc_plan_carried(const nnc_plan *plan, size_t *rows);
 void nnc_plan_carry_on(nnc_plan *plan, const void *states, size_t rows);
 void nnc_plan_reset_states(nnc_plan *plan);
-/* Let a compiled plan of the same layers that has not run yet continue from the carried states of another plan. */
+/* Let a compiled plan of the same layers continue from the carried states of another plan, or without any if it has none. */
 nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error);
 /* For a recurrent op, after a backward pass over `rows` samples: norms[t] = the norm of the gradient with respect to the gates'
  * inputs at step t, over samples, directions and gates. */

@@ -18,6 +18,7 @@ static atomic_size_t allocations, fail_countdown;
 /* The header of every block. It has a cache line of its own. */
 typedef struct {
   _Alignas(NNC_ALIGNMENT) atomic_size_t references;
+  size_t bytes;
   void *mapped; /* the pages of the block, if it has its own, and their number of bytes */
   size_t mapped_bytes;
 } header;
@@ -78,8 +79,11 @@ void *nnc_alloc(size_t bytes) {
   header *block = take_zeroed(rounded);
   if (!block) return NULL;
   atomic_store_explicit(&block->references, 1, memory_order_relaxed);
+  block->bytes = rounded;
   return block + 1;
 }
+
+size_t nnc_block_bytes(const void *block) { return block ? ((const header *)block - 1)->bytes : 0; }
 
 void nnc_retain(void *block) { atomic_fetch_add_explicit(&((header *)block - 1)->references, 1, memory_order_relaxed); }
 

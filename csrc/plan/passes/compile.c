@@ -406,6 +406,8 @@ nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *e
   size_t rows;
   const void *states = nnc_plan_carried(before, &rows);
   const nnc_status status = states ? nnc_plan_reserve(plan, rows, error) : NNC_OK;
-  if (states && status == NNC_OK) nnc_plan_carry_on(plan, states, rows);
+  if (status != NNC_OK) return status;
+  if (states) nnc_plan_carry_on(plan, states, rows);
+  else nnc_plan_reset_states(plan);
   return status;
 }

@@ -178,30 +178,43 @@ void nnc_plan_set_inference(nnc_plan *plan, const unsigned char *flags) {
 
 void nnc_plan_set_context(nnc_plan *plan, void *context) { plan->caller.context = context; }
 
+/* The blocks of memory that belong to a plan besides itself. */
+#define OVER_BLOCKS(BLOCK)               \
+  BLOCK(plan->op)                        \
+  BLOCK(plan->value)                     \
+  BLOCK(plan->param)                     \
+  BLOCK(plan->output)                    \
+  BLOCK(plan->names)                     \
+  BLOCK(plan->place)                     \
+  BLOCK(atomic_load(&plan->spare))       \
+  BLOCK(atomic_load(&plan->small_batch)) \
+  BLOCK(plan->output_loss)               \
+  BLOCK(plan->span)                      \
+  BLOCK(plan->task)                      \
+  BLOCK(plan->arena)                     \
+  BLOCK(plan->act)                       \
+  BLOCK(plan->norm_partial)              \
+  BLOCK(plan->ld)                        \
+  BLOCK(plan->state)                     \
+  BLOCK(plan->packed)                    \
+  BLOCK(plan->timeline)                  \
+  BLOCK(plan->penalty_partial)           \
+  BLOCK(plan->summand)
+
 void nnc_plan_free(nnc_plan *plan) {
   if (!plan) return;
-  void *const blocks[] = {plan->op,
-                          plan->value,
-                          plan->param,
-                          plan->output,
-                          plan->names,
-                          plan->place,
-                          atomic_load(&plan->spare),
-                          atomic_load(&plan->small_batch),
-                          plan->output_loss,
-                          plan->span,
-                          plan->task,
-                          plan->arena,
-                          plan->act,
-                          plan->norm_partial,
-                          plan->ld,
-                          plan->state,
-                          plan->packed,
-                          plan->timeline,
-                          plan->penalty_partial,
-                          plan->summand,
-                          plan};
-  for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) nnc_free(blocks[i]);
+#define FREE(block) nnc_free(block);
+  OVER_BLOCKS(FREE)
+#undef FREE
+  nnc_free(plan);
+}
+
+size_t nnc_plan_bytes(const nnc_plan *plan) {
+  size_t bytes = nnc_block_bytes(plan);
+#define COUNT(block) bytes += nnc_block_bytes(block);
+  OVER_BLOCKS(COUNT)
+#undef COUNT
+  return bytes;
 }
 
 void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) { *shape = plan->value[value].shape; }

@@ -232,6 +232,7 @@ cdef extern from "nncore.h":
         nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
         const int *outputs, int n_outputs, const nnc_caller *caller, nnc_error *error) noexcept nogil
     void nnc_plan_free(nnc_plan *plan) noexcept nogil
+    size_t nnc_plan_bytes(const nnc_plan *plan) noexcept nogil
     void nnc_plan_set_context(nnc_plan *plan, void *context) noexcept nogil
     void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) noexcept nogil
     int nnc_plan_param_count(const nnc_plan *plan) noexcept nogil

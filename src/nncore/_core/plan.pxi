@@ -45,13 +45,16 @@ cdef class BasePlan:
     cdef public object trainer  # the trainer, or None; if is_compiled, the plan has its losses and its update rule
     cdef bint is_provisional  # it has parameters, but its number of time steps is not known; built_for is None
     cdef readonly bint averaged  # the parameters are replaced by their average
+    cdef dict kept_plans  # for other numbers of time steps, by the shapes of the inputs: lengths.pxi
+    cdef size_t kept_bytes
+    cdef uint64_t kept_uses
     cdef bint checks_finite  # compile(check_finite=True): calls must not take the short way, where nobody looks at the data
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
         self.plan = NULL
         self.access = Access()
-        self.arrays = {}
+        self.arrays, self.kept_plans = {}, {}
         self.results = Results()
         self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
 
@@ -119,6 +122,7 @@ cdef class BasePlan:
             nnc_plan_free(plan)
             raise
         nnc_plan_free(self.plan)
+        forget_kept(self)
         self.to_carry = None
         self.called_losses, self.is_watched = [], False
         self.probe.every = 0
@@ -152,7 +156,7 @@ cdef class BasePlan:
             shapes = None if provisional else [tuple([int(d) for d in shape]) for shape in input_shapes]
             checks_finite = self.trainer is not None and bool(self.trainer.config.check_finite)
             places = [layer.__dict__ for layer in layers]
-            kept = (self.ops, self.owners, self.outputs, self.built_for)
+            kept = (self.ops, self.owners, self.outputs, self.built_for, self.kept_plans)
             before = [(place.get("_bound"), place.get("_pending")) for place in places]
             plan, self.plan, new.plan = self.plan, new.plan, NULL
             new.plan = plan
@@ -183,6 +187,7 @@ cdef class BasePlan:
             memcpy(self.in_dims, new.in_dims, sizeof(self.in_dims))
             memcpy(self.out_dims, new.out_dims, sizeof(self.out_dims))
             self.ops, self.owners, self.outputs, self.built_for = ops, owners, outputs, shapes
+            forget_kept(self)
             for place, parameters in zip(places, bound):
                 if parameters:
                     place["_bound"], place["_pending"] = parameters, {}
@@ -208,6 +213,7 @@ cdef class BasePlan:
         cdef nnc_optimizer_spec rule
         cdef nnc_dtype code = NNC_F64 if self.dtype == np.float64 else NNC_F32
         cdef nnc_plan *plan = NULL
+        cdef KeptPlan kept = None
         called_before, self.called_ops = self.called_ops, called_in(ops)
         try:
             plan = create_plan(self, inputs, ops, outputs, code)
@@ -221,13 +227,17 @@ cdef class BasePlan:
                 compile_plan(plan, losses, &rule, options, statistics)
             if nnc_plan_inherit(plan, self.plan, &error):
                 raise_error(&error)
+            kept = put_away(self, compiled is not None)
         except BaseException:
             self.called_ops = called_before
             nnc_plan_free(plan)
             raise
         if self.inference is not None:
             nnc_plan_set_inference(plan, <const unsigned char *><const char *>self.inference)
-        nnc_plan_free(self.plan)
+        if kept is None:
+            nnc_plan_free(self.plan)
+        else:
+            kept.plan = self.plan
         self.plan = plan
         self.is_provisional = False
         self.built_for = [tuple(shape) for shape in inputs]  # together with the plan, as threads may alternate between lengths
@@ -238,7 +248,22 @@ cdef class BasePlan:
         self._describe(len(inputs), len(ops), outputs)
         if compiled is not None:
             self._count(losses, statistics)
+        drop_kept(self, tuple(self.built_for))  # the trainer could not use it
+        if kept is None:
+            forget_kept(self)
+        else:
+            count_kept(self, kept)
         return 0
+
+    def switch(self, shapes):
+        """Use the plan that was kept for inputs of these shapes, as `replan` would make it again. Return whether there was one."""
+        if not self.kept_plans:
+            return False
+        self._enter_with(CHANGING, True, True)
+        try:
+            return use_kept(self, tuple(shapes))
+        finally:
+            self.access.leave(CHANGING, True, this_thread())
 
     cdef int _describe(self, int n_inputs, int n_ops, outputs) except -1:
         """Store the shapes, the cost, and, for one input and one output, the values that `__call__` needs."""
@@ -316,6 +341,7 @@ cdef class BasePlan:
                     places[n + i] = state_offsets[i]
                 gradients = aligned_zeros(len(parameters), self.dtype)
                 nnc_plan_place(self.plan, places, len(parameters), places + n, len(states))
+                forget_kept(self)
             finally:
                 PyMem_Free(places)
             self.arrays["gradients"] = gradients
@@ -550,6 +576,7 @@ cdef class BasePlan:
             raise ValueError(f"{len(found)} flags for {len(self.op_names)} ops")
         if found != self.inference and (self.inference is not None or any(found)):
             nnc_plan_set_inference(self.plan, <const unsigned char *><const char *>found)
+            infer_in_kept(self, found)
             self.inference = found
             self.has_forward = False
         return 0
@@ -579,6 +606,7 @@ cdef class BasePlan:
         checks_finite = trainer is not None and bool(trainer.config.check_finite)
         kept = self.moments, self.arrays, self.trainer
         compile_plan(self.plan, losses, &rule, options, statistics)  # after an error the old configuration is still valid
+        forget_kept(self)
         if inference is not None:
             self._set_inference_alone(inference)
         self.moments = moments
@@ -635,7 +663,7 @@ cdef class BasePlan:
     cdef int _need_steps(self, lengths, size_t batch_size, bint training=True) except -1:
         """Raise ShapeError if a batch consists of one row of one valid step, which has no variance. lengths: in the order of the rows."""
         cdef int op
-        alone = lengths if batch_size == 1 else lengths[-1:]
+        alone = lengths if batch_size == 1 else lengths[len(lengths) - 1 :]
         if nnc_plan_needs_two_steps(self.plan, training, &op) and (alone == 1).any():
             raise ShapeError(
                 f"{self.op_names[op]}: a training batch of one row of length 1 has no variance to normalise by; use batches of more rows, or "

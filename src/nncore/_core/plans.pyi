@@ -172,6 +172,8 @@ class Plan:
     ) -> None:
         """Use other buffers that already contain the values. With offsets, use other positions in them, and the plan is not
         compiled."""
+    def switch(self, shapes: Sequence[Shape]) -> bool:
+        """Use the plan that was kept for inputs of these shapes, as `replan` would make it again. Return whether there was one."""
     def replan(
         self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], compiled: TrainingRecords | None = None
     ) -> None:

@@ -238,8 +238,11 @@ class Network:
         Return whether this was done. The result is False if another thread has done it already. It is also False, and nothing is
         changed, if the network cannot take such samples; a later check raises the error.
         """
-        if self.plan.built_for == [tuple(shape) for shape in input_shapes]:
+        shapes = [tuple(shape) for shape in input_shapes]
+        if self.plan.built_for == shapes:
             return False
+        if self.plan.switch(shapes):
+            return True
         with self.access.changing(patient=True):
             return self._set_sequence_lengths(input_shapes)
 

@@ -279,3 +279,15 @@ def test_layers_in_python_see_each_shape():
     for steps in (5, 9, 5, 9):
         model.predict(batch(steps)[0])
     assert seen[-1] == 9
+
+
+def test_layers_that_compute_as_at_inference_do_so_for_every_length():
+    """Whether a layer is in training mode belongs to the layer, not to a plan."""
+    model = nn.Sequential(nn.Dropout(0.5), nn.GRU(2, 3), seed=0).build((5, 2))
+    for steps in (9, 5, 3):
+        model.predict(batch(steps)[0])
+    for at_inference in (True, False, True):
+        model[0].training = not at_inference
+        for steps in (9, 5, 3):
+            x = batch(steps)[0]
+            assert np.array_equal(model.forward(x, training=True), model.predict(x)) == at_inference

@@ -127,6 +127,8 @@ typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CE
  * lengths    [rows], NULL: all steps count. Step t counts where first_step + t < lengths[row]. At the others, y and dgates are 0, the state
  *            is handed on as it is, in either direction, and nothing is read of gates and dy, which may hold NaN.
  * reverse    from the last step to the first.
+ * mask       [rows, hidden], mask_row apart, NULL: none. The recurrent product is that of mask h, at every step; whatever else reads h takes
+ *            it without the mask. W_hh's gradient then needs mask h in place of h: the caller multiplies what is saved.
  * forward, backward   the recurrent weights as recurrent_pack lays them out, backward where it is called.
  * scratch    nnc_recurrent_scratch(...) elements. All buffers but those named above are distinct. */
 typedef struct {
@@ -135,9 +137,9 @@ typedef struct {
   size_t rows, steps, hidden, first_step;
   const int64_t *lengths;
   size_t group, gates_group, h_group;
-  size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row;
+  size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row, mask_row;
   void *gates, *y, *h, *c, *h_n, *c_n;
-  const void *h0, *c0, *forward;
+  const void *h0, *c0, *forward, *mask;
   void *dgates, *dh, *dh0, *dc0;
   const void *dy, *dh_n, *dc_n, *backward;
   void *scratch;

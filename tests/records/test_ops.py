@@ -59,7 +59,11 @@ REFUSED = [
     ("prelu", {"num_parameters": 4}, ["num_parameters"]),
     ("maxout", {"pieces": 7}, ["pieces"]),
     ("embedding", {"num_embeddings": 0, "embedding_dim": 6, "padding_idx": -1}, ["num_embeddings", "embedding_dim"]),
-    ("recurrent", dict.fromkeys(LAYERS["recurrent"]["sizes"], 0) | {"hidden_size": 6}, ["input_size", "hidden_size"]),
+    (
+        "recurrent",
+        dict.fromkeys(LAYERS["recurrent"]["sizes"], 0) | {"hidden_size": 6, "recurrent_dropout": 0.0},
+        ["input_size", "hidden_size"],
+    ),
 ]
 
 

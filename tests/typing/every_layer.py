@@ -97,7 +97,7 @@ assert_type(output, np.ndarray)
 assert_type(c_n, np.ndarray)
 print(rnn.weight_hh_l0.shape, lstm.h_0_l0.shape, gru.weight_ih_l1_reverse.mean(), gru.directions, gru.hidden_size)
 rnn.load_state_dict(rnn.state_dict())
-nn.GRU(4, 6, stateful=True, return_state=True)
+nn.GRU(4, 6, stateful=True, return_state=True, recurrent_dropout=0.2)
 
 # Parameters: of a layer whose class is known, and of one out of a model.
 model = nn.Sequential(linear, nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))

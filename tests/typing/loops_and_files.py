@@ -96,6 +96,7 @@ tagger.compile(loss=nn.losses.SparseCategoricalCrossentropy(from_logits=True), o
 sequences, tags, lengths = rng.normal(size=(6, 5, 2)), rng.integers(3, size=(6, 5)), [5, 1, 3, 2, 4, 5]
 tagger.fit(sequences, tags, lengths=lengths, verbose=0)
 print(tagger.predict(sequences, lengths=lengths).shape)
+print(tagger.predict(sequences, mask=[[False, True, True, False, True]] * len(lengths)).shape)
 stream = tagger.stream(batch=2)
 step = stream.step(np.ones((2, 2), np.float32))
 assert_type(step, np.ndarray)

@@ -7,6 +7,7 @@
  * scratch, twice, as the left operands of the next product.
  * Order of accumulation: each element of a product is one chain of multiply-adds in increasing k, from its bias (backward: 0). Then
  * the input product is added (backward: dy, and the cell's own carried gradient). So no bit depends on the tiles.
+ * A mask multiplies h before the product, and the product of backward.
  *
  * A call takes at most BLOCK rows at once, in order of decreasing length: the rows that take part in a step are the first ones.
  */
@@ -76,6 +77,7 @@ typedef struct {
   size_t ld, ldg; /* of a state, of all gates */
   real *h[2];     /* forward: the state before the step, and after */
   real *c;        /* forward: the cell's own state; backward: its gradient */
+  real *masked;   /* forward: the state before the step times the mask, where there is one */
   real *g[2];     /* backward: dgates of the step after, and of this one */
   real *dh;       /* backward: gradient of h that does not come through dgates, where it is carried */
   int carried;
@@ -175,6 +177,20 @@ INLINE void store_state(const recurrent_block *b, vec h, size_t i, size_t u, siz
   }
 }
 
+/* The left operand of the recurrent product: the state before the step, or what the mask lets through of it. */
+INLINE const real *product_operand(const recurrent_block *b) {
+  const nnc_recurrence *r = b->r;
+  if (!r->mask) return b->h[0];
+  for (size_t i = 0; i < b->active; i++) {
+    const real *mask = row_of(b, r->mask, r->mask_row, i);
+    for (size_t u = 0; u < b->hidden; u += VL) {
+      const size_t lanes = b->hidden - u < VL ? b->hidden - u : VL;
+      vstore(b->masked + i * b->ld + u, vload(b->h[0] + i * b->ld + u) * load_lanes_of(mask + u, lanes));
+    }
+  }
+  return b->masked;
+}
+
 INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *cell) {
   const size_t hidden = r->hidden, vectors = vectors_of(hidden);
   for (size_t first = 0; first < r->rows; first += BLOCK) {
@@ -183,6 +199,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
     b.h[0] = (real *)r->scratch;
     b.h[1] = b.h[0] + b.rows * b.ld;
     b.c = b.h[1] + b.rows * b.ld;
+    b.masked = b.c + b.rows * b.ld;
     const size_t slot = r->reverse ? r->steps : 0;
     for (size_t i = 0; i < b.rows; i++) {
       const real *h0 = row_of(&b, r->h0, r->initial_row, i), *c0 = row_of(&b, r->c0, r->initial_row, i);
@@ -194,7 +211,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
     }
     for (size_t s = 0; s < r->steps; s++) {
       begin_step(&b, r->reverse ? r->steps - 1 - s : s, r->reverse);
-      const real *panel = (const real *)r->forward;
+      const real *panel = (const real *)r->forward, *left = product_operand(&b);
       const size_t k = s == 0 && !r->h0 ? 0 : hidden; /* a state of zeros contributes nothing */
       for (size_t v = 0, units; v < vectors && b.active; v += units) {
         units = next_units(gates, vectors - v);
@@ -203,7 +220,7 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
         for (size_t i = 0, rows; i < b.active; i += rows) {
           real out[MAX_ROWS * MAX_VECS * VL] __attribute__((aligned(64)));
           rows = next_rows(b.active - i, tiles->rows);
-          tiles->tile[rows](out, b.h[0] + i * b.ld, panel, panel + width * VL, k, b.ld * sizeof(real));
+          tiles->tile[rows](out, left + i * b.ld, panel, panel + width * VL, k, b.ld * sizeof(real));
           for (size_t j = 0; j < units; j++) {
             const size_t u = (v + j) * VL;
             if (hidden - u >= VL)
@@ -256,6 +273,7 @@ INLINE void backward_step(const recurrent_block *b, size_t gates, size_t count, 
         const size_t u = (v + j) * VL, lanes = hidden - u < VL ? hidden - u : VL;
         for (size_t q = i; q < i + rows; q++) {
           vec product = vload(out + ((q - i) * width + j) * VL);
+          if (r->mask) product *= load_lanes_of(row_of(b, r->mask, r->mask_row, q) + u, lanes);
           if (b->carried) product += vload(b->dh + q * b->ld + u);
           if (last) {
             store_lanes_of(row_of(b, r->dh0, r->dinitial_row, q) + u, product, lanes);

@@ -93,7 +93,7 @@ cdef extern from "nncore.h":
         int reverse
         size_t rows, steps, hidden, first_step
         const int64_t *lengths
-        size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row
+        size_t gates_row, gates_step, y_row, y_step, h_row, h_step, initial_row, dinitial_row, final_row, mask_row
         void *gates
         void *y
         void *h
@@ -103,6 +103,7 @@ cdef extern from "nncore.h":
         const void *h0
         const void *c0
         const void *forward
+        const void *mask
         void *dgates
         void *dh
         void *dh0

@@ -196,7 +196,7 @@ def recurrent_forward(
     first_step: int = 0,
     lengths: np.ndarray | None = None,
     isa: str | None = None,
-    **arrays: np.ndarray | None,  # y, h, c, h_n, c_n, h0, c0
+    **arrays: np.ndarray | None,  # y, h, c, h_n, c_n, h0, c0, mask
 ) -> None:
     """Run all steps of one direction. csrc/ops/kernels.h describes the arrays. gates: [rows, steps, G * hidden]."""
 
@@ -209,5 +209,5 @@ def recurrent_backward(
     first_step: int = 0,
     lengths: np.ndarray | None = None,
     isa: str | None = None,
-    **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n
+    **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n, mask
 ) -> None: ...

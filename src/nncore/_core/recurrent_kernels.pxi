@@ -99,8 +99,8 @@ cdef class Recurrence:
         r.rows, r.steps, columns = gates.shape[0], gates.shape[1], gates.shape[2]
         r.hidden = columns // nnc_cell_gates(r.cell)
         r.gates_row = r.gates_step = r.y_row = r.y_step = r.h_row = r.h_step = UNKNOWN_DISTANCE
-        r.initial_row = r.dinitial_row = r.final_row = UNKNOWN_DISTANCE
-        a = {name: None for name in ("y", "h", "c", "h_n", "c_n", "h0", "c0", "dgates", "dh", "dh0", "dc0", "dy", "dh_n", "dc_n")}
+        r.initial_row = r.dinitial_row = r.final_row = r.mask_row = UNKNOWN_DISTANCE
+        a = {name: None for name in ("y", "h", "c", "h_n", "c_n", "h0", "c0", "dgates", "dh", "dh0", "dc0", "dy", "dh_n", "dc_n", "mask")}
         unknown = set(arrays) - set(a)
         if unknown:
             raise TypeError(f"unexpected arrays: {', '.join(sorted(unknown))}")
@@ -116,6 +116,7 @@ cdef class Recurrence:
         r.c0 = as_steps("c0", a["c0"], self.f64, r.rows, 0, r.hidden, &r.initial_row, &none)
         r.dh0 = as_steps("dh0", a["dh0"], self.f64, r.rows, 0, r.hidden, &r.dinitial_row, &none, True)
         r.dc0 = as_steps("dc0", a["dc0"], self.f64, r.rows, 0, r.hidden, &r.dinitial_row, &none, True)
+        r.mask = as_steps("mask", a["mask"], self.f64, r.rows, 0, r.hidden, &r.mask_row, &none)
         r.h_n = as_steps("h_n", a["h_n"], self.f64, r.rows, 0, r.hidden, &r.final_row, &none, True)
         r.c_n = as_steps("c_n", a["c_n"], self.f64, r.rows, 0, r.hidden, &r.final_row, &none, True)
         r.dh_n = as_steps("dh_n", a["dh_n"], self.f64, r.rows, 0, r.hidden, &r.final_row, &none)

@@ -102,7 +102,14 @@ def _twin(layer: Recurrent, steps: int) -> Network:
     dtype = next(iter(own.values())).value.dtype.name
     twin: Network | None = layer.__dict__.get("_twin")
     if twin is None or twin.dtype != dtype or twin.input_shapes != [(steps, layer.input_size)]:
-        plain = {"return_sequences": True, "return_state": False, "batch_first": True, "stateful": False, "truncate": None}
+        plain: dict[str, Any] = {
+            "return_sequences": True,
+            "return_state": False,
+            "batch_first": True,
+            "stateful": False,
+            "truncate": None,
+        }
+        plain["dropout"] = layer.dropout if layer.num_layers > 1 else 0.0  # the layer has warned already
         twin = single_layer_network(type(layer)(**{**layer.config(), **plain}), dtype, 0)
         twin.build([(steps, layer.input_size)])
         if (before := layer.__dict__.get("_twin")) is not None:

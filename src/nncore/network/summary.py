@@ -218,5 +218,6 @@ def _trainable_sizes(network: Network) -> list[int]:
 
 def _settings(layer: Layer, is_frozen: bool) -> str:
     """Return the regularization of a layer as text, whether it is frozen, and whether it computes as at inference."""
-    found = [f"{name}={getattr(layer, name)!r}" for name in ("p", "stddev", "l1", "l2", "max_norm") if getattr(layer, name, None)]
+    names = ("p", "stddev", "dropout", "recurrent_dropout", "l1", "l2", "max_norm")
+    found = [f"{name}={getattr(layer, name)!r}" for name in names if getattr(layer, name, None)]
     return ", ".join([*found, *(["frozen"] if is_frozen else []), *([] if layer.training else ["as at inference"])])

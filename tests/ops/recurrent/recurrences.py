@@ -14,9 +14,9 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def step(cell, a, h, c, w, b):
-    """(h', c', saved) of one row: a is the input product, w [hidden, products * hidden]."""
-    z = h @ w + b
+def step(cell, a, h, c, w, b, mask):
+    """(h', c', saved) of one row: a is the input product, w [hidden, products * hidden], mask what the product sees of h."""
+    z = (h * mask) @ w + b
     if cell == "tanh":
         return np.tanh(a + z), None, None
     if cell == "relu":
@@ -32,25 +32,25 @@ def step(cell, a, h, c, w, b):
     return o * np.tanh(new), new, np.concatenate([i, f, g, o])
 
 
-def step_gradient(cell, dh, dc, saved, before, after, w):
+def step_gradient(cell, dh, dc, saved, before, after, w, mask):
     """(dgates, dh, dc) before the step, from those after it; before and after are (h, c)."""
     (h, c), (new, new_c) = before, after
     if cell == "tanh":
         d = dh * (1 - new**2)
-        return d, d @ w.T, None
+        return d, mask * (d @ w.T), None
     if cell == "relu":
         d = dh * (new > 0)
-        return d, d @ w.T, None
+        return d, mask * (d @ w.T), None
     if cell == "gru":
         r, u, n, q = np.split(saved, 4)
         dn = dh * (1 - u) * (1 - n**2)
         dr, du, dq = dn * q * r * (1 - r), dh * (h - n) * u * (1 - u), dn * r
-        return np.concatenate([dr, du, dn, dq]), dh * u + np.concatenate([dr, du, dq]) @ w.T, None
+        return np.concatenate([dr, du, dn, dq]), dh * u + mask * (np.concatenate([dr, du, dq]) @ w.T), None
     i, f, g, o = np.split(saved, 4)
     t = np.tanh(new_c)
     dc = dc + dh * o * (1 - t**2)
     d = np.concatenate([dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * t * o * (1 - o)])
-    return d, d @ w.T, dc * f
+    return d, mask * (d @ w.T), dc * f
 
 
 def reference(case):
@@ -62,6 +62,7 @@ def reference(case):
     h, c, dh = np.zeros((rows, steps + 1, hidden)), np.zeros((rows, steps + 1, hidden)), np.zeros((rows, steps, hidden))
     dh0, dc0 = np.zeros((rows, hidden)), np.zeros((rows, hidden))
     zero = np.zeros((rows, hidden))
+    mask = np.ones((rows, hidden)) if f64["mask"] is None else f64["mask"]
     for n in range(rows):
         order = range(steps) if not case["reverse"] else range(steps - 1, -1, -1)
         counts = [case["lengths"] is None or t < case["lengths"][n] for t in range(steps)]
@@ -70,7 +71,7 @@ def reference(case):
         h[n, -1 if case["reverse"] else 0], c[n, -1 if case["reverse"] else 0] = state
         for t in order:
             if counts[t]:
-                new, new_c, kept = step(cell, f64["a"][n, t], *state, w, b)
+                new, new_c, kept = step(cell, f64["a"][n, t], *state, w, b, mask[n])
                 state = new, new_c if new_c is not None else state[1]
                 y[n, t] = new
                 if kept is not None:
@@ -83,7 +84,7 @@ def reference(case):
                 continue
             dh[n, t] = d if f64["dy"] is None else d + f64["dy"][n, t]
             before, after = (h[n, t + 1 - shift], c[n, t + 1 - shift]), (h[n, t + shift], c[n, t + shift])
-            dgates[n, t], d, dc = step_gradient(cell, dh[n, t], dc, saved[n, t], before, after, w)
+            dgates[n, t], d, dc = step_gradient(cell, dh[n, t], dc, saved[n, t], before, after, w, mask[n])
         dh0[n] = d
         if cell == "lstm":
             dc0[n] = dc
@@ -94,7 +95,9 @@ def reference(case):
     return found
 
 
-def make_case(rng, cell, rows, steps, hidden, dtype, *, reverse=False, lengths=None, initial=True, final=True, sequence=True):
+def make_case(
+    rng, cell, rows, steps, hidden, dtype, *, reverse=False, lengths=None, initial=True, final=True, sequence=True, mask=False
+):
     """Random inputs; padded steps hold NaN."""
 
     def normal(*shape, scale=1.0):
@@ -109,6 +112,7 @@ def make_case(rng, cell, rows, steps, hidden, dtype, *, reverse=False, lengths=N
         "dy": normal(rows, steps, hidden) if sequence else None,
         "dh_n": normal(rows, hidden) if final else None,
         "dc_n": normal(rows, hidden) if final and cell == "lstm" else None,
+        "mask": (1.5 * (rng.random((rows, hidden)) < 0.6)).astype(dtype) if mask else None,
     }
     if lengths is not None:
         for name in ("a", "dy"):
@@ -155,7 +159,7 @@ def run(case, isa, *, gap=0, time_major=False, training=True, packs=None):
         if training:
             out["c"] = like(rows, steps + 1, hidden)
     how = {"reverse": case["reverse"], "lengths": case["lengths"], "isa": isa}
-    kernels.recurrent_forward(cell, gates, forward, h0=arrays["h0"], c0=arrays["c0"], **out, **how)
+    kernels.recurrent_forward(cell, gates, forward, h0=arrays["h0"], c0=arrays["c0"], mask=arrays["mask"], **out, **how)
     if not training:
         return out
     given = {}
@@ -169,5 +173,5 @@ def run(case, isa, *, gap=0, time_major=False, training=True, packs=None):
     # dh shares its distances with h, which has one step more.
     back["dh"] = like(rows, steps + 1, hidden)[:, :steps]
     saved = {name: out[name] for name in ("h", "c") if name in out}
-    kernels.recurrent_backward(cell, gates, backward, **given, **back, **saved, **how)
+    kernels.recurrent_backward(cell, gates, backward, mask=arrays["mask"], **given, **back, **saved, **how)
     return out | back | {"dgates": gates}

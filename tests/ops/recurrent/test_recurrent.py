@@ -34,7 +34,7 @@ def test_against_the_formulas(cell, reverse, isa, dtype, rng):
     for hidden in HIDDEN:
         rows, steps = rng.integers(1, 12, 2)
         lengths = rng.integers(1, steps + 1, rows) if rng.integers(2) else None
-        optional = {name: bool(rng.integers(4)) for name in ("initial", "final", "sequence")}
+        optional = {name: bool(rng.integers(4)) for name in ("initial", "final", "sequence", "mask")}
         case = make_case(rng, cell, rows, steps, hidden, dtype, reverse=reverse, lengths=lengths, **optional)
         close(run(case, isa, gap=rng.integers(0, 4), time_major=bool(rng.integers(2))), reference(case), dtype)
 

@@ -70,6 +70,18 @@ static void partial_gradients(const nnc_run *run, const nnc_recurrent_layer *l, 
   }
 }
 
+/* W_hh has multiplied mask h, so its gradient needs that. No cell reads the saved h any more. */
+static void mask_saved_states(const nnc_recurrent_layer *l, size_t first, size_t last, size_t d) {
+  const size_t row = l->regions.state_row, hidden = l->r.hidden, distance = l->r.directions * hidden;
+  const real *mask = mask_of(l, d, first);
+  for (size_t sample = first; sample < last; sample += NNC_SAMPLE_GROUP, mask += NNC_SAMPLE_GROUP * distance) {
+    const nnc_group g = group_at(l, sample);
+    real *h = h_of(l, d, g, d);
+    for (size_t i = 0; i < l->r.steps * g.count; i++)
+      for (size_t u = 0; u < hidden; u++) h[i * row + u] *= mask[i % g.count * distance + u];
+  }
+}
+
 /* A window does not extend past the start of a window of `truncate` steps, which gradients do not leave. */
 static void limit_to_truncation(nnc_window *w, size_t truncate) {
   const size_t from = truncate ? (w->to - 1) / truncate * truncate : 0;
@@ -110,7 +122,7 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
         c.y_step = dy.ld;
       }
       run->k->recurrent_backward(&c);
-      if (l->regions.partial) partial_gradients(run, l, &w, done > 0);
+      if (l->regions.partial && !c.mask) partial_gradients(run, l, &w, done > 0);
       if (wanted) input_gradients(run, op, l, &w, &c);
       if (r->truncate && w.from && w.from % r->truncate == 0) stop_gradient(outgoing, state, &c);
       real *swapped = incoming;
@@ -118,6 +130,12 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
       outgoing = swapped;
     }
     if (r->takes_states) add_initial_gradients(run, op, r, dstate + 2 * part, first, last, d);
+    if (!l->drops) continue;
+    mask_saved_states(l, first, last, d);
+    for (size_t done = 0; l->regions.partial && done < r->steps; done += w.to - w.from) {
+      next_window(&w, r->steps, done, d == 0);
+      partial_gradients(run, l, &w, done > 0);
+    }
   }
 }
 

@@ -55,10 +55,21 @@ static void load_initial_states(const nnc_run *run, const nnc_op *op, const nnc_
   }
 }
 
+/* Recurrent dropout (Gal and Ghahramani 2016): one mask per sequence and direction, for all steps. An entry is 0, or 1 / (1 - p). */
+static void draw_masks(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last) {
+  real *mask = mask_of(l, 0, first);
+  const size_t cols = l->r.directions * l->r.hidden, rows = last - first;
+  if (!mask) return;
+  const nnc_words words = nnc_words_of(run, op);
+  for (size_t i = 0; i < rows * cols; i++) mask[i] = 1;
+  run->k->dropout(mask, NULL, mask, rows, cols, cols, cols, first, l->r.dropout, words.key, words.stream);
+}
+
 void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last) {
   const nnc_recurrent *r = &l->r;
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   const size_t state = r->states * r->hidden;
+  draw_masks(run, op, l, first, last);
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
     real *final = state_of(l, d) + first * state;

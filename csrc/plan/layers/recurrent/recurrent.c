@@ -25,6 +25,7 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
       .stateful = size->stateful != 0,
       .index = (size_t)size->sublayer,
       .takes_states = op->spec.n_inputs > 1,
+      .dropout = op->spec.attr.recurrent.recurrent_dropout,
   };
 }
 
@@ -51,7 +52,10 @@ nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
   const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
   const int64_t cell = size->cell, input = size->input_size, hidden = size->hidden_size;
+  const double dropout = op->spec.attr.recurrent.recurrent_dropout;
   size_t n;
+  if (!(dropout >= 0 && dropout <= 1))
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: recurrent_dropout must lie between 0 and 1, not %g", op->spec.name, dropout);
   if (cell < 0 || cell >= NNC_CELL_COUNT)
     return nnc_fail(error, NNC_ERROR_VALUE, "%s: unknown cell %lld", op->spec.name, (long long)cell);
   if (input < 1 || hidden < 1)
@@ -159,6 +163,7 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
     bad |=
         nnc_mul(&regions->partial, lines, regions->partial_row) || nnc_add(&regions->partial, regions->partial, regions->gates_row);
   bad |= nnc_mul(&size[NNC_REGION_PARTIAL], regions->partial / NNC_SAMPLE_GROUP, directions);
+  bad |= nnc_mul(&size[NNC_REGION_MASK], r->hidden, training && r->dropout > 0 ? r->directions : 0);
   size[NNC_REGION_SCRATCH] = nnc_recurrent_scratch(r->cell, 1, r->hidden);
   regions->total = 0;
   for (int i = 0; i < NNC_REGION_COUNT; i++) { /* whole cache lines for any number of samples */

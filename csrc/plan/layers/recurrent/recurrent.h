@@ -34,6 +34,7 @@ typedef enum {
   NNC_REGION_STATE,   /* [directions, samples, states, hidden]: handed from chunk to chunk */
   NNC_REGION_DSTATE,  /* the same twice, and the gradient of the initial state: training */
   NNC_REGION_PARTIAL, /* [directions, groups, input + hidden, products * hidden], and the biases behind: training, see `partial` */
+  NNC_REGION_MASK,    /* [samples, directions * hidden], of recurrent dropout: training */
   NNC_REGION_SCRATCH, /* of the kernels */
   NNC_REGION_COUNT,
 } nnc_region;
@@ -48,6 +49,7 @@ typedef struct {
   size_t truncate; /* steps of a window that gradients do not leave; 0: no windows */
   size_t index;    /* of the sublayer */
   int bias, sequences, learns_state, stateful, takes_states;
+  double dropout; /* of h in the recurrent product */
 } nnc_recurrent;
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);

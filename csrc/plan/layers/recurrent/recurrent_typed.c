@@ -13,6 +13,7 @@ nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op,
   l.capacity = l.training ? run->plan->rows_reserved : run->work_rows;
   if (l.training) l.capacity += (NNC_SAMPLE_GROUP - l.capacity % NNC_SAMPLE_GROUP) % NNC_SAMPLE_GROUP;
   l.samples = samples;
+  l.drops = l.training && l.r.dropout > 0 && nnc_op_trains(run, op);
   l.slots = l.training || l.r.steps < NNC_RECURRENT_CHUNK ? l.r.steps : NNC_RECURRENT_CHUNK;
   l.base = l.training ? run->arena + op->saved : run->work + op->work * run->work_rows;
   l.weights = l.training ? run->arena + op->packed : run->packed + op->weights;
@@ -41,6 +42,8 @@ nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc
       .h_row = h_row,
       .h_step = g.count * h_row,
       .final_row = r->states * r->hidden,
+      .mask = mask_of(l, w->d, w->first),
+      .mask_row = r->directions * r->hidden,
   };
   c.gates = gates_of(l, l->training ? w->d : 0, g, l->training ? w->from : 0);
   c.dgates = c.gates;

@@ -17,6 +17,7 @@ typedef struct {
   size_t samples;       /* of the batch */
   size_t slots;         /* time steps for which there is memory */
   int training;
+  int drops; /* recurrent dropout is active */
 } nnc_recurrent_layer;
 
 #define nnc_recurrent_layer_of NNC_TYPED(nnc_recurrent_layer_of)
@@ -68,6 +69,12 @@ static inline real *x_of(const nnc_recurrent_layer *l, nnc_group g, size_t t) {
 /* A group's part of the weight gradients: rows of W_ih, of W_hh, and the sums of the columns of dgates. */
 static inline real *partial_of(const nnc_recurrent_layer *l, size_t d, nnc_group g) {
   return region(l, NNC_REGION_PARTIAL) + (d * l->capacity + g.first) / NNC_SAMPLE_GROUP * l->regions.partial;
+}
+
+/* The mask of recurrent dropout for direction d, from sample `first` on; NULL where there is none. */
+static inline real *mask_of(const nnc_recurrent_layer *l, size_t d, size_t first) {
+  if (!l->drops) return NULL;
+  return region(l, NNC_REGION_MASK) + (first * l->r.directions + d) * l->r.hidden;
 }
 
 /* The states of direction d that are passed from chunk to chunk, of all samples: [capacity, states, hidden]. */

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 import numpy as np
 
 from ... import _late_calls, init
-from ..._checks import flag, no_state_dict, real, whole
+from ..._checks import flag, no_state_dict, real, warn, whole
 from ..._declarations import missing_attribute
 from ...data.arrays import copy_into, to_array
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
@@ -43,6 +43,7 @@ class Recurrent(Regularized):
         "bias": True,
         "batch_first": True,
         "dropout": 0.0,
+        "recurrent_dropout": 0.0,
         "bidirectional": False,
         "return_sequences": False,
         "return_state": False,
@@ -59,6 +60,7 @@ class Recurrent(Regularized):
     bias: bool
     batch_first: bool
     dropout: float
+    recurrent_dropout: float
     bidirectional: bool
     return_sequences: bool
     return_state: bool
@@ -85,6 +87,7 @@ class Recurrent(Regularized):
         learn_initial_state: bool = False,
         stateful: bool = False,
         truncate: int | None = None,
+        recurrent_dropout: float = 0.0,
         l1: float | None = None,
         l2: float | None = None,
         max_norm: float | None = None,
@@ -105,10 +108,16 @@ class Recurrent(Regularized):
             learn_initial_state=flag(owner, "learn_initial_state", learn_initial_state),
             stateful=flag(owner, "stateful", stateful),
             truncate=None if truncate is None else whole(owner, "truncate", truncate),
+            recurrent_dropout=real(owner, "recurrent_dropout", recurrent_dropout, 0.0, 1.0),
             **all_checked(owner, l1, l2, max_norm),
             trainable=flag(owner, "trainable", trainable),
             name=name,
         )
+        if self.dropout and self.num_layers == 1:
+            warn(
+                f"{owner}: dropout={self.dropout:g} lies between layers, and num_layers=1 has only one; put nn.Dropout after the "
+                "layer, or use recurrent_dropout"
+            )
         if self.num_layers > _MOST_LAYERS:
             raise SizeError(f"{owner}: num_layers={self.num_layers}; at most {_MOST_LAYERS} are possible")
         if self.stateful and (self.bidirectional or self.learn_initial_state):
@@ -170,6 +179,7 @@ class Recurrent(Regularized):
                     learn_initial_state=self.learn_initial_state,
                     truncate=self.truncate or 0,
                     stateful=self.stateful,
+                    recurrent_dropout=self.recurrent_dropout,
                 )
             )
             below, width = value + len(ops) - 1, self.directions * self.hidden_size
@@ -335,7 +345,7 @@ class Recurrent(Regularized):
         lengths : array_like of int, optional
             [N], in any order: the number of valid steps of each sequence. Outputs after them are zeros.
         training : bool
-            Whether dropout between the layers is active.
+            Whether dropout between the layers and in the recurrence is active.
         mask : array_like of bool, optional
             [N, T] (T comes second, whatever ``batch_first`` says), in place of lengths: True for each valid step. The others are
             left out: the state passes them unchanged, and outputs are zeros there.

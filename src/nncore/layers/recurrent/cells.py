@@ -28,7 +28,7 @@ _PARAMETERS = """
         Whether a batch is [N, time, features]. This is the only default that differs from PyTorch. False ([time, N, features]) is
         possible only if the layer is called by itself.
     dropout : float
-        Probability of dropout between the layers.
+        Probability of dropout between the layers. A single layer has none, and warns.
     bidirectional : bool
         Whether a second set of weights (``_reverse``) processes each sequence from its last step to its first.
     return_sequences : bool
@@ -45,6 +45,10 @@ _PARAMETERS = """
     truncate : int, optional
         Truncated back-propagation through time. The sequence is cut into windows of this many steps, and no gradient flows from one
         window into the previous one.
+    recurrent_dropout : float
+        Probability p of dropout in the recurrence: in training, W_hh multiplies h with some units set to zero and the others scaled
+        by 1 / (1 - p). Each sequence and direction has one mask for all of its steps, drawn anew for every batch, as in Keras (Gal
+        and Ghahramani 2016). Only W_hh sees the mask: outputs, final states and the GRU's ``z h`` use all of h.
     l1, l2, max_norm : float, optional
         Penalties on all weight_ih and weight_hh, and a limit for each of their rows, as for `Linear`. To set them for one of the
         two only, use the groups of an optimizer: ``dict(params="*.weight_hh*", l2=1e-4)``.
@@ -89,6 +93,7 @@ class RNN(Recurrent):
         learn_initial_state: bool = False,
         stateful: bool = False,
         truncate: int | None = None,
+        recurrent_dropout: float = 0.0,
         l1: float | None = None,
         l2: float | None = None,
         max_norm: float | None = None,
@@ -108,6 +113,7 @@ class RNN(Recurrent):
             learn_initial_state=learn_initial_state,
             stateful=stateful,
             truncate=truncate,
+            recurrent_dropout=recurrent_dropout,
             l1=l1,
             l2=l2,
             max_norm=max_norm,

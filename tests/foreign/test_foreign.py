@@ -405,6 +405,37 @@ def test_what_is_no_initializer(value, text):
         nn.Linear(2, 3, weight_init=value)
 
 
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda x: np.tanh(x), r"np.tanh is not there for a value of a network.*nn.Tanh\(\)\(x\)"),
+        (lambda x: np.maximum(x, 0), "np.maximum is not there"),
+        (lambda x: x[:, 0], r"\[...\] is not there"),
+        (lambda x: x**2, r"\*\* is not there"),
+        (lambda x: x @ np.ones((3, 2)), "@ is not there"),
+        (lambda x: np.ones((2, 3)) @ x, "@ is not there"),
+        (lambda x: 1 / x, "a division by a value is not there"),
+        (lambda x: np.ones(3) / x, "a division by a value is not there"),
+        (lambda x: np.ones(3) + x, "make an array an nn.Input"),
+        (lambda x: x + np.ones(3), "make an array an nn.Input"),
+        (lambda x: nn.Concatenate()(x, x), r"Concatenate: pass several inputs as a list, layer\(\[a, b\]\)"),
+        (lambda x: nn.Add()(x, x), "Add: pass several inputs as a list"),
+    ],
+)
+def test_what_arrays_do_and_values_do_not(call, text):
+    x = nn.Input((3,))
+    with pytest.raises(errors.ArgumentError, match=text):
+        call(x)
+
+
+def test_values_take_numbers_of_numpy_on_either_side():
+    x = nn.Input((3,))
+    model = nn.Model(x, np.float32(2) * x + np.float64(1) - x * np.int64(3) + (np.float32(1) - x))
+    np.testing.assert_allclose(model([[1.0, 2.0, 3.0]]), [[0.0, -2.0, -4.0]])
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(x)
+
+
 def test_every_module_says_what_it_lacks():
     for module in FAMILIES:
         with pytest.raises(errors.UnknownAttributeError, match=f"module '{module.__name__}' has no attribute 'Dens'"):

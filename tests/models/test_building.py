@@ -102,7 +102,11 @@ def test_bad_input_shape(shape):
         (lambda: nn.Sequential(), nn.errors.ArgumentError, "at least one layer"),
         (lambda: nn.Sequential([]), nn.errors.ArgumentError, "at least one layer"),
         (lambda: nn.Sequential(nn.Linear(2, 1), nn.ReLU), nn.errors.ArgumentError, r"layer 1 is the class ReLU; call it: ReLU\("),
-        (lambda: nn.Sequential(nn.Linear(2, 1), "relu"), nn.errors.ArgumentError, "layer 1 is the text 'relu'; pass a layer, nn.ReLU"),
+        (
+            lambda: nn.Sequential(nn.Linear(2, 1), "relu"),
+            nn.errors.ArgumentError,
+            "layer 1 is the text 'relu'; pass a layer, nn.ReLU",
+        ),
         (lambda: nn.Sequential(small()), nn.errors.ArgumentError, "layer 0 is a model"),
         (lambda: nn.Sequential(nn.Linear(2, 1), seed=-1), nn.errors.ArgumentError, "seed must be a whole number of at least 0"),
         (lambda: nn.Sequential(nn.Linear(2, 1), seed=0.5), nn.errors.ArgumentError, "seed must be"),

@@ -44,7 +44,6 @@ class Value:
     <Value [*, 8] from Add>
     """
 
-    __array_ufunc__ = None  # makes NumPy call the reflected method of Value in array + value
     __slots__ = ("name", "node", "shape")
 
     def __init__(self, shape: Shape, node: Node | None, name: str | None = None) -> None:
@@ -81,6 +80,40 @@ class Value:
 
     def __neg__(self) -> Value:
         return _rescaled(self, -1.0, 0.0)
+
+    if not TYPE_CHECKING:  # what arrays have and values have not; type checkers refuse it themselves
+        __iter__ = None
+
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+            reflected = _REFLECTED.get(ufunc.__name__)
+            if reflected and method == "__call__" and len(inputs) == 2 and inputs[1] is self:
+                return getattr(self, reflected)(inputs[0])
+            raise _refused(f"np.{ufunc.__name__}")
+
+        def __getitem__(self, index: Any) -> Any:
+            raise _refused("[...]")
+
+        def __pow__(self, other: Any) -> Any:
+            raise _refused("**")
+
+        def __rtruediv__(self, other: Any) -> Any:
+            raise _refused("a division by a value")
+
+        def __matmul__(self, other: Any) -> Any:
+            raise _refused("@")
+
+        __rmatmul__ = __matmul__
+
+
+#: Function of NumPy -> the method of Value for array + value and the like.
+_REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__", "matmul": "__rmatmul__"}
+
+
+def _refused(what: str) -> ArgumentError:
+    return ArgumentError(
+        f"{what} is not there for a value of a network, which holds no numbers; use layers, as in nn.Tanh()(x), + - * and / by a "
+        "number, or nn.Lambda"
+    )
 
 
 class Node:

@@ -325,6 +325,8 @@ class Layer(metaclass=LayerType):
         <Value [*, 2] from ReLU>
         """
         if is_symbolic(x):
+            if is_symbolic(training):
+                raise ArgumentError(f"{type(self).__name__}: pass several inputs as a list, layer([a, b])")
             return call(self, x)
         return _late_calls.call_layer(self, x, training)
 

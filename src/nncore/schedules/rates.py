@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._checks import function, is_number, real, shown
+from .._checks import function, is_number, not_foreign, real, shown
 from ..errors import ArgumentError
 
 Schedule = Callable[[int], float]
@@ -18,6 +18,7 @@ Schedule = Callable[[int], float]
 
 def check(lr: float | Schedule, owner: str = "optimizer") -> float | Schedule:
     """Return ``lr`` as a float, or unchanged if it is a schedule. Raise ArgumentError if it cannot be a learning rate."""
+    not_foreign(f"{owner}: lr", lr, "schedules")
     if callable(lr):
         return function(owner, "lr", lr, 1, "a learning rate or a function step -> lr")
     try:

@@ -119,6 +119,13 @@ nn.callbacks.LambdaCallback(on_epoch_ende=print)  # error
 nn.set_num_threads("2")  # error
 
 
+# Data.
+nn.pad_sequences([[1]], padding="left")  # error
+nn.make_windows([1, 2, 3])  # error
+nn.make_windows([1, 2, 3], 2, stride="1")  # error
+model.fit([[1.0]], [1.0], validation="first")  # error
+
+
 # Parts of one's own.
 class Wrong(nn.PythonLayer):
     def backward(self, dy: Any) -> Any:  # error

@@ -181,7 +181,8 @@ def read_batch(batch: Any) -> Batch:
     """
     if not isinstance(batch, list | tuple) or not 2 <= len(batch) <= FIELDS:
         found = f"{kind_of(batch)} of {len(batch)}" if isinstance(batch, list | tuple) else kind_of(batch)
-        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {found}; or pass y")
+        hint = "a dict is x alone: pass (x, y)" if isinstance(batch, Mapping) else "or pass y"
+        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {found}; {hint}")
     return Batch(*batch)
 
 

@@ -46,7 +46,7 @@ def evaluate(
         given = batches_of(x, "evaluate")
         if sample_weight is not None or lengths is not None:
             raise ArgumentError(
-                "evaluate: sample_weight and lengths need y; batches carry their own: (x, y, sample_weight, lengths)"
+                "evaluate: sample_weight, lengths and mask need y; batches carry their own: (x, y, sample_weight, lengths)"
             )
         limit = None if steps is None else whole("evaluate", "steps", steps)
         batches = (bind_batch(network, config, *read_batch(batch)) for batch in islice(given, limit))
@@ -131,7 +131,7 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     batches = find_batches(x, lambda: ranks(network))
     if batches is not None:
         if lengths is not None:
-            raise ArgumentError("predict: lengths is for one x; batches carry their own: (x, None, None, lengths)")
+            raise ArgumentError("predict: lengths and mask are for one x; batches carry their own: (x, None, None, lengths)")
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})
         found = predict_batches(network, islice(batches, limit), before, after)

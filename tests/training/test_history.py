@@ -161,3 +161,42 @@ def test_terminate_on_nan_needs_no_warning(rng, capsys):
     x[7] = np.nan
     assert linear().fit(x, y, epochs=3, callbacks=nn.callbacks.TerminateOnNaN()).epoch == [0]
     assert "the loss is nan, training stops" in capsys.readouterr().err
+
+
+def test_lbfgs_reports_a_loss_that_is_not_finite(rng):
+    pytest.importorskip("scipy")
+    x, y = line(rng, 20)
+    x[7] = np.nan
+    with pytest.warns(UserWarning, match="fit: the loss is nan in step 1 of epoch 1; ") as seen:
+        history = linear(optimizer=nn.optim.LBFGS()).fit(x, y, epochs=3, verbose=0)
+    assert len(seen) == 1
+    assert list(history.history) == ["loss"]
+
+
+class Loader:
+    """Batches with a length, as a DataLoader has."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+@pytest.mark.parametrize("empty", [[], (), Loader([]), iter([])], ids=["list", "tuple", "loader", "generator"])
+def test_empty_validation_data_are_refused_before_the_first_step(empty, rng):
+    model = linear()
+    with pytest.raises(errors.EmptyDataError, match="fit: validation_data: there are no batches"):
+        model.fit(*line(rng, 20), validation_data=empty, validation_steps=2 if iter(empty) is empty else None)
+    assert model.step == 0
+
+
+def test_a_generator_of_validation_batches_loses_none(rng):
+    x, y = line(rng, 12)
+    batches = [(x[i : i + 3], y[i : i + 3]) for i in range(0, 12, 3)]
+    model = linear(optimizer=nn.optim.SGD(lr=0.0))
+    found = model.fit(x, y, epochs=2, validation_data=iter(batches), validation_steps=2).history["val_loss"]
+    np.testing.assert_allclose(found, [model.evaluate(batches[:2]), model.evaluate(batches[2:])])

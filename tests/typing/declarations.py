@@ -18,6 +18,8 @@ model.compile(loss="mse", optimizer="adam")
 model.compile("mean_squared_error", "sgd", ["mae", "r2"])
 model.compile(loss=nn.losses.Huber(delta=2), optimizer=nn.optim.SGD(lr=0.1, momentum=0.9, nesterov=True), metrics=("rmse",))
 model.compile(loss=["mse"], optimizer="rmsprop", metrics=[["mae"]])
+model.compile(loss="mse", optimizer="sgd", metrics=["huber", nn.losses.Poisson()], weighted_metrics=["mae"])
+model.compile(loss="mse", optimizer="sgd", metrics=[["mse"], None], weighted_metrics={"output": ["mae", "r2"]})
 model.compile(loss={"output": "mae"}, optimizer="adamw", metrics={"output": ["mse"]}, loss_weights={"output": 2.0}, l1=0.0, l2=1e-4)
 losses: list[nn.losses.Loss] = [
     nn.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),

@@ -23,7 +23,10 @@ assert_type(history, nn.History)
 losses: list[float] = history.history["loss"]
 epochs: list[int] = history.epoch
 steps: np.ndarray = history.step_losses
-print(history, losses[-1], epochs[-1], steps.mean())
+rates: list[float] = history.history["learning_rate"]
+print(history, losses[-1], epochs[-1], steps.mean(), history.steps[-1], rates[0], history.epochs_of("val_loss"))
+model.fit(X, y, step_losses="all", verbose=0)
+model.fit(X, y, step_losses=100, verbose=0)
 
 predicted = model.predict([[0.5, 0.5], [-0.5, 0.5]])
 assert_type(predicted, np.ndarray)

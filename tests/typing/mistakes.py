@@ -54,6 +54,8 @@ model.compile(loss="mse", optimizer="adma")  # error
 model.compile(loss="mse", optimizer="adam", metrics=["acuracy"])  # error
 model.compile(loss="mse", optimizer="adam", metrics="accuracy")  # error
 model.compile(loss="adam", optimizer="mse")  # error
+model.compile(loss="mse", optimizer="adam", weighted_metrics=["acuracy"])  # error
+model.fit(x, y, step_losses="every")  # error
 model.compile(loss="mse")  # error
 model.compile(loss={"output": "msee"}, optimizer="adam")  # error
 model.compile(loss=["mse", "msee"], optimizer="adam")  # error

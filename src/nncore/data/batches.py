@@ -11,7 +11,7 @@ feature, never one row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +85,7 @@ def batches_of(given: Any, who: str) -> Iterable[Any]:
     found = as_iterable(given)
     if found is None:
         raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without, not {kind_of(given)}")
-    if isinstance(given, Collection) and length_of(given) == 0:
+    if length_of(given) == 0:
         raise EmptyDataError(f"{who}: there are no batches")
     if isinstance(given, list | tuple | set | frozenset):
         read_batch(next(iter(given)))

@@ -71,7 +71,9 @@ def test_on_batch(model: Learner, x: Any, y: Any, sample_weight: Any, return_dic
     return evaluate(model, x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths, **given)
 
 
-def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Data], hooks: CallbackList) -> Logs:
+def evaluate_batches(
+    model: Learner, config: Configuration, batches: Iterable[Data], hooks: CallbackList, who: str = "evaluate"
+) -> Logs:
     """Return the loss and the metrics of all rows of all batches."""
     network, plan = model._network, model._network.plan
     total, sums = np.zeros((len(config.losses), 2)), config.sums()
@@ -93,7 +95,7 @@ def evaluate_batches(model: Learner, config: Configuration, batches: Iterable[Da
         if watched:
             _show(hooks, config, number, (total, sums, penalty))
     if not rows:
-        raise EmptyDataError("evaluate: there are no batches")
+        raise EmptyDataError(f"{who}: there are no batches")
     logs = config.logs(*config.evaluated(total, sums, penalty))
     hooks.call("on_test_end", logs)
     return logs
@@ -116,7 +118,7 @@ def validate(model: Learner, config: Configuration, validation: ValidationBatche
     before = network.input_shapes
     try:
         batches = validation(hooks.wants("on_test_batch_begin", "on_test_batch_end"))
-        found = evaluate_batches(model, config, batches, hooks)
+        found = evaluate_batches(model, config, batches, hooks, "fit: validation_data")
     finally:
         network.set_sequence_lengths(before)
     return {f"val_{name}": value for name, value in found.items()}

@@ -9,7 +9,7 @@ import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
@@ -17,7 +17,7 @@ from .._checks import choice, flag, progress_shown, real, whole
 from ..data import ClassWeight, per_output
 from ..data.batches import batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
-from ..errors import ArgumentError
+from ..errors import ArgumentError, EmptyDataError
 from ..network.features import remember_columns
 from ..network.inputs import ranks
 from . import binding
@@ -232,6 +232,11 @@ def bind_validation(model: Learner, config: Configuration, arguments: FitArgumen
     steps = None if steps is None else whole("fit", "validation_steps", steps)
     if steps is None and iter(found) is found:
         raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
+    if iter(found) is found:  # a generator; it continues where the validation before has stopped
+        first = list(islice(found, 1))
+        if not first:
+            raise EmptyDataError("fit: validation_data: there are no batches")
+        found = chain(first, found)
     return lambda watched: (bind_batch(network, config, *read_batch(batch)) for batch in islice(found, steps))
 
 

@@ -24,8 +24,8 @@ class History(Callback):
     ----------
     history : dict of str to list
         "loss", each metric, and with the prefix "val_" those of the validation data; and "learning_rate", the rate of the epoch's
-        last step. There is one entry per epoch, or per validated epoch. The loss of an epoch equals the loss of all its rows as one
-        batch, so a smaller last batch counts less.
+        last step (L-BFGS has none). There is one entry per epoch, or per validated epoch. The loss of an epoch equals the loss of
+        all its rows as one batch, so a smaller last batch counts less.
     epoch : list of int
         The numbers of the epochs.
     step_losses : numpy.ndarray

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core
 from ..errors import require
+from .alarm import Alarm
 from .evaluation import validate
 from .hooks import CallbackList, Logs
 from .progress import Progress
@@ -116,6 +118,7 @@ class _Iterations:
         self.objective = _Objective(model._network, config, source)
         self.remaining = list(epochs)
         self.logs: Logs = {}
+        self.alarm = Alarm(hooks.callbacks, config.check_finite)
         self.is_within = False  # an iteration has begun and not ended
 
     def minimize(self, rule: Any) -> None:
@@ -153,6 +156,8 @@ class _Iterations:
             objective(intermediate_result.x)  # the search ended at a point before the last one
         self.is_within, epoch = False, self.remaining.pop(0)
         self.logs = self.config.logs(float(loss), objective.sums)
+        if not isfinite(loss):
+            self.alarm.watch(float(loss), epoch, 1, np.array([loss]))
         hooks.call("on_train_batch_end", 0, self.logs)
         hooks.call("on_train_chunk_end", 1, self.logs)
         self.history.record_steps(np.array([loss]))

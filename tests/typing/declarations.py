@@ -38,10 +38,18 @@ assert_type(nn.losses.Huber().gradient(y, y), np.ndarray)
 
 # Metrics.
 model.compile(loss="mse", optimizer="adam", metrics=["mae", nn.metrics.R2(), nn.metrics.rmse, nn.metrics.MAPE])
+model.compile(loss="mse", optimizer="adam", metrics=["hinge", nn.losses.Huber(), nn.metrics.LossMetric(nn.losses.Huber(), "close")])
 decided = [0, 1, 1, 0]
 assert_type(nn.metrics.accuracy(decided, [0, 1, 0, 0], threshold=0.5), float)
 assert_type(nn.metrics.f1(decided, [0, 1, 0, 0], average="macro"), float)
 assert_type(nn.metrics.recall(decided, [0, 1, 0, 0], average=None), np.ndarray)
+assert_type(nn.metrics.fbeta(decided, [0, 1, 0, 0], beta=2, average=None), np.ndarray)
+assert_type(nn.metrics.average_precision(decided, [0.1, 0.9, 0.4, 0.2], pos_label=1), float)
+assert_type(
+    nn.metrics.accuracy(decided, decided, subset=True) + nn.metrics.balanced_accuracy(decided, decided, adjusted=True), float
+)
+assert_type(nn.metrics.matthews_correlation(decided, decided) + nn.metrics.log_loss(decided, [0.1, 0.9, 0.4, 0.2]), float)
+assert_type(nn.metrics.f1(["no", "yes"], ["yes", "yes"], pos_label="yes"), float)
 assert_type(nn.metrics.confusion_matrix(decided, [0, 1, 0, 0]), np.ndarray)
 assert_type(nn.metrics.mae(y, model.predict(x)), float)
 assert_type(nn.metrics.roc_auc(decided, [0.1, 0.9, 0.4, 0.2], sample_weight=[1, 1, 2, 1]), float)

@@ -228,10 +228,10 @@ def _of_columns(
             f"y_true of shape {true.shape} must hold class indices [N], or 0 and 1 in the shape of y_pred, {pred.shape}"
         )
     positive = np.where(np.isnan(true), np.nan, true > 0) if true.dtype.kind == "f" else (true > 0).astype(np.float64)
-    has_one_class = bool((positive.sum(axis=1) == 1).all())
+    counted, known = positive.sum(axis=1), ~np.isnan(positive).any(axis=1)
+    has_one_class = bool((counted[known] == 1).all())
     are_hard = bool(((scores == 0) | (scores == 1)).all())
-    are_labels = not has_one_class or (are_hard and (of_labels or not (scores.sum(axis=1) == 1).all()))
-    if threshold is not None or (are_labels and not np.isnan(positive).all()):
+    if threshold is not None or not has_one_class or (are_hard and (of_labels or not (scores.sum(axis=1) == 1).all())):
         found = default_threshold(signs, scores) if threshold is None else threshold
         what = {"pairs": "each", "top": "right"}.get(what, what)
         return Counts(kernels.count_decisions(scores, positive, weight, what, found, 0.5), "labels")

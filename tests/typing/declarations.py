@@ -38,7 +38,9 @@ assert_type(nn.losses.Huber().gradient(y, y), np.ndarray)
 
 # Metrics.
 model.compile(loss="mse", optimizer="adam", metrics=["mae", nn.metrics.R2(), nn.metrics.rmse, nn.metrics.MAPE])
-model.compile(loss="mse", optimizer="adam", metrics=["hinge", nn.losses.Huber(), nn.metrics.LossMetric(nn.losses.Huber(), "close")])
+model.compile(
+    loss="mse", optimizer="adam", metrics=["poisson", nn.losses.Huber(), nn.metrics.LossMetric(nn.losses.Huber(), "close")]
+)
 decided = [0, 1, 1, 0]
 assert_type(nn.metrics.accuracy(decided, [0, 1, 0, 0], threshold=0.5), float)
 assert_type(nn.metrics.f1(decided, [0, 1, 0, 0], average="macro"), float)

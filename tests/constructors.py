@@ -180,7 +180,7 @@ def use(made):
                 y = np.array([[0.0, 1.0, 1.0]] * 4)
             _train(nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0), loss=made, y=y)
         elif isinstance(made, nn.metrics.Metric):
-            binary = made.of_classes or isinstance(made, nn.metrics.LogLoss)
+            binary = made.of_classes
             model = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid(), seed=0)
             _train(model, loss="binary_crossentropy" if binary else "mse", y=np.array([[0.0], [1.0]] * 2), metrics=[made])
         elif isinstance(made, nn.callbacks.Callback):

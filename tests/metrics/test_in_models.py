@@ -284,6 +284,30 @@ def test_metrics_of_any_kinds_on_one_output(tmp_path):
     assert again.evaluate(x, y, return_dict=True) == expected
 
 
+def test_cross_entropies_beside_a_loss_of_numbers(rng):
+    """Their targets are checked, as the loss takes any."""
+    x, yes = rng.normal(size=(30, 1)), rng.integers(2, size=30)
+    model = shown(1, nn.Sigmoid())
+    model.compile("mse", nn.optim.SGD(lr=0.0), ["binary_crossentropy", "log_loss", "mse"])
+    logs, p = model.evaluate(x, yes, return_dict=True), model.predict(x)[:, 0]
+    assert logs["binary_crossentropy"] == pytest.approx(sk.log_loss(yes, p))
+    assert logs["log_loss"] == pytest.approx(sk.log_loss(yes, p))
+    for bad in (2 * yes - 1, yes + 0.5):
+        for call in (model.evaluate, model.fit, model.train_on_batch):
+            with pytest.raises(errors.LabelError, match="metric 'binary_crossentropy' takes targets in .0, 1."):
+                call(x, bad)
+            with pytest.raises(errors.LabelError, match="takes targets in .0, 1."):
+                call(x, bad[:, None].astype(float))
+    x, kind = rng.normal(size=(30, 3)), rng.integers(3, size=30)
+    model = shown(3, nn.Softmax())
+    model.compile("mse", nn.optim.SGD(lr=0.0), ["categorical_crossentropy", "log_loss", "accuracy"])
+    logs, p = model.evaluate(x, np.eye(3)[kind], return_dict=True), model.predict(x)
+    assert logs["categorical_crossentropy"] == pytest.approx(sk.log_loss(kind, p, labels=range(3)))
+    assert logs["log_loss"] == pytest.approx(sk.log_loss(kind, p, labels=range(3)))
+    with pytest.raises(errors.LabelError, match="one class for each row"):
+        model.fit(x, np.ones((30, 3)))
+
+
 def test_functions_get_all_rows(rng):
     """1,300 rows: more than a block of the core, and than a batch."""
     x = np.sort(rng.normal(size=(1300, 1)), axis=0)

@@ -110,6 +110,7 @@ def test_threshold_and_names():
         (lambda: metrics.statistics([metrics.LogLoss()], metrics.Task("values", 1)), "needs probabilities"),
         (lambda: metrics.statistics([metrics.TopKAccuracy()], metrics.Task("probabilities", 3)), "one class for each row"),
         (lambda: metrics.statistics([metrics.get("hinge")], metrics.Task("probabilities", 3)), "targets of another form"),
+        (lambda: metrics.statistics([metrics.get("hinge")], metrics.Task("values", 1)), "targets of another form"),
         (lambda: metrics.F1(average="samples"), "only counts are kept"),
         (lambda: metrics.accuracy([0.5, 1.5], [0.5, 1.5]), "y_true holds 0.5, but metrics of classes"),
         (lambda: metrics.f1(["a", "b"], ["a", "a"]), "pos_label=1 is not among the labels 'a' and 'b'"),

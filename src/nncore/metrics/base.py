@@ -48,6 +48,10 @@ class Metric(metaclass=DeclarationType):
         """
         raise NotImplementedError
 
+    def form(self, task: Task) -> str:
+        """Return the form that targets must have where the loss takes any numbers: "labels", or one of data/targets.py; or ""."""
+        return "labels" if self.of_classes else ""
+
     def compute(self, sums: Any) -> Any:
         """Return the metric computed from its sums: a float, or an array with one number per class."""
         raise NotImplementedError

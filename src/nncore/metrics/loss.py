@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from .task import Task
 
 #: The forms of targets that a loss as a metric takes, besides its own. Probabilities, signs and one-hot rows are values too.
-_FITTING = {"values": ("values", "probabilities", "signs", "one_hot"), "probabilities": ("probabilities", "one_hot")}
+_FITTING = {
+    "values": ("values", "probabilities", "signs", "one_hot"),
+    "probabilities": ("probabilities", "one_hot", "values"),
+    "one_hot": ("one_hot", "values"),
+}
 _CROSSENTROPIES = {
     "probabilities": BinaryCrossentropy,
     "one_hot": CategoricalCrossentropy,
@@ -77,6 +81,10 @@ class LossMetric(Metric):
             raise ArgumentError(f"metric {self.name!r} needs several outputs, but the model has {task.columns}")
         return (StatisticSpec("loss", loss=spec),)
 
+    def form(self, task: Task) -> str:
+        """Return the form that targets must have where the loss that is trained takes any numbers."""
+        return "" if self.loss.targets == "values" else self.loss.targets
+
     def compute(self, sums: np.ndarray) -> float:
         """Return the mean. sums: the weight of the rows, and the sum of their losses."""
         return _mean(sums)
@@ -113,9 +121,18 @@ class LogLoss(Metric):
 
     def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
         """Return the sum of the cross-entropy."""
-        if task.targets not in _CROSSENTROPIES:
-            raise ArgumentError(f"{self.name} needs probabilities of classes; train with a cross-entropy, or use another metric")
-        return (StatisticSpec("loss", loss=_CROSSENTROPIES[task.targets](from_logits=task.from_logits).spec()),)
+        form = self.form(task) or task.targets
+        if form not in _CROSSENTROPIES:
+            raise ArgumentError(
+                f"{self.name} needs probabilities of classes; let the model end in Sigmoid or Softmax, or use another metric"
+            )
+        return (StatisticSpec("loss", loss=_CROSSENTROPIES[form](from_logits=task.from_logits).spec()),)
+
+    def form(self, task: Task) -> str:
+        """Return the form that targets must have where the loss that is trained takes any numbers."""
+        if task.targets != "values" or task.activation not in ("sigmoid", "softmax", "hardsigmoid"):
+            return ""
+        return "one_hot" if task.columns > 1 else "probabilities"
 
     def compute(self, sums: np.ndarray) -> float:
         """Return the mean. sums: the weight of the rows, and the sum of their losses."""

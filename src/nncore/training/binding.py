@@ -67,9 +67,13 @@ def bind(
         for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
     ]
     for i, (array, name, own) in enumerate(zip(ys, names, of_outputs, strict=True)):
-        if metric := config.labelled(i):
-            counted = (array, None) if own is None else (own.gathered(array), own.lengths)
-            check_labels(counted[0], shapes[i][-1] if shapes[i] else 1, metric, name, counted[1])
+        for form, metric in config.forms(i).items():
+            if form == "labels":
+                counted = (array, None) if own is None else (own.gathered(array), own.lengths)
+                check_labels(counted[0], shapes[i][-1] if shapes[i] else 1, metric, name, counted[1])
+            else:
+                accepted = array if own is None else own.cleared(array, form, shapes[i][-1])
+                bind_target(accepted, form, shapes[i], rows, f"metric {metric!r}", network.dtype, name)
     if config.check_finite:
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name, network.dtype)

@@ -130,10 +130,12 @@ class Configuration:
             found += [f"{what}: {', '.join(keys)}"] if keys else []
         return found
 
-    def labelled(self, output: int) -> str:
-        """Return the name of a metric that needs classes where the loss takes any numbers, or ""."""
-        takes_numbers = self.losses[output].targets == "values"
-        return next((m.name for m in self.metrics[output] if m.of_classes), "") if takes_numbers else ""
+    def forms(self, output: int) -> dict[str, str]:
+        """Return the forms of targets that metrics need where the loss takes any numbers, and a metric that needs it."""
+        if self.losses[output].targets != "values" or not self.metrics[output]:
+            return {}
+        found = {metric.form(self.tasks[output]): metric.name for metric in reversed(self.metrics[output])}
+        return {form: name for form, name in found.items() if form}
 
     def sum_shapes(self) -> list[tuple[int, ...] | None]:
         """Return the shapes of `sums`."""

@@ -101,7 +101,10 @@ class Trainer:
         """Determine which arrays single steps can use without conversion."""
         config = self.config
         single = len(config.losses) == 1 and len(network.input_shapes) == 1 and not config.check_finite
-        self.target_kind = ("decisions" if config.labelled(0) else config.losses[0].targets) if single else "other"
+        forms = [*config.forms(0)]
+        kinds = {"labels": "decisions", "probabilities": "probabilities"}
+        needed = config.losses[0].targets if not forms else kinds.get(forms[0], "other") if len(forms) == 1 else "other"
+        self.target_kind = needed if single else "other"
         self.no_metrics = not config.loss_keys and not any(each.of for each in config.statistics)
         self.has_python_metrics = any(each.called for each in config.statistics)
         self.loss_only = self.no_metrics and not self.has_python_metrics

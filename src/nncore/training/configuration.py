@@ -110,11 +110,13 @@ class Configuration:
             metrics.statistics(ms, task, len(plain))
             for ms, task, plain in zip(self.metrics, tasks, self.plain_metrics, strict=True)
         ]
-        self.statistics, self.tasks, self.columns = [each for each, _ in found], tasks, columns
-        self.readers = {}
-        for keys, (_, readers) in zip(self.metric_keys, found, strict=True):
-            self.readers |= zip(keys, readers, strict=True)
-        return [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
+        by_key = zip(self.metric_keys, found, strict=True)
+        readers = {key: reader for keys, (_, each) in by_key for key, reader in zip(keys, each, strict=True)}
+        statistics = [each for each, _ in found]
+        specs = [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
+        # All at once: an interrupt must not leave some of them.
+        self.statistics, self.tasks, self.columns, self.readers = statistics, tasks, columns, readers
+        return specs
 
     def describe(self) -> list[str]:
         """Return a line of text for each part of the configuration."""

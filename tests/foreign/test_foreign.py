@@ -41,6 +41,8 @@ def resolve(name):
         ("Conv1d", "nncore has no convolutions"),
         ("Conv2D", "nncore has no convolutions"),
         ("MaxPool2d", "nncore has no"),
+        ("AdaptiveAvgPool1d", "use nn.GlobalAveragePooling1D"),
+        ("Dropout2d", r"use nn.Dropout\(p\)"),
         ("TransformerEncoderLayer", "nncore has no attention"),
         ("Adam", "use nn.optim.Adam"),
         ("EarlyStopping", "use nn.callbacks.EarlyStopping"),

@@ -172,6 +172,7 @@ NAMES = {
 #: Pattern of a name -> what to say, if `NAMES` lacks the name.
 PATTERNS = {
     r"(Lazy|Depthwise|Separable)?Conv(olution)?(LSTM|Transpose)?\d?[dD]?(Transpose|Block)?": "nncore has no convolutions",
+    r"(Global|Adaptive)?(Max|Avg|Average|LP)Pool(ing)?1[dD]": "over time, use nn.GlobalAveragePooling1D or nn.GlobalMaxPooling1D",
     r"(Global|Adaptive)?(Max|Avg|Average|LP|Fractional\w*)(Un)?Pool(ing)?\d?[dD]?": "nncore has no layers for images",
     r"(ZeroPadding|ZeroPad|Cropping|UpSampling|Upsample\w*|PixelShuffle|InstanceNorm)\w*": "nncore has no layers for images",
     r"(Feature|Spatial)?(Alpha)?Dropout\d?[dD]?": "use nn.Dropout(p)",

@@ -174,6 +174,15 @@ def test_several_forward_passes_before_an_update(data):
     np.testing.assert_array_equal(second[1], model.predict(np.concatenate([long[1:2, :2], long[1:2, T : 2 * T]], axis=1))[0, 2:])
 
 
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_of_models_that_are_not_compiled_go_on(duplicate, data):
+    x, _ = data
+    model = nn.Sequential(nn.GRU(F, H, stateful=True), seed=0, dtype="float64")
+    model.forward(x[:B], training=True)
+    other = duplicate(model)
+    np.testing.assert_array_equal(other.forward(x[B : 2 * B], training=True), model.forward(x[B : 2 * B], training=True))
+
+
 def test_rows_of_forward_passes(data):
     x, _ = data
     model = made()

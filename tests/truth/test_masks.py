@@ -172,6 +172,8 @@ def test_masks_travel_in_batches(x, mask, rng):
         each.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
     expected = twin.predict(x, mask=mask)
     np.testing.assert_array_equal(model.predict([(x[:4], None, None, mask[:4]), (x[4:], None, None, mask[4:])]), expected)
+    numbers = torch.from_numpy(mask.astype(np.int64))  # as tokenizers make them
+    np.testing.assert_array_equal(model.predict([(x[:4], None, None, numbers[:4]), (x[4:], None, None, numbers[4:])]), expected)
     loader = [(torch.from_numpy(x), torch.from_numpy(y), None, torch.from_numpy(mask))]
     one = model.fit(loader, validation_data=(x, y, None, mask), verbose=0)
     other = twin.fit(x, y, mask=mask, batch_size=None, validation_data=(x, y, None, mask), verbose=0)
@@ -245,6 +247,9 @@ def test_what_is_refused(rng):
         ):
             with pytest.raises(error, match=message):
                 use()
+    for lengths in (2 * mask, mask[:, 1:].astype(int)):  # two dimensions, but no mask of this shape
+        with pytest.raises(nn.errors.ShapeError, match="lengths has shape"):
+            model.predict(x, lengths=lengths)
     with pytest.raises(nn.errors.ArgumentError, match="lengths or mask, not both"):
         model.predict(x, mask=mask, lengths=[T] * N)
     with pytest.raises(nn.errors.ShapeError, match="time"):

@@ -82,9 +82,9 @@ def bind_steps(given: Any, rows: int, steps: int) -> Steps:
     ArgumentError
         It is neither.
     """
-    if not _is_mask(given):
+    mask = _read_mask(given, (rows, steps))
+    if mask is None:
         return Steps(bind_lengths(given, rows, steps))
-    mask = np.asarray(as_array(given, "mask", np.dtype(np.int64)))
     if mask.shape != (rows, steps):
         raise ShapeError(f"mask has shape {mask.shape}, but {(rows, steps)} is needed, one bool per row and time step")
     lengths = mask.sum(axis=1, dtype=np.int64)
@@ -123,16 +123,23 @@ def either(who: str, lengths: Any, mask: Any) -> Any:
     return array
 
 
-def _is_mask(given: Any) -> bool:
-    """Return whether this is a mask and not lengths: two dimensions, of bools."""
+def _read_mask(given: Any, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return a mask as bools, or None if these are lengths. A mask has two dimensions and holds bools.
+
+    An array of this shape may also hold 0 and 1, as tokenizers make it.
+    """
     if isinstance(given, Mapping) or depth_of(given) != 2:
-        return False
+        return None
     first = given
     while isinstance(first, list | tuple):
-        if not first:
-            return False
         first = first[0]
-    return isinstance(first, bool) or str(getattr(first, "dtype", "")).endswith("bool")
+    of_bools = isinstance(first, bool) or str(getattr(first, "dtype", "")).endswith("bool")
+    if not of_bools and isinstance(given, list | tuple):
+        return None
+    mask = np.asarray(as_array(given, "mask", np.dtype(np.int64)))
+    if mask.dtype.kind != "b" and (mask.shape != shape or not np.isin(mask, (0, 1)).all()):
+        return None
+    return mask.astype(bool, copy=False)
 
 
 def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:

@@ -51,7 +51,7 @@ NAMES = {
     "dim": "axis of Concatenate",
     "epsilon": "eps",
     "center": "affine, elementwise_affine, or bias",
-    "mask_zero": "padding_idx=0",
+    "mask_zero": "padding_idx=0, and mask=(x != 0) of fit, evaluate and predict",
     "mean": "low and high, or loc",
     "mu": "mean",
     "loc": "mean",

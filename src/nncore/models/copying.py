@@ -6,6 +6,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .._core import ModelCore
 from ..data.names import Names
 from ..graph import Description
@@ -24,7 +26,7 @@ def pickle_model(model: ModelCore) -> tuple[Any, ...]:
         taken = WeightsSnapshot(network.layers)
         state = copied_state(capture(network))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-        return model_from_pickle, (type(model), network.layers, *rest, state, taken, network.feature_names)
+        return model_from_pickle, (type(model), network.layers, *rest, state, taken, network.feature_names, _carried(network))
 
 
 def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
@@ -36,7 +38,8 @@ def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
         if state is not None:
             state = state._replace(config=copy.deepcopy(state.config, memo))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-    found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names)
+        carried = _carried(network)
+    found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names, carried)
     memo[id(model)] = found
     return found
 
@@ -64,6 +67,7 @@ def model_from_pickle(
     training: TrainingState | None,
     taken: WeightsSnapshot | None = None,
     names: Sequence[Names] | None = None,
+    carried: np.ndarray | None = None,
 ) -> ModelCore:
     """Make a model again from what pickle kept. The constructor of the class is not called, as a subclass may change its
     arguments."""
@@ -73,4 +77,11 @@ def model_from_pickle(
         model._network.feature_names = list(names)
     if training is not None:
         resume(model._network, training)
+    elif carried is not None:
+        model._network.plan.carry_on(carried)
     return model
+
+
+def _carried(network: Network) -> np.ndarray | None:
+    """Return the states that stateful layers carry in a loop written by hand, also without `compile`."""
+    return network.plan.carried() if network.built else None

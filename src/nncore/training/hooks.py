@@ -172,6 +172,8 @@ class Callback(metaclass=DeclarationType):
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 _NAMES = (*HOOKS, *_OLD_NAMES.values())
+#: Other ways in which a callback takes part in training.
+_OTHER = ("set_model", "set_params", "before_fit", "check_logged", "stateful", "get_state", "set_state")
 
 
 class _Hooks(dict[str, list[Callable[..., Any]]]):
@@ -216,9 +218,7 @@ def _has_hooks(callback: Any) -> bool:
     own = {name for cls in type(callback).__mro__[:-1] if cls is not Callback for name in vars(cls)}
     if isinstance(callback, Callback):
         own |= vars(callback).keys()  # LambdaCallback and others set hooks in the object
-        return type(callback) is Callback or not own.isdisjoint(
-            (*HOOKS, *_OLD_NAMES.values(), "set_model", "set_params", "before_fit", "check_logged")
-        )
+        return type(callback) is Callback or not own.isdisjoint((*_NAMES, *_OTHER))
     if any(_overridden(callback, hook) for hook in HOOKS):
         return True
     return callable(getattr(callback, "set_model", None)) and not any(hasattr(callback, hook) for hook in HOOKS)
@@ -228,11 +228,7 @@ def _hint(callback: Any) -> str:
     if isinstance(callback, type):
         return f"; make an object of it, {callback.__name__}()"
     for name in dir(callback):
-        if (
-            name.startswith("on_")
-            and name not in (*HOOKS, *_OLD_NAMES.values())
-            and (similar := near(name, [*HOOKS, *_OLD_NAMES.values()]))
-        ):
+        if name.startswith("on_") and name not in _NAMES and (similar := near(name, _NAMES)):
             return f"; it has {name}, did you mean {named(similar)}?"
     return ""
 

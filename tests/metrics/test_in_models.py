@@ -343,6 +343,17 @@ def test_functions_get_all_rows(rng):
             assert logs[name] == [pytest.approx(value, rel=1e-9)]
 
 
+def test_functions_with_lbfgs_get_the_rows_of_one_evaluation(rng):
+    pytest.importorskip("scipy.optimize")
+    x = rng.normal(size=(50, 2))
+    y = x @ [1.0, -2.0] + rng.normal(size=50)
+    model = nn.Sequential(nn.Linear(2, 1), seed=0, dtype="float64")
+    model.compile("mse", nn.optim.LBFGS(), ["mse", "r2", lambda t, p: float(len(p)), metrics.PythonMetric(sk.r2_score, "theirs")])
+    history = model.fit(x, y, epochs=4).history
+    assert history["<lambda>"] == [50.0] * len(history["mse"])
+    np.testing.assert_allclose(history["theirs"], history["r2"], rtol=1e-9)
+
+
 def test_many_classes():
     """200,000 classes need two numbers for accuracy, and no more than a few for each class otherwise."""
     model = nn.Sequential(nn.Linear(2, 200_000, bias=False, weight_init="zeros"), nn.Softmax())

@@ -91,7 +91,10 @@ class Accuracy(CountMetric):
     """
 
     name = "accuracy"
-    aliases = ("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+    aliases = (
+        *("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "accuracy_score"),
+        *("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"),
+    )
     options = ("threshold", "subset")
     subset = False
     counted = "right"
@@ -132,7 +135,10 @@ class TopKAccuracy(CountMetric):
     """
 
     name = "top_k_accuracy"
-    aliases = ("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_accuracy_score")
+    aliases = (
+        *("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_accuracy_score"),
+        *("TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy"),
+    )
     options = ("k",)
     counted = "top"
 

@@ -14,7 +14,8 @@ from .base import Metric
 # fmt: off
 #: Every name of a metric, one line per metric.
 MetricName = Literal[
-    "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "Accuracy",
+    "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "accuracy_score",
+    "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "Accuracy",
     "average_precision", "pr_auc", "average_precision_score", "AveragePrecision",
     "balanced_accuracy", "balanced_accuracy_score", "BalancedAccuracy",
     "roc_auc", "auc", "AUC", "roc_auc_score", "AUROC", "RocAuc",
@@ -31,7 +32,8 @@ MetricName = Literal[
     "recall", "Recall",
     "rmse", "root_mean_squared_error", "RootMeanSquaredError", "RMSE",
     "specificity", "Specificity",
-    "top_k_accuracy", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_accuracy_score", "TopKAccuracy",
+    "top_k_accuracy", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_accuracy_score",
+    "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "TopKAccuracy",
 ]
 # fmt: on
 

@@ -103,6 +103,8 @@ class PythonMetric(Metric):
 class Watcher:
     """Base of the states of metrics that see the rows, over the batches of one epoch or evaluation."""
 
+    at_once = False  #: whether there is a single batch, so that the metric is computed before the update and an error prevents it
+
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
         """Add a batch. weight: [N] or [N, steps]; lengths: [N], the number of valid time steps of each row."""
         rows: Any = slice(None)
@@ -176,15 +178,27 @@ class Kept(Watcher):
     def __init__(self, function: Callable[..., Any], of_nothing: float = float("nan")) -> None:
         self.function, self.of_nothing = function, of_nothing
         self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+        self.found: Any = None  # the value of a single batch
 
     def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
         """Keep the rows."""
         self.rows.append((y_true, y_pred, weight))
+        if self.at_once:
+            self.found = self._of_rows()
 
     def result(self) -> Any:
         """Return the function of all rows so far."""
         if not self.rows:
             return self.of_nothing
+        if self.at_once:
+            return self.found
+        try:
+            return self._of_rows()
+        except Exception as error:
+            error.add_note("raised by a metric, with all rows of the epoch or evaluation")
+            raise
+
+    def _of_rows(self) -> Any:
         true, pred = (np.concatenate([each[i] for each in self.rows]) for i in (0, 1))  # copies: the function may change them
         weights = [np.ones(len(p)) if w is None else w for _, p, w in self.rows]
         return self.function(true, pred, None if all(w is None for *_, w in self.rows) else np.concatenate(weights))

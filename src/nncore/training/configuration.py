@@ -144,10 +144,12 @@ class Configuration:
         sizes = [each.size(columns) for each, columns in zip(self.statistics, self.columns, strict=True)]
         return [*((size,) if size else None for size in sizes), (len(sizes) + 1, 2)]
 
-    def sums(self) -> Sums:
+    def sums(self, at_once: bool = False) -> Sums:
         """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
-        Python."""
+        Python. at_once: for a single batch."""
         watchers = [[m.watcher() for m in ms if m.kind == "python"] for ms in self.metrics]
+        for watcher in (each for own in watchers for each in own):
+            watcher.at_once = at_once
         for own, plain in zip(watchers, self.plain_metrics, strict=True):
             count = sum(m.kind == "python" for m in plain)
             own[:count] = map(metrics.Unweighted, own[:count])

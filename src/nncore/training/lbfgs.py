@@ -57,6 +57,8 @@ class _Objective:
         for each in self.sums:
             if each is not None:
                 each.fill(0.0)
+        if any(self.sums.watchers):  # an evaluation is one batch with all rows
+            self.sums.watchers = self.config.sums(at_once=True).watchers
         with network.access.training():
             network.ensure_shapes(data.shapes)
             buffers["parameters"][...] = point

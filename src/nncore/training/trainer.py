@@ -140,7 +140,7 @@ class Trainer:
     def reset_sums(self) -> Sums:
         """Return the sums, cleared for another step."""
         if self._sums is None or self.has_python_metrics:  # metrics in Python need new states
-            self._sums = self.config.sums()
+            self._sums = self.config.sums(at_once=True)
         elif not self.no_metrics:
             for each in self._sums:
                 if each is not None:

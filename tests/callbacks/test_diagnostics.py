@@ -47,6 +47,25 @@ def test_figures_of_one_step_against_numpy():
         assert found.saturated_fraction[key] == [pytest.approx(flat.mean())]
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_padding_does_not_count(threads):
+    rng = np.random.default_rng(0)
+    x, lengths = rng.normal(size=(20, 6, 3)), rng.integers(1, 7, 20)
+    valid = np.arange(6) < lengths[:, None]
+    model = nn.Sequential(nn.Linear(3, 5, bias_init="ones"), nn.ReLU(), nn.GlobalAveragePooling1D(), nn.Linear(5, 1), seed=0)
+    model.build((6, 3)).compile("mse", nn.optim.SGD(lr=0.0))
+    model[0].weight[0] = 0
+    model[0].bias[0] = -1  # a dead unit
+    expected = np.maximum(x[valid] @ model[0].weight.T + model[0].bias, 0)
+    found = Diagnostics(every=1)
+    with nn.threads(threads):
+        model.fit(x, np.zeros((20, 1)), lengths=lengths, batch_size=None, callbacks=[found], verbose=0)
+    assert found.mean["layer 1 (ReLU)"] == [pytest.approx(expected.mean(), rel=1e-5)]
+    assert found.std["layer 1 (ReLU)"] == [pytest.approx(expected.std(), rel=1e-5)]
+    assert found.zero_fraction["layer 1 (ReLU)"] == [pytest.approx((expected == 0).mean())]
+    assert found.dead_fraction["layer 1 (ReLU)"] == [pytest.approx(0.2)]
+
+
 @pytest.mark.parametrize("every", [1, 3])
 def test_looking_changes_nothing_and_does_not_depend_on_threads(every):
     rng = np.random.default_rng(0)

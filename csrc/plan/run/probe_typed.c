@@ -1,7 +1,7 @@
 /* probe_typed.c: statistics for finding out why a network does not learn, computed in every n-th training step.
  *
  * Per parameter, the norms |g|, |w| and |w' - w| and the ratio |w' - w| / |w|, summed over the sampled steps; per column (unit) of
- * each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], followed by the number of y. One thread processes
+ * each activation, sums over the samples of y, y^2, [y = 0] and [y saturated], followed by the number of y; padding does not count. One thread processes
  * the whole of a parameter or activation, so that no sum depends on the number of threads. The weights before the update are
  * copied. The next step overwrites the activations, so all threads meet before it starts.
  */
@@ -33,11 +33,17 @@ static void linear_range(const nnc_op *op, double *low, double *high) {
 
 static void probe_units(const nnc_run *run, const nnc_op *op, double *total) {
   const int value = (int)(op - run->plan->op) + run->plan->n_inputs;
-  const nnc_matrix y = nnc_samples(run, run->act, value, 0, run->rows);
+  const nnc_value *v = &run->plan->value[value];
+  const int64_t *lengths = nnc_lengths_of(run, value);
+  const size_t together = lengths ? 1 : run->rows; /* samples; the padding of each is left out */
   double low, high;
   linear_range(op, &low, &high);
-  run->k->unit_sums(total, y.at, y.rows, y.cols, y.ld, low, high);
-  total[4 * y.cols] += (double)y.rows;
+  for (size_t i = 0; i < run->rows; i += together) {
+    const nnc_matrix y = nnc_samples(run, run->act, value, i, i + together);
+    const size_t lines = lengths ? (size_t)lengths[i] * (v->lines / v->shape.dim[0]) : y.rows;
+    run->k->unit_sums(total, y.at, lines, y.cols, y.ld, low, high);
+    total[4 * y.cols] += (double)lines;
+  }
 }
 
 void nnc_probe_before(const nnc_run *run, const nnc_thread *self, const nnc_probe *probe) {

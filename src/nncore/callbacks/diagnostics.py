@@ -70,9 +70,9 @@ class Diagnostics(Callback):
 
     Notes
     -----
-    A unit is a column, that is an index of the last dimension of the activation. Gradients vanish if those of the first layers are
-    about a thousandth of those of the last layers. An update ratio far from 1e-3 indicates an unsuitable learning rate. A dead ReLU
-    does not learn any more.
+    A unit is a column, that is an index of the last dimension of the activation. Time steps beyond ``lengths`` do not count.
+    Gradients vanish if those of the first layers are about a thousandth of those of the last layers. An update ratio far from 1e-3
+    indicates an unsuitable learning rate. A dead ReLU does not learn any more.
 
     Examples
     --------

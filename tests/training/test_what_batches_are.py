@@ -435,3 +435,18 @@ def test_lists_of_arrays_for_one_input(xy):
     np.testing.assert_allclose(model.predict(list(x)), truth(x))
     np.testing.assert_allclose(model.predict(tuple(x)), truth(x))
     np.testing.assert_allclose(model.predict(iter([x[:4], x[4:]])), truth(x))
+
+
+@pytest.mark.parametrize("stream", [list, iter], ids=["list", "generator"])
+def test_batches_of_one_feature_in_nested_lists(stream):
+    """Two lists of numbers are x and y; lists of one number each are rows."""
+    x, y = [0.5, -1.0, 2.0, 0.25, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0]
+    model, truth = line_of(1)
+    loss = pytest.approx(((truth(x)[:, 0] - y) ** 2).mean())
+    for batches in ([[x[:3], y[:3]], [x[3:], y[3:]]], [(x[:2], y[:2]), [x[2:], y[2:]]]):
+        np.testing.assert_allclose(model.predict(stream(batches)), truth(x))
+        assert model.evaluate(stream(batches)) == loss
+        assert model.fit(batches, validation_data=batches, verbose=0).history["val_loss"] == [loss]
+    np.testing.assert_allclose(model.predict(iter([[[0.5], [-1.0]], [[2.0], [0.25], [1.0]]])), truth(x))
+    assert model.fit(x, y, validation_data=[x, y], verbose=0).history["val_loss"] == [loss]
+    assert model.fit(x, y, validation_data=[[[v] for v in x], y], verbose=0).history["val_loss"] == [loss]

@@ -151,7 +151,14 @@ def _is_nested(value: Any, rank: Rank) -> bool:
     depth = depth_of(value)
     if rank.dims is None:
         return depth > 1
-    return depth == rank.dims + 1 or (rank.is_one_feature and depth == 1)
+    if rank.is_one_feature:  # [N], or [N, 1]; (x, y) as two lists of N numbers is neither
+        return depth == 1 or (depth == 2 and (not isinstance(value, list | tuple) or all(map(_is_one_number, value))))
+    return depth == rank.dims + 1
+
+
+def _is_one_number(row: Any) -> bool:
+    shape = getattr(row, "shape", None)
+    return isinstance(row, list | tuple) and len(row) == depth_of(row) == 1 if shape is None else tuple(shape) == (1,)
 
 
 def depth_of(value: Any) -> int:
@@ -209,10 +216,10 @@ def read_samples(batch: Any, ranks: Sequence[Rank]) -> Batch:
 
 def _is_of_loader(batch: list[Any], ranks: Sequence[Rank]) -> bool:
     """Return whether a list, which may also be rows, is what a loader makes: x and y, perhaps of one sample without a batch."""
-    if not all(map(is_array, batch)):
-        return False
     depths = set(map(depth_of, batch))
-    return _has_fields(batch, ranks, 1) or len(depths) > 1 or depths == {0}
+    if len(depths) > 1:
+        return True
+    return all(map(is_array, batch)) and (_has_fields(batch, ranks, 1) or depths == {0})
 
 
 def check_single(x: Any, rank: Rank) -> None:

@@ -132,6 +132,8 @@ def _read_mask(given: Any, shape: tuple[int, int]) -> np.ndarray | None:
         return None
     first = given
     while isinstance(first, list | tuple):
+        if not first:
+            return None
         first = first[0]
     of_bools = isinstance(first, bool) or str(getattr(first, "dtype", "")).endswith("bool")
     if not of_bools and isinstance(given, list | tuple):

@@ -53,13 +53,14 @@ def bench_loss(versus, op, dtype):
         z = kernels.activation_forward("softmax", z)
     if op["target"] == "index":
         target = rng.integers(0, CLASSES, (SHAPE[0], 1)).astype(dtype)
-    elif name in ("hinge", "perceptron"):
+    elif name in ("hinge", "perceptron", "squared_hinge"):
         target = rng.choice([-1.0, 1.0], z.shape).astype(dtype)
     elif "categorical" in name:
         target = np.eye(CLASSES, dtype=dtype)[rng.integers(0, CLASSES, SHAPE[0])]
     else:
         target = rng.random(z.shape).astype(dtype) + dtype(0.01)
         target /= target.max()
+        target = target[:, : CLASSES // 2] if op["target"] == "half" else target
     twin = twins.LOSS.get(name)
 
     def ours():

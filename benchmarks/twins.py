@@ -9,6 +9,8 @@ import numpy as np
 ATTRIBUTES = {
     "threshold": 0.0, "negative_slope": 0.01, "alpha": 1.0, "beta": 1.0, "min_val": -1.0, "max_val": 1.0,
     "delta": 1.0, "label_smoothing": 0.0, "lambd": 0.5, "value": 0.0,
+    "gamma": 2.0, "focal_alpha": 0.25, "class_alpha[]": 0.25, "pos_weight[]": 2.0, "quantile[]": 0.9,
+    "full": 0.0, "log_variance": 1.0,
     "momentum": 0.9, "dampening": 0.0, "nesterov": 0.0, "lr_decay": 0.0, "eps": 1e-8, "initial_accumulator_value": 0.0,
     "centered": 0.0, "beta1": 0.9, "beta2": 0.999, "amsgrad": 0.0,
     "rho": 0.9, "momentum_decay": 4e-3, "decoupled_weight_decay": 0.0,
@@ -18,7 +20,9 @@ EXCEPTIONS = {("softplus", "threshold"): 20.0, ("rmsprop", "alpha"): 0.99, ("rms
 
 
 def attributes(op: dict) -> tuple[float, ...]:
-    return tuple(EXCEPTIONS.get((op["name"], a), ATTRIBUTES[a]) for a in op["attributes"])
+    """The numbers that the kernel gets; a name with [] stands for a count and so many."""
+    given = ((a, EXCEPTIONS.get((op["name"], a), ATTRIBUTES[a])) for a in op["attributes"])
+    return tuple(v for a, value in given for v in ((1.0, value) if a.endswith("[]") else (value,)))
 
 
 def erf(x):

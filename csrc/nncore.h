@@ -189,7 +189,10 @@ typedef struct {
   int from_logits;
   int reduction;
   double weight; /* in the sum over the outputs */
-  double attr[2];
+  int n_attr;
+  const double *attr;
+  int ignores; /* rows whose class index is `ignored` count in no sum: neither in the loss nor in its divisor nor in a statistic */
+  double ignored;
 } nnc_loss_spec;
 
 typedef struct {
@@ -209,6 +212,7 @@ typedef struct {
 /* What is added up for the metrics of an output: counts of classes or of decisions (kernels.h), sums of residuals (seven per column,
  * after the sums that counts have in common), or the sum of a loss (after the weight of its lines). */
 typedef enum { NNC_STATISTIC_CLASSES, NNC_STATISTIC_DECISIONS, NNC_STATISTIC_RESIDUALS, NNC_STATISTIC_LOSS } nnc_statistic_kind;
+enum { NNC_STATISTIC_ATTRIBUTES = 8 };
 typedef struct {
   int kind;
   nnc_count count;
@@ -216,7 +220,7 @@ typedef struct {
   int weighted;     /* whether rows count with their weights */
   double threshold; /* decisions: positive above it; targets above 0.5, be they 0/1 or -1/+1 */
   int loss;         /* NNC_LOSS_..., for NNC_STATISTIC_LOSS; it takes the targets of the output */
-  double attr[2];
+  double attr[NNC_STATISTIC_ATTRIBUTES];
 } nnc_statistic_spec;
 
 enum { NNC_MAX_STATISTICS = 32 };

@@ -73,6 +73,8 @@ NEEDED = {
     "Rescaling": {"scale": 2.0},
     "Reshape": {"shape": (2, 2)},
     "Threshold": {"threshold": 0.1, "value": 0.0},
+    "Permute": {"dims": 1},
+    "RepeatVector": {"n": 2},
     "Lambda": {"forward": lambda x: x * 1, "backward": lambda dy, x, y: dy},
     "OneCycle": {"max_lr": 0.1, "total_steps": 10},
     "Warmup": {"schedule": 0.1, "steps": 3},
@@ -103,6 +105,8 @@ NEEDED = {
 #: Arguments that only the data can tell to be wrong: a dimension that there is not, a quantity that nobody logs, a file name.
 TOLD_BY_DATA = {"dim", "axis", "start_dim", "end_dim", "output_shape", "mode", "monitor", "filepath", "pos_label"}
 TOLD_BY_DATA |= {"gamma"}  # by which a rate grows, too large for a float after so many steps
+TOLD_BY_DATA |= {"pos_weight", "quantile"}  # one number for each column
+TOLD_BY_DATA |= {f"{name}FocalCrossentropy.alpha" for name in ("Categorical", "SparseCategorical")}
 #: And what starts too large for float32, which the dtype of the model decides.
 STARTS = {"init", "scale", "gain", "low", "high", "mean", "std", "a", "b", "value"}
 
@@ -178,7 +182,8 @@ def use(made):
                 y = np.array([0, 1, 2, 0]) if made.targets == "classes" else np.eye(3)[[0, 1, 2, 0]]
             else:
                 y = np.array([[0.0, 1.0, 1.0]] * 4)
-            _train(nn.Sequential(nn.Linear(4, 3), nn.Softmax(), seed=0), loss=made, y=y)
+            width = 6 if made.targets == "halved" else 3
+            _train(nn.Sequential(nn.Linear(4, width), nn.Softmax(), seed=0), loss=made, y=y)
         elif isinstance(made, nn.metrics.Metric):
             binary = made.of_classes
             model = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid(), seed=0)
@@ -239,7 +244,8 @@ def outcome(constructor, name, value, folder):
             use(made)
         except nn.errors.NncoreError as error:
             too_large = isinstance(error, nn.errors.NonFiniteError) and name in STARTS
-            return "works" if name in TOLD_BY_DATA or too_large else f"late {type(error).__name__}: {error}"
+            told = {name, f"{constructor.__name__}.{name}"} & TOLD_BY_DATA
+            return "works" if told or too_large else f"late {type(error).__name__}: {error}"
         except Exception as error:
             return f"late and bare {type(error).__name__}: {error}"
         return "works"

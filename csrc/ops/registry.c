@@ -2,7 +2,7 @@
 #include "ops/registry.h"
 
 /* The words that ops.def uses, as the flags of the tables. */
-enum { SAVES_OUTPUT = 0, SAVES_INPUT = 1, SCOPE_ELEMENT = 0, SCOPE_ROW = 1, TARGET_DENSE = 0, TARGET_INDEX = 1 };
+enum { SAVES_OUTPUT = 0, SAVES_INPUT = 1, SCOPE_ELEMENT = 0, SCOPE_ROW = 1, TARGET_DENSE, TARGET_INDEX, TARGET_HALF };
 
 const nnc_activation_info nnc_activations[NNC_ACTIVATION_COUNT] = {
 #define ATTRIBUTES(...) #__VA_ARGS__
@@ -12,7 +12,7 @@ const nnc_activation_info nnc_activations[NNC_ACTIVATION_COUNT] = {
 
 const nnc_loss_info nnc_losses[NNC_LOSS_COUNT] = {
 #define ATTRIBUTES(...) #__VA_ARGS__
-#define NNC_LOSS(name, target, attributes) {#name, TARGET_##target, attributes},
+#define NNC_LOSS(name, target, attributes) {#name, TARGET_##target == TARGET_INDEX, TARGET_##target == TARGET_HALF, attributes},
 #include "ops/ops.def"
 };
 

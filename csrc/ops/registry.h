@@ -22,7 +22,8 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  int is_index; /* the target is one class index per row, else as wide as the prediction */
+  int is_index; /* the target is one class index per row, */
+  int is_half;  /* or half as wide as the prediction, else as wide */
   const char *attributes;
 } nnc_loss_info;
 

@@ -192,6 +192,10 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld);
 
+/* Elements [first, first + n) of one row of the data. */
+#define nnc_fetch_part NNC_TYPED(nnc_fetch_part)
+void nnc_fetch_part(const nnc_kernels *k, real *to, const nnc_source *source, size_t row, size_t first, size_t n);
+
 /* The number of valid time steps of a row, from the caller's memory, where other threads may write. It is read only once, and an
  * invalid length is replaced by the nearest valid one. Kernels and drivers read copies of it. */
 static inline int64_t nnc_fetch_length(const nnc_plan *plan, const int64_t *from) {

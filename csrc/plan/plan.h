@@ -74,7 +74,9 @@ typedef struct {
   int loss;
   int index_target;
   int reduction;
-  double weight, attr[2];
+  int ignores; /* some class indices do not count: the one that is `ignored`, and those below 0 */
+  double weight, ignored;
+  const double *attr;
   size_t target_cols;
   size_t target, row_loss, row_weight; /* offsets in the training arena */
   nnc_statistics statistics;
@@ -160,6 +162,7 @@ struct nnc_plan {
   int compiled;
   nnc_autotune autotune;
   nnc_output_loss *output_loss;
+  double *loss_attr; /* the attributes of the losses, one after the other */
   nnc_optimizer_spec optimizer;
   nnc_span *span;
   int n_spans;
@@ -193,6 +196,7 @@ void nnc_mark_time(nnc_plan *plan);
 int nnc_joins_time(const nnc_plan *plan, const nnc_op *op); /* passes/time.c */
 void nnc_fuse(nnc_plan *plan);
 void nnc_fuse_losses(nnc_plan *plan);
+int nnc_logits_kernel(int loss); /* the kernel that takes logits in place of probabilities; NNC_NONE if there is none */
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* passes/compile.c */

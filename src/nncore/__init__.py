@@ -14,13 +14,14 @@ from ._lazy import lazily
 if TYPE_CHECKING:
     from . import callbacks, errors, init, layers, losses, metrics, optim, schedules, typing
     from .checking import check_gradients
-    from .config import get_num_threads, set_num_threads, show_config, threads
+    from .config import get_num_threads, set_num_threads, set_seed, show_config, threads
     from .data.preparation import make_windows, pad_sequences
     from .graph import Input, Value
     from .layers import (
         CELU,
         ELU,
         GELU,
+        GLU,
         GRU,
         LSTM,
         RNN,
@@ -53,11 +54,13 @@ if TYPE_CHECKING:
         Minimum,
         Mish,
         Multiply,
+        Permute,
         PReLU,
         PythonLayer,
         Recurrent,
         ReLU,
         ReLU6,
+        RepeatVector,
         Rescaling,
         Reshape,
         Sigmoid,
@@ -86,6 +89,7 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
@@ -122,10 +126,12 @@ __all__ = [
     "Model",
     "Multiply",
     "PReLU",
+    "Permute",
     "PythonLayer",
     "ReLU",
     "ReLU6",
     "Recurrent",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "Sequential",
@@ -162,6 +168,7 @@ __all__ = [
     "pad_sequences",
     "schedules",
     "set_num_threads",
+    "set_seed",
     "show_config",
     "subtract",
     "threads",
@@ -174,7 +181,7 @@ if not TYPE_CHECKING:
         __all__,
         {
             "": "callbacks errors init layers losses metrics optim schedules typing",
-            "config": "get_num_threads set_num_threads show_config threads",
+            "config": "get_num_threads set_num_threads set_seed show_config threads",
             "checking": "check_gradients",
             "data.preparation": "make_windows pad_sequences",
             "graph": "Input Value",

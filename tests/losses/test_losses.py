@@ -14,6 +14,25 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def focal(p, t):
+    """Keras's binary_focal_crossentropy with its defaults."""
+    return ((1 - (t * p + (1 - t) * (1 - p))) ** 2 * -(t * np.log(p) + (1 - t) * np.log(1 - p))).mean(1)
+
+
+def class_focal(p, t):
+    """Keras's categorical_focal_crossentropy with its defaults."""
+    return (0.25 * (1 - p) ** 2 * -t * np.log(p)).sum(1)
+
+
+def gaussian(z, t):
+    mean, log_variance = np.split(z, 2, axis=1)
+    return (0.5 * (log_variance + (mean - t) ** 2 / np.exp(log_variance))).mean(1)
+
+
+def cosine(z, t):
+    return -(z * t).sum(1) / np.linalg.norm(z, axis=1) / np.linalg.norm(t, axis=1)
+
+
 # name -> loss of each row from predictions z and targets t, in float64
 REFERENCE = {
     "mean_squared_error": lambda z, t: ((z - t) ** 2).mean(1),
@@ -29,6 +48,15 @@ REFERENCE = {
     "perceptron": lambda z, t: np.maximum(0, -t * z).mean(1),
     "poisson": lambda z, t: (z - t * np.log(z + 1e-7)).mean(1),
     "kl_divergence": lambda z, t: (t * np.log(t / z)).sum(1),
+    "binary_focal_crossentropy": focal,
+    "categorical_focal_crossentropy": class_focal,
+    "sparse_categorical_focal_crossentropy": lambda z, t: class_focal(z, np.eye(z.shape[1])[t]),
+    "squared_hinge": lambda z, t: (np.maximum(0, 1 - t * z) ** 2).mean(1),
+    "mean_squared_logarithmic_error": lambda z, t: ((np.log1p(z) - np.log1p(np.maximum(t, 1e-7))) ** 2).mean(1),
+    "log_cosh": lambda z, t: np.log(np.cosh(z - t)).mean(1),
+    "quantile": lambda z, t: 0.5 * np.abs(z - t).mean(1),
+    "gaussian_nll": gaussian,
+    "cosine_similarity": cosine,
 }
 
 
@@ -45,14 +73,20 @@ def example(cls, rng, rows=9, columns=4):
         return z, np.eye(columns)[rng.integers(columns, size=rows)]
     if cls.targets == "one_hot":
         return softmax(z), softmax(rng.normal(size=(rows, columns)))
-    return (np.exp(z), rng.poisson(2, size=z.shape).astype(float)) if cls.name == "poisson" else (z, rng.normal(size=z.shape))
+    if cls.targets == "halved":
+        return z, rng.normal(size=(rows, columns // 2))
+    rates = cls.name in ("poisson", "mean_squared_logarithmic_error")
+    return (np.exp(z), rng.poisson(2, size=z.shape).astype(float)) if rates else (z, rng.normal(size=z.shape))
 
 
 def test_the_table_has_every_loss_of_the_registry_and_no_other():
     registry = {op["name"]: op for op in _core.OPS["loss"]}
-    assert {cls.name for cls in CLASSES} == {name for name in registry if not name.endswith("_logits")}
+    kernels = {cls()._kernel() for cls in CLASSES} | {losses.BinaryCrossentropy(pos_weight=2)._kernel()}
+    assert kernels == {name for name in registry if not name.endswith("_logits")}
     for cls in CLASSES:
-        assert list(cls.attributes) == registry[cls.name]["attributes"]
+        fixed = [name for name in registry[cls.name]["attributes"] if not name.endswith("[]")]
+        given = cls()._attributes()
+        assert len(given) == len(fixed) + (0 if len(fixed) == len(registry[cls.name]["attributes"]) else 1 + int(given[len(fixed)]))
         assert (cls.targets == "classes") == (registry[cls.name]["target"] == "index")
         assert issubclass(cls, losses.Crossentropy) == (f"{cls.name}_logits" in registry)
 

@@ -18,6 +18,8 @@ NEEDED = {
     "Maxout": (4, 3),
     "Embedding": (5, 2),
     "Reshape": (2, 2),
+    "Permute": (1,),
+    "RepeatVector": (3,),
     "Rescaling": (0.5, -1.0),
     "Threshold": (0.1, -0.2),
     "RNN": (4, 3),
@@ -99,9 +101,9 @@ def test_optimizers(optimizer, tmp_path):
 @pytest.mark.filterwarnings("ignore:poisson takes rates")
 @pytest.mark.parametrize("loss", LOSSES_MADE, ids=repr)
 def test_losses(loss, tmp_path):
-    model = nn.Sequential(nn.Linear(2, 3))
+    model = nn.Sequential(nn.Linear(2, 4), nn.Softplus() if loss.name == "poisson" else nn.Identity())
     if not loss.from_logits and loss.targets in ("probabilities", "one_hot", "classes"):
-        model = nn.Sequential(nn.Linear(2, 3), nn.Softmax() if loss.targets != "probabilities" else nn.Sigmoid())
+        model = nn.Sequential(nn.Linear(2, 4), nn.Softmax() if loss.targets != "probabilities" else nn.Sigmoid())
     model.compile(loss, "sgd", check_finite=True, loss_weights=[0.5])
     again = by_file(model, tmp_path)._trainer.config
     assert type(again.losses[0]) is type(loss)

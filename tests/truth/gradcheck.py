@@ -88,6 +88,11 @@ ENDS = {
     "sparse_categorical_crossentropy": "softmax",
     "kl_divergence": "softmax",
     "poisson": "softplus",
+    "mean_squared_logarithmic_error": "softplus",
+    "weighted_binary_crossentropy": "sigmoid",
+    "binary_focal_crossentropy": "sigmoid",
+    "categorical_focal_crossentropy": "softmax",
+    "sparse_categorical_focal_crossentropy": "softmax",
 }
 LOSSES = [name for name in nets.names("loss") if not name.endswith("_logits")]
 WITH_LOGITS = [name.removesuffix("_logits") for name in nets.names("loss") if name.endswith("_logits")]
@@ -108,9 +113,10 @@ def loss_case(form, name, shape, seed):
 
 
 def check_loss(form, name, dtype, rng, shape=(3,), reduction="mean", weighted=False, smooth=True, corrupt=None):
+    shape = (*shape[:-1], 2 * shape[-1]) if name == "gaussian_nll" else shape
     inputs, ops = loss_case(form, name, shape, rng)
     attr = nets.attributes("loss", name)
-    attr = attr if smooth or name == "huber" else tuple(0.0 for _ in attr)
+    attr = attr if smooth or "label_smoothing" not in nets.values("loss", name) else (0.0, *attr[1:])
     spec = LossSpec(name, form == "logits", attr, reduction, 1.7)
     net = nets.compile_net(nets.assemble(inputs, ops, dtype=dtype), spec)
     truth = nets.compile_net(nets.twin(net, inputs, ops), spec)

@@ -19,6 +19,14 @@ VALUES = {
     "label_smoothing": 0.1,
     "lambd": 0.2,
     "value": -0.3,
+    "gamma": 1.5,
+    "focal_alpha": 0.3,
+    "eps": 1e-6,
+    "full": 1.0,
+    "log_variance": 1.0,
+    "pos_weight[]": 2.5,  # one for all columns
+    "class_alpha[]": 0.6,
+    "quantile[]": 0.3,
 }
 #: Where one name means different things.
 OWN_VALUES = {"softplus": {"threshold": 20.0}}
@@ -42,7 +50,8 @@ def values(kind, name):
 
 
 def attributes(kind, name):
-    return tuple(values(kind, name).values())
+    """The numbers that a kernel gets; a name with [] stands for a count and so many."""
+    return tuple(v for a, value in values(kind, name).items() for v in ((1.0, value) if a.endswith("[]") else (value,)))
 
 
 def names(kind):
@@ -108,6 +117,18 @@ def prelu(value, slopes=1):
 
 def maxout(value, pieces):
     return Op.of("maxout", "maxout", (value,), pieces=pieces)
+
+
+def glu(value):
+    return Op.of("glu", "glu", (value,))
+
+
+def permute(value, *dims):
+    return Op.of("permute", "permute", (value,), dims=dims)
+
+
+def repeat_vector(value, n):
+    return Op.of("repeat_vector", "repeat", (value,), n=n)
 
 
 def reshape(value, *dims):
@@ -252,13 +273,13 @@ def targets_for(loss, rng, rows, shape, dtype=np.float64):
     lines, columns = shape[:-1], shape[-1]
     if loss.startswith("sparse_"):
         return rng.integers(0, columns, (rows, *lines))
-    if loss in ("categorical_crossentropy", "categorical_hinge"):
+    if loss in ("categorical_crossentropy", "categorical_hinge", "categorical_focal_crossentropy"):
         return np.eye(columns, dtype=dtype)[rng.integers(0, columns, (rows, *lines))]
     if loss == "kl_divergence":
         y = rng.uniform(0.1, 1, (rows, *shape))
         return (y / y.sum(-1, keepdims=True)).astype(dtype)
-    if loss == "binary_crossentropy":
+    if "binary" in loss:
         return rng.integers(0, 2, (rows, *shape)).astype(dtype)
-    if loss in ("hinge", "perceptron"):
+    if loss in ("hinge", "perceptron", "squared_hinge"):
         return (2.0 * rng.integers(0, 2, (rows, *shape)) - 1).astype(dtype)
-    return rng.uniform(0.5, 2, (rows, *shape)).astype(dtype)
+    return rng.uniform(0.5, 2, (rows, *lines, columns // 2 if loss == "gaussian_nll" else columns)).astype(dtype)

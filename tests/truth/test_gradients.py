@@ -240,6 +240,41 @@ LAYERS = {
             [3, 4],
         ),
     },
+    "glu": {
+        "line": ([(5,)], [nets.linear("a", 0, 5, 8), nets.glu(1), nets.linear("b", 2, 4, 3)], None),
+        "lines": ([(3, 4)], [nets.linear("a", 0, 4, 6), nets.glu(1), nets.linear("b", 2, 3, 2)], None),
+        "wide": ([(4,)], [nets.linear("a", 0, 4, 140), nets.glu(1), nets.linear("b", 2, 70, 2)], None),
+        "then tanh": ([(4,)], [nets.linear("a", 0, 4, 6), nets.glu(1), nets.activation("tanh", 2)], None),
+        "shared input": (
+            [(5,)],
+            [nets.linear("a", 0, 5, 6), nets.glu(1), nets.linear("b", 2, 3, 2), nets.linear("c", 1, 6, 2)],
+            [3, 4],
+        ),
+    },
+    "permute": {
+        "two": ([(3, 5)], [nets.linear("a", 0, 5, 4), nets.permute(1, 2, 1), nets.linear("b", 2, 3, 2)], None),
+        "three": ([(2, 3, 4)], [nets.linear("a", 0, 4, 5), nets.permute(1, 3, 1, 2), nets.linear("b", 2, 3, 2)], None),
+        "last stays": ([(2, 3, 4)], [nets.linear("a", 0, 4, 5), nets.permute(1, 2, 1, 3), nets.linear("b", 2, 5, 2)], None),
+        "as it was": ([(3, 5)], [nets.linear("a", 0, 5, 4), nets.permute(1, 1, 2), nets.linear("b", 2, 4, 2)], None),
+        "a line": ([(5,)], [nets.linear("a", 0, 5, 70), nets.permute(1, 1), nets.linear("b", 2, 70, 2)], None),
+        "one column": ([(1, 70)], [nets.linear("a", 0, 70, 70), nets.permute(1, 2, 1), nets.linear("b", 2, 1, 2)], None),
+        "input": ([(3, 5)], [nets.permute(0, 2, 1), nets.linear("b", 1, 3, 2)], None),
+        "shared input": (
+            [(3, 5)],
+            [nets.linear("a", 0, 5, 4), nets.permute(1, 2, 1), nets.linear("b", 2, 3, 2), nets.linear("c", 1, 4, 2)],
+            [3, 4],
+        ),
+    },
+    "repeat_vector": {
+        "line": ([(5,)], [nets.linear("a", 0, 5, 4), nets.repeat_vector(1, 3), nets.linear("b", 2, 4, 2)], None),
+        "padded": ([(5,)], [nets.linear("a", 0, 5, 70), nets.repeat_vector(1, 2), nets.linear("b", 2, 70, 2)], None),
+        "once": ([(5,)], [nets.repeat_vector(0, 1), nets.linear("b", 1, 5, 2)], None),
+        "shared input": (
+            [(5,)],
+            [nets.linear("a", 0, 5, 4), nets.repeat_vector(1, 3), nets.repeat_vector(1, 2), nets.linear("c", 1, 4, 2)],
+            [2, 3, 4],
+        ),
+    },
     "embedding": {
         "words": ([(7,)], [nets.embedding(0, 4, 3), nets.linear("a", 1, 3, 2)], None),
         "side by side": ([(7,)], [nets.embedding(0, 4, 3), nets.flatten(1), nets.linear("a", 2, 21, 2)], None),

@@ -28,9 +28,20 @@ losses: list[nn.losses.Loss] = [
     nn.losses.MeanSquaredError(reduction="mean_with_sample_weight"),
     nn.losses.KLDivergence(),
     nn.losses.Hinge(),
+    nn.losses.BinaryCrossentropy(from_logits=True, pos_weight=[1.0, 2.0]),
+    nn.losses.SparseCategoricalCrossentropy(ignore_index=-100),
+    nn.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.3, gamma=1.0),
+    nn.losses.CategoricalFocalCrossentropy(alpha=[0.2, 0.8]),
+    nn.losses.SparseCategoricalFocalCrossentropy(gamma=1.5, ignore_index=0),
+    nn.losses.Quantile([0.1, 0.9]),
+    nn.losses.GaussianNLL(log_variance=False, full=True),
+    nn.losses.SquaredHinge(),
+    nn.losses.LogCosh(),
+    nn.losses.CosineSimilarity(),
+    nn.losses.MeanSquaredLogarithmicError(reduction="sum"),
     nn.losses.get("poisson"),
 ]
-names: list[nn.losses.LossName] = ["mse", "mae", "huber"]
+names: list[nn.losses.LossName] = ["mse", "mae", "huber", "msle", "log_cosh", "pinball", "gaussian_nll"]
 for name in names:
     model.compile(loss=name, optimizer="adam", check_finite=True)
 print(round(nn.losses.MeanSquaredError()([[0.0, 1.0]], [[1.0, 3.0]]), 4))

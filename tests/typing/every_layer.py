@@ -66,6 +66,10 @@ for activation in activations:
 nn.Flatten(start_dim=1, end_dim=-1, name="flat")
 nn.Reshape(3, -1, name="grid")
 nn.Reshape((3, -1))
+nn.Permute(2, 1, name="swap")
+nn.Permute((0, 2, 1))
+nn.RepeatVector(3, name="steps")
+nn.GLU(dim=-1, name="gate")
 nn.Reshape(shape=(3, -1))
 nn.Rescaling(1 / 255, offset=-0.5, name="pixels")
 merges: list[nn.layers.Merge] = [

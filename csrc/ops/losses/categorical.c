@@ -9,8 +9,8 @@
  *                        grad  (T - [q = c] t / q) / S, T = sum of t where q = c: exactly that function's, so 0 where clipped
  *
  * Finite logits give a finite loss and gradient. A logit of -inf excludes a class: it costs nothing where t = 0 and infinity
- * elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. An index must be in [0, C), which the caller has checked. With an
- * invalid one, t is s / C everywhere.
+ * elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. A row whose index is not in [0, C) is
+ * ignored: its loss and its gradient are 0.
  *
  * Order of accumulation: as in losses.h. Up to VL classes stay in registers. More classes need three passes over the row; exp d is
  * stored in pred or grad meanwhile.
@@ -45,7 +45,7 @@ INLINE vec target_load(const target_row *t, target_kind kind, size_t j, size_t n
 
 /* The arguments of the logarithm. It is computed for VL rows at a time, which saves VL - 1 of VL. */
 typedef struct {
-  real total[VL], target_sum[VL], target_dot[VL];
+  real total[VL], target_sum[VL], target_dot[VL], kept[VL];
 } sums_of_rows;
 
 /* Sum and maximum of the lanes, in every lane, for n vectors in parallel: vsum_all and vmax_all. */
@@ -128,7 +128,7 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
                                    double scale) {
   for (size_t first = 0; first < rows; first += VL) {
     const size_t n = loss_lanes(rows - first);
-    sums_of_rows sums = {{0}, {0}, {0}};
+    sums_of_rows sums = {{0}, {0}, {0}, {0}};
     for (size_t i = 0, count; i < n; i += count) {
       count = cols <= VL && n - i >= ROWS_IN_STEP ? ROWS_IN_STEP : 1;
       target_row t[ROWS_IN_STEP];
@@ -136,7 +136,8 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
       for (size_t j = 0; j < count; j++) {
         t[j] = target_rows(smoothing, cols);
         target_move(&t[j], kind, target, first + i + j, ldt, cols);
-        factor[j] = (weight ? weight[first + i + j] : 1) * (real)scale;
+        sums.kept[i + j] = kind != TARGET_INDEX || t[j].label >= 0;
+        factor[j] = (weight ? weight[first + i + j] : 1) * (real)scale * sums.kept[i + j];
       }
       const size_t at = (first + i) * ld;
       real *g = grad ? grad + at : NULL, *p = pred ? pred + at : NULL;
@@ -145,7 +146,8 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
       else softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
     }
     const vec w = weight ? loss_load(weight + first, n) : vset1(1);
-    loss_store(row_loss + first, w * (vload(sums.target_sum) * vlog(vload(sums.total)) - vload(sums.target_dot)), n);
+    const vec loss = w * (vload(sums.target_sum) * vlog(vload(sums.total)) - vload(sums.target_dot));
+    loss_store(row_loss + first, kind == TARGET_INDEX ? vselect(vload(sums.kept) == 0, vset1(0), loss) : loss, n);
   }
 }
 
@@ -155,8 +157,10 @@ INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, re
   const real lo = (real)1e-7, hi = (real)(1 - 1e-7);
   target_row t = target_rows(smoothing, cols);
   for (size_t r = 0; r < rows; r++) {
-    const real *zr = z + r * ld, w = weight ? weight[r] : 1;
+    const real *zr = z + r * ld;
     target_move(&t, kind, target, r, ldt, cols);
+    const int kept = kind != TARGET_INDEX || t.label >= 0;
+    const real w = !kept ? 0 : weight ? weight[r] : 1;
     vec total = {0}, loss = {0}, target_inside = {0};
     for (size_t j = 0; j < cols; j += VL) total += loss_load(zr + j, loss_lanes(cols - j));
     total = vsum_all(total);
@@ -166,7 +170,7 @@ INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, re
       loss -= tj * vlog(c);
       target_inside += vselect(q == c, tj, vset1(0));
     }
-    row_loss[r] = w * vsum_all(loss)[0];
+    row_loss[r] = kept ? w * vsum_all(loss)[0] : 0;
     if (!grad) continue;
     target_inside = vsum_all(target_inside);
     for (size_t j = 0; j < cols; j += VL) {
@@ -176,6 +180,74 @@ INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, re
       loss_store(grad + r * ld + j, slope / total * (w * (real)scale), n);
     }
   }
+}
+
+/* Focal losses (Keras): -sum a t (1 - p)^gamma log p, a = class_alpha. With h = a t (1 - p)^gamma (gamma log p / (1 - p) - 1 / p), the
+ * derivative by p, and G = sum h p:
+ *   from logits          grad  h p - p G
+ *   from probabilities   grad  (h - G) / S, h being 0 where q is clipped
+ * p log p / (1 - p) is -1 where p rounds to 1. h p, or h, is stored in grad until G is known. One function serves all four, as these
+ * are used less often. */
+__attribute__((noipa)) static void focal_of_rows(target_kind kind, int from_logits, const double *attr, real *grad, real *pred,
+                                                 real *row_loss, const real *z, const real *target, const real *weight, size_t rows,
+                                                 size_t cols, size_t ld, size_t ldt, double scale) {
+  const real lo = (real)1e-7, hi = (real)(1 - 1e-7);
+  const vec gamma = vset1((real)attr[1]);
+  const double *alpha = attr[2] > 1 ? attr + 3 : NULL;
+  target_row t = target_rows(attr[0], cols);
+  for (size_t r = 0; r < rows; r++) {
+    const real *zr = z + r * ld;
+    target_move(&t, kind, target, r, ldt, cols);
+    const int kept = kind != TARGET_INDEX || t.label >= 0;
+    const real w = !kept ? 0 : weight ? weight[r] : 1;
+    vec top = vset1((real)-INFINITY), total = {0}, loss = {0}, dot = {0};
+    for (size_t j = 0; j < cols && from_logits; j += VL)
+      top = vmax(loss_keep(loss_load(zr + j, loss_lanes(cols - j)), loss_lanes(cols - j), (real)-INFINITY), top);
+    top = vmax_all(top);
+    for (size_t j = 0; j < cols; j += VL) {
+      const size_t n = loss_lanes(cols - j);
+      const vec x = loss_load(zr + j, n);
+      total += from_logits ? vexp(loss_keep(x, n, (real)-INFINITY) - top) : x;
+    }
+    total = vsum_all(total);
+    const vec log_total = vlog(total);
+    for (size_t j = 0; j < cols; j += VL) {
+      const size_t n = loss_lanes(cols - j);
+      const vec x = loss_load(zr + j, n), q = x / total, clipped = loss_clip(q, lo, hi);
+      const vec log_p = from_logits ? x - top - log_total : vlog(clipped), p = from_logits ? vexp(log_p) : clipped;
+      const vec rest = (real)1 - p, tj = target_load(&t, kind, j, n), a = alpha ? loss_columns(alpha, j, n) : vset1((real)attr[3]);
+      const vec focused = vselect(gamma == 0, vset1(1), vexp(gamma * vlog(rest))), weighted = a * tj * focused;
+      const vec ratio = vselect(rest == 0, vset1(-1), vselect(p == 0, vset1(0), p * log_p / rest)); /* p log p / (1 - p) */
+      vec slope = vselect(tj == 0, vset1(0), weighted * (gamma * ratio - (real)1));
+      loss -= loss_keep(vselect(weighted == 0, vset1(0), weighted * log_p), n, 0);
+      if (!from_logits) slope = vselect(q == clipped, slope, vselect(q == q, vset1(0), q));
+      dot += loss_keep(slope, n, 0);
+      if (grad) loss_store(grad + r * ld + j, from_logits ? slope : slope / p, n);
+      if (pred) loss_store(pred + r * ld + j, p, n);
+    }
+    row_loss[r] = kept ? w * vsum_all(loss)[0] : 0;
+    dot = vsum_all(dot);
+    for (size_t j = 0; grad && j < cols; j += VL) {
+      const size_t n = loss_lanes(cols - j);
+      const vec h = loss_load(grad + r * ld + j, n);
+      const vec p = !from_logits ? vset1(0) : pred ? loss_load(pred + r * ld + j, n) : vexp(loss_load(zr + j, n) - top - log_total);
+      loss_store(grad + r * ld + j, (from_logits ? h - p * dot : (h - dot) / total) * (w * (real)scale), n);
+    }
+  }
+}
+
+void KERNEL(categorical_focal_crossentropy_logits)(NNC_LOSS_PARAMETERS) {
+  focal_of_rows(TARGET_DENSE, 1, attr, NNC_LOSS_BATCH(pred));
+}
+
+void KERNEL(sparse_categorical_focal_crossentropy_logits)(NNC_LOSS_PARAMETERS) {
+  focal_of_rows(TARGET_INDEX, 1, attr, NNC_LOSS_BATCH(pred));
+}
+
+void KERNEL(categorical_focal_crossentropy)(NNC_LOSS_PARAMETERS) { focal_of_rows(TARGET_DENSE, 0, attr, NNC_LOSS_BATCH(NULL)); }
+
+void KERNEL(sparse_categorical_focal_crossentropy)(NNC_LOSS_PARAMETERS) {
+  focal_of_rows(TARGET_INDEX, 0, attr, NNC_LOSS_BATCH(NULL));
 }
 
 void KERNEL(categorical_crossentropy_logits)(NNC_LOSS_PARAMETERS) {

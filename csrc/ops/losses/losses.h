@@ -24,8 +24,12 @@ typedef struct {
   vec pred; /* set only by _logits losses */
 } loss_term;
 
-/* parameter is the loss's only attribute (delta, label smoothing), or 0. */
-typedef loss_term loss_function(vec z, vec target, vec parameter);
+/* The attributes of a loss in every lane, as far as it has them; and the one that each column may have its own of. */
+typedef struct {
+  vec first, second, third, of_column;
+} loss_attributes;
+
+typedef loss_term loss_function(vec z, vec target, loss_attributes at);
 
 typedef enum { OVER_COLUMNS_SUM, OVER_COLUMNS_MEAN } loss_reduction;
 
@@ -65,11 +69,18 @@ INLINE vec loss_nan_from(vec z, vec slope) { return vselect(z == z, slope, z); }
 /* lo <= v <= hi, with NaN kept. */
 INLINE vec loss_clip(vec v, real lo, real hi) { return vmin(vset1(hi), vmax(vset1(lo), v)); }
 
-INLINE void loss_of_single_column(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
-                                  const real *target, const real *weight, size_t rows, real scale) {
+/* Columns j to j + n of an attribute that is stored as doubles. */
+INLINE vec loss_columns(const double *values, size_t j, size_t n) {
+  real column[VL] = {0};
+  for (size_t i = 0; i < n; i++) column[i] = (real)values[j + i];
+  return vload(column);
+}
+
+INLINE void loss_of_single_column(loss_function *term, loss_attributes attributes, real *grad, real *pred, real *row_loss,
+                                  const real *z, const real *target, const real *weight, size_t rows, real scale) {
   for (size_t r = 0; r < rows; r += VL) {
     const size_t n = loss_lanes(rows - r);
-    const loss_term at = term(loss_load(z + r, n), loss_load(target + r, n), parameter);
+    const loss_term at = term(loss_load(z + r, n), loss_load(target + r, n), attributes);
     const vec w = weight ? loss_load(weight + r, n) : vset1(1);
     loss_store(row_loss + r, w * at.loss, n);
     if (grad) loss_store(grad + r, w * vset1(scale) * at.slope, n);
@@ -79,15 +90,15 @@ INLINE void loss_of_single_column(loss_function *term, vec parameter, real *grad
 
 /* Short contiguous rows without weights would leave lanes unused. So elements are processed VL at a time across rows, in blocks of
  * whole rows, and their losses are summed afterwards in the usual order. */
-INLINE void loss_of_short_rows(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
-                               const real *target, size_t rows, size_t cols, real scale, real share) {
+INLINE void loss_of_short_rows(loss_function *term, loss_attributes attributes, real *grad, real *pred, real *row_loss,
+                               const real *z, const real *target, size_t rows, size_t cols, real scale, real share) {
   const size_t rows_at_once = BLOCK / cols;
   real loss[BLOCK + VL];
   for (size_t first = 0; first < rows; first += rows_at_once) {
     const size_t count = rows - first < rows_at_once ? rows - first : rows_at_once, start = first * cols, length = count * cols;
     for (size_t i = 0; i < length; i += VL) {
       const size_t n = loss_lanes(length - i);
-      const loss_term at = term(loss_load(z + start + i, n), loss_load(target + start + i, n), parameter);
+      const loss_term at = term(loss_load(z + start + i, n), loss_load(target + start + i, n), attributes);
       vstore(loss + i, at.loss);
       if (grad) loss_store(grad + start + i, vset1(scale) * at.slope, n);
       if (pred) loss_store(pred + start + i, at.pred, n);
@@ -104,13 +115,13 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
                              real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
                              size_t ld, size_t ldt, double scale) {
   const double share = reduction == OVER_COLUMNS_MEAN ? 1.0 / (double)cols : 1.0;
-  const vec parameter = vset1((real)attribute);
+  const loss_attributes attributes = {.first = vset1((real)attribute)};
   if (cols == 1 && ld == 1 && ldt == 1) {
-    loss_of_single_column(term, parameter, grad, pred, row_loss, z, target, weight, rows, (real)scale);
+    loss_of_single_column(term, attributes, grad, pred, row_loss, z, target, weight, rows, (real)scale);
     return;
   }
   if (cols < SHORT && cols % VL && ld == cols && ldt == cols && !weight) {
-    loss_of_short_rows(term, parameter, grad, pred, row_loss, z, target, rows, cols, (real)(scale * share), (real)share);
+    loss_of_short_rows(term, attributes, grad, pred, row_loss, z, target, rows, cols, (real)(scale * share), (real)share);
     return;
   }
   for (size_t r = 0; r < rows; r++) {
@@ -119,7 +130,7 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
     vec sum = {0};
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
-      const loss_term at = term(loss_load(z + r * ld + j, n), loss_load(target + r * ldt + j, n), parameter);
+      const loss_term at = term(loss_load(z + r * ld + j, n), loss_load(target + r * ldt + j, n), attributes);
       sum += loss_keep(at.loss, n, 0);
       if (grad) loss_store(grad + r * ld + j, factor * at.slope, n);
       if (pred) loss_store(pred + r * ld + j, at.pred, n);
@@ -127,5 +138,32 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
     row_loss[r] = w * (vsum_all(sum)[0] * (real)share);
   }
 }
+
+/* Losses that are used less often share one loop over the batch (terms.c), which calls the term once per piece of a row: a fraction of
+ * the code for a few nanoseconds per row. Their loss is the mean over the columns.
+ *
+ * The terms of n elements, one after the other. pred may be z, or NULL. columns: see loss_by_terms. */
+typedef void loss_terms(real *loss, real *slope, real *pred, const real *z, const real *target, size_t n,
+                        const loss_attributes *attributes, const double *columns);
+
+/* columns: as the last attribute with [] in ops.def, or NULL. */
+void KERNEL(loss_by_terms)(loss_terms *terms, loss_attributes attributes, const double *columns, real *grad, real *pred,
+                           real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
+                           size_t ld, size_t ldt, double scale);
+
+/* Defines terms_of_<name> from a loss_function. */
+#define LOSS_TERMS(name)                                                                                        \
+  static void terms_of_##name(real *loss, real *slope, real *pred, const real *z, const real *target, size_t n, \
+                              const loss_attributes *attributes, const double *columns) {                       \
+    loss_attributes at = *attributes;                                                                           \
+    for (size_t j = 0; j < n; j += VL) {                                                                        \
+      const size_t lanes = loss_lanes(n - j);                                                                   \
+      if (columns) at.of_column = loss_columns(columns, j, lanes);                                              \
+      const loss_term term = name(vload_n(z + j, lanes), vload_n(target + j, lanes), at);                       \
+      vstore(loss + j, term.loss);                                                                              \
+      vstore(slope + j, term.slope);                                                                            \
+      if (pred) vstore_n(pred + j, term.pred, lanes);                                                           \
+    }                                                                                                           \
+  }
 
 #endif

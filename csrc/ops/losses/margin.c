@@ -1,6 +1,7 @@
 /* margin.c: losses that require a margin; targets are -1 or +1 (categorical_hinge: 0 or 1), and the caller converts them.
  *
  *   hinge               1/C sum max(1 - t z, 0)                              -t / C where t z < 1
+ *   squared_hinge       1/C sum max(1 - t z, 0)^2                            -2 t max(1 - t z, 0) / C
  *   perceptron          1/C sum max(-t z, 0)                                 -t / C where t z <= 0
  *   categorical_hinge   max(neg - pos + 1, 0), pos = sum t z,                [j = argmax] (1 - t_j) - t_j where the loss is > 0
  *                           neg = max over j of (1 - t_j) z_j
@@ -11,17 +12,28 @@
  */
 #include "ops/losses/losses.h"
 
-INLINE loss_term hinge_margin(vec z, vec t, vec parameter UNUSED) {
+INLINE loss_term hinge_margin(vec z, vec t, loss_attributes at UNUSED) {
   const vec margin = (real)1 - t * z;
   return (loss_term){.loss = vmax(vset1(0), margin), .slope = loss_nan_from(z, vselect(margin > 0, -t, vset1(0)))};
 }
 
-INLINE loss_term perceptron_margin(vec z, vec t, vec parameter UNUSED) {
+INLINE loss_term squared_hinge_margin(vec z, vec t, loss_attributes at UNUSED) {
+  const vec missing = vmax(vset1(0), (real)1 - t * z);
+  return (loss_term){.loss = missing * missing, .slope = (real)-2 * t * missing};
+}
+
+INLINE loss_term perceptron_margin(vec z, vec t, loss_attributes at UNUSED) {
   const vec agreement = t * z;
   return (loss_term){.loss = vmax(vset1(0), (real)0 - agreement), .slope = loss_nan_from(z, vselect(agreement <= 0, -t, vset1(0)))};
 }
 
+LOSS_TERMS(squared_hinge_margin)
+
 void KERNEL(hinge)(NNC_LOSS_PARAMETERS) { elementwise_loss(hinge_margin, 0, OVER_COLUMNS_MEAN, NNC_LOSS_BATCH(NULL)); }
+
+void KERNEL(squared_hinge)(NNC_LOSS_PARAMETERS) {
+  KERNEL(loss_by_terms)(terms_of_squared_hinge_margin, (loss_attributes){.first = vset1(0)}, NULL, NNC_LOSS_BATCH(NULL));
+}
 
 void KERNEL(perceptron)(NNC_LOSS_PARAMETERS) { elementwise_loss(perceptron_margin, 0, OVER_COLUMNS_MEAN, NNC_LOSS_BATCH(NULL)); }
 

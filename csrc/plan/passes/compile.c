@@ -9,33 +9,30 @@
 #include "plan/layers/recurrent/recurrent.h"
 #include "plan/partition.h"
 
-/* The kernel that takes logits instead of probabilities. */
-static int logits_kernel(int loss) {
-  switch (loss) {
-    case NNC_LOSS_binary_crossentropy: return NNC_LOSS_binary_crossentropy_logits;
-    case NNC_LOSS_categorical_crossentropy: return NNC_LOSS_categorical_crossentropy_logits;
-    case NNC_LOSS_sparse_categorical_crossentropy: return NNC_LOSS_sparse_categorical_crossentropy_logits;
-    default: return loss;
-  }
-}
-
-static void set_output_losses(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistics *statistics) {
+/* attr: memory for the attributes of all losses. */
+static void set_output_losses(nnc_plan *plan, const nnc_loss_spec *losses, const nnc_statistics *statistics, double *attr) {
+  nnc_free(plan->loss_attr);
+  plan->loss_attr = attr;
   for (int i = 0; i < plan->n_outputs; i++) {
+    const int called = losses[i].loss == NNC_LOSS_CALLED, half = !called && nnc_losses[losses[i].loss].is_half;
     nnc_output_loss *out = &plan->output_loss[i];
     *out = (nnc_output_loss){
         .loss = losses[i].loss,
-        .index_target = losses[i].loss == NNC_LOSS_CALLED ? losses[i].index_target : nnc_losses[losses[i].loss].is_index,
+        .index_target = called ? losses[i].index_target : nnc_losses[losses[i].loss].is_index,
         .reduction = losses[i].reduction,
         .weight = losses[i].weight,
+        .ignores = losses[i].ignores,
+        .ignored = losses[i].ignored,
+        .attr = attr,
         .logits_kernel = losses[i].from_logits,
         .statistics = statistics[i],
     };
-    memcpy(out->attr, losses[i].attr, sizeof out->attr);
-    out->target_cols = out->index_target ? 1 : plan->value[plan->output[i]].cols;
+    for (int j = 0; j < losses[i].n_attr; j++) *attr++ = losses[i].attr[j];
+    out->target_cols = out->index_target ? 1 : plan->value[plan->output[i]].cols / (half ? 2 : 1);
   }
   nnc_fuse_losses(plan);
   for (int i = 0; i < plan->n_outputs; i++)
-    if (plan->output_loss[i].logits_kernel) plan->output_loss[i].loss = logits_kernel(plan->output_loss[i].loss);
+    if (plan->output_loss[i].logits_kernel) plan->output_loss[i].loss = nnc_logits_kernel(plan->output_loss[i].loss);
 }
 
 /* The first writer of a gradient sets it, later ones add to it. The loss writes first, then the ops from the last to the first. */
@@ -216,8 +213,15 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->norm_partial = partial;
   if (!out || !span || !partial) /* only at the first call: an old configuration stays valid */
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
-  if (set_options(plan, options, error)) return error->status;
-  set_output_losses(plan, losses, statistics);
+  size_t attributes = 1;
+  for (int i = 0; i < plan->n_outputs; i++) attributes += (size_t)losses[i].n_attr;
+  double *attr = nnc_alloc(attributes * sizeof *attr);
+  if (!attr) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory to compile a network of %d layers", plan->n_ops);
+  if (set_options(plan, options, error)) {
+    nnc_free(attr);
+    return error->status;
+  }
+  set_output_losses(plan, losses, statistics, attr);
   plan->optimizer = *optimizer;
   set_spans(plan);
   plan->fused_update =
@@ -257,6 +261,8 @@ static int adds_directly(const nnc_op *op) {
     case NNC_LAYER_add:
     case NNC_LAYER_multiply:
     case NNC_LAYER_concat:
+    case NNC_LAYER_permute:
+    case NNC_LAYER_repeat_vector:
     case NNC_LAYER_recurrent:
     case NNC_LAYER_state: return 1;
     default: return 0;

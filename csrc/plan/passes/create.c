@@ -189,6 +189,7 @@ void nnc_plan_set_context(nnc_plan *plan, void *context) { plan->caller.context 
   BLOCK(atomic_load(&plan->spare))       \
   BLOCK(atomic_load(&plan->small_batch)) \
   BLOCK(plan->output_loss)               \
+  BLOCK(plan->loss_attr)                 \
   BLOCK(plan->span)                      \
   BLOCK(plan->task)                      \
   BLOCK(plan->arena)                     \

@@ -71,19 +71,30 @@ void nnc_fuse(nnc_plan *plan) {
   }
 }
 
-/* Whether activation `code` and a cross-entropy are one stable function of the logits. */
-static int stable_pair(int code, int loss) {
+int nnc_logits_kernel(int loss) {
   switch (loss) {
-    case NNC_LOSS_binary_crossentropy: return code == NNC_ACTIVATION_sigmoid;
-    case NNC_LOSS_categorical_crossentropy:
-    case NNC_LOSS_sparse_categorical_crossentropy: return code == NNC_ACTIVATION_softmax;
-    default: return 0;
+#define LOGITS(name) \
+  case NNC_LOSS_##name: return NNC_LOSS_##name##_logits;
+    LOGITS(binary_crossentropy)
+    LOGITS(weighted_binary_crossentropy)
+    LOGITS(binary_focal_crossentropy)
+    LOGITS(categorical_crossentropy)
+    LOGITS(sparse_categorical_crossentropy)
+    LOGITS(categorical_focal_crossentropy)
+    LOGITS(sparse_categorical_focal_crossentropy)
+#undef LOGITS
+    default: return NNC_NONE;
   }
 }
 
-static int has_logits_kernel(int loss) {
-  return loss == NNC_LOSS_binary_crossentropy || loss == NNC_LOSS_categorical_crossentropy ||
-         loss == NNC_LOSS_sparse_categorical_crossentropy;
+/* Whether activation `code` and a cross-entropy are one stable function of the logits. */
+static int stable_pair(int code, int loss) {
+  switch (loss) {
+    case NNC_LOSS_binary_crossentropy:
+    case NNC_LOSS_weighted_binary_crossentropy:
+    case NNC_LOSS_binary_focal_crossentropy: return code == NNC_ACTIVATION_sigmoid;
+    default: return code == NNC_ACTIVATION_softmax && nnc_logits_kernel(loss) != NNC_NONE;
+  }
 }
 
 /* Whether an op other than `reader` reads the memory of `value`, possibly through a view, or users see it. */
@@ -115,7 +126,7 @@ void nnc_fuse_losses(nnc_plan *plan) {
     nnc_output_loss *out = &plan->output_loss[i];
     out->loss_input = out->prediction = plan->output[i];
     if (out->logits_kernel) continue; /* the user has declared these as logits */
-    const int seen = has_logits_kernel(out->loss) ? behind_views(plan, out->prediction) : NNC_NONE;
+    const int seen = nnc_logits_kernel(out->loss) != NNC_NONE ? behind_views(plan, out->prediction) : NNC_NONE;
     if (seen == NNC_NONE) continue;
     nnc_op *op = &plan->op[plan->value[seen].producer];
     const int epilogue = op->spec.kind == NNC_LAYER_linear || is_norm(op);

@@ -314,6 +314,56 @@ static nnc_status infer_maxout(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   return NNC_OK;
 }
 
+/* The halves of the last dimension: values and gates. */
+static nnc_status infer_glu(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  if (!in->rank || in->dim[in->rank - 1] % 2) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: halves the last dimension, which must be even, but gets %s from %s", op->spec.name,
+                    nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+  }
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[in->rank - 1] /= 2;
+  return NNC_OK;
+}
+
+/* dims[k] is the dimension of the input that becomes the k-th after the batch, which is dimension 0. */
+static nnc_status infer_permute(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t *dims = op->spec.size.permute.dims;
+  int seen[NNC_MAX_RANK + 1] = {0}, rank = 0, fits = 1;
+  for (; rank < NNC_MAX_RANK && dims[rank]; rank++) {
+    const int known = dims[rank] >= 1 && dims[rank] <= in->rank;
+    fits &= known && !seen[known ? dims[rank] : 0];
+    seen[known ? dims[rank] : 0] = 1;
+  }
+  if (!fits || rank != in->rank || !rank) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: its dims must name each dimension of %s from %s after the batch once, 1 to %d",
+                    op->spec.name, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]), in->rank);
+  }
+  nnc_shape *out = &plan->value[op->out].shape;
+  out->rank = rank;
+  for (int d = 0; d < rank; d++) out->dim[d] = in->dim[dims[d] - 1];
+  return NNC_OK;
+}
+
+static nnc_status infer_repeat_vector(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const int64_t n = op->spec.size.repeat_vector.n;
+  size_t numbers;
+  if (n < 1) return nnc_fail(error, NNC_ERROR_VALUE, "%s: n=%lld must be at least 1", op->spec.name, (long long)n);
+  if (in->rank != 1) {
+    char got[160];
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s repeats vectors, [*, features], but gets %s from %s", op->spec.name,
+                    nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+  }
+  if (nnc_mul(&numbers, (size_t)n, in->dim[0]) || nnc_mul(&numbers, numbers, plan->element))
+    return nnc_fail(error, NNC_ERROR_SIZE, "%s: %lld copies are larger than the address space", op->spec.name, (long long)n);
+  plan->value[op->out].shape = (nnc_shape){2, {(size_t)n, in->dim[0]}};
+  return NNC_OK;
+}
+
 /* The input of the network of which a value is a view, possibly in another shape; or NNC_NONE. */
 static int seen_input(const nnc_plan *plan, int value) {
   while (plan->value[value].producer != NNC_NONE) {

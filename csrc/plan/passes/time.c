@@ -125,6 +125,7 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
       break;
     case NNC_LAYER_linear:
     case NNC_LAYER_maxout:
+    case NNC_LAYER_glu:
     case NNC_LAYER_activation:
     case NNC_LAYER_dropout:
     case NNC_LAYER_gaussian_noise: break;
@@ -138,6 +139,10 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
     case NNC_LAYER_maximum: mixes = mixed_by_merge(plan, op); break;
     case NNC_LAYER_flatten: mixes = mixed_by_flatten(plan, op); break;
     case NNC_LAYER_reshape: mixes = mixed_by_reshape(plan, op); break;
+    case NNC_LAYER_permute:
+      mixes = op->spec.size.permute.dims[0] == 1 ? NULL : "it moves the time steps to another dimension; let dims begin with 1";
+      break;
+    case NNC_LAYER_repeat_vector: return "it repeats a whole sequence; let a recurrent layer without return_sequences sum it up";
     case NNC_LAYER_python:
       mixes = mixed_by_python(plan, op);
       if (ends_time(op)) return mixes;

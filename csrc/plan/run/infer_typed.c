@@ -199,6 +199,7 @@ static void evaluate_block(const nnc_job *job, const nnc_place *p, size_t number
     b[i].width = w ? w->width : 1;
     b[i].lengths = p->run.lengths;
     nnc_fetch(p->run.k, b[i].target, &data->y[i], NULL, start, 0, rows, lines * out->target_cols, lines * out->target_cols);
+    nnc_mark_ignored(out, b[i].target, rows * lines);
     nnc_output_losses(&p->run, out, &b[i], 0, rows, 1);
     if (out->statistics.called && !job->failed) nnc_output_watch(&p->run, out, &b[i], rows);
     if (job->failed) return;

@@ -28,6 +28,10 @@ static inline const nnc_weights *nnc_weights_of(const nnc_data *data, int output
 /* Number of valid lines of sample i. */
 #define nnc_output_lines NNC_TYPED(nnc_output_lines)
 size_t nnc_output_lines(const nnc_plan *plan, const nnc_output_loss *out, const int64_t *lengths, size_t i);
+/* Mark the class indices that do not count: -1 in place of the ignored one. Every fetched batch of targets must be marked. */
+static inline void nnc_mark_ignored(const nnc_output_loss *out, real *target, size_t n) {
+  for (size_t i = 0; i < n && out->ignores; i++) target[i] = (double)target[i] == out->ignored ? -1 : target[i];
+}
 /* The weight of sample i of a fetched batch in the mean of the row losses. */
 double nnc_output_sample_weight(const nnc_plan *plan, const nnc_output_loss *out, const nnc_output_batch *rows_of, size_t i);
 /* The divisor of the sum of the row losses of a batch, according to its reduction. It is 0 if all weights are 0; nnc_divisor then

@@ -1,6 +1,7 @@
 /* output_losses_typed.c: the losses of a batch and the sums for the metrics. */
 #include <math.h>
 
+#include "ops/registry.h"
 #include "plan/run/output_losses.h"
 
 size_t nnc_output_lines(const nnc_plan *plan, const nnc_output_loss *out, const int64_t *lengths, size_t i) {
@@ -18,10 +19,38 @@ static size_t lines_of_weight(size_t g, size_t per, size_t count) {
 
 double nnc_output_sample_weight(const nnc_plan *plan, const nnc_output_loss *out, const nnc_output_batch *b, size_t i) {
   const size_t lines = plan->value[out->prediction].lines, count = nnc_output_lines(plan, out, b->lengths, i);
-  if (out->reduction != NNC_WEIGHTED_MEAN || !b->weight) return (double)count;
+  const int weighted = out->reduction == NNC_WEIGHTED_MEAN && b->weight;
   double sum = 0;
+  if (out->ignores) {
+    const real *target = b->target + i * lines;
+    for (size_t t = 0; t < count; t++)
+      sum += target[t] < 0 ? 0 : weighted ? (double)b->weight[i * b->width + t / (lines / b->width)] : 1;
+    return sum;
+  }
+  if (!weighted) return (double)count;
   for (size_t g = 0; g < b->width; g++)
     sum += (double)b->weight[i * b->width + g] * (double)lines_of_weight(g, lines / b->width, count);
+  return sum;
+}
+
+/* The same for a batch in the caller's data. */
+static double weight_at(const nnc_weights *own, size_t row, size_t g) {
+  const ptrdiff_t at = (ptrdiff_t)row * own->source.stride + (ptrdiff_t)g;
+  return own->source.type == NNC_SOURCE_F64 ? ((const double *)own->source.data)[at]
+                                            : (double)((const float *)own->source.data)[at];
+}
+
+static double counted_line_sum(const nnc_output_loss *out, const nnc_plan *plan, const nnc_data *data, size_t row, size_t count,
+                               const nnc_weights *own, size_t per) {
+  enum { CHUNK = 64 };
+  real label[CHUNK];
+  double sum = 0;
+  for (size_t first = 0; first < count; first += CHUNK) {
+    const size_t n = count - first < CHUNK ? count - first : CHUNK;
+    nnc_fetch_part(nnc_plan_kernels(plan), label, &data->y[out - plan->output_loss], row, first, n);
+    nnc_mark_ignored(out, label, n);
+    for (size_t t = 0; t < n; t++) sum += label[t] < 0 ? 0 : own ? weight_at(own, row, (first + t) / per) : 1;
+  }
   return sum;
 }
 
@@ -34,13 +63,11 @@ static double line_sum(const nnc_output_loss *out, const nnc_plan *plan, const n
   for (size_t i = 0; i < rows; i++) {
     const size_t row = data->order ? (size_t)data->order[start + i] : start + i;
     const size_t count = nnc_output_lines(plan, out, data->lengths, row);
-    const ptrdiff_t at = own ? (ptrdiff_t)row * own->source.stride : 0;
-    for (size_t g = 0; g < width; g++) {
-      const double weight = !own                                 ? 1
-                            : own->source.type == NNC_SOURCE_F64 ? ((const double *)own->source.data)[at + (ptrdiff_t)g]
-                                                                 : (double)((const float *)own->source.data)[at + (ptrdiff_t)g];
-      sum += weight * (double)lines_of_weight(g, per, count);
+    if (out->ignores) {
+      sum += counted_line_sum(out, plan, data, row, count, own, per);
+      continue;
     }
+    for (size_t g = 0; g < width; g++) sum += (own ? weight_at(own, row, g) : 1) * (double)lines_of_weight(g, per, count);
   }
   return sum;
 }
@@ -48,7 +75,7 @@ static double line_sum(const nnc_output_loss *out, const nnc_plan *plan, const n
 double nnc_output_total_weight(const nnc_output_loss *out, const nnc_plan *plan, const nnc_data *data, size_t start, size_t rows) {
   const int weighted = out->reduction == NNC_WEIGHTED_MEAN && nnc_weights_of(data, (int)(out - plan->output_loss));
   if (out->reduction == NNC_SUM) return 1;
-  if (!weighted && !data->lengths) return (double)rows * (double)plan->value[out->prediction].lines;
+  if (!weighted && !data->lengths && !out->ignores) return (double)rows * (double)plan->value[out->prediction].lines;
   return line_sum(out, plan, data, start, rows);
 }
 
@@ -141,7 +168,7 @@ static void sum_loss(const nnc_run *run, const nnc_statistic_spec *s, double *su
     run->k->loss[s->loss](NULL, NULL, row_loss, z + first * ld, target + first * ldt, NULL, rows, cols, ld, ldt, 0, s->attr);
     for (size_t r = 0; r < rows; r++) {
       const double w = weight ? (double)weight[first + r] : 1;
-      if (w == 0) continue;
+      if (w == 0 || (nnc_losses[s->loss].is_index && target[(first + r) * ldt] < 0)) continue; /* an ignored class */
       sums[0] += w;
       sums[1] += w * (double)row_loss[r];
     }
@@ -149,8 +176,10 @@ static void sum_loss(const nnc_run *run, const nnc_statistic_spec *s, double *su
 }
 
 static void add_lines(const nnc_run *run, const nnc_output_loss *out, const nnc_statistic_spec *s, double *sums, const real *z,
-                      const real *target, const real *weight, size_t n, size_t cols, size_t ld) {
-  const size_t ldt = out->target_cols;
+                      const real *target, const real *weight, size_t n, size_t width, size_t ld) {
+  /* Where the target is half as wide as the output, its columns are those of the first half. */
+  const int whole = out->index_target || (s->kind == NNC_STATISTIC_LOSS && nnc_losses[s->loss].is_half);
+  const size_t ldt = out->target_cols, cols = whole ? width : ldt;
   switch (s->kind) {
     case NNC_STATISTIC_CLASSES:
       run->k->count_classes(sums, z, target, weight, n, cols, ld, ldt, out->index_target, s->count, s->k);
@@ -186,6 +215,6 @@ static void add_statistic(const nnc_run *run, const nnc_output_loss *out, const 
 void nnc_output_statistics(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double *sums) {
   for (int i = 0; sums && i < out->statistics.n; i++) {
     add_statistic(run, out, b, rows, &out->statistics.of[i], sums);
-    sums += nnc_statistic_size(&out->statistics.of[i], run->plan->value[out->prediction].cols);
+    sums += nnc_statistic_size(&out->statistics.of[i], out->index_target ? run->plan->value[out->prediction].cols : out->target_cols);
   }
 }

@@ -16,15 +16,31 @@ static void fetch_strided(const nnc_kernels *k, real *to, const nnc_strided *s, 
     }
 }
 
+static const unsigned char source_bytes[NNC_SOURCE_COUNT] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8, 2};
+
+void nnc_fetch_part(const nnc_kernels *k, real *to, const nnc_source *source, size_t row, size_t first, size_t n) {
+  if ((int)source->type == NNC_SOURCE_STRIDED) {
+    const nnc_strided *s = source->data;
+    double buffer[NNC_STRIDED_CHUNK];
+    for (size_t j = 0; j < n; j += NNC_STRIDED_CHUNK) {
+      const size_t some = n - j < NNC_STRIDED_CHUNK ? n - j : NNC_STRIDED_CHUNK;
+      nnc_read_strided(s, row, first + j, some, buffer);
+      k->gather(to + j, buffer, s->type, NULL, 1, some, some, (ptrdiff_t)some);
+    }
+    return;
+  }
+  const char *data = (const char *)source->data + ((ptrdiff_t)row * source->stride + (ptrdiff_t)first) * source_bytes[source->type];
+  k->gather(to, data, source->type, NULL, 1, n, n, (ptrdiff_t)n);
+}
+
 void nnc_fetch(const nnc_kernels *k, real *to, const nnc_source *source, const int64_t *order, size_t start, size_t first,
                size_t last, size_t cols, size_t ld) {
-  static const unsigned char bytes[NNC_SOURCE_COUNT] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8, 2};
   const char *data = source->data;
   if ((int)source->type == NNC_SOURCE_STRIDED) {
     fetch_strided(k, to, source->data, order, start, first, last, cols, ld);
     return;
   }
-  if (!order) data += (ptrdiff_t)(start + first) * source->stride * bytes[source->type];
+  if (!order) data += (ptrdiff_t)(start + first) * source->stride * source_bytes[source->type];
   k->gather(to + first * ld, data, source->type, order ? order + start + first : NULL, last - first, cols, ld, source->stride);
 }
 

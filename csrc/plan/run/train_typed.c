@@ -61,6 +61,7 @@ static void fetch(const nnc_session *s, const nnc_run *run, size_t start, size_t
     const nnc_output_loss *out = &plan->output_loss[i];
     const size_t width = plan->value[out->prediction].lines * out->target_cols;
     nnc_fetch(run->k, batch_of(s, out).target, &data->y[i], data->order, start, first, last, width, width);
+    nnc_mark_ignored(out, batch_of(s, out).target + first * width, (last - first) * width);
     const nnc_weights *w = nnc_weights_of(data, i);
     if (w) nnc_fetch(run->k, (real *)batch_of(s, out).weight, &w->source, data->order, start, first, last, w->width, w->width);
   }

@@ -98,7 +98,7 @@ cdef cnp.ndarray empty_vector(size_t n, bint f64):
 
 
 cdef int check_class_indices(str name, cnp.ndarray array, size_t classes) except -1:
-    """Check indices, because they become addresses in C. NaN fails the comparison."""
-    if not np.all((array >= 0) & (array < classes)) or np.any(array % 1):
-        raise ValueError(f"{name}: class indices must be whole numbers in [0, {classes})")
+    """Check class indices; -1 is ignored. NaN fails the comparison."""
+    if not np.all((array >= -1) & (array < classes)) or np.any(array % 1):
+        raise ValueError(f"{name}: class indices must be whole numbers in [0, {classes}), or -1")
     return 0

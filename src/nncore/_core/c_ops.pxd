@@ -34,6 +34,7 @@ cdef extern from "nncore.h":
     ctypedef struct nnc_loss_info:
         const char *name
         int is_index
+        int is_half
         const char *attributes
 
     ctypedef struct nnc_optimizer_info:

@@ -130,7 +130,10 @@ cdef extern from "nncore.h":
         int from_logits
         int reduction
         double weight
-        double *attr
+        int n_attr
+        const double *attr
+        int ignores
+        double ignored
 
     ctypedef struct nnc_optimizer_spec:
         int optimizer
@@ -160,6 +163,7 @@ cdef extern from "nncore.h":
 
     enum:
         NNC_MAX_STATISTICS
+        NNC_STATISTIC_ATTRIBUTES
 
     ctypedef struct nnc_statistics:
         int n

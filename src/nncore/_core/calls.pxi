@@ -70,10 +70,11 @@ cdef int answer_head(Plan net, const nnc_call *call) except -1:
     cdef int typenum = net.typenum
     cdef tuple shape = net.output_shapes[call.index]
     cdef size_t width = net.target_widths[call.index]
-    is_index = width != size_of(shape)
+    is_index = net.index_targets[call.index]
     cdef tuple lines = shape[: len(shape) - 1] if shape else ()
+    cdef size_t columns = 1 if is_index else width // size_of(lines)
     y_pred = lend(call.y.data, call.y.ld, call.rows, shape, typenum, False, owner)
-    y_true = lend(call.target, 1 if is_index else last_of(shape), call.rows, (*lines, 1) if is_index else shape, typenum, False, owner)
+    y_true = lend(call.target, columns, call.rows, (*lines, columns) if shape else (), typenum, False, owner)
     if is_index:
         y_true = y_true[..., 0].astype(np.int64)
     if call.kind == NNC_CALL_LOSS:
@@ -85,9 +86,21 @@ cdef int answer_head(Plan net, const nnc_call *call) except -1:
     if call.weight != NULL:
         weight = lend(call.weight, call.weight_width, call.rows, (call.weight_width,), typenum, False, owner)
     lengths = None if call.lengths == NULL else np.array(<const int64_t[: call.rows]>call.lengths)
+    if is_index and np.any(y_true < 0):  # ignored targets
+        y_true, y_pred, weight, lengths = counted_lines(y_true, y_pred, weight, lengths)
     for watcher in net.watchers[get_ident()][call.index]:
         watcher.update(y_true, y_pred, weight, lengths)
     return 0
+
+
+cdef tuple counted_lines(y_true, y_pred, weight, lengths):
+    """The lines whose class index counts, one after the other, without padding."""
+    keep = y_true >= 0
+    if lengths is not None:
+        keep &= (np.arange(keep.shape[1]) < lengths[:, None]).reshape(keep.shape[0], keep.shape[1], *[1] * (keep.ndim - 2))
+    if weight is not None:
+        weight = np.repeat(weight, y_true.size // weight.size, axis=1)[keep.reshape(len(keep), -1)][:, None]
+    return y_true[keep], y_pred[keep], weight, None
 
 
 cdef object CALLS = {NNC_CALL_FORWARD: "forward", NNC_CALL_BACKWARD: "backward", NNC_CALL_LOSS: "the loss", NNC_CALL_METRIC: "a metric"}

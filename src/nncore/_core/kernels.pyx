@@ -8,6 +8,7 @@ The module is not linked with the core. It gets the addresses of all functions f
 
 import numpy as np
 
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 cimport numpy as cnp
 

@@ -18,6 +18,7 @@ cdef class BasePlan:
     cdef list op_names, input_shapes, output_shapes, _all_shapes, output_lines, statistic_sizes, target_widths
     cdef dict called_ops, failures, watchers  # calls.pxi
     cdef list called_losses
+    cdef list index_targets  # per output, whether its targets are class indices
     cdef bint calls_out, is_watched
     cdef nnc_probe probe  # the statistics of `Diagnostics`; off if every is 0
     cdef object probed
@@ -56,7 +57,7 @@ cdef class BasePlan:
         self.access = Access()
         self.arrays, self.kept_plans = {}, {}
         self.results = Results()
-        self.called_ops, self.failures, self.watchers, self.called_losses = {}, {}, {}, []
+        self.called_ops, self.failures, self.watchers, self.called_losses, self.index_targets = {}, {}, {}, [], []
 
     def __dealloc__(self):
         nnc_plan_free(self.plan)
@@ -124,7 +125,7 @@ cdef class BasePlan:
         nnc_plan_free(self.plan)
         forget_kept(self)
         self.to_carry = None
-        self.called_losses, self.is_watched = [], False
+        self.called_losses, self.index_targets, self.is_watched = [], [], False
         self.probe.every = 0
         self.probed = None
         self.calls_out = bool(self.called_ops)
@@ -174,6 +175,7 @@ cdef class BasePlan:
             self.output_lines, new.output_lines = new.output_lines, self.output_lines
             self.called_ops, new.called_ops = new.called_ops, self.called_ops
             self.called_losses, new.called_losses = new.called_losses, self.called_losses
+            self.index_targets, new.index_targets = new.index_targets, self.index_targets
             self.probed, new.probed = new.probed, self.probed
             self.to_carry, new.to_carry = new.to_carry, self.to_carry
             self.probe.every = 0
@@ -630,16 +632,16 @@ cdef class BasePlan:
         self.is_watched = any(each.called for each in statistics)
         self.calls_out = bool(self.called_ops) or self.is_watched or any(each is not None for each in self.called_losses)
         self.target_widths = [
-            self.output_lines[i] * (1 if loss_specs_index(losses[i]) else last_of(self.output_shapes[i]))
-            for i in range(len(self.output_shapes))
+            self.output_lines[i] * target_columns(losses[i], last_of(self.output_shapes[i])) for i in range(len(self.output_shapes))
         ]
+        self.index_targets = [loss_specs_index(each) for each in losses]
         cdef nnc_statistic_spec spec
         self.statistic_sizes = []
         for i in range(len(self.output_shapes)):
-            size = 0
+            size, columns = 0, last_of(self.output_shapes[i])
             for statistic in statistics[i].of:
-                fill_statistic(&spec, statistic, loss_specs_index(losses[i]))
-                size += nnc_statistic_size(&spec, last_of(self.output_shapes[i]))
+                fill_statistic(&spec, statistic, target_form(losses[i]))
+                size += nnc_statistic_size(&spec, columns if self.index_targets[i] else target_columns(losses[i], columns))
             self.statistic_sizes.append(size)
         return 0
 

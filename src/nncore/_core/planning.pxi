@@ -93,7 +93,7 @@ cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, op
             raise MemoryError("no memory to compile")
         for i in range(n):
             fill_loss(&loss_specs[i], losses[i])
-            fill_statistics(&statistic_specs[i], statistics[i], loss_specs_index(losses[i]))
+            fill_statistics(&statistic_specs[i], statistics[i], target_form(losses[i]))
         for i in range(n_params):
             own = options[i]
             settings[i].trainable = own.trainable
@@ -105,6 +105,8 @@ cdef int compile_plan(nnc_plan *plan, losses, const nnc_optimizer_spec *rule, op
         if nnc_plan_compile(plan, loss_specs, rule, settings, statistic_specs, &error):
             raise_error(&error)
     finally:
+        for i in range(n if loss_specs != NULL else 0):
+            PyMem_Free(<void *>loss_specs[i].attr)
         PyMem_Free(loss_specs)
         PyMem_Free(statistic_specs)
         PyMem_Free(settings)
@@ -177,6 +179,19 @@ cdef bint loss_specs_index(object loss) except -1:
     return OPS["loss"][op_code("loss", loss.name)]["target"] == "index"
 
 
+cdef str target_form(object loss):
+    """What the registry says of the targets of a loss: index, dense or half."""
+    if loss.part is not None:
+        return "index" if loss.part.targets == "classes" else "dense"
+    return OPS["loss"][op_code("loss", loss.name)]["target"]
+
+
+cdef size_t target_columns(object loss, size_t columns) except? 0:
+    """The number of target columns for this many output columns."""
+    form = target_form(loss)
+    return 1 if form == "index" else columns // 2 if form == "half" else columns
+
+
 cdef int fill_loss(nnc_loss_spec *spec, object loss) except -1:
     spec.index_target = loss_specs_index(loss)
     spec.reduction = REDUCTIONS[loss.reduction]
@@ -185,24 +200,28 @@ cdef int fill_loss(nnc_loss_spec *spec, object loss) except -1:
         spec.loss = NNC_LOSS_CALLED
         return 0
     spec.loss = op_code("loss", loss.name)
-    fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
+    spec.attr = loss_attributes(spec.loss, loss.attributes, &spec.n_attr)
     spec.from_logits = loss.from_logits
+    spec.ignores = loss.ignored is not None
+    spec.ignored = loss.ignored or 0.0
     return 0
 
 
-cdef int fill_statistics(nnc_statistics *specs, object statistics, bint index) except -1:
-    """index: whether the targets of the output are class indices."""
+cdef int fill_statistics(nnc_statistics *specs, object statistics, str form) except -1:
+    """form: that of the targets of the output, as `target_form` names it."""
     cdef int i
     specs.called = statistics.called
     specs.n = len(statistics.of)
     if specs.n > NNC_MAX_STATISTICS:
         raise ValueError(f"{specs.n} kinds of sums for one output; at most {NNC_MAX_STATISTICS} are possible")
     for i in range(specs.n):
-        fill_statistic(&specs.of[i], statistics.of[i], index)
+        fill_statistic(&specs.of[i], statistics.of[i], form)
     return 0
 
 
-cdef int fill_statistic(nnc_statistic_spec *spec, object statistic, bint index) except -1:
+cdef int fill_statistic(nnc_statistic_spec *spec, object statistic, str form) except -1:
+    cdef int count, i
+    cdef double *values
     spec.kind = STATISTICS[statistic.kind]
     spec.count = <nnc_count><int>COUNTS[statistic.counted]
     spec.k = statistic.k
@@ -211,10 +230,16 @@ cdef int fill_statistic(nnc_statistic_spec *spec, object statistic, bint index) 
     loss = statistic.loss
     if statistic.kind == "loss":
         spec.loss = op_code("loss", f"{loss.name}_logits" if loss.from_logits else loss.name)
-        fill_attributes(spec.attr, "loss", spec.loss, loss.attributes)
-        if (OPS["loss"][spec.loss]["target"] == "index") != index:
+        values = loss_attributes(spec.loss, loss.attributes, &count)
+        for i in range(min(count, NNC_STATISTIC_ATTRIBUTES)):
+            spec.attr[i] = values[i]
+        PyMem_Free(values)
+        if count > NNC_STATISTIC_ATTRIBUTES:
+            raise ValueError(f"the loss {loss.name} has {count} attributes; as a metric it may have {NNC_STATISTIC_ATTRIBUTES}")
+        taken = OPS["loss"][spec.loss]["target"]
+        if taken != form and (taken, form) != ("dense", "half"):
             raise ValueError(f"the loss {loss.name} takes other targets than those of the output")
-    elif index and statistic.kind != "classes":
+    elif form == "index" and statistic.kind != "classes":
         raise ValueError(f"the targets of the output are class indices, which {statistic.kind} cannot be counted of")
     return 0
 

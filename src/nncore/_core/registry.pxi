@@ -27,7 +27,7 @@ cdef dict describe_ops():
         "loss": [
             {
                 "name": nnc_losses[i].name.decode(),
-                "target": "index" if nnc_losses[i].is_index else "dense",
+                "target": "index" if nnc_losses[i].is_index else "half" if nnc_losses[i].is_half else "dense",
                 "attributes": names_in(nnc_losses[i].attributes),
             }
             for i in range(NNC_LOSS_COUNT)

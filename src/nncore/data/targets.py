@@ -4,7 +4,9 @@
     probabilities  numbers in [0, 1] of the output's shape (binary_crossentropy)
     signs          all in {0, 1} or all in {-1, +1} of the output's shape; 0/1 becomes -1/+1 (hinge, perceptron)
     one_hot        a distribution over the classes in each row (categorical_crossentropy)
-    classes        one whole number in [0, classes) per row (sparse_categorical_crossentropy)
+    classes        one whole number in [0, classes) per row (sparse_categorical_crossentropy); perhaps one more that is ignored
+    repeated       numbers of the output's shape, or of one column that stands for all (quantile)
+    halved         numbers for half of the output's columns (gaussian_nll)
 
 If an output has one column, targets may be [N] or [N, 1]. If a sample of the output has several lines, [lines, columns], each line
 has its own target, and "row" in messages counts lines.
@@ -21,7 +23,17 @@ from ..records import Shape
 from .arrays import BLOCK, as_array
 
 
-def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np.dtype[Any], name: str = "y") -> np.ndarray:
+def bind_target(
+    y: Any,
+    form: str,
+    shape: Shape,
+    rows: int,
+    loss: str,
+    dtype: np.dtype[Any],
+    name: str = "y",
+    *,
+    ignored: int | None = None,
+) -> np.ndarray:
     """Return targets in the form that the core reads: class indices, one per row or line, or numbers in the shape of the output.
 
     Parameters
@@ -40,6 +52,8 @@ def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np
         The type of the network, to which other types are converted.
     name : str
         The name of the targets in error messages.
+    ignored : int or None
+        A class index that is allowed besides those of the classes.
 
     Raises
     ------
@@ -52,8 +66,12 @@ def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np
         raise ShapeError(f"{name} has {found} and x has {rows}; each row of x needs its target")
     *lines, columns = shape or (1,)
     if form == "classes":
-        return _classes(array, tuple(lines), columns, loss, name)
+        return _classes(array, tuple(lines), columns, loss, name, ignored)
+    if form == "halved":
+        shape, columns = (*lines, columns // 2), columns // 2
     wanted = (rows, *shape)
+    if form == "repeated" and columns > 1 and array.shape in (wanted[:-1], (*wanted[:-1], 1)):
+        return np.ascontiguousarray(np.broadcast_to(array.reshape(*wanted[:-1], 1), wanted))
     if columns > 1 and array.shape in (wanted[:-1], (*wanted[:-1], 1)):  # one number in place of several
         if form == "one_hot":
             raise LabelError(
@@ -68,12 +86,12 @@ def bind_target(y: Any, form: str, shape: Shape, rows: int, loss: str, dtype: np
         fewer = columns == 1 and array.ndim == len(wanted)
         hint = f"; let the last layer have {array.shape[-1]} outputs, or pass one column" if fewer else ""
         raise ShapeError(f"{name} has shape {array.shape}, but the output of the model has shape {wanted}{hint}")
-    if form == "values":
+    if form not in _FORMS:
         return array
     return _FORMS[form](array.reshape(-1, columns), loss, name, dtype).reshape(wanted)
 
 
-def _classes(array: np.ndarray, lines: Shape, classes: int, loss: str, name: str) -> np.ndarray:
+def _classes(array: np.ndarray, lines: Shape, classes: int, loss: str, name: str, ignored: int | None) -> np.ndarray:
     rows = len(array)
     if array.shape == (rows, *lines, classes) and classes > 1:
         raise LabelError(
@@ -88,7 +106,7 @@ def _classes(array: np.ndarray, lines: Shape, classes: int, loss: str, name: str
         bad = np.flatnonzero(flat != np.floor(flat))  # this includes NaN, which equals nothing
         if bad.size:
             _refuse(flat, bad[0], name, f"{loss} takes whole numbers in [0, {classes})")
-    check_range(flat, classes, loss, name)
+    check_range(flat if ignored is None else np.where(flat == ignored, 0, flat), classes, loss, name)
     return array
 
 

@@ -139,6 +139,7 @@ def class_weights(
     classes: int,
     lengths: np.ndarray | None = None,
     name: str = "class_weight",
+    ignored: int | None = None,
 ) -> np.ndarray:
     """Return the weight of each row or time step, according to its class.
 
@@ -156,6 +157,8 @@ def class_weights(
         The number of valid time steps of each row.
     name : str
         The name of the argument in error messages.
+    ignored : int or None
+        The class index that does not count. Its weight is 1.
 
     Returns
     -------
@@ -176,6 +179,7 @@ def class_weights(
         if class_weight != "balanced":
             raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {shown(class_weight)}")
         counted = labels if lengths is None or labels.ndim == 1 else labels[np.arange(labels.shape[1]) < lengths[:, None]]
+        counted = counted if ignored is None else counted[counted != ignored]
         counts = np.bincount(counted.reshape(-1), minlength=classes)
         table = counted.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
     elif isinstance(class_weight, Mapping):
@@ -195,5 +199,7 @@ def class_weights(
         table = np.array([by_class.get(k, 1.0) for k in range(classes)])
     else:
         raise ArgumentError(f"{name} must be a dict {{class: weight}} or 'balanced', not {shown(class_weight)}")
+    if ignored is not None:
+        return np.where(labels == ignored, 1.0, table[np.where(labels == ignored, 0, labels)])
     scaled: np.ndarray = table[labels]
     return scaled

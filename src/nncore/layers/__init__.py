@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .base import Layer
     from .dropout import Dropout, GaussianNoise
     from .embedding import Embedding
+    from .glu import GLU
     from .lambdas import Lambda
     from .linear import Linear
     from .maxout import Maxout
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from .prelu import PReLU
     from .python import PythonLayer
     from .recurrent import GRU, LSTM, RNN, Recurrent
-    from .shape import Flatten, Reshape
+    from .shape import Flatten, Permute, RepeatVector, Reshape
     from .smooth import CELU, LogSigmoid, Mish, Tanhshrink
     from .softmax import LogSoftmax, Softmax
 
@@ -61,6 +62,7 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
@@ -96,10 +98,12 @@ __all__ = [
     "Mish",
     "Multiply",
     "PReLU",
+    "Permute",
     "PythonLayer",
     "ReLU",
     "ReLU6",
     "Recurrent",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "SiLU",
@@ -132,6 +136,7 @@ if not TYPE_CHECKING:
             "dropout": "Dropout GaussianNoise",
             "embedding": "Embedding",
             "lambdas": "Lambda",
+            "glu": "GLU",
             "linear": "Linear",
             "maxout": "Maxout",
             "merge": "Add Average Concatenate Maximum Merge Minimum Multiply Rescaling Subtract add average concatenate "
@@ -142,7 +147,7 @@ if not TYPE_CHECKING:
             "prelu": "PReLU",
             "python": "PythonLayer",
             "recurrent": "GRU LSTM RNN Recurrent",
-            "shape": "Flatten Reshape",
+            "shape": "Flatten Permute RepeatVector Reshape",
             "smooth": "CELU LogSigmoid Mish Tanhshrink",
             "softmax": "LogSoftmax Softmax",
         },

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 import numpy as np
 
 from .. import _late_calls
-from .._checks import flag
+from .._checks import flag, whole
 from .._declarations import DeclarationType, is_own, put_elsewhere, refuse_setting, reject_unknown, without_elsewhere
+from ..config import fresh_seed
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
 from ..foreign import methods
 from ..graph import Value, call, checked_name, is_symbolic
-from ..init import InitSpec
+from ..init import InitSpec, draw
 from ..records import Op, Parameter, ParameterOptions, Shape
 
 if TYPE_CHECKING:
@@ -350,6 +351,40 @@ class Layer(metaclass=LayerType):
         if not self._has(role):
             raise ArgumentError(f"{self!r} was made without {role}")
         copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Draw the parameters of this layer again, by its initialization. Running statistics start again, too.
+
+        The state of the optimizer stays as it is; ``model.reset_parameters`` resets it as well. If models share the layer, it
+        changes in all of them.
+
+        Parameters
+        ----------
+        seed : int, optional
+            With the seed of a model, the values are those with which that model began. None draws other values (see `nn.set_seed`).
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1), seed=7)
+        >>> before = model[2].weight.copy()
+        >>> model[2].reset_parameters()
+        >>> bool((model[2].weight == before).any())
+        False
+        >>> model[2].reset_parameters(seed=7)
+        >>> bool((model[2].weight == before).all())
+        True
+        """
+        seed = None if seed is None else whole(f"{type(self).__name__}.reset_parameters", "seed", seed, 0)
+        networks = self._networks() or ([] if self._standalone is None else [self._standalone])
+        if networks:
+            networks[0].reset_parameters(seed, self)
+            return
+        self.__dict__["_pending"] = {}
+        source = np.random.SeedSequence(fresh_seed() if seed is None else seed, spawn_key=(0,))
+        rng = np.random.default_rng(source)
+        for role, parameter in self._bound.items():  # the layer's model no longer exists
+            parameter.value[...] = draw(self.initializer(role, None), parameter.value.shape, rng, parameter.value.dtype, role)
 
     def _claim(self, owner: Any) -> None:
         users = [weakref.ref(each) for each in self._networks() if each is not owner]

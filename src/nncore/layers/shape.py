@@ -1,4 +1,4 @@
-"""Flatten and Reshape: layers that change only the shape."""
+"""Flatten, Reshape, Permute and RepeatVector: layers that change only the shape."""
 
 from __future__ import annotations
 
@@ -85,3 +85,72 @@ class Reshape(Layer):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op.of("reshape", name, inputs, dims=self.shape)]
+
+
+class Permute(Layer):
+    """Put the dimensions of each sample into another order, as PyTorch's ``permute`` and Keras's Permute do.
+
+    Parameters
+    ----------
+    dims : int or sequence of int
+        Which dimension of the input becomes the first, second, ... after the batch. Dimensions are those of the whole array: 0 is
+        the batch, so time and features of [N, time, features] are 1 and 2. The batch stays where it is and may be left out:
+        ``Permute(2, 1)`` or ``Permute((2, 1))``, which is Keras's form, is ``Permute(0, 2, 1)``, which is PyTorch's.
+    *more : int
+        The other dimensions, if ``dims`` is a number.
+
+    Notes
+    -----
+    With ``lengths=``, time must stay the first dimension after the batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> nn.Permute(2, 1)(np.zeros((5, 2, 3))).shape
+    (5, 3, 2)
+    """
+
+    dims: tuple[int, ...]
+
+    def __init__(self, dims: int | Sequence[int], *more: int, name: str | None = None) -> None:
+        wanted = dims if isinstance(dims, list | tuple) and not more else (dims, *more)
+        found = tuple(integer("Permute", "each of dims", d) for d in wanted)
+        ordered = found[1:] if found[:1] == (0,) else found
+        if not 1 <= len(ordered) <= 8 or sorted(ordered) != list(range(1, len(ordered) + 1)):
+            raise ArgumentError(
+                f"Permute: dims must name each dimension after the batch once, such as 2, 1 for [N, time, features] (the batch, 0, "
+                f"may come first), not {shown(found)}"
+            )
+        super().__init__(dims=ordered, name=name)
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op.of("permute", name, inputs, dims=self.dims)]
+
+
+class RepeatVector(Layer):
+    """Repeat each sample n times: [N, features] becomes [N, n, features]. This is Keras's layer of the same name.
+
+    It leads from the last state of an encoder to the time steps of a decoder. The steps are not those of the input, so ``lengths=``
+    does not apply to them.
+
+    Parameters
+    ----------
+    n : int
+        The number of copies.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.RepeatVector(2)([[1.0, 3.0]])
+    array([[[1., 3.],
+            [1., 3.]]])
+    """
+
+    n: int
+
+    def __init__(self, n: int, *, name: str | None = None) -> None:
+        super().__init__(n=whole("RepeatVector", "n", n), name=name)
+
+    def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
+        return [Op.of("repeat_vector", name, inputs, n=self.n)]

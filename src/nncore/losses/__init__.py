@@ -14,31 +14,46 @@ from .._declarations import table
 from .._lazy import refusing
 from ..errors import ArgumentError, lookup
 from .base import REDUCTIONS, Crossentropy, Loss, Reduction
-from .binary import BinaryCrossentropy, KLDivergence
-from .categorical import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from .margin import CategoricalHinge, Hinge, Perceptron
+from .binary import BinaryCrossentropy, BinaryFocalCrossentropy, KLDivergence
+from .categorical import (
+    CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    SparseCategoricalCrossentropy,
+    SparseCategoricalFocalCrossentropy,
+)
+from .gaussian import GaussianNLL
+from .margin import CategoricalHinge, Hinge, Perceptron, SquaredHinge
 from .names import LossLike, LossName, LossObject
 from .python import PythonLoss, given
 from .regression import (
+    CosineSimilarity,
     HalfSquaredError,
     Huber,
+    LogCosh,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
     Poisson,
+    Quantile,
 )
 
 __all__ = [
     "LOSSES",
     "REDUCTIONS",
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
     "CategoricalHinge",
+    "CosineSimilarity",
     "Crossentropy",
+    "GaussianNLL",
     "HalfSquaredError",
     "Hinge",
     "Huber",
     "KLDivergence",
+    "LogCosh",
     "Loss",
     "LossLike",
     "LossName",
@@ -46,11 +61,15 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Perceptron",
     "Poisson",
     "PythonLoss",
+    "Quantile",
     "Reduction",
     "SparseCategoricalCrossentropy",
+    "SparseCategoricalFocalCrossentropy",
+    "SquaredHinge",
     "get",
 ]
 

@@ -17,6 +17,18 @@ class Hinge(Loss):
     name, targets = "hinge", "signs"
 
 
+class SquaredHinge(Loss):
+    """max(0, 1 - t z)², mean over the columns, targets -1/+1 or 0/1. Unlike `Hinge`, it has a continuous gradient.
+
+    Examples
+    --------
+    >>> SquaredHinge()([-1, 1], [0.5, 3.0])
+    1.125
+    """
+
+    name, targets = "squared_hinge", "signs"
+
+
 class CategoricalHinge(Loss):
     """max(0, 1 + max of (1 - t) z - Σ t z) over the classes, targets one-hot. As in Keras, the inner maximum is at least 0.
 

@@ -14,18 +14,27 @@ from .base import Loss
 #: Every name of a loss, one line per loss.
 LossName = Literal[
     "binary_crossentropy", "bce", "BCE", "BinaryCrossentropy",
+    "binary_focal_crossentropy", "BinaryFocalCrossentropy",
     "categorical_crossentropy", "CategoricalCrossentropy",
+    "categorical_focal_crossentropy", "CategoricalFocalCrossentropy",
     "categorical_hinge", "CategoricalHinge",
+    "cosine_similarity", "CosineSimilarity",
+    "gaussian_nll", "gnll", "GaussianNLLLoss", "GaussianNLL",
     "half_squared_error", "HalfSquaredError",
     "hinge", "Hinge",
     "huber", "Huber",
     "kl_divergence", "kld", "KLD", "kullback_leibler_divergence", "KLDivergence",
+    "log_cosh", "logcosh", "LogCosh",
     "mean_absolute_error", "mae", "MAE", "l1", "MeanAbsoluteError",
     "mean_absolute_percentage_error", "mape", "MAPE", "MeanAbsolutePercentageError",
     "mean_squared_error", "mse", "MSE", "MeanSquaredError",
+    "mean_squared_logarithmic_error", "msle", "MSLE", "MeanSquaredLogarithmicError",
     "perceptron", "Perceptron",
     "poisson", "Poisson",
+    "quantile", "pinball", "quantile_loss", "pinball_loss", "Quantile",
     "sparse_categorical_crossentropy", "SparseCategoricalCrossentropy",
+    "sparse_categorical_focal_crossentropy", "SparseCategoricalFocalCrossentropy",
+    "squared_hinge", "SquaredHinge",
 ]
 # fmt: on
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._declarations import describe, reject_unknown
-from ..data import as_array, bind_prediction, bind_target, bind_weight
+from ..data import as_array
 from ..errors import ArgumentError, ShapeError, kind_of
 from ..records import LossSpec
 from .base import Loss, Reduction
@@ -109,15 +109,18 @@ class PythonLoss(Loss):
             )
         return found
 
-    def _run(self, y_true: Any, y_pred: Any, sample_weight: Any, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        prediction = bind_prediction(y_pred)
-        target = bind_target(y_true, self.targets, prediction.shape[1:], len(prediction), self.name, prediction.dtype)
+    def _bind(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        prediction, target, weight = super()._bind(y_true, y_pred, sample_weight)
         target = target.astype(np.int64) if self.targets == "classes" else target.astype(prediction.dtype).reshape(prediction.shape)
+        return prediction, target, weight
+
+    def _evaluate(
+        self, prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None, scale: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         rows, grad = np.empty(len(prediction), prediction.dtype), np.empty_like(prediction)
         self._answer(rows, grad, target, prediction)
-        weight = bind_weight(sample_weight, len(prediction))
         cast = np.ones_like(rows) if weight is None else weight.astype(rows.dtype)
-        return rows * cast, grad * (cast * prediction.dtype.type(scale))[:, None], weight
+        return rows * cast, grad * (cast * prediction.dtype.type(scale))[:, None]
 
     def __repr__(self) -> str:
         return describe(self, (*self._arguments, "reduction"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._checks import real
-from .base import Loss, Reduction
+from .base import Loss, Reduction, check_width, columns_as_attributes, per_column
 
 
 class MeanSquaredError(Loss):
@@ -87,3 +89,77 @@ class Poisson(Loss):
     """
 
     name = "poisson"
+
+
+class MeanSquaredLogarithmicError(Loss):
+    """Mean over the columns of (log(1 + prediction) - log(1 + target))²; both count as at least 1e-7, as in Keras.
+
+    The gradient of a negative prediction is therefore 0: let the model end in a Softplus or ReLU.
+
+    Examples
+    --------
+    >>> round(MeanSquaredLogarithmicError()([[0.0]], [[1.0]]), 4)
+    0.4805
+    """
+
+    name, aliases = "mean_squared_logarithmic_error", ("msle", "MSLE")
+
+
+class LogCosh(Loss):
+    """Mean over the columns of log(cosh(prediction - target)): about ½ e² for small errors e, |e| - log 2 for large ones.
+
+    Examples
+    --------
+    >>> round(LogCosh()([[0.0]], [[1.0]]), 4)
+    0.4338
+    """
+
+    name, aliases = "log_cosh", ("logcosh",)
+
+
+class Quantile(Loss):
+    """The pinball loss max(q e, (q - 1) e), e = target - prediction (Koenker & Bassett, 1978); mean over the columns.
+
+    It is smallest if the predictions are the q-quantiles of the targets. With q = 0.5 it is half of the absolute error.
+
+    Parameters
+    ----------
+    quantile : float or sequence of float, default 0.5
+        q, above 0 and below 1; or one for each column of the output. The output may then have several columns for targets of one,
+        [N] or [N, 1].
+    reduction : str
+        See `Loss`.
+
+    Examples
+    --------
+    >>> Quantile(0.9)([[0.0], [2.0]], [[1.0], [1.0]])
+    0.5
+    >>> Quantile([0.1, 0.9])([2.0], [[1.0, 1.0]])
+    0.5
+    """
+
+    name, aliases, targets, attributes = "quantile", ("pinball", "quantile_loss", "pinball_loss"), "repeated", ("quantile",)
+
+    def __init__(self, quantile: Any = 0.5, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.quantile = per_column("Quantile", "quantile", quantile, 0.0, 1.0, open_low=True, open_high=True)
+
+    def check_columns(self, columns: int) -> None:
+        check_width("Quantile", "quantile", self.quantile, columns)
+
+    def _attributes(self) -> tuple[float, ...]:
+        return columns_as_attributes(self.quantile)
+
+
+class CosineSimilarity(Loss):
+    """Minus the cosine of the angle between prediction and target, for each row: -1 if they have the same direction, as in Keras.
+
+    A length below 1e-6 counts as 1e-6, so that the loss of a row of zeros is 0.
+
+    Examples
+    --------
+    >>> round(CosineSimilarity()([[0.0, 1.0]], [[3.0, 4.0]]), 4)
+    -0.8
+    """
+
+    name = "cosine_similarity"

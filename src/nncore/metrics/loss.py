@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 #: The forms of targets that a loss as a metric takes, besides its own. Probabilities, signs and one-hot rows are values too.
 _FITTING = {
-    "values": ("values", "probabilities", "signs", "one_hot"),
+    "values": ("values", "probabilities", "signs", "one_hot", "repeated", "halved"),
     "probabilities": ("probabilities", "one_hot", "values"),
     "one_hot": ("one_hot", "values"),
+    "repeated": ("repeated", "values"),
 }
 _CROSSENTROPIES = {
     "probabilities": BinaryCrossentropy,
@@ -79,6 +80,9 @@ class LossMetric(Metric):
             )
         if own in ("classes", "one_hot") and task.columns < 2:
             raise ArgumentError(f"metric {self.name!r} needs several outputs, but the model has {task.columns}")
+        self.loss.check_columns(task.columns * (2 if own == "halved" else 1))
+        if len(spec.attributes) > 8:
+            raise ArgumentError(f"metric {self.name!r} cannot have so many numbers for the columns; compute it from model.predict(x)")
         return (StatisticSpec("loss", loss=spec),)
 
     def form(self, task: Task) -> str:

@@ -28,6 +28,7 @@ class LossSpec(NamedTuple):
     reduction: str = "mean"  #: "mean" (over the batch), "sum", or "mean_with_sample_weight"
     weight: float = 1.0
     part: Any = None  #: the loss object, if it is written in Python
+    ignored: float | None = None  #: the class index of the rows that do not count
 
 
 class OptimizerSpec(NamedTuple):

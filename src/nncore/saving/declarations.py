@@ -90,7 +90,11 @@ def from_loss(loss: losses.Loss) -> Data:
         _require_name(getattr(loss, "given", loss), "the loss")
         return {**_custom(loss.name, loss.config(), "loss"), "reduction": loss.reduction}
     options = {"from_logits": loss.from_logits} if isinstance(loss, losses.Crossentropy) else {}
-    arguments = {**options, **{key: getattr(loss, key) for key in loss.attributes}, "reduction": loss.reduction}
+    arguments = {
+        **options,
+        **{key: getattr(loss, key) for key in (*loss.attributes, *loss.given_extras())},
+        "reduction": loss.reduction,
+    }
     return _declared(loss, arguments, losses.LOSSES, "loss")
 
 

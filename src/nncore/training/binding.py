@@ -63,14 +63,14 @@ def bind(
             for part, loss, shape, own in zip(parts, config.losses, shapes, of_outputs, strict=True)
         ]
     ys = [
-        bind_target(part, loss.targets, shape, rows, loss.name, network.dtype, name)
+        bind_target(part, loss.targets, shape, rows, loss.name, network.dtype, name, ignored=loss.ignored)
         for part, loss, shape, name in zip(parts, config.losses, shapes, names, strict=True)
     ]
     for i, (array, name, own) in enumerate(zip(ys, names, of_outputs, strict=True)):
         for form, metric in config.forms(i).items():
             if form == "labels":
                 counted = (array, None) if own is None else (own.gathered(array), own.lengths)
-                check_labels(counted[0], shapes[i][-1] if shapes[i] else 1, metric, name, counted[1])
+                check_labels(counted[0], config.columns[i], metric, name, counted[1])
             else:
                 accepted = array if own is None else own.cleared(array, form, shapes[i][-1])
                 bind_target(accepted, form, shapes[i], rows, f"metric {metric!r}", network.dtype, name)
@@ -120,6 +120,8 @@ def split(
     """Return the rows for training and the rows for validation. last: take the last rows or groups for validation."""
     labels = labels_of(data.y[0], config.losses[0].targets) if len(data.y) == 1 else None
     labels = None if labels is None or labels.ndim > 1 else labels
+    if labels is not None and config.losses[0].ignored is not None:  # a class of its own
+        labels = np.where(labels == config.losses[0].ignored, labels.max() + 1, labels)
     seed = None if last else network.plan.seed
     if groups is not None:
         return split_groups(bind_groups(groups, data.rows), fraction, seed, labels)
@@ -138,7 +140,9 @@ def apply_class_weight(
         target = data.y[i][trains]
         lengths = valid_steps(None if data.lengths is None else data.lengths[trains], data.timelines[i])
         name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
-        scale = class_weights(own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name)
+        scale = class_weights(
+            own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name, config.losses[i].ignored
+        )
         data = data.scaled(i, scale, rows)
         weight = data.weight[i] if data.weight is not None else None
         if weight is not None and weight.size and weight.max() > np.finfo(dtype).max:

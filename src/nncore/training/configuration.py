@@ -54,6 +54,7 @@ class Configuration:
             loss_weights = align_to_names("compile: loss_weights", {**dict.fromkeys(names, 1.0), **loss_weights}, names)
         self.losses = [losses.get(each) for each in (loss if isinstance(loss, list | tuple) else [loss] * outputs)]
         self.optimizer = optim.get(optimizer).compiled()
+        self.first_lr = self.optimizer.lr
         self.plain_metrics = [[metrics.get(m) for m in each] for each in per_output("metrics", metrics_, names)]
         self.weighted_metrics = [[metrics.get(m) for m in each] for each in per_output("weighted_metrics", weighted_metrics, names)]
         self.metrics = [[*plain, *more] for plain, more in zip(self.plain_metrics, self.weighted_metrics, strict=True)]
@@ -93,6 +94,10 @@ class Configuration:
             if times > 1:
                 raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
 
+    def restart(self) -> None:
+        """Give the optimizer the learning rate with which the model was compiled."""
+        self.optimizer.lr = self.first_lr
+
     def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
         """Check losses and metrics against the outputs. Set ``statistics`` and return the records of the losses."""
         columns = [shape[-1] if shape else 1 for shape in shapes]
@@ -105,7 +110,8 @@ class Configuration:
                 )
             if loss.targets == "one_hot" and width < 2:
                 raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
-            tasks.append(metrics.Task(loss.targets, width, loss.from_logits, activation))
+            loss.check_columns(width)
+            tasks.append(metrics.Task(loss.targets, width // (2 if loss.targets == "halved" else 1), loss.from_logits, activation))
         found = [
             metrics.statistics(ms, task, len(plain))
             for ms, task, plain in zip(self.metrics, tasks, self.plain_metrics, strict=True)
@@ -115,7 +121,7 @@ class Configuration:
         statistics = [each for each, _ in found]
         specs = [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
         # All at once: an interrupt must not leave some of them.
-        self.statistics, self.tasks, self.columns, self.readers = statistics, tasks, columns, readers
+        self.statistics, self.tasks, self.columns, self.readers = statistics, tasks, [task.columns for task in tasks], readers
         return specs
 
     def describe(self) -> list[str]:
@@ -134,7 +140,7 @@ class Configuration:
 
     def forms(self, output: int) -> dict[str, str]:
         """Return the forms of targets that metrics need where the loss takes any numbers, and a metric that needs it."""
-        if self.losses[output].targets != "values" or not self.metrics[output]:
+        if self.losses[output].targets not in ("values", "repeated", "halved") or not self.metrics[output]:
             return {}
         found = {metric.form(self.tasks[output]): metric.name for metric in reversed(self.metrics[output])}
         return {form: name for form, name in found.items() if form}

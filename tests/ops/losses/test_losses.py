@@ -57,6 +57,55 @@ def kl_divergence(z, t):
     return (t * np.log(t / p)).sum(axis=1)
 
 
+def weighted_binary_crossentropy(z, t, s, count, weight):
+    p, t = np.clip(z, EPS, 1 - EPS), smooth_binary(t, s)
+    return -(weight * t * np.log(p) + (1 - t) * np.log1p(-p)).mean(axis=1)
+
+
+def weighted_binary_crossentropy_logits(z, t, s, count, weight):
+    t = smooth_binary(t, s)
+    return (weight * t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)).mean(axis=1)
+
+
+def focal(p, t, s, gamma, alpha):
+    """Keras's binary_focal_crossentropy, line by line."""
+    t = smooth_binary(t, s)
+    clipped = np.clip(p, EPS, 1 - EPS)
+    crossentropy = -(t * np.log(clipped) + (1 - t) * np.log(1 - clipped))
+    factor = (1 - (t * p + (1 - t) * (1 - p))) ** gamma
+    weight = t * alpha + (1 - t) * (1 - alpha) if alpha >= 0 else 1
+    return (weight * factor * crossentropy).mean(axis=1)
+
+
+def class_focal(p, t, s, gamma, count, alpha):
+    """Keras's categorical_focal_crossentropy, line by line."""
+    output = np.clip(p / p.sum(axis=1, keepdims=True), EPS, 1 - EPS)
+    return (alpha * (1 - output) ** gamma * -smooth_classes(t, s) * np.log(output)).sum(axis=1)
+
+
+def class_focal_logits(z, t, s, gamma, count, alpha):
+    logs = log_softmax(z)
+    return (alpha * (1 - np.exp(logs)) ** gamma * -smooth_classes(t, s) * logs).sum(axis=1)
+
+
+def squared_logarithmic(z, t):
+    return ((np.log(np.maximum(z, EPS) + 1) - np.log(np.maximum(t, EPS) + 1)) ** 2).mean(axis=1)
+
+
+def quantile(z, t, count, q):
+    return np.maximum(q * (t - z), (q - 1) * (t - z)).mean(axis=1)
+
+
+def gaussian(z, t, eps, full, log_variance):
+    mean, variance = np.split(z, 2, axis=1)
+    variance = np.maximum(np.exp(variance) if log_variance else variance, eps)
+    return (0.5 * (np.log(variance) + (mean - t) ** 2 / variance) + full * 0.5 * np.log(2 * np.pi)).mean(axis=1)
+
+
+def cosine(z, t):
+    return -(z * t).sum(axis=1) / np.sqrt((z * z).sum(axis=1) * (t * t).sum(axis=1))
+
+
 FORMULAS = {
     "mean_squared_error": lambda z, t: ((z - t) ** 2).mean(axis=1),
     "half_squared_error": lambda z, t: 0.5 * ((z - t) ** 2).sum(axis=1),
@@ -74,11 +123,29 @@ FORMULAS = {
     "perceptron": lambda z, t: np.maximum(0, -t * z).mean(axis=1),
     "poisson": lambda z, t: (z - t * np.log(z + EPS)).mean(axis=1),
     "kl_divergence": kl_divergence,
+    "weighted_binary_crossentropy": weighted_binary_crossentropy,
+    "weighted_binary_crossentropy_logits": weighted_binary_crossentropy_logits,
+    "binary_focal_crossentropy": focal,
+    "binary_focal_crossentropy_logits": lambda z, t, *attr: focal(sigmoid(z), t, *attr),
+    "categorical_focal_crossentropy": class_focal,
+    "categorical_focal_crossentropy_logits": class_focal_logits,
+    "sparse_categorical_focal_crossentropy": lambda z, t, *attr: class_focal(z, one_hot(t, z), *attr),
+    "sparse_categorical_focal_crossentropy_logits": lambda z, t, *attr: class_focal_logits(z, one_hot(t, z), *attr),
+    "squared_hinge": lambda z, t: (np.maximum(1 - t * z, 0) ** 2).mean(axis=1),
+    "mean_squared_logarithmic_error": squared_logarithmic,
+    "log_cosh": lambda z, t: (np.logaddexp(z - t, t - z) - np.log(2)).mean(axis=1),
+    "quantile": quantile,
+    "gaussian_nll": gaussian,
+    "cosine_similarity": cosine,
 }
 PREDICTIONS = {
     "binary_crossentropy_logits": sigmoid,
     "categorical_crossentropy_logits": softmax,
     "sparse_categorical_crossentropy_logits": softmax,
+    "weighted_binary_crossentropy_logits": sigmoid,
+    "binary_focal_crossentropy_logits": sigmoid,
+    "categorical_focal_crossentropy_logits": softmax,
+    "sparse_categorical_focal_crossentropy_logits": softmax,
 }
 PROBABILITIES = {
     "binary_crossentropy",
@@ -86,31 +153,50 @@ PROBABILITIES = {
     "sparse_categorical_crossentropy",
     "poisson",
     "kl_divergence",
+    "weighted_binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_focal_crossentropy",
+    "sparse_categorical_focal_crossentropy",
 }
 
 
 def attributes(name):
     """Two settings of each loss: its plain form, and one with its attribute at work."""
-    return {"": [()], "delta": [(1.0,), (0.3,)], "label_smoothing": [(0.0,), (0.1,)]}[" ".join(LOSSES[name]["attributes"])]
+    return {
+        "": [()],
+        "delta": [(1.0,), (0.3,)],
+        "label_smoothing": [(0.0,), (0.1,)],
+        "label_smoothing pos_weight[]": [(0.0, 1, 1.0), (0.1, 1, 2.5)],
+        "label_smoothing gamma focal_alpha": [(0.0, 2.0, -1.0), (0.0, 0.0, 0.25), (0.1, 1.5, 0.25)],
+        "label_smoothing gamma class_alpha[]": [(0.0, 2.0, 1, 0.25), (0.0, 0.0, 1, 1.0), (0.1, 1.5, 1, 0.5)],
+        "quantile[]": [(1, 0.5), (1, 0.9)],
+        "eps full log_variance": [(1e-6, 0, 1), (1e-6, 1, 0)],
+    }[" ".join(LOSSES[name]["attributes"])]
 
 
 def batch(name, rng, shape, dtype):
     """Predictions and targets from the loss's domain, away from kinks and clipping by more than a difference step."""
     rows, cols = shape
+    if LOSSES[name]["target"] == "half":
+        shape = rows, 2 * cols
     z = rng.normal(scale=2, size=shape)
     if name in PROBABILITIES:
         z = rng.uniform(0.05, 0.95, size=shape)
     if name.startswith("sparse"):
         t = rng.integers(0, cols, size=(rows, 1)).astype(float)
-    elif name.startswith("categorical_crossentropy"):
+    elif name.startswith(("categorical_crossentropy", "categorical_focal")):
         t = rng.dirichlet(np.ones(cols), size=rows)
     elif name == "categorical_hinge":
         t = np.eye(cols)[rng.integers(0, cols, size=rows)]
-    elif name in ("hinge", "perceptron"):
+    elif name in ("hinge", "perceptron", "squared_hinge"):
         t = rng.choice([-1.0, 1.0], size=shape)
         z = np.where(np.abs(1 - t * z) < 0.01, z + 0.1, z)
-    elif name.startswith("binary"):
+    elif name.startswith(("binary", "weighted_binary")):
         t = rng.integers(0, 2, size=shape).astype(float)
+    elif name == "gaussian_nll":
+        z, t = np.abs(z) + 0.2, rng.normal(size=(rows, cols))
+    elif name == "mean_squared_logarithmic_error":
+        z, t = np.abs(z) + 0.1, rng.uniform(0, 5, size=shape)
     elif name == "kl_divergence":
         t = rng.uniform(0.05, 0.95, size=shape)
     else:
@@ -180,7 +266,8 @@ def test_float32_gradient_is_the_float64_gradient(name, isa, rng):
             z, t = batch(name, rng, shape, "float32")
             _, grad, _ = kernels.loss(name, z, t, attr=attr, isa=isa)
             _, exact, _ = kernels.loss(name, z.astype(float), t.astype(float), attr=attr, isa=isa)
-            np.testing.assert_allclose(grad, exact, rtol=2e-5, atol=1e-6 * np.abs(exact).max())
+            noise = 10 if name == "cosine_similarity" and shape[1] == 1 else np.abs(exact).max()  # there the slope is 0
+            np.testing.assert_allclose(grad, exact, rtol=2e-5, atol=1e-6 * noise)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -231,14 +318,53 @@ def test_strided_rows_give_the_same_bits(name, isa, dtype, rng):
         attr = attributes(name)[-1]
         z, t = batch(name, rng, shape, dtype)
         expected = kernels.loss(name, z, t, attr=attr, isa=isa)
-        wide = np.full((shape[0], shape[1] + 5), np.nan, dtype)
-        wide[:, : shape[1]] = z
+        wide = np.full((shape[0], z.shape[1] + 5), np.nan, dtype)
+        wide[:, : z.shape[1]] = z
         wide_t = np.full((t.shape[0], t.shape[1] + 3), np.nan, dtype)
         wide_t[:, : t.shape[1]] = t
-        strided = kernels.loss(name, wide[:, : shape[1]], wide_t[:, : t.shape[1]], attr=attr, isa=isa)
+        strided = kernels.loss(name, wide[:, : z.shape[1]], wide_t[:, : t.shape[1]], attr=attr, isa=isa)
         for some, all_ in zip(strided, expected, strict=True):
             if some is not None:
                 np.testing.assert_array_equal(some, all_)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LOSSES if LOSSES[name]["attributes"][-1:] and "[]" in LOSSES[name]["attributes"][-1]]
+)
+def test_attributes_of_each_column(name, isa, dtype, rng):
+    """With its own attribute, a column has the gradient that it has where all columns have that attribute."""
+    for shape in [(7, 3), (9, 16), (4, 35)]:
+        *fixed, _, _ = attributes(name)[-1]
+        values = rng.uniform(0.1, 0.9, shape[1])
+        z, t = batch(name, rng, shape, dtype)
+        loss, grad, _ = kernels.loss(name, z, t, attr=(*fixed, shape[1], *values), isa=isa)
+        np.testing.assert_allclose(loss, formula(name, z, t, (*fixed, shape[1], values)), **TOLERANCE[dtype.name])
+        if "categorical" not in name:
+            for j, value in enumerate(values):
+                np.testing.assert_array_equal(grad[:, j], kernels.loss(name, z, t, attr=(*fixed, 1, value), isa=isa)[1][:, j])
+        elif dtype == np.float64:
+            attr = (*fixed, shape[1], *values)
+            assert_gradient(lambda z, t=t, attr=attr: kernels.loss(name, z, t, attr=attr, isa=isa)[0], z, grad)
+        with pytest.raises(ValueError, match="one for each"):
+            kernels.loss(name, z, t, attr=(*fixed, 2, 0.5, 0.5), isa=isa)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if LOSSES[name]["target"] == "index"])
+def test_rows_without_a_class_cost_nothing(name, isa, dtype, rng):
+    for shape in [(33, 2), (9, 10), (5, 40)]:
+        attr = attributes(name)[-1]
+        z, t = batch(name, rng, shape, dtype)
+        weight = rng.uniform(0.5, 2, shape[0]).astype(dtype)
+        expected = kernels.loss(name, z, t, weight, 0.5, attr, isa)
+        t[1::3] = -1
+        loss, grad, pred = kernels.loss(name, z, t, weight, 0.5, attr, isa)
+        assert not loss[1::3].any()
+        assert not grad[1::3].any()
+        others = np.arange(shape[0]) % 3 != 1
+        np.testing.assert_array_equal(loss[others], expected[0][others])
+        np.testing.assert_array_equal(grad[others], expected[1][others])
+        if pred is not None:
+            np.testing.assert_array_equal(pred, expected[2])
 
 
 def test_huge_logits_stay_finite(isa, dtype):

@@ -1,9 +1,11 @@
-"""Build configuration and number of threads."""
+"""Build configuration, number of threads, and the seed of the process."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -82,3 +84,44 @@ def threads(n: int) -> Iterator[None]:
         yield
     finally:
         _core.set_num_threads(before)
+
+
+#: The seed of the process and the numbers of the seeds that were derived from it; None for seeds of the operating system.
+_derived: tuple[int, Iterator[int]] | None = None
+
+
+def set_seed(seed: int | None) -> None:
+    """Set the seed of the process: models made without ``seed=`` get seeds that are derived from it, one after the other.
+
+    The seed of a model determines its initial weights, dropout masks, the shuffling of rows and validation splits. So a program
+    that calls `set_seed` first gives the same results each time, if it makes its models in the same order. ``seed=`` of a model
+    takes precedence, and ``model.seed`` tells what a model got. Threads share the seed of the process: no two models get the same
+    derived seed, but which thread gets which depends on timing. A forked child goes on with the numbers of its parent. NumPy's and
+    Python's own generators are not touched.
+
+    Parameters
+    ----------
+    seed : int or None
+        0 or more. None is the state at the start: each model draws its seed from the operating system.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.set_seed(0)
+    >>> first, second = nn.Sequential(nn.Linear(2, 1)), nn.Sequential(nn.Linear(2, 1))
+    >>> first.seed == second.seed
+    False
+    >>> nn.set_seed(0)
+    >>> nn.Sequential(nn.Linear(2, 1)).seed == first.seed
+    True
+    >>> nn.set_seed(None)
+    """
+    global _derived
+    _derived = None if seed is None else (whole("set_seed", "seed", seed, 0), itertools.count())
+
+
+def fresh_seed() -> int:
+    """Return a seed for what was made without one: the next that is derived from `set_seed`, or a random one."""
+    derived: Any = _derived  # read once, as another thread may set it
+    source = np.random.SeedSequence() if derived is None else np.random.SeedSequence(derived[0], spawn_key=(next(derived[1]),))
+    return int(source.generate_state(1, np.uint64)[0] >> np.uint64(1))

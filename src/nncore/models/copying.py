@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import whole
 from .._core import ModelCore
+from ..config import fresh_seed
 from ..data.names import Names
 from ..graph import Description
 from ..layers.base import Layer, WeightsSnapshot
@@ -17,6 +19,7 @@ from ..network.network import Network
 from ..records import Shape
 from ..saving.training import TrainingState, capture, resume
 from ..saving.training import copied as copied_state
+from ..training.trainer import Trainer
 
 
 def pickle_model(model: ModelCore) -> tuple[Any, ...]:
@@ -41,6 +44,28 @@ def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
         carried = _carried(network)
     found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names, carried)
     memo[id(model)] = found
+    return found
+
+
+def clone_model(model: ModelCore, seed: int | None) -> ModelCore:
+    """Return a model like this one that has not been trained: other weights, and the same compile."""
+    network: Network = model._network
+    with network.access.between_steps():
+        layers = copy.deepcopy(network.layers)
+        described, trainer = connections_of(network), network.plan.trainer
+        config = None if trainer is None else copy.deepcopy(trainer.config)
+    for layer in layers:
+        layer.__dict__["_pending"] = {}
+    seed = fresh_seed() if seed is None else whole(f"{type(model).__name__}.clone", "seed", seed, 0)
+    found = model_from_pickle(type(model), layers, described, seed, network.dtype.name, None)
+    found._network.reset_parameters(seed)
+    if config is not None:
+        config.restart()
+        fresh = Trainer(config)
+        if found._network.built:
+            fresh.attach(found._network)
+        else:
+            found._plan.trainer = fresh
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
 import numpy as np
 
-from .._checks import flag, may_write, shown
+from .._checks import flag, may_write, shown, whole
 from .._core import AveragedWeights, ModelCore
 from .._declarations import explained, is_own, put_elsewhere, refuse_setting, without_elsewhere
 from ..data import ClassWeight
@@ -499,6 +499,63 @@ class Model(ModelCore):
         {'0.weight': (1, 2), '0.bias': (1,)}
         """
         return parameters.state_dict(self._network)
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Start again: draw all parameters anew, and forget all training.
+
+        Running statistics, the states of stateful layers, the moments of the optimizer, its learning rate and the number of updates
+        are those of a model that has just been made and compiled. Views of the parameters stay valid. A model that shares layers
+        changes with it in these layers.
+
+        Parameters
+        ----------
+        seed : int, optional
+            The new ``model.seed``; the model is then the one that is made with this seed. None draws one (see `nn.set_seed`).
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1), seed=0)
+        >>> before = model[0].weight.copy()
+        >>> model.reset_parameters(seed=1)
+        >>> bool((model[0].weight == before).any())
+        False
+        >>> model.reset_parameters(seed=0)
+        >>> bool((model[0].weight == before).all())
+        True
+        """
+        seed = None if seed is None else whole(f"{type(self).__name__}.reset_parameters", "seed", seed, 0)
+        with self._network.access.changing():
+            self._plan.seed = self._network.reset_parameters(seed)
+            if self._trainer is not None:
+                self._trainer.restart(self._network)
+            else:
+                self._plan.step = 0
+
+    def clone(self, seed: int | None = None) -> Self:
+        """Return a model of the same layers and connections that has not been trained.
+
+        It is compiled like this one, with an optimizer that has not made a step and has its first learning rate; `compile` may be
+        called again, as after Keras's clone_model. Nothing is shared with this model. ``copy.deepcopy(model)`` copies the weights
+        and the state of training instead.
+
+        Parameters
+        ----------
+        seed : int, optional
+            The seed of the new model. With ``seed=model.seed`` it begins with the weights with which this model began. None draws
+            one (see `nn.set_seed`).
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1), seed=0)
+        >>> fold = model.clone(seed=1)
+        >>> bool((fold[0].weight == model[0].weight).any())
+        False
+        """
+        from .copying import clone_model
+
+        return cast("Self", clone_model(self, seed))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy parameters from a state dict. Everything is checked before anything is written.

@@ -18,7 +18,7 @@ from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..layers.python import PythonLayer
 from ..layers.recurrent import Recurrent
-from ..layers.shape import Flatten, Reshape
+from ..layers.shape import Flatten, Permute, Reshape
 from ..records import Op, Shape
 
 
@@ -98,7 +98,7 @@ class Chain:
         Only data or ``build`` can decide that.
         """
         return any(
-            isinstance(layer, Flatten | Reshape) or (isinstance(layer, PythonLayer) and layer.asks_for_lengths())
+            isinstance(layer, Flatten | Permute | Reshape) or (isinstance(layer, PythonLayer) and layer.asks_for_lengths())
             for layer in self.layers
         )
 

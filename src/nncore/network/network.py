@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import _core, init
 from .._checks import float_dtype, whole
+from ..config import fresh_seed
 from ..data.names import Names
 from ..errors import ArgumentError, NncoreError, NotBuiltError, ShapeError
 from ..graph import Graph
@@ -63,7 +64,7 @@ class Network:
         self.connections, self.label, self.pool = connections, label, None
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
         self.feature_names = [None] * len(connections.input_names)
-        self.plan.seed = _fresh_seed() if seed is None else whole(label, "seed", seed, 0)
+        self.plan.seed = fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
         self.is_stateful = any(getattr(layer, "stateful", False) for layer in self.layers)
         shapes = connections.static_input_shapes()
@@ -165,7 +166,8 @@ class Network:
                 ops, owners, outputs = self.connections.to_ops()
                 trial = self._trial_plan(input_shapes, ops, owners, outputs)
                 parameters = trial.parameters() + trial.states()
-                for parameter, value in zip(parameters, self._initial_values(parameters, owners), strict=True):
+                kept = [layer._initial_values() for layer in self.layers]
+                for parameter, value in zip(parameters, self._initial_values(parameters, owners, kept), strict=True):
                     parameter.value[...] = value
             bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
             for parameter in parameters:
@@ -205,21 +207,37 @@ class Network:
             self.layers[owner].check(op.name, shapes[op.inputs[0]])
         return trial
 
-    def _initial_values(self, parameters: Sequence[Parameter], owners: Sequence[int]) -> list[np.ndarray]:
-        """Return the initial value of each parameter. It is drawn, unless the layer already has a value."""
+    def _initial_values(
+        self, parameters: Sequence[Parameter], owners: Sequence[int], kept: list[dict[str, np.ndarray]], seed: int | None = None
+    ) -> list[np.ndarray]:
+        """Return the initial value of each parameter. It is drawn, unless its layer already has a value in ``kept``."""
         values = []
-        kept = [layer._initial_values() for layer in self.layers]
+        seed = self.plan.seed if seed is None else seed
         streams: dict[int, np.random.Generator] = {}
         for op, role, view, _ in parameters:
             i = owners[op]
             if role not in kept[i]:
                 # One random generator per layer: a change of one layer does not change the weights of the others.
-                rng = streams.setdefault(i, np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=(i,))))
+                rng = streams.setdefault(i, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i,))))
                 scheme = self.layers[i].initializer(role, self.connections.activation_after(i))
                 name = f"{self.connections.layer_name(i)}: {role}"
                 kept[i] = {**kept[i], role: init.draw(scheme, view.shape, rng, self.dtype, name)}
             values.append(kept[i][role])
         return values
+
+    def reset_parameters(self, seed: int | None, only: Layer | None = None) -> int:
+        """Draw all parameters again, or those of one layer. Running statistics start again too. Return the seed."""
+        seed = fresh_seed() if seed is None else seed
+        with self.access.training():
+            if not self.has_parameters:
+                for layer in self.layers if only is None else [only]:
+                    layer.__dict__["_pending"] = {}
+                return seed
+            found = self.plan.parameters() + self.plan.states()
+            found = [each for each in found if only is None or self.layers[self.plan.owners[each.op]] is only]
+            values = self._initial_values(found, self.plan.owners, [{} for _ in self.layers], seed)
+            _core.copy_all([each.value for each in found], values)
+        return seed
 
     def bind_layers(self) -> None:
         """Set the views of the parameters in the layers."""
@@ -358,10 +376,6 @@ class Network:
         from .batches import infer
 
         return infer(self, x, out)
-
-
-def _fresh_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _is_view(op: Op) -> bool:

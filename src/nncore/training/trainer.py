@@ -91,6 +91,14 @@ class Trainer:
             inference = network.op_inference(network.plan.owners, self.frozen)
             network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self, inference)
 
+    def restart(self, network: Network) -> None:
+        """Start training anew: the optimizer as compiled, no updates, no progress, no states."""
+        self.config.restart()
+        self.progress = None
+        if network.plan.is_compiled:
+            self.attach(network, self.options)
+        network.plan.step = 0
+
     def training_records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:
         """Return the records for the plan, for outputs of these shapes."""
         losses = self.config.bind(output_shapes, network.output_activations)

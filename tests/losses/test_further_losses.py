@@ -233,6 +233,41 @@ def test_gaussian_nll_learns_mean_and_variance(rng):
     np.testing.assert_allclose([model[0].weight[0, 0], model[0].bias[0]], [2, 1], atol=0.1)
 
 
+def test_metrics_of_a_predicted_distribution(rng):
+    """They compare the means; a loss of the whole output sees the variances too; a metric of classes is refused."""
+    x, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
+    model = nn.Sequential(nn.Linear(3, 4), seed=0, dtype="float64")
+    model.compile("gaussian_nll", nn.optim.SGD(lr=0.0), metrics=["mse", "r2", "huber", "gaussian_nll"])
+    found = model.evaluate(x, y, batch_size=7, verbose=0, return_dict=True)
+    z = model.predict(x)
+    metrics = pytest.importorskip("sklearn.metrics")
+    assert found["mse"] == pytest.approx(metrics.mean_squared_error(y, z[:, :2]))
+    assert found["r2"] == pytest.approx(metrics.r2_score(y, z[:, :2]))
+    assert found["huber"] == pytest.approx(functional.huber_loss(torch.tensor(z[:, :2]), torch.tensor(y)).item())
+    assert found["gaussian_nll"] == pytest.approx(found["loss"]) == pytest.approx(L.GaussianNLL()(y, z))
+    model.compile("gaussian_nll", "sgd", metrics=["accuracy"])
+    with pytest.raises(LabelError, match="accuracy"):
+        model.fit(x, y, verbose=0)
+    model.compile(L.Quantile([0.1, 0.5, 0.7, 0.9]), "sgd", metrics=["mae", "quantile"])
+    found = model.evaluate(x, y[:, 0], verbose=0, return_dict=True)
+    assert found["mae"] == pytest.approx(np.abs(model.predict(x) - y[:, :1]).mean())
+    assert found["quantile"] == pytest.approx(found["mae"] / 2)
+
+
+def test_losses_over_classes_as_metrics_leave_ignored_targets_out(rng):
+    x, t = rng.normal(size=(30, 3)), rng.integers(0, 4, 30)
+    t[::3] = 2
+    model = nn.Sequential(nn.Linear(3, 4), nn.Softmax(), seed=0, dtype="float64")
+    loss = L.SparseCategoricalCrossentropy(ignore_index=2)
+    model.compile(loss, nn.optim.SGD(lr=0.0), metrics=["log_loss", "sparse_categorical_focal_crossentropy", "top_k_accuracy"])
+    found = model.evaluate(x, t, batch_size=7, verbose=0, return_dict=True)
+    kept = t != 2
+    p = model.predict(x)[kept]
+    assert found["log_loss"] == pytest.approx(found["loss"]) == pytest.approx(L.SparseCategoricalCrossentropy()(t[kept], p))
+    focal = L.SparseCategoricalFocalCrossentropy()(t[kept], p)
+    assert found["sparse_categorical_focal_crossentropy"] == pytest.approx(focal)
+
+
 def test_several_quantiles_of_one_target(rng):
     y = rng.exponential(size=4000)
     x = np.zeros((4000, 1))
@@ -328,7 +363,6 @@ def test_files_keep_the_arguments(tmp_path):
             ShapeError,
             "even number of outputs, means and then variances, but the model has 3",
         ),
-        (lambda: nn.Sequential(nn.Linear(2, 2)).compile(L.GaussianNLL(), "sgd", metrics=["accuracy"]), ArgumentError, "of classes"),
         (lambda: nn.Sequential(nn.Linear(2, 3)).compile(L.Quantile([0.1, 0.9]), "sgd"), ShapeError, "the output has 3 columns"),
     ],
 )

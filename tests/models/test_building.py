@@ -107,7 +107,6 @@ def test_bad_input_shape(shape):
             nn.errors.ArgumentError,
             "layer 1 is the text 'relu'; pass a layer, nn.ReLU",
         ),
-        (lambda: nn.Sequential(small()), nn.errors.ArgumentError, "layer 0 is a model"),
         (lambda: nn.Sequential(nn.Linear(2, 1), seed=-1), nn.errors.ArgumentError, "seed must be a whole number of at least 0"),
         (lambda: nn.Sequential(nn.Linear(2, 1), seed=0.5), nn.errors.ArgumentError, "seed must be"),
         (lambda: nn.Sequential(nn.Linear(2, 1), dtype="float16"), nn.errors.DTypeError, '"float32" or "float64", not'),

@@ -82,7 +82,9 @@ class LossMetric(Metric):
             raise ArgumentError(f"metric {self.name!r} needs several outputs, but the model has {task.columns}")
         self.loss.check_columns(task.columns * (2 if own == "halved" else 1))
         if len(spec.attributes) > 8:
-            raise ArgumentError(f"metric {self.name!r} cannot have so many numbers for the columns; compute it from model.predict(x)")
+            raise ArgumentError(
+                f"metric {self.name!r} cannot have so many numbers for the columns; compute it from model.predict(x)"
+            )
         return (StatisticSpec("loss", loss=spec),)
 
     def form(self, task: Task) -> str:

@@ -14,7 +14,7 @@ from ..config import fresh_seed
 from ..data.names import Names
 from ..graph import Description
 from ..layers.base import Layer, WeightsSnapshot
-from ..network.connecting import Connections, connect, connections_of
+from ..network.connecting import Connections, Nested, connect, connections_of
 from ..network.network import Network
 from ..records import Shape
 from ..saving.training import TrainingState, capture, resume
@@ -76,7 +76,8 @@ def float64_copy(model: ModelCore, shapes: Sequence[Shape]) -> ModelCore:
         layers = copy.deepcopy(network.layers)
         described = connections_of(network)
     graph = described if isinstance(described, Description) else None
-    found = model_from_pickle(type(model), layers, graph, network.plan.seed, "float64", None)
+    nested = described._replace(shapes=None) if isinstance(described, Nested) else None
+    found = model_from_pickle(type(model), layers, nested or graph, network.plan.seed, "float64", None)
     if found._plan.built_for != list(shapes):
         found._network.build(list(shapes))
     found._plan.step = network.plan.step

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, cast, overload
 
-from .._checks import integer, shape_of_sample
+from .._checks import integer, shape_of_sample, shown
+from .._core import ModelCore
 from .._declarations import explained
 from ..errors import ArgumentError, IndexRangeError
+from ..graph import Graph
 from ..layers.base import AnyLayer, Layer
 from ..network.chain import Chain, check_layers
+from ..network.connecting import connect, parts_of
 from ..records import Shape
 from .model import Model
 
@@ -30,8 +33,10 @@ class Sequential(Model):
 
     Parameters
     ----------
-    *layers : Layer
-        The layers, or one list of them. A layer with parameters belongs to one model and occurs in it once.
+    *layers : Layer or Model
+        The layers, or one list of them. A layer with parameters belongs to one model and occurs in it once. A model with one input
+        and one output may take the place of a layer; its weights are shared with it. Their names are then nested, as in PyTorch:
+        "0.1.weight" is the weight of layer 1 of the model in place 0.
     seed : int, optional
         Seed of everything random: initial weights, dropout, shuffling. With None a seed is drawn; ``model.seed`` returns it.
     dtype : {"float32", "float64"}
@@ -39,6 +44,9 @@ class Sequential(Model):
 
     Notes
     -----
+    ``model[i]``, ``len(model)`` and iteration give what was passed, models included; ``model.layers`` has all layers, those of
+    models too.
+
     Training a copied (``copy.deepcopy``) or unpickled model gives bitwise the same results as training the original. `save` writes
     a model to a file.
 
@@ -57,10 +65,14 @@ class Sequential(Model):
     """
 
     @explained
-    def __init__(self, *layers: Layer | Sequence[Layer], seed: int | None = None, dtype: npt.DTypeLike = "float32") -> None:
+    def __init__(
+        self, *layers: Layer | Model | Sequence[Layer | Model], seed: int | None = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
         given: Any = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
-        check_layers(type(self).__name__, given)
-        self._begin(Chain(given), seed, dtype)
+        parts = [part._network if isinstance(part, ModelCore) else part for part in given]
+        check_layers(type(self).__name__, parts)
+        self._begin(Chain(parts), seed, dtype)
+        self.__dict__["_models"] = {i: part for i, part in enumerate(given) if isinstance(part, ModelCore)}
 
     if TYPE_CHECKING:  # one input and one output
 
@@ -123,17 +135,36 @@ class Sequential(Model):
         return self
 
     def __len__(self) -> int:
-        return len(self.layers)
+        return len(self._chain.parts)
 
     def __iter__(self) -> Iterator[AnyLayer]:
-        return iter(self.layers)
+        return (self._part(i) for i in range(len(self)))
+
+    @property
+    def _chain(self) -> Chain:
+        return cast("Chain", self._network.connections)
+
+    def _part(self, i: int) -> AnyLayer:
+        """Return a layer, or the model that is a part."""
+        part = self._chain.parts[i]
+        if isinstance(part, Layer):
+            return cast("AnyLayer", part)
+        models = self.__dict__.setdefault("_models", {})  # a copy or a loaded model has not made them yet
+        if i not in models:
+            cls = Model._of_graph if isinstance(part.connections, Graph) else Sequential
+            models[i] = cls.__new__(cls)
+            models[i]._have(part)
+        return cast("AnyLayer", models[i])
 
     @overload
     def __getitem__(self, index: int) -> AnyLayer: ...
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> AnyLayer | Sequential:
-        """Return a layer. For a slice, return a new model with copies of those layers and their weights.
+        """Return a layer. For a slice, return a new model with **copies** of those layers and their weights, unlike PyTorch.
+
+        Training the slice does not change this model, nor the reverse; its repr says that it is a copy. To share weights with a
+        part of a model, make the part a model first: ``encoder = nn.Sequential(...)``, ``model = nn.Sequential(encoder, head)``.
 
         Examples
         --------
@@ -141,15 +172,18 @@ class Sequential(Model):
         >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
         >>> model[-1]
         Linear(in_features=3, out_features=1, bias=True)
-        >>> model[:2]([[1.0, 2.0]]).shape
-        (1, 3)
+        >>> model[:2]
+        Sequential(  # a copy of layers 0 and 1
+          (0): Linear(in_features=2, out_features=3, bias=True)
+          (1): ReLU()
+        )
         """
         if isinstance(index, slice):
-            return Sequential(*copy.deepcopy(self.layers[index]), seed=self.seed, dtype=self.dtype)
+            return self._copied(index)
         number = integer(type(self).__name__, "the number of a layer", index)
-        if not -len(self.layers) <= number < len(self.layers):
-            raise IndexRangeError(f"{type(self).__name__} has {len(self.layers)} layers, and none of number {number}")
-        return self.layers[number]
+        if not -len(self) <= number < len(self):
+            raise IndexRangeError(f"{type(self).__name__} has {len(self)} layers, and none of number {number}")
+        return self._part(number % len(self))
 
     if not TYPE_CHECKING:  # type checkers refuse these themselves
 
@@ -163,3 +197,19 @@ class Sequential(Model):
         return ArgumentError(
             f"{type(self).__name__}: the layers are fixed when the model is made; change a list of layers, and make another of it"
         )
+
+    def _copied(self, index: slice) -> Sequential:
+        """Return a model of copies of some layers."""
+        chosen = range(len(self))[index]
+        if not chosen:
+            raise ArgumentError(f"{type(self).__name__}: the slice {shown(index)} of {len(self)} layers is empty")
+        network = self._network
+        with network.access.between_steps():
+            layers, nested = parts_of(network, index)
+            copies = copy.deepcopy(layers)
+        found = Sequential.__new__(Sequential)
+        found._have(connect(copies, nested if any(nested.parts) else None, self.seed, self.dtype.name, "Sequential"))
+        numbers = [str(i) for i in chosen]
+        said = " and ".join(numbers) if len(numbers) < 3 else f"{numbers[0]} to {numbers[-1]}"
+        found._network.remark = f"a copy of layer{'s' if len(numbers) > 1 else ''} {said}"
+        return found

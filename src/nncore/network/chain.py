@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from .. import layers as every_layer
 from .._checks import shown
-from .._core import ModelCore
 from ..errors import ArgumentError
 from ..foreign import objects
-from ..graph import Value, call
+from ..graph import Graph, Value, call
 from ..layers.base import Layer
 from ..layers.linear import Linear
 from ..layers.pooling import Pooling
@@ -21,48 +20,123 @@ from ..layers.recurrent import Recurrent
 from ..layers.shape import Flatten, Permute, Reshape
 from ..records import Op, Shape
 
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from .network import Network
+
+    Part: TypeAlias = Layer | Network
+
+
+class Link(NamedTuple):
+    """A layer, or the graph of a model that is a part of the chain, with its position: "0", or "0.2" in the part "0"."""
+
+    key: str
+    of: Layer | Graph
+    first: int  #: the number of its first layer
+
 
 class Chain:
     """Layers that follow one after another, with one input and one output.
 
     Parameters
     ----------
-    layers : sequence of Layer
+    parts : sequence of Layer or Network
+        The layers. A network stands for its own layers, which it shares with the chain.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        All layers, those of the networks among the parts included.
+    links : list of Link
+        What follows one after another. The layers of a network that is a chain are links of their own.
     """
 
     input_names = ("input",)
     output_names = ("output",)
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = tuple(parts)
+        self.layers: tuple[Layer, ...] = tuple(_all_layers(parts))
+        self.is_nested = any(is_network(part) for part in parts)
+        self.links: list[Link] = []
+        first = 0
+        for key, part in _links(parts):
+            self.links.append(Link(key, part, first))
+            first += _count(part)
+        self.graphs = [link for link in self.links if isinstance(link.of, Graph)]
+        self._keys: list[str] = []
+        for link in self.links if self.is_nested else ():
+            inner = link.of
+            self._keys += [f"{link.key}.{name}" for name in inner.names] if isinstance(inner, Graph) else [link.key]
+        # Filled by to_ops: the value that is the input of each link, by its first layer; the ops of the layers of graphs.
+        self._inputs: dict[int, int] = {}
+        self._spans: dict[int, list[tuple[int, int]]] = {}
 
     def to_ops(self) -> tuple[list[Op], list[int], list[int]]:
         """Return the op records, the layer of each, and the numbers of the output values."""
         ops: list[Op] = []
         owners: list[int] = []
-        for i, layer in enumerate(self.layers):
-            new = layer.ops(self.layer_name(i), (len(ops),), len(ops) + 1)  # value 0 is the input
+        value = 0  # the input
+        for _, link, i in self.links:
+            self._inputs[i] = value
+            if isinstance(link, Graph):
+                value = self._add_graph(link, i, ops, owners, value)
+                continue
+            new = link.ops(self.layer_name(i), (value,), len(ops) + 1)
             ops += new
             owners += [i] * len(new)
-        return ops, owners, [len(ops)]
+            value = len(ops)
+        return ops, owners, [value]
+
+    def _add_graph(self, graph: Graph, first: int, ops: list[Op], owners: list[int], value: int) -> int:
+        """Append the ops of a graph whose input is this value. Return the number of its output value."""
+        at = len(ops)
+        inner, inner_owners, results = graph.to_ops()
+        numbers: list[int] = [value, *range(at + 1, at + 1 + len(inner))]
+        for op, owner in zip(inner, inner_owners, strict=True):
+            inputs = tuple(numbers[i] for i in op.inputs)
+            shares = op.shares + at if op.shares >= 0 else op.shares
+            ops.append(op._replace(name=self.layer_name(first + owner), inputs=inputs, shares=shares))
+            owners.append(first + owner)
+        for i, spans in enumerate(graph.spans):
+            self._spans[first + i] = [(at + start, at + end) for start, end in spans]
+        return numbers[results[0]]
+
+    def inner_values(self) -> list[tuple[Network, int]]:
+        """Return the networks among the parts, and the number of the value that is the input of each, after `to_ops`."""
+        found: list[tuple[Network, int]] = []
+        layer = 0
+        for part in self.parts:
+            if is_network(part):
+                found.append((part, self._inputs[layer]))
+            layer += _count(part)
+        return found
 
     def static_input_shapes(self) -> list[Shape] | None:
         """Return the shape of one sample of the input, if it is known without data."""
-        if any(isinstance(layer, Recurrent | Pooling) for layer in self.layers):
+        for _, link, _ in self.links:
+            if isinstance(link, Graph):
+                return link.static_input_shapes()
+            if not link.preserves_shape:
+                break
+        if any(isinstance(link.of, Recurrent | Pooling) for link in self.links):
             return None  # the number of time steps is known only from the data
-        for layer in self.layers:
-            if not layer.preserves_shape:
-                shape = layer.input_shape()
+        for _, link, _ in self.links:
+            if isinstance(link, Layer) and not link.preserves_shape:
+                shape = link.input_shape()
                 return None if shape is None else [shape]
         return None
 
     def sample_rank(self) -> int | None:
         """Return the number of dimensions of a sample, if it is known before the shape is: 2 for the sequences of recurrent
         layers."""
-        for layer in self.layers:
-            if isinstance(layer, Recurrent):
+        for _, link, _ in self.links:
+            if isinstance(link, Graph):
+                return len(link.inputs[0].shape)
+            if isinstance(link, Recurrent):
                 return 2
-            if not layer.preserves_shape and not isinstance(layer, Linear):
+            if not link.preserves_shape and not isinstance(link, Linear):
                 break
         return None
 
@@ -71,6 +145,8 @@ class Chain:
 
         The list is empty if more is open. Layers in Python are not asked before there are data, because their code may need them.
         """
+        if self.graphs:
+            return []
         ops, owners, _ = self.to_ops()
         kinds = [op.kind for op in ops]
         first = next((i for i, layer in enumerate(self.layers) if not layer.preserves_shape), None)
@@ -112,21 +188,30 @@ class Chain:
         """Return for each layer the next layer that has ``init_looks_through`` False, or None."""
         found: list[Layer | None] = []
         following = None
-        for layer in reversed(self.layers):
+        for _, link, _ in reversed(self.links):
+            if isinstance(link, Graph):
+                found += [link.activation_after(i) for i in reversed(range(len(link.layers)))]
+                following = None
+                continue
             found.append(following)
-            following = following if layer.init_looks_through else layer
+            following = following if link.init_looks_through else link
         return found[::-1]
 
     def layer_name(self, index: int) -> str:
         """Return the name of a layer in error messages."""
-        return f"layer {index} ({type(self.layers[index]).__name__})"
+        return f"layer {self.key(index)} ({type(self.layers[index]).__name__})"
 
     def key(self, index: int) -> str:
         """Return the prefix of the names of a layer's parameters."""
-        return str(index)
+        return self._keys[index] if self.is_nested else str(index)
 
     def op_spans(self, index: int, owners: Sequence[int]) -> list[tuple[int, int]]:
-        """Return the ops [first, last) of the only call of a layer. owners: the layer of each op, in order."""
+        """Return the ops [first, last) of each call of a layer. owners: the layer of each op, in order."""
+        if index in self._spans:
+            return self._spans[index]
+        if self.graphs:
+            at = [i for i, owner in enumerate(owners) if owner == index]
+            return [(at[0], at[-1] + 1)]
         return [(bisect_left(owners, index), bisect_right(owners, index))]
 
     def shown_inputs(self) -> list[str]:
@@ -139,7 +224,7 @@ class Chain:
 
     def repr_lines(self, input_shapes: Sequence[Shape]) -> list[str]:
         """Return a line for each layer, for the repr of a model."""
-        return [f"({i}): {layer!r}" for i, layer in enumerate(self.layers)]
+        return [line for i, part in enumerate(self.parts) for line in f"({i}): {part!r}".split("\n")]
 
     def pack_outputs(self, outputs: list[Any]) -> Any:
         """Return the outputs in the form that the model returns: one array."""
@@ -148,23 +233,49 @@ class Chain:
     def call_on(self, values: Sequence[Value]) -> list[Value]:
         """Return the output for another input, by calling the same layers again."""
         (value,) = values
-        for layer in self.layers:
-            value = call(layer, value)
+        for _, link, _ in self.links:
+            value = link.call_on([value])[0] if isinstance(link, Graph) else call(link, value)
         return [value]
 
 
+def is_network(part: Any) -> TypeGuard[Network]:
+    """Return whether a part of a chain is a network."""
+    return not isinstance(part, Layer) and hasattr(part, "connections")
+
+
+def _all_layers(parts: Sequence[Part]) -> Iterator[Layer]:
+    for part in parts:
+        if isinstance(part, Layer):
+            yield part
+        else:
+            yield from part.layers
+
+
+def _links(parts: Sequence[Part]) -> Iterator[tuple[str, Layer | Graph]]:
+    for i, part in enumerate(parts):
+        if isinstance(part, Layer):
+            yield str(i), part
+        elif isinstance(part.connections, Graph):
+            yield str(i), part.connections
+        else:
+            for key, link, _ in part.connections.links:
+                yield f"{i}.{key}", link
+
+
+def _count(part: Part | Graph) -> int:
+    return 1 if isinstance(part, Layer) else len(part.layers)
+
+
 def check_layers(name: str, layers: Sequence[Any]) -> None:
-    """Raise ArgumentError if an object is not a layer, or if the layers cannot form a chain."""
+    """Raise ArgumentError if an object is neither a layer nor a network, or if they cannot form a chain."""
     if not layers:
         raise ArgumentError(f"{name} needs at least one layer")
     place: dict[int, int] = {}
     for i, layer in enumerate(layers):
+        if is_network(layer):
+            _check_network(name, i, layer, place)
+            continue
         first = place.setdefault(id(layer), i)
-        if isinstance(layer, ModelCore):
-            raise ArgumentError(
-                f"{name}: layer {i} is a model; put its layers in instead: "
-                "copy.deepcopy(model.layers); or call it on an nn.Input, which shares its weights"
-            )
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):
@@ -174,16 +285,33 @@ def check_layers(name: str, layers: Sequence[Any]) -> None:
         if layer.input_count[0] > 1:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, takes several inputs; connect layers with nn.Input and nn.Model")
         if first < i and layer.may_have_parameters():
-            raise ArgumentError(
-                f"{name}: layers {first} and {i} are one object, {layer!r}, and would share parameters; "
-                f"use copy.deepcopy for a second one, or connect them with nn.Input and nn.Model to share them"
-            )
+            raise _shared(name, first, i, layer)
     for i, layer in enumerate(layers):
-        if layer._belongs_elsewhere():
+        if not is_network(layer) and layer._belongs_elsewhere():
             raise ArgumentError(
                 f"{name}: layer {i}, {layer!r}, already belongs to another model, which holds its parameters; "
-                f"copy.deepcopy(layer) gives an independent one with the same weights"
+                f"copy.deepcopy(layer) gives an independent one with the same weights; the model as a whole, in the place of its "
+                "layers, shares them"
             )
+
+
+def _check_network(name: str, i: int, network: Network, place: dict[int, int]) -> None:
+    """Check a model that is a part. place: of each layer so far, the part that it belongs to."""
+    connections = network.connections
+    if len(connections.input_names) > 1 or len(connections.output_names) > 1:
+        counts = f"{len(connections.input_names)} inputs and {len(connections.output_names)} outputs"
+        raise ArgumentError(f"{name}: layer {i} is a model of {counts}; call it on nn.Input, and make nn.Model of what it gives")
+    for layer in network.layers:
+        first = place.setdefault(id(layer), i)
+        if first < i and layer.may_have_parameters():
+            raise _shared(name, first, i, layer)
+
+
+def _shared(name: str, first: int, i: int, layer: Layer) -> ArgumentError:
+    return ArgumentError(
+        f"{name}: layers {first} and {i} are one object, {layer!r}, and would share parameters; "
+        f"use copy.deepcopy for a second one, or connect them with nn.Input and nn.Model to share them"
+    )
 
 
 def _no_layer(given: Any) -> str:

@@ -22,7 +22,7 @@ from ..graph import Graph
 from ..layers.base import Layer
 from ..records import Op, Parameter, ParameterOptions, Shape
 from . import sharing
-from .chain import Chain
+from .chain import Chain, is_network
 
 
 class Network:
@@ -62,6 +62,7 @@ class Network:
         self.plan = _core.Plan()
         self.access = self.plan.access
         self.connections, self.label, self.pool = connections, label, None
+        self.remark = ""  # what its repr says besides
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
         self.feature_names = [None] * len(connections.input_names)
         self.plan.seed = fresh_seed() if seed is None else whole(label, "seed", seed, 0)
@@ -112,12 +113,14 @@ class Network:
         The plan is for a provisional number of steps, with which nothing can be computed. Parameters and their views stay when
         `build` states the real one.
         """
+        if any(not part.has_parameters for part in self._parts()):
+            return
         for shape in self.connections.shapes_of_any_length():
             try:
                 self._trial_plan([shape], *self.connections.to_ops())
             except NncoreError:
                 continue  # the data show what does not fit, and the error belongs there
-            self._assemble([shape], provisional=True)
+            self._build([shape], provisional=True)
             return
 
     def _set_time(self, input_shapes: Sequence[Shape]) -> None:
@@ -137,15 +140,33 @@ class Network:
             raise ArgumentError(
                 f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
             )
+        self._build_parts(input_shapes)
+        self._build(input_shapes)
+
+    def _parts(self) -> list[Network]:
+        """Return the networks of the models that are parts of this one."""
+        return [part for part in self.connections.parts if is_network(part)] if isinstance(self.connections, Chain) else []
+
+    def _build_parts(self, input_shapes: Sequence[Shape]) -> None:
+        """Build the models that are parts of this one and are not built yet."""
+        if all(part.built for part in self._parts()) or not isinstance(self.connections, Chain):
+            return
+        trial = self._trial_plan(input_shapes, *self.connections.to_ops())
+        shapes = trial.shapes()
+        for part, value in self.connections.inner_values():
+            if not part.built:
+                part.build([tuple(shapes[value])])
+
+    def _build(self, input_shapes: Sequence[Shape], provisional: bool = False) -> None:
         shared = sharing.shared_layers(self)
         if not shared:
-            self._assemble(input_shapes)
+            self._assemble(input_shapes, provisional)
             return
         sharing.check(self, shared)
         others = [other for _, other in shared.values()]
         with sharing.exclusive_access(others):
             views = {i: dict(layer._bound) for i, (layer, _) in shared.items()}
-            self._assemble(input_shapes)
+            self._assemble(input_shapes, provisional)
             sharing.merge_pools(self, views, others)
 
     def build_first(self, input_shapes: Sequence[Shape]) -> None:
@@ -173,7 +194,7 @@ class Network:
             for parameter in parameters:
                 bound[owners[parameter.op]][parameter.role] = parameter
             for i, layer in enumerate(self.layers):
-                if any(network is not self for network in layer._networks()):
+                if any(network is not self and network.has_parameters for network in layer._networks()):
                     bound[i] = {}  # it keeps its views; this network is about to join that pool
             trial.set_inference(self.op_inference(owners))
             self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound, provisional)
@@ -367,7 +388,8 @@ class Network:
 
     def __repr__(self) -> str:
         title = "Model" if isinstance(self.connections, Graph) else self.label
-        return "\n".join([f"{title}(", *(f"  {line}" for line in self.connections.repr_lines(self.plan.built_for or ())), ")"])
+        title += f"(  # {self.remark}" if self.remark else "("
+        return "\n".join([title, *(f"  {line}" for line in self.connections.repr_lines(self.plan.built_for or ())), ")"])
 
     # One batch ----------------------------------------------------------------------------------------------------------------
 

@@ -101,10 +101,10 @@ class Pool:
 
 
 def shared_layers(network: Network) -> dict[int, tuple[Layer, Network]]:
-    """Return the layers that another network also has, by their number, with that network."""
+    """Return the layers whose parameters another network has, by their number, with that network."""
     found = {}
     for i, layer in enumerate(network.layers):
-        others = [other for other in layer._networks() if other is not network]
+        others = [other for other in layer._networks() if other is not network and other.has_parameters]
         if others:
             found[i] = layer, others[0]
     return found

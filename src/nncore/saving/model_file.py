@@ -10,6 +10,8 @@ layer by layer h and, for an LSTM, c. No layer can have the name "training". The
                     inference in training, too (absent: none); of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
                     outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call;
+                    of a Sequential with models in it also parts: null for a layer, else class, layers (their number), and the
+                    entries that describe the connections of such a model;
                     feature_names, see saving/names.py
     training        null, or losses, loss_weights, optimizer, metrics, check_finite, l1, l2 and, after training has started
                     (before: null), state: step; passes, the number of forward passes in training mode since then (absent: 0);
@@ -31,7 +33,7 @@ import numpy as np
 
 from .. import _core
 from .._checks import flag
-from ..graph import Description, Graph, layer_names
+from ..graph import Graph
 from ..layers import Layer, Linear
 from ..network.chain import Chain, check_layers
 from ..network.connecting import connect
@@ -43,6 +45,8 @@ from ..training.configuration import Configuration
 from ..training.trainer import Trainer
 from . import declarations as data
 from . import formats, progress, tensors
+from .connections import from_connections, to_named_graph, to_nested, to_shapes
+from .fields import count, field
 from .names import from_names, read_names
 from .tensors import Reader
 from .training import TrainingState, capture, restore
@@ -79,7 +83,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
                 "class": "Model" if isinstance(network.connections, Graph) else "Sequential",
                 "dtype": network.dtype.name,
                 "seed": network.plan.seed,
-                **_from_connections(network),
+                **from_connections(network),
                 **from_names(network),
                 "layers": [
                     data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.has_parameters)
@@ -91,15 +95,6 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
         }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     tensors.write(path, stored, {"format": "nncore", "nncore": text}, memory)
-
-
-def _from_connections(network: Network) -> dict[str, Any]:
-    """Return the entries that describe the connections of the layers."""
-    if not isinstance(network.connections, Graph):
-        return {"input_shapes": [list(shape) for shape in network.input_shapes] if network.built else None}
-    described = network.connections.describe()
-    names = [layer.name for layer in network.layers]
-    return {"graph": {"names": names, **{key: value for key, value in described._asdict().items() if key != "layers"}}}
 
 
 def save_weights(network: Network, path: str | os.PathLike[str], state_dict: Callable[[], dict[str, np.ndarray]]) -> None:
@@ -163,14 +158,14 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
                 "__metadata__", "the file contains no model of nncore; to load only weights, make the model and call load_weights"
             )
         document = tensors.parse(reader, "__metadata__.nncore", reader.metadata["nncore"])
-        version = _field(reader, document, "format_version", int)
+        version = field(reader, document, "format_version", int)
         if version != FORMAT_VERSION:
             newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
             reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
-        described = _field(reader, document, "model", dict)
+        described = field(reader, document, "model", dict)
         network = _to_network(reader, described)
         read_names(reader, described, network)
-        training = _field(reader, document, "training", dict, optional=True)
+        training = field(reader, document, "training", dict, optional=True)
         if training is None:
             _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)})
         else:
@@ -178,40 +173,33 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
         return network
 
 
-def _field(reader: Reader, document: Any, path: str, kind: type, optional: bool = False) -> Any:
-    """Return the entry that the last part of the path names. It must have exactly this type."""
-    key = path.rpartition(".")[2]
-    if not isinstance(document, dict):
-        reader.fail(path.rpartition(".")[0] or "__metadata__.nncore", f"an object is needed, not {tensors.kind(document)}")
-    if key not in document:
-        reader.fail(path, "is missing")
-    value = document[key]
-    if not (type(value) is kind or (optional and value is None)):
-        reader.fail(path, f"must not be {tensors.kind(value)}")
-    return value
-
-
 def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
-    if (name := _field(reader, described, "model.class", str)) not in ("Sequential", "Model"):
+    if (name := field(reader, described, "model.class", str)) not in ("Sequential", "Model"):
         reader.fail("model.class", f"{name[:80]!r} is not known to this version of nncore; it knows Sequential and Model")
-    if (dtype := _field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
+    if (dtype := field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
         reader.fail("model.dtype", f'"float32" or "float64" is needed, not {dtype[:80]!r}')
-    seed = _count(reader, _field(reader, described, "model.seed", int), "model.seed", 2**64)
-    listed = _field(reader, described, "model.layers", list)
+    seed = count(reader, field(reader, described, "model.seed", int), "model.seed", 2**64)
+    listed = field(reader, described, "model.layers", list)
     layers = [data.to_layer(reader, each, f"model.layers[{i}]") for i, each in enumerate(listed)]
-    for each in _field(reader, {"inference": [], **described}, "model.inference", list):
-        layers[_count(reader, each, "model.inference", len(layers))].training = False
+    for each in field(reader, {"inference": [], **described}, "model.inference", list):
+        layers[count(reader, each, "model.inference", len(layers))].training = False
     if name == "Model":
         return _to_graph(reader, described, layers, seed, dtype)
-    shapes = _shapes(reader, _field(reader, described, "model.input_shapes", list, optional=True))
-    given = _values(reader, layers, [str(i) for i in range(len(layers))], np.dtype(dtype), complete=shapes is not None)
+    shapes = to_shapes(reader, field(reader, described, "model.input_shapes", list, optional=True))
+    nested, keys = None, [str(i) for i in range(len(layers))]
+    if described.get("parts") is not None:
+        nested, keys = to_nested(reader, described, layers, shapes)
+    given = _values(reader, layers, keys, np.dtype(dtype), complete=shapes is not None)
     with data.refusing(reader, "model"):
-        check_layers("Sequential", layers)
-        if shapes is None and Chain(layers).static_input_shapes() is not None:
+        if nested is None:
+            check_layers("Sequential", layers)
+        if shapes is None and nested is None and Chain(layers).static_input_shapes() is not None:
             reader.fail("model.input_shapes", "null, but the layers say what it is")
         # Where the file has no values, none are drawn before there are data: memory is taken only for what the file holds.
-        has_values = all(f"{i}.{role}" in given for i, layer in enumerate(layers) for role in _roles(layer))
-        network = connect(layers, shapes, seed, dtype, "Sequential", draws=has_values)
+        has_values = all(f"{key}.{role}" in given for key, layer in zip(keys, layers, strict=True) for role in _roles(layer))
+        network = connect(layers, nested or shapes, seed, dtype, "Sequential", draws=has_values)
+        if nested is not None and [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
+            reader.fail("model.parts", "the layers must be called in the order in which they are listed, and all of them")
     if shapes is not None:
         _read_values(reader, network, given)
     return network
@@ -225,15 +213,7 @@ def _read_values(reader: Reader, network: Network, given: set[str]) -> None:
 
 
 def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str) -> Network:
-    graph = _field(reader, described, "model.graph", dict)
-    names = _field(reader, graph, "model.graph.names", list)
-    if len(names) != len(layers):
-        reader.fail("model.graph.names", f"{len(names)} for {len(layers)} layers")
-    with data.refusing(reader, "model.graph"):
-        for layer, name in zip(layers, names, strict=True):
-            layer.name = name
-        keys = layer_names(layers)
-        description = _to_description(reader, graph, keys, layers)
+    description, keys = to_named_graph(reader, described, layers)
     given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
     with data.refusing(reader, "model"):
         network = connect(layers, description, seed, dtype, "Functional")
@@ -241,42 +221,6 @@ def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], se
         reader.fail("model.graph.calls", "the layers must be called in the order in which they are listed, and all of them")
     _read_values(reader, network, given)
     return network
-
-
-def _to_description(reader: Reader, graph: dict[str, Any], names: list[str], layers: list[Layer]) -> Description:
-    """Return a well-formed graph. The layers check their inputs later."""
-
-    def pairs(key: str, first: type, second: type) -> list[Any]:
-        found: list[Any] = _field(reader, graph, f"model.graph.{key}", list)
-        for i, each in enumerate(found):
-            if not isinstance(each, list) or len(each) != 2 or type(each[0]) is not first or type(each[1]) is not second:
-                reader.fail(f"model.graph.{key}[{i}]", f"a pair of {first.__name__} and {second.__name__} is needed")
-        return found
-
-    inputs = [
-        (n, tuple(_count(reader, d, "model.graph.inputs", 2**48, 1) for d in shape)) for n, shape in pairs("inputs", str, list)
-    ]
-    calls = []
-    known = len(inputs)
-    reader.take("model.graph.calls", tensors.CALL * len(_field(reader, graph, "model.graph.calls", list)))
-    for i, (layer, values) in enumerate(pairs("calls", int, list)):
-        where = f"model.graph.calls[{i}]"
-        _count(reader, layer, where, len(names))
-        calls.append((layer, [_count(reader, value, where, known) for value in values]))
-        known += layers[layer].output_count
-    outputs = [(n, _count(reader, v, "model.graph.outputs", known)) for n, v in pairs("outputs", str, int)]
-    for key, ends in (("inputs", inputs), ("outputs", outputs)):
-        if len({n for n, _ in ends}) < len(ends):
-            reader.fail(f"model.graph.{key}", "two have the same name")
-    return Description(inputs, names, calls, outputs, _field(reader, graph, "model.graph.by_name", bool))
-
-
-def _shapes(reader: Reader, shapes: list[Any] | None) -> list[Shape] | None:
-    if shapes is None:
-        return None
-    if len(shapes) != 1 or not all(isinstance(shape, list) for shape in shapes):
-        reader.fail("model.input_shapes", "a list of one shape is needed")
-    return [tuple(_count(reader, d, "model.input_shapes", 2**48, 1) for d in shape) for shape in shapes]
 
 
 def _roles(layer: Layer) -> dict[str, Shape]:
@@ -316,7 +260,7 @@ def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtyp
 
 def _train_on(reader: Reader, network: Network, training: dict[str, Any]) -> None:
     """Compile the network as the file says, and restore the state of training."""
-    described = _field(reader, training, "training.state", dict, optional=True)
+    described = field(reader, training, "training.state", dict, optional=True)
     with data.refusing(reader, "training"):
         config = _to_config(reader, network.output_names, training)
         state = TrainingState(config, 0, None, {}) if described is None else _begun(reader, network, config, described)
@@ -353,21 +297,21 @@ def _carried(reader: Reader, network: Network) -> np.ndarray:
 
 
 def _to_config(reader: Reader, outputs: list[str], training: dict[str, Any]) -> Configuration:
-    def field(name: str, kind: type) -> Any:
-        return _field(reader, training, f"training.{name}", kind)
+    def entry(name: str, kind: type) -> Any:
+        return field(reader, training, f"training.{name}", kind)
 
     if "weighted_metrics" not in training:  # a file of a version whose metrics used the weights
         training = {**training, "metrics": [[] for _ in outputs], "weighted_metrics": training.get("metrics")}
     for name in ("losses", "metrics", "weighted_metrics", "loss_weights"):
-        if len(field(name, list)) != len(outputs):
-            reader.fail(f"training.{name}", f"{len(field(name, list))} for {len(outputs)} outputs")
-    losses = [data.to_loss(reader, each, f"training.losses[{i}]") for i, each in enumerate(field("losses", list))]
-    metrics, weighted = (_to_metrics(reader, field(name, list), name) for name in ("metrics", "weighted_metrics"))
-    weights = field("loss_weights", list)
+        if len(entry(name, list)) != len(outputs):
+            reader.fail(f"training.{name}", f"{len(entry(name, list))} for {len(outputs)} outputs")
+    losses = [data.to_loss(reader, each, f"training.losses[{i}]") for i, each in enumerate(entry("losses", list))]
+    metrics, weighted = (_to_metrics(reader, entry(name, list), name) for name in ("metrics", "weighted_metrics"))
+    weights = entry("loss_weights", list)
     if not all(type(weight) in (int, float) for weight in weights):
         reader.fail("training.loss_weights", "numbers are needed")
-    optimizer = data.to_optimizer(reader, field("optimizer", dict), "training.optimizer")
-    settings = field("check_finite", bool), outputs, field("l1", float), field("l2", float)
+    optimizer = data.to_optimizer(reader, entry("optimizer", dict), "training.optimizer")
+    settings = entry("check_finite", bool), outputs, entry("l1", float), entry("l2", float)
     return Configuration(losses, optimizer, metrics, weights, *settings, weighted)
 
 
@@ -394,9 +338,9 @@ def _moment_shapes(network: Network, optimizer: Optimizer) -> dict[str, Shape]:
 def _begun(reader: Reader, network: Network, config: Configuration, state: dict[str, Any]) -> TrainingState:
     if not network.built:
         reader.fail("training.state", "training has begun, but the model has no input shape")
-    step = _count(reader, _field(reader, state, "training.state.step", int), "training.state.step", 2**62)
+    step = count(reader, field(reader, state, "training.state.step", int), "training.state.step", 2**62)
     options = []
-    for i, each in enumerate(_field(reader, state, "training.state.options", list)):
+    for i, each in enumerate(field(reader, state, "training.state.options", list)):
         where = f"training.state.options[{i}]"
         if not isinstance(each, list) or len(each) != len(ParameterOptions._fields) or type(each[0]) is not bool:
             reader.fail(where, f"a list of {', '.join(ParameterOptions._fields)} is needed")
@@ -407,16 +351,10 @@ def _begun(reader: Reader, network: Network, config: Configuration, state: dict[
     if len(options) != len(network.plan.parameters()):
         reader.fail("training.state.options", f"{len(options)} for {len(network.plan.parameters())} parameters")
     frozen = [False] * len(network.layers)
-    for each in _field(reader, {"frozen": [], **state}, "training.state.frozen", list):
-        frozen[_count(reader, each, "training.state.frozen", len(frozen))] = True
-    passes = _count(reader, state.get("passes", 0), "training.state.passes", 2**64)
+    for each in field(reader, {"frozen": [], **state}, "training.state.frozen", list):
+        frozen[count(reader, each, "training.state.frozen", len(frozen))] = True
+    passes = count(reader, state.get("passes", 0), "training.state.passes", 2**64)
     return TrainingState(config, step, options, {}, passes=passes, frozen=frozen)
-
-
-def _count(reader: Reader, value: Any, field: str, limit: int, least: int = 0) -> int:
-    if type(value) is not int or not least <= value < limit:
-        reader.fail(field, f"a whole number from {least} to {limit - 1} is needed")
-    return value
 
 
 def _require_no_more(reader: Reader, known: set[str]) -> None:

@@ -96,7 +96,9 @@ class Trainer:
         self.config.restart()
         self.progress = None
         if network.plan.is_compiled:
-            self.attach(network, self.options)
+            outdated = self.is_outdated
+            self.attach(network, self.options, self.frozen)
+            self.is_outdated = outdated
         network.plan.step = 0
 
     def training_records(self, network: Network, output_shapes: Sequence[Shape]) -> TrainingRecords:

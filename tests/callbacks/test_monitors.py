@@ -218,3 +218,16 @@ def test_a_checkpoint_keeps_a_first_infinite_value_and_no_nan(tmp_path):
         assert sorted(path.stem for path in tmp_path.iterdir()) == saved
         for path in tmp_path.iterdir():
             path.unlink()
+
+
+def test_a_checkpoint_computes_only_what_its_path_names(tmp_path, monkeypatch):
+    """Saving after every batch must not rank all rows each time."""
+    asked = []
+    compute = nn.metrics.RocAuc.__call__
+    monkeypatch.setattr(nn.metrics.RocAuc, "__call__", lambda self, *given: asked.append(1) or compute(self, *given))
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), seed=0)
+    model.compile("bce", "sgd", ["roc_auc"])
+    keep = callbacks.ModelCheckpoint(tmp_path / "{batch}-{loss:.2f}.safetensors", save_freq=1)
+    model.fit(X, Y > 4, batch_size=2, callbacks=keep, verbose=0)
+    assert len(list(tmp_path.iterdir())) == 5
+    assert len(asked) == 1

@@ -149,13 +149,14 @@ class ModelCheckpoint(Monitor):
         return True
 
     def _path(self, epoch: int, batch: int | None, logs: Logs | None) -> str:
-        fields = {**(logs or {}), "epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1})}
+        own = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1})}
+        fields = {name: logs[name] for name in _fields(self.filepath) if logs and name in logs and name not in own} | own
         try:
             return self.filepath.format(**fields)
         except (LookupError, ValueError, TypeError) as error:
             raise ArgumentError(
                 f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in ({type(error).__name__}: {error}); there are "
-                f"{', '.join(sorted(fields))}"
+                f"{', '.join(sorted({*(logs or {}), *own}))}"
             ) from error
 
     def _say(self, epoch: int, what: str) -> None:

@@ -114,12 +114,24 @@ INLINE unsigned lane_bits(ivec mask) {
 
 INLINE vec load_some(const real *x, size_t n) { return n >= VL ? vload(x) : vload_n(x, n); }
 
+/* Bit i tells whether lane i is NaN. */
+INLINE unsigned nan_bits(vec v) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return _mm512_cmp_pd_mask((__m512d)v, (__m512d)v, _CMP_UNORD_Q);
+#elif defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
+#else
+  return lane_bits(v != v);
+#endif
+}
+
 enum { UNDECIDED = -1 };
 
 /* What a row of scores says. Each lane keeps its own maximum. */
 typedef struct {
   vec best;
-  ivec place, unordered; /* the column of the maximum; whether a NaN was seen */
+  ivec place;         /* the column of the maximum */
+  unsigned unordered; /* whether a NaN was seen */
 } row_maximum;
 
 INLINE ivec lane_numbers(void) {
@@ -131,19 +143,22 @@ INLINE ivec lane_numbers(void) {
 
 INLINE void see_scores(row_maximum *m, vec v, ivec lane) {
   m->place = (ivec)vselect(v > m->best, (vec)lane, (vec)m->place);
-  m->unordered |= v != v;
+  m->unordered |= nan_bits(v);
   m->best = vmax(v, m->best);
 }
+
+/* best: the maximum in every lane. Infinity - infinity is NaN. */
+INLINE int is_undecided(const row_maximum *m, vec best) { return m->unordered || best[0] - best[0] != 0; }
 
 /* The first column with the row's largest value, or UNDECIDED. Only ties between lanes need a branch. */
 INLINE ptrdiff_t argmax(const real *x, size_t cols) {
   ivec lane = lane_numbers();
-  row_maximum m = {vset1((real)-INFINITY), lane, ivset1(0)};
+  row_maximum m = {vset1((real)-INFINITY), lane, 0};
   size_t j = 0;
   for (; j + VL <= cols; j += VL, lane += VL) see_scores(&m, vload(x + j), lane);
   if (j < cols) see_scores(&m, vload_fill(x + j, cols - j, (real)-INFINITY), lane);
   const vec best = vmax_all(m.best);
-  if (lane_bits(m.unordered) || !isfinite(best[0])) return UNDECIDED;
+  if (is_undecided(&m, best)) return UNDECIDED;
   integer places[VL];
   memcpy(places, &m.place, sizeof places);
   unsigned tied = lane_bits(m.best == best);
@@ -159,13 +174,13 @@ INLINE ptrdiff_t rank_of(const real *x, size_t cols, size_t own) {
   const vec score = vset1(x[own]);
   const ivec self = ivset1((integer)own);
   ivec lane = lane_numbers(), before = ivset1(0);
-  row_maximum m = {vset1((real)-INFINITY), lane, ivset1(0)};
+  row_maximum m = {vset1((real)-INFINITY), lane, 0};
   for (size_t j = 0; j < cols; j += VL, lane += VL) {
     const vec v = cols - j < VL ? vload_fill(x + j, cols - j, (real)-INFINITY) : vload(x + j);
     see_scores(&m, v, lane);
     before -= (v > score) | ((v == score) & (lane > self) & (lane < ivset1((integer)cols)));
   }
-  if (lane_bits(m.unordered) || !isfinite(vmax_all(m.best)[0])) return UNDECIDED;
+  if (is_undecided(&m, vmax_all(m.best))) return UNDECIDED;
   ptrdiff_t sum = 0;
   integer counts[VL];
   memcpy(counts, &before, sizeof counts);
@@ -180,9 +195,27 @@ INLINE real round_down(double x) {
                              : rounded;
 }
 
+/* The sums that all counts have in common, in registers. */
+typedef struct {
+  double total, right, rows, negative, zero;
+} common_sums;
+
+INLINE common_sums load_common(const double *sums) {
+  return (common_sums){sums[NNC_SUM_TOTAL], sums[NNC_SUM_RIGHT], sums[NNC_SUM_ROWS], sums[NNC_SUM_NEGATIVE], sums[NNC_SUM_ZERO]};
+}
+
+INLINE void store_common(double *sums, const common_sums *c) {
+  sums[NNC_SUM_TOTAL] = c->total;
+  sums[NNC_SUM_RIGHT] = c->right;
+  sums[NNC_SUM_ROWS] = c->rows;
+  sums[NNC_SUM_NEGATIVE] = c->negative;
+  sums[NNC_SUM_ZERO] = c->zero;
+}
+
 void KERNEL(count_classes)(double *sums, const real *z, const real *target, const real *weight, size_t rows, size_t cols, size_t ld,
                            size_t ldt, int index, nnc_count count, size_t k) {
   double *each = sums + NNC_SUM_EACH;
+  common_sums c = load_common(sums);
   for (size_t r = 0; r < rows; r++) {
     const double w = weight ? (double)weight[r] : 1;
     if (w == 0) continue;
@@ -192,11 +225,11 @@ void KERNEL(count_classes)(double *sums, const real *z, const real *target, cons
     const ptrdiff_t found = truth < 0                ? UNDECIDED
                             : count == NNC_COUNT_TOP ? rank_of(z + r * ld, cols, (size_t)truth)
                                                      : argmax(z + r * ld, cols);
-    sums[NNC_SUM_ROWS] += w;
-    sums[NNC_SUM_TOTAL] += found < 0 ? NAN : w;
+    c.rows += w;
+    c.total += found < 0 ? NAN : w;
     if (found < 0) continue;
     const size_t t = (size_t)truth, p = (size_t)found;
-    if (count == NNC_COUNT_TOP ? p < k : p == t) sums[NNC_SUM_RIGHT] += w;
+    if (count == NNC_COUNT_TOP ? p < k : p == t) c.right += w;
     if (count == NNC_COUNT_EACH) {
       if (p == t) each[3 * t] += w;
       each[3 * t + 1] += w;
@@ -204,6 +237,7 @@ void KERNEL(count_classes)(double *sums, const real *z, const real *target, cons
     }
     if (count == NNC_COUNT_PAIRS) each[t * cols + p] += w;
   }
+  store_common(sums, &c);
 }
 
 /* Decisions as bits, of one vector or the lanes that are left. */
@@ -227,35 +261,33 @@ INLINE void add_where(double *sums, unsigned bits, double w) {
   for (; bits; bits &= bits - 1) sums[3 * __builtin_ctz(bits)] += w;
 }
 
-/* Adds n decisions of weight w. */
-INLINE void count_row(double *sums, const real *z, const real *target, double w, size_t n, size_t labels, nnc_count count,
-                      vec threshold, vec target_threshold) {
-  size_t right = 0, both = 0, guesses = 0, truths = 0, negatives = 0, undecided = 0;
+/* Adds n decisions of weight w. each: the sums of the labels. */
+INLINE void count_row(common_sums *c, double *each, const real *z, const real *target, double w, size_t n, size_t labels,
+                      nnc_count count, vec threshold, vec target_threshold) {
+  size_t both = 0, guesses = 0, truths = 0, negatives = 0, undecided = 0;
   for (size_t i = 0; i < n; i += VL) {
     const decisions d = decide(z + i, target + i, n - i, threshold, target_threshold);
     guesses += (size_t)__builtin_popcount(d.guess);
     truths += (size_t)__builtin_popcount(d.truth);
     both += (size_t)__builtin_popcount(d.guess & d.truth);
     negatives += (size_t)__builtin_popcount(d.negative);
-    undecided += d.undecided != 0;
+    undecided |= d.undecided;
     if (count == NNC_COUNT_EACH && labels > 1) {
-      double *each = sums + NNC_SUM_EACH + 3 * i;
-      add_where(each, d.guess & d.truth, w);
-      add_where(each + 1, d.truth, w);
-      add_where(each + 2, d.guess, w);
+      add_where(each + 3 * i, d.guess & d.truth, w);
+      add_where(each + 3 * i + 1, d.truth, w);
+      add_where(each + 3 * i + 2, d.guess, w);
     }
   }
-  right = n - guesses - truths + 2 * both;
-  const double of = count == NNC_COUNT_WHOLE ? (double)(n / labels) : (double)n;
-  sums[NNC_SUM_TOTAL] += undecided ? NAN : w * of;
-  sums[NNC_SUM_RIGHT] += w * (double)(count == NNC_COUNT_WHOLE ? right == n : right);
-  sums[NNC_SUM_ROWS] += w * (double)(n / labels);
-  sums[NNC_SUM_NEGATIVE] += (double)negatives;
-  sums[NNC_SUM_ZERO] += (double)(n - truths - negatives);
+  const size_t right = n - guesses - truths + 2 * both, of = count == NNC_COUNT_WHOLE ? n / labels : n;
+  c->total += undecided ? NAN : w * (double)of;
+  c->right += w * (double)(count == NNC_COUNT_WHOLE ? right == n : right);
+  c->rows += w * (double)(n / labels);
+  c->negative += (double)negatives;
+  c->zero += (double)(n - truths - negatives);
   if (count == NNC_COUNT_EACH && labels == 1) {
-    sums[NNC_SUM_EACH] += w * (double)both;
-    sums[NNC_SUM_EACH + 1] += w * (double)truths;
-    sums[NNC_SUM_EACH + 2] += w * (double)guesses;
+    each[0] += w * (double)both;
+    each[1] += w * (double)truths;
+    each[2] += w * (double)guesses;
   }
 }
 
@@ -264,14 +296,18 @@ void KERNEL(count_decisions)(double *sums, const real *z, const real *target, co
   const vec above = vset1(round_down(threshold)), target_above = vset1(round_down(target_threshold));
   const size_t labels = cols;
   const int each_by_itself = count == NNC_COUNT_WHOLE || (count == NNC_COUNT_EACH && labels > 1);
+  double *each = sums + NNC_SUM_EACH;
+  common_sums c = load_common(sums);
   if (!weight && ld == cols && ldt == cols && !each_by_itself) {
     cols *= rows; /* one long row */
     rows = rows ? 1 : 0;
   }
   for (size_t r = 0; r < rows; r++) {
     const double w = weight ? (double)weight[r] : 1;
-    if (w != 0) count_row(sums, z + r * ld, target + r * ldt, w, cols, labels, count, above, target_above);
+    if (w == 0) continue;
+    count_row(&c, each, z + r * ld, target + r * ldt, w, cols, labels, count, above, target_above);
   }
+  store_common(sums, &c);
 }
 
 void KERNEL(sum_residuals)(double *sums, const real *z, const real *target, const real *weight, size_t rows, size_t cols, size_t ld,
@@ -280,8 +316,10 @@ void KERNEL(sum_residuals)(double *sums, const real *z, const real *target, cons
     double *sum = sums + j * 7;
     double total = sum[0], squared = sum[1], absolute = sum[2], relative = sum[3], first = sum[4], second = sum[5], shift = sum[6];
     for (size_t r = 0; r < rows; r++) {
-      const double w = weight ? (double)weight[r] : 1, t = (double)target[r * ldt + j], e = (double)z[r * ld + j] - t;
-      if (w == 0) continue;
+      /* A row of weight 0 counts as an exact one of target `shift`, so that NaN in it does no harm. A branch would cost as much as
+       * the sums. */
+      const double w = weight ? (double)weight[r] : 1, given = (double)target[r * ldt + j];
+      const double t = w == 0 ? shift : given, e = w == 0 ? 0 : (double)z[r * ld + j] - given;
       if (total == 0) shift = t;
       const double size = fabs(e), d = t - shift;
       total += w;

@@ -81,13 +81,33 @@ def test_batches_of_x_alone_may_have_lengths(series):
     np.testing.assert_allclose(model.predict(given), truth(x, LENGTHS), atol=1e-12)
 
 
-def test_lengths_beside_batches_are_refused(series):
+def test_lengths_beside_a_list_of_batches_are_those_of_all_rows(series):
+    model, x, truth = series
+    expected = truth(x, LENGTHS)
+    y = np.arange(7.0)[:, None]
+    mask = np.arange(x.shape[1]) < np.array(LENGTHS)[:, None]
+    for cut in (1, 3, 7):
+        batches = [(x[i : i + cut], y[i : i + cut]) for i in range(0, 7, cut)]
+        for given in ({"lengths": LENGTHS}, {"mask": mask}):
+            np.testing.assert_allclose(model.predict(batches, **given), expected, atol=1e-12)
+            assert model.evaluate(batches, **given) == pytest.approx(((expected - y) ** 2).mean())
+        for call in (model.evaluate, model.predict):
+            with pytest.raises(errors.ShapeError, match=r"\(6,\), but the \d batches have 7 rows"):
+                call(batches, lengths=LENGTHS[:6])
+            with pytest.raises(errors.ArgumentError, match="not both"):
+                call([(x, y, None, LENGTHS)], lengths=LENGTHS)
+
+
+def test_lengths_beside_other_batches_are_refused(series):
     model, x, _ = series
     batches = [(x, np.zeros((7, 1)))]
-    for call in (model.evaluate, model.predict, model.fit):
-        for given in (batches, iter(batches), DataLoader(TensorDataset(torch.tensor(x), torch.zeros(7, 1)))):
-            with pytest.raises(errors.ArgumentError, match="lengths"):
-                call(given, lengths=LENGTHS)
+    loader = DataLoader(TensorDataset(torch.tensor(x), torch.zeros(7, 1)), shuffle=True)
+    for call, given in (
+        (model.fit, batches),
+        *((call, each) for call in (model.evaluate, model.predict) for each in (iter(batches), loader)),
+    ):
+        with pytest.raises(errors.ArgumentError, match="lengths"):
+            call(given, lengths=LENGTHS)
     with pytest.raises(errors.ArgumentError, match="carry their own"):
         model.evaluate(batches, sample_weight=np.ones(7))
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, EmptyDataError, ShapeError, kind_of, shown
+from .arrays import to_array
 
 FIELDS = 4  # x, y, sample_weight, lengths
 
@@ -212,6 +213,35 @@ def read_samples(batch: Any, ranks: Sequence[Rank]) -> Batch:
             f"a batch is x, or (x, y, sample_weight, lengths), not {len(batch)} of {shown(type(batch[0]).__name__)}"
         )
     return Batch(*batch)
+
+
+def with_lengths(batches: list[Any], lengths: Any, read: Callable[[Any], Batch], who: str) -> list[Batch]:
+    """Return the batches, each with its part of the lengths or of the mask, which are those of the rows of all batches.
+
+    Raises
+    ------
+    ShapeError
+        There are not as many rows.
+    ArgumentError
+        A batch has lengths of its own.
+    """
+    parts = [read(batch) for batch in batches]
+    if any(part.lengths is not None for part in parts):
+        raise ArgumentError(f"{who}: pass lengths in the batches or lengths=, not both")
+    lengths = to_array(lengths)
+    counts = [_count_rows(part.x) for part in parts]
+    if lengths.ndim == 0 or len(lengths) != sum(counts):
+        raise ShapeError(f"lengths has shape {lengths.shape}, but the {len(parts)} batches have {sum(counts)} rows")
+    ends = np.cumsum(counts)
+    return [part._replace(lengths=lengths[end - n : end]) for part, n, end in zip(parts, counts, ends, strict=True)]
+
+
+def _count_rows(x: Any) -> int:
+    if isinstance(x, Mapping):
+        x = next(iter(x.values()))
+    elif isinstance(x, list | tuple) and x and is_array(x[0]) and depth_of(x[0]) > 1:  # an array for each input
+        x = x[0]
+    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
 
 
 def _is_of_loader(batch: list[Any], ranks: Sequence[Rank]) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
 from .._checks import flag, optional_whole, whole
-from ..data.batches import batches_of, find_batches, read_batch
+from ..data.batches import Batch, batches_of, find_batches, read_batch, read_samples, with_lengths
 from ..data.bound import Data, in_batches
 from ..errors import ArgumentError, EmptyDataError
 from ..network.inputs import ranks
@@ -44,10 +44,10 @@ def evaluate(
     batches: Iterable[Data]
     if y is None:
         given = batches_of(x, "evaluate")
-        if sample_weight is not None or lengths is not None:
-            raise ArgumentError(
-                "evaluate: sample_weight, lengths and mask need y; batches carry their own: (x, y, sample_weight, lengths)"
-            )
+        if sample_weight is not None:
+            raise ArgumentError("evaluate: sample_weight needs y; batches carry their own: (x, y, sample_weight, lengths)")
+        if lengths is not None:
+            given = _with_lengths("evaluate", x, lengths, read_batch, "(x, y, None, lengths)")
         limit = None if steps is None else whole("evaluate", "steps", steps)
         batches = (bind_batch(network, config, *read_batch(batch)) for batch in islice(given, limit))
         if not network.built:  # the first batch builds it
@@ -133,7 +133,9 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     batches = find_batches(x, lambda: ranks(network))
     if batches is not None:
         if lengths is not None:
-            raise ArgumentError("predict: lengths and mask are for one x; batches carry their own: (x, None, None, lengths)")
+            batches = _with_lengths(
+                "predict", x, lengths, lambda each: read_samples(each, ranks(network)), "(x, None, None, lengths)"
+            )
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})
         found = predict_batches(network, islice(batches, limit), before, after)
@@ -146,6 +148,13 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     outputs = predict_rows(network, data, batch_size, before, after)
     hooks.call("on_predict_end", {})
     return network.connections.pack_outputs(outputs)
+
+
+def _with_lengths(who: str, batches: Any, lengths: Any, read: Callable[[Any], Batch], form: str) -> list[Batch]:
+    """Distribute lengths or a mask among the batches of a list. The rows of a loader may come in any order."""
+    if not isinstance(batches, list):
+        raise ArgumentError(f"{who}: lengths= and mask= are for x, or a list of batches; other batches carry their own: {form}")
+    return with_lengths(batches, lengths, read, who)
 
 
 def _hooks(callbacks: Any, model: Learner, verbose: Any) -> CallbackList:

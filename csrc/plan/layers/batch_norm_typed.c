@@ -72,26 +72,52 @@ static size_t count_of(const nnc_norm_rows *rows) {
   return count;
 }
 
-/* Rows that are processed together. `number` is the position of their partial sums; `count`: all rows of the batch that count. */
+/* Rows [first, last) that are processed together, and what is the same for all such chunks of a pass, so that it is found only once. */
 typedef struct {
-  size_t first, last, number, count;
+  size_t first, last;
+  real *partial; /* two rows of partial sums */
+  size_t count;  /* all rows of the batch that count, where that is asked for */
+  size_t channels, ld, dx, dy;
+  nnc_norm_statistics s;
+  real *gamma, *beta;
 } nnc_chunk;
 
+static nnc_chunk chunk_of(const nnc_run *run, const nnc_op *op) {
+  return (nnc_chunk){
+      .channels = channels_of(op),
+      .ld = saved_ld(op),
+      .dx = row_distance(run, op, op->spec.input[0]),
+      .dy = row_distance(run, op, op->out),
+      .s = statistics_of(run, op),
+      .gamma = nnc_param_at(run, op, 0, run->params),
+      .beta = nnc_param_at(run, op, 1, run->params),
+  };
+}
+
+/* The chunks of rows [at, at + valid), whose partial sums begin with number `number`. */
+static inline void over_rows(const nnc_run *run, const nnc_op *op, nnc_chunk *c, size_t at, size_t valid, size_t number,
+                             void (*process)(const nnc_run *, const nnc_op *, const nnc_chunk *)) {
+  const size_t end = at + valid;
+  c->partial = partial_of(run, op, number);
+  for (c->first = at; c->first < end; c->first += NNC_NORM_CHUNK, c->partial += 2 * c->ld) {
+    c->last = end - c->first < NNC_NORM_CHUNK ? end : c->first + NNC_NORM_CHUNK;
+    process(run, op, c);
+  }
+}
+
 /* The chunks of samples [first, last); chunks do not cross samples with steps. */
-static void over_chunks(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t count,
-                        void (*process)(const nnc_run *, const nnc_op *, const nnc_chunk *)) {
+static inline void over_chunks(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t count,
+                               void (*process)(const nnc_run *, const nnc_op *, const nnc_chunk *)) {
+  nnc_chunk c = chunk_of(run, op);
+  c.count = count;
+  if (!has_steps(run, op)) {
+    over_rows(run, op, &c, first, last - first, first / NNC_NORM_CHUNK, process);
+    return;
+  }
   const nnc_norm_rows rows = valid_rows(run, op, first, last);
   const size_t per_sample = (rows.steps + NNC_NORM_CHUNK - 1) / NNC_NORM_CHUNK;
-  for (size_t i = 0; i < rows.samples; i++) {
-    const size_t at = has_steps(run, op) ? (first + i) * rows.steps : first;
-    const size_t number = has_steps(run, op) ? (first + i) * per_sample : first / NNC_NORM_CHUNK;
-    const size_t end = at + nnc_norm_valid(&rows, i);
-    for (size_t row = at; row < end; row += NNC_NORM_CHUNK) {
-      const nnc_chunk chunk = {row, end - row < NNC_NORM_CHUNK ? end : row + NNC_NORM_CHUNK, number + (row - at) / NNC_NORM_CHUNK,
-                               count};
-      process(run, op, &chunk);
-    }
-  }
+  for (size_t i = 0; i < rows.samples; i++)
+    over_rows(run, op, &c, (first + i) * rows.steps, nnc_norm_valid(&rows, i), (first + i) * per_sample, process);
 }
 
 static real *batches_of(const nnc_run *run, const nnc_op *op) {
@@ -136,10 +162,8 @@ static int by_samples(const nnc_run *run, const nnc_op *op) {
 }
 
 static void moments_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
-  const size_t dx = row_distance(run, op, op->spec.input[0]);
-  real *partial = partial_of(run, op, c->number);
-  run->k->batch_norm_moments(partial, partial + saved_ld(op), run->act[op->spec.input[0]] + c->first * dx, c->last - c->first,
-                             channels_of(op), dx);
+  run->k->batch_norm_moments(c->partial, c->partial + c->ld, run->act[op->spec.input[0]] + c->first * c->dx, c->last - c->first,
+                             c->channels, c->dx);
 }
 
 static void forward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -167,13 +191,10 @@ static void end_batch(const nnc_run *run, const nnc_op *op) {
 }
 
 static void normalise_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
-  const int in = op->spec.input[0];
-  const size_t dx = row_distance(run, op, in), dy = row_distance(run, op, op->out), channels = channels_of(op);
-  const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_forward(run->act[op->out] + c->first * dy, &s, run->act[in] + c->first * dx,
-                             nnc_param_at(run, op, 0, run->params), nnc_param_at(run, op, 1, run->params), 0, channels,
-                             c->last - c->first, 1, dy, dx, op->spec.attr.batch_norm.eps, 0, NNC_NORM_SAVED, NULL);
-  apply_activation(run, op, 0, channels, c->first, c->last);
+  run->k->batch_norm_forward(run->act[op->out] + c->first * c->dy, &c->s, run->act[op->spec.input[0]] + c->first * c->dx, c->gamma,
+                             c->beta, 0, c->channels, c->last - c->first, 1, c->dy, c->dx, op->spec.attr.batch_norm.eps, 0,
+                             NNC_NORM_SAVED, NULL);
+  apply_activation(run, op, 0, c->channels, c->first, c->last);
 }
 
 static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -198,36 +219,23 @@ static int is_wanted(const nnc_run *run, const nnc_op *op) {
 }
 
 static void sums_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
-  const int in = op->spec.input[0];
-  const size_t dx = row_distance(run, op, in), dy = row_distance(run, op, op->out), channels = channels_of(op);
-  real *partial = partial_of(run, op, c->number);
-  activation_gradient(run, op, 0, channels, c->first, c->last);
-  run->k->batch_norm_sums(partial, partial + saved_ld(op), run->grad[op->out] + c->first * dy, run->act[in] + c->first * dx,
-                          saved_row(run, op, 0), c->last - c->first, channels, dy, dx);
+  activation_gradient(run, op, 0, c->channels, c->first, c->last);
+  run->k->batch_norm_sums(c->partial, c->partial + c->ld, run->grad[op->out] + c->first * c->dy,
+                          run->act[op->spec.input[0]] + c->first * c->dx, c->s.mean, c->last - c->first, c->channels, c->dy, c->dx);
 }
 
 static void backward_partial(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (by_samples(run, op)) over_chunks(run, op, first, last, 0, sums_of_chunk);
 }
 
-/* dx of channels [first, last) of rows [from, to), out of `count`. dgamma and dbeta are inputs if the source is TOTALS, otherwise
- * results. */
-static void input_gradient(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t from, size_t to, size_t count,
-                           real *dgamma, real *dbeta, nnc_norm_source source) {
-  const int in = op->spec.input[0], adds = op->accumulates[0];
-  const size_t inner = inner_of(run, op), dx = row_distance(run, op, in), dy = row_distance(run, op, op->out);
-  const nnc_norm_statistics s = statistics_of(run, op);
-  real *grad = run->grad[in] + from * dx, *own = adds ? run->arena + op->packed + from * dx : grad;
-  run->k->batch_norm_backward(is_wanted(run, op) ? own : NULL, dgamma, dbeta, &s, run->grad[op->out] + from * dy,
-                              run->act[in] + from * dx, nnc_param_at(run, op, 0, run->params), first, last, to - from, count, inner,
-                              dx, dy, dx, op->spec.attr.batch_norm.eps, source);
-  if (is_wanted(run, op) && adds)
-    run->k->accumulate(grad + first * inner, own + first * inner, to - from, (last - first) * inner, dx, dx);
-}
-
 static void gradient_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_chunk *c) {
-  input_gradient(run, op, 0, channels_of(op), c->first, c->last, c->count, saved_row(run, op, 2), saved_row(run, op, 3),
-                 NNC_NORM_TOTALS);
+  const int in = op->spec.input[0], adds = op->accumulates[0];
+  const size_t rows = c->last - c->first, at = c->first * c->dx;
+  real *grad = run->grad[in] + at, *own = adds ? run->arena + op->packed + at : grad;
+  run->k->batch_norm_backward(own, saved_row(run, op, 2), saved_row(run, op, 3), &c->s, run->grad[op->out] + c->first * c->dy,
+                              run->act[in] + at, c->gamma, 0, c->channels, rows, c->count, 1, c->dx, c->dy, c->dx,
+                              op->spec.attr.batch_norm.eps, NNC_NORM_TOTALS);
+  if (adds) run->k->accumulate(grad, own, rows, c->channels, c->dx, c->dx);
 }
 
 static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -238,10 +246,17 @@ static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, si
 }
 
 static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  const size_t rows = run->rows * rows_per_sample(run, op);
+  const int in = op->spec.input[0], adds = op->accumulates[0];
+  const size_t rows = run->rows * rows_per_sample(run, op), inner = inner_of(run, op), columns = (last - first) * inner;
+  const size_t dx = row_distance(run, op, in), dy = row_distance(run, op, op->out);
+  const nnc_norm_statistics s = statistics_of(run, op);
+  real *grad = run->grad[in], *own = adds ? run->arena + op->packed : grad;
   activation_gradient(run, op, first, last, 0, rows);
-  input_gradient(run, op, first, last, 0, rows, rows, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads),
-                 !nnc_op_trains(run, op) && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+  run->k->batch_norm_backward(
+      is_wanted(run, op) ? own : NULL, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads), &s,
+      run->grad[op->out], run->act[in], nnc_param_at(run, op, 0, run->params), first, last, rows, rows, inner, dx, dy, dx,
+      op->spec.attr.batch_norm.eps, !nnc_op_trains(run, op) && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+  if (is_wanted(run, op) && adds) run->k->accumulate(grad + first * inner, own + first * inner, rows, columns, dx, dx);
 }
 
 /* Channels per panel, so few that the data are still in cache when the activation is applied. */

@@ -192,6 +192,8 @@ def test_methods_of_layers_and_optimizers():
         with pytest.raises(AttributeError, match=f"{name} has no 'get_config': use layer.config"):
             layer.get_config()
         assert "eval" not in dir(layer)
+    with pytest.raises(AttributeError, match="LSTM has no 'weight': use layer.weight_ih_l0"):
+        nn.LSTM(2, 3).weight  # noqa: B018 - what is asked for
     for name in ("param_groups", "zero_grad", "step", "minimize"):
         with pytest.raises(errors.UnknownAttributeError, match=f"Adam has no '{name}'"):
             getattr(nn.optim.Adam(), name)
@@ -367,6 +369,12 @@ def test_objects_of_pytorch_and_scikit_learn():
             errors.ArgumentError, match=rf"Linear: weight_init: {name} is PyTorch's: pass nn.init.\w+ as weight_init"
         ):
             nn.Linear(2, 1, weight_init=getattr(torch.nn.init, name))
+    for metric, text in (
+        (torch.nn.MSELoss(), "MSELoss is PyTorch's: use nn.losses.MeanSquaredError"),
+        (torch.nn.functional.l1_loss, "l1_loss is"),
+    ):
+        with pytest.raises(errors.ArgumentError, match=f"metrics: {text}"):
+            nn.Sequential(nn.Linear(2, 1)).compile("mse", "sgd", metrics=[metric])
     nn.Sequential(nn.Linear(2, 1)).compile("mse", "sgd", metrics=[metrics.r2_score])  # a metric may be a function
     assert objects.library(np.tanh) == objects.library(nn.ReLU()) == objects.library("x") == ""
 
@@ -379,6 +387,8 @@ def test_objects_of_pytorch_and_scikit_learn():
         (np.tanh, r"layer 1 is the function .*nn.Lambda\(forward, backward\) makes a layer of it"),
         ([nn.ReLU()], "layer 1 is a list; put its layers in one by one"),
         ({"a": nn.ReLU()}, r"layer 1 is a dict; pass its layers: \*layers.values\(\)"),
+        ((nn.ReLU() for _ in range(2)), "layer 1 is a generator; put its layers in one by one"),
+        (np.ones(2), "layer 1 is no layer but array"),
         (None, "layer 1 is no layer but None"),
         (nn.ReLU, r"layer 1 is the class ReLU; call it: ReLU\(...\)"),
     ],

@@ -106,6 +106,15 @@ OF_LAYERS = {
     "load_state_dict": "use load_state_dict of the model, nn.Sequential(layer)",
 }
 
+#: The same, for a recurrent layer.
+OF_RECURRENT = {
+    "weight": "use layer.weight_ih_l0 and layer.weight_hh_l0, as in PyTorch",
+    "kernel": "use layer.weight_ih_l0, which is [gates * hidden, in]",
+    "recurrent_kernel": "use layer.weight_hh_l0, which is [gates * hidden, hidden]",
+    "units": "use layer.hidden_size",
+    "flatten_parameters": f"{_LEAVE}: all parameters lie in one buffer",
+}
+
 #: Name -> what to use, for the history that fit returns.
 OF_HISTORIES = {
     "predict": "fit returns the history; use model.predict",

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
+from .._checks import not_foreign, shown
 from .._declarations import table
 from .._lazy import refusing
-from ..errors import lookup
+from ..errors import ArgumentError, lookup
+from ..foreign.objects import library
 from ..losses import LOSSES, Loss
 from .base import Metric
 from .classification import Accuracy, BalancedAccuracy, ConfusionMatrix, MatthewsCorrelation, TopKAccuracy
@@ -115,7 +117,17 @@ def get(metric: MetricLike) -> Metric:
         return cls()
     if isinstance(cls, type) and issubclass(cls, Loss):
         return LossMetric(cls())
-    return LossMetric(metric) if isinstance(metric, Loss) else PythonMetric(metric)
+    if isinstance(metric, Loss):
+        return LossMetric(metric)
+    keeps_account = hasattr(metric, "update_state") and hasattr(metric, "result")  # as Keras's do
+    if not keeps_account and library(metric) != "scikit-learn's":  # whose functions take arrays
+        not_foreign("metrics", metric, "metrics")
+    if not callable(metric) and not keeps_account:
+        raise ArgumentError(
+            f"metrics: {shown(metric)} is no metric; use a name, such as 'accuracy', an object of nn.metrics, a function of y_true "
+            "and y_pred, or an object with update_state and result"
+        )
+    return PythonMetric(metric)
 
 
 class _Mean(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from .. import layers as every_layer
@@ -326,7 +326,7 @@ def _no_layer(given: Any) -> str:
         return f"{shown(given)}; leave an input out, as layers know their sizes, or make nn.Model(inputs, outputs)"
     if isinstance(given, dict):
         return "a dict; pass its layers: *layers.values()"
-    if isinstance(given, list | tuple):
+    if isinstance(given, Iterable) and not hasattr(given, "__array__"):
         return f"a {type(given).__name__}; put its layers in one by one: *layers"
     if callable(given):
         return f"the function {shown(given)}; nn.Lambda(forward, backward) makes a layer of it"

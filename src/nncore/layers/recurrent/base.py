@@ -10,9 +10,10 @@ import numpy as np
 
 from ... import _late_calls, init
 from ..._checks import flag, no_state_dict, real, warn, whole
-from ..._declarations import missing_attribute
+from ..._declarations import missing_attribute, put_elsewhere
 from ...data.arrays import copy_into, to_array
 from ...errors import ArgumentError, ShapeError, SizeError, StateDictError
+from ...foreign import methods
 from ...graph import Value, is_symbolic, record
 from ...init import InitSpec
 from ...records import Op, Shape
@@ -394,3 +395,6 @@ class Recurrent(Regularized):
         if not last:
             return output
         return output, last[0] if len(last) == 1 else tuple(last)
+
+
+put_elsewhere(Recurrent, methods.OF_RECURRENT)

@@ -132,7 +132,7 @@ def test_unknown_names_list_each_object_once(get, table):
     assert sorted(table[name].__name__ for name in listed) == sorted({cls.__name__ for cls in table.values()})
 
 
-def test_words_never_replace_a_name_that_is_known():
+def test_words_have_no_name_that_is_known():
     known = {
         "loss": nn.losses.LOSSES,
         "optimizer": nn.optim.OPTIMIZERS,
@@ -140,6 +140,8 @@ def test_words_never_replace_a_name_that_is_known():
         "initializer": nn.init.SCHEMES,
     }
     assert words.NAMES.keys() == known.keys()
+    for kind, table in known.items():
+        assert not words.NAMES[kind].keys() & {name.lower().replace("_", "") for name in table}
 
 
 @pytest.mark.parametrize(

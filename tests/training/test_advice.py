@@ -46,7 +46,10 @@ def net(width, *end):
         (BCE, 1, [nn.Hardtanh()], "ends in hardtanh; add Sigmoid"),
         (SCCE, 3, [nn.ReLU()], "ends in relu; add Softmax"),
         (SCCE, 3, [nn.LogSoftmax()], "ends in log_softmax; add Softmax, or use from_logits=True"),
-        ("kl_divergence", 3, [], "kl_divergence takes probabilities"),
+        ("kl_divergence", 3, [], "kl_divergence takes probabilities, but the model ends in a linear layer; add Softmax$"),
+        ("categorical_focal_crossentropy", 3, [], "takes probabilities, .*; add Softmax, or use from_logits=True"),
+        ("binary_focal_crossentropy", 3, [nn.Softmax()], "makes them exclusive"),
+        ("squared_hinge", 1, [nn.Sigmoid()], "squared_hinge takes scores of both signs"),
         # no logits
         (BINARY(from_logits=True), 1, [nn.Sigmoid()], "takes logits, but the model ends in sigmoid; leave one of the two out"),
         (ONE_HOT(from_logits=True), 3, [nn.Softmax()], "takes logits, but the model ends in softmax"),

@@ -12,7 +12,7 @@ _CPU = f"{_LEAVE}: nncore computes on the CPU"
 _FIXED = "pass all layers to nn.Sequential: nn.Sequential(*layers, nn.ReLU())"
 _DTYPE = 'pass dtype="float64" to the model'
 _FREEZE = "set layer.trainable = False, and compile"
-_MADE = "a model is made by its constructor; copy.deepcopy(model) and nn.load make it again"
+_MADE = "a model is made by its constructor; model.clone(), copy.deepcopy(model) and nn.load make it again"
 
 #: Name -> what to use, for a model.
 OF_MODELS = {

@@ -45,11 +45,7 @@ NAMES = {
     "metric": {
         "loss": "always logged; leave it out",
         "sensitivity": '"recall"',
-        "f1score": '"f1"',
         "f1macro": 'nn.metrics.F1(average="macro")',
-        "accuracyscore": '"accuracy"',
-        "rocaucscore": '"roc_auc"',
-        "r2score": '"r2"',
         "l1": '"mae"',
         "l2": '"mse"',
     },

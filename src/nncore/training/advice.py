@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._checks import warn
-from ..losses import Loss, PythonLoss
+from ..losses import Crossentropy, Loss, PythonLoss
 from ..records import Op, ParameterOptions
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ class Output(NamedTuple):
         return self.over_classes or self.loss.targets == "probabilities"
 
     @property
-    def fitting(self) -> str:
-        return "Softmax" if self.over_classes else "Sigmoid"
+    def remedy(self) -> str:
+        added = f"add {'Softmax' if self.over_classes else 'Sigmoid'}"
+        return f"{added}, or use from_logits=True" if isinstance(self.loss, Crossentropy) else added
 
 
 def _squeezes_logits(out: Output) -> bool:
@@ -100,7 +101,7 @@ CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
     ),
     (
         lambda out: out.is_crossentropy and not out.loss.from_logits and (out.low < 0 or out.high > 1),
-        "{loss} takes probabilities, but the model ends in {end}; add {fitting}, or use from_logits=True",
+        "{loss} takes probabilities, but the model ends in {end}; {remedy}",
     ),
     (_squeezes_logits, "{loss}(from_logits=True) takes any number, but {end} gives only some of them; leave {end} out"),
     (
@@ -124,7 +125,7 @@ def advise(network: Network, config: Configuration, options: Sequence[ParameterO
         said = next((text for is_wrong, text in CHECKS if is_wrong(out)), "")
         if said:
             prefix = f"{name}: " if len(config.names) > 1 else ""
-            warn(prefix + said.format(loss=loss.name, end=end, fitting=out.fitting))
+            warn(prefix + said.format(loss=loss.name, end=end, remedy=out.remedy))
     if blocked := _behind_steps(network, options):
         names = ", ".join(blocked[:3]) + (", ..." if blocked[3:] else "")
         warn(

@@ -153,13 +153,16 @@ class Configuration:
     def sums(self, at_once: bool = False) -> Sums:
         """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
         Python. at_once: for a single batch."""
+        arrays = [None if shape is None else np.zeros(shape) for shape in self.sum_shapes()]
+        if not self.costly_keys:  # a short epoch takes only some microseconds
+            return Sums(arrays, [[] for _ in self.metrics])
         watchers = [[m.watcher() for m in ms if m.kind == "python"] for ms in self.metrics]
         for watcher in (each for own in watchers for each in own):
             watcher.at_once = at_once
         for own, plain in zip(watchers, self.plain_metrics, strict=True):
             count = sum(m.kind == "python" for m in plain)
             own[:count] = map(metrics.Unweighted, own[:count])
-        return Sums((None if shape is None else np.zeros(shape) for shape in self.sum_shapes()), watchers)
+        return Sums(arrays, watchers)
 
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
         """Return the loss and all metrics, under the names that history uses."""

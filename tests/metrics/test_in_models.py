@@ -308,6 +308,19 @@ def test_cross_entropies_beside_a_loss_of_numbers(rng):
         model.fit(x, np.ones((30, 3)))
 
 
+@pytest.mark.parametrize("name", sorted({cls.name for cls in nn.losses.LOSSES.values()}))
+def test_every_loss_is_a_metric(name, rng):
+    loss, x = nn.losses.LOSSES[name](), rng.uniform(0.1, 1, size=(30, 4))
+    kind = rng.integers(4, size=30)
+    y = {"classes": kind, "one_hot": np.eye(4)[kind], "signs": np.sign(x - 0.5), "probabilities": (x > 0.4) * 1.0}
+    y = y | {"values": x[:, ::-1], "repeated": x[:, ::-1], "halved": x[:, :2]}
+    model = shown(4, nn.Softmax())
+    model.compile(loss, nn.optim.SGD(lr=0.0), [name, metrics.LossMetric(loss, "same")])
+    logs = model.evaluate(x, y[loss.targets], return_dict=True)
+    assert [logs[name], logs["same"]] == [pytest.approx(logs["loss"], rel=1e-6)] * 2
+    assert model.fit(x, y[loss.targets], batch_size=7).history[name] == [pytest.approx(logs["loss"], rel=1e-6)]
+
+
 def test_functions_get_all_rows(rng):
     """1,300 rows: more than a block of the core, and than a batch."""
     x = np.sort(rng.normal(size=(1300, 1)), axis=0)

@@ -21,7 +21,7 @@ FLOPS_PER_THREAD = 250e3  # csrc/base/parallel.c: a phase is worth one thread pe
 #: Name -> (width, batch, optimizer). The update is a phase of its own for few parameters, follows each gradient for many
 #: (32 K), and waits for the norm where there is clip_norm.
 MODES = {
-    "small": (40, 45, OptimizerSpec("adam", ADAM)),
+    "small": (32, 72, OptimizerSpec("adam", ADAM)),
     "fused": (67, 19, OptimizerSpec("adam", ADAM, weight_decay=1e-3)),
     "clip_norm": (67, 19, OptimizerSpec("sgd", (0.9, 0.0, 1.0), clip_norm=0.5)),
 }

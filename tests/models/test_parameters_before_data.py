@@ -14,6 +14,8 @@ MODELS = {
     "lstm": (lambda: [nn.LSTM(3, 4, num_layers=2, bidirectional=True, dropout=0.1), nn.Linear(8, 2)], (7, 3)),
     "rnn": (lambda: [nn.RNN(3, 4, learn_initial_state=True, return_sequences=True), nn.LayerNorm(4), nn.PReLU(2)], (2, 3)),
     "dense first": (lambda: [nn.Dropout(0.1), nn.Linear(3, 5), nn.ReLU(), nn.GRU(5, 4)], (7, 3)),
+    "pooling": (lambda: [nn.Linear(3, 4), nn.ReLU(), nn.GlobalAveragePooling1D(), nn.Linear(4, 2)], (7, 3)),
+    "repeated": (lambda: [nn.Linear(3, 4), nn.RepeatVector(6), nn.GRU(4, 5, return_sequences=True), nn.Linear(5, 1)], (3,)),
     "embedding": (lambda: [nn.Embedding(10, 3), nn.Linear(3, 2)], (7,)),
     "embedding and gru": (lambda: [nn.Embedding(10, 3, padding_idx=0), nn.GRU(3, 4), nn.Linear(4, 2)], (7,)),
     "embedding and flatten": (lambda: [nn.Embedding(10, 3), nn.Flatten(), nn.Linear(12, 1)], (4,)),
@@ -148,6 +150,39 @@ def test_what_needs_shapes_still_does():
         model(np.zeros((2, 7, 5)))
     assert not model.built
     assert model(np.zeros((2, 7, 3))).shape == (2, 2)
+
+
+def test_layers_in_python():
+    """They are asked for the shape of their result, unless they make weights in build, which may depend on the number of steps."""
+    mean = nn.Lambda(lambda x: x.mean(axis=1), output_shape=lambda shape: shape[1:])
+    model = nn.Sequential(nn.GRU(3, 4, return_sequences=True), mean, nn.Linear(4, 2), seed=0)
+    assert list(model.state_dict())[-2:] == ["2.weight", "2.bias"]
+    assert model(np.zeros((2, 7, 3))).shape == (2, 2)
+
+    def fifth(shape):
+        if shape[0] < 5:
+            raise ValueError("too short")
+        return shape[1:]
+
+    model = nn.Sequential(nn.GRU(3, 4, return_sequences=True), nn.Lambda(lambda x: x[:, 4], output_shape=fifth), nn.Linear(4, 2))
+    with pytest.raises(nn.errors.NotBuiltError):
+        model.state_dict()
+    with pytest.raises(ValueError, match="too short"):
+        model(np.zeros((2, 3, 3)))
+    assert model(np.zeros((2, 7, 3))).shape == (2, 2)
+
+    class PerStep(nn.PythonLayer):
+        def build(self, input_shape):
+            self.add_weight("scale", (input_shape[0],), "ones")
+
+        def forward(self, x):
+            return x
+
+    model = nn.Sequential(nn.GRU(3, 4, return_sequences=True), PerStep())
+    with pytest.raises(nn.errors.NotBuiltError):
+        model.state_dict()
+    assert model(np.zeros((2, 7, 3))).shape == (2, 7, 4)
+    assert model[1].scale.shape == (7,)
 
 
 def test_layers_that_do_not_fit_are_found_with_data():

@@ -293,6 +293,10 @@ class PythonLayer(Layer):
             else:
                 dx[...] = gradient
 
+    def makes_weights(self) -> bool:
+        """Return whether the class has a ``build`` of its own, in which a layer makes its weights."""
+        return type(self).build is not PythonLayer.build
+
     def asks_for_lengths(self) -> bool:
         """Return whether forward has an argument ``lengths``."""
         return "lengths" in self._extra("forward")

@@ -143,20 +143,23 @@ class Chain:
     def shapes_of_any_length(self) -> list[Shape]:
         """Return shapes of samples to try if only the number of time steps is open; parameters do not depend on it.
 
-        The list is empty if more is open. Layers in Python are not asked before there are data, because their code may need them.
+        The list is empty if more is open. Layers in Python that make weights in ``build`` may make others for other shapes.
         """
         if self.graphs:
             return []
         ops, owners, _ = self.to_ops()
         kinds = [op.kind for op in ops]
         first = next((i for i, layer in enumerate(self.layers) if not layer.preserves_shape), None)
-        if first is None or "python" in kinds:
+        if first is None or any(op.part is not None and op.part.makes_weights() for op in ops):
             return []
         layer = self.layers[first]
         if kinds[owners.index(first)] == "embedding":
             return [(steps,) for steps in self._possible_steps()]
         shape = (layer.input_size,) if isinstance(layer, Recurrent) else layer.input_shape()
-        return [(steps, *shape) for steps in self._possible_steps()] if "recurrent" in kinds and shape is not None else []
+        has_time = any(isinstance(each, Recurrent | Pooling) for each in self.layers)
+        if shape is None or not has_time:
+            return []
+        return [*((steps, *shape) for steps in self._possible_steps()), shape]  # the last: RepeatVector makes the steps
 
     def _possible_steps(self) -> list[int]:
         """Return numbers of time steps to try: 1, what a layer of channels needs, and what a layer after Flatten takes at once."""

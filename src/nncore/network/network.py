@@ -17,7 +17,7 @@ from .. import _core, init
 from .._checks import float_dtype, whole
 from ..config import fresh_seed
 from ..data.names import Names
-from ..errors import ArgumentError, NncoreError, NotBuiltError, ShapeError
+from ..errors import ArgumentError, NotBuiltError, ShapeError
 from ..graph import Graph
 from ..layers.base import Layer
 from ..records import Op, Parameter, ParameterOptions, Shape
@@ -118,8 +118,8 @@ class Network:
         for shape in self.connections.shapes_of_any_length():
             try:
                 self._trial_plan([shape], *self.connections.to_ops())
-            except NncoreError:
-                continue  # the data show what does not fit, and the error belongs there
+            except Exception:  # also of a user's output_shape; the data show what does not fit, and the error belongs there
+                continue
             self._build([shape], provisional=True)
             return
 

@@ -50,6 +50,21 @@ INLINE void activation_forward(activation_value *f, activation_values *each, act
   }
 }
 
+/* The same without vectors side by side: a third of the code, for activations that are used less often. */
+INLINE void activation_forward_plain(activation_value *f, activation_attributes at, real *y, const real *x, size_t rows,
+                                     size_t cols, size_t ldy, size_t ldx) {
+  if (ldy == cols && ldx == cols) {
+    cols *= rows;
+    rows = 1;
+  }
+  for (; rows; rows--, y += ldy, x += ldx) {
+    size_t j = 0;
+#pragma GCC unroll 1
+    for (; j + VL <= cols; j += VL) vstore(y + j, f(vload(x + j), at));
+    if (j < cols) vstore_n(y + j, f(vload_n(x + j, cols - j), at), cols - j);
+  }
+}
+
 INLINE void activation_backward(activation_gradient *g, activation_attributes at, real *dx, const real *dy, const real *saved,
                                 size_t rows, size_t cols, size_t lddx, size_t lddy, size_t ldsaved) {
   if (lddx == cols && lddy == cols && ldsaved == cols) {
@@ -72,15 +87,26 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
   }                                                                                       \
   ACTIVATION_WITH_VALUES(name, count)
 
-/* The same for an activation that defines name_values, which processes several vectors in parallel. */
-#define ACTIVATION_WITH_VALUES(name, count)                                                                                      \
-  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,                         \
-                              const double *attr UNUSED) {                                                                       \
-    activation_forward(name##_value, name##_values, activation_read(count, attr), y, x, rows, cols, ldy, ldx);                   \
-  }                                                                                                                              \
+#define ACTIVATION_BACKWARD(name, count)                                                                                         \
   void KERNEL(name##_backward)(real * dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx, size_t lddy, \
                                size_t ldsaved, const double *attr UNUSED) {                                                      \
     activation_backward(name##_gradient, activation_read(count, attr), dx, dy, saved, rows, cols, lddx, lddy, ldsaved);          \
   }
+
+/* The same for an activation that defines name_values, which processes several vectors in parallel. */
+#define ACTIVATION_WITH_VALUES(name, count)                                                                    \
+  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,       \
+                              const double *attr UNUSED) {                                                     \
+    activation_forward(name##_value, name##_values, activation_read(count, attr), y, x, rows, cols, ldy, ldx); \
+  }                                                                                                            \
+  ACTIVATION_BACKWARD(name, count)
+
+/* The same for an activation that is used less often. */
+#define ACTIVATION_PLAIN(name, count)                                                                    \
+  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx, \
+                              const double *attr UNUSED) {                                               \
+    activation_forward_plain(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);    \
+  }                                                                                                      \
+  ACTIVATION_BACKWARD(name, count)
 
 #endif

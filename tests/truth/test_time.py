@@ -396,6 +396,17 @@ def test_steps_joined_in_time_follow_each_other(name, axis):
         np.testing.assert_allclose(ds[i], want_s, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_an_input_of_one_step_stands_first(n, rng):
+    """Lengths are those of the sequences, in whatever order the inputs are, and also if the sequences have one step."""
+    s, a = nn.Input((1, 2)), nn.Input((6, 2))
+    model = nn.Model([s, a], nn.GRU(2, 3)(nn.Concatenate(axis=1)([s, a])), seed=0)
+    x, start = rng.normal(size=(4, n, 2)).astype("f4"), rng.normal(size=(4, 1, 2)).astype("f4")
+    lengths = np.minimum([2, 6, 4, 1], n)
+    alone = [model.predict([start[i : i + 1], x[i : i + 1, :k]]) for i, k in enumerate(lengths)]
+    np.testing.assert_array_equal(model.predict([start, x], lengths=lengths), np.concatenate(alone))
+
+
 def test_steps_joined_in_time_count_in_losses_weights_and_metrics():
     """Row i has length + 2 steps: the mean square of these, with a weight for each, and the metric, as NumPy computes them."""
     a, s = nn.Input((6, 2), name="a"), nn.Input((2, 2), name="s")

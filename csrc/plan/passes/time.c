@@ -167,14 +167,22 @@ static int is_output(const nnc_plan *plan, int value) {
   return 0;
 }
 
-/* Inputs with at least two dimensions, and indices into a table, whose first dimension equals that of the first such input. */
-static void mark_input(nnc_plan *plan, int v) {
-  nnc_value *value = &plan->value[v];
-  const int is_indices = nnc_plan_index_bound(plan, v) && !is_output(plan, v); /* each may stand for a whole vector */
-  if (value->shape.rank < (is_indices ? 1 : 2) || is_initial_state(plan, v)) return;
-  if (plan->steps && value->shape.dim[0] != plan->steps) return;
-  plan->steps = value->shape.dim[0];
-  value->timed = 1;
+/* Whether an input has time steps: at least two dimensions, or indices into a table, each of which may stand for a whole vector. */
+static int has_time(const nnc_plan *plan, int v) {
+  const int is_indices = nnc_plan_index_bound(plan, v) && !is_output(plan, v);
+  return plan->value[v].shape.rank >= (is_indices ? 1 : 2) && !is_initial_state(plan, v);
+}
+
+/* The number of steps of the first input that has time. An input of one step is taken for time only if all have one: beside sequences
+ * it stands for something whole, such as a start token. */
+static size_t steps_of_inputs(const nnc_plan *plan) {
+  size_t steps = 0;
+  for (int v = 0; v < plan->n_inputs; v++) {
+    if (!has_time(plan, v)) continue;
+    if (plan->value[v].shape.dim[0] > 1) return plan->value[v].shape.dim[0];
+    steps = plan->value[v].shape.dim[0];
+  }
+  return steps;
 }
 
 /* The number of an equal timeline. It is added if it is new; there is memory for one per op. */
@@ -198,7 +206,8 @@ static int timeline_of_result(nnc_plan *plan, const nnc_op *op) {
 
 void nnc_mark_time(nnc_plan *plan) {
   plan->timeline[plan->n_timelines++] = (nnc_timeline){1, 0};
-  for (int v = 0; v < plan->n_inputs; v++) mark_input(plan, v);
+  plan->steps = steps_of_inputs(plan);
+  for (int v = 0; v < plan->n_inputs; v++) plan->value[v].timed = has_time(plan, v) && plan->value[v].shape.dim[0] == plan->steps;
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     int reads_time = 0;

@@ -1031,7 +1031,7 @@ class Model(ModelCore):
         lengths : array_like of int, optional
             [N]: the number of valid time steps of each sequence, in any order. The steps after them, in x and in y, are padding.
             Padding may have any value; it has no effect on loss, metrics and gradients. A mean is taken over the valid steps. With
-            several inputs, the lengths apply to those inputs that have as many steps as the first input with a time dimension. In
+            several inputs, the lengths apply to those inputs that have as many steps as the first input with more than one step. In
             batches and in ``validation_data`` the lengths are the fourth element, after ``sample_weight`` (which may be None).
         mask : array_like of bool, optional
             [N, time]: True for each valid time step, in place of lengths. Padding may then come first, as `pad_sequences` of Keras

@@ -85,11 +85,13 @@ typedef struct {
   int shares; /* an earlier op of the same kind and sizes whose parameters this one uses, or -1 */
 } nnc_op_spec;
 
-/* A parameter in the buffers: rows x cols at `offset` elements, rows `ld` apart. A weight is stored as [in, out]. If `transposed`
+/* A parameter: rows x cols values at `data`, rows `ld` apart, in the plan's own memory or in that of another plan whose layer it
+ * shares; and its gradient, moments and average at `offset` elements of their buffers. A weight is stored as [in, out]. If `transposed`
  * is set, users see it as [cols, rows]. */
 typedef struct nnc_param {
   int op;
   char role[40];
+  void *data; /* set by nnc_plan_bind */
   size_t offset, rows, cols, ld;
   int transposed, vector;
   nnc_shape shape; /* of a vector, as users see it; rank 0: [rows, cols] */
@@ -146,9 +148,6 @@ size_t nnc_plan_elements(const nnc_plan *plan);
 int nnc_plan_state_count(const nnc_plan *plan);
 void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state);
 size_t nnc_plan_state_elements(const nnc_plan *plan);
-/* Set new positions of the parameters and running statistics, in buffers of these lengths that several plans share. Must come
- * before bind and compile. */
-void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements);
 /* Number of time steps to which lengths refer; 0 if no input has time, or if the op *op (else -1) mixes time steps. */
 size_t nnc_plan_steps(const nnc_plan *plan, int *op);
 /* How an op mixes time steps, and what to do instead, as the second half of a sentence; NULL if it does not. */
@@ -176,9 +175,11 @@ size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op);
 int nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op);
 /* For an input of indices: the number of rows of the table; 0 for other inputs. */
 size_t nnc_plan_index_bound(const nnc_plan *plan, int input);
-/* Buffers of nnc_plan_elements() elements, cache-line aligned. The caller keeps them alive. Unused moments are NULL, and so is
- * `average` if there is no moving average. */
-void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]);
+/* params, states: where the values of each parameter and running statistic are. The others are buffers of nnc_plan_elements()
+ * elements. All are cache-line aligned. The caller keeps them alive. Unused moments are NULL, and so is `average` if there is no
+ * moving average. Must come before compile. */
+void nnc_plan_bind(nnc_plan *plan, void *const *params, void *grads, void *const *states, void *average,
+                   void *const moments[NNC_MAX_MOMENTS]);
 
 enum { NNC_MAX_OUTPUTS = 64 };
 enum { NNC_LOSS_CALLED = -1 }; /* a loss in Python */

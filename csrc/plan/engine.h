@@ -26,7 +26,7 @@ typedef struct {
   real *const *act;  /* per value: its first sample */
   real *const *grad; /* the same for gradients; NULL in inference */
   const size_t *ld;  /* per value */
-  real *params, *grads, *arena;
+  real *grads, *arena;
   int training;     /* training mode, in which dropout is active */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
   int input_grads;  /* whether the gradients of the inputs are computed */
@@ -122,7 +122,12 @@ static inline void nnc_partition_samples(const nnc_thread *self, size_t rows, si
   *last = *last * NNC_SAMPLE_GROUP < rows ? *last * NNC_SAMPLE_GROUP : rows;
 }
 
-/* The parameter in a slot of an op inside one of the buffers, or NULL. */
+/* The values of the parameter in a slot of an op, or NULL. */
+static inline real *nnc_values_of(const nnc_run *run, const nnc_op *op, int slot) {
+  return op->param[slot] == NNC_NONE ? NULL : run->plan->param[op->param[slot]].layout.data;
+}
+
+/* The same in one of the buffers of gradients. */
 static inline real *nnc_param_at(const nnc_run *run, const nnc_op *op, int slot, real *buffer) {
   return op->param[slot] == NNC_NONE ? NULL : buffer + run->plan->param[op->param[slot]].layout.offset;
 }
@@ -170,7 +175,8 @@ int nnc_may_be_external(const nnc_plan *plan, int value);
 #define nnc_run_update NNC_TYPED(nnc_run_update)
 #define nnc_update_range NNC_TYPED(nnc_update_range)
 void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *update);
-void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n);
+/* param: the parameter with element `offset` of the buffers; those that follow it may be included, if their values do so too. */
+void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n);
 
 /* run/regularization_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every thread calls the nnc_run_
  * functions. */

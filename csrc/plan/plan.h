@@ -135,12 +135,11 @@ struct nnc_plan {
   nnc_caller caller;
   int n_called; /* number of ops that Python computes */
 
-  void *params, *grads, *moments[NNC_MAX_MOMENTS];
+  void *grads, *moments[NNC_MAX_MOMENTS];
   void *average;    /* of the parameters over the steps, or NULL */
   nnc_param *state; /* running statistics: learned from the data, not by gradients */
   int n_states;
   size_t state_elements;
-  void *states;
 
   /* inference: each thread processes one block of samples at a time */
   size_t steps;           /* of the inputs that have a time dimension; 0: none has */

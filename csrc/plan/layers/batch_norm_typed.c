@@ -35,8 +35,8 @@ static nnc_norm_statistics statistics_of(const nnc_run *run, const nnc_op *op) {
   }
   if (has_running(op)) {
     const nnc_param *state = &run->plan->state[op->state];
-    s.running_mean = (real *)run->plan->states + state[0].offset;
-    s.running_var = (real *)run->plan->states + state[1].offset;
+    s.running_mean = state[0].data;
+    s.running_var = state[1].data;
   }
   return s;
 }
@@ -89,8 +89,8 @@ static nnc_chunk chunk_of(const nnc_run *run, const nnc_op *op) {
       .dx = row_distance(run, op, op->spec.input[0]),
       .dy = row_distance(run, op, op->out),
       .s = statistics_of(run, op),
-      .gamma = nnc_param_at(run, op, 0, run->params),
-      .beta = nnc_param_at(run, op, 1, run->params),
+      .gamma = nnc_values_of(run, op, 0),
+      .beta = nnc_values_of(run, op, 1),
   };
 }
 
@@ -120,9 +120,7 @@ static inline void over_chunks(const nnc_run *run, const nnc_op *op, size_t firs
     over_rows(run, op, &c, (first + i) * rows.steps, nnc_norm_valid(&rows, i), (first + i) * per_sample, process);
 }
 
-static real *batches_of(const nnc_run *run, const nnc_op *op) {
-  return (real *)run->plan->states + run->plan->state[op->state + 2].offset;
-}
+static real *batches_of(const nnc_run *run, const nnc_op *op) { return run->plan->state[op->state + 2].data; }
 
 static void begin_batch(const nnc_run *run, const nnc_op *op) {
   if (has_running(op)) *batches_of(run, op) += 1;
@@ -149,8 +147,8 @@ static void batch_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   const nnc_norm_statistics s = statistics_of(run, op);
   const nnc_norm_rows valid = valid_rows(run, op, first, last);
   run->k->batch_norm_forward(run->act[op->out] + first * steps * dy, &s, run->act[in] + first * steps * dx,
-                             nnc_param_at(run, op, 0, run->params), nnc_param_at(run, op, 1, run->params), 0, channels,
-                             (last - first) * steps, inner_of(run, op), dy, dx, op->spec.attr.batch_norm.eps, 0,
+                             nnc_values_of(run, op, 0), nnc_values_of(run, op, 1), 0, channels, (last - first) * steps,
+                             inner_of(run, op), dy, dx, op->spec.attr.batch_norm.eps, 0,
                              has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH, &valid);
   apply_activation(run, op, 0, channels, first * steps, last * steps);
   nnc_clear_padding(run, run->act, op->out, first, last);
@@ -173,10 +171,9 @@ static void forward_partial(const nnc_run *run, const nnc_op *op, size_t first, 
 static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const int in = op->spec.input[0];
   const nnc_norm_statistics s = statistics_of(run, op);
-  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_param_at(run, op, 0, run->params),
-                             nnc_param_at(run, op, 1, run->params), first, last, run->rows, inner_of(run, op),
-                             row_distance(run, op, op->out), row_distance(run, op, in), op->spec.attr.batch_norm.eps,
-                             momentum_of(run, op), NNC_NORM_BATCH, NULL);
+  run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_values_of(run, op, 0), nnc_values_of(run, op, 1), first, last,
+                             run->rows, inner_of(run, op), row_distance(run, op, op->out), row_distance(run, op, in),
+                             op->spec.attr.batch_norm.eps, momentum_of(run, op), NNC_NORM_BATCH, NULL);
   apply_activation(run, op, first, last, 0, run->rows);
 }
 
@@ -252,10 +249,10 @@ static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, s
   const nnc_norm_statistics s = statistics_of(run, op);
   real *grad = run->grad[in], *own = adds ? run->arena + op->packed : grad;
   activation_gradient(run, op, first, last, 0, rows);
-  run->k->batch_norm_backward(
-      is_wanted(run, op) ? own : NULL, nnc_param_at(run, op, 0, run->grads), nnc_param_at(run, op, 1, run->grads), &s,
-      run->grad[op->out], run->act[in], nnc_param_at(run, op, 0, run->params), first, last, rows, rows, inner, dx, dy, dx,
-      op->spec.attr.batch_norm.eps, !nnc_op_trains(run, op) && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
+  run->k->batch_norm_backward(is_wanted(run, op) ? own : NULL, nnc_param_at(run, op, 0, run->grads),
+                              nnc_param_at(run, op, 1, run->grads), &s, run->grad[op->out], run->act[in], nnc_values_of(run, op, 0),
+                              first, last, rows, rows, inner, dx, dy, dx, op->spec.attr.batch_norm.eps,
+                              !nnc_op_trains(run, op) && has_running(op) ? NNC_NORM_RUNNING : NNC_NORM_BATCH);
   if (is_wanted(run, op) && adds) run->k->accumulate(grad + first * inner, own + first * inner, rows, columns, dx, dx);
 }
 

@@ -9,7 +9,7 @@ static void embedding_forward(const nnc_run *run, const nnc_op *op, size_t first
   const nnc_param *w = table_of(run, op);
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
-  run->k->embedding_forward(y.at, x.at, run->params + w->offset, x.rows, x.cols, y.ld, x.ld, w->rows, w->cols, w->ld);
+  run->k->embedding_forward(y.at, x.at, (real *)w->data, x.rows, x.cols, y.ld, x.ld, w->rows, w->cols, w->ld);
 }
 
 static void embedding_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

@@ -44,9 +44,8 @@ static void layer_norm_forward(const nnc_run *run, const nnc_op *op, size_t firs
   real *mean = means_of(run, op), *rstd = deviations_of(run, op);
   const size_t skipped = mean ? first * x.per_sample : 0;
   run->k->layer_norm_forward(from_sample(run, run->act, op->out, first), mean ? mean + skipped : NULL, rstd ? rstd + skipped : NULL,
-                             from_sample(run, run->act, in, first), nnc_param_at(run, op, 0, run->params),
-                             nnc_param_at(run, op, 1, run->params), (last - first) * x.per_sample, x.size, y.distance, x.distance,
-                             op->spec.attr.layer_norm.eps);
+                             from_sample(run, run->act, in, first), nnc_values_of(run, op, 0), nnc_values_of(run, op, 1),
+                             (last - first) * x.per_sample, x.size, y.distance, x.distance, op->spec.attr.layer_norm.eps);
   clear_padding(run, op, rstd, x.per_sample, first, last);
   if (epilogue == NNC_NONE) return;
   const nnc_matrix z = nnc_samples(run, run->act, op->out, first, last);
@@ -67,8 +66,7 @@ static void layer_norm_backward(const nnc_run *run, const nnc_op *op, size_t fir
   real *to = nnc_place_gradient(run, op, 0, dx);
   run->k->layer_norm_backward(to, means_of(run, op) + skipped, deviations_of(run, op) + skipped,
                               from_sample(run, run->grad, op->out, first), from_sample(run, run->act, in, first),
-                              nnc_param_at(run, op, 0, run->params), (last - first) * x.per_sample, x.size, x.distance, y.distance,
-                              x.distance);
+                              nnc_values_of(run, op, 0), (last - first) * x.per_sample, x.size, x.distance, y.distance, x.distance);
   nnc_add_gradient(run, op, 0, dx, to);
 }
 

@@ -34,10 +34,10 @@ static inline void forward_panel(const forward_job *job, size_t j) {
   const nnc_op *op = job->op;
   const nnc_matrix *x = &job->x, *z = &job->z, *y = &job->y;
   const nnc_param *w = weight_of(run, op);
-  const real *bias = op->param[1] == NNC_NONE ? NULL : run->params + run->plan->param[op->param[1]].layout.offset + j;
+  const real *bias = op->param[1] == NNC_NONE ? NULL : nnc_values_of(run, op, 1) + j;
   const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
   const int epilogue = epilogue_of(run, op);
-  run->k->gemm(z->at + j, x->at, run->params + w->offset + j, bias, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
+  run->k->gemm(z->at + j, x->at, (real *)w->data + j, bias, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
   if (epilogue != NNC_NONE)
     run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr.at);
 }
@@ -74,7 +74,7 @@ static void linear_backward(const nnc_run *run, const nnc_op *op, size_t first, 
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
   const nnc_param *w = weight_of(run, op);
-  const real *transposed = is_own_transpose(w) ? run->params + w->offset : run->arena + op->packed;
+  const real *transposed = is_own_transpose(w) ? (real *)w->data : run->arena + op->packed;
   run->k->gemm(dx.at, dz.at, transposed, NULL, dx.rows, dx.cols, dz.cols, dx.ld, dz.ld, 1, op->packed_ld, op->accumulates[0]);
 }
 
@@ -91,8 +91,8 @@ static void linear_prepare(const nnc_run *run, const nnc_op *op, const nnc_task 
   if (!run->plan->value[op->spec.input[0]].needs_grad && !run->input_grads) return;
   const nnc_param *w = weight_of(run, op);
   if (is_own_transpose(w)) return;
-  run->k->transpose(run->arena + op->packed + task->first, run->params + w->offset + task->first * w->ld, task->last - task->first,
-                    w->cols, op->packed_ld, w->ld);
+  run->k->transpose(run->arena + op->packed + task->first, (real *)w->data + task->first * w->ld, task->last - task->first, w->cols,
+                    op->packed_ld, w->ld);
 }
 
 const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear) = {

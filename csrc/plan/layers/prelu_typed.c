@@ -26,7 +26,7 @@ static nnc_matrix block_of(const nnc_run *run, real *const *base, int value, con
 
 static void prelu_forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_slopes s = slopes_of(run, op);
-  const real *slope = nnc_param_at(run, op, 0, run->params);
+  const real *slope = nnc_values_of(run, op, 0);
   const int in = op->spec.input[0];
   if (s.blocks == 1) {
     const nnc_matrix x = nnc_samples(run, run->act, in, first, last), y = nnc_samples(run, run->act, op->out, first, last);
@@ -42,7 +42,7 @@ static void prelu_forward(const nnc_run *run, const nnc_op *op, size_t first, si
 
 static void prelu_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_slopes s = slopes_of(run, op);
-  const real *slope = nnc_param_at(run, op, 0, run->params);
+  const real *slope = nnc_values_of(run, op, 0);
   const int in = op->spec.input[0];
   if (!run->plan->value[in].needs_grad && !run->input_grads) return;
   const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);

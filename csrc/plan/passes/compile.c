@@ -60,7 +60,9 @@ static void set_spans(nnc_plan *plan) {
   for (int i = 0; i < plan->n_params; i++) {
     const nnc_parameter *p = &plan->param[i];
     nnc_span *last = plan->n_spans ? &plan->span[plan->n_spans - 1] : NULL;
-    const int adjacent = last && last->offset + last->elements == p->layout.offset; /* not if plans share buffers */
+    const char *first = last ? plan->param[last->param].layout.data : NULL; /* values may belong to another plan */
+    const int adjacent = last && last->offset + last->elements == p->layout.offset &&
+                         first + last->elements * plan->element == (const char *)p->layout.data;
     if (adjacent && plan->optimizer.clip_norm_each == 0 && same_options(&last->options, &p->options))
       last->elements = p->layout.offset + p->elements - last->offset;
     else plan->span[plan->n_spans++] = (nnc_span){p->layout.offset, p->elements, i, p->options};

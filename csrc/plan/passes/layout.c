@@ -276,13 +276,6 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   return NNC_OK;
 }
 
-void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) {
-  for (int i = 0; i < plan->n_params; i++) plan->param[i].layout.offset = params[i];
-  for (int i = 0; i < plan->n_states; i++) plan->state[i].offset = states[i];
-  plan->elements = elements;
-  plan->state_elements = state_elements;
-}
-
 int nnc_plan_param_count(const nnc_plan *plan) { return plan->n_params; }
 void nnc_plan_param(const nnc_plan *plan, int i, nnc_param *param) { *param = plan->param[i].layout; }
 double nnc_plan_flops(const nnc_plan *plan) { return plan->flops; }
@@ -292,9 +285,10 @@ int nnc_plan_state_count(const nnc_plan *plan) { return plan->n_states; }
 void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) { *state = plan->state[i]; }
 size_t nnc_plan_state_elements(const nnc_plan *plan) { return plan->state_elements; }
 
-void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void *const moments[NNC_MAX_MOMENTS]) {
-  plan->params = params;
-  plan->states = states;
+void nnc_plan_bind(nnc_plan *plan, void *const *params, void *grads, void *const *states, void *average,
+                   void *const moments[NNC_MAX_MOMENTS]) {
+  for (int i = 0; i < plan->n_params; i++) plan->param[i].layout.data = params[i];
+  for (int i = 0; i < plan->n_states; i++) plan->state[i].data = states[i];
   plan->grads = grads;
   plan->average = average;
   memcpy(plan->moments, moments, sizeof plan->moments);

@@ -113,7 +113,7 @@ static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
   for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
-  p.run = (nnc_run){.plan = plan, .k = nnc_plan_kernels(plan), .act = p.act, .ld = p.ld, .params = plan->params};
+  p.run = (nnc_run){.plan = plan, .k = nnc_plan_kernels(plan), .act = p.act, .ld = p.ld};
   p.run.work = p.values;
   p.run.work_rows = job->block;
   p.run.packed = packed;
@@ -126,7 +126,7 @@ static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
 
 void NNC_TYPED(nnc_pack)(const nnc_plan *plan, void *packed) {
   real nowhere;
-  const nnc_run run = {.plan = plan, .k = nnc_plan_kernels(plan), .params = plan->params, .work = &nowhere, .packed = packed};
+  const nnc_run run = {.plan = plan, .k = nnc_plan_kernels(plan), .work = &nowhere, .packed = packed};
   pack(&run);
 }
 

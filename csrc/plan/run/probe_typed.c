@@ -47,16 +47,19 @@ static void probe_units(const nnc_run *run, const nnc_op *op, double *total) {
 }
 
 void nnc_probe_before(const nnc_run *run, const nnc_thread *self, const nnc_probe *probe) {
-  size_t first, last;
-  nnc_partition(self, run->plan->elements, &first, &last);
-  memcpy((real *)probe->before + first, run->params + first, (last - first) * sizeof(real));
+  for (int i = 0; i < run->plan->n_params; i++) {
+    const nnc_parameter *p = &run->plan->param[i];
+    size_t first, last;
+    nnc_partition(self, p->elements, &first, &last);
+    memcpy((real *)probe->before + p->layout.offset + first, (real *)p->layout.data + first, (last - first) * sizeof(real));
+  }
 }
 
 static void probe_parameter(const nnc_run *run, const nnc_probe *probe, int i) {
   const nnc_parameter *p = &run->plan->param[i];
   const size_t at = p->layout.offset;
   double *total = probe->params + 4 * i, changes[2];
-  run->k->sum_changes(changes, (const real *)probe->before + at, run->params + at, p->elements);
+  run->k->sum_changes(changes, (const real *)probe->before + at, p->layout.data, p->elements);
   const double weight = sqrt(changes[0]), moved = sqrt(changes[1]);
   total[0] += sqrt(run->k->sum_squares(run->grads + at, p->elements));
   total[1] += weight;

@@ -8,7 +8,7 @@
 
 static double piece_penalty(const nnc_run *run, const nnc_parameter *p, size_t first, size_t rows) {
   double sums[2];
-  run->k->sum_penalties(sums, run->params + p->layout.offset + first * p->layout.ld, rows, p->layout.cols, p->layout.ld);
+  run->k->sum_penalties(sums, (real *)p->layout.data + first * p->layout.ld, rows, p->layout.cols, p->layout.ld);
   return p->options.l1 * sums[0] + p->options.l2 * sums[1];
 }
 
@@ -41,7 +41,7 @@ double nnc_penalty_sum(const nnc_plan *plan) {
 }
 
 double NNC_TYPED(nnc_penalty)(const nnc_plan *plan) {
-  const nnc_run run = {.plan = plan, .k = nnc_plan_kernels(plan), .params = plan->params};
+  const nnc_run run = {.plan = plan, .k = nnc_plan_kernels(plan)};
   return walk_pieces(&run, NULL, 0, 1);
 }
 
@@ -51,7 +51,7 @@ static void limit_rows(const nnc_run *run, const nnc_parameter *p, const nnc_thr
   size_t first, last;
   nnc_partition(self, p->layout.rows, &first, &last);
   for (size_t r = first; r < last; r++) {
-    real *w = run->params + p->layout.offset + r * ld;
+    real *w = (real *)p->layout.data + r * ld;
     const double norm = sqrt(run->k->sum_squares(w, cols));
     if (norm > p->options.max_norm) run->k->combine(w, w, NULL, 1, cols, ld, ld, ld, p->options.max_norm / norm, 0, 0);
     if (run->plan->average) run->k->average((real *)run->plan->average + p->layout.offset + r * ld, w, 1, cols, ld, momentum);
@@ -73,7 +73,7 @@ void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double mome
     first *= line;
     last = last * line < p->layout.cols ? last * line : p->layout.cols;
     if (first >= last) continue;
-    real *w = run->params + p->layout.offset + first;
+    real *w = (real *)p->layout.data + first;
     run->k->max_norm(w, p->layout.rows, last - first, p->layout.ld, p->options.max_norm);
     if (plan->average)
       run->k->average((real *)plan->average + p->layout.offset + first, w, p->layout.rows, last - first, p->layout.ld, momentum);

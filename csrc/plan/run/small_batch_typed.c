@@ -90,12 +90,11 @@ static void run_step(const nnc_small_batch *space, const nnc_small_batch_step *s
     s->forward(&space->run, s->op, 0, rows);
     return;
   }
-  const real *params = space->run.params;
   const nnc_kernels *k = space->run.k;
   const nnc_param *w = s->weight;
   real *z = space->act[s->z], *y = space->act[s->y];
-  k->gemm(z, space->act[s->x], params + w->offset, s->bias ? params + s->bias->offset : NULL, rows, w->cols, w->rows,
-          space->ld[s->z], space->ld[s->x], 1, w->ld, 0);
+  k->gemm(z, space->act[s->x], w->data, s->bias ? s->bias->data : NULL, rows, w->cols, w->rows, space->ld[s->z], space->ld[s->x], 1,
+          w->ld, 0);
   if (s->op->epilogue == NNC_NONE) return;
   k->activation_forward[s->op->epilogue](y, z, rows, w->cols, space->ld[s->y], space->ld[s->z], s->op->epilogue_attr.at);
 }
@@ -110,7 +109,6 @@ nnc_status NNC_TYPED(nnc_predict_small_batch)(nnc_plan *plan, const nnc_source *
   if (!is_own_type(x)) nnc_fetch(space->run.k, samples, x, NULL, 0, 0, rows, width, width);
   use_external(space, 0, samples, width);
   use_external(space, 1, out, plan->value[plan->output[0]].cols);
-  space->run.params = plan->params;
   for (int i = 0; i < space->steps; i++) run_step(space, &space->step[i], rows);
   nnc_fp_leave(saved);
   void *other = atomic_exchange_explicit(&plan->small_batch, space, memory_order_release);

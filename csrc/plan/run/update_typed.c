@@ -12,8 +12,8 @@ static double average_momentum(const nnc_plan *plan, const nnc_update *update) {
   return update->step == 1 ? 0 : plan->optimizer.ema_momentum;
 }
 
-static void update_trainable(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset,
-                             size_t n) {
+static void update_trainable(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, real *values,
+                             size_t offset, size_t n) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
   own.l1 = options->l1 * update->grad_scale; /* the gradients of the penalties are clipped too */
@@ -24,20 +24,22 @@ static void update_trainable(const nnc_run *run, const nnc_update *update, const
   }
   real *moment[NNC_MAX_MOMENTS];
   for (int i = 0; i < NNC_MAX_MOMENTS; i++) moment[i] = run->plan->moments[i] ? (real *)run->plan->moments[i] + offset : NULL;
-  run->k->optimizer[run->plan->optimizer.optimizer](run->params + offset, moment, run->grads + offset, n, &own);
+  run->k->optimizer[run->plan->optimizer.optimizer](values, moment, run->grads + offset, n, &own);
 }
 
-void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, size_t offset, size_t n) {
+void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n) {
   const nnc_plan *plan = run->plan;
-  if (options->trainable) update_trainable(run, update, options, offset, n);
+  const nnc_param_options *options = &param->options;
+  real *values = (real *)param->layout.data + (offset - param->layout.offset);
+  if (options->trainable) update_trainable(run, update, options, values, offset, n);
   if (plan->average && !(options->trainable && options->max_norm > 0)) /* otherwise it follows after the constraint */
-    run->k->average((real *)plan->average + offset, run->params + offset, 1, n, n, average_momentum(plan, update));
+    run->k->average((real *)plan->average + offset, values, 1, n, n, average_momentum(plan, update));
 }
 
 /* The squared norm of a gradient including that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows
  * are 0. */
 static double penalised_square(const nnc_run *run, const nnc_parameter *p) {
-  const real *g = run->grads + p->layout.offset, *w = run->params + p->layout.offset;
+  const real *g = run->grads + p->layout.offset, *w = (real *)p->layout.data;
   const double l1 = p->options.l1, l2 = 2 * p->options.l2;
   double sum[8] = {0};
   for (size_t r = 0; r < p->layout.rows; r++)
@@ -89,7 +91,7 @@ void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *upda
     for (size_t at = 0; at < plan->span[s].elements; at += PIECE, piece++) {
       if (self->size > 1 && piece % (size_t)self->size != (size_t)self->rank) continue;
       const size_t left = plan->span[s].elements - at;
-      nnc_update_range(run, &scaled, &plan->span[s].options, plan->span[s].offset + at, left < PIECE ? left : PIECE);
+      nnc_update_range(run, &scaled, &plan->param[plan->span[s].param], plan->span[s].offset + at, left < PIECE ? left : PIECE);
     }
   }
   if (!plan->constrained) return;

@@ -22,7 +22,6 @@ nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc
       .act = (real *const *)plan->act,
       .grad = (real *const *)plan->grad,
       .ld = plan->ld,
-      .params = plan->params,
       .grads = plan->grads,
       .arena = plan->arena,
       .block = plan->arena,
@@ -175,10 +174,10 @@ static void prepare_all(const nnc_run *run, const nnc_task *task) {
 
 static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
   const nnc_range w = range_of(run, op, task, task->slot);
-  nnc_update_range(run, update, &w.param->options, w.offset, w.elements);
+  nnc_update_range(run, update, w.param, w.offset, w.elements);
   if (!task->bias) return;
   const nnc_range b = range_of(run, op, task, task->bias);
-  nnc_update_range(run, update, &b.param->options, b.offset, b.elements);
+  nnc_update_range(run, update, b.param, b.offset, b.elements);
 }
 
 void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare) {

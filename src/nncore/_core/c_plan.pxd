@@ -76,6 +76,7 @@ cdef extern from "nncore.h":
     ctypedef struct nnc_param:
         int op
         char *role
+        void *data
         size_t offset
         size_t rows
         size_t cols
@@ -246,7 +247,6 @@ cdef extern from "nncore.h":
     int nnc_plan_state_count(const nnc_plan *plan) noexcept nogil
     void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) noexcept nogil
     size_t nnc_plan_state_elements(const nnc_plan *plan) noexcept nogil
-    void nnc_plan_place(nnc_plan *plan, const size_t *params, size_t elements, const size_t *states, size_t state_elements) noexcept nogil
     size_t nnc_plan_steps(const nnc_plan *plan, int *op) noexcept nogil
     const char *nnc_plan_mixing(const nnc_plan *plan, int op) noexcept nogil
     bint nnc_plan_is_timed(const nnc_plan *plan, int value, size_t *times, size_t *plus) noexcept nogil
@@ -262,7 +262,7 @@ cdef extern from "nncore.h":
     bint nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op) noexcept nogil
     size_t nnc_plan_index_bound(const nnc_plan *plan, int input) noexcept nogil
     size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) noexcept nogil
-    void nnc_plan_bind(nnc_plan *plan, void *params, void *grads, void *states, void *average, void **moments) noexcept nogil
+    void nnc_plan_bind(nnc_plan *plan, void **params, void *grads, void **states, void *average, void **moments) noexcept nogil
     double nnc_plan_penalty(const nnc_plan *plan) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,

@@ -61,7 +61,13 @@ cdef int answer_op(Plan net, const nnc_call *call) except -1:
         return 0
     dy = lend(call.dy.data, call.dy.ld, call.rows, shape, typenum, False, owner)
     dxs = [lend_or_none(&call.dx[j], call.rows, shapes[j], typenum, owner) for j in range(len(shapes))]
-    op.part._answer_backward(dxs, [bool(call.adds[j]) for j in range(len(shapes))], bool(call.adds_params), dy, xs, y, lengths)
+    place = op.part.__dict__
+    bound = place["_bound"]
+    place["_bound"] = net._bound_in(call.index, bound)
+    try:
+        op.part._answer_backward(dxs, [bool(call.adds[j]) for j in range(len(shapes))], bool(call.adds_params), dy, xs, y, lengths)
+    finally:
+        place["_bound"] = bound
     return 0
 
 

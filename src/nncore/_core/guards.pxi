@@ -111,8 +111,8 @@ cdef class AveragedWeights:
                 why = "they are in place already" if net.averaged else "compile with an optimizer that has ema_momentum, such as 0.99"
                 raise ArgumentError(f"averaged_weights: {why}")
             if net.progress.step:  # before the first step there is no average
-                kept = net.arrays["parameters"].copy()
-                self._put(net.arrays["average"])
+                kept = net.values()
+                net._put_values(net.arrays["average"])
                 self.kept = kept
             net.averaged = True
         except BaseException:
@@ -120,18 +120,6 @@ cdef class AveragedWeights:
             raise
         self.thread = this_thread()
         return self.model
-
-    cdef void _put(self, cnp.ndarray numbers) noexcept:
-        """Copy values into the parameters of this model. The space between them may belong to models that share layers."""
-        cdef Plan net = self.net
-        cdef char *to = <char *>cnp.PyArray_DATA(<cnp.ndarray>net.arrays["parameters"])
-        cdef char *come = <char *>cnp.PyArray_DATA(numbers)
-        cdef size_t item = cnp.PyArray_ITEMSIZE(numbers)
-        cdef nnc_param p
-        cdef int i
-        for i in range(nnc_plan_param_count(net.plan)):
-            nnc_plan_param(net.plan, i, &p)
-            memcpy(to + p.offset * item, come + p.offset * item, p.rows * p.ld * item)
 
     def __exit__(self, kind, error, trace):
         self._put_back()
@@ -145,7 +133,7 @@ cdef class AveragedWeights:
         kept, self.kept = self.kept, None
         self.net.averaged = False
         if kept is not None:
-            self._put(kept)
+            self.net._put_values(kept)
         self.net.access.leave(TRAINING, False, self.thread)
         self.thread = 0
         return 0

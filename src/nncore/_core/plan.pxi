@@ -15,7 +15,11 @@ cdef class BasePlan:
     cdef readonly object dtype
     cdef dict arrays  # the buffers by name
     cdef list parameter_views, state_views, moments
+    # For each parameter and state the view of a network whose layer this one shares, or its position in the own memory. None: all are
+    # in the own memory, in their order.
+    cdef list borrowed, borrowed_states
     cdef list op_names, input_shapes, output_shapes, _all_shapes, output_lines, statistic_sizes, target_widths
+    cdef dict called_bound  # by layer in Python: its views of its parameters in this network
     cdef dict called_ops, failures, watchers  # calls.pxi
     cdef list called_losses
     cdef list index_targets  # per output, whether its targets are class indices
@@ -57,6 +61,7 @@ cdef class BasePlan:
         self.access = Access()
         self.arrays, self.kept_plans = {}, {}
         self.results = Results()
+        self.called_bound = {}
         self.called_ops, self.failures, self.watchers, self.called_losses, self.index_targets = {}, {}, {}, [], []
 
     def __dealloc__(self):
@@ -133,6 +138,7 @@ cdef class BasePlan:
         self.dtype = np.dtype(dtype)
         self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
         self.arrays = buffers
+        self.borrowed = self.borrowed_states = None
         self.op_names = [op.name for op in ops]
         self.moments = []
         self.is_compiled = self.has_forward = False
@@ -167,7 +173,10 @@ cdef class BasePlan:
             self.arrays, new.arrays = new.arrays, self.arrays
             self.parameter_views, new.parameter_views = new.parameter_views, self.parameter_views
             self.state_views, new.state_views = new.state_views, self.state_views
+            self.called_bound = {}
             self.moments, new.moments = new.moments, self.moments
+            self.borrowed, new.borrowed = new.borrowed, self.borrowed
+            self.borrowed_states, new.borrowed_states = new.borrowed_states, self.borrowed_states
             self.op_names, new.op_names = new.op_names, self.op_names
             self.input_shapes, new.input_shapes = new.input_shapes, self.input_shapes
             self.output_shapes, new.output_shapes = new.output_shapes, self.output_shapes
@@ -221,8 +230,7 @@ cdef class BasePlan:
             plan = create_plan(self, inputs, ops, outputs, code)
             if not has_same_parameters(plan, self.plan):
                 raise ShapeError("the parameters have other shapes")
-            if nnc_plan_elements(plan) != nnc_plan_elements(self.plan) or nnc_plan_state_elements(plan) != nnc_plan_state_elements(self.plan):
-                place_like(plan, self.plan)  # the buffers may belong to a pool that several networks share
+            self._bind_plan(plan)
             if compiled is not None:
                 losses, optimizer, options, statistics = compiled
                 fill_rule(&rule, optimizer)
@@ -246,7 +254,6 @@ cdef class BasePlan:
         self.is_compiled = compiled is not None
         self.has_forward = False
         self.forward_sequences = None
-        self._bind()
         self._describe(len(inputs), len(ops), outputs)
         if compiled is not None:
             self._count(losses, statistics)
@@ -300,58 +307,122 @@ cdef class BasePlan:
         return found
 
     cdef int _bind(self) except -1:
+        return self._bind_plan(self.plan)
+
+    cdef int _bind_plan(self, nnc_plan *plan) except -1:
+        """Tell a plan where its numbers are. It has the parameters of this one, but may be for other shapes."""
         cdef void *moments[3]
         cdef void *average = NULL
+        cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
+        cdef void **values = <void **>PyMem_Calloc(n + n_states + 1, sizeof(void *))
+        if values == NULL:
+            raise MemoryError("no memory to bind parameters")
         if "average" in self.arrays:
             average = cnp.PyArray_DATA(<cnp.ndarray>self.arrays["average"])
         for i in range(3):
             m = self.moments[i] if i < len(self.moments) else None
             moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
-        nnc_plan_bind(
-            self.plan, cnp.PyArray_DATA(<cnp.ndarray>self.arrays["parameters"]), cnp.PyArray_DATA(<cnp.ndarray>self.arrays["gradients"]),
-            cnp.PyArray_DATA(<cnp.ndarray>self.arrays["states"]), average, moments)
+        for i in range(n + n_states):
+            values[i] = self._memory_of(plan, i if i < n else i - n, i >= n)
+        nnc_plan_bind(plan, values, cnp.PyArray_DATA(<cnp.ndarray>self.arrays["gradients"]), values + n, average, moments)
+        PyMem_Free(values)
         return 0
 
-    def move(self, parameters, states, offsets=None, state_offsets=None):
-        """Use other buffers that already contain the values. With offsets, use other positions in them (only before compiling)."""
+    cdef void *_memory_of(self, const nnc_plan *plan, int i, bint is_state) noexcept:
+        """Where the values of a parameter or state are: in the memory of another network, or in the own one."""
+        cdef nnc_param p
+        cdef cnp.ndarray own = <cnp.ndarray>(<dict>self.arrays)["states" if is_state else "parameters"]
+        cdef list borrowed = self.borrowed_states if is_state else self.borrowed
+        if is_state:
+            nnc_plan_state(plan, i, &p)
+        else:
+            nnc_plan_param(plan, i, &p)
+        if borrowed is None:
+            return <char *>cnp.PyArray_DATA(own) + p.offset * cnp.PyArray_ITEMSIZE(own)
+        if isinstance(borrowed[i], cnp.ndarray):
+            return cnp.PyArray_DATA(<cnp.ndarray>borrowed[i])
+        return <char *>cnp.PyArray_DATA(own) + <size_t>borrowed[i] * cnp.PyArray_ITEMSIZE(own)
+
+    def borrow(self, values, states):
+        """Let parameters and states be those of other networks, before the plan is adopted and compiled. values, states: for each one
+        the view that the other network has of it, or None. The own memory then holds the rest alone."""
         self._enter_with(CHANGING, False, True)
         try:
-            self._move_alone(parameters, states, offsets, state_offsets)
+            self._need_plan()
+            if self.is_compiled or len(values) != len(self.parameter_views) or len(states) != len(self.state_views):
+                raise ValueError("one entry per parameter, and before compiling")
+            for own, view in zip(self.parameter_views + self.state_views, [*values, *states]):
+                if view is not None and (view.shape != own.value.shape or view.strides != own.value.strides or view.dtype != self.dtype):
+                    raise ValueError(f"{own.role} has another layout there")
+            borrowed, size = self._places(values, False)
+            borrowed_states, state_size = self._places(states, True)
+            self.arrays["parameters"], self.arrays["states"] = aligned_zeros(size, self.dtype), aligned_zeros(state_size, self.dtype)
+            self.borrowed, self.borrowed_states = borrowed, borrowed_states
+            self._bind()
+            self._make_views()
         finally:
             self.access.leave(CHANGING, False, this_thread())
 
-    cdef int _move_alone(self, parameters, states, offsets, state_offsets) except -1:
+    cdef tuple _places(self, views, bint are_states):
+        """For each parameter the view of another network, or else its position in the own memory; and the size of that."""
+        cdef nnc_param p
+        cdef int n = len(views), i
+        cdef size_t end = nnc_plan_state_elements(self.plan) if are_states else nnc_plan_elements(self.plan), at = 0
+        offsets = []
+        for i in range(n):
+            if are_states:
+                nnc_plan_state(self.plan, i, &p)
+            else:
+                nnc_plan_param(self.plan, i, &p)
+            offsets.append(p.offset)
+        places = []
+        for view, first, last in zip(views, offsets, [*offsets[1:], end]):
+            places.append(at if view is None else view)
+            at += last - first if view is None else 0
+        return places, at
+
+    def values(self):
+        """A copy of all parameters, laid out as the gradients are."""
+        cdef nnc_param p
+        cdef int i
         self._need_plan()
-        cdef size_t *places = NULL
-        cdef int n = len(self.parameter_views), n_states = len(self.state_views), i
-        for buffer in (parameters, states):
-            if buffer.dtype != self.dtype or not buffer.flags.carray or (buffer.size and buffer.ctypes.data % 64):
-                raise ValueError(f"buffers must be aligned arrays of {self.dtype}")
-        if offsets is None:
-            if <size_t>len(parameters) != nnc_plan_elements(self.plan) or <size_t>len(states) != nnc_plan_state_elements(self.plan):
-                raise ValueError("buffers of another length")
-        else:
-            if self.is_compiled or len(offsets) != n or len(state_offsets) != n_states:
-                raise ValueError("one place per parameter, and before compiling")
-            places = <size_t *>PyMem_Calloc(n + n_states + 1, sizeof(size_t))
-            if places == NULL:
-                raise MemoryError("no memory to share parameters")
-            try:
-                for i in range(n):
-                    places[i] = offsets[i]
-                for i in range(n_states):
-                    places[n + i] = state_offsets[i]
-                gradients = aligned_zeros(len(parameters), self.dtype)
-                nnc_plan_place(self.plan, places, len(parameters), places + n, len(states))
-                forget_kept(self)
-            finally:
-                PyMem_Free(places)
-            self.arrays["gradients"] = gradients
-        self.arrays["parameters"] = parameters
-        self.arrays["states"] = states
-        self.has_forward = False
-        self._bind()
-        return self._make_views()
+        cdef cnp.ndarray found = aligned_zeros(nnc_plan_elements(self.plan), self.dtype)
+        cdef size_t item = cnp.PyArray_ITEMSIZE(found)
+        for i in range(nnc_plan_param_count(self.plan)):
+            nnc_plan_param(self.plan, i, &p)
+            memcpy(<char *>cnp.PyArray_DATA(found) + p.offset * item, p.data, p.rows * p.ld * item)
+        return found
+
+    def set_values(self, values):
+        """Copy in what `values` returned."""
+        self._enter_with(TRAINING, False, True)
+        try:
+            self._need_plan()
+            if values.dtype != self.dtype or values.shape != (nnc_plan_elements(self.plan),) or not values.flags.c_contiguous:
+                raise ValueError("values of another network")
+            self._put_values(values)
+        finally:
+            self.access.leave(TRAINING, False, this_thread())
+
+    cdef void _put_values(self, cnp.ndarray values) noexcept:
+        cdef nnc_param p
+        cdef int i
+        cdef size_t item = cnp.PyArray_ITEMSIZE(values)
+        for i in range(nnc_plan_param_count(self.plan)):
+            nnc_plan_param(self.plan, i, &p)
+            memcpy(p.data, <char *>cnp.PyArray_DATA(values) + p.offset * item, p.rows * p.ld * item)
+
+    cdef dict _bound_in(self, int op, dict bound):
+        """The views that this network has of the parameters of a layer in Python. The layer has those of the network that was made last,
+        and each network has its own gradients."""
+        if self.owners is None or not bound:
+            return bound
+        owner = self.owners[op]
+        found = self.called_bound.get(owner)
+        if found is None:
+            found = {p.role: p for p in self.parameter_views if self.owners[p.op] == owner}
+            self.called_bound[owner] = found
+        return found
 
     cdef int _make_views(self) except -1:
         """Make new views of the parameters and running statistics."""
@@ -364,6 +435,7 @@ cdef class BasePlan:
             states.append(self._state_view(i))
             breathe(i)
         self.parameter_views, self.state_views = parameters, states
+        self.called_bound = {}
         return 0
 
     cdef object _view(self, int i):
@@ -371,21 +443,26 @@ cdef class BasePlan:
         cdef nnc_param p
         nnc_plan_param(self.plan, i, &p)
 
-        def oriented(buffer):
-            block = buffer[p.offset : p.offset + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
+        def oriented(buffer, size_t at):
+            block = buffer[at : at + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
             if p.op in self.called_ops:
                 return block[0].reshape(self.called_ops[p.op].part.parameter_shapes()[p.role.decode()])
             if p.shape.rank:
                 return block[0].reshape([p.shape.dim[d] for d in range(p.shape.rank)])
             return block[0] if p.vector else block.T if p.transposed else block
 
-        return Parameter(p.op, p.role.decode(), oriented(self.arrays["parameters"]), oriented(self.arrays["gradients"]))
+        place = p.offset if self.borrowed is None else self.borrowed[i]
+        value = place if isinstance(place, np.ndarray) else oriented(self.arrays["parameters"], place)
+        return Parameter(p.op, p.role.decode(), value, oriented(self.arrays["gradients"], p.offset))
 
     cdef object _state_view(self, int i):
         from .results import Parameter
         cdef nnc_param p
         nnc_plan_state(self.plan, i, &p)
-        view = self.arrays["states"][p.offset : p.offset + p.cols]
+        place = p.offset if self.borrowed_states is None else self.borrowed_states[i]
+        if isinstance(place, np.ndarray):
+            return Parameter(p.op, p.role.decode(), place, place.reshape(-1)[:0])
+        view = self.arrays["states"][place : place + p.cols]
         return Parameter(p.op, p.role.decode(), view.reshape(()) if p.role == b"num_batches_tracked" else view, view[:0])
 
     # Diagnosis -----------------------------------------------------------------------------------------------------------------

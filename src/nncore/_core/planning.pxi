@@ -131,24 +131,6 @@ cdef bint has_same_parameters(const nnc_plan *plan, const nnc_plan *other) noexc
     return True
 
 
-cdef int place_like(nnc_plan *plan, const nnc_plan *other) except -1:
-    """Place the parameters and states of a plan at the offsets of another plan with the same parameters."""
-    cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
-    cdef nnc_param its
-    cdef size_t *places = <size_t *>PyMem_Calloc(n + n_states + 1, sizeof(size_t))
-    if places == NULL:
-        raise MemoryError("no memory to place parameters")
-    for i in range(n):
-        nnc_plan_param(other, i, &its)
-        places[i] = its.offset
-    for i in range(n_states):
-        nnc_plan_state(other, i, &its)
-        places[n + i] = its.offset
-    nnc_plan_place(plan, places, nnc_plan_elements(other), places + n, nnc_plan_state_elements(other))
-    PyMem_Free(places)
-    return 0
-
-
 cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     if op.kind not in LAYER_CODES:
         raise ValueError(f"{op.name}: unknown kind of op {op.kind!r}; known are {', '.join(LAYER_CODES)}")

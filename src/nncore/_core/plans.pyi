@@ -163,15 +163,13 @@ class Plan:
         """Take over the plan and the buffers of a network that has just been built, and set the layers' views of their parameters.
         bound: for each layer its parameters by role. provisional: only for the parameters, until `replan` states the shapes. This
         happens completely or not at all."""
-    def move(
-        self,
-        parameters: np.ndarray,
-        states: np.ndarray,
-        offsets: Sequence[int] | None = None,
-        state_offsets: Sequence[int] | None = None,
-    ) -> None:
-        """Use other buffers that already contain the values. With offsets, use other positions in them, and the plan is not
-        compiled."""
+    def borrow(self, values: Sequence[np.ndarray | None], states: Sequence[np.ndarray | None]) -> None:
+        """Let parameters and states be those of other networks, before the plan is adopted and compiled. values, states: for each
+        one the view that the other network has of it, or None. The own memory then holds the rest alone."""
+    def values(self) -> np.ndarray:
+        """A copy of all parameters, laid out as the gradients are."""
+    def set_values(self, values: np.ndarray) -> None:
+        """Copy in what `values` returned."""
     def switch(self, shapes: Sequence[Shape]) -> bool:
         """Use the plan that was kept for inputs of these shapes, as `replan` would make it again. Return whether there was one."""
     def replan(

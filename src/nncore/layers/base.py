@@ -405,8 +405,8 @@ class Layer(metaclass=LayerType):
         """Return the networks that contain the layer, except its private one."""
         return [network for ref in self._users if (network := ref()) is not None and network is not self._standalone]
 
-    def _belongs_elsewhere(self) -> bool:
-        return bool(self._networks())
+    def _belongs_elsewhere(self, owner: Any = None) -> bool:
+        return any(network is not owner for network in self._networks())
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: self.__dict__[name] for name in (*self._names, *self.mutable, "training", "name")}

@@ -49,19 +49,16 @@ class Network:
         The lock that controls which threads may use the network.
     is_stateful : bool
         Whether a layer starts a training batch with the states of the batch before.
-    pool : Pool or None
-        The memory of the parameters, if layers are shared with other networks.
     feature_names : list of tuple of str, or None
         For each input the names of the columns of the frames with which it was trained; None if they are not known.
     """
 
-    pool: sharing.Pool | None
     feature_names: list[Names]
 
     def __init__(self, connections: Chain | Graph, seed: int | None, dtype: Any, label: str, draws: bool = True) -> None:
         self.plan = _core.Plan()
         self.access = self.plan.access
-        self.connections, self.label, self.pool = connections, label, None
+        self.connections, self.label = connections, label
         self.remark = ""  # what its repr says besides
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
         self.feature_names = [None] * len(connections.input_names)
@@ -136,7 +133,8 @@ class Network:
         if self.has_parameters and not self.built:
             self._set_time(input_shapes)
             return
-        if self.pool is not None:
+        shared = sharing.shared_layers(self)
+        if self.built and shared:
             raise ArgumentError(
                 f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
             )
@@ -159,15 +157,9 @@ class Network:
 
     def _build(self, input_shapes: Sequence[Shape], provisional: bool = False) -> None:
         shared = sharing.shared_layers(self)
-        if not shared:
-            self._assemble(input_shapes, provisional)
-            return
         sharing.check(self, shared)
-        others = [other for _, other in shared.values()]
-        with sharing.exclusive_access(others):
-            views = {i: dict(layer._bound) for i, (layer, _) in shared.items()}
+        with sharing.exclusive_access([other for _, other in shared.values()]):
             self._assemble(input_shapes, provisional)
-            sharing.merge_pools(self, views, others)
 
     def build_first(self, input_shapes: Sequence[Shape]) -> None:
         """Build the network for the first data, unless another thread has just done it."""
@@ -186,16 +178,16 @@ class Network:
             with self.access.preparing():  # an error here leaves the model unchanged
                 ops, owners, outputs = self.connections.to_ops()
                 trial = self._trial_plan(input_shapes, ops, owners, outputs)
+                borrowed = sharing.borrow(self, trial, owners)
                 parameters = trial.parameters() + trial.states()
-                kept = [layer._initial_values() for layer in self.layers]
-                for parameter, value in zip(parameters, self._initial_values(parameters, owners, kept), strict=True):
+                drawn = [each for each, is_borrowed in zip(parameters, borrowed, strict=True) if not is_borrowed]
+                needed = {owners[each.op] for each in drawn}
+                kept = [layer._initial_values() if i in needed else {} for i, layer in enumerate(self.layers)]
+                for parameter, value in zip(drawn, self._initial_values(drawn, owners, kept), strict=True):
                     parameter.value[...] = value
             bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
             for parameter in parameters:
                 bound[owners[parameter.op]][parameter.role] = parameter
-            for i, layer in enumerate(self.layers):
-                if any(network is not self and network.has_parameters for network in layer._networks()):
-                    bound[i] = {}  # it keeps its views; this network is about to join that pool
             trial.set_inference(self.op_inference(owners))
             self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound, provisional)
 

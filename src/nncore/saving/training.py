@@ -37,10 +37,10 @@ class TrainingState(NamedTuple):
 def moments(network: Network) -> dict[str, dict[str, np.ndarray]]:
     """Return live views of the optimizer's buffers, in the shape of their parameters."""
     buffers = network.plan.buffers()
-    start = buffers["parameters"].ctypes.data
+    start = buffers["gradients"].ctypes.data  # whose layout is that of the moments
     return {
         key: {
-            name: np.ndarray(p.value.shape, buffer.dtype, buffer.data, p.value.ctypes.data - start, p.value.strides)
+            name: np.ndarray(p.value.shape, buffer.dtype, buffer.data, p.grad.ctypes.data - start, p.grad.strides)
             for name, p in network.named_parameters("moments")
         }
         for key, buffer in buffers.items()

@@ -39,7 +39,7 @@ class _Objective:
         self.start = network.plan.step  # constant for all evaluations, so that the dropout mask is constant
         self.sums = config.sums()
         self.rate, self.loss = np.zeros(1), np.zeros(1)
-        self.accepted = network.plan.buffers()["parameters"].astype(np.float64), network.plan.step
+        self.accepted = network.plan.values().astype(np.float64), network.plan.step
 
     def accept(self, point: np.ndarray, step: int) -> None:
         """Store the result of an iteration. Points that the next iteration tries do not change it."""
@@ -49,7 +49,7 @@ class _Objective:
         """Restore the parameters to the result of the last iteration."""
         point, step = self.accepted
         with self.network.access.training():
-            self.network.plan.buffers()["parameters"][...] = point
+            self.network.plan.set_values(point.astype(self.network.dtype))
             self.network.plan.step = step
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -61,7 +61,7 @@ class _Objective:
             self.sums.watchers = self.config.sums(at_once=True).watchers
         with network.access.training():
             network.ensure_shapes(data.shapes)
-            buffers["parameters"][...] = point
+            plan.set_values(point.astype(network.dtype))
             plan.step = self.start
             plan.reset_states()  # every evaluation is of the same rows from their start
             plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
@@ -133,7 +133,7 @@ class _Iterations:
             "maxiter": len(self.remaining) + 1,
             "maxfun": 2**31 - 1,
         }
-        start = self.plan.buffers()["parameters"].astype(np.float64)
+        start = self.plan.values().astype(np.float64)
         minimize = require("scipy.optimize", "lbfgs", "nn.optim.LBFGS").minimize
         result = minimize(self.evaluate, start, jac=True, method="L-BFGS-B", callback=self.end_iteration, options=options)
         if self.is_within:

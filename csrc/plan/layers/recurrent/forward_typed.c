@@ -15,7 +15,7 @@ static void set_initial_states(const nnc_run *run, const nnc_op *op, const nnc_r
   } else if (l->r.learns_state) {
     for (size_t s = 0; s < l->r.states; s++) {
       const nnc_param *p = &run->plan->param[op->param[NNC_SLOT_INITIAL + s]].layout;
-      *(s ? &c->c0 : &c->h0) = run->params + p->offset + w->d * p->ld;
+      *(s ? &c->c0 : &c->h0) = (real *)p->data + w->d * p->ld;
     }
     c->initial_row = 0;
   }
@@ -28,21 +28,21 @@ static void input_products(const nnc_run *run, const nnc_op *op, const nnc_recur
   const nnc_recurrent *r = &l->r;
   const int slot = (int)w->d * NNC_SLOTS_PER_DIRECTION;
   const nnc_param *weight = &run->plan->param[op->param[slot + NNC_SLOT_W_IH]].layout;
-  const real *bias = nnc_param_at(run, op, slot + NNC_SLOT_B_IH, run->params);
+  const real *bias = nnc_values_of(run, op, slot + NNC_SLOT_B_IH);
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
   for (size_t i = 0; i < c->rows; i += c->group) {
     real *gates = (real *)c->gates + i / c->group * c->gates_group;
     const real *from = x.at + (i * r->steps + w->from) * x.ld;
     for (size_t q = 0; q < c->group && !l->training; q++)
-      run->k->gemm(gates + q * c->gates_row, from + q * r->steps * x.ld, run->params + weight->offset, bias, c->steps,
+      run->k->gemm(gates + q * c->gates_row, from + q * r->steps * x.ld, (real *)weight->data, bias, c->steps,
                    r->products * r->hidden, r->input, c->gates_step, x.ld, 1, weight->ld, 0);
     if (!l->training) continue;
     real *kept = x_of(l, group_at(l, w->first + i), w->from);
     const size_t row = l->regions.x_row;
     for (size_t q = 0; q < c->group && w->d == 0; q++)
       copy_rows(kept + q * row, from + q * r->steps * x.ld, c->steps, r->input, c->group * row, x.ld);
-    run->k->gemm(gates, kept, run->params + weight->offset, bias, c->steps * c->group, r->products * r->hidden, r->input,
-                 c->gates_row, row, 1, weight->ld, 0);
+    run->k->gemm(gates, kept, (real *)weight->data, bias, c->steps * c->group, r->products * r->hidden, r->input, c->gates_row, row,
+                 1, weight->ld, 0);
   }
 }
 

@@ -85,13 +85,13 @@ static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_ta
   const nnc_recurrent_layer l = nnc_recurrent_layer_of(run, op, 0);
   const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION;
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
-  const real *w = run->params + p->offset;
+  const real *w = (real *)p->data;
   real *to = l.weights + d * l.packed.direction;
   if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
     run->k->recurrent_pack(to, l.training ? to + l.packed.backward : NULL, w, l.r.cell, task->first, task->last, l.r.hidden, p->ld);
     if (task->first) return;
     const int bias = (int)d * NNC_SLOTS_PER_DIRECTION + NNC_SLOT_B_HH;
-    run->k->recurrent_pack_bias(to, nnc_param_at(run, op, bias, run->params), l.r.cell, l.r.hidden);
+    run->k->recurrent_pack_bias(to, nnc_values_of(run, op, bias), l.r.cell, l.r.hidden);
   } else if (l.training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)) {
     run->k->transpose(to + l.packed.transposed + task->first, w + task->first * p->ld, task->last - task->first, p->cols,
                       l.packed.ld, p->ld);

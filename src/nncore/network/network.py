@@ -252,15 +252,6 @@ class Network:
             _core.copy_all([each.value for each in found], values)
         return seed
 
-    def bind_layers(self) -> None:
-        """Set the views of the parameters in the layers."""
-        bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
-        for parameter in self.plan.parameters() + self.plan.states():
-            bound[self.plan.owners[parameter.op]][parameter.role] = parameter
-        for layer, parameters in zip(self.layers, bound, strict=True):
-            if parameters:
-                layer._bind(parameters)
-
     # Sequences of other lengths -----------------------------------------------------------------------------------------------
 
     def set_sequence_lengths(self, input_shapes: Sequence[Shape]) -> bool:

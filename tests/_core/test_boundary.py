@@ -46,7 +46,7 @@ def frozen(array):
             "target: class indices",
             lambda: kernels.loss("sparse_categorical_crossentropy", A, 2 * A[:, 1] + 2, attr=[0]),
         ),
-        (ValueError, "target: class indices", lambda: kernels.loss("sparse_categorical_crossentropy", A, -A[:, 1], attr=[0])),
+        (ValueError, "target: class indices", lambda: kernels.loss("sparse_categorical_crossentropy", A, -2 * A[:, 1], attr=[0])),
         (ValueError, "target: class indices", lambda: kernels.loss("sparse_categorical_crossentropy", A, A[:, 1] / 2, attr=[0])),
         (
             ValueError,

@@ -6,12 +6,12 @@ needs it, a new trainer with the same configuration is attached. The state of th
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._checks import warn
 from ..data.bound import Data
 from ..errors import ArgumentError, ConcurrentUseError, NotCompiledError
 from ..optim import Optimizer
@@ -127,7 +127,7 @@ class Trainer:
         self.is_outdated, self._has_warned = True, is_fitting
         self.optimizer_fields = None  # the next single step comes through `require_trainer`
         if is_fitting:
-            warnings.warn(f"{name} of a layer was set during fit, which goes on as compiled; compile and fit again", stacklevel=5)
+            warn(f"{name} of a layer was set during fit, which goes on as compiled; compile and fit again")
 
     def remind(self, network: Network, what: str) -> None:
         """Warn if training uses other options than the layers have now: in every ``fit``, and in the first single step."""
@@ -136,7 +136,7 @@ class Trainer:
         if changes and (what == "fit" or not self._has_warned):
             self._has_warned = True
             listed = ", ".join(changes[:3]) + (", ..." if len(changes) > 3 else "")
-            warnings.warn(f"{what} trains as compiled, without what was set since: {listed}; call compile again", stacklevel=4)
+            warn(f"{what} trains as compiled, without what was set since: {listed}; call compile again")
         if self.optimizer_fields is None and not self.config.optimizer.full_batch:
             self.optimizer_fields = vars(self.config.optimizer)
 

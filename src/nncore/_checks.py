@@ -193,10 +193,8 @@ def text(owner: str, name: str, value: Any) -> str:
 
 def path(owner: str, name: str, value: Any) -> str:
     """Return a file's path as a string."""
-    try:
-        found = os.fsdecode(value)
-    except (TypeError, ValueError):
-        found = ""
+    given = type(value).__fspath__(value) if hasattr(type(value), "__fspath__") else value  # errors of a user's class pass
+    found = os.fsdecode(given) if isinstance(given, str | bytes) else ""
     if not found or "\0" in found:
         raise ArgumentError(f"{owner}: {name} must be the path of a file, a string or a pathlib.Path, not {shown(value)}")
     return found

@@ -337,11 +337,12 @@ STEP, READING, BUILDING, BETWEEN = "step", "reading", "building", "between"
 
 #: (place, what of the model, the call that comes by there, in the midst of what)
 PLACES = [
-    *((place, plain, fit, STEP) for place in ("loss", "metric", "metric.update_state", "layer.forward", "layer.backward")),
+    *((place, plain, fit, STEP) for place in ("loss", "metric.update_state", "layer.forward", "layer.backward")),
+    *(("metric", plain, act, BETWEEN) for act in (fit, evaluate)),  # a function of all rows, after the last of them
     *((place, plain, lambda m, f: m.train_on_batch(X, Y), STEP) for place in ("loss", "metric", "layer.forward", "layer.backward")),
     *((place, with_lambda, fit, STEP) for place in ("lambda.forward", "lambda.backward")),
     *((place, plain, by_hand, STEP) for place in ("layer.forward", "layer.backward")),
-    *((place, plain, evaluate, READING) for place in ("loss", "metric", "metric.update_state", "layer.forward")),
+    *((place, plain, evaluate, READING) for place in ("loss", "metric.update_state", "layer.forward")),
     *((place, plain, act, READING) for place in ("layer.forward",) for act in (predict, lambda m, f: m(X))),
     ("lambda.forward", with_lambda, predict, READING),
     *((f"metric.{name}", plain, act, BETWEEN) for name in ("reset_state", "result", "deepcopy") for act in (fit, evaluate)),
@@ -439,7 +440,6 @@ METHODS = {
     "summary": (READS, lambda m, f: m.summary(show=False)),
     "views": (READS, lambda m, f: [m.parameters(), m.gradients, m[0].weight.sum(), m.step, m.optimizer, m.metrics_names]),
     "predict_elsewhere": (READS, lambda m, f: Elsewhere(lambda: m.predict(X))),
-    "slice": (READS, lambda m, f: m[:1].predict(X)),
     "layer_alone": (READS, lambda m, f: m[0](X.reshape(40, -1))),
     "fit": (CHANGES, lambda m, f: m.fit(X, Y, verbose=0)),
     "train_on_batch": (CHANGES, lambda m, f: m.train_on_batch(X, Y)),
@@ -454,6 +454,7 @@ METHODS = {
     "deepcopy_elsewhere": (WAITS, lambda m, f: Elsewhere(lambda: copy.deepcopy(m))),
     "save_elsewhere": (WAITS, lambda m, f: Elsewhere(lambda: m.save(os.path.join(f, "elsewhere")))),
     "deepcopy": (COPIES, lambda m, f: copy.deepcopy(m)),
+    "slice": (COPIES, lambda m, f: m[:1].predict(X)),
     "pickle": (COPIES, lambda m, f: pickle.loads(pickle.dumps(m))),
     "save": (COPIES, lambda m, f: m.save(os.path.join(f, "inside"))),
     "save_weights": (COPIES, lambda m, f: m.save_weights(os.path.join(f, "inside"))),

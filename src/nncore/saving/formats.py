@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .._checks import path as as_path
 from ..errors import ArgumentError
 
 _KERAS = "the format of Keras; Keras cannot read what nncore writes"
@@ -59,10 +60,7 @@ def check_name(owner: str, path: Any, argument: str = "path") -> None:
         ...
     nncore.errors.ArgumentError: save: path 'best.onnx' promises ONNX, which nncore does not write yet. Name it 'best.safetensors'
     """
-    try:
-        name = os.fsdecode(path)
-    except (TypeError, ValueError):  # which others refuse
-        return
+    name = as_path(owner, argument, path)
     stem, ending = os.path.splitext(name)
     if said := PROMISES.get(ending.lower()):
         kept = os.path.basename(stem.removesuffix(".weights")) or "model"

@@ -20,8 +20,8 @@
 
 INLINE vec smoothed(vec t, vec smoothing) { return vfma(smoothing, (real)0.5 - t, t); }
 
-INLINE loss_term crossentropy_of_probability(vec z, vec target, loss_attributes at) {
-  const vec t = smoothed(target, at.first), p = loss_clip(z, (real)1e-7, (real)(1 - 1e-7));
+INLINE loss_term crossentropy_of_probability(vec z, vec target, vec smoothing) {
+  const vec t = smoothed(target, smoothing), p = loss_clip(z, (real)1e-7, (real)(1 - 1e-7));
   return (loss_term){.loss = -(t * vlog(p) + ((real)1 - t) * vlog1p(-p)), .slope = (p - t) / (p * ((real)1 - p))};
 }
 
@@ -41,8 +41,8 @@ INLINE vec log1p_of_unit(vec e) {
   return vfma(s * z, polynomial_of_z, s + s);
 }
 
-INLINE loss_term crossentropy_of_logit(vec z, vec target, loss_attributes at) {
-  const vec t = smoothed(target, at.first), other = (real)1 - t, size = vabs(z), e = vexp(-size), q = e / ((real)1 + e);
+INLINE loss_term crossentropy_of_logit(vec z, vec target, vec smoothing) {
+  const vec t = smoothed(target, smoothing), other = (real)1 - t, size = vabs(z), e = vexp(-size), q = e / ((real)1 + e);
   const ivec positive = z > 0;
   const vec missed = vselect(positive, other, t); /* the part of the target on the other side of z */
   const vec linear = vselect(missed == 0, vset1(0), size * missed);
@@ -72,7 +72,7 @@ INLINE vec focus(vec wrong, vec gamma) { return vselect(gamma == 0, vset1(1), ve
 INLINE vec balance(vec t, vec alpha) { return vselect(alpha < 0, vset1(1), t * alpha + ((real)1 - t) * ((real)1 - alpha)); }
 
 INLINE loss_term focal_of_probability(vec z, vec target, loss_attributes at) {
-  const loss_term plain = crossentropy_of_probability(z, target, at);
+  const loss_term plain = crossentropy_of_probability(z, target, at.first);
   const vec t = smoothed(target, at.first), other = (real)1 - t, p = loss_clip(z, (real)1e-7, (real)(1 - 1e-7));
   const vec wrong = t * ((real)1 - p) + other * p, factor = balance(t, at.third) * focus(wrong, at.second);
   return (loss_term){.loss = factor * plain.loss, .slope = factor * (plain.slope - at.second * (t - other) / wrong * plain.loss)};
@@ -80,7 +80,7 @@ INLINE loss_term focal_of_probability(vec z, vec target, loss_attributes at) {
 
 /* p (1 - p) / m is finite, and nothing is wrong where it is 0. */
 INLINE loss_term focal_of_logit(vec z, vec target, loss_attributes at) {
-  const loss_term plain = crossentropy_of_logit(z, target, at);
+  const loss_term plain = crossentropy_of_logit(z, target, at.first);
   const vec t = smoothed(target, at.first), other = (real)1 - t, e = vexp(-vabs(z)), q = e / ((real)1 + e), rest = (real)1 - q;
   const vec wrong = vselect(z > 0, t * q + other * rest, t * rest + other * q), spread = q * rest;
   const vec part = vselect((spread == 0) | (wrong == 0), vset1(0), spread / wrong * plain.loss);
@@ -90,7 +90,7 @@ INLINE loss_term focal_of_logit(vec z, vec target, loss_attributes at) {
                      .pred = plain.pred};
 }
 
-INLINE loss_term divergence(vec z, vec target, loss_attributes at UNUSED) {
+INLINE loss_term divergence(vec z, vec target, vec parameter UNUSED) {
   const vec t = loss_clip(target, (real)1e-7, 1), p = loss_clip(z, (real)1e-7, 1), ratio = t / p;
   return (loss_term){.loss = t * vlog(ratio), .slope = loss_nan_from(z, vselect(p == z, -ratio, vset1(0)))};
 }

@@ -24,12 +24,14 @@ typedef struct {
   vec pred; /* set only by _logits losses */
 } loss_term;
 
-/* The attributes of a loss in every lane, as far as it has them; and the one that each column may have its own of. */
+/* parameter is the loss's only attribute (delta, label smoothing), or 0. */
+typedef loss_term loss_function(vec z, vec target, vec parameter);
+
+/* The attributes of a loss of terms.c in every lane, as far as it has them; and the one that each column may have its own of. The losses
+ * that are inlined do without: the compiler would keep the structure in memory. */
 typedef struct {
   vec first, second, third, of_column;
 } loss_attributes;
-
-typedef loss_term loss_function(vec z, vec target, loss_attributes at);
 
 typedef enum { OVER_COLUMNS_SUM, OVER_COLUMNS_MEAN } loss_reduction;
 
@@ -76,11 +78,11 @@ INLINE vec loss_columns(const double *values, size_t j, size_t n) {
   return vload(column);
 }
 
-INLINE void loss_of_single_column(loss_function *term, loss_attributes attributes, real *grad, real *pred, real *row_loss,
-                                  const real *z, const real *target, const real *weight, size_t rows, real scale) {
+INLINE void loss_of_single_column(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
+                                  const real *target, const real *weight, size_t rows, real scale) {
   for (size_t r = 0; r < rows; r += VL) {
     const size_t n = loss_lanes(rows - r);
-    const loss_term at = term(loss_load(z + r, n), loss_load(target + r, n), attributes);
+    const loss_term at = term(loss_load(z + r, n), loss_load(target + r, n), parameter);
     const vec w = weight ? loss_load(weight + r, n) : vset1(1);
     loss_store(row_loss + r, w * at.loss, n);
     if (grad) loss_store(grad + r, w * vset1(scale) * at.slope, n);
@@ -90,15 +92,15 @@ INLINE void loss_of_single_column(loss_function *term, loss_attributes attribute
 
 /* Short contiguous rows without weights would leave lanes unused. So elements are processed VL at a time across rows, in blocks of
  * whole rows, and their losses are summed afterwards in the usual order. */
-INLINE void loss_of_short_rows(loss_function *term, loss_attributes attributes, real *grad, real *pred, real *row_loss,
-                               const real *z, const real *target, size_t rows, size_t cols, real scale, real share) {
+INLINE void loss_of_short_rows(loss_function *term, vec parameter, real *grad, real *pred, real *row_loss, const real *z,
+                               const real *target, size_t rows, size_t cols, real scale, real share) {
   const size_t rows_at_once = BLOCK / cols;
   real loss[BLOCK + VL];
   for (size_t first = 0; first < rows; first += rows_at_once) {
     const size_t count = rows - first < rows_at_once ? rows - first : rows_at_once, start = first * cols, length = count * cols;
     for (size_t i = 0; i < length; i += VL) {
       const size_t n = loss_lanes(length - i);
-      const loss_term at = term(loss_load(z + start + i, n), loss_load(target + start + i, n), attributes);
+      const loss_term at = term(loss_load(z + start + i, n), loss_load(target + start + i, n), parameter);
       vstore(loss + i, at.loss);
       if (grad) loss_store(grad + start + i, vset1(scale) * at.slope, n);
       if (pred) loss_store(pred + start + i, at.pred, n);
@@ -115,13 +117,13 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
                              real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
                              size_t ld, size_t ldt, double scale) {
   const double share = reduction == OVER_COLUMNS_MEAN ? 1.0 / (double)cols : 1.0;
-  const loss_attributes attributes = {.first = vset1((real)attribute)};
+  const vec parameter = vset1((real)attribute);
   if (cols == 1 && ld == 1 && ldt == 1) {
-    loss_of_single_column(term, attributes, grad, pred, row_loss, z, target, weight, rows, (real)scale);
+    loss_of_single_column(term, parameter, grad, pred, row_loss, z, target, weight, rows, (real)scale);
     return;
   }
   if (cols < SHORT && cols % VL && ld == cols && ldt == cols && !weight) {
-    loss_of_short_rows(term, attributes, grad, pred, row_loss, z, target, rows, cols, (real)(scale * share), (real)share);
+    loss_of_short_rows(term, parameter, grad, pred, row_loss, z, target, rows, cols, (real)(scale * share), (real)share);
     return;
   }
   for (size_t r = 0; r < rows; r++) {
@@ -130,7 +132,7 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
     vec sum = {0};
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
-      const loss_term at = term(loss_load(z + r * ld + j, n), loss_load(target + r * ldt + j, n), attributes);
+      const loss_term at = term(loss_load(z + r * ld + j, n), loss_load(target + r * ldt + j, n), parameter);
       sum += loss_keep(at.loss, n, 0);
       if (grad) loss_store(grad + r * ld + j, factor * at.slope, n);
       if (pred) loss_store(pred + r * ld + j, at.pred, n);
@@ -151,7 +153,7 @@ void KERNEL(loss_by_terms)(loss_terms *terms, loss_attributes attributes, const 
                            real *row_loss, const real *z, const real *target, const real *weight, size_t rows, size_t cols,
                            size_t ld, size_t ldt, double scale);
 
-/* Defines terms_of_<name> from a loss_function. */
+/* Defines terms_of_<name> from a function of z, target and loss_attributes. */
 #define LOSS_TERMS(name)                                                                                        \
   static void terms_of_##name(real *loss, real *slope, real *pred, const real *z, const real *target, size_t n, \
                               const loss_attributes *attributes, const double *columns) {                       \

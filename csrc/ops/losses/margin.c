@@ -12,7 +12,7 @@
  */
 #include "ops/losses/losses.h"
 
-INLINE loss_term hinge_margin(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term hinge_margin(vec z, vec t, vec parameter UNUSED) {
   const vec margin = (real)1 - t * z;
   return (loss_term){.loss = vmax(vset1(0), margin), .slope = loss_nan_from(z, vselect(margin > 0, -t, vset1(0)))};
 }
@@ -22,7 +22,7 @@ INLINE loss_term squared_hinge_margin(vec z, vec t, loss_attributes at UNUSED) {
   return (loss_term){.loss = missing * missing, .slope = (real)-2 * t * missing};
 }
 
-INLINE loss_term perceptron_margin(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term perceptron_margin(vec z, vec t, vec parameter UNUSED) {
   const vec agreement = t * z;
   return (loss_term){.loss = vmax(vset1(0), (real)0 - agreement), .slope = loss_nan_from(z, vselect(agreement <= 0, -t, vset1(0)))};
 }

@@ -22,33 +22,33 @@
 /* -1, 0, 1, or NaN. */
 INLINE vec sign_of(vec d) { return loss_nan_from(d, vselect(d == 0, d, vcopysign(vset1(1), d))); }
 
-INLINE loss_term squared_error(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term squared_error(vec z, vec t, vec parameter UNUSED) {
   const vec d = z - t;
   return (loss_term){.loss = d * d, .slope = d + d};
 }
 
-INLINE loss_term half_of_squared_error(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term half_of_squared_error(vec z, vec t, vec parameter UNUSED) {
   const vec d = z - t;
   return (loss_term){.loss = (real)0.5 * d * d, .slope = d};
 }
 
-INLINE loss_term absolute_error(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term absolute_error(vec z, vec t, vec parameter UNUSED) {
   const vec d = z - t;
   return (loss_term){.loss = vabs(d), .slope = sign_of(d)};
 }
 
-INLINE loss_term percentage_error(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term percentage_error(vec z, vec t, vec parameter UNUSED) {
   const vec d = z - t, percent = (real)100 / vmax(vset1((real)1e-7), vabs(t));
   return (loss_term){.loss = vabs(d) * percent, .slope = sign_of(d) * percent};
 }
 
-INLINE loss_term huber_error(vec z, vec t, loss_attributes at) {
-  const vec d = z - t, clipped = vmin(at.first, vmax(-at.first, d));
+INLINE loss_term huber_error(vec z, vec t, vec delta) {
+  const vec d = z - t, clipped = vmin(delta, vmax(-delta, d));
   /* c d - c^2 / 2 with c = clip(d) is both branches of huber at once */
   return (loss_term){.loss = clipped * (d - (real)0.5 * clipped), .slope = clipped};
 }
 
-INLINE loss_term poisson_deviance(vec z, vec t, loss_attributes at UNUSED) {
+INLINE loss_term poisson_deviance(vec z, vec t, vec parameter UNUSED) {
   const vec rate = z + (real)1e-7;
   return (loss_term){.loss = z - t * vlog(rate), .slope = (real)1 - t / rate};
 }

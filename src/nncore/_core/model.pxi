@@ -32,7 +32,7 @@ cdef class ModelCore:
         return self._plan.trainer
 
     cdef inline object infer(self, object x, object out):
-        y = None if self._plan.checks_finite else self._plan._infer(x, out)
+        y = None if self._plan.checks_finite else self._plan._infer(x, out, False)
         return self.network().infer(x, out) if y is None else y
 
     def __call__(self, x, training=False, *, out=None):

@@ -442,44 +442,37 @@ cdef class Plan(BasePlan):
                 return False
         return True
 
-    cdef object _infer(self, object x, object out, bint few=False):
+    cdef object _infer(self, object x, object out, bint few):
         """The outputs of a batch that the core can read as it is. None if x needs checks or conversion; few: or takes longer than waking
         another thread."""
-        y = self._infer_once(x, out, few)
-        return self._infer_once(x, out, few) if y is None and self._switch_for(x) else y
+        cdef cnp.ndarray a
+        cdef int typenum
+        y = None
+        self._enter(READING)
+        try:
+            if self.plan != NULL and self.is_simple and type(x) is cnp.ndarray:
+                a = <cnp.ndarray>x
+                typenum = cnp.PyArray_TYPE(a)
+                if ((typenum == self.typenum or (typenum < 24 and GATHERED[typenum] >= 0)) and cnp.PyArray_ISCARRAY_RO(a) and self._has_shape(a)
+                        and not (few and self.flops * <double>cnp.PyArray_DIM(a, 0) >= HOLD_GIL_BELOW)):
+                    y = self._infer_array(a, out)
+        finally:
+            self._leave(READING)
+        return self._infer(x, out, few) if y is None and self.kept_plans and self._switch_for(x) else y
 
     cdef bint _switch_for(self, object x) except -1:
         """Use the plan that was kept for the number of time steps of x, and return whether there was one. For one input."""
         cdef int d
-        if not self.kept_plans or not self.is_simple or type(x) is not cnp.ndarray or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.in_rank:
+        if not self.is_simple or type(x) is not cnp.ndarray or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.in_rank:
             return False
         if self.in_rank < 2 or cnp.PyArray_DIM(<cnp.ndarray>x, 1) == self.in_dims[1]:
             return False
         shapes = (tuple([cnp.PyArray_DIM(<cnp.ndarray>x, d) for d in range(1, self.in_rank)]),)
         return shapes in self.kept_plans and self.switch(shapes)
 
-    cdef object _infer_once(self, object x, object out, bint few):
-        cdef cnp.ndarray a
-        cdef int typenum
-        self._enter(READING)
-        try:
-            if self.plan == NULL or not self.is_simple or type(x) is not cnp.ndarray:
-                return None
-            a = <cnp.ndarray>x
-            typenum = cnp.PyArray_TYPE(a)
-            if typenum != self.typenum and (typenum >= 24 or GATHERED[typenum] < 0):
-                return None
-            if not cnp.PyArray_ISCARRAY_RO(a) or not self._has_shape(a):
-                return None
-            if few and self.flops * <double>cnp.PyArray_DIM(a, 0) >= HOLD_GIL_BELOW:
-                return None
-            return self._infer_array(a, out)
-        finally:
-            self._leave(READING)
-
     def infer_plain(self, x, out=None):
         """The outputs of a batch, for one input and one output. None if x needs checks or conversion."""
-        return self._infer(x, out)
+        return self._infer(x, out, False)
 
     def predict_few(self, x):
         """The outputs of an array of few rows, for one input and one output. None if x needs checks or conversion, or has many rows."""
@@ -488,7 +481,7 @@ cdef class Plan(BasePlan):
     def __call__(self, x, *, out=None):
         """The outputs of a C-contiguous batch of the network's dtype, for one input and one output. out: memory for them, or
         None."""
-        y = self._infer(x, out)
+        y = self._infer(x, out, False)
         if y is None:
             self._need_plan()
             if not self.is_simple:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .._checks import shown
 from ..data.by_name import align_to_names
 from ..data.names import Names, check_names, column_names
@@ -47,6 +49,8 @@ def _checked(network: Network, number: int, given: Any) -> Names:
 
 def check_columns(network: Network, x: Any) -> None:
     """Raise ArgumentError if a frame has other columns than those with which the network was trained."""
+    if type(x) is np.ndarray:  # most data, and they have no names
+        return
     if any(network.feature_names):
         attribute, several = "model.feature_names", len(network.feature_names) > 1
         for name, part, known in zip(network.input_names, _parts(network, x), network.feature_names, strict=False):
@@ -56,6 +60,8 @@ def check_columns(network: Network, x: Any) -> None:
 
 def remember_columns(network: Network, x: Any) -> None:
     """Remember the names of the columns of frames, after a check. Those of inputs that are arrays stay as they were."""
+    if type(x) is np.ndarray:
+        return
     found = [column_names(part) for part in _parts(network, x)]
     if any(found):
         check_columns(network, x)

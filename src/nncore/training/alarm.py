@@ -21,8 +21,8 @@ class Alarm:
     """
 
     def __init__(self, callbacks: Iterable[Any], check_finite: bool) -> None:
-        names = {cls.__name__ for callback in callbacks for cls in type(callback).__mro__}  # Keras's has the same name
-        self.is_set = "TerminateOnNaN" not in names
+        self.is_set = True
+        self._callbacks = callbacks
         self._check_finite = check_finite
 
     def watch(self, loss: float, epoch: int, done: int, losses: np.ndarray) -> None:
@@ -30,6 +30,8 @@ class Alarm:
         if not self.is_set:
             return
         self.is_set = False
+        if any(cls.__name__ == "TerminateOnNaN" for each in self._callbacks for cls in type(each).__mro__):  # also Keras's
+            return
         bad = np.flatnonzero(~np.isfinite(losses))
         where, what = "", loss
         if len(bad):

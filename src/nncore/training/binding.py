@@ -78,10 +78,11 @@ def bind(
         for array, name, own in zip(ys, names, of_outputs, strict=True):
             check_finite(_counted(array, own), name, network.dtype)
     weights = _weights(network, weight, rows, of_outputs)
+    if steps is None:
+        return Data(xs, ys, weights, None, network.input_shapes)
     xs = inputs.gathered(network, xs, steps)  # after all checks, which name places in the user's arrays
     ys = [array if own is None else own.gathered(array) for array, own in zip(ys, of_outputs, strict=True)]
-    lengths = None if steps is None else steps.lengths
-    return Data(xs, ys, weights, lengths, network.input_shapes, network.plan.timelines(network.plan.outputs))
+    return Data(xs, ys, weights, steps.lengths, network.input_shapes, network.plan.timelines(network.plan.outputs))
 
 
 def _weights(network: Network, given: Any, rows: int, steps: list[Steps | None]) -> list[np.ndarray | None] | None:
@@ -138,7 +139,7 @@ def apply_class_weight(
             continue
         trains = slice(None) if rows is None else rows
         target = data.y[i][trains]
-        lengths = valid_steps(None if data.lengths is None else data.lengths[trains], data.timelines[i])
+        lengths = None if data.lengths is None else valid_steps(data.lengths[trains], data.timelines[i])
         name = f"class_weight[{config.names[i]!r}]" if len(config.names) > 1 else "class_weight"
         scale = class_weights(
             own, target, config.losses[i].targets, max(2, config.columns[i]), lengths, name, config.losses[i].ignored

@@ -215,6 +215,8 @@ def checked(callbacks: Any) -> list[Any]:
 
 def _has_hooks(callback: Any) -> bool:
     """Return whether a callback has a hook, or another method by which it takes part in training."""
+    if type(callback).__module__.startswith(f"{_PACKAGE}."):
+        return isinstance(callback, Callback)
     own = {name for cls in type(callback).__mro__[:-1] if cls is not Callback for name in vars(cls)}
     if isinstance(callback, Callback):
         own |= vars(callback).keys()  # LambdaCallback and others set hooks in the object
@@ -263,13 +265,17 @@ class CallbackList:
 
     def check_logged(self, config: Configuration, validates: bool) -> None:
         """Let the callbacks check which keys the logs of a `fit` will have."""
+        checking = [
+            each for each in self.callbacks if isinstance(each, Callback) and type(each).check_logged is not Callback.check_logged
+        ]
+        if not checking:
+            return
         keys = config.log_keys
         epoch = [*keys, *(f"val_{key}" for key in keys)] if validates else list(keys)
         arrays = frozenset(prefix + key for key in config.array_keys for prefix in ("", "val_"))
         logged = Logged(epoch, list(keys), arrays, validates, any(map(_may_add_keys, self.callbacks)))
-        for callback in self.callbacks:
-            if isinstance(callback, Callback):
-                callback.check_logged(logged)
+        for callback in checking:
+            callback.check_logged(logged)
 
     def wants(self, *hooks: str) -> bool:
         """Return whether any callback overrides one of these hooks."""

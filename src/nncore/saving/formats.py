@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .._checks import path as as_path
 from ..errors import ArgumentError
 
 _KERAS = "the format of Keras; Keras cannot read what nncore writes"
@@ -60,7 +59,10 @@ def check_name(owner: str, path: Any, argument: str = "path") -> None:
         ...
     nncore.errors.ArgumentError: save: path 'best.onnx' promises ONNX, which nncore does not write yet. Name it 'best.safetensors'
     """
-    name = as_path(owner, argument, path)
+    given = type(path).__fspath__(path) if hasattr(type(path), "__fspath__") else path
+    if not isinstance(given, str | bytes):  # which others refuse
+        return
+    name = os.fsdecode(given)
     stem, ending = os.path.splitext(name)
     if said := PROMISES.get(ending.lower()):
         kept = os.path.basename(stem.removesuffix(".weights")) or "model"

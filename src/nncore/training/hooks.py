@@ -8,6 +8,7 @@ then called during the epoch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from .._checks import named, near, shown
@@ -174,6 +175,7 @@ _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "o
 _NAMES = (*HOOKS, *_OLD_NAMES.values())
 #: Other ways in which a callback takes part in training.
 _OTHER = ("set_model", "set_params", "before_fit", "check_logged", "stateful", "get_state", "set_state")
+_PARTS = frozenset((*_NAMES, *_OTHER))
 
 
 class _Hooks(dict[str, list[Callable[..., Any]]]):
@@ -215,15 +217,17 @@ def checked(callbacks: Any) -> list[Any]:
 
 def _has_hooks(callback: Any) -> bool:
     """Return whether a callback has a hook, or another method by which it takes part in training."""
-    if type(callback).__module__.startswith(f"{_PACKAGE}."):
-        return isinstance(callback, Callback)
-    own = {name for cls in type(callback).__mro__[:-1] if cls is not Callback for name in vars(cls)}
     if isinstance(callback, Callback):
-        own |= vars(callback).keys()  # LambdaCallback and others set hooks in the object
-        return type(callback) is Callback or not own.isdisjoint((*_NAMES, *_OTHER))
+        # LambdaCallback and others set hooks in the object.
+        return type(callback) is Callback or _takes_part(type(callback)) or not vars(callback).keys().isdisjoint(_PARTS)
     if any(_overridden(callback, hook) for hook in HOOKS):
         return True
     return callable(getattr(callback, "set_model", None)) and not any(hasattr(callback, hook) for hook in HOOKS)
+
+
+@lru_cache(maxsize=64)
+def _takes_part(cls: type) -> bool:
+    return any(not vars(each).keys().isdisjoint(_PARTS) for each in cls.__mro__[:-1] if each is not Callback)
 
 
 def _hint(callback: Any) -> str:

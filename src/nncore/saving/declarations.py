@@ -60,6 +60,8 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
         raise ArgumentError(
             f"{name}: Lambda contains functions, which a file cannot hold; write a subclass of nn.PythonLayer instead"
         )
+    if isinstance(layer, layers.PythonLayer):
+        _require_arguments(layer, layer.config(), name, "super().__init__")
     is_own = isinstance(layer, layers.PythonLayer)
     arguments = {}
     for key, value in layer.config().items():
@@ -87,7 +89,9 @@ def from_layer(layer: Layer, name: str, needs_initializers: bool) -> Data:
 def from_loss(loss: losses.Loss) -> Data:
     """Return a loss as data."""
     if isinstance(loss, losses.PythonLoss):
-        _require_name(getattr(loss, "given", loss), "the loss")
+        given = getattr(loss, "given", loss)
+        _require_name(given, "the loss")
+        _require_arguments(given, loss.config(), "the loss", "super().__init__" if given is loss else "")
         return {**_custom(loss.name, loss.config(), "loss"), "reduction": loss.reduction}
     options = {"from_logits": loss.from_logits} if isinstance(loss, losses.Crossentropy) else {}
     arguments = {
@@ -117,7 +121,9 @@ def _from_rate(rate: Any) -> Any:
         return rate
     if hasattr(rate, "config") and not isinstance(rate, type):
         arguments = {key: _from_rate(value) for key, value in rate.config().items()}
+        _require_arguments(rate, arguments, "the optimizer's lr")
         return _custom(type(rate).__name__, arguments, "the optimizer's lr")
+    _require_arguments(rate, {}, "the optimizer's lr")
     if not hasattr(rate, "__name__"):
         raise _nameless(rate, "the optimizer's lr")
     _require_name(rate, "the optimizer's lr")
@@ -130,6 +136,7 @@ def from_metric(metric: metrics.Metric) -> Data:
         given = metric.given
         _require_name(given, f"the metric {metric.name!r}")
         arguments = given.config() if hasattr(given, "config") else {}
+        _require_arguments(given, arguments, f"the metric {metric.name!r}")
         return {**_custom(getattr(given, "__name__", type(given).__name__), arguments, "metric"), "name": metric.name}
     if isinstance(metric, metrics.LossMetric):
         return {"loss": from_loss(metric.loss), "name": metric.name}
@@ -171,6 +178,40 @@ def _nameless(given: Any, what: str) -> ArgumentError:
         f"{what} is {shown(given)}, which has no name to be loaded by; write it with def, or {advice}, or leave training out: "
         "save(path, include_training=False)"
     )
+
+
+def _require_arguments(thing: Any, held: Mapping[str, Any], where: str, base: str = "") -> None:
+    """Raise ArgumentError if `load` could not make a user's object again, because an argument of its constructor is not held.
+
+    An argument with a default is needed only if the object may have been given another value. The name of a part and the reduction
+    of a loss are stored separately.
+    """
+    if isinstance(thing, type) or inspect.isroutine(thing):
+        return
+    try:
+        parameters = list(inspect.signature(vars(type(thing)).get("__init__") or type(thing).__init__).parameters.values())[1:]
+    except (TypeError, ValueError):  # a constructor in C
+        return
+    for p in parameters:
+        if p.name in held or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        known = vars(thing).get(p.name, p.empty) if hasattr(thing, "__dict__") else p.empty
+        if p.default is not p.empty and (p.name in ("name", "reduction") or _same(known, p.default)):
+            continue
+        own = type(thing).__name__
+        passed = f"pass it on, {base}({p.name}={p.name}), or " if base else ""
+        raise ArgumentError(
+            f"{where}: {own} takes {p.name}, which its config() does not hold, so that a file would lose it; "
+            f"{passed}define config() to return {{{p.name!r}: ...}}"
+        )
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Return whether an attribute has the value of a default."""
+    try:
+        return value is other or (type(value) is type(other) and bool(value == other))
+    except (TypeError, ValueError):  # such as of arrays
+        return False
 
 
 def plain_numbers(values: Any, where: str) -> list[Any]:

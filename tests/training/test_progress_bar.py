@@ -63,6 +63,25 @@ def test_metrics_stay_where_the_terminal_is_narrow(width, metrics, left, gone, b
         assert not any(each in line for each in gone)
 
 
+@pytest.mark.parametrize("width", range(4, 100, 6))
+@pytest.mark.parametrize("batches", [False, True])
+def test_no_number_is_cut_where_the_terminal_is_too_narrow(width, batches, monkeypatch):
+    pytest.importorskip("tqdm")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("os.get_terminal_size", lambda file=None: os.terminal_size((width, 30)))
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), seed=0)
+    model.compile("binary_crossentropy", "sgd", ["accuracy", "roc_auc"])
+    data = (Endless([(X, Y > 4)] * 2),) if batches else (X, Y > 4)
+    values = model.fit(*data, epochs=2, validation_data=(X, Y > 4), verbose=1).history
+    whole = {f"{name} {numbers[-1]:.4g}" for name, numbers in values.items()} - {"learning_rate"}
+    line = last_line(terminal)
+    assert len(line) <= width
+    numbers = re.findall(r"[a-z_]+ \d[^ ]*", re.sub(r"^epoch \d+/?\d*:?", "", line))
+    assert set(numbers) <= whole, line
+    assert ("…" in line) == (len(numbers) < 6), line
+
+
 class Endless:
     """An iterable that does not know its length, so that a bar has no end."""
 

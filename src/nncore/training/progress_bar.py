@@ -32,7 +32,8 @@ class ProgressBar(Callback):
     """Show a bar with the current loss and metrics if tqdm is installed, else print one line per epoch.
 
     In a notebook the bar is a widget, if ipywidgets is installed. In a narrow terminal the bar leaves out the rate first, then the
-    times, and then itself, but keeps the metrics. Metrics that need all rows of an epoch appear at its end.
+    times, and then itself, but keeps the metrics. Where even these are too long, the last ones are left out, and "…" says so. Metrics
+    that need all rows of an epoch appear at its end.
 
     Parameters
     ----------
@@ -132,8 +133,13 @@ def _narrowing(tqdm: Any) -> Any:
                 options["bar_format"] = form
                 text = tqdm.format_meter(n, total, elapsed, **options)
                 if not ncols or width(text) - (_SPARE if "{bar}" in form else 0) <= ncols:
-                    break
-            return tqdm.format_meter(n, total, elapsed, ncols=ncols, **options) if ncols else text
+                    return tqdm.format_meter(n, total, elapsed, ncols=ncols, **options) if ncols else text
+            entries = (options.get("postfix") or "").split("  ")
+            while entries and width(text) > ncols:  # a number that is cut would read as another number
+                entries.pop()
+                options["postfix"] = "  ".join([*entries, "…"])
+                text = tqdm.format_meter(n, total, elapsed, **options)
+            return text if width(text) <= ncols else text[: max(ncols - 1, 0)] + "…"
 
     return Bar
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .names import MetricObject
 
 
+#: Targets, predictions and weights.
+_Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
+
 class PythonMetric(Metric):
     """A metric made from a function of targets and predictions. ``compile(metrics=[f])`` makes one.
 
@@ -38,9 +42,10 @@ class PythonMetric(Metric):
     The metric gets arrays [N, *output shape], or class indices [N] if the loss takes those. The predictions of an epoch of training
     are those that each batch had before its update. An object gets the rows of each batch of training, and blocks of rows at
     evaluation. Among ``weighted_metrics`` it gets the weights, and no rows with weight 0. If ``lengths`` are given, only the valid
-    time steps are passed, concatenated as [steps, ...]; each has the weight of its row or its own weight. Time steps with their own
-    weights are also concatenated if no ``lengths`` are given. If a callback reads the metric after each batch, a function is called
-    each time, with all rows so far.
+    time steps are passed, concatenated as [steps, ...]; each has the weight of its row or its own weight. Time steps are also
+    concatenated if they have their own weights, or if batches have different numbers of them. If the loss has an ``ignore_index``,
+    what counts is concatenated as [count, classes]. If a callback reads the metric after each batch, a function is called each
+    time, with all rows so far.
 
     Examples
     --------
@@ -104,12 +109,14 @@ class Watcher:
     """Base of the states of metrics that see the rows, over the batches of one epoch or evaluation."""
 
     at_once = False  #: whether there is a single batch, so that the metric is computed before the update and an error prevents it
+    by_lines = False  #: whether each line of a sample, such as a time step, is a row of its own, because some of them may not count
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
         """Add a batch. weight: [N] or [N, steps]; lengths: [N], the number of valid time steps of each row."""
         rows: Any = slice(None)
-        if lengths is not None or (weight is not None and weight.size > len(weight)):
-            y_true, y_pred, weight = _laid_out(y_true, y_pred, weight, lengths)
+        depth = y_pred.ndim - 2 if self.by_lines else 0
+        if depth > 0 or lengths is not None or (weight is not None and weight.size > len(weight)):
+            y_true, y_pred, weight = _laid_out(y_true, y_pred, weight, lengths, depth)
         weight = None if weight is None else weight.reshape(len(weight))
         if weight is not None and not weight.all():
             rows = weight != 0
@@ -177,7 +184,7 @@ class Kept(Watcher):
 
     def __init__(self, function: Callable[..., Any], of_nothing: float = float("nan")) -> None:
         self.function, self.of_nothing = function, of_nothing
-        self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+        self.rows: list[_Rows] = []
         self.found: Any = None  # the value of a single batch
 
     def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
@@ -199,25 +206,46 @@ class Kept(Watcher):
             raise
 
     def _of_rows(self) -> Any:
-        true, pred = (np.concatenate([each[i] for each in self.rows]) for i in (0, 1))  # copies: the function may change them
-        weights = [np.ones(len(p)) if w is None else w for _, p, w in self.rows]
-        return self.function(true, pred, None if all(w is None for *_, w in self.rows) else np.concatenate(weights))
+        rows = _alike(self.rows)
+        true, pred = (np.concatenate([each[i] for each in rows]) for i in (0, 1))  # copies: the function may change them
+        weights = [np.ones(len(p)) if w is None else w for _, p, w in rows]
+        return self.function(true, pred, None if all(w is None for *_, w in rows) else np.concatenate(weights))
 
 
-def _laid_out(
-    y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Concatenate the valid entries: time steps, or as many leading dimensions as the weights of a row have."""
+def _alike(
+    batches: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]],
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Return batches whose rows have one shape. Lines of samples become rows as far as batches differ: in their numbers of time
+    steps, or because only some of them have lengths, or weights of time steps."""
+    least = min(pred.ndim for _, pred, _ in batches)
+    while least > 1 and len({pred.shape[pred.ndim - least + 1 :] for _, pred, _ in batches}) > 1:
+        least -= 1
+    return [_with_dimensions(least, *each) for each in batches]
+
+
+def _with_dimensions(count: int, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> _Rows:
+    """Merge leading dimensions of predictions until there are ``count``, and the same ones of targets."""
+    merged = y_pred.ndim - count
+    if not merged:
+        return y_true, y_pred, weight
+    n = len(y_pred)
+    y_true, y_pred = (each.reshape(-1, *each.shape[1 + merged :]) for each in (y_true, y_pred))
+    return y_true, y_pred, None if weight is None else np.repeat(weight, len(y_pred) // n)
+
+
+def _laid_out(y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None, depth: int) -> _Rows:
+    """Concatenate the valid entries: time steps, or as many leading dimensions as the weights of a row have, at least ``depth``."""
     width = 1 if weight is None else weight.size // len(weight)
-    depth = 1
-    while np.prod(y_pred.shape[1 : 1 + depth]) < width:
-        depth += 1
+    own = 0
+    while np.prod(y_pred.shape[1 : 1 + own]) < width:
+        own += 1
+    depth = max(depth, own, 1)
     shape = y_pred.shape[: 1 + depth]
     counts = np.ones(shape, bool)
     if lengths is not None:
         counts &= (np.arange(shape[1]) < lengths[:, None]).reshape(shape[0], shape[1], *[1] * (depth - 1))
     if weight is not None:
-        weight = weight.reshape(shape if width > 1 else (shape[0], *[1] * depth))
+        weight = weight.reshape(*shape[: 1 + own], *[1] * (depth - own))
         weight = np.broadcast_to(weight, shape)[counts]
     return y_true[counts], y_pred[counts], weight
 

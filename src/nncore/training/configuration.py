@@ -157,8 +157,9 @@ class Configuration:
         if not self.costly_keys:  # a short epoch takes only some microseconds
             return Sums(arrays, [[] for _ in self.metrics])
         watchers = [[m.watcher() for m in ms if m.kind == "python"] for ms in self.metrics]
-        for watcher in (each for own in watchers for each in own):
-            watcher.at_once = at_once
+        for own, loss in zip(watchers, self.losses, strict=True):
+            for watcher in own:
+                watcher.at_once, watcher.by_lines = at_once, loss.ignored is not None
         for own, plain in zip(watchers, self.plain_metrics, strict=True):
             count = sum(m.kind == "python" for m in plain)
             own[:count] = map(metrics.Unweighted, own[:count])

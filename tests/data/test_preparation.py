@@ -189,3 +189,46 @@ def test_series_of_other_libraries(tmp_path):
     mapped = np.memmap(tmp_path / "m", np.float32, "w+", shape=(100,))
     assert nn.make_windows(mapped, 10).base is not None
     assert np.shares_memory(nn.make_windows(mapped, 10), mapped)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([300], "uint8"),
+        ([-1], "uint8"),
+        ([2**40], "int32"),
+        ([np.nan], "int32"),
+        ([np.inf], "int64"),
+        ([2.0**63], "int64"),
+        ([2**63], "int64"),
+        ([-1], "uint64"),
+        ([1e300], "float32"),
+        ([70000], "float16"),
+        ([2], "bool"),
+    ],
+)
+def test_values_that_the_type_cannot_hold(values, dtype):
+    with pytest.raises(nn.errors.ArgumentError, match=rf"sequences\[1\] holds .*{dtype}"):
+        nn.pad_sequences([[1], values], dtype=dtype)
+    with pytest.raises(nn.errors.ArgumentError, match=rf"value holds .*{dtype}"):
+        nn.pad_sequences([[1, 1], [1]], dtype=dtype, value=values[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([255, 0], "uint8"),
+        ([-(2**63), 2**63 - 1], "int64"),
+        ([1.75, -2.5], "int32"),
+        ([np.inf, np.nan], "float32"),
+        ([0, 1], "bool"),
+    ],
+)
+def test_values_at_the_ends_of_the_type(values, dtype):
+    np.testing.assert_array_equal(nn.pad_sequences([values], dtype=dtype)[0], np.array(values).astype(dtype))
+
+
+@pytest.mark.parametrize("value", [1e300, 2**70])
+def test_padding_that_widens_the_type(value):
+    for dtype in (np.float32, np.int64):
+        assert nn.pad_sequences([np.ones(2, dtype), np.ones(1, dtype)], value=value)[1, 1] == float(value)

@@ -102,7 +102,8 @@ def find_batches(given: Any, ranks: Callable[[], Sequence[Rank]]) -> Iterable[An
         # Most lists are arrays for several inputs, or rows of numbers. Neither needs more than a look at the first entry.
         if not given or not isinstance(given[0], list | tuple | dict | Mapping):
             return None
-        return given if _is_list_of_batches(given, ranks()) else None
+        known = ranks()
+        return [_parts_of(each, known) for each in given] if _is_list_of_batches(given, known) else None
     return None if isinstance(given, tuple | np.ndarray) else as_iterable(given)
 
 
@@ -128,9 +129,33 @@ def _is_list_of_batches(given: list[Any], ranks: Sequence[Rank]) -> bool:
     """Return whether a list is batches. If it may also be samples, it is not, unless it is what a loader makes."""
     if all(isinstance(each, Mapping) for each in given):
         return True
-    if not all(isinstance(each, Mapping) or _has_fields(each, ranks, 1) for each in given):
+    if not all(_has_fields(each, ranks, 1) or _is_x_of_several(each, ranks) for each in given):
         return False
-    return not _is_x(given, ranks) or all(isinstance(each, Mapping) or is_array(each[0]) for each in given)
+    return not _is_x(given, ranks) or all(isinstance(each, Mapping) or _is_no_row(each, ranks) for each in given)
+
+
+def _parts_of(each: Any, ranks: Sequence[Rank]) -> Batch:
+    """Return the parts of an element of a list that is known to be one of batches."""
+    return Batch(*each) if _has_fields(each, ranks, 1) else Batch(each)
+
+
+def _is_x_of_several(each: Any, ranks: Sequence[Rank]) -> bool:
+    return isinstance(each, Mapping) or (len(ranks) > 1 and _is_x(each, ranks))
+
+
+def _is_no_row(each: Any, ranks: Sequence[Rank]) -> bool:
+    """Return whether an element that begins with x is a batch and no row: a loader's, or one whose entries make up no array."""
+    if is_array(each[0]):
+        return True
+    if any(rank.dims is not None for rank in ranks):
+        return False
+    if isinstance(each, tuple) and isinstance(each[0], list):
+        return True
+    try:
+        np.shape(each)
+    except ValueError:
+        return True
+    return False
 
 
 def _has_fields(each: Any, ranks: Sequence[Rank], least: int) -> bool:
@@ -163,7 +188,10 @@ def _is_one_number(row: Any) -> bool:
 
 
 def depth_of(value: Any) -> int:
-    """Return the number of dimensions of an array, or of nested lists, in which only the first entries are looked at."""
+    """Return the number of dimensions of an array, or of nested lists, in which only the first entries are looked at.
+
+    It is 0 for lists of dicts, which are no array.
+    """
     depth = 0
     while isinstance(value, list | tuple):
         if not value:
@@ -173,7 +201,7 @@ def depth_of(value: Any) -> int:
         return depth + len(value.shape)
     if is_array(value):
         return depth + np.ndim(value)
-    return depth
+    return 0 if isinstance(value, Mapping) else depth
 
 
 # One batch -----------------------------------------------------------------------------------------------------------------------
@@ -194,11 +222,14 @@ def read_batch(batch: Any) -> Batch:
     return Batch(*batch)
 
 
-def read_samples(batch: Any, ranks: Sequence[Rank]) -> Batch:
+def read_samples(batch: Any, ranks: Sequence[Rank], fields: int = 0) -> Batch:
     """Return the parts of a batch for predictions: x alone, or a tuple or list that begins with x.
 
-    A list of arrays is a batch as PyTorch's loader makes it, unless the arrays are rows.
+    A list of arrays is a batch as PyTorch's loader makes it, unless the arrays are rows. fields: how many parts the list before it
+    had, if it was certainly a batch; a list that may be both is then read like it.
     """
+    if fields and isinstance(batch, list) and len(batch) == fields and _has_fields(batch, ranks, 1):
+        return Batch(*batch)
     if isinstance(batch, Batch) or not isinstance(batch, list | tuple) or not batch:
         return batch if isinstance(batch, Batch) else Batch(batch)
     several = len(ranks) > 1 and not _has_fields(batch, ranks, 1)

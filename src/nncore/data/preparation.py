@@ -113,12 +113,15 @@ def pad_sequences(
     steps = max(map(len, arrays), default=0) if maxlen is None else whole(owner, "maxlen", maxlen)
     filled = [array for array in arrays if len(array)]
     tail = filled[0].shape[1:] if filled else next((array.shape[1:] for array in arrays), ())
-    result = np.full((len(arrays), steps, *tail), value, _type_for(filled, value) if dtype is None else _given(owner, dtype))
+    kind = _type_for(filled, value) if dtype is None else _given(owner, dtype)
+    _require_held(owner, "value", np.asarray(value), kind)
+    result = np.full((len(arrays), steps, *tail), value, kind)
     for i, array in enumerate(arrays):
         if len(array) and array.shape[1:] != tail:
             raise ShapeError(f"{owner}: sequences[{i}] has steps of shape {array.shape[1:]}, and others {tail}; all need the same")
         kept = array[max(0, len(array) - steps) :] if truncating == "pre" else array[:steps]
         if len(kept):
+            _require_held(owner, f"sequences[{i}]", kept, kind)
             result[i, slice(len(kept)) if padding == "post" else slice(steps - len(kept), None)] = kept
     if not return_lengths:
         return result
@@ -143,15 +146,39 @@ def _sequences(owner: str, given: Any) -> list[np.ndarray]:
     return arrays
 
 
+def _require_held(owner: str, name: str, array: np.ndarray, dtype: np.dtype[Any]) -> None:
+    """Raise ArgumentError if an array has values outside of the range of a type. Fractions may be lost, as in Keras."""
+    if np.can_cast(array.dtype, dtype, "safe"):
+        return
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(array.astype(dtype)) | ~np.isfinite(array.astype(np.float64))
+    elif dtype.kind == "b":
+        fits = (array == 0) | (array == 1)
+    elif array.dtype.kind in "iu":
+        fits = (array >= np.iinfo(dtype).min) & (array <= np.iinfo(dtype).max)
+    else:
+        whole_part = np.trunc(array.astype(np.float64))
+        fits = (whole_part >= float(np.iinfo(dtype).min)) & (whole_part < float(np.iinfo(dtype).max) + 1)  # never true for NaN
+    if not fits.all():
+        found = array.reshape(-1)[np.flatnonzero(~fits)[0]]
+        value = found.item() if isinstance(found, np.generic) else found
+        raise ArgumentError(f"{owner}: {name} holds {shown(value)}, which {dtype} cannot; pass a wider dtype")
+
+
 def _type_for(arrays: list[np.ndarray], value: float) -> np.dtype[Any]:
     """Return the type that holds all arrays and the padding."""
     found: np.dtype[Any] = np.result_type(*arrays) if arrays else np.dtype(np.float32)
     if found.kind == "f":
-        return found
+        with np.errstate(over="ignore"):
+            return found if np.isfinite(found.type(value)) or not isfinite(value) else np.dtype(np.float64)
     if not isfinite(value) or value != int(value):
         return np.dtype(np.float64)
     least, most = (0, 1) if found.kind == "b" else (np.iinfo(found).min, np.iinfo(found).max)
-    return found if least <= value <= most else np.result_type(found, np.min_scalar_type(int(value)))
+    if least <= value <= most:
+        return found
+    wider = np.result_type(found, np.min_scalar_type(int(value)))
+    return np.dtype(np.float64) if wider.kind == "O" else wider
 
 
 def _given(owner: str, dtype: Any) -> np.dtype[Any]:

@@ -68,18 +68,10 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
             raise ShapeError(f"{name} is a single number; a batch [N, ...] is needed")
         if not network.built:
             network.build_first([array.shape[1:]])
-        expected = network.input_shapes[i]
-        if array.ndim == 1 and expected == (1,):
+        if array.ndim == 1 and network.input_shapes[i] == (1,):
             array = array[:, None]  # rows of one feature
-        if array.shape[1:] != expected and len(given) == 1:
-            network.set_sequence_lengths([array.shape[1:]])
-            expected = network.input_shapes[i]
-        if array.shape[1:] != expected:
-            hint = _hint(array.shape, expected)
-            raise ShapeError(f"{name} has shape {array.shape}, but the model takes batches of shape {shape_text(expected)}{hint}")
-        if arrays and len(array) != len(arrays[0]):
-            raise ShapeError(f"{name} has {len(array)} rows, but the first input has {len(arrays[0])}")
         arrays.append(array)
+    _check_shapes(network, arrays)
     if not was_built:
         remember_columns(network, x)
     steps = None if lengths is None else bind_steps(lengths, len(arrays[0]), time_steps(network))
@@ -88,6 +80,20 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
     look_for_nonfinite(network, arrays, steps)
     with np.errstate(over="ignore"):  # the core converts without a warning, too
         return [np.ascontiguousarray(array, dtype=network.dtype) for array in arrays], steps
+
+
+def _check_shapes(network: Network, arrays: list[np.ndarray]) -> None:
+    """Let the network take another number of time steps, or raise ShapeError if the arrays do not fit it or one another."""
+    names, shapes = argument_labels("x", network.input_names), [array.shape[1:] for array in arrays]
+    for name, array in zip(names, arrays, strict=True):
+        if len(array) != len(arrays[0]):
+            raise ShapeError(f"{name} has {len(array)} rows, but the first input has {len(arrays[0])}")
+    if shapes != network.input_shapes:
+        network.set_sequence_lengths(shapes)
+    for name, array, expected in zip(names, arrays, network.input_shapes, strict=True):
+        if array.shape[1:] != expected:
+            hint = _hint(array.shape, expected)
+            raise ShapeError(f"{name} has shape {array.shape}, but the model takes batches of shape {shape_text(expected)}{hint}")
 
 
 def forward(network: Network, x: Any, training: Any, lengths: Any) -> Any:

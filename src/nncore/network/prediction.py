@@ -45,8 +45,10 @@ def predict_batches(
 ) -> list[list[np.ndarray]]:
     """Return the outputs of each batch."""
     found: list[list[np.ndarray]] = []
+    fields = 0
     for number, batch in enumerate(batches):
-        given = read_samples(batch, ranks(network))
+        given = read_samples(batch, ranks(network), fields)
+        fields = len(batch) if isinstance(batch, list) and given.x is not batch else 0
         part = bind_rows(network, given.x, given.lengths)
         if found:
             _check_steps([each.shape for each in found[0]], [each.shape for each in part.y], number)

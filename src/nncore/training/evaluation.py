@@ -134,7 +134,7 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     if batches is not None:
         if lengths is not None:
             batches = _with_lengths(
-                "predict", x, lengths, lambda each: read_samples(each, ranks(network)), "(x, None, None, lengths)"
+                "predict", batches, lengths, lambda each: read_samples(each, ranks(network)), "(x, None, None, lengths)"
             )
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})

@@ -56,7 +56,7 @@ class Metric(metaclass=DeclarationType):
         """Return the metric computed from its sums: a float, or an array with one number per class."""
         raise NotImplementedError
 
-    def watcher(self) -> Any:
+    def watcher(self, task: Task) -> Any:
         """Return a new accumulator for one epoch or evaluation, if the kind is "python"."""
         raise NotImplementedError
 

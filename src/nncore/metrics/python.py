@@ -15,8 +15,10 @@ from ..errors import ArgumentError, ShapeError
 from .base import Metric
 
 if TYPE_CHECKING:
+    from ..records import StatisticSpec
     from ..typing import ArrayLike
     from .names import MetricObject
+    from .task import Task
 
 
 #: Targets, predictions and weights.
@@ -71,7 +73,11 @@ class PythonMetric(Metric):
         super().__init__(str(found))
         self.given: Any = given
 
-    def watcher(self) -> Watcher:
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return no sums, because the function or object sees the rows."""
+        return ()
+
+    def watcher(self, task: Task | None = None) -> Watcher:
         """Return a new accumulator for one epoch or evaluation."""
         return Account(self.given) if _keeps_account(self.given) else Kept(self._of_rows, 0.0)
 

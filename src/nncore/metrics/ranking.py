@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -14,7 +15,9 @@ from .counts import labels_of_any_kind, one_label
 from .python import Kept
 
 if TYPE_CHECKING:
+    from ..records import StatisticSpec
     from ..typing import ArrayLike
+    from .task import Meaning, Task
 
 RankingAverage = Literal["macro", "micro", "weighted"]
 
@@ -38,21 +41,27 @@ class _Ranking(Metric):
         super().__init__(name)
         self.average = choice(type(self).__name__, "average", average, ("macro", "micro", "weighted", None))
 
-    def watcher(self) -> Kept:
-        """Return a new accumulator for one epoch or evaluation."""
-        return Kept(self._of_rows)
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return no sums, because all rows are needed."""
+        return ()
 
-    def _of_rows(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> Any:
+    def watcher(self, task: Task) -> Kept:
+        """Return a new accumulator for one epoch or evaluation."""
+        return Kept(partial(self._of_rows, task.meaning))
+
+    def _of_rows(self, meaning: Meaning, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> Any:
         columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         scores = y_pred.reshape(-1, columns)  # each line of a sample (such as a time step) becomes a row
         true = y_true.reshape(-1, columns) if y_true.shape == y_pred.shape else y_true.reshape(-1)
-        return self(true, scores, None if weight is None else np.repeat(weight, len(scores) // len(y_pred)))
+        weight = None if weight is None else np.repeat(weight, len(scores) // len(y_pred))
+        return self._averaged(self._ranks(true, scores, weight, meaning))
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         ranks = self._ranks(y_true, y_pred, sample_weight)
         return self._averaged(ranks)
 
-    def _ranks(self, y_true: Any, y_pred: Any, sample_weight: Any) -> _Ranks:
+    def _ranks(self, y_true: Any, y_pred: Any, sample_weight: Any, meaning: Meaning | None = None) -> _Ranks:
+        """Return what is ranked. meaning: that of the output of a model, if it is one."""
         scores, true = bind_prediction(y_pred).astype(np.float64), labels_of_any_kind(y_true)
         if true.ndim not in (1, 2) or len(true) != len(scores):
             raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
@@ -66,20 +75,33 @@ class _Ranking(Metric):
             raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
         missing = np.isnan(true) if true.dtype.kind == "f" else np.zeros(true.shape, bool)
         defined = np.isfinite(scores).all(axis=0) & ~np.atleast_1d(missing.any(axis=0))
-        known = ~missing.reshape(len(missing), -1).any(axis=1)
-        positive, used = self._positive(true[known], scores.shape[1])
+        known = ~(missing if missing.ndim == 1 else missing.any(axis=1))
+        positive, used = self._positive(true[known], scores[known], meaning)
         return _Ranks(positive, scores[known][:, used], weights[known], defined[used])
 
-    def _positive(self, true: np.ndarray, columns: int) -> tuple[np.ndarray, Any]:
+    def _positive(self, true: np.ndarray, scores: np.ndarray, meaning: Meaning | None) -> tuple[np.ndarray, Any]:
         """Return which entries are positive, [N, columns], and the columns of scores to which they belong."""
-        if true.ndim == 2:
-            return _yes(true, self.name), slice(None)
+        columns = scores.shape[1]
         if columns == 1:
-            return self._positive_of_two(true).reshape(-1, 1), slice(None)
-        if not np.isin(true, np.arange(columns)).all():
+            true = true.reshape(-1)
+            return (self._positive_of_two(true) if meaning is None else self._side(true)).reshape(-1, 1), slice(None)
+        if true.ndim == 2:
+            positive = _yes(true, self.name)
+            is_class = _are_classes(positive, scores) if meaning is None else meaning == "classes"
+        elif not np.isin(true, np.arange(columns)).all():
             raise LabelError(f"{self.name}: y_true must hold class indices in [0, {columns}), as y_pred has {columns} columns")
-        positive = true[:, None] == np.arange(columns)
-        return (positive[:, 1:], slice(1, None)) if columns == 2 else (positive, slice(None))
+        else:
+            positive, is_class = true[:, None] == np.arange(columns), True
+        used = self._column("classes" if is_class else "labels", columns)
+        return positive[:, used], used
+
+    def _column(self, meaning: Meaning, columns: int) -> slice:
+        """Return which columns are ranked: of two classes that of the positive one."""
+        return slice(1, 2) if columns == 2 and meaning == "classes" else slice(None)
+
+    def _side(self, true: np.ndarray) -> np.ndarray:
+        """Return which of the targets 0/1 or -1/+1 of a model with a single output are positive."""
+        return self._positive_of_two(true)
 
     def _positive_of_two(self, true: np.ndarray) -> np.ndarray:
         """Return which of the targets of a single column of scores are positive."""
@@ -101,7 +123,7 @@ class _Ranking(Metric):
             return float(each[0])
         if self.average is None:
             return each
-        if not defined.all():
+        if not defined.all() or not len(weights):
             return float("nan")
         share = (weights @ positive if self.average == "weighted" else np.ones(len(each))) * ~np.isnan(each)
         return mean_of(np.nan_to_num(each), share) if share.any() else self._without_positives()
@@ -158,9 +180,7 @@ class RocAuc(_Ranking):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def _positive_of_two(self, true: np.ndarray) -> np.ndarray:
-        labels = np.unique(true)
-        if len(labels) > 2:
-            raise LabelError(f"{self.name}: y_true holds more than two labels, {labels[:3]} and so on, for a single score")
+        labels = _two_labels(true, self.name)
         return np.asarray(true == labels[-1] if len(labels) == 2 or true.dtype.kind not in "biuf" else true > 0)
 
     @staticmethod
@@ -188,7 +208,8 @@ class AveragePrecision(_Ranking):
     name : str, optional
         The key in ``history``.
     pos_label : int or str, default 1
-        The positive one of two labels.
+        The positive one of two labels. Of scores [N, 2] its column is ranked. In a model with a single output, 0 and -1 are the
+        negative side. With more classes, or several labels per row, it must be 1.
 
     Examples
     --------
@@ -204,10 +225,36 @@ class AveragePrecision(_Ranking):
         super().__init__(average, name)
         self.pos_label = one_label("AveragePrecision", pos_label)
 
+    def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
+        """Return no sums. Raise ArgumentError if the output has no class ``pos_label``."""
+        if task.meaning == "decision":
+            self._check_label((1, 0, -1))
+        else:
+            self._column(task.meaning, task.columns)
+        return ()
+
+    def _column(self, meaning: Meaning, columns: int) -> slice:
+        if meaning == "labels" or columns > 2:
+            if self.pos_label != 1:
+                of = f"{columns} classes" if meaning == "classes" else "several labels per row"
+                raise ArgumentError(
+                    f"{self.name}: pos_label={self.pos_label!r} is for two classes, and here are {of}; average=None gives one "
+                    "value for each"
+                )
+            return slice(None)
+        self._check_label((0, 1))
+        return slice(1, 2) if self.pos_label == 1 else slice(0, 1)
+
+    def _check_label(self, possible: tuple[int, ...]) -> None:
+        if self.pos_label not in possible:
+            raise ArgumentError(f"{self.name}: pos_label={self.pos_label!r} is not among the labels {possible}")
+
+    def _side(self, true: np.ndarray) -> np.ndarray:
+        _two_labels(true, self.name)
+        return np.asarray((true > 0) == (self.pos_label == 1))
+
     def _positive_of_two(self, true: np.ndarray) -> np.ndarray:
-        labels = np.unique(true)
-        if len(labels) > 2:
-            raise LabelError(f"{self.name}: y_true holds more than two labels, {labels[:3]} and so on, for a single score")
+        labels = _two_labels(true, self.name)
         if len(labels) == 2 and self.pos_label not in labels.tolist():
             raise ArgumentError(f"{self.name}: pos_label={self.pos_label!r} is not among the labels {labels.tolist()}")
         return np.array([label == self.pos_label for label in labels.tolist()], bool)[np.searchsorted(labels, true)]
@@ -223,6 +270,18 @@ class AveragePrecision(_Ranking):
     @staticmethod
     def _without_positives() -> float:
         return 0.0
+
+
+def _two_labels(true: np.ndarray, name: str) -> np.ndarray:
+    labels = np.unique(true)
+    if len(labels) > 2:
+        raise LabelError(f"{name}: y_true holds more than two labels, {labels[:3]} and so on, for a single score")
+    return labels
+
+
+def _are_classes(positive: np.ndarray, scores: np.ndarray) -> bool:
+    """Return whether rows are one-hot and scores probabilities of exclusive classes, not of several labels."""
+    return bool((positive.sum(axis=1) == 1).all() and np.allclose(scores.sum(axis=1), 1.0, rtol=0, atol=1e-4))
 
 
 def _yes(true: np.ndarray, name: str) -> np.ndarray:

@@ -37,6 +37,8 @@ class Reader:
         if len(self.places) > 1 and self._are_signs(sums[where]):
             where, spec = self.places[1]
         own = sums[where]
+        if spec.kind == "decisions" and own[3] > 0 and own[4] > 0:  # targets 0/1 in one batch and -1/+1 in another
+            own = np.r_[np.nan, own[1:]]
         return self.metric.compute(self._counts(own, spec) if self.metric.kind == "counts" else own)
 
     def _are_signs(self, sums: np.ndarray) -> bool:
@@ -61,10 +63,7 @@ def statistics(metrics: Iterable[Metric], task: Task, unweighted: int = 0) -> tu
         A metric is not defined for this output.
     """
     metrics = list(metrics)
-    needs = [
-        () if m.kind == "python" else tuple(spec._replace(weighted=i >= unweighted) for spec in m.statistics(task))
-        for i, m in enumerate(metrics)
-    ]
+    needs = [tuple(spec._replace(weighted=i >= unweighted) for spec in m.statistics(task)) for i, m in enumerate(metrics)]
     found: dict[Any, StatisticSpec] = {}
     for spec in (spec for each in needs for spec in each):
         before = found.get(_key(spec))

@@ -156,7 +156,7 @@ class Configuration:
         arrays = [None if shape is None else np.zeros(shape) for shape in self.sum_shapes()]
         if not self.costly_keys:  # a short epoch takes only some microseconds
             return Sums(arrays, [[] for _ in self.metrics])
-        watchers = [[m.watcher() for m in ms if m.kind == "python"] for ms in self.metrics]
+        watchers = [[m.watcher(task) for m in ms if m.kind == "python"] for ms, task in zip(self.metrics, self.tasks, strict=True)]
         for own, loss in zip(watchers, self.losses, strict=True):
             for watcher in own:
                 watcher.at_once, watcher.by_lines = at_once, loss.ignored is not None

@@ -185,11 +185,11 @@ def test_layers_in_python():
     assert model[1].scale.shape == (7,)
 
 
-def test_layers_that_do_not_fit_are_found_with_data():
-    model = nn.Sequential(nn.GRU(3, 4), nn.Linear(5, 2))
+def test_layers_that_fit_for_no_number_of_steps_are_found_with_data():
+    model = nn.Sequential(nn.GRU(3, 4, return_sequences=True), nn.Flatten(), nn.Linear(5, 2))
     with pytest.raises(nn.errors.NotBuiltError):
         model.state_dict()
-    with pytest.raises(nn.errors.ShapeError, match=r"layer 1 \(Linear\)"):
+    with pytest.raises(nn.errors.ShapeError, match=r"layer 2 \(Linear\)"):
         model(np.zeros((2, 7, 3)))
 
 

@@ -63,6 +63,16 @@ def net(width, *end):
         ("poisson", 2, [nn.Tanh()], "ends in tanh; add Softplus"),
         ("hinge", 1, [nn.Sigmoid()], "hinge takes scores of both signs, but the model ends in sigmoid; leave it out"),
         ("perceptron", 1, [nn.ReLU()], "perceptron takes scores of both signs, but the model ends in relu"),
+        # behind layers that give what they are given, or change it
+        ("poisson", 1, [nn.Dropout(0.1)], "ends in a linear layer; add Softplus"),
+        (BCE, 1, [nn.GaussianNoise(0.1)], "ends in a linear layer; add Sigmoid"),
+        (CCE, 3, [nn.PReLU(), nn.Dropout(0.1)], "ends in PReLU; add Softmax"),
+        ("poisson", 4, [nn.GLU()], "ends in GLU; add Softplus"),
+        (BCE, 1, [nn.Rescaling(0.5)], "ends in a linear layer; add Sigmoid"),
+        ("poisson", 1, [nn.ReLU(), nn.Rescaling(-0.5)], "ends in relu times -0.5; add Softplus"),
+        (BCE, 1, [nn.Sigmoid(), nn.Rescaling(2.0, -1.0)], "ends in sigmoid times 2 - 1; add Sigmoid"),
+        ("hinge", 1, [nn.ReLU6()], "ends in ReLU6; leave it out"),
+        (nn.losses.GaussianNLL(log_variance=False), 2, [], "takes positive variances, .* a linear layer; use log_variance=True"),
         # no gradient
         ("mse", 1, [nn.Step()], "Step passes no gradient, so 0.weight, 0.bias will not be trained; use Sigmoid"),
         (BCE, 1, [nn.Step()], "Step passes no gradient"),
@@ -100,6 +110,16 @@ def test_what_cannot_learn_is_warned_of_once_at_the_line_of_compile(loss, width,
         ("poisson", 1, [nn.Softplus()]),
         ("poisson", 1, [nn.ReLU()]),
         ("poisson", 1, [nn.Sigmoid(), nn.Rescaling(10.0)]),
+        ("poisson", 1, [nn.Softplus(), nn.Dropout(0.1)]),
+        ("poisson", 1, [nn.ReLU(), nn.PReLU()]),
+        ("poisson", 4, [nn.ReLU(), nn.GLU()]),
+        (BCE, 1, [nn.Sigmoid(), nn.Rescaling(0.5)]),
+        (BCE, 1, [nn.Sigmoid(), nn.Rescaling(-1.0, 1.0)]),
+        (BINARY(from_logits=True), 1, [nn.Tanh(), nn.Rescaling(10.0)]),
+        (SPARSE(from_logits=True), 3, [nn.Rescaling(0.1)]),
+        (SPARSE(from_logits=True), 3, [nn.PReLU(), nn.Dropout(0.1)]),
+        (nn.losses.GaussianNLL(), 2, []),
+        (nn.losses.GaussianNLL(log_variance=False), 2, [nn.Softplus()]),
         ("mse", 1, []),
         ("mse", 3, [nn.Softmax()]),
         ("mse", 1, [nn.Sigmoid()]),
@@ -202,3 +222,46 @@ def test_warnings_that_are_errors_leave_the_model_as_it_was():
         model.compile(BCE, "sgd")
     assert model.metrics_names == ["loss", "mae"]
     model.fit(np.ones((2, 3)), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "loss", "text"),
+    [
+        (nn.LSTM(3, 1), "poisson", "ends in LSTM; add Linear and Softplus"),
+        (nn.GRU(3, 1), BCE, "ends in GRU; add Linear and Sigmoid, or use from_logits=True"),
+        (nn.RNN(3, 4), SCCE, "ends in RNN; add Linear and Softmax"),
+        (nn.RNN(3, 4, nonlinearity="relu"), SCCE, "ends in RNN; add Linear and Softmax"),
+        (nn.LSTM(3, 4), SPARSE(from_logits=True), "LSTM gives only some of them; add Linear"),
+        (nn.GRU(3, 1), BINARY(from_logits=True), "GRU gives only some of them; add Linear"),
+        (nn.GRU(3, 1, learn_initial_state=True), "poisson", "ends in GRU"),
+        (nn.LSTM(3, 4), "mse", ""),
+        (nn.RNN(3, 1, nonlinearity="relu"), "poisson", ""),
+        (nn.LSTM(3, 1), "hinge", ""),
+        (nn.GRU(3, 4, learn_initial_state=True), SPARSE(from_logits=True), ""),
+    ],
+)
+def test_a_recurrent_layer_at_the_end(layer, loss, text):
+    for end in ([], [nn.Dropout(0.5)]):
+        model = nn.Sequential(copy.deepcopy(layer), *end, seed=0)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            model.compile(loss, "sgd")
+            model.build((5, 3))
+            model.train_on_batch(np.ones((2, 5, 3)), np.ones((2, 4) if loss == "mse" else 2))
+        assert len(seen) == bool(text)
+        assert not text or text in str(seen[0].message)
+
+
+def test_a_layer_that_a_gan_freezes_is_no_fault():
+    judge = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), seed=0)
+    judge.compile(BCE, "sgd")
+    judge.trainable = False
+    gan = nn.Sequential(nn.Linear(3, 2), judge, seed=0)
+    gan.compile(BCE, "sgd")
+    before = judge.get_weights()
+    with pytest.warns(UserWarning, match="compile again, unless the change is for another model only, as in a GAN"):
+        judge.train_on_batch(np.ones((2, 2)), np.ones(2))
+    assert not np.array_equal(before[0], judge.get_weights()[0])
+    before = judge.get_weights()
+    gan.train_on_batch(np.ones((2, 3)), np.ones(2))
+    np.testing.assert_array_equal(before[0], judge.get_weights()[0])

@@ -13,7 +13,9 @@ from ..errors import ArgumentError
 from ..foreign import objects
 from ..graph import Graph, Value, call
 from ..layers.base import Layer
+from ..layers.embedding import Embedding
 from ..layers.linear import Linear
+from ..layers.normalization import BatchNorm1d, LayerNorm
 from ..layers.pooling import Pooling
 from ..layers.python import PythonLayer
 from ..layers.recurrent import Recurrent
@@ -160,6 +162,30 @@ class Chain:
         if shape is None or not has_time:
             return []
         return [*((steps, *shape) for steps in self._possible_steps()), shape]  # the last: RepeatVector makes the steps
+
+    def surely_misfits(self) -> bool:
+        """Return whether two layers do not fit, whatever the number of time steps is."""
+        width: int | None = None
+        is_sequence: bool | None = None
+        for _, link, _ in self.links:
+            if isinstance(link, Recurrent):
+                if is_sequence is False or width not in (None, link.input_size):
+                    return True
+                width, is_sequence = link.directions * link.hidden_size, link.return_sequences
+            elif isinstance(link, Linear | BatchNorm1d | LayerNorm):
+                taken = link.input_shape()
+                if isinstance(link, BatchNorm1d) and is_sequence is not False:
+                    taken = None  # it may be over the features of each step or over channels
+                if width is not None and taken is not None and taken[-1] != width:
+                    return True
+                width = link.out_features if isinstance(link, Linear) else width
+            elif isinstance(link, Pooling):
+                is_sequence = False
+            elif isinstance(link, Embedding):
+                width, is_sequence = link.embedding_dim, None
+            elif not (isinstance(link, Layer) and link.preserves_shape):
+                width = is_sequence = None
+        return False
 
     def _possible_steps(self) -> list[int]:
         """Return numbers of time steps to try: 1, what a layer of channels needs, and what a layer after Flatten takes at once."""

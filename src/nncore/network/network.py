@@ -112,13 +112,19 @@ class Network:
         """
         if any(not part.has_parameters for part in self._parts()):
             return
+        misfit: ShapeError | None = None
         for shape in self.connections.shapes_of_any_length():
             try:
                 self._trial_plan([shape], *self.connections.to_ops())
-            except Exception:  # also of a user's output_shape; the data show what does not fit, and the error belongs there
+            except (
+                Exception
+            ) as error:  # also of a user's output_shape; the data show what does not fit, and the error belongs there
+                misfit = misfit or (error if isinstance(error, ShapeError) else None)
                 continue
             self._build([shape], provisional=True)
             return
+        if misfit is not None and isinstance(self.connections, Chain) and self.connections.surely_misfits():
+            raise misfit
 
     def _set_time(self, input_shapes: Sequence[Shape]) -> None:
         """Replace the provisional number of time steps. The parameters stay where they are."""

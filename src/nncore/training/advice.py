@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._checks import warn
-from ..losses import Crossentropy, Loss, PythonLoss
+from ..losses import Crossentropy, GaussianNLL, Loss, PythonLoss
 from ..records import Op, ParameterOptions
 
 if TYPE_CHECKING:
@@ -43,9 +43,25 @@ _RANGES = {
 }
 #: The ops that give any number.
 _UNBOUNDED = ("linear", "maxout", "batch_norm", "layer_norm", "embedding")
+_CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
 _SOFTMAX = ("softmax", "log_softmax")
 _SIGMOIDS = ("sigmoid", "hardsigmoid")
+#: The ops that give only numbers that they are given, but for noise in training.
+_PASSING = ("flatten", "reshape", "permute", "repeat_vector", "pool", "dropout", "gaussian_noise")
 _FLAT = 2.0  #: logits within (-1, 1), as of tanh, cannot express a probability near 0 or 1
+
+
+class End(NamedTuple):
+    """What computes an output, and its least and greatest number."""
+
+    code: str  #: the activation, if it is one
+    text: str  #: the activation, or "a linear layer" or the like; "" if nothing is known
+    low: float = -inf
+    high: float = inf
+    is_recurrent: bool = False
+
+
+_UNKNOWN = End("", "")
 
 
 class Output(NamedTuple):
@@ -53,9 +69,19 @@ class Output(NamedTuple):
 
     loss: Loss
     width: int
-    end: str  #: the activation, or "a linear layer" or the like
-    low: float
-    high: float
+    last: End
+
+    @property
+    def end(self) -> str:
+        return self.last.code
+
+    @property
+    def low(self) -> float:
+        return self.last.low
+
+    @property
+    def high(self) -> float:
+        return self.last.high
 
     @property
     def over_classes(self) -> bool:
@@ -68,8 +94,17 @@ class Output(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        added = f"add {'Softmax' if self.over_classes else 'Sigmoid'}"
+        added = f"add {self.between}{'Softmax' if self.over_classes else 'Sigmoid'}"
         return f"{added}, or use from_logits=True" if isinstance(self.loss, Crossentropy) else added
+
+    @property
+    def between(self) -> str:
+        """What a recurrent layer needs before an activation, as its own results are limited."""
+        return "Linear and " if self.last.is_recurrent else ""
+
+    @property
+    def freed(self) -> str:
+        return "add Linear" if self.last.is_recurrent else f"leave {self.last.text} out"
 
 
 def _squeezes_logits(out: Output) -> bool:
@@ -103,10 +138,14 @@ CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
         lambda out: out.is_crossentropy and not out.loss.from_logits and (out.low < 0 or out.high > 1),
         "{loss} takes probabilities, but the model ends in {end}; {remedy}",
     ),
-    (_squeezes_logits, "{loss}(from_logits=True) takes any number, but {end} gives only some of them; leave {end} out"),
+    (_squeezes_logits, "{loss}(from_logits=True) takes any number, but {end} gives only some of them; {freed}"),
     (
         lambda out: out.loss.name == "poisson" and not out.loss.from_logits and out.low < 0,
-        "poisson takes rates, which are positive, but the model ends in {end}; add Softplus",
+        "poisson takes rates, which are positive, but the model ends in {end}; add {between}Softplus",
+    ),
+    (
+        lambda out: isinstance(out.loss, GaussianNLL) and not out.loss.log_variance and out.low < 0,
+        "{loss}(log_variance=False) takes positive variances, but the model ends in {end}; use log_variance=True",
     ),
     (
         lambda out: out.loss.targets == "signs" and out.end != "step" and (out.low >= 0 or out.high <= 0),
@@ -118,14 +157,15 @@ CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
 def advise(network: Network, config: Configuration, options: Sequence[ParameterOptions]) -> None:
     """Warn of each output that cannot learn what its loss asks for, and of parameters that get no gradient."""
     for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
-        end, low, high = _end(network, value)
-        if not end or isinstance(loss, PythonLoss):
+        last = _end(network, value)
+        if not last.text or isinstance(loss, PythonLoss):
             continue
-        out = Output(loss, shape[-1] if shape else 1, end, low, high)
+        out = Output(loss, shape[-1] if shape else 1, last)
         said = next((text for is_wrong, text in CHECKS if is_wrong(out)), "")
         if said:
             prefix = f"{name}: " if len(config.names) > 1 else ""
-            warn(prefix + said.format(loss=loss.name, end=end, remedy=out.remedy))
+            words = {"end": last.text, "remedy": out.remedy, "between": out.between, "freed": out.freed}
+            warn(prefix + said.format(loss=loss.name, **words))
     if blocked := _behind_steps(network, options):
         names = ", ".join(blocked[:3]) + (", ..." if blocked[3:] else "")
         warn(
@@ -134,21 +174,56 @@ def advise(network: Network, config: Configuration, options: Sequence[ParameterO
         )
 
 
-def _end(network: Network, value: int) -> tuple[str, float, float]:
-    """Return what computes a value, and its least and greatest number. The text is "" if that is not known."""
-    ops, first = network.plan.ops, len(network.input_shapes)
+def _end(network: Network, value: int) -> End:
+    """Return what computes a value, and its least and greatest number."""
+    plan, first = network.plan, len(network.input_shapes)
     while value >= first:
-        op: Op = ops[value - first]
-        if op.kind in ("flatten", "reshape") or op.code == "identity":
+        op: Op = plan.ops[value - first]
+        written = type(network.layers[plan.owners[value - first]]).__name__
+        if op.kind in _PASSING or op.code == "identity":
             value = op.inputs[0]
         elif op.kind == "activation":
             limits = _range(op)
-            return (op.code, *limits) if limits else ("", -inf, inf)
+            return End(op.code, _name(op.code, written), *limits) if limits else _UNKNOWN
         elif op.kind in _UNBOUNDED:
-            return f"a {op.kind} layer".replace("_", " "), -inf, inf
+            return End("", f"a {op.kind} layer".replace("_", " "))
+        elif op.kind == "recurrent":
+            return _recurrent(op, written)
+        elif op.kind in ("prelu", "glu") or (op.kind == "add" and len(op.inputs) == 1):
+            return _changed(op, written, _end(network, op.inputs[0]))
         else:
             break
-    return "", -inf, inf
+    return _UNKNOWN
+
+
+def _name(code: str, written: str) -> str:
+    """Return the name of an activation: that of the registry, or that of the class if several classes share it."""
+    return written if code == "hardtanh" and written.lower() != code else code
+
+
+def _recurrent(op: Op, written: str) -> End:
+    """Return what is known of a recurrent layer. The state that an RNN or a GRU starts with may be any, and reach its results."""
+    cell = _CELLS[op.field("cell")]
+    if cell == "relu":
+        return End("", written, 0.0, inf, True)
+    is_open = cell == "gru" and (len(op.inputs) > 1 or op.field("learn_initial_state"))
+    return End("", written, -inf, inf, True) if is_open else End("", written, -1.0, 1.0, True)
+
+
+def _changed(op: Op, written: str, inner: End) -> End:
+    """Return what is known behind a layer that changes the numbers of another one."""
+    if not inner.text:
+        return inner
+    if op.kind == "glu":  # times a number between 0 and 1
+        return End("", written, min(inner.low, 0.0), max(inner.high, 0.0))
+    if op.kind == "prelu":  # times any number if negative
+        return inner if inner.low >= 0 else End("", written)
+    scale, offset = op.field("first"), op.field("offset")
+    if not scale:
+        return _UNKNOWN
+    low, high = sorted((inner.low * scale + offset, inner.high * scale + offset))
+    text = f"{inner.text} times {scale:g}" if inner.code or inner.is_recurrent else inner.text
+    return End("", text + (f" {'+' if offset > 0 else '-'} {abs(offset):g}" if offset and text != inner.text else ""), low, high)
 
 
 def _range(op: Op) -> tuple[float, float] | None:

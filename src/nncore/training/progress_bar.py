@@ -32,8 +32,8 @@ class ProgressBar(Callback):
     """Show a bar with the current loss and metrics if tqdm is installed, else print one line per epoch.
 
     In a notebook the bar is a widget, if ipywidgets is installed. In a narrow terminal the bar leaves out the rate first, then the
-    times, and then itself, but keeps the metrics. Where even these are too long, the last ones are left out, and "…" says so. Metrics
-    that need all rows of an epoch appear at its end.
+    times, and then itself, but keeps the metrics. Where even these are too long, the last ones are left out, and "…" says so.
+    Metrics that need all rows of an epoch appear at its end.
 
     Parameters
     ----------

@@ -136,7 +136,10 @@ class Trainer:
         if changes and (what == "fit" or not self._has_warned):
             self._has_warned = True
             listed = ", ".join(changes[:3]) + (", ..." if len(changes) > 3 else "")
-            warn(f"{what} trains as compiled, without what was set since: {listed}; call compile again")
+            warn(
+                f"{what} trains as compiled, without what was set since: {listed}; "
+                "compile again, unless the change is for another model only, as in a GAN"
+            )
         if self.optimizer_fields is None and not self.config.optimizer.full_batch:
             self.optimizer_fields = vars(self.config.optimizer)
 

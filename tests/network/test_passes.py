@@ -128,7 +128,6 @@ def test_calls_in_training_mode():
     np.testing.assert_array_equal(model(ONES.tolist(), True), twin.forward(ONES, training=True))
     np.testing.assert_array_equal(model(ONES, training=False), ONES)
     np.testing.assert_array_equal(model(ONES, training=np.False_), ONES)
-    assert isinstance(model(nn.Input((40,)), training=True), nn.graph.Value)
     with pytest.raises(nn.errors.ArgumentError, match="training"):
         model(ONES, training="yes")
     with pytest.raises(nn.errors.ArgumentError, match="out"):
@@ -223,3 +222,56 @@ def test_a_pass_that_fails_is_not_counted():
 def test_gradients_are_checked_with_one_mask():
     model = nn.Sequential(nn.Linear(4, 6), nn.Dropout(0.5), nn.Tanh(), nn.Linear(6, 1), nn.GaussianNoise(0.1), seed=0)
     assert nn.check_gradients(model, np.random.default_rng(0).normal(size=(5, 4)))
+
+
+def test_a_pass_of_another_length_between_forward_and_backward(rng):
+    """Predictions use other plans; the pass stays with its own."""
+    model = nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1), seed=0, dtype="float64").build((5, 2))
+    x, grad = rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 1))
+    model.forward(x, training=True)
+    right = model.backward(grad)
+    gradients = {name: value.copy() for name, value in model.gradients.items()}
+    norms = model.step_gradient_norms()
+    for others in ([3], [3, 7, 5], [7, 3, 7]):
+        model.forward(x, training=True)
+        for steps in others:
+            model.predict(np.ones((4, steps, 2)))
+        np.testing.assert_array_equal(model.backward(grad), right)
+        for name, value in model.gradients.items():
+            np.testing.assert_array_equal(value, gradients[name])
+        model.predict(np.ones((1, 2, 2)))
+        for name, value in model.step_gradient_norms().items():
+            np.testing.assert_array_equal(value, norms[name])
+
+
+def test_a_training_step_of_another_length_ends_the_pass(rng):
+    model = nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1), seed=0).build((5, 2))
+    model.compile("mse", "sgd")
+    model.forward(rng.normal(size=(4, 5, 2)), training=True)
+    model.train_on_batch(rng.normal(size=(4, 3, 2)), np.ones((4, 1)))
+    with pytest.raises(nn.errors.NotBuiltError, match="nothing to go back from"):
+        model.backward(np.ones((4, 1)))
+
+
+def test_a_call_in_training_mode_leaves_nothing_to_go_back_from(rng):
+    model = nn.Sequential(nn.Linear(3, 1), seed=0)
+    model.forward(rng.normal(size=(8, 3)), training=True)
+    model(rng.normal(size=(8, 3)), training=True)
+    with pytest.raises(nn.errors.NotBuiltError, match="call forward"):
+        model.backward(np.ones((8, 1)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_training_of_a_call_in_a_network_is_refused(training):
+    x, series = nn.Input((5,)), nn.Input((4, 5))
+    base = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), seed=0)
+    for call in (nn.Dropout(0.5), nn.BatchNorm1d(5), base, nn.Model(x, nn.Linear(5, 1)(x))):
+        with pytest.raises(nn.errors.ArgumentError, match="training = False"):
+            call(x, training=training)
+    with pytest.raises(nn.errors.ArgumentError, match="training = False"):
+        nn.GRU(5, 2)(series, training=training)
+    base.training = False
+    model = nn.Model(x, nn.Linear(8, 1)(base(x)), seed=1)
+    model.compile("mse", "sgd")
+    model.fit(np.ones((6, 5)), np.zeros(6), verbose=0)
+    assert not base.state_dict()["1.running_mean"].any()

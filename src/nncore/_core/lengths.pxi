@@ -88,8 +88,6 @@ cdef bint use_kept(BasePlan net, tuple shapes) except -1:
     net.kept_plans[tuple(net.built_for)] = kept
     net.kept_bytes -= kept.bytes
     exchange(net, kept)
-    net.has_forward = False
-    net.forward_sequences = None
     net._bind()
     del net.kept_plans[shapes]
     return count_kept(net, kept) == 0

@@ -35,9 +35,9 @@ cdef class ModelCore:
         y = None if self._plan.checks_finite else self._plan._infer(x, out, False)
         return self.network().infer(x, out) if y is None else y
 
-    def __call__(self, x, training=False, *, out=None):
+    def __call__(self, x, training=None, *, out=None):
         """One batch: [N, *input shape] -> [N, *output shape]."""
-        return self.infer(x, out) if training is False else self._call_in_mode(x, training, out)
+        return self.infer(x, out) if training is None else self._call_in_mode(x, training, out)
 
     def predict_on_batch(self, x, *, out=None):
         """Compute the outputs of a batch, as ``model(x, out=out)`` does: `predict` without hooks and progress.

@@ -30,6 +30,7 @@ cdef class BasePlan:
     cdef bint last_training, has_forward
     cdef bytes inference  # a flag per op: it computes as at inference in training, too; None: no op does
     cdef size_t forward_rows
+    cdef object forward_for  # the `built_for` of the plan of the last forward; another one may be in use since
     cdef object forward_sequences  # the lengths and states of the last forward
     cdef readonly object forward_steps  # its valid steps if a mask tells them, so that backward can rearrange gradients; or None
     cdef Results results
@@ -252,8 +253,9 @@ cdef class BasePlan:
         self.is_provisional = False
         self.built_for = [tuple(shape) for shape in inputs]  # together with the plan, as threads may alternate between lengths
         self.is_compiled = compiled is not None
-        self.has_forward = False
-        self.forward_sequences = None
+        if kept is None:
+            self.has_forward = False
+            self.forward_sequences = None
         self._describe(len(inputs), len(ops), outputs)
         if compiled is not None:
             self._count(losses, statistics)
@@ -273,6 +275,18 @@ cdef class BasePlan:
             return use_kept(self, tuple(shapes))
         finally:
             self.access.leave(CHANGING, True, this_thread())
+
+    def forget_forward(self):
+        """Let there be nothing to go back from."""
+        self._enter_with(TRAINING, False, True)
+        self.has_forward = False
+        self.access.leave(TRAINING, False, this_thread())
+
+    def return_to_forward(self):
+        """Use the plan of the last forward again, if another one has been used since, for inputs of other shapes. If it was dropped, there
+        is nothing to go back from."""
+        if self.has_forward and self.forward_for is not self.built_for:
+            self.has_forward = self.switch(self.forward_for) and self.forward_for is self.built_for
 
     cdef int _describe(self, int n_inputs, int n_ops, outputs) except -1:
         """Store the shapes, the cost, and, for one input and one output, the values that `__call__` needs."""

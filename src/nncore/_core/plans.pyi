@@ -170,6 +170,8 @@ class Plan:
         """A copy of all parameters, laid out as the gradients are."""
     def set_values(self, values: np.ndarray) -> None:
         """Copy in what `values` returned."""
+    def forget_forward(self) -> None: ...
+    def return_to_forward(self) -> None: ...
     def switch(self, shapes: Sequence[Shape]) -> bool:
         """Use the plan that was kept for inputs of these shapes, as `replan` would make it again. Return whether there was one."""
     def replan(

@@ -204,7 +204,7 @@ cdef class Plan(BasePlan):
         """Norms of the gradients of the inputs of a recurrent op's gates, for each time step of the last backward pass."""
         self._enter(TRAINING)
         try:
-            if not self.has_forward:
+            if not self.has_forward or self.forward_for is not self.built_for:
                 raise NotBuiltError("gradient norms per time step need a backward pass: call forward and backward on a batch first")
             norms = np.zeros(steps)
             nnc_plan_step_norms(self.plan, op, self.forward_rows, <double *>cnp.PyArray_DATA(<cnp.ndarray>norms))
@@ -555,6 +555,7 @@ cdef class Plan(BasePlan):
         if status != NNC_OK:
             raise_error(&error)
         self.forward_rows = rows
+        self.forward_for = self.built_for
         self.last_training = training
         self.forward_progress = self.progress
         self.progress.pass_ += training
@@ -659,7 +660,7 @@ cdef class Plan(BasePlan):
 
     cdef int _need_forward(self) except -1:
         self._need_plan()
-        if not self.has_forward:
+        if not self.has_forward or self.forward_for is not self.built_for:
             raise NotBuiltError("backward: nothing to go back from; call forward on a batch first")
         return 0
 
@@ -675,7 +676,7 @@ cdef class Plan(BasePlan):
         try:
             if self.plan == NULL or not self.is_simple or not self.has_forward or not self._is_plain(grad_output, self.out_rank, self.out_dims):
                 return None
-            if self.forward_steps is not None:
+            if self.forward_steps is not None or self.forward_for is not self.built_for:
                 return None
             if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
                 return None

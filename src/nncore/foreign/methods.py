@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _LEAVE = "leave it out"
 _MODES = f"{_LEAVE}: model(x) and predict infer, fit and train_on_batch train; model.forward(x, training=True) chooses"
-_STEP = f"{_LEAVE}: train_on_batch does a whole step; by hand it is forward, backward, apply_gradients"
+_STEP = f"{_LEAVE}: train_on_batch does a whole step; by hand: forward, backward, apply_gradients, zero_gradients"
 _CPU = f"{_LEAVE}: nncore computes on the CPU"
 _FIXED = "pass all layers to nn.Sequential: nn.Sequential(*layers, nn.ReLU())"
 _DTYPE = 'pass dtype="float64" to the model'

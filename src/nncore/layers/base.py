@@ -101,6 +101,15 @@ def _lists_name(cls: type) -> bool:
     return code is not None and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
+def refuse_mode(owner: str, training: Any) -> None:
+    """Raise ArgumentError if ``training`` is passed with a value of a network: it would have no effect."""
+    if training is not None:
+        raise ArgumentError(
+            f"{owner}: training= is for calls with data. In a network, set training = False on the layer or the model that is "
+            "called, so that it computes as at inference in fit, too; model(x, training=True) is a pass with dropout"
+        )
+
+
 class Layer(metaclass=LayerType):
     """Base of all layers.
 
@@ -294,10 +303,10 @@ class Layer(metaclass=LayerType):
         return flag(type(self).__name__, name, value)
 
     @overload
-    def __call__(self, x: Value | Sequence[Value], training: bool = False) -> Value: ...
+    def __call__(self, x: Value | Sequence[Value]) -> Value: ...
     @overload
     def __call__(self, x: ArrayLike | Sequence[ArrayLike], training: bool = False) -> np.ndarray: ...
-    def __call__(self, x: Any, training: bool = False) -> Any:
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
         """Apply the layer by itself to an array, or record a call on an `nncore.Input`.
 
         On an array, a private model with this one layer computes the output. A layer that belongs to a model uses the weights of
@@ -309,13 +318,19 @@ class Layer(metaclass=LayerType):
         x : array_like or Value
             A batch [N, ...]; activations accept any shape. Or a value that `nncore.Input` or another layer returned; the call then
             becomes part of a network. A list for layers with several inputs.
-        training : bool
-            Whether to behave as in training; dropout is active then.
+        training : bool, default False
+            Whether to behave as in training; dropout is active then. Only for arrays: in a network, `training` of the layer, and
+            of the call of the model, decide.
 
         Returns
         -------
         numpy.ndarray or Value
             The output, [N, ...].
+
+        Raises
+        ------
+        ArgumentError
+            ``training`` is passed for a value of a network.
 
         Examples
         --------
@@ -328,8 +343,9 @@ class Layer(metaclass=LayerType):
         if is_symbolic(x):
             if is_symbolic(training):
                 raise ArgumentError(f"{type(self).__name__}: pass several inputs as a list, layer([a, b])")
+            refuse_mode(type(self).__name__, training)
             return call(self, x)
-        return _late_calls.call_layer(self, x, training)
+        return _late_calls.call_layer(self, x, False if training is None else training)
 
     # Parameters -----------------------------------------------------------------------------------------------------------
 

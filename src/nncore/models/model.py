@@ -21,7 +21,7 @@ from ..data.sequences import either
 from ..errors import ArgumentError, NotBuiltError
 from ..foreign import methods
 from ..graph import Graph, is_symbolic
-from ..layers.base import AnyLayer
+from ..layers.base import AnyLayer, refuse_mode
 from ..losses import LossLike
 from ..metrics import Metric, MetricLike
 from ..network import batches, features, parameters
@@ -139,7 +139,7 @@ class Model(ModelCore):
         def __call__(self, x: Value | Sequence[Value] | Mapping[str, Value], training: bool = False) -> Any: ...
         @overload
         def __call__(self, x: Arrays, training: bool = False, *, out: np.ndarray | None = None) -> Any: ...
-        def __call__(self, x: Any, training: bool = False, *, out: np.ndarray | None = None) -> Any: ...
+        def __call__(self, x: Any, training: bool | None = None, *, out: np.ndarray | None = None) -> Any: ...
 
         def predict_on_batch(self, x: Arrays, *, out: np.ndarray | None = None) -> Any: ...
 
@@ -510,7 +510,8 @@ class Model(ModelCore):
         Parameters
         ----------
         seed : int, optional
-            The new ``model.seed``; the model is then the one that is made with this seed. None draws one (see `nn.set_seed`).
+            The new ``model.seed``; the model is then the one that is made of new layers with this seed. None draws one (see
+            `nn.set_seed`).
 
         Examples
         --------
@@ -542,8 +543,8 @@ class Model(ModelCore):
         Parameters
         ----------
         seed : int, optional
-            The seed of the new model. With ``seed=model.seed`` it begins with the weights with which this model began. None draws
-            one (see `nn.set_seed`).
+            The seed of the new model. With ``seed=model.seed`` it begins with the weights with which this model began, except for
+            parts that were models of their own, which had been drawn from other seeds. None draws one (see `nn.set_seed`).
 
         Examples
         --------
@@ -623,13 +624,17 @@ class Model(ModelCore):
     # One batch at a time ------------------------------------------------------------------------------------------------------
 
     def _call_in_mode(self, x: Any, training: Any, out: np.ndarray | None) -> Any:
-        """Answer ``model(x, training)``, where training is not the constant False."""
+        """Answer ``model(x, training)``. No `backward` can follow: it goes back from `forward`."""
         name = type(self).__name__
-        if not flag(f"{name}(x)", "training", training) or is_symbolic(x):
+        if is_symbolic(x):
+            refuse_mode(name, training)
+        if not flag(f"{name}(x)", "training", training):
             return ModelCore.__call__(self, x, out=out)
         if out is not None:
             raise ArgumentError(f"{name}(x): out is for inference; leave it out, or training=True")
-        return self.forward(x, training=True)
+        outputs = self.forward(x, training=True)
+        self._plan.forget_forward()
+        return outputs
 
     def forward(self, x: Arrays, training: bool = False, lengths: ArrayLike | None = None, mask: ArrayLike | None = None) -> Any:
         """Compute the output of one batch and keep the intermediate results that `backward` needs.
@@ -1236,7 +1241,8 @@ class Model(ModelCore):
         """Replace the parameters by their moving average inside a ``with`` block.
 
         The optimizer keeps this average if it has ``ema_momentum``. Inside the block, `evaluate`, `predict`, `save` and similar
-        methods use the average, and training raises an error. The running statistics are not averaged.
+        methods use the average, and training raises an error. The running statistics are not averaged. In models that share layers
+        with this one, these layers are averaged too: what changes them inside the block is undone at its end.
 
         Raises
         ------

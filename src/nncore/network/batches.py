@@ -115,6 +115,7 @@ def backward(network: Network, grad_output: Any, accumulate: bool) -> Any:
     """Compute the gradients of the last `forward`; see `Model.backward`."""
     with network.access.training():
         network.require_built("backward")
+        network.plan.return_to_forward()
         names = network.output_names
         given = align_to_names("grad_output", grad_output, names)
         grads = []
@@ -146,6 +147,7 @@ def _in_places(network: Network, outputs: list[np.ndarray]) -> list[np.ndarray]:
 def step_gradient_norms(network: Network) -> dict[str, np.ndarray]:
     """Return the norm of the gradient at each time step of each recurrent layer; see `Model.step_gradient_norms`."""
     network.require_built("step_gradient_norms")
+    network.plan.return_to_forward()
     plan, shapes = network.plan, network.plan.shapes()
     return {
         f"{network.connections.key(plan.owners[i])}.{op.field('sublayer')}": plan.step_norms(i, shapes[op.inputs[0]][0])

@@ -191,15 +191,15 @@ def test_states_of_stateful_layers_go_along():
     assert model.train_on_batch(x[:, :9], expected[:, :9]) == pytest.approx(0, abs=1e-12)
 
 
-def test_backward_needs_a_forward_of_the_plan_in_use():
-    model = nn.Sequential(nn.GRU(2, 3), seed=0).build((5, 2))
+def test_backward_belongs_to_the_last_forward():
+    model, alone = (nn.Sequential(nn.GRU(2, 3), seed=0).build((steps, 2)) for steps in (5, 9))
+    grad = np.ones((4, 3), "f4")
+    alone.forward(batch(9)[0])
     model.forward(batch(5)[0])
     model.forward(batch(9)[0])
-    model.forward(batch(5)[0])
-    model.predict(batch(9)[0])
     model.predict(batch(5)[0])
-    with pytest.raises(nn.errors.NotBuiltError, match="forward"):
-        model.backward(np.zeros((4, 3), "f4"))
+    model.predict(batch(7)[0])
+    np.testing.assert_array_equal(model.backward(grad), alone.backward(grad))
 
 
 def test_accuracy_over_lengths():

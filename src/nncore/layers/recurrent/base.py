@@ -17,7 +17,7 @@ from ...foreign import methods
 from ...graph import Value, is_symbolic, record
 from ...init import InitSpec
 from ...records import Op, Shape
-from ..base import Layer
+from ..base import Layer, refuse_mode
 from ..merge import Concatenate
 from ..regularized import NO_PENALTIES, Regularized, all_checked
 
@@ -327,7 +327,7 @@ class Recurrent(Regularized):
     def __call__(
         self, x: ArrayLike, h_0: Any = None, lengths: ArrayLike | None = None, training: bool = False, mask: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray | Any]: ...
-    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool = False, mask: Any = None) -> Any:
+    def __call__(self, x: Any, h_0: Any = None, lengths: Any = None, training: bool | None = None, mask: Any = None) -> Any:
         """Apply the layer by itself to a batch of sequences, as PyTorch does.
 
         If x is a value of `nncore.Input` or of another layer, the call becomes part of a network. Each sample of x is then [time,
@@ -381,8 +381,9 @@ class Recurrent(Regularized):
         [(5, 4)]
         """
         if is_symbolic(x):
+            refuse_mode(type(self).__name__, training)
             return self._record(x, h_0, lengths if mask is None else mask)
-        return _late_calls.call_recurrent(self, x, h_0, lengths, training, mask)
+        return _late_calls.call_recurrent(self, x, h_0, lengths, False if training is None else training, mask)
 
     def _record(self, x: Any, h_0: Any, lengths: Any) -> Any:
         """Record a call in a network."""

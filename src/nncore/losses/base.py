@@ -90,7 +90,7 @@ class Loss(metaclass=DeclarationType):
         if self.reduction == "none":
             return rows
         divisor = self._divisor(target, weight)
-        return float(rows.sum(dtype=np.float64) / divisor) if divisor or self.ignored is None else 0.0
+        return float(rows.sum(dtype=np.float64) / divisor) if divisor else 0.0
 
     def gradient(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> np.ndarray:
         """Return d loss / d y_pred, with the shape of ``y_pred``. If reduction is "none", it is the gradient of each row's own

@@ -24,7 +24,7 @@ from .base import Metric
 from .classification import Accuracy, BalancedAccuracy, ConfusionMatrix, MatthewsCorrelation, TopKAccuracy
 from .loss import LogLoss, LossMetric
 from .names import MetricLike, MetricName, MetricObject
-from .python import PythonMetric, Unweighted
+from .python import Partial, PythonMetric, Unweighted
 from .ranking import AveragePrecision, RankingAverage, RocAuc
 from .ratios import F1, Average, FBeta, Precision, Recall, Specificity
 from .regression import MAE, MAPE, MSE, R2, RMSE
@@ -57,6 +57,7 @@ __all__ = [
     "MetricLike",
     "MetricName",
     "MetricObject",
+    "Partial",
     "Precision",
     "PythonMetric",
     "RankingAverage",

@@ -271,8 +271,11 @@ class MatthewsCorrelation(_OfOneClass):
         """Return the coefficient."""
         if not sums.are_defined:
             return float("nan")
-        right, true, predicted = sums.classes.T
         total = sums.rows
+        if not total:
+            return 0.0
+        right, true, predicted = sums.classes.T / total  # so that large weights do not overflow, nor small ones vanish
+        total = 1.0
         together = float(right.sum()) * total - float(true @ predicted)
         spread = (total**2 - float(true @ true)) * (total**2 - float(predicted @ predicted))
         return together / spread**0.5 if spread > 0 else 0.0

@@ -133,6 +133,8 @@ def count(
 
 def labels_of_any_kind(values: Any) -> np.ndarray:
     """Return an array of labels. Labels may be numbers, names or other objects."""
+    if hasattr(values, "detach") or (isinstance(values, list | tuple) and any(hasattr(each, "detach") for each in values)):
+        return as_array(values, "labels", np.dtype(np.float64))  # tensors, possibly with a gradient
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError) as error:
@@ -256,6 +258,11 @@ def _of_indices(true: np.ndarray, scores: np.ndarray, weight: np.ndarray | None,
 
 def _of_codes(true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, what: str) -> Counts:
     """Count labels of any kind. Their classes are all labels that occur, in sorted order."""
+    if len(true) and len({array.dtype.kind in "US" for array in (true, pred) if array.dtype.kind != "O"}) > 1:
+        raise LabelError(
+            f"y_true holds {true[0].item()!r} and y_pred {pred[0].item()!r}, one of them text and the other a number; pass labels "
+            "of one kind"
+        )
     try:
         labels, code = np.unique(np.concatenate([true, pred]), return_inverse=True)
     except TypeError as error:

@@ -100,7 +100,9 @@ class LossMetric(Metric):
         loss.reduction = "none"
         rows = np.asarray(loss(y_true, y_pred), np.float64)
         weight = bind_weight(sample_weight, len(rows))
-        return mean_of(rows, np.ones(len(rows)) if weight is None else weight)
+        if weight is None:
+            return mean_of(rows, np.ones(len(rows)))
+        return mean_of(rows[weight > 0], weight[weight > 0])  # a NaN in a row without weight does not count
 
     def __repr__(self) -> str:
         return describe(self, ("loss", "name"))

@@ -154,6 +154,22 @@ class Unweighted:
         return self.watcher.result()
 
 
+class Partial:
+    """The state of a metric that has not seen all rows of an epoch. Its result is NaN."""
+
+    def __init__(self, watcher: Any) -> None:
+        self.watcher = watcher
+
+    def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
+        """Add a batch."""
+        self.watcher.update(y_true, y_pred, weight, lengths)
+
+    def result(self) -> Any:
+        """Return NaN in the shape of the result."""
+        value = self.watcher.result()
+        return np.full(np.shape(value), np.nan) if np.ndim(value) else float("nan")
+
+
 class Account(Watcher):
     """The state of an object that accumulates.
 

@@ -69,6 +69,8 @@ class _Ranking(Metric):
         counts = np.ones(len(scores), bool) if weight is None else weight > 0
         true, scores = true[counts], scores[counts]
         weights = np.ones(len(scores)) if weight is None else weight[counts]
+        if weights.size and not 1e-100 < weights.max() < 1e100:
+            weights = weights / weights.max()  # products of two sums must neither overflow nor vanish
         if true.size == len(true):
             true = true.reshape(-1)
         elif true.shape != scores.shape:

@@ -217,6 +217,11 @@ class Sums(list[np.ndarray | None]):
         super().__init__(arrays)
         self.watchers = watchers
 
+    def resume(self, sums: list[np.ndarray | None]) -> None:
+        """Continue an epoch whose first rows were seen by another run: metrics in Python have not seen them, and become NaN."""
+        self[:] = sums
+        self.watchers = [[metrics.Partial(watcher) for watcher in own] for own in self.watchers]
+
 
 def results(logs: dict[str, Any], return_dict: bool) -> Any:
     """Return the result of evaluate or train_on_batch: the loss, a list of loss and metrics, or a dict by name."""

@@ -101,7 +101,7 @@ class ArraySource:
         self._reorder(start)
         sums, loss = config.sums(), float("nan")
         if resume_from is not None and first:
-            sums[:] = resume_from.snapshot(network.plan.step).sums
+            sums.resume(resume_from.snapshot(network.plan.step).sums)
         place = (self.batch, self.n, self.shuffle)
         plan.trainer.progress = Progress(epoch, start, *place, steps, sums, get_states=callbacks.states, accumulate=self.accumulate)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
@@ -232,7 +232,7 @@ class BatchSource:
         batches, self._opened = self._opened or self._batches(first), None
         sums, loss = config.sums(), float("nan")
         if resume_from is not None and first:
-            sums[:] = resume_from.snapshot(network.plan.step).sums
+            sums.resume(resume_from.snapshot(network.plan.step).sums)
         progress = Progress(epoch, network.plan.step - first, steps=first, sums=sums, get_states=callbacks.states)
         progress.accumulate = self.accumulate
         network.plan.trainer.progress = progress

@@ -21,7 +21,7 @@ class CSVLogger(Callback):
     Parameters
     ----------
     filename : str or path-like
-        The file.
+        The file. A folder that does not exist is made.
     separator : str, default ","
         One character.
     append : bool, default False
@@ -53,6 +53,8 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._keys: list[str] = []
+        if folder := os.path.dirname(self.filename):
+            os.makedirs(folder, exist_ok=True)
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see close
         import csv  # imported here because it is rarely needed
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._checks import flag, is_number, shape_text, shown, whole
-from .._declarations import missing_attribute, reject_unknown
+from .._checks import flag, is_number, shape_text, shown, warn, whole
+from .._core import ModelCore
+from .._declarations import explained, missing_attribute, reject_unknown
 from ..data.arrays import to_array
 from ..errors import ArgumentError, ShapeError
 from ..init import InitSpec
@@ -103,6 +104,8 @@ class PythonLayer(Layer):
             reject_unknown(type(self), arguments)
         super().__init__(name=name, **arguments)
         self.__dict__.update(_weights={}, _input_shapes=None)
+        for key, value in arguments.items():
+            _warn_of_parts(type(self).__name__, key, value)
 
     # Methods to override --------------------------------------------------------------------------------------------------
 
@@ -140,7 +143,7 @@ class PythonLayer(Layer):
             numpy.ndarray
                 [N, *output shape]. It is copied.
             """
-            raise NotImplementedError(f"{type(self).__name__} has no forward")
+            raise _without(type(self), "forward")
 
     def backward(self, dy: np.ndarray, x: Any, y: np.ndarray, /) -> Any:
         """Return the derivative of the loss with respect to the input. Write those of the weights into ``self.grads[name][...]``.
@@ -155,9 +158,10 @@ class PythonLayer(Layer):
         Returns
         -------
         numpy.ndarray or list of them
-            With the shape of ``x``; None if the layer passes no gradient on.
+            With the shape of ``x``. None, if the layer passes no gradient on; if layers before it are to be trained, there is a
+            warning, because a forgotten ``return`` looks the same. Zeros say that it is meant.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no backward, so that nothing before it can be trained")
+        raise _without(type(self), "backward")
 
     # Methods to call ------------------------------------------------------------------------------------------------------
 
@@ -207,6 +211,8 @@ class PythonLayer(Layer):
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         owner = type(self).__name__
+        if type(self).forward is PythonLayer.forward and "forward" not in vars(self):
+            raise _without(type(self), "forward")
         return [
             Op.of(
                 "python",
@@ -279,6 +285,8 @@ class PythonLayer(Layer):
         result = self.backward(dy, xs[0] if len(xs) == 1 else xs, y, **more)
         for grad, other in zip(gradients, elsewhere, strict=False):
             grad += other
+        if result is None and "_has_warned" not in self.__dict__:
+            self._warn_of_no_gradient()
         several: Sequence[Any] = [result] if len(xs) == 1 else [None] * len(xs) if result is None else result
         if len(several) != len(xs):
             raise ShapeError(f"{type(self).__name__}.backward returned {len(several)} gradients for {len(xs)} inputs")
@@ -292,6 +300,16 @@ class PythonLayer(Layer):
                 dx += gradient
             else:
                 dx[...] = gradient
+
+    def _warn_of_no_gradient(self) -> None:
+        """Warn once if layers before this one are to be trained."""
+        networks = [network for ref in self._observers if (network := ref()) is not None]
+        self.__dict__["_has_warned"] = True
+        if any(network.trains_before(self) for network in networks):
+            warn(
+                f"{type(self).__name__}.backward returned None, so that nothing before it is trained; return the gradient, or "
+                "zeros if there is none"
+            )
 
     def makes_weights(self) -> bool:
         """Return whether the class has a ``build`` of its own, in which a layer makes its weights."""
@@ -325,14 +343,45 @@ class PythonLayer(Layer):
             self._assign(name, value)
         else:
             super().__setattr__(name, value)
+            _warn_of_parts(type(self).__name__, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         own = {
             k: v
             for k, v in self.__dict__.copy().items()
-            if k not in ("_bound", "_users", "_observers", "_standalone", "_taken", "_taken_arguments")
+            if k not in ("_bound", "_users", "_observers", "_standalone", "_taken", "_taken_arguments", "_has_warned")
         }
         return {**own, **super().__getstate__()}
+
+
+PythonLayer.add_weight = explained(PythonLayer.add_weight)  # type: ignore[method-assign]
+
+
+def _without(cls: type[PythonLayer], method: str) -> ArgumentError:
+    """Return the error for a class that lacks a method."""
+    if cls.__name__ == "Lambda":
+        return ArgumentError("Lambda was made without backward, so that nothing before it can be trained; pass backward(dy, x, y)")
+    if method == "forward":
+        renamed = "rename call to forward" if hasattr(cls, "call") else "define forward(self, x)"
+        return ArgumentError(f"{cls.__name__} has no forward; {renamed}, and backward(self, dy, x, y)")
+    return ArgumentError(
+        f"{cls.__name__} has no backward, so that nothing before it can be trained; define backward(self, dy, x, y), as nothing is "
+        "differentiated automatically"
+    )
+
+
+def _warn_of_parts(owner: str, name: str, value: Any) -> None:
+    """Warn if an attribute holds layers or models that would be trained elsewhere, but not here."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+    for part in parts:
+        if isinstance(part, ModelCore) or (isinstance(part, Layer) and part.may_have_parameters()):
+            if not getattr(part, "trainable", True):
+                continue
+            warn(
+                f"{owner}.{name} holds {type(part).__name__}, whose weights are not trained, saved or counted with {owner}; put it "
+                "into nn.Sequential or nn.Model beside this layer, or set its trainable = False first"
+            )
+            return
 
 
 def named_extra(function: Any) -> tuple[str, ...]:

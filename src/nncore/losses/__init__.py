@@ -91,6 +91,8 @@ def get(loss: LossLike) -> Loss:
     MeanSquaredError(reduction='mean')
     """
     if isinstance(loss, Loss) and hasattr(loss, "name"):
+        if isinstance(loss, PythonLoss):
+            loss.require_methods()
         return loss
     if isinstance(loss, str):
         made: Loss = lookup("loss", loss, LOSSES)()

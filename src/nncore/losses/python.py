@@ -76,7 +76,17 @@ class PythonLoss(Loss):
             The losses [N], neither weighted nor averaged, or [N, lines] if an output has several lines, such as time steps. Then
             the derivative of each row's loss with respect to y_pred, in the shape of ``y_pred``.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no value_and_gradient")
+        raise self._without_methods()
+
+    def require_methods(self) -> None:
+        """Raise ArgumentError unless the class says how the loss is computed."""
+        if type(self).value_and_gradient is PythonLoss.value_and_gradient and "value_and_gradient" not in vars(self):
+            raise self._without_methods()
+
+    def _without_methods(self) -> ArgumentError:
+        has_both = callable(getattr(self, "value", None))
+        hint = "it returns what value and gradient do, as a pair; or leave the base class out" if has_both else "it returns a pair"
+        return ArgumentError(f"loss: {type(self).__name__} has no value_and_gradient(y_true, y_pred); define it: {hint}")
 
     if TYPE_CHECKING:
 

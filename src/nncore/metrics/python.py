@@ -35,7 +35,7 @@ class PythonMetric(Metric):
         coefficient of determination or a median. It returns a number, or one number per row, of which the weighted mean is taken.
         If the function has an argument ``sample_weight``, as scikit-learn's have, it gets the weights and must return one number.
         Targets and predictions are kept until the function is called; if they do not fit into memory, pass an object with
-        ``update_state(y_true, y_pred, sample_weight)`` and ``result()`` (and ``reset_state()``), as in Keras.
+        ``update_state(y_true, y_pred, sample_weight)`` (or without weights), ``result()`` and ``reset_state()``, as in Keras.
     name : str, optional
         The key in ``history``. The default is the name of the function or class.
 
@@ -72,6 +72,7 @@ class PythonMetric(Metric):
         found = found or getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
         super().__init__(str(found))
         self.given: Any = given
+        self._form = _weight_form(getattr(given, "update_state", None)) if _keeps_account(given) else ""
 
     def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
         """Return no sums, because the function or object sees the rows."""
@@ -79,7 +80,7 @@ class PythonMetric(Metric):
 
     def watcher(self, task: Task | None = None) -> Watcher:
         """Return a new accumulator for one epoch or evaluation."""
-        return Account(self.given) if _keeps_account(self.given) else Kept(self._of_rows, 0.0)
+        return Account(self.given, self._form) if _keeps_account(self.given) else Kept(self._of_rows, 0.0)
 
     def _of_rows(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the function of all rows, or the mean of what it returns for each."""
@@ -177,16 +178,23 @@ class Account(Watcher):
     ----------
     given : object
         As for `PythonMetric`.
+    form : {"positional", "keyword", ""}
+        How ``update_state`` takes the weights.
     """
 
-    def __init__(self, given: Any) -> None:
-        self.given = copy.deepcopy(given)
+    def __init__(self, given: Any, form: str = "positional") -> None:
+        self.given, self._form = copy.deepcopy(given), form
         if hasattr(self.given, "reset_state"):
             self.given.reset_state()
 
     def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
         """Pass the rows to the object."""
-        self.given.update_state(y_true, y_pred, weight)
+        if self._form == "positional":
+            self.given.update_state(y_true, y_pred, weight)
+        elif self._form:
+            self.given.update_state(y_true, y_pred, sample_weight=weight)
+        else:
+            self.given.update_state(y_true, y_pred)
 
     def result(self) -> Any:
         """Return the object's result."""
@@ -277,6 +285,20 @@ def _takes_weight(given: Any) -> bool:
         return "sample_weight" in inspect.signature(given).parameters
     except (TypeError, ValueError):
         return False  # a function implemented in C has no signature
+
+
+def _weight_form(update: Any) -> str:
+    """Return how a method takes the weights, besides targets and predictions: "positional", "keyword", or "" if it does not."""
+    try:
+        parameters = inspect.signature(update).parameters.values()
+    except (TypeError, ValueError):  # a function implemented in C has no signature
+        return "positional"
+    kinds = [p.kind for p in parameters]
+    positional = kinds.count(inspect.Parameter.POSITIONAL_ONLY) + kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if positional > 2 or inspect.Parameter.VAR_POSITIONAL in kinds:
+        return "positional"
+    takes_all = inspect.Parameter.VAR_KEYWORD in kinds
+    return "keyword" if takes_all or any(p.name == "sample_weight" for p in parameters) else ""
 
 
 def _keeps_account(given: Any) -> bool:

@@ -215,6 +215,20 @@ class Network:
             return
         plan.trainer.layer_changed(name, plan.is_claimed)
 
+    def trains_before(self, layer: Layer) -> bool:
+        """Return whether the input of a layer depends on parameters that are trained."""
+        plan, first = self.plan, len(self.input_shapes)
+        if not self.has_parameters:
+            return False
+        waiting = [v for i, op in enumerate(plan.ops) if self.layers[plan.owners[i]] is layer for v in op.inputs]
+        before: set[int] = set()
+        while waiting:
+            i = waiting.pop() - first
+            if i >= 0 and i not in before:
+                before |= {i, plan.ops[i].shares}  # the parameters of a layer that is called several times are at its first call
+                waiting += plan.ops[i].inputs
+        return any(p.op in before and self.layers[plan.owners[p.op]].options(p.role).trainable for p in plan.parameters())
+
     def _trial_plan(
         self, input_shapes: Sequence[Shape], ops: Sequence[Op], owners: Sequence[int], outputs: Sequence[int]
     ) -> _core.Plan:

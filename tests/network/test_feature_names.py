@@ -268,3 +268,48 @@ def test_damaged_files(wrong, xy, tmp_path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + size :])
     with pytest.raises(errors.FileFormatError, match="feature_names"):
         nn.load(path)
+
+
+@pytest.mark.parametrize("kind", ["two levels", "mixed"])
+def test_names_that_are_no_texts_are_not_offered_for_selection(kind):
+    pd = pytest.importorskip("pandas")
+    columns = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]) if kind == "two levels" else ["a", 1]
+    frame = pd.DataFrame(np.ones((4, 2)), columns=columns)
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    model.fit(frame, np.ones((4, 1)), verbose=0)
+    model.predict(frame)
+    with pytest.raises(errors.ArgumentError, match="into the order of model.feature_names") as caught:
+        model.predict(frame.iloc[:, ::-1])
+    assert "[model" not in str(caught.value)
+
+
+def test_a_missing_column_cannot_be_selected():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.ones((4, 3)), columns=["a", "b", "c"])
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    model.fit(frame[["a", "b"]], np.ones((4, 1)), verbose=0)
+    with pytest.raises(errors.ArgumentError, match="missing are 'b'") as caught:
+        model.predict(frame[["a", "c"]])
+    assert "[model" not in str(caught.value)
+    with pytest.raises(errors.ArgumentError, match=r"new are 'c'.*x\[model.feature_names\]"):
+        model.predict(frame)
+    model.predict(frame[model.feature_names])
+
+
+def test_a_name_that_stands_twice():
+    model = nn.Sequential(nn.Linear(2, 1))
+    with pytest.raises(errors.ArgumentError, match="'a' stands there twice"):
+        model.feature_names = ["a", "a"]
+
+
+def test_a_lazy_frame_is_refused_without_warnings(recwarn):
+    pl = pytest.importorskip("polars")
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+    model.fit(frame, np.ones((2, 1)), verbose=0)
+    with pytest.raises(errors.DTypeError, match="collect"):
+        model.predict(frame.lazy())
+    assert not recwarn.list

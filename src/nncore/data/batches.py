@@ -62,7 +62,7 @@ def length_of(source: Any) -> int | None:
     """Return the number of batches, or None if the source does not know it. A loader over a stream has a ``len`` that raises."""
     try:
         return len(source)
-    except (TypeError, NotImplementedError, AttributeError):
+    except (TypeError, AttributeError, RuntimeError, ValueError):
         return None
 
 
@@ -89,8 +89,21 @@ def batches_of(given: Any, who: str) -> Iterable[Any]:
     if length_of(given) == 0:
         raise EmptyDataError(f"{who}: there are no batches")
     if isinstance(given, list | tuple | set | frozenset):
-        read_batch(next(iter(given)))
+        first = next(iter(given))
+        fits_arguments = isinstance(given, list | tuple) and len(given) <= FIELDS and not isinstance(first, tuple)
+        if fits_arguments and not _may_be_batch(first) and not all(isinstance(each, Mapping) for each in given):
+            raise ArgumentError(
+                f"{who}: a {kind_of(given)} of {len(given)} is taken for batches, and its first entry, {kind_of(first)}, is none; "
+                f"pass {who}(x, y), or a list of batches [(x, y)]"
+            )
+        read_batch(first)
     return found
+
+
+def _may_be_batch(first: Any) -> bool:
+    """Return whether this may be a batch: a list with as many entries that is no row of numbers."""
+    holds_no_numbers = isinstance(first, list) and any(isinstance(each, list | tuple | Mapping) or is_array(each) for each in first)
+    return holds_no_numbers and 2 <= len(first) <= FIELDS
 
 
 # Samples or batches --------------------------------------------------------------------------------------------------------------
@@ -217,8 +230,10 @@ def read_batch(batch: Any) -> Batch:
     """
     if not isinstance(batch, list | tuple) or not 2 <= len(batch) <= FIELDS:
         found = f"{kind_of(batch)} of {len(batch)}" if isinstance(batch, list | tuple) else kind_of(batch)
-        hint = "a dict is x alone: pass (x, y)" if isinstance(batch, Mapping) else "or pass y"
-        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {found}; {hint}")
+        hint = "; a dict is x alone: pass (x, y)" if isinstance(batch, Mapping) else ""
+        if isinstance(batch, list | tuple) and len(batch) > FIELDS:
+            hint = "; the arrays of several inputs form one list: ([x1, x2], y)"
+        raise ArgumentError(f"(x, y) or (x, y, sample_weight) is needed, or (x, y, sample_weight, lengths), not {found}{hint}")
     return Batch(*batch)
 
 

@@ -35,7 +35,9 @@ def bind_inputs(x: Any, shapes: Sequence[Shape], layer: str, dtype: np.dtype[Any
     """
     if len(shapes) > 1:
         if not isinstance(x, list | tuple) or len(x) != len(shapes):
-            raise ShapeError(f"x: the model has {len(shapes)} inputs; pass a list of {len(shapes)} arrays")
+            raise ShapeError(
+                f"x: the model has {len(shapes)} inputs; pass a list of {len(shapes)} arrays; a batch is ([x1, x2], y)"
+            )
         names = [f"x[{i}]" for i in range(len(x))]
         arrays = [
             _fit(as_array(a, name, dtype, as_mapped=True), name, shape, layer)
@@ -59,6 +61,8 @@ def _fit(array: np.ndarray, name: str, shape: Shape | None, layer: str) -> np.nd
     if array.ndim == 1 and shape == (1,):
         return array[:, None]
     hint = f"; for a single sample pass {name}[None]" if array.shape == shape else ""
+    if (*array.shape[1:], 1) == shape:
+        hint = f"; for one feature, add its dimension: {name}[..., None]"
     if array.ndim > len(shape) + 1 and array.shape[array.ndim - len(shape) :] == shape:
         hint = f"; for samples of shape {array.shape[1:]}, call model.build({array.shape[1:]}) first"
     raise ShapeError(f"{name} has shape {array.shape}, but {layer} takes {('N', *shape)}".replace("'N'", "N") + hint)

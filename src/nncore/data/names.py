@@ -23,6 +23,8 @@ def column_names(value: Any) -> Names:
     """Return the names of the columns of a frame (pandas, polars, Arrow). Return None for anything else."""
     if type(value) is np.ndarray or isinstance(value, list | tuple):
         return None
+    if hasattr(value, "collect") and not hasattr(value, "shape"):  # a LazyFrame, which would have to compute its names
+        return None
     columns = getattr(value, "column_names", None)  # of Arrow, whose ``columns`` are the data
     if columns is None:
         columns = getattr(value, "columns", None)
@@ -36,7 +38,15 @@ def column_names(value: Any) -> Names:
     return tuple(map(str, names)) if has_text else None
 
 
-def check_names(found: Names, known: Names, name: str, attribute: str) -> None:
+def takes_names(value: Any) -> bool:
+    """Return whether ``value[names]`` selects columns: they are all named by different texts, and it is no table of Arrow."""
+    if hasattr(value, "column_names"):
+        return False
+    columns = list(getattr(value, "columns", ()))
+    return all(isinstance(each, str) for each in columns) and len(set(columns)) == len(columns)
+
+
+def check_names(found: Names, known: Names, name: str, attribute: str, selects: bool = True) -> None:
     """Raise ArgumentError if a frame has other columns than those that the model knows, or has them in another order.
 
     Parameters
@@ -47,21 +57,25 @@ def check_names(found: Names, known: Names, name: str, attribute: str) -> None:
         The name of the frame in error messages.
     attribute : str
         An expression for the names that the model knows.
+    selects : bool
+        Whether a list of names selects columns of the frame.
     """
     if found is None or known is None or found == known:
         return
     missing, new = [each for each in known if each not in found], [each for each in found if each not in known]
     if missing or new or len(found) != len(known):
         differing = [f"{what} {_listed(names)}" for what, names in (("missing are", missing), ("new are", new)) if names]
+        select = f"pass {name}[{attribute}]" if selects and not missing else "pass the columns of training"
         differing = differing or [f"{len(found)} columns, and not {len(known)}"]
         raise ArgumentError(
-            f"{name}: its columns are not those of training: {', '.join(differing)}; rename them, pass "
-            f"{name}[{attribute}], or forget the names by model.feature_names = None"
+            f"{name}: its columns are not those of training: {', '.join(differing)}; rename them, {select}, "
+            "or forget the names by model.feature_names = None"
         )
+    how = f"pass {name}[{attribute}]" if selects else f"put them into the order of {attribute}"
     place = next(i for i, (one, other) in enumerate(zip(found, known, strict=True)) if one != other)
     raise ArgumentError(
         f"{name}: its columns are in another order than in training: column {place} is {shown(found[place])} and was "
-        f"{shown(known[place])}; pass {name}[{attribute}]"
+        f"{shown(known[place])}; {how}"
     )
 
 

@@ -136,12 +136,19 @@ def _read_mask(given: Any, shape: tuple[int, int]) -> np.ndarray | None:
             return None
         first = first[0]
     of_bools = isinstance(first, bool) or str(getattr(first, "dtype", "")).endswith("bool")
-    if not of_bools and isinstance(given, list | tuple):
+    if not of_bools and isinstance(given, list | tuple) and not _has_shape(given, shape):
         return None
     mask = np.asarray(as_array(given, "mask", np.dtype(np.int64)))
     if mask.dtype.kind != "b" and (mask.shape != shape or not np.isin(mask, (0, 1)).all()):
         return None
     return mask.astype(bool, copy=False)
+
+
+def _has_shape(given: Any, shape: tuple[int, int]) -> bool:
+    try:
+        return bool(np.shape(given) == shape)
+    except ValueError:  # the rows differ
+        return False
 
 
 def bind_lengths(lengths: Any, rows: int, steps: int) -> np.ndarray:

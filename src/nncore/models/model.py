@@ -887,7 +887,7 @@ class Model(ModelCore):
             the loss that `fit`, `evaluate` and `train_on_batch` report.
         check_finite : bool, default False
             Whether to search all data, also those to predict, for NaN, infinity, and numbers that become infinite in the model's
-            dtype, such as 1e39 in float32. The error states where they are.
+            dtype, such as 1e39 in float32. The error states where they are. The inputs of ``stream`` are not searched.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._checks import shown
 from ..data.by_name import align_to_names
-from ..data.names import Names, check_names, column_names
+from ..data.names import Names, check_names, column_names, takes_names
 from ..errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def _checked(network: Network, number: int, given: Any) -> Names:
         names = ()
     if not names or not all(isinstance(name, str) for name in names):
         raise ArgumentError(f"feature_names must be a list of names, one per column, or None, not {shown(given)}")
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise ArgumentError(f"feature_names: {shown(twice)} stands there twice; every column needs a name of its own")
     shape = network.input_shapes[number] if network.built else names
     if len(shape) == 1 and shape[0] != len(names) and network.built:
         raise ShapeError(f"feature_names: {len(names)} names for an input of {shape[0]} columns")
@@ -55,7 +58,9 @@ def check_columns(network: Network, x: Any) -> None:
         attribute, several = "model.feature_names", len(network.feature_names) > 1
         for name, part, known in zip(network.input_names, _parts(network, x), network.feature_names, strict=False):
             label = f"x[{name!r}]" if several else "x"
-            check_names(column_names(part), known, label, f"{attribute}[{name!r}]" if several else attribute)
+            found = column_names(part)
+            if found is not None and found != known:
+                check_names(found, known, label, f"{attribute}[{name!r}]" if several else attribute, takes_names(part))
 
 
 def remember_columns(network: Network, x: Any) -> None:

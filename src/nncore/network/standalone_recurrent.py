@@ -45,7 +45,8 @@ def call_recurrent(layer: Recurrent, x: Any, h_0: Any, lengths: Any, training: b
         array = array.swapaxes(0, 1)
     if array.ndim != 3 or array.shape[2] != layer.input_size or array.shape[1] == 0:
         order = "[N, time, {}]" if layer.batch_first else "[time, N, {}]"
-        raise ShapeError(f"{_name(layer)}: x has shape {np.shape(x)}, but {order.format(layer.input_size)} is needed")
+        hint = "; for one feature per time step, pass x[..., None]" if layer.input_size == 1 and array.shape[2:] != (1,) else ""
+        raise ShapeError(f"{_name(layer)}: x has shape {np.shape(x)}, but {order.format(layer.input_size)} is needed{hint}")
     rows, steps = array.shape[:2]
     with CREATION_LOCK.changing(patient=True):
         twin = _twin(layer, steps)

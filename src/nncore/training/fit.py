@@ -17,7 +17,7 @@ from .._checks import choice, flag, progress_shown, real, whole
 from ..data import ClassWeight, per_output
 from ..data.batches import batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
-from ..errors import ArgumentError, EmptyDataError
+from ..errors import ArgumentError, EmptyDataError, NncoreError
 from ..network.features import remember_columns
 from ..network.inputs import ranks
 from . import binding
@@ -174,7 +174,7 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, arguments:
     balanced = any(isinstance(each, str) for each in per_output(arguments.class_weight, config.names))
     if arguments.validation_split or arguments.sample_weight is not None or balanced or arguments.lengths is not None:
         raise ArgumentError(
-            "fit: validation_split, sample_weight, lengths and class_weight='balanced' need y; batches carry their "
+            "fit: validation_split, sample_weight, lengths, mask and class_weight='balanced' need y; batches carry their "
             "own; class_weight may be a dict"
         )
     if config.optimizer.full_batch:
@@ -214,6 +214,22 @@ def bind_arrays(
 
 def bind_validation(model: Learner, config: Configuration, arguments: FitArguments) -> ValidationBatches:
     """Return the validation data from ``validation_data``."""
+    with naming_validation():
+        return _bind_validation(model, config, arguments)
+
+
+@contextmanager
+def naming_validation() -> Iterator[None]:
+    """Let errors say that they are about the validation data."""
+    try:
+        yield
+    except NncoreError as error:
+        if error.args and not str(error).startswith("fit: "):
+            error.args = (f"fit: validation_data: {error.args[0]}", *error.args[1:])
+        raise
+
+
+def _bind_validation(model: Learner, config: Configuration, arguments: FitArguments) -> ValidationBatches:
     network, given, steps = model._network, arguments.validation_data, arguments.validation_steps
     batches = find_validation_batches(given, ranks(network))
     if batches is None:
@@ -237,7 +253,12 @@ def bind_validation(model: Learner, config: Configuration, arguments: FitArgumen
         if not first:
             raise EmptyDataError("fit: validation_data: there are no batches")
         found = chain(first, found)
-    return lambda watched: (bind_batch(network, config, *read_batch(batch)) for batch in islice(found, steps))
+
+    def read(batch: Any) -> Data:
+        with naming_validation():
+            return bind_batch(network, config, *read_batch(batch))
+
+    return lambda watched: map(read, islice(found, steps))
 
 
 # Resume --------------------------------------------------------------------------------------------------------------------------

@@ -66,10 +66,14 @@ nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
                     op->spec.name, (long long)input, (long long)hidden);
   if (in->rank != 2 || in->dim[1] != (size_t)input) {
     char got[160];
-    return nnc_fail(error, NNC_ERROR_SHAPE,
-                    "%s expects input of shape [*, time, %lld] but gets %s; set input_size there, or change what comes before%s",
-                    op->spec.name, (long long)input, nnc_shape_text(got, sizeof got, in),
-                    in->rank == 1 ? " (return_sequences=True in a recurrent layer before it)" : "");
+    const char *advice = "set input_size there, or change what comes before";
+    if (in->rank == 1) {
+      advice = "for one feature per time step, pass x[..., None]";
+      for (const nnc_op *before = plan->op; before < op; before++)
+        if (before->spec.kind == NNC_LAYER_recurrent) advice = "set return_sequences=True in the recurrent layer before it";
+    }
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s expects input of shape [*, time, %lld] but gets %s; %s", op->spec.name,
+                    (long long)input, nnc_shape_text(got, sizeof got, in), advice);
   }
   if (check_states(plan, op, error)) return error->status;
   plan->stateful |= size->stateful != 0;

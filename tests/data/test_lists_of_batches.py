@@ -65,14 +65,16 @@ def test_batches_for_several_inputs(form, count):
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("first", ["embedding", "flatten", "lambda"])
 def test_nested_lists_for_a_model_that_is_not_built(first, count, kind):
-    layers = {
-        "embedding": [nn.Embedding(9, 2), nn.Flatten()],
-        "flatten": [nn.Flatten()],
-        "lambda": [nn.Lambda(np.square, lambda dy, x, y: 2 * x * dy)],
-    }[first]
+    def make():
+        layers = {
+            "embedding": [nn.Embedding(9, 2), nn.Flatten()],
+            "flatten": [nn.Flatten()],
+            "lambda": [nn.Lambda(np.square, lambda dy, x, y: 2 * x * dy)],
+        }[first]
+        return nn.Sequential(*layers, nn.Linear(6 if first == "embedding" else 3, 1), seed=0)
+
     x, y = [[1, 2, 3], [4, 5, 6]], [0, 1]
     form = tuple if kind == "tuple" else list
-    make = lambda: nn.Sequential(*layers, nn.Linear(6 if first == "embedding" else 3, 1), seed=0)  # noqa: E731
     found = make().predict([form((x, y))] * count)
     right = make().predict(np.array(x * count))
     np.testing.assert_allclose(found, right)

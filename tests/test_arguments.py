@@ -95,7 +95,7 @@ def test_scalars_of_numpy_count_as_the_numbers_they_are(constructor):
         (lambda: nn.optim.SGD(momentm=0.9), r"SGD takes no argument 'momentm'; did you mean 'momentum'"),
         (lambda: nn.optim.LBFGS(lr=0.9), "LBFGS takes no argument 'lr'"),
         (lambda: nn.losses.MeanSquaredError(delta=1.0), "MeanSquaredError takes no argument 'delta'; Huber has it"),
-        (lambda: nn.metrics.f1([0, 1], [0, 1], averag="macro"), "F1 takes no argument 'averag'; did you mean 'average'"),
+        (lambda: nn.metrics.f1([0, 1], [0, 1], averag="macro"), "f1 takes no argument 'averag'; did you mean 'average'"),
         (lambda: nn.schedules.Cosine(0.1, T_max=5), "Cosine takes no argument 'T_max'; here it is total_steps"),
         (lambda: nn.schedules.Cosine(0.1), "Cosine needs total_steps"),
         (lambda: nn.callbacks.EarlyStopping(patiense=3), "EarlyStopping takes no argument 'patiense'; did you mean 'patience'"),

@@ -102,6 +102,7 @@ def _function_error(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
     signature = inspect.signature(function)
     owner, _, name = function.__qualname__.rpartition(".")
     if owner:  # a method: without the object
+        owner = next((cls.__name__ for cls in type(args[0]).__mro__ if cls.__qualname__ == owner), owner) if args else owner
         signature, args = signature.replace(parameters=list(signature.parameters.values())[1:]), args[1:]
     if name == "__init__":
         name = owner

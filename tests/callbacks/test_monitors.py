@@ -231,3 +231,15 @@ def test_a_checkpoint_computes_only_what_its_path_names(tmp_path, monkeypatch):
     model.fit(X, Y > 4, batch_size=2, callbacks=keep, verbose=0)
     assert len(list(tmp_path.iterdir())) == 5
     assert len(asked) == 1
+
+
+def test_a_name_that_is_begun_and_the_learning_rate():
+    x, y = np.arange(8.0).reshape(4, 2) / 8, np.arange(4.0)[:, None] > 1
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), seed=0)
+    model.compile("binary_crossentropy", nn.optim.SGD(lr=nn.schedules.StepDecay(0.1, step_size=2)), ["accuracy"])
+    with pytest.raises(nn.errors.ArgumentError, match="did you mean 'accuracy'"):
+        model.fit(x, y, callbacks=[nn.callbacks.EarlyStopping("acc")], verbose=0)
+    stop = nn.callbacks.EarlyStopping("learning_rate", mode="min")
+    history = model.fit(x, y, epochs=5, callbacks=[stop], verbose=0).history
+    np.testing.assert_allclose(history["learning_rate"], [0.1, 0.1])  # stays for two steps: no improvement
+    assert stop.best == 0.1

@@ -148,7 +148,8 @@ def test_words_have_no_name_that_is_known():
     "table", [attributes.NAMES, methods.OF_MODELS, methods.OF_LAYERS, methods.OF_OPTIMIZERS, methods.OF_HISTORIES, arguments.NAMES]
 )
 def test_what_is_recommended_exists(table):
-    said = " ".join(table.values()) + " ".join(text for each in words.NAMES.values() for text in each.values())
+    texts = [text for each in table.values() for text in ((each,) if isinstance(each, str) else each)]
+    said = " ".join(texts) + " ".join(text for each in words.NAMES.values() for text in each.values())
     for name in set(re.findall(r"nn\.\w+(?:\.\w+)?", said)):
         resolve(name)
     x = nn.Input((2,))
@@ -454,3 +455,92 @@ def test_every_module_says_what_it_lacks():
     for module in FAMILIES:
         with pytest.raises(errors.UnknownAttributeError, match=f"module '{module.__name__}' has no attribute 'Dens'"):
             module.Dens  # noqa: B018 - what is asked for
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: nn.losses.Quantile(alpha=0.3), "here it is quantile"),
+        (lambda: nn.losses.Quantile(tau=0.3), "here it is quantile"),
+        (lambda: nn.LeakyReLU(alpha=0.3), "here it is negative_slope"),
+        (lambda: nn.Softmax(axis=1), "here it is dim;"),
+        (lambda: nn.LayerNorm(axis=1), "here it is normalized_shape;"),
+        (lambda: nn.RNN(3, 4, activation="relu"), "here it is nonlinearity"),
+        (lambda: nn.LSTM(3, 4, activation="relu"), "here it is fixed .*: tanh"),
+        (lambda: nn.schedules.Exponential(0.1, decay_steps=3), "here it is steps"),
+        (lambda: nn.schedules.Cosine(0.1, decay_steps=3), "here it is total_steps"),
+        (lambda: nn.callbacks.ReduceLROnPlateau(epsilon=1), "here it is min_delta"),
+        (lambda: nn.callbacks.ReduceLROnPlateau(threshold=1), "here it is min_delta"),
+        (lambda: nn.optim.Adam(epsilon=1), "here it is eps"),
+        (lambda: nn.losses.SparseCategoricalCrossentropy(ignore_class=0), "here it is ignore_index"),
+        (lambda: nn.metrics.RocAuc(curve="PR"), "nn.metrics.AveragePrecision for PR"),
+        (lambda: nn.metrics.mse([1.0], [2.0], foo=1), "^mse takes no argument 'foo'"),
+        (lambda: nn.optim.Adam(model().parameters()), "parameters are not passed to it"),
+        (lambda: nn.optim.SGD(model()), "Sequential; the model's parameters are not passed to it"),
+        (lambda: nn.optim.Adam(iter([X])), "parameters are not passed to it"),
+        (lambda: nn.Input((3,)) / nn.Input((3,)), "/ takes a number on its right, not another value"),
+        (lambda: nn.Model(nn.Input((3,))), "^Model needs outputs"),
+        (lambda: model().get_layer(0), r"text, not 0; model.layers\[i\]"),
+        (lambda: model().save("models/m.onnx"), "Name it 'models/m.safetensors'"),
+        (lambda: nn.Sequential(nn.Linear(3, 2)).predict(X, mask=X), "lengths and masks need an input"),
+        (lambda: model().compile("mse", "sgd", [lambda: 3]), "^metrics: a metric must be a function of y_true and y_pred"),
+    ],
+)
+def test_hints_name_what_is_there(make, text):
+    with pytest.raises((errors.ArgumentError, errors.ShapeError), match=text):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "text"),
+    [
+        (nn, "timeseries_dataset_from_array", "make_windows"),
+        (nn, "cat", "nn.concatenate"),
+        (nn, "Dot", "nn.Multiply"),
+        (nn, "Softmin", "nn.Softmax"),
+        (nn, "ParameterList", "add_weight"),
+        (nn, "RNNCellBase", "nn.RNN"),
+        (nn.losses, "Pinball", "nn.losses.Quantile"),
+        (nn.losses, "FocalLoss", "FocalCrossentropy"),
+        (nn.losses, "CTCLoss", "nncore has none"),
+        (nn.metrics, "mean_pinball_loss", "nn.losses.Quantile"),
+        (nn.metrics, "mean_squared_log_error", "MeanSquaredLogarithmicError"),
+        (nn.metrics, "hinge_loss", "nn.losses.Hinge"),
+        (nn.metrics, "roc_curve", "roc_auc"),
+        (model(), "fit_transform", "predict"),
+        (model(), "save_pretrained", "model.save"),
+        (model(), "inputs", "input_shapes"),
+        (model(), "compiled", "NotCompiledError"),
+    ],
+)
+def test_more_names_of_others(module, name, text):
+    with pytest.raises(AttributeError, match=f"{name}.*{text}"):
+        getattr(module, name)
+
+
+def test_the_model_of_a_graph_is_called_as_it_was_made():
+    x = nn.Input((3,))
+    graph = nn.Model(x, nn.Linear(3, 2)(x))
+    assert repr(graph).startswith("Model(")
+    assert str(graph.summary(show=False)).startswith("Model,")
+    for broken in (lambda: graph.nothing, lambda: graph.get_layer("a")):
+        with pytest.raises((AttributeError, errors.ArgumentError), match="Model") as error:
+            broken()
+        assert "Functional" not in str(error.value)
+    assert type(pickle.loads(pickle.dumps(graph))) is type(copy.deepcopy(graph)) is type(graph)
+
+
+def test_a_layer_whose_constructor_does_not_call_that_of_its_base():
+    class Silent(nn.PythonLayer):
+        def __init__(self, k):
+            self.k = k
+
+        def forward(self, x):
+            return x
+
+        def backward(self, grad, x, y):
+            return grad
+
+    for use in (lambda: nn.Sequential(Silent(1)), lambda: Silent(1)(nn.Input((3,))), lambda: Silent(1)(X)):
+        with pytest.raises(errors.ArgumentError, match=r"^Silent: .* call super\(\).__init__\(\)"):
+            use()

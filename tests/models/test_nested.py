@@ -73,7 +73,7 @@ def test_parts_and_layers():
     model = nn.Sequential(first, nn.Tanh(), last)
     assert model[0] is first
     assert model[-1] is last
-    assert [type(part).__name__ for part in model] == ["Sequential", "Tanh", "Functional"]
+    assert [type(part).__name__ for part in model] == ["Sequential", "Tanh", "Model"]
     assert [type(layer).__name__ for layer in model.layers] == ["Linear", "Tanh", "BatchNorm1d", "Tanh", "Linear", "ReLU", "Add"]
     assert model.get_layer("2.shared") is last.get_layer("shared")
     assert list(nested().state_dict()) == KEYS

@@ -47,7 +47,7 @@ def test_names_of_other_formats_are_refused(name, text, tmp_path):
         ("ModelCheckpoint: filepath", lambda: nn.callbacks.ModelCheckpoint(path)),
         ("BackupAndRestore: path", lambda: nn.callbacks.BackupAndRestore(path)),
     ):
-        with pytest.raises(ArgumentError, match=rf"^{owner} .* promises .*{text}.*\. Name it 'm.safetensors'"):
+        with pytest.raises(ArgumentError, match=rf"^{owner} .* promises .*{text}.*\. Name it '([^']*/)?m.safetensors'"):
             call()
     assert list(tmp_path.iterdir()) == []
 

@@ -72,7 +72,7 @@ cdef class Plan(BasePlan):
         if steps == 0:
             if op >= 0:
                 raise ShapeError(f"lengths: {self.mixing()}")
-            raise ShapeError("lengths need an input with a time dimension, [N, time, features]")
+            raise ShapeError("lengths and masks need an input with a time dimension, [N, time, features]")
         if not isinstance(lengths, np.ndarray):
             raise DTypeError(f"lengths: expected an array, got {type(lengths).__name__}")
         cdef cnp.ndarray a = lengths

@@ -40,16 +40,19 @@ class Monitor(Callback):
         owner = type(self).__name__
         if monitor in logged.arrays:
             raise ArgumentError(f"{owner}: {monitor!r} is an array; monitor one number, such as 'loss'")
-        if monitor in keys or logged.others_add:
+        if monitor in keys or monitor == "learning_rate" or logged.others_add:
             return
         hint = "; pass validation_split or validation_data" if monitor.startswith("val_") and not logged.validates else ""
-        if monitor.removeprefix("val_") not in keys and (similar := near(monitor, keys)):
+        if monitor.removeprefix("val_") not in keys and (similar := near(monitor, keys) or _completed(monitor, keys)):
             hint += f"; did you mean {named(similar)}?"
         raise ArgumentError(f"{owner} monitors {monitor!r}, which fit will not log. It logs {', '.join(keys)}{hint}")
 
     def _watched(self, logs: Logs | None) -> Any:
         """Return the monitored quantity from the logs. If it is missing, warn and return None."""
         current = (logs or {}).get(self.monitor)
+        if current is None and self.monitor == "learning_rate":
+            plan = self.model._network.plan
+            current = plan.trainer.rate(max(plan.step - 1, 0))
         if current is None:
             if self.monitor.startswith("val_") and getattr(self, "params", {}).get("do_validation"):
                 return None  # an epoch without validation, see validation_freq
@@ -78,6 +81,11 @@ class Monitor(Callback):
         an infinite one; but NaN never is."""
         sign = self._direction()
         return not math.isnan(value) if best is None else sign * value - min_delta > sign * best
+
+
+def _completed(monitor: str, keys: list[str]) -> list[str]:
+    """Return the keys of which a name is the beginning, as "acc" is of "accuracy"."""
+    return [key for key in keys if key.startswith(monitor)]
 
 
 def learning_rate(owner: str, model: Any) -> float:

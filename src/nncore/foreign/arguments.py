@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 _NOTHING = "nothing to ask for: the core does what it can by itself"
 
-#: Name -> the name here, or what to use instead. It is only said of a class that has one of the arguments in the text.
-NAMES = {
+#: Name -> the name here, or what to use instead. It is only said of a class that has one of the arguments in the text. Of several
+#: texts the first one that this holds for is said.
+NAMES: dict[str, str | tuple[str, ...]] = {
     # sizes
     "units": "out_features (in_features comes first), or hidden_size of a recurrent layer",
     "hidden_units": "out_features, or hidden_size of a recurrent layer",
@@ -42,14 +43,15 @@ NAMES = {
     "dropout_rate": "p of Dropout, dropout of a recurrent layer",
     "drop_prob": "p of Dropout",
     "keep_prob": "p of Dropout, the part that is dropped: 1 - keep_prob",
-    "sigma": "stddev of GaussianNoise, std of an initializer",
+    "sigma": ("stddev", "std"),
     "std": "stddev of GaussianNoise",
     "stddev": "std of an initializer, stddev of GaussianNoise",
-    "alpha": "negative_slope",
+    "alpha": ("negative_slope", "quantile", "q", "l2 of compile"),
+    "tau": ("quantile", "q"),
     "slope": "negative_slope",
-    "axis": "normalized_shape of LayerNorm, dim of Softmax, axis of Concatenate",
+    "axis": ("normalized_shape", "dim", "axis"),
     "dim": "axis of Concatenate",
-    "epsilon": "eps",
+    "epsilon": ("eps", "min_delta"),
     "center": "affine, elementwise_affine, or bias",
     "mask_zero": "padding_idx=0, and mask=(x != 0) of fit, evaluate and predict",
     "mean": "low and high, or loc",
@@ -59,7 +61,7 @@ NAMES = {
     "maxval": "high",
     "val": "value",
     # recurrent layers
-    "activation": "fixed where a layer has a hidden_size: tanh, or nonlinearity of an RNN",
+    "activation": ("nonlinearity", "fixed where a layer has a hidden_size: tanh"),
     "recurrent_activation": "fixed where a layer has a hidden_size: the gates are sigmoids",
     "time_major": "batch_first",
     "merge_mode": "bidirectional=True, which concatenates the two directions",
@@ -91,7 +93,7 @@ NAMES = {
     "initial_learning_rate": "lr",
     "end_learning_rate": "min_lr",
     "final_lr": "min_lr",
-    "decay_steps": "total_steps or steps",
+    "decay_steps": ("total_steps", "step_size", "steps", "nothing to ask for: gamma is the factor of each step"),
     "warmup_steps": "steps",
     "num_warmup_steps": "steps",
     "decay_rate": "gamma",
@@ -109,6 +111,8 @@ NAMES = {
     "size_average": "reduction",
     "reduce": "reduction",
     "thresholds": "threshold",
+    "threshold": "min_delta",
+    "ignore_class": "ignore_index",
     "cutoff": "threshold",
     # models
     "optimiser": "optimizer",
@@ -161,7 +165,7 @@ GENERAL = {
     "weight": "class_weight or sample_weight of fit",
     "learning_rate": "lr of the optimizer, as in nn.optim.Adam(lr=1e-3)",
     "lr": "lr of the optimizer, as in nn.optim.Adam(lr=1e-3)",
-    "alpha": "l2 of compile",
+    "curve": "nn.metrics.RocAuc for ROC, nn.metrics.AveragePrecision for PR",
     "workers": _NOTHING,
     "use_multiprocessing": _NOTHING,
     "max_queue_size": _NOTHING,
@@ -181,5 +185,6 @@ def hint(name: str, known: Iterable[str]) -> str:
     >>> hint("epsilon", ["lr"])
     ''
     """
-    here = NAMES.get(name, "")
-    return here if set(re.findall(r"\w+", here)) & set(known) else GENERAL.get(name, "")
+    here = NAMES.get(name, ())
+    fitting = (each for each in ((here,) if isinstance(here, str) else here) if set(re.findall(r"\w+", each)) & set(known))
+    return next(fitting, GENERAL.get(name, ""))

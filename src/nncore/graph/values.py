@@ -213,6 +213,7 @@ def record(layer: Layer, x: Any) -> tuple[Value, ...]:
     ShapeError
         The layer does not accept these shapes.
     """
+    layer.require_init()
     name = layer.name or type(layer).__name__
     inputs = (x,) if isinstance(x, Value) else tuple(x) if isinstance(x, list | tuple) else (x,)
     for i, each in enumerate(inputs):
@@ -256,6 +257,8 @@ def _infer_shapes(inputs: list[Shape], ops: Sequence[Op], results: Sequence[int]
 def _number(sign: str, other: Any) -> float:
     if is_number(other):
         return real(f"a value {sign} ...", "the number", other)
+    if isinstance(other, Value):
+        raise ArgumentError(f"{sign} takes a number on its right, not another value of the network; nn.Lambda can divide")
     raise ArgumentError(
         f"{sign} takes values of the network and single numbers, not {kind_of(other)}; make an array an nn.Input of the model"
     )

@@ -185,6 +185,12 @@ class Layer(metaclass=LayerType):
         self.__dict__.update(_bound={}, _pending={}, _users=(), _observers=(), _standalone=None)
         self.__dict__.update(arguments)
 
+    def require_init(self) -> None:
+        """Raise ArgumentError if a subclass has not called the constructor of its base."""
+        if "_bound" not in self.__dict__:
+            name = type(self).__name__
+            raise ArgumentError(f"{name}: the constructor of its base class has not run; call super().__init__() in __init__ first")
+
     # What a layer declares ------------------------------------------------------------------------------------------------
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:

@@ -128,7 +128,10 @@ def get(metric: MetricLike) -> Metric:
             f"metrics: {shown(metric)} is no metric; use a name, such as 'accuracy', an object of nn.metrics, a function of y_true "
             "and y_pred, or an object with update_state and result"
         )
-    return PythonMetric(metric)
+    try:
+        return PythonMetric(metric)
+    except ArgumentError as error:  # which speaks of the constructor
+        raise ArgumentError(str(error).replace("PythonMetric: given", "metrics: a metric", 1)) from None
 
 
 class _Mean(Protocol):
@@ -325,7 +328,11 @@ class _RankedLabel(Protocol):
 
 def _function(cls: type[Metric]) -> Any:
     def function(y_true: Any, y_pred: Any, sample_weight: Any = None, **options: Any) -> Any:
-        return cls(**options)(y_true, y_pred, sample_weight)
+        try:
+            metric = cls(**options)
+        except ArgumentError as error:  # which names the class
+            raise ArgumentError(cls.name + str(error).removeprefix(cls.__name__)) from None
+        return metric(y_true, y_pred, sample_weight)
 
     function.__name__ = function.__qualname__ = cls.name
     function.__doc__ = f"{cls.__name__}(**options)(y_true, y_pred, sample_weight): see `{cls.__name__}`."

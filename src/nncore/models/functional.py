@@ -20,7 +20,7 @@ class Functional(Model):
     >>> import nncore as nn
     >>> x = nn.Input((2,))
     >>> type(nn.Model(x, nn.Tanh()(x))).__name__
-    'Functional'
+    'Model'
     """
 
     @explained
@@ -78,4 +78,5 @@ class Functional(Model):
         return list(self._network.connections.outputs)
 
 
+Functional.__name__ = "Model"  # as users make it, so that messages speak of it
 Model._of_graph = Functional

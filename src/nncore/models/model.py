@@ -265,6 +265,9 @@ class Model(ModelCore):
         """
         layer = self._network.get_layer(name) if isinstance(name, str) else None
         if layer is None:
+            if not isinstance(name, str):
+                said = f"the name of a layer is text, not {shown(name)}"
+                raise ArgumentError(f"{type(self).__name__}.get_layer: {said}; model.layers[i] is the layer of number i")
             names = ", ".join(self._network.connections.key(i) for i in range(len(self.layers)))
             raise ArgumentError(f"{type(self).__name__}.get_layer: there is no {shown(name)}; the layers are {names}")
         return cast("AnyLayer", layer)

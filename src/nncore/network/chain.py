@@ -309,6 +309,7 @@ def check_layers(name: str, layers: Sequence[Any]) -> None:
             raise ArgumentError(f"{name}: layer {i} is the class {layer.__name__}; call it: {layer.__name__}(...)")
         if not isinstance(layer, Layer):
             raise ArgumentError(f"{name}: layer {i} is {_no_layer(layer)}")
+        layer.require_init()
         if layer.output_count > 1 and "_drawing" not in layer.__dict__:
             raise ArgumentError(f"{name}: layer {i}, {layer!r}, gives several results; connect layers with nn.Input and nn.Model")
         if layer.input_count[0] > 1:

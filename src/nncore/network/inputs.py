@@ -118,5 +118,7 @@ def time_steps(network: Network) -> int:
     steps = network.plan.time_steps()
     if not steps:
         mixing = network.plan.mixing()
-        raise ShapeError(f"lengths: {mixing}" if mixing else "lengths need an input with a time dimension, [N, time, features]")
+        raise ShapeError(
+            f"lengths: {mixing}" if mixing else "lengths and masks need an input with a time dimension, [N, time, features]"
+        )
     return steps

@@ -28,6 +28,7 @@ CREATION_LOCK = Access()
 
 def call_layer(layer: Layer, x: Any, training: bool) -> Any:
     """Return the layer's output for the batch ``x``."""
+    layer.require_init()
     training = flag(f"{type(layer).__name__}(x)", "training", training)
     several = isinstance(x, list | tuple) and all(isinstance(each, np.ndarray) for each in x)
     if layer.input_count[0] > 1 or (layer.input_count[1] is None and several):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from .._checks import pair, real
 from .._declarations import DeclarationType, describe, put_elsewhere, reject_unknown, without_elsewhere
-from ..errors import ArgumentError
+from ..errors import ArgumentError, kind_of
 from ..foreign import methods
 from ..records import OptimizerSpec
 from ..schedules import Schedule, check
@@ -123,6 +123,12 @@ class Optimizer(_Links, metaclass=DeclarationType):
         if momentum is not None:
             momentum = real(name, "ema_momentum (None turns it off)", momentum, 0.0, 1.0, open_low=True, open_high=True)
         limits["ema_momentum"] = momentum
+        given: Any = lr
+        if hasattr(given, "state_dict") or (hasattr(given, "__iter__") and not hasattr(given, "__array__") and not callable(given)):
+            raise ArgumentError(
+                f"{name}: lr must be a number or a schedule, not {kind_of(given)}; the model's parameters are not passed to it, "
+                "as model.compile(loss, optimizer) knows them"
+            )
         rate = check(lr, name)
         groups = parameter_groups.normalised(name, options.get("groups", ()), rate)
         vars(self).update(attributes, weight_decay=decay, **limits, groups=groups, _lr=rate)

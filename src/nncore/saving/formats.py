@@ -65,7 +65,8 @@ def check_name(owner: str, path: Any, argument: str = "path") -> None:
     name = os.fsdecode(given)
     stem, ending = os.path.splitext(name)
     if said := PROMISES.get(ending.lower()):
-        kept = os.path.basename(stem.removesuffix(".weights")) or "model"
+        kept = stem.removesuffix(".weights")
+        kept += "" if os.path.basename(kept) else "model"
         raise ArgumentError(f"{owner}: {argument} {name!r} promises {said}. Name it {kept + '.safetensors'!r}")
 
 

@@ -216,7 +216,7 @@ def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], se
     description, keys = to_named_graph(reader, described, layers)
     given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
     with data.refusing(reader, "model"):
-        network = connect(layers, description, seed, dtype, "Functional")
+        network = connect(layers, description, seed, dtype, "Model")
     if [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
         reader.fail("model.graph.calls", "the layers must be called in the order in which they are listed, and all of them")
     _read_values(reader, network, given)

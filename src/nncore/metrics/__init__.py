@@ -111,13 +111,13 @@ def get(metric: MetricLike) -> Metric:
         return metric
     if isinstance(metric, str):
         if metric in LOSSES and metric not in METRICS:
-            return LossMetric(LOSSES[metric](), metric)
+            return LossMetric.following(LOSSES[metric], metric)
         return lookup("metric", metric, METRICS)(name=metric)
     cls = getattr(metric, "metric", metric)
     if isinstance(cls, type) and issubclass(cls, Metric):
         return cls()
     if isinstance(cls, type) and issubclass(cls, Loss):
-        return LossMetric(cls())
+        return LossMetric.following(cls)
     if isinstance(metric, Loss):
         return LossMetric(metric)
     keeps_account = hasattr(metric, "update_state") and hasattr(metric, "result")  # as Keras's do

@@ -197,7 +197,11 @@ def _are_scores(true: np.ndarray, pred: np.ndarray, threshold: float | None) -> 
         return True
     if pred.dtype.kind != "f":
         return False
-    return not _are_whole(pred) or (are_signs(true) is not None and are_signs(np.concatenate([true, pred])) is None)
+    if not _are_whole(pred):
+        return True
+    # Whole numbers are labels, unless a negative one is not a label of targets 0/1 or -1/+1.
+    signs = are_signs(true)
+    return signs is not None and bool((pred[pred != -1] < 0 if signs else pred < 0).any())
 
 
 def _of_scores(true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, what: str, threshold: float | None) -> Counts:

@@ -12,6 +12,7 @@ from .._declarations import describe
 from ..data import bind_prediction, bind_weight, shape_of
 from ..errors import ArgumentError, LabelError, ShapeError
 from ..losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, PythonLoss, SparseCategoricalCrossentropy
+from ..losses.base import Crossentropy
 from ..records import StatisticSpec
 from .base import Metric, mean_of
 from .counts import labels_of_any_kind
@@ -68,9 +69,21 @@ class LossMetric(Metric):
             )
         super().__init__(loss.name if name is None else name)
         self.loss = loss
+        self.follows_output = False
+
+    @classmethod
+    def following(cls, loss: type[Loss], name: str | None = None) -> LossMetric:
+        """Return the metric of a loss that is named without arguments. A cross-entropy reads the output as the loss of the model
+        does, as logits or as probabilities."""
+        metric = cls(loss(), name)
+        metric.follows_output = isinstance(metric.loss, Crossentropy)
+        return metric
 
     def statistics(self, task: Task) -> tuple[StatisticSpec, ...]:
         """Return the sum of the loss."""
+        if self.follows_output and self.loss.from_logits != task.from_logits:
+            self.loss = copy.copy(self.loss)
+            self.loss.from_logits = task.from_logits
         own, spec = self.loss.targets, self.loss.spec()
         if own == "one_hot" and task.targets == "classes" and self.loss.name in _SPARSE:
             spec, own = spec._replace(name=_SPARSE[self.loss.name]), "classes"

@@ -14,9 +14,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from statsmodels.datasets import sunspots
 
 import nncore as nn
+
+try:
+    from statsmodels.datasets import sunspots
+except ImportError:
+    raise SystemExit("this example needs statsmodels, which brings the series: pip install statsmodels") from None
 
 OUT = Path(__file__).resolve().parent.parent / "out"
 WINDOW, HIDDEN, SEEDS = 30, 16, 5

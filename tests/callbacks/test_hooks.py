@@ -316,3 +316,22 @@ def test_what_is_no_callback(given):
     with pytest.raises(nn.errors.ArgumentError, match="an object with hooks"):
         model.evaluate([[1.0]], [[1.0]], callbacks=given)
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
+
+
+def test_callbacks_show_their_arguments():
+    shown = [
+        (nn.callbacks.EarlyStopping("loss", patience=3), "EarlyStopping(monitor='loss', patience=3)"),
+        (nn.callbacks.ReduceLROnPlateau(), "ReduceLROnPlateau()"),
+        (
+            nn.callbacks.ModelCheckpoint("a.safetensors", save_best_only=True),
+            "ModelCheckpoint(filepath='a.safetensors', save_best_only=True)",
+        ),
+        (nn.callbacks.TimeLimit(3), "TimeLimit(seconds=3.0)"),
+        (nn.callbacks.CSVLogger("a.csv"), "CSVLogger(filename='a.csv')"),
+    ]
+    assert [repr(callback) for callback, _ in shown] == [text for _, text in shown]
+
+    class Own(nn.callbacks.Callback):
+        pass
+
+    assert "Own object at" in repr(Own())

@@ -243,3 +243,13 @@ def test_a_name_that_is_begun_and_the_learning_rate():
     history = model.fit(x, y, epochs=5, callbacks=[stop], verbose=0).history
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.1])  # stays for two steps: no improvement
     assert stop.best == 0.1
+
+
+def test_a_checkpoint_says_short_numbers(tmp_path, capsys):
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    keep = callbacks.ModelCheckpoint(tmp_path / "m.safetensors", "loss", save_best_only=True, verbose=1)
+    model.fit(np.ones((4, 2)), np.ones(4), epochs=2, callbacks=keep, verbose=0)
+    first, second = capsys.readouterr().err.splitlines()
+    assert re.match(r"epoch 1: loss is [\d.e-]{1,9}, saved to ", first)
+    assert re.match(r"epoch 2: loss went from [\d.e-]{1,9} to [\d.e-]{1,9}, saved to ", second)

@@ -134,7 +134,8 @@ class ModelCheckpoint(Monitor):
             self.model.save_weights(file)
         else:
             self.model.save(file)
-        better = f"{self.monitor} went from {before} to {self.best}, " if self.save_best_only else ""
+        change = f"is {_short(self.best)}" if before is None else f"went from {_short(before)} to {_short(self.best)}"
+        better = f"{self.monitor} {change}, " if self.save_best_only else ""
         self._say(epoch, f"{better}saved to {file}")
 
     def _improves(self, logs: Logs | None) -> bool:
@@ -143,7 +144,7 @@ class ModelCheckpoint(Monitor):
         if current is None:
             return False
         if not self._is_better(current, self.best):
-            self._say(self._epoch, f"{self.monitor} is {current}, not better than {self.best}")
+            self._say(self._epoch, f"{self.monitor} is {_short(current)}, not better than {_short(self.best)}")
             return False
         self.best = current
         return True
@@ -162,6 +163,10 @@ class ModelCheckpoint(Monitor):
     def _say(self, epoch: int, what: str) -> None:
         if self.verbose:
             print(f"epoch {epoch + 1}: {what}", file=sys.stderr)
+
+
+def _short(value: float | None) -> str:
+    return str(value) if value is None else f"{value:.6g}"
 
 
 def _fields(filepath: str) -> list[str]:

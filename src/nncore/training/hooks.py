@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from .._checks import named, near, shown
-from .._declarations import DeclarationType
+from .._declarations import DeclarationType, accepted_arguments, is_own
 from ..errors import ArgumentError
 from .keras import KerasView, is_of_keras
 
@@ -82,6 +82,13 @@ class Callback(metaclass=DeclarationType):
     params: Logs
     saves_model: ClassVar[bool] = False  #: whether it saves the model; such callbacks are called last
     stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that are saved and restored when training is resumed
+
+    def __repr__(self) -> str:
+        if not is_own(self):
+            return super().__repr__()
+        own = vars(self)
+        given = {n: p.default for n, p in accepted_arguments(type(self)).items() if n in own}
+        return f"{type(self).__name__}({', '.join(f'{n}={own[n]!r}' for n, default in given.items() if own[n] != default)})"
 
     def before_fit(self, model: Any) -> bool:
         """Called first in ``fit``. Return True if the callback has restored a state from which to resume."""

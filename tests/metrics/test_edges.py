@@ -87,3 +87,12 @@ def test_metrics_of_rows_are_nan_in_an_epoch_that_is_resumed(rng):
             assert np.isnan(history[name][-2]).all()
             assert history[name][-1] == full[name][-1]
         assert history["accuracy"][-2:] == full["accuracy"]
+
+
+def test_a_function_alone_gets_targets_in_the_shape_of_predictions():
+    def mae(true, pred):
+        return np.abs(true - pred).mean()
+
+    for true in ([1.0, 2.0], [[1.0], [2.0]]):
+        for pred in ([1.0, 3.0], [[1.0], [3.0]]):
+            assert metrics.PythonMetric(mae)(true, pred) == sk.mean_absolute_error(true, pred) == 0.5

@@ -13,6 +13,7 @@ from .._checks import function, shown, text
 from ..data import bind_prediction
 from ..errors import ArgumentError, ShapeError
 from .base import Metric
+from .counts import labels_of_any_kind
 
 if TYPE_CHECKING:
     from ..records import StatisticSpec
@@ -105,9 +106,11 @@ class PythonMetric(Metric):
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         account = self.watcher()
         prediction = bind_prediction(y_pred)
-        target = np.asarray(y_true)
-        if len(target) != len(prediction):
-            raise ShapeError(f"{self.name}: {len(target)} targets for {len(prediction)} predictions")
+        target = labels_of_any_kind(y_true)
+        if target.size == prediction.size:
+            target = target.reshape(prediction.shape)  # as in a model; [N] with [N, 1] would make a table of all pairs
+        if not target.ndim or len(target) != len(prediction):
+            raise ShapeError(f"{self.name}: {target.size} targets for {len(prediction)} predictions")
         account.update(target, prediction, None if sample_weight is None else np.asarray(sample_weight))
         return account.result()
 

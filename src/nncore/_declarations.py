@@ -252,6 +252,7 @@ _FOREIGN_SETTINGS = {
     "dropout": "p of a new Dropout layer",
     "rate": "p of a new Dropout layer",
     "loss": "compile(loss=...)",
+    "metrics": "compile(metrics=...)",
     "loss_weights": "compile(loss_weights=...)",
     "weight_decay": "the optimizer of compile",
     "momentum": "the optimizer of compile",

@@ -12,10 +12,12 @@ feature, never one row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._checks import warn
 from ..errors import ArgumentError, EmptyDataError, ShapeError, kind_of, shown
 from .arrays import to_array
 
@@ -79,6 +81,22 @@ def as_iterable(given: Any) -> Iterable[Any] | None:
     if by_number and (not hasattr(given, "__iter__") or callable(getattr(given, "on_epoch_end", None))):
         return _Items(given)
     return given if isinstance(given, Iterable) else None
+
+
+def at_most(batches: Iterable[Any], count: int | None, who: str, argument: str = "steps") -> Iterator[Any]:
+    """Return the first ``count`` batches, or all if it is None. Warn if there are fewer."""
+    found = 0
+    for each in islice(batches, count):
+        found += 1
+        yield each
+    if count is not None and 0 < found < count:
+        warn(f"{who}: the batches have run out after {found} of {argument}={count}")
+
+
+def refuse_size(who: str, size: Any) -> None:
+    """Raise ArgumentError if a size is given for batches that are made already."""
+    if size is not None:
+        raise ArgumentError(f"{who}: batch_size is for arrays; these batches have their own sizes, so leave it out")
 
 
 def batches_of(given: Any, who: str) -> Iterable[Any]:

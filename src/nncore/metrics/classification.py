@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .._checks import flag, optional_real, whole
+from .._checks import flag, optional_real, warn, whole
+from ..data import bind_prediction
 from ..errors import ArgumentError
 from ..records import StatisticSpec
 from .base import Metric
@@ -164,6 +165,9 @@ class TopKAccuracy(CountMetric):
         counts = count(y_true, y_pred, sample_weight, "top", None, of_labels=False, k=self.k)
         if counts.labels is not None or counts.meaning == "labels":
             self.check("labels", 2)
+        classes = bind_prediction(y_pred).shape[-1] if counts.meaning == "classes" else 2
+        if self.k >= classes:
+            warn(f"{self.name}: k={self.k} of {classes} classes gives 1 for any predictions; pass a smaller k")
         return self.compute(counts)
 
 

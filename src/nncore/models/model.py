@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
 import numpy as np
 
-from .._checks import flag, may_write, shown, whole
+from .._checks import flag, may_write, progress_shown, shown, whole
 from .._core import AveragedWeights, ModelCore
 from .._declarations import explained, is_own, put_elsewhere, refuse_setting, without_elsewhere
 from ..data import ClassWeight
 from ..data.sequences import either
-from ..errors import ArgumentError, NotBuiltError
+from ..errors import ArgumentError, NotBuiltError, UnknownAttributeError
 from ..foreign import methods
 from ..graph import Graph, is_symbolic
 from ..layers.base import AnyLayer, refuse_mode
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ..typing import ArrayLike, Arrays, Weights
 
 
+_QUIET = 0  #: the default of verbose, which needs no check
 _SETTINGS = ("trainable", "training", "stop_training", "seed", "step")  #: the attributes that users set
 
 #: The metrics of ``compile``: of one output, or of each output in order or by name.
@@ -160,7 +161,14 @@ class Model(ModelCore):
         def __setattr__(self, name: str, value: Any) -> None:
             if name[:1] != "_" and not hasattr(type(self), name) and name not in self.__dict__ and is_own(self):
                 refuse_setting(self, name, _SETTINGS, always=False)
-            super().__setattr__(name, value)
+            try:
+                super().__setattr__(name, value)
+            except AttributeError:
+                found = getattr(type(self), name, None)
+                if isinstance(found, property) and found.fset is not None:  # the setter has raised it
+                    raise
+                place = f"compile({name}=...)" if name in ("optimizer", "metrics") else "the constructor"
+                raise UnknownAttributeError(f"{type(self).__name__}.{name} cannot be set; it comes from {place}") from None
 
     # Layers and settings ------------------------------------------------------------------------------------------------------
 
@@ -1232,6 +1240,8 @@ class Model(ModelCore):
         array([[3.],
                [7.]], dtype=float32)
         """
+        if verbose is not _QUIET:
+            progress_shown("predict", verbose)
         plain = batch_size is None and steps is None and lengths is None and mask is None
         if plain and type(callbacks) is tuple and not callbacks:
             outputs = self._plan.predict_few(x)

@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._checks import flag
+from .._checks import flag, shown
+from ..errors import ArgumentError
 from ..graph import Graph
 from ..layers import Layer, Linear
 from ..network.chain import Chain, check_layers
@@ -151,6 +152,8 @@ def load_weights(
 
 def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Network:
     """Make the network that a file describes; see `nncore.load`."""
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise ArgumentError(f"load: custom_objects must be a dict of names and classes or functions, not {shown(custom_objects)}")
     with Reader(path) as reader:
         reader.custom_objects = custom_objects or {}
         if "nncore" not in reader.metadata:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._checks import warn
 from ..losses import Crossentropy, GaussianNLL, Loss, PythonLoss
+from ..metrics import TopKAccuracy
 from ..records import Op, ParameterOptions
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def advise(network: Network, config: Configuration, options: Sequence[ParameterO
     """Warn of each output that cannot learn what its loss asks for, and of parameters that get no gradient."""
     for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
         last = _end(network, value)
+        _advise_on_top_k(config, name, shape[-1] if shape else 1)
         if not last.text or isinstance(loss, PythonLoss):
             continue
         out = Output(loss, shape[-1] if shape else 1, last)
@@ -172,6 +174,14 @@ def advise(network: Network, config: Configuration, options: Sequence[ParameterO
             f"Step passes no gradient, so {names} will not be trained; use Sigmoid, or for a perceptron the loss 'perceptron' "
             "without Step"
         )
+
+
+def _advise_on_top_k(config: Configuration, name: str, width: int) -> None:
+    """Warn of a top-k accuracy that is always 1. A single score is that of one of two classes."""
+    classes = max(2, width)
+    for metric in config.metrics[config.names.index(name)]:
+        if isinstance(metric, TopKAccuracy) and metric.k >= classes:
+            warn(f"{metric.name} with k={metric.k} is always 1 over {classes} classes; pass TopKAccuracy(k=...) with a smaller k")
 
 
 def _end(network: Network, value: int) -> End:

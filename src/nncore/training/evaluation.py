@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import flag, optional_whole, whole
-from ..data.batches import Batch, batches_of, find_batches, read_batch, read_samples, with_lengths
+from .._checks import flag, optional_whole, progress_shown, whole
+from ..data.batches import Batch, at_most, batches_of, find_batches, read_batch, read_samples, refuse_size, with_lengths
 from ..data.bound import Data, in_batches
 from ..errors import ArgumentError, EmptyDataError
 from ..network.inputs import ranks
@@ -40,16 +40,17 @@ def evaluate(
     with network.access.reading():
         config = require_trainer(network, "evaluate").config
     batch_size, return_dict = optional_whole("evaluate", "batch_size", batch_size), flag("evaluate", "return_dict", return_dict)
-    hooks = _hooks(callbacks, model, verbose)
+    hooks = _hooks("evaluate", callbacks, model, verbose)
     batches: Iterable[Data]
     if y is None:
         given = batches_of(x, "evaluate")
+        refuse_size("evaluate", batch_size)
         if sample_weight is not None:
             raise ArgumentError("evaluate: sample_weight needs y; batches carry their own: (x, y, sample_weight, lengths)")
         if lengths is not None:
             given = _with_lengths("evaluate", x, lengths, read_batch, "(x, y, None, lengths)")
         limit = None if steps is None else whole("evaluate", "steps", steps)
-        batches = (bind_batch(network, config, *read_batch(batch)) for batch in islice(given, limit))
+        batches = (bind_batch(network, config, *read_batch(batch)) for batch in at_most(given, limit, "evaluate"))
         if not network.built:  # the first batch builds it
             seen = list(islice(batches, 1))
             if not seen:
@@ -128,17 +129,18 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     """Compute the outputs of data; see `Model.predict`."""
     network = model._network
     batch_size = optional_whole("predict", "batch_size", batch_size)
-    hooks = _hooks(callbacks, model, verbose)
+    hooks = _hooks("predict", callbacks, model, verbose)
     before, after = _of_batches(hooks)
     batches = find_batches(x, lambda: ranks(network))
     if batches is not None:
+        refuse_size("predict", batch_size)
         if lengths is not None:
             batches = _with_lengths(
                 "predict", batches, lengths, lambda each: read_samples(each, ranks(network)), "(x, None, None, lengths)"
             )
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})
-        found = predict_batches(network, islice(batches, limit), before, after)
+        found = predict_batches(network, at_most(batches, limit, "predict"), before, after)
         hooks.call("on_predict_end", {})
         return network.connections.pack_outputs(joined(found))
     if steps is not None:
@@ -157,7 +159,8 @@ def _with_lengths(who: str, batches: Any, lengths: Any, read: Callable[[Any], Ba
     return with_lengths(batches, lengths, read, who)
 
 
-def _hooks(callbacks: Any, model: Learner, verbose: Any) -> CallbackList:
+def _hooks(who: str, callbacks: Any, model: Learner, verbose: Any) -> CallbackList:
+    progress_shown(who, verbose)
     callbacks = checked(callbacks)
     return CallbackList(callbacks, model, {"verbose": verbose}) if callbacks else NO_CALLBACKS
 

@@ -13,9 +13,9 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
-from .._checks import choice, flag, progress_shown, real, whole
+from .._checks import choice, flag, progress_shown, real, warn, whole
 from ..data import ClassWeight, per_output
-from ..data.batches import batches_of, find_validation_batches, read_batch
+from ..data.batches import at_most, batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
 from ..errors import ArgumentError, EmptyDataError, NncoreError
 from ..network.features import remember_columns
@@ -62,6 +62,8 @@ class FitArguments(NamedTuple):
     step_losses: Any
     validation: str | None
     accumulate: int
+    sets_freq: bool = False  #: whether validation_freq is given; `check` says so
+    sets_size: bool = False  #: whether validation_batch_size is given
 
 
 def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
@@ -73,6 +75,7 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
         resumes = prepare(model, arguments)
         check_accumulation(network, config, arguments.accumulate)
         source, validation = bind(model, config, x, y, arguments)
+        warn_of_idle(arguments, validation)
         resume_from = resume(model, source, arguments) if resumes else None
         epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
         history = History(arguments.step_losses)
@@ -131,6 +134,8 @@ def check(arguments: FitArguments) -> FitArguments:
         steps_kept(arguments.step_losses),
         validation,
         whole("fit", "accumulate", arguments.accumulate),
+        not isinstance(arguments.validation_freq, int) or arguments.validation_freq != 1,
+        arguments.validation_batch_size is not None,
     )
 
 
@@ -148,6 +153,14 @@ def prepare(model: Learner, arguments: FitArguments) -> bool:
     for callback in arguments.callbacks:
         resumes |= isinstance(callback, Callback) and callback.before_fit(model)
     return resumes
+
+
+def warn_of_idle(arguments: FitArguments, validation: ValidationBatches | None) -> None:
+    """Warn of arguments that do nothing without validation."""
+    if validation is None:
+        idle = [*(["validation_freq"] if arguments.sets_freq else []), *(["validation_batch_size"] if arguments.sets_size else [])]
+        if idle:
+            warn(f"fit: {' and '.join(idle)} do nothing without validation; pass validation_data or validation_split")
 
 
 # Bind ----------------------------------------------------------------------------------------------------------------------------
@@ -258,7 +271,7 @@ def _bind_validation(model: Learner, config: Configuration, arguments: FitArgume
         with naming_validation():
             return bind_batch(network, config, *read_batch(batch))
 
-    return lambda watched: map(read, islice(found, steps))
+    return lambda watched: map(read, at_most(found, steps, "fit", "validation_steps"))
 
 
 # Resume --------------------------------------------------------------------------------------------------------------------------

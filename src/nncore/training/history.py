@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
 from .._checks import shown, whole
-from .._declarations import put_elsewhere, without_elsewhere
+from .._declarations import explained, put_elsewhere, without_elsewhere
 from ..errors import ArgumentError, EmptyDataError, require
 from ..foreign import methods
 from .hooks import Callback, Logs
@@ -72,6 +72,9 @@ class History(Callback):
             self._epochs.setdefault(name, self.epoch[: len(values)]).append(epoch)
         values.append(value)
 
+    def __getitem__(self, name: object) -> NoReturn:
+        raise ArgumentError(f"History holds its values in a dict: use history.history[{shown(name)}]")
+
     def epochs_of(self, name: str) -> list[int]:
         """Return the epochs that have this quantity, because validation may skip epochs.
 
@@ -98,6 +101,7 @@ class History(Callback):
         """Append the losses of steps. fit calls this."""
         self._record.append(losses)
 
+    @explained
     def plot(self) -> Any:
         """Plot the loss and each metric over the epochs. Validation is dashed.
 

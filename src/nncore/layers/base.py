@@ -143,6 +143,9 @@ class Layer(metaclass=LayerType):
     #: The layer before this one is initialized as `preferred_init` says.
     is_activation: ClassVar[bool] = False
 
+    #: The input holds indices, and the output has one dimension more.
+    takes_indices: ClassVar[bool] = False
+
     #: Least and greatest number of inputs of a call; None for no limit.
     input_count: ClassVar[tuple[int, int | None]] = (1, 1)
 

@@ -64,6 +64,8 @@ class Embedding(Regularized):
 
     repr_defaults: ClassVar[dict[str, object]] = {"padding_idx": None, "weight_init": "auto", **NO_PENALTIES, "trainable": True}
 
+    takes_indices = True
+
     num_embeddings: int
     embedding_dim: int
     padding_idx: int | None

@@ -13,7 +13,6 @@ from ..errors import ArgumentError
 from ..foreign import objects
 from ..graph import Graph, Value, call
 from ..layers.base import Layer
-from ..layers.embedding import Embedding
 from ..layers.linear import Linear
 from ..layers.normalization import BatchNorm1d, LayerNorm
 from ..layers.pooling import Pooling
@@ -181,7 +180,7 @@ class Chain:
                 width = link.out_features if isinstance(link, Linear) else width
             elif isinstance(link, Pooling):
                 is_sequence = False
-            elif isinstance(link, Embedding):
+            elif link.takes_indices:
                 width, is_sequence = link.embedding_dim, None
             elif not (isinstance(link, Layer) and link.preserves_shape):
                 width = is_sequence = None

@@ -180,8 +180,8 @@ class Chain:
                 width = link.out_features if isinstance(link, Linear) else width
             elif isinstance(link, Pooling):
                 is_sequence = False
-            elif link.takes_indices:
-                width, is_sequence = link.embedding_dim, None
+            elif isinstance(link, Layer) and link.takes_indices:
+                width, is_sequence = getattr(link, "embedding_dim", None), None
             elif not (isinstance(link, Layer) and link.preserves_shape):
                 width = is_sequence = None
         return False

@@ -215,6 +215,7 @@ static void add_statistic(const nnc_run *run, const nnc_output_loss *out, const 
 void nnc_output_statistics(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows, double *sums) {
   for (int i = 0; sums && i < out->statistics.n; i++) {
     add_statistic(run, out, b, rows, &out->statistics.of[i], sums);
-    sums += nnc_statistic_size(&out->statistics.of[i], out->index_target ? run->plan->value[out->prediction].cols : out->target_cols);
+    sums +=
+        nnc_statistic_size(&out->statistics.of[i], out->index_target ? run->plan->value[out->prediction].cols : out->target_cols);
   }
 }

@@ -111,6 +111,7 @@ def test_losses(loss, tmp_path):
     assert (again.check_finite, again.weights) == (True, [0.5])
 
 
+@pytest.mark.filterwarnings("ignore:top_k_accuracy with k=5")  # of two classes
 @pytest.mark.parametrize("metric", METRICS_MADE, ids=repr)
 def test_metrics(metric, tmp_path):
     model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())

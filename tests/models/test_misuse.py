@@ -101,7 +101,7 @@ def test_wrong_arguments_are_refused_by_typed_errors_or_work(name):
         (lambda m: m[7], nn.errors.IndexRangeError, "Sequential has 3 layers, and none of number 7"),
         (lambda m: m["0"], ArgumentError, "the number of a layer must be a whole number"),
         (lambda m: m.set_weights(3), ArgumentError, "set_weights takes a list of arrays"),
-        (lambda m: m.get_layer(np.ones(2)), ArgumentError, "get_layer: there is no"),
+        (lambda m: m.get_layer(np.ones(2)), ArgumentError, "get_layer: the name of a layer is text"),
         (lambda m: m.load_state_dict({}, strict="x"), ArgumentError, "strict must be True or False"),
     ],
 )

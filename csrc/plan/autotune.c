@@ -13,6 +13,8 @@ static const double least_gain = 0.95;  /* the largest time relative to one thre
 static const double hopeless = 1.5;     /* a trial ends early if the other choice takes longer by this factor */
 static const double slower = 1.3;       /* the choice in use has become slow */
 static const double memory = 20e-3;     /* seconds over which its cost is averaged */
+enum { FIRST_SLICES = 2 };              /* on one thread, before the team is tried for the first time */
+enum { HOPELESS_SLICES = 3 };           /* after so many slices, all of them */
 enum { OTHERS_LIMIT = 8 };              /* batches of another size before their cost is measured */
 
 int nnc_autotune_fits(const nnc_autotune *a, int wanted, size_t batch) {
@@ -21,14 +23,15 @@ int nnc_autotune_fits(const nnc_autotune *a, int wanted, size_t batch) {
 
 static void start_trial(nnc_autotune *a) {
   a->is_trial = 1;
-  a->half = a->slices = 0;
+  a->half = a->slices = a->is_last_half = 0;
   a->spent = a->samples = 0;
 }
 
-/* The first trial starts with the team. */
+/* The first trial starts with one thread, so that a slow team is noticed within a few steps. */
 static void reset(nnc_autotune *a, int wanted, size_t batch) {
   *a = (nnc_autotune){.batch = batch, .wanted = wanted, .interval = shortest_interval};
   start_trial(a);
+  a->half = 1;
 }
 
 static int is_due(const nnc_autotune *a) {
@@ -74,6 +77,12 @@ static void end_trial(nnc_autotune *a, int kept, double other, double own) {
   a->is_trial = 0;
 }
 
+static double least(const double *cost, int n) {
+  double found = cost[0];
+  for (int i = 1; i < n; i++) found = fmin(found, cost[i]);
+  return found;
+}
+
 static void report_trial(nnc_autotune *a, double samples, double seconds) {
   const double cost = seconds / samples;
   if (!a->half) {
@@ -81,14 +90,22 @@ static void report_trial(nnc_autotune *a, double samples, double seconds) {
     a->samples += samples;
   }
   if (a->slices++) a->cost[a->half][a->slices - 2] = cost;
-  const int is_hopeless = !a->half && a->slices > 2 && a->usual > 0 && fmin(cost, a->cost[0][a->slices - 3]) > hopeless * a->recent;
-  if (is_hopeless) {
+  if (!a->half && a->usual > 0 && a->slices == HOPELESS_SLICES + 1 && least(a->cost[0], HOPELESS_SLICES) > hopeless * a->recent) {
     end_trial(a, 1, cost, a->recent);
     return;
   }
-  if (a->slices <= NNC_TRIAL_SLICES) return;
+  const int is_first = !a->is_last_half && a->usual == 0;
+  if (a->slices <= (is_first ? FIRST_SLICES : NNC_TRIAL_SLICES)) return;
   a->slices = 0;
-  if (!a->half++) return;
+  if (!a->is_last_half) {
+    if (is_first) {
+      a->usual = a->recent = least(a->cost[1], FIRST_SLICES);
+      for (int i = 0; i < NNC_TRIAL_SLICES; i++) a->cost[1][i] = a->usual;
+    }
+    a->half = !a->half;
+    a->is_last_half = 1;
+    return;
+  }
   const double other = median(a->cost[0]), own = median(a->cost[1]);
   end_trial(a, a->is_parallel ? own < least_gain * other : other >= least_gain * own, other, own);
 }

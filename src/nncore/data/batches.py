@@ -64,7 +64,7 @@ def length_of(source: Any) -> int | None:
     """Return the number of batches, or None if the source does not know it. A loader over a stream has a ``len`` that raises."""
     try:
         return len(source)
-    except (TypeError, AttributeError, RuntimeError, ValueError):
+    except (TypeError, NotImplementedError, AttributeError, RuntimeError):
         return None
 
 

@@ -72,7 +72,7 @@ class Sequential(Model):
         parts = [part._network if isinstance(part, ModelCore) else part for part in given]
         check_layers(type(self).__name__, parts)
         self._begin(Chain(parts), seed, dtype)
-        self.__dict__["_models"] = {i: part for i, part in enumerate(given) if isinstance(part, ModelCore)}
+        self._models = {i: part for i, part in enumerate(given) if isinstance(part, ModelCore)}
 
     if TYPE_CHECKING:  # one input and one output
 
@@ -149,7 +149,9 @@ class Sequential(Model):
         part = self._chain.parts[i]
         if isinstance(part, Layer):
             return cast("AnyLayer", part)
-        models = self.__dict__.setdefault("_models", {})  # a copy or a loaded model has not made them yet
+        models: dict[int, Any] | None = getattr(self, "_models", None)
+        if models is None:  # a copy or a loaded model has not made them yet
+            models = self._models = {}
         if i not in models:
             cls = Model._of_graph if isinstance(part.connections, Graph) else Sequential
             models[i] = cls.__new__(cls)

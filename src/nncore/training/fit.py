@@ -319,7 +319,9 @@ def run_epochs(
     alarm = Alarm(hooks.callbacks, config.check_finite)
     source.infer_shapes()
     hooks.call("on_train_begin", {})
-    started = vars(model).pop("_initial_epoch", None)  # Keras's BackupAndRestore sets it
+    started = getattr(model, "_initial_epoch", None)  # Keras's BackupAndRestore sets it
+    if started is not None:
+        del model._initial_epoch  # type: ignore[attr-defined]
     if started is not None and resume_from is None:
         epochs = range(whole("fit", "_initial_epoch of the model", started, 0), epochs.stop)
     begin(model, source, epochs, resume_from, hooks)

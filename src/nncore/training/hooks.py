@@ -266,7 +266,7 @@ class CallbackList:
         self.callbacks = checked(callbacks)
         self.callbacks.sort(key=lambda callback: isinstance(callback, Callback) and callback.saves_model)  # stable
         for callback in self.callbacks:
-            seen = KerasView(model) if is_of_keras(callback) else model
+            seen = model if isinstance(callback, Callback) or not is_of_keras(callback) else KerasView(model)
             for setter, value in (("set_params", params), ("set_model", seen)):
                 if hasattr(callback, setter):
                     getattr(callback, setter)(value)

@@ -8,14 +8,15 @@
 
 static const double slice_seconds = 0.3e-3; /* seconds of a slice of a trial, which has at least one step */
 static const double shortest_interval = 0.05, longest_interval = 0.5; /* seconds of work between trials */
-static const double most_regret = 0.01; /* the time that a trial may lose, relative to the time between trials */
-static const double least_gain = 0.95;  /* the largest time relative to one thread that justifies more cores */
-static const double hopeless = 1.5;     /* a trial ends early if the other choice takes longer by this factor */
-static const double slower = 1.3;       /* the choice in use has become slow */
-static const double memory = 20e-3;     /* seconds over which its cost is averaged */
-enum { FIRST_SLICES = 2 };              /* on one thread, before the team is tried for the first time */
-enum { HOPELESS_SLICES = 3 };           /* after so many slices, all of them */
-enum { OTHERS_LIMIT = 8 };              /* batches of another size before their cost is measured */
+/* The time that a trial may lose, relative to the time until the next one: more while few trials have confirmed the choice. */
+static const double most_regret[] = {0.2, 0.05, 0.01};
+static const double least_gain = 0.95; /* the largest time relative to one thread that justifies more cores */
+static const double hopeless = 1.5;    /* a trial ends early if the other choice takes longer by this factor */
+static const double slower = 1.3;      /* the choice in use has become slow */
+static const double memory = 20e-3;    /* seconds over which its cost is averaged */
+enum { FIRST_SLICES = 2 };             /* on one thread, before the team is tried for the first time */
+enum { HOPELESS_SLICES = 3 };          /* after so many slices, all of them */
+enum { OTHERS_LIMIT = 8 };             /* batches of another size before their cost is measured */
 
 int nnc_autotune_fits(const nnc_autotune *a, int wanted, size_t batch) {
   return a->wanted == wanted && batch <= a->batch + a->batch / 3 && batch >= a->batch - a->batch / 4;
@@ -70,7 +71,10 @@ static void end_trial(nnc_autotune *a, int kept, double other, double own) {
   if (!kept) a->is_parallel = !a->is_parallel;
   a->interval = kept && a->usual > 0 ? 2 * a->interval : shortest_interval;
   if (a->interval > longest_interval) a->interval = longest_interval;
-  a->least = lost / most_regret > shortest_interval ? lost / most_regret : shortest_interval;
+  if (!kept) a->confirmed = 0;
+  const double regret = most_regret[a->confirmed < 2 ? a->confirmed : 2];
+  a->confirmed++;
+  a->least = lost / regret > shortest_interval ? lost / regret : shortest_interval;
   if (a->interval < a->least) a->interval = a->least;
   a->usual = a->recent = best;
   a->busy = 0;

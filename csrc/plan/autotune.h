@@ -26,6 +26,7 @@ typedef struct {
   double usual, recent;   /* seconds per sample of the choice in use: in its trial, and a moving average since; 0: unknown */
   double busy;            /* seconds that the plan has worked since the last trial */
   double least, interval; /* between trials, in such seconds: at least, and at most */
+  int confirmed;          /* trials in succession that chose the choice in use */
   int others;             /* slices in succession that the measurements do not fit */
 } nnc_autotune;
 

@@ -178,3 +178,11 @@ def test_one_thread_is_enough_for_little_work(library):
     for _ in range(20):
         steps.call(wanted=1)
     assert set(steps.used) == {1}
+
+
+def test_a_first_trial_that_went_wrong_is_repeated_soon(library):
+    """The first steps of the team are slow, because another library's threads still run."""
+    steps = Steps(library, lambda threads, _: (6e-3 if len(steps.used) < 12 else 1e-3) if threads > 1 else 1.7e-3)
+    for _ in range(400):
+        steps.call(pause=2e-3)
+    assert steps.share(TEAM, 300) > 0.9

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .._checks import integer, shape_text
-from ..errors import ArgumentError, ShapeError
 from ..records import Op, Shape
 from .base import Layer
+from .softmax import check_last, last_dimension
 
 
 class GLU(Layer):
@@ -28,17 +27,10 @@ class GLU(Layer):
     dim: int
 
     def __init__(self, dim: int = -1, *, name: str | None = None) -> None:
-        found = integer("GLU", "dim", dim)
-        if found != -1 and found < 1:
-            raise ArgumentError(f"GLU: dim must be -1 or the number of the last dimension (1 for [N, C]), not {found}")
-        super().__init__(dim=found, name=name)
+        super().__init__(dim=last_dimension("GLU", dim), name=name)
 
     def ops(self, name: str, inputs: tuple[int, ...], value: int) -> list[Op]:
         return [Op.of("glu", name, inputs)]
 
     def check(self, name: str, shape: Shape) -> None:
-        if self.dim not in (-1, len(shape)):
-            raise ShapeError(
-                f"{name}: dim={self.dim}, but the last dimension of {shape_text(shape)} is {len(shape)}; "
-                f"only the last one is possible: use dim=-1"
-            )
+        check_last(name, self.dim, shape)

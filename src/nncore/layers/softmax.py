@@ -10,6 +10,23 @@ from ..records import Shape
 from .activations import Activation
 
 
+def last_dimension(owner: str, dim: int) -> int:
+    """Return ``dim`` if it may be the number of the last dimension, or -1."""
+    found = integer(owner, "dim", dim)
+    if found != -1 and found < 1:
+        raise ArgumentError(f"{owner}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {found}")
+    return found
+
+
+def check_last(name: str, dim: int, shape: Shape) -> None:
+    """Raise ShapeError if ``dim`` is not the last dimension of samples of this shape."""
+    if dim not in (-1, max(len(shape), 1)):
+        raise ShapeError(
+            f"{name}: dim={dim}, but the last dimension of {shape_text(shape)} is {len(shape)}; "
+            f"only the last one is possible: use dim=-1"
+        )
+
+
 class RowActivation(Activation):
     """Base of the activations over the last dimension. ``dim`` is -1 or the number of that dimension.
 
@@ -23,19 +40,10 @@ class RowActivation(Activation):
     dim: int
 
     def __init__(self, dim: int = -1, *, name: str | None = None) -> None:
-        found = integer(type(self).__name__, "dim", dim)
-        if found != -1 and found < 1:
-            raise ArgumentError(
-                f"{type(self).__name__}: dim must be -1 or the number of the last dimension (1 for [N, C]), not {found}"
-            )
-        super().__init__(dim=found, name=name)
+        super().__init__(dim=last_dimension(type(self).__name__, dim), name=name)
 
     def check(self, name: str, shape: Shape) -> None:
-        if self.dim not in (-1, max(len(shape), 1)):
-            raise ShapeError(
-                f"{name}: dim={self.dim}, but the last dimension of {shape_text(shape)} is {len(shape)}; "
-                f"only the last one is possible: use dim=-1"
-            )
+        check_last(name, self.dim, shape)
 
 
 class Softmax(RowActivation):

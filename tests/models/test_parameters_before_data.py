@@ -5,7 +5,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 
 import nncore as nn
 
@@ -34,6 +33,7 @@ def samples(name, rng, rows=5):
 
 
 def test_state_dicts_of_torch_load_before_data(rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is the independent truth here")
     theirs = torch.nn.GRU(3, 4, batch_first=True), torch.nn.Linear(4, 2)
     model = nn.Sequential(nn.GRU(3, 4), nn.Linear(4, 2))
     shapes = {name: value.shape for name, value in model.state_dict().items()}

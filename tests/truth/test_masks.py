@@ -6,7 +6,6 @@ in the padding of lengths.
 
 import numpy as np
 import pytest
-import torch
 
 import nncore as nn
 
@@ -80,6 +79,7 @@ def test_each_sequence_gives_the_bits_of_its_steps_alone(cell, layers, bidirecti
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_layer_by_itself_against_torch(cell, x, mask):
+    torch = pytest.importorskip("torch", reason="PyTorch is the independent truth here")
     layer = getattr(nn, cell)(F, H, bidirectional=True)
     theirs = getattr(torch.nn, cell)(F, H, bidirectional=True, batch_first=True)
     layer.load_state_dict(theirs.state_dict())
@@ -166,6 +166,7 @@ def test_the_loss_is_a_mean_over_valid_steps(x, mask, rng):
 
 
 def test_masks_travel_in_batches(x, mask, rng):
+    torch = pytest.importorskip("torch", reason="masks as PyTorch's loaders give them")
     y = rng.normal(size=(N, T, 2))
     model, twin = network(), network()
     for each in (model, twin):

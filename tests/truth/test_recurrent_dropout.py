@@ -11,7 +11,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 import nncore as nn
 
@@ -35,7 +34,7 @@ def masks(directions=1, **options):
     return found
 
 
-def by_torch(cell, model, x, mask, suffix="", start=None):
+def by_torch(torch, cell, model, x, mask, suffix="", start=None):
     """The outputs of one direction with its mask, as differentiable tensors, and the parameters."""
     own = {
         name: torch.tensor(value, requires_grad=True) for name, value in model.state_dict().items() if name.endswith("l0" + suffix)
@@ -63,10 +62,11 @@ def by_torch(cell, model, x, mask, suffix="", start=None):
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
 def test_against_the_arithmetic_of_torch(cell, directions, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is the independent truth here")
     model = made(cell, bidirectional=directions == 2)
     x = rng.normal(size=(N, T, F))
     given = torch.tensor(x, requires_grad=True)
-    parts = [by_torch(cell, model, given, m, s) for m, s in zip(masks(directions), ("", "_reverse"), strict=False)]
+    parts = [by_torch(torch, cell, model, given, m, s) for m, s in zip(masks(directions), ("", "_reverse"), strict=False)]
     expected = torch.cat([part[0] for part in parts], 2)
     np.testing.assert_allclose(model.forward(x, training=True), expected.detach(), rtol=1e-11, atol=1e-13)
     dy = rng.normal(size=expected.shape)

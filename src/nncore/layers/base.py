@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import copy
 import weakref
-from _thread import get_ident
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import numpy as np
 
 from .. import _late_calls
 from .._checks import flag, whole
-from .._declarations import DeclarationType, is_own, put_elsewhere, refuse_setting, reject_unknown, without_elsewhere
+from .._declarations import is_own, put_elsewhere, refuse_setting, reject_unknown, without_elsewhere
 from ..config import fresh_seed
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
@@ -26,12 +25,11 @@ from ..foreign import methods
 from ..graph import Value, call, checked_name, is_symbolic
 from ..init import InitSpec, draw
 from ..records import Op, Parameter, ParameterOptions, Shape
+from .layer_type import LayerType
+from .parameter_views import ParameterView, WeightsSnapshot
 
 if TYPE_CHECKING:
     from ..typing import ArrayLike
-
-_Array = TypeVar("_Array")
-
 
 #: What classes of layers could say in earlier versions -> what it is called now.
 _RENAMED = {
@@ -41,64 +39,6 @@ _RENAMED = {
     "n_results": "output_count",
     "feeding_init": "preferred_init",
 }
-
-
-class ParameterView(Generic[_Array]):
-    """An attribute such as ``layer.weight``. Reading returns a live view into the model's buffer; assigning copies into the buffer.
-
-    The type is ``np.ndarray`` if the parameter always exists. It is ``np.ndarray | Any`` if that depends on the arguments: type
-    checkers then accept code with and without a test for None.
-    """
-
-    def __init__(self, doc: str) -> None:
-        self.__doc__ = doc
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.role = name
-
-    @overload
-    def __get__(self, layer: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(self, layer: Layer, owner: type | None = None) -> _Array: ...
-    def __get__(self, layer: Layer | None, owner: type | None = None) -> Any:
-        return self if layer is None else layer._view(self.role)
-
-    def __set__(self, layer: Layer, value: ArrayLike) -> None:
-        layer._assign(self.role, value)
-
-
-class LayerType(DeclarationType):
-    """The metaclass of layers. It makes every layer accept ``name=``, even if the constructor of a user's class does not list
-    it."""
-
-    if not TYPE_CHECKING:  # type checkers look at the constructor itself
-
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            name = kwargs.get("name")
-            if name is not None and not _lists_name(cls):
-                del kwargs["name"]
-            layer = super().__call__(*args, **kwargs)
-            if name is not None and layer.name is None:
-                layer.name = name
-            return layer
-
-        @property
-        def __signature__(cls) -> Any:
-            """The signature of the constructor, with ``name``. `help` shows it."""
-            import inspect
-
-            given = list(inspect.signature(cls.__init__).parameters.values())[1:]
-            if given and given[-1].kind is inspect.Parameter.VAR_KEYWORD:
-                given.pop()  # **arguments of the base class, to which a subclass passes its own
-            if not any(each.name == "name" for each in given):
-                given.append(inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"))
-            return inspect.Signature(given)
-
-
-def _lists_name(cls: type) -> bool:
-    """Return whether the constructor lists ``name``. Reading the code object is faster than `inspect`."""
-    code = getattr(cls.__init__, "__code__", None)  # type: ignore[misc]
-    return code is not None and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def refuse_mode(owner: str, training: Any) -> None:
@@ -465,29 +405,3 @@ if TYPE_CHECKING:
 
 else:
     AnyLayer = Layer
-
-
-class WeightsSnapshot:
-    """The values of a model's layers at one moment.
-
-    A pickler visits the layers one by one. Another thread may train the model meanwhile, so the values are copied first. This
-    object is pickled with the model, so the pickler keeps it alive as long as needed. The values are stored once.
-    """
-
-    __slots__ = ("__weakref__", "values")
-
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self.values = [dict(layer._initial_values()) for layer in layers]
-        for number, layer in enumerate(layers):
-            entries = layer.__dict__.setdefault("_taken", {})  # one entry per thread; a thread adds and removes only its own
-            for thread, entry in list(entries.items()):
-                if entry[0]() is None:
-                    entries.pop(thread, None)
-            entries[get_ident()] = weakref.ref(self), number
-
-    @staticmethod
-    def of(layer: Layer) -> dict[str, np.ndarray] | None:
-        """Return the values that this thread is pickling, or None."""
-        entry = layer.__dict__.get("_taken", {}).get(get_ident())
-        taken = None if entry is None else entry[0]()
-        return None if taken is None else taken.values[entry[1]]

@@ -11,7 +11,8 @@ from .._checks import flag, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
 from ..records import Op, Shape
-from .base import Layer, ParameterView
+from .base import Layer
+from .parameter_views import ParameterView
 from .regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from .. import init
 from .._checks import flag, whole
 from ..init import InitSpec
 from ..records import Op, Shape
-from .base import Layer, ParameterView
+from .base import Layer
+from .parameter_views import ParameterView
 from .regularized import NO_PENALTIES, Regularized, all_checked
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from .._checks import flag, integer, is_number, real, shown, whole
 from ..errors import ArgumentError
 from ..init import InitSpec
 from ..records import Op, Shape
-from .base import Layer, ParameterView
+from .base import Layer
+from .parameter_views import ParameterView
 
 if TYPE_CHECKING:
     import numpy as np

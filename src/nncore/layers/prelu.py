@@ -8,7 +8,8 @@ from .. import init as schemes
 from .._checks import flag, real, whole
 from ..init import InitSpec
 from ..records import Op, Shape
-from .base import Layer, ParameterView
+from .base import Layer
+from .parameter_views import ParameterView
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ from .._core import ModelCore
 from ..config import fresh_seed
 from ..data.names import Names
 from ..graph import Description
-from ..layers.base import Layer, WeightsSnapshot
+from ..layers.base import Layer
+from ..layers.parameter_views import WeightsSnapshot
 from ..network.connecting import Connections, Nested, connect, connections_of
 from ..network.network import Network
 from ..records import Shape

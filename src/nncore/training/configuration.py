@@ -5,7 +5,6 @@ It produces the records of the core as soon as the shapes of the outputs are kno
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -90,9 +89,9 @@ class Configuration:
         self.array_keys = [key for key, (_, metric, _) in self._places.items() if _is_array(metric)]
         self.costly_keys = frozenset(key for key, (_, metric, _) in self._places.items() if metric.kind == "python")
         self.log_keys = ["loss", *self.loss_keys, *(key for keys in (*plain, *weighted) for key in keys)]
-        for name, times in Counter(self.log_keys).items():
-            if times > 1:
-                raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
+        if len({*self.log_keys}) < len(self.log_keys):
+            name = next(key for key in self.log_keys if self.log_keys.count(key) > 1)
+            raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
 
     def restart(self) -> None:
         """Give the optimizer the learning rate with which the model was compiled."""

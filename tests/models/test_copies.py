@@ -69,3 +69,29 @@ def test_subclass():
     assert type(again) is Regressor
     assert repr(model).startswith("Regressor(\n  (0): Linear")
     np.testing.assert_array_equal(again([[1, 2]]), model([[1, 2]]))
+
+
+class Tagged(nn.Sequential):
+    """A model as PyTorch's users write it: attributes of its own, some of which are its layers, and one that is the model."""
+
+    def __init__(self, width):
+        first = nn.Linear(2, width)
+        super().__init__(first, nn.Linear(width, 1), seed=0)
+        self.first, self.notes, self.whole = first, {"width": width}, self
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: m.clone(seed=1)], ids=str
+)
+def test_attributes_of_a_users_class_are_copied(duplicate):
+    model = Tagged(3)
+    model.compile("mse", "sgd")
+    model.fit([[1.0, 2.0]], [1.0], verbose=0)
+    twin = duplicate(model)
+    assert type(twin) is Tagged
+    assert twin.notes == {"width": 3}
+    assert twin.notes is not model.notes
+    assert twin.whole is twin
+    assert twin.first is twin[0]
+    assert twin.first is not model.first
+    twin.train_on_batch([[1.0, 2.0]], [3.0])

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._checks import whole
 from .._core import ModelCore
+from .._declarations import is_own
 from ..config import fresh_seed
 from ..data.names import Names
 from ..graph import Description
@@ -22,6 +23,9 @@ from ..saving.training import TrainingState, capture, resume
 from ..saving.training import copied as copied_state
 from ..training.trainer import Trainer
 
+#: What training and nested models put into a model: a copy makes it anew.
+_NOT_COPIED = frozenset(("_models", "history", "stop_training", "_initial_epoch"))
+
 
 def pickle_model(model: ModelCore) -> tuple[Any, ...]:
     """Return what pickle keeps: the layers with their values, the connections and the state of training."""
@@ -30,7 +34,8 @@ def pickle_model(model: ModelCore) -> tuple[Any, ...]:
         taken = WeightsSnapshot(network.layers)
         state = copied_state(capture(network))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-        return model_from_pickle, (type(model), network.layers, *rest, state, taken, network.feature_names, _carried(network))
+        arguments = type(model), network.layers, *rest, state, taken, network.feature_names, _carried(network)
+        return model_from_pickle, arguments, _own_attributes(model)
 
 
 def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
@@ -45,6 +50,8 @@ def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
         carried = _carried(network)
     found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names, carried)
     memo[id(model)] = found
+    if own := _own_attributes(model):
+        vars(found).update(copy.deepcopy(own, memo))
     return found
 
 
@@ -52,7 +59,8 @@ def clone_model(model: ModelCore, seed: int | None) -> ModelCore:
     """Return a model like this one that has not been trained: other weights, and the same compile."""
     network: Network = model._network
     with network.access.between_steps():
-        layers = copy.deepcopy(network.layers)
+        memo: dict[int, Any] = {}
+        layers = copy.deepcopy(network.layers, memo)
         described, trainer = connections_of(network), network.plan.trainer
         config = None if trainer is None else copy.deepcopy(trainer.config)
     for layer in layers:
@@ -67,6 +75,9 @@ def clone_model(model: ModelCore, seed: int | None) -> ModelCore:
             fresh.attach(found._network)
         else:
             found._plan.trainer = fresh
+    memo[id(model)] = found
+    if own := _own_attributes(model):
+        vars(found).update(copy.deepcopy(own, memo))
     return found
 
 
@@ -112,3 +123,9 @@ def model_from_pickle(
 def _carried(network: Network) -> np.ndarray | None:
     """Return the states that stateful layers carry in a loop written by hand, also without `compile`."""
     return network.plan.carried() if network.built else None
+
+
+def _own_attributes(model: ModelCore) -> dict[str, Any] | None:
+    """Return the attributes that a user's class has given to the model, or None."""
+    own = {} if is_own(model) else {name: value for name, value in vars(model).items() if name not in _NOT_COPIED}
+    return own or None

@@ -129,8 +129,8 @@ typedef struct {
   int (*call)(void *context, const nnc_call *call);
 } nnc_caller;
 
-/* caller: may be NULL if there are no ops of kind "python" and no losses or metrics in Python. */
-nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
+/* compute: another one than NNC_COMPUTE_FULL needs NNC_F32. caller: may be NULL if there are no ops of kind "python" and no losses or metrics in Python. */
+nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
                            const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
                            nnc_error *error);
 void nnc_plan_free(nnc_plan *plan);

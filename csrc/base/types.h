@@ -1,4 +1,4 @@
-/* types.h: the types that all layers of the core share: status codes, dtypes, instruction sets. */
+/* types.h: the types that all layers of the core share: status codes, dtypes, the precision of products, instruction sets. */
 #ifndef NNC_BASE_TYPES_H
 #define NNC_BASE_TYPES_H
 
@@ -14,6 +14,9 @@ typedef enum {
 } nnc_status;
 
 typedef enum { NNC_F32, NNC_F64 } nnc_dtype;
+
+/* How the products of a float32 plan are computed: in float32, or from operands that are rounded to bfloat16 or to 8-bit integers. */
+typedef enum { NNC_COMPUTE_FULL, NNC_COMPUTE_BF16, NNC_COMPUTE_INT8 } nnc_compute;
 
 /* In increasing order of preference. BASELINE is SSE2 on x86-64, NEON on aarch64, plain C elsewhere. */
 typedef enum { NNC_ISA_BASELINE, NNC_ISA_AVX2, NNC_ISA_AVX512, NNC_ISA_COUNT } nnc_isa;

@@ -120,6 +120,7 @@ typedef struct {
 
 struct nnc_plan {
   nnc_dtype dtype;
+  nnc_compute compute;
   nnc_isa isa;
   size_t element; /* bytes */
   int n_inputs, n_outputs, n_ops, n_values, n_params;

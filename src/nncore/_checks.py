@@ -264,6 +264,27 @@ def float_dtype(owner: str, value: Any) -> str:
     return name
 
 
+#: What products can be computed in, for messages.
+COMPUTES = ("float32", "bfloat16", "auto")
+
+
+def compute_type(owner: str, value: Any, dtype: str) -> str:
+    """Return in what a model of this dtype computes its products: "bfloat16", "auto" or the dtype itself.
+
+    "float32", the default, stands for the dtype: a model in float64 computes all in float64.
+    """
+    name = value if isinstance(value, str) else str(getattr(value, "name", None) or value).removeprefix("torch.")
+    if isinstance(value, type):
+        name = value.__name__  # numpy.float32, ml_dtypes.bfloat16
+    if name == dtype or name == "float32":
+        return dtype
+    if name not in COMPUTES:
+        raise ArgumentError(f"{owner}: compute must be {named(COMPUTES)}, not {shown(value)}")
+    if dtype == "float64" and name == "bfloat16":
+        raise DTypeError(f'{owner}: compute="bfloat16" needs dtype="float32", not "float64"; leave out one of the two')
+    return dtype if dtype == "float64" else name
+
+
 def shape_of_sample(owner: str, name: str, value: Any) -> Shape:
     """Return the shape of one sample as a tuple of whole numbers. () means a single number."""
     if not isinstance(value, list | tuple):

@@ -16,6 +16,9 @@ from ._checks import whole
 def show_config() -> None:
     """Print the version, the compiler, the instruction set in use, the number of threads and the version of NumPy.
 
+    It also tells how ``compute="bfloat16"`` multiplies on this CPU. The results are the same everywhere, but only tiles of AMX are
+    faster than float32 in training.
+
     Examples
     --------
     >>> import nncore as nn
@@ -26,6 +29,7 @@ def show_config() -> None:
     print(f"nncore           {found['version']}")
     print(f"compiler         {found['compiler']}")
     print(f"instruction set  {found['isa']} (this CPU has {', '.join(found['isas'])})")
+    print(f"bfloat16         by {found['bfloat16']}")
     print(f"threads          {found['threads']}")
     print(f"NumPy            {np.__version__}")
 

@@ -16,11 +16,11 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
-__all__ = ["ArrayLike", "Arrays", "Batch", "SupportsDLPack", "Weights"]
+__all__ = ["ArrayLike", "Arrays", "Batch", "Compute", "SupportsDLPack", "Weights"]
 
 
 class SupportsDLPack(Protocol):
@@ -40,6 +40,9 @@ Weights = ArrayLike | Sequence[ArrayLike | None] | Mapping[str, ArrayLike | None
 
 #: A batch of a data loader: (x, y), (x, y, sample_weight) or (x, y, sample_weight, lengths).
 Batch = tuple[Any, Any] | tuple[Any, Any, Any] | tuple[Any, Any, Any, Any]
+
+#: In what the products of a model are computed.
+Compute = Literal["float32", "bfloat16", "auto"]
 
 
 def __dir__() -> list[str]:

@@ -147,16 +147,19 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   return nnc_layout_inference(plan, error);
 }
 
-nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
+nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
                            const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
                            nnc_error *error) {
   *result = NULL;
   *error = (nnc_error){.status = NNC_OK};
   if (n_inputs < 1 || n_ops < 0 || n_outputs < 1 || n_ops > 1 << 24)
     return nnc_fail(error, NNC_ERROR_VALUE, "a network has at least one input and one output, and at most %d layers", 1 << 24);
+  if (compute != NNC_COMPUTE_FULL && dtype != NNC_F32)
+    return nnc_fail(error, NNC_ERROR_VALUE, "products in lower precision need a network of float32");
   nnc_plan *plan = nnc_alloc(sizeof *plan);
   if (!plan) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a plan");
   plan->dtype = dtype;
+  plan->compute = compute;
   plan->isa = isa;
   plan->element = dtype == NNC_F32 ? sizeof(float) : sizeof(double);
   plan->n_inputs = n_inputs;

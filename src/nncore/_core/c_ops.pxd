@@ -11,6 +11,11 @@ cdef extern from "nncore.h":
         NNC_F32
         NNC_F64
 
+    ctypedef enum nnc_compute:
+        NNC_COMPUTE_FULL
+        NNC_COMPUTE_BF16
+        NNC_COMPUTE_INT8
+
     ctypedef enum nnc_source_type:
         NNC_SOURCE_F32
         NNC_SOURCE_F64

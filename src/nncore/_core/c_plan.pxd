@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from .c_ops cimport (
-    nnc_count, nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_optimizer_info, nnc_source_type)
+    nnc_compute, nnc_count, nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_optimizer_info, nnc_source_type)
 
 cdef extern from "nncore.h":
     enum:
@@ -234,7 +234,7 @@ cdef extern from "nncore.h":
         uint64_t pass_ "pass"
 
     int nnc_plan_create(
-        nnc_plan **plan, nnc_dtype dtype, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
+        nnc_plan **plan, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs, int n_inputs, const nnc_op_spec *ops, int n_ops,
         const int *outputs, int n_outputs, const nnc_caller *caller, nnc_error *error) noexcept nogil
     void nnc_plan_free(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_bytes(const nnc_plan *plan) noexcept nogil

@@ -13,6 +13,7 @@ cdef class BasePlan:
     cdef nnc_plan *plan
     cdef nnc_progress progress, forward_progress  # the latter is that of the last forward
     cdef readonly object dtype
+    cdef readonly str compute  # "bfloat16" or "int8" if products are computed from such operands, else the name of the dtype
     cdef dict arrays  # the buffers by name
     cdef list parameter_views, state_views, moments
     # For each parameter and state the view of a network whose layer this one shares, or its position in the own memory. None: all are
@@ -108,19 +109,19 @@ cdef class BasePlan:
 
     # Building -----------------------------------------------------------------------------------------------------------------
 
-    def assemble(self, inputs, ops, outputs, str dtype):
+    def assemble(self, inputs, ops, outputs, str dtype, str compute="float32"):
         self._enter_with(CHANGING, False, True)
         try:
-            self._assemble_alone(inputs, ops, outputs, dtype)
+            self._assemble_alone(inputs, ops, outputs, dtype, compute)
         finally:
             self.access.leave(CHANGING, False, this_thread())
 
-    cdef int _assemble_alone(self, inputs, ops, outputs, str dtype) except -1:
+    cdef int _assemble_alone(self, inputs, ops, outputs, str dtype, str compute) except -1:
         called_before, self.called_ops = self.called_ops, called_in(ops)
         cdef nnc_plan *plan = NULL
         cdef nnc_dtype code = NNC_F64 if np.dtype(dtype) == np.float64 else NNC_F32
         try:
-            plan = create_plan(self, inputs, ops, outputs, code)
+            plan = create_plan(self, inputs, ops, outputs, code, compute)
             elements = nnc_plan_elements(plan)
             buffers = {"parameters": aligned_zeros(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
             buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
@@ -137,6 +138,7 @@ cdef class BasePlan:
         self.calls_out = bool(self.called_ops)
         self.plan = plan
         self.dtype = np.dtype(dtype)
+        self.compute = compute if compute in COMPUTES else dtype
         self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
         self.arrays = buffers
         self.borrowed = self.borrowed_states = None
@@ -170,6 +172,7 @@ cdef class BasePlan:
             new.plan = plan
             nnc_plan_set_context(self.plan, <void *>self)
             self.dtype, new.dtype = new.dtype, self.dtype
+            self.compute, new.compute = new.compute, self.compute
             self.typenum = new.typenum
             self.arrays, new.arrays = new.arrays, self.arrays
             self.parameter_views, new.parameter_views = new.parameter_views, self.parameter_views
@@ -228,7 +231,7 @@ cdef class BasePlan:
         cdef KeptPlan kept = None
         called_before, self.called_ops = self.called_ops, called_in(ops)
         try:
-            plan = create_plan(self, inputs, ops, outputs, code)
+            plan = create_plan(self, inputs, ops, outputs, code, self.compute)
             if not has_same_parameters(plan, self.plan):
                 raise ShapeError("the parameters have other shapes")
             self._bind_plan(plan)

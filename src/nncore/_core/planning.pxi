@@ -8,6 +8,7 @@ cdef int HOLD_GIL_OPS = 500  # a smaller plan is finished before another thread 
 
 cdef dict REDUCTIONS = {"mean": 0, "sum": 1, "mean_with_sample_weight": 2}
 cdef dict STATISTICS = {"classes": 0, "decisions": 1, "residuals": 2, "loss": 3}
+cdef dict COMPUTES = {"bfloat16": NNC_COMPUTE_BF16, "int8": NNC_COMPUTE_INT8}  # others: all products in the dtype of the plan
 cdef dict LAYER_CODES = OP_CODES["layer"]
 
 
@@ -16,12 +17,13 @@ cdef bytes in_messages(name):
     return (name if len(name) <= 60 else f"{name[:40]}...{name[-17:]}").encode()
 
 
-cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) except NULL:
+cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype, str compute) except NULL:
     """A plan whose calls into Python go to `net`. The `called_ops` of `net` are already those of `ops`."""
     cdef nnc_plan *plan = NULL
     cdef nnc_error error
     cdef nnc_caller caller
     cdef int n_inputs = len(inputs), n_ops = len(ops), n_outputs = len(outputs), i, d, status
+    cdef nnc_compute code = COMPUTES.get(compute, NNC_COMPUTE_FULL)
     caller.context = <void *>net
     caller.shape = ask_shape
     caller.param = ask_param
@@ -47,10 +49,10 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype) 
         for i, value in enumerate(outputs):
             values[i] = value
         if n_ops < HOLD_GIL_OPS:
-            status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
+            status = nnc_plan_create(&plan, dtype, code, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
         else:
             with nogil:
-                status = nnc_plan_create(&plan, dtype, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
+                status = nnc_plan_create(&plan, dtype, code, ISA_IN_USE, shapes, n_inputs, specs, n_ops, values, n_outputs, &caller, &error)
         try:
             net._rethrow()  # also if there is a plan: a layer in Python whose parameters raised an error has none in it
         except BaseException:

@@ -139,7 +139,12 @@ class Plan:
     def is_simple(self) -> bool:
         """Whether it has one input and one output."""
     trainer: Any  # the trainer (nncore.training.Trainer), or None
-    def assemble(self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str) -> None:
+    @property
+    def compute(self) -> str:
+        """In what products are computed: the name of the dtype, or "bfloat16" or "int8"."""
+    def assemble(
+        self, inputs: Sequence[Shape], ops: Sequence[Op], outputs: Sequence[int], dtype: str, compute: str = "float32"
+    ) -> None:
         """Infer shapes, allocate parameters and gradients (zeros). Raises ShapeError, SizeError, ValueError."""
     def shapes(self) -> list[Shape]:
         """Per-sample shape of every value: inputs first, then one per op."""

@@ -76,6 +76,7 @@ def config():
         "isas": isas(),
         "threads": get_num_threads(),
         "dtypes": ["float32", "float64"],
+        "bfloat16": "tiles of AMX" if "amx" in ISAS else "instructions for float32",
     }
 
 

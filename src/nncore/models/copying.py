@@ -34,7 +34,7 @@ def pickle_model(model: ModelCore) -> tuple[Any, ...]:
         taken = WeightsSnapshot(network.layers)
         state = copied_state(capture(network))
         rest = connections_of(network), network.plan.seed, network.dtype.name
-        arguments = type(model), network.layers, *rest, state, taken, network.feature_names, _carried(network)
+        arguments = type(model), network.layers, *rest, state, taken, network.feature_names, _carried(network), network.compute
         return model_from_pickle, arguments, _own_attributes(model)
 
 
@@ -48,7 +48,7 @@ def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
             state = state._replace(config=copy.deepcopy(state.config, memo))
         rest = connections_of(network), network.plan.seed, network.dtype.name
         carried = _carried(network)
-    found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names, carried)
+    found = model_from_pickle(type(model), layers, *rest, state, None, network.feature_names, carried, network.compute)
     memo[id(model)] = found
     if own := _own_attributes(model):
         vars(found).update(copy.deepcopy(own, memo))
@@ -66,7 +66,7 @@ def clone_model(model: ModelCore, seed: int | None) -> ModelCore:
     for layer in layers:
         layer.__dict__["_pending"] = {}
     seed = fresh_seed() if seed is None else whole(f"{type(model).__name__}.clone", "seed", seed, 0)
-    found = model_from_pickle(type(model), layers, described, seed, network.dtype.name, None)
+    found = model_from_pickle(type(model), layers, described, seed, network.dtype.name, None, compute=network.compute)
     found._network.reset_parameters(seed)
     if config is not None:
         config.restart()
@@ -106,11 +106,12 @@ def model_from_pickle(
     taken: WeightsSnapshot | None = None,
     names: Sequence[Names] | None = None,
     carried: np.ndarray | None = None,
+    compute: str = "float32",
 ) -> ModelCore:
     """Make a model again from what pickle kept. The constructor of the class is not called, as a subclass may change its
     arguments."""
     model = cls.__new__(cls)
-    model._have(connect(layers, connections, seed, dtype, cls.__name__))
+    model._have(connect(layers, connections, seed, dtype, cls.__name__, compute=compute))
     if names is not None:
         model._network.feature_names = list(names)
     if training is not None:

@@ -24,8 +24,10 @@ class Functional(Model):
     """
 
     @explained
-    def __init__(self, inputs: Any, outputs: Any, *, seed: int | None = None, dtype: Any = "float32") -> None:
-        self._begin(Graph(inputs, outputs), seed, dtype)
+    def __init__(
+        self, inputs: Any, outputs: Any, *, seed: int | None = None, dtype: Any = "float32", compute: Any = "float32"
+    ) -> None:
+        self._begin(Graph(inputs, outputs), seed, dtype, compute)
 
     def build(self, input_shape: Shape) -> Self:
         """Check that the model takes samples of this shape. Nothing is built: an `Input` states its shape when it is made.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._declarations import explained
 from ..graph import Graph
@@ -13,9 +13,17 @@ from .functional import Functional
 from .model import Model
 from .sequential import Sequential
 
+if TYPE_CHECKING:
+    from ..typing import Compute
+
 
 @explained
-def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Sequential | Any:
+def load(
+    path: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    *,
+    compute: Compute | None = None,
+) -> Sequential | Any:
     """Make a model from a file that `Model.save` wrote.
 
     If the file holds the arguments of ``compile`` and the state of training, the model is compiled and has that state.
@@ -30,6 +38,9 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
         Your own layers, losses and metrics that are written in Python. The file does not contain their code, so give each under the
         name of its class or function: ``{"Scale": Scale}``. A class is called with the arguments that are stored in the file.
 
+    compute : {"float32", "bfloat16", "auto"}, optional
+        In what the model computes products from now on. None: in the same as the saved model.
+
     Returns
     -------
     Model
@@ -39,6 +50,8 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
     ------
     FileFormatError
         The file was not written by nncore, is damaged, or has a newer format. The message names the field.
+    DTypeError
+        ``compute="bfloat16"`` for a model in float64.
     OSError
         The file cannot be read.
 
@@ -59,7 +72,7 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
     >>> bool((again([[1.0, 2.0]]) == model([[1.0, 2.0]])).all())
     True
     """
-    network = read_network(path, custom_objects)
+    network = read_network(path, custom_objects, compute)
     cls: type[Model] = Functional if isinstance(network.connections, Graph) else Sequential
     model = cls.__new__(cls)
     model._have(network)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..graph import Value
     from ..network.stream import Stream
     from ..training.hooks import Callback
-    from ..typing import ArrayLike, Arrays, Weights
+    from ..typing import ArrayLike, Arrays, Compute, Weights
 
 
 _QUIET = 0  #: the default of verbose, which needs no check
@@ -68,6 +68,12 @@ class Model(ModelCore):
         Seed of everything random: initial weights, dropout, shuffling. With None a seed is drawn; ``model.seed`` returns it.
     dtype : {"float32", "float64"}
         The type of the parameters and of all computation.
+    compute : {"float32", "bfloat16", "auto"}
+        In what linear and recurrent layers multiply. With "bfloat16" they round what they multiply to bfloat16, in training and in
+        prediction, and sum in float32. Everything else stays float32: parameters, gradients, optimizer, losses, inputs and outputs,
+        and the other layers. That is several times faster on a CPU with AMX and about as fast as float32 on others; results are
+        the same, to the bit, on all of them. Layers with fewer than 16 inputs or outputs stay float32. "auto" takes "bfloat16"
+        where it is at least 1.3 times as fast as float32 on this CPU.
 
     Attributes
     ----------
@@ -80,9 +86,13 @@ class Model(ModelCore):
         The seed of initial weights, dropout masks and shuffling.
     dtype : numpy.dtype
         The type of all computation, float32 or float64.
+    compute : str
+        In what products are computed.
 
     Raises
     ------
+    DTypeError
+        ``compute="bfloat16"`` with ``dtype="float64"``, or another dtype than the two.
     ArgumentError
         An input that the outputs need is missing, or a given input is not needed. Two layers have the same name. A layer with
         parameters belongs to another model.
@@ -128,6 +138,7 @@ class Model(ModelCore):
             *,
             seed: int | None = None,
             dtype: npt.DTypeLike = "float32",
+            compute: Compute = "float32",
         ) -> None: ...
 
         @property
@@ -152,9 +163,9 @@ class Model(ModelCore):
             return super().__new__(cls._of_graph)  # type: ignore[return-value]
         return super().__new__(cls)
 
-    def _begin(self, connections: Chain | Graph, seed: int | None, dtype: Any) -> None:
+    def _begin(self, connections: Chain | Graph, seed: int | None, dtype: Any, compute: Any = "float32") -> None:
         """Create the network. Constructors call this last."""
-        self._have(Network(connections, seed, dtype, type(self).__name__))
+        self._have(Network(connections, seed, dtype, type(self).__name__, compute=compute))
 
     if not TYPE_CHECKING:  # type checkers know the attributes themselves
 
@@ -291,6 +302,20 @@ class Model(ModelCore):
         dtype('float64')
         """
         return cast("np.dtype", self._network.dtype)
+
+    @property
+    def compute(self) -> str:
+        """In what products are computed: "bfloat16", or the name of the dtype. If "auto" was asked for, this is what was chosen.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(32, 16), compute="bfloat16").compute
+        'bfloat16'
+        >>> nn.Sequential(nn.Linear(32, 16)).compute
+        'float32'
+        """
+        return cast("str", self._network.compute)
 
     @property
     def built(self) -> bool:

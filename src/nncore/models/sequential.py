@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..graph import Value
     from ..training.hooks import Callback
-    from ..typing import ArrayLike, Arrays
+    from ..typing import ArrayLike, Arrays, Compute
 
 
 class Sequential(Model):
@@ -41,6 +41,9 @@ class Sequential(Model):
         Seed of everything random: initial weights, dropout, shuffling. With None a seed is drawn; ``model.seed`` returns it.
     dtype : {"float32", "float64"}
         The type of the parameters and of all computation.
+    compute : {"float32", "bfloat16", "auto"}
+        In what linear and recurrent layers multiply. With "bfloat16" they round what they multiply to bfloat16 and sum in float32;
+        see `Model`.
 
     Notes
     -----
@@ -66,12 +69,16 @@ class Sequential(Model):
 
     @explained
     def __init__(
-        self, *layers: Layer | Model | Sequence[Layer | Model], seed: int | None = None, dtype: npt.DTypeLike = "float32"
+        self,
+        *layers: Layer | Model | Sequence[Layer | Model],
+        seed: int | None = None,
+        dtype: npt.DTypeLike = "float32",
+        compute: Compute = "float32",
     ) -> None:
         given: Any = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
         parts = [part._network if isinstance(part, ModelCore) else part for part in given]
         check_layers(type(self).__name__, parts)
-        self._begin(Chain(parts), seed, dtype)
+        self._begin(Chain(parts), seed, dtype, compute)
         self._models = {i: part for i, part in enumerate(given) if isinstance(part, ModelCore)}
 
     if TYPE_CHECKING:  # one input and one output
@@ -210,7 +217,11 @@ class Sequential(Model):
             layers, nested = parts_of(network, index)
             copies = copy.deepcopy(layers)
         found = Sequential.__new__(Sequential)
-        found._have(connect(copies, nested if any(nested.parts) else None, self.seed, self.dtype.name, "Sequential"))
+        found._have(
+            connect(
+                copies, nested if any(nested.parts) else None, self.seed, self.dtype.name, "Sequential", compute=network.compute
+            )
+        )
         numbers = [str(i) for i in chosen]
         said = " and ".join(numbers) if len(numbers) < 3 else f"{numbers[0]} to {numbers[-1]}"
         found._network.remark = f"a copy of layer{'s' if len(numbers) > 1 else ''} {said}"

@@ -18,6 +18,7 @@ class Inner(NamedTuple):
     label: str  #: the class of the model
     layers: int  #: number of its layers
     connections: Connections
+    compute: str = "float32"  #: in what its products are computed
 
 
 class Nested(NamedTuple):
@@ -52,22 +53,30 @@ def parts_of(network: Network, chosen: slice) -> tuple[list[Layer], Nested]:
 
 
 def _part(part: Layer | Network) -> Inner | None:
-    return Inner(part.label, len(part.layers), connections_of(part)) if is_network(part) else None
+    return Inner(part.label, len(part.layers), connections_of(part), part.compute) if is_network(part) else None
 
 
-def connect(layers: Sequence[Layer], connections: Connections, seed: int, dtype: str, label: str, draws: bool = True) -> Network:
-    """Return a network of these layers with these connections. draws: as for `Network`."""
+def connect(
+    layers: Sequence[Layer],
+    connections: Connections,
+    seed: int,
+    dtype: str,
+    label: str,
+    draws: bool = True,
+    compute: str = "float32",
+) -> Network:
+    """Return a network of these layers with these connections. draws, compute: as for `Network`."""
     shapes: Sequence[Shape] | None = None
     if isinstance(connections, Description):
         graph = Graph(*restored(layers, connections))
         graph.by_name = connections.by_name
-        network = Network(graph, 0, dtype, label)
+        network = Network(graph, 0, dtype, label, compute=compute)
     elif isinstance(connections, Nested):
         shapes = connections.shapes
-        network = Network(Chain(_connected(layers, connections, seed, dtype, draws)), 0, dtype, label, draws)
+        network = Network(Chain(_connected(layers, connections, seed, dtype, draws)), 0, dtype, label, draws, compute)
     else:
         shapes = connections
-        network = Network(Chain(layers), 0, dtype, label, draws)
+        network = Network(Chain(layers), 0, dtype, label, draws, compute)
     network.plan.seed = seed
     if shapes is not None and network.plan.built_for != shapes:
         network.build(list(shapes))
@@ -81,6 +90,12 @@ def _connected(layers: Sequence[Layer], nested: Nested, seed: int, dtype: str, d
     for part in nested.parts:
         count = 1 if part is None else part.layers
         own = layers[at : at + count]
-        found.append(own[0] if part is None else connect(own, part.connections, seed, dtype, part.label, draws))
+        found.append(own[0] if part is None else _inner(own, part, seed, dtype, draws))
         at += count
     return found
+
+
+def _inner(layers: Sequence[Layer], part: Inner, seed: int, dtype: str, draws: bool) -> Network:
+    """Return a model that is a part of another one. In float64 there is no lower precision for it, whatever it had."""
+    compute = part.compute if dtype == "float32" else dtype
+    return connect(layers, part.connections, seed, dtype, part.label, draws, compute)

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from .. import _core, init
-from .._checks import float_dtype, whole
+from .._checks import compute_type, float_dtype, whole
 from ..config import fresh_seed
 from ..data.names import Names
 from ..errors import ArgumentError, NotBuiltError, ShapeError
 from ..graph import Graph
 from ..layers.base import Layer
 from ..records import Op, Parameter, ParameterOptions, Shape
-from . import sharing
+from . import precision, sharing
 from .chain import Chain, is_network
 
 
@@ -38,6 +38,8 @@ class Network:
         The type of the parameters and of all computation.
     label : str
         The name of the model in error messages.
+    compute : {"float32", "bfloat16", "auto"}
+        In what products are computed.
     draws : bool
         Whether the parameters may be drawn before the number of time steps is known.
 
@@ -47,6 +49,8 @@ class Network:
         The plan. It stays the same object when the network is built again.
     access : nncore._core.Access
         The lock that controls which threads may use the network.
+    compute : str
+        In what products are computed: "bfloat16", or the name of the dtype. It is never "auto".
     is_stateful : bool
         Whether a layer starts a training batch with the states of the batch before.
     feature_names : list of tuple of str, or None
@@ -55,12 +59,21 @@ class Network:
 
     feature_names: list[Names]
 
-    def __init__(self, connections: Chain | Graph, seed: int | None, dtype: Any, label: str, draws: bool = True) -> None:
+    def __init__(
+        self,
+        connections: Chain | Graph,
+        seed: int | None,
+        dtype: Any,
+        label: str,
+        draws: bool = True,
+        compute: Any = "float32",
+    ) -> None:
         self.plan = _core.Plan()
         self.access = self.plan.access
         self.connections, self.label = connections, label
         self.remark = ""  # what its repr says besides
         self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
+        self.compute = precision.settled(compute_type(label, compute, self.dtype.name))
         self.feature_names = [None] * len(connections.input_names)
         self.plan.seed = fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
@@ -234,7 +247,7 @@ class Network:
     ) -> _core.Plan:
         """Assemble a temporary plan for inputs of these shapes, and let the layers check the shapes of their inputs."""
         trial = _core.Plan()
-        trial.assemble(input_shapes, ops, outputs, self.dtype.name)
+        trial.assemble(input_shapes, ops, outputs, self.dtype.name, self.compute)
         shapes = trial.shapes()
         for op, owner in zip(ops, owners, strict=True):
             self.layers[owner].check(op.name, shapes[op.inputs[0]])
@@ -391,7 +404,8 @@ class Network:
 
     def __repr__(self) -> str:
         title = "Model" if isinstance(self.connections, Graph) else self.label
-        title += f"(  # {self.remark}" if self.remark else "("
+        remarks = [each for each in (self.remark, precision.remark(self)) if each]
+        title += f"(  # {', '.join(remarks)}" if remarks else "("
         return "\n".join([title, *(f"  {line}" for line in self.connections.repr_lines(self.plan.built_for or ())), ")"])
 
     # One batch ----------------------------------------------------------------------------------------------------------------

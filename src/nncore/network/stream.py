@@ -68,7 +68,7 @@ class Stream(_core.StreamCore):
             self._parts = {id(op.part): copy.copy(op.part) for op in plan.ops if op.part is not None}
             ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in plan.ops]
             step = _core.Plan()
-            step.assemble([(1, *shapes[0][1:])], ops, plan.outputs, network.dtype.name)
+            step.assemble([(1, *shapes[0][1:])], ops, plan.outputs, network.dtype.name, network.compute)
             _require_steps_apart(step)
             row = (step.carry() + prod(network.output_shapes[0])) * network.dtype.itemsize
             addressable("stream", "batch", batch, row)

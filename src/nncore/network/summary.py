@@ -10,6 +10,7 @@ import numpy as np
 from .._checks import shape_text
 from ..layers.base import Layer
 from ..records import Shape
+from . import precision
 
 if TYPE_CHECKING:
     from .network import Network
@@ -99,7 +100,7 @@ class Summary:
         self.total_parameters = sum(row.parameters for row in rows)
         self.trainable_parameters = sum(row.trainable for row in rows)
         self.non_trainable_parameters = self.total_parameters - self.trainable_parameters
-        self.parameter_bytes = self.total_parameters * (4 if dtype == "float32" else 8)
+        self.parameter_bytes = self.total_parameters * (8 if dtype == "float64" else 4)
         self.macs = sum(row.macs for row in rows)
         self.activation_bytes = sum(row.activation_bytes for row in rows)
         self.training_bytes = training_bytes
@@ -198,7 +199,7 @@ def summarise(network: Network, trained: Sequence[str]) -> Summary:
             connections.key(i), type(layer).__name__, tuple(shown[results[0]]), *numbers, connections.connected_to(i), settings
         )
         rows.append(row)
-    return Summary(network.label, network.dtype.name, shown[:first], rows, plan.arena_bytes(1), trained, is_open)
+    return Summary(network.label, precision.shown(network), shown[:first], rows, plan.arena_bytes(1), trained, is_open)
 
 
 def _with_open_time(network: Network, shapes: Sequence[Shape]) -> list[OpenShape]:

@@ -12,7 +12,7 @@ from ..network.network import Network
 from ..records import Shape
 from . import declarations as data
 from . import tensors
-from .fields import count, field
+from .fields import count, field, read_compute
 from .tensors import Reader
 
 
@@ -30,13 +30,14 @@ def from_connections(network: Network) -> dict[str, Any]:
 
 def _from_part(part: Network) -> dict[str, Any]:
     kind = "Model" if isinstance(part.connections, Graph) else "Sequential"
-    return {"class": kind, "layers": len(part.layers), **from_connections(part)}
+    compute = {} if part.compute == part.dtype.name else {"compute": part.compute}
+    return {"class": kind, "layers": len(part.layers), **compute, **from_connections(part)}
 
 
 def to_nested(
-    reader: Reader, described: dict[str, Any], layers: list[Layer], shapes: list[Shape] | None
+    reader: Reader, described: dict[str, Any], layers: list[Layer], shapes: list[Shape] | None, compute: str | None
 ) -> tuple[Nested, list[str]]:
-    """Return the parts of a chain, and the keys of its layers."""
+    """Return the parts of a chain, and the keys of its layers. compute: in what all parts compute products; None: as stored."""
     parts: list[Inner | None] = []
     keys: list[str] = []
     for i, part in enumerate(field(reader, described, "model.parts", list)):
@@ -52,20 +53,22 @@ def to_nested(
         number = count(reader, field(reader, part, f"{where}.layers", int), f"{where}.layers", len(layers) - at + 1, 1)
         own = layers[at : at + number]
         name = field(reader, part, f"{where}.class", str)
+        stored = read_compute(reader, part, f"{where}.compute", "float32")
+        own_compute = stored if compute is None else compute
         if name == "Model":
             description, inner = to_named_graph(reader, part, own)
             if len(description.inputs) != 1 or len(description.outputs) != 1:
                 reader.fail(where, "a model in a Sequential has one input and one output")
-            parts.append(Inner("Functional", number, description))
+            parts.append(Inner("Functional", number, description, own_compute))
         elif name == "Sequential":
             own_shapes = to_shapes(reader, field(reader, part, f"{where}.input_shapes", list, optional=True))
             inner = [str(j) for j in range(number)]
             connections: Nested | list[Shape] | None = own_shapes
             if part.get("parts") is not None:
-                connections, inner = to_nested(reader, part, own, own_shapes)
+                connections, inner = to_nested(reader, part, own, own_shapes, compute)
             else:
                 _check_chain(reader, where, own)
-            parts.append(Inner("Sequential", number, connections))
+            parts.append(Inner("Sequential", number, connections, own_compute))
         else:
             reader.fail(f"{where}.class", f"{name[:80]!r} is not known to this version of nncore")
         keys += [f"{i}.{key}" for key in inner]

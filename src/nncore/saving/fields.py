@@ -25,3 +25,13 @@ def count(reader: Reader, value: Any, field: str, limit: int, least: int = 0) ->
     if type(value) is not int or not least <= value < limit:
         reader.fail(field, f"a whole number from {least} to {limit - 1} is needed")
     return value
+
+
+def read_compute(reader: Reader, document: dict[str, Any], path: str, dtype: str) -> str:
+    """Return in what a model computes its products: in its dtype if the entry is absent."""
+    if "compute" not in document:
+        return dtype
+    found: str = field(reader, document, path, str)
+    if found != "bfloat16" or dtype != "float32":
+        reader.fail(path, f'"bfloat16" is possible here, in a model of float32, not {found[:80]!r}')
+    return found

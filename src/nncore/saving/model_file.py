@@ -6,7 +6,8 @@ layer by layer h and, for an LSTM, c. No layer can have the name "training". The
 
     format_version  1. Unknown versions raise an error.
     nncore_version  the version that wrote the file; for information only
-    model           class ("Sequential" or "Model"), dtype, seed, layers; inference, the numbers of the layers that compute as at
+    model           class ("Sequential" or "Model"), dtype; compute, in what products are computed (absent: in the dtype);
+                    seed, layers; inference, the numbers of the layers that compute as at
                     inference in training, too (absent: none); of a Sequential input_shapes (null: not built yet), of a
                     Model graph: names of the layers (null: from the class), inputs [name, shape], calls [layer, values],
                     outputs [name, value] and by_name; values are numbered, inputs first, then the results of each call;
@@ -32,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._checks import flag, shown
+from .._checks import compute_type, flag, shown
 from ..errors import ArgumentError
 from ..graph import Graph
 from ..layers import Layer, Linear
@@ -47,7 +48,7 @@ from ..training.trainer import Trainer
 from . import declarations as data
 from . import formats, progress, tensors
 from .connections import from_connections, to_named_graph, to_nested, to_shapes
-from .fields import count, field
+from .fields import count, field, read_compute
 from .names import from_names, read_names
 from .tensors import Reader
 from .training import TrainingState, capture, restore
@@ -83,6 +84,7 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
             "model": {
                 "class": "Model" if isinstance(network.connections, Graph) else "Sequential",
                 "dtype": network.dtype.name,
+                **({} if network.compute == network.dtype.name else {"compute": network.compute}),
                 "seed": network.plan.seed,
                 **from_connections(network),
                 **from_names(network),
@@ -150,7 +152,7 @@ def load_weights(
         return load_state_dict(given, strict)
 
 
-def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Network:
+def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compute: Any = None) -> Network:
     """Make the network that a file describes; see `nncore.load`."""
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise ArgumentError(f"load: custom_objects must be a dict of names and classes or functions, not {shown(custom_objects)}")
@@ -166,7 +168,7 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
             newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
             reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
         described = field(reader, document, "model", dict)
-        network = _to_network(reader, described)
+        network = _to_network(reader, described, compute)
         read_names(reader, described, network)
         training = field(reader, document, "training", dict, optional=True)
         if training is None:
@@ -176,22 +178,24 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
         return network
 
 
-def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
+def _to_network(reader: Reader, described: dict[str, Any], compute: Any) -> Network:
     if (name := field(reader, described, "model.class", str)) not in ("Sequential", "Model"):
         reader.fail("model.class", f"{name[:80]!r} is not known to this version of nncore; it knows Sequential and Model")
     if (dtype := field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
         reader.fail("model.dtype", f'"float32" or "float64" is needed, not {dtype[:80]!r}')
+    stored = read_compute(reader, described, "model.compute", dtype)
+    chosen = stored if compute is None else compute_type("load", compute, dtype)
     seed = count(reader, field(reader, described, "model.seed", int), "model.seed", 2**64)
     listed = field(reader, described, "model.layers", list)
     layers = [data.to_layer(reader, each, f"model.layers[{i}]") for i, each in enumerate(listed)]
     for each in field(reader, {"inference": [], **described}, "model.inference", list):
         layers[count(reader, each, "model.inference", len(layers))].training = False
     if name == "Model":
-        return _to_graph(reader, described, layers, seed, dtype)
+        return _to_graph(reader, described, layers, seed, dtype, chosen)
     shapes = to_shapes(reader, field(reader, described, "model.input_shapes", list, optional=True))
     nested, keys = None, [str(i) for i in range(len(layers))]
     if described.get("parts") is not None:
-        nested, keys = to_nested(reader, described, layers, shapes)
+        nested, keys = to_nested(reader, described, layers, shapes, None if compute is None else chosen)
     given = _values(reader, layers, keys, np.dtype(dtype), complete=shapes is not None)
     with data.refusing(reader, "model"):
         if nested is None:
@@ -200,7 +204,7 @@ def _to_network(reader: Reader, described: dict[str, Any]) -> Network:
             reader.fail("model.input_shapes", "null, but the layers say what it is")
         # Where the file has no values, none are drawn before there are data: memory is taken only for what the file holds.
         has_values = all(f"{key}.{role}" in given for key, layer in zip(keys, layers, strict=True) for role in _roles(layer))
-        network = connect(layers, nested or shapes, seed, dtype, "Sequential", draws=has_values)
+        network = connect(layers, nested or shapes, seed, dtype, "Sequential", draws=has_values, compute=chosen)
         if nested is not None and [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
             reader.fail("model.parts", "the layers must be called in the order in which they are listed, and all of them")
     if shapes is not None:
@@ -215,11 +219,11 @@ def _read_values(reader: Reader, network: Network, given: set[str]) -> None:
         reader.read_into(name, parameter.value)
 
 
-def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str) -> Network:
+def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str, compute: str) -> Network:
     description, keys = to_named_graph(reader, described, layers)
     given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
     with data.refusing(reader, "model"):
-        network = connect(layers, description, seed, dtype, "Model")
+        network = connect(layers, description, seed, dtype, "Model", compute=compute)
     if [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
         reader.fail("model.graph.calls", "the layers must be called in the order in which they are listed, and all of them")
     _read_values(reader, network, given)

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from emulation import Amx
 
 from nncore import _core
 
@@ -55,6 +56,12 @@ def pytest_runtest_makereport(item, call):
 def isa(request):
     """The name of each instruction set that this CPU has."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def amx(tmp_path_factory):
+    """Where programs run on the instruction set ``amx``, on any CPU with AVX-512: an emulation.Amx."""
+    return Amx(tmp_path_factory.mktemp("amx"))
 
 
 @pytest.fixture(params=["float32", "float64"])

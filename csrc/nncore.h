@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/types.h"
 #include "ops/kernels.h"
+#include "ops/low_kernels.h"
 #include "ops/registry.h"
 #include "plan/optimizer.h"
 
@@ -22,8 +23,10 @@ enum { NNC_MAX_RANK = 8, NNC_MAX_INPUTS = 8, NNC_MAX_SIZES = 10, NNC_MAX_ATTRIBU
  * compares them with its own before it uses the rest. */
 typedef struct {
   size_t size, table_size, update_size, recurrence_size; /* of this struct, nnc_kernels_f32 and _f64, nnc_update, nnc_recurrence */
+  size_t low_table_size;                                 /* of nnc_low_kernels */
   const nnc_kernels_f32 *(*kernels_for_f32)(nnc_isa isa);
   const nnc_kernels_f64 *(*kernels_for_f64)(nnc_isa isa);
+  const nnc_low_kernels *(*low_kernels_for)(nnc_isa isa);
   const char *const *isa_names;
   const nnc_loss_info *losses;
   const nnc_optimizer_info *optimizers;

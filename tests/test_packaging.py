@@ -288,7 +288,7 @@ TOGETHER = {f"batch_norm_{part}": "batch_norm_in_parts" for part in ("moments", 
 
 
 def test_every_kernel_has_its_function():
-    functions = {op["name"]: TOGETHER.get(op["name"], op["name"]) for op in _core.OPS["kernel"]}
+    functions = {op["name"]: TOGETHER.get(op["name"], op["name"]) for kind in ("kernel", "low_kernel") for op in _core.OPS[kind]}
     assert functions.keys() >= TOGETHER.keys()
     assert [name for name, function in functions.items() if not callable(getattr(kernels, function, None))] == []
 

@@ -18,7 +18,8 @@ typedef enum { NNC_F32, NNC_F64 } nnc_dtype;
 /* How the products of a float32 plan are computed: in float32, or from operands that are rounded to bfloat16 or to 8-bit integers. */
 typedef enum { NNC_COMPUTE_FULL, NNC_COMPUTE_BF16, NNC_COMPUTE_INT8 } nnc_compute;
 
-/* In increasing order of preference. BASELINE is SSE2 on x86-64, NEON on aarch64, plain C elsewhere. */
-typedef enum { NNC_ISA_BASELINE, NNC_ISA_AVX2, NNC_ISA_AVX512, NNC_ISA_COUNT } nnc_isa;
+/* In increasing order of preference. BASELINE is SSE2 on x86-64, NEON on aarch64, plain C elsewhere. AMX is AVX512 with tiles of
+ * bfloat16 and of int8; it differs from AVX512 in the kernels of low precision alone. */
+typedef enum { NNC_ISA_BASELINE, NNC_ISA_AVX2, NNC_ISA_AVX512, NNC_ISA_AMX, NNC_ISA_COUNT } nnc_isa;
 
 #endif

@@ -1,15 +1,22 @@
 /* dispatch.c: from an instruction set to its tables. The build defines NNC_HAVE_X86 if the AVX variants were compiled. Otherwise
- * nnc_cpu_has reports only the baseline, so no other table can be requested. */
+ * nnc_cpu_has reports only the baseline, so no other table can be requested. AMX has the tables of AVX-512, but for low precision. */
 #include "ops/kernels.h"
+#include "ops/low_kernels.h"
 
 #if NNC_HAVE_X86
-#define NNC_TABLES(dtype) {&nnc_kernels_baseline_##dtype, &nnc_kernels_avx2_##dtype, &nnc_kernels_avx512_##dtype}
+#define NNC_TABLES(dtype) \
+  {&nnc_kernels_baseline_##dtype, &nnc_kernels_avx2_##dtype, &nnc_kernels_avx512_##dtype, &nnc_kernels_avx512_##dtype}
+#define NNC_LOW_TABLES \
+  {&nnc_low_kernels_baseline_f32, &nnc_low_kernels_avx2_f32, &nnc_low_kernels_avx512_f32, &nnc_low_kernels_amx_f32}
 #else
 #define NNC_TABLES(dtype) {&nnc_kernels_baseline_##dtype}
+#define NNC_LOW_TABLES {&nnc_low_kernels_baseline_f32}
 #endif
 
 extern const nnc_kernels_f32 nnc_kernels_baseline_f32, nnc_kernels_avx2_f32, nnc_kernels_avx512_f32;
 extern const nnc_kernels_f64 nnc_kernels_baseline_f64, nnc_kernels_avx2_f64, nnc_kernels_avx512_f64;
+extern const nnc_low_kernels nnc_low_kernels_baseline_f32, nnc_low_kernels_avx2_f32, nnc_low_kernels_avx512_f32,
+    nnc_low_kernels_amx_f32;
 
 const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) {
   static const nnc_kernels_f32 *const tables[] = NNC_TABLES(f32);
@@ -18,5 +25,10 @@ const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa) {
 
 const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa) {
   static const nnc_kernels_f64 *const tables[] = NNC_TABLES(f64);
+  return tables[isa];
+}
+
+const nnc_low_kernels *nnc_low_kernels_for(nnc_isa isa) {
+  static const nnc_low_kernels *const tables[] = NNC_LOW_TABLES;
   return tables[isa];
 }

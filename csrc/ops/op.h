@@ -1,5 +1,5 @@
 /* op.h: what every file in ops/ includes. It is compiled once per instruction set and dtype; the build defines
- *   NNC_ISA   the suffix of the instruction set (baseline, avx2, avx512)
+ *   NNC_ISA   the suffix of the instruction set (baseline, avx2, avx512; amx for low precision alone, see low_op.h)
  *   NNC_BUILD_F64   0 for float, 1 for double
  * An op file defines its kernels as  void KERNEL(name)(...), which becomes nnc_<name>_<isa>_<dtype>.
  */

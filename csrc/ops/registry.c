@@ -35,4 +35,9 @@ const char *const nnc_kernel_names[NNC_KERNEL_COUNT] = {
 #include "ops/ops.def"
 };
 
-const char *const nnc_isa_names[NNC_ISA_COUNT] = {"baseline", "avx2", "avx512"};
+const char *const nnc_low_kernel_names[NNC_LOW_KERNEL_COUNT] = {
+#define NNC_LOW_KERNEL(name) #name,
+#include "ops/ops.def"
+};
+
+const char *const nnc_isa_names[NNC_ISA_COUNT] = {"baseline", "avx2", "avx512", "amx"};

@@ -12,6 +12,11 @@ enum {
 #include "ops/ops.def"
   NNC_KERNEL_COUNT,
 };
+enum {
+#define NNC_LOW_KERNEL(name) NNC_LOW_KERNEL_##name,
+#include "ops/ops.def"
+  NNC_LOW_KERNEL_COUNT,
+};
 
 typedef struct {
   const char *name;
@@ -45,6 +50,7 @@ extern const nnc_loss_info nnc_losses[NNC_LOSS_COUNT];
 extern const nnc_optimizer_info nnc_optimizers[NNC_OPTIMIZER_COUNT];
 extern const nnc_layer_info nnc_layers[];
 extern const char *const nnc_kernel_names[NNC_KERNEL_COUNT];
+extern const char *const nnc_low_kernel_names[NNC_LOW_KERNEL_COUNT];
 extern const char *const nnc_isa_names[NNC_ISA_COUNT];
 
 #endif

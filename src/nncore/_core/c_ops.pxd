@@ -1,10 +1,11 @@
 # c_ops.pxd: the declarations of nncore.h for single ops that the boundary uses: op codes, the structs that kernels take, and the interface
 # between the two extensions. It declares no functions of the core and no data, because only `plans` is linked with the core.
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 cdef extern from "nncore.h":
     ctypedef enum nnc_isa:
         NNC_ISA_BASELINE
+        NNC_ISA_AMX
         NNC_ISA_COUNT
 
     ctypedef enum nnc_dtype:
@@ -128,11 +129,39 @@ cdef extern from "nncore.h":
     ctypedef struct nnc_kernels_f32:
         pass
 
+    ctypedef uint16_t nnc_bf16
+    enum:
+        NNC_BF16_BLOCK
+
+    ctypedef struct nnc_bf16_forms:
+        nnc_bf16 *a
+        nnc_bf16 *at
+        nnc_bf16 *b
+        nnc_bf16 *bt
+        size_t stride
+
+    ctypedef struct nnc_bf16_result:
+        float *rows
+        size_t ld
+        bint accumulate
+        const float *bias
+        bint relu
+        const nnc_bf16 *mask
+        nnc_bf16_forms forms
+        float *column_sums
+        size_t ldsums
+
+    size_t nnc_bf16_blocks(size_t n) noexcept nogil
+
+    ctypedef struct nnc_low_kernels:
+        pass
+
     ctypedef struct nnc_kernel_interface:
         size_t size
         size_t table_size
         size_t update_size
         size_t recurrence_size
+        size_t low_table_size
         const char **isa_names
         const nnc_loss_info *losses
         const nnc_optimizer_info *optimizers

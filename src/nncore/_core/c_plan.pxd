@@ -7,6 +7,7 @@ from .c_ops cimport (
 cdef extern from "nncore.h":
     enum:
         NNC_KERNEL_COUNT
+        NNC_LOW_KERNEL_COUNT
 
     ctypedef struct nnc_activation_info:
         const char *name
@@ -24,6 +25,7 @@ cdef extern from "nncore.h":
     const nnc_optimizer_info nnc_optimizers[]
     const nnc_layer_info nnc_layers[]
     const char *nnc_kernel_names[]
+    const char *nnc_low_kernel_names[]
     const char *nnc_isa_names[]
     const nnc_kernel_interface *nnc_get_kernel_interface() noexcept nogil
 

@@ -211,3 +211,23 @@ def recurrent_backward(
     isa: str | None = None,
     **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n, mask
 ) -> None: ...
+def bf16_pack(x: np.ndarray, *forms: str, isa: str | None = None) -> np.ndarray | tuple[np.ndarray, ...]:
+    """x as operands, one array for each of the forms a, at, b, bt."""
+
+def bf16_product(
+    a: np.ndarray,
+    b: np.ndarray,
+    m: int,
+    n: int,
+    wanted: Sequence[str] = ("rows",),
+    bias: np.ndarray | None = None,
+    relu: bool = False,
+    mask: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+    accumulate: bool = False,
+    repeat: int = 1,
+    isa: str | None = None,
+) -> np.ndarray | tuple[np.ndarray, ...]:
+    """What is wanted of a product [m, n], one array for each of rows, sums and the forms a, at, b, bt."""
+
+def bf16_column_sum(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...

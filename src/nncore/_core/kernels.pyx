@@ -26,7 +26,8 @@ cdef const nnc_kernel_interface *open_interface(object capsule) except NULL:
     if PyCapsule_IsValid(capsule, NNCORE_KERNEL_INTERFACE):
         found = <const nnc_kernel_interface *>PyCapsule_GetPointer(capsule, NNCORE_KERNEL_INTERFACE)
         if (found.size == sizeof(nnc_kernel_interface) and found.table_size == sizeof(nnc_kernels_f32)
-                and found.update_size == sizeof(nnc_update) and found.recurrence_size == sizeof(nnc_recurrence)):
+                and found.update_size == sizeof(nnc_update) and found.recurrence_size == sizeof(nnc_recurrence)
+                and found.low_table_size == sizeof(nnc_low_kernels)):
             return found
     raise ImportError(
         f"nncore._core.kernels ({NNCORE_VERSION.decode()}) and nncore._core.plans are not of one build of nncore; install it anew",
@@ -55,3 +56,4 @@ include "matrix_kernels.pxi"
 include "step_kernels.pxi"
 include "layer_kernels.pxi"
 include "recurrent_kernels.pxi"
+include "low_kernels.pxi"

@@ -42,6 +42,7 @@ cdef dict describe_ops():
         ],
         "layer": layers,
         "kernel": [{"name": nnc_kernel_names[i].decode()} for i in range(NNC_KERNEL_COUNT)],
+        "low_kernel": [{"name": nnc_low_kernel_names[i].decode()} for i in range(NNC_LOW_KERNEL_COUNT)],
     }
 
 

@@ -1,0 +1,76 @@
+/* low_kernels.h: the kernels of low precision, with their prototypes and contracts: their dispatch table, one instance per
+ * instruction set. They stand beside the float kernels of the same instruction set. They exist for float alone; the table of amx is
+ * the only one that differs from that of avx512.
+ *
+ * All of them
+ *  - are called with flush-to-zero set (base/fpstate.h), as everything in a plan is;
+ *  - on amx, are called between the entering and the leaving of the tile state by the thread (base/tiles.h), and leave the tiles'
+ *    contents undefined; they neither configure nor release tiles themselves;
+ *  - give the same bits on every instruction set, for any cut of rows and columns.
+ *
+ * bfloat16. An operand of a product is an array of blocks of 32 x 32, padded with zeros, each contiguous (2 KB):
+ *   left operand    block[r][k]: row-major
+ *   right operand   block[column / 16][k / 2][column % 16][k % 2]: pairs of k
+ * A pair of k in a right operand multiplies two adjacent k of a left one. Operands are aligned to 64 bytes.
+ *
+ * The sum, for each element of a product: in each 32 k, the even and the odd k are two chains of fused multiply-adds from +0 in
+ * increasing k; then c = c + (even + odd), from c = +0, in increasing blocks. All of it rounds to nearest even and flushes to zero:
+ * denormals count as zeros, and a result that is below 2^-126 after rounding becomes one, with its sign. It is what TDPBF16PS
+ * does. k is padded with zeros to a multiple of 32. A result that is not a number is the quiet NaN 0x7FC00000.
+ */
+#ifndef NNC_OPS_LOW_KERNELS_H
+#define NNC_OPS_LOW_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bf16.h"
+#include "base/types.h"
+
+enum { NNC_BF16_SIDE = 32, NNC_BF16_BLOCK = NNC_BF16_SIDE * NNC_BF16_SIDE }; /* elements */
+
+/* The blocks along n elements. */
+static inline size_t nnc_bf16_blocks(size_t n) { return (n + NNC_BF16_SIDE - 1) / NNC_BF16_SIDE; }
+
+/* The forms in which a matrix x [rows, cols] is written as an operand; NULL: not wanted. */
+typedef struct {
+  nnc_bf16 *a;  /* x as a left operand, k = cols: blocks [rows / 32][cols / 32] */
+  nnc_bf16 *at; /* x^T as a left operand, k = rows: blocks [cols / 32][stride] */
+  nnc_bf16 *b;  /* x as a right operand, k = rows: blocks [cols / 32][stride] */
+  nnc_bf16 *bt; /* x^T as a right operand, k = cols: blocks [rows / 32][cols / 32] */
+  size_t
+      stride; /* blocks from one column of blocks to the next in at and b: those of the whole matrix, of which this may be a part */
+} nnc_bf16_forms;
+
+/* Rounded to nearest even, denormals to zero with their sign, NaN quieted; the last blocks are filled with zeros. */
+typedef void nnc_bf16_pack(const nnc_bf16_forms *to, const float *x, size_t rows, size_t cols, size_t ldx);
+
+/* What becomes of a product c [m, n]: y = c + bias (bias [n]; NULL: y = c), then max(0, y) if relu (-0 and NaN stay), or 0 where
+ * mask is not positive. Nothing is read or written beyond m rows and n columns, but for the padding of the forms. */
+typedef struct {
+  float *rows; /* y [m, ld], or NULL */
+  size_t ld;
+  int accumulate; /* rows += y */
+  const float *bias;
+  int relu;
+  const nnc_bf16 *mask; /* form a of a saved output of relu [m, n], or NULL */
+  nnc_bf16_forms forms; /* of y */
+  float *column_sums;   /* [m / 32, ldsums]: sums of the columns of y over each 32 rows, in order, from +0; or NULL */
+  size_t ldsums;
+} nnc_bf16_result;
+
+/* c = A B; a: blocks [m / 32][k / 32] of a left operand, b: [n / 32][k / 32] of a right one. Rows of a beyond m are not used. */
+typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k);
+
+/* y [cols]: the sum of each column of x, from +0: each 32 rows are summed from +0, in order, then the sums of the blocks. So the sums
+ * of column_sums, one after the other from +0, give the same bits. */
+typedef void nnc_bf16_column_sum(float *y, const float *x, size_t rows, size_t cols, size_t ldx);
+
+typedef struct {
+#define NNC_LOW_KERNEL(name) nnc_##name *name;
+#include "ops/ops.def"
+} nnc_low_kernels;
+
+const nnc_low_kernels *nnc_low_kernels_for(nnc_isa isa);
+
+#endif

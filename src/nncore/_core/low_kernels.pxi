@@ -1,0 +1,125 @@
+# low_kernels.pxi: single kernels of low precision, for tests and benchmarks. Unlike the others, they run with flush-to-zero, which is part
+# of their contract. Operands are arrays of uint16 of shape [blocks, blocks, 1024]; csrc/ops/low_kernels.h describes them.
+
+cdef extern from *:
+    """
+    #include "base/fpstate.h"
+    #define NNCORE_CALL_LOW(kernel, isa, ...) \\
+      do { \\
+        const nnc_fpstate state = nnc_fp_enter(); \\
+        nncore_core->low_kernels_for(isa)->kernel(__VA_ARGS__); \\
+        nnc_fp_leave(state); \\
+      } while (0)
+    #define call_bf16_pack(isa, ...) NNCORE_CALL_LOW(bf16_pack, isa, __VA_ARGS__)
+    #define call_bf16_product(isa, ...) NNCORE_CALL_LOW(bf16_product, isa, __VA_ARGS__)
+    #define call_bf16_column_sum(isa, ...) NNCORE_CALL_LOW(bf16_column_sum, isa, __VA_ARGS__)
+    """
+
+cdef extern from * nogil:
+    void call_bf16_pack(nnc_isa isa, const nnc_bf16_forms *to, const float *x, size_t rows, size_t cols, size_t ldx)
+    void call_bf16_product(
+        nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
+    void call_bf16_column_sum(nnc_isa isa, float *y, const float *x, size_t rows, size_t cols, size_t ldx)
+
+
+cdef cnp.ndarray empty_blocks(size_t rows, size_t cols):
+    """[rows, cols, 1024] of uint16, each block aligned to a cache line."""
+    memory = np.empty(rows * cols * NNC_BF16_BLOCK + 32, np.uint16)
+    start = -memory.ctypes.data % 64 // 2
+    return memory[start:start + rows * cols * NNC_BF16_BLOCK].reshape(rows, cols, NNC_BF16_BLOCK)
+
+
+cdef const nnc_bf16 *as_blocks(str name, cnp.ndarray array, size_t rows, size_t cols) except? NULL:
+    if array is None:
+        return NULL
+    check_layout(name, array, False)
+    if array.dtype != np.uint16 or array.ndim != 3 or not cnp.PyArray_IS_C_CONTIGUOUS(array) or shape_of(array) != (rows, cols, NNC_BF16_BLOCK):
+        raise ValueError(f"{name}: expected contiguous uint16 of shape ({rows}, {cols}, {NNC_BF16_BLOCK}), got {array.dtype} {shape_of(array)}")
+    return <const nnc_bf16 *>cnp.PyArray_DATA(array)
+
+
+cdef list empty_forms(nnc_bf16_forms *to, tuple names, size_t rows, size_t cols):
+    """The forms of a [rows, cols] matrix, by their names; other names are left to the caller, as None."""
+    cdef cnp.ndarray blocks
+    cdef size_t down = nnc_bf16_blocks(rows), right = nnc_bf16_blocks(cols)
+    to.a = to.at = to.b = to.bt = NULL
+    to.stride = down
+    made = []
+    for name in names:
+        blocks = None
+        if name in ("a", "bt"):
+            blocks = empty_blocks(down, right)
+        elif name in ("at", "b"):
+            blocks = empty_blocks(right, down)
+        if name == "a":
+            to.a = <nnc_bf16 *>cnp.PyArray_DATA(blocks)
+        elif name == "at":
+            to.at = <nnc_bf16 *>cnp.PyArray_DATA(blocks)
+        elif name == "b":
+            to.b = <nnc_bf16 *>cnp.PyArray_DATA(blocks)
+        elif name == "bt":
+            to.bt = <nnc_bf16 *>cnp.PyArray_DATA(blocks)
+        made.append(blocks)
+    return made
+
+
+def bf16_pack(cnp.ndarray x not None, *forms, isa=None):
+    """x as operands, one array for each of the forms a, at, b, bt."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef Matrix m = as_matrix("x", x, False)
+    cdef nnc_bf16_forms to
+    for form in forms:
+        if form not in ("a", "at", "b", "bt"):
+            raise ValueError(f"forms: expected a, at, b or bt, got {form!r}")
+    made = empty_forms(&to, forms, m.rows, m.cols)
+    with nogil:
+        call_bf16_pack(which, &to, <const float *>m.data, m.rows, m.cols, m.ld)
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def bf16_product(cnp.ndarray a not None, cnp.ndarray b not None, size_t m, size_t n, wanted=("rows",), cnp.ndarray bias=None,
+                 bint relu=False, cnp.ndarray mask=None, cnp.ndarray out=None, bint accumulate=False, size_t repeat=1, isa=None):
+    """What is wanted of a product [m, n], one array for each of rows, sums (of columns, per 32 rows) and the forms a, at, b, bt."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef nnc_bf16_result to
+    cdef Matrix rows
+    cdef size_t down = nnc_bf16_blocks(m), right = nnc_bf16_blocks(n), steps = a.shape[1] if a.ndim == 3 else 0
+    cdef const nnc_bf16 *left = as_blocks("a", a, down, steps)
+    cdef const nnc_bf16 *other = as_blocks("b", b, right, steps)
+    for name in wanted:
+        if name not in ("rows", "sums", "a", "at", "b", "bt"):
+            raise ValueError(f"wanted: expected rows, sums, a, at, b or bt, got {name!r}")
+    if accumulate and out is None:
+        raise ValueError("accumulate: adds to out; give out")
+    made = empty_forms(&to.forms, tuple(wanted), m, n)
+    to.bias = <const float *>as_vector("bias", bias, False, n)
+    to.relu = relu
+    to.mask = as_blocks("mask", mask, down, right)
+    to.accumulate = accumulate
+    to.rows = to.column_sums = NULL
+    to.ld = to.ldsums = n
+    for i, name in enumerate(wanted):
+        if name == "sums":
+            made[i] = empty(down, n, False)
+            to.column_sums = <float *>cnp.PyArray_DATA(<cnp.ndarray>made[i])
+        elif name == "rows":
+            made[i] = empty(m, n, False) if out is None else out
+            rows = as_matrix("out", made[i], False, True)
+            check_shape("out", &rows, m, n)
+            to.rows, to.ld = <float *>rows.data, rows.ld
+    with nogil:
+        while repeat:
+            call_bf16_product(which, &to, left, other, m, n, steps * 32)
+            repeat -= 1
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def bf16_column_sum(cnp.ndarray x not None, isa=None):
+    """The sum of each column, in blocks of 32 rows."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef Matrix m = as_matrix("x", x, False)
+    y = empty_vector(m.cols, False)
+    cdef float *sums = <float *>cnp.PyArray_DATA(<cnp.ndarray>y)
+    with nogil:
+        call_bf16_column_sum(which, sums, <const float *>m.data, m.rows, m.cols, m.ld)
+    return y

@@ -211,8 +211,8 @@ def recurrent_backward(
     isa: str | None = None,
     **arrays: np.ndarray | None,  # h, c, dgates, dh, dh0, dc0, dy, dh_n, dc_n, mask
 ) -> None: ...
-def bf16_pack(x: np.ndarray, *forms: str, isa: str | None = None) -> np.ndarray | tuple[np.ndarray, ...]:
-    """x as operands, one array for each of the forms a, at, b, bt."""
+def bf16_pack(x: np.ndarray, forms: str | Sequence[str], isa: str | None = None) -> np.ndarray | tuple[np.ndarray, ...]:
+    """x as operands, one array for each of the forms a, at, b, bt, or for the one."""
 
 def bf16_product(
     a: np.ndarray,

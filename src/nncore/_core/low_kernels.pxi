@@ -63,11 +63,12 @@ cdef list empty_forms(nnc_bf16_forms *to, tuple names, size_t rows, size_t cols)
     return made
 
 
-def bf16_pack(cnp.ndarray x not None, *forms, isa=None):
-    """x as operands, one array for each of the forms a, at, b, bt."""
+def bf16_pack(cnp.ndarray x not None, forms, isa=None):
+    """x as operands, one array for each of the forms a, at, b, bt, or for the one."""
     cdef nnc_isa which = isa_code(isa)
     cdef Matrix m = as_matrix("x", x, False)
     cdef nnc_bf16_forms to
+    forms = (forms,) if isinstance(forms, str) else tuple(forms)
     for form in forms:
         if form not in ("a", "at", "b", "bt"):
             raise ValueError(f"forms: expected a, at, b or bt, got {form!r}")

@@ -46,7 +46,7 @@ def operands(rng, kind, m, n, k):
 def test_every_form_of_an_operand(shape, kind, isa, rng):
     x = numbers(rng, kind, *shape)
     rounded = model.rounded_to_bf16(x)
-    for form, blocks in zip(FORMS, kernels.bf16_pack(x, *FORMS, isa=isa), strict=True):
+    for form, blocks in zip(FORMS, kernels.bf16_pack(x, FORMS, isa=isa), strict=True):
         assert same(blocks, model.form(rounded, form)), form
         assert same(kernels.bf16_pack(np.pad(x, ((0, 0), (0, 3)))[:, : shape[1]], form, isa=isa), blocks), form
 

@@ -35,6 +35,8 @@ def named(names: Iterable[str]) -> str:
 
 def _kind(value: Any) -> str:
     """Return the kind of a value: "bool", "number" (one real number), or "other"."""
+    if type(value) is float or type(value) is int:
+        return "number"
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
@@ -60,6 +62,8 @@ def is_number(value: Any) -> bool:
 
 def whole(owner: str, name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """Return ``value`` as an int of at least ``least`` that fits in an int64. A bool raises an error."""
+    if type(value) is int and least <= value <= (_INT64_MAX if most is None else most):  # nearly always
+        return value
     try:
         number = operator.index(value) if _kind(value) == "number" else None
     except (TypeError, ValueError, RuntimeError):
@@ -112,6 +116,8 @@ def real(
     open_high: bool = False,
 ) -> float:
     """Return ``value`` as a finite float in [low, high]. An open bound is excluded."""
+    if type(value) is float and low < value < high:  # nearly always
+        return value
     try:
         number = float(value) if _kind(value) == "number" else None
     except (TypeError, ValueError, OverflowError, RuntimeError):
@@ -172,6 +178,8 @@ def not_foreign(argument: str, value: Any, family: str) -> None:
 
 def flag(owner: str, name: str, value: Any) -> bool:
     """Return ``value`` as a bool. Only bools, 0 and 1 are accepted, so that a misplaced argument is noticed."""
+    if value is True or value is False:
+        return value
     if _kind(value) == "bool" or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
     raise ArgumentError(f"{owner}: {name} must be True or False, not {shown(value)}")

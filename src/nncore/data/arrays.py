@@ -19,6 +19,8 @@ from ..records import Shape
 from .frames import from_frame
 from .refusals import refuse_array, refuse_object
 
+_READABLE = "?bBhHiIlLqQefd"  # the characters of the types that the core reads
+
 BLOCK = 1 << 18  # elements that are processed together, so that a memory map is never loaded as a whole
 
 
@@ -45,6 +47,10 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = F
     NonFiniteError
         The value is a frame or series with missing values.
     """
+    if type(value) is np.ndarray:  # nearly always
+        kind, flags = value.dtype, value.flags
+        if kind.char in _READABLE and kind.isnative and flags.c_contiguous and flags.aligned:
+            return value
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())  # if it is not imported, no array is masked
     if isinstance(value, masked):
         raise DTypeError(f"{name}: masked arrays would lose their mask; fill the gaps first, for example with {name}.filled(0)")

@@ -105,6 +105,9 @@ class Linear(Regularized):
         shapes: dict[str, Shape] = {"weight": (self.out_features, self.in_features)}
         return {**shapes, "bias": (self.out_features,)} if self.config()["bias"] else shapes
 
+    def is_weight_matrix(self, role: str) -> bool:
+        return role == "weight"
+
     def initializer(self, role: str, activation: Layer | None) -> InitSpec:
         if role == "bias":
             return self.bias_init

@@ -33,9 +33,10 @@ class _Residual(Metric):
 
     def compute(self, sums: np.ndarray) -> float:
         """Return the mean of the metric over the columns. sums: in the third place the number of rows, then 7 per column."""
-        rows, columns = float(sums[2]), sums[COMMON_SUMS:].reshape(-1, 7).tolist()
+        given = sums.tolist()  # a NumPy operation takes longer than all of this
+        columns = [given[i : i + 7] for i in range(COMMON_SUMS, len(given), 7)]
         each = [self._of_column(*column) if column[0] else 0.0 for column in columns]
-        return self._of_rows(sum(each) / len(each), rows)
+        return self._of_rows(sum(each) / len(each), given[2])
 
     def _of_rows(self, value: float, rows: float) -> float:
         """Return the value, or NaN if it is not defined for so few rows."""

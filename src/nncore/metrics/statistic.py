@@ -63,6 +63,8 @@ def statistics(metrics: Iterable[Metric], task: Task, unweighted: int = 0) -> tu
         A metric is not defined for this output.
     """
     metrics = list(metrics)
+    if not metrics:
+        return OutputStatistics(), []
     needs = [tuple(spec._replace(weighted=i >= unweighted) for spec in m.statistics(task)) for i, m in enumerate(metrics)]
     found: dict[Any, StatisticSpec] = {}
     for spec in (spec for each in needs for spec in each):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, cast
 
 from .. import layers as every_layer
 from .._checks import shown
@@ -268,21 +268,21 @@ class Chain:
 
 def is_network(part: Any) -> TypeGuard[Network]:
     """Return whether a part of a chain is a network."""
-    return not isinstance(part, Layer) and hasattr(part, "connections")
+    return getattr(type(part), "is_network", False)  # to ask for an ABC takes ten times as long
 
 
 def _all_layers(parts: Sequence[Part]) -> Iterator[Layer]:
     for part in parts:
-        if isinstance(part, Layer):
-            yield part
-        else:
+        if is_network(part):
             yield from part.layers
+        else:
+            yield cast("Layer", part)
 
 
 def _links(parts: Sequence[Part]) -> Iterator[tuple[str, Layer | Graph]]:
     for i, part in enumerate(parts):
-        if isinstance(part, Layer):
-            yield str(i), part
+        if not is_network(part):
+            yield str(i), cast("Layer", part)
         elif isinstance(part.connections, Graph):
             yield str(i), part.connections
         else:
@@ -291,7 +291,7 @@ def _links(parts: Sequence[Part]) -> Iterator[tuple[str, Layer | Graph]]:
 
 
 def _count(part: Part | Graph) -> int:
-    return 1 if isinstance(part, Layer) else len(part.layers)
+    return len(part.layers) if is_network(part) or isinstance(part, Graph) else 1
 
 
 def check_layers(name: str, layers: Sequence[Any]) -> None:

@@ -58,6 +58,8 @@ def borrow(network: Network, plan: _core.Plan, owners: Sequence[int]) -> list[bo
     Return for each parameter and each running statistic whether it is borrowed. Parameters that no network has yet are not.
     """
     shared = shared_layers(network)
+    if not shared:
+        return [False] * (len(plan.parameters()) + len(plan.states()))
 
     def view_of(op: int, role: str) -> np.ndarray | None:
         known = shared[owners[op]][0]._bound.get(role) if owners[op] in shared else None

@@ -94,7 +94,7 @@ def from_data(reader: Reader, data: Any, step: int, config: Configuration) -> Pr
     if type(accumulate) is not int or not 1 <= accumulate < 2**63:
         reader.fail(f"{field}.accumulate", "a whole number of at least 1 is needed")
     progress = Progress(data["epoch"], data["start"], *place, states=states, accumulate=accumulate)
-    shapes = config.sum_shapes()
+    shapes = config.sum_shapes
     if done and f"{PREFIX}sums{len(shapes) - 1}" in reader.tensors:  # otherwise updates were made outside of fit
         progress.sums = [None if shape is None else _sums(reader, config, i, shape, expected) for i, shape in enumerate(shapes)]
         batch, rows, seen = data["batch_size"], data["rows"], progress.sums[-1]

@@ -7,6 +7,7 @@ for all its steps. It does not see the loss. Use a callback to adapt the rate to
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import numpy as np
 
@@ -18,6 +19,8 @@ Schedule = Callable[[int], float]
 
 def check(lr: float | Schedule, owner: str = "optimizer") -> float | Schedule:
     """Return ``lr`` as a float, or unchanged if it is a schedule. Raise ArgumentError if it cannot be a learning rate."""
+    if type(lr) is float and 0 <= lr < inf:  # nearly always
+        return lr
     not_foreign(f"{owner}: lr", lr, "schedules")
     if callable(lr):
         return function(owner, "lr", lr, 1, "a learning rate or a function step -> lr")
@@ -55,7 +58,9 @@ def learning_rates(lr: float | Schedule, step: int, count: int) -> np.ndarray:
     array([0.1  , 0.05 , 0.025])
     """
     if not callable(lr):
-        return np.full(count, lr)
+        constant = np.empty(count)
+        constant.fill(lr)  # np.full takes longer than a step of a small network
+        return constant
     given = [lr(i) for i in range(step, step + count)]
     try:
         rates = np.array(given, np.float64)

@@ -30,6 +30,8 @@ class Configuration:
     """
 
     statistics: list[OutputStatistics]  # this and the next are set by bind, when the outputs are known
+    sum_shapes: list[tuple[int, ...] | None]  # those of `sums`
+    _forms: list[dict[str, str]]  # see forms
     readers: dict[str, metrics.Reader | None]  # from sums to metrics, by key; None for a metric that sees the rows
     is_advised: bool = False  # whether compile has given its warnings
 
@@ -52,7 +54,8 @@ class Configuration:
         if isinstance(loss_weights, Mapping):
             loss_weights = align_to_names("compile: loss_weights", {**dict.fromkeys(names, 1.0), **loss_weights}, names)
         self.losses = [losses.get(each) for each in (loss if isinstance(loss, list | tuple) else [loss] * outputs)]
-        self.optimizer = optim.get(optimizer).compiled()
+        rule = optim.get(optimizer)
+        self.optimizer = rule if isinstance(optimizer, str) else rule.compiled()
         self.first_lr = self.optimizer.lr
         self.plain_metrics = [[metrics.get(m) for m in each] for each in per_output("metrics", metrics_, names)]
         self.weighted_metrics = [[metrics.get(m) for m in each] for each in per_output("weighted_metrics", weighted_metrics, names)]
@@ -70,6 +73,12 @@ class Configuration:
 
     def _name(self) -> None:
         """Set the keys of the logs, and what belongs to each key."""
+        if len(self.names) == 1 and not self.metrics[0]:
+            self.loss_keys, self._places, self.array_keys = [], {}, []
+            self.metric_keys: list[list[str]] = [[]]
+            self.costly_keys: frozenset[str] = frozenset()
+            self.log_keys, self.directions = ["loss"], {"loss": "min"}
+            return
         prefixes = [""] if len(self.names) == 1 else [f"{name}_" for name in self.names]
         self.loss_keys = [f"{name}_loss" for name in self.names] if len(self.names) > 1 else []
         plain = [[prefix + m.name for m in each] for prefix, each in zip(prefixes, self.plain_metrics, strict=True)]
@@ -119,8 +128,13 @@ class Configuration:
         readers = {key: reader for keys, (_, each) in by_key for key, reader in zip(keys, each, strict=True)}
         statistics = [each for each, _ in found]
         specs = [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
+        columns = [task.columns for task in tasks]
+        forms = [_forms(*each) for each in zip(self.losses, self.metrics, tasks, strict=True)]
+        sizes = [each.size(width) for each, width in zip(statistics, columns, strict=True)]
+        shapes_of_sums: list[tuple[int, ...] | None] = [*((size,) if size else None for size in sizes), (len(sizes) + 1, 2)]
         # All at once: an interrupt must not leave some of them.
-        self.statistics, self.tasks, self.columns, self.readers = statistics, tasks, [task.columns for task in tasks], readers
+        self.statistics, self.tasks, self.columns, self.readers = statistics, tasks, columns, readers
+        self.sum_shapes, self._forms = shapes_of_sums, forms
         return specs
 
     def describe(self) -> list[str]:
@@ -139,20 +153,12 @@ class Configuration:
 
     def forms(self, output: int) -> dict[str, str]:
         """Return the forms of targets that metrics need where the loss takes any numbers, and a metric that needs it."""
-        if self.losses[output].targets not in ("values", "repeated", "halved") or not self.metrics[output]:
-            return {}
-        found = {metric.form(self.tasks[output]): metric.name for metric in reversed(self.metrics[output])}
-        return {form: name for form, name in found.items() if form}
-
-    def sum_shapes(self) -> list[tuple[int, ...] | None]:
-        """Return the shapes of `sums`."""
-        sizes = [each.size(columns) for each, columns in zip(self.statistics, self.columns, strict=True)]
-        return [*((size,) if size else None for size in sizes), (len(sizes) + 1, 2)]
+        return self._forms[output]
 
     def sums(self, at_once: bool = False) -> Sums:
         """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
         Python. at_once: for a single batch."""
-        arrays = [None if shape is None else np.zeros(shape) for shape in self.sum_shapes()]
+        arrays = [None if shape is None else np.zeros(shape) for shape in self.sum_shapes]
         if not self.costly_keys:  # a short epoch takes only some microseconds
             return Sums(arrays, [[] for _ in self.metrics])
         watchers = [[m.watcher(task) for m in ms if m.kind == "python"] for ms, task in zip(self.metrics, self.tasks, strict=True)]
@@ -227,6 +233,13 @@ def results(logs: dict[str, Any], return_dict: bool) -> Any:
     if return_dict:
         return logs
     return logs["loss"] if len(logs) == 1 else list(logs.values())
+
+
+def _forms(loss: losses.Loss, watching: list[metrics.Metric], task: metrics.Task) -> dict[str, str]:
+    if not watching or loss.targets not in ("values", "repeated", "halved"):
+        return {}
+    found = {metric.form(task): metric.name for metric in reversed(watching)}
+    return {form: name for form, name in found.items() if form}
 
 
 def _refuse_swapped(loss: Any, optimizer: Any) -> None:

@@ -69,26 +69,40 @@ class FitArguments(NamedTuple):
 def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
     """Train; see `Model.fit`."""
     network = model._network
-    with network.access.fitting(), undoing_names(network):
-        config = require_trainer(network, "fit").config
-        arguments = check(arguments)
-        resumes = prepare(model, arguments)
-        check_accumulation(network, config, arguments.accumulate)
-        source, validation = bind(model, config, x, y, arguments)
-        warn_of_idle(arguments, validation)
-        resume_from = resume(model, source, arguments) if resumes else None
-        epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
-        history = History(arguments.step_losses)
-        hooks = make_callbacks(model, arguments, source, validation, epochs, history)
-        hooks.check_logged(config, validation is not None)
-        run: Any = run_epochs
-        if config.optimizer.full_batch:
-            from . import lbfgs  # imported here because it is rarely needed
+    with network.access.fitting():
+        names, start = network.feature_names, network.plan.step
+        try:
+            return _fit(model, x, y, arguments)
+        except BaseException:
+            if network.plan.step == start:  # no step has been done with the names of the columns of these data
+                network.feature_names = names
+            raise
 
-            run = lbfgs.loop()
-        with running(model, history, hooks):
-            run(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
-        return history
+
+def _fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
+    network = model._network
+    config = require_trainer(network, "fit").config
+    arguments = check(arguments)
+    resumes = prepare(model, arguments)
+    check_accumulation(network, config, arguments.accumulate)
+    source, validation = bind(model, config, x, y, arguments)
+    warn_of_idle(arguments, validation)
+    resume_from = resume(model, source, arguments) if resumes else None
+    epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
+    history = History(arguments.step_losses)
+    hooks = make_callbacks(model, arguments, source, validation, epochs, history)
+    hooks.check_logged(config, validation is not None)
+    run: Any = run_epochs
+    if config.optimizer.full_batch:
+        from . import lbfgs  # imported here because it is rarely needed
+
+        run = lbfgs.loop()
+    try:
+        model.history, model.stop_training = history, False
+        run(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
+    finally:  # however it ends, training can be resumed from the recorded progress
+        _core.uninterrupted(lambda: close(model, hooks))
+    return history
 
 
 # Check ---------------------------------------------------------------------------------------------------------------------------
@@ -366,29 +380,7 @@ def end_epoch(model: Learner, config: Configuration, epoch: int, complete: bool,
     config.optimizer.lr = lr
 
 
-@contextmanager
-def undoing_names(network: Network) -> Iterator[None]:
-    """Let a `fit` that raises an error before its first step leave the names of columns as they were."""
-    names, start = network.feature_names, network.plan.step
-    try:
-        yield
-    except BaseException:
-        if network.plan.step == start:
-            network.feature_names = names
-        raise
-
-
 # Close ---------------------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def running(model: Learner, history: History, hooks: CallbackList) -> Iterator[None]:
-    """Surround a run. However it ends, training can be resumed from the recorded progress."""
-    try:
-        model.history, model.stop_training = history, False
-        yield
-    finally:
-        _core.uninterrupted(lambda: close(model, hooks))
 
 
 def close(model: Learner, hooks: CallbackList) -> None:

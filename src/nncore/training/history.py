@@ -60,17 +60,16 @@ class History(Callback):
         """Do not store the model, because the model stores this history."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        for name, value in (logs or {}).items():
-            self._append(epoch, name, value)
-        if self.learning_rate is not None and "learning_rate" not in (logs or {}):
-            self._append(epoch, "learning_rate", self.learning_rate)
+        logged = logs or {}
+        if self.learning_rate is not None and "learning_rate" not in logged:
+            logged = {**logged, "learning_rate": self.learning_rate}
+        done = len(self.epoch)
+        for name, value in logged.items():
+            values = self.history.setdefault(name, [])
+            if len(values) != done or (self._epochs and name in self._epochs):  # some epochs do not have it
+                self._epochs.setdefault(name, self.epoch[: len(values)]).append(epoch)
+            values.append(value)
         self.epoch.append(epoch)
-
-    def _append(self, epoch: int, name: str, value: Any) -> None:
-        values = self.history.setdefault(name, [])
-        if name in self._epochs or len(values) != len(self.epoch):
-            self._epochs.setdefault(name, self.epoch[: len(values)]).append(epoch)
-        values.append(value)
 
     def __getitem__(self, name: object) -> NoReturn:
         raise ArgumentError(f"History holds its values in a dict: use history.history[{shown(name)}]")

@@ -180,9 +180,18 @@ class Callback(metaclass=DeclarationType):
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 _NAMES = (*HOOKS, *_OLD_NAMES.values())
+_HOOK_NAMES = frozenset(_NAMES)
 #: Other ways in which a callback takes part in training.
 _OTHER = ("set_model", "set_params", "before_fit", "check_logged", "stateful", "get_state", "set_state")
 _PARTS = frozenset((*_NAMES, *_OTHER))
+
+
+@lru_cache(maxsize=64)
+def _hooks_of(cls: type) -> frozenset[str] | None:
+    """Return the hooks that one of nncore's classes overrides, or None for a user's class, which may change."""
+    if not cls.__module__.startswith(f"{_PACKAGE}."):
+        return None
+    return frozenset(name for name in HOOKS if not hasattr(getattr(cls, name), "_is_default"))
 
 
 class _Hooks(dict[str, list[Callable[..., Any]]]):
@@ -193,7 +202,13 @@ class _Hooks(dict[str, list[Callable[..., Any]]]):
         self._callbacks = callbacks
 
     def __missing__(self, hook: str) -> list[Callable[..., Any]]:
-        self[hook] = found = [method for callback in self._callbacks if (method := _overridden(callback, hook))]
+        self[hook] = found = []
+        for callback in self._callbacks:
+            own = _hooks_of(callback.__class__)
+            if own is not None and hook not in own and vars(callback).keys().isdisjoint(_HOOK_NAMES):
+                continue
+            if method := _overridden(callback, hook):
+                found.append(method)
         return found
 
 
@@ -290,7 +305,7 @@ class CallbackList:
 
     def wants(self, *hooks: str) -> bool:
         """Return whether any callback overrides one of these hooks."""
-        return any(self._hooks[hook] for hook in hooks)
+        return any(map(self._hooks.__getitem__, hooks))
 
     def call(self, hook: str, *args: Any) -> None:
         """Call the methods that override ``hook``."""

@@ -39,7 +39,8 @@ def parameter_options(network: Network, config: Configuration) -> list[Parameter
     found = resolve(type(rule).__name__, rule.groups, names, network.parameter_options())
     for i, (each, layer, (name, p)) in enumerate(zip(found, layers, parameters, strict=True)):
         l1, l2 = (config.l1, config.l2) if layer.is_weight_matrix(p.role) else (0.0, 0.0)
-        found[i] = each._replace(l1=l1 if each.l1 is None else each.l1, l2=l2 if each.l2 is None else each.l2)
+        l1, l2 = l1 if each.l1 is None else each.l1, l2 if each.l2 is None else each.l2
+        found[i] = ParameterOptions(each.trainable, each.lr_scale, each.weight_decay, l1, l2, each.max_norm)
         if rule.full_batch and each.max_norm:
             raise ArgumentError(f"{type(rule).__name__}: {name} has a max_norm, which does not work with a line search")
         if each.max_norm and p.value.ndim > 1 and isinstance(layer, PythonLayer):

@@ -27,6 +27,8 @@ def per_output(argument: str, given: Any, names: Sequence[str]) -> list[list[Any
     >>> per_output("metrics", {"b": ["mse", "mae"]}, ["a", "b"])
     [[], ['mse', 'mae']]
     """
+    if given is None or (isinstance(given, list | tuple) and not given):
+        return [[] for _ in names]
     if isinstance(given, Mapping):
         by_name = align_to_names(f"compile: {argument}", {**dict.fromkeys(names), **given}, names)
         return [_flat(each) for each in by_name]

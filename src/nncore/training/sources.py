@@ -117,8 +117,8 @@ class ArraySource:
             if used == len(losses):
                 record(losses)
                 losses, used = np.empty(min(steps - done, _AHEAD)), 0
-            room = rates[done - ahead :], losses[used:]
-            most, row = min(map(len, room)), done * self.batch * self.accumulate
+            most = min(len(rates) - done + ahead, len(losses) - used)
+            room, row = (rates[done - ahead :], losses[used:]), done * self.batch * self.accumulate
             with network.access.training():
                 ensure_ready(network, config, data)
                 new = plan.train(

@@ -26,6 +26,7 @@
 
 #include "base/bf16.h"
 #include "base/types.h"
+#include "ops/kernels.h"
 
 enum { NNC_BF16_SIDE = 32, NNC_BF16_BLOCK = NNC_BF16_SIDE * NNC_BF16_SIDE }; /* elements */
 
@@ -65,6 +66,38 @@ typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, cons
 /* y [cols]: the sum of each column of x, from +0: each 32 rows are summed from +0, in order, then the sums of the blocks. So the sums
  * of column_sums, one after the other from +0, give the same bits. */
 typedef void nnc_bf16_column_sum(float *y, const float *x, size_t rows, size_t cols, size_t ldx);
+
+/* One direction of a recurrent layer, as nnc_recurrence is (kernels.h), for rows <= 32 of one group of samples, with products of
+ * bfloat16. What differs in r:
+ *   gates      in: x W_ih; nothing is added for b_ih. hidden columns of a GRU's n keep it as the sum without W_hn h.
+ *   h          not for the LSTM, whose c tells that backward follows
+ *   dgates     in float32, may be NULL
+ *   group and its distances   not used
+ *   forward    W_hh as right operands: for each 32 units, for each gate, the 32 (the last ones: fewer) columns of these
+ *   backward   W_hh^T as right operands: for each 32 units the blocks of the gates' columns, gate by gate, each in whole blocks
+ *   scratch    rows * nnc_bf16_recurrent_scratch(...) elements, aligned to 64 bytes
+ * bias_ih, bias_hh   [products * hidden]; NULL is 0
+ * h_at       form at of the h before each step, times the mask: step t is written to block t; NULL in inference
+ * dgates_b   form b of dgates, gate by gate in whole blocks: step t is written to block t
+ * stride     blocks from one column of blocks to the next in these two
+ * dgates_a   [steps, gates, hidden / 32]: form a of dgates of each step; a GRU's in the order n, r, z, and that of W_hn h + b_hn
+ * bias_sums  [gates, hidden in whole blocks]: the sums of dgates over the rows of each step, in order, are added in the order of the walk
+ * A step at which a row does not count gives zeros in dgates_a and dgates_b, and so do the rows that a block has beyond `rows`. */
+typedef struct {
+  nnc_recurrence r;
+  const float *bias_ih, *bias_hh;
+  nnc_bf16 *h_at, *dgates_a, *dgates_b;
+  size_t stride;
+  float *bias_sums;
+} nnc_bf16_recurrence;
+typedef void nnc_bf16_recurrent_forward(const nnc_bf16_recurrence *r);
+typedef void nnc_bf16_recurrent_backward(const nnc_bf16_recurrence *r);
+
+/* Elements of scratch memory per row, of which one row's is enough for what does not depend on the rows. */
+static inline size_t nnc_bf16_recurrent_scratch(nnc_cell cell, size_t hidden) {
+  const size_t blocks = nnc_bf16_blocks(hidden);
+  return blocks * (NNC_BF16_BLOCK / 2 + 7 * NNC_BF16_SIDE) + (nnc_cell_products(cell) + nnc_cell_gates(cell)) * NNC_BF16_SIDE;
+}
 
 typedef struct {
 #define NNC_LOW_KERNEL(name) nnc_##name *name;

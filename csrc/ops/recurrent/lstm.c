@@ -8,46 +8,46 @@
  * Saved for backward, of each step: i, f, g, o in gates, c and h; tanh(c') is computed again, which is cheaper than storing it.
  * Order of accumulation: recurrent.h.
  */
+#include "ops/recurrent/cells.h"
 #include "ops/recurrent/recurrent.h"
-#include "ops/vmath.h"
 
 INLINE void lstm_cell(const recurrent_block *b, const real *product, size_t row, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
   real *gate = b->now.gates + b->gates_at[row] + u, *state = b->c + row * b->ld + u;
   prefetch_gates(b, gate, 4);
-  const vec i = vsigmoid(vload(product) + load_lanes_of(gate, lanes));
-  const vec f = vsigmoid(vload(product + VL) + load_lanes_of(gate + hidden, lanes));
-  const vec g = vtanh(vload(product + 2 * VL) + load_lanes_of(gate + 2 * hidden, lanes));
-  const vec o = vsigmoid(vload(product + 3 * VL) + load_lanes_of(gate + 3 * hidden, lanes));
-  const vec c = vfma(f, vload(state), i * g), h = o * vtanh(c);
+  const vec i = vload(product) + load_lanes_of(gate, lanes), f = vload(product + VL) + load_lanes_of(gate + hidden, lanes);
+  const vec g = vload(product + 2 * VL) + load_lanes_of(gate + 2 * hidden, lanes);
+  const vec o = vload(product + 3 * VL) + load_lanes_of(gate + 3 * hidden, lanes);
+  vec c = vload(state);
+  lstm_gates to;
+  const vec h = lstm_of_sums(&to, &c, i, f, g, o);
   vstore(state, c);
   store_state(b, h, row, u, lanes, 1);
   if (!b->now.h_after) return;
   real *kept = b->now.c_after + b->h_at[row] + u;
   store_lanes_of(kept, c, lanes);
   __builtin_prefetch(kept + b->now.next_h, 1);
-  store_gates(gate, hidden, i, f, g, o, lanes);
+  store_gates(gate, hidden, to.i, to.f, to.g, to.o, lanes);
 }
 
 INLINE void lstm_gradient(const recurrent_block *b, vec dh, size_t row, size_t u, size_t lanes) {
   const size_t hidden = b->r->hidden;
   const real *gate = b->now.gates + b->gates_at[row] + u;
-  const vec i = load_lanes_of(gate, lanes), f = load_lanes_of(gate + hidden, lanes);
-  const vec g = load_lanes_of(gate + 2 * hidden, lanes), o = load_lanes_of(gate + 3 * hidden, lanes);
+  const lstm_gates saved = {load_lanes_of(gate, lanes), load_lanes_of(gate + hidden, lanes),
+                            load_lanes_of(gate + 2 * hidden, lanes), load_lanes_of(gate + 3 * hidden, lanes)};
   const real *before = b->now.c_before + b->h_at[row] + u;
-  const vec old = load_lanes_of(before, lanes);
-  const vec bounded = vtanh(load_lanes_of(b->now.c_after + b->h_at[row] + u, lanes));
+  const vec c_before = load_lanes_of(before, lanes), c_after = load_lanes_of(b->now.c_after + b->h_at[row] + u, lanes);
   real *state = b->c + row * b->ld + u;
   prefetch_gates(b, gate, 4);
   prefetch_state(b, before);
-  const vec dc = vfma(dh * o, vfma(-bounded, bounded, vset1(1)), vload(state));
-  const vec di = dc * g * i * (1 - i), df = dc * old * f * (1 - f);
-  const vec dg = dc * i * vfma(-g, g, vset1(1)), d_o = dh * bounded * o * (1 - o);
+  vec dc = vload(state);
+  lstm_gates d;
+  lstm_derivative(&d, &dc, dh, &saved, c_before, c_after);
   real *to = b->now.dgates + b->gates_at[row] + u, *next = b->g[1] + row * b->ldg + u;
-  vstore(state, dc * f);
+  vstore(state, dc);
   clear_dh(b, row, u);
-  store_gates(to, hidden, di, df, dg, d_o, lanes);
-  store_gates(next, hidden, di, df, dg, d_o, lanes);
+  store_gates(to, hidden, d.i, d.f, d.g, d.o, lanes);
+  store_gates(next, hidden, d.i, d.f, d.g, d.o, lanes);
 }
 
 void KERNEL(lstm_forward)(const nnc_recurrence *r) { walk_forward(r, 4, lstm_cell); }

@@ -6,18 +6,17 @@
  *
  * Saved for backward: h, of each step. Order of accumulation: recurrent.h.
  */
+#include "ops/recurrent/cells.h"
 #include "ops/recurrent/recurrent.h"
-#include "ops/vmath.h"
 
 INLINE void tanh_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes) {
   const real *a = b->now.gates + b->gates_at[i] + u;
-  store_state(b, vtanh(vload(z) + load_lanes_of(a, lanes)), i, u, lanes, 0);
+  store_state(b, tanh_of_sum(vload(z) + load_lanes_of(a, lanes)), i, u, lanes, 0);
 }
 
 INLINE void relu_cell(const recurrent_block *b, const real *z, size_t i, size_t u, size_t lanes) {
   const real *a = b->now.gates + b->gates_at[i] + u;
-  const vec sum = vload(z) + load_lanes_of(a, lanes);
-  store_state(b, vselect(sum <= 0, vset1(0), sum), i, u, lanes, 0); /* NaN passes */
+  store_state(b, relu_of_sum(vload(z) + load_lanes_of(a, lanes)), i, u, lanes, 0);
 }
 
 INLINE void rnn_gradient(const recurrent_block *b, vec da, size_t i, size_t u, size_t lanes) {
@@ -28,12 +27,12 @@ INLINE void rnn_gradient(const recurrent_block *b, vec da, size_t i, size_t u, s
 
 INLINE void tanh_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
   const vec h = load_lanes_of(b->now.h_after + b->h_at[i] + u, lanes);
-  rnn_gradient(b, dh * vfma(-h, h, vset1(1)), i, u, lanes);
+  rnn_gradient(b, tanh_derivative(dh, h), i, u, lanes);
 }
 
 INLINE void relu_gradient(const recurrent_block *b, vec dh, size_t i, size_t u, size_t lanes) {
   const vec h = load_lanes_of(b->now.h_after + b->h_at[i] + u, lanes);
-  rnn_gradient(b, vselect(h > 0, dh, vset1(0)), i, u, lanes);
+  rnn_gradient(b, relu_derivative(dh, h), i, u, lanes);
 }
 
 void KERNEL(rnn_forward)(const nnc_recurrence *r) {

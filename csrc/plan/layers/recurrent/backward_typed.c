@@ -121,16 +121,17 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
         c.y_row = r->steps * dy.ld;
         c.y_step = dy.ld;
       }
-      run->k->recurrent_backward(&c);
+      if (r->bf16) nnc_bf16_backward_window(run, op, l, &w, &c);
+      else run->k->recurrent_backward(&c);
       if (l->regions.partial && !c.mask) partial_gradients(run, l, &w, done > 0);
-      if (wanted) input_gradients(run, op, l, &w, &c);
+      if (wanted && !r->bf16_input) input_gradients(run, op, l, &w, &c);
       if (r->truncate && w.from && w.from % r->truncate == 0) stop_gradient(outgoing, state, &c);
       real *swapped = incoming;
       incoming = outgoing;
       outgoing = swapped;
     }
     if (r->takes_states) add_initial_gradients(run, op, r, dstate + 2 * part, first, last, d);
-    if (!l->drops) continue;
+    if (!l->drops || r->bf16) continue;
     mask_saved_states(l, first, last, d);
     for (size_t done = 0; l->regions.partial && done < r->steps; done += w.to - w.from) {
       next_window(&w, r->steps, done, d == 0);
@@ -152,7 +153,7 @@ static void sum_of_products(const nnc_run *run, const nnc_recurrent_layer *l, co
   enum { BIAS_ROWS = 256 };
   const size_t row = l->regions.gates_row, left_row = p->of_state ? l->regions.state_row : l->regions.x_row;
   int accumulate = 0;
-  for (size_t first = 0; first < l->samples; first += NNC_SAMPLE_GROUP) {
+  for (size_t first = 0; first < l->samples; first += l->r.group) {
     const nnc_group g = group_at(l, first);
     const real *dgates = gates_of(l, p->d, g, 0) + p->column;
     /* h before a step; reverse: from slot 1 on */
@@ -215,6 +216,11 @@ void nnc_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task
       .left_column = task->first,
       .of_state = task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH,
   };
+  if (r->bf16) {
+    nnc_bf16_recurrent_gradient(run, op, &l, task);
+    if (part.of_state || r->bf16_input) return;
+    part.bias = NULL;
+  }
   if (!part.of_state || r->cell != NNC_CELL_GRU) {
     weight_gradient(run, &l, &part);
     return;

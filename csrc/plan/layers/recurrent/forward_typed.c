@@ -90,8 +90,9 @@ void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nn
         c.y_row = r->steps * y.ld;
         c.y_step = y.ld;
       }
-      input_products(run, op, l, &w, &c);
-      run->k->recurrent_forward(&c);
+      if (!r->bf16_input) input_products(run, op, l, &w, &c);
+      if (r->bf16) nnc_bf16_forward_window(run, op, l, &w, &c);
+      else run->k->recurrent_forward(&c);
     }
     if (!r->sequences) copy_rows(y.at + d * r->hidden, final, last - first, r->hidden, y.ld, state);
     if (!run->final) continue;

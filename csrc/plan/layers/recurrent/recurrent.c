@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/sizes.h"
+#include "ops/low_kernels.h"
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
   const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
   const nnc_cell cell = (nnc_cell)size->cell;
+  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_RECURRENT_BF16_SIDE;
   return (nnc_recurrent){
       .cell = cell,
       .input = (size_t)size->input_size,
@@ -26,6 +28,9 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
       .index = (size_t)size->sublayer,
       .takes_states = op->spec.n_inputs > 1,
       .dropout = op->spec.attr.recurrent.recurrent_dropout,
+      .bf16 = bf16,
+      .bf16_input = bf16 && size->input_size >= NNC_RECURRENT_BF16_SIDE,
+      .group = bf16 ? NNC_BF16_SIDE : NNC_SAMPLE_GROUP,
   };
 }
 
@@ -143,6 +148,24 @@ static int padded_row(size_t *row, size_t elements, size_t element) {
   return bytes % 4096 == 0 && nnc_add(row, *row, NNC_ALIGNMENT / element);
 }
 
+/* What differs with products of bfloat16. Forms contain two numbers per element of a region. */
+static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *regions) {
+  const size_t steps = training ? r->steps : 0, blocks = nnc_bf16_blocks(r->hidden), per_block = NNC_BF16_SIDE / 2;
+  size_t *size = regions->size, units, inputs, n;
+  int bad = nnc_mul(&units, steps, blocks * per_block) || nnc_mul(&inputs, steps, nnc_bf16_blocks(r->input) * per_block) ||
+            nnc_mul(&units, units, r->directions);
+  if (r->bf16_input) size[NNC_REGION_X] = 0;
+  if (r->states == 2) size[NNC_REGION_H] = 0; /* the derivative of an LSTM does not need it */
+  size[NNC_REGION_PARTIAL] = regions->partial = 0;
+  size[NNC_REGION_X_FORM] = r->bf16_input ? inputs : 0;
+  size[NNC_REGION_H_FORM] = units;
+  bad |= nnc_mul(&size[NNC_REGION_D_FORM], units, r->kept);
+  size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * per_block : 0;
+  size[NNC_REGION_BIAS_SUMS] = training ? r->directions * r->kept * blocks : 0;
+  bad |= nnc_mul(&n, nnc_bf16_blocks(r->input), NNC_BF16_BLOCK / 2); /* of a chunk of x as a left operand */
+  return bad | nnc_add(&size[NNC_REGION_SCRATCH], nnc_bf16_recurrent_scratch(r->cell, r->hidden), n);
+}
+
 int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions) {
   const size_t chunk = r->steps < NNC_RECURRENT_CHUNK ? r->steps : NNC_RECURRENT_CHUNK;
   const size_t steps = training ? r->steps : chunk, directions = training ? r->directions : 1;
@@ -163,12 +186,14 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   const size_t lines = r->input + r->hidden;
   regions->partial = 0;
   bad |= nnc_round_up(&regions->partial_row, r->products * r->hidden, element);
-  if (training && lines <= r->steps * NNC_SAMPLE_GROUP / 4)
+  if (training && !r->bf16 && lines <= r->steps * NNC_SAMPLE_GROUP / 4)
     bad |=
         nnc_mul(&regions->partial, lines, regions->partial_row) || nnc_add(&regions->partial, regions->partial, regions->gates_row);
   bad |= nnc_mul(&size[NNC_REGION_PARTIAL], regions->partial / NNC_SAMPLE_GROUP, directions);
   bad |= nnc_mul(&size[NNC_REGION_MASK], r->hidden, training && r->dropout > 0 ? r->directions : 0);
   size[NNC_REGION_SCRATCH] = nnc_recurrent_scratch(r->cell, 1, r->hidden);
+  for (int i = NNC_REGION_X_FORM; i < NNC_REGION_COUNT; i++) size[i] = 0;
+  if (r->bf16) bad |= bf16_layout(r, training, regions);
   regions->total = 0;
   for (int i = 0; i < NNC_REGION_COUNT; i++) { /* whole cache lines for any number of samples */
     bad |= nnc_round_up(&size[i], size[i], element);
@@ -178,9 +203,26 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   return bad;
 }
 
+static int bf16_pack_layout(const nnc_recurrent *r, int training, nnc_packed *packed) {
+  const size_t units = nnc_bf16_blocks(r->hidden), inputs = nnc_bf16_blocks(r->input);
+  size_t hh, ih = 0, ih_t = 0;
+  int bad = nnc_mul(&hh, units * units, r->products * NNC_BF16_BLOCK / 2);
+  if (r->bf16_input)
+    bad |= nnc_mul(&ih, inputs, nnc_bf16_blocks(r->products * r->hidden) * (NNC_BF16_BLOCK / 2)) ||
+           nnc_mul(&ih_t, inputs, units * r->products * (NNC_BF16_BLOCK / 2));
+  else bad |= nnc_leading_dim(&packed->ld, r->input, sizeof(float)) || nnc_mul(&ih_t, packed->ld, r->products * r->hidden);
+  packed->input = hh;
+  bad |= nnc_add(&packed->backward, hh, ih) || nnc_add(&packed->transposed, packed->backward, hh);
+  packed->direction = packed->backward;
+  if (training) bad |= nnc_add(&packed->direction, packed->transposed, ih_t);
+  return bad || nnc_round_up(&packed->direction, packed->direction, sizeof(float)) ||
+         nnc_mul(&packed->total, packed->direction, r->directions);
+}
+
 int nnc_recurrent_pack_layout(const nnc_recurrent *r, int training, size_t element, nnc_packed *packed) {
   size_t n;
   *packed = (nnc_packed){0};
+  if (r->bf16) return bf16_pack_layout(r, training, packed);
   if (nnc_round_up(&packed->backward, nnc_recurrent_packed(r->cell, r->hidden), element)) return 1;
   packed->direction = packed->backward;
   if (training) {
@@ -198,7 +240,7 @@ int nnc_reserve_recurrent(const nnc_plan *plan, nnc_op *op, size_t rows, size_t 
   nnc_packed packed;
   size_t n;
   return nnc_recurrent_layout(&r, 1, plan->element, &regions) ||
-         nnc_mul(&n, regions.total, rows + (NNC_SAMPLE_GROUP - rows % NNC_SAMPLE_GROUP) % NNC_SAMPLE_GROUP) ||
+         nnc_mul(&n, regions.total, rows + (r.group - rows % r.group) % r.group) ||
          nnc_arena_take(total, &op->saved, n, plan->element) || nnc_recurrent_pack_layout(&r, 1, plan->element, &packed) ||
          nnc_arena_take(total, &op->packed, packed.total, plan->element);
 }

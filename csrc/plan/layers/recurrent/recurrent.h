@@ -23,6 +23,10 @@
 
 enum { NNC_SLOT_W_IH, NNC_SLOT_W_HH, NNC_SLOT_B_IH, NNC_SLOT_B_HH, NNC_SLOTS_PER_DIRECTION, NNC_SLOT_INITIAL = 8 };
 
+/* In a plan with products of bfloat16, a layer with a smaller hidden side stays float32, and one with a smaller input its input
+ * products: they would be mostly padding, and a few features may need their digits. */
+enum { NNC_RECURRENT_BF16_SIDE = 16 };
+
 /* Time steps whose input products are computed ahead: they stay in the second-level cache until the cell reads them. */
 enum { NNC_RECURRENT_CHUNK = 16 };
 
@@ -36,6 +40,13 @@ typedef enum {
   NNC_REGION_PARTIAL, /* [directions, groups, input + hidden, products * hidden], and the biases behind: training, see `partial` */
   NNC_REGION_MASK,    /* [samples, directions * hidden], of recurrent dropout: training */
   NNC_REGION_SCRATCH, /* of the kernels */
+  /* Training with products of bfloat16: the operands of the weight gradients, whose k is groups, steps, samples (nnc_bf16_forms). Groups
+   * are full here. */
+  NNC_REGION_X_FORM,    /* at of x */
+  NNC_REGION_H_FORM,    /* [directions]: at of the h before each step, times the mask */
+  NNC_REGION_D_FORM,    /* [directions]: b of dgates, gate by gate in whole blocks */
+  NNC_REGION_D_CHUNK,   /* [groups, chunk of steps]: a of dgates */
+  NNC_REGION_BIAS_SUMS, /* [directions, groups, gates, hidden in whole blocks]: sums of dgates */
   NNC_REGION_COUNT,
 } nnc_region;
 
@@ -49,7 +60,9 @@ typedef struct {
   size_t truncate; /* steps of a window that gradients do not leave; 0: no windows */
   size_t index;    /* of the sublayer */
   int bias, sequences, learns_state, stateful, takes_states;
-  double dropout; /* of h in the recurrent product */
+  int bf16, bf16_input; /* the recurrent products, and those of the input, take bfloat16 */
+  size_t group;         /* samples of a group */
+  double dropout;       /* of h in the recurrent product */
 } nnc_recurrent;
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op);
@@ -62,9 +75,10 @@ typedef struct {
   size_t partial_row, partial;        /* of the weight gradients of one group of samples; 0: they are not kept separately */
 } nnc_regions;
 
-/* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. */
+/* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. With products
+ * of bfloat16: W_ih as a right operand at `input`. */
 typedef struct {
-  size_t backward, transposed, ld, direction, total;
+  size_t backward, input, transposed, ld, direction, total;
 } nnc_packed;
 
 /* Non-zero on overflow. */

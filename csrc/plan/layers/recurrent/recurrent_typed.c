@@ -11,7 +11,7 @@ nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op,
   nnc_recurrent_layout(&l.r, l.training, sizeof(real), &l.regions);
   nnc_recurrent_pack_layout(&l.r, l.training, sizeof(real), &l.packed);
   l.capacity = l.training ? run->plan->rows_reserved : run->work_rows;
-  if (l.training) l.capacity += (NNC_SAMPLE_GROUP - l.capacity % NNC_SAMPLE_GROUP) % NNC_SAMPLE_GROUP;
+  if (l.training) l.capacity += (l.r.group - l.capacity % l.r.group) % l.r.group;
   l.samples = samples;
   l.drops = l.training && l.r.dropout > 0 && nnc_op_trains(run, op);
   l.slots = l.training || l.r.steps < NNC_RECURRENT_CHUNK ? l.r.steps : NNC_RECURRENT_CHUNK;
@@ -63,10 +63,14 @@ const real *nnc_last_state(const nnc_run *run, const nnc_op *op, size_t which, s
   return state_of(&l, d) + which * l.r.hidden;
 }
 
-/* Whole groups together, then the rest. */
+/* Whole groups together, then the rest; with products of bfloat16, group by group. */
 static void in_groups(const nnc_run *run, const nnc_op *op, size_t first, size_t last, size_t samples,
                       void (*groups)(const nnc_run *, const nnc_op *, const nnc_recurrent_layer *, size_t, size_t)) {
   const nnc_recurrent_layer l = nnc_recurrent_layer_of(run, op, samples);
+  if (l.r.bf16) {
+    for (; first < last; first += l.r.group) groups(run, op, &l, first, first + l.r.group < last ? first + l.r.group : last);
+    return;
+  }
   const size_t whole = last - last % NNC_SAMPLE_GROUP;
   if (first < whole) groups(run, op, &l, first, whole);
   if (whole < last) groups(run, op, &l, whole, last);
@@ -87,7 +91,12 @@ static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_ta
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
   const real *w = (real *)p->data;
   real *to = l.weights + d * l.packed.direction;
-  if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
+  const int of_state = task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH;
+  if (of_state ? l.r.bf16 : l.r.bf16_input) {
+    nnc_bf16_recurrent_prepare(run, op, &l, task);
+    return;
+  }
+  if (of_state) {
     run->k->recurrent_pack(to, l.training ? to + l.packed.backward : NULL, w, l.r.cell, task->first, task->last, l.r.hidden, p->ld);
     if (task->first) return;
     const int bias = (int)d * NNC_SLOTS_PER_DIRECTION + NNC_SLOT_B_HH;
@@ -101,8 +110,11 @@ static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_ta
 void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op) {
   const nnc_recurrent r = nnc_recurrent_of(run->plan, op);
   for (size_t d = 0; d < r.directions; d++) {
-    const nnc_task task = {.slot = (int)d * NNC_SLOTS_PER_DIRECTION + NNC_SLOT_W_HH, .last = r.hidden};
-    recurrent_prepare(run, op, &task);
+    const int slot = (int)d * NNC_SLOTS_PER_DIRECTION;
+    const nnc_task state = {.slot = slot + NNC_SLOT_W_HH, .last = r.hidden},
+                   input = {.slot = slot + NNC_SLOT_W_IH, .last = r.input};
+    recurrent_prepare(run, op, &state);
+    if (r.bf16_input) recurrent_prepare(run, op, &input);
   }
 }
 
@@ -113,11 +125,13 @@ void NNC_TYPED(nnc_step_norms)(const nnc_plan *plan, int op, size_t rows, double
   const size_t n = l.r.products * l.r.hidden;
   for (size_t t = 0; t < l.r.steps; t++) {
     double sum = 0;
-    for (size_t d = 0; d < l.r.directions; d++)
-      for (size_t i = 0; i < rows; i++) {
-        const nnc_group g = group_at(&l, i - i % NNC_SAMPLE_GROUP);
+    for (size_t d = 0; d < l.r.directions; d++) {
+      if (l.r.bf16_input) sum += nnc_bf16_step_squares(&l, d, t);
+      for (size_t i = 0; i < rows && !l.r.bf16_input; i++) {
+        const nnc_group g = group_at(&l, i - i % l.r.group);
         sum += run.k->sum_squares(gates_of(&l, d, g, t) + (i - g.first) * l.regions.gates_row, n);
       }
+    }
     norms[t] = sqrt(sum);
   }
 }

@@ -33,7 +33,7 @@ typedef struct {
 
 static inline nnc_group group_at(const nnc_recurrent_layer *l, size_t first) {
   const size_t left = l->samples - first;
-  return (nnc_group){first, left < NNC_SAMPLE_GROUP ? left : NNC_SAMPLE_GROUP};
+  return (nnc_group){first, left < l->r.group ? left : l->r.group};
 }
 
 /* Samples [first, last), which are groups of the same size, time steps [from, to) of direction d. */
@@ -49,6 +49,40 @@ nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc
 void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last);
 void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last);
 void nnc_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
+
+/* bf16.c: the same for a window, and the parts of the driver that differ, where products take bfloat16; for float32 alone. A window
+ * is one group. */
+#if NNC_BUILD_F64
+static inline void nnc_bf16_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                           const nnc_recurrence *c) {
+  (void)run, (void)op, (void)l, (void)w, (void)c;
+}
+static inline void nnc_bf16_backward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                            const nnc_recurrence *c) {
+  (void)run, (void)op, (void)l, (void)w, (void)c;
+}
+static inline void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l,
+                                               const nnc_task *task) {
+  (void)run, (void)op, (void)l, (void)task;
+}
+static inline void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l,
+                                              const nnc_task *task) {
+  (void)run, (void)op, (void)l, (void)task;
+}
+static inline double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t) {
+  (void)l, (void)d, (void)t;
+  return 0;
+}
+#else
+void nnc_bf16_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                             const nnc_recurrence *c);
+void nnc_bf16_backward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                              const nnc_recurrence *c);
+void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task);
+void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task);
+/* The sum of squares of the gradients before the nonlinearities of a step. */
+double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t);
+#endif
 
 static inline real *region(const nnc_recurrent_layer *l, nnc_region i) { return l->base + l->regions.first[i] * l->capacity; }
 

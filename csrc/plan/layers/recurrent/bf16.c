@@ -1,0 +1,210 @@
+/* bf16.c: what recurrent layers do differently where their products take bfloat16: the kernels of a window, and the weights' gradients.
+ *
+ * The input products of a window come first, as float32 sums; the cells add the recurrent ones to them. Both passes write the operands
+ * of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
+ * the other, group after group. A group of fewer samples is filled up with zeros.
+ * The sums for a bias are those of the groups, from +0, one after the other.
+ */
+#include "ops/low_kernels.h"
+#include "plan/layers/recurrent/windows.h"
+
+enum { BLOCK = NNC_BF16_BLOCK };
+
+static const nnc_low_kernels *kernels_of(const nnc_run *run) { return nnc_low_kernels_for(run->plan->isa); }
+
+static nnc_bf16 *forms(const nnc_recurrent_layer *l, nnc_region i) { return (nnc_bf16 *)region(l, i); }
+static nnc_bf16 *weights(const nnc_recurrent_layer *l, size_t d, size_t at) {
+  return (nnc_bf16 *)(l->weights + d * l->packed.direction + at);
+}
+
+/* Blocks of k in a weight's gradient, and the one of a step of the group that begins with sample `first`. */
+static size_t all_steps(const nnc_recurrent_layer *l) { return nnc_bf16_blocks(l->samples) * l->r.steps; }
+static size_t place_of_step(const nnc_recurrent_layer *l, size_t first, size_t t) { return first / NNC_BF16_SIDE * l->r.steps + t; }
+
+/* Blocks in one direction of the forms of h, and of one gate in those of dgates. */
+static size_t blocks_of_units(const nnc_recurrent_layer *l) { return nnc_bf16_blocks(l->r.hidden) * all_steps(l); }
+
+static float *bias_sums(const nnc_recurrent_layer *l, size_t d, size_t group) {
+  const size_t groups = l->capacity / NNC_BF16_SIDE, size = l->r.kept * nnc_bf16_blocks(l->r.hidden) * NNC_BF16_SIDE;
+  return region(l, NNC_REGION_BIAS_SUMS) + (d * groups + group) * size;
+}
+
+/* Memory for a window of x as a left operand, behind the scratch memory of the kernels. */
+static nnc_bf16 *x_chunk(const nnc_recurrent_layer *l, const nnc_recurrence *c) {
+  return (nnc_bf16 *)((float *)c->scratch + c->rows * nnc_bf16_recurrent_scratch(l->r.cell, l->r.hidden));
+}
+
+static nnc_bf16_recurrence recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                         const nnc_recurrence *c) {
+  const int slot = (int)w->d * NNC_SLOTS_PER_DIRECTION;
+  nnc_bf16_recurrence low = {
+      .r = *c,
+      .bias_ih = l->r.bf16_input ? nnc_values_of(run, op, slot + NNC_SLOT_B_IH) : NULL,
+      .bias_hh = nnc_values_of(run, op, slot + NNC_SLOT_B_HH),
+  };
+  if (l->training) {
+    const size_t at = place_of_step(l, w->first, w->from) * BLOCK;
+    low.stride = all_steps(l);
+    low.h_at = forms(l, NNC_REGION_H_FORM) + w->d * blocks_of_units(l) * BLOCK + at;
+    low.dgates_b = forms(l, NNC_REGION_D_FORM) + w->d * l->r.kept * blocks_of_units(l) * BLOCK + at;
+    low.dgates_a = (nnc_bf16 *)(region(l, NNC_REGION_D_CHUNK) + w->first * l->regions.size[NNC_REGION_D_CHUNK]);
+    low.bias_sums = bias_sums(l, w->d, w->first / NNC_BF16_SIDE);
+    if (l->r.states == 2) low.r.h = NULL;
+  }
+  if (l->r.bf16_input) low.r.dgates = NULL;
+  low.r.forward = weights(l, w->d, 0);
+  low.r.backward = weights(l, w->d, l->packed.backward);
+  return low;
+}
+
+/* Training: all samples of a step, because the weight's gradient takes them in this order. */
+static void input_products_by_step(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                   const nnc_recurrence *c) {
+  const nnc_low_kernels *k = kernels_of(run);
+  const size_t blocks = nnc_bf16_blocks(l->r.input), columns = l->r.products * l->r.hidden;
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
+  nnc_bf16 *chunk = x_chunk(l, c);
+  for (size_t t = 0; t < c->steps; t++) {
+    nnc_bf16_forms to = {.a = chunk + t * blocks * BLOCK, .stride = all_steps(l)};
+    if (w->d == 0) to.at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from + t) * BLOCK;
+    k->bf16_pack(&to, x.at + (w->from + t) * x.ld, c->rows, l->r.input, l->r.steps * x.ld);
+  }
+  const size_t at_once = c->rows == NNC_BF16_SIDE ? c->steps : 1; /* rows of full groups follow each other */
+  for (size_t t = 0; t < c->steps; t += at_once) {
+    const nnc_bf16_result to = {.rows = (float *)c->gates + t * c->gates_step, .ld = c->gates_row};
+    k->bf16_product(&to, chunk + t * blocks * BLOCK, weights(l, w->d, l->packed.input), at_once * c->rows, columns, l->r.input);
+  }
+}
+
+/* Inference: all steps of a sample, so that a single sample fills a block. */
+static void input_products_by_sample(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                     const nnc_recurrence *c) {
+  const nnc_low_kernels *k = kernels_of(run);
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
+  const nnc_bf16_forms chunk = {.a = x_chunk(l, c)};
+  for (size_t i = 0; i < c->rows; i++) {
+    const nnc_bf16_result to = {.rows = (float *)c->gates + i * c->gates_row, .ld = c->gates_step};
+    k->bf16_pack(&chunk, x.at + (i * l->r.steps + w->from) * x.ld, c->steps, l->r.input, x.ld);
+    k->bf16_product(&to, chunk.a, weights(l, w->d, l->packed.input), c->steps, l->r.products * l->r.hidden, l->r.input);
+  }
+}
+
+void nnc_bf16_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                             const nnc_recurrence *c) {
+  const nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
+  if (l->r.bf16_input) (l->training ? input_products_by_step : input_products_by_sample)(run, op, l, w, c);
+  kernels_of(run)->bf16_recurrent_forward(&low);
+}
+
+static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                            const nnc_bf16_recurrence *low) {
+  const size_t blocks = nnc_bf16_blocks(l->r.hidden), k = l->r.products * blocks * NNC_BF16_SIDE;
+  const nnc_matrix dx = nnc_samples(run, run->grad, op->spec.input[0], w->first, w->last);
+  for (size_t t = 0; t < low->r.steps; t++) {
+    const nnc_bf16_result to = {
+        .rows = dx.at + (w->from + t) * dx.ld, .ld = l->r.steps * dx.ld, .accumulate = op->accumulates[0] || w->d};
+    kernels_of(run)->bf16_product(&to, low->dgates_a + t * l->r.kept * blocks * BLOCK, weights(l, w->d, l->packed.transposed),
+                                  low->r.rows, l->r.input, k);
+  }
+}
+
+void nnc_bf16_backward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                              const nnc_recurrence *c) {
+  const nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
+  const int starts = w->d == 0 ? w->to == l->r.steps : w->from == 0;
+  if (starts) memset(low.bias_sums, 0, l->r.kept * nnc_bf16_blocks(l->r.hidden) * NNC_BF16_SIDE * sizeof(float));
+  kernels_of(run)->bf16_recurrent_backward(&low);
+  if (l->r.bf16_input && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)) input_gradients(run, op, l, w, &low);
+}
+
+/* The gate of dgates that the columns of a gate of a weight or bias belong to: W_hh has the last one of a GRU in place of n. */
+static size_t gate_of(const nnc_recurrent *r, size_t gate, int of_state) {
+  return r->cell == NNC_CELL_GRU && of_state && gate == 2 ? 3 : gate;
+}
+
+static void bias_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, int slot, size_t d, int of_state) {
+  const nnc_recurrent *r = &l->r;
+  const size_t ld = nnc_bf16_blocks(r->hidden) * NNC_BF16_SIDE;
+  float *to = nnc_param_at(run, op, slot, run->grads);
+  memset(to, 0, r->products * r->hidden * sizeof(float));
+  for (size_t first = 0; first < l->samples; first += NNC_BF16_SIDE)
+    for (size_t g = 0; g < r->products; g++)
+      run->k->accumulate(to + g * r->hidden, bias_sums(l, d, first / NNC_BF16_SIDE) + gate_of(r, g, of_state) * ld, 1, r->hidden,
+                         r->hidden, ld);
+}
+
+void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task) {
+  const nnc_recurrent *r = &l->r;
+  const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
+  const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION, steps = all_steps(l);
+  const int of_state = task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH;
+  const nnc_bf16 *left = forms(l, of_state ? NNC_REGION_H_FORM : NNC_REGION_X_FORM);
+  left += ((of_state ? d * blocks_of_units(l) : 0) + task->first / NNC_BF16_SIDE * steps) * BLOCK;
+  if (task->bias) bias_gradient(run, op, l, task->bias, d, of_state);
+  if (!of_state && !r->bf16_input) return;
+  for (size_t g = 0; g < r->products; g++) {
+    const nnc_bf16 *right = forms(l, NNC_REGION_D_FORM) + (d * r->kept + gate_of(r, g, of_state)) * blocks_of_units(l) * BLOCK;
+    const nnc_bf16_result to = {.rows = run->grads + p->offset + task->first * p->ld + g * r->hidden, .ld = p->ld};
+    kernels_of(run)->bf16_product(&to, left, right, task->last - task->first, r->hidden, steps * NNC_BF16_SIDE);
+  }
+}
+
+/* Rows of W_hh: forward, panel by panel of units their gates, as right operands; backward the transpose, whose k is gate by gate. */
+static void prepare_recurrent(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_task *task, const nnc_param *p,
+                              size_t d) {
+  const nnc_recurrent *r = &l->r;
+  const size_t units = nnc_bf16_blocks(r->hidden);
+  const float *w = (const float *)p->data + task->first * p->ld;
+  for (size_t g = 0; g < r->products; g++) {
+    for (size_t j = 0; j < units; j++) {
+      const size_t left = r->hidden - j * NNC_BF16_SIDE, cols = left < NNC_BF16_SIDE ? left : NNC_BF16_SIDE;
+      const size_t block = (j * r->products + g) * units + task->first / NNC_BF16_SIDE;
+      const nnc_bf16_forms to = {.b = weights(l, d, 0) + block * BLOCK, .stride = units};
+      kernels_of(run)->bf16_pack(&to, w + g * r->hidden + j * NNC_BF16_SIDE, task->last - task->first, cols, p->ld);
+    }
+  }
+}
+
+/* The transposes of rows of a weight, as right operands whose k is gate by gate, the first of them being `first_gate`. */
+static void prepare_transposed(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_task *task, const nnc_param *p,
+                               nnc_bf16 *to, size_t first_gate) {
+  const nnc_recurrent *r = &l->r;
+  const size_t units = nnc_bf16_blocks(r->hidden);
+  for (size_t i = task->first; i < task->last; i += NNC_BF16_SIDE) {
+    const size_t rows = task->last - i < NNC_BF16_SIDE ? task->last - i : NNC_BF16_SIDE;
+    for (size_t g = 0; g < r->products; g++) {
+      const size_t block = (i / NNC_BF16_SIDE * r->products + g) * units;
+      const nnc_bf16_forms forms = {.bt = to + block * BLOCK};
+      kernels_of(run)->bf16_pack(&forms, (const float *)p->data + i * p->ld + (g + first_gate) % r->products * r->hidden, rows,
+                                 r->hidden, p->ld);
+    }
+  }
+}
+
+void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task) {
+  const nnc_recurrent *r = &l->r;
+  const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION;
+  const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
+  if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
+    prepare_recurrent(run, l, task, p, d);
+    if (l->training) prepare_transposed(run, l, task, p, weights(l, d, l->packed.backward), 0);
+    return;
+  }
+  const nnc_bf16_forms to = {.b = weights(l, d, l->packed.input) + task->first / NNC_BF16_SIDE * BLOCK,
+                             .stride = nnc_bf16_blocks(r->input)};
+  kernels_of(run)->bf16_pack(&to, (const float *)p->data + task->first * p->ld, task->last - task->first, p->cols, p->ld);
+  if (l->training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads))
+    prepare_transposed(run, l, task, p, weights(l, d, l->packed.transposed), r->cell == NNC_CELL_GRU ? 2 : 0);
+}
+
+double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t) {
+  double sum = 0;
+  const nnc_bf16 *at = forms(l, NNC_REGION_D_FORM) + d * l->r.kept * blocks_of_units(l) * BLOCK;
+  for (size_t first = 0; first < l->samples; first += NNC_BF16_SIDE)
+    for (size_t j = 0; j < l->r.products * nnc_bf16_blocks(l->r.hidden); j++)
+      for (size_t i = 0; i < BLOCK; i++) {
+        const double x = nnc_bf16_to_float(at[(j * all_steps(l) + place_of_step(l, first, t)) * BLOCK + i]);
+        sum += x * x;
+      }
+  return sum;
+}

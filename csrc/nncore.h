@@ -11,6 +11,7 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/tiles.h"
 #include "base/types.h"
 #include "ops/kernels.h"
 #include "ops/low_kernels.h"
@@ -27,6 +28,8 @@ typedef struct {
   const nnc_kernels_f32 *(*kernels_for_f32)(nnc_isa isa);
   const nnc_kernels_f64 *(*kernels_for_f64)(nnc_isa isa);
   const nnc_low_kernels *(*low_kernels_for)(nnc_isa isa);
+  int (*tiles_permit)(void); /* base/tiles.h: needed for the low kernels of AMX */
+  void (*tiles_configure)(void), (*tiles_release)(void);
   const char *const *isa_names;
   const nnc_loss_info *losses;
   const nnc_optimizer_info *optimizers;
@@ -133,9 +136,9 @@ typedef struct {
 } nnc_caller;
 
 /* compute: another one than NNC_COMPUTE_FULL needs NNC_F32. caller: may be NULL if there are no ops of kind "python" and no losses or metrics in Python. */
-nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
-                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
-                           nnc_error *error);
+nnc_status nnc_plan_create(nnc_plan **plan, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs,
+                           int n_inputs, const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs,
+                           const nnc_caller *caller, nnc_error *error);
 void nnc_plan_free(nnc_plan *plan);
 /* The memory that belongs to a plan, in bytes. The buffers to which it is bound do not. */
 size_t nnc_plan_bytes(const nnc_plan *plan);

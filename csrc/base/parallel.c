@@ -12,6 +12,7 @@
 
 #include "base/fpstate.h"
 #include "base/thread_limits.h"
+#include "base/tiles.h"
 
 /* With fewer floating-point operations per thread, the barrier of a phase costs more than the threads gain. */
 static const double flops_per_thread = 250e3;
@@ -23,7 +24,7 @@ enum { MAX_THREADS = 1024 };
 struct nnc_parallel_region {
   _Alignas(64) atomic_uint arrived;
   _Alignas(64) atomic_uint phase;
-  int size;
+  int size, tiles;
   nnc_parallel_fn *fn;
   void *context;
 };
@@ -56,12 +57,14 @@ int nnc_is_forked_child(void) { return nnc_fork_count() > 0; }
 static void run_thread(nnc_parallel_region *region, int rank) {
   nnc_thread self = {.region = region, .rank = rank, .size = region->size};
   const nnc_fpstate saved = nnc_fp_enter();
+  nnc_tiles_enter(region->tiles);
   region->fn(&self, region->context);
+  nnc_tiles_leave(region->tiles);
   nnc_fp_leave(saved);
 }
 
-int nnc_parallel(int threads, nnc_parallel_fn *fn, void *context) {
-  nnc_parallel_region region = {.fn = fn, .context = context};
+int nnc_parallel(int threads, int tiles, nnc_parallel_fn *fn, void *context) {
+  nnc_parallel_region region = {.fn = fn, .context = context, .tiles = tiles};
   if (threads > 1) threads = nnc_is_forked_child() || omp_in_parallel() ? 1 : nnc_available_threads(threads);
   if (threads <= 1) {
     region.size = 1;

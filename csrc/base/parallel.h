@@ -16,10 +16,10 @@ typedef struct {
 
 typedef void nnc_parallel_fn(nnc_thread *self, void *context);
 
-/* Run fn once on each of `threads` threads (1: directly, without a region). Every thread has flush-to-zero set; the caller's
- * floating-point state is restored afterwards. Inside another parallel region and in a forked child, fn runs serially. If fewer
+/* Run fn once on each of `threads` threads (1: directly, without a region). Every thread has flush-to-zero set, and tiles if they are
+ * wanted (tiles.h); the caller's floating-point state is restored afterwards, and tiles are released. Inside another parallel region and in a forked child, fn runs serially. If fewer
  * threads are available, fewer are used. Returns the number of threads used. */
-int nnc_parallel(int threads, nnc_parallel_fn *fn, void *context);
+int nnc_parallel(int threads, int tiles, nnc_parallel_fn *fn, void *context);
 
 /* Wait until all threads have arrived. A thread spins for a bounded time, then yields the processor. */
 void nnc_barrier(nnc_thread *self);

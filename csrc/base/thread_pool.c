@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fpstate.h"
 #include "base/parallel.h"
+#include "base/tiles.h"
 
 /* Seconds that a worker spins without work. Waking a worker takes as long in a virtual machine. */
 static const double spin_seconds = 50e-6;
@@ -34,7 +35,7 @@ static struct {
   _Alignas(64) atomic_uint state;
   _Alignas(64) atomic_int asleep;
   atomic_int cpu; /* the processor of the caller */
-  int threads;
+  int threads, tiles;
   nnc_pool_fn *fn;
   void *context;
   task_range range[MAX_WORKERS + 1];
@@ -106,7 +107,11 @@ static void *worker(void *given) {
   move_off_caller(&allowed);
   for (unsigned turns = 1;; turns++) {
     if (join_job(&seen)) {
-      if (rank < pool.threads) run_tasks(rank);
+      if (rank < pool.threads) {
+        nnc_tiles_enter(pool.tiles);
+        run_tasks(rank);
+        nnc_tiles_leave(pool.tiles);
+      }
       atomic_fetch_sub_explicit(&pool.state, 1, memory_order_release);
       awake_until = nnc_now() + spin_seconds;
     } else if (turns % 32 || nnc_now() < awake_until) {
@@ -153,9 +158,10 @@ int nnc_pool_wake(int threads) {
   return threads - 1 < pool.size ? threads : pool.size + 1;
 }
 
-void nnc_pool_run(int threads, size_t tasks, nnc_pool_fn *fn, void *context) {
+void nnc_pool_run(int threads, int tiles, size_t tasks, nnc_pool_fn *fn, void *context) {
   const unsigned state = atomic_load_explicit(&pool.state, memory_order_relaxed);
   pool.threads = threads;
+  pool.tiles = tiles;
   pool.fn = fn;
   pool.context = context;
   for (int m = 0; m < threads; m++) {

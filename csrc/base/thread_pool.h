@@ -24,7 +24,8 @@ void nnc_pool_mark_idle(double now);
 int nnc_pool_wake(int threads);
 
 /* Run tasks 0 to tasks - 1, each once, on the caller and the woken workers. Each thread starts with its own range, which depends
- * only on the numbers of tasks and threads. So the data that it reads stay in its cache from one call to the next. */
-void nnc_pool_run(int threads, size_t tasks, nnc_pool_fn *fn, void *context);
+ * only on the numbers of tasks and threads. So the data that it reads stay in its cache from one call to the next. tiles: whether the
+ * tasks use tiles (tiles.h); then the workers have them as well as the caller, who has entered. */
+void nnc_pool_run(int threads, int tiles, size_t tasks, nnc_pool_fn *fn, void *context);
 
 #endif

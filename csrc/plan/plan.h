@@ -122,7 +122,8 @@ struct nnc_plan {
   nnc_dtype dtype;
   nnc_compute compute;
   nnc_isa isa;
-  size_t element; /* bytes */
+  nnc_isa low_isa; /* of the kernels of low precision: AMX only if the process may use tiles, and never for products in float32 */
+  size_t element;  /* bytes */
   int n_inputs, n_outputs, n_ops, n_values, n_params;
   nnc_op *op;
   nnc_value *value;
@@ -186,6 +187,9 @@ struct nnc_plan {
   void **act, **grad; /* per value: where its first row lies in the training arena */
   size_t *ld;         /* per value: its leading dimension */
 };
+
+/* Whether its kernels use tiles, so that threads have to enter and leave: base/tiles.h. */
+static inline int nnc_plan_has_tiles(const nnc_plan *plan) { return plan->low_isa == NNC_ISA_AMX; }
 
 /* passes/create.c, passes/shapes.c, passes/time.c, passes/fuse.c, passes/layout.c: the passes of nnc_plan_create, in this order */
 /* The parameter in a slot of an op that Python computes; cols is 0 if the slot is empty. */

@@ -42,7 +42,7 @@ static void *call(void *unused) {
     const int threads = nnc_pool_wake(THREADS);
     for (int layer = 0; layer < 3; layer++) {
       for (size_t c = 0; c < CELLS; c++) from[c] = i + layer;
-      nnc_pool_run(threads, TASKS, task, from);
+      nnc_pool_run(threads, 0, TASKS, task, from);
       for (size_t t = 0; t < TASKS; t++) {
         if (to[t][CELLS - 1] == i + layer + (double)t) continue;
         puts("a task of the pool was not done");
@@ -57,7 +57,7 @@ static void *call(void *unused) {
 
 int main(int argc, char **argv) {
   planted = argc > 1 && !strcmp(argv[1], "plant");
-  for (int i = 0; i < REGIONS; i++) nnc_parallel(THREADS, phases, NULL);
+  for (int i = 0; i < REGIONS; i++) nnc_parallel(THREADS, 0, phases, NULL);
   pthread_t other;
   if (pthread_create(&other, NULL, call, NULL)) return 2;
   call(NULL);

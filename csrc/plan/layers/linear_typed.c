@@ -57,7 +57,7 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
   const size_t cols = job.z.cols;
   if (run->intra_op_threads > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
     job.panel = INTRA_OP_BYTES / sizeof(real);
-    nnc_pool_run(run->intra_op_threads, (cols + job.panel - 1) / job.panel, forward_task, &job);
+    nnc_pool_run(run->intra_op_threads, nnc_plan_has_tiles(run->plan), (cols + job.panel - 1) / job.panel, forward_task, &job);
     return;
   }
   job.panel = epilogue_of(run, op) == NNC_NONE ? cols : panel_of(job.z.rows, cols);

@@ -2,6 +2,7 @@
  * (over_batch) decides which thread calls and which threads wait. Only inputs and results are saved for backward, in their own
  * memory. The gradients of the parameters are written by Python during backward. */
 #include "base/fpstate.h"
+#include "base/tiles.h"
 #include "plan/engine.h"
 
 static nnc_array array_of(const nnc_run *run, real *const *base, int value, size_t first) {
@@ -12,9 +13,12 @@ void nnc_call_out(const nnc_run *run, nnc_call *call) {
   call->block = run->block;
   const int is_op = call->kind == NNC_CALL_FORWARD || call->kind == NNC_CALL_BACKWARD;
   call->training = is_op ? nnc_op_trains(run, &run->plan->op[call->index]) : run->training;
+  const int tiles = nnc_plan_has_tiles(run->plan);
   const nnc_fpstate inside = nnc_fp_default();
+  nnc_tiles_leave(tiles); /* Python may use them for something else */
   if (run->plan->caller.call(run->plan->caller.context, call)) *run->failed = 1;
   nnc_fp_leave(inside);
+  nnc_tiles_enter(tiles);
 }
 
 /* The number of valid steps of the samples from `first` on, for layers that ask for it. Their input is zero in the padding. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sizes.h"
+#include "base/tiles.h"
 #include "plan/plan.h"
 
 /* Lines, columns and leading dimension of a value from its shape. Several lines stay dense, so that Flatten is a view. */
@@ -147,9 +148,9 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   return nnc_layout_inference(plan, error);
 }
 
-nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs, int n_inputs,
-                           const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs, const nnc_caller *caller,
-                           nnc_error *error) {
+nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_compute compute, nnc_isa isa, const nnc_shape *inputs,
+                           int n_inputs, const nnc_op_spec *ops, int n_ops, const int *outputs, int n_outputs,
+                           const nnc_caller *caller, nnc_error *error) {
   *result = NULL;
   *error = (nnc_error){.status = NNC_OK};
   if (n_inputs < 1 || n_ops < 0 || n_outputs < 1 || n_ops > 1 << 24)
@@ -161,6 +162,7 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_compute compu
   plan->dtype = dtype;
   plan->compute = compute;
   plan->isa = isa;
+  plan->low_isa = isa != NNC_ISA_AMX ? isa : compute != NNC_COMPUTE_FULL && nnc_tiles_permit() ? NNC_ISA_AMX : NNC_ISA_AVX512;
   plan->element = dtype == NNC_F32 ? sizeof(float) : sizeof(double);
   plan->n_inputs = n_inputs;
   plan->n_outputs = n_outputs;

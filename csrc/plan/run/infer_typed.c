@@ -261,7 +261,7 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   nnc_intra_op intra_op = {.threads = 1};
   if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) intra_op = nnc_intra_op_begin(plan, left);
   job->intra_op_threads = intra_op.threads;
-  nnc_parallel(threads, infer_thread, job);
+  nnc_parallel(threads, nnc_plan_has_tiles(plan), infer_thread, job);
   nnc_intra_op_end(plan, &intra_op);
   give_workspace(plan, job->space);
   const size_t taken = atomic_load(&job->next), done = taken < job->blocks ? taken : job->blocks;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fpstate.h"
+#include "base/tiles.h"
 #include "plan/engine.h"
 
 enum { MAX_ROWS = 16 }; /* rows for which the workspace has memory */
@@ -104,12 +105,14 @@ nnc_status NNC_TYPED(nnc_predict_small_batch)(nnc_plan *plan, const nnc_source *
   if (!space && !(space = make(plan)))
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a workspace of %zu numbers", MAX_ROWS * plan->sample_elements);
   const nnc_fpstate saved = nnc_fp_enter();
+  nnc_tiles_enter(nnc_plan_has_tiles(plan));
   const size_t width = plan->value[0].cols;
   real *samples = is_own_type(x) ? (real *)x->data : space->run.work + plan->place[0] * MAX_ROWS;
   if (!is_own_type(x)) nnc_fetch(space->run.k, samples, x, NULL, 0, 0, rows, width, width);
   use_external(space, 0, samples, width);
   use_external(space, 1, out, plan->value[plan->output[0]].cols);
   for (int i = 0; i < space->steps; i++) run_step(space, &space->step[i], rows);
+  nnc_tiles_leave(nnc_plan_has_tiles(plan));
   nnc_fp_leave(saved);
   void *other = atomic_exchange_explicit(&plan->small_batch, space, memory_order_release);
   if (other) nnc_free(other);

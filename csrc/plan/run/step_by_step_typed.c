@@ -105,7 +105,7 @@ void NNC_TYPED(nnc_forward)(nnc_plan *plan, const nnc_source *x, const nnc_seque
   for (size_t i = 0; i < rows && sequences && sequences->lengths; i++)
     nnc_take_length(plan, lengths + i, plan->rows_reserved, sequences->lengths + i);
   for (int i = 0; i < plan->n_outputs; i++) use_external(plan, plan->act, plan->output[i], out[i]);
-  nnc_parallel(threads_for(&p, 1), forward_thread, &p);
+  nnc_parallel(threads_for(&p, 1), nnc_plan_has_tiles(plan), forward_thread, &p);
   leave_carried(&p);
   for (int i = 0; i < plan->n_outputs; i++) use_own(plan, plan->act, plan->output[i]);
 }
@@ -154,7 +154,7 @@ void NNC_TYPED(nnc_backward)(nnc_plan *plan, const nnc_sequences *sequences, siz
   for (int i = 0; i < plan->n_outputs; i++)
     if (!padded || !plan->value[plan->output[i]].timed) use_external(plan, plan->grad, plan->output[i], grad_outputs[i]);
   for (int i = 0; i < plan->n_inputs; i++) use_external(plan, plan->grad, i, grad_inputs[i]);
-  nnc_parallel(threads_for(&p, 2), backward_thread, &p);
+  nnc_parallel(threads_for(&p, 2), nnc_plan_has_tiles(plan), backward_thread, &p);
   for (int i = 0; i < plan->n_outputs; i++) use_own(plan, plan->grad, plan->output[i]);
   for (int i = 0; i < plan->n_inputs; i++) use_own(plan, plan->grad, i);
 }
@@ -169,7 +169,7 @@ static void apply_thread(nnc_thread *self, void *context) {
 void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
   if (progress->step == INT64_MAX) return;
   nnc_piece p = {.plan = plan, .progress = progress, .lr = lr};
-  nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), apply_thread, &p);
+  nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), nnc_plan_has_tiles(plan), apply_thread, &p);
   progress->step++;
   progress->pass = 0;
 }

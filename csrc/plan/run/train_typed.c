@@ -273,7 +273,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
                      .deadline = until < start + budget ? until : start + budget,
                      .clock_every = 1,
                      .clock_read = now};
-    nnc_parallel(threads, train_thread, &s);
+    nnc_parallel(threads, nnc_plan_has_tiles(plan), train_thread, &s);
     const double before = now;
     if (timed) now = nnc_now();
     if (data->part && !data->part->is_last) return s.done;

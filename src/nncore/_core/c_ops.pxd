@@ -162,6 +162,7 @@ cdef extern from "nncore.h":
         size_t update_size
         size_t recurrence_size
         size_t low_table_size
+        bint (*tiles_permit)() noexcept nogil
         const char **isa_names
         const nnc_loss_info *losses
         const nnc_optimizer_info *optimizers

@@ -31,6 +31,7 @@ cdef extern from "nncore.h":
 
     int nnc_cpu_has(nnc_isa isa)
     nnc_isa nnc_cpu_best()
+    int nnc_tiles_answer()
 
     int nnc_get_num_threads()
     void nnc_set_num_threads(int n)

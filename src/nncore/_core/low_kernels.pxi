@@ -1,5 +1,6 @@
 # low_kernels.pxi: single kernels of low precision, for tests and benchmarks. Unlike the others, they run with flush-to-zero, which is part
-# of their contract. Operands are arrays of uint16 of shape [blocks, blocks, 1024]; csrc/ops/low_kernels.h describes them.
+# of their contract. Operands are arrays of uint16 of shape [blocks, blocks, 1024]; csrc/ops/low_kernels.h describes them. Without permission to use tiles (base/tiles.h),
+# those of amx would end the process.
 
 cdef extern from *:
     """
@@ -7,7 +8,9 @@ cdef extern from *:
     #define NNCORE_CALL_LOW(kernel, isa, ...) \\
       do { \\
         const nnc_fpstate state = nnc_fp_enter(); \\
+        if (isa == NNC_ISA_AMX) nncore_core->tiles_configure(); \\
         nncore_core->low_kernels_for(isa)->kernel(__VA_ARGS__); \\
+        if (isa == NNC_ISA_AMX) nncore_core->tiles_release(); \\
         nnc_fp_leave(state); \\
       } while (0)
     #define call_bf16_pack(isa, ...) NNCORE_CALL_LOW(bf16_pack, isa, __VA_ARGS__)
@@ -20,6 +23,13 @@ cdef extern from * nogil:
     void call_bf16_product(
         nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
     void call_bf16_column_sum(nnc_isa isa, float *y, const float *x, size_t rows, size_t cols, size_t ldx)
+
+
+cdef nnc_isa low_isa_code(object isa) except *:
+    cdef nnc_isa which = isa_code(isa)
+    if which == NNC_ISA_AMX and not core.tiles_permit():
+        raise RuntimeError("the system does not let this process use the tiles of AMX")
+    return which
 
 
 cdef cnp.ndarray empty_blocks(size_t rows, size_t cols):
@@ -65,7 +75,7 @@ cdef list empty_forms(nnc_bf16_forms *to, tuple names, size_t rows, size_t cols)
 
 def bf16_pack(cnp.ndarray x not None, forms, isa=None):
     """x as operands, one array for each of the forms a, at, b, bt, or for the one."""
-    cdef nnc_isa which = isa_code(isa)
+    cdef nnc_isa which = low_isa_code(isa)
     cdef Matrix m = as_matrix("x", x, False)
     cdef nnc_bf16_forms to
     forms = (forms,) if isinstance(forms, str) else tuple(forms)
@@ -81,7 +91,7 @@ def bf16_pack(cnp.ndarray x not None, forms, isa=None):
 def bf16_product(cnp.ndarray a not None, cnp.ndarray b not None, size_t m, size_t n, wanted=("rows",), cnp.ndarray bias=None,
                  bint relu=False, cnp.ndarray mask=None, cnp.ndarray out=None, bint accumulate=False, size_t repeat=1, isa=None):
     """What is wanted of a product [m, n], one array for each of rows, sums (of columns, per 32 rows) and the forms a, at, b, bt."""
-    cdef nnc_isa which = isa_code(isa)
+    cdef nnc_isa which = low_isa_code(isa)
     cdef nnc_bf16_result to
     cdef Matrix rows
     cdef size_t down = nnc_bf16_blocks(m), right = nnc_bf16_blocks(n), steps = a.shape[1] if a.ndim == 3 else 0
@@ -117,7 +127,7 @@ def bf16_product(cnp.ndarray a not None, cnp.ndarray b not None, size_t m, size_
 
 def bf16_column_sum(cnp.ndarray x not None, isa=None):
     """The sum of each column, in blocks of 32 rows."""
-    cdef nnc_isa which = isa_code(isa)
+    cdef nnc_isa which = low_isa_code(isa)
     cdef Matrix m = as_matrix("x", x, False)
     y = empty_vector(m.cols, False)
     cdef float *sums = <float *>cnp.PyArray_DATA(<cnp.ndarray>y)

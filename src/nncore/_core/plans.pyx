@@ -67,6 +67,16 @@ def isa():
     return ISA_NAMES[ISA_IN_USE]
 
 
+cdef str describe_low_precision():
+    """What multiplies in low precision. Whether the system allows tiles is known when the first plan has asked."""
+    if isa() != "amx":
+        return "instructions for float32"
+    answer = nnc_tiles_answer()
+    if answer < 0:
+        return "instructions for float32, as the system does not let this process use the tiles of AMX"
+    return "tiles of AMX" if answer else "tiles of AMX, if the system lets this process use them"
+
+
 def config():
     """Build and runtime configuration of the core."""
     return {
@@ -76,7 +86,7 @@ def config():
         "isas": isas(),
         "threads": get_num_threads(),
         "dtypes": ["float32", "float64"],
-        "bfloat16": "tiles of AMX" if "amx" in ISAS else "instructions for float32",
+        "bfloat16": describe_low_precision(),
     }
 
 

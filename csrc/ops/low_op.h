@@ -6,6 +6,10 @@
 #include "ops/low_kernels.h"
 #include "ops/op.h"
 
+#ifndef NOINLINE
+#define NOINLINE __attribute__((noinline))
+#endif
+
 #define NNC_LOW_KERNEL(name) nnc_##name KERNEL(name);
 #include "ops/ops.def"
 

@@ -1,4 +1,4 @@
-"""The machine code of the register tiles of gemm and of the recurrent cells: accumulators stay in registers, or products take
+"""The machine code of the register tiles of gemm, of products of bfloat16 and of the recurrent cells: accumulators stay in registers, or products take
 three times as long.
 
 They are compiled here as the build does it, with the flags in CMakeLists.txt, since the installed library has lost its symbols.
@@ -36,6 +36,8 @@ RECURRENT_TILES = {
     "avx2": [(8, 1), (6, 2), (4, 3), (3, 4)],
     "avx512": [(8, 1), (8, 2), (8, 3), (6, 4)],
 }
+#: The highest of those of ops/bf16/product.c, two vectors wide; the loops of one and two rows are unrolled.
+BF16_ROWS = {"baseline": 4, "avx2": 6, "avx512": 8}
 #: One multiply-add: without FMA, its addition stands for it.
 MULTIPLY_ADD = {"baseline": r"\baddp[sd]\b", "avx2": r"\bvfmadd\d+p[sd]\b.*%ymm", "avx512": r"\bvfmadd\d+p[sd]\b.*%zmm"}
 
@@ -108,6 +110,15 @@ def test_recurrent_accumulators_stay_in_registers(isa, f64, tmp_path):
     assert set(RECURRENT_TILES[isa]) <= set(tiles.values())
     wrong = {name: faults(found[name], rows, vecs, isa) for name, (rows, vecs) in tiles.items()}
     assert not {name: what for name, what in wrong.items() if what}
+
+
+@pytest.mark.parametrize("isa", TILES)
+def test_bf16_accumulators_stay_in_registers(isa, tmp_path):
+    found = functions(tmp_path, isa, 0, source=REPOSITORY / "csrc/ops/bf16/product.c")
+    tiles = {int(name[5:]): body for name, body in found.items() if re.fullmatch(r"tile_\d+", name)}
+    assert sorted(tiles) == list(range(1, BF16_ROWS[isa] + 1))
+    wrong = {rows: faults(tiles[rows], rows, 2, isa) for rows in tiles if rows > 2}
+    assert not {rows: what for rows, what in wrong.items() if what}
 
 
 @pytest.mark.parametrize("isa", TILES)

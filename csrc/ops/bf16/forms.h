@@ -1,24 +1,93 @@
-/* forms.h: a block of 32 x 32 floats written in the forms of an operand (low_kernels.h). */
+/* forms.h: floats rounded to bfloat16, and a block of 32 x 32 of them in the forms of an operand (low_kernels.h).
+ *
+ * All forms move words of 32 bits that hold two numbers. A row of a left operand is 16 words of two adjacent columns; a right
+ * operand is, for each half of the columns, 16 x 16 words of two adjacent rows, which need no shuffle. Then x^T as a right operand is
+ * x as a left one, both halves of it transposed word by word, and x^T as a left operand is x as a right one, likewise.
+ */
 #ifndef NNC_OPS_BF16_FORMS_H
 #define NNC_OPS_BF16_FORMS_H
 
 #include "ops/low_op.h"
+#include "ops/transpose/tile.h"
 
-/* Where an element of a block stands in a right operand. */
-INLINE size_t pair_place(size_t k, size_t column) { return column / 16 * 512 + k / 2 * 32 + column % 16 * 2 + k % 2; }
+enum { SIDE = NNC_BF16_SIDE, HALF = SIDE / 2, BLOCK = NNC_BF16_BLOCK, TILE_WORDS = HALF * SIDE };
 
-/* y: block (i, j) of a matrix that is col_blocks wide. */
-static inline void write_forms(const nnc_bf16_forms *to, const float *y, size_t i, size_t j, size_t col_blocks) {
-  const size_t along = (i * col_blocks + j) * NNC_BF16_BLOCK, across = (j * to->stride + i) * NNC_BF16_BLOCK;
-  for (size_t r = 0; r < NNC_BF16_SIDE; r++) {
-    for (size_t c = 0; c < NNC_BF16_SIDE; c++) {
-      const nnc_bf16 x = nnc_bf16_from_float(y[r * NNC_BF16_SIDE + c]);
-      if (to->a) to->a[along + r * NNC_BF16_SIDE + c] = x;
-      if (to->at) to->at[across + c * NNC_BF16_SIDE + r] = x;
-      if (to->b) to->b[across + pair_place(r, c)] = x;
-      if (to->bt) to->bt[along + pair_place(c, r)] = x;
-    }
+INLINE uvec uvset1(uinteger x) { return (uvec){0} + x; }
+
+/* Rounded to bfloat16 in the upper half of each lane; the lower half is undefined. x is neither denormal nor NaN, but for 0x7FC00000. */
+INLINE uvec rounded(vec x) {
+  const uvec bits = (uvec)x;
+  return bits + 0x7FFF + (bits >> 16 & 1);
+}
+
+/* The same for any number: denormals become zeros with their sign, NaN is quieted. */
+INLINE uvec rounded_any(vec x) {
+  const uvec bits = (uvec)x, magnitude = bits & 0x7FFFFFFF, up = bits + 0x7FFF + (bits >> 16 & 1);
+  const uvec is_nan = (uvec)((ivec)magnitude > 0x7F800000), is_small = (uvec)((ivec)magnitude < 0x00800000);
+  return (is_nan & (bits | 0x00400000)) | (~is_nan & up & (~is_small | 0x80000000));
+}
+
+/* The upper halves of the lanes, side by side. */
+INLINE void store_upper(nnc_bf16 *to, uvec x) {
+#if defined(__AVX512F__)
+  _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16((__m512i)(x >> 16)));
+#elif defined(__AVX2__)
+  const __m256i low = (__m256i)((ivec)x >> 16); /* with their sign, so that nothing is cut off */
+  _mm_storeu_si128((__m128i *)to, _mm_packs_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+#elif defined(__SSE2__)
+  const __m128i low = (__m128i)((ivec)x >> 16);
+  _mm_storel_epi64((__m128i *)to, _mm_packs_epi32(low, low));
+#elif defined(__ARM_NEON)
+  vst1_u16(to, vshrn_n_u32((uint32x4_t)x, 16));
+#else
+  for (int l = 0; l < VL; l++) to[l] = (nnc_bf16)(x[l] >> 16);
+#endif
+}
+
+/* Of two rows: the words of a right operand. */
+INLINE uvec paired(uvec even, uvec odd) { return (even >> 16) | (odd & 0xFFFF0000); }
+
+INLINE void store_words(nnc_bf16 *to, uvec x) { vstore((real *)to, (vec)x); }
+
+/* Where the forms of a block are written; a and b also where their transposes need them. */
+typedef struct {
+  nnc_bf16 *a, *b, *at, *bt;
+} block_forms;
+
+/* Of block (i, j) of a matrix that is col_blocks wide; spare: two blocks for what is needed, but not wanted. */
+INLINE block_forms forms_of(const nnc_bf16_forms *to, size_t i, size_t j, size_t col_blocks, nnc_bf16 *spare) {
+  const size_t along = (i * col_blocks + j) * BLOCK, across = (j * to->stride + i) * BLOCK;
+  return (block_forms){
+      .a = to->a    ? to->a + along
+           : to->bt ? spare
+                    : NULL,
+      .b = to->b    ? to->b + across
+           : to->at ? spare + BLOCK
+                    : NULL,
+      .at = to->at ? to->at + across : NULL,
+      .bt = to->bt ? to->bt + along : NULL,
+  };
+}
+
+/* Columns [c, c + VL) of rows r and r + 1, r being even. */
+INLINE void write_pair(const block_forms *to, size_t r, size_t c, uvec even, uvec odd) {
+  if (to->a) {
+    store_upper(to->a + r * SIDE + c, even);
+    store_upper(to->a + (r + 1) * SIDE + c, odd);
   }
+  if (to->b) store_words(to->b + c / HALF * TILE_WORDS + r / 2 * SIDE + c % HALF * 2, paired(even, odd));
+}
+
+/* 16 x 16 words, twice. */
+static NOINLINE void transpose_words(nnc_bf16 *to, const nnc_bf16 *from) {
+  for (size_t half = 0; half < 2; half++, to += TILE_WORDS, from += TILE_WORDS)
+    transpose_tile((real *)to, (const real *)from, HALF, HALF, HALF, HALF);
+}
+
+/* After all pairs of rows. */
+INLINE void write_transposes(const block_forms *to) {
+  if (to->bt) transpose_words(to->bt, to->a);
+  if (to->at) transpose_words(to->at, to->b);
 }
 
 #endif

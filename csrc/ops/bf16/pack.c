@@ -1,15 +1,28 @@
 /* pack.c: a matrix of floats as operands of bfloat16. */
 #include "ops/bf16/forms.h"
 
+INLINE void pack_block(const block_forms *to, const float *x, size_t ldx) {
+  for (size_t r = 0; r < SIDE; r += 2, x += 2 * ldx)
+    for (size_t c = 0; c < SIDE; c += VL) write_pair(to, r, c, rounded_any(vload(x + c)), rounded_any(vload(x + ldx + c)));
+  write_transposes(to);
+}
+
 void KERNEL(bf16_pack)(const nnc_bf16_forms *to, const float *x, size_t rows, size_t cols, size_t ldx) {
   const size_t row_blocks = nnc_bf16_blocks(rows), col_blocks = nnc_bf16_blocks(cols);
+  nnc_bf16 spare[2 * BLOCK] __attribute__((aligned(64)));
   for (size_t i = 0; i < row_blocks; i++) {
     for (size_t j = 0; j < col_blocks; j++) {
-      float y[NNC_BF16_BLOCK] = {0};
-      for (size_t r = 0; r < NNC_BF16_SIDE && i * NNC_BF16_SIDE + r < rows; r++)
-        for (size_t c = 0; c < NNC_BF16_SIDE && j * NNC_BF16_SIDE + c < cols; c++)
-          y[r * NNC_BF16_SIDE + c] = x[(i * NNC_BF16_SIDE + r) * ldx + j * NNC_BF16_SIDE + c];
-      write_forms(to, y, i, j, col_blocks);
+      const block_forms forms = forms_of(to, i, j, col_blocks, spare);
+      const size_t height = rows - i * SIDE, width = cols - j * SIDE;
+      const float *from = x + i * SIDE * ldx + j * SIDE;
+      if (height >= SIDE && width >= SIDE) {
+        pack_block(&forms, from, ldx);
+        continue;
+      }
+      float padded[BLOCK] __attribute__((aligned(64))) = {0};
+      for (size_t r = 0; r < SIDE && r < height; r++)
+        memcpy(padded + r * SIDE, from + r * ldx, (width < SIDE ? width : SIDE) * sizeof(float));
+      pack_block(&forms, padded, SIDE);
     }
   }
 }

@@ -1,5 +1,5 @@
-/* scalar.h: the arithmetic of a product (low_kernels.h) one element at a time, with the same bits whatever the CPU and its rounding of
- * small numbers. It is the specification, and what computes where vectors would give other bits.
+/* scalar.h: the arithmetic of a product (low_kernels.h) one element at a time, with the same bits whatever the CPU does about small
+ * numbers. It is the specification, and it computes where vectors would give other bits.
  *
  * The product of two bfloat16 is exact in double. Its sum with a float is rounded to odd there: a double with an even last bit that is
  * not the exact sum moves by one towards it. The second rounding, to float, then decides as if the sum were exact.
@@ -10,10 +10,7 @@
 #include "ops/low_op.h"
 
 /* x with a denormal as zero. */
-INLINE float flushed(float x) {
-  if (x < 0x1p-126f && x > -0x1p-126f) return __builtin_copysignf(0, x);
-  return x;
-}
+INLINE float flushed(float x) { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0, x) : x; }
 
 INLINE double add_to_odd(double a, double b) {
   const double sum = a + b, part = sum - a, rest = (a - (sum - part)) + (b - part);
@@ -30,33 +27,32 @@ INLINE double add_to_odd(double a, double b) {
 /* To float; what is below 2^-126 after rounding to 24 bits becomes zero, and what rounds up to it does not. */
 INLINE float narrowed(double x) {
   const double magnitude = __builtin_fabs(x);
-  if (magnitude < 0x1p-126 - 0x1p-151) return __builtin_copysignf(0, (float)(x < 0 || __builtin_signbit(x) ? -1 : 1));
+  if (magnitude < 0x1p-126 - 0x1p-151) return __builtin_signbit(x) ? -0.0f : 0.0f;
   if (magnitude < 0x1p-126) return x < 0 ? -0x1p-126f : 0x1p-126f;
   return (float)x;
 }
 
-/* a b + c; c is not denormal. */
-INLINE float scalar_fma(nnc_bf16 a, nnc_bf16 b, float c) {
-  return narrowed(add_to_odd((double)flushed(nnc_bf16_to_float(a)) * (double)flushed(nnc_bf16_to_float(b)), (double)c));
+/* a b + c, of two bfloat16; c is not denormal. Their product has 16 bits, so that where a float has its exponent, it is exact there too,
+ * and the sum is a single rounding. */
+INLINE float scalar_fma(float a, float b, float c) {
+  a = flushed(a);
+  b = flushed(b);
+  const float product = a * b, magnitude = __builtin_fabsf(product);
+  if (magnitude >= 0x1p-126f && magnitude <= 0x1.fffffep127f) return flushed(product + c);
+  return narrowed(add_to_odd((double)a * (double)b, (double)c));
 }
 
-/* Neither is denormal. A sum that is below 2^-126 is exact. */
+/* Neither is denormal. A sum that is below 2^-126 is exact, so that there is nothing to round. */
 INLINE float scalar_add(float a, float b) { return flushed(a + b); }
 
-/* One element, from a row of the left operand and a column of the right one, in whose last block it begins at lane. */
-INLINE float scalar_product(const nnc_bf16 *a, const nnc_bf16 *b, size_t row, size_t column, size_t steps) {
-  float c = 0;
-  a += row * NNC_BF16_SIDE;
-  b += column / 16 * 512 + column % 16 * 2;
-  for (size_t s = 0; s < steps; s++, a += NNC_BF16_BLOCK, b += NNC_BF16_BLOCK) {
-    float even = 0, odd = 0;
-    for (size_t p = 0; p < NNC_BF16_SIDE / 2; p++) {
-      even = scalar_fma(a[2 * p], b[32 * p], even);
-      odd = scalar_fma(a[2 * p + 1], b[32 * p + 1], odd);
-    }
-    c = scalar_add(c, scalar_add(even, odd));
+/* One element: c and the 32 k of a row of the left operand, [2][16] floats, even ones first, and of a column of the right one. */
+INLINE float scalar_step(float c, const float *a, const nnc_bf16 *b) {
+  float even = 0, odd = 0;
+  for (size_t p = 0; p < NNC_BF16_SIDE / 2; p++) {
+    even = scalar_fma(a[p], nnc_bf16_to_float(b[32 * p]), even);
+    odd = scalar_fma(a[16 + p], nnc_bf16_to_float(b[32 * p + 1]), odd);
   }
-  return c;
+  return scalar_add(c, scalar_add(even, odd));
 }
 
 #endif

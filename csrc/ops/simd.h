@@ -1,7 +1,7 @@
 /* simd.h: vectors of `real` as wide as the instruction set has them, over GCC's vector extension.
  *
  * One source serves every instruction set: `vec` is a native vector type, so + - * / and comparisons are plain C. This file adds
- * what the extension lacks: unaligned and masked loads and stores, fused multiply-add, select, rounding, horizontal sums. No maths
+ * what the extension lacks: unaligned and masked loads and stores, fused multiply-add, select, rounding, sums along a row. No maths
  * here (see vmath.h).
  */
 #ifndef NNC_OPS_SIMD_H
@@ -50,6 +50,13 @@ INLINE ivec ivset1(integer x) { return (ivec){0} + x; }
 INLINE vec vload(const real *p) { return *(const vec_unaligned *)p; }
 INLINE void vstore(real *p, vec v) { *(vec_unaligned *)p = v; }
 
+INLINE ivec lane_numbers(void) {
+  static const integer number[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  ivec lane;
+  memcpy(&lane, number, sizeof lane);
+  return lane;
+}
+
 /* The first n lanes, 0 <= n <= VL; memory beyond them is not touched, and the other lanes read as 0. */
 INLINE vec vload_n(const real *p, size_t n) {
 #if defined(__AVX512F__) && NNC_BUILD_F64
@@ -76,10 +83,18 @@ INLINE vec vload_fill(const real *p, size_t n, real fill) {
 #elif defined(__AVX512F__)
   return (vec)_mm512_mask_loadu_ps((__m512)vset1(fill), (__mmask16)((1u << n) - 1), p);
 #else
-  static const integer number[] = {0, 1, 2, 3, 4, 5, 6, 7};
-  ivec lane;
-  memcpy(&lane, number, sizeof lane);
-  return (vec)(((ivec)vload_n(p, n) & (lane < (integer)n)) | ((ivec)vset1(fill) & (lane >= (integer)n)));
+  return (vec)((ivec)vload_n(p, n) | ((ivec)vset1(fill) & (lane_numbers() >= (integer)n)));
+#endif
+}
+
+/* v with +0 in the lanes from n on, 0 <= n <= VL. */
+INLINE vec vkeep_n(vec v, size_t n) {
+#if defined(__AVX512F__) && NNC_BUILD_F64
+  return (vec)_mm512_maskz_mov_pd((__mmask8)((1u << n) - 1), (__m512d)v);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_maskz_mov_ps((__mmask16)((1u << n) - 1), (__m512)v);
+#else
+  return (vec)((ivec)v & (lane_numbers() < (integer)n));
 #endif
 }
 
@@ -182,18 +197,6 @@ INLINE vec vsqrt(vec a) {
 #endif
 }
 
-/* Sum and maximum of the lanes, in a fixed order. */
-INLINE real vsum(vec v) {
-  real s = v[0];
-  for (int i = 1; i < VL; i++) s += v[i];
-  return s;
-}
-INLINE real vmaximum(vec v) {
-  real s = v[0];
-  for (int i = 1; i < VL; i++) s = v[i] > s ? v[i] : s;
-  return s;
-}
-
 /* v with each lane exchanged for the one d lanes away, d a power of two; a macro because the lanes must be literals. */
 #define NNC_LANE(i, d) (((i) ^ (d)) % VL)
 #define NNC_LANES_2(i, d) NNC_LANE(i, d), NNC_LANE((i) + 1, d)
@@ -209,7 +212,7 @@ INLINE real vmaximum(vec v) {
 #define NNC_EXCHANGE(v, d) __builtin_shufflevector(v, v, NNC_LANES_8(0, d), NNC_LANES_8(8, d))
 #endif
 
-/* The same by halving, and in every lane: log2(VL) steps, and no trip through a scalar register. */
+/* Sum and maximum of the lanes, in every lane, by halving: log2(VL) steps, and no trip through a scalar register. */
 INLINE vec vsum_all(vec v) {
   if (VL > 8) v += NNC_EXCHANGE(v, 8);
   if (VL > 4) v += NNC_EXCHANGE(v, 4);
@@ -222,5 +225,44 @@ INLINE vec vmax_all(vec v) {
   if (VL > 2) v = vmax(v, NNC_EXCHANGE(v, 2));
   return vmax(v, NNC_EXCHANGE(v, 1));
 }
+
+/* A sum along a row, in an order that is the same on every instruction set: 64 bytes of partial sums (16 floats, 8 doubles), each
+ * from +0. Element j goes to partial sum j % 16 (8), in increasing j. Then they are added by halving: those 8 apart, then 4, 2, 1.
+ * Where a vector is narrower, VECTORS_OF_SUM vectors take turns; the next one to add to comes first. That may be any of them in the
+ * end, which changes nothing about what is added to what. Lanes beyond the end of the row add 0. */
+enum { VECTORS_OF_SUM = 64 / NNC_VECTOR_BYTES, SUM_LANES = VECTORS_OF_SUM * VL };
+#if NNC_VECTOR_BYTES == 64
+typedef struct {
+  vec a;
+} row_sum;
+INLINE row_sum sum_turn(row_sum s) { return s; }
+INLINE row_sum sum_add(row_sum s, vec v) { return (row_sum){s.a + v}; }
+INLINE row_sum sum_fma(row_sum s, vec x, vec y) { return (row_sum){vfma(x, y, s.a)}; }
+INLINE row_sum sum_join(row_sum s, row_sum t) { return (row_sum){s.a + t.a}; }
+INLINE vec sum_fold(row_sum s) { return s.a; }
+#elif NNC_VECTOR_BYTES == 32
+typedef struct {
+  vec a, b;
+} row_sum;
+INLINE row_sum sum_turn(row_sum s) { return (row_sum){s.b, s.a}; }
+INLINE row_sum sum_add(row_sum s, vec v) { return (row_sum){s.b, s.a + v}; }
+INLINE row_sum sum_fma(row_sum s, vec x, vec y) { return (row_sum){s.b, vfma(x, y, s.a)}; }
+INLINE row_sum sum_join(row_sum s, row_sum t) { return (row_sum){s.a + t.a, s.b + t.b}; }
+INLINE vec sum_fold(row_sum s) { return s.a + s.b; }
+#else
+typedef struct {
+  vec a, b, c, d;
+} row_sum;
+INLINE row_sum sum_turn(row_sum s) { return (row_sum){s.b, s.c, s.d, s.a}; }
+INLINE row_sum sum_add(row_sum s, vec v) { return (row_sum){s.b, s.c, s.d, s.a + v}; }
+INLINE row_sum sum_fma(row_sum s, vec x, vec y) { return (row_sum){s.b, s.c, s.d, vfma(x, y, s.a)}; }
+INLINE row_sum sum_join(row_sum s, row_sum t) { return (row_sum){s.a + t.a, s.b + t.b, s.c + t.c, s.d + t.d}; }
+INLINE vec sum_fold(row_sum s) { return (s.a + s.c) + (s.b + s.d); }
+#endif
+/* The sum in every lane. */
+INLINE vec sum_total(row_sum s) { return vsum_all(sum_fold(s)); }
+/* The same where a partial sum may be -0, as a product is that vfma flushes to zero. An instruction set whose last vector has lanes
+ * beyond the end adds 0 to it, and another does not. */
+INLINE vec sum_total_unsigned(row_sum s) { return sum_total(s) + vset1(0); }
 
 #endif

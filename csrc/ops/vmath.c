@@ -27,6 +27,6 @@ double KERNEL(multiply_adds)(real *sum, size_t rounds) {
     for (size_t i = 0; i < CHAINS; i++) acc[i] = vfma(acc[i], scale, shift);
   }
   for (size_t i = 1; i < CHAINS; i++) acc[0] += acc[i];
-  *sum = vsum(acc[0]);
+  *sum = vsum_all(acc[0])[0];
   return 2.0 * CHAINS * VL * (double)rounds;
 }

@@ -1,4 +1,4 @@
-"""Same seed, same bits: for any number of threads, in every mode of the update; and nearly the same for any instruction set."""
+"""Same seed, same bits: for any number of threads, in every mode of the update, with every fused multiply-add."""
 
 import hashlib
 import json
@@ -266,3 +266,8 @@ def test_instruction_sets_agree_closely(runs, dtype):
     for isa in _core.isas()[:-1]:
         rtol = 1e-4 if dtype == np.float32 else 1e-11
         np.testing.assert_allclose(runs[isa][dtype.name][1], best, rtol=rtol, err_msg=isa)
+
+
+def test_instruction_sets_with_fused_multiply_adds_have_the_same_bits(runs, dtype):
+    fused = [isa for isa in _core.isas() if isa != "baseline" or "avx2" not in _core.isas()]
+    assert len({runs[isa][dtype.name][0] for isa in fused}) == 1

@@ -3,9 +3,8 @@
  *   y = x where x > 0, else slope * x      dx = dy where x > 0, else slope * dy      dslope = sum of dy * x where not x > 0
  *
  * Only x is saved. per_column: slope and dslope have one number per column, otherwise one for the whole matrix. dslope is added to.
- * Per column, the sum is one chain in increasing row. For a single number, the chain runs through the vectors of each row, and at
- * the end of the row their lanes are added in a fixed order. So the caller may process blocks of rows one after the other and gets
- * the bits of one call.
+ * Per column, the sum is one chain in increasing row. For a single number, each row is a row_sum (simd.h), and these are added in
+ * increasing row. So the caller may process blocks of rows one after the other and gets the bits of one call.
  */
 #include "ops/op.h"
 
@@ -40,19 +39,19 @@ INLINE vec share(vec dy, vec x) { return vselect(x > vset1(0), vset1(0), dy * x)
 void KERNEL(prelu_gradient)(real *dslope, const real *dy, const real *x, size_t rows, size_t cols, size_t lddy, size_t ldx,
                             int per_column) {
   for (size_t i = 0; i < rows; i++, dy += lddy, x += ldx) {
-    vec sum = {0};
+    row_sum sum = {0};
     size_t j = 0;
     for (; j + VL <= cols; j += VL) {
       const vec s = share(vload(dy + j), vload(x + j));
       if (per_column) vstore(dslope + j, vload(dslope + j) + s);
-      else sum += s;
+      else sum = sum_add(sum, s);
     }
     if (j < cols) {
       const size_t n = cols - j;
       const vec s = share(vload_n(dy + j, n), vload_n(x + j, n));
       if (per_column) vstore_n(dslope + j, vload_n(dslope + j, n) + s, n);
-      else sum += s;
+      else sum = sum_add(sum, s);
     }
-    if (!per_column) *dslope += vsum_all(sum)[0];
+    if (!per_column) *dslope += sum_total(sum)[0];
   }
 }

@@ -4,9 +4,9 @@
  *   log_softmax   y = x - max x - log sum exp(x - max x)        dx = dy - exp(y) sum(dy)
  *
  * A row that contains NaN or +inf, or only -inf, gives NaN, as in PyTorch. Single -inf give probability 0.
- * Order of accumulation: VL partial sums, column j in lane j % VL, then by halving (vsum_all). The bits of a row depend only on
- * that row and cols.
- * Accuracy: softmax 3 ULP and what rounding the sum adds, (cols / VL + log2 VL) / 2 ULP at most.
+ * Order of accumulation: that of a row_sum (simd.h): 16 partial sums in float, 8 in double, column j in number j % 16 (8), then by
+ * halving. So it depends only on cols, not on the instruction set.
+ * Accuracy: softmax 3 ULP and what rounding the sum adds, (cols / 16 + 4) / 2 ULP at most (double: cols / 8 + 3).
  *
  * Each kernel defines the result of one row. Short rows are collected in a buffer and stored several at a time. Otherwise, in place
  * and without gaps between rows, the masked store of a row would be followed by the load of the next row. That load overlaps the
@@ -39,44 +39,46 @@ typedef void backward_row(real *dx, const real *dy, const real *y, row_shape row
 
 INLINE void softmax_row(real *y, const real *x, row_shape row) {
   const vec rest = vload_fill(x + row.end, row.last, LOWEST);
-  vec top = rest, sum = {0};
+  vec top = rest;
+  row_sum sum = {0};
   for (size_t j = 0; j < row.end; j += VL) top = vmax(top, vload(x + j));
   top = vmax_all(top);
   for (size_t j = 0; j < row.end; j += VL) {
     const vec e = vexp(vload(x + j) - top);
-    sum += e;
+    sum = sum_add(sum, e);
     vstore(y + j, e);
   }
-  const vec e = vexp(rest - top), share = 1 / vsum_all(sum + e);
+  const vec e = vexp(rest - top), share = 1 / sum_total(sum_add(sum, e));
   for (size_t j = 0; j < row.end; j += VL) vstore(y + j, vload(y + j) * share);
   put_last(y, e * share, row);
 }
 
 INLINE void softmax_gradient(real *dx, const real *dy, const real *y, row_shape row) {
   const vec p = vload_n(y + row.end, row.last), d = vload_n(dy + row.end, row.last);
-  vec sum = {0};
-  for (size_t j = 0; j < row.end; j += VL) sum = vfma(vload(dy + j), vload(y + j), sum);
-  const vec mean = vsum_all(vfma(d, p, sum));
+  row_sum sum = {0};
+  for (size_t j = 0; j < row.end; j += VL) sum = sum_fma(sum, vload(dy + j), vload(y + j));
+  const vec mean = sum_total_unsigned(sum_fma(sum, d, p));
   for (size_t j = 0; j < row.end; j += VL) vstore(dx + j, vload(y + j) * (vload(dy + j) - mean));
   put_last(dx, p * (d - mean), row);
 }
 
 INLINE void log_softmax_row(real *y, const real *x, row_shape row) {
   const vec rest = vload_fill(x + row.end, row.last, LOWEST);
-  vec top = rest, sum = {0};
+  vec top = rest;
+  row_sum sum = {0};
   for (size_t j = 0; j < row.end; j += VL) top = vmax(top, vload(x + j));
   top = vmax_all(top);
-  for (size_t j = 0; j < row.end; j += VL) sum += vexp(vload(x + j) - top);
-  const vec scale = vlog(vsum_all(sum + vexp(rest - top)));
+  for (size_t j = 0; j < row.end; j += VL) sum = sum_add(sum, vexp(vload(x + j) - top));
+  const vec scale = vlog(sum_total(sum_add(sum, vexp(rest - top))));
   for (size_t j = 0; j < row.end; j += VL) vstore(y + j, vload(x + j) - top - scale);
   put_last(y, rest - top - scale, row);
 }
 
 INLINE void log_softmax_gradient(real *dx, const real *dy, const real *y, row_shape row) {
   const vec p = vexp(vload_n(y + row.end, row.last)), d = vload_n(dy + row.end, row.last);
-  vec sum = {0};
-  for (size_t j = 0; j < row.end; j += VL) sum += vload(dy + j);
-  const vec total = vsum_all(sum + d);
+  row_sum sum = {0};
+  for (size_t j = 0; j < row.end; j += VL) sum = sum_add(sum, vload(dy + j));
+  const vec total = sum_total(sum_add(sum, d));
   for (size_t j = 0; j < row.end; j += VL) vstore(dx + j, vfma(-vexp(vload(y + j)), total, vload(dy + j)));
   put_last(dx, vfma(-p, total, d), row);
 }

@@ -39,7 +39,7 @@ INLINE void target_move(target_row *t, target_kind kind, const real *target, siz
 /* Columns j to j + n of the row, 0 beyond. */
 INLINE vec target_load(const target_row *t, target_kind kind, size_t j, size_t n) {
   const vec value =
-      kind == TARGET_INDEX ? vselect(loss_lane_numbers() + (integer)j == t->label, vset1(1), vset1(0)) : loss_load(t->value + j, n);
+      kind == TARGET_INDEX ? vselect(lane_numbers() + (integer)j == t->label, vset1(1), vset1(0)) : loss_load(t->value + j, n);
   return loss_keep(vfma(value, t->keep, t->floor), n, 0);
 }
 
@@ -96,7 +96,8 @@ INLINE void softmax_of_narrow_rows(target_kind kind, sums_of_rows *sums, size_t 
 INLINE void softmax_of_wide_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
                                  const target_row *target, size_t cols, real factor) {
   real *parked = pred ? pred : grad;
-  vec top = vset1((real)-INFINITY), total = {0}, target_sum = {0}, target_dot = {0};
+  vec top = vset1((real)-INFINITY);
+  row_sum totals = {0}, target_sums = {0}, target_dots = {0};
   for (size_t j = 0; j < cols; j += VL) {
     const size_t n = loss_lanes(cols - j);
     top = vmax(loss_keep(loss_load(z + j, n), n, (real)-INFINITY), top);
@@ -106,12 +107,11 @@ INLINE void softmax_of_wide_rows(target_kind kind, sums_of_rows *sums, size_t at
     const size_t n = loss_lanes(cols - j);
     const vec d = loss_keep(loss_load(z + j, n), n, (real)-INFINITY) - top, e = vexp(d), t = target_load(target, kind, j, n);
     if (parked) loss_store(parked + j, e, n);
-    total += e;
-    target_sum += t;
-    target_dot += vselect(t == 0, vset1(0), t * d);
+    totals = sum_add(totals, e);
+    target_sums = sum_add(target_sums, t);
+    target_dots = sum_add(target_dots, vselect(t == 0, vset1(0), t * d));
   }
-  total = vsum_all(total);
-  target_sum = kind == TARGET_INDEX ? vset1(1) : vsum_all(target_sum);
+  const vec total = sum_total(totals), target_sum = kind == TARGET_INDEX ? vset1(1) : sum_total(target_sums);
   for (size_t j = 0; parked && j < cols; j += VL) {
     const size_t n = loss_lanes(cols - j);
     const vec p = loss_load(parked + j, n) / total;
@@ -120,7 +120,7 @@ INLINE void softmax_of_wide_rows(target_kind kind, sums_of_rows *sums, size_t at
   }
   sums->total[at] = total[0];
   sums->target_sum[at] = target_sum[0];
-  sums->target_dot[at] = vsum_all(target_dot)[0];
+  sums->target_dot[at] = sum_total(target_dots)[0];
 }
 
 INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *grad, real *pred, real *row_loss, const real *z,
@@ -146,7 +146,9 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
       else softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
     }
     const vec w = weight ? loss_load(weight + first, n) : vset1(1);
-    const vec loss = w * (vload(sums.target_sum) * vlog(vload(sums.total)) - vload(sums.target_dot));
+    /* + 0: a sum of nothing but -0 is +0, as in the sums of wide rows */
+    const vec target_sum = vload(sums.target_sum) + vset1(0), target_dot = vload(sums.target_dot) + vset1(0);
+    const vec loss = w * (target_sum * vlog(vload(sums.total)) - target_dot);
     loss_store(row_loss + first, kind == TARGET_INDEX ? vselect(vload(sums.kept) == 0, vset1(0), loss) : loss, n);
   }
 }
@@ -161,18 +163,18 @@ INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, re
     target_move(&t, kind, target, r, ldt, cols);
     const int kept = kind != TARGET_INDEX || t.label >= 0;
     const real w = !kept ? 0 : weight ? weight[r] : 1;
-    vec total = {0}, loss = {0}, target_inside = {0};
-    for (size_t j = 0; j < cols; j += VL) total += loss_load(zr + j, loss_lanes(cols - j));
-    total = vsum_all(total);
+    row_sum totals = {0}, losses = {0}, inside = {0};
+    for (size_t j = 0; j < cols; j += VL) totals = sum_add(totals, loss_load(zr + j, loss_lanes(cols - j)));
+    const vec total = sum_total(totals);
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec q = loss_load(zr + j, n) / total, c = loss_clip(q, lo, hi), tj = target_load(&t, kind, j, n);
-      loss -= tj * vlog(c);
-      target_inside += vselect(q == c, tj, vset1(0));
+      losses = sum_add(losses, loss_keep(-(tj * vlog(c)), n, 0)); /* a total of 0 makes q NaN in the lanes beyond n, too */
+      inside = sum_add(inside, vselect(q == c, tj, vset1(0)));
     }
-    row_loss[r] = kept ? w * vsum_all(loss)[0] : 0;
+    row_loss[r] = kept ? w * sum_total(losses)[0] : 0;
     if (!grad) continue;
-    target_inside = vsum_all(target_inside);
+    const vec target_inside = sum_total(inside);
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec q = loss_load(zr + j, n) / total, own = target_load(&t, kind, j, n) / q;
@@ -200,17 +202,17 @@ __attribute__((noipa)) static void focal_of_rows(target_kind kind, int from_logi
     target_move(&t, kind, target, r, ldt, cols);
     const int kept = kind != TARGET_INDEX || t.label >= 0;
     const real w = !kept ? 0 : weight ? weight[r] : 1;
-    vec top = vset1((real)-INFINITY), total = {0}, loss = {0}, dot = {0};
+    vec top = vset1((real)-INFINITY);
+    row_sum totals = {0}, losses = {0}, dots = {0};
     for (size_t j = 0; j < cols && from_logits; j += VL)
       top = vmax(loss_keep(loss_load(zr + j, loss_lanes(cols - j)), loss_lanes(cols - j), (real)-INFINITY), top);
     top = vmax_all(top);
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec x = loss_load(zr + j, n);
-      total += from_logits ? vexp(loss_keep(x, n, (real)-INFINITY) - top) : x;
+      totals = sum_add(totals, from_logits ? vexp(loss_keep(x, n, (real)-INFINITY) - top) : x);
     }
-    total = vsum_all(total);
-    const vec log_total = vlog(total);
+    const vec total = sum_total(totals), log_total = vlog(total);
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec x = loss_load(zr + j, n), q = x / total, clipped = loss_clip(q, lo, hi);
@@ -219,14 +221,14 @@ __attribute__((noipa)) static void focal_of_rows(target_kind kind, int from_logi
       const vec focused = vselect(gamma == 0, vset1(1), vexp(gamma * vlog(rest))), weighted = a * tj * focused;
       const vec ratio = vselect(rest == 0, vset1(-1), vselect(p == 0, vset1(0), p * log_p / rest)); /* p log p / (1 - p) */
       vec slope = vselect(tj == 0, vset1(0), weighted * (gamma * ratio - (real)1));
-      loss -= loss_keep(vselect(weighted == 0, vset1(0), weighted * log_p), n, 0);
+      losses = sum_add(losses, -loss_keep(vselect(weighted == 0, vset1(0), weighted * log_p), n, 0));
       if (!from_logits) slope = vselect(q == clipped, slope, vselect(q == q, vset1(0), q));
-      dot += loss_keep(slope, n, 0);
+      dots = sum_add(dots, loss_keep(slope, n, 0));
       if (grad) loss_store(grad + r * ld + j, from_logits ? slope : slope / p, n);
       if (pred) loss_store(pred + r * ld + j, p, n);
     }
-    row_loss[r] = kept ? w * vsum_all(loss)[0] : 0;
-    dot = vsum_all(dot);
+    row_loss[r] = kept ? w * sum_total(losses)[0] : 0;
+    const vec dot = sum_total(dots);
     for (size_t j = 0; grad && j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec h = loss_load(grad + r * ld + j, n);

@@ -10,17 +10,17 @@ void KERNEL(cosine_similarity)(NNC_LOSS_PARAMETERS) {
   const vec least = vset1((real)1e-12);
   for (size_t r = 0; r < rows; r++) {
     const real *zr = z + r * ld, *tr = target + r * ldt, w = weight ? weight[r] : 1;
-    vec zz = {0}, tt = {0}, zt = {0};
+    row_sum squares = {0}, squares_of_target = {0}, products = {0};
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec a = loss_load(zr + j, n), b = loss_load(tr + j, n);
-      zz += a * a;
-      tt += b * b;
-      zt += a * b;
+      squares = sum_add(squares, a * a);
+      squares_of_target = sum_add(squares_of_target, b * b);
+      products = sum_add(products, a * b);
     }
-    zz = vsum_all(zz);
-    const vec of_z = (real)1 / vsqrt(vmax(least, zz)), of_t = (real)1 / vsqrt(vmax(least, vsum_all(tt)));
-    const vec cosine = vsum_all(zt) * of_z * of_t, along = vselect(zz < least, vset1(0), cosine * of_z);
+    const vec zz = sum_total(squares), tt = sum_total(squares_of_target);
+    const vec of_z = (real)1 / vsqrt(vmax(least, zz)), of_t = (real)1 / vsqrt(vmax(least, tt));
+    const vec cosine = sum_total(products) * of_z * of_t, along = vselect(zz < least, vset1(0), cosine * of_z);
     row_loss[r] = w * -cosine[0];
     for (size_t j = 0; grad && j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);

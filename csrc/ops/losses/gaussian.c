@@ -22,19 +22,19 @@ void KERNEL(gaussian_nll)(NNC_LOSS_PARAMETERS) {
   for (size_t r = 0; r < rows; r++) {
     const real w = weight ? weight[r] : 1;
     const vec factor = vset1(w * (real)(scale / (double)k));
-    vec sum = {0};
+    row_sum sum = {0};
     for (size_t j = 0; j < k; j += VL) {
       const size_t n = loss_lanes(k - j);
       const vec d = loss_load(z + r * ld + j, n) - loss_load(target + r * ldt + j, n);
       const vec given = vmax(least, loss_load(z + r * ld + k + j, n));
       const vec precision = is_log ? vexp(-given) : (real)1 / given, log_variance = is_log ? given : vlog(given);
       const vec square = d * d * precision;
-      sum += loss_keep((real)0.5 * (log_variance + square) + constant, n, 0);
+      sum = sum_add(sum, loss_keep((real)0.5 * (log_variance + square) + constant, n, 0));
       if (!grad) continue;
       const vec slope = (real)0.5 * ((real)1 - square);
       loss_store(grad + r * ld + j, factor * d * precision, n);
       loss_store(grad + r * ld + k + j, factor * (is_log ? slope : slope * precision), n);
     }
-    row_loss[r] = w * (vsum_all(sum)[0] / (real)k);
+    row_loss[r] = w * (sum_total(sum)[0] / (real)k);
   }
 }

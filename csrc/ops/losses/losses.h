@@ -3,8 +3,9 @@
  * A loss that is a sum or a mean over columns defines only its term: loss and d loss / d z of a vector of elements. All the rest
  * (weights, scale, mean, tails, rows of one column) is done here. Losses that couple the columns of a row do not use this.
  *
- * Order of accumulation: VL partial sums per row, column j in lane j % VL, then by halving (vsum_all); a row's bits depend on that
- * row and cols alone. Rows of one column that lie one after the other are taken VL at a time, lane by lane the same.
+ * Order of accumulation: each row is a row_sum (simd.h): 16 partial sums in float, 8 in double, column j in number j % 16 (8), then
+ * by halving. A row's bits depend on that row and cols alone, and the order not on the instruction set. Rows of one column that lie
+ * one after the other are taken VL at a time, lane by lane the same.
  */
 #ifndef NNC_OPS_LOSSES_H
 #define NNC_OPS_LOSSES_H
@@ -56,14 +57,7 @@ INLINE void loss_store(real *p, vec v, size_t n) {
   vstore_n(p, v, n);
 }
 
-INLINE ivec loss_lane_numbers(void) {
-  static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  ivec lane;
-  memcpy(&lane, number, sizeof lane);
-  return lane;
-}
-
-INLINE vec loss_keep(vec v, size_t n, real fill) { return vselect(loss_lane_numbers() < ivset1((integer)n), v, vset1(fill)); }
+INLINE vec loss_keep(vec v, size_t n, real fill) { return vselect(lane_numbers() < ivset1((integer)n), v, vset1(fill)); }
 
 /* A slope that comes from a comparison is finite for z = NaN; this makes it NaN. */
 INLINE vec loss_nan_from(vec z, vec slope) { return vselect(z == z, slope, z); }
@@ -106,9 +100,9 @@ INLINE void loss_of_short_rows(loss_function *term, vec parameter, real *grad, r
       if (pred) loss_store(pred + start + i, at.pred, n);
     }
     for (size_t r = 0; r < count; r++) {
-      vec sum = {0};
-      for (size_t j = 0; j < cols; j += VL) sum += loss_keep(vload(loss + r * cols + j), loss_lanes(cols - j), 0);
-      row_loss[first + r] = vsum_all(sum)[0] * share;
+      row_sum sum = {0};
+      for (size_t j = 0; j < cols; j += VL) sum = sum_add(sum, loss_keep(vload(loss + r * cols + j), loss_lanes(cols - j), 0));
+      row_loss[first + r] = sum_total(sum)[0] * share;
     }
   }
 }
@@ -129,15 +123,15 @@ INLINE void elementwise_loss(loss_function *term, double attribute, loss_reducti
   for (size_t r = 0; r < rows; r++) {
     const real w = weight ? weight[r] : 1;
     const vec factor = vset1(w * (real)(scale * share));
-    vec sum = {0};
+    row_sum sum = {0};
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const loss_term at = term(loss_load(z + r * ld + j, n), loss_load(target + r * ldt + j, n), parameter);
-      sum += loss_keep(at.loss, n, 0);
+      sum = sum_add(sum, loss_keep(at.loss, n, 0));
       if (grad) loss_store(grad + r * ld + j, factor * at.slope, n);
       if (pred) loss_store(pred + r * ld + j, at.pred, n);
     }
-    row_loss[r] = w * (vsum_all(sum)[0] * (real)share);
+    row_loss[r] = w * (sum_total(sum)[0] * (real)share);
   }
 }
 

@@ -40,14 +40,15 @@ void KERNEL(perceptron)(NNC_LOSS_PARAMETERS) { elementwise_loss(perceptron_margi
 void KERNEL(categorical_hinge)(NNC_LOSS_PARAMETERS) {
   for (size_t r = 0; r < rows; r++) {
     const real *zr = z + r * ld, *tr = target + r * ldt;
-    vec wrong = vset1((real)-INFINITY), right = {0};
+    vec wrong = vset1((real)-INFINITY);
+    row_sum right = {0};
     for (size_t j = 0; j < cols; j += VL) {
       const size_t n = loss_lanes(cols - j);
       const vec zj = loss_load(zr + j, n), tj = loss_load(tr + j, n);
       wrong = vmax(loss_keep(((real)1 - tj) * zj, n, (real)-INFINITY), wrong);
-      right += tj * zj;
+      right = sum_add(right, tj * zj);
     }
-    const real neg = vmax_all(wrong)[0], pos = vsum_all(right)[0], w = weight ? weight[r] : 1, loss = neg - pos + 1;
+    const real neg = vmax_all(wrong)[0], pos = sum_total(right)[0], w = weight ? weight[r] : 1, loss = neg - pos + 1;
     row_loss[r] = w * (loss <= 0 ? 0 : loss);
     if (!grad) continue;
 

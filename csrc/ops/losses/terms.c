@@ -28,16 +28,16 @@ void KERNEL(loss_by_terms)(loss_terms *terms, loss_attributes attributes, const 
   for (size_t r = 0; r < rows; r++) {
     const real w = weight ? weight[r] : 1;
     const vec factor = vset1(w * (real)(scale / (double)cols));
-    vec sum = {0};
+    row_sum sum = {0};
     for (size_t first = 0; first < cols; first += PIECE) {
       const size_t n = cols - first < PIECE ? cols - first : PIECE, at = r * ld + first;
       terms(loss, slope, pred ? pred + at : NULL, z + at, target + r * ldt + first, n, &attributes, own ? own + first : NULL);
       for (size_t j = 0; j < n; j += VL) {
         const size_t lanes = loss_lanes(n - j);
-        sum += loss_keep(vload(loss + j), lanes, 0);
+        sum = sum_add(sum, loss_keep(vload(loss + j), lanes, 0));
         if (grad) vstore_n(grad + at + j, factor * vload(slope + j), lanes);
       }
     }
-    row_loss[r] = w * (vsum_all(sum)[0] * share);
+    row_loss[r] = w * (sum_total(sum)[0] * share);
   }
 }

@@ -12,7 +12,8 @@
  * of CHUNK rows, which stay in registers while their mean and their squared distances from it are computed; chunks are merged in
  * increasing order (Chan, Golub and LeVeque 1979). Otherwise the mean first, then the squared distances, in increasing row order. A
  * channel whose statistics are not finite does not change the running ones. Backward, each sum is one chain per chunk, and these
- * are added in increasing order; if inner != 1, one chain in increasing row.
+ * are added in increasing order. If inner != 1, each sum is a row_sum (simd.h) that goes on from row to row, number j of each row in
+ * partial sum j % 16 (double: j % 8).
  */
 #include "ops/op.h"
 
@@ -205,8 +206,7 @@ INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy
     }
 }
 
-/* Planes: one channel, whose `inner` numbers of a row are contiguous. Sums run over rows; the lanes of each row are added in a
- * fixed order. */
+/* Planes: one channel, whose `inner` numbers of a row are contiguous. */
 
 #define OVER_PLANE(i, j, n, body)                       \
   for (size_t i = 0; i < rows; i++)                     \
@@ -214,6 +214,16 @@ INLINE void backward_columns(real *dx, real *dgamma, real *dbeta, const real *dy
       const size_t n = inner - j < VL ? inner - j : VL; \
       body                                              \
     }
+
+/* A sum after number j of a row and the others of its vector: the next row begins with partial sum 0 again. */
+INLINE row_sum sum_at(row_sum s, size_t j, size_t inner) {
+  if (VECTORS_OF_SUM > 1 && inner - j <= VL)
+    for (size_t v = j / VL + 1; v % VECTORS_OF_SUM; v++) s = sum_turn(s);
+  return s;
+}
+
+/* Lanes beyond n are 0, whatever the mean is. */
+INLINE vec load_centred(const real *p, size_t n, vec mean) { return n == VL ? vload(p) - mean : vkeep_n(vload_n(p, n) - mean, n); }
 
 static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, const real *gamma, const real *beta, size_t channel,
                           size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, nnc_norm_source source) {
@@ -223,20 +233,14 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
     m = from_running(s, channel, eps, 1);
     m = (moments){vset1(m.mean[0]), vset1(m.rstd[0])};
   } else {
-    vec sum = vset1(0), squares = vset1(0);
-    OVER_PLANE(i, j, n, sum += load_channels(x + i * ldx + at + j, n);)
-    m.mean = vset1(vsum(sum) / (real)count);
+    row_sum sum = {0}, squares = {0};
+    OVER_PLANE(i, j, n, sum = sum_at(sum_add(sum, load_channels(x + i * ldx + at + j, n)), j, inner);)
+    m.mean = sum_total(sum) / (real)count;
     OVER_PLANE(i, j, n, {
-      const vec v = load_channels(x + i * ldx + at + j, n);
-      vec d = v - m.mean;
-      if (n < VL) {
-        real lane[VL];
-        vstore(lane, d);
-        d = vload_n(lane, n);
-      }
-      squares = vfma(d, d, squares);
+      const vec d = load_centred(x + i * ldx + at + j, n, m.mean);
+      squares = sum_at(sum_fma(squares, d, d), j, inner);
     })
-    const vec var = vset1(vsum(squares) / (real)count);
+    const vec var = sum_total(squares) / (real)count;
     m.rstd = vset1(1) / vsqrt(var + (real)eps);
     save_moments(m, var, s, channel, count, momentum, 1);
   }
@@ -254,13 +258,13 @@ static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, 
   if (constant) m = from_running(s, channel, eps, 1);
   else m = (moments){vset1(((real *)s->mean)[channel]), vset1(((real *)s->rstd)[channel])};
   const vec mean = vset1(m.mean[0]), rstd = vset1(m.rstd[0]);
-  vec sums = vset1(0), products = vset1(0);
+  row_sum sums = {0}, products = {0};
   OVER_PLANE(i, j, n, {
-    const vec d = load_channels(dy + i * lddy + at + j, n); /* lanes beyond n are 0, so their products are, too */
-    sums += d;
-    products = vfma(d, (load_channels(x + i * ldx + at + j, n) - mean) * rstd, products);
+    const vec d = load_channels(dy + i * lddy + at + j, n);
+    sums = sum_at(sum_add(sums, d), j, inner);
+    products = sum_at(sum_fma(products, d, load_centred(x + i * ldx + at + j, n, mean) * rstd), j, inner);
   })
-  const real sum = vsum(sums), product = vsum(products);
+  const real sum = sum_total(sums)[0], product = sum_total_unsigned(products)[0];
   if (dgamma) dgamma[channel] = product;
   if (dbeta) dbeta[channel] = sum;
   if (!dx) return;

@@ -6,48 +6,46 @@
  *
  * var is the biased variance of the group; gamma and beta, [size], are the same for all groups. Saved for backward: mean and rstd,
  * [groups] each, until the end of the step. Statistics: the mean first, then the sum of squared distances from it, so nothing
- * cancels. Sums over a group run in CHAINS chains of vectors, added in a fixed order, so they depend on the group alone; dgamma and
- * dbeta are one chain per column in increasing group, whatever range of columns a call covers.
+ * cancels. dgamma and dbeta are one chain per column in increasing group, whatever range of columns a call covers.
+ * Order of accumulation over a group: as long as CHAINS * SUM_LANES numbers (64 floats, 32 doubles) are left, each SUM_LANES of them
+ * go to the next of CHAINS row_sums (simd.h). These are added pairwise, and to that one the remaining numbers are added. So the order
+ * depends on the size of the group alone, not on the instruction set.
  */
 #include "ops/op.h"
 
 enum { CHAINS = 4 };
 
-/* sum over j < size of term(j, number of lanes): whole vectors go to CHAINS accumulators in turn, the rest to the first one. */
-#define SUM_GROUP(total, size, term_of_whole, term_of_rest)            \
-  do {                                                                 \
-    vec chain[CHAINS] = {{0}};                                         \
-    size_t j = 0;                                                      \
-    for (; j + CHAINS * VL <= (size); j += CHAINS * VL)                \
-      for (size_t c = 0; c < CHAINS; c++) {                            \
-        const size_t at = j + c * VL;                                  \
-        chain[c] = term_of_whole;                                      \
-      }                                                                \
-    for (; j + VL <= (size); j += VL) {                                \
-      const size_t at = j, c = 0;                                      \
-      chain[c] = term_of_whole;                                        \
-    }                                                                  \
-    if (j < (size)) {                                                  \
-      const size_t at = j, c = 0, n = (size) - j;                      \
-      chain[c] = term_of_rest;                                         \
-    }                                                                  \
-    (total) = vsum_all((chain[0] + chain[1]) + (chain[2] + chain[3])); \
+/* A sum over a group, a row_sum. next_of_whole and next_of_rest are the row_sum `sum` after the terms from `at` on: those of a
+ * vector, or the last n. */
+#define SUM_GROUP(total, size, next_of_whole, next_of_rest)                             \
+  do {                                                                                  \
+    row_sum chain[CHAINS] = {{{0}}};                                                    \
+    size_t at = 0;                                                                      \
+    while (at + CHAINS * SUM_LANES <= (size))                                           \
+      for (size_t c = 0; c < CHAINS; c++)                                               \
+        for (size_t v = 0; v < VECTORS_OF_SUM; v++, at += VL) {                         \
+          const row_sum sum = chain[c];                                                 \
+          chain[c] = next_of_whole;                                                     \
+        }                                                                               \
+    row_sum sum = sum_join(sum_join(chain[0], chain[1]), sum_join(chain[2], chain[3])); \
+    for (; at + VL <= (size); at += VL) sum = next_of_whole;                            \
+    if (at < (size)) {                                                                  \
+      const size_t n = (size) - at;                                                     \
+      sum = next_of_rest;                                                               \
+    }                                                                                   \
+    (total) = sum;                                                                      \
   } while (0)
 
-INLINE vec squared_distance(vec x, vec mean, vec chain) {
-  const vec d = x - mean;
-  return vfma(d, d, chain);
-}
+INLINE row_sum add_square(row_sum sum, vec d) { return sum_fma(sum, d, d); }
 
 void KERNEL(layer_norm_forward)(real *y, real *saved_mean, real *saved_rstd, const real *x, const real *gamma, const real *beta,
                                 size_t groups, size_t size, size_t ldy, size_t ldx, double eps) {
   for (size_t i = 0; i < groups; i++, x += ldx, y += ldy) {
-    vec mean, squares;
-    SUM_GROUP(mean, size, chain[c] + vload(x + at), chain[c] + vload_n(x + at, n));
-    mean = mean / (real)size;
-    SUM_GROUP(squares, size, squared_distance(vload(x + at), mean, chain[c]),
-              squared_distance(vload_fill(x + at, n, mean[0]), mean, chain[c]));
-    const vec rstd = vset1(1) / vsqrt(squares / (real)size + (real)eps);
+    row_sum total, squares;
+    SUM_GROUP(total, size, sum_add(sum, vload(x + at)), sum_add(sum, vload_n(x + at, n)));
+    const vec mean = sum_total(total) / (real)size;
+    SUM_GROUP(squares, size, add_square(sum, vload(x + at) - mean), add_square(sum, vkeep_n(vload_n(x + at, n) - mean, n)));
+    const vec rstd = vset1(1) / vsqrt(sum_total(squares) / (real)size + (real)eps);
     if (saved_mean) {
       saved_mean[i] = mean[0];
       saved_rstd[i] = rstd[0];
@@ -72,21 +70,20 @@ void KERNEL(layer_norm_backward)(real *dx, const real *saved_mean, const real *s
                                  const real *gamma, size_t groups, size_t size, size_t lddx, size_t lddy, size_t ldx) {
   for (size_t i = 0; i < groups; i++, dx += lddx, dy += lddy, x += ldx) {
     const vec mean = vset1(saved_mean[i]), rstd = vset1(saved_rstd[i]);
-    vec sum, product;
-    SUM_GROUP(sum, size, chain[c] + times_gamma(vload(dy + at), gamma, at),
-              chain[c] + times_gamma_n(vload_n(dy + at, n), gamma, at, n));
-    SUM_GROUP(product, size, vfma(times_gamma(vload(dy + at), gamma, at), (vload(x + at) - mean) * rstd, chain[c]),
-              vfma(times_gamma_n(vload_n(dy + at, n), gamma, at, n), (vload_fill(x + at, n, mean[0]) - mean) * rstd, chain[c]));
-    sum = sum / (real)size;
-    product = product / (real)size;
+    row_sum total, products;
+    SUM_GROUP(total, size, sum_add(sum, times_gamma(vload(dy + at), gamma, at)),
+              sum_add(sum, times_gamma_n(vload_n(dy + at, n), gamma, at, n)));
+    SUM_GROUP(products, size, sum_fma(sum, times_gamma(vload(dy + at), gamma, at), (vload(x + at) - mean) * rstd),
+              sum_fma(sum, times_gamma_n(vload_n(dy + at, n), gamma, at, n), vkeep_n((vload_n(x + at, n) - mean) * rstd, n)));
+    const vec mean_of_g = sum_total(total) / (real)size, product = sum_total_unsigned(products) / (real)size;
     size_t j = 0;
     for (; j + VL <= size; j += VL) {
-      const vec g = times_gamma(vload(dy + j), gamma, j) - sum;
+      const vec g = times_gamma(vload(dy + j), gamma, j) - mean_of_g;
       vstore(dx + j, rstd * vfma((vload(x + j) - mean) * rstd, -product, g));
     }
     if (j < size) {
       const size_t n = size - j;
-      const vec g = times_gamma_n(vload_n(dy + j, n), gamma, j, n) - sum;
+      const vec g = times_gamma_n(vload_n(dy + j, n), gamma, j, n) - mean_of_g;
       vstore_n(dx + j, rstd * vfma((vload_n(x + j, n) - mean) * rstd, -product, g), n);
     }
   }

@@ -7,7 +7,7 @@
  *
  * u = ((first word >> 1) + 1/2) / 2^31, so |z| < 6.7. Bits 0 and 1 of the second word are the two signs; its other bits give a in
  * the same way. With t = a - pi / 4 both cos(a) and sin(a) are (cos(t) -+ sin(t)) / sqrt(2). The Taylor series end at the precision
- * of the dtype. An element depends only on its words; across instruction sets, the last bits differ.
+ * of the dtype. An element depends only on its words.
  */
 #include "ops/op.h"
 #include "ops/random/random.h"

@@ -134,13 +134,6 @@ typedef struct {
   unsigned unordered; /* whether a NaN was seen */
 } row_maximum;
 
-INLINE ivec lane_numbers(void) {
-  static const integer number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  ivec lane;
-  memcpy(&lane, number, sizeof lane);
-  return lane;
-}
-
 INLINE void see_scores(row_maximum *m, vec v, ivec lane) {
   m->place = (ivec)vselect(v > m->best, (vec)lane, (vec)m->place);
   m->unordered |= nan_bits(v);

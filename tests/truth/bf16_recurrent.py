@@ -1,5 +1,7 @@
-"""Recurrent layers whose products take bfloat16, in NumPy: every operand is rounded where the contract of the core rounds it, and everything
-else is float64. So what remains of a difference is float32's own rounding."""
+"""Recurrent layers whose products take bfloat16, in NumPy: every operand is rounded where the core rounds it, all else is float64.
+
+So what remains of a difference is float32's own rounding.
+"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Recurrent layers with compute="bfloat16" against NumPy that rounds where the contract rounds: outputs, states, and all gradients."""
+"""Recurrent layers with compute="bfloat16" against NumPy that rounds where the core rounds: outputs, states, all gradients."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from truth.bf16_recurrent import directions
 import nncore as nn
 
 CELLS = {"tanh": ("RNN", {}), "relu": ("RNN", {"nonlinearity": "relu"}), "gru": ("GRU", {}), "lstm": ("LSTM", {})}
-#: Rows, steps, inputs, units: a group and a short one; more steps than are processed at once; a float32 input; whole blocks; a float32 layer.
+#: Rows, steps, inputs, units: a group and a short one; more steps than are processed at once; a float32 input; whole blocks; a
+#: layer that stays float32.
 SHAPES = [(5, 4, 20, 20), (35, 3, 17, 33), (3, 37, 16, 16), (4, 18, 3, 20), (33, 2, 32, 64), (3, 4, 20, 15)]
 
 
@@ -41,8 +42,11 @@ def draw(model, rng, hidden):
 
 
 def close(ours, expected, name):
-    """Within float32's rounding, relative to the largest. Next to a tie, a value may round to its other neighbour, and what follows from it
-    then differs by up to some thousandths, in a few elements."""
+    """Within float32's rounding, relative to the largest.
+
+    Next to a tie, a value may round to its other neighbour. What follows from it then differs by up to some thousandths, in a few
+    elements.
+    """
     ours, expected = np.asarray(ours, np.float64), np.asarray(expected)
     off = np.abs(ours - expected) / max(np.abs(expected).max(), 1e-3)
     assert off.max() < 4e-3, f"{name}: {off.max()}"
@@ -89,7 +93,7 @@ def test_sequences(cell, shape, bidirectional, padded, rng):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_last_states_of_layers_that_start_from_learned_states(cell, rng):
-    """Two layers in both directions, without return_sequences: the gradient enters at the last states and leaves at the learned ones."""
+    """Two layers in both directions: the gradient enters at the last states and leaves at the learned ones."""
     n, steps, features, hidden = shape = (6, 5, 18, 20)
     model = made(cell, shape, rng, bidirectional=True, num_layers=2, learn_initial_state=True)
     x = rng.normal(size=(n, steps, features)).astype(np.float32)

@@ -67,8 +67,11 @@ typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, cons
  * of column_sums, one after the other from +0, give the same bits. */
 typedef void nnc_bf16_column_sum(float *y, const float *x, size_t rows, size_t cols, size_t ldx);
 
-/* One direction of a recurrent layer, as nnc_recurrence is (kernels.h), for rows <= 32 of one group of samples, with products of
- * bfloat16. What differs in r:
+/* Rows of a group of samples of a recurrent layer that may be processed by themselves: half a block. */
+enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
+
+/* One direction of a recurrent layer, as nnc_recurrence is (kernels.h), with products of bfloat16, for samples [first, first + rows) of
+ * a group of 32, first being 0 or 16. What differs in r:
  *   gates      in: x W_ih; nothing is added for b_ih. hidden columns of a GRU's n keep it as the sum without W_hn h.
  *   h          not for the LSTM, whose c tells that backward follows
  *   dgates     in float32, may be NULL
@@ -77,17 +80,22 @@ typedef void nnc_bf16_column_sum(float *y, const float *x, size_t rows, size_t c
  *   backward   W_hh^T as right operands: for each 32 units the blocks of the gates' columns, gate by gate, each in whole blocks
  *   scratch    rows * nnc_bf16_recurrent_scratch(...) elements, aligned to 64 bytes
  * bias_ih, bias_hh   [products * hidden]; NULL is 0
- * h_at       form at of the h before each step, times the mask: step t is written to block t; NULL in inference
- * dgates_b   form b of dgates, gate by gate in whole blocks: step t is written to block t
- * stride     blocks from one column of blocks to the next in these two
- * dgates_a   [steps, gates, hidden / 32]: form a of dgates of each step; a GRU's in the order n, r, z, and that of W_hn h + b_hn
- * bias_sums  [gates, hidden in whole blocks]: the sums of dgates over the rows of each step, in order, are added in the order of the walk
- * A step at which a row does not count gives zeros in dgates_a and dgates_b, and so do the rows that a block has beyond `rows`. */
+ * Operands of the weights' gradients, whose k is the samples of the group: step t is written to block t. NULL: not wanted.
+ *   x_at       form at of x, [rows, steps, input], x_row and x_step apart
+ *   h_at       form at of the h before each step, times the mask
+ *   dgates_b   form b of dgates, gate by gate in whole blocks
+ *   stride     blocks from one column of blocks to the next in these
+ *   fill       how many samples from `first` on are written: those beyond rows as zeros; whole halves of the block
+ * dgates_a   [steps, gates, hidden / 32]: form a of dgates of each step, its row 0 being the first sample; a GRU's in the order n, r, z, and
+ *            that of W_hn h + b_hn
+ * bias_sums  [rows / 16, gates, hidden in whole blocks]: the sums of dgates over each 16 rows of a step, in order, are added in the order
+ *            of the walk
+ * A step at which a row does not count gives zeros in dgates_a and dgates_b. */
 typedef struct {
   nnc_recurrence r;
-  const float *bias_ih, *bias_hh;
-  nnc_bf16 *h_at, *dgates_a, *dgates_b;
-  size_t stride;
+  const float *bias_ih, *bias_hh, *x;
+  size_t first, fill, input, x_row, x_step, stride;
+  nnc_bf16 *x_at, *h_at, *dgates_a, *dgates_b;
   float *bias_sums;
 } nnc_bf16_recurrence;
 typedef void nnc_bf16_recurrent_forward(const nnc_bf16_recurrence *r);

@@ -7,14 +7,12 @@
  * Each product is a sum from +0 by itself (low_kernels.h). h, multiplied with the mask, and dgates are rounded once. All else is
  * float32, by the formulas of cells.h: the cell's state, what is saved, and what is carried, which is what a later call of the walk
  * starts from. So no bit depends on how steps are divided into calls.
- * The sum of dgates for the bias: the rows of a step in order from +0, then the steps in the order of the walk.
+ * The sum of dgates for the bias: each 16 rows of a step in order from +0, then the steps in the order of the walk.
  *
  * Units are processed in panels of 32, with all their gates: the product of a panel, then its cells while it is in the first-level cache.
  */
-#include "ops/low_op.h"
+#include "ops/bf16/forms.h"
 #include "ops/recurrent/cells.h"
-
-enum { SIDE = NNC_BF16_SIDE };
 
 typedef struct {
   const nnc_bf16_recurrence *low;
@@ -45,7 +43,7 @@ static recurrent_walk walk_of(const nnc_bf16_recurrence *low) {
                       .gates = nnc_cell_gates(r->cell)};
   float *at = r->scratch;
   w.left = (nnc_bf16 *)at;
-  w.bias = at + blocks * NNC_BF16_BLOCK / 2;
+  w.bias = at + blocks * BLOCK / 2;
   w.h = w.bias + 4 * ld;
   w.c = w.h + r->rows * ld;
   w.masked = w.c + r->rows * ld;
@@ -98,6 +96,41 @@ static void save_rows(const recurrent_walk *w, float *to, const float *from, siz
   for (size_t i = 0; to && i < w->r->rows; i++) copy_some(to + i * row, from + i * w->ld, w->hidden);
 }
 
+/* One block of an operand, from rows of a matrix: a, whose rows begin at 0, and b or at, which begin at `first`. */
+typedef struct {
+  nnc_bf16 *a, *b, *at;
+} operand_block;
+
+static void write_block(const nnc_bf16_recurrence *low, operand_block to, const float *x, size_t cols, size_t ld) {
+  nnc_bf16 spare[BLOCK] __attribute__((aligned(64)));
+  const size_t rows = low->r.rows, fill = to.b || to.at ? low->fill : rows, pair = low->first / 2;
+  if (to.at) to.b = spare;
+  for (size_t i = 0; i < fill; i += 2) {
+    for (size_t c = 0; c < SIDE; c += VL) {
+      const size_t left = c < cols ? cols - c : 0, lanes = left < VL ? left : VL;
+      const uvec even = rounded_any(i < rows ? load_some(x + i * ld + c, lanes) : vset1(0));
+      const uvec odd = rounded_any(i + 1 < rows ? load_some(x + (i + 1) * ld + c, lanes) : vset1(0));
+      if (to.a) {
+        store_upper(to.a + i * SIDE + c, even);
+        store_upper(to.a + (i + 1) * SIDE + c, odd);
+      }
+      if (to.b) store_words(to.b + c / HALF * TILE_WORDS + (pair + i / 2) * SIDE + c % HALF * 2, paired(even, odd));
+    }
+  }
+  for (size_t half = 0; to.at && half < 2; half++)
+    transpose_tile((float *)to.at + half * TILE_WORDS / 2 + pair, (const float *)spare + half * TILE_WORDS / 2 + pair * HALF,
+                   fill / 2, HALF, HALF, HALF);
+}
+
+/* A matrix as left operands, and its transpose, whose columns of blocks are `stride` apart. */
+static void write_left(const nnc_bf16_recurrence *low, nnc_bf16 *a, nnc_bf16 *at, const float *x, size_t cols, size_t ld) {
+  for (size_t c = 0; c < cols; c += SIDE) {
+    write_block(low, (operand_block){.a = a, .at = at}, x + c, cols - c, ld);
+    if (a) a += BLOCK;
+    if (at) at += low->stride * BLOCK;
+  }
+}
+
 /* Forward ----------------------------------------------------------------------------------------------------------------- */
 
 /* b_ih + b_hh; of the last gate of a GRU both, one after the other. */
@@ -124,9 +157,9 @@ static void pack_operand(const recurrent_walk *w) {
     }
     from = w->masked;
   }
-  const nnc_bf16_forms forms = {
-      .a = w->left, .at = w->low->h_at ? w->low->h_at + w->t * NNC_BF16_BLOCK : NULL, .stride = w->low->stride};
-  KERNEL(bf16_pack)(&forms, from, r->rows, w->hidden, w->ld);
+  const nnc_bf16_recurrence *low = w->low;
+  write_left(low, w->left, low->h_at ? low->h_at + w->t * BLOCK : NULL, from, w->hidden, w->ld);
+  if (low->x_at) write_left(low, NULL, low->x_at + w->t * BLOCK, low->x + w->t * low->x_step, low->input, low->x_row);
 }
 
 /* The sum of gate g for one vector of units; x: the input product. */
@@ -181,7 +214,7 @@ INLINE void walk_forward(recurrent_walk *w, nnc_cell cell) {
     set_step(w, r->reverse ? r->steps - 1 - s : s);
     pack_operand(w);
     const nnc_bf16 *weights = r->forward;
-    for (size_t j = 0; j < w->hidden; j += SIDE, weights += w->products * w->blocks * NNC_BF16_BLOCK) {
+    for (size_t j = 0; j < w->hidden; j += SIDE, weights += w->products * w->blocks * BLOCK) {
       const size_t end = w->hidden - j < SIDE ? w->hidden : j + SIDE;
       KERNEL(bf16_product)(&to, w->left, weights, r->rows, wide, w->ld);
       for (size_t i = 0; i < r->rows; i++) {
@@ -272,22 +305,22 @@ static void pack_gradients(const recurrent_walk *w, size_t j) {
   const size_t cols = w->hidden - j < SIDE ? w->hidden - j : SIDE, block = j / SIDE;
   for (size_t g = 0; g < w->gates; g++) {
     const float *d = w->d + g * w->r->rows * SIDE;
-    const nnc_bf16_forms forms = {
-        .a = low->dgates_a + ((w->t * w->gates + place_of(w, g)) * w->blocks + block) * NNC_BF16_BLOCK,
-        .b = low->dgates_b + ((g * w->blocks + block) * low->stride + w->t) * NNC_BF16_BLOCK,
-        .stride = low->stride,
-    };
-    float sums[SIDE], *to = low->bias_sums + g * w->ld + j;
-    KERNEL(bf16_pack)(&forms, d, w->r->rows, cols, SIDE);
-    KERNEL(bf16_column_sum)(sums, d, w->r->rows, cols, SIDE);
-    for (size_t u = 0; u < cols; u++) to[u] += sums[u];
+    const operand_block to = {.a = low->dgates_a + ((w->t * w->gates + place_of(w, g)) * w->blocks + block) * BLOCK,
+                              .b = low->dgates_b + ((g * w->blocks + block) * low->stride + w->t) * BLOCK};
+    write_block(low, to, d, cols, SIDE);
+    for (size_t i = 0; i < w->r->rows; i += NNC_BF16_HALF) {
+      const size_t left = w->r->rows - i;
+      float sums[SIDE], *all = low->bias_sums + (i / NNC_BF16_HALF * w->gates + g) * w->ld + j;
+      KERNEL(bf16_column_sum)(sums, d + i * SIDE, left < NNC_BF16_HALF ? left : NNC_BF16_HALF, cols, SIDE);
+      for (size_t u = 0; u < cols; u++) all[u] += sums[u];
+    }
   }
 }
 
 /* P for one panel, into sums [rows, 32]. */
 INLINE void product_backward(const recurrent_walk *w, size_t step_after, size_t j) {
   const size_t k = w->products * w->ld;
-  const nnc_bf16 *left = w->low->dgates_a + (step_after * w->gates + w->gates - w->products) * w->blocks * NNC_BF16_BLOCK;
+  const nnc_bf16 *left = w->low->dgates_a + (step_after * w->gates + w->gates - w->products) * w->blocks * BLOCK;
   const nnc_bf16_result to = {.rows = w->sums, .ld = SIDE};
   KERNEL(bf16_product)(&to, left, (const nnc_bf16 *)w->r->backward + j * k, w->r->rows, SIDE, k);
 }

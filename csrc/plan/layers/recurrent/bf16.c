@@ -3,7 +3,7 @@
  * The input products of a window come first, as float32 sums; the cells add the recurrent ones to them. Both passes write the operands
  * of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
  * the other, group after group. A group of fewer samples is filled up with zeros.
- * The sums for a bias are those of the groups, from +0, one after the other.
+ * The sums for a bias are those of half groups, from +0, one after the other.
  */
 #include "ops/low_kernels.h"
 #include "plan/layers/recurrent/windows.h"
@@ -24,9 +24,10 @@ static size_t place_of_step(const nnc_recurrent_layer *l, size_t first, size_t t
 /* Blocks in one direction of the forms of h, and of one gate in those of dgates. */
 static size_t blocks_of_units(const nnc_recurrent_layer *l) { return nnc_bf16_blocks(l->r.hidden) * all_steps(l); }
 
-static float *bias_sums(const nnc_recurrent_layer *l, size_t d, size_t group) {
-  const size_t groups = l->capacity / NNC_BF16_SIDE, size = l->r.kept * nnc_bf16_blocks(l->r.hidden) * NNC_BF16_SIDE;
-  return region(l, NNC_REGION_BIAS_SUMS) + (d * groups + group) * size;
+/* The sums of a half of a group, and how many numbers they are. */
+static size_t bias_size(const nnc_recurrent_layer *l) { return l->r.kept * nnc_bf16_blocks(l->r.hidden) * NNC_BF16_SIDE; }
+static float *bias_sums(const nnc_recurrent_layer *l, size_t d, size_t first) {
+  return region(l, NNC_REGION_BIAS_SUMS) + (d * l->capacity + first) / NNC_BF16_HALF * bias_size(l);
 }
 
 /* Memory for a window of x as a left operand, behind the scratch memory of the kernels. */
@@ -39,16 +40,19 @@ static nnc_bf16_recurrence recurrence_of(const nnc_run *run, const nnc_op *op, c
   const int slot = (int)w->d * NNC_SLOTS_PER_DIRECTION;
   nnc_bf16_recurrence low = {
       .r = *c,
+      .first = w->first % NNC_BF16_SIDE,
       .bias_ih = l->r.bf16_input ? nnc_values_of(run, op, slot + NNC_SLOT_B_IH) : NULL,
       .bias_hh = nnc_values_of(run, op, slot + NNC_SLOT_B_HH),
   };
   if (l->training) {
     const size_t at = place_of_step(l, w->first, w->from) * BLOCK;
+    const size_t rest = NNC_BF16_SIDE - low.first, rows = (c->rows + NNC_BF16_HALF - 1) / NNC_BF16_HALF * NNC_BF16_HALF;
+    low.fill = w->last == l->samples ? rest : rows;
     low.stride = all_steps(l);
     low.h_at = forms(l, NNC_REGION_H_FORM) + w->d * blocks_of_units(l) * BLOCK + at;
     low.dgates_b = forms(l, NNC_REGION_D_FORM) + w->d * l->r.kept * blocks_of_units(l) * BLOCK + at;
     low.dgates_a = (nnc_bf16 *)(region(l, NNC_REGION_D_CHUNK) + w->first * l->regions.size[NNC_REGION_D_CHUNK]);
-    low.bias_sums = bias_sums(l, w->d, w->first / NNC_BF16_SIDE);
+    low.bias_sums = bias_sums(l, w->d, w->first);
     if (l->r.states == 2) low.r.h = NULL;
   }
   if (l->r.bf16_input) low.r.dgates = NULL;
@@ -65,14 +69,28 @@ static void input_products_by_step(const nnc_run *run, const nnc_op *op, const n
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
   nnc_bf16 *chunk = x_chunk(l, c);
   for (size_t t = 0; t < c->steps; t++) {
-    nnc_bf16_forms to = {.a = chunk + t * blocks * BLOCK, .stride = all_steps(l)};
-    if (w->d == 0) to.at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from + t) * BLOCK;
+    const nnc_bf16_forms to = {.a = chunk + t * blocks * BLOCK};
     k->bf16_pack(&to, x.at + (w->from + t) * x.ld, c->rows, l->r.input, l->r.steps * x.ld);
   }
   const size_t at_once = c->rows == NNC_BF16_SIDE ? c->steps : 1; /* rows of full groups follow each other */
   for (size_t t = 0; t < c->steps; t += at_once) {
     const nnc_bf16_result to = {.rows = (float *)c->gates + t * c->gates_step, .ld = c->gates_row};
     k->bf16_product(&to, chunk + t * blocks * BLOCK, weights(l, w->d, l->packed.input), at_once * c->rows, columns, l->r.input);
+  }
+}
+
+/* The same for few inputs, in float32; x is kept for the gradient. */
+static void input_products_in_float(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                    const nnc_recurrence *c) {
+  const int slot = (int)w->d * NNC_SLOTS_PER_DIRECTION;
+  const size_t row = l->regions.x_row, inside = w->first % NNC_BF16_SIDE;
+  const nnc_param *weight = &run->plan->param[op->param[slot + NNC_SLOT_W_IH]].layout;
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
+  for (size_t t = 0; t < c->steps; t++) {
+    float *kept = x_of(l, group_at(l, w->first - inside), w->from + t) + inside * row;
+    if (w->d == 0) copy_rows(kept, x.at + (w->from + t) * x.ld, c->rows, l->r.input, row, l->r.steps * x.ld);
+    run->k->gemm((float *)c->gates + t * c->gates_step, kept, weight->data, nnc_values_of(run, op, slot + NNC_SLOT_B_IH), c->rows,
+                 l->r.products * l->r.hidden, l->r.input, c->gates_row, row, 1, weight->ld, 0);
   }
 }
 
@@ -91,8 +109,17 @@ static void input_products_by_sample(const nnc_run *run, const nnc_op *op, const
 
 void nnc_bf16_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                              const nnc_recurrence *c) {
-  const nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
+  nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
   if (l->r.bf16_input) (l->training ? input_products_by_step : input_products_by_sample)(run, op, l, w, c);
+  else if (l->training) input_products_in_float(run, op, l, w, c);
+  if (l->training && l->r.bf16_input && w->d == 0) {
+    const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
+    low.x = x.at + w->from * x.ld;
+    low.x_row = l->r.steps * x.ld;
+    low.x_step = x.ld;
+    low.input = l->r.input;
+    low.x_at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from) * BLOCK;
+  }
   kernels_of(run)->bf16_recurrent_forward(&low);
 }
 
@@ -112,7 +139,8 @@ void nnc_bf16_backward_window(const nnc_run *run, const nnc_op *op, const nnc_re
                               const nnc_recurrence *c) {
   const nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
   const int starts = w->d == 0 ? w->to == l->r.steps : w->from == 0;
-  if (starts) memset(low.bias_sums, 0, l->r.kept * nnc_bf16_blocks(l->r.hidden) * NNC_BF16_SIDE * sizeof(float));
+  const size_t halves = (c->rows + NNC_BF16_HALF - 1) / NNC_BF16_HALF;
+  if (starts) memset(low.bias_sums, 0, halves * bias_size(l) * sizeof(float));
   kernels_of(run)->bf16_recurrent_backward(&low);
   if (l->r.bf16_input && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)) input_gradients(run, op, l, w, &low);
 }
@@ -127,10 +155,9 @@ static void bias_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurr
   const size_t ld = nnc_bf16_blocks(r->hidden) * NNC_BF16_SIDE;
   float *to = nnc_param_at(run, op, slot, run->grads);
   memset(to, 0, r->products * r->hidden * sizeof(float));
-  for (size_t first = 0; first < l->samples; first += NNC_BF16_SIDE)
+  for (size_t first = 0; first < l->samples; first += NNC_BF16_HALF)
     for (size_t g = 0; g < r->products; g++)
-      run->k->accumulate(to + g * r->hidden, bias_sums(l, d, first / NNC_BF16_SIDE) + gate_of(r, g, of_state) * ld, 1, r->hidden,
-                         r->hidden, ld);
+      run->k->accumulate(to + g * r->hidden, bias_sums(l, d, first) + gate_of(r, g, of_state) * ld, 1, r->hidden, r->hidden, ld);
 }
 
 void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task) {

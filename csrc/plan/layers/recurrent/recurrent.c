@@ -160,8 +160,8 @@ static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *region
   size[NNC_REGION_X_FORM] = r->bf16_input ? inputs : 0;
   size[NNC_REGION_H_FORM] = units;
   bad |= nnc_mul(&size[NNC_REGION_D_FORM], units, r->kept);
-  size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * per_block : 0;
-  size[NNC_REGION_BIAS_SUMS] = training ? r->directions * r->kept * blocks : 0;
+  size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * 2 * per_block : 0;
+  size[NNC_REGION_BIAS_SUMS] = training ? r->directions * r->kept * blocks * 2 : 0;
   bad |= nnc_mul(&n, nnc_bf16_blocks(r->input), NNC_BF16_BLOCK / 2); /* of a chunk of x as a left operand */
   return bad | nnc_add(&size[NNC_REGION_SCRATCH], nnc_bf16_recurrent_scratch(r->cell, r->hidden), n);
 }

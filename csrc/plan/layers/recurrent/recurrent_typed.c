@@ -24,7 +24,8 @@ nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op,
 nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w) {
   const nnc_recurrent *r = &l->r;
   const int64_t *lengths = nnc_lengths_of(run, op->spec.input[0]);
-  const nnc_group g = group_at(l, w->first);
+  const size_t inside = w->first % r->group;
+  const nnc_group g = group_at(l, w->first - inside);
   const size_t gates_row = l->regions.gates_row, h_row = l->regions.state_row;
   nnc_recurrence c = {
       .cell = r->cell,
@@ -45,10 +46,10 @@ nnc_recurrence nnc_recurrence_of(const nnc_run *run, const nnc_op *op, const nnc
       .mask = mask_of(l, w->d, w->first),
       .mask_row = r->directions * r->hidden,
   };
-  c.gates = gates_of(l, l->training ? w->d : 0, g, l->training ? w->from : 0);
+  c.gates = gates_of(l, l->training ? w->d : 0, g, l->training ? w->from : 0) + inside * gates_row;
   c.dgates = c.gates;
   if (l->training) {
-    c.h = h_of(l, w->d, g, w->from);
+    c.h = h_of(l, w->d, g, w->from) + inside * h_row;
     if (r->states == 2) c.c = (real *)c.h + (region(l, NNC_REGION_C) - region(l, NNC_REGION_H));
   }
   c.forward = l->weights + w->d * l->packed.direction;
@@ -68,7 +69,10 @@ static void in_groups(const nnc_run *run, const nnc_op *op, size_t first, size_t
                       void (*groups)(const nnc_run *, const nnc_op *, const nnc_recurrent_layer *, size_t, size_t)) {
   const nnc_recurrent_layer l = nnc_recurrent_layer_of(run, op, samples);
   if (l.r.bf16) {
-    for (; first < last; first += l.r.group) groups(run, op, &l, first, first + l.r.group < last ? first + l.r.group : last);
+    for (size_t end; first < last; first = end) { /* they may begin within a group */
+      end = first - first % l.r.group + l.r.group;
+      groups(run, op, &l, first, end < last ? end : last);
+    }
     return;
   }
   const size_t whole = last - last % NNC_SAMPLE_GROUP;

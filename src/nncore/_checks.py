@@ -261,6 +261,8 @@ def takes(value: Callable[..., Any], arguments: int) -> bool:
 
 def float_dtype(owner: str, value: Any) -> str:
     """Return "float32" or "float64" for any value that NumPy converts to one of these dtypes."""
+    if type(value) is str and value in ("float32", "float64"):
+        return value
     import numpy as np
 
     try:

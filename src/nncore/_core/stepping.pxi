@@ -71,14 +71,12 @@ cdef object _step(Plan net, object x, object y, double lr, str form, object sums
     else:
         if cnp.PyArray_TYPE(b) != net.typenum or cnp.PyArray_NDIM(b) != 2 or <size_t>cnp.PyArray_DIM(b, 1) != columns:
             return None
-        if form == "probabilities":
-            if not nnc_are_probabilities(cnp.PyArray_DATA(b), dtype, rows * columns):
+        if form != "values":
+            if form == "probabilities":
+                if not nnc_are_probabilities(cnp.PyArray_DATA(b), dtype, rows * columns):
+                    return None
+            elif form != "decisions" or columns != 1 or not nnc_are_decisions(cnp.PyArray_DATA(b), dtype, rows):
                 return None
-        elif form == "decisions":
-            if columns != 1 or not nnc_are_decisions(cnp.PyArray_DATA(b), dtype, rows):
-                return None
-        elif form != "values":
-            return None
         ys.type = NNC_SOURCE_F64 if net.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
         ys.stride = columns
     xs.data = cnp.PyArray_DATA(a)

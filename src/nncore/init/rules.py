@@ -72,7 +72,8 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     >>> nn.init.fans((10, 4))
     (4, 10)
     """
-    if not isinstance(shape, list | tuple) or not all(is_number(d) and hasattr(d, "__index__") for d in shape):
+    plain = type(shape) is tuple and all(type(d) is int for d in shape)
+    if not plain and (not isinstance(shape, list | tuple) or not all(is_number(d) and hasattr(d, "__index__") for d in shape)):
         raise ArgumentError(f"fans: shape must be a tuple of whole numbers, not {shown(shape)}")
     if len(shape) < 2:
         raise ShapeError(f"fans are defined for weights of two or more dimensions, [out, in, ...], not for shape {tuple(shape)}")

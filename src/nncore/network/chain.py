@@ -58,8 +58,8 @@ class Chain:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
-        self.layers: tuple[Layer, ...] = tuple(_all_layers(parts))
-        self.is_nested = any(is_network(part) for part in parts)
+        self.is_nested = any(map(is_network, parts))
+        self.layers: tuple[Layer, ...] = tuple(_all_layers(parts)) if self.is_nested else tuple(parts)  # type: ignore[arg-type]
         self.links: list[Link] = []
         first = 0
         for key, part in _links(parts):
@@ -291,7 +291,7 @@ def _links(parts: Sequence[Part]) -> Iterator[tuple[str, Layer | Graph]]:
 
 
 def _count(part: Part | Graph) -> int:
-    return len(part.layers) if is_network(part) or isinstance(part, Graph) else 1
+    return len(part.layers) if is_network(part) or type(part) is Graph else 1
 
 
 def check_layers(name: str, layers: Sequence[Any]) -> None:

@@ -73,8 +73,9 @@ class Network:
         self.access = self.plan.access
         self.connections, self.label = connections, label
         self.remark = ""  # what its repr says besides
-        self.dtype: np.dtype[Any] = np.dtype(float_dtype(label, dtype))
-        self.compute = precision.settled(compute_type(label, compute, self.dtype.name))
+        self.type_name = float_dtype(label, dtype)  # dtype.name takes longer than a forward pass of a small network
+        self.dtype: np.dtype[Any] = np.dtype(self.type_name)
+        self.compute = precision.settled(compute_type(label, compute, self.type_name))
         self.feature_names = [None] * len(connections.input_names)
         self.plan.seed = fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
@@ -158,20 +159,21 @@ class Network:
             raise ArgumentError(
                 f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
             )
-        self._build_parts(input_shapes)
+        if isinstance(self.connections, Chain) and self.connections.is_nested:
+            self._build_parts(self.connections, input_shapes)
         self._build(input_shapes)
 
     def _parts(self) -> list[Network]:
         """Return the networks of the models that are parts of this one."""
         return [part for part in self.connections.parts if is_network(part)] if isinstance(self.connections, Chain) else []
 
-    def _build_parts(self, input_shapes: Sequence[Shape]) -> None:
+    def _build_parts(self, chain: Chain, input_shapes: Sequence[Shape]) -> None:
         """Build the models that are parts of this one and are not built yet."""
-        if all(part.built for part in self._parts()) or not isinstance(self.connections, Chain):
+        if all(part.built for part in self._parts()):
             return
-        trial = self._trial_plan(input_shapes, *self.connections.to_ops())
+        trial = self._trial_plan(input_shapes, *chain.to_ops())
         shapes = trial.shapes()
-        for part, value in self.connections.inner_values():
+        for part, value in chain.inner_values():
             if not part.built:
                 part.build([tuple(shapes[value])])
 
@@ -248,7 +250,7 @@ class Network:
     ) -> _core.Plan:
         """Assemble a temporary plan for inputs of these shapes, and let the layers check the shapes of their inputs."""
         trial = _core.Plan()
-        trial.assemble(input_shapes, ops, outputs, self.dtype.name, self.compute)
+        trial.assemble(input_shapes, ops, outputs, self.type_name, self.compute)
         shapes = trial.shapes()
         for op, owner in zip(ops, owners, strict=True):
             self.layers[owner].check(op.name, shapes[op.inputs[0]])

@@ -15,9 +15,9 @@ def settled(compute: str) -> str:
 
 def remark(network: Network) -> str:
     """Return what the repr of a network says, or "" if products have the precision of the parameters."""
-    return "" if network.compute == network.dtype.name else f'compute="{network.compute}"'
+    return "" if network.compute == network.type_name else f'compute="{network.compute}"'
 
 
 def shown(network: Network) -> str:
     """Return the type of a network's numbers, and of its products if that differs."""
-    return network.dtype.name if not remark(network) else f"{network.dtype.name} (products in {network.compute})"
+    return network.type_name if not remark(network) else f"{network.type_name} (products in {network.compute})"

@@ -377,7 +377,7 @@ void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int most);
 
 /* The permutation of 0 .. n-1 that (seed, epoch) determines. */
-void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch);
+void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch, nnc_isa isa);
 
 /* Whether n targets are in [0, 1], or are indices below `classes`. */
 int nnc_are_probabilities(const void *y, nnc_dtype dtype, size_t n);

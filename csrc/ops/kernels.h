@@ -43,6 +43,8 @@ typedef enum {
   NNC_SOURCE_COUNT,
 } nnc_source_type;
 
+enum { NNC_RANDOM_WORDS = 128 }; /* that random_words draws at once: whole sets of any instruction set */
+
 enum { NNC_OPTIMIZER_ATTRIBUTES = 5 };
 
 /* The scalars of one optimizer step, the same for every parameter of a span. Derived values (bias corrections and the

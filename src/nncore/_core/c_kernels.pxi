@@ -46,6 +46,7 @@ cdef extern from *:
     #define call_layer_norm_forward(isa, f64, ...) NNCORE_CALL(layer_norm_forward, isa, f64, __VA_ARGS__)
     #define call_layer_norm_backward(isa, f64, ...) NNCORE_CALL(layer_norm_backward, isa, f64, __VA_ARGS__)
     #define call_layer_norm_gradient(isa, f64, ...) NNCORE_CALL(layer_norm_gradient, isa, f64, __VA_ARGS__)
+    #define call_random_words(isa, f64, ...) NNCORE_CALL(random_words, isa, f64, __VA_ARGS__)
     #define call_gaussian_noise(isa, f64, ...) NNCORE_CALL(gaussian_noise, isa, f64, __VA_ARGS__)
     #define call_prelu_forward(isa, f64, ...) NNCORE_CALL(prelu_forward, isa, f64, __VA_ARGS__)
     #define call_prelu_backward(isa, f64, ...) NNCORE_CALL(prelu_backward, isa, f64, __VA_ARGS__)
@@ -155,6 +156,8 @@ cdef extern from * nogil:
     void call_layer_norm_gradient(
         nnc_isa isa, bint f64, void *dgamma, void *dbeta, const void *mean, const void *rstd, const void *dy, const void *x,
         size_t first, size_t last, size_t groups, size_t lddy, size_t ldx)
+    void call_random_words(
+        nnc_isa isa, bint f64, uint32_t *word, uint64_t block, uint32_t row, const uint32_t *key, const uint32_t *stream)
     void call_gaussian_noise(
         nnc_isa isa, bint f64, void *y, const void *x, size_t rows, size_t cols, size_t ldy, size_t ldx, size_t row0, double stddev,
         const uint32_t *key, const uint32_t *stream)

@@ -1,6 +1,6 @@
 # c_ops.pxd: the declarations of nncore.h for single ops that the boundary uses: op codes, the structs that kernels take, and the interface
 # between the two extensions. It declares no functions of the core and no data, because only `plans` is linked with the core.
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "nncore.h":
     ctypedef enum nnc_isa:
@@ -31,6 +31,7 @@ cdef extern from "nncore.h":
         NNC_SOURCE_F16
 
     enum:
+        NNC_RANDOM_WORDS
         NNC_ACTIVATION_COUNT
         NNC_LOSS_COUNT
         NNC_OPTIMIZER_COUNT

@@ -292,7 +292,7 @@ cdef extern from "nncore.h":
     void nnc_plan_set_inference(nnc_plan *plan, const unsigned char *flags) noexcept nogil
     int nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error) noexcept nogil
     void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress) noexcept nogil
-    void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch) noexcept nogil
+    void nnc_shuffle(int64_t *order, size_t n, uint64_t seed, uint64_t epoch, nnc_isa isa) noexcept nogil
     int nnc_guard_against_fork() noexcept nogil
     int nnc_fork_count() noexcept nogil
     unsigned long nnc_fork_survivor(int since) noexcept nogil

@@ -150,6 +150,9 @@ def layer_norm_gradient(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(dgamma, dbeta). Columns outside of [first, last) are zeros."""
 
+def random_words(
+    block: int, row: int, key: Sequence[int], stream: Sequence[int], dtype: str, isa: str | None = None
+) -> np.ndarray: ...
 def gaussian_noise(
     x: np.ndarray, stddev: float, key: Sequence[int], stream: Sequence[int], row0: int = 0, isa: str | None = None
 ) -> np.ndarray: ...

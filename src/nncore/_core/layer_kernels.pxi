@@ -161,6 +161,19 @@ def layer_norm_gradient(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
     return dgamma, dbeta
 
 
+def random_words(uint64_t block, uint32_t row, key, stream, dtype, isa=None):
+    """The words of Philox4x32-10 with the counters (block, row, *stream), (block + 1, row, *stream), ..., uint32."""
+    cdef uint32_t[2] k = [key[0], key[1]]
+    cdef uint32_t[2] s = [stream[0], stream[1]]
+    cdef nnc_isa which = isa_code(isa)
+    cdef bint f64 = np.dtype(dtype) == np.float64
+    words = np.empty(NNC_RANDOM_WORDS, np.uint32)
+    cdef uint32_t *out = <uint32_t *>cnp.PyArray_DATA(words)
+    with nogil:
+        call_random_words(which, f64, out, block, row, k, s)
+    return words
+
+
 def gaussian_noise(cnp.ndarray x not None, double stddev, key, stream, size_t row0=0, isa=None):
     """x + stddev * z. The normal numbers z depend only on key, stream, row0 + row and column."""
     cdef uint32_t[2] k = [key[0], key[1]]

@@ -33,7 +33,7 @@ def shuffle(cnp.ndarray order, object seed, object epoch):
     cdef uint64_t s = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF), e = <uint64_t>epoch
     cdef int64_t *at = <int64_t *>cnp.PyArray_DATA(order)
     with nogil:
-        nnc_shuffle(at, n, s, e)
+        nnc_shuffle(at, n, s, e, ISA_IN_USE)
 
 
 def alloc_count():

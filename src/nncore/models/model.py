@@ -850,7 +850,13 @@ class Model(ModelCore):
         >>> model.train_on_batch([[1.0]], [[3.0]])
         0.0
         """
-        if sample_weight is None and class_weight is None and lengths is None and mask is None and (return_dict is False or return_dict is True):
+        if (
+            sample_weight is None
+            and class_weight is None
+            and lengths is None
+            and mask is None
+            and (return_dict is False or return_dict is True)
+        ):
             done = self._step(x, y, return_dict)  # the fast path, a few microseconds
             if done is not None:
                 return done

@@ -43,6 +43,13 @@ def test_reference_gives_the_known_answers(counter, key, words):
     np.testing.assert_array_equal(philox(counter, key), words)
 
 
+@pytest.mark.parametrize(("block", "row"), [(0, 0), (5, 7), (2**32 - 16, 2**32 - 1)])
+def test_words_to_the_bit(block, row, isa, dtype):
+    counters = np.array([(block + i) % 2**32 for i in range(32)], np.uint64)
+    expected = philox((counters, row, *STREAM), KEY).T.reshape(-1)
+    np.testing.assert_array_equal(kernels.random_words(block, row, KEY, STREAM, dtype, isa=isa), expected)
+
+
 def test_dropout_draws_the_known_answer(isa, dtype):
     """A column survives p = word / 2^32 and falls at the next p."""
     words = KNOWN_ANSWERS[0][2]

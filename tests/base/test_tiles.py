@@ -1,4 +1,4 @@
-"""Tiles: permission is asked for only where it is needed, their state stays inside of calls, and what happens around them changes no bit.
+"""Tiles: permission is asked for only where it is needed, their state stays inside of calls, and nothing around them changes a bit.
 
 Each test is a program of its own, on the CPU's tiles or on those of the emulator (tests/csrc/amx). It prints digests of what it
 learned. The truth is the digest of the undisturbed program on AVX-512.
@@ -56,7 +56,8 @@ R = np.random.default_rng(0)
 x, y = R.normal(size=(200, 40)).astype("f4"), R.integers(0, 20, 200)
 
 def make(compute="bfloat16", *layers):
-    model = nn.Sequential(nn.Linear(40, 64), nn.ReLU(), *layers, nn.Linear(64, 48), nn.Tanh(), nn.Linear(48, 20), seed=0, compute=compute)
+    parts = [nn.Linear(40, 64), nn.ReLU(), *layers, nn.Linear(64, 48), nn.Tanh(), nn.Linear(48, 20)]
+    model = nn.Sequential(*parts, seed=0, compute=compute)
     model.compile(nn.losses.SparseCategoricalCrossentropy(from_logits=True), nn.optim.Adam(lr=1e-2))
     return model
 

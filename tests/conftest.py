@@ -18,7 +18,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-isa-tests",
         action="store_true",
-        help="leave out the tests over the fixture isa: for a second run under NNCORE_ISA, as they choose the set by themselves",
+        help="leave out the tests over the fixtures isa and amx, which choose the set by themselves: for a second run under NNCORE_ISA",
     )
 
 
@@ -29,7 +29,7 @@ def pytest_report_header(config):
 def pytest_collection_modifyitems(config, items):
     def left_out(item):
         return (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive")) or (
-            "isa" in item.fixturenames and config.getoption("without_isa_tests")
+            {"isa", "amx"} & set(item.fixturenames) and config.getoption("without_isa_tests")
         )
 
     deselected = [item for item in items if left_out(item)]

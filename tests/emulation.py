@@ -50,9 +50,10 @@ class Amx:
                 pytest.skip("this CPU has no AMX, and there is no C compiler for the emulator")
             if not cpu_has("avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16"):
                 pytest.skip("this CPU has no AVX-512 with BF16, which the instruction set amx includes")
-            # Behind what is preloaded already, as a sanitizer has to be the first.
+            # Behind what is preloaded already, as a sanitizer has to be the first; this program may run under the emulator itself.
             before = os.environ.get("LD_PRELOAD", "")
-            self.environment["LD_PRELOAD"] = f"{before} {self.build('emulator.c', '-ldl', '-lm')}".strip()
+            if "emulator.so" not in before:
+                self.environment["LD_PRELOAD"] = f"{before} {self.build('emulator.c', '-ldl', '-lm')}".strip()
 
     def build(self, source, *options):
         """Compile a C file of csrc/amx, or another one, to a library, and return its path."""

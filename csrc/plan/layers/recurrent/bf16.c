@@ -10,7 +10,7 @@
 
 enum { BLOCK = NNC_BF16_BLOCK };
 
-static const nnc_low_kernels *kernels_of(const nnc_run *run) { return nnc_low_kernels_for(run->plan->isa); }
+static const nnc_low_kernels *kernels_of(const nnc_run *run) { return nnc_low_kernels_for(run->plan->low_isa); }
 
 static nnc_bf16 *forms(const nnc_recurrent_layer *l, nnc_region i) { return (nnc_bf16 *)region(l, i); }
 static nnc_bf16 *weights(const nnc_recurrent_layer *l, size_t d, size_t at) {

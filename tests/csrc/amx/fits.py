@@ -1,0 +1,103 @@
+"""Train and predict with many models of low precision, and print the name and a digest of all numbers of each.
+
+``fits.py threads [name …]``
+"""
+
+import hashlib
+import itertools
+import sys
+
+import numpy as np
+
+import nncore as nn
+from nncore import _core
+
+
+def classifier(widths, batch, rows, optimizer="adam", layer=nn.ReLU, **compiled):
+    """A net of linear layers, and what it learns from random rows; the last batch may be short."""
+    r = np.random.default_rng(0)
+    layers = [part for i, o in itertools.pairwise(widths) for part in (nn.Linear(i, o), layer())][:-1]
+    model = nn.Sequential(*layers, seed=0, compute="bfloat16")
+    model.compile(nn.losses.SparseCategoricalCrossentropy(from_logits=True), optimizer, **compiled)
+    x, y = r.normal(size=(rows, widths[0])).astype("f4"), r.integers(0, widths[-1], rows)
+    model.fit(x, y, batch_size=batch, epochs=2, verbose=0)
+    return [*parameters(model), *(model.predict(x[:n]) for n in (1, 2, 17, rows))]
+
+
+def recurrent(cell, units=32, inputs=20, batch=5, lengths=False, **arguments):
+    """A recurrent layer and a linear one, trained on sequences; with states from step to step in prediction."""
+    r = np.random.default_rng(0)
+    model = nn.Sequential(
+        getattr(nn, cell)(inputs, units, **arguments),
+        nn.Linear(units * (1 + arguments.get("bidirectional", 0)), 16),
+        seed=0,
+        compute="bfloat16",
+    )
+    model.compile("mse", nn.optim.Adam(lr=1e-2))
+    rows, steps = 3 * batch // 2, 7
+    x, y = r.normal(size=(rows, steps, inputs)).astype("f4"), r.normal(size=(rows, steps, 16)).astype("f4")
+    if not arguments.get("return_sequences"):
+        y = y[:, 0]
+    given = {"lengths": r.integers(1, steps + 1, rows)} if lengths else {}
+    model.fit(x, y, batch_size=batch, epochs=2, verbose=0, **given)
+    return [*parameters(model), model.predict(x, **given), model.predict(x[:1])]
+
+
+def graph():
+    """Two ways that meet, a shared layer, normalisation and dropout between."""
+    r = np.random.default_rng(0)
+    first = nn.Input((40,))
+    shared = nn.Linear(48, 48)
+    a = nn.ReLU()(nn.Linear(40, 48)(first))
+    b = shared(nn.Dropout(0.3)(shared(a)))
+    model = nn.Model(first, nn.Linear(48, 33)(nn.LayerNorm(48)(a + b)), seed=0, compute="bfloat16")
+    model.compile("mse", "adamw")
+    x, y = r.normal(size=(100, 40)).astype("f4"), r.normal(size=(100, 33)).astype("f4")
+    model.fit(x, y, batch_size=33, epochs=2, verbose=0)
+    return [*parameters(model), model.predict(x)]
+
+
+def by_hand():
+    """Forward, backward and update as single calls."""
+    r = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(64, 96), nn.Tanh(), nn.Linear(96, 20), seed=0, compute="bfloat16")
+    model.compile("mse", "sgd")
+    x = r.normal(size=(35, 64)).astype("f4")
+    y = model.forward(x, training=True)
+    dx = model.backward(np.cos(y))
+    gradients = [np.array(g) for g in model.gradients.values()]
+    model.apply_gradients()
+    return [y, dx, *gradients, *parameters(model)]
+
+
+def parameters(model):
+    return list(model.state_dict().values())
+
+
+MODELS = {
+    "one batch of one row": lambda: classifier([40, 32, 16], 1, 3),
+    "31 rows": lambda: classifier([33, 64, 20], 31, 40),
+    "33 rows, a short last batch": lambda: classifier([64, 65, 31, 17], 33, 70),
+    "a side under 16": lambda: classifier([784, 96, 10], 64, 100),
+    "wide": lambda: classifier([300, 257, 130], 70, 140, nn.optim.SGD(lr=0.1, momentum=0.9)),
+    "sigmoid": lambda: classifier([48, 50, 20], 32, 64, layer=nn.Sigmoid),
+    "clipped": lambda: classifier([48, 50, 20], 32, 64, nn.optim.Adam(lr=1e-2, clip_norm=0.1)),
+    "graph": graph,
+    "by hand": by_hand,
+    "rnn": lambda: recurrent("RNN"),
+    "rnn, relu": lambda: recurrent("RNN", nonlinearity="relu", return_sequences=True),
+    "gru": lambda: recurrent("GRU", 48, return_sequences=True),
+    "lstm": lambda: recurrent("LSTM", 40, 33),
+    "lstm, 33 rows": lambda: recurrent("LSTM", batch=33),
+    "gru, both directions, lengths": lambda: recurrent("GRU", lengths=True, bidirectional=True),
+    "lstm, both directions, lengths": lambda: recurrent("LSTM", lengths=True, bidirectional=True, return_sequences=True),
+}
+
+if __name__ == "__main__":
+    _core.force_threads(int(sys.argv[1]))
+    for name in sys.argv[2:] or MODELS:
+        digest = hashlib.sha256()
+        for array in MODELS[name]():
+            assert np.isfinite(array).all(), name
+            digest.update(np.ascontiguousarray(array).tobytes())
+        print(f"{name}: {digest.hexdigest()}")

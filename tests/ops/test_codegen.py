@@ -1,5 +1,5 @@
-"""The machine code of the register tiles of gemm, of products of bfloat16 and of the recurrent cells: accumulators stay in registers, or products take
-three times as long.
+"""The machine code of the register tiles of gemm, of products of bfloat16 and of the recurrent cells: accumulators stay
+in registers, or products take three times as long.
 
 They are compiled here as the build does it, with the flags in CMakeLists.txt, since the installed library has lost its symbols.
 """

@@ -22,87 +22,112 @@ INLINE ivec lanes_below(size_t n, size_t c) {
   return lane + (integer)c < (integer)n;
 }
 
-/* The words of saved numbers that are positive. */
-INLINE ivec are_positive(const nnc_bf16 *saved) {
+/* y where saved numbers are positive, else 0. */
+INLINE vec where_positive(const nnc_bf16 *saved, vec y) {
 #if defined(__AVX512F__)
-  const ivec words = (ivec)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)saved));
-#elif defined(__AVX2__)
+  const __m256i words = _mm256_loadu_si256((const __m256i *)saved);
+  return (vec)_mm512_maskz_mov_ps(_mm256_cmpgt_epi16_mask(words, _mm256_setzero_si256()), (__m512)y);
+#else
+#if defined(__AVX2__)
   const ivec words = (ivec)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)saved));
 #else
   ivec words;
   for (int l = 0; l < VL; l++) words[l] = (int16_t)saved[l];
 #endif
-  return words > 0;
+  return (vec)((ivec)y & (words > 0));
+#endif
 }
 
-/* The part of a result that belongs to a block. */
+/* The part of a result that belongs to a block, and how far it is: the sums of the columns of the rows that are done. */
 typedef struct {
   const nnc_bf16_result *to;
   const float *c;
-  float *rows, *sums;
+  float *rows, *column_sums;
   const float *bias;
   const nnc_bf16 *mask;
   size_t height, width;
   block_forms forms;
-} finished;
+  float sums[SIDE] __attribute__((aligned(64)));
+  nnc_bf16 spare[2 * BLOCK] __attribute__((aligned(64)));
+} finishing;
+
+/* c [32, 32]: block (i, j) of [m, n]; what lies beyond m and n is not read, or comes to nothing. */
+static inline void begin_finish(finishing *at, const nnc_bf16_result *to, const float *c, size_t i, size_t j, size_t m, size_t n) {
+  const size_t top = i * SIDE, left = j * SIDE, col_blocks = nnc_bf16_blocks(n);
+  at->to = to;
+  at->c = c;
+  at->rows = to->rows ? to->rows + top * to->ld + left : NULL;
+  at->column_sums = to->column_sums ? to->column_sums + i * to->ldsums + left : NULL;
+  at->bias = to->bias ? to->bias + left : NULL;
+  at->mask = to->mask ? to->mask + (i * col_blocks + j) * BLOCK : NULL;
+  at->height = m - top;
+  at->width = n - left;
+  at->forms = forms_of(&to->forms, i, j, col_blocks, at->spare);
+  memset(at->sums, 0, sizeof at->sums);
+}
+
+INLINE int is_whole(const finishing *at) { return at->height >= SIDE && at->width >= SIDE; }
+
+INLINE size_t lanes_from(size_t width, size_t c) { return width >= c + VL ? VL : width <= c ? 0 : width - c; }
+INLINE vec load_lanes_of(const float *p, size_t lanes) { return lanes == VL ? vload(p) : vload_n(p, lanes); }
+INLINE void store_lanes_of(float *p, vec v, size_t lanes) {
+  if (lanes == VL) vstore(p, v);
+  else vstore_n(p, v, lanes);
+}
 
 /* y of columns [c, c + VL) of one row, which is also written to rows and added to the sums. */
-INLINE vec finish_lanes(const finished *at, size_t r, size_t c, vec bias, vec *sum, int is_whole) {
+INLINE vec finish_lanes(const finishing *at, size_t r, size_t c, vec bias, vec *sum, int whole) {
+  if (!whole && r >= at->height) return (vec){0};
+  const size_t lanes = whole ? VL : lanes_from(at->width, c);
   vec y = vload(at->c + r * SIDE + c);
-  if (!is_whole && r >= at->height) return (vec){0};
   if (at->bias) y += bias;
   if (at->to->relu) y = vmax(vset1(0), y);
-  if (at->mask) y = (vec)((ivec)y & are_positive(at->mask + r * SIDE + c));
+  if (at->mask) y = where_positive(at->mask + r * SIDE + c, y);
   y = one_nan(y);
-  size_t lanes = VL;
-  if (!is_whole) {
-    y = (vec)((ivec)y & lanes_below(at->width, c));
-    lanes = at->width <= c ? 0 : at->width - c < VL ? at->width - c : VL;
-  }
+  if (!whole) y = (vec)((ivec)y & lanes_below(at->width, c));
   *sum += y;
-  if (at->rows) {
+  if (at->rows && lanes) {
     float *row = at->rows + r * at->to->ld + c;
-    if (lanes == VL) vstore(row, at->to->accumulate ? one_nan(vload(row) + y) : y);
-    else if (lanes) vstore_n(row, at->to->accumulate ? one_nan(vload_n(row, lanes) + y) : y, lanes);
+    store_lanes_of(row, at->to->accumulate ? one_nan(load_lanes_of(row, lanes) + y) : y, lanes);
   }
   return y;
 }
 
-INLINE void finish_columns(const finished *at, int is_whole) {
+/* Rows r and r + 1, r being even; one after the other. */
+INLINE void finish_pair(finishing *at, size_t r, int whole) {
   for (size_t c = 0; c < SIDE; c += VL) {
-    const size_t lanes = is_whole || at->width >= c + VL ? VL : at->width <= c ? 0 : at->width - c;
-    const vec bias = !at->bias ? (vec){0} : lanes == VL ? vload(at->bias + c) : lanes ? vload_n(at->bias + c, lanes) : (vec){0};
-    vec sum = {0};
-    for (size_t r = 0; r < SIDE; r += 2) {
-      const vec even = finish_lanes(at, r, c, bias, &sum, is_whole), odd = finish_lanes(at, r + 1, c, bias, &sum, is_whole);
-      write_pair(&at->forms, r, c, rounded(even), rounded(odd));
+    vec bias = {0}, sum = vload(at->sums + c);
+    if (at->bias) bias = whole ? vload(at->bias + c) : load_lanes_of(at->bias + c, lanes_from(at->width, c));
+    const vec even = finish_lanes(at, r, c, bias, &sum, whole), odd = finish_lanes(at, r + 1, c, bias, &sum, whole);
+    vstore(at->sums + c, sum);
+    write_pair(&at->forms, r, c, even, odd);
+  }
+}
+
+/* After all of them. */
+INLINE void end_finish(const finishing *at, int whole) {
+  if (at->column_sums) {
+    for (size_t c = 0; c < SIDE; c += VL) {
+      const size_t lanes = whole ? VL : lanes_from(at->width, c);
+      if (lanes) store_lanes_of(at->column_sums + c, one_nan(vload(at->sums + c)), lanes);
     }
-    if (!at->sums || !lanes) continue;
-    if (lanes == VL) vstore(at->sums + c, one_nan(sum));
-    else vstore_n(at->sums + c, one_nan(sum), lanes);
   }
   write_transposes(&at->forms);
 }
 
-static NOINLINE void finish_whole(const finished *at) { finish_columns(at, 1); }
-static NOINLINE void finish_part(const finished *at) { finish_columns(at, 0); }
+static NOINLINE void finish_whole(finishing *at) {
+  for (size_t r = 0; r < SIDE; r += 2) finish_pair(at, r, 1);
+  end_finish(at, 1);
+}
+static NOINLINE void finish_part(finishing *at) {
+  for (size_t r = 0; r < SIDE; r += 2) finish_pair(at, r, 0);
+  end_finish(at, 0);
+}
 
-/* c [32, 32]: block (i, j) of [m, n]; what lies beyond m and n is not read, or comes to nothing. */
 static inline void finish_block(const nnc_bf16_result *to, const float *c, size_t i, size_t j, size_t m, size_t n) {
-  const size_t top = i * SIDE, left = j * SIDE, col_blocks = nnc_bf16_blocks(n);
-  nnc_bf16 spare[2 * BLOCK] __attribute__((aligned(64)));
-  const finished at = {
-      .to = to,
-      .c = c,
-      .rows = to->rows ? to->rows + top * to->ld + left : NULL,
-      .sums = to->column_sums ? to->column_sums + i * to->ldsums + left : NULL,
-      .bias = to->bias ? to->bias + left : NULL,
-      .mask = to->mask ? to->mask + (i * col_blocks + j) * BLOCK : NULL,
-      .height = m - top,
-      .width = n - left,
-      .forms = forms_of(&to->forms, i, j, col_blocks, spare),
-  };
-  if (at.height >= SIDE && at.width >= SIDE) finish_whole(&at);
+  finishing at;
+  begin_finish(&at, to, c, i, j, m, n);
+  if (is_whole(&at)) finish_whole(&at);
   else finish_part(&at);
 }
 

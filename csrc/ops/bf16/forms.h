@@ -47,7 +47,7 @@ INLINE void store_upper(nnc_bf16 *to, uvec x) {
 /* Of two rows: the words of a right operand. */
 INLINE uvec paired(uvec even, uvec odd) { return (even >> 16) | (odd & 0xFFFF0000); }
 
-INLINE void store_words(nnc_bf16 *to, uvec x) { vstore((real *)to, (vec)x); }
+INLINE void store_words(nnc_bf16 *to, uvec x) { vstore((float *)to, (vec)x); }
 
 /* Where the forms of a block are written; a and b also where their transposes need them. */
 typedef struct {
@@ -69,14 +69,29 @@ INLINE block_forms forms_of(const nnc_bf16_forms *to, size_t i, size_t j, size_t
   };
 }
 
-/* Columns [c, c + VL) of rows r and r + 1, r being even. */
-INLINE void write_pair(const block_forms *to, size_t r, size_t c, uvec even, uvec odd) {
+/* Columns [c, c + VL) of rows r and r + 1, r being even; any: as rounded_any. */
+INLINE void write_rounded(const block_forms *to, size_t r, size_t c, vec even, vec odd, int any) {
+  const size_t a = r * SIDE + c, b = c / HALF * TILE_WORDS + r / 2 * SIDE + c % HALF * 2;
+#if NNC_HAVE_AMX
+  (void)any; /* the instruction rounds any number */
+  static const uint16_t pairs[] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                   8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
   if (to->a) {
-    store_upper(to->a + r * SIDE + c, even);
-    store_upper(to->a + (r + 1) * SIDE + c, odd);
+    _mm256_storeu_si256((__m256i *)(to->a + a), _mm512_castsi512_si256(both));
+    _mm256_storeu_si256((__m256i *)(to->a + a + SIDE), _mm512_extracti64x4_epi64(both, 1));
   }
-  if (to->b) store_words(to->b + c / HALF * TILE_WORDS + r / 2 * SIDE + c % HALF * 2, paired(even, odd));
+  if (to->b) _mm512_storeu_si512(to->b + b, _mm512_permutexvar_epi16(_mm512_loadu_si512(pairs), both));
+#else
+  const uvec low = any ? rounded_any(even) : rounded(even), high = any ? rounded_any(odd) : rounded(odd);
+  if (to->a) {
+    store_upper(to->a + a, low);
+    store_upper(to->a + a + SIDE, high);
+  }
+  if (to->b) store_words(to->b + b, paired(low, high));
+#endif
 }
+INLINE void write_pair(const block_forms *to, size_t r, size_t c, vec even, vec odd) { write_rounded(to, r, c, even, odd, 0); }
 
 /* 16 x 16 words, twice. */
 static NOINLINE void transpose_words(nnc_bf16 *to, const nnc_bf16 *from) {

@@ -3,7 +3,7 @@
 
 INLINE void pack_block(const block_forms *to, const float *x, size_t ldx) {
   for (size_t r = 0; r < SIDE; r += 2, x += 2 * ldx)
-    for (size_t c = 0; c < SIDE; c += VL) write_pair(to, r, c, rounded_any(vload(x + c)), rounded_any(vload(x + ldx + c)));
+    for (size_t c = 0; c < SIDE; c += VL) write_rounded(to, r, c, vload(x + c), vload(x + ldx + c), 1);
   write_transposes(to);
 }
 

@@ -1,5 +1,11 @@
 /* product.c: products of bfloat16 blocks; low_kernels.h has the order in which they sum. */
+#include "ops/low_op.h"
+
+#if NNC_HAVE_AMX
+#include "ops/bf16/tiles_amx.h"
+#else
 #include "ops/bf16/fma.h"
+#endif
 
 void KERNEL(bf16_product)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
   multiply(to, a, b, m, n, k);

@@ -181,10 +181,11 @@ size_t nnc_plan_least_rows(const nnc_plan *plan, int training, int *op);
 int nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op);
 /* For an input of indices: the number of rows of the table; 0 for other inputs. */
 size_t nnc_plan_index_bound(const nnc_plan *plan, int input);
-/* params, states: where the values of each parameter and running statistic are. The others are buffers of nnc_plan_elements()
+/* params, states: where the values of each parameter and running statistic are. versions: for each parameter a counter of the
+ * changes of its values; the functions below count theirs, and so does who changes them otherwise. The others are buffers of nnc_plan_elements()
  * elements. All are cache-line aligned. The caller keeps them alive. Unused moments are NULL, and so is `average` if there is no
  * moving average. Must come before compile. */
-void nnc_plan_bind(nnc_plan *plan, void *const *params, void *grads, void *const *states, void *average,
+void nnc_plan_bind(nnc_plan *plan, void *const *params, uint64_t *const *versions, void *grads, void *const *states, void *average,
                    void *const moments[NNC_MAX_MOMENTS]);
 
 enum { NNC_MAX_OUTPUTS = 64 };

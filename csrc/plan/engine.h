@@ -7,6 +7,7 @@
 #define NNC_PLAN_ENGINE_H
 
 #include "base/sizes.h"
+#include "ops/low_kernels.h"
 #include "plan/optimizer.h"
 #include "plan/plan.h"
 
@@ -23,9 +24,10 @@ typedef NNC_TYPED(nnc_kernels) nnc_kernels;
 typedef struct {
   const nnc_plan *plan;
   const nnc_kernels *k;
-  real *const *act;  /* per value: its first sample */
-  real *const *grad; /* the same for gradients; NULL in inference */
-  const size_t *ld;  /* per value */
+  const nnc_low_kernels *low; /* of a plan with products in lower precision */
+  real *const *act;           /* per value: its first sample */
+  real *const *grad;          /* the same for gradients; NULL in inference */
+  const size_t *ld;           /* per value */
   real *grads, *arena;
   int training;     /* training mode, in which dropout is active */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
@@ -44,7 +46,9 @@ typedef struct {
   int carried;         /* initial has the states of the previous batch, which only stateful layers use */
   real *work, *packed; /* inference: memory of `work_rows` samples, and derived weights; NULL in training */
   size_t work_rows;
-  int intra_op_threads; /* inference: number of threads for the columns of wide layers; 0 or 1: one thread */
+  const nnc_bf16 *weights; /* inference: packed weights of linear layers in bfloat16, */
+  nnc_bf16 *operand;       /* and memory for the operand of one */
+  int intra_op_threads;    /* inference: number of threads for the columns of wide layers; 0 or 1: one thread */
 } nnc_run;
 
 typedef struct {
@@ -72,6 +76,7 @@ typedef struct {
   void (*prepare)(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 } NNC_TYPED(nnc_driver);
 
+extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear_bf16);
 #define NNC_LAYER(name, sizes, attributes) extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_##name);
 #include "ops/ops.def"
 
@@ -115,11 +120,13 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
 static inline int nnc_op_trains(const nnc_run *run, const nnc_op *op) { return run->training && !op->inference; }
 
 /* The thread's samples of a batch: whole groups. Batch norm computes its partial sums for these groups too. */
-_Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0, "no chunk may belong to two threads");
-static inline void nnc_partition_samples(const nnc_thread *self, size_t rows, size_t *first, size_t *last) {
-  nnc_partition(self, (rows + NNC_SAMPLE_GROUP - 1) / NNC_SAMPLE_GROUP, first, last);
-  *first = *first * NNC_SAMPLE_GROUP < rows ? *first * NNC_SAMPLE_GROUP : rows;
-  *last = *last * NNC_SAMPLE_GROUP < rows ? *last * NNC_SAMPLE_GROUP : rows;
+_Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0 && NNC_SAMPLE_GROUP_BF16 % NNC_SAMPLE_GROUP == 0,
+               "no chunk may belong to two threads");
+static inline void nnc_partition_samples(const nnc_plan *plan, const nnc_thread *self, size_t rows, size_t *first, size_t *last) {
+  const size_t group = plan->group;
+  nnc_partition(self, (rows + group - 1) / group, first, last);
+  *first = *first * group < rows ? *first * group : rows;
+  *last = *last * group < rows ? *last * group : rows;
 }
 
 /* The values of the parameter in a slot of an op, or NULL. */

@@ -26,8 +26,7 @@ static inline size_t nnc_partition_row(const nnc_task *task, uint64_t total, int
   if (end >= task->before + task->cost) return task->last;
   if (end <= task->before) return task->first;
   const uint64_t rows = (end - task->before) * (task->last - task->first);
-  const size_t row =
-      task->first + (size_t)((rows + task->cost * (NNC_TASK_ROWS / 2)) / (task->cost * NNC_TASK_ROWS)) * NNC_TASK_ROWS;
+  const size_t row = task->first + (size_t)((rows + task->cost * (task->unit / 2)) / (task->cost * task->unit)) * task->unit;
   return row < task->last ? row : task->last;
 }
 

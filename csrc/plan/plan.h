@@ -9,7 +9,9 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/sizes.h"
 #include "nncore.h"
+#include "ops/low_kernels.h"
 #include "plan/autotune.h"
 
 enum {
@@ -18,11 +20,16 @@ enum {
   NNC_LAYER_COUNT,
 };
 
+/* Which driver runs an op (run/walk_typed.c): that of its kind, or one of these, which compute products in lower precision. */
+enum { NNC_DRIVER_LINEAR_BF16 = NNC_LAYER_COUNT, NNC_DRIVER_COUNT };
+
 enum { NNC_NONE = -1, NNC_MAX_PARAMS = 10 };
 
 /* Samples are divided into groups of this size; the last group of a batch may be smaller. A group is whole tiles, and a recurrent
  * layer stores its data by group. */
 enum { NNC_SAMPLE_GROUP = 8 };
+/* The same in a plan with products in bfloat16, whose operands are made of blocks of so many rows. */
+enum { NNC_SAMPLE_GROUP_BF16 = 32 };
 
 /* The valid time steps of a value, from the length of the sequence: times * length + plus. Joining values one after the other in time
  * makes others than {1, 0}. */
@@ -36,16 +43,19 @@ typedef struct {
   int producer; /* op, or NNC_NONE for an input */
   int uses;     /* how many ops read it, plus one if it is an output */
   int needs_grad;
-  int timed;        /* its first dimension is time, as it is in the input: lengths apply; see passes/time.c */
-  int timeline;     /* if so: which of the plan's */
-  int alias;        /* the value whose memory and gradient this one shares; itself if its own */
-  size_t act, grad; /* offsets per sample in the training arena, times the number of rows reserved */
+  int timed;           /* its first dimension is time, as it is in the input: lengths apply; see passes/time.c */
+  int timeline;        /* if so: which of the plan's */
+  int alias;           /* the value whose memory and gradient this one shares; itself if its own */
+  size_t act, grad;    /* offsets per sample in the training arena, times the number of rows reserved */
+  int is_operand;      /* a linear layer in bfloat16 reads it; */
+  size_t left, left_t; /* as an operand in bfloat16: the offsets of its forms a and at in the training arena */
 } nnc_value;
 
 /* One op record. */
 typedef struct {
   nnc_op_spec spec; /* spec.name points into the plan */
   int out;
+  int driver;                /* NNC_DRIVER_..., or its kind */
   int skipped;               /* does nothing: merged into another op, or an alias */
   int inference;             /* it computes as at inference in training, too: nnc_plan_set_inference */
   const char *mixes;         /* how it mixes time steps, and what to do instead; NULL: it does not */
@@ -62,9 +72,12 @@ typedef struct {
   size_t saved;                    /* offset in the training arena of the values that it saves for backward */
   size_t packed;                   /* linear, recurrent: offset in the training arena of values derived from the weights */
   size_t packed_ld;
-  size_t carry;         /* recurrent: where its states lie among those of a sample */
-  int last[2];          /* recurrent: the values that are its last h and c, or NNC_NONE */
-  size_t work, weights; /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */
+  int operand;              /* linear in bfloat16: the value whose forms it reads: its input, or what this is a view of */
+  int packs;                /* it writes these forms, as no op before it does */
+  size_t dz_left, dz_right; /* the forms a and b of the gradient of its result, in the training arena */
+  size_t carry;             /* recurrent: where its states lie among those of a sample */
+  int last[2];              /* recurrent: the values that are its last h and c, or NNC_NONE */
+  size_t work, weights;     /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */
 } nnc_op;
 
 /* The loss of one output. */
@@ -95,6 +108,8 @@ typedef struct {
   nnc_param layout;
   size_t elements; /* rows * ld, rounded up */
   nnc_param_options options;
+  size_t right, right_t; /* of a linear layer in bfloat16: the offsets of the forms b and bt in the training arena, */
+  size_t packed;         /* and of the form b among the packed weights for inference, in blocks */
 } nnc_parameter;
 
 /* Adjacent parameters with the same update options. */
@@ -105,7 +120,7 @@ typedef struct {
 } nnc_span;
 
 /* Tasks are cut at multiples of this number of rows: whole tiles, and whole cache lines of a transposed weight. */
-enum { NNC_TASK_ROWS = 16 };
+enum { NNC_TASK_ROWS = 16, NNC_TASK_ROWS_BF16 = 32 };
 
 /* A part of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that is
  * processed with it, or 0. columns: for a vector, which has only one row, elements [first, last), and the same of its bias. The
@@ -113,7 +128,7 @@ enum { NNC_TASK_ROWS = 16 };
  * plan/partition.h. */
 typedef struct {
   int op, slot, bias, columns;
-  size_t first, last;
+  size_t first, last, unit; /* threads divide it at multiples of `unit` rows */
   double work;
   uint64_t before, cost;
 } nnc_task;
@@ -133,6 +148,8 @@ struct nnc_plan {
   size_t elements; /* of each parameter buffer */
   double flops;    /* multiply-adds of one sample, forward, times two */
   int whole_batch; /* whether one of its ops is */
+  int n_bf16;      /* number of its linear ops in bfloat16 */
+  size_t group;    /* samples per group: NNC_SAMPLE_GROUP or NNC_SAMPLE_GROUP_BF16 */
 
   nnc_caller caller;
   int n_called; /* number of ops that Python computes */
@@ -147,10 +164,14 @@ struct nnc_plan {
   size_t steps;           /* of the inputs that have a time dimension; 0: none has */
   nnc_timeline *timeline; /* the different ones; the first is {1, 0}, that of the inputs */
   int n_timelines;
-  size_t carry;                /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
-  size_t packed_elements;      /* derived weights that inference computes in each call */
-  void *packed;                /* or that were computed once: nnc_plan_freeze */
-  size_t *place;               /* per value: offset per sample in the workspace, liveness-shared */
+  size_t carry;           /* states of one sample in all recurrent layers: h and c of each direction, layer by layer */
+  size_t packed_elements; /* derived weights that inference computes in each call */
+  void *packed;           /* or that were computed once: nnc_plan_freeze */
+  size_t weight_blocks;   /* of linear layers in bfloat16, as operands for inference: run/weights.c */
+  void *weights;
+  atomic_flag weights_lock;
+  uint64_t **version; /* per parameter: counts the changes of its values; it stands beside them, as several plans may use them */
+  size_t *place;      /* per value: offset per sample in the workspace, liveness-shared */
   size_t sample_elements;      /* workspace of one sample */
   size_t block;                /* samples per block */
   _Atomic(void *) spare;       /* a workspace that is not in use */
@@ -203,7 +224,19 @@ void nnc_fuse_losses(nnc_plan *plan);
 int nnc_logits_kernel(int loss); /* the kernel that takes logits in place of probabilities; NNC_NONE if there is none */
 nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error);
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
-nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error); /* passes/compile.c */
+/* passes/forms.c: which ops compute in bfloat16, and the memory for their operands */
+void nnc_choose_drivers(nnc_plan *plan);
+nnc_status nnc_layout_forms(nnc_plan *plan, nnc_error *error);
+int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total);
+size_t nnc_operand_bytes(const nnc_plan *plan, const nnc_op *op);         /* that training keeps per sample */
+int nnc_operand_memory(const nnc_plan *plan, size_t rows, size_t *bytes); /* that inference needs, beside its values */
+nnc_status nnc_layout_backward(nnc_plan *plan, nnc_error *error);         /* passes/compile.c */
+
+/* run/weights.c: the packed weights for inference, of the present values; NULL if there is no memory. The caller frees them. */
+void *nnc_take_weights(nnc_plan *plan);
+static inline nnc_bf16 *nnc_packed_weights(void *block) { return (nnc_bf16 *)((char *)block + NNC_ALIGNMENT); }
+void nnc_drop_weights(nnc_plan *plan);
+void nnc_count_changes(const nnc_plan *plan); /* after the values of parameters have changed */
 
 /* values.c */
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -24,8 +24,8 @@ def head_on(encoder, units=3, **options):
 
 
 def memory_of(array):
-    """The array that owns the memory."""
-    while isinstance(array.base, np.ndarray):
+    """The object that owns the memory."""
+    while isinstance(array, np.ndarray) and array.base is not None:
         array = array.base
     return array
 

@@ -73,9 +73,11 @@ static void set_spans(nnc_plan *plan) {
  * it. They have at least LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
 enum { TASK_ELEMENTS = 128 << 10, LEAST_ROWS = 96, FUSED_FROM = 4 << 10 };
 
-static size_t rows_per_task(size_t cols) {
+static size_t unit_of(const nnc_plan *plan) { return plan->compute == NNC_COMPUTE_BF16 ? NNC_TASK_ROWS_BF16 : NNC_TASK_ROWS; }
+
+static size_t rows_per_task(const nnc_plan *plan, size_t cols) {
   size_t rows = TASK_ELEMENTS / cols;
-  rows -= rows % NNC_TASK_ROWS;
+  rows -= rows % unit_of(plan);
   return rows < LEAST_ROWS ? LEAST_ROWS : rows;
 }
 
@@ -101,7 +103,7 @@ int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int mo
   double all = 0;
   int size = 1;
   if (!task) return -1;
-  for (int i = 0; i < n; all += work[i++]) task[i] = (nnc_task){.last = rows[i], .work = work[i]};
+  for (int i = 0; i < n; all += work[i++]) task[i] = (nnc_task){.last = rows[i], .unit = NNC_TASK_ROWS, .work = work[i]};
   const uint64_t total = set_costs(task, n, all);
   while (size <= most && nnc_partition_covers(task, n, total, size)) size++;
   nnc_free(task);
@@ -119,7 +121,7 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
   const nnc_op *op = &plan->op[i];
   if (op->param[slot] == NNC_NONE || op->spec.shares != NNC_NONE) return; /* the first op's tasks serve all ops that share */
   const nnc_param *w = &plan->param[op->param[slot]].layout;
-  const size_t step = rows_per_task(w->cols);
+  const size_t step = rows_per_task(plan, w->cols);
   int sharers = 1;
   for (int other = op->next; other != NNC_NONE; other = plan->op[other].next) sharers++;
   for (size_t first = 0; first < w->rows; first += step) {
@@ -127,7 +129,7 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
     const double work = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers *
                         (double)plan->value[op->spec.input[0]].lines * preparation(plan, op);
-    add_task(plan, (nnc_task){i, slot, along, 0, first, last, work, 0, 0});
+    add_task(plan, (nnc_task){i, slot, along, 0, first, last, unit_of(plan), work, 0, 0});
   }
 }
 
@@ -142,7 +144,7 @@ static void add_column_tasks(nnc_plan *plan, int i) {
   const size_t step = (cols / TASK_COLUMNS / MOST_TASKS + 1) * TASK_COLUMNS;
   for (size_t first = 0; first < cols; first += step) {
     const size_t last = cols - first < step ? cols : first + step;
-    add_task(plan, (nnc_task){i, 0, op->param[1] == NNC_NONE ? 0 : 1, 1, first, last,
+    add_task(plan, (nnc_task){i, 0, op->param[1] == NNC_NONE ? 0 : 1, 1, first, last, NNC_TASK_ROWS,
                               2.0 * (double)(last - first) * sharers * (double)plan->value[op->spec.input[0]].lines, 0, 0});
   }
 }
@@ -312,7 +314,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
       size_t n;
       if (nnc_mul(&n, 2 * nnc_norm_groups(plan, op), rows) || nnc_arena_take(total, &op->saved, n, element)) return 1;
     }
-    if (op->spec.kind != NNC_LAYER_linear) continue;
+    if (op->driver != NNC_LAYER_linear) continue;
     const nnc_param *w = &plan->param[op->param[0]].layout;
     size_t n;
     if (nnc_leading_dim(&op->packed_ld, w->rows, element) || nnc_mul(&n, op->packed_ld, w->cols) ||
@@ -326,6 +328,7 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
       if (op->accumulates[j] && !adds_directly(op)) n = nnc_value_elements(&plan->value[op->spec.input[j]]);
     if (n && (nnc_mul(&n, n, rows) || nnc_arena_take(total, &op->packed, n, element))) return 1;
   }
+  if (plan->n_bf16 && nnc_reserve_forms(plan, rows, total)) return 1;
   for (int i = 0; i < 2; i++) {
     size_t n;
     if (nnc_mul(&n, plan->stateful ? plan->carry : 0, rows) || nnc_arena_take(total, &plan->carried[i], n, element)) return 1;
@@ -370,6 +373,8 @@ size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
   for (int i = 0; i < plan->n_ops; i++)
     if (plan->op[i].spec.kind == NNC_LAYER_recurrent)
       overflow |= nnc_mul(&n, nnc_recurrent_bytes(plan, &plan->op[i]), rows) || nnc_add(&total, total, n);
+  for (int i = 0; i < plan->n_ops; i++)
+    overflow |= nnc_mul(&n, nnc_operand_bytes(plan, &plan->op[i]), rows) || nnc_add(&total, total, n);
   return overflow ? PTRDIFF_MAX : total;
 }
 

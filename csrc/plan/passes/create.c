@@ -136,6 +136,7 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   if (error->status || infer(plan, inputs, error)) return error->status;
   nnc_mark_time(plan);
   nnc_fuse(plan);
+  nnc_choose_drivers(plan);
   for (int i = 0; i < plan->n_outputs; i++)
     for (int j = 0; j < i; j++)
       if (plan->value[plan->output[i]].alias == plan->value[plan->output[j]].alias)
@@ -144,7 +145,7 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   plan->ld = nnc_alloc((size_t)plan->n_values * sizeof *plan->ld);
   if (!plan->ld) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   for (int v = 0; v < plan->n_values; v++) plan->ld[v] = plan->value[v].ld;
-  if (nnc_layout_params(plan, error) || nnc_layout_backward(plan, error)) return error->status;
+  if (nnc_layout_params(plan, error) || nnc_layout_backward(plan, error) || nnc_layout_forms(plan, error)) return error->status;
   return nnc_layout_inference(plan, error);
 }
 
@@ -161,6 +162,7 @@ nnc_status nnc_plan_create(nnc_plan **result, nnc_dtype dtype, nnc_compute compu
   if (!plan) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a plan");
   plan->dtype = dtype;
   plan->compute = compute;
+  plan->group = compute == NNC_COMPUTE_BF16 ? NNC_SAMPLE_GROUP_BF16 : NNC_SAMPLE_GROUP;
   plan->isa = isa;
   plan->low_isa = isa != NNC_ISA_AMX ? isa : compute != NNC_COMPUTE_FULL && nnc_tiles_permit() ? NNC_ISA_AMX : NNC_ISA_AVX512;
   plan->element = dtype == NNC_F32 ? sizeof(float) : sizeof(double);
@@ -203,6 +205,8 @@ void nnc_plan_set_context(nnc_plan *plan, void *context) { plan->caller.context 
   BLOCK(plan->ld)                        \
   BLOCK(plan->state)                     \
   BLOCK(plan->packed)                    \
+  BLOCK(plan->weights)                   \
+  BLOCK(plan->version)                   \
   BLOCK(plan->timeline)                  \
   BLOCK(plan->penalty_partial)           \
   BLOCK(plan->summand)

@@ -119,7 +119,8 @@ nnc_status nnc_layout_params(nnc_plan *plan, nnc_error *error) {
   }
   plan->param = nnc_alloc(params * sizeof *plan->param);
   plan->state = nnc_alloc(states * sizeof *plan->state);
-  if (!plan->param || !plan->state)
+  plan->version = nnc_alloc(params * sizeof *plan->version);
+  if (!plan->param || !plan->state || !plan->version)
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the parameters of %d layers", plan->n_ops);
   size_t bytes = 0, state_bytes = 0;
   for (int i = 0; i < plan->n_ops; i++) {
@@ -285,9 +286,11 @@ int nnc_plan_state_count(const nnc_plan *plan) { return plan->n_states; }
 void nnc_plan_state(const nnc_plan *plan, int i, nnc_param *state) { *state = plan->state[i]; }
 size_t nnc_plan_state_elements(const nnc_plan *plan) { return plan->state_elements; }
 
-void nnc_plan_bind(nnc_plan *plan, void *const *params, void *grads, void *const *states, void *average,
+void nnc_plan_bind(nnc_plan *plan, void *const *params, uint64_t *const *versions, void *grads, void *const *states, void *average,
                    void *const moments[NNC_MAX_MOMENTS]) {
   for (int i = 0; i < plan->n_params; i++) plan->param[i].layout.data = params[i];
+  for (int i = 0; i < plan->n_params; i++) plan->version[i] = versions[i];
+  nnc_drop_weights(plan);
   for (int i = 0; i < plan->n_states; i++) plan->state[i].data = states[i];
   plan->grads = grads;
   plan->average = average;

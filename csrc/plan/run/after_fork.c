@@ -11,6 +11,8 @@ void nnc_plan_after_fork(nnc_plan *plan) {
   plan->arena = NULL;
   plan->act = plan->grad = NULL;
   plan->summand = NULL;
+  plan->weights = NULL;
+  atomic_flag_clear(&plan->weights_lock);
   plan->rows_reserved = plan->carried_rows = 0;
   plan->carry_turn = 0;
   plan->autotune = (nnc_autotune){0};

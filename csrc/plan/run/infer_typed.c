@@ -23,6 +23,7 @@ typedef struct {
   double *sums; /* evaluate */
   double deadline;
   nnc_workspace *space;
+  void *weights; /* packed ones of layers in lower precision, or NULL */
   int failed;
   int intra_op_threads; /* threads for the wide layers of a single block */
   atomic_size_t next;   /* block to take */
@@ -43,7 +44,7 @@ static int thread_bytes(const nnc_plan *plan, size_t block, int evaluate, size_t
   overflow |= nnc_mul(&n, block, elements) || nnc_add(&n, n, plan->packed_elements) || nnc_mul(&n, n, sizeof(real)) ||
               nnc_add(bytes, n, tables + lengths + gaps);
   *bytes -= *bytes % NNC_ALIGNMENT;
-  return overflow;
+  return overflow || nnc_operand_memory(plan, block, &n) || nnc_add(bytes, *bytes, n);
 }
 
 static nnc_workspace *take_workspace(nnc_plan *plan, int threads, size_t stride) {
@@ -110,6 +111,9 @@ static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
   p.values = carve(&at, job->block * plan->sample_elements * sizeof(real));
   real *packed = plan->packed ? plan->packed : carve(&at, plan->packed_elements * sizeof(real));
   p.lengths = carve(&at, plan->steps ? job->block * (size_t)plan->n_timelines * sizeof *p.lengths : 0);
+  size_t operand = 0;
+  nnc_operand_memory(plan, job->block, &operand);
+  nnc_bf16 *own_operand = carve(&at, operand);
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
   for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
@@ -117,6 +121,9 @@ static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
   p.run.work = p.values;
   p.run.work_rows = job->block;
   p.run.packed = packed;
+  p.run.operand = own_operand;
+  p.run.low = nnc_low_kernels_for(plan->low_isa);
+  p.run.weights = job->weights ? nnc_packed_weights(job->weights) : NULL;
   p.run.intra_op_threads = job->intra_op_threads;
   if (!plan->packed && plan->carry) pack(&p.run);
   p.run.block = job->space;
@@ -256,7 +263,10 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
       nnc_add(&all, all, NNC_ALIGNMENT))
     return nnc_fail(error, NNC_ERROR_SIZE, "the workspace for %zu rows is larger than the address space; pass fewer rows at once",
                     job->block);
+  if (plan->n_bf16 && !(job->weights = nnc_take_weights(plan)))
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a copy of the weights in bfloat16");
   job->space = take_workspace(plan, threads, stride);
+  if (!job->space) nnc_free(job->weights);
   if (!job->space) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads, all);
   nnc_intra_op intra_op = {.threads = 1};
   if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) intra_op = nnc_intra_op_begin(plan, left);
@@ -264,6 +274,7 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   nnc_parallel(threads, nnc_plan_has_tiles(plan), infer_thread, job);
   nnc_intra_op_end(plan, &intra_op);
   give_workspace(plan, job->space);
+  nnc_free(job->weights);
   const size_t taken = atomic_load(&job->next), done = taken < job->blocks ? taken : job->blocks;
   *next = job->first + done * job->block < job->rows ? job->first + done * job->block : job->rows;
   return NNC_OK;

@@ -39,6 +39,7 @@ int NNC_TYPED(nnc_fits_small_batch)(const nnc_plan *plan, const nnc_source *x, s
 static nnc_small_batch_step step_of(const nnc_plan *plan, const nnc_op *op) {
   nnc_small_batch_step step = {.op = op, .forward = nnc_op_forward(op)};
   if (op->spec.kind != NNC_LAYER_linear || plan->value[op->out].lines != 1) return step;
+  if (op->driver != NNC_LAYER_linear) return step;
   step.forward = NULL;
   step.x = op->spec.input[0];
   step.z = op->pre;
@@ -52,9 +53,11 @@ static nnc_small_batch *make(const nnc_plan *plan) {
   const size_t n = (size_t)plan->n_values, head = (sizeof(nnc_small_batch) + NNC_ALIGNMENT - 1) / NNC_ALIGNMENT * NNC_ALIGNMENT,
                tables = n * (sizeof(real *) + sizeof(size_t) + 2 * sizeof(int)) +
                         (size_t)plan->n_ops * sizeof(nnc_small_batch_step) + 2 * NNC_ALIGNMENT;
-  nnc_small_batch *space = nnc_alloc(head + MAX_ROWS * plan->sample_elements * sizeof(real) + tables);
+  size_t operand;
+  if (nnc_operand_memory(plan, MAX_ROWS, &operand)) return NULL;
+  nnc_small_batch *space = nnc_alloc(head + operand + MAX_ROWS * plan->sample_elements * sizeof(real) + tables);
   if (!space) return NULL;
-  real *values = (real *)((char *)space + head);
+  real *values = (real *)((char *)space + head + operand);
   space->step = (nnc_small_batch_step *)(values + MAX_ROWS * plan->sample_elements);
   space->act = (real **)(space->step + plan->n_ops);
   space->ld = (size_t *)(space->act + n);
@@ -74,6 +77,8 @@ static nnc_small_batch *make(const nnc_plan *plan) {
   space->run = (nnc_run){
       .plan = plan, .k = nnc_plan_kernels(plan), .act = space->act, .ld = space->ld, .work = values, .work_rows = MAX_ROWS};
   space->run.block = space;
+  space->run.low = nnc_low_kernels_for(plan->low_isa);
+  space->run.operand = (nnc_bf16 *)((char *)space + head);
   return space;
 }
 
@@ -104,6 +109,12 @@ nnc_status NNC_TYPED(nnc_predict_small_batch)(nnc_plan *plan, const nnc_source *
   nnc_small_batch *space = atomic_exchange_explicit(&plan->small_batch, NULL, memory_order_acquire);
   if (!space && !(space = make(plan)))
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a workspace of %zu numbers", MAX_ROWS * plan->sample_elements);
+  void *weights = NULL;
+  if (plan->n_bf16 && !(weights = nnc_take_weights(plan))) {
+    nnc_free(space);
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a copy of the weights in bfloat16");
+  }
+  space->run.weights = weights ? nnc_packed_weights(weights) : NULL;
   const nnc_fpstate saved = nnc_fp_enter();
   nnc_tiles_enter(nnc_plan_has_tiles(plan));
   const size_t width = plan->value[0].cols;
@@ -114,6 +125,7 @@ nnc_status NNC_TYPED(nnc_predict_small_batch)(nnc_plan *plan, const nnc_source *
   for (int i = 0; i < space->steps; i++) run_step(space, &space->step[i], rows);
   nnc_tiles_leave(nnc_plan_has_tiles(plan));
   nnc_fp_leave(saved);
+  nnc_free(weights);
   void *other = atomic_exchange_explicit(&plan->small_batch, space, memory_order_release);
   if (other) nnc_free(other);
   return NNC_OK;

@@ -76,10 +76,10 @@ static void forward_thread(nnc_thread *self, void *context) {
   size_t first, last;
   run.training = p->training;
   run.failed = (int *)&p->failed;
-  nnc_partition_samples(self, p->rows, &first, &last);
+  nnc_partition_samples(plan, self, p->rows, &first, &last);
   take_sequences(p, &run);
   take_carried(p, &run);
-  if (plan->carry) { /* recurrent layers read packed weights in both directions */
+  if (plan->carry || plan->n_bf16) { /* recurrent layers and those in bfloat16 read packed weights in both directions */
     nnc_run_prepare(&run, self);
     nnc_barrier(self);
   }
@@ -122,7 +122,7 @@ static void backward_thread(nnc_thread *self, void *context) {
   for (int i = 0; i < plan->n_inputs; i++) run.input_grads |= p->grad_inputs[i] != NULL;
   nnc_run_prepare(&run, self);
   nnc_barrier(self);
-  nnc_partition_samples(self, p->rows, &first, &last);
+  nnc_partition_samples(plan, self, p->rows, &first, &last);
   for (int i = 0; i < plan->n_outputs; i++) {
     if (plan->grad[plan->output[i]] == p->grad_outputs[i]) continue;
     const nnc_matrix dy = nnc_samples(&run, run.grad, plan->output[i], first, last);
@@ -172,4 +172,5 @@ void NNC_TYPED(nnc_apply)(nnc_plan *plan, double lr, nnc_progress *progress) {
   nnc_parallel(nnc_threads_for(2.0 * (double)plan->elements), nnc_plan_has_tiles(plan), apply_thread, &p);
   progress->step++;
   progress->pass = 0;
+  nnc_count_changes(plan);
 }

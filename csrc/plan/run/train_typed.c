@@ -87,7 +87,7 @@ static void losses_of_batch(const nnc_session *s, const nnc_run *run, const nnc_
 static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_thread *self, const nnc_batch *b) {
   const nnc_plan *plan = s->plan;
   size_t first, last;
-  nnc_partition_samples(self, b->rows, &first, &last);
+  nnc_partition_samples(plan, self, b->rows, &first, &last);
   if (first < last) fetch(s, run, b->start, first, last);
   nnc_run_forward(run, first, last);
   if (s->failed) return;
@@ -279,6 +279,7 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
     if (data->part && !data->part->is_last) return s.done;
     progress->step += (int64_t)s.done;
     if (s.done) progress->pass = 0;
+    if (s.done) nnc_count_changes(plan);
     plan->carry_turn = (int)(((size_t)plan->carry_turn + s.done) % 2);
     done += s.done;
     if (s.done)

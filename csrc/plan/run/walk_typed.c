@@ -2,9 +2,12 @@
 #include "plan/engine.h"
 #include "plan/partition.h"
 
-static const NNC_TYPED(nnc_driver) *const drivers[NNC_LAYER_COUNT] = {
+static const NNC_TYPED(nnc_driver) *const drivers[NNC_DRIVER_COUNT] = {
 #define NNC_LAYER(name, sizes, attributes) &NNC_TYPED(nnc_driver_##name),
 #include "ops/ops.def"
+#if !NNC_BUILD_F64
+    [NNC_DRIVER_LINEAR_BF16] = &nnc_driver_linear_bf16_f32,
+#endif
 };
 
 void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
@@ -13,12 +16,13 @@ void nnc_no_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task,
 
 void nnc_nothing_to_prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) { (void)run, (void)op, (void)task; }
 
-nnc_forward_fn *nnc_op_forward(const nnc_op *op) { return op->skipped ? NULL : drivers[op->spec.kind]->forward; }
+nnc_forward_fn *nnc_op_forward(const nnc_op *op) { return op->skipped ? NULL : drivers[op->driver]->forward; }
 
 nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_thread *self, size_t rows) {
   return (nnc_run){
       .plan = plan,
       .k = nnc_plan_kernels(plan),
+      .low = nnc_low_kernels_for(plan->low_isa),
       .act = (real *const *)plan->act,
       .grad = (real *const *)plan->grad,
       .ld = plan->ld,
@@ -65,11 +69,11 @@ static void add_second_grads(const nnc_run *run, size_t offset, size_t n) {
 /* In reverse order of the ops, like the backward pass. */
 static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (op->next == NNC_NONE && !run->accumulates) {
-    drivers[op->spec.kind]->backward_channels(run, op, first, last);
+    drivers[op->driver]->backward_channels(run, op, first, last);
     return;
   }
   const nnc_run other = with_second_grads(run);
-  drivers[op->spec.kind]->backward_channels(&other, op, first, last);
+  drivers[op->driver]->backward_channels(&other, op, first, last);
   for (int slot = 0; slot < NNC_MAX_PARAMS; slot++)
     if (op->param[slot] != NNC_NONE) add_second_grads(run, run->plan->param[op->param[slot]].layout.offset + first, last - first);
 }
@@ -85,16 +89,16 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped) continue;
-    if ((nnc_op_trains(run, op) || op->whole_batch) && run->self && drivers[op->spec.kind]->forward_channels) {
-      if (run->self->rank == 0) drivers[op->spec.kind]->begin_batch(run, op);
-      if (first < last) drivers[op->spec.kind]->forward_partial(run, op, first, last);
-      over_channels(run, op, drivers[op->spec.kind]->forward_channels);
-      if (first < last) drivers[op->spec.kind]->forward_rest(run, op, first, last);
-    } else if (run->self && drivers[op->spec.kind]->whole_batch) {
-      over_batch(run, op, drivers[op->spec.kind]->forward);
+    if ((nnc_op_trains(run, op) || op->whole_batch) && run->self && drivers[op->driver]->forward_channels) {
+      if (run->self->rank == 0) drivers[op->driver]->begin_batch(run, op);
+      if (first < last) drivers[op->driver]->forward_partial(run, op, first, last);
+      over_channels(run, op, drivers[op->driver]->forward_channels);
+      if (first < last) drivers[op->driver]->forward_rest(run, op, first, last);
+    } else if (run->self && drivers[op->driver]->whole_batch) {
+      over_batch(run, op, drivers[op->driver]->forward);
       if (*run->failed) return;
     } else if (first < last) {
-      drivers[op->spec.kind]->forward(run, op, first, last);
+      drivers[op->driver]->forward(run, op, first, last);
     }
   }
 }
@@ -103,15 +107,15 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
   for (int i = run->plan->n_ops - 1; i >= 0; i--) {
     const nnc_op *op = &run->plan->op[i];
     if (op->skipped || !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
-    if (drivers[op->spec.kind]->backward_channels) {
-      if (first < last) drivers[op->spec.kind]->backward_partial(run, op, first, last);
+    if (drivers[op->driver]->backward_channels) {
+      if (first < last) drivers[op->driver]->backward_partial(run, op, first, last);
       over_channels(run, op, backward_channels);
-      if (first < last) drivers[op->spec.kind]->backward_rest(run, op, first, last);
-    } else if (drivers[op->spec.kind]->whole_batch) {
-      over_batch(run, op, drivers[op->spec.kind]->backward);
+      if (first < last) drivers[op->driver]->backward_rest(run, op, first, last);
+    } else if (drivers[op->driver]->whole_batch) {
+      over_batch(run, op, drivers[op->driver]->backward);
       if (*run->failed) return;
     } else if (first < last) {
-      drivers[op->spec.kind]->backward(run, op, first, last);
+      drivers[op->driver]->backward(run, op, first, last);
     }
   }
 }
@@ -144,11 +148,11 @@ static nnc_range range_of(const nnc_run *run, const nnc_op *op, const nnc_task *
 /* The gradients of ops from `op` on that share these parameters, in the order of the ops. */
 static void add_gradients(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
   const nnc_plan *plan = run->plan;
-  if (drivers[op->spec.kind]->gradient == nnc_no_gradient) return; /* done by backward */
+  if (drivers[op->driver]->gradient == nnc_no_gradient) return; /* done by backward */
   const nnc_run other = with_second_grads(run);
   for (;; op = &plan->op[op->next]) {
     const nnc_range w = range_of(run, op, task, task->slot);
-    drivers[op->spec.kind]->gradient(&other, op, task, rows);
+    drivers[op->driver]->gradient(&other, op, task, rows);
     add_second_grads(run, w.offset, w.elements);
     if (task->bias) {
       const nnc_range b = range_of(run, op, task, task->bias);
@@ -163,13 +167,13 @@ static void gradients_of_task(const nnc_run *run, const nnc_op *op, const nnc_ta
     add_gradients(run, op, task, rows);
     return;
   }
-  drivers[op->spec.kind]->gradient(run, op, task, rows);
+  drivers[op->driver]->gradient(run, op, task, rows);
   if (op->next != NNC_NONE) add_gradients(run, &run->plan->op[op->next], task, rows);
 }
 
 static void prepare_all(const nnc_run *run, const nnc_task *task) {
   for (int i = task->op; i != NNC_NONE; i = run->plan->op[i].next)
-    drivers[run->plan->op[i].spec.kind]->prepare(run, &run->plan->op[i], task);
+    drivers[run->plan->op[i].driver]->prepare(run, &run->plan->op[i], task);
 }
 
 static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *task, const nnc_update *update) {
@@ -213,7 +217,7 @@ static const nnc_op *neighbour(const nnc_plan *plan, int value) {
 
 int nnc_may_be_external(const nnc_plan *plan, int value) {
   const nnc_op *op = neighbour(plan, value);
-  if (!op || op->skipped || op->epilogue != NNC_NONE || !drivers[op->spec.kind]->external_arrays) return 0;
+  if (!op || op->skipped || op->epilogue != NNC_NONE || !drivers[op->driver]->external_arrays) return 0;
   for (int v = 0; v < plan->n_values; v++)
     if (v != value && plan->value[v].alias == value) return 0;
   return plan->value[value].alias == value && plan->ld[value] == plan->value[value].cols;

@@ -22,6 +22,7 @@ from .plans import (
     alloc_fail_at,
     config,
     copy_all,
+    count_change,
     find_bad_partition,
     force_threads,
     fork_count,
@@ -53,6 +54,7 @@ __all__ = [  # noqa: RUF022
     "OPS",
     # Memory, and the order of data.
     "aligned_zeros",
+    "count_change",
     "shuffle",
     # Build and runtime configuration.
     "__version__",

@@ -265,7 +265,8 @@ cdef extern from "nncore.h":
     bint nnc_plan_needs_two_steps(const nnc_plan *plan, int training, int *op) noexcept nogil
     size_t nnc_plan_index_bound(const nnc_plan *plan, int input) noexcept nogil
     size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t bound) noexcept nogil
-    void nnc_plan_bind(nnc_plan *plan, void **params, void *grads, void **states, void *average, void **moments) noexcept nogil
+    void nnc_plan_bind(
+        nnc_plan *plan, void **params, uint64_t **versions, void *grads, void **states, void *average, void **moments) noexcept nogil
     double nnc_plan_penalty(const nnc_plan *plan) noexcept nogil
     int nnc_plan_compile(
         nnc_plan *plan, const nnc_loss_spec *losses, const nnc_optimizer_spec *optimizer, const nnc_param_options *options,

@@ -13,6 +13,8 @@ cdef class BasePlan:
     cdef nnc_plan *plan
     cdef nnc_progress progress, forward_progress  # the latter is that of the last forward
     cdef readonly object dtype
+    cdef bint keeps_weights  # for predictions: memory.pxi
+    cdef bint was_open
     cdef readonly str compute  # "bfloat16" or "int8" if products are computed from such operands, else the name of the dtype
     cdef dict arrays  # the buffers by name
     cdef list parameter_views, state_views, moments
@@ -123,7 +125,7 @@ cdef class BasePlan:
         try:
             plan = create_plan(self, inputs, ops, outputs, code, compute)
             elements = nnc_plan_elements(plan)
-            buffers = {"parameters": aligned_zeros(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
+            buffers = {"parameters": parameter_memory(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
             buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
         except BaseException:
             self.called_ops = called_before
@@ -139,6 +141,7 @@ cdef class BasePlan:
         self.plan = plan
         self.dtype = np.dtype(dtype)
         self.compute = compute if compute in COMPUTES else dtype
+        self.keeps_weights = self.compute == "bfloat16"
         self.typenum = cnp.NPY_DOUBLE if self.dtype == np.float64 else cnp.NPY_FLOAT
         self.arrays = buffers
         self.borrowed = self.borrowed_states = None
@@ -173,6 +176,7 @@ cdef class BasePlan:
             nnc_plan_set_context(self.plan, <void *>self)
             self.dtype, new.dtype = new.dtype, self.dtype
             self.compute, new.compute = new.compute, self.compute
+            self.keeps_weights = new.keeps_weights
             self.typenum = new.typenum
             self.arrays, new.arrays = new.arrays, self.arrays
             self.parameter_views, new.parameter_views = new.parameter_views, self.parameter_views
@@ -331,7 +335,8 @@ cdef class BasePlan:
         cdef void *moments[3]
         cdef void *average = NULL
         cdef int n = nnc_plan_param_count(plan), n_states = nnc_plan_state_count(plan), i
-        cdef void **values = <void **>PyMem_Calloc(n + n_states + 1, sizeof(void *))
+        cdef void **values = <void **>PyMem_Calloc(2 * n + n_states + 1, sizeof(void *))
+        cdef uint64_t **versions = <uint64_t **>(values + n + n_states)
         if values == NULL:
             raise MemoryError("no memory to bind parameters")
         if "average" in self.arrays:
@@ -341,8 +346,36 @@ cdef class BasePlan:
             moments[i] = NULL if m is None else cnp.PyArray_DATA(<cnp.ndarray>m)
         for i in range(n + n_states):
             values[i] = self._memory_of(plan, i if i < n else i - n, i >= n)
-        nnc_plan_bind(plan, values, cnp.PyArray_DATA(<cnp.ndarray>self.arrays["gradients"]), values + n, average, moments)
+        for i in range(n):
+            versions[i] = self._changes_of(i)
+        nnc_plan_bind(plan, values, versions, cnp.PyArray_DATA(<cnp.ndarray>self.arrays["gradients"]), values + n, average, moments)
         PyMem_Free(values)
+        return 0
+
+    cdef uint64_t *_changes_of(self, int i):
+        """The counter of the changes of a parameter."""
+        borrowed = None if self.borrowed is None else self.borrowed[i]
+        return &memory_of(borrowed if isinstance(borrowed, cnp.ndarray) else self.arrays["parameters"]).changes
+
+    cdef int _count_changes(self) except -1:
+        """Note that parameters may change: Python has got views of them, or has written to them."""
+        for parameter in self.parameter_views:
+            count_change(parameter.value)
+        return 0
+
+    cdef int _notice_arrays(self) except -1:
+        """Called before each prediction. While users have arrays of parameters, these may change at any time; and they may have changed if
+        users had such arrays at the last prediction."""
+        cdef PyObject *parameters = <PyObject *>self.parameter_views
+        cdef bint is_open = refcount(dict_item(<PyObject *>self.arrays, "parameters")) > 1
+        cdef Py_ssize_t i
+        if not self.keeps_weights:
+            return 0
+        for i in range(len(self.parameter_views)):
+            is_open |= is_held(tuple_item(list_item(parameters, i), 2))
+        if is_open or self.was_open:
+            self._count_changes()
+        self.was_open = is_open
         return 0
 
     cdef void *_memory_of(self, const nnc_plan *plan, int i, bint is_state) noexcept:
@@ -371,9 +404,10 @@ cdef class BasePlan:
             for own, view in zip(self.parameter_views + self.state_views, [*values, *states]):
                 if view is not None and (view.shape != own.value.shape or view.strides != own.value.strides or view.dtype != self.dtype):
                     raise ValueError(f"{own.role} has another layout there")
+            values = [None if view is None else shared_view(view) for view in values]
             borrowed, size = self._places(values, False)
             borrowed_states, state_size = self._places(states, True)
-            self.arrays["parameters"], self.arrays["states"] = aligned_zeros(size, self.dtype), aligned_zeros(state_size, self.dtype)
+            self.arrays["parameters"], self.arrays["states"] = parameter_memory(size, self.dtype), aligned_zeros(state_size, self.dtype)
             self.borrowed, self.borrowed_states = borrowed, borrowed_states
             self._bind()
             self._make_views()
@@ -428,6 +462,7 @@ cdef class BasePlan:
         for i in range(nnc_plan_param_count(self.plan)):
             nnc_plan_param(self.plan, i, &p)
             memcpy(p.data, <char *>cnp.PyArray_DATA(values) + p.offset * item, p.rows * p.ld * item)
+            self._changes_of(i)[0] += 1
 
     cdef dict _bound_in(self, int op, dict bound):
         """The views that this network has of the parameters of a layer in Python. The layer has those of the network that was made last,
@@ -469,7 +504,8 @@ cdef class BasePlan:
             return block[0] if p.vector else block.T if p.transposed else block
 
         place = p.offset if self.borrowed is None else self.borrowed[i]
-        value = place if isinstance(place, np.ndarray) else oriented(self.arrays["parameters"], place)
+        own = self.arrays["parameters"]
+        value = place if isinstance(place, np.ndarray) else over_memory(oriented(own, place), memory_of(own))
         return Parameter(p.op, p.role.decode(), value, oriented(self.arrays["gradients"], p.offset))
 
     cdef object _state_view(self, int i):
@@ -606,6 +642,7 @@ cdef class BasePlan:
 
     def parameters(self):
         self._need_plan()
+        self._count_changes()
         return list(self.parameter_views)
 
     def states(self):
@@ -614,6 +651,7 @@ cdef class BasePlan:
 
     def buffers(self):
         self._need_plan()
+        self._count_changes()
         return dict(self.arrays)
 
     def check_indices(self, x):

@@ -106,6 +106,9 @@ def uninterrupted(function: Callable[[], T]) -> T:
 def copy_all(views: list[np.ndarray], values: list[np.ndarray]) -> None:
     """Copy arrays into views of the same shapes. An interrupt cannot split this."""
 
+def count_change(array: np.ndarray) -> None:
+    """Note that the values of a parameter may change: `array` is the network's view of it, handed out or written to."""
+
 class Plan:
     """A compiled plan with the parameters of a network. `nncore.network.Network` has one; it is not public."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from os import environ
 
 from cpython.pycapsule cimport PyCapsule_New
+from cpython.ref cimport PyObject
 cimport numpy as cnp
 
 from .c_ops cimport *
@@ -115,6 +116,7 @@ include "sources.pxi"
 include "switches.pxi"
 include "planning.pxi"
 include "access.pxi"
+include "memory.pxi"
 include "lengths.pxi"
 include "plan.pxi"
 include "run.pxi"

@@ -313,6 +313,7 @@ cdef class Plan(BasePlan):
             self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, None, statistics, lengths)
             losses = float64_out(loss, 2 * len(y), "loss")
             watchers = self._watch(statistics)
+            self._notice_arrays()
             try:
                 with nogil:
                     status = nnc_plan_evaluate(self.plan, &data, first, losses, &next_row, BUDGET, &error)
@@ -356,6 +357,7 @@ cdef class Plan(BasePlan):
             for i in range(len(out)):
                 outs[i] = self._dense(out[i], rows, self.output_shapes[i], "out")
             self._bind_sequences(&given, sequences, rows)
+            self._notice_arrays()
             with nogil:
                 status = nnc_plan_predict(self.plan, xs, &given, rows, first, outs, &next_row, BUDGET, &error)
             self._rethrow()
@@ -511,6 +513,8 @@ cdef class Plan(BasePlan):
         source.data = cnp.PyArray_DATA(a)
         source.type = <nnc_source_type>GATHERED[cnp.PyArray_TYPE(a)]
         source.stride = self.in_width
+        if self.keeps_weights:
+            self._notice_arrays()
         if self.flops * <double>rows < HOLD_GIL_BELOW:
             status = nnc_plan_predict(self.plan, &source, NULL, rows, 0, &to, &next_row, 1e9, &error)
             self._rethrow()

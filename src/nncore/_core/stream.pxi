@@ -30,6 +30,7 @@ cdef class StreamCore:
     def _freeze(self):
         """Compute the values that a step derives from the weights."""
         cdef nnc_error error
+        self.net._count_changes()
         if nnc_plan_freeze(self.net.plan, &error):
             raise_error(&error)
 

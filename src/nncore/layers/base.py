@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import numpy as np
 
-from .. import _late_calls
+from .. import _core, _late_calls
 from .._checks import flag, whole
 from .._declarations import is_own, put_elsewhere, refuse_setting, reject_unknown, without_elsewhere
 from ..config import fresh_seed
@@ -310,12 +310,18 @@ class Layer(metaclass=LayerType):
         return role in self.parameter_shapes() or role in self.state_shapes()
 
     def _view(self, role: str) -> np.ndarray | None:
-        return self._parameter(role).value if self._has(role) else None
+        if not self._has(role):
+            return None
+        view = self._parameter(role).value
+        _core.count_change(view)
+        return view
 
     def _assign(self, role: str, value: Any) -> None:
         if not self._has(role):
             raise ArgumentError(f"{self!r} was made without {role}")
-        copy_into(self._parameter(role).value, value, f"{type(self).__name__}.{role}")
+        view = self._parameter(role).value
+        copy_into(view, value, f"{type(self).__name__}.{role}")
+        _core.count_change(view)
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw the parameters of this layer again, by its initialization. Running statistics start again, too.

@@ -1,0 +1,161 @@
+/* linear_bf16.c: linear_typed.c with products of operands in bfloat16, for float. Sums, biases, activations and gradients are
+ * float32; passes/forms.c has the memory of the operands.
+ *
+ * Samples [first, last) are whole groups of 32, so the rows of a thread are whole blocks of every operand; only the last group of a
+ * batch may be smaller. In training, the operands of the whole batch have as many blocks of rows as the batch, not as the arena. */
+#include "base/thread_pool.h"
+#include "plan/engine.h"
+
+/* As in linear_typed.c; whole blocks of columns. */
+enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, INTRA_OP_COLUMNS = 64 };
+
+static size_t panel_of(size_t rows, size_t cols) {
+  const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
+  return rows * cols * sizeof(real) <= PANEL_BYTES ? cols : PANEL_STEP * (steps ? steps : 1);
+}
+
+static const nnc_parameter *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]]; }
+
+static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
+
+static nnc_bf16 *in_arena(const nnc_run *run, size_t offset) { return (nnc_bf16 *)run->arena + offset; }
+
+/* Of a matrix with a row for each line of a value: the blocks of rows of the whole batch, and those before a sample. */
+static size_t batch_blocks(const nnc_run *run, int value) { return nnc_bf16_blocks(run->rows * run->plan->value[value].lines); }
+static size_t blocks_before(const nnc_run *run, int value, size_t sample) {
+  return sample * run->plan->value[value].lines / NNC_BF16_SIDE;
+}
+
+/* Writes a matrix, the rows of samples from `first` on, as a left operand and, unless `other` is NULL, in a form whose k are rows. */
+static void pack_rows(const nnc_run *run, int value, size_t first, nnc_matrix x, nnc_bf16 *left, nnc_bf16 *at, nnc_bf16 *b) {
+  const size_t before = blocks_before(run, value, first);
+  const nnc_bf16_forms forms = {
+      .a = left ? left + before * nnc_bf16_blocks(x.cols) * NNC_BF16_BLOCK : NULL,
+      .at = at ? at + before * NNC_BF16_BLOCK : NULL,
+      .b = b ? b + before * NNC_BF16_BLOCK : NULL,
+      .stride = batch_blocks(run, value),
+  };
+  run->low->bf16_pack(&forms, x.at, x.rows, x.cols, x.ld);
+}
+
+/* The input as a left operand. */
+static const nnc_bf16 *input_of(const nnc_run *run, const nnc_op *op, size_t first, nnc_matrix x) {
+  if (!run->arena) { /* inference */
+    const nnc_bf16_forms forms = {.a = run->operand};
+    run->low->bf16_pack(&forms, x.at, x.rows, x.cols, x.ld);
+    return run->operand;
+  }
+  const nnc_value *v = &run->plan->value[op->operand];
+  nnc_bf16 *left = in_arena(run, v->left);
+  if (op->packs) pack_rows(run, op->operand, first, x, left, in_arena(run, v->left_t), NULL);
+  return left + blocks_before(run, op->operand, first) * nnc_bf16_blocks(x.cols) * NNC_BF16_BLOCK;
+}
+
+typedef struct {
+  const nnc_run *run;
+  const nnc_op *op;
+  const nnc_bf16 *x, *w;
+  nnc_matrix z, y;
+  size_t k, panel;
+} forward_job;
+
+static void forward_panel(const forward_job *job, size_t j) {
+  const nnc_run *run = job->run;
+  const nnc_op *op = job->op;
+  const nnc_matrix *z = &job->z, *y = &job->y;
+  const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
+  const int epilogue = epilogue_of(run, op), by_product = epilogue == NNC_ACTIVATION_relu;
+  const nnc_bf16_result result = {
+      .rows = z->at + j,
+      .ld = z->ld,
+      .bias = op->param[1] == NNC_NONE ? NULL : nnc_values_of(run, op, 1) + j,
+      .relu = by_product,
+  };
+  run->low->bf16_product(&result, job->x, job->w + j / NNC_BF16_SIDE * nnc_bf16_blocks(job->k) * NNC_BF16_BLOCK, z->rows, n,
+                         job->k);
+  if (epilogue != NNC_NONE && !by_product)
+    run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr.at);
+}
+
+static void forward_task(void *context, size_t task) {
+  const forward_job *job = context;
+  forward_panel(job, task * job->panel);
+}
+
+static void forward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], first, last);
+  const nnc_parameter *w = weight_of(run, op);
+  forward_job job = {run,
+                     op,
+                     input_of(run, op, first, x),
+                     run->arena ? in_arena(run, w->right) : run->weights + w->packed * NNC_BF16_BLOCK,
+                     nnc_samples(run, run->act, op->pre, first, last),
+                     nnc_samples(run, run->act, op->out, first, last),
+                     x.cols,
+                     0};
+  const size_t cols = job.z.cols;
+  if (run->intra_op_threads > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
+    job.panel = INTRA_OP_COLUMNS;
+    nnc_pool_run(run->intra_op_threads, nnc_plan_has_tiles(run->plan), (cols + job.panel - 1) / job.panel, forward_task, &job);
+    return;
+  }
+  const int epilogue = epilogue_of(run, op);
+  job.panel = epilogue == NNC_NONE || epilogue == NNC_ACTIVATION_relu ? cols : panel_of(job.z.rows, cols);
+  for (size_t j = 0; j < cols; j += job.panel) forward_panel(&job, j);
+}
+
+static void backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_matrix dz = nnc_samples(run, run->grad, op->out, first, last);
+  const int in = op->spec.input[0], epilogue = epilogue_of(run, op), has_dx = run->plan->value[in].needs_grad || run->input_grads;
+  if (epilogue != NNC_NONE) {
+    const nnc_matrix saved = nnc_samples(run, run->act, op->pre, first, last);
+    run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr.at);
+  }
+  nnc_bf16 *left = in_arena(run, op->dz_left);
+  pack_rows(run, op->out, first, dz, has_dx ? left : NULL, NULL, in_arena(run, op->dz_right));
+  if (!has_dx) return;
+  const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
+  const nnc_bf16_result result = {.rows = dx.at, .ld = dx.ld, .accumulate = op->accumulates[0]};
+  run->low->bf16_product(&result, left + blocks_before(run, op->out, first) * nnc_bf16_blocks(dz.cols) * NNC_BF16_BLOCK,
+                         in_arena(run, weight_of(run, op)->right_t), dx.rows, dx.cols, dz.cols);
+}
+
+static void gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
+  const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
+  const nnc_param *w = &weight_of(run, op)->layout;
+  const nnc_bf16 *x = in_arena(run, run->plan->value[op->operand].left_t);
+  const nnc_bf16_result result = {.rows = run->grads + w->offset + task->first * w->ld, .ld = w->ld};
+  run->low->bf16_product(&result, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
+                         in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
+  if (task->bias)
+    run->low->bf16_column_sum(run->grads + run->plan->param[op->param[1]].layout.offset, dz.at, dz.rows, dz.cols, dz.ld);
+}
+
+/* Whether a layer with these parameters passes a gradient on, so that it needs the transposed weight. */
+static int needs_transpose(const nnc_run *run, const nnc_op *op) {
+  if (run->input_grads) return 1;
+  for (;; op = &run->plan->op[op->next]) {
+    if (run->plan->value[op->spec.input[0]].needs_grad) return 1;
+    if (op->next == NNC_NONE) return 0;
+  }
+}
+
+static void prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
+  if (op->spec.shares != NNC_NONE) return; /* its owner does it */
+  const nnc_parameter *w = weight_of(run, op);
+  const nnc_param *layout = &w->layout;
+  const size_t before = task->first / NNC_BF16_SIDE;
+  const nnc_bf16_forms forms = {
+      .b = in_arena(run, w->right) + before * NNC_BF16_BLOCK,
+      .bt = needs_transpose(run, op) ? in_arena(run, w->right_t) + before * nnc_bf16_blocks(layout->cols) * NNC_BF16_BLOCK : NULL,
+      .stride = nnc_bf16_blocks(layout->rows),
+  };
+  run->low->bf16_pack(&forms, (real *)layout->data + task->first * layout->ld, task->last - task->first, layout->cols, layout->ld);
+}
+
+const nnc_driver_f32 nnc_driver_linear_bf16_f32 = {
+    .forward = forward,
+    .backward = backward,
+    .gradient = gradient,
+    .prepare = prepare,
+};

@@ -1,0 +1,110 @@
+/* forms.c: which ops compute their products in bfloat16, and where the operands of those lie (ops/low_kernels.h).
+ *
+ * A linear layer reads three matrices as operands, each in two forms: its input as A (forward) and A^T (gradient of the weight), the
+ * gradient of its result as A (gradient of the input) and B (gradient of the weight), and its weight as B (forward) and B^T. The
+ * first layer that reads a value writes the forms of it, for all that read it. */
+#include "base/sizes.h"
+#include "ops/low_kernels.h"
+#include "plan/plan.h"
+
+/* A rule of shapes, so that it does not depend on the machine: smaller layers lose more by the padding than they gain. */
+enum { LEAST_SIDE = 16 };
+
+static int driver_of(const nnc_plan *plan, const nnc_op *op) {
+  const struct nnc_linear_sizes *size = &op->spec.size.linear;
+  if (plan->compute != NNC_COMPUTE_BF16 || op->spec.kind != NNC_LAYER_linear) return op->spec.kind;
+  return size->in_features < LEAST_SIDE || size->out_features < LEAST_SIDE ? op->spec.kind : NNC_DRIVER_LINEAR_BF16;
+}
+
+/* The value of which this one is a view with the same lines, or itself. Only views are skipped and still produce a value. */
+static int behind_view(const nnc_plan *plan, int value) {
+  const nnc_value *shown = &plan->value[value];
+  for (;;) {
+    const nnc_value *v = &plan->value[value];
+    if (v->producer == NNC_NONE || !plan->op[v->producer].skipped) return value;
+    const int before = plan->op[v->producer].spec.input[0];
+    const nnc_value *in = &plan->value[before];
+    if (in->lines != shown->lines || in->cols != shown->cols || in->ld != shown->ld) return value;
+    value = before;
+  }
+}
+
+void nnc_choose_drivers(nnc_plan *plan) {
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    op->driver = driver_of(plan, op);
+    if (op->driver != NNC_DRIVER_LINEAR_BF16) continue;
+    plan->n_bf16++;
+    op->operand = behind_view(plan, op->spec.input[0]);
+    op->packs = !plan->value[op->operand].is_operand;
+    plan->value[op->operand].is_operand = 1;
+  }
+}
+
+/* A linear layer in bfloat16 that has its own parameters. */
+static int has_weight(const nnc_op *op) { return op->driver == NNC_DRIVER_LINEAR_BF16 && op->spec.shares == NNC_NONE; }
+
+static int count_blocks(size_t *n, size_t rows, size_t cols) { return nnc_mul(n, nnc_bf16_blocks(rows), nnc_bf16_blocks(cols)); }
+
+nnc_status nnc_layout_forms(nnc_plan *plan, nnc_error *error) {
+  for (int i = 0; i < plan->n_ops; i++) {
+    const nnc_op *op = &plan->op[i];
+    size_t n;
+    if (!has_weight(op)) continue;
+    nnc_parameter *w = &plan->param[op->param[0]];
+    w->packed = plan->weight_blocks;
+    if (count_blocks(&n, w->layout.rows, w->layout.cols) || nnc_add(&plan->weight_blocks, plan->weight_blocks, n) ||
+        nnc_mul(&n, plan->weight_blocks, 2 * NNC_BF16_BLOCK * sizeof(nnc_bf16)))
+      return nnc_fail(error, NNC_ERROR_SIZE, "%s: the weights are larger than the address space", op->spec.name);
+  }
+  return NNC_OK;
+}
+
+/* Memory for two forms of a matrix. */
+static int take_forms(size_t *total, size_t *first, size_t *second, size_t rows, size_t cols) {
+  size_t n;
+  return count_blocks(&n, rows, cols) || nnc_mul(&n, n, NNC_BF16_BLOCK) || nnc_arena_take(total, first, n, sizeof(nnc_bf16)) ||
+         nnc_arena_take(total, second, n, sizeof(nnc_bf16));
+}
+
+int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total) {
+  for (int v = 0; v < plan->n_values; v++) {
+    nnc_value *value = &plan->value[v];
+    size_t lines;
+    if (value->is_operand &&
+        (nnc_mul(&lines, rows, value->lines) || take_forms(total, &value->left, &value->left_t, lines, value->cols)))
+      return 1;
+  }
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    if (op->driver != NNC_DRIVER_LINEAR_BF16) continue;
+    const nnc_value *out = &plan->value[op->out];
+    size_t lines;
+    if (nnc_mul(&lines, rows, out->lines) || take_forms(total, &op->dz_left, &op->dz_right, lines, out->cols)) return 1;
+    nnc_parameter *w = &plan->param[op->param[0]];
+    if (has_weight(op) && take_forms(total, &w->right, &w->right_t, w->layout.rows, w->layout.cols)) return 1;
+  }
+  return 0;
+}
+
+size_t nnc_operand_bytes(const nnc_plan *plan, const nnc_op *op) {
+  enum { BOTH = 2 * sizeof(nnc_bf16) * NNC_BF16_SIDE };
+  if (op->driver != NNC_DRIVER_LINEAR_BF16) return 0;
+  const nnc_value *in = &plan->value[op->operand], *out = &plan->value[op->out];
+  return BOTH * ((op->packs ? in->lines * nnc_bf16_blocks(in->cols) : 0) + out->lines * nnc_bf16_blocks(out->cols));
+}
+
+int nnc_operand_memory(const nnc_plan *plan, size_t rows, size_t *bytes) {
+  *bytes = 0;
+  if (!plan->n_bf16) return 0;
+  for (int i = 0; i < plan->n_ops; i++) {
+    const nnc_op *op = &plan->op[i];
+    const nnc_value *in = &plan->value[op->spec.input[0]];
+    size_t n;
+    if (op->driver != NNC_DRIVER_LINEAR_BF16) continue;
+    if (nnc_mul(&n, rows, in->lines) || count_blocks(&n, n, in->cols) || nnc_mul(&n, n, NNC_BF16_BLOCK * sizeof(nnc_bf16)))
+      return 1;
+    if (n > *bytes) *bytes = n;
+  }
+  return 0;
+}

@@ -18,7 +18,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-isa-tests",
         action="store_true",
-        help="leave out the tests over the fixtures isa and amx, which choose the set by themselves: for a second run under NNCORE_ISA",
+        help="leave out the tests over the fixtures isa and amx, which choose the set themselves: for a second run with NNCORE_ISA",
     )
 
 

@@ -28,7 +28,7 @@ install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolatio
 
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
-	@echo "make test          the test suite under every instruction set of this CPU (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
+	@echo "make test          the test suite under every instruction set of this CPU, and parts under an emulated AMX (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
 	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
 	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time; some minutes"
@@ -64,7 +64,8 @@ $(stamps)/extra-%: pyproject.toml $(stamps)/venv
 demo: $(stamps)/installed $(stamps)/extra-demo
 	$(python) examples/digits.py
 
-# The tests over the fixture isa choose the instruction set by themselves, so the first run covers them.
+# The tests over the fixtures isa and amx choose the instruction set by themselves, so the first run covers them. Without AMX, those over
+# amx run in the emulator of tests/csrc/amx.
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
 	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --without-isa-tests; done

@@ -1,0 +1,29 @@
+"""The tests of low precision once more under the emulator of AMX, in a pytest of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[2]
+#: Files or folders, and what of them: of tests over the fixture isa, those for amx.
+SUITES = [
+    ("ops/bf16", "amx"),
+    ("models/test_compute.py", ""),
+    ("truth/test_bf16_recurrent.py", ""),
+]
+
+
+@pytest.mark.parametrize(("path", "which"), SUITES, ids=[path for path, _ in SUITES])
+def test_a_suite_passes_on_amx(amx, path, which):
+    if not amx.emulated:
+        pytest.skip("this CPU has AMX, so that the suite itself runs on it")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", TESTS / path, "-k", which],
+        cwd=TESTS.parent, env={**os.environ, **amx.environment, "NNCORE_ISA": "amx"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout

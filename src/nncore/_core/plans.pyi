@@ -302,9 +302,9 @@ class Plan:
     @property
     def forward_steps(self) -> Any:
         """The valid steps of the last forward if a mask told them, or None."""
-    def forward_plain(self, x: Any, training: bool) -> np.ndarray | None:
+    def forward_plain(self, x: Any, mode: Any) -> np.ndarray | None:
         """`forward` for one input and one output; None if x needs conversion or checks."""
-    def backward_plain(self, grad_output: Any, accumulate: bool = False) -> np.ndarray | None:
+    def backward_plain(self, grad_output: Any, adds: Any = False) -> np.ndarray | None:
         """`backward` for one input and one output; None if the gradient needs conversion or checks."""
     def backward(self, grad_outputs: Sequence[np.ndarray], accumulate: bool = False) -> list[np.ndarray]:
         """Compute the gradients of the last forward. Overwrite the gradient buffer, or add to it, and return the gradients of the

@@ -611,8 +611,11 @@ cdef class Plan(BasePlan):
         finally:
             self._leave(TRAINING)
 
-    def forward_plain(self, x, bint training):
-        """`forward` for one input and one output, or None if x needs conversion or checks."""
+    def forward_plain(self, x, mode):
+        """`forward` for one input and one output, or None if x, or the mode, needs conversion or checks."""
+        if mode is not False and mode is not True:
+            return None
+        cdef bint training = mode is True
         cdef cnp.npy_intp[9] dims
         cdef cnp.ndarray y
         cdef void *to
@@ -668,9 +671,12 @@ cdef class Plan(BasePlan):
             raise NotBuiltError("backward: nothing to go back from; call forward on a batch first")
         return 0
 
-    def backward_plain(self, grad_output, bint accumulate=False):
+    def backward_plain(self, grad_output, adds=False):
         """The gradient of a plain batch of a network with one input and one output, or None if the gradient needs conversion or
-        checks."""
+        checks, or if ``adds`` is no bool."""
+        if adds is not False and adds is not True:
+            return None
+        cdef bint accumulate = adds is True
         cdef cnp.npy_intp[9] dims
         cdef cnp.ndarray dx
         cdef const void *grad

@@ -715,7 +715,7 @@ class Model(ModelCore):
         >>> model[0].weight.round(3)
         array([[0.8]], dtype=float32)
         """
-        if lengths is None and mask is None and (training is False or training is True):
+        if lengths is None and mask is None:
             plain = self._plan.forward_plain(x, training)  # the fast path: the core can read x as it is
             if plain is not None:
                 return plain
@@ -744,10 +744,10 @@ class Model(ModelCore):
         >>> model.backward([[3.0]])
         array([[3., 3.]], dtype=float32)
         """
-        if accumulate is not False and accumulate is not True:
-            accumulate = flag("backward", "accumulate", accumulate)
         plain = self._plan.backward_plain(grad_output, accumulate)
-        return batches.backward(self._network, grad_output, accumulate) if plain is None else plain
+        if plain is not None:
+            return plain
+        return batches.backward(self._network, grad_output, flag("backward", "accumulate", accumulate))
 
     def zero_gradients(self) -> None:
         """Set the gradients to 0, before `backward` adds to them with ``accumulate=True``.
@@ -850,13 +850,8 @@ class Model(ModelCore):
         >>> model.train_on_batch([[1.0]], [[3.0]])
         0.0
         """
-        if (
-            sample_weight is None
-            and class_weight is None
-            and lengths is None
-            and mask is None
-            and (return_dict is False or return_dict is True)
-        ):
+        plain = sample_weight is None and class_weight is None and lengths is None and mask is None
+        if plain and (return_dict is False or return_dict is True):
             done = self._step(x, y, return_dict)  # the fast path, a few microseconds
             if done is not None:
                 return done

@@ -163,7 +163,8 @@ def advise(network: Network, config: Configuration, options: Sequence[ParameterO
         if not last.text or isinstance(loss, PythonLoss):
             continue
         out = Output(loss, shape[-1] if shape else 1, last)
-        said = next((text for is_wrong, text in CHECKS if is_wrong(out)), "")
+        takes_any = loss.targets == "values" and loss.name != "poisson" and out.end not in _SOFTMAX  # no check says anything then
+        said = "" if takes_any else next((text for is_wrong, text in CHECKS if is_wrong(out)), "")
         if said:
             prefix = f"{name}: " if len(config.names) > 1 else ""
             words = {"end": last.text, "remedy": out.remedy, "between": out.between, "freed": out.freed}

@@ -72,7 +72,7 @@ enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
 
 /* One direction of a recurrent layer, as nnc_recurrence is (kernels.h), with products of bfloat16, for samples [first, first + rows) of
  * a group of 32, first being 0 or 16. What differs in r:
- *   gates      in: x W_ih; nothing is added for b_ih. hidden columns of a GRU's n keep it as the sum without W_hn h.
+ *   gates      in: x W_ih, unless the kernel computes it (x_forward); nothing is added for b_ih
  *   h          not for the LSTM, whose c tells that backward follows
  *   dgates     in float32, may be NULL
  *   group and its distances   not used
@@ -80,8 +80,9 @@ enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
  *   backward   W_hh^T as right operands: for each 32 units the blocks of the gates' columns, gate by gate, each in whole blocks
  *   scratch    rows * nnc_bf16_recurrent_scratch(...) elements, aligned to 64 bytes
  * bias_ih, bias_hh   [products * hidden]; NULL is 0
+ * x          [rows, steps, input], x_row and x_step apart, and x_forward, W_ih in the order of `forward`; NULL
  * Operands of the weights' gradients, whose k is the samples of the group: step t is written to block t. NULL: not wanted.
- *   x_at       form at of x, [rows, steps, input], x_row and x_step apart
+ *   x_at       form at of x
  *   h_at       form at of the h before each step, times the mask
  *   dgates_b   form b of dgates, gate by gate in whole blocks
  *   stride     blocks from one column of blocks to the next in these
@@ -95,16 +96,18 @@ typedef struct {
   nnc_recurrence r;
   const float *bias_ih, *bias_hh, *x;
   size_t first, fill, input, x_row, x_step, stride;
+  const nnc_bf16 *x_forward;
   nnc_bf16 *x_at, *h_at, *dgates_a, *dgates_b;
   float *bias_sums;
 } nnc_bf16_recurrence;
 typedef void nnc_bf16_recurrent_forward(const nnc_bf16_recurrence *r);
 typedef void nnc_bf16_recurrent_backward(const nnc_bf16_recurrence *r);
 
-/* Elements of scratch memory per row, of which one row's is enough for what does not depend on the rows. */
-static inline size_t nnc_bf16_recurrent_scratch(nnc_cell cell, size_t hidden) {
-  const size_t blocks = nnc_bf16_blocks(hidden);
-  return blocks * (NNC_BF16_BLOCK / 2 + 7 * NNC_BF16_SIDE) + (nnc_cell_products(cell) + nnc_cell_gates(cell)) * NNC_BF16_SIDE;
+/* Elements of scratch memory per row, of which one row's is enough for what does not depend on the rows. input: 0 without x. */
+static inline size_t nnc_bf16_recurrent_scratch(nnc_cell cell, size_t input, size_t hidden) {
+  const size_t blocks = nnc_bf16_blocks(hidden), both = blocks + nnc_bf16_blocks(input),
+               of_gates = nnc_cell_products(cell) * blocks;
+  return both * NNC_BF16_BLOCK / 2 + (7 * blocks + (both > of_gates ? both : of_gates) + nnc_cell_gates(cell)) * NNC_BF16_SIDE;
 }
 
 typedef struct {

@@ -4,7 +4,14 @@
 #if NNC_HAVE_AMX
 #include "ops/bf16/tiles_amx.h"
 #else
+#include "ops/bf16/blocks.h"
 #include "ops/bf16/fma.h"
+
+void KERNEL(bf16_floats)(float *to, const nnc_bf16 *a, size_t rows, size_t steps) { take_apart(to, a, rows, steps); }
+
+void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps) {
+  multiply_block(c, a, b, rows, width, steps, b + steps * BLOCK);
+}
 #endif
 
 void KERNEL(bf16_product)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {

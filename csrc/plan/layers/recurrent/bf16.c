@@ -1,7 +1,7 @@
 /* bf16.c: what recurrent layers do differently where their products take bfloat16: the kernels of a window, and the weights' gradients.
  *
- * The input products of a window come first, as float32 sums; the cells add the recurrent ones to them. Both passes write the operands
- * of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
+ * In training, the kernel of a step multiplies x as well as h. In inference, where a call may have one sample, the input products of a
+ * window come first, as float32 sums. Both passes write the operands of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
  * the other, group after group. A group of fewer samples is filled up with zeros.
  * The sums for a bias are those of half groups, from +0, one after the other.
  */
@@ -30,9 +30,9 @@ static float *bias_sums(const nnc_recurrent_layer *l, size_t d, size_t first) {
   return region(l, NNC_REGION_BIAS_SUMS) + (d * l->capacity + first) / NNC_BF16_HALF * bias_size(l);
 }
 
-/* Memory for a window of x as a left operand, behind the scratch memory of the kernels. */
+/* Inference: memory for a window of x of one sample as a left operand, behind the scratch memory of the kernels. */
 static nnc_bf16 *x_chunk(const nnc_recurrent_layer *l, const nnc_recurrence *c) {
-  return (nnc_bf16 *)((float *)c->scratch + c->rows * nnc_bf16_recurrent_scratch(l->r.cell, l->r.hidden));
+  return (nnc_bf16 *)((float *)c->scratch + c->rows * nnc_bf16_recurrent_scratch(l->r.cell, 0, l->r.hidden));
 }
 
 static nnc_bf16_recurrence recurrence_of(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
@@ -51,7 +51,7 @@ static nnc_bf16_recurrence recurrence_of(const nnc_run *run, const nnc_op *op, c
     low.stride = all_steps(l);
     low.h_at = forms(l, NNC_REGION_H_FORM) + w->d * blocks_of_units(l) * BLOCK + at;
     low.dgates_b = forms(l, NNC_REGION_D_FORM) + w->d * l->r.kept * blocks_of_units(l) * BLOCK + at;
-    low.dgates_a = (nnc_bf16 *)(region(l, NNC_REGION_D_CHUNK) + w->first * l->regions.size[NNC_REGION_D_CHUNK]);
+    low.dgates_a = (nnc_bf16 *)(region(l, NNC_REGION_D_CHUNK) + (w->first - low.first) * l->regions.size[NNC_REGION_D_CHUNK]);
     low.bias_sums = bias_sums(l, w->d, w->first);
     if (l->r.states == 2) low.r.h = NULL;
   }
@@ -61,25 +61,19 @@ static nnc_bf16_recurrence recurrence_of(const nnc_run *run, const nnc_op *op, c
   return low;
 }
 
-/* Training: all samples of a step, because the weight's gradient takes them in this order. */
-static void input_products_by_step(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
-                                   const nnc_recurrence *c) {
-  const nnc_low_kernels *k = kernels_of(run);
-  const size_t blocks = nnc_bf16_blocks(l->r.input), columns = l->r.products * l->r.hidden;
+/* Training: the kernel computes the products of all samples of a step. */
+static void take_x(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                   nnc_bf16_recurrence *low) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
-  nnc_bf16 *chunk = x_chunk(l, c);
-  for (size_t t = 0; t < c->steps; t++) {
-    const nnc_bf16_forms to = {.a = chunk + t * blocks * BLOCK};
-    k->bf16_pack(&to, x.at + (w->from + t) * x.ld, c->rows, l->r.input, l->r.steps * x.ld);
-  }
-  const size_t at_once = c->rows == NNC_BF16_SIDE ? c->steps : 1; /* rows of full groups follow each other */
-  for (size_t t = 0; t < c->steps; t += at_once) {
-    const nnc_bf16_result to = {.rows = (float *)c->gates + t * c->gates_step, .ld = c->gates_row};
-    k->bf16_product(&to, chunk + t * blocks * BLOCK, weights(l, w->d, l->packed.input), at_once * c->rows, columns, l->r.input);
-  }
+  low->x = x.at + w->from * x.ld;
+  low->x_row = l->r.steps * x.ld;
+  low->x_step = x.ld;
+  low->input = l->r.input;
+  low->x_forward = weights(l, w->d, l->packed.input);
+  if (w->d == 0) low->x_at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from) * BLOCK;
 }
 
-/* The same for few inputs, in float32; x is kept for the gradient. */
+/* Few inputs are multiplied in float32; x is kept for the gradient. */
 static void input_products_in_float(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                                     const nnc_recurrence *c) {
   const int slot = (int)w->d * NNC_SLOTS_PER_DIRECTION;
@@ -110,16 +104,9 @@ static void input_products_by_sample(const nnc_run *run, const nnc_op *op, const
 void nnc_bf16_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                              const nnc_recurrence *c) {
   nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
-  if (l->r.bf16_input) (l->training ? input_products_by_step : input_products_by_sample)(run, op, l, w, c);
+  if (l->training && l->r.bf16_input) take_x(run, op, l, w, &low);
   else if (l->training) input_products_in_float(run, op, l, w, c);
-  if (l->training && l->r.bf16_input && w->d == 0) {
-    const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
-    low.x = x.at + w->from * x.ld;
-    low.x_row = l->r.steps * x.ld;
-    low.x_step = x.ld;
-    low.input = l->r.input;
-    low.x_at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from) * BLOCK;
-  }
+  else if (l->r.bf16_input) input_products_by_sample(run, op, l, w, c);
   kernels_of(run)->bf16_recurrent_forward(&low);
 }
 
@@ -130,8 +117,8 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_recu
   for (size_t t = 0; t < low->r.steps; t++) {
     const nnc_bf16_result to = {
         .rows = dx.at + (w->from + t) * dx.ld, .ld = l->r.steps * dx.ld, .accumulate = op->accumulates[0] || w->d};
-    kernels_of(run)->bf16_product(&to, low->dgates_a + t * l->r.kept * blocks * BLOCK, weights(l, w->d, l->packed.transposed),
-                                  low->r.rows, l->r.input, k);
+    kernels_of(run)->bf16_product(&to, low->dgates_a + t * l->r.kept * blocks * BLOCK + low->first * NNC_BF16_SIDE,
+                                  weights(l, w->d, l->packed.transposed), low->r.rows, l->r.input, k);
   }
 }
 
@@ -176,18 +163,18 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
   }
 }
 
-/* Rows of W_hh: forward, panel by panel of units their gates, as right operands; backward the transpose, whose k is gate by gate. */
-static void prepare_recurrent(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_task *task, const nnc_param *p,
-                              size_t d) {
+/* Rows of a weight: panel by panel of units their gates, as right operands. */
+static void prepare_panels(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_task *task, const nnc_param *p,
+                           nnc_bf16 *to) {
   const nnc_recurrent *r = &l->r;
-  const size_t units = nnc_bf16_blocks(r->hidden);
+  const size_t steps = nnc_bf16_blocks(p->rows);
   const float *w = (const float *)p->data + task->first * p->ld;
   for (size_t g = 0; g < r->products; g++) {
-    for (size_t j = 0; j < units; j++) {
+    for (size_t j = 0; j < nnc_bf16_blocks(r->hidden); j++) {
       const size_t left = r->hidden - j * NNC_BF16_SIDE, cols = left < NNC_BF16_SIDE ? left : NNC_BF16_SIDE;
-      const size_t block = (j * r->products + g) * units + task->first / NNC_BF16_SIDE;
-      const nnc_bf16_forms to = {.b = weights(l, d, 0) + block * BLOCK, .stride = units};
-      kernels_of(run)->bf16_pack(&to, w + g * r->hidden + j * NNC_BF16_SIDE, task->last - task->first, cols, p->ld);
+      const size_t block = (j * r->products + g) * steps + task->first / NNC_BF16_SIDE;
+      const nnc_bf16_forms forms = {.b = to + block * BLOCK, .stride = steps};
+      kernels_of(run)->bf16_pack(&forms, w + g * r->hidden + j * NNC_BF16_SIDE, task->last - task->first, cols, p->ld);
     }
   }
 }
@@ -213,15 +200,18 @@ void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_
   const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION;
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
   if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
-    prepare_recurrent(run, l, task, p, d);
+    prepare_panels(run, l, task, p, weights(l, d, 0));
     if (l->training) prepare_transposed(run, l, task, p, weights(l, d, l->packed.backward), 0);
     return;
   }
-  const nnc_bf16_forms to = {.b = weights(l, d, l->packed.input) + task->first / NNC_BF16_SIDE * BLOCK,
-                             .stride = nnc_bf16_blocks(r->input)};
-  kernels_of(run)->bf16_pack(&to, (const float *)p->data + task->first * p->ld, task->last - task->first, p->cols, p->ld);
-  if (l->training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads))
-    prepare_transposed(run, l, task, p, weights(l, d, l->packed.transposed), r->cell == NNC_CELL_GRU ? 2 : 0);
+  if (l->training) {
+    prepare_panels(run, l, task, p, weights(l, d, l->packed.input));
+    if (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)
+      prepare_transposed(run, l, task, p, weights(l, d, l->packed.transposed), r->cell == NNC_CELL_GRU ? 2 : 0);
+    return;
+  }
+  const nnc_bf16_forms to = {.b = weights(l, d, l->packed.input), .stride = nnc_bf16_blocks(r->input)};
+  kernels_of(run)->bf16_pack(&to, (const float *)p->data, p->rows, p->cols, p->ld);
 }
 
 double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t) {

@@ -160,10 +160,11 @@ static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *region
   size[NNC_REGION_X_FORM] = r->bf16_input ? inputs : 0;
   size[NNC_REGION_H_FORM] = units;
   bad |= nnc_mul(&size[NNC_REGION_D_FORM], units, r->kept);
-  size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * 2 * per_block : 0;
+  size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * per_block : 0;
   size[NNC_REGION_BIAS_SUMS] = training ? r->directions * r->kept * blocks * 2 : 0;
-  bad |= nnc_mul(&n, nnc_bf16_blocks(r->input), NNC_BF16_BLOCK / 2); /* of a chunk of x as a left operand */
-  return bad | nnc_add(&size[NNC_REGION_SCRATCH], nnc_bf16_recurrent_scratch(r->cell, r->hidden), n);
+  const size_t input = training && r->bf16_input ? r->input : 0;
+  bad |= nnc_mul(&n, training ? 0 : nnc_bf16_blocks(r->input), NNC_BF16_BLOCK / 2); /* of x as a left operand */
+  return bad | nnc_add(&size[NNC_REGION_SCRATCH], nnc_bf16_recurrent_scratch(r->cell, input, r->hidden), n);
 }
 
 int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions) {
@@ -208,7 +209,7 @@ static int bf16_pack_layout(const nnc_recurrent *r, int training, nnc_packed *pa
   size_t hh, ih = 0, ih_t = 0;
   int bad = nnc_mul(&hh, units * units, r->products * NNC_BF16_BLOCK / 2);
   if (r->bf16_input)
-    bad |= nnc_mul(&ih, inputs, nnc_bf16_blocks(r->products * r->hidden) * (NNC_BF16_BLOCK / 2)) ||
+    bad |= nnc_mul(&ih, inputs, units * r->products * (NNC_BF16_BLOCK / 2)) ||
            nnc_mul(&ih_t, inputs, units * r->products * (NNC_BF16_BLOCK / 2));
   else bad |= nnc_leading_dim(&packed->ld, r->input, sizeof(float)) || nnc_mul(&ih_t, packed->ld, r->products * r->hidden);
   packed->input = hh;

@@ -45,7 +45,7 @@ typedef enum {
   NNC_REGION_X_FORM,    /* at of x */
   NNC_REGION_H_FORM,    /* [directions]: at of the h before each step, times the mask */
   NNC_REGION_D_FORM,    /* [directions]: b of dgates, gate by gate in whole blocks */
-  NNC_REGION_D_CHUNK,   /* [halves of groups, chunk of steps]: a of dgates */
+  NNC_REGION_D_CHUNK,   /* [groups, chunk of steps]: a of dgates */
   NNC_REGION_BIAS_SUMS, /* [directions, halves of groups, gates, hidden in whole blocks]: sums of dgates */
   NNC_REGION_COUNT,
 } nnc_region;

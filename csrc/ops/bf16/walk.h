@@ -1,0 +1,150 @@
+/* walk.h: common parts of the recurrent kernels of bfloat16, forward and backward: the rows of a call, from step to step, and how
+ * they become operands.
+ *
+ * Units are processed in panels of 32, with all their gates: the product of a panel, then its cells while it is in the first-level cache.
+ */
+#ifndef NNC_OPS_BF16_WALK_H
+#define NNC_OPS_BF16_WALK_H
+
+#include "base/scratch.h"
+#include "ops/bf16/panel.h"
+#include "ops/recurrent/cells.h"
+
+typedef struct {
+  const nnc_bf16_recurrence *low;
+  const nnc_recurrence *r;
+  size_t hidden, blocks, ld, products, gates;
+  size_t t;             /* the step */
+  size_t before, after; /* the slots of the state */
+  left_operand left, x; /* h or dgates; x */
+  float *bias;          /* forward: [4, ld], the last one of a GRU's q */
+  float *h;             /* [rows, ld]: forward: the state; backward: the part of dh that is carried */
+  float *c;             /* the cell's own state, or its gradient */
+  float *masked;        /* forward: mask h */
+  float *d;             /* backward: dgates of a panel, [gates][rows, 32] */
+  int ahead;            /* the products of the next panel are begun before the cells of this one */
+  float *sums;          /* of a panel: [products][32, 32]; forward with x: of x behind it */
+} recurrent_walk;
+
+/* Sums of a panel, of h and of x. */
+enum { MOST_SUMS = 2 * 4 * BLOCK };
+_Static_assert(2 * MOST_SUMS * sizeof(float) <= NNC_SCRATCH_BYTES, "the sums of two panels have to fit into the scratch");
+
+/* Without scratch memory, `local` holds the sums of one panel. */
+static recurrent_walk walk_of(const nnc_bf16_recurrence *low, float *local) {
+  float *scratch = nnc_scratch();
+  const nnc_recurrence *r = &low->r;
+  const size_t blocks = nnc_bf16_blocks(r->hidden), ld = blocks * SIDE;
+  recurrent_walk w = {.low = low,
+                      .r = r,
+                      .hidden = r->hidden,
+                      .blocks = blocks,
+                      .ld = ld,
+                      .products = nnc_cell_products(r->cell),
+                      .gates = nnc_cell_gates(r->cell),
+                      .sums = scratch ? scratch : local,
+                      .ahead = PANEL_AHEAD && scratch};
+  float *at = r->scratch;
+  w.left = (left_operand){.blocks = (nnc_bf16 *)at, .steps = blocks};
+  at += blocks * BLOCK / 2;
+  w.x = (left_operand){.blocks = (nnc_bf16 *)at, .steps = low->x ? nnc_bf16_blocks(low->input) : 0};
+  at += w.x.steps * BLOCK / 2;
+  w.bias = at;
+  w.h = w.bias + 4 * ld;
+  w.c = w.h + r->rows * ld;
+  w.masked = w.c + r->rows * ld;
+  w.d = w.masked + r->rows * ld;
+  w.left.floats = w.d + r->rows * w.gates * SIDE;
+  w.x.floats = w.left.floats + r->rows * ld;
+  return w;
+}
+
+INLINE void set_step(recurrent_walk *w, size_t t) {
+  w->t = t;
+  w->before = w->r->reverse ? t + 1 : t;
+  w->after = w->r->reverse ? t : t + 1;
+}
+
+INLINE int is_active(const recurrent_walk *w, size_t i) {
+  return !w->r->lengths || w->r->lengths[i] > (int64_t)(w->r->first_step + w->t);
+}
+
+/* The first lanes of a vector, mostly all of them. The code for both cases would be twice as long, and hardly faster. */
+INLINE vec load_some(const float *p, size_t lanes) {
+#if defined(__AVX512F__)
+  return vload_n(p, lanes);
+#else
+  return lanes == VL ? vload(p) : vload_n(p, lanes);
+#endif
+}
+INLINE void store_some(float *p, vec v, size_t lanes) {
+#if defined(__AVX512F__)
+  vstore_n(p, v, lanes);
+#else
+  if (lanes == VL) vstore(p, v);
+  else vstore_n(p, v, lanes);
+#endif
+}
+
+/* Row i of a step or slot; NULL stays NULL. */
+INLINE float *row_at(const void *buffer, size_t step, size_t t, size_t row, size_t i) {
+  return buffer ? (float *)buffer + t * step + i * row : NULL;
+}
+INLINE float *gates_row(const recurrent_walk *w, const void *buffer, size_t i) {
+  return row_at(buffer, w->r->gates_step, w->t, w->r->gates_row, i);
+}
+INLINE float *y_row(const recurrent_walk *w, const void *buffer, size_t i) {
+  return row_at(buffer, w->r->y_step, w->t, w->r->y_row, i);
+}
+INLINE float *state_row(const recurrent_walk *w, const void *buffer, size_t slot, size_t i) {
+  return row_at(buffer, w->r->h_step, slot, w->r->h_row, i);
+}
+
+static void copy_some(float *to, const float *from, size_t n) {
+  if (!to) return;
+  if (from) memcpy(to, from, n * sizeof *to);
+  else memset(to, 0, n * sizeof *to);
+}
+
+static void load_rows(const recurrent_walk *w, float *to, const float *from, size_t row) {
+  for (size_t i = 0; i < w->r->rows; i++) copy_some(to + i * w->ld, from ? from + i * row : NULL, w->hidden);
+}
+static void save_rows(const recurrent_walk *w, float *to, const float *from, size_t row) {
+  for (size_t i = 0; to && i < w->r->rows; i++) copy_some(to + i * row, from + i * w->ld, w->hidden);
+}
+
+/* A block of a matrix as an operand, in rows `first` on: a and b, and the transpose of b. */
+static NOINLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, const float *x, size_t cols, size_t ld) {
+  nnc_bf16 spare[BLOCK] __attribute__((aligned(64)));
+  const size_t rows = low->r.rows, fill = rows < low->fill ? low->fill : rows, pair = low->first / 2;
+  if (to.at) to.b = spare;
+  for (size_t i = 0; i < fill; i += 2) {
+    for (size_t c = 0; c < SIDE; c += VL) {
+      const size_t left = c < cols ? cols - c : 0, lanes = left < VL ? left : VL;
+      const vec even = i < rows ? load_some(x + i * ld + c, lanes) : vset1(0);
+      const vec odd = i + 1 < rows ? load_some(x + (i + 1) * ld + c, lanes) : vset1(0);
+      write_rounded(&to, low->first + i, c, even, odd, 1);
+    }
+  }
+  for (size_t half = 0; to.at && half < 2; half++)
+    transpose_tile((float *)to.at + half * TILE_WORDS / 2 + pair, (const float *)spare + half * TILE_WORDS / 2 + pair * HALF,
+                   (fill + 1) / 2, HALF, HALF, HALF);
+}
+
+/* The cells of a panel, once per cell. */
+typedef void panel_cells(const recurrent_walk *w, size_t j, const float *sums);
+#define PANEL(direction, name, cell)                                                              \
+  static NOINLINE void direction##_##name(const recurrent_walk *w, size_t j, const float *sums) { \
+    cells_##direction(w, cell, j, sums);                                                          \
+  }
+#define PANELS(direction)                                                              \
+  PANEL(direction, tanh, NNC_CELL_TANH)                                                \
+  PANEL(direction, relu, NNC_CELL_RELU)                                                \
+  PANEL(direction, gru, NNC_CELL_GRU)                                                  \
+  PANEL(direction, lstm, NNC_CELL_LSTM)                                                \
+  static panel_cells *const direction##_cells[] = {[NNC_CELL_TANH] = direction##_tanh, \
+                                                   [NNC_CELL_RELU] = direction##_relu, \
+                                                   [NNC_CELL_GRU] = direction##_gru,   \
+                                                   [NNC_CELL_LSTM] = direction##_lstm};
+
+#endif

@@ -75,6 +75,7 @@ typedef struct {
   int operand;              /* linear in bfloat16: the value whose forms it reads: its input, or what this is a view of */
   int packs;                /* it writes these forms, as no op before it does */
   size_t dz_left, dz_right; /* the forms a and b of the gradient of its result, in the training arena */
+  size_t unit;              /* samples of which a thread may take a multiple in training, where these are fewer than a group; or 0 */
   size_t carry;             /* recurrent: where its states lie among those of a sample */
   int last[2];              /* recurrent: the values that are its last h and c, or NNC_NONE */
   size_t work, weights;     /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */

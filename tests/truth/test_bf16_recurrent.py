@@ -17,12 +17,6 @@ def rng():
     return np.random.default_rng(7)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    with nn.threads(1):
-        yield
-
-
 def layer_of(cell, features, hidden, **options):
     name, own = CELLS[cell]
     return getattr(nn, name)(features, hidden, **own, **options)

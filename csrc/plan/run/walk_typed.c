@@ -85,6 +85,21 @@ static void over_batch(const nnc_run *run, const nnc_op *op, void (*whole)(const
   nnc_barrier(run->self);
 }
 
+/* An op whose samples can be divided into more parts than those of other ops: a recurrent layer takes most of the time, and the groups
+ * of a small batch may be too few for the threads. */
+static int divides_groups(const nnc_run *run, const nnc_op *op) {
+  const size_t groups = (run->rows + run->plan->group - 1) / run->plan->group;
+  return op->unit && run->self && groups % (size_t)run->self->size != 0;
+}
+
+static void over_units(const nnc_run *run, const nnc_op *op, void (*part)(const nnc_run *, const nnc_op *, size_t, size_t)) {
+  size_t first, last;
+  nnc_partition(run->self, (run->rows + op->unit - 1) / op->unit, &first, &last);
+  nnc_barrier(run->self);
+  if (first < last) part(run, op, first * op->unit, last * op->unit < run->rows ? last * op->unit : run->rows);
+  nnc_barrier(run->self);
+}
+
 void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
   for (int i = 0; i < run->plan->n_ops; i++) {
     const nnc_op *op = &run->plan->op[i];
@@ -97,6 +112,8 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
     } else if (run->self && drivers[op->driver]->whole_batch) {
       over_batch(run, op, drivers[op->driver]->forward);
       if (*run->failed) return;
+    } else if (divides_groups(run, op)) {
+      over_units(run, op, drivers[op->driver]->forward);
     } else if (first < last) {
       drivers[op->driver]->forward(run, op, first, last);
     }
@@ -114,6 +131,8 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
     } else if (drivers[op->driver]->whole_batch) {
       over_batch(run, op, drivers[op->driver]->backward);
       if (*run->failed) return;
+    } else if (divides_groups(run, op)) {
+      over_units(run, op, drivers[op->driver]->backward);
     } else if (first < last) {
       drivers[op->driver]->backward(run, op, first, last);
     }

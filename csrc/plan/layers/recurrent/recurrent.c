@@ -82,6 +82,7 @@ nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   }
   if (check_states(plan, op, error)) return error->status;
   plan->stateful |= size->stateful != 0;
+  op->unit = nnc_recurrent_of(plan, op).bf16 ? NNC_BF16_HALF : 0;
   const size_t cols = (size_t)hidden * (size->bidirectional ? 2 : 1);
   plan->value[op->out].shape = size->return_sequences ? (nnc_shape){2, {in->dim[0], cols}} : (nnc_shape){1, {cols}};
   return NNC_OK;

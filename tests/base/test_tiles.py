@@ -121,7 +121,7 @@ def test_products_in_float32_execute_no_tile_instruction(program, emulated):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_tiles_change_no_bit(program, threads):
-    got = program(UNDISTURBED + "\nprint(is_clean(), executed())", FORCED=str(threads))
+    got = program(UNDISTURBED + "\nprint(is_clean(), executed(b'TDPBF16PS'))", FORCED=str(threads))
     assert got[0] == program.truth(UNDISTURBED)[0]
     assert got[1] == "True"
     assert got[2] != "0"

@@ -6,6 +6,7 @@
 import hashlib
 import itertools
 import sys
+import tempfile
 
 import numpy as np
 
@@ -70,6 +71,53 @@ def by_hand():
     return [y, dx, *gradients, *parameters(model)]
 
 
+def around():
+    """Float32 parts on both sides: an embedding, a layer in Python, normalisation; penalties, constraints and averages of weights."""
+
+    class Half(nn.PythonLayer):
+        def forward(self, x):
+            return x / 2
+
+        def backward(self, dy, x, y):
+            return dy / 2
+
+    r = np.random.default_rng(0)
+    model = nn.Sequential(
+        nn.Embedding(50, 24), nn.GRU(24, 32), Half(), nn.Linear(32, 64, l2=1e-3, max_norm=2.0), nn.BatchNorm1d(64), nn.ReLU(),
+        nn.Dropout(0.2), nn.Linear(64, 20), seed=0, compute="bfloat16",
+    )  # fmt: skip
+    model.compile(nn.losses.SparseCategoricalCrossentropy(from_logits=True), "adam", metrics=["accuracy"])
+    x, y = r.integers(0, 50, (70, 6)), r.integers(0, 20, 70)
+    history = model.fit(x, y, batch_size=32, epochs=2, verbose=0, validation_data=(x[:20], y[:20]))
+    return [*parameters(model), *(np.float64(v) for v in history.history.values()), model.predict(x)]
+
+
+def resumed():
+    """Saved and loaded between two epochs, to the bits of training without a break."""
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(50, 40)).astype("f4"), r.normal(size=(50, 17)).astype("f4")
+    model = nn.Sequential(nn.Linear(40, 33), nn.Tanh(), nn.Linear(33, 17), seed=0, compute="bfloat16")
+    model.compile("mse", "adam")
+    model.fit(x, y, batch_size=32, epochs=1, verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.safetensors")
+        other = nn.load(f"{folder}/model.safetensors")
+    for each in (model, other):
+        each.fit(x, y, batch_size=32, epochs=2, initial_epoch=1, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(parameters(model), parameters(other), strict=True))
+    return [*parameters(other), other.predict(x)]
+
+
+def streamed():
+    """One step after the other, with the states that are carried."""
+    r = np.random.default_rng(0)
+    model = nn.Sequential(nn.LSTM(20, 48, return_sequences=True), nn.Linear(48, 16), seed=0, compute="bfloat16")
+    x = r.normal(size=(3, 5, 20)).astype("f4")
+    stream = model.build((5, 20)).stream(3)
+    steps = [np.array(stream.step(x[:, t])) for t in range(5)]
+    return [*steps, model.predict(x)]
+
+
 def parameters(model):
     return list(model.state_dict().values())
 
@@ -84,6 +132,9 @@ MODELS = {
     "clipped": lambda: classifier([48, 50, 20], 32, 64, nn.optim.Adam(lr=1e-2, clip_norm=0.1)),
     "graph": graph,
     "by hand": by_hand,
+    "float32 parts around": around,
+    "resumed": resumed,
+    "streamed": streamed,
     "rnn": lambda: recurrent("RNN"),
     "rnn, relu": lambda: recurrent("RNN", nonlinearity="relu", return_sequences=True),
     "gru": lambda: recurrent("GRU", 48, return_sequences=True),

@@ -20,7 +20,7 @@ def digests(amx):
     return functools.cache(run)
 
 
-@pytest.mark.parametrize("threads", [1])
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", MODELS)
 def test_tiles_learn_and_predict_the_same_bits(digests, name, threads):
     assert digests("amx", threads)[name] == digests("avx512", 1)[name]

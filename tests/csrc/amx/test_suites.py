@@ -12,6 +12,7 @@ TESTS = Path(__file__).resolve().parents[2]
 SUITES = [
     ("ops/bf16", "amx"),
     ("models/test_compute.py", ""),
+    ("plan/layers/test_linear_bf16.py", ""),
     ("truth/test_bf16_recurrent.py", ""),
 ]
 

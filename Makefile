@@ -153,7 +153,7 @@ llvm_lib ?= $(dir $(lastword $(sort $(wildcard /usr/lib/llvm-*/lib/libarcher.so)
 races:
 	@test -n "$(llvm_lib)" || { echo "needs LLVM's OpenMP runtime with libarcher.so: make llvm_lib=its folder/"; exit 1; }
 	mkdir -p build
-	$(CC) -std=gnu11 -O1 -g -fsanitize=thread -fopenmp -Icsrc tests/base/races.c csrc/base/parallel.c csrc/base/thread_limits.c csrc/base/thread_pool.c -lpthread -o build/races
+	$(CC) -std=gnu11 -O1 -g -fsanitize=thread -fopenmp -Icsrc tests/base/races.c csrc/base/parallel.c csrc/base/thread_limits.c csrc/base/thread_pool.c csrc/base/tiles.c -lpthread -o build/races
 	run="env LD_PRELOAD=$(llvm_lib)libomp.so.5 OMP_TOOL_LIBRARIES=$(llvm_lib)libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1 build/races"; \
 	  $$run && { $$run plant > build/races.log 2>&1; test $$? = 66; } && grep -m 1 "data race" build/races.log
 

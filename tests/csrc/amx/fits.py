@@ -72,7 +72,7 @@ def by_hand():
 
 
 def around():
-    """Float32 parts on both sides: an embedding, a layer in Python, normalisation; penalties, constraints and averages of weights."""
+    """Float32 parts on both sides: an embedding, a layer in Python, normalisation; a penalty and a constraint."""
 
     class Half(nn.PythonLayer):
         def forward(self, x):

@@ -30,7 +30,7 @@ help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite under every instruction set of this CPU, and parts under an emulated AMX (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
 	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
-	@echo "make prove         matrix products of every small shape, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
+	@echo "make prove         matrix products of every small shape, of bfloat16 too, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time; some minutes"
 	@echo "make storm         threads, Ctrl-C, forks and calls from inside, each at random for SECONDS=60 from SEED=0 (STORMS=\"threads forks\")"
 	@echo "make storm-sanitized   the storms of threads and of calls from inside under the sanitizers"
@@ -75,8 +75,8 @@ test-reduced: $(stamps)/installed $(stamps)/extra-test
 	$(python) -c "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
 	$(python) -m pytest -q --without-isa-tests
 
-# tests/ops/gemm/prove_gemm.c, built by each compiler with -O0 (Debug) and -O3 (Release); PROVE="--limit 9 --random 100" does less. Debian's
-# gcc-aarch64-linux-gnu and qemu-user do it for ARM: make prove-aarch64-linux-gnu-gcc-Release.
+# tests/ops/gemm/prove_gemm.c and tests/ops/bf16/prove_bf16.c, built by each compiler with -O0 (Debug) and -O3 (Release);
+# PROVE="--limit 9 --random 100" does less. Debian's gcc-aarch64-linux-gnu and qemu-user do it for ARM: make prove-aarch64-linux-gnu-gcc-Release.
 prove: $(foreach compiler,$(COMPILERS),prove-$(compiler)-Debug prove-$(compiler)-Release)
 
 prove-%: $(stamps)/build-requirements

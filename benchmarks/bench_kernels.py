@@ -108,6 +108,39 @@ def bench_gemm_weight_gradient(versus, size, dtype):
     versus(lambda: kernels.gemm(a, b, None, c, transpose_a=True), lambda: np.matmul(a.T, b, out=d), atol=1e-3)
 
 
+@pytest.mark.parametrize("size", NN + TN, ids=lambda s: "x".join(map(str, s)))
+def bench_bf16_product(versus, size):
+    """Operands of bfloat16, which NumPy does not have, against its product of floats: they differ by the rounding of the operands."""
+    m, n, k = size
+    x, w, c, d = (normal(*s, dtype=np.float32) for s in ((m, k), (k, n), (m, n), (m, n)))
+    a, b = kernels.bf16_pack(x, "a"), kernels.bf16_pack(w, "b")
+    versus(lambda: kernels.bf16_product(a, b, m, n, out=c), lambda: np.matmul(x, w, out=d), same=False)
+
+
+@pytest.mark.parametrize("size", [(128, 512, 784), (256, 2048, 1024)], ids=lambda s: "x".join(map(str, s)))
+def bench_bf16_product_to_operands(versus, size):
+    """With a bias and relu, as both operands that training needs of it."""
+    m, n, k = size
+    x, w, bias, d = (normal(*s, dtype=np.float32) for s in ((m, k), (k, n), (n,), (m, n)))
+    a, b = kernels.bf16_pack(x, "a"), kernels.bf16_pack(w, "b")
+    versus(
+        lambda: kernels.bf16_product(a, b, m, n, ("a", "at"), bias, True),
+        lambda: np.maximum(np.add(np.matmul(x, w, out=d), bias, out=d), 0, out=d),
+        same=False,
+    )
+
+
+@pytest.mark.parametrize("forms", [("a",), ("a", "at"), ("b", "bt")], ids="-".join)
+def bench_bf16_pack(versus, forms):
+    x = normal(*SHAPE, dtype=np.float32)
+    versus(lambda: kernels.bf16_pack(x, forms), lambda: (x.view(np.uint32) >> 16).astype(np.uint16), same=False)
+
+
+def bench_bf16_column_sum(versus):
+    x = normal(*SHAPE, dtype=np.float32)
+    versus(lambda: kernels.bf16_column_sum(x), lambda: x.sum(0), rtol=1e-3, atol=1e-3)
+
+
 def _gather(dtype):
     source = normal(4096, SHAPE[1], dtype=dtype)
     index = np.random.default_rng(1).permutation(4096)[: SHAPE[0]].astype(np.int64)

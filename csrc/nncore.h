@@ -373,6 +373,9 @@ void nnc_plan_backward(nnc_plan *plan, const nnc_sequences *sequences, size_t ro
                        void *const *grad_inputs, int training, int accumulate, const nnc_progress *progress);
 void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 
+/* For tests: in plans in bfloat16 that are made from now on, each layer writes its operands from float32 rows, or not any more. */
+void nnc_force_separate_forms(int on);
+
 /* For tests: the first number of threads, up to `most`, with which n parameter tasks of this work are not processed completely and
  * exactly once; 0: none. */
 int nnc_find_bad_partition(const double *work, const size_t *rows, int n, int most);

@@ -32,6 +32,7 @@ typedef struct {
   int training;     /* training mode, in which dropout is active */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
   int input_grads;  /* whether the gradients of the inputs are computed */
+  int keeps_rows;   /* bfloat16: all values are wanted as float32 rows too, for diagnosis */
   int accumulates;  /* the gradients of the parameters are added to those of earlier batches: walk_typed.c */
   nnc_thread *self; /* NULL in inference, where no op needs other samples than its own */
   size_t rows;      /* of the whole batch */

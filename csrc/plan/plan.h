@@ -74,7 +74,12 @@ typedef struct {
   size_t packed_ld;
   int operand;              /* linear in bfloat16: the value whose forms it reads: its input, or what this is a view of */
   int packs;                /* it writes these forms, as no op before it does */
-  size_t dz_left, dz_right; /* the forms a and b of the gradient of its result, in the training arena */
+  int writes_forms;         /* its product writes the forms of its result, */
+  int no_rows;              /* and no float32 rows in training, as nothing reads them */
+  int before;               /* the op whose has_dz is set by this one, or NNC_NONE */
+  int has_dz;               /* the op that reads its result writes the gradient after its activation, as operands and sums */
+  size_t dz_left, dz_right; /* the forms a and b of the gradient of its result, in the training arena; */
+  size_t dz_sums;           /* and, if has_dz, the sums of its columns over each block of rows */
   size_t unit;              /* samples of which a thread may take a multiple in training, where these are fewer than a group; or 0 */
   size_t carry;             /* recurrent: where its states lie among those of a sample */
   int last[2];              /* recurrent: the values that are its last h and c, or NNC_NONE */
@@ -228,6 +233,7 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error);
 /* passes/forms.c: which ops compute in bfloat16, and the memory for their operands */
 void nnc_choose_drivers(nnc_plan *plan);
 nnc_status nnc_layout_forms(nnc_plan *plan, nnc_error *error);
+nnc_status nnc_choose_writers(nnc_plan *plan, nnc_error *error);
 int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total);
 size_t nnc_operand_bytes(const nnc_plan *plan, const nnc_op *op);         /* that training keeps per sample */
 int nnc_operand_memory(const nnc_plan *plan, size_t rows, size_t *bytes); /* that inference needs, beside its values */

@@ -26,16 +26,31 @@ static size_t blocks_before(const nnc_run *run, int value, size_t sample) {
   return sample * run->plan->value[value].lines / NNC_BF16_SIDE;
 }
 
-/* Writes a matrix, the rows of samples from `first` on, as a left operand and, unless `other` is NULL, in a form whose k are rows. */
-static void pack_rows(const nnc_run *run, int value, size_t first, nnc_matrix x, nnc_bf16 *left, nnc_bf16 *at, nnc_bf16 *b) {
-  const size_t before = blocks_before(run, value, first);
-  const nnc_bf16_forms forms = {
-      .a = left ? left + before * nnc_bf16_blocks(x.cols) * NNC_BF16_BLOCK : NULL,
-      .at = at ? at + before * NNC_BF16_BLOCK : NULL,
-      .b = b ? b + before * NNC_BF16_BLOCK : NULL,
-      .stride = batch_blocks(run, value),
-  };
-  run->low->bf16_pack(&forms, x.at, x.rows, x.cols, x.ld);
+/* From where the rows of samples from `first` on lie in a left operand of the whole batch, whose k are the columns of a value. */
+static nnc_bf16 *left_from(const nnc_run *run, size_t offset, int value, size_t first) {
+  const size_t blocks = blocks_before(run, value, first) * nnc_bf16_blocks(run->plan->value[value].cols);
+  return in_arena(run, offset) + blocks * NNC_BF16_BLOCK;
+}
+
+/* The same for an operand whose k are the rows. */
+static nnc_bf16 *rows_from(const nnc_run *run, size_t offset, int value, size_t first) {
+  return in_arena(run, offset) + blocks_before(run, value, first) * NNC_BF16_BLOCK;
+}
+
+/* The forms of a value, from a sample on; and those of the gradient of an op's result. */
+static nnc_bf16_forms value_forms(const nnc_run *run, int value, size_t first) {
+  const nnc_value *v = &run->plan->value[value];
+  return (nnc_bf16_forms){.a = left_from(run, v->left, value, first),
+                          .at = rows_from(run, v->left_t, value, first),
+                          .stride = batch_blocks(run, value)};
+}
+static int has_dx(const nnc_run *run, const nnc_op *op) {
+  return run->plan->value[op->spec.input[0]].needs_grad || run->input_grads;
+}
+static nnc_bf16_forms dz_forms(const nnc_run *run, const nnc_op *op, size_t first) {
+  return (nnc_bf16_forms){.a = has_dx(run, op) ? left_from(run, op->dz_left, op->out, first) : NULL,
+                          .b = rows_from(run, op->dz_right, op->out, first),
+                          .stride = batch_blocks(run, op->out)};
 }
 
 /* The input as a left operand. */
@@ -45,10 +60,9 @@ static const nnc_bf16 *input_of(const nnc_run *run, const nnc_op *op, size_t fir
     run->low->bf16_pack(&forms, x.at, x.rows, x.cols, x.ld);
     return run->operand;
   }
-  const nnc_value *v = &run->plan->value[op->operand];
-  nnc_bf16 *left = in_arena(run, v->left);
-  if (op->packs) pack_rows(run, op->operand, first, x, left, in_arena(run, v->left_t), NULL);
-  return left + blocks_before(run, op->operand, first) * nnc_bf16_blocks(x.cols) * NNC_BF16_BLOCK;
+  const nnc_bf16_forms forms = value_forms(run, op->operand, first);
+  if (op->packs) run->low->bf16_pack(&forms, x.at, x.rows, x.cols, x.ld);
+  return forms.a;
 }
 
 typedef struct {
@@ -56,7 +70,7 @@ typedef struct {
   const nnc_op *op;
   const nnc_bf16 *x, *w;
   nnc_matrix z, y;
-  size_t k, panel;
+  size_t first, k, panel;
 } forward_job;
 
 static void forward_panel(const forward_job *job, size_t j) {
@@ -65,11 +79,13 @@ static void forward_panel(const forward_job *job, size_t j) {
   const nnc_matrix *z = &job->z, *y = &job->y;
   const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
   const int epilogue = epilogue_of(run, op), by_product = epilogue == NNC_ACTIVATION_relu;
+  const int writes = run->arena && op->writes_forms; /* then there is one panel */
   const nnc_bf16_result result = {
-      .rows = z->at + j,
+      .rows = writes && op->no_rows && !run->keeps_rows ? NULL : z->at + j,
       .ld = z->ld,
       .bias = op->param[1] == NNC_NONE ? NULL : nnc_values_of(run, op, 1) + j,
       .relu = by_product,
+      .forms = writes ? value_forms(run, op->out, job->first) : (nnc_bf16_forms){0},
   };
   run->low->bf16_product(&result, job->x, job->w + j / NNC_BF16_SIDE * nnc_bf16_blocks(job->k) * NNC_BF16_BLOCK, z->rows, n,
                          job->k);
@@ -91,6 +107,7 @@ static void forward(const nnc_run *run, const nnc_op *op, size_t first, size_t l
                      run->arena ? in_arena(run, w->right) : run->weights + w->packed * NNC_BF16_BLOCK,
                      nnc_samples(run, run->act, op->pre, first, last),
                      nnc_samples(run, run->act, op->out, first, last),
+                     first,
                      x.cols,
                      0};
   const size_t cols = job.z.cols;
@@ -104,20 +121,44 @@ static void forward(const nnc_run *run, const nnc_op *op, size_t first, size_t l
   for (size_t j = 0; j < cols; j += job.panel) forward_panel(&job, j);
 }
 
-static void backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+/* The gradient after the derivative of the activation, as operands; the layer behind may have written them already. */
+static nnc_bf16_forms dz_of(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_bf16_forms forms = dz_forms(run, op, first);
+  if (op->has_dz) return forms;
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, first, last);
-  const int in = op->spec.input[0], epilogue = epilogue_of(run, op), has_dx = run->plan->value[in].needs_grad || run->input_grads;
+  const int epilogue = epilogue_of(run, op);
   if (epilogue != NNC_NONE) {
     const nnc_matrix saved = nnc_samples(run, run->act, op->pre, first, last);
     run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr.at);
   }
-  nnc_bf16 *left = in_arena(run, op->dz_left);
-  pack_rows(run, op->out, first, dz, has_dx ? left : NULL, NULL, in_arena(run, op->dz_right));
-  if (!has_dx) return;
-  const nnc_matrix dx = nnc_samples(run, run->grad, in, first, last);
-  const nnc_bf16_result result = {.rows = dx.at, .ld = dx.ld, .accumulate = op->accumulates[0]};
-  run->low->bf16_product(&result, left + blocks_before(run, op->out, first) * nnc_bf16_blocks(dz.cols) * NNC_BF16_BLOCK,
-                         in_arena(run, weight_of(run, op)->right_t), dx.rows, dx.cols, dz.cols);
+  run->low->bf16_pack(&forms, dz.at, dz.rows, dz.cols, dz.ld);
+  return forms;
+}
+
+/* The sums of the columns of an op's dz over each 32 rows, from a sample on. */
+static float *sums_from(const nnc_run *run, const nnc_op *op, size_t first) {
+  return (float *)run->arena + op->dz_sums + blocks_before(run, op->out, first) * run->plan->value[op->out].cols;
+}
+
+static void backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_bf16_forms dz = dz_of(run, op, first, last);
+  if (!dz.a) return;
+  const nnc_matrix dx = nnc_samples(run, run->grad, op->spec.input[0], first, last);
+  nnc_bf16_result result = {.rows = dx.at, .ld = dx.ld, .accumulate = op->accumulates[0]};
+  if (op->before != NNC_NONE) {
+    const nnc_op *before = &run->plan->op[op->before];
+    result =
+        (nnc_bf16_result){.forms = dz_forms(run, before, first), .column_sums = sums_from(run, before, first), .ldsums = dx.cols};
+    if (before->epilogue != NNC_NONE) result.mask = left_from(run, run->plan->value[op->operand].left, op->operand, first);
+  }
+  run->low->bf16_product(&result, dz.a, in_arena(run, weight_of(run, op)->right_t), dx.rows, dx.cols,
+                         run->plan->value[op->out].cols);
+}
+
+static void bias_gradient(const nnc_run *run, const nnc_op *op, nnc_matrix dz) {
+  real *bias = run->grads + run->plan->param[op->param[1]].layout.offset;
+  if (op->has_dz) run->k->column_sum(bias, sums_from(run, op, 0), nnc_bf16_blocks(dz.rows), dz.cols, dz.cols, 0);
+  else run->low->bf16_column_sum(bias, dz.at, dz.rows, dz.cols, dz.ld);
 }
 
 static void gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
@@ -127,8 +168,7 @@ static void gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task,
   const nnc_bf16_result result = {.rows = run->grads + w->offset + task->first * w->ld, .ld = w->ld};
   run->low->bf16_product(&result, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
                          in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
-  if (task->bias)
-    run->low->bf16_column_sum(run->grads + run->plan->param[op->param[1]].layout.offset, dz.at, dz.rows, dz.cols, dz.ld);
+  if (task->bias) bias_gradient(run, op, dz);
 }
 
 /* Whether a layer with these parameters passes a gradient on, so that it needs the transposed weight. */

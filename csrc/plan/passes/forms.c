@@ -1,8 +1,11 @@
 /* forms.c: which ops compute their products in bfloat16, and where the operands of those lie (ops/low_kernels.h).
  *
  * A linear layer reads three matrices as operands, each in two forms: its input as A (forward) and A^T (gradient of the weight), the
- * gradient of its result as A (gradient of the input) and B (gradient of the weight), and its weight as B (forward) and B^T. The
- * first layer that reads a value writes the forms of it, for all that read it. */
+ * gradient of its result as A (gradient of the input) and B (gradient of the weight), and its weight as B (forward) and B^T.
+ *
+ * Each form is written once, by whoever has the numbers in registers: the layer before writes those of its result, and the layer
+ * behind those of the gradient that it passes on, after the derivative of relu. Float32 rows are written only if something else reads
+ * them. Otherwise the first layer that reads a value writes the forms of it, from its rows. The bits are the same. */
 #include "base/sizes.h"
 #include "ops/low_kernels.h"
 #include "plan/plan.h"
@@ -29,10 +32,59 @@ static int behind_view(const nnc_plan *plan, int value) {
   }
 }
 
+static int separate; /* for tests: every layer writes the forms of its own operands, from float32 rows */
+
+void nnc_force_separate_forms(int on) { separate = on; }
+
+/* The layer in bfloat16 whose product gives a value, perhaps followed by relu, or NULL. It can write the forms of the value. */
+static nnc_op *producer_of(const nnc_plan *plan, int value) {
+  const int producer = plan->value[value].producer;
+  nnc_op *op = producer == NNC_NONE ? NULL : &plan->op[producer];
+  if (!op || op->driver != NNC_DRIVER_LINEAR_BF16 || op->out != value || separate) return NULL;
+  return op->epilogue == NNC_NONE || op->epilogue == NNC_ACTIVATION_relu ? op : NULL;
+}
+
+/* How often the memory of each value is read, by ops and by users; and of these, how often as float32 rows. */
+static void count_readers(const nnc_plan *plan, int *readers, int *of_rows) {
+  for (int i = 0; i < plan->n_ops; i++) {
+    const nnc_op *op = &plan->op[i];
+    for (int j = 0; j < op->spec.n_inputs && !op->skipped; j++) {
+      const int root = plan->value[op->spec.input[j]].alias;
+      readers[root]++;
+      of_rows[root] += op->driver != NNC_DRIVER_LINEAR_BF16 || !producer_of(plan, op->operand);
+    }
+  }
+  for (int i = 0; i < plan->n_outputs; i++) {
+    readers[plan->value[plan->output[i]].alias]++;
+    of_rows[plan->value[plan->output[i]].alias]++;
+  }
+}
+
+nnc_status nnc_choose_writers(nnc_plan *plan, nnc_error *error) {
+  if (!plan->n_bf16) return NNC_OK;
+  int *readers = nnc_alloc(2 * (size_t)plan->n_values * sizeof *readers), *of_rows = readers + plan->n_values;
+  if (!readers) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the operands of %d layers", plan->n_ops);
+  count_readers(plan, readers, of_rows);
+  for (int i = 0; i < plan->n_ops; i++) {
+    nnc_op *op = &plan->op[i];
+    nnc_op *before = op->driver == NNC_DRIVER_LINEAR_BF16 ? producer_of(plan, op->operand) : NULL;
+    if (!before) continue;
+    const int root = plan->value[before->out].alias;
+    before->writes_forms = 1;
+    op->packs = 0;
+    op->before = readers[root] == 1 ? (int)(before - plan->op) : NNC_NONE;
+    before->has_dz = op->before != NNC_NONE;
+    before->no_rows = !of_rows[root] && (before->has_dz || before->epilogue == NNC_NONE);
+  }
+  nnc_free(readers);
+  return NNC_OK;
+}
+
 void nnc_choose_drivers(nnc_plan *plan) {
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     op->driver = driver_of(plan, op);
+    op->before = NNC_NONE;
     if (op->driver != NNC_DRIVER_LINEAR_BF16) continue;
     plan->n_bf16++;
     op->operand = behind_view(plan, op->spec.input[0]);
@@ -81,6 +133,7 @@ int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total) {
     const nnc_value *out = &plan->value[op->out];
     size_t lines;
     if (nnc_mul(&lines, rows, out->lines) || take_forms(total, &op->dz_left, &op->dz_right, lines, out->cols)) return 1;
+    if (op->has_dz && nnc_arena_take(total, &op->dz_sums, nnc_bf16_blocks(lines) * out->cols, sizeof(float))) return 1;
     nnc_parameter *w = &plan->param[op->param[0]];
     if (has_weight(op) && take_forms(total, &w->right, &w->right_t, w->layout.rows, w->layout.cols)) return 1;
   }

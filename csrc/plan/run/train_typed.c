@@ -211,6 +211,7 @@ static void train_thread(nnc_thread *self, void *context) {
     const int is_end = batch.start + batch.rows == s->data->rows;
     const nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
     run.step = done + (int64_t)step;
+    run.keeps_rows = run.step == next_probe;
     if (s->plan->stateful) carry_states(s, &run, step);
     if (self->rank == 0) s->is_last = step + 1 == s->max_steps || is_end || (step >= s->clock_at && is_late(s, step));
     if ((batch.rows > s->batch && run_all_but_last(s, &run, self, &batch, &s->loss[step])) ||

@@ -9,6 +9,11 @@ def force_threads(int n, int lose=0):
     nnc_force_threads(n, lose)
 
 
+def force_separate_forms(bint on):
+    """Let each layer in bfloat16 write its operands from float32 rows, in plans that are made from now on. Results are the same."""
+    nnc_force_separate_forms(on)
+
+
 def find_bad_partition(double[::1] work, size_t[::1] rows, int most):
     """The first number of threads, up to `most`, that do not process all rows of tasks with this work; 0: none."""
     if len(work) != len(rows) or not len(work):

@@ -1,0 +1,191 @@
+"""Training with products in bfloat16: the same bits however a step is divided and whatever instruction set computes it."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import nncore as nn
+
+LOSS = "mse"
+
+
+def plain(**options):
+    return nn.Sequential(
+        nn.Linear(20, 40), nn.ReLU(), nn.Linear(40, 48), nn.Linear(48, 33), nn.ReLU(), nn.Linear(33, 5), seed=3, **options
+    )
+
+
+def regular(**options):
+    return nn.Sequential(
+        nn.Linear(20, 40, l2=1e-3),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(40, 40, max_norm=1.0),
+        nn.BatchNorm1d(40),
+        nn.ReLU(),
+        nn.Linear(40, 24),
+        nn.LayerNorm(24),
+        nn.Linear(24, 16),
+        nn.GELU(),
+        nn.Linear(16, 5),
+        seed=3,
+        **options,
+    )
+
+
+def graph(**options):
+    x = nn.Input((20,), name="x")
+    shared = nn.Linear(32, 32, name="shared")
+    h = nn.ReLU()(nn.Linear(20, 32)(x))
+    h = h + nn.ReLU()(shared(nn.ReLU()(shared(h))))
+    h = nn.Flatten()(nn.Concatenate()([h, nn.Linear(32, 16)(h)]))
+    return nn.Model(x, nn.Linear(16, 5)(nn.ReLU()(nn.Linear(48, 16)(h))), seed=3, **options)
+
+
+def frozen(**options):
+    model = plain(**options)
+    model.layers[0].trainable = model.layers[3].trainable = False
+    return model
+
+
+NETS = {"plain": plain, "regular": regular, "graph": graph, "frozen": frozen}
+SETTINGS = {
+    "adam": {"optimizer": nn.optim.Adam(lr=1e-2)},
+    "clipped": {"optimizer": nn.optim.SGD(lr=1e-2, momentum=0.9, clip_norm=0.5)},
+    "averaged": {"optimizer": nn.optim.AdamW(lr=1e-2, ema_momentum=0.9)},
+}
+
+
+def data(rows):
+    rng = np.random.default_rng(rows)
+    x = rng.normal(size=(rows, 20)).astype(np.float32)
+    return x, np.tanh(x @ rng.normal(size=(20, 5)).astype(np.float32))
+
+
+def digest(model):
+    arrays = [*model.state_dict().values(), *model._plan.buffers().values()]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
+
+
+def trained(net, setting="adam", batch_size=33, rows=70, epochs=2, **fit):
+    model = NETS[net](compute="bfloat16")
+    model.compile(LOSS, **SETTINGS[setting])
+    model.fit(*data(rows), epochs=epochs, batch_size=batch_size, verbose=0, **fit)
+    return model
+
+
+@pytest.fixture
+def restored():
+    yield
+    nn._core.force_threads(0)
+    nn._core.force_separate_forms(False)
+
+
+@pytest.mark.parametrize("batch_size", [2, 31, 32, 33, 70])
+@pytest.mark.parametrize("net", NETS)
+def test_threads_and_writers_of_operands(restored, net, batch_size):
+    found = set()
+    for separate in (False, True):
+        nn._core.force_separate_forms(separate)
+        for threads in (1, 2, 3, 7):
+            nn._core.force_threads(threads)
+            found.add(digest(trained(net, batch_size=batch_size)))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_updates(restored, setting):
+    found = set()
+    for threads in (1, 3):
+        nn._core.force_threads(threads)
+        found.add(digest(trained("regular", setting)))
+    assert len(found) == 1
+
+
+def test_batches_of_one(restored):
+    found = set()
+    for threads, separate in ((1, False), (2, True)):
+        nn._core.force_threads(threads)
+        nn._core.force_separate_forms(separate)
+        found.add(digest(trained("plain", batch_size=1, rows=9)))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_resuming(net, tmp_path):
+    x, y = data(70)
+    whole = trained(net, epochs=4)
+    half = trained(net, epochs=2)
+    half.save(tmp_path / "half.safetensors")
+    again = nn.load(tmp_path / "half.safetensors")
+    assert again.compute == "bfloat16"
+    again.fit(x, y, epochs=4, initial_epoch=2, batch_size=33, verbose=0)
+    assert digest(again) == digest(whole)
+
+
+def test_accumulated_batches(restored):
+    found = set()
+    for threads, separate in ((1, False), (3, True)):
+        nn._core.force_threads(threads)
+        nn._core.force_separate_forms(separate)
+        found.add(digest(trained("plain", batch_size=8, accumulate=4)))
+    assert len(found) == 1
+
+
+def test_diagnosis_sees_every_value(restored):
+    """Where nothing else reads the result of a layer as float32, a probe does."""
+    found = []
+    for separate in (False, True):
+        nn._core.force_separate_forms(separate)
+        seen = nn.callbacks.Diagnostics(every=2)
+        model = trained("plain", callbacks=[seen])
+        assert 0.1 < seen.zero_fraction["layer 1 (ReLU)"][-1] < 0.9
+        found.append((digest(model), seen.gradient_norm, seen.mean, seen.std, seen.zero_fraction))
+    assert found[0] == found[1]
+
+
+def test_by_hand_is_as_in_fit():
+    x, y = data(33)
+    model = plain(compute="bfloat16")
+    model.compile(LOSS, nn.optim.SGD(lr=0.1))
+    other = plain(compute="bfloat16")
+    other.compile(LOSS, nn.optim.SGD(lr=0.1))
+    for _ in range(3):
+        model.train_on_batch(x, y)
+        out = other.forward(x, training=True)
+        other.backward((out - y) * np.float32(2 / out.size))
+        other.apply_gradients()
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+PROGRAM = """
+import sys
+from plan.run import test_bf16_training as own
+for net in own.NETS:
+    for batch_size in (31, 33):
+        print(net, own.digest(own.trained(net, batch_size=batch_size)), own.trained(net).evaluate(*own.data(40), verbose=0).hex())
+"""
+
+
+@pytest.mark.skipif("NNCORE_ISA" in os.environ, reason="it chooses the instruction set by itself")
+def test_instruction_sets():
+    paths = os.pathsep.join(sys.path)
+    found = {
+        isa: subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+            env={**os.environ, "NNCORE_ISA": isa, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        ).stdout
+        for isa in nn._core.isas()
+        if isa != "baseline"  # its float32 products are not fused
+    }
+    assert len(set(found.values())) == 1, found

@@ -105,6 +105,8 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 	$(python) benchmarks/conditions.py
 	$(python) benchmarks/toolkit.py
 	$(python) benchmarks/gemm.py
+	$(python) benchmarks/precision.py
+	$(python) benchmarks/accuracy.py
 
 docs: $(stamps)/installed $(stamps)/extra-docs
 	$(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs

@@ -60,7 +60,7 @@ def headline(results: dict) -> str:
         lines.append(
             f"| train {describe(name)} | {least(fit)} | {least(peer)} {who(peer)} | {ratio(peer, ours)} | {AIMS[name]} "
             f"| {least(single)} | {least(stepwise)} {who(stepwise)} | {ratio(stepwise, single)} "
-            f"| {_share(results, name, ours) if ours else ''} |"
+            f"| {share(results, name, ours) if ours else ''} |"
         )
     for name, rows in results["inference"].items():
         ours, peer = best(rows, named("nncore model(x)")), best(rows, is_peer)
@@ -98,25 +98,26 @@ def detail(results: dict) -> str:
             ]
             peer = best(rows, is_peer)
             for r in sorted(rows.values(), key=lambda r: r["min"]):
-                share = _share(results, name, r) if kind == "training" else ""
-                lines.append(f"| {r['name']} | {r['threads']} | {least(r)} | {span(r['median'])} | {ratio(peer, r)} | {share} |")
+                of_limit = share(results, name, r) if kind == "training" else ""
+                lines.append(f"| {r['name']} | {r['threads']} | {least(r)} | {span(r['median'])} | {ratio(peer, r)} | {of_limit} |")
             parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _share(results: dict, name: str, r: dict) -> str:
-    """Of the limit: the products at the best rate seen, then one pass that reads and writes parameters and moments.
+def share(results: dict, name: str, r: dict) -> str:
+    """Of the limit; nothing where the limits were found beside other programs."""
+    return "" if results["load"] > BUSY else f"{100 * part_of_limit(results, name, r):.0f} %"
 
-    Nothing where the limits were found beside other programs."""
-    if results["load"] > BUSY:
-        return ""
+
+def part_of_limit(results: dict, name: str, r: dict) -> float:
+    """The products at the best rate seen, then one pass that reads and writes parameters and moments, over the time taken."""
     threads = r["threads"]
     work = WORKLOADS[name]
     products = work.flops / 1e9 / results["limit"][name][str(threads)]
     update = min(u["min"] for u in results["update"][name].values() if u["threads"] == threads)
     if sum(a * b for a, b in pairwise(work.sizes)) < 4096:
         update = 0.0  # what was measured is the call, not the pass
-    return f"{100 * (products + update) / r['min']:.0f} %"
+    return (products + update) / r["min"]
 
 
 if __name__ == "__main__":

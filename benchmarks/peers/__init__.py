@@ -17,13 +17,23 @@ from .limits import PRODUCTS, Product, Update
 from .predictor import Predictor
 from .regularised import JaxRegularised, NumpyRegularised
 from .with_jax import JaxTrainer, jax_predictor
-from .with_nncore import NncoreTrainer, nncore_model, nncore_predictor
+from .with_nncore import NncoreTrainer, nncore_low_predictor, nncore_model, nncore_predictor
 from .with_numpy import NumpyTrainer, numpy_forward, numpy_predictor
-from .with_onnxruntime import onnxruntime_predictor
+from .with_onnxruntime import onnxruntime_int8_predictor, onnxruntime_predictor
 from .with_sklearn import SklearnTrainer, sklearn_predictor
-from .with_torch import TorchCompiledTrainer, TorchTrainer, torch_compiled_predictor, torch_predictor
+from .with_torch import (
+    TorchBfloat16Trainer,
+    TorchCompiledTrainer,
+    TorchTrainer,
+    torch_bfloat16_predictor,
+    torch_compiled_predictor,
+    torch_int8_predictor,
+    torch_predictor,
+)
 
 __all__ = [
+    "OTHER_PREDICTORS",
+    "OTHER_TRAINERS",
     "PREDICTORS",
     "PRODUCTS",
     "TRAINERS",
@@ -69,4 +79,18 @@ PREDICTORS: dict[str, Callable[[Workload, int], Predictor]] = {
     "JAX": lambda work, threads: jax_predictor(work),
     "scikit-learn": lambda work, threads: sklearn_predictor(work),
     "onnxruntime": onnxruntime_predictor,
+}
+
+#: The same in other precisions than float32, which only precision.py compares.
+OTHER_TRAINERS: dict[str, Callable[[Workload, int], object]] = {
+    "nncore bfloat16": lambda work, threads: NncoreTrainer(work, threads, fit=True, compute="bfloat16"),
+    "nncore float64": lambda work, threads: NncoreTrainer(work, threads, fit=True, dtype="float64"),
+    "PyTorch bfloat16": TorchBfloat16Trainer,
+}
+OTHER_PREDICTORS: dict[str, Callable[[Workload, int], Predictor]] = {
+    "nncore bfloat16": lambda work, threads: nncore_low_predictor(work, threads, "bfloat16"),
+    "nncore int8": lambda work, threads: nncore_low_predictor(work, threads, "int8"),
+    "PyTorch bfloat16": torch_bfloat16_predictor,
+    "PyTorch int8": torch_int8_predictor,
+    "onnxruntime int8": onnxruntime_int8_predictor,
 }

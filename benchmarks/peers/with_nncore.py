@@ -1,4 +1,4 @@
-"""The net in nncore itself."""
+"""The net in nncore itself: in float32, in float64, with products in bfloat16, and quantized to int8 for predictions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from .predictor import Predictor, row
 
 
 class NncoreTrainer:
-    """nncore one batch at a time (``train_on_batch``), or with ``fit`` in whole epochs, shuffling and gathering included."""
+    """nncore one batch at a time (``train_on_batch``), or with ``fit`` in whole epochs, shuffling and gathering included.
 
-    def __init__(self, work: Workload, threads: int, fit: bool = False) -> None:
+    precision: arguments of the model, ``dtype`` or ``compute``."""
+
+    def __init__(self, work: Workload, threads: int, fit: bool = False, **precision: str) -> None:
         import nncore as nn
 
         nn.set_num_threads(threads)
-        self.model = nncore_model(work)
+        self.model = nncore_model(work, **precision)
         optimizer = nn.optim.Adam(lr=work.lr) if work.optimizer == "adam" else nn.optim.SGD(lr=work.lr)
         self.model.compile(loss="binary_crossentropy" if work.binary else "sparse_categorical_crossentropy", optimizer=optimizer)
         x, y = work.data()
@@ -41,7 +43,7 @@ class NncoreTrainer:
         return steps
 
 
-def nncore_model(work: Workload):
+def nncore_model(work: Workload, **precision: str):
     """The net as nncore writes it, with the common weights."""
     import nncore as nn
 
@@ -54,7 +56,7 @@ def nncore_model(work: Workload):
         layers += [nn.Linear(*w.shape), *norm, hidden(), *([nn.Dropout(work.dropout)] if work.dropout else [])]
     while not isinstance(layers[-1], nn.Linear):
         layers.pop()
-    model = nn.Sequential(*layers, nn.Sigmoid() if work.binary else nn.Softmax(), seed=0)
+    model = nn.Sequential(*layers, nn.Sigmoid() if work.binary else nn.Softmax(), seed=0, **precision)
     model.load_state_dict(weights, strict=False)  # scale and shift of a norm stay 1 and 0
     return model
 
@@ -70,3 +72,13 @@ def nncore_predictor(work: Workload, threads: int, way: str = "call") -> Predict
         out, predict = model(x), model.predict_on_batch
         return Predictor(lambda: predict(x, out=out))
     return Predictor((lambda: model.predict(x)) if way == "predict" else lambda: model(x))
+
+
+def nncore_low_predictor(work: Workload, threads: int, precision: str) -> Predictor:
+    """``model(x)`` with products in "bfloat16", or of the model quantized to "int8"."""
+    import nncore as nn
+
+    nn.set_num_threads(threads)
+    model = nncore_model(work).quantize("int8") if precision == "int8" else nncore_model(work, compute=precision)
+    x = row(work)
+    return Predictor(lambda: model(x))

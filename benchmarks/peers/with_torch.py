@@ -1,4 +1,4 @@
-"""The net in PyTorch with its fused optimizers: eager, and compiled."""
+"""The net in PyTorch with its fused optimizers: eager, compiled, with products in bfloat16, quantized to int8 for predictions."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ class TorchCompiledTrainer(TorchTrainer):
         self.forward = _compiled(super().forward)
 
 
+class TorchBfloat16Trainer(TorchTrainer):
+    """Eager, forward and loss under ``autocast``, as PyTorch's documentation says: parameters, gradients and moments in float32."""
+
+    def forward(self, x, y):
+        import torch
+
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(x, y)
+
+
 def _compiled(function: Callable):
     import torch
 
@@ -91,3 +101,41 @@ def torch_compiled_predictor(work: Workload, threads: int) -> Predictor:
     predictor = torch_predictor(work, threads)
     predictor.call = _compiled(predictor.call)
     return predictor
+
+
+def torch_bfloat16_predictor(work: Workload, threads: int) -> Predictor:
+    """Weights and activations in bfloat16, which is faster than to convert weights in each call, as ``autocast`` does."""
+    import torch
+
+    final = torch.nn.Sigmoid() if work.binary else torch.nn.Softmax(1)
+    model = torch.nn.Sequential(*TorchTrainer(work, threads).model, final).eval().to(torch.bfloat16)
+    x = torch.from_numpy(row(work))
+
+    def call() -> torch.Tensor:
+        with torch.inference_mode():
+            return model(x.bfloat16())
+
+    return Predictor(call, lambda p: p.float().numpy())
+
+
+def torch_int8_predictor(work: Workload, threads: int) -> Predictor:
+    """Dynamic quantization: weights beforehand, each input when it comes."""
+    import warnings
+
+    import torch
+
+    final = torch.nn.Sigmoid() if work.binary else torch.nn.Softmax(1)
+    model = torch.nn.Sequential(*TorchTrainer(work, threads).model, final).eval()
+    with warnings.catch_warnings():  # it is going to move to a package of its own
+        warnings.simplefilter("ignore")
+        try:
+            model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8)
+        except (AttributeError, RuntimeError) as error:  # it has moved, or has no engine for this CPU
+            raise NotImplementedError(f"no dynamic quantization: {error}") from error
+    x = torch.from_numpy(row(work))
+
+    def call() -> torch.Tensor:
+        with torch.inference_mode():
+            return model(x)
+
+    return Predictor(call)

@@ -15,9 +15,9 @@ from .nets import NETS, Net
 from .with_jax import JaxTrainer, jax_forward, jax_stream
 from .with_nncore import NncoreTrainer, nncore_forward, nncore_stream
 from .with_onnxruntime import onnxruntime_forward, onnxruntime_stream
-from .with_torch import TorchTrainer, torch_forward, torch_stream
+from .with_torch import TorchBfloat16Trainer, TorchTrainer, torch_forward, torch_stream
 
-__all__ = ["CONTESTANTS", "NETS", "Net", "truth"]
+__all__ = ["CONTESTANTS", "NETS", "OTHER_TRAINERS", "Net", "truth"]
 
 
 def truth(kind: str, net: Net, steps: int) -> np.ndarray:
@@ -48,4 +48,11 @@ CONTESTANTS: dict[str, dict[str, Callable[[Net, int], object]]] = {
         "JAX": lambda net, threads: jax_stream(net),
         "onnxruntime": onnxruntime_stream,
     },
+}
+
+#: The trainers in other precisions than float32, which only precision.py compares.
+OTHER_TRAINERS: dict[str, Callable[[Net, int], object]] = {
+    "nncore bfloat16": lambda net, threads: NncoreTrainer(net, threads, fit=True, compute="bfloat16"),
+    "nncore float64": lambda net, threads: NncoreTrainer(net, threads, fit=True, dtype="float64"),
+    "PyTorch bfloat16": TorchBfloat16Trainer,
 }

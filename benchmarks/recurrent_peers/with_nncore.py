@@ -12,15 +12,18 @@ from .stream import Stream
 
 
 class NncoreTrainer:
-    """One batch at a time (``train_on_batch``), or with ``fit`` in whole epochs, shuffling and gathering included."""
+    """One batch at a time (``train_on_batch``), or with ``fit`` in whole epochs, shuffling and gathering included.
 
-    def __init__(self, net: Net, threads: int, fit: bool = False) -> None:
+    precision: arguments of the model, ``dtype`` or ``compute``."""
+
+    def __init__(self, net: Net, threads: int, fit: bool = False, **precision: str) -> None:
         import nncore as nn
 
         nn.set_num_threads(threads)
         self.net, self.fit = net, fit
         layer = getattr(nn, net.cell)(net.inputs, net.hidden, bidirectional=net.bidirectional)
-        self.model = nn.Sequential(layer, nn.Linear(net.directions * net.hidden, 1), seed=0).build((net.steps, net.inputs))
+        head = nn.Linear(net.directions * net.hidden, 1)
+        self.model = nn.Sequential(layer, head, seed=0, **precision).build((net.steps, net.inputs))
         self.model.compile(loss="mse", optimizer=nn.optim.SGD(lr=net.lr))
         weight, bias = net.head()
         self.model.load_state_dict({f"0.{k}": v for k, v in net.parameters().items()} | {"1.weight": weight, "1.bias": bias})

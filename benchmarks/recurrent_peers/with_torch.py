@@ -36,11 +36,14 @@ class TorchTrainer:
         self.net, self.torch, self.loss = net, torch, torch.nn.functional.mse_loss
         self.data = list(zip(x.chunk(net.batches), y.chunk(net.batches), strict=True))
 
-    def step(self, x, y):
-        self.optimizer.zero_grad(set_to_none=True)
+    def forward(self, x, y):
         _, state = self.layer(x)
         h = state[0] if self.net.cell == "LSTM" else state
-        loss = self.loss(self.head(self.torch.cat((h[0], h[1]), 1) if self.net.bidirectional else h[0]), y)
+        return self.loss(self.head(self.torch.cat((h[0], h[1]), 1) if self.net.bidirectional else h[0]), y)
+
+    def step(self, x, y):
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.forward(x, y)
         loss.backward()
         self.optimizer.step()
         return loss
@@ -52,6 +55,14 @@ class TorchTrainer:
         for x, y in islice(cycle(self.data), steps):
             self.step(x, y)
         return steps
+
+
+class TorchBfloat16Trainer(TorchTrainer):
+    """Forward and loss under ``autocast``; parameters and gradients in float32."""
+
+    def forward(self, x, y):
+        with self.torch.autocast("cpu", self.torch.bfloat16):
+            return super().forward(x, y)
 
 
 def torch_forward(net: Net, threads: int, dtype: str = "float32") -> Predictor:

@@ -429,3 +429,18 @@ def bench_kernel(versus, op, dtype):
     assert op["name"] in KERNELS, "a new kernel has arguments of its own: add it to KERNELS in this file"
     ours, theirs = KERNELS[op["name"]](dtype)
     versus(ours, theirs, rtol=1e-3, atol=1e-3, same=op["name"] not in ("dropout", "gaussian_noise", "random_words", "accumulate"))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 512, 784), (1, 2048, 2048), (64, 512, 784)])
+def bench_int8_product(versus, m, n, k):
+    """8-bit integers: NumPy has no such product."""
+    x, w = normal(m, k, dtype=np.float32), normal(n, k, dtype=np.float32)
+    packed = kernels.int8_pack(*kernels.int8_quantize_weight(w))
+    rows, scale = kernels.int8_quantize(x)
+    versus(lambda: kernels.int8_product(rows, scale, packed, n, k), None)
+
+
+@pytest.mark.parametrize("shape", [(1, 784), (64, 784)])
+def bench_int8_quantize(versus, shape):
+    x = normal(*shape, dtype=np.float32)
+    versus(lambda: kernels.int8_quantize(x), None)

@@ -100,7 +100,8 @@ typedef struct nnc_param {
   void *data; /* set by nnc_plan_bind */
   size_t offset, rows, cols, ld;
   int transposed, vector;
-  nnc_shape shape; /* of a vector, as users see it; rank 0: [rows, cols] */
+  nnc_shape shape;                 /* of a vector, as users see it; rank 0: [rows, cols] */
+  size_t packed_rows, packed_cols; /* `data` is a weight [in, out] of 8-bit integers (ops/int8.h); 0: numbers */
 } nnc_param;
 
 /* Calls into Python: ops of kind "python", losses and metrics. They run on the thread that called the core. The arrays are in the

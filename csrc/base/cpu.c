@@ -1,6 +1,10 @@
-/* cpu.c: detection of the CPU, without state. The compiler's builtin reads CPUID and XCR0. So an AVX-512 CPU counts as one without
- * AVX-512 if the operating system does not save the wide registers. Clang's builtin does not know AMX: see tiles.h. */
+/* cpu.c: detection of the CPU. The compiler's builtin reads CPUID and XCR0. So an AVX-512 CPU counts as one without AVX-512 if the
+ * operating system does not save the wide registers. Clang's builtin does not know AMX: see tiles.h. */
 #include "base/cpu.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "base/tiles.h"
 
@@ -26,4 +30,20 @@ nnc_isa nnc_cpu_best(void) {
   for (nnc_isa isa = NNC_ISA_BASELINE; isa < NNC_ISA_COUNT; isa++)
     if (nnc_cpu_has(isa)) best = isa;
   return best;
+}
+
+int nnc_cpu_has_vnni(int wide) {
+#if defined(__x86_64__)
+  if (wide) return __builtin_cpu_supports("avx512vnni");
+  /* Clang's builtin does not know AVX-VNNI. CPUID takes microseconds in a virtual machine, so that it is asked once. */
+  static _Atomic int known;
+  if (!known) {
+    unsigned a = 0, b, c, d;
+    known = __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1 ? 1 : -1;
+  }
+  return known > 0;
+#else
+  (void)wide;
+  return 0;
+#endif
 }

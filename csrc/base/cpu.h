@@ -6,5 +6,7 @@
 
 int nnc_cpu_has(nnc_isa isa);
 nnc_isa nnc_cpu_best(void);
+/* Whether bytes are multiplied and summed in one instruction, of 512 bits (wide) or of 256. */
+int nnc_cpu_has_vnni(int wide);
 
 #endif

@@ -106,6 +106,10 @@ typedef enum { NNC_POOL_MEAN, NNC_POOL_MAX, NNC_POOL_LAST, NNC_POOL_COUNT } nnc_
  * n); the long short-term memory (gates i, f, g, o). */
 typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_COUNT } nnc_cell;
 
+/* What computes recurrent products in another way: z = W h + b of `rows` rows of h, ldh apart. Returns z, [rows, columns of W], whose rows
+ * are *ldz apart; as much memory as a vector takes may be read behind each of them. */
+typedef const void *nnc_recurrent_multiply(const void *context, const void *h, size_t rows, size_t ldh, size_t *ldz);
+
 /* One direction of a recurrent layer over a range of samples (rows) and a run of time steps. Pointers are to REALs; all distances
  * are in elements. Rows are independent of each other. The bits of a row do not depend on the other rows of a call, or on how the
  * steps are divided into calls that pass on h and c: a sequence of calls of one step gives the bits of one call.
@@ -132,6 +136,7 @@ typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CE
  * mask       [rows, hidden], mask_row apart, NULL: none. The recurrent product is that of mask h, at every step; whatever else reads h takes
  *            it without the mask. W_hh's gradient then needs mask h in place of h: the caller multiplies what is saved.
  * forward, backward   the recurrent weights as recurrent_pack lays them out, backward where it is called.
+ * multiply   inference: computes the recurrent products in place of the packed weights, which may be NULL then; NULL: they do it.
  * scratch    nnc_recurrent_scratch(...) elements. All buffers but those named above are distinct. */
 typedef struct {
   nnc_cell cell;
@@ -144,6 +149,8 @@ typedef struct {
   const void *h0, *c0, *forward, *mask;
   void *dgates, *dh, *dh0, *dc0;
   const void *dy, *dh_n, *dc_n, *backward;
+  nnc_recurrent_multiply *multiply;
+  const void *context; /* of multiply */
   void *scratch;
 } nnc_recurrence;
 

@@ -17,6 +17,8 @@
  * increasing k; then c = c + (even + odd), from c = +0, in increasing blocks. All of it rounds to nearest even and flushes to zero:
  * denormals count as zeros, and a result that is below 2^-126 after rounding becomes one, with its sign. It is what TDPBF16PS
  * does. k is padded with zeros to a multiple of 32. A result that is not a number is the quiet NaN 0x7FC00000.
+ *
+ * 8-bit integers: ops/int8.h.
  */
 #ifndef NNC_OPS_LOW_KERNELS_H
 #define NNC_OPS_LOW_KERNELS_H
@@ -27,6 +29,7 @@
 #include "base/bf16.h"
 #include "base/types.h"
 #include "ops/kernels.h"
+#include "ops/int8.h"
 
 enum { NNC_BF16_SIDE = 32, NNC_BF16_BLOCK = NNC_BF16_SIDE * NNC_BF16_SIDE }; /* elements */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sizes.h"
+#include "plan/int8.h"
 #include "plan/plan.h"
 
 nnc_status nnc_fail(nnc_error *error, nnc_status status, const char *format, ...) {
@@ -38,6 +39,18 @@ static int place_param(nnc_plan *plan, nnc_parameter *p, size_t *total) {
   if (nnc_mul(&p->elements, p->layout.rows, p->layout.ld) || nnc_round_up(&p->elements, p->elements, plan->element)) return 1;
   p->options = (nnc_param_options){.trainable = 1, .lr_scale = 1};
   return nnc_arena_take(total, &p->layout.offset, p->elements, plan->element);
+}
+
+int nnc_add_weight(nnc_plan *plan, int i, int slot, nnc_param layout, int is_packed, size_t *total) {
+  if (!is_packed) return nnc_add_param(plan, i, slot, layout, total);
+  size_t n;
+  layout.packed_rows = layout.rows;
+  layout.packed_cols = layout.cols;
+  if (nnc_mul(&n, layout.rows + NNC_INT8_GROUP, layout.cols + NNC_INT8_COLUMNS)) return 1;
+  layout.cols = (nnc_int8_bytes(layout.rows, layout.cols) + plan->element - 1) / plan->element;
+  layout.rows = layout.vector = 1;
+  layout.transposed = 0;
+  return nnc_add_param(plan, i, slot, layout, total);
 }
 
 int nnc_add_param(nnc_plan *plan, int i, int slot, nnc_param layout, size_t *total) {

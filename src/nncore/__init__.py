@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         multiply,
         subtract,
     )
-    from .models import Model, Sequential, load
+    from .models import Model, QuantizedModel, Sequential, load
     from .training.history import History
 
 __all__ = [
@@ -128,6 +128,7 @@ __all__ = [
     "PReLU",
     "Permute",
     "PythonLayer",
+    "QuantizedModel",
     "ReLU",
     "ReLU6",
     "Recurrent",
@@ -185,7 +186,7 @@ if not TYPE_CHECKING:
             "checking": "check_gradients",
             "data.preparation": "make_windows pad_sequences",
             "graph": "Input Value",
-            "models": "Model Sequential load",
+            "models": "Model QuantizedModel Sequential load",
             "training.history": "History",
         },
         rest="layers",

@@ -152,7 +152,7 @@ DOCUMENTS = {
         r"layers\[0\]\.weight_init: unknown initializer 'eval'",
     ),
     "dtype": (lambda d: d["model"].update(dtype="float16"), r'model\.dtype: "float32" or "float64" is needed'),
-    "compute": (lambda d: d["model"].update(compute="float16"), r'model\.compute: "bfloat16" is possible here'),
+    "compute": (lambda d: d["model"].update(compute="float16"), r'model\.compute: "bfloat16" or "int8" is possible here'),
     "compute as a number": (lambda d: d["model"].update(compute=16), r"model\.compute: must not be a number"),
     "compute in float64": (lambda d: d["model"].update(compute="bfloat16", dtype="float64"), r"model\.compute: .* of float32"),
     "seed": (lambda d: d["model"].update(seed=-1), r"model\.seed: a whole number"),

@@ -49,9 +49,27 @@ def graph():
     return model
 
 
-@pytest.fixture(params=["float32", "float64", "graph"])
+def quantized():
+    """Weights of 8-bit integers, with both directions, and one that stays float32."""
+    layers = (
+        nn.Linear(4, 16),
+        nn.Linear(16, 20),
+        nn.Reshape(1, 20),
+        nn.GRU(20, 16, bidirectional=True),
+        nn.Linear(32, 3),
+        nn.Softmax(),
+    )
+    model = nn.Sequential(*layers, seed=1)
+    model.compile("sparse_categorical_crossentropy", "adam", ["accuracy"])
+    return model.quantize("int8")
+
+
+@pytest.fixture(params=["float32", "float64", "graph", "int8"])
 def good(request, tmp_path):
     path = tmp_path / "model.safetensors"
+    if request.param == "int8":
+        quantized().save(path)
+        return path
     model = graph() if request.param == "graph" else net(request.param)
 
     def stop(batch, logs):
@@ -260,6 +278,7 @@ def trained(name):
 KINDS = {
     "net": net,
     "graph": graph,
+    "quantized": quantized,
     "recurrent": recurrent,
     "stateful": stateful,
     "unbuilt": unbuilt,

@@ -53,6 +53,12 @@ with tempfile.TemporaryDirectory() as folder:
     again.load_weights(path, strict=True)
 pickled: nn.Sequential = pickle.loads(pickle.dumps(model))
 
+# Quantized models.
+small = twin.quantize("int8")
+assert_type(small, nn.QuantizedModel)
+report = small.report(x, y)
+print(small.predict(x).shape, report, report.outputs[0].rms, report.weights[0].name, small.evaluate(x, y), small.layers[0])
+
 
 # Data.
 def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -191,6 +191,14 @@ INLINE const real *product_operand(const recurrent_block *b) {
   return b->masked;
 }
 
+/* Rows [i, i + rows) of the products of some units, from z, in the order of a tile. */
+static __attribute__((noinline, unused)) void take_products(real *out, const real *z, size_t ldz, size_t hidden, size_t gates,
+                                                            size_t u, size_t units, size_t i, size_t rows) {
+  for (size_t q = i; q < i + rows; q++)
+    for (size_t j = 0; j < units; j++)
+      for (size_t g = 0; g < gates; g++, out += VL) vstore(out, vload(z + q * ldz + g * hidden + u + j * VL));
+}
+
 INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *cell) {
   const size_t hidden = r->hidden, vectors = vectors_of(hidden);
   for (size_t first = 0; first < r->rows; first += BLOCK) {
@@ -213,6 +221,8 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
       begin_step(&b, r->reverse ? r->steps - 1 - s : s, r->reverse);
       const real *panel = (const real *)r->forward, *left = product_operand(&b);
       const size_t k = s == 0 && !r->h0 ? 0 : hidden; /* a state of zeros contributes nothing */
+      size_t ldz = 0;
+      const real *z = r->multiply && b.active ? (const real *)r->multiply(r->context, left, b.active, b.ld, &ldz) : NULL;
       for (size_t v = 0, units; v < vectors && b.active; v += units) {
         units = next_units(gates, vectors - v);
         const size_t width = units * gates;
@@ -220,7 +230,8 @@ INLINE void walk_forward(const nnc_recurrence *r, size_t gates, recurrent_cell *
         for (size_t i = 0, rows; i < b.active; i += rows) {
           real out[MAX_ROWS * MAX_VECS * VL] __attribute__((aligned(64)));
           rows = next_rows(b.active - i, tiles->rows);
-          tiles->tile[rows](out, left + i * b.ld, panel, panel + width * VL, k, b.ld * sizeof(real));
+          if (z) take_products(out, z, ldz, hidden, gates, v * VL, units, i, rows);
+          else tiles->tile[rows](out, left + i * b.ld, panel, panel + width * VL, k, b.ld * sizeof(real));
           for (size_t j = 0; j < units; j++) {
             const size_t u = (v + j) * VL;
             if (hidden - u >= VL)

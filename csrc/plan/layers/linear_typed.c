@@ -1,9 +1,11 @@
 /* linear_typed.c: y = activation(x W + b), its backward pass, and the gradients of W and b.
  *
  * The weight is stored as [in, out], so that forward (x W) and the weight's gradient (x^T dz) read it in its own layout; dx = dz
- * W^T reads the transposed copy that prepare keeps in the training arena. */
+ * W^T reads the transposed copy that prepare keeps in the training arena. With weights of 8-bit integers (plan/int8.h), forward first
+ * makes such integers of x, once for all columns. */
 #include "base/thread_pool.h"
 #include "plan/engine.h"
+#include "plan/int8.h"
 
 /* Columns are divided into panels, so that the activation is applied while the result is in the second-level cache. Panels are as
  * wide as possible, because each one reads x again, and a multiple of every tile width. The panels for the threads of the pool are
@@ -27,17 +29,38 @@ typedef struct {
   const nnc_op *op;
   nnc_matrix x, z, y;
   size_t panel;
+  nnc_int8_rows rows; /* x for a weight of 8-bit integers; NULL: the weight is one of numbers */
 } forward_job;
+
+static nnc_int8_rows rows_of(const nnc_run *run, const nnc_op *op, const nnc_matrix *x) {
+  const size_t room = run->work_rows * run->plan->value[op->spec.input[0]].lines;
+  const nnc_int8_rows rows = nnc_int8_rows_at(run->work + op->work * run->work_rows, room, x->cols);
+  nnc_plan_low_kernels(run->plan)->int8_quantize(&rows, (const float *)x->at, x->rows, x->cols, x->ld);
+  return rows;
+}
+
+static inline void multiply(const forward_job *job, size_t j, size_t n) {
+  const nnc_run *run = job->run;
+  const nnc_op *op = job->op;
+  const nnc_matrix *x = &job->x, *z = &job->z;
+  const nnc_param *w = weight_of(run, op);
+  const real *bias = nnc_values_of(run, op, 1);
+  if (job->rows.at) {
+    const nnc_int8_weight packed = nnc_int8_weight_of(w);
+    nnc_plan_low_kernels(run->plan)->int8_product((float *)z->at, &job->rows, &packed, (const float *)bias, z->rows, j, j + n,
+                                                  z->ld);
+    return;
+  }
+  run->k->gemm(z->at + j, x->at, (real *)w->data + j, bias ? bias + j : NULL, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
+}
 
 static inline void forward_panel(const forward_job *job, size_t j) {
   const nnc_run *run = job->run;
   const nnc_op *op = job->op;
-  const nnc_matrix *x = &job->x, *z = &job->z, *y = &job->y;
-  const nnc_param *w = weight_of(run, op);
-  const real *bias = op->param[1] == NNC_NONE ? NULL : nnc_values_of(run, op, 1) + j;
+  const nnc_matrix *z = &job->z, *y = &job->y;
   const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
   const int epilogue = epilogue_of(run, op);
-  run->k->gemm(z->at + j, x->at, (real *)w->data + j, bias, z->rows, n, x->cols, z->ld, x->ld, 1, w->ld, 0);
+  multiply(job, j, n);
   if (epilogue != NNC_NONE)
     run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr.at);
 }
@@ -53,7 +76,9 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
                      nnc_samples(run, run->act, op->spec.input[0], first, last),
                      nnc_samples(run, run->act, op->pre, first, last),
                      nnc_samples(run, run->act, op->out, first, last),
-                     0};
+                     0,
+                     {0}};
+  if (weight_of(run, op)->packed_rows) job.rows = rows_of(run, op, &job.x);
   const size_t cols = job.z.cols;
   if (run->intra_op_threads > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
     job.panel = INTRA_OP_BYTES / sizeof(real);

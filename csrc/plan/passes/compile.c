@@ -381,6 +381,9 @@ size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) {
 nnc_status nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) {
   if (plan->arena && rows <= plan->rows_reserved) return NNC_OK; /* with 0 rows, the transposed weights are still needed */
   *error = (nnc_error){.status = NNC_OK};
+  if (plan->compute == NNC_COMPUTE_INT8)
+    return nnc_fail(error, NNC_ERROR_VALUE,
+                    "weights of 8-bit integers are for inference alone; train the model that was quantized, and quantize it again");
   size_t total;
   const size_t before = plan->rows_reserved, carried = plan->carried[plan->carry_turn];
   const int overflow = plan_arena(plan, rows, &total);

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/sizes.h"
+#include "plan/int8.h"
 #include "plan/plan.h"
 
 static nnc_status too_large(nnc_error *error) {
@@ -34,7 +35,8 @@ static int place_linear(nnc_plan *plan, int i, size_t *total) {
   const struct nnc_linear_sizes *size = &op->spec.size.linear;
   const size_t in = (size_t)size->in_features, out = (size_t)size->out_features;
   plan->flops += 2.0 * (double)in * (double)out * (double)plan->value[op->spec.input[0]].lines;
-  return nnc_add_param(plan, i, 0, (nnc_param){.role = "weight", .rows = in, .cols = out, .transposed = 1}, total) ||
+  const nnc_param weight = {.role = "weight", .rows = in, .cols = out, .transposed = 1};
+  return nnc_add_weight(plan, i, 0, weight, nnc_is_int8(plan, in, out), total) ||
          (size->has_bias && nnc_add_param(plan, i, 1, (nnc_param){.role = "bias", .rows = 1, .cols = out, .vector = 1}, total));
 }
 
@@ -218,6 +220,17 @@ static int drop_dead(nnc_interval *live, int n, int now) {
   return kept;
 }
 
+/* Working memory of an op at inference for one sample, in elements. Non-zero on overflow. */
+static int work_of(nnc_plan *plan, nnc_op *op, size_t *work) {
+  *work = 0;
+  if (op->spec.kind == NNC_LAYER_recurrent && nnc_work_recurrent(plan, op, work)) return 1;
+  if (op->spec.kind == NNC_LAYER_linear && plan->param[op->param[0]].layout.packed_rows) {
+    const nnc_value *x = &plan->value[op->spec.input[0]];
+    if (nnc_mul(work, x->lines, nnc_int8_row(x->cols))) return 1;
+  }
+  return nnc_round_up(work, *work, plan->element);
+}
+
 nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   enum { WORKSPACE = 512 << 10, SMALLEST = 64, SMALLEST_RECURRENT = 16, LARGEST = 512 };
   plan->place = nnc_alloc((size_t)plan->n_values * sizeof *plan->place);
@@ -254,9 +267,10 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
   nnc_free(live);
   nnc_free(last);
   size_t work = 0, most = 0; /* working memory of an op, after the values; only one op runs at a time */
+  int is_recurrent = 0;
   for (int i = 0; i < plan->n_ops && !overflow; i++) {
-    if (plan->op[i].spec.kind != NNC_LAYER_recurrent) continue;
-    overflow = nnc_work_recurrent(plan, &plan->op[i], &work) || nnc_round_up(&work, work, plan->element);
+    is_recurrent |= plan->op[i].spec.kind == NNC_LAYER_recurrent;
+    overflow = work_of(plan, &plan->op[i], &work);
     plan->op[i].work = plan->sample_elements;
     most = work > most ? work : most;
   }
@@ -265,7 +279,8 @@ nnc_status nnc_layout_inference(nnc_plan *plan, nnc_error *error) {
       nnc_add(&plan->sample_elements, plan->sample_elements, most) || nnc_mul(&sample_bytes, plan->sample_elements, plan->element);
   if (overflow) return too_large(error);
   size_t block = sample_bytes ? WORKSPACE / sample_bytes : LARGEST;
-  const size_t smallest = most ? SMALLEST_RECURRENT : SMALLEST; /* a sample with many steps fills a register tile by itself */
+  const size_t smallest =
+      is_recurrent ? SMALLEST_RECURRENT : SMALLEST; /* a sample with many steps fills a register tile by itself */
   block = block < smallest ? smallest : block > LARGEST ? LARGEST : block - block % 8;
   plan->block = block;
   const nnc_value *result = &plan->value[plan->value[plan->output[0]].alias];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/sizes.h"
+#include "plan/int8.h"
 #include "plan/run/intra_op.h"
 #include "plan/run/output_losses.h"
 
@@ -18,6 +19,7 @@ typedef struct {
   const nnc_source *x;
   const nnc_sequences *sequences; /* or NULL */
   size_t rows, first, block, blocks;
+  size_t room;      /* rows for which a thread has memory: a block, or more */
   void *const *out; /* predict */
   const nnc_data *data;
   double *sums; /* evaluate */
@@ -108,18 +110,18 @@ static nnc_place place_thread(const nnc_job *job, const nnc_thread *self) {
   nnc_place p;
   p.act = carve(&at, (size_t)plan->n_values * sizeof *p.act);
   p.ld = carve(&at, (size_t)plan->n_values * sizeof *p.ld);
-  p.values = carve(&at, job->block * plan->sample_elements * sizeof(real));
+  p.values = carve(&at, job->room * plan->sample_elements * sizeof(real));
   real *packed = plan->packed ? plan->packed : carve(&at, plan->packed_elements * sizeof(real));
-  p.lengths = carve(&at, plan->steps ? job->block * (size_t)plan->n_timelines * sizeof *p.lengths : 0);
+  p.lengths = carve(&at, plan->steps ? job->room * (size_t)plan->n_timelines * sizeof *p.lengths : 0);
   size_t operand = 0;
-  nnc_operand_memory(plan, job->block, &operand);
+  nnc_operand_memory(plan, job->room, &operand);
   nnc_bf16 *own_operand = carve(&at, operand);
   p.rest = at;
   memcpy(p.ld, plan->ld, (size_t)plan->n_values * sizeof *p.ld);
-  for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->block;
+  for (int v = 0; v < plan->n_values; v++) p.act[v] = p.values + plan->place[v] * job->room;
   p.run = (nnc_run){.plan = plan, .k = nnc_plan_kernels(plan), .act = p.act, .ld = p.ld};
   p.run.work = p.values;
-  p.run.work_rows = job->block;
+  p.run.work_rows = job->room;
   p.run.packed = packed;
   p.run.operand = own_operand;
   p.run.low = nnc_low_kernels_for(plan->low_isa);
@@ -162,9 +164,9 @@ static void run_block(const nnc_job *job, nnc_place *p, size_t start, size_t row
   const nnc_plan *plan = job->plan;
   const nnc_sequences none = {NULL, NULL, NULL}, *sequences = job->sequences ? job->sequences : &none;
   p->run.lengths = sequences->lengths ? p->lengths : NULL;
-  p->run.lengths_ld = job->block;
+  p->run.lengths_ld = job->room;
   for (size_t i = 0; i < rows && sequences->lengths; i++)
-    nnc_take_length(plan, p->lengths + i, job->block, sequences->lengths + start + i);
+    nnc_take_length(plan, p->lengths + i, job->room, sequences->lengths + start + i);
   p->run.initial = sequences->initial ? (const real *)sequences->initial + start * plan->carry : NULL;
   p->run.final = sequences->final ? (real *)sequences->final + start * plan->carry : NULL;
   for (int i = 0; i < plan->n_inputs; i++) {
@@ -197,10 +199,10 @@ static void evaluate_block(const nnc_job *job, const nnc_place *p, size_t number
   for (int i = 0; i < plan->n_outputs; i++) {
     const nnc_output_loss *out = &plan->output_loss[i];
     const size_t lines = plan->value[out->prediction].lines;
-    b[i].target = carve(&at, job->block * lines * out->target_cols * sizeof(real));
-    b[i].row_loss = carve(&at, job->block * lines * sizeof(real));
+    b[i].target = carve(&at, job->room * lines * out->target_cols * sizeof(real));
+    b[i].row_loss = carve(&at, job->room * lines * sizeof(real));
     const nnc_weights *w = nnc_weights_of(data, i);
-    real *weight = w ? carve(&at, job->block * w->width * sizeof(real)) : NULL;
+    real *weight = w ? carve(&at, job->room * w->width * sizeof(real)) : NULL;
     if (w) nnc_fetch(p->run.k, weight, &w->source, NULL, start, 0, rows, w->width, w->width);
     b[i].weight = weight;
     b[i].width = w ? w->width : 1;
@@ -258,8 +260,9 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   if (left < job->block || plan->whole_batch) job->block = left;
   job->blocks = (left + job->block - 1) / job->block;
   if ((size_t)threads > job->blocks) threads = (int)job->blocks;
+  job->room = nnc_int8_room(plan, job->block);
   size_t stride, all;
-  if (thread_bytes(plan, job->block, job->data != NULL, &stride) || nnc_mul(&all, stride, (size_t)threads) ||
+  if (thread_bytes(plan, job->room, job->data != NULL, &stride) || nnc_mul(&all, stride, (size_t)threads) ||
       nnc_add(&all, all, NNC_ALIGNMENT))
     return nnc_fail(error, NNC_ERROR_SIZE, "the workspace for %zu rows is larger than the address space; pass fewer rows at once",
                     job->block);

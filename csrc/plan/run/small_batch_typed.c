@@ -39,7 +39,7 @@ int NNC_TYPED(nnc_fits_small_batch)(const nnc_plan *plan, const nnc_source *x, s
 static nnc_small_batch_step step_of(const nnc_plan *plan, const nnc_op *op) {
   nnc_small_batch_step step = {.op = op, .forward = nnc_op_forward(op)};
   if (op->spec.kind != NNC_LAYER_linear || plan->value[op->out].lines != 1) return step;
-  if (op->driver != NNC_LAYER_linear) return step;
+  if (op->driver != NNC_LAYER_linear || plan->param[op->param[0]].layout.packed_rows) return step;
   step.forward = NULL;
   step.x = op->spec.input[0];
   step.z = op->pre;

@@ -30,9 +30,12 @@ from .plans import (
     get_num_threads,
     isa,
     isas,
+    pack_int8,
+    quantize_int8,
     set_num_threads,
     shuffle,
     uninterrupted,
+    unpack_int8,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +56,10 @@ __all__ = [  # noqa: RUF022
     "uninterrupted",
     # The op registry.
     "OPS",
+    # Weights of 8-bit integers.
+    "pack_int8",
+    "quantize_int8",
+    "unpack_int8",
     # Memory, and the order of data.
     "aligned_zeros",
     "count_change",

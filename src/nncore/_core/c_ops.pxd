@@ -1,6 +1,6 @@
 # c_ops.pxd: the declarations of nncore.h for single ops that the boundary uses: op codes, the structs that kernels take, and the interface
 # between the two extensions. It declares no functions of the core and no data, because only `plans` is linked with the core.
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "nncore.h":
     ctypedef enum nnc_isa:
@@ -154,8 +154,29 @@ cdef extern from "nncore.h":
 
     size_t nnc_bf16_blocks(size_t n) noexcept nogil
 
+    enum:
+        NNC_INT8_ROWS
+        NNC_INT8_COLUMNS
+        NNC_INT8_LONGEST
+
+    ctypedef struct nnc_int8_weight:
+        size_t k
+        size_t n
+
+    ctypedef struct nnc_int8_rows:
+        uint8_t *at
+        float *scale
+        size_t ld
+
+    size_t nnc_int8_whole(size_t n, size_t unit) noexcept nogil
+    size_t nnc_int8_bytes(size_t k, size_t n) noexcept nogil
+    size_t nnc_int8_ld(size_t k) noexcept nogil
+    nnc_int8_weight nnc_int8_weight_at(void *data, size_t k, size_t n) noexcept nogil
+
     ctypedef struct nnc_low_kernels:
-        pass
+        size_t (*int8_quantize_weight)(int8_t *q, float *scale, const float *w, size_t rows, size_t k) noexcept nogil
+        void (*int8_pack)(const nnc_int8_weight *to, const int8_t *q, const float *scale) noexcept nogil
+        void (*int8_unpack)(int8_t *q, float *scale, const nnc_int8_weight *of) noexcept nogil
 
     ctypedef struct nnc_kernel_interface:
         size_t size

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from .c_ops cimport (
-    nnc_compute, nnc_count, nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_optimizer_info, nnc_source_type)
+    nnc_compute, nnc_count, nnc_dtype, nnc_isa, nnc_kernel_interface, nnc_loss_info, nnc_low_kernels, nnc_optimizer_info, nnc_source_type)
 
 cdef extern from "nncore.h":
     enum:
@@ -28,6 +28,7 @@ cdef extern from "nncore.h":
     const char *nnc_low_kernel_names[]
     const char *nnc_isa_names[]
     const nnc_kernel_interface *nnc_get_kernel_interface() noexcept nogil
+    const nnc_low_kernels *nnc_low_kernels_for(nnc_isa isa) noexcept nogil
 
     int nnc_cpu_has(nnc_isa isa)
     nnc_isa nnc_cpu_best()
@@ -87,6 +88,8 @@ cdef extern from "nncore.h":
         int transposed
         int vector
         nnc_shape shape
+        size_t packed_rows
+        size_t packed_cols
 
     void nnc_retain(void *block) noexcept nogil
     void nnc_free(void *block) noexcept nogil

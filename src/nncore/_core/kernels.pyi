@@ -234,3 +234,21 @@ def bf16_product(
     """What is wanted of a product [m, n], one array for each of rows, sums and the forms a, at, b, bt."""
 
 def bf16_column_sum(x: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def int8_quantize_weight(w: np.ndarray, isa: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """q [n, k] and scale [n] of a weight [n, k]."""
+
+def int8_pack(q: np.ndarray, scale: np.ndarray, isa: str | None = None) -> np.ndarray: ...
+def int8_unpack(packed: np.ndarray, n: int, k: int, isa: str | None = None) -> tuple[np.ndarray, np.ndarray]: ...
+def int8_quantize(x: np.ndarray, isa: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of q + 128, in whole tiles and lines, and scale [rows] of inputs [rows, k]."""
+
+def int8_product(
+    q: np.ndarray,
+    scale: np.ndarray,
+    packed: np.ndarray,
+    n: int,
+    k: int,
+    bias: np.ndarray | None = None,
+    repeat: int = 1,
+    isa: str | None = None,
+) -> np.ndarray: ...

@@ -16,6 +16,9 @@ cdef extern from *:
     #define call_bf16_pack(isa, ...) NNCORE_CALL_LOW(bf16_pack, isa, __VA_ARGS__)
     #define call_bf16_product(isa, ...) NNCORE_CALL_LOW(bf16_product, isa, __VA_ARGS__)
     #define call_bf16_column_sum(isa, ...) NNCORE_CALL_LOW(bf16_column_sum, isa, __VA_ARGS__)
+    #define call_int8_quantize(isa, ...) NNCORE_CALL_LOW(int8_quantize, isa, __VA_ARGS__)
+    #define call_int8_product(isa, ...) NNCORE_CALL_LOW(int8_product, isa, __VA_ARGS__)
+    #define low_kernels_of(isa) nncore_core->low_kernels_for(isa)
     """
 
 cdef extern from * nogil:
@@ -23,6 +26,11 @@ cdef extern from * nogil:
     void call_bf16_product(
         nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
     void call_bf16_column_sum(nnc_isa isa, float *y, const float *x, size_t rows, size_t cols, size_t ldx)
+    void call_int8_quantize(nnc_isa isa, const nnc_int8_rows *to, const float *x, size_t rows, size_t k, size_t ldx)
+    void call_int8_product(
+        nnc_isa isa, float *y, const nnc_int8_rows *x, const nnc_int8_weight *w, const float *bias, size_t rows, size_t first, size_t last,
+        size_t ldy)
+    const nnc_low_kernels *low_kernels_of(nnc_isa isa)
 
 
 cdef nnc_isa low_isa_code(object isa) except *:
@@ -133,4 +141,85 @@ def bf16_column_sum(cnp.ndarray x not None, isa=None):
     cdef float *sums = <float *>cnp.PyArray_DATA(<cnp.ndarray>y)
     with nogil:
         call_bf16_column_sum(which, sums, <const float *>m.data, m.rows, m.cols, m.ld)
+    return y
+
+
+# 8-bit integers: csrc/ops/int8.h.
+
+cdef cnp.ndarray as_bytes(str name, cnp.ndarray array, type_, tuple shape):
+    """The array, if it has this type of bytes and this shape, and is contiguous."""
+    if array.dtype != type_ or shape_of(array) != shape or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+        raise ValueError(f"{name}: expected contiguous {type_.__name__} of shape {shape}, got {array.dtype} {shape_of(array)}")
+    return array
+
+
+def int8_quantize_weight(cnp.ndarray w not None, isa=None):
+    """q [n, k] and scale [n] of w [n, k]. Raise ValueError at the first row with NaN or an infinity."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef Matrix m = as_matrix("w", w, False)
+    cdef size_t good
+    if m.ld != m.cols:
+        raise ValueError("w: expected a C-contiguous array")
+    cdef cnp.ndarray q = np.empty((m.rows, m.cols), np.int8), scale = empty_vector(m.rows, False)
+    cdef int8_t *to = <int8_t *>cnp.PyArray_DATA(q)
+    cdef float *scales = <float *>cnp.PyArray_DATA(scale)
+    with nogil:
+        good = low_kernels_of(which).int8_quantize_weight(to, scales, <const float *>m.data, m.rows, m.cols)
+    if good < m.rows:
+        raise ValueError(f"w: row {good} holds NaN or an infinity")
+    return q, scale
+
+
+def int8_pack(cnp.ndarray q not None, cnp.ndarray scale not None, isa=None):
+    """The packed weight of q [n, k] and scale [n], as bytes."""
+    cdef nnc_isa which = isa_code(isa)
+    cdef size_t n = q.shape[0], k = q.shape[1]
+    as_bytes("q", q, np.int8, (n, k))
+    cdef const float *scales = <const float *>as_vector("scale", scale, False, n)
+    memory = np.empty(nnc_int8_bytes(k, n) + 64, np.uint8)
+    cdef cnp.ndarray packed = memory[-memory.ctypes.data % 64:][:nnc_int8_bytes(k, n)]
+    cdef nnc_int8_weight to = nnc_int8_weight_at(cnp.PyArray_DATA(packed), k, n)
+    low_kernels_of(which).int8_pack(&to, <const int8_t *>cnp.PyArray_DATA(q), scales)
+    return packed
+
+
+def int8_unpack(cnp.ndarray packed not None, size_t n, size_t k, isa=None):
+    """q [n, k] and scale [n] of a packed weight."""
+    cdef nnc_isa which = isa_code(isa)
+    as_bytes("packed", packed, np.uint8, (nnc_int8_bytes(k, n),))
+    cdef cnp.ndarray q = np.empty((n, k), np.int8), scale = empty_vector(n, False)
+    cdef nnc_int8_weight of = nnc_int8_weight_at(cnp.PyArray_DATA(packed), k, n)
+    low_kernels_of(which).int8_unpack(<int8_t *>cnp.PyArray_DATA(q), <float *>cnp.PyArray_DATA(scale), &of)
+    return q, scale
+
+
+def int8_quantize(cnp.ndarray x not None, isa=None):
+    """Rows of q + 128 [rows in whole tiles, bytes in whole lines] and scale [rows] of inputs [rows, k]."""
+    cdef nnc_isa which = low_isa_code(isa)
+    cdef Matrix m = as_matrix("x", x, False)
+    cdef nnc_int8_rows to
+    cdef cnp.ndarray q = np.zeros((nnc_int8_whole(m.rows, NNC_INT8_ROWS), nnc_int8_ld(m.cols)), np.uint8), scale = empty_vector(m.rows, False)
+    to.at, to.scale, to.ld = <uint8_t *>cnp.PyArray_DATA(q), <float *>cnp.PyArray_DATA(scale), nnc_int8_ld(m.cols)
+    with nogil:
+        call_int8_quantize(which, &to, <const float *>m.data, m.rows, m.cols, m.ld)
+    return q, scale
+
+
+def int8_product(cnp.ndarray q not None, cnp.ndarray scale not None, cnp.ndarray packed not None, size_t n, size_t k,
+                 cnp.ndarray bias=None, size_t repeat=1, isa=None):
+    """y [rows, n] of inputs that int8_quantize has made, a packed weight [k, n] and a bias."""
+    cdef nnc_isa which = low_isa_code(isa)
+    cdef size_t rows = scale.shape[0]
+    as_bytes("q", q, np.uint8, (nnc_int8_whole(rows, NNC_INT8_ROWS), nnc_int8_ld(k)))
+    as_bytes("packed", packed, np.uint8, (nnc_int8_bytes(k, n),))
+    cdef nnc_int8_rows x
+    x.at, x.scale, x.ld = <uint8_t *>cnp.PyArray_DATA(q), <float *>as_vector("scale", scale, False, rows), nnc_int8_ld(k)
+    cdef nnc_int8_weight w = nnc_int8_weight_at(cnp.PyArray_DATA(packed), k, n)
+    cdef const float *start = <const float *>as_vector("bias", bias, False, n)
+    y = empty(rows, n, False)
+    cdef float *to = <float *>cnp.PyArray_DATA(<cnp.ndarray>y)
+    with nogil:
+        while repeat:
+            call_int8_product(which, to, &x, &w, start, rows, 0, n, n)
+            repeat -= 1
     return y

@@ -125,7 +125,9 @@ cdef class BasePlan:
         try:
             plan = create_plan(self, inputs, ops, outputs, code, compute)
             elements = nnc_plan_elements(plan)
-            buffers = {"parameters": parameter_memory(elements, dtype), "gradients": aligned_zeros(elements, dtype)}
+            # Weights of 8-bit integers are for inference alone.
+            gradients = 0 if compute == "int8" else elements
+            buffers = {"parameters": parameter_memory(elements, dtype), "gradients": aligned_zeros(gradients, dtype)}
             buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
         except BaseException:
             self.called_ops = called_before
@@ -402,7 +404,7 @@ cdef class BasePlan:
             if self.is_compiled or len(values) != len(self.parameter_views) or len(states) != len(self.state_views):
                 raise ValueError("one entry per parameter, and before compiling")
             for own, view in zip(self.parameter_views + self.state_views, [*values, *states]):
-                if view is not None and (view.shape != own.value.shape or view.strides != own.value.strides or view.dtype != self.dtype):
+                if view is not None and (view.shape != own.value.shape or view.strides != own.value.strides or view.dtype != own.value.dtype):
                     raise ValueError(f"{own.role} has another layout there")
             values = [None if view is None else shared_view(view) for view in values]
             borrowed, size = self._places(values, False)
@@ -497,6 +499,8 @@ cdef class BasePlan:
 
         def oriented(buffer, size_t at):
             block = buffer[at : at + p.rows * p.ld].reshape(p.rows, p.ld)[:, : p.cols]
+            if p.packed_rows:
+                return block[0].view(np.uint8)[: nnc_int8_bytes(p.packed_rows, p.packed_cols)]
             if p.op in self.called_ops:
                 return block[0].reshape(self.called_ops[p.op].part.parameter_shapes()[p.role.decode()])
             if p.shape.rank:
@@ -506,7 +510,8 @@ cdef class BasePlan:
         place = p.offset if self.borrowed is None else self.borrowed[i]
         own = self.arrays["parameters"]
         value = place if isinstance(place, np.ndarray) else over_memory(oriented(own, place), memory_of(own))
-        return Parameter(p.op, p.role.decode(), value, oriented(self.arrays["gradients"], p.offset))
+        grad = oriented(self.arrays["gradients"], p.offset) if len(self.arrays["gradients"]) else value.reshape(-1)[:0]
+        return Parameter(p.op, p.role.decode(), value, grad, (p.packed_cols, p.packed_rows) if p.packed_rows else None)
 
     cdef object _state_view(self, int i):
         from .results import Parameter

@@ -112,6 +112,15 @@ def copy_all(views: list[np.ndarray], values: list[np.ndarray]) -> None:
 def count_change(array: np.ndarray) -> None:
     """Note that the values of a parameter may change: `array` is the network's view of it, handed out or written to."""
 
+def quantize_int8(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 8-bit integers [out, in] and the scales [out] of a contiguous float32 weight. ValueError: NaN or infinity."""
+
+def pack_int8(packed: np.ndarray, q: np.ndarray, scale: np.ndarray) -> None:
+    """Write 8-bit integers [out, in] and their scales [out] into the memory of a parameter. Zeros without memory write nothing."""
+
+def unpack_int8(packed: np.ndarray, n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 8-bit integers [n, k] and the scales [n] of a parameter."""
+
 class Plan:
     """A compiled plan with the parameters of a network. `nncore.network.Network` has one; it is not public."""
 

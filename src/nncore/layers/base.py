@@ -110,7 +110,7 @@ class Layer(metaclass=LayerType):
 
     _names: tuple[str, ...] = ()  # names of the constructor's arguments
     _bound: dict[str, Parameter]  # views into the buffers of the model, by role
-    _pending: dict[str, np.ndarray]  # initial values for the next model
+    _pending: dict[str, Any]  # initial values for the next model, as arrays or as weights of 8-bit integers
     _users: tuple[weakref.ref[Any], ...]  # the networks that contain the layer, if it has parameters
     _observers: tuple[weakref.ref[Any], ...]  # all networks that contain the layer, its private one included
     _standalone: Any  # the private network for calls of this layer by itself
@@ -312,16 +312,16 @@ class Layer(metaclass=LayerType):
     def _view(self, role: str) -> np.ndarray | None:
         if not self._has(role):
             return None
-        view = self._parameter(role).value
-        _core.count_change(view)
-        return view
+        parameter = self._parameter(role)
+        _core.count_change(parameter.value)
+        return parameter.view()
 
     def _assign(self, role: str, value: Any) -> None:
         if not self._has(role):
             raise ArgumentError(f"{self!r} was made without {role}")
-        view = self._parameter(role).value
-        copy_into(view, value, f"{type(self).__name__}.{role}")
-        _core.count_change(view)
+        parameter = self._parameter(role)
+        copy_into(parameter.writable(), value, f"{type(self).__name__}.{role}")
+        _core.count_change(parameter.value)
 
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw the parameters of this layer again, by its initialization. Running statistics start again, too.
@@ -355,7 +355,8 @@ class Layer(metaclass=LayerType):
         source = np.random.SeedSequence(fresh_seed() if seed is None else seed, spawn_key=(0,))
         rng = np.random.default_rng(source)
         for role, parameter in self._bound.items():  # the layer's model no longer exists
-            parameter.value[...] = draw(self.initializer(role, None), parameter.value.shape, rng, parameter.value.dtype, role)
+            to = parameter.writable()
+            to[...] = draw(self.initializer(role, None), to.shape, rng, to.dtype, role)
 
     def _claim(self, owner: Any) -> None:
         users = [weakref.ref(each) for each in self._networks() if each is not owner]
@@ -367,9 +368,9 @@ class Layer(metaclass=LayerType):
     def _bind(self, parameters: dict[str, Parameter]) -> None:
         self.__dict__.update(_bound=parameters, _pending={})
 
-    def _initial_values(self) -> dict[str, np.ndarray]:
+    def _initial_values(self) -> dict[str, Any]:
         """Return initial values that replace the drawn ones: those of the layer that was copied, or of the layer's last model."""
-        bound = {role: np.array(parameter.value, order="C") for role, parameter in self._bound.items()}
+        bound = {role: parameter.stored() for role, parameter in self._bound.items()}
         return bound or self._pending
 
     def _networks(self) -> list[Any]:

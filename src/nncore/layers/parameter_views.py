@@ -7,8 +7,6 @@ from _thread import get_ident
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-import numpy as np
-
 if TYPE_CHECKING:
     from ..typing import ArrayLike
     from .base import Layer
@@ -59,7 +57,7 @@ class WeightsSnapshot:
             entries[get_ident()] = weakref.ref(self), number
 
     @staticmethod
-    def of(layer: Layer) -> dict[str, np.ndarray] | None:
+    def of(layer: Layer) -> dict[str, Any] | None:
         """Return the values that this thread is pickling, or None."""
         entry = layer.__dict__.get("_taken", {}).get(get_ident())
         taken = None if entry is None else entry[0]()

@@ -8,12 +8,22 @@ if TYPE_CHECKING:
     from .functional import Functional
     from .loading import load
     from .model import Model
+    from .quantization_report import QuantizationReport
+    from .quantized import QuantizedModel
     from .sequential import Sequential
 
-__all__ = ["Functional", "Model", "Sequential", "load"]
+__all__ = ["Functional", "Model", "QuantizationReport", "QuantizedModel", "Sequential", "load"]
 
 if not TYPE_CHECKING:
     # functional.py exports Model too: it registers Functional as the class that Model(inputs, outputs) makes.
     __getattr__, __dir__ = lazily(
-        __name__, __all__, {"functional": "Functional Model", "loading": "load", "sequential": "Sequential"}
+        __name__,
+        __all__,
+        {
+            "functional": "Functional Model",
+            "loading": "load",
+            "quantization_report": "QuantizationReport",
+            "quantized": "QuantizedModel",
+            "sequential": "Sequential",
+        },
     )

@@ -10,7 +10,7 @@ from .._declarations import explained
 from ..graph import Graph
 from ..saving.model_file import read_network
 from .functional import Functional
-from .model import Model
+from .quantized import QuantizedModel
 from .sequential import Sequential
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def load(
     Returns
     -------
     Model
-        The model, a `Sequential` or a `Functional`.
+        The model, a `Sequential` or a `Functional`; a `QuantizedModel` if it was saved as one.
 
     Raises
     ------
@@ -52,6 +52,8 @@ def load(
         The file was not written by nncore, is damaged, or has a newer format. The message names the field.
     DTypeError
         ``compute="bfloat16"`` for a model in float64.
+    ArgumentError
+        ``compute`` for a quantized model.
     OSError
         The file cannot be read.
 
@@ -73,7 +75,9 @@ def load(
     True
     """
     network = read_network(path, custom_objects, compute)
-    cls: type[Model] = Functional if isinstance(network.connections, Graph) else Sequential
+    cls: Any = Functional if isinstance(network.connections, Graph) else Sequential
+    if network.compute == "int8":
+        cls = QuantizedModel
     model = cls.__new__(cls)
     model._have(network)
     return model

@@ -9,7 +9,7 @@ network knows nothing about training, which is the task of the trainer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from .. import _core, init
 from .._checks import compute_type, float_dtype, whole
 from ..config import fresh_seed
 from ..data.names import Names
-from ..errors import ArgumentError, NotBuiltError, ShapeError
+from ..errors import ArgumentError, NonFiniteError, NotBuiltError, ShapeError
 from ..graph import Graph
 from ..layers.base import Layer
-from ..records import Op, Parameter, ParameterOptions, Shape
+from ..records import Int8Weight, Op, Parameter, ParameterOptions, Shape
 from . import precision, sharing
 from .chain import Chain, is_network
 
@@ -50,7 +50,7 @@ class Network:
     access : nncore._core.Access
         The lock that controls which threads may use the network.
     compute : str
-        In what products are computed: "bfloat16", or the name of the dtype. It is never "auto".
+        In what products are computed: "bfloat16", "int8" (for inference alone), or the name of the dtype. It is never "auto".
     is_stateful : bool
         Whether a layer starts a training batch with the states of the batch before.
     feature_names : list of tuple of str, or None
@@ -75,7 +75,7 @@ class Network:
         self.remark = ""  # what its repr says besides
         self.type_name = float_dtype(label, dtype)  # dtype.name takes longer than a forward pass of a small network
         self.dtype: np.dtype[Any] = np.dtype(self.type_name)
-        self.compute = precision.settled(compute_type(label, compute, self.type_name))
+        self.compute = "int8" if compute == "int8" else precision.settled(compute_type(label, compute, self.type_name))
         self.feature_names = [None] * len(connections.input_names)
         self.plan.seed = fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)
@@ -118,6 +118,14 @@ class Network:
         """Raise NotBuiltError for a method of the model that needs the parameters."""
         if not self.has_parameters:
             self.require_built(what)
+
+    def require_trainable(self, what: str) -> None:
+        """Raise ArgumentError for a method that changes parameters, if they are those of a quantized model."""
+        if self.compute == "int8":
+            raise ArgumentError(
+                f"{what}: a quantized model is for inference alone, and its weights are fixed; change or train the model that was "
+                'quantized, and call its quantize("int8") again'
+            )
 
     def _draw_early(self) -> None:
         """Make the parameters before the number of time steps is known, if everything else is.
@@ -206,12 +214,23 @@ class Network:
                 needed = {owners[each.op] for each in drawn}
                 kept = [layer._initial_values() if i in needed else {} for i, layer in enumerate(self.layers)]
                 for parameter, value in zip(drawn, self._initial_values(drawn, owners, kept), strict=True):
-                    parameter.value[...] = value
+                    self._store(parameter, value, owners)
             bound: list[dict[str, Parameter]] = [{} for _ in self.layers]
             for parameter in parameters:
                 bound[owners[parameter.op]][parameter.role] = parameter
             trial.set_inference(self.op_inference(owners))
             self.plan.adopt(trial, input_shapes, ops, owners, outputs, self.layers, bound, provisional)
+
+    def _store(self, parameter: Parameter, value: np.ndarray | Int8Weight, owners: Sequence[int]) -> None:
+        """Write the value of a parameter, as numbers or as 8-bit integers, or raise NonFiniteError if it has none of these."""
+        try:
+            parameter.store(value)
+        except ValueError as error:
+            name = self.connections.layer_name(owners[parameter.op])
+            raise NonFiniteError(
+                f"{name}: {parameter.role} holds {error}, which no 8-bit integer stands for; train the model without it, or load "
+                "weights that are finite, and quantize again"
+            ) from None
 
     def op_inference(self, owners: Sequence[int], frozen: Sequence[bool] | None = None) -> list[bool]:
         """Return for each op whether it computes as at inference in training, too. frozen: a flag per layer, as compiled."""
@@ -257,13 +276,13 @@ class Network:
         return trial
 
     def _initial_values(
-        self, parameters: Sequence[Parameter], owners: Sequence[int], kept: list[dict[str, np.ndarray]], seed: int | None = None
-    ) -> list[np.ndarray]:
+        self, parameters: Sequence[Parameter], owners: Sequence[int], kept: list[dict[str, Any]], seed: int | None = None
+    ) -> list[np.ndarray | Int8Weight]:
         """Return the initial value of each parameter. It is drawn, unless its layer already has a value in ``kept``."""
         values = []
         seed = self.plan.seed if seed is None else seed
         streams: dict[int, np.random.Generator] = {}
-        for op, role, view, _ in parameters:
+        for op, role, view, _, packed_shape in parameters:
             i = owners[op]
             if role not in kept[i]:
                 # One random generator per layer: a change of one layer does not change the weights of the others.
@@ -271,12 +290,13 @@ class Network:
                     streams[i] = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i,)))
                 scheme = self.layers[i].initializer(role, self.connections.activation_after(i))
                 name = f"{self.connections.layer_name(i)}: {role}"
-                kept[i] = {**kept[i], role: init.draw(scheme, view.shape, streams[i], self.dtype, name)}
+                kept[i] = {**kept[i], role: init.draw(scheme, packed_shape or view.shape, streams[i], self.dtype, name)}
             values.append(kept[i][role])
         return values
 
     def reset_parameters(self, seed: int | None, only: Layer | None = None) -> int:
         """Draw all parameters again, or those of one layer. Running statistics start again too. Return the seed."""
+        self.require_trainable("reset_parameters")
         seed = fresh_seed() if seed is None else seed
         with self.access.training():
             if not self.has_parameters:
@@ -286,7 +306,7 @@ class Network:
             found = self.plan.parameters() + self.plan.states()
             found = [each for each in found if only is None or self.layers[self.plan.owners[each.op]] is only]
             values = self._initial_values(found, self.plan.owners, [{} for _ in self.layers], seed)
-            _core.copy_all([each.value for each in found], values)
+            _core.copy_all([each.value for each in found], cast("list[np.ndarray]", values))
         return seed
 
     # Sequences of other lengths -----------------------------------------------------------------------------------------------
@@ -387,6 +407,8 @@ class Network:
     def parameter_options(self) -> list[ParameterOptions]:
         """Return the training options of each parameter, as its layer states them."""
         self.require_parameters("parameter_options")
+        if self.compute == "int8":
+            return [ParameterOptions(trainable=False) for _ in self.plan.parameters()]
         return [self.layers[self.plan.owners[p.op]].options(p.role) for p in self.plan.parameters()]
 
     def named_parameters(self, what: str) -> list[tuple[str, Parameter]]:
@@ -407,7 +429,7 @@ class Network:
         return next((layer for i, layer in enumerate(self.layers) if self.connections.key(i) == name), None)
 
     def __repr__(self) -> str:
-        title = "Model" if isinstance(self.connections, Graph) else self.label
+        title = "Model" if isinstance(self.connections, Graph) and self.compute != "int8" else self.label
         remarks = [each for each in (self.remark, precision.remark(self)) if each]
         title += f"(  # {', '.join(remarks)}" if remarks else "("
         return "\n".join([title, *(f"  {line}" for line in self.connections.repr_lines(self.plan.built_for or ())), ")"])

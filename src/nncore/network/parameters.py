@@ -11,7 +11,7 @@ from .._checks import flag, no_state_dict
 from .._core import Use, copy_all
 from ..data.arrays import copy_into, to_array
 from ..errors import ArgumentError, ShapeError, StateDictError, kind_of
-from ..records import Parameter
+from ..records import Int8Weight, Parameter
 
 if TYPE_CHECKING:
     from .network import Network
@@ -32,7 +32,8 @@ def _at_rest(network: Network) -> Use:
 def state_dict(network: Network) -> dict[str, np.ndarray]:
     """Return copies of the parameters and running statistics by name, C-contiguous; see `Model.state_dict`."""
     with _at_rest(network):
-        return {name: _stored(p) for name, p in network.named_state("state_dict")}
+        found = [stored(name, p) for name, p in network.named_state("state_dict")]
+    return {name: value for each in found for name, value in each.items()}
 
 
 def load_state_dict(network: Network, state_dict: Any, strict: Any) -> IncompatibleKeys:
@@ -64,9 +65,16 @@ def set_weights(network: Network, weights: Any) -> None:
         _write_all([(name, p.value, value) for (name, p), value in zip(own, weights, strict=True)])
 
 
-def _stored(parameter: Parameter) -> np.ndarray:
-    """Return a copy in the form that PyTorch stores. Counters are integers."""
-    return np.array(parameter.value, np.int64 if parameter.role == "num_batches_tracked" else None, order="C")
+#: What follows the name of a weight of 8-bit integers in the name of its scales.
+SCALE = "_scale"
+
+
+def stored(name: str, parameter: Parameter) -> dict[str, np.ndarray]:
+    """Return copies in the form that PyTorch stores, by name. Counters are integers. A weight of 8-bit integers is two tensors."""
+    value = parameter.stored()
+    if isinstance(value, Int8Weight):
+        return {name: value.q, name + SCALE: value.scale}
+    return {name: value.astype(np.int64) if parameter.role == "num_batches_tracked" else value}
 
 
 def _write_all(triples: Sequence[tuple[str, np.ndarray, Any]]) -> None:

@@ -20,4 +20,6 @@ def remark(network: Network) -> str:
 
 def shown(network: Network) -> str:
     """Return the type of a network's numbers, and of its products if that differs."""
+    if network.compute == "int8":
+        return f"{network.type_name} (weights and products in int8)"
     return network.type_name if not remark(network) else f"{network.type_name} (products in {network.compute})"

@@ -40,6 +40,11 @@ def check(network: Network, layers: Mapping[int, tuple[Layer, Network]]) -> None
                 f"{network.label}: {network.connections.layer_name(number)}, {layer!r}, belongs to a model of {other.dtype} and "
                 f"cannot be part of one of {network.dtype} as well; copy.deepcopy(layer) gives an independent one"
             )
+        if (other.compute == "int8") != (network.compute == "int8"):
+            raise ArgumentError(
+                f"{network.label}: {network.connections.layer_name(number)}, {layer!r}, belongs to a quantized model and cannot be "
+                "part of another one; build the model of layers that are not quantized, and quantize the whole"
+            )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ..layers.activations import Activation
 from ..layers.base import Layer
 from ..layers.merge import Add, Average, Merge, Rescaling
 from ..layers.softmax import RowActivation
+from ..records import Int8Weight
 from .batches import forward
 from .chain import Chain, check_layers
 from .network import Network
@@ -78,10 +79,19 @@ def _apply_in_parts(layer: Layer, x: Sequence[Any]) -> np.ndarray:
     return _apply_to_several(layer, [so_far, *x[MAX_INPUTS:]])
 
 
-def single_layer_network(layer: Layer, dtype: str, seed: int | None = None) -> Network:
+def single_layer_network(layer: Layer, dtype: str, seed: int | None = None, compute: str = "float32") -> Network:
     """Return a network of one layer."""
     check_layers("Sequential", [layer])
-    return Network(Chain([layer]), seed, dtype, "Sequential")
+    return Network(Chain([layer]), seed, dtype, "Sequential", compute=compute)
+
+
+def precision_of(layer: Layer) -> tuple[str, str] | None:
+    """Return the dtype and the precision of products that the weights of a layer have; None if it has no weights yet."""
+    bound, pending = layer._bound.values(), layer._pending.values()
+    if any(each.packed_shape for each in bound) or any(isinstance(value, Int8Weight) for value in pending):
+        return "float32", "int8"
+    values = [each.value for each in bound] or list(pending)
+    return (values[0].dtype.name, values[0].dtype.name) if values else None
 
 
 def _network(layer: Layer, array: np.ndarray) -> Network:
@@ -91,20 +101,17 @@ def _network(layer: Layer, array: np.ndarray) -> Network:
 
 
 def _made(layer: Layer, array: np.ndarray) -> Network:
-    weights = [parameter.value for parameter in layer._bound.values()] or list(layer._pending.values())
-    if weights:
-        dtype = weights[0].dtype.name
-    else:
-        dtype = "float64" if array.dtype == np.float64 and not layer.parameter_shapes() else "float32"
+    without = "float64" if array.dtype == np.float64 and not layer.parameter_shapes() else "float32"
+    dtype, compute = precision_of(layer) or (without, without)
     shape = array.shape[1:]
     network: Network | None = layer._standalone
     if network is None or network.dtype != dtype or network.input_shapes != [shape]:
-        network = single_layer_network(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype)
+        network = single_layer_network(copy.deepcopy(layer) if layer._belongs_elsewhere() else layer, dtype, None, compute)
         if network.plan.built_for != [shape]:
             network.build([shape_of_sample("Sequential.build", "input_shape", shape)])
         layer.__dict__["_standalone"] = network
     elif network.layers[0] is not layer:
         network.layers[0].training, network.layers[0].trainable = layer.training, layer.trainable
         for role, parameter in layer._bound.items():
-            network.layers[0]._bound[role].value[...] = parameter.value
+            network.layers[0]._bound[role].value[...] = parameter.value  # the bytes of 8-bit integers, too
     return network

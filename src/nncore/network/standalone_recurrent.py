@@ -17,7 +17,7 @@ from ..errors import ShapeError
 from ..layers.recurrent import Recurrent
 from ..records import Parameter
 from .network import Network
-from .standalone import CREATION_LOCK, single_layer_network
+from .standalone import CREATION_LOCK, precision_of, single_layer_network
 
 
 def draw_parameters(layer: Recurrent) -> dict[str, Parameter]:
@@ -100,7 +100,7 @@ def _gathered(layer: Recurrent, given: Any, to: np.ndarray, single: bool) -> np.
 def _twin(layer: Recurrent, steps: int) -> Network:
     """Return the private network that has the same weights and returns sequences."""
     own = draw_parameters(layer)
-    dtype = next(iter(own.values())).value.dtype.name
+    dtype, compute = precision_of(layer) or ("float32", "float32")
     twin: Network | None = layer.__dict__.get("_twin")
     if twin is None or twin.dtype != dtype or twin.input_shapes != [(steps, layer.input_size)]:
         plain: dict[str, Any] = {
@@ -111,7 +111,7 @@ def _twin(layer: Recurrent, steps: int) -> Network:
             "truncate": None,
         }
         plain["dropout"] = layer.dropout if layer.num_layers > 1 else 0.0  # the layer has warned already
-        twin = single_layer_network(type(layer)(**{**layer.config(), **plain}), dtype, 0)
+        twin = single_layer_network(type(layer)(**{**layer.config(), **plain}), dtype, 0, compute)
         twin.build([(steps, layer.input_size)])
         if (before := layer.__dict__.get("_twin")) is not None:
             twin.plan.passes = before.plan.passes  # go on with new random numbers

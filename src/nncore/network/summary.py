@@ -59,8 +59,8 @@ class Summary:
         Multiply-adds of the forward pass for one sample.
     activation_bytes : int
         Memory of the outputs of all layers for one sample.
-    training_bytes : int
-        Memory that the plan keeps per row of a training batch: input, activations and their gradients.
+    training_bytes : int or None
+        Memory that the plan keeps per row of a training batch: input, activations and their gradients; None for a quantized model.
     training : list of str
         The arguments of ``compile``: the losses, the optimizer, the metrics.
     is_open : bool
@@ -89,9 +89,10 @@ class Summary:
         dtype: str,
         input_shapes: Sequence[OpenShape],
         rows: list[Row],
-        training_bytes: int,
+        training_bytes: int | None,
         training: Sequence[str] = (),
         is_open: bool = False,
+        parameter_bytes: int | None = None,
     ) -> None:
         self.model = model
         self.dtype = dtype
@@ -100,7 +101,9 @@ class Summary:
         self.total_parameters = sum(row.parameters for row in rows)
         self.trainable_parameters = sum(row.trainable for row in rows)
         self.non_trainable_parameters = self.total_parameters - self.trainable_parameters
-        self.parameter_bytes = self.total_parameters * (8 if dtype == "float64" else 4)
+        self.parameter_bytes = (
+            self.total_parameters * (8 if dtype == "float64" else 4) if parameter_bytes is None else parameter_bytes
+        )
         self.macs = sum(row.macs for row in rows)
         self.activation_bytes = sum(row.activation_bytes for row in rows)
         self.training_bytes = training_bytes
@@ -143,11 +146,14 @@ class Summary:
                 rule,
                 f"Trainable parameters: {self.trainable_parameters:,}, non-trainable: {self.non_trainable_parameters:,}, "
                 f"memory: {_bytes(self.parameter_bytes)}",
-                f"Training keeps {_bytes(self.training_bytes)} per row of a batch{' and time step' if self.is_open else ''}",
+                *([] if self.training_bytes is None else [self._kept()]),
                 *(f"{row.name} {row.type}: {row.training}" for row in self.rows if row.training),
                 *self.training,
             ]
         )
+
+    def _kept(self) -> str:
+        return f"Training keeps {_bytes(self.training_bytes or 0)} per row of a batch{' and time step' if self.is_open else ''}"
 
     def _repr_html_(self) -> str | None:
         if self.is_shown:
@@ -195,11 +201,16 @@ def summarise(network: Network, trained: Sequence[str]) -> Summary:
         macs = sum(layer.macs(shapes[plan.ops[at].inputs[0]], out) for (at, _), out in zip(calls, outs, strict=True))
         numbers = (sum(sizes.values()), trainable[i], macs, memory)
         settings = _settings(layer, frozen[i] if sizes or layer.frozen_is_inference else False)
+        if network.compute == "int8":
+            settings = _in_int8(network, i)
         row = Row(
             connections.key(i), type(layer).__name__, tuple(shown[results[0]]), *numbers, connections.connected_to(i), settings
         )
         rows.append(row)
-    return Summary(network.label, precision.shown(network), shown[:first], rows, plan.arena_bytes(1), trained, is_open)
+    kept: tuple[int | None, int | None] = plan.arena_bytes(1), None
+    if network.compute == "int8":
+        kept = None, sum(parameter.value.nbytes for parameter in plan.parameters())
+    return Summary(network.label, precision.shown(network), shown[:first], rows, kept[0], trained, is_open, kept[1])
 
 
 def _with_open_time(network: Network, shapes: Sequence[Shape]) -> list[OpenShape]:
@@ -215,6 +226,15 @@ def _trainable_sizes(network: Network) -> list[int]:
     for parameter, own in zip(plan.parameters(), options, strict=True):
         found[plan.owners[parameter.op]] += parameter.value.size if own.trainable else 0
     return found
+
+
+def _in_int8(network: Network, i: int) -> str:
+    """Return which weights of a layer of a quantized network are 8-bit integers, as text."""
+    own = [p for p in network.plan.parameters() if network.plan.owners[p.op] == i]
+    rest = [p.role for p in own if p.packed_shape is None and p.value.ndim > 1]
+    if not any(p.packed_shape for p in own):
+        return ""
+    return f"int8 but for {', '.join(rest)}" if rest else "int8"
 
 
 def _settings(layer: Layer, is_frozen: bool) -> str:

@@ -32,6 +32,6 @@ def read_compute(reader: Reader, document: dict[str, Any], path: str, dtype: str
     if "compute" not in document:
         return dtype
     found: str = field(reader, document, path, str)
-    if found != "bfloat16" or dtype != "float32":
-        reader.fail(path, f'"bfloat16" is possible here, in a model of float32, not {found[:80]!r}')
+    if found not in ("bfloat16", "int8") or dtype != "float32":
+        reader.fail(path, f'"bfloat16" or "int8" is possible here, in a model of float32, not {found[:80]!r}')
     return found

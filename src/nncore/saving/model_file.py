@@ -1,7 +1,8 @@
 """The content of a model file.
 
 Tensors: parameters and running statistics have the names of ``state_dict``. If training is included, the optimizer's moments are
-"training.moment0.<name of the parameter>". The states of stateful layers for the next batch are "training.carried" [rows, numbers]:
+"training.moment0.<name of the parameter>". A weight of 8-bit integers is a tensor I8 with its name, and the scales of its rows, F32
+with "_scale" after the name. The states of stateful layers for the next batch are "training.carried" [rows, numbers]:
 layer by layer h and, for an LSTM, c. No layer can have the name "training". The metadata contain a JSON document under "nncore":
 
     format_version  1. Unknown versions raise an error.
@@ -40,13 +41,13 @@ from ..layers import Layer, Linear
 from ..network.chain import Chain, check_layers
 from ..network.connecting import connect
 from ..network.network import Network
-from ..network.parameters import IncompatibleKeys
+from ..network.parameters import SCALE, IncompatibleKeys, stored
 from ..optim import Optimizer
 from ..records import ParameterOptions, Shape
 from ..training.configuration import Configuration
 from ..training.trainer import Trainer
 from . import declarations as data
-from . import formats, progress, tensors
+from . import formats, int8, progress, tensors
 from .connections import from_connections, to_named_graph, to_nested, to_shapes
 from .fields import count, field, read_compute
 from .names import from_names, read_names
@@ -113,11 +114,16 @@ def _stored(network: Network) -> dict[str, np.ndarray]:
     have."""
     if not network.built:
         return {
-            f"{network.connections.key(i)}.{role}": value
+            name: each
             for i, layer in enumerate(network.layers)
             for role, value in layer._initial_values().items()
+            for name, each in int8.tensors_of(f"{network.connections.key(i)}.{role}", value).items()
         }
-    return {name: p.value.astype(np.int64) if p.role == _TRACKED else p.value for name, p in network.named_state("save")}
+    return {
+        key: value
+        for name, p in network.named_state("save")
+        for key, value in ({name: p.value} if p.packed_shape is None and p.role != _TRACKED else stored(name, p)).items()
+    }
 
 
 def _from_state(state: TrainingState, stored: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -184,6 +190,8 @@ def _to_network(reader: Reader, described: dict[str, Any], compute: Any) -> Netw
     if (dtype := field(reader, described, "model.dtype", str)) not in ("float32", "float64"):
         reader.fail("model.dtype", f'"float32" or "float64" is needed, not {dtype[:80]!r}')
     stored = read_compute(reader, described, "model.compute", dtype)
+    if stored == "int8" and compute is not None:
+        raise ArgumentError(f"load: {reader.path} is a quantized model, which computes in int8 alone; leave compute out")
     chosen = stored if compute is None else compute_type("load", compute, dtype)
     seed = count(reader, field(reader, described, "model.seed", int), "model.seed", 2**64)
     listed = field(reader, described, "model.layers", list)
@@ -196,7 +204,8 @@ def _to_network(reader: Reader, described: dict[str, Any], compute: Any) -> Netw
     nested, keys = None, [str(i) for i in range(len(layers))]
     if described.get("parts") is not None:
         nested, keys = to_nested(reader, described, layers, shapes, None if compute is None else chosen)
-    given = _values(reader, layers, keys, np.dtype(dtype), complete=shapes is not None)
+        int8.check_parts(reader, nested, chosen == "int8")
+    given = _values(reader, layers, keys, np.dtype(dtype), complete=shapes is not None, in_int8=chosen == "int8")
     with data.refusing(reader, "model"):
         if nested is None:
             check_layers("Sequential", layers)
@@ -204,7 +213,8 @@ def _to_network(reader: Reader, described: dict[str, Any], compute: Any) -> Netw
             reader.fail("model.input_shapes", "null, but the layers say what it is")
         # Where the file has no values, none are drawn before there are data: memory is taken only for what the file holds.
         has_values = all(f"{key}.{role}" in given for key, layer in zip(keys, layers, strict=True) for role in _roles(layer))
-        network = connect(layers, nested or shapes, seed, dtype, "Sequential", draws=has_values, compute=chosen)
+        label = "QuantizedModel" if chosen == "int8" else "Sequential"
+        network = connect(layers, nested or shapes, seed, dtype, label, draws=has_values, compute=chosen)
         if nested is not None and [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
             reader.fail("model.parts", "the layers must be called in the order in which they are listed, and all of them")
     if shapes is not None:
@@ -216,14 +226,17 @@ def _read_values(reader: Reader, network: Network, given: set[str]) -> None:
     for name, parameter in network.named_state("load"):
         if name not in given:
             reader.fail(f"tensor {name!r}", "is missing")
-        reader.read_into(name, parameter.value)
+        if parameter.packed_shape is not None or name + SCALE in given:
+            int8.read_into(reader, name, parameter)
+        else:
+            reader.read_into(name, parameter.value)
 
 
 def _to_graph(reader: Reader, described: dict[str, Any], layers: list[Layer], seed: int, dtype: str, compute: str) -> Network:
     description, keys = to_named_graph(reader, described, layers)
-    given = _values(reader, layers, keys, np.dtype(dtype), complete=True)
+    given = _values(reader, layers, keys, np.dtype(dtype), complete=True, in_int8=compute == "int8")
     with data.refusing(reader, "model"):
-        network = connect(layers, description, seed, dtype, "Model", compute=compute)
+        network = connect(layers, description, seed, dtype, "QuantizedModel" if compute == "int8" else "Model", compute=compute)
     if [id(layer) for layer in network.layers] != [id(layer) for layer in layers]:
         reader.fail("model.graph.calls", "the layers must be called in the order in which they are listed, and all of them")
     _read_values(reader, network, given)
@@ -235,16 +248,20 @@ def _roles(layer: Layer) -> dict[str, Shape]:
     return {**layer.parameter_shapes(), **layer.state_shapes()}
 
 
-def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtype[Any], complete: bool) -> set[str]:
+def _values(reader: Reader, layers: list[Layer], keys: list[str], dtype: np.dtype[Any], complete: bool, in_int8: bool) -> set[str]:
     """Check that the tensors belong to the layers. Pass them to the layers as initial values. Return their names."""
     names = set()
     for i, layer in enumerate(layers):
-        start = {}
+        start: dict[str, Any] = {}
         shapes = _roles(layer)
         reader.take(f"model.layers[{i}]", tensors.PARAMETER * len(shapes))
         for role, shape in shapes.items():
             name = f"{keys[i]}.{role}"
             tensor = reader.tensors.get(name)
+            if in_int8 and name + SCALE in reader.tensors:
+                start[role] = int8.checked(reader, name, shape, complete)
+                names |= {name, name + SCALE}
+                continue
             if tensor is None:
                 if complete:
                     reader.fail(f"tensor {name!r}", "is missing")

@@ -90,7 +90,10 @@ void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nn
         c.y_row = r->steps * y.ld;
         c.y_step = y.ld;
       }
-      if (!r->bf16 || (!r->bf16_input && !l->training)) input_products(run, op, l, &w, &c);
+      nnc_int8_products products;
+      if (r->int8_input) nnc_int8_input_products(run, op, l, &w, &c);
+      else if (!r->bf16 || (!r->bf16_input && !l->training)) input_products(run, op, l, &w, &c);
+      if (r->int8) nnc_int8_use_state(run, op, l, &w, &c, &products);
       if (r->bf16) nnc_bf16_forward_window(run, op, l, &w, &c);
       else run->k->recurrent_forward(&c);
     }

@@ -6,6 +6,7 @@
 
 #include "base/sizes.h"
 #include "ops/low_kernels.h"
+#include "plan/int8.h"
 
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
   const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
@@ -28,6 +29,8 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
       .index = (size_t)size->sublayer,
       .takes_states = op->spec.n_inputs > 1,
       .dropout = op->spec.attr.recurrent.recurrent_dropout,
+      .int8 = nnc_is_int8(plan, (size_t)size->hidden_size, (size_t)size->hidden_size),
+      .int8_input = nnc_is_int8(plan, (size_t)size->input_size, (size_t)size->hidden_size),
       .bf16 = bf16,
       .bf16_input = bf16 && size->input_size >= NNC_RECURRENT_BF16_SIDE,
       .group = bf16 ? NNC_BF16_SIDE : NNC_SAMPLE_GROUP,
@@ -123,7 +126,8 @@ int nnc_place_recurrent(nnc_plan *plan, int i, size_t *total) {
                      .transposed = !vector,
                      .vector = vector};
       snprintf(p.role, sizeof p.role, "%s_l%d%s", roles[slot], layer, d ? "_reverse" : "");
-      if (nnc_add_param(plan, i, (int)d * NNC_SLOTS_PER_DIRECTION + slot, p, total)) return 1;
+      const int is_packed = slot == NNC_SLOT_W_IH ? r.int8_input : slot == NNC_SLOT_W_HH && r.int8;
+      if (nnc_add_weight(plan, i, (int)d * NNC_SLOTS_PER_DIRECTION + slot, p, is_packed, total)) return 1;
     }
   for (size_t s = 0; r.learns_state && s < r.states; s++) {
     nnc_param p = {.rows = r.directions, .cols = r.hidden};
@@ -196,6 +200,7 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   size[NNC_REGION_SCRATCH] = nnc_recurrent_scratch(r->cell, 1, r->hidden);
   for (int i = NNC_REGION_X_FORM; i < NNC_REGION_COUNT; i++) size[i] = 0;
   if (r->bf16) bad |= bf16_layout(r, training, regions);
+  if (r->int8 || r->int8_input) bad |= nnc_recurrent_int8_layout(r, &size[NNC_REGION_INT8]);
   regions->total = 0;
   for (int i = 0; i < NNC_REGION_COUNT; i++) { /* whole cache lines for any number of samples */
     bad |= nnc_round_up(&size[i], size[i], element);
@@ -225,6 +230,7 @@ int nnc_recurrent_pack_layout(const nnc_recurrent *r, int training, size_t eleme
   size_t n;
   *packed = (nnc_packed){0};
   if (r->bf16) return bf16_pack_layout(r, training, packed);
+  if (r->int8) return 0; /* they are packed already */
   if (nnc_round_up(&packed->backward, nnc_recurrent_packed(r->cell, r->hidden), element)) return 1;
   packed->direction = packed->backward;
   if (training) {

@@ -47,6 +47,7 @@ typedef enum {
   NNC_REGION_D_FORM,    /* [directions]: b of dgates, gate by gate in whole blocks */
   NNC_REGION_D_CHUNK,   /* [groups, chunk of steps]: a of dgates */
   NNC_REGION_BIAS_SUMS, /* [directions, halves of groups, gates, hidden in whole blocks]: sums of dgates */
+  NNC_REGION_INT8, /* inference with weights of 8-bit integers: a chunk of x or a step of h as such, and the recurrent products */
   NNC_REGION_COUNT,
 } nnc_region;
 
@@ -61,6 +62,7 @@ typedef struct {
   size_t index;    /* of the sublayer */
   int bias, sequences, learns_state, stateful, takes_states;
   int bf16, bf16_input; /* the recurrent products, and those of the input, take bfloat16 */
+  int int8, int8_input; /* the same for 8-bit integers */
   size_t group;         /* samples of a group */
   double dropout;       /* of h in the recurrent product */
 } nnc_recurrent;
@@ -80,6 +82,9 @@ typedef struct {
 typedef struct {
   size_t backward, input, transposed, ld, direction, total;
 } nnc_packed;
+
+/* Memory of a sample for 8-bit integers: int8.c. */
+int nnc_recurrent_int8_layout(const nnc_recurrent *r, size_t *size);
 
 /* Non-zero on overflow. */
 int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions);

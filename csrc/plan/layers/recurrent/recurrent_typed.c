@@ -117,7 +117,7 @@ void nnc_prepare_recurrent(const nnc_run *run, const nnc_op *op) {
     const int slot = (int)d * NNC_SLOTS_PER_DIRECTION;
     const nnc_task state = {.slot = slot + NNC_SLOT_W_HH, .last = r.hidden},
                    input = {.slot = slot + NNC_SLOT_W_IH, .last = r.input};
-    recurrent_prepare(run, op, &state);
+    if (!r.int8) recurrent_prepare(run, op, &state);
     if (r.bf16_input) recurrent_prepare(run, op, &input);
   }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plan/engine.h"
+#include "plan/int8.h"
 #include "plan/layers/recurrent/recurrent.h"
 
 typedef struct {
@@ -82,6 +83,32 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
 void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task);
 /* The sum of squares of the gradients before the nonlinearities of a step. */
 double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t);
+#endif
+
+/* int8.c: the products of an inference with weights of 8-bit integers; for float32 alone. nnc_int8_use_state lets the cells of a window
+ * take their recurrent products from `products`, which the caller keeps. */
+typedef struct {
+  const nnc_low_kernels *k;
+  nnc_int8_weight weight;
+  nnc_int8_rows rows;
+  const real *bias;
+  real *z;
+  size_t ldz;
+} nnc_int8_products;
+#if NNC_BUILD_F64
+static inline void nnc_int8_input_products(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                           const nnc_recurrence *c) {
+  (void)run, (void)op, (void)l, (void)w, (void)c;
+}
+static inline void nnc_int8_use_state(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                      nnc_recurrence *c, nnc_int8_products *products) {
+  (void)run, (void)op, (void)l, (void)w, (void)c, (void)products;
+}
+#else
+void nnc_int8_input_products(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                             const nnc_recurrence *c);
+void nnc_int8_use_state(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w, nnc_recurrence *c,
+                        nnc_int8_products *products);
 #endif
 
 static inline real *region(const nnc_recurrent_layer *l, nnc_region i) { return l->base + l->regions.first[i] * l->capacity; }

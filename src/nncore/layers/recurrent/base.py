@@ -267,7 +267,7 @@ class Recurrent(Regularized):
     def __getattr__(self, name: str) -> np.ndarray:
         # The number of parameters such as weight_ih_l0 depends on the arguments.
         if "hidden_size" in self.__dict__ and not name.startswith("_") and name in self.parameter_shapes():
-            return self._parameter(name).value
+            return self._parameter(name).view()
         raise missing_attribute(type(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -287,7 +287,7 @@ class Recurrent(Regularized):
         >>> list(nn.RNN(2, 3, bias=False).state_dict())
         ['weight_ih_l0', 'weight_hh_l0']
         """
-        return {role: np.array(parameter.value, order="C") for role, parameter in _late_calls.draw_parameters(self).items()}
+        return {role: np.array(parameter.view(), order="C") for role, parameter in _late_calls.draw_parameters(self).items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy in the parameters of a layer of the same shape, for example those of a PyTorch module.
@@ -317,9 +317,9 @@ class Recurrent(Regularized):
         if missing or unexpected:
             raise StateDictError(f"the state dict does not fit {self!r}: missing keys {missing}, unexpected keys {unexpected}")
         for key, parameter in own.items():
-            copy_into(np.empty_like(parameter.value), arrays[key], key)
+            copy_into(np.empty_like(parameter.writable()), arrays[key], key)
         for key, parameter in own.items():
-            copy_into(parameter.value, arrays[key], key)
+            copy_into(parameter.writable(), arrays[key], key)
 
     @overload  # type: ignore[override]
     def __call__(self, x: Value | Sequence[Value], h_0: Value | Sequence[Value] | None = None) -> Any: ...

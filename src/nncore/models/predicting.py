@@ -1,0 +1,548 @@
+"""Predictor: what every model offers for inference, be it trained with nncore or quantized for prediction alone.
+
+Like that of `Model`, the file is long because it documents what users call; the code that does the work stands elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+
+import numpy as np
+
+from .._checks import flag, may_write, progress_shown, shown
+from .._core import ModelCore
+from .._declarations import explained, without_elsewhere
+from ..data.sequences import either
+from ..errors import ArgumentError, NotBuiltError
+from ..layers.base import AnyLayer
+from ..metrics import Metric
+from ..network import features, parameters
+from ..network.summary import Summary, summarise
+from ..records import Shape
+from ..training import evaluation
+from ..training.progress_bar import in_notebook
+
+if TYPE_CHECKING:
+    from ..network.stream import Stream
+    from ..training.hooks import Callback, Learner
+    from ..typing import ArrayLike, Arrays, Weights
+
+_QUIET = 0  #: the default of verbose, which needs no check
+
+
+class Predictor(ModelCore):
+    """The base of all models: their layers, shapes and names, prediction, evaluation, streams, files and copies."""
+
+    @property
+    def _as_learner(self) -> Learner:
+        """The same, as evaluation takes it, which hands it on to callbacks."""
+        return cast("Learner", self)
+
+    @property
+    def layers(self) -> tuple[AnyLayer, ...]:
+        """The layers of the model, in order.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), nn.Tanh()).layers
+        (Linear(in_features=2, out_features=1, bias=True), Tanh())
+        """
+        layers: tuple[AnyLayer, ...] = self._network.layers
+        return layers
+
+    def get_layer(self, name: str) -> AnyLayer:
+        """Return the layer with this name.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> x = nn.Input((2,), name="x")
+        >>> nn.Model(x, nn.Linear(2, 1, name="y")(x)).get_layer("y").weight.shape
+        (1, 2)
+        """
+        layer = self._network.get_layer(name) if isinstance(name, str) else None
+        if layer is None:
+            if not isinstance(name, str):
+                said = f"the name of a layer is text, not {shown(name)}"
+                raise ArgumentError(f"{type(self).__name__}.get_layer: {said}; model.layers[i] is the layer of number i")
+            names = ", ".join(self._network.connections.key(i) for i in range(len(self.layers)))
+            raise ArgumentError(f"{type(self).__name__}.get_layer: there is no {shown(name)}; the layers are {names}")
+        return cast("AnyLayer", layer)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of all computation, float32 or float64.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), dtype="float64").dtype
+        dtype('float64')
+        """
+        return cast("np.dtype", self._network.dtype)
+
+    @property
+    def compute(self) -> str:
+        """In what products are computed: "bfloat16", or the name of the dtype. If "auto" was asked for, this is what was chosen.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(32, 16), compute="bfloat16").compute
+        'bfloat16'
+        >>> nn.Sequential(nn.Linear(32, 16)).compute
+        'float32'
+        """
+        return cast("str", self._network.compute)
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known. The parameters may exist before, if only the number of time steps is open.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).built, nn.Sequential(nn.Flatten(), nn.Linear(2, 1)).built
+        (True, False)
+        """
+        return self._plan.built_for is not None
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shape of one sample of each input, without the batch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).input_shapes
+        [(2,)]
+        """
+        return list(self._network.input_shapes)
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shape of one sample of each output, without the batch.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1)).output_shapes
+        [(1,)]
+        """
+        return list(self._network.output_shapes)
+
+    @property
+    def output_activations(self) -> list[tuple[str, tuple[float, ...]]]:
+        """Registry name and attributes of the activation that computes each output. The name is "" if there is no activation.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()).output_activations
+        [('sigmoid', ())]
+        """
+        return list(self._network.output_activations)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs. Data by name use them as keys.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> x = nn.Input((2,), name="x")
+        >>> nn.Model(x, nn.Tanh()(x)).input_names
+        ['x']
+        """
+        return list(self._network.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs. Losses, metrics and targets by name use them as keys.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> x = nn.Input((2,), name="x")
+        >>> nn.Model(x, {"a": nn.Tanh()(x), "b": nn.ReLU()(x)}).output_names
+        ['a', 'b']
+        """
+        return list(self._network.output_names)
+
+    @property
+    def feature_names(self) -> list[str] | dict[str, list[str] | None] | Any:
+        """The names of the columns of the frame with which the model was trained, or None.
+
+        The first frame that `fit` or `train_on_batch` takes sets them; so does a frame from which the model is built. After that,
+        a frame with other columns, or with the same ones in another order, is an error wherever x is taken. Arrays have no names
+        and always pass. With several inputs it is a dict by the name of the input.
+
+        It can be set: to other names, or to None to forget them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1))
+        >>> model.feature_names = ["age", "height"]
+        >>> model.feature_names
+        ['age', 'height']
+        >>> model.predict(np.ones((4, 2))).shape
+        (4, 1)
+        """
+        return features.feature_names(self._network)
+
+    @feature_names.setter
+    def feature_names(self, names: Any) -> None:
+        features.set_feature_names(self._network, names)
+
+    def summary(self, show: bool = True) -> Summary:
+        """Print and return a table of the layers: shapes, parameters, multiply-adds and memory.
+
+        Parameters
+        ----------
+        show : bool
+            Whether to print the table. ``str()`` of the result gives the same text.
+
+        Returns
+        -------
+        Summary
+            The content of the table.
+
+        Raises
+        ------
+        NotBuiltError
+            If the shape of the input is not known yet. If only the number of time steps is open, it is shown as ``time``, and the
+            costs are those of one step.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU()).summary(show=False).total_parameters
+        9
+        """
+        show = flag("summary", "show", show)
+        trainer = self._trainer
+        with self._network.access.reading():
+            found = summarise(self._network, [] if trainer is None else trainer.config.describe())
+        if show:
+            print(found)
+            found.is_shown = in_notebook()
+        return found
+
+    def __repr__(self) -> str:
+        try:
+            return repr(self._network)
+        except NotBuiltError:  # the constructor has not run
+            return object.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the summary if there is one, else the repr."""
+        from ..network.html import preformatted
+
+        try:
+            return cast("str", self.summary(show=False)._repr_html_())
+        except NotBuiltError:
+            return preformatted(repr(self))
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of the parameters by name, C-contiguous, with PyTorch's keys and shapes.
+
+        Returns
+        -------
+        dict
+            From "0.weight", "0.bias", ... to arrays. The number is the position of the layer in the model.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> {name: value.shape for name, value in nn.Sequential(nn.Linear(2, 1)).state_dict().items()}
+        {'0.weight': (1, 2), '0.bias': (1,)}
+        """
+        return parameters.state_dict(self._network)
+
+    @overload
+    def test_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Weights | None = None,
+        *,
+        return_dict: Literal[True],
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> dict[str, float | Any]: ...
+
+    @overload
+    def test_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Weights | None = None,
+        return_dict: bool = False,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> Any: ...
+
+    def test_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None, mask: Any = None
+    ) -> Any:
+        """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks."""
+        return evaluation.test_on_batch(self._as_learner, x, y, sample_weight, return_dict, either("test_on_batch", lengths, mask))
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of all outputs."""
+        return [] if self._trainer is None else [m for each in self._trainer.config.metrics for m in each]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of the values that `evaluate` returns, in order: "loss", then the others."""
+        return [] if self._trainer is None else list(self._trainer.config.log_keys)
+
+    @overload
+    def evaluate(
+        self,
+        x: Arrays | Iterable[Any],
+        y: Arrays | None = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Weights | None = None,
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
+        *,
+        return_dict: Literal[True],
+        steps: int | None = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> dict[str, float | Any]: ...
+
+    @overload
+    def evaluate(
+        self,
+        x: Arrays | Iterable[Any],
+        y: Arrays | None = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Weights | None = None,
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
+        return_dict: bool = False,
+        steps: int | None = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> Any: ...
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        sample_weight: Any = None,
+        callbacks: Any = (),
+        return_dict: bool = False,
+        steps: int | None = None,
+        lengths: Any = None,
+        mask: Any = None,
+    ) -> Any:
+        """Compute the loss and the metrics of data, in inference mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight, lengths, mask : array_like
+            As for `fit`; or an iterable of batches, with ``y=None``.
+        batch_size : int, optional
+            Rows per call of the batch hooks. The result does not depend on it.
+        verbose : object
+            Accepted for compatibility with Keras. Evaluation shows no progress.
+        callbacks : sequence of Callback
+            Their ``on_test_`` hooks are called.
+        return_dict : bool
+            Whether to return a dict by name.
+        steps : int, optional
+            How many batches to use, if x is an iterable of batches.
+
+        Returns
+        -------
+        float, list or dict
+            The loss. With several outputs or metrics, a list of the loss, the loss of each output, and the metrics, in the order of
+            ``metrics_names``; or a dict.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer="sgd", metrics=["mae"])
+        >>> model.evaluate([[1.0], [2.0]], [[1.0], [4.0]])
+        [2.0, 1.0]
+        """
+        return evaluation.evaluate(
+            self._as_learner,
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            steps=steps,
+            lengths=either("evaluate", lengths, mask),
+        )
+
+    def predict(
+        self,
+        x: Arrays | Iterable[Any],
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Iterable[Callback | Any] | Callback | None = (),
+        steps: int | None = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> Any:
+        """Compute the outputs, in inference mode. The model need not be compiled.
+
+        Parameters
+        ----------
+        x : array_like
+            Samples [N, ...]; N may be 0. Or batches as for `fit`: a list, a data loader, a generator. A batch may also be x alone,
+            except in a list of arrays, which is taken for samples. Sequences of other batches may have other numbers of steps.
+        batch_size : int, optional
+            Rows per call of the batch hooks. The result does not depend on it.
+        verbose : object
+            Accepted for compatibility with Keras. Prediction shows no progress.
+        callbacks : sequence of Callback
+            Their ``on_predict_`` hooks are called.
+        steps : int, optional
+            How many batches to use, if x is an iterable of batches.
+        lengths : array_like of int, optional
+            [N]: the number of valid time steps of each sequence, if x is an array. In batches it is the fourth element.
+        mask : array_like of bool, optional
+            [N, time]: True for each valid time step, in place of lengths. Outputs with time steps keep their places. At the other
+            steps they are what they are in padding: zeros for a recurrent layer.
+
+        Returns
+        -------
+        numpy.ndarray, or list or dict of them
+            [N, *output shape]; a list if the model has several outputs, a dict if its outputs were given as a dict.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(2, 1, weight_init="ones")).predict([[1.0, 2.0], [3.0, 4.0]])
+        array([[3.],
+               [7.]], dtype=float32)
+        """
+        if verbose is not _QUIET:
+            progress_shown("predict", verbose)
+        plain = batch_size is None and steps is None and lengths is None and mask is None
+        if plain and type(callbacks) is tuple and not callbacks:
+            outputs = self._plan.predict_few(x)
+            if outputs is not None:
+                return outputs
+        valid = either("predict", lengths, mask)
+        return evaluation.predict(
+            self._as_learner, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks, steps=steps, lengths=valid
+        )
+
+    def stream(self, batch: int = 1) -> Stream:
+        """Return a stream that runs the model one time step per call: ``stream.step(x_t)``, ``stream.reset()``.
+
+        Parameters
+        ----------
+        batch : int
+            How many sequences are processed in parallel.
+
+        Returns
+        -------
+        Stream
+            It has a copy of the model's weights. ``stream.reset()`` copies the weights again.
+
+        Raises
+        ------
+        ArgumentError
+            A layer is bidirectional, so it needs the whole sequence.
+        ShapeError
+            The model has no time dimension, or a layer mixes time steps.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> stream = nn.Sequential(nn.LSTM(2, 3)).build((10, 2)).stream(batch=4)
+        >>> stream.step(np.zeros((4, 2))).shape
+        (4, 3)
+        """
+        from ..network.stream import Stream
+
+        return Stream(self, batch)
+
+    def save(self, path: str | os.PathLike[str], include_training: bool = True, *, overwrite: bool = True) -> None:
+        """Write the model into one safetensors file. `nncore.load` reads it.
+
+        The file is written under a temporary name, synchronized to disk and then renamed. After an error the old file is still
+        complete.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. Its name usually ends in ".safetensors".
+        include_training : bool
+            Whether to write the arguments of ``compile`` and the state of training too (the optimizer's moments, the number of
+            updates). Training then continues from the loaded model bitwise as without the interruption. With Adam the file is about
+            three times as large.
+        overwrite : bool
+            Whether to replace a file that exists.
+
+        Raises
+        ------
+        ArgumentError
+            Something cannot be written as data, for example a learning rate that is a function. The message names it.
+        OSError
+            The file cannot be written; with ``overwrite=False``, it exists (FileExistsError).
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1))
+        >>> model.compile(loss="mse", optimizer="adam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.safetensors")
+        ...     _ = model.train_on_batch([[1.0]], [[2.0]])
+        ...     model.save(path)
+        ...     again = nn.load(path)
+        >>> again.step
+        1
+        >>> again.train_on_batch([[1.0]], [[2.0]]) == model.train_on_batch([[1.0]], [[2.0]])
+        True
+        """
+        from ..saving.model_file import save
+
+        may_write("save", path, overwrite)
+        save(self._network, path, include_training)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .copying import pickle_model
+
+        return pickle_model(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from .copying import copy_model
+
+        return cast("Self", copy_model(self, memo))
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
+
+
+Predictor.__name__ = "Model"  # in messages
+
+# Not of predict and the methods for single batches, whose calls are short.
+for _name in ("evaluate", "summary", "get_layer", "stream", "save"):
+    setattr(Predictor, _name, explained(vars(Predictor)[_name]))

@@ -75,7 +75,8 @@ enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
 
 /* One direction of a recurrent layer, as nnc_recurrence is (kernels.h), with products of bfloat16, for samples [first, first + rows) of
  * a group of 32, first being 0 or 16. What differs in r:
- *   gates      in: x W_ih, unless the kernel computes it (x_forward); nothing is added for b_ih
+ *   gates      in: x W_ih, unless the kernel computes it (x); nothing is added for b_ih. in_panels: for each 32 units the columns of each
+ *              gate, 32 of them, as in `forward`
  *   h          not for the LSTM, whose c tells that backward follows
  *   dgates     in float32, may be NULL
  *   group and its distances   not used
@@ -99,6 +100,7 @@ typedef struct {
   nnc_recurrence r;
   const float *bias_ih, *bias_hh, *x;
   size_t first, fill, input, x_row, x_step, stride;
+  int in_panels;
   const nnc_bf16 *x_forward;
   nnc_bf16 *x_at, *h_at, *dgates_a, *dgates_b;
   float *bias_sums;

@@ -91,10 +91,11 @@ INLINE vec gradient_before(const recurrent_walk *w, const float *sums, size_t i,
 INLINE void prefetch_step(const recurrent_walk *w, nnc_cell cell, const float *dy, size_t i, size_t u) {
   const nnc_recurrence *r = w->r;
   const ptrdiff_t sign = r->reverse ? 1 : -1;
-  if (nnc_cell_gates(cell) == 1) return;
+  const int has_gates = nnc_cell_gates(cell) > 1;
   const float *gate = gates_row(w, r->gates, i) + u + sign * (ptrdiff_t)r->gates_step;
-  for (size_t g = 0; g < nnc_cell_gates(cell); g++) __builtin_prefetch(gate + g * w->hidden);
-  __builtin_prefetch(state_row(w, cell == NNC_CELL_LSTM ? r->c : r->h, w->before, i) + u + sign * (ptrdiff_t)r->h_step);
+  for (size_t g = 0; has_gates && g < nnc_cell_gates(cell); g++) __builtin_prefetch(gate + g * w->hidden);
+  const float *state = state_row(w, cell == NNC_CELL_LSTM ? r->c : r->h, has_gates ? w->before : w->after, i);
+  __builtin_prefetch(state + u + sign * (ptrdiff_t)r->h_step);
   if (dy) __builtin_prefetch(dy + u + sign * (ptrdiff_t)r->y_step);
 }
 

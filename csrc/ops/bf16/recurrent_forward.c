@@ -127,8 +127,9 @@ INLINE void cells_forward(const recurrent_walk *w, nnc_cell cell, size_t j, cons
     for (size_t u = j; u < end; u += VL) {
       const size_t lanes = lanes_from(w->hidden, u);
       unit_sums at = {.h = sums + i * SIDE + u - j, .bias = w->bias + u, .ld = w->ld};
-      at.x = w->low->x ? at.h + w->products * BLOCK : gates_row(w, r->gates, i) + u;
-      at.x_gate = w->low->x ? BLOCK : w->hidden;
+      at.x_gate = w->low->x ? BLOCK : w->low->in_panels ? SIDE : w->hidden;
+      if (w->low->x) at.x = at.h + w->products * BLOCK;
+      else at.x = gates_row(w, r->gates, i) + (w->low->in_panels ? w->products * j + u - j : u);
       cell_forward(w, cell, &at, i, u, lanes);
     }
   }

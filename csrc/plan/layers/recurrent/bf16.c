@@ -1,7 +1,7 @@
 /* bf16.c: what recurrent layers do differently where their products take bfloat16: the kernels of a window, and the weights' gradients.
  *
- * In training, the kernel of a step multiplies x as well as h. In inference, where a call may have one sample, the input products of a
- * window come first, as float32 sums. Both passes write the operands of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
+ * The kernel of a step multiplies x as well as h. For few samples, as inference may have, the input products of a window of steps come
+ * first, as float32 sums, so that the weights are read only once for all steps. Both passes write the operands of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
  * the other, group after group. A group of fewer samples is filled up with zeros.
  * The sums for a bias are those of half groups, from +0, one after the other.
  */
@@ -30,7 +30,10 @@ static float *bias_sums(const nnc_recurrent_layer *l, size_t d, size_t first) {
   return region(l, NNC_REGION_BIAS_SUMS) + (d * l->capacity + first) / NNC_BF16_HALF * bias_size(l);
 }
 
-/* Inference: memory for a window of x of one sample as a left operand, behind the scratch memory of the kernels. */
+/* Fewer samples than this have their input products first. */
+enum { FEW = 4 };
+
+/* A window of x of one sample as a left operand, in the scratch memory that the kernel does not need then. */
 static nnc_bf16 *x_chunk(const nnc_recurrent_layer *l, const nnc_recurrence *c) {
   return (nnc_bf16 *)((float *)c->scratch + c->rows * nnc_bf16_recurrent_scratch(l->r.cell, 0, l->r.hidden));
 }
@@ -61,7 +64,7 @@ static nnc_bf16_recurrence recurrence_of(const nnc_run *run, const nnc_op *op, c
   return low;
 }
 
-/* Training: the kernel computes the products of all samples of a step. */
+/* The kernel computes the products of all samples of a step. */
 static void take_x(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                    nnc_bf16_recurrence *low) {
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
@@ -70,7 +73,7 @@ static void take_x(const nnc_run *run, const nnc_op *op, const nnc_recurrent_lay
   low->x_step = x.ld;
   low->input = l->r.input;
   low->x_forward = weights(l, w->d, l->packed.input);
-  if (w->d == 0) low->x_at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from) * BLOCK;
+  if (l->training && w->d == 0) low->x_at = forms(l, NNC_REGION_X_FORM) + place_of_step(l, w->first, w->from) * BLOCK;
 }
 
 /* Few inputs are multiplied in float32; x is kept for the gradient. */
@@ -94,19 +97,21 @@ static void input_products_by_sample(const nnc_run *run, const nnc_op *op, const
   const nnc_low_kernels *k = kernels_of(run);
   const nnc_matrix x = nnc_samples(run, run->act, op->spec.input[0], w->first, w->last);
   const nnc_bf16_forms chunk = {.a = x_chunk(l, c)};
+  const size_t columns = l->r.products * nnc_bf16_blocks(l->r.hidden) * NNC_BF16_SIDE;
   for (size_t i = 0; i < c->rows; i++) {
     const nnc_bf16_result to = {.rows = (float *)c->gates + i * c->gates_row, .ld = c->gates_step};
     k->bf16_pack(&chunk, x.at + (i * l->r.steps + w->from) * x.ld, c->steps, l->r.input, x.ld);
-    k->bf16_product(&to, chunk.a, weights(l, w->d, l->packed.input), c->steps, l->r.products * l->r.hidden, l->r.input);
+    k->bf16_product(&to, chunk.a, weights(l, w->d, l->packed.input), c->steps, columns, l->r.input);
   }
 }
 
 void nnc_bf16_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                              const nnc_recurrence *c) {
   nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
-  if (l->training && l->r.bf16_input) take_x(run, op, l, w, &low);
+  low.in_panels = l->r.bf16_input && !l->training && c->rows < FEW;
+  if (low.in_panels) input_products_by_sample(run, op, l, w, c);
+  else if (l->r.bf16_input) take_x(run, op, l, w, &low);
   else if (l->training) input_products_in_float(run, op, l, w, c);
-  else if (l->r.bf16_input) input_products_by_sample(run, op, l, w, c);
   kernels_of(run)->bf16_recurrent_forward(&low);
 }
 
@@ -204,14 +209,9 @@ void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_
     if (l->training) prepare_transposed(run, l, task, p, weights(l, d, l->packed.backward), 0);
     return;
   }
-  if (l->training) {
-    prepare_panels(run, l, task, p, weights(l, d, l->packed.input));
-    if (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)
-      prepare_transposed(run, l, task, p, weights(l, d, l->packed.transposed), r->cell == NNC_CELL_GRU ? 2 : 0);
-    return;
-  }
-  const nnc_bf16_forms to = {.b = weights(l, d, l->packed.input), .stride = nnc_bf16_blocks(r->input)};
-  kernels_of(run)->bf16_pack(&to, (const float *)p->data, p->rows, p->cols, p->ld);
+  prepare_panels(run, l, task, p, weights(l, d, l->packed.input));
+  if (l->training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads))
+    prepare_transposed(run, l, task, p, weights(l, d, l->packed.transposed), r->cell == NNC_CELL_GRU ? 2 : 0);
 }
 
 double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t) {

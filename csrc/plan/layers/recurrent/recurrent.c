@@ -156,7 +156,7 @@ static int padded_row(size_t *row, size_t elements, size_t element) {
 /* What differs with products of bfloat16. Forms contain two numbers per element of a region. */
 static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *regions) {
   const size_t steps = training ? r->steps : 0, blocks = nnc_bf16_blocks(r->hidden), per_block = NNC_BF16_SIDE / 2;
-  size_t *size = regions->size, units, inputs, n;
+  size_t *size = regions->size, units, inputs;
   int bad = nnc_mul(&units, steps, blocks * per_block) || nnc_mul(&inputs, steps, nnc_bf16_blocks(r->input) * per_block) ||
             nnc_mul(&units, units, r->directions);
   if (r->bf16_input) size[NNC_REGION_X] = 0;
@@ -167,16 +167,16 @@ static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *region
   bad |= nnc_mul(&size[NNC_REGION_D_FORM], units, r->kept);
   size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * per_block : 0;
   size[NNC_REGION_BIAS_SUMS] = training ? r->directions * r->kept * blocks * 2 : 0;
-  const size_t input = training && r->bf16_input ? r->input : 0;
-  bad |= nnc_mul(&n, training ? 0 : nnc_bf16_blocks(r->input), NNC_BF16_BLOCK / 2); /* of x as a left operand */
-  return bad | nnc_add(&size[NNC_REGION_SCRATCH], nnc_bf16_recurrent_scratch(r->cell, input, r->hidden), n);
+  size[NNC_REGION_SCRATCH] = nnc_bf16_recurrent_scratch(r->cell, r->bf16_input ? r->input : 0, r->hidden);
+  return bad;
 }
 
 int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, nnc_regions *regions) {
   const size_t chunk = r->steps < NNC_RECURRENT_CHUNK ? r->steps : NNC_RECURRENT_CHUNK;
   const size_t steps = training ? r->steps : chunk, directions = training ? r->directions : 1;
   size_t gates, track, state;
-  if (padded_row(&regions->gates_row, r->kept * r->hidden, element) || padded_row(&regions->state_row, r->hidden, element) ||
+  const size_t units = r->bf16 && !training ? nnc_bf16_blocks(r->hidden) * NNC_BF16_SIDE : r->hidden; /* whole panels */
+  if (padded_row(&regions->gates_row, r->kept * units, element) || padded_row(&regions->state_row, r->hidden, element) ||
       padded_row(&regions->x_row, r->input, element) || nnc_mul(&gates, steps, regions->gates_row) ||
       nnc_mul(&track, steps + 1, regions->state_row) || nnc_mul(&state, r->states, r->hidden))
     return 1;

@@ -194,3 +194,40 @@ def test_norms_of_the_gradients_of_steps(name, rng):
         model.backward(dy)
         found += model.step_gradient_norms().values()
     np.testing.assert_allclose(found[1], found[0], rtol=0.05)
+
+
+def shared(compute):
+    x, layer = nn.Input((11, 18)), nn.LSTM(18, 18, return_sequences=True)
+    middle = nn.LayerNorm(18)(layer(layer(x)))
+    model = nn.Model(x, nn.Linear(20, 3)(nn.LSTM(18, 20)(middle)), seed=0, compute=compute)
+    return model, nn.optim.Adam(lr=1e-3, clip_norm=1.0)
+
+
+def embedded(compute):
+    layers = nn.Embedding(30, 24), nn.GRU(24, 33, bidirectional=True, num_layers=2, dropout=0.2), nn.Linear(66, 3)
+    return nn.Sequential(*layers, seed=0, compute=compute).build((11,)), nn.optim.AdamW(lr=1e-3)
+
+
+def frozen(compute):
+    layers = nn.RNN(18, 40, return_sequences=True), nn.GRU(40, 17), nn.Linear(17, 3)
+    model = nn.Sequential(*layers, seed=0, compute=compute).build((11, 18))
+    model[0].trainable = False
+    return model, nn.optim.SGD(lr=1e-2)
+
+
+@pytest.mark.parametrize("build", [shared, embedded, frozen])
+def test_among_other_layers(build, forced):
+    """The losses are near those of float32, and parameters the same for any number of threads."""
+    found, losses = [], []
+    for threads, compute in ((1, "float32"), (1, "bfloat16"), (2, "bfloat16"), (3, "bfloat16")):
+        forced(threads)
+        rng = np.random.default_rng(2)
+        model, optimizer = build(compute)
+        model.compile(loss="mse", optimizer=optimizer)
+        x = rng.integers(0, 30, (50, 11)) if build is embedded else rng.normal(size=(50, 11, 18)).astype(np.float32)
+        losses.append(model.fit(x, rng.normal(size=(50, 3)), batch_size=48, epochs=2, verbose=0).history["loss"])
+        found.append(model.state_dict())
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-3)
+    for other in found[2:]:
+        for key, value in found[1].items():
+            np.testing.assert_array_equal(other[key], value, err_msg=key)

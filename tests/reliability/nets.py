@@ -153,7 +153,22 @@ class Python(Kind):
         return nn.Linear(6, 8), Scale(), nn.Tanh(), Negated(), nn.Linear(8, 3)
 
 
-KINDS = [Dense(), Normalised(), Gru(), Words(), Graph(), Python()]
+class Bfloat16(Kind):
+    """Products in low precision, with a layer in Python between."""
+
+    name = "bfloat16"
+    timed = True
+    width = 20
+    custom = {"Scale": Scale}  # noqa: RUF012
+
+    def bare(self):
+        return nn.Sequential(*self.layers(), seed=3, compute="bfloat16")
+
+    def layers(self):
+        return nn.LSTM(20, 16), nn.Linear(16, 32), Scale(), nn.Tanh(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 3)
+
+
+KINDS = [Dense(), Normalised(), Gru(), Words(), Graph(), Python(), Bfloat16()]
 
 
 def as_list(outputs):

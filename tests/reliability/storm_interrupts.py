@@ -414,11 +414,13 @@ def share_layers(lab):
 
     def check(done):
         unchanged(model, before)
-        for each, wanted in zip([model, *heads, nn.Model(a, model(a))], [expected, *on_them, expected], strict=True):
+        for each, wanted in zip(
+            [model, *heads, nn.Model(a, model(a), compute=model.compute)], [expected, *on_them, expected], strict=True
+        ):
             if not same(each.predict(lab.x), wanted):
                 raise Wrong("a model that shares layers predicts other numbers")
         lab.train(model)
-        if not same(nn.Model(a, model(a)).predict(lab.x), model.predict(lab.x)):
+        if not same(nn.Model(a, model(a), compute=model.compute).predict(lab.x), model.predict(lab.x)):
             raise Wrong("models that share layers have drifted apart")
 
     return model, act, check

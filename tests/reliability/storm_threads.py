@@ -1,6 +1,6 @@
 """Eight threads do anything at all to one model, at random.
 
-Three kinds of rounds, in turn, over six kinds of nets. Busy: everything goes; only a ConcurrentUseError may refuse, and only
+Three kinds of rounds, in turn, over seven kinds of nets. Busy: everything goes; only a ConcurrentUseError may refuse, and only
 what trains, compiles, builds or writes. Still: the same without what changes weights, and every prediction is the right bits.
 Counted: some threads train along a trajectory that is known, and every copy that the others take is of one moment of it.
 """

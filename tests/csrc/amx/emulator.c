@@ -4,8 +4,8 @@
  *     LD_PRELOAD=./emulator.so NNCORE_ISA=amx python …
  *
  * Each tile instruction is invalid on such a CPU and raises SIGILL. The handler here decodes and computes it by Intel's manual, with
- * registers of each thread's own. What the manual calls an invalid use (#UD, #GP) ends the process with a message. An instruction
- * takes about two microseconds.
+ * registers of each thread's own. What the manual calls an invalid use (#UD, #GP) ends the process with a message. A signal takes
+ * some two microseconds, or eight in a virtual machine.
  *
  * It is strict where the hardware is: tile data need the kernel's permission (arch_prctl), which is refused while a thread has a small
  * alternative signal stack; a thread's registers start unconfigured; in a forked child they are zero. To stay in the process it stands
@@ -168,6 +168,8 @@ static uint8_t *address_of(const amx_instruction *in, const ucontext_t *context)
   return (uint8_t *)at;
 }
 
+static const uint8_t *code_at(const ucontext_t *context) { return (const uint8_t *)context->uc_mcontext.gregs[REG_RIP]; }
+
 static void pass_on(int number, siginfo_t *info, void *context) {
   if (next_handler.sa_flags & SA_SIGINFO) next_handler.sa_sigaction(number, info, context);
   else if (next_handler.sa_handler != SIG_DFL && next_handler.sa_handler != SIG_IGN) next_handler.sa_handler(number);
@@ -177,24 +179,31 @@ static void pass_on(int number, siginfo_t *info, void *context) {
   }
 }
 
+static void emulate(const amx_instruction *in, ucontext_t *context) {
+  execute(in, address_of(in, context), value_of(context, in->index) * (1 << in->scale));
+  counts[in->kind]++;
+  context->uc_mcontext.gregs[REG_RIP] += in->length;
+}
+
+/* Those that follow at once are done as well, as the signal takes longer than all else. */
 static void on_invalid_instruction(int number, siginfo_t *info, void *given) {
   ucontext_t *context = given;
   amx_instruction in;
-  if (info->si_code <= 0 || !amx_decode(&in, (const uint8_t *)context->uc_mcontext.gregs[REG_RIP])) {
+  if (info->si_code <= 0 || !amx_decode(&in, code_at(context))) {
     pass_on(number, info, given);
     return;
   }
-  if (in.kind >= AMX_TILEZERO) {
-    if (!permitted) {
-      say(amx_name[in.kind], "the process has no permission to use tiles");
-      pass_on(number, info, given);
-      return;
+  do {
+    if (in.kind >= AMX_TILEZERO) {
+      if (!permitted) {
+        say(amx_name[in.kind], "the process has no permission to use tiles");
+        pass_on(number, info, given);
+        return;
+      }
+      need_configured(&in, in.tile);
     }
-    need_configured(&in, in.tile);
-  }
-  execute(&in, address_of(&in, context), value_of(context, in.index) * (1 << in.scale));
-  counts[in.kind]++;
-  context->uc_mcontext.gregs[REG_RIP] += in.length;
+    emulate(&in, context);
+  } while (amx_decode(&in, code_at(context)));
 }
 
 /* ---- Before the C library --------------------------------------------------------------------------------------------------- */

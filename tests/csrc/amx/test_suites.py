@@ -13,7 +13,10 @@ SUITES = [
     ("ops/bf16", "amx"),
     ("models/test_compute.py", ""),
     ("plan/layers/test_linear_bf16.py", ""),
+    ("plan/layers/test_recurrent_bf16.py", "instruction_set or streams"),
     ("truth/test_bf16_recurrent.py", ""),
+    ("truth/test_instruction_sets.py", ""),
+    ("reliability", "children"),
 ]
 
 

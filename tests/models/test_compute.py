@@ -36,6 +36,22 @@ def test_a_torch_dtype():
     assert net(compute=torch.bfloat16).compute == "bfloat16"
 
 
+@pytest.mark.parametrize(("faster", "taken"), [(5.0, "bfloat16"), (1.3, "bfloat16"), (1.29, "float32"), (0.0, "float32")])
+def test_auto_takes_what_is_worthwhile(monkeypatch, tmp_path, faster, taken):
+    monkeypatch.setattr(nn.network.precision, "speedup", lambda: faster)
+    model = net(compute="auto")
+    assert model.compute == model._network.plan.compute == taken
+    model.save(tmp_path / "a.safetensors")  # a file keeps what was taken, so that training goes on to the bit on another CPU
+    monkeypatch.setattr(nn.network.precision, "speedup", lambda: 1.0)
+    assert nn.load(tmp_path / "a.safetensors").compute == taken
+
+
+def test_the_measurement():
+    faster = nn._core.measure_bf16()
+    assert 0 <= faster < 1000
+    assert (faster > 0) == (nn._core.isa() == "amx")
+
+
 def test_auto_is_settled_when_the_model_is_made():
     assert net(compute="auto").compute in ("float32", "bfloat16")
     assert net(compute="auto", dtype="float64").compute == "float64"

@@ -30,6 +30,7 @@ from .plans import (
     get_num_threads,
     isa,
     isas,
+    measure_bf16,
     pack_int8,
     quantize_int8,
     set_num_threads,
@@ -71,6 +72,7 @@ __all__ = [  # noqa: RUF022
     "get_num_threads",
     "isa",
     "isas",
+    "measure_bf16",
     "set_num_threads",
     # Switches and queries for tests.
     "alloc_count",

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
+
+from .. import _core
 
 if TYPE_CHECKING:
     from .network import Network
 
+WORTHWHILE = 1.3  #: how many times faster bfloat16 must be for "auto" to take it
+
+
+@cache
+def speedup() -> float:
+    """Return how many times faster products are in bfloat16 on this CPU. It is measured when it is first asked for."""
+    return _core.measure_bf16()
+
 
 def settled(compute: str) -> str:
-    """Return what products are computed in. "auto" is the faster of float32 and bfloat16 on this CPU."""
-    return "float32" if compute == "auto" else compute
+    """Return what products are computed in. "auto" is bfloat16 where that is worthwhile on this CPU."""
+    if compute != "auto":
+        return compute
+    return "bfloat16" if speedup() >= WORTHWHILE else "float32"
 
 
 def remark(network: Network) -> str:

@@ -35,6 +35,13 @@ typedef uint32_t uinteger;
 #define NNC_VECTOR_BYTES 16
 #endif
 
+/* SSE2: sixteen registers, and copies into them, because an operation overwrites an operand. Several long chains side by side do not fit. */
+#if defined(__SSE2__) && NNC_VECTOR_BYTES == 16
+enum { FEW_REGISTERS = 1 };
+#else
+enum { FEW_REGISTERS = 0 };
+#endif
+
 enum { VL = NNC_VECTOR_BYTES / sizeof(real) };
 
 typedef real vec __attribute__((vector_size(NNC_VECTOR_BYTES)));

@@ -80,7 +80,8 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
 
 #define UNUSED __attribute__((unused))
 
-/* The kernels of an activation from name_value and name_gradient; count is how many attributes it has. */
+/* The kernels of an activation from name_value and name_gradient; count is how many attributes it has. An activation is LONG if its
+ * value takes many operations. */
 #define ACTIVATION(name, count)                                                           \
   INLINE void name##_values(vec *y, const vec *x, size_t n, activation_attributes at) {   \
     _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) y[i] = name##_value(x[i], at); \
@@ -99,6 +100,18 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
                               const double *attr UNUSED) {                                                     \
     activation_forward(name##_value, name##_values, activation_read(count, attr), y, x, rows, cols, ldy, ldx); \
   }                                                                                                            \
+  ACTIVATION_BACKWARD(name, count)
+
+#define ACTIVATION_LONG(name, count)                                                                     \
+  INLINE void name##_values(vec *y, const vec *x, size_t n, activation_attributes at) {                  \
+    _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) y[i] = name##_value(x[i], at);                \
+  }                                                                                                      \
+  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx, \
+                              const double *attr UNUSED) {                                               \
+    const activation_attributes at = activation_read(count, attr);                                       \
+    if (FEW_REGISTERS) activation_forward_plain(name##_value, at, y, x, rows, cols, ldy, ldx);           \
+    else activation_forward(name##_value, name##_values, at, y, x, rows, cols, ldy, ldx);                \
+  }                                                                                                      \
   ACTIVATION_BACKWARD(name, count)
 
 /* The same for an activation that is used less often. */

@@ -99,8 +99,11 @@ static NOINLINE size_t narrow(real *c, const real *a, const real *b, const real 
 static NOINLINE void stream(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
                             const layout *at) {
   if (!at->accumulate) {
-    for (size_t i = 0; i < m; i++)
-      for (size_t j = 0; j < n; j++) ((real *)STEP(c, i * at->ldc))[j] = bias ? bias[j] : 0;
+    for (size_t i = 0; i < m; i++) {
+      real *to = (real *)STEP(c, i * at->ldc);
+      if (bias) memcpy(to, bias, n * sizeof(real));
+      else memset(to, 0, n * sizeof(real));
+    }
   }
   while (k) {
     const size_t depth = k >= 8 ? 8 : 1;

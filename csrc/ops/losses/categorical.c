@@ -63,7 +63,7 @@ INLINE void vsum_all_each(vec *v, size_t n){HALVE(v, n, 8, vadd) HALVE(v, n, 4, 
 
 /* `count` rows (a constant) of at most VL classes, in parallel: one row is a longer chain than the processor looks ahead. label and
  * the other fields of `target` are those of the first row. */
-enum { ROWS_IN_STEP = 4 };
+enum { ROWS_IN_STEP = FEW_REGISTERS ? 1 : 4 };
 #define IN_STEP _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++)
 
 INLINE void softmax_of_narrow_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
@@ -153,9 +153,10 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
   }
 }
 
-INLINE void crossentropy_of_probabilities(target_kind kind, double smoothing, real *grad, real *row_loss, const real *z,
-                                          const real *target, const real *weight, size_t rows, size_t cols, size_t ld, size_t ldt,
-                                          double scale) {
+/* One function serves both kinds, as these are used less often: a Softmax before the loss joins it, and gives logits. */
+__attribute__((noipa)) static void crossentropy_of_probabilities(target_kind kind, double smoothing, real *grad, real *row_loss,
+                                                                 const real *z, const real *target, const real *weight, size_t rows,
+                                                                 size_t cols, size_t ld, size_t ldt, double scale) {
   const real lo = (real)1e-7, hi = (real)(1 - 1e-7);
   target_row t = target_rows(smoothing, cols);
   for (size_t r = 0; r < rows; r++) {

@@ -40,6 +40,14 @@ cdef cnp.ndarray lend(const void *data, size_t ld, size_t rows, tuple shape, int
     return view
 
 
+cdef object copy_of_lengths(const nnc_call *call):
+    """None where all steps count. No typed memoryview: that alone would add a twentieth to the module."""
+    if call.lengths == NULL:
+        return None
+    cdef cnp.npy_intp rows = call.rows
+    return cnp.PyArray_SimpleNewFromData(1, &rows, cnp.NPY_INT64, <void *>call.lengths).copy()
+
+
 cdef object lend_or_none(const nnc_array *lent, size_t rows, tuple shape, int typenum, Block owner):
     return None if lent.data == NULL else lend(lent.data, lent.ld, rows, shape, typenum, True, owner)
 
@@ -54,7 +62,7 @@ cdef int answer_op(Plan net, const nnc_call *call) except -1:
     for j in range(len(shapes)):
         xs.append(lend(call.x[j].data, call.x[j].ld, call.rows, shapes[j], typenum, False, owner))
     forward = call.kind == NNC_CALL_FORWARD
-    lengths = None if call.lengths == NULL else np.array(<const int64_t[: call.rows]>call.lengths)
+    lengths = copy_of_lengths(call)
     y = lend(call.y.data, call.y.ld, call.rows, shape, typenum, forward, owner)
     if forward:
         op.part._answer_forward(y, xs, bool(call.training), lengths)
@@ -91,7 +99,7 @@ cdef int answer_head(Plan net, const nnc_call *call) except -1:
     weight = None
     if call.weight != NULL:
         weight = lend(call.weight, call.weight_width, call.rows, (call.weight_width,), typenum, False, owner)
-    lengths = None if call.lengths == NULL else np.array(<const int64_t[: call.rows]>call.lengths)
+    lengths = copy_of_lengths(call)
     if is_index and np.any(y_true < 0):  # ignored targets
         y_true, y_pred, weight, lengths = counted_lines(y_true, y_pred, weight, lengths)
     for watcher in net.watchers[get_ident()][call.index]:

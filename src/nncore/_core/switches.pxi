@@ -14,11 +14,12 @@ def force_separate_forms(bint on):
     nnc_force_separate_forms(on)
 
 
-def find_bad_partition(double[::1] work, size_t[::1] rows, int most):
+def find_bad_partition(cnp.ndarray work not None, cnp.ndarray rows not None, int most):
     """The first number of threads, up to `most`, that do not process all rows of tasks with this work; 0: none."""
     if len(work) != len(rows) or not len(work):
         raise ValueError("expected as many works as rows, and at least one")
-    cdef int bad = nnc_find_bad_partition(&work[0], &rows[0], len(work), most)
+    work, rows = np.ascontiguousarray(work, np.float64), np.ascontiguousarray(rows, np.uintp)
+    cdef int bad = nnc_find_bad_partition(<const double *>cnp.PyArray_DATA(work), <const size_t *>cnp.PyArray_DATA(rows), len(work), most)
     if bad < 0:
         raise MemoryError("no memory for the tasks")
     return bad

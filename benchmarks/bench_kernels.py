@@ -110,7 +110,7 @@ def bench_gemm_weight_gradient(versus, size, dtype):
 
 @pytest.mark.parametrize("size", NN + TN, ids=lambda s: "x".join(map(str, s)))
 def bench_bf16_product(versus, size):
-    """Operands of bfloat16, which NumPy does not have, against its product of floats: the rounding of operands is the difference."""
+    """Operands of bfloat16, which NumPy does not have, against its product of floats: the operands are rounded."""
     m, n, k = size
     x, w, c, d = (normal(*s, dtype=np.float32) for s in ((m, k), (k, n), (m, n), (m, n)))
     a, b = kernels.bf16_pack(x, "a"), kernels.bf16_pack(w, "b")

@@ -443,7 +443,7 @@ def test_calls_that_are_for_training(rng):
         quantized(x, training=True)
     with pytest.raises(ArgumentError, match="optimizer"):
         quantized.compile("mse", "adam")
-    with pytest.raises(ArgumentError, match="whole model"):
+    with pytest.raises(ArgumentError, match="the whole"):
         quantized(nn.Input((40,)))
     with pytest.raises(NncoreError):
         nn.Sequential(quantized, nn.Linear(5, 2))

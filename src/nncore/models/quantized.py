@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from .._declarations import explained, put_elsewhere
 from ..data.sequences import either
 from ..errors import ArgumentError, UnknownAttributeError
 from ..foreign import methods
-from ..graph import is_symbolic
 from ..optim import SGD
 from ..training.configuration import Configuration
 from ..training.trainer import Trainer
@@ -105,27 +104,6 @@ class QuantizedModel(Predictor):
         if flag("QuantizedModel(x)", "training", training):
             raise ArgumentError(f"QuantizedModel(x): training=True has no meaning for it: {_NO_GRADIENTS}")
         return ModelCore.__call__(self, x, out=out)
-
-    def __call__(self, x: Any, training: bool | None = None, *, out: np.ndarray | None = None) -> Any:
-        """Compute the outputs of a batch.
-
-        Parameters
-        ----------
-        x : array_like, or a list or dict of them
-            [N, *input shape] for each input.
-        training : bool, optional
-            Only False is possible.
-        out : numpy.ndarray, optional
-            Memory for the result, as for `predict_on_batch`.
-
-        Returns
-        -------
-        numpy.ndarray, or a list or dict of them
-            [N, *output shape] for each output.
-        """
-        if is_symbolic(x):
-            raise ArgumentError(f"QuantizedModel(x): {_WHOLE}")
-        return super().__call__(x, cast("Any", training), out=out)
 
     def compile(
         self,

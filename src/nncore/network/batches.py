@@ -45,6 +45,11 @@ def infer(network: Network, x: Any, out: np.ndarray | None) -> Any:
 
 
 def _call_on_values(network: Network, x: Any) -> Any:
+    if network.compute == "int8":
+        raise ArgumentError(
+            f"{network.label}(x): a quantized model cannot be a part of another one; call the model that was quantized, and "
+            "quantize the whole"
+        )
     values = align_to_names("x", x, network.input_names)
     for name, value in zip(argument_labels("x", network.input_names), values, strict=True):
         if not isinstance(value, Value):

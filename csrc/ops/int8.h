@@ -29,7 +29,7 @@ enum {
 
 /* A packed weight: the scales; the starts of the sums; and the blocks of 16 columns one after the other, each [k / 4][16][4], with
  * zeros for what k and n lack of whole ones. A tile may read the rest of its 64 numbers of k behind a block and multiply it by 0, so
- * that the last one is followed by a tile's worth of memory. */
+ * that as much memory follows the last one. */
 typedef struct {
   size_t k, n;
   float *scale;   /* [n], rounded up to whole blocks */
@@ -50,7 +50,8 @@ static inline size_t nnc_int8_block(size_t k) { return nnc_int8_whole(k, NNC_INT
 /* Bytes of a packed weight; it does not overflow where k n floats do not. */
 static inline size_t nnc_int8_bytes(size_t k, size_t n) {
   const size_t columns = nnc_int8_whole(n, NNC_INT8_COLUMNS);
-  return columns * (sizeof(float) + sizeof(int32_t)) + columns / NNC_INT8_COLUMNS * nnc_int8_block(k) + 1024;
+  const size_t rest = nnc_int8_whole(k, NNC_INT8_LINE) - nnc_int8_whole(k, NNC_INT8_GROUP);
+  return columns * (sizeof(float) + sizeof(int32_t)) + columns / NNC_INT8_COLUMNS * nnc_int8_block(k) + rest * NNC_INT8_COLUMNS;
 }
 /* Bytes between rows of inputs: an odd number of lines, because rows a power of two apart would compete for the same sets of a cache. */
 static inline size_t nnc_int8_ld(size_t k) { return ((k + NNC_INT8_LINE - 1) / NNC_INT8_LINE | 1) * NNC_INT8_LINE; }

@@ -91,8 +91,8 @@ enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
  *   dgates_b   form b of dgates, gate by gate in whole blocks
  *   stride     blocks from one column of blocks to the next in these
  *   fill       how many samples from `first` on are written: those beyond rows as zeros; whole halves of the block
- * dgates_a   [steps, gates, hidden / 32]: form a of dgates of each step, its row 0 being the first sample; a GRU's in the order n, r, z, and
- *            that of W_hn h + b_hn
+ * dgates_a   [steps, gates, hidden / 32]: form a of dgates of each step, rows `first` on; a GRU's in the order n, r, z, and that of
+ *            W_hn h + b_hn
  * bias_sums  [rows / 16, gates, hidden in whole blocks]: the sums of dgates over each 16 rows of a step, in order, are added in the order
  *            of the walk
  * A step at which a row does not count gives zeros in dgates_a and dgates_b. */

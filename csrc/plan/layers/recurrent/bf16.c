@@ -1,9 +1,9 @@
 /* bf16.c: what recurrent layers do differently where their products take bfloat16: the kernels of a window, and the weights' gradients.
  *
  * The kernel of a step multiplies x as well as h. For few samples, as inference may have, the input products of a window of steps come
- * first, as float32 sums, so that the weights are read only once for all steps. Both passes write the operands of the weights' gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after
- * the other, group after group. A group of fewer samples is filled up with zeros.
- * The sums for a bias are those of half groups, from +0, one after the other.
+ * first, as float32 sums, so that the weights are read only once for all steps. Both passes write the operands of the weights'
+ * gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after the other, group after
+ * group. A group of fewer samples is filled up with zeros. The sums for a bias are those of half groups, from +0, one after the other.
  */
 #include "ops/low_kernels.h"
 #include "plan/layers/recurrent/windows.h"

@@ -118,6 +118,16 @@ def streamed():
     return [*steps, model.predict(x)]
 
 
+def quantized():
+    """Predictions in 8-bit integers: one row, a few, whole tiles and more; and of sequences."""
+    r = np.random.default_rng(0)
+    dense = nn.Sequential(nn.Linear(70, 300), nn.ReLU(), nn.Linear(300, 40), nn.Tanh(), nn.Linear(40, 10), seed=0).quantize("int8")
+    x = r.normal(size=(70, 70)).astype("f4")
+    cell = nn.Sequential(nn.GRU(20, 48, bidirectional=True), nn.Linear(96, 17), seed=0).build((5, 20)).quantize("int8")
+    sequences = r.normal(size=(37, 5, 20)).astype("f4")
+    return [*(dense.predict(x[:n]) for n in (1, 3, 4, 16, 17, 33, 70)), cell.predict(sequences), cell.predict(sequences[:1])]
+
+
 def parameters(model):
     return list(model.state_dict().values())
 
@@ -135,6 +145,7 @@ MODELS = {
     "float32 parts around": around,
     "resumed": resumed,
     "streamed": streamed,
+    "quantized": quantized,
     "rnn": lambda: recurrent("RNN"),
     "rnn, relu": lambda: recurrent("RNN", nonlinearity="relu", return_sequences=True),
     "gru": lambda: recurrent("GRU", 48, return_sequences=True),

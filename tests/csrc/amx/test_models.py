@@ -26,5 +26,10 @@ def test_tiles_learn_and_predict_the_same_bits(digests, name, threads):
     assert digests("amx", threads)[name] == digests("avx512", 1)[name]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_shorter_vectors_do_too(digests, name):
+    assert digests("avx2", 2)[name] == digests("avx512", 1)[name]
+
+
 def test_models_differ(digests):
     assert len(set(digests("avx512", 1).values())) == len(MODELS)

@@ -11,7 +11,9 @@ TESTS = Path(__file__).resolve().parents[2]
 #: Files or folders, and what of them: of tests over the fixture isa, those for amx.
 SUITES = [
     ("ops/bf16", "amx"),
+    ("ops/int8", "amx"),
     ("models/test_compute.py", ""),
+    ("models/test_quantized.py", ""),
     ("plan/layers/test_linear_bf16.py", ""),
     ("plan/layers/test_recurrent_bf16.py", "instruction_set or streams"),
     ("truth/test_bf16_recurrent.py", ""),

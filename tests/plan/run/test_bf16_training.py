@@ -1,5 +1,6 @@
 """Training with products in bfloat16: the same bits however a step is divided and whatever instruction set computes it."""
 
+import copy
 import hashlib
 import os
 import subprocess
@@ -8,6 +9,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from own_parts import PyTanh
 
 import nncore as nn
 
@@ -162,6 +164,69 @@ def test_by_hand_is_as_in_fit():
         other.apply_gradients()
     for a, b in zip(model.parameters(), other.parameters(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+class StepTanh(PyTanh):
+    timewise = True
+
+
+def sequences(**options):
+    x = nn.Input((6,), name="x")
+    h = nn.Embedding(11, 16)(x)
+    h = nn.ReLU()(nn.Linear(32, 24)(nn.ReLU()(nn.Linear(16, 32)(h))))
+    last = nn.LSTM(24, 16)(h)
+    steps = nn.Linear(24, 20, name="steps")(StepTanh()(h))
+    return nn.Model(x, [nn.Linear(16, 3, name="last")(last), steps], seed=2, **options)
+
+
+@pytest.mark.parametrize("with_lengths", [False, True])
+@pytest.mark.parametrize("rows", [5, 37])
+def test_sequences_several_outputs_and_parts_in_python(restored, rows, with_lengths):
+    rng = np.random.default_rng(rows)
+    x, lengths = rng.integers(0, 11, size=(rows, 6)), rng.integers(1, 7, size=rows) if with_lengths else None
+    y = [rng.normal(size=(rows, 3)), rng.normal(size=(rows, 6, 20))]
+    found = set()
+    for threads, separate in ((1, False), (1, True), (2, False), (3, True)):
+        nn._core.force_threads(threads)
+        nn._core.force_separate_forms(separate)
+        model = sequences(compute="bfloat16")
+        model.compile(LOSS, "adam")
+        model.fit(x, y, lengths=lengths, epochs=2, batch_size=33, verbose=0)
+        outputs = model.predict(x, lengths=lengths)
+        found.add(digest(model) + "".join(hashlib.sha256(each.tobytes()).hexdigest() for each in outputs))
+    assert len(found) == 1
+
+
+def test_values_beyond_the_length_change_nothing(rng):
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16), nn.GRU(16, 16), seed=0, compute="bfloat16").build(
+        (5, 16)
+    )
+    model.compile(LOSS, "sgd")
+    x, y, lengths = rng.normal(size=(40, 5, 16)).astype(np.float32), rng.normal(size=(40, 16)), rng.integers(1, 6, size=40)
+    other = copy.deepcopy(model)
+    changed = x.copy()
+    for row, length in zip(changed, lengths, strict=True):
+        row[length:] = 1e6
+    model.fit(x, y, lengths=lengths, verbose=0, shuffle=False)
+    other.fit(changed, y, lengths=lengths, verbose=0, shuffle=False)
+    assert digest(model) == digest(other)
+    np.testing.assert_array_equal(model.predict(x, lengths=lengths), other.predict(changed, lengths=lengths))
+
+
+def test_gradients_of_the_input(restored, rng):
+    """They go through layers whose operands others have written."""
+    found = []
+    x, dy = rng.normal(size=(40, 20)).astype(np.float32), rng.normal(size=(40, 5)).astype(np.float32)
+    for separate in (False, True):
+        nn._core.force_separate_forms(separate)
+        model = plain(compute="bfloat16")
+        model.forward(x, training=True)
+        found.append(model.backward(dy))
+    np.testing.assert_array_equal(*found)
+    full = plain()
+    full.forward(x, training=True)
+    expected = full.backward(dy)
+    assert np.linalg.norm(found[0] - expected) < 0.1 * np.linalg.norm(expected)  # some units change their sign by rounding
 
 
 PROGRAM = """

@@ -134,6 +134,18 @@ def test_a_small_signal_stack_in_a_thread_changes_no_bit(program):
     assert program(REFUSED) == [*program.truth(UNDISTURBED), "False", "0", FLOAT]
 
 
+QUANTIZED = """
+model = make("float32").quantize("int8")
+print(hashlib.sha256(b"".join(model.predict(x[:n]).tobytes() for n in (1, 5, 200))).hexdigest())
+"""
+
+
+def test_neither_in_8_bit_integers(program):
+    (truth,) = program.truth(QUANTIZED)
+    assert program(f"small_stack()\n{QUANTIZED}\nprint(permitted(), executed() or 0)") == [truth, "False", "0"]
+    assert program(f"{QUANTIZED}\nprint(permitted(), executed(b'TDPBUSD') != 0, is_clean())") == [truth, "True", "True", "True"]
+
+
 def test_an_old_kernel_changes_no_bit(program, emulated):
     assert program(f"{UNDISTURBED}\nprint(permitted(), executed())", AMX_EMULATOR_REFUSE="22") == [
         *program.truth(UNDISTURBED),
@@ -173,6 +185,18 @@ done.set()
 print(is_clean())
 """
     assert program(code, FORCED="3") == [*program.truth(UNDISTURBED), "True"]
+
+
+def test_workers_of_the_pool_have_tiles(program):
+    """They take columns of wide layers where calls follow each other quickly; which calls, the clock says."""
+    code = """
+nn.set_num_threads(2)
+_core.force_threads(0)
+wide = nn.Sequential(nn.Linear(40, 256), nn.ReLU(), nn.Linear(256, 256), nn.Linear(256, 20), seed=0, compute="bfloat16")
+first = wide(x[:4])
+print(all(np.array_equal(wide(x[:4]), first) for _ in range(150)), is_clean(), hashlib.sha256(first.tobytes()).hexdigest())
+"""
+    assert program(code) == program.truth(code)
 
 
 def test_python_threads_train_side_by_side(program):

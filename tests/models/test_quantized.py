@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,6 +109,18 @@ def test_rows_do_not_depend_on_each_other_or_on_threads(rng):
     _core.force_threads(0)
     assert np.concatenate([quantized(x[i : i + 1]) for i in range(40)]).tobytes() == wanted[:40].tobytes()
     assert np.concatenate([quantized(x[i : i + 31]) for i in range(0, 533, 31)]).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("sides", [(784, 512, 256, 10), (1024, 900, 64)])
+def test_the_columns_of_wide_layers_may_be_divided_among_threads(sides, rng):
+    layers = [layer for a, b in pairwise(sides) for layer in (nn.Linear(a, b), nn.ReLU())]
+    quantized = nn.Sequential(*layers, seed=0).quantize("int8")
+    x = rng.normal(size=(3, sides[0])).astype(F)
+    nn.set_num_threads(1)
+    wanted = quantized(x)
+    nn.set_num_threads(2)
+    assert all(quantized(x).tobytes() == wanted.tobytes() for _ in range(300))
+    nn.set_num_threads(0)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
@@ -257,6 +270,25 @@ def test_evaluation_has_the_loss_and_metrics_of_the_model(rng):
     assert found["mae"] == pytest.approx(np.abs(p - np.eye(16)[y]).mean(), rel=1e-5)
 
 
+def test_batches_generators_masks_and_callbacks(rng):
+    model = nn.Sequential(nn.LSTM(16, 20, return_sequences=True), nn.Linear(20, 16), seed=0).build((6, 16))
+    model.compile("mse", "adam", metrics=["mae"])
+    quantized = model.quantize("int8")
+    x, y = rng.normal(size=(20, 6, 16)).astype(F), rng.normal(size=(20, 6, 16)).astype(F)
+    wanted = quantized.predict(x)
+    parts = [slice(0, 7), slice(7, 8), slice(8, 20)]
+    assert quantized.predict([(x[part], y[part]) for part in parts]).tobytes() == wanted.tobytes()
+    assert quantized.predict((x[part], y[part]) for part in parts).tobytes() == wanted.tobytes()
+    found = quantized.evaluate([(x[part], y[part]) for part in parts], return_dict=True)
+    assert found == pytest.approx(quantized.evaluate(x, y, return_dict=True), rel=1e-6)
+    np.testing.assert_allclose(found["loss"], np.mean((wanted.astype(np.float64) - y) ** 2), rtol=1e-5)
+    mask = np.arange(6) < rng.integers(1, 7, size=20)[:, None]
+    assert quantized.predict(x, mask=mask)[mask].tobytes() == wanted[mask].tobytes()
+    seen = []
+    quantized.predict(x, batch_size=8, callbacks=[nn.callbacks.LambdaCallback(on_predict_batch_end=lambda b, logs: seen.append(b))])
+    assert seen == [0, 1, 2]
+
+
 def test_evaluation_needs_a_loss():
     with pytest.raises(NotCompiledError):
         mlp().quantize("int8").evaluate(np.zeros((2, 40)), np.zeros((2, 5)))
@@ -383,6 +415,26 @@ def test_the_report_needs_the_model(rng):
         quantized.report(x, model=nn.Sequential(nn.Linear(40, 5)))
     with pytest.raises(ArgumentError, match="must be a model"):
         quantized.report(x, model=3)
+    with pytest.raises(ArgumentError, match="not quantized"):
+        quantized.report(x, model=quantized)
+
+
+def test_averaged_weights_and_models_of_bfloat16(rng):
+    model, x = mlp(compute="bfloat16"), rng.normal(size=(30, 40)).astype(F)
+    model.compile("mse", nn.optim.Adam(lr=0.1, ema_momentum=0.9))
+    model.fit(x, rng.normal(size=(30, 5)), epochs=2, verbose=0)
+    with model.averaged_weights():
+        state, quantized = model.state_dict(), model.quantize("int8")
+    assert quantized.compute == "int8"
+    assert np.median(np.abs(quantized(x) - of_mlp(state, x))) < 1e-6
+
+
+def test_states_that_other_layers_give(rng):
+    a, b = nn.Input((4, 16)), nn.Input((5, 16))
+    _, ends = nn.GRU(16, 24, return_state=True)(a)
+    model = nn.Model([a, b], nn.Linear(24, 16)(nn.GRU(16, 24, return_sequences=True)(b, ends)), seed=0)
+    x = [rng.normal(size=(3, steps, 16)).astype(F) for steps in (4, 5)]
+    assert 0 < np.abs(model.quantize("int8")(x) - model(x)).max() < 0.02
 
 
 # What it refuses ------------------------------------------------------------------------------------------------------

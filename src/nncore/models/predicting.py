@@ -87,7 +87,9 @@ class Predictor(ModelCore):
 
     @property
     def compute(self) -> str:
-        """In what products are computed: "bfloat16", or the name of the dtype. If "auto" was asked for, this is what was chosen.
+        """In what products are computed: "bfloat16", "int8" in a quantized model, or the name of the dtype.
+
+        If "auto" was asked for, this is what was chosen.
 
         Examples
         --------

@@ -177,7 +177,7 @@ class QuantizedModel(Predictor):
         Raises
         ------
         ArgumentError
-            The model with which to compare no longer exists, or has other layers.
+            The model with which to compare no longer exists, has other layers, or is quantized itself.
 
         Examples
         --------
@@ -196,6 +196,8 @@ class QuantizedModel(Predictor):
             )
         if not isinstance(other, Predictor):
             raise ArgumentError(f"QuantizedModel.report: model must be a model, not {type(other).__name__}")
+        if other.compute == "int8":
+            raise ArgumentError("QuantizedModel.report: model must be one that is not quantized")
         return compare(self, other, x, y, either("report", lengths, mask))
 
     if not TYPE_CHECKING:

@@ -136,6 +136,15 @@ def bench_bf16_pack(versus, forms):
     versus(lambda: kernels.bf16_pack(x, forms), lambda: (x.view(np.uint32) >> 16).astype(np.uint16), same=False)
 
 
+@pytest.mark.parametrize("size", [(784, 512, 128), (1024, 2048, 256)], ids=lambda s: "x".join(map(str, s)))
+def bench_bf16_update(versus, size):
+    """The gradient of a weight, a step of Adam, and the operands of the new weight."""
+    m, n, k = size
+    a, b = kernels.bf16_pack(normal(k, m, dtype=np.float32), "at"), kernels.bf16_pack(normal(k, n, dtype=np.float32), "b")
+    w, *moments = (np.zeros((m, n), np.float32) for _ in range(3))
+    versus(lambda: kernels.bf16_update("adam", w, a, b, moments, lr=1e-3, step=9, attr=(0.9, 0.999, 1e-8, 0.0)), None)
+
+
 def bench_bf16_column_sum(versus):
     x = normal(*SHAPE, dtype=np.float32)
     versus(lambda: kernels.bf16_column_sum(x), lambda: x.sum(0), rtol=1e-3, atol=1e-3)

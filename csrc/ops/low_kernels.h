@@ -70,6 +70,21 @@ typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, cons
  * of column_sums, one after the other from +0, give the same bits. */
 typedef void nnc_bf16_column_sum(float *y, const float *x, size_t rows, size_t cols, size_t ldx);
 
+/* A weight and what trains it: parameters and moments, [m, ld]; where the optimizer does not use a moment, it is NULL. */
+enum { NNC_BF16_MOMENTS = 3 };
+typedef struct {
+  float *param, *moment[NNC_BF16_MOMENTS];
+  size_t ld;
+  nnc_optimizer_f32 *optimizer; /* any of the registry, as they work element by element */
+  const nnc_update *update;
+  nnc_bf16_forms forms; /* of the new parameters */
+} nnc_bf16_training;
+
+/* One step: the gradient A B [m, n], the optimizer on it, and the forms of what comes out. The bits are those of bf16_product, the
+ * optimizer and bf16_pack. For dW = X^T dZ: form at of X, form b of dZ, k samples. A thread may take any whole blocks of rows. Gaps
+ * between rows are neither read nor written. */
+typedef void nnc_bf16_update(const nnc_bf16_training *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k);
+
 /* Rows of a group of samples of a recurrent layer that may be processed by themselves: half a block. */
 enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
 

@@ -14,6 +14,7 @@
 #define NNC_OPS_BF16_FMA_H
 
 #include "base/scratch.h"
+#include "ops/bf16/ahead.h"
 #include "ops/bf16/finish.h"
 #include "ops/bf16/scalar.h"
 #include "ops/tile.h"
@@ -179,9 +180,10 @@ static void multiply_block(float *c, const float *a, const nnc_bf16 *b, size_t r
 
 /* Bytes of the left operand as floats that stay in the first cache, and columns of blocks whose sums wait in the scratch. */
 enum { CHUNK = 32 * 1024, GROUP = 16, SMALL_CHUNK = 8 * 1024 };
-_Static_assert(CHUNK + GROUP * BLOCK * sizeof(float) <= NNC_SCRATCH_BYTES, "they have to fit into the scratch");
+_Static_assert(CHUNK + GROUP * BLOCK * sizeof(float) <= PRODUCT_SCRATCH, "they have to fit into the scratch");
 
-INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
+INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
+                     fetch_list *list) {
   const size_t steps = nnc_bf16_blocks(k), right = nnc_bf16_blocks(n);
   float local[(SMALL_CHUNK / sizeof(float)) + BLOCK] __attribute__((aligned(64)));
   float *scratch = nnc_scratch();
@@ -190,6 +192,7 @@ INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf1
   float *const left = scratch, *const sums = scratch + chunk / sizeof(float);
   for (size_t i = 0; i < nnc_bf16_blocks(m); i++, a += steps * BLOCK) {
     const size_t rows = m - i * SIDE < SIDE ? m - i * SIDE : SIDE, most = chunk / (rows * SIDE * sizeof(float));
+    const size_t share = fetch_share(list, nnc_bf16_blocks(m) * right * ((steps + most - 1) / most));
     for (size_t first = 0, count; first < right; first += count) {
       count = right - first < group ? right - first : group;
       memset(sums, 0, count * BLOCK * sizeof(float));
@@ -199,6 +202,7 @@ INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf1
         for (size_t j = 0; j < count; j++) {
           const nnc_bf16 *from = b + ((first + j) * steps + s) * BLOCK;
           multiply_block(sums + j * BLOCK, left, from, rows, n - (first + j) * SIDE, length, from + steps * BLOCK);
+          fetch_more(list, share);
         }
       }
       for (size_t j = 0; j < count; j++) finish_block(to, sums + j * BLOCK, i, first + j, m, n);

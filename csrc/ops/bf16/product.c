@@ -14,6 +14,11 @@ void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows
 }
 #endif
 
+void KERNEL(bf16_product_ahead)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
+                                fetch_list *list) {
+  multiply(to, a, b, m, n, k, list);
+}
+
 void KERNEL(bf16_product)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
-  multiply(to, a, b, m, n, k);
+  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, NULL);
 }

@@ -13,15 +13,18 @@
 
 #include "base/scratch.h"
 #include "ops/amx.h"
+#include "ops/bf16/ahead.h"
 #include "ops/bf16/finish.h"
 
 enum { DEPTH = 16, ROWS = 8, LINES = BLOCK * sizeof(nnc_bf16) / 64 };
-_Static_assert(ROWS * BLOCK * sizeof(float) <= NNC_SCRATCH_BYTES, "the blocks of c have to fit into the scratch");
+_Static_assert(ROWS * BLOCK * sizeof(float) <= PRODUCT_SCRATCH, "the blocks of c have to fit into the scratch");
 
-/* What has to be done between the steps: lines of B to fetch with each, and the pairs of rows of a whole block to finish. */
+/* What has to be done between the steps: lines of B and of what the caller needs to fetch with each, and the pairs of rows of a whole
+ * block to finish. */
 typedef struct {
   const char *ahead;
-  size_t lines;
+  size_t lines, share;
+  fetch_list *list;
   finishing *before; /* or NULL */
 } meanwhile;
 
@@ -29,6 +32,7 @@ INLINE void work_meanwhile(meanwhile *m, size_t *row, size_t rows) {
   const char *ahead = m->ahead;
   for (size_t l = m->lines; l; l--, ahead += 64) __builtin_prefetch(ahead, 0, 2);
   m->ahead = ahead;
+  fetch_more(m->list, m->share);
   if (!m->before) return;
   for (const size_t end = *row + rows < SIDE ? *row + rows : SIDE; *row < end; *row += 2) finish_pair(m->before, *row, 1);
 }
@@ -85,7 +89,8 @@ static NOINLINE void multiply_whole(float *c, const nnc_bf16 *a, const nnc_bf16 
 /* A block whose height or width is at most 16; nothing is finished meanwhile. */
 static NOINLINE void multiply_part(float *c, const nnc_bf16 *a, const nnc_bf16 *b, size_t steps, int first, size_t height,
                                    size_t width, const meanwhile *given) {
-  meanwhile m = {given->ahead, given->lines, NULL};
+  meanwhile m = *given;
+  m.before = NULL;
   if (height > HALF) multiply_steps(c, a, b, steps, first, 1, 0, &m);
   else if (width > HALF) multiply_steps(c, a, b, steps, first, 0, 1, &m);
   else multiply_steps(c, a, b, steps, first, 0, 0, &m);
@@ -104,7 +109,7 @@ static void finish_backlog(backlog *b) {
 
 /* Rows of blocks [first, last), of all columns of blocks; c: room for so many blocks. */
 static void multiply_rows(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t first, size_t last, size_t m,
-                          size_t n, size_t steps, float *c) {
+                          size_t n, size_t steps, float *c, fetch_list *list) {
   backlog before = {.waits = 0};
   for (size_t j = 0; j < nnc_bf16_blocks(n); j++, b += steps * BLOCK) {
     size_t s = 0, length;
@@ -112,7 +117,8 @@ static void multiply_rows(const nnc_bf16_result *to, const nnc_bf16 *a, const nn
       const size_t left = steps - s, pieces = (left + DEPTH - 1) / DEPTH;
       length = pieces ? (left + pieces - 1) / pieces : 0;
       const nnc_bf16 *right = b + s * BLOCK;
-      meanwhile work = {(const char *)(right + length * BLOCK), (LINES + last - first - 1) / (last - first), NULL};
+      meanwhile work = {(const char *)(right + length * BLOCK), (LINES + last - first - 1) / (last - first),
+                        fetch_share(list, nnc_bf16_blocks(m) * nnc_bf16_blocks(n) * steps), list, NULL};
       for (size_t i = first; i < last; i++) {
         const size_t height = m - i * SIDE, width = n - j * SIDE;
         const nnc_bf16 *from = a + (i * steps + s) * BLOCK;
@@ -138,11 +144,12 @@ static void multiply_rows(const nnc_bf16_result *to, const nnc_bf16 *a, const nn
   finish_backlog(&before);
 }
 
-INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
+INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
+                     fetch_list *list) {
   float local[BLOCK] __attribute__((aligned(64))), *scratch = nnc_scratch();
   const size_t down = nnc_bf16_blocks(m), most = scratch ? ROWS : 1;
   for (size_t i = 0; i < down; i += most)
-    multiply_rows(to, a, b, i, down - i < most ? down : i + most, m, n, nnc_bf16_blocks(k), scratch ? scratch : local);
+    multiply_rows(to, a, b, i, down - i < most ? down : i + most, m, n, nnc_bf16_blocks(k), scratch ? scratch : local, list);
 }
 
 #endif

@@ -173,6 +173,13 @@ cdef extern from "nncore.h":
     size_t nnc_int8_ld(size_t k) noexcept nogil
     nnc_int8_weight nnc_int8_weight_at(void *data, size_t k, size_t n) noexcept nogil
 
+    ctypedef struct nnc_bf16_training:
+        float *param
+        float *moment[3]
+        size_t ld
+        const nnc_update *update
+        nnc_bf16_forms forms
+
     ctypedef struct nnc_low_kernels:
         size_t (*int8_quantize_weight)(int8_t *q, float *scale, const float *w, size_t rows, size_t k) noexcept nogil
         void (*int8_pack)(const nnc_int8_weight *to, const int8_t *q, const float *scale) noexcept nogil

@@ -252,3 +252,18 @@ def int8_product(
     repeat: int = 1,
     isa: str | None = None,
 ) -> np.ndarray: ...
+def bf16_update(
+    name: str,
+    param: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    moments: Sequence[np.ndarray | None] = (),
+    forms: Sequence[str] = ("b", "bt"),
+    *,
+    lr: float,
+    step: int,
+    attr: Sequence[float] = (),
+    weight_decay: float = 0.0,
+    isa: str | None = None,
+) -> tuple[np.ndarray, ...]:
+    """One step of an optimizer in place, with the gradient a b, and the forms of the new parameters. Moments lie as param does."""

@@ -19,9 +19,16 @@ cdef extern from *:
     #define call_int8_quantize(isa, ...) NNCORE_CALL_LOW(int8_quantize, isa, __VA_ARGS__)
     #define call_int8_product(isa, ...) NNCORE_CALL_LOW(int8_product, isa, __VA_ARGS__)
     #define low_kernels_of(isa) nncore_core->low_kernels_for(isa)
+    #define call_bf16_update(isa, code, to, ...) \\
+      do { \\
+        (to)->optimizer = nncore_core->kernels_for_f32(isa)->optimizer[code]; \\
+        NNCORE_CALL_LOW(bf16_update, isa, to, __VA_ARGS__); \\
+      } while (0)
     """
 
 cdef extern from * nogil:
+    void call_bf16_update(
+        nnc_isa isa, int code, nnc_bf16_training *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
     void call_bf16_pack(nnc_isa isa, const nnc_bf16_forms *to, const float *x, size_t rows, size_t cols, size_t ldx)
     void call_bf16_product(
         nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
@@ -223,3 +230,33 @@ def int8_product(cnp.ndarray q not None, cnp.ndarray scale not None, cnp.ndarray
             call_int8_product(which, to, &x, &w, start, rows, 0, n, n)
             repeat -= 1
     return y
+
+
+def bf16_update(str name not None, cnp.ndarray param not None, cnp.ndarray a not None, cnp.ndarray b not None, moments=(), forms=("b", "bt"),
+                *, double lr, int64_t step, attr=(), double weight_decay=0.0, isa=None):
+    """One step of an optimizer in place, with the gradient a b, and the forms of the new parameters. Moments lie as param does."""
+    cdef nnc_isa which = low_isa_code(isa)
+    cdef nnc_update update
+    cdef nnc_bf16_training to
+    cdef int i, code = op_code("optimizer", name)
+    cdef Matrix w = as_matrix("param", param, False, True), other
+    cdef size_t steps = a.shape[1] if a.ndim == 3 else 0
+    cdef const nnc_bf16 *left = as_blocks("a", a, nnc_bf16_blocks(w.rows), steps)
+    cdef const nnc_bf16 *right = as_blocks("b", b, nnc_bf16_blocks(w.cols), steps)
+    update.lr, update.step, update.grad_scale, update.clip_value = lr, step, 1, 0
+    update.weight_decay, update.l1, update.l2 = weight_decay, 0, 0
+    fill_attributes(update.attr, "optimizer", code, attr)
+    for i in range(NNC_MAX_MOMENTS):
+        to.moment[i] = NULL
+        if i < core.optimizers[code].moments and core.optimizer_uses(code, update.attr, i):
+            other = as_matrix(f"moments[{i}]", moments[i], False, True)
+            check_shape(f"moments[{i}]", &other, w.rows, w.cols)
+            if other.ld != w.ld:
+                raise ValueError(f"moments[{i}]: expected rows as far apart as those of param")
+            to.moment[i] = <float *>other.data
+    core.optimizer_prepare(code, &update)
+    made = empty_forms(&to.forms, tuple(forms), w.rows, w.cols)
+    to.param, to.ld, to.update = <float *>w.data, w.ld, &update
+    with nogil:
+        call_bf16_update(which, code, &to, left, right, w.rows, w.cols, steps * 32)
+    return tuple(made)

@@ -56,8 +56,8 @@ class QuantizedModel(Predictor):
     The weights of `Linear` and of recurrent layers are 8-bit integers with one scale per output. Where such a layer multiplies, its
     inputs become 8-bit integers, too, with one scale per row that follows from the row itself. The sums are exact, and the results
     are float32, as is everything else: biases, activations, normalisation, embeddings, the state of an LSTM. So there is nothing to
-    calibrate, one row does not depend on the others, and results are the same to the bit on every CPU and with any number of
-    threads.
+    calibrate, one row does not depend on the others, and results are the same to the bit on all CPUs with AVX2, whatever else they
+    have, and with any number of threads.
     Weights with fewer than 16 inputs or outputs stay float32.
 
     The model predicts (``model(x)``, `predict`), evaluates, streams, and is saved; it cannot be trained. It takes a quarter of the

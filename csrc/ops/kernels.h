@@ -186,6 +186,8 @@ static inline size_t nnc_recurrent_scratch(nnc_cell cell, size_t rows, size_t hi
 #undef NNC_TYPED
 
 const nnc_kernels_f32 *nnc_kernels_for_f32(nnc_isa isa);
+/* The same with multiply-adds that are rounded once on every instruction set, so that all give the same bits. */
+const nnc_kernels_f32 *nnc_kernels_for_f32_exact(nnc_isa isa);
 const nnc_kernels_f64 *nnc_kernels_for_f64(nnc_isa isa);
 
 #endif

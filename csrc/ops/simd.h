@@ -49,7 +49,13 @@ typedef integer ivec __attribute__((vector_size(NNC_VECTOR_BYTES)));
 typedef uinteger uvec __attribute__((vector_size(NNC_VECTOR_BYTES)));
 typedef real vec_unaligned __attribute__((vector_size(NNC_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
+/* NNC_EXACT: a build for processors without fused multiply-add that computes it nevertheless, with the bits of those that have it. The
+ * ops that are built so are slower by a multiple in any case, so they are built small (NNC_SMALL): inlining is for speed alone. */
+#if NNC_SMALL
+#define INLINE static inline __attribute__((unused))
+#else
 #define INLINE static inline __attribute__((always_inline, unused))
+#endif
 
 /* x - 0, because 0 + x would lose the sign of -0 (and cost an addition). */
 INLINE vec vset1(real x) { return x - (vec){0}; }
@@ -121,6 +127,34 @@ INLINE void vstore_n(real *p, vec v, size_t n) {
 #endif
 }
 
+#if NNC_EXACT
+/* Half a vector in double, where a product of floats is exact. Its sum with c is rounded to odd: if it is not exact, to the one of its two
+ * neighbours whose last bit is 1. Then rounding to float is the only rounding (Boldo and Melquiond 2008). Infinity and NaN pass, as the
+ * error is NaN then. */
+typedef double half_doubles __attribute__((vector_size(VL * sizeof(double) / 2)));
+typedef int64_t half_longs __attribute__((vector_size(VL * sizeof(double) / 2)));
+typedef float half_floats __attribute__((vector_size(VL * sizeof(float) / 2)));
+
+INLINE half_doubles vadd_to_odd(half_doubles product, half_doubles c) {
+  const half_doubles sum = product + c, part = sum - product;
+  const half_doubles error = (product - (sum - part)) + (c - part); /* Knuth's TwoSum */
+  const half_longs inexact = (error > 0) | (error < 0), shrinks = (error < 0) ^ (sum < 0), even = ((half_longs)sum & 1) - 1;
+  return (half_doubles)((half_longs)sum + ((shrinks | 1) & inexact & even));
+}
+
+static __attribute__((noinline, unused)) vec vfma(vec a, vec b, vec c) {
+  union {
+    vec whole;
+    half_floats half[2];
+  } x = {a}, y = {b}, z = {c};
+  for (int i = 0; i < 2; i++) {
+    const half_doubles product =
+        __builtin_convertvector(x.half[i], half_doubles) * __builtin_convertvector(y.half[i], half_doubles);
+    z.half[i] = __builtin_convertvector(vadd_to_odd(product, __builtin_convertvector(z.half[i], half_doubles)), half_floats);
+  }
+  return z.whole;
+}
+#else
 /* a * b + c, with one rounding where the instruction set has a fused multiply-add. */
 INLINE vec vfma(vec a, vec b, vec c) {
 #if defined(__AVX512F__) && NNC_BUILD_F64
@@ -137,6 +171,16 @@ INLINE vec vfma(vec a, vec b, vec c) {
   return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
   return a * b + c;
+#endif
+}
+#endif
+
+/* The same for numbers whose product is exact as long as it neither over- nor underflows, such as those of bfloat16. */
+INLINE vec vfma_exact_product(vec a, vec b, vec c) {
+#if NNC_EXACT
+  return a * b + c;
+#else
+  return vfma(a, b, c);
 #endif
 }
 

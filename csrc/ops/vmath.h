@@ -88,7 +88,7 @@ static const real tanh_denominator[] = {0x1.cf44cep-4f, 0x1.3c2b6p-10f, 0x1.495d
 static const real tail_numerator[] = {0x1p-1f, 0x1.c1195ap-2f, 0x1.77a506p-3f, 0x1.4d5414p-5f, 0x1.0e31c6p-8f};
 static const real tail_denominator[] = {1, 0x1.accedcp+0f, 0x1.340ca4p+0f, 0x1.e13b9p-2f, 0x1.a1ca78p-4f, 0x1.52a27ep-7f};
 #endif
-#if defined(__FMA__) || (defined(__ARM_NEON) && defined(__aarch64__))
+#if NNC_EXACT || defined(__FMA__) || (defined(__ARM_NEON) && defined(__aarch64__))
 #define FUSED 1 /* vfma rounds once */
 #else
 #define FUSED 0

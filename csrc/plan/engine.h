@@ -195,10 +195,16 @@ void nnc_run_penalties(const nnc_run *run, const nnc_thread *self); /* a barrier
 double nnc_penalty_sum(const nnc_plan *plan);
 void nnc_run_constraints(const nnc_run *run, const nnc_thread *self, double momentum); /* after the update and a barrier */
 
-/* The kernels of a plan, and a run over its training arena. */
+/* The kernels of a plan, and a run over its training arena. A plan that computes in lower precision has the same bits on every
+ * instruction set. */
 #define nnc_plan_kernels NNC_TYPED(nnc_plan_kernels)
 #define nnc_training_run NNC_TYPED(nnc_training_run)
-static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) { return NNC_TYPED(nnc_kernels_for)(plan->isa); }
+static inline const nnc_kernels *nnc_plan_kernels(const nnc_plan *plan) {
+#if !NNC_BUILD_F64
+  if (plan->compute != NNC_COMPUTE_FULL) return nnc_kernels_for_f32_exact(plan->isa);
+#endif
+  return NNC_TYPED(nnc_kernels_for)(plan->isa);
+}
 nnc_run nnc_training_run(const nnc_plan *plan, const nnc_progress *progress, nnc_thread *self, size_t rows);
 
 /* run/source_typed.c: copies rows [first, last) of a batch that starts at row `start` of the data into a value or target buffer. */

@@ -1,4 +1,4 @@
-"""A whole `fit` gives the same bits on every instruction set that rounds a multiply-add once.
+"""A whole `fit` gives the same bits on every instruction set that rounds a multiply-add once; with bfloat16 products on all.
 
 Compared are weights, running statistics, the losses of all steps, metrics, and predictions of all rows and of one.
 """
@@ -27,6 +27,10 @@ def classes(seed, n, count):
     return np.random.default_rng(seed).integers(0, count, size=n)
 
 
+def number_format(name):
+    return {"dtype": "float32", "compute": name} if name == "bfloat16" else {"dtype": name}
+
+
 def trained(model, x, y, *, loss, optimizer, metrics=(), **options):
     """Everything that a fit of two epochs with a short last batch leaves, as bytes."""
     model.compile(loss=loss, optimizer=optimizer, metrics=metrics, l2=options.pop("l2", 0.0))
@@ -40,7 +44,7 @@ def trained(model, x, y, *, loss, optimizer, metrics=(), **options):
 def mlp(dtype, *, loss, optimizer, outputs=3, **options):
     model = nn.Sequential(
         nn.Linear(23, 37), nn.BatchNorm1d(37), nn.ReLU(), nn.Dropout(0.3), nn.Linear(37, 70), nn.LayerNorm(70), nn.GELU(),
-        nn.GaussianNoise(0.1), nn.Linear(70, 21), nn.PReLU(), nn.Linear(21, outputs), seed=3, dtype=dtype,
+        nn.GaussianNoise(0.1), nn.Linear(70, 21), nn.PReLU(), nn.Linear(21, outputs), seed=3, **number_format(dtype),
     )  # fmt: skip
     x = rows(1, 200, 23)
     y = options.pop("y", classes(2, 200, outputs))
@@ -49,7 +53,11 @@ def mlp(dtype, *, loss, optimizer, outputs=3, **options):
 
 def recurrent(dtype, layer, **options):
     model = nn.Sequential(
-        nn.Embedding(11, 13), layer(13, 21, num_layers=2, bidirectional=True, **options), nn.Linear(42, 5), seed=5, dtype=dtype
+        nn.Embedding(11, 13),
+        layer(13, 21, num_layers=2, bidirectional=True, **options),
+        nn.Linear(42, 5),
+        seed=5,
+        **number_format(dtype),
     )
     x, y, lengths = classes(6, 90 * 9, 11).reshape(90, 9), classes(8, 90, 5), 1 + classes(7, 90, 9)
     return trained(model, x, y, loss=nn.losses.SparseCategoricalCrossentropy(from_logits=True), optimizer="adam", lengths=lengths)
@@ -73,7 +81,7 @@ FITS = {
 
 def run_here():
     """What the subprocesses print."""
-    cases = [(name, dtype) for name in FITS for dtype in ("float32", "float64")]
+    cases = [(name, dtype) for name in FITS for dtype in (*(["float32", "float64"] if _core.isa() in FUSED else []), "bfloat16")]
     print(json.dumps({f"{name} {dtype}": hashlib.sha256(FITS[name](dtype)).hexdigest() for name, dtype in cases}))
 
 
@@ -81,7 +89,7 @@ def run_here():
 def digests():
     """{instruction set: what run_here prints in a process that is told to use it}."""
     found = {}
-    for isa in FUSED:
+    for isa in _core.isas():
         paths = os.pathsep.join([os.path.dirname(os.path.dirname(__file__)), *filter(None, sys.path)])
         done = subprocess.run(
             [sys.executable, "-c", "from truth import test_instruction_sets as t; t.run_here()"],
@@ -100,3 +108,10 @@ def digests():
 @pytest.mark.parametrize("name", FITS)
 def test_whole_fits(name, digests, dtype):
     assert len({digests[isa][f"{name} {dtype.name}"] for isa in FUSED}) == 1
+
+
+@pytest.mark.skipif(len(_core.isas()) == 1, reason="this CPU has one instruction set")
+@pytest.mark.parametrize("name", FITS)
+def test_whole_fits_with_products_in_bfloat16(name, digests):
+    assert len({digests[isa][f"{name} bfloat16"] for isa in _core.isas()}) == 1
+    assert digests[_core.isas()[-1]][f"{name} bfloat16"] != digests[_core.isas()[-1]][f"{name} float32"]

@@ -112,8 +112,8 @@ static NOINLINE void multiply_row(float *c, const float *a, const nnc_bf16 *b, s
 #pragma GCC unroll 16
       for (size_t v = 0; v < VECS; v++) {
         const nnc_bf16 *pairs = b + v / PER_HALF * TILE_WORDS + v % PER_HALF * 2 * VL;
-        even[v] = vfma(x, even_numbers(pairs), even[v]);
-        odd[v] = vfma(y, odd_numbers(pairs), odd[v]);
+        even[v] = vfma_exact_product(x, even_numbers(pairs), even[v]);
+        odd[v] = vfma_exact_product(y, odd_numbers(pairs), odd[v]);
       }
       a++;
       b += SIDE;

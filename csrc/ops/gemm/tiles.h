@@ -59,6 +59,13 @@ enum { REGISTERS = 32, K_BLOCK = 320, PACK_COLS = 16 * VL };
 #define ROWS_4 3
 #define ROWS_8 1
 enum { REGISTERS = 16, K_BLOCK = 256, PACK_COLS = 8 * VL };
+#elif NNC_SMALL
+#define ROWS_1 1
+#define ROWS_2 1
+#define ROWS_3 1
+#define ROWS_4 1
+#define ROWS_8 1
+enum { REGISTERS = 16, K_BLOCK = 256, PACK_COLS = 8 * VL };
 #else
 #define ROWS_1 8
 #define ROWS_2 4

@@ -20,6 +20,11 @@ enum { AHEAD = 10 };
 #define ROWS_2 6
 #define ROWS_3 4
 #define ROWS_4 3
+#elif NNC_SMALL
+#define ROWS_1 1
+#define ROWS_2 1
+#define ROWS_3 1
+#define ROWS_4 1
 #else
 #define ROWS_1 8
 #define ROWS_2 4

@@ -44,6 +44,8 @@ cdef nnc_isa ISA_IN_USE = <nnc_isa><int>ISA_NAMES.index(isa_in_use())
 cdef nnc_isa isa_code(object isa) except *:
     if isa is None:
         return ISA_IN_USE
+    if isa == "exact":  # the baseline of models that compute in lower precision: csrc/ops/kernels.h
+        return NNC_ISA_COUNT
     if isa not in ISAS:
         raise ValueError(f"isa: expected one of {', '.join(ISAS)}, got {isa!r}")
     return <nnc_isa><int>ISA_NAMES.index(isa)

@@ -172,7 +172,7 @@ static void finish(float *y, const int32_t *sum, float scale, const nnc_int8_wei
   }
 }
 
-#if defined(__AVX512BF16__) /* amx */
+#if NNC_HAVE_AMX
 #include "ops/int8/tiles_amx.h"
 
 /* With fewer rows, reading the weights takes the time, and vectors read them as fast. */
@@ -203,7 +203,7 @@ static void multiply_in_tiles(float *y, const nnc_int8_rows *x, const nnc_int8_w
 
 void KERNEL(int8_product)(float *y, const nnc_int8_rows *x, const nnc_int8_weight *w, const float *bias, size_t rows, size_t first,
                           size_t last, size_t ldy) {
-#if defined(__AVX512BF16__)
+#if NNC_HAVE_AMX
   if (rows >= LEAST_ROWS) {
     multiply_in_tiles(y, x, w, bias, rows, first, last, ldy);
     return;

@@ -377,8 +377,11 @@ void nnc_plan_apply(nnc_plan *plan, double lr, nnc_progress *progress);
 /* How many times faster products are in bfloat16 than in float32, measured in about a millisecond; 0 where bfloat16 cannot be faster. */
 double nnc_measure_bf16(nnc_isa isa);
 
-/* For tests: in plans in bfloat16 that are made from now on, each layer writes its operands from float32 rows, or not any more. */
-void nnc_force_separate_forms(int on);
+/* For tests: how plans in bfloat16 that are made from now on write operands. SEPARATE: each layer its own, from float32 rows, and
+ * weights are updated when their gradients are complete. WOVEN: gradient, update and operands of a weight in one pass also without
+ * tiles. */
+enum { NNC_OPERANDS_AUTO, NNC_OPERANDS_SEPARATE, NNC_OPERANDS_WOVEN };
+void nnc_force_operand_mode(int mode);
 
 /* For tests: the first number of threads, up to `most`, with which n parameter tasks of this work are not processed completely and
  * exactly once; 0: none. */

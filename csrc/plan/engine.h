@@ -32,7 +32,7 @@ typedef struct {
   int training;     /* training mode, in which dropout is active */
   int loss;         /* a loss is attached: activations that are fused into it are skipped */
   int input_grads;  /* whether the gradients of the inputs are computed */
-  int keeps_rows;   /* bfloat16: all values are wanted as float32 rows too, for diagnosis */
+  int keeps_rows;   /* bfloat16: all values are wanted as float32 rows, and all gradients of weights, for diagnosis */
   int accumulates;  /* the gradients of the parameters are added to those of earlier batches: walk_typed.c */
   nnc_thread *self; /* NULL in inference, where no op needs other samples than its own */
   size_t rows;      /* of the whole batch */
@@ -73,6 +73,9 @@ typedef struct {
   int external_arrays;
   /* Gradient of the weight rows [first, last) (and of the bias) over a batch of `rows` samples. */
   void (*gradient)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
+  /* The gradient of the weight rows [first, last), their update, and the values that are derived from them, in one pass in which the
+   * gradient is not kept; the gradient of the bias as above. NULL, or returns 0: to be done one after the other. */
+  int (*train)(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows, const nnc_update *update);
   /* Update the values that are derived from the weight rows [first, last). */
   void (*prepare)(const nnc_run *run, const nnc_op *op, const nnc_task *task);
 } NNC_TYPED(nnc_driver);
@@ -183,7 +186,12 @@ int nnc_may_be_external(const nnc_plan *plan, int value);
 #define nnc_run_update NNC_TYPED(nnc_run_update)
 #define nnc_update_range NNC_TYPED(nnc_update_range)
 void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *update);
+#define nnc_update_of NNC_TYPED(nnc_update_of)
+/* The scalars of the update of a parameter with these options. */
+nnc_update nnc_update_of(const nnc_run *run, const nnc_update *update, const nnc_param_options *options);
 /* param: the parameter with element `offset` of the buffers; those that follow it may be included, if their values do so too. */
+#define nnc_update_average NNC_TYPED(nnc_update_average)
+void nnc_update_average(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n);
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n);
 
 /* run/regularization_typed.c: penalties in the loss, the max-norm constraint, the moving average. Every thread calls the nnc_run_

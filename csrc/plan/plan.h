@@ -80,10 +80,10 @@ typedef struct {
   int has_dz;               /* the op that reads its result writes the gradient after its activation, as operands and sums */
   size_t dz_left, dz_right; /* the forms a and b of the gradient of its result, in the training arena; */
   size_t dz_sums;           /* and, if has_dz, the sums of its columns over each block of rows */
-  size_t unit;              /* samples of which a thread may take a multiple in training, where these are fewer than a group; or 0 */
-  size_t carry;             /* recurrent: where its states lie among those of a sample */
-  int last[2];              /* recurrent: the values that are its last h and c, or NNC_NONE */
-  size_t work, weights;     /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */
+  size_t unit;          /* samples of which a thread may take a multiple in training, where these are fewer than a group; or 0 */
+  size_t carry;         /* recurrent: where its states lie among those of a sample */
+  int last[2];          /* recurrent: the values that are its last h and c, or NNC_NONE */
+  size_t work, weights; /* recurrent, inference: offsets of its working memory, per sample, and of its packed weights */
 } nnc_op;
 
 /* The loss of one output. */
@@ -151,11 +151,12 @@ struct nnc_plan {
   nnc_parameter *param;
   int *output;
   char *names;
-  size_t elements; /* of each parameter buffer */
-  double flops;    /* multiply-adds of one sample, forward, times two */
-  int whole_batch; /* whether one of its ops is */
-  int n_bf16;      /* number of its linear ops in bfloat16 */
-  size_t group;    /* samples per group: NNC_SAMPLE_GROUP or NNC_SAMPLE_GROUP_BF16 */
+  size_t elements;  /* of each parameter buffer */
+  double flops;     /* multiply-adds of one sample, forward, times two */
+  int whole_batch;  /* whether one of its ops is */
+  int operand_mode; /* for tests: nnc_force_operand_mode */
+  int n_bf16;       /* number of its linear ops in bfloat16 */
+  size_t group;     /* samples per group: NNC_SAMPLE_GROUP or NNC_SAMPLE_GROUP_BF16 */
 
   nnc_caller caller;
   int n_called; /* number of ops that Python computes */

@@ -180,17 +180,48 @@ static int needs_transpose(const nnc_run *run, const nnc_op *op) {
   }
 }
 
+/* The forms of the weight, from a row on. */
+static nnc_bf16_forms weight_forms(const nnc_run *run, const nnc_op *op, size_t first) {
+  const nnc_parameter *w = weight_of(run, op);
+  const size_t before = first / NNC_BF16_SIDE;
+  return (nnc_bf16_forms){
+      .b = in_arena(run, w->right) + before * NNC_BF16_BLOCK,
+      .bt = needs_transpose(run, op) ? in_arena(run, w->right_t) + before * nnc_bf16_blocks(w->layout.cols) * NNC_BF16_BLOCK : NULL,
+      .stride = nnc_bf16_blocks(w->layout.rows),
+  };
+}
+
 static void prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
   if (op->spec.shares != NNC_NONE) return; /* its owner does it */
+  const nnc_param *w = &weight_of(run, op)->layout;
+  const nnc_bf16_forms forms = weight_forms(run, op, task->first);
+  run->low->bf16_pack(&forms, (real *)w->data + task->first * w->ld, task->last - task->first, w->cols, w->ld);
+}
+
+static int train(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows, const nnc_update *update) {
+  const nnc_plan *plan = run->plan;
   const nnc_parameter *w = weight_of(run, op);
-  const nnc_param *layout = &w->layout;
-  const size_t before = task->first / NNC_BF16_SIDE;
-  const nnc_bf16_forms forms = {
-      .b = in_arena(run, w->right) + before * NNC_BF16_BLOCK,
-      .bt = needs_transpose(run, op) ? in_arena(run, w->right_t) + before * nnc_bf16_blocks(layout->cols) * NNC_BF16_BLOCK : NULL,
-      .stride = nnc_bf16_blocks(layout->rows),
+  /* Where products take as long as the traffic of the parameters, weaving them does not pay. */
+  const int weaves =
+      plan->operand_mode == NNC_OPERANDS_WOVEN || (nnc_plan_has_tiles(plan) && plan->operand_mode == NNC_OPERANDS_AUTO);
+  if (!w->options.trainable || !weaves) return 0;
+  const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
+  const nnc_update own = nnc_update_of(run, update, &w->options);
+  const size_t ld = w->layout.ld, offset = w->layout.offset + task->first * ld;
+  nnc_bf16_training to = {
+      .param = (real *)w->layout.data + task->first * ld,
+      .ld = ld,
+      .optimizer = run->k->optimizer[plan->optimizer.optimizer],
+      .update = &own,
+      .forms = weight_forms(run, op, task->first),
   };
-  run->low->bf16_pack(&forms, (real *)layout->data + task->first * layout->ld, task->last - task->first, layout->cols, layout->ld);
+  for (int i = 0; i < NNC_MAX_MOMENTS; i++) to.moment[i] = plan->moments[i] ? (real *)plan->moments[i] + offset : NULL;
+  const nnc_bf16 *x = in_arena(run, plan->value[op->operand].left_t);
+  run->low->bf16_update(&to, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
+                        in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
+  nnc_update_average(run, update, w, offset, (task->last - task->first) * ld);
+  if (task->bias) bias_gradient(run, op, dz);
+  return 1;
 }
 
 const nnc_driver_f32 nnc_driver_linear_bf16_f32 = {
@@ -198,4 +229,5 @@ const nnc_driver_f32 nnc_driver_linear_bf16_f32 = {
     .backward = backward,
     .gradient = gradient,
     .prepare = prepare,
+    .train = train,
 };

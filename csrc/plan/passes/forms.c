@@ -32,15 +32,15 @@ static int behind_view(const nnc_plan *plan, int value) {
   }
 }
 
-static int separate; /* for tests: every layer writes the forms of its own operands, from float32 rows */
+static int mode; /* for tests: NNC_OPERANDS_... */
 
-void nnc_force_separate_forms(int on) { separate = on; }
+void nnc_force_operand_mode(int wanted) { mode = wanted; }
 
 /* The layer in bfloat16 whose product gives a value, perhaps followed by relu, or NULL. It can write the forms of the value. */
 static nnc_op *producer_of(const nnc_plan *plan, int value) {
   const int producer = plan->value[value].producer;
   nnc_op *op = producer == NNC_NONE ? NULL : &plan->op[producer];
-  if (!op || op->driver != NNC_DRIVER_LINEAR_BF16 || op->out != value || separate) return NULL;
+  if (!op || op->driver != NNC_DRIVER_LINEAR_BF16 || op->out != value || mode == NNC_OPERANDS_SEPARATE) return NULL;
   return op->epilogue == NNC_NONE || op->epilogue == NNC_ACTIVATION_relu ? op : NULL;
 }
 
@@ -81,6 +81,7 @@ nnc_status nnc_choose_writers(nnc_plan *plan, nnc_error *error) {
 }
 
 void nnc_choose_drivers(nnc_plan *plan) {
+  plan->operand_mode = mode;
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     op->driver = driver_of(plan, op);

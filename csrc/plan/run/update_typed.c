@@ -12,8 +12,7 @@ static double average_momentum(const nnc_plan *plan, const nnc_update *update) {
   return update->step == 1 ? 0 : plan->optimizer.ema_momentum;
 }
 
-static void update_trainable(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, real *values,
-                             size_t offset, size_t n) {
+nnc_update nnc_update_of(const nnc_run *run, const nnc_update *update, const nnc_param_options *options) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
   own.l1 = options->l1 * update->grad_scale; /* the gradients of the penalties are clipped too */
@@ -22,9 +21,21 @@ static void update_trainable(const nnc_run *run, const nnc_update *update, const
     own.lr *= options->lr_scale;
     nnc_optimizer_prepare(run->plan->optimizer.optimizer, &own);
   }
+  return own;
+}
+
+static void update_trainable(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, real *values,
+                             size_t offset, size_t n) {
+  const nnc_update own = nnc_update_of(run, update, options);
   real *moment[NNC_MAX_MOMENTS];
   for (int i = 0; i < NNC_MAX_MOMENTS; i++) moment[i] = run->plan->moments[i] ? (real *)run->plan->moments[i] + offset : NULL;
   run->k->optimizer[run->plan->optimizer.optimizer](values, moment, run->grads + offset, n, &own);
+}
+
+void nnc_update_average(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n) {
+  const nnc_plan *plan = run->plan;
+  const real *values = (real *)param->layout.data + (offset - param->layout.offset);
+  if (plan->average) run->k->average((real *)plan->average + offset, values, 1, n, n, average_momentum(plan, update));
 }
 
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n) {
@@ -32,8 +43,8 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
   const nnc_param_options *options = &param->options;
   real *values = (real *)param->layout.data + (offset - param->layout.offset);
   if (options->trainable) update_trainable(run, update, options, values, offset, n);
-  if (plan->average && !(options->trainable && options->max_norm > 0)) /* otherwise it follows after the constraint */
-    run->k->average((real *)plan->average + offset, values, 1, n, n, average_momentum(plan, update));
+  if (options->trainable && options->max_norm > 0) return; /* the average follows after the constraint */
+  nnc_update_average(run, update, param, offset, n);
 }
 
 /* The squared norm of a gradient including that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows

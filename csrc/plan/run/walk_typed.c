@@ -203,12 +203,24 @@ static void update_task(const nnc_run *run, const nnc_op *op, const nnc_task *ta
   nnc_update_range(run, update, b.param, b.offset, b.elements);
 }
 
+/* Trains rows of a weight in one pass, if they are of one op, and if nobody sees the gradient: after the last step of a call, users
+ * may. */
+static int trained_at_once(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows, const nnc_update *update) {
+  if (!drivers[op->driver]->train || op->next != NNC_NONE || run->accumulates || run->keeps_rows) return 0;
+  if (!drivers[op->driver]->train(run, op, task, rows, update)) return 0;
+  if (!task->bias) return 1;
+  const nnc_range b = range_of(run, op, task, task->bias);
+  nnc_update_range(run, update, b.param, b.offset, b.elements);
+  return 1;
+}
+
 void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare) {
   for (int i = 0; i < run->plan->n_tasks; i++) {
     nnc_task part;
     const nnc_task *task = part_of(self, run->plan, &run->plan->task[i], &part);
     if (task->first == task->last) continue;
     const nnc_op *op = &run->plan->op[task->op];
+    if (update && prepare && trained_at_once(run, op, task, rows, update)) continue;
     gradients_of_task(run, op, task, rows);
     if (!update) continue;
     update_task(run, op, task, update);

@@ -24,7 +24,7 @@ from .plans import (
     copy_all,
     count_change,
     find_bad_partition,
-    force_separate_forms,
+    force_operand_mode,
     force_threads,
     fork_count,
     get_num_threads,
@@ -78,6 +78,6 @@ __all__ = [  # noqa: RUF022
     "alloc_count",
     "alloc_fail_at",
     "find_bad_partition",
-    "force_separate_forms",
+    "force_operand_mode",
     "force_threads",
 ]

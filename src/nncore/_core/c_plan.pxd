@@ -245,7 +245,7 @@ cdef extern from "nncore.h":
     void nnc_plan_free(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_bytes(const nnc_plan *plan) noexcept nogil
     double nnc_measure_bf16(nnc_isa isa) noexcept nogil
-    void nnc_force_separate_forms(int on) noexcept nogil
+    void nnc_force_operand_mode(int mode) noexcept nogil
     void nnc_plan_set_context(nnc_plan *plan, void *context) noexcept nogil
     void nnc_plan_shape(const nnc_plan *plan, int value, nnc_shape *shape) noexcept nogil
     int nnc_plan_param_count(const nnc_plan *plan) noexcept nogil

@@ -41,8 +41,8 @@ def alloc_fail_at(k: int) -> None:
 def force_threads(n: int, lose: int = 0) -> None:
     """Use n threads in every phase. 0 disables this. lose: parts of the parameter tasks that are skipped."""
 
-def force_separate_forms(on: bool) -> None:
-    """Let each layer in bfloat16 write its operands from float32 rows, in plans made from now on. Results are the same."""
+def force_operand_mode(mode: str = "") -> None:
+    """How plans in bfloat16 made from now on write operands: "separate", "woven", or "" as suits the CPU. Results are the same."""
 
 def find_bad_partition(work: np.ndarray, rows: np.ndarray, most: int) -> int:
     """The first number of threads, up to `most`, that do not process all rows of the tasks; 0: none."""

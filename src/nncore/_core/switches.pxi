@@ -9,9 +9,10 @@ def force_threads(int n, int lose=0):
     nnc_force_threads(n, lose)
 
 
-def force_separate_forms(bint on):
-    """Let each layer in bfloat16 write its operands from float32 rows, in plans that are made from now on. Results are the same."""
-    nnc_force_separate_forms(on)
+def force_operand_mode(str mode=""):
+    """How plans in bfloat16 that are made from now on write operands: "separate", each layer its own from float32 rows; "woven", also in
+    the update of weights; "" as suits the CPU. Results are the same."""
+    nnc_force_operand_mode(["", "separate", "woven"].index(mode))
 
 
 def find_bad_partition(cnp.ndarray work not None, cnp.ndarray rows not None, int most):

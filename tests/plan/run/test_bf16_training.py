@@ -14,6 +14,7 @@ from own_parts import PyTanh
 import nncore as nn
 
 LOSS = "mse"
+MODES = ("separate", "woven", "")
 
 
 def plain(**options):
@@ -59,6 +60,11 @@ NETS = {"plain": plain, "regular": regular, "graph": graph, "frozen": frozen}
 SETTINGS = {
     "adam": {"optimizer": nn.optim.Adam(lr=1e-2)},
     "clipped": {"optimizer": nn.optim.SGD(lr=1e-2, momentum=0.9, clip_norm=0.5)},
+    "grouped": {
+        "optimizer": nn.optim.RMSprop(
+            lr=1e-2, weight_decay=1e-2, momentum=0.5, groups=[{"params": ["*.bias", "0.weight"], "lr": 1e-3, "weight_decay": 0}]
+        )
+    },
     "averaged": {"optimizer": nn.optim.AdamW(lr=1e-2, ema_momentum=0.9)},
 }
 
@@ -85,15 +91,15 @@ def trained(net, setting="adam", batch_size=33, rows=70, epochs=2, **fit):
 def restored():
     yield
     nn._core.force_threads(0)
-    nn._core.force_separate_forms(False)
+    nn._core.force_operand_mode()
 
 
 @pytest.mark.parametrize("batch_size", [2, 31, 32, 33, 70])
 @pytest.mark.parametrize("net", NETS)
 def test_threads_and_writers_of_operands(restored, net, batch_size):
     found = set()
-    for separate in (False, True):
-        nn._core.force_separate_forms(separate)
+    for mode in MODES:
+        nn._core.force_operand_mode(mode)
         for threads in (1, 2, 3, 7):
             nn._core.force_threads(threads)
             found.add(digest(trained(net, batch_size=batch_size)))
@@ -101,19 +107,22 @@ def test_threads_and_writers_of_operands(restored, net, batch_size):
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_updates(restored, setting):
+@pytest.mark.parametrize("net", ["plain", "regular"])
+def test_updates(restored, net, setting):
+    """The update of a weight beside its gradient, and behind it; gradients of the last step are there in both cases."""
     found = set()
-    for threads in (1, 3):
+    for threads, mode in ((1, ""), (3, "woven"), (1, "separate")):
         nn._core.force_threads(threads)
-        found.add(digest(trained("regular", setting)))
+        nn._core.force_operand_mode(mode)
+        found.add(digest(trained(net, setting)))
     assert len(found) == 1
 
 
 def test_batches_of_one(restored):
     found = set()
-    for threads, separate in ((1, False), (2, True)):
+    for threads, mode in ((1, "woven"), (2, "separate")):
         nn._core.force_threads(threads)
-        nn._core.force_separate_forms(separate)
+        nn._core.force_operand_mode(mode)
         found.add(digest(trained("plain", batch_size=1, rows=9)))
     assert len(found) == 1
 
@@ -132,9 +141,9 @@ def test_resuming(net, tmp_path):
 
 def test_accumulated_batches(restored):
     found = set()
-    for threads, separate in ((1, False), (3, True)):
+    for threads, mode in ((1, "woven"), (3, "separate")):
         nn._core.force_threads(threads)
-        nn._core.force_separate_forms(separate)
+        nn._core.force_operand_mode(mode)
         found.add(digest(trained("plain", batch_size=8, accumulate=4)))
     assert len(found) == 1
 
@@ -142,13 +151,13 @@ def test_accumulated_batches(restored):
 def test_diagnosis_sees_every_value(restored):
     """Where nothing else reads the result of a layer as float32, a probe does."""
     found = []
-    for separate in (False, True):
-        nn._core.force_separate_forms(separate)
+    for mode in MODES:
+        nn._core.force_operand_mode(mode)
         seen = nn.callbacks.Diagnostics(every=2)
         model = trained("plain", callbacks=[seen])
         assert 0.1 < seen.zero_fraction["layer 1 (ReLU)"][-1] < 0.9
         found.append((digest(model), seen.gradient_norm, seen.mean, seen.std, seen.zero_fraction))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_by_hand_is_as_in_fit():
@@ -186,9 +195,9 @@ def test_sequences_several_outputs_and_parts_in_python(restored, rows, with_leng
     x, lengths = rng.integers(0, 11, size=(rows, 6)), rng.integers(1, 7, size=rows) if with_lengths else None
     y = [rng.normal(size=(rows, 3)), rng.normal(size=(rows, 6, 20))]
     found = set()
-    for threads, separate in ((1, False), (1, True), (2, False), (3, True)):
+    for threads, mode in ((1, ""), (1, "separate"), (2, "woven"), (3, "separate")):
         nn._core.force_threads(threads)
-        nn._core.force_separate_forms(separate)
+        nn._core.force_operand_mode(mode)
         model = sequences(compute="bfloat16")
         model.compile(LOSS, "adam")
         model.fit(x, y, lengths=lengths, epochs=2, batch_size=33, verbose=0)
@@ -217,12 +226,12 @@ def test_gradients_of_the_input(restored, rng):
     """They go through layers whose operands others have written."""
     found = []
     x, dy = rng.normal(size=(40, 20)).astype(np.float32), rng.normal(size=(40, 5)).astype(np.float32)
-    for separate in (False, True):
-        nn._core.force_separate_forms(separate)
+    for mode in MODES:
+        nn._core.force_operand_mode(mode)
         model = plain(compute="bfloat16")
         model.forward(x, training=True)
         found.append(model.backward(dy))
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
     full = plain()
     full.forward(x, training=True)
     expected = full.backward(dy)

@@ -66,7 +66,7 @@ def test_the_next_layer_rounds_what_this_one_gives(rng, activation):
     first, last = nn.Linear(24, 48), nn.Linear(48, 20)
     model = nn.Sequential(first, activation, last, seed=0, compute="bfloat16")
     x, dy = drawn(rng, 50, 24), drawn(rng, 50, 20)
-    between = nn.Sequential(nn.Identity(), type(activation)(**activation.config()), seed=0).build((48,))
+    between = nn.Sequential(nn.Identity(), type(activation)(**activation.config()), seed=0, compute="bfloat16").build((48,))
     z = product(x, first.weight.T) + first.bias
     h = between.forward(z, training=True)
     np.testing.assert_array_equal(model.forward(x, training=True), product(h, last.weight.T) + last.bias)

@@ -260,6 +260,5 @@ def test_instruction_sets():
             timeout=300,
         ).stdout
         for isa in nn._core.isas()
-        if isa != "baseline"  # its float32 products are not fused
     }
     assert len(set(found.values())) == 1, found

@@ -389,5 +389,5 @@ def share(case, rng):
     other = nn.Model(a, nn.Linear(outputs.shape[-1], 2, name="head")(outputs), seed=1)
     if other.predict(case.inputs[key][0]).shape != (key[0], 2):
         raise Wrong("a model that shares layers gave another shape")
-    encoder = nn.Model(a, outputs)
+    encoder = nn.Model(a, outputs, compute=case.model.compute)
     case.check(key, encoder.predict(case.inputs[key][0]))

@@ -157,12 +157,12 @@ def detail(results: dict) -> str:
     """Every contestant, minimum and median."""
     parts = []
     for title, rows in results["contests"].items():
-        lines = [f"#### {title[0].upper()}{title[1:]}", "", "| contestant | threads | minimum | median |", "|---|---:|---:|---:|"]
+        lines = [f"### {title[0].upper()}{title[1:]}", "", "| contestant | threads | minimum | median |", "|---|---:|---:|---:|"]
         fastest_first = sorted(rows.values(), key=lambda r: r["min"])
         lines += [f"| {r['name']} | {r['threads']} | {least(r)} | {span(r['median'])} |" for r in fastest_first]
         parts.append("\n".join(lines))
     if results.get("before"):
-        lines = ["#### Float32 and float64 against nncore before", "", "| | times as fast |", "|---|---:|"]
+        lines = ["### Float32 and float64 against nncore before", "", "| | times as fast |", "|---|---:|"]
         parts.append("\n".join(lines + [f"| {what} | {times:.2f}x |" for times, what in before(results["before"])]))
     return "\n\n".join(parts)
 

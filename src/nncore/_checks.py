@@ -292,7 +292,7 @@ def compute_type(owner: str, value: Any, dtype: str) -> str:
         raise ArgumentError(f"{owner}: compute must be {named(COMPUTES)}, not {shown(value)}")
     if dtype == "float64" and name == "bfloat16":
         raise DTypeError(f'{owner}: compute="bfloat16" needs dtype="float32", not "float64"; leave out one of the two')
-    return dtype if dtype == "float64" else name
+    return dtype if dtype == "float64" else COMPUTES[COMPUTES.index(name)]  # the core takes no subclass of str
 
 
 def shape_of_sample(owner: str, name: str, value: Any) -> Shape:

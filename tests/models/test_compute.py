@@ -20,7 +20,7 @@ def test_the_default_is_the_dtype():
     assert net(compute=np.float32).compute == "float32"
 
 
-@pytest.mark.parametrize("given", ["bfloat16", type("bfloat16", (), {})])
+@pytest.mark.parametrize("given", ["bfloat16", np.str_("bfloat16"), type("bfloat16", (), {})])
 def test_bfloat16(given):
     model = net(compute=given)
     assert model.compute == "bfloat16"

@@ -128,6 +128,11 @@ _Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0 && NNC_SAMPLE_GROUP_BF16 %
                "no chunk may belong to two threads");
 static inline void nnc_partition_samples(const nnc_plan *plan, const nnc_thread *self, size_t rows, size_t *first, size_t *last) {
   const size_t group = plan->group;
+  if (self->size == 1) { /* a division costs as much as a small layer */
+    *first = 0;
+    *last = rows;
+    return;
+  }
   nnc_partition(self, (rows + group - 1) / group, first, last);
   *first = *first * group < rows ? *first * group : rows;
   *last = *last * group < rows ? *last * group : rows;

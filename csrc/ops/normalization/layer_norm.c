@@ -19,7 +19,7 @@ enum { CHAINS = 4 };
  * vector, or the last n. */
 #define SUM_GROUP(total, size, next_of_whole, next_of_rest)                             \
   do {                                                                                  \
-    row_sum chain[CHAINS] = {0};                                                    \
+    row_sum chain[CHAINS] = {0};                                                        \
     size_t at = 0;                                                                      \
     while (at + CHAINS * SUM_LANES <= (size))                                           \
       for (size_t c = 0; c < CHAINS; c++)                                               \

@@ -146,7 +146,8 @@ static nnc_status build(nnc_plan *plan, const nnc_shape *inputs, const nnc_op_sp
   if (!plan->ld) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for %d layers", plan->n_ops);
   for (int v = 0; v < plan->n_values; v++) plan->ld[v] = plan->value[v].ld;
   if (nnc_layout_params(plan, error) || nnc_layout_backward(plan, error) || nnc_layout_forms(plan, error) ||
-      nnc_choose_writers(plan, error)) return error->status;
+      nnc_choose_writers(plan, error))
+    return error->status;
   return nnc_layout_inference(plan, error);
 }
 

@@ -50,10 +50,19 @@ class Amx:
                 pytest.skip("this CPU has no AMX, and there is no C compiler for the emulator")
             if not cpu_has("avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16"):
                 pytest.skip("this CPU has no AVX-512 with BF16, which the instruction set amx includes")
-            # Behind what is preloaded already, as a sanitizer has to be the first; this program may run under the emulator itself.
-            before = os.environ.get("LD_PRELOAD", "")
-            if "emulator.so" not in before:
-                self.environment["LD_PRELOAD"] = f"{before} {self.build('emulator.c', '-ldl', '-lm')}".strip()
+            if self.preloaded != os.environ.get("LD_PRELOAD", "").split():
+                return  # this program runs under the emulator itself
+            # Behind what is preloaded already, as a sanitizer has to be the first.
+            self.environment["LD_PRELOAD"] = " ".join([*self.preloaded, str(self.build("emulator.c", "-ldl", "-lm"))])
+
+    @property
+    def preloaded(self):
+        """What is preloaded besides the emulator, such as the runtime of a sanitizer."""
+        return [each for each in os.environ.get("LD_PRELOAD", "").split() if not each.endswith("/emulator.so")]
+
+    def without(self):
+        """Return the variables with which a program runs without the emulator."""
+        return {"LD_PRELOAD": " ".join(self.preloaded)}
 
     def build(self, source, *options):
         """Compile a C file of csrc/amx, or another one, to a library, and return its path."""
@@ -62,8 +71,7 @@ class Amx:
         made = self.folder / f"{Path(source).stem}.so"
         command = [CC, "-std=gnu11", "-O2", "-ffp-contract=off", "-shared", "-fPIC", SOURCES / source, "-o", made, *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"{shlex.join(map(str, command))} fails: {done.stderr[-300:]}")
+        assert done.returncode == 0, f"{shlex.join(map(str, command))} fails: {done.stderr[-1000:]}"
         return made
 
     def start(self, code, *arguments, isa="amx", timeout=120, **env):

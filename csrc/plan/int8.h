@@ -7,11 +7,9 @@
 
 #include "plan/plan.h"
 
-/* Whether a plan packs a weight of so many inputs and outputs. With a side under 16 a weight stays in float32: it is small, and the
- * tiles would be mostly empty. So does one with more inputs than a sum has room for. */
+/* Whether a plan packs a weight of so many inputs and outputs. One with more inputs than a sum has room for stays float32. */
 static inline int nnc_is_int8(const nnc_plan *plan, size_t inputs, size_t outputs) {
-  enum { SMALLEST = 16 };
-  return plan->compute == NNC_COMPUTE_INT8 && inputs >= SMALLEST && outputs >= SMALLEST && inputs <= NNC_INT8_LONGEST;
+  return plan->compute == NNC_COMPUTE_INT8 && nnc_is_large(inputs, outputs) && inputs <= NNC_INT8_LONGEST;
 }
 
 /* Adds a weight [rows, cols], packed where is_packed; non-zero on overflow. */

@@ -31,6 +31,11 @@ enum { NNC_SAMPLE_GROUP = 8 };
 /* The same in a plan with products in bfloat16, whose operands are made of blocks of so many rows. */
 enum { NNC_SAMPLE_GROUP_BF16 = 32 };
 
+/* A weight with fewer inputs or outputs stays float32 where others compute in lower precision: it would be mostly padding, and a few
+ * features may need their digits. A rule of shapes, so that results do not depend on the machine. */
+enum { NNC_LOW_SIDE = 16 };
+static inline int nnc_is_large(size_t inputs, size_t outputs) { return inputs >= NNC_LOW_SIDE && outputs >= NNC_LOW_SIDE; }
+
 /* The valid time steps of a value, from the length of the sequence: times * length + plus. Joining values one after the other in time
  * makes others than {1, 0}. */
 typedef struct {

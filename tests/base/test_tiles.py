@@ -85,7 +85,7 @@ def program(amx):
     def run(code, *arguments, **options):
         return amx.run(PRELUDE + code, *arguments, **options).split()
 
-    run.truth = functools.cache(lambda code: run(code, isa="avx512", LD_PRELOAD="", FORCED="1"))
+    run.truth = functools.cache(lambda code: run(code, isa="avx512", FORCED="1", **amx.without()))
     return run
 
 

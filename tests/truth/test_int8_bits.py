@@ -1,10 +1,7 @@
 """The bits of quantized models on every instruction set: one program, run under each of them."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+from instruction_sets import printed
 
 from nncore import _core
 
@@ -36,15 +33,8 @@ for cell in ("RNN", "GRU", "LSTM"):
 """
 
 
-def printed(isa):
-    env = {**os.environ, "NNCORE_ISA": isa}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split("\n")
-
-
 def test_instruction_sets_agree():
-    found = {isa: printed(isa) for isa in _core.isas() if isa != "amx"}
+    found = {isa: printed(PROGRAM, isa).split("\n") for isa in _core.isas() if isa != "amx"}
     assert len({lines[0] for lines in found.values()}) == 1  # dense: integers, and float32 operations without chains
     rest = [lines for isa, lines in found.items() if isa != "baseline" or "avx2" not in found]  # SSE2 cannot fuse multiply-adds
     assert all(lines == rest[0] for lines in rest)
@@ -54,4 +44,4 @@ def test_tiles_agree(amx):
     best = next((isa for isa in reversed(_core.isas()) if isa != "amx"), None)
     if best != "avx512":
         pytest.skip("amx includes avx512, and this CPU has not got it")
-    assert amx.run(PROGRAM).split("\n") == printed(best)
+    assert amx.run(PROGRAM) == printed(PROGRAM, best)

@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from instruction_sets import printed
 from truth import nets
 
 from nncore import _core
@@ -240,20 +238,8 @@ def run_here():
 @pytest.fixture(scope="module")
 def runs():
     """{instruction set: what run_here prints in a process that is told to use it}."""
-    found = {}
-    for isa in _core.isas():
-        paths = os.pathsep.join([os.path.dirname(os.path.dirname(__file__)), *filter(None, sys.path)])
-        done = subprocess.run(
-            [sys.executable, "-c", "from truth import test_reproducible as t; t.run_here()"],
-            env={**os.environ, "NNCORE_ISA": isa, "PYTHONPATH": paths},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        found[isa] = json.loads(done.stdout)
-    return found
+    code = "from truth import test_reproducible as t; t.run_here()"
+    return {isa: json.loads(printed(code, isa)) for isa in _core.isas()}
 
 
 def test_another_process_has_the_same_bits(runs):

@@ -4,19 +4,12 @@
  * Samples [first, last) are whole groups of 32, so the rows of a thread are whole blocks of every operand; only the last group of a
  * batch may be smaller. In training, the operands of the whole batch have as many blocks of rows as the batch, not as the arena. */
 #include "base/thread_pool.h"
-#include "plan/engine.h"
+#include "plan/layers/linear.h"
 
-/* As in linear_typed.c; whole blocks of columns. */
-enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, INTRA_OP_COLUMNS = 64 };
-
-static size_t panel_of(size_t rows, size_t cols) {
-  const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
-  return rows * cols * sizeof(real) <= PANEL_BYTES ? cols : PANEL_STEP * (steps ? steps : 1);
-}
+/* Columns of a panel for a thread of the pool: two blocks. */
+enum { INTRA_OP_COLUMNS = 2 * NNC_BF16_SIDE };
 
 static const nnc_parameter *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]]; }
-
-static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
 static nnc_bf16 *in_arena(const nnc_run *run, size_t offset) { return (nnc_bf16 *)run->arena + offset; }
 
@@ -78,7 +71,7 @@ static void forward_panel(const forward_job *job, size_t j) {
   const nnc_op *op = job->op;
   const nnc_matrix *z = &job->z, *y = &job->y;
   const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
-  const int epilogue = epilogue_of(run, op), by_product = epilogue == NNC_ACTIVATION_relu;
+  const int epilogue = nnc_linear_epilogue(run, op), by_product = epilogue == NNC_ACTIVATION_relu;
   const int writes = run->arena && op->writes_forms; /* then there is one panel */
   const nnc_bf16_result result = {
       .rows = writes && op->no_rows && !run->keeps_rows ? NULL : z->at + j,
@@ -116,8 +109,8 @@ static void forward(const nnc_run *run, const nnc_op *op, size_t first, size_t l
     nnc_pool_run(run->intra_op_threads, nnc_plan_has_tiles(run->plan), (cols + job.panel - 1) / job.panel, forward_task, &job);
     return;
   }
-  const int epilogue = epilogue_of(run, op);
-  job.panel = epilogue == NNC_NONE || epilogue == NNC_ACTIVATION_relu ? cols : panel_of(job.z.rows, cols);
+  const int epilogue = nnc_linear_epilogue(run, op);
+  job.panel = epilogue == NNC_NONE || epilogue == NNC_ACTIVATION_relu ? cols : nnc_linear_panel(job.z.rows, cols);
   for (size_t j = 0; j < cols; j += job.panel) forward_panel(&job, j);
 }
 
@@ -126,7 +119,7 @@ static nnc_bf16_forms dz_of(const nnc_run *run, const nnc_op *op, size_t first, 
   const nnc_bf16_forms forms = dz_forms(run, op, first);
   if (op->has_dz) return forms;
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, first, last);
-  const int epilogue = epilogue_of(run, op);
+  const int epilogue = nnc_linear_epilogue(run, op);
   if (epilogue != NNC_NONE) {
     const nnc_matrix saved = nnc_samples(run, run->act, op->pre, first, last);
     run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr.at);

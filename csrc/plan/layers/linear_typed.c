@@ -4,25 +4,16 @@
  * W^T reads the transposed copy that prepare keeps in the training arena. With weights of 8-bit integers (plan/int8.h), forward first
  * makes such integers of x, once for all columns. */
 #include "base/thread_pool.h"
-#include "plan/engine.h"
+#include "plan/layers/linear.h"
 #include "plan/int8.h"
 
-/* Columns are divided into panels, so that the activation is applied while the result is in the second-level cache. Panels are as
- * wide as possible, because each one reads x again, and a multiple of every tile width. The panels for the threads of the pool are
- * four cache lines wide; they are read from top to bottom. */
-enum { PANEL_STEP = 192, PANEL_BYTES = 256 << 10, INTRA_OP_BYTES = 256 };
-
-static size_t panel_of(size_t rows, size_t cols) {
-  const size_t steps = PANEL_BYTES / sizeof(real) / (rows * PANEL_STEP);
-  return rows * cols * sizeof(real) <= PANEL_BYTES ? cols : PANEL_STEP * (steps ? steps : 1);
-}
+/* Panels of columns for the threads of the pool are four cache lines wide; they are read from top to bottom. */
+enum { INTRA_OP_BYTES = 256 };
 
 static const nnc_param *weight_of(const nnc_run *run, const nnc_op *op) { return &run->plan->param[op->param[0]].layout; }
 
 /* The transposed weight: a copy. For one column it is the column itself. */
 static int is_own_transpose(const nnc_param *w) { return w->cols == 1 && w->ld == 1; }
-
-static int epilogue_of(const nnc_run *run, const nnc_op *op) { return op->loss_fused && run->loss ? NNC_NONE : op->epilogue; }
 
 typedef struct {
   const nnc_run *run;
@@ -59,7 +50,7 @@ static inline void forward_panel(const forward_job *job, size_t j) {
   const nnc_op *op = job->op;
   const nnc_matrix *z = &job->z, *y = &job->y;
   const size_t n = z->cols - j < job->panel ? z->cols - j : job->panel;
-  const int epilogue = epilogue_of(run, op);
+  const int epilogue = nnc_linear_epilogue(run, op);
   multiply(job, j, n);
   if (epilogue != NNC_NONE)
     run->k->activation_forward[epilogue](y->at + j, z->at + j, z->rows, n, y->ld, z->ld, op->epilogue_attr.at);
@@ -85,13 +76,13 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
     nnc_pool_run(run->intra_op_threads, nnc_plan_has_tiles(run->plan), (cols + job.panel - 1) / job.panel, forward_task, &job);
     return;
   }
-  job.panel = epilogue_of(run, op) == NNC_NONE ? cols : panel_of(job.z.rows, cols);
+  job.panel = nnc_linear_epilogue(run, op) == NNC_NONE ? cols : nnc_linear_panel(job.z.rows, cols);
   for (size_t j = 0; j < cols; j += job.panel) forward_panel(&job, j);
 }
 
 static void linear_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, first, last);
-  const int in = op->spec.input[0], epilogue = epilogue_of(run, op);
+  const int in = op->spec.input[0], epilogue = nnc_linear_epilogue(run, op);
   if (epilogue != NNC_NONE) {
     const nnc_matrix saved = nnc_samples(run, run->act, op->pre, first, last);
     run->k->activation_backward[epilogue](dz.at, dz.at, saved.at, dz.rows, dz.cols, dz.ld, dz.ld, saved.ld, op->epilogue_attr.at);

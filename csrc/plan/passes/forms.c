@@ -10,13 +10,10 @@
 #include "ops/low_kernels.h"
 #include "plan/plan.h"
 
-/* A rule of shapes, so that it does not depend on the machine: smaller layers lose more by the padding than they gain. */
-enum { LEAST_SIDE = 16 };
-
 static int driver_of(const nnc_plan *plan, const nnc_op *op) {
   const struct nnc_linear_sizes *size = &op->spec.size.linear;
   if (plan->compute != NNC_COMPUTE_BF16 || op->spec.kind != NNC_LAYER_linear) return op->spec.kind;
-  return size->in_features < LEAST_SIDE || size->out_features < LEAST_SIDE ? op->spec.kind : NNC_DRIVER_LINEAR_BF16;
+  return nnc_is_large((size_t)size->in_features, (size_t)size->out_features) ? NNC_DRIVER_LINEAR_BF16 : op->spec.kind;
 }
 
 /* The value of which this one is a view with the same lines, or itself. Only views are skipped and still produce a value. */

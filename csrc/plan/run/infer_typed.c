@@ -269,8 +269,10 @@ static nnc_status run_job(nnc_job *job, size_t *next, nnc_error *error) {
   if (plan->n_bf16 && !(job->weights = nnc_take_weights(plan)))
     return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for a copy of the weights in bfloat16");
   job->space = take_workspace(plan, threads, stride);
-  if (!job->space) nnc_free(job->weights);
-  if (!job->space) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads, all);
+  if (!job->space) {
+    nnc_free(job->weights);
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the workspace of %d threads (%zu bytes)", threads, all);
+  }
   nnc_intra_op intra_op = {.threads = 1};
   if (job->blocks == 1 && job->out && !nnc_calls_out(plan)) intra_op = nnc_intra_op_begin(plan, left);
   job->intra_op_threads = intra_op.threads;

@@ -39,7 +39,6 @@ void nnc_update_average(const nnc_run *run, const nnc_update *update, const nnc_
 }
 
 void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_parameter *param, size_t offset, size_t n) {
-  const nnc_plan *plan = run->plan;
   const nnc_param_options *options = &param->options;
   real *values = (real *)param->layout.data + (offset - param->layout.offset);
   if (options->trainable) update_trainable(run, update, options, values, offset, n);

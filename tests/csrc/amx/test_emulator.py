@@ -226,5 +226,5 @@ def test_a_refusal_may_come_from_the_environment(program, emulated):
 
 
 def test_without_the_emulator_instructions_are_invalid(amx, emulated):
-    done = amx.start("import ctypes, sys; ctypes.CDLL(sys.argv[1]).release()", amx.build("forms.c"), isa="", LD_PRELOAD="")
+    done = amx.start("import ctypes, sys; ctypes.CDLL(sys.argv[1]).release()", amx.build("forms.c"), isa="", **amx.without())
     assert done.returncode == -4

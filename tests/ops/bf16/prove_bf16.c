@@ -17,12 +17,7 @@
  */
 #define _GNU_SOURCE
 #include <math.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,9 +25,10 @@
 #include "base/fpstate.h"
 #include "base/tiles.h"
 #include "ops/low_kernels.h"
+#include "../proving.h"
 #include "specification.h"
 
-enum { STACK = 256 * 1024, PAGE = 65536, MOST = 70, AROUND = 256, AREA = 16 << 20, EMULATED = 100, ROUNDS = 3 };
+enum { MOST = 70, AROUND = 256, AREA = 16 << 20, EMULATED = 100, ROUNDS = 3 };
 
 static const size_t larger[][3] = {
     {33, 530, 70},  {300, 40, 40}, {2, 64, 1100}, {70, 100, 600}, {1, 1030, 1200}, {1, 33, 2500},  {17, 70, 530},
@@ -75,7 +71,6 @@ static const char *const plants[] = {"none", "value", "gap", "before", "behind"}
 static const char *const forms[] = {"a", "at", "b", "bt"};
 
 static long limit = MOST, random_shapes = 200, every = 1, planted = NONE;
-static uint64_t seed = 1;
 static size_t cases;
 
 /* What is under test, for the message. */
@@ -92,18 +87,6 @@ static _Noreturn void fail(const char *what) {
   fflush(stdout);
   _exit(1);
 }
-
-static void on_fault(int signal) {
-  fail(signal == SIGILL ? "instruction unknown to this CPU" : "touched memory that is not its own");
-}
-
-static uint64_t draw(void) {
-  seed ^= seed >> 12;
-  seed ^= seed << 25;
-  seed ^= seed >> 27;
-  return seed * UINT64_C(2685821657736338717);
-}
-static size_t below(size_t n) { return (size_t)((draw() >> 33) % n); }
 
 /* ---- Numbers --------------------------------------------------------------------------------------------------------------- */
 
@@ -143,10 +126,9 @@ static struct {
 
 static void make_areas(void) {
   for (int i = 0; i < AREAS; i++) {
-    char *memory = mmap(NULL, AREA + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED || mprotect(memory + PAGE, AREA, PROT_READ | PROT_WRITE)) exit(2);
-    areas[i].first = memory + PAGE;
-    areas[i].last = memory + PAGE + AREA;
+    const block own = guarded(AREA);
+    areas[i].first = own.first;
+    areas[i].last = own.last;
   }
 }
 
@@ -383,12 +365,7 @@ static size_t some_k(size_t steps) {
 }
 
 static void *prove_all(void *unused) {
-  static char spare[64 * 1024]; /* for the handler, should the stack be what is exhausted */
-  sigaltstack(&(stack_t){.ss_sp = spare, .ss_size = sizeof spare}, NULL);
-  struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_ONSTACK};
-  sigaction(SIGSEGV, &action, NULL);
-  sigaction(SIGBUS, &action, NULL);
-  sigaction(SIGILL, &action, NULL);
+  catch_faults();
   const double begin = seconds();
   draw_operands();
   printf("sums of every k: %.0f s\n", seconds() - begin);
@@ -423,10 +400,6 @@ int main(int argc, char **argv) {
     }
   }
   make_areas();
-  pthread_attr_t attributes;
-  pthread_t thread;
-  pthread_attr_init(&attributes);
-  if (pthread_attr_setstacksize(&attributes, STACK) || pthread_create(&thread, &attributes, prove_all, NULL)) return 2;
-  pthread_join(thread, NULL);
+  on_small_stack(prove_all);
   return 0;
 }

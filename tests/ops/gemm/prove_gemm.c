@@ -16,17 +16,13 @@
  */
 #define _GNU_SOURCE
 #include <math.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
 #include "ops/kernels.h"
+#include "../proving.h"
 
 #if NNC_BUILD_F64
 typedef double real;
@@ -42,9 +38,7 @@ typedef double wide;
 static const wide epsilon = 0x1p-23;
 #endif
 
-/* gemm runs on a thread with as little stack as a thread may be expected to have. */
-enum { STACK = 256 * 1024 };
-enum { RANDOM_SIDE = 400, MOST = 11 << 17, AROUND = 64, PAGE = 65536 };
+enum { RANDOM_SIDE = 400, MOST = 11 << 17, AROUND = 64 };
 
 static const size_t larger[][3] = {
     {1, 1, 3000},    {1, 700, 70},    {1, 33, 2000},  {2, 1030, 1030},  {3, 200, 130},   {4, 65, 300},    {5, 130, 900},
@@ -80,7 +74,6 @@ enum { NONE, VALUE, GAP, READ_BEFORE, READ_BEHIND, PLANTS };
 static const char *const plants[] = {"none", "value", "gap", "before", "behind"};
 
 static long limit = 33, random_shapes = 10000, planted = NONE;
-static uint64_t seed = 1;
 static size_t cases;
 static double closest; /* the largest error, as a part of its bound */
 
@@ -97,17 +90,6 @@ static _Noreturn void fail(const char *what) {
   _exit(1);
 }
 
-static void on_fault(int signal) {
-  fail(signal == SIGILL ? "instruction unknown to this CPU" : "touched memory that is not its own");
-}
-
-static uint64_t draw(void) {
-  seed ^= seed >> 12;
-  seed ^= seed << 25;
-  seed ^= seed >> 27;
-  return seed * UINT64_C(2685821657736338717);
-}
-static size_t below(size_t n) { return (size_t)((draw() >> 33) % n); }
 static real number(void) { return (real)((double)(draw() >> (NNC_BUILD_F64 ? 11 : 40)) * (NNC_BUILD_F64 ? 0x1p-52 : 0x1p-23) - 1); }
 
 /* The operands of a shape, contiguous, and what has to come out. */
@@ -175,21 +157,6 @@ static void expect(int start, size_t m, size_t n, size_t k) {
       }
     }
   }
-}
-
-/* Memory between two pages that nobody may touch. */
-typedef struct {
-  char *first, *last;
-} block;
-
-static block guarded(size_t bytes) {
-  bytes = (bytes + PAGE - 1) / PAGE * PAGE;
-  char *memory = mmap(NULL, bytes + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED || mprotect(memory + PAGE, bytes, PROT_READ | PROT_WRITE)) {
-    perror("mmap");
-    exit(2);
-  }
-  return (block){memory + PAGE, memory + PAGE + bytes};
 }
 
 static real canary;
@@ -279,12 +246,7 @@ static double seconds(void) {
 static size_t some_size(void) { return (size_t)exp((double)(draw() >> 11) * 0x1p-53 * log(RANDOM_SIDE)); }
 
 static void *prove_all(void *unused) {
-  static char spare[64 * 1024]; /* for the handler, should the stack be what is exhausted */
-  sigaltstack(&(stack_t){.ss_sp = spare, .ss_size = sizeof spare}, NULL);
-  struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_ONSTACK};
-  sigaction(SIGSEGV, &action, NULL);
-  sigaction(SIGBUS, &action, NULL);
-  sigaction(SIGILL, &action, NULL);
+  catch_faults();
   const double begin = seconds();
   for (long m = 0; m <= limit; m++) {
     for (long n = 0; n <= limit; n++)
@@ -329,10 +291,6 @@ int main(int argc, char **argv) {
   }
   canary = (real)nan("4711");
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) blocks[i] = guarded(16 * MOST * sizeof(real));
-  pthread_attr_t attributes;
-  pthread_t thread;
-  pthread_attr_init(&attributes);
-  if (pthread_attr_setstacksize(&attributes, STACK) || pthread_create(&thread, &attributes, prove_all, NULL)) return 2;
-  pthread_join(thread, NULL);
+  on_small_stack(prove_all);
   return 0;
 }

@@ -2,10 +2,10 @@
  *
  *     prove_int8 [--limit 70] [--random 2000] [--seed 1] [--plant ERROR]
  *
- * On every instruction set of this CPU (with tests/csrc/amx/emulator.c linked in, also on amx), with VNNI and without: all shapes with m up to 20 and n, k from 1 to the
- * limit, and random ones up to 700; the largest k, with weights and inputs that make the largest sums. Inputs hold zeros, numbers whose
- * quotients lie half way between two integers, rows of zeros, tiny rows, NaN and infinities. Each array ends before a page that kills
- * whoever touches it; the memory that may be read behind it counts to it.
+ * On every instruction set of this CPU (with tests/csrc/amx/emulator.c linked in, also on amx), with VNNI and without: all shapes with
+ * m up to 20 and n, k from 1 to the limit, and random ones up to 700; the largest k, with weights and inputs that make the largest
+ * sums. Inputs hold zeros, numbers whose quotients lie half way between two integers, rows of zeros, tiny rows, NaN and infinities.
+ * Each array ends before a page that kills whoever touches it; the memory that may be read behind it counts to it.
  *
  * What has to hold in each component: weights, scales and inputs are those of the specification, computed here one by one; so are the
  * bits of the result, with and without a bias; unpacking gives what was packed; and nothing is written between or around the rows.
@@ -14,17 +14,14 @@
  */
 #define _GNU_SOURCE
 #include <math.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/fpstate.h"
 #include "base/tiles.h"
 #include "ops/int8.h"
+#include "../proving.h"
 
 #define SET(isa)                                                        \
   extern nnc_int8_quantize_weight nnc_int8_quantize_weight_##isa##_f32; \
@@ -65,12 +62,11 @@ static const struct {
 #endif
 };
 enum { SETS = sizeof sets / sizeof *sets };
-enum { PAGE = 65536, MOST_ROWS = 20, RANDOM_SIDE = 700, MOST = RANDOM_SIDE * RANDOM_SIDE, AROUND = 32 };
+enum { MOST_ROWS = 20, RANDOM_SIDE = 700, MOST = RANDOM_SIDE * RANDOM_SIDE, AROUND = 32 };
 enum { NONE, VALUE, GAP, BEHIND, PLANTS };
 static const char *const plants[] = {"none", "value", "gap", "behind"};
 
 static long limit = 70, random_shapes = 2000, planted = NONE;
-static uint64_t seed = 1;
 static size_t cases;
 static struct {
   const char *set;
@@ -84,29 +80,7 @@ static _Noreturn void fail(const char *what) {
   _exit(1);
 }
 
-static void on_fault(int signal) {
-  fail(signal == SIGILL ? "instruction unknown to this CPU" : "touched memory that is not its own");
-}
-
-static uint64_t draw(void) {
-  seed ^= seed >> 12;
-  seed ^= seed << 25;
-  seed ^= seed >> 27;
-  return seed * UINT64_C(2685821657736338717);
-}
-static size_t below(size_t n) { return (size_t)((draw() >> 33) % n); }
 static float number(void) { return (float)((double)(draw() >> 40) * 0x1p-23 - 1); }
-
-/* Memory up to a page that nobody may touch. */
-static char *guarded(size_t bytes) {
-  bytes = (bytes + PAGE - 1) / PAGE * PAGE;
-  char *memory = mmap(NULL, bytes + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED || mprotect(memory, bytes, PROT_READ | PROT_WRITE)) {
-    perror("mmap");
-    exit(2);
-  }
-  return memory + bytes;
-}
 
 /* Ends of guarded memory, and the operands, which are contiguous. */
 static char *x_end, *q_end, *scale_end, *w_end, *bias_end, *y_end, *wq_end;
@@ -261,6 +235,28 @@ static void prove_refusals(void) {
 
 static size_t some_size(void) { return 1 + (size_t)exp((double)(draw() >> 11) * 0x1p-53 * log(RANDOM_SIDE - 1)); }
 
+static void *prove_all(void *unused) {
+  catch_faults();
+  canary = nanf("4711");
+  const size_t most = 2 * MOST * sizeof(float) + PAGE;
+  x_end = guarded(most).last, q_end = guarded(most).last, scale_end = guarded(most).last, w_end = guarded(most).last,
+  bias_end = guarded(most).last, y_end = guarded(most).last, wq_end = guarded(most).last;
+  const nnc_fpstate saved = nnc_fp_enter(); /* as in every call of the library */
+  prove_refusals();
+  for (long n = 1; n <= limit; n++)
+    for (long k = 1; k <= limit; k++) prove(1 + below(MOST_ROWS), (size_t)n, (size_t)k, 0);
+  for (size_t m = 1; m <= MOST_ROWS; m++)
+    for (size_t n = 1; n <= 130; n += 1 + below(16)) prove(m, n, 1 + below(140), 0);
+  for (long i = 0; i < random_shapes; i++) prove(1 + below(40), some_size(), some_size(), 0);
+  prove(2, 3, NNC_INT8_LONGEST, 1);
+  nnc_fp_leave(saved);
+  printf("proved %zu products on", cases);
+  for (int set = 0; set < SETS; set++)
+    if (can_run(set)) printf(" %s", sets[set].name);
+  printf("\n");
+  return unused;
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (int i = 1; i < argc; i += 2) {
@@ -276,26 +272,6 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  struct sigaction action = {.sa_handler = on_fault};
-  sigaction(SIGSEGV, &action, NULL);
-  sigaction(SIGBUS, &action, NULL);
-  sigaction(SIGILL, &action, NULL);
-  canary = nanf("4711");
-  const size_t most = 2 * MOST * sizeof(float) + PAGE;
-  x_end = guarded(most), q_end = guarded(most), scale_end = guarded(most), w_end = guarded(most), bias_end = guarded(most),
-  y_end = guarded(most), wq_end = guarded(most);
-  const nnc_fpstate saved = nnc_fp_enter(); /* as in every call of the library */
-  prove_refusals();
-  for (long n = 1; n <= limit; n++)
-    for (long k = 1; k <= limit; k++) prove(1 + below(MOST_ROWS), (size_t)n, (size_t)k, 0);
-  for (size_t m = 1; m <= MOST_ROWS; m++)
-    for (size_t n = 1; n <= 130; n += 1 + below(16)) prove(m, n, 1 + below(140), 0);
-  for (long i = 0; i < random_shapes; i++) prove(1 + below(40), some_size(), some_size(), 0);
-  prove(2, 3, NNC_INT8_LONGEST, 1);
-  nnc_fp_leave(saved);
-  printf("proved %zu products on", cases);
-  for (int set = 0; set < SETS; set++)
-    if (can_run(set)) printf(" %s", sets[set].name);
-  printf("\n");
+  on_small_stack(prove_all);
   return 0;
 }

@@ -3,12 +3,10 @@
 import copy
 import hashlib
 import os
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
+from instruction_sets import printed
 from own_parts import PyTanh
 
 import nncore as nn
@@ -249,16 +247,5 @@ for net in own.NETS:
 
 @pytest.mark.skipif("NNCORE_ISA" in os.environ, reason="it chooses the instruction set by itself")
 def test_instruction_sets():
-    paths = os.pathsep.join(sys.path)
-    found = {
-        isa: subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM)],
-            env={**os.environ, "NNCORE_ISA": isa, "PYTHONPATH": paths},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=300,
-        ).stdout
-        for isa in nn._core.isas()
-    }
+    found = {isa: printed(PROGRAM, isa) for isa in nn._core.isas()}
     assert len(set(found.values())) == 1, found

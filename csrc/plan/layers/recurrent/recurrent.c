@@ -11,7 +11,7 @@
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
   const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
   const nnc_cell cell = (nnc_cell)size->cell;
-  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_RECURRENT_BF16_SIDE;
+  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_LOW_SIDE;
   return (nnc_recurrent){
       .cell = cell,
       .input = (size_t)size->input_size,
@@ -32,7 +32,7 @@ nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
       .int8 = nnc_is_int8(plan, (size_t)size->hidden_size, (size_t)size->hidden_size),
       .int8_input = nnc_is_int8(plan, (size_t)size->input_size, (size_t)size->hidden_size),
       .bf16 = bf16,
-      .bf16_input = bf16 && size->input_size >= NNC_RECURRENT_BF16_SIDE,
+      .bf16_input = bf16 && size->input_size >= NNC_LOW_SIDE,
       .group = bf16 ? NNC_BF16_SIDE : NNC_SAMPLE_GROUP,
   };
 }
@@ -156,7 +156,7 @@ static int padded_row(size_t *row, size_t elements, size_t element) {
 /* What differs with products of bfloat16. Forms contain two numbers per element of a region. */
 static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *regions) {
   const size_t steps = training ? r->steps : 0, blocks = nnc_bf16_blocks(r->hidden), per_block = NNC_BF16_SIDE / 2;
-  size_t *size = regions->size, units, inputs;
+  size_t *size = regions->size, units, inputs = 0;
   int bad = nnc_mul(&units, steps, blocks * per_block) || nnc_mul(&inputs, steps, nnc_bf16_blocks(r->input) * per_block) ||
             nnc_mul(&units, units, r->directions);
   if (r->bf16_input) size[NNC_REGION_X] = 0;

@@ -23,10 +23,6 @@
 
 enum { NNC_SLOT_W_IH, NNC_SLOT_W_HH, NNC_SLOT_B_IH, NNC_SLOT_B_HH, NNC_SLOTS_PER_DIRECTION, NNC_SLOT_INITIAL = 8 };
 
-/* In a plan with products of bfloat16, a layer with a smaller hidden side stays float32, and one with a smaller input its input
- * products: they would be mostly padding, and a few features may need their digits. */
-enum { NNC_RECURRENT_BF16_SIDE = 16 };
-
 /* Time steps whose input products are computed ahead: they stay in the second-level cache until the cell reads them. */
 enum { NNC_RECURRENT_CHUNK = 16 };
 

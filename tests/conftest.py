@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import zlib
 
 import numpy as np
@@ -50,6 +51,13 @@ def pytest_runtest_makereport(item, call):
     if report.failed and "rng" in item.fixturenames:
         report.sections.append(("seed", f"NNCORE_TEST_SEED={SEED}"))
     return report
+
+
+@pytest.fixture(autouse=True)
+def seeded_torch():
+    """What PyTorch draws in a test does not depend on the tests before it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(SEED)
 
 
 @pytest.fixture(params=_core.isas())

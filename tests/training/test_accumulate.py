@@ -80,7 +80,7 @@ def test_against_torch():
             rule.step()
     assert ours.step == 4
     for name, value in theirs.state_dict().items():
-        # Adam's step divides rounding by the square root of a moment, which may be small, so small weights are off by more than their own rounding.
+        # Adam divides rounding by the root of a moment, which may be small: small weights are off by more than their own rounding.
         np.testing.assert_allclose(ours.state_dict()[name], value.numpy(), rtol=1e-8, atol=1e-9, err_msg=name)
 
 

@@ -58,7 +58,8 @@ def functions():
 def arguments(function):
     """Return the names of what a function takes, those of the metric that a function makes included."""
     made = getattr(function, "metric", None)
-    names = [*inspect.signature(function).parameters, *(inspect.signature(made).parameters if made else ())]
+    taken = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    names = [*taken, *(inspect.signature(made).parameters if made else ())]
     return [name for name in dict.fromkeys(names) if name not in ("options", "name")]
 
 
@@ -66,7 +67,7 @@ def call(name, function, given):
     """Call a function with right arguments, and one that is given."""
     own = BESIDE.get(name.rpartition(".")[2], {})
     takes = inspect.signature(function).parameters.values()
-    needed = [p.name for p in takes if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    needed = [p.name for p in takes if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     right = {each: own.get(each, RIGHT.get(each)) for each in (*needed, *own)}
     missing = [each for each, make in right.items() if make is None]
     assert not missing, f"{name}: add a right value of {missing} to tests/functions.py"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .checking import check_gradients
     from .config import get_num_threads, set_num_threads, set_seed, show_config, threads
     from .data.preparation import make_windows, pad_sequences
+    from .data.windows import WindowSplit, split_series
     from .graph import Input, Value
     from .layers import (
         CELU,
@@ -148,6 +149,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Value",
+    "WindowSplit",
     "__version__",
     "add",
     "average",
@@ -171,6 +173,7 @@ __all__ = [
     "set_num_threads",
     "set_seed",
     "show_config",
+    "split_series",
     "subtract",
     "threads",
     "typing",
@@ -185,6 +188,7 @@ if not TYPE_CHECKING:
             "config": "get_num_threads set_num_threads set_seed show_config threads",
             "checking": "check_gradients",
             "data.preparation": "make_windows pad_sequences",
+            "data.windows": "WindowSplit split_series",
             "graph": "Input Value",
             "models": "Model QuantizedModel Sequential load",
             "training.history": "History",

@@ -205,7 +205,8 @@ def make_windows(series: Any, length: int, horizon: int | None = None, *, target
     """Cut a series into overlapping windows, and find what follows each of them.
 
     The windows are views: they take no memory of their own, and `fit` reads them without a copy. Neighbours share all but
-    ``stride`` steps, so random rows are no fair validation. Cut the series in two first, or use ``validation="last"``.
+    ``stride`` steps, so random rows are no fair validation. Cut the series first, by `split_series`. For cross-validation there is
+    `WindowSplit`. With ``validation="last"``, `fit` takes the last windows, of which the first ones overlap with those of training.
 
     Parameters
     ----------

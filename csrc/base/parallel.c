@@ -30,6 +30,11 @@ struct nnc_parallel_region {
 };
 
 static atomic_int thread_limit; /* 0: not determined yet */
+#if defined(__GLIBC__)
+static _Thread_local int own_limit __attribute__((tls_model("initial-exec"))); /* 0: none. scratch.c says why this storage class */
+#else
+static _Thread_local int own_limit;
+#endif
 static atomic_int forks;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 static int guard_failed;
@@ -146,6 +151,7 @@ static int default_threads(void) {
 }
 
 int nnc_get_num_threads(void) {
+  if (own_limit) return own_limit;
   int n = atomic_load_explicit(&thread_limit, memory_order_relaxed);
   if (!n) {
     n = default_threads();
@@ -154,7 +160,15 @@ int nnc_get_num_threads(void) {
   return n;
 }
 
-void nnc_set_num_threads(int n) { atomic_store_explicit(&thread_limit, n < MAX_THREADS ? n : MAX_THREADS, memory_order_relaxed); }
+int nnc_set_num_threads(int n) {
+  return atomic_exchange_explicit(&thread_limit, n < MAX_THREADS ? n : MAX_THREADS, memory_order_relaxed);
+}
+
+int nnc_limit_own_threads(int n) {
+  const int before = own_limit;
+  own_limit = n < MAX_THREADS ? n : MAX_THREADS;
+  return before;
+}
 
 static atomic_int forced_threads, lost_parts;
 

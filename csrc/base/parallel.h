@@ -49,6 +49,8 @@ unsigned long nnc_fork_survivor(int since);
 int nnc_is_forked_child(void);
 
 int nnc_get_num_threads(void);
-void nnc_set_num_threads(int n); /* n >= 1, at most 1024 are used; 0: restore the default */
+int nnc_set_num_threads(int n); /* n >= 1, at most 1024 are used; 0: restore the default. Returns the number before, or 0 */
+/* For calls from the calling thread alone, instead of the number above. n >= 1; 0: no such limit. Returns the limit before. */
+int nnc_limit_own_threads(int n);
 
 #endif

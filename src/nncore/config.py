@@ -12,6 +12,8 @@ import numpy as np
 from . import _core
 from ._checks import whole
 
+MOST = 2**31 - 1  # threads: a C int
+
 
 def show_config() -> None:
     """Print the version, the compiler, the instruction set in use, the number of threads and the version of NumPy.
@@ -63,7 +65,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> nn.set_num_threads(before)
     """
-    _core.set_num_threads(min(whole("set_num_threads", "n", n, 0), 2**31 - 1))
+    _core.set_num_threads(min(whole("set_num_threads", "n", n, 0), MOST))
 
 
 @contextmanager
@@ -82,8 +84,7 @@ def threads(n: int) -> Iterator[None]:
     ...     nn.get_num_threads()
     1
     """
-    before = get_num_threads()
-    set_num_threads(n)
+    before = _core.set_num_threads(min(whole("threads", "n", n, 0), MOST))
     try:
         yield
     finally:

@@ -277,6 +277,47 @@ def test_a_million_threads_are_a_thousand():
     assert nn.get_num_threads() == 1024
 
 
+def test_a_thread_may_have_a_limit_of_its_own():
+    """What one thread asks for holds for its calls alone, and lasts where several threads set and reset it at the same time."""
+    _core.set_num_threads(4)
+    seen, meet = {}, threading.Barrier(2)
+
+    def work(name, own):
+        before = _core.limit_own_threads(own)
+        meet.wait()
+        seen[name] = (before, nn.get_num_threads())
+        meet.wait()
+        with nn.threads(2):  # a callback of a limited fit may do this
+            pass
+        seen[name] += (_core.limit_own_threads(before), nn.get_num_threads())
+
+    threads = [threading.Thread(target=work, args=arguments) for arguments in (("a", 1), ("b", 3))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"a": (0, 1, 1, 4), "b": (0, 3, 3, 4)}
+    assert nn.get_num_threads() == 4
+
+
+@LINUX
+def test_calls_of_a_thread_keep_to_its_limit():
+    code = """
+    nn.set_num_threads(3)
+    model = nn.Sequential(nn.Linear(400, 400), nn.ReLU(), nn.Linear(400, 400), seed=0)
+    x = np.ones((400, 400), np.float32)
+    model.compile(loss="mse", optimizer="sgd")
+    before = len(tasks())
+    nn._core.limit_own_threads(1)
+    model.fit(x, x, verbose=0); model(x)
+    alone = len(tasks()) - before
+    nn._core.limit_own_threads(0)
+    model.fit(x, x, verbose=0)
+    print(alone, len(tasks()) - before)
+    """
+    assert python(code) == "0 2"
+
+
 # Processes
 
 

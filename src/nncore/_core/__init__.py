@@ -30,6 +30,7 @@ from .plans import (
     get_num_threads,
     isa,
     isas,
+    limit_own_threads,
     measure_bf16,
     pack_int8,
     quantize_int8,
@@ -72,6 +73,7 @@ __all__ = [  # noqa: RUF022
     "get_num_threads",
     "isa",
     "isas",
+    "limit_own_threads",
     "measure_bf16",
     "set_num_threads",
     # Switches and queries for tests.

@@ -35,7 +35,8 @@ cdef extern from "nncore.h":
     int nnc_tiles_answer()
 
     int nnc_get_num_threads()
-    void nnc_set_num_threads(int n)
+    int nnc_set_num_threads(int n)
+    int nnc_limit_own_threads(int n)
 
     int nnc_optimizer_uses(int optimizer, const double *attr, int moment) noexcept nogil
 

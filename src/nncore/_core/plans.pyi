@@ -24,7 +24,10 @@ def measure_bf16() -> float:
     """How many times faster products are in bfloat16 than in float32 on this CPU; 0 where bfloat16 cannot be faster."""
 
 def get_num_threads() -> int: ...
-def set_num_threads(n: int) -> None: ...
+def set_num_threads(n: int) -> int: ...
+def limit_own_threads(n: int) -> int:
+    """Limit the threads of calls from this Python thread alone; 0 ends the limit. Returns the limit before."""
+
 def fork_count() -> int:
     """Number of forks between the process that imported nncore and this one."""
 

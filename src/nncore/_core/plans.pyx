@@ -102,10 +102,15 @@ def get_num_threads():
 
 
 def set_num_threads(int n):
-    """Set the largest number of threads that a call may use. 0 restores the default."""
+    """Set the largest number of threads that a call may use. 0 restores the default. Returns the number before, or 0."""
     if n < 0:
         raise ValueError(f"n: expected a number of threads, or 0 for the default, got {n}")
-    nnc_set_num_threads(n)
+    return nnc_set_num_threads(n)
+
+
+def limit_own_threads(int n):
+    """Limit the threads of calls from this Python thread alone; 0 ends the limit. Returns the limit before."""
+    return nnc_limit_own_threads(max(n, 0))
 
 
 def fork_count():

@@ -14,7 +14,6 @@ _ACTIVATIONS = "activations are layers: nn.ReLU(), nn.Tanh(), nn.Sigmoid(), ..."
 _CLASS = "subclass nn.PythonLayer for a layer of your own; models are made by nn.Sequential or nn.Model"
 _CPU = "nncore computes on the CPU; leave it out"
 _ARRAYS = "nncore takes and returns NumPy arrays; leave it out"
-_SKLEARN = "use nn.Sequential with compile and fit"
 _LABELS = "use nn.losses.SparseCategoricalCrossentropy, which takes class indices"
 
 #: Name -> what to use.
@@ -163,8 +162,8 @@ NAMES = {
     "roc_auc_score": "use nn.metrics.roc_auc(y_true, y_pred)",
     "r2_score": "use nn.metrics.r2(y_true, y_pred)",
     # scikit-learn
-    "MLPClassifier": _SKLEARN,
-    "MLPRegressor": _SKLEARN,
+    "MLPClassifier": "use nn.estimators.MLPClassifier",
+    "MLPRegressor": "use nn.estimators.MLPRegressor",
     "ParameterList": "call self.add_weight in the build method of an nn.PythonLayer",
     "ParameterDict": "call self.add_weight in the build method of an nn.PythonLayer",
     "RNNCellBase": "use nn.RNN, nn.GRU or nn.LSTM",

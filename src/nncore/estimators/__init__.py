@@ -1,0 +1,18 @@
+"""Estimators for scikit-learn: neural networks that work in pipelines, searches and ensembles.
+
+They need scikit-learn 1.6 or newer, which is imported when one of them is first used: ``pip install "nncore[sklearn]"``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazily
+
+if TYPE_CHECKING:
+    from .mlp import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, __all__, {"mlp": "MLPClassifier MLPRegressor"})

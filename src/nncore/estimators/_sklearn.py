@@ -1,0 +1,59 @@
+"""What the estimators use of scikit-learn. No other module imports its private names, or asks for its version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import MissingExtraError, require
+
+_OLDEST = (1, 6)
+
+_sklearn = require("sklearn", "sklearn", "nncore.estimators")
+VERSION = tuple(int(part) for part in _sklearn.__version__.split(".")[:2])
+if VERSION < _OLDEST:
+    raise MissingExtraError(
+        f'nncore.estimators needs scikit-learn 1.6 or newer, not {_sklearn.__version__}: pip install --upgrade "nncore[sklearn]"',
+        name="sklearn",
+    )
+
+from sklearn.base import BaseEstimator as BaseEstimator  # noqa: E402
+from sklearn.base import ClassifierMixin as ClassifierMixin  # noqa: E402
+from sklearn.base import RegressorMixin as RegressorMixin  # noqa: E402
+from sklearn.base import _fit_context  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning as ConvergenceWarning  # noqa: E402
+from sklearn.utils import check_random_state as check_random_state  # noqa: E402
+from sklearn.utils import column_or_1d as column_or_1d  # noqa: E402
+from sklearn.utils._param_validation import HasMethods as HasMethods  # noqa: E402
+from sklearn.utils._param_validation import Interval as Interval  # noqa: E402
+from sklearn.utils._param_validation import Options as Options  # noqa: E402
+from sklearn.utils._param_validation import StrOptions as StrOptions  # noqa: E402
+from sklearn.utils.metaestimators import available_if as available_if  # noqa: E402
+from sklearn.utils.multiclass import check_classification_targets as check_classification_targets  # noqa: E402
+from sklearn.utils.multiclass import type_of_target as type_of_target  # noqa: E402
+from sklearn.utils.multiclass import unique_labels as unique_labels  # noqa: E402
+from sklearn.utils.validation import _check_sample_weight  # noqa: E402
+from sklearn.utils.validation import check_is_fitted as check_is_fitted  # noqa: E402
+from sklearn.utils.validation import validate_data as validate_data  # noqa: E402
+
+#: Decorates `fit` and `partial_fit`: checks the parameters, and opens the contexts that scikit-learn wants around them.
+fitting: Any = _fit_context(prefer_skip_nested_validation=True)
+
+FLOATS = (np.float64, np.float32)  #: the dtypes that are kept; others become the first
+
+
+def check_sample_weight(weight: Any, X: Any) -> np.ndarray | None:
+    """Return weights of rows as an array, or None."""
+    if weight is None:
+        return None
+    found: np.ndarray = _check_sample_weight(weight, X, ensure_non_negative=True)
+    return found
+
+
+def split(*arrays: Any, test_size: float, random_state: Any, stratify: Any) -> Any:
+    """Return the two parts of each array that ``train_test_split`` returns, all first parts before all second parts."""
+    from sklearn.model_selection import train_test_split
+
+    found = train_test_split(*arrays, test_size=test_size, random_state=random_state, stratify=stratify)
+    return found[::2], found[1::2]

@@ -56,8 +56,8 @@ INLINE vec odd_numbers(const nnc_bf16 *pairs) { return (vec)((uvec)vload((const 
 #include "ops/bf16/tile.inc"
 #endif
 
-typedef void tile_function(float *c, const float *a, const nnc_bf16 *b, size_t steps, size_t a_step, const nnc_bf16 *ahead,
-                           size_t lines);
+typedef void tile_function(float *c, const float *from, const float *a, const nnc_bf16 *b, size_t steps, size_t a_step,
+                           const nnc_bf16 *ahead, size_t lines);
 static tile_function *const tiles[] = {
     NULL,    TILE(1), TILE(2), TILE(3), TILE(4),
 #if NNC_VECTOR_BYTES > 16
@@ -101,7 +101,7 @@ static NOINLINE void scalar_tile(size_t rows, float *c, const float *a, const nn
 #if NNC_VECTOR_BYTES > 16
 /* One row of all columns of a block. It reads b once, and is there for b from memory: with both chains of all columns side by side, it
  * waits for nothing else. */
-static NOINLINE void multiply_row(float *c, const float *a, const nnc_bf16 *b, size_t steps) {
+static NOINLINE void multiply_row(float *c, const float *from, const float *a, const nnc_bf16 *b, size_t steps) {
   enum { VECS = SIDE / VL, PER_HALF = HALF / VL };
   for (; steps; steps--) {
     vec even[VECS], odd[VECS];
@@ -121,7 +121,8 @@ static NOINLINE void multiply_row(float *c, const float *a, const nnc_bf16 *b, s
       HIDE(b);
     }
 #pragma GCC unroll 16
-    for (size_t v = 0; v < VECS; v++) vstore(c + v * VL, vload(c + v * VL) + (even[v] + odd[v]));
+    for (size_t v = 0; v < VECS; v++) vstore(c + v * VL, vload(from + v * VL) + (even[v] + odd[v]));
+    from = c;
     a += HALF;
     b += TILE_WORDS;
   }
@@ -129,17 +130,17 @@ static NOINLINE void multiply_row(float *c, const float *a, const nnc_bf16 *b, s
 #endif
 
 /* Any tile, with the bits of the contract. */
-static void multiply_tile(size_t rows, float *c, const float *a, const nnc_bf16 *b, size_t steps, size_t a_step,
+static void multiply_tile(size_t rows, float *c, const float *from, const float *a, const nnc_bf16 *b, size_t steps, size_t a_step,
                           const nnc_bf16 *ahead, size_t lines) {
   if (HAS_EXACT_VECTORS && !HAS_FLAGS) {
-    tiles[rows](c, a, b, steps, a_step, ahead, lines);
+    tiles[rows](c, from, a, b, steps, a_step, ahead, lines);
     return;
   }
   float before[MOST_ROWS * COLUMNS];
-  for (size_t r = 0; r < rows; r++) memcpy(before + r * COLUMNS, c + r * SIDE, COLUMNS * sizeof(float));
+  for (size_t r = 0; r < rows; r++) memcpy(before + r * COLUMNS, from + r * SIDE, COLUMNS * sizeof(float));
   if (HAS_EXACT_VECTORS) {
     clear_flags();
-    tiles[rows](c, a, b, steps, a_step, ahead, lines);
+    tiles[rows](c, from, a, b, steps, a_step, ahead, lines);
     if (!has_lost_bits()) return;
   }
   for (size_t r = 0; r < rows; r++) memcpy(c + r * SIDE, before + r * COLUMNS, COLUMNS * sizeof(float));
@@ -157,15 +158,19 @@ static NOINLINE void take_apart(float *to, const nnc_bf16 *a, size_t rows, size_
       }
 }
 
-/* The height of the next tile: as large as possible, with the last two of one size. */
-INLINE size_t next_height(size_t rest) { return rest <= MOST_ROWS ? rest : rest >= 2 * MOST_ROWS ? MOST_ROWS : (rest + 1) / 2; }
+/* The height of the next tile: as many rows in as few tiles as possible, which differ by one row at most. */
+INLINE size_t next_height(size_t rest) {
+  const size_t count = (rest + MOST_ROWS - 1) / MOST_ROWS;
+  return (rest + count - 1) / count;
+}
 
-/* c [32, 32], whose first `width` columns are wanted, += some steps; ahead is the next piece of B. */
-static void multiply_block(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps,
+/* c [32, 32], whose first `width` columns are wanted, = or += some steps; first: =. ahead is the next piece of B. */
+static void multiply_block(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps, int first,
                            const nnc_bf16 *ahead) {
+  static const float zeros[MOST_ROWS * SIDE];
 #if NNC_VECTOR_BYTES > 16
   if (rows == 1) {
-    multiply_row(c, a, b, steps);
+    multiply_row(c, first ? zeros : c, a, b, steps);
     return;
   }
 #endif
@@ -173,8 +178,8 @@ static void multiply_block(float *c, const float *a, const nnc_bf16 *b, size_t r
   for (size_t r = 0, height; r < rows; r += height) {
     height = next_height(rows - r);
     for (size_t q = 0; q < SIDE && q < width; q += COLUMNS, ahead += lines * steps * SIDE)
-      multiply_tile(height, c + r * SIDE + q, a + r * SIDE, b + q / HALF * TILE_WORDS + q % HALF * 2, steps, rows * SIDE, ahead,
-                    lines);
+      multiply_tile(height, c + r * SIDE + q, first ? zeros : c + r * SIDE + q, a + r * SIDE,
+                    b + q / HALF * TILE_WORDS + q % HALF * 2, steps, rows * SIDE, ahead, lines);
   }
 }
 
@@ -195,13 +200,13 @@ INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf1
     const size_t share = fetch_share(list, nnc_bf16_blocks(m) * right * ((steps + most - 1) / most));
     for (size_t first = 0, count; first < right; first += count) {
       count = right - first < group ? right - first : group;
-      memset(sums, 0, count * BLOCK * sizeof(float));
+      if (!steps) memset(sums, 0, count * BLOCK * sizeof(float));
       for (size_t s = 0, length; s < steps; s += length) {
         length = steps - s < most ? steps - s : most;
         take_apart(left, a + s * BLOCK, rows, length);
         for (size_t j = 0; j < count; j++) {
           const nnc_bf16 *from = b + ((first + j) * steps + s) * BLOCK;
-          multiply_block(sums + j * BLOCK, left, from, rows, n - (first + j) * SIDE, length, from + steps * BLOCK);
+          multiply_block(sums + j * BLOCK, left, from, rows, n - (first + j) * SIDE, length, !s, from + steps * BLOCK);
           fetch_more(list, share);
         }
       }

@@ -22,9 +22,15 @@ INLINE uvec rounded(vec x) {
 
 /* The same for any number: denormals become zeros with their sign, NaN is quieted. */
 INLINE uvec rounded_any(vec x) {
-  const uvec bits = (uvec)x, magnitude = bits & 0x7FFFFFFF, up = bits + 0x7FFF + (bits >> 16 & 1);
-  const uvec is_nan = (uvec)((ivec)magnitude > 0x7F800000), is_small = (uvec)((ivec)magnitude < 0x00800000);
-  return (is_nan & (bits | 0x00400000)) | (~is_nan & up & (~is_small | 0x80000000));
+  const uvec bits = (uvec)x, quiet = bits | 0x00400000, up = rounded(x);
+#if defined(__AVX512F__)
+  const __m512i exponent = _mm512_set1_epi32(0x7F800000), sign = _mm512_set1_epi32((int)0x80000000);
+  const __m512i known = _mm512_mask_mov_epi32((__m512i)up, _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q), (__m512i)quiet);
+  return (uvec)_mm512_mask_and_epi32(known, _mm512_testn_epi32_mask((__m512i)bits, exponent), (__m512i)bits, sign);
+#else
+  const uvec is_small = (uvec)((ivec)(bits & 0x7F800000) == 0);
+  return (uvec)vselect(x == x, (vec)up, (vec)quiet) & ~(is_small >> 1);
+#endif
 }
 
 /* The upper halves of the lanes, side by side. */

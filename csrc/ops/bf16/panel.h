@@ -66,11 +66,10 @@ INLINE void multiply_panel(float *c, size_t count, const left_operand *left, con
 #else
   enum { CHUNK = 16 * 1024 }; /* bytes of the left operand that are multiplied at once, in the first cache */
   const size_t most = CHUNK / (rows * SIDE * sizeof(float));
-  for (size_t g = 0; g < count; g++) memset(c + g * BLOCK, 0, rows * SIDE * sizeof(float));
   for (size_t s = 0, length; s < left->steps; s += length) {
     length = left->steps - s < most ? left->steps - s : most;
     for (size_t g = 0; g < count; g++)
-      KERNEL(bf16_block)(c + g * BLOCK, left->floats + s * rows * SIDE, b + (g * left->steps + s) * BLOCK, rows, width, length);
+      KERNEL(bf16_block)(c + g * BLOCK, left->floats + s * rows * SIDE, b + (g * left->steps + s) * BLOCK, rows, width, length, !s);
   }
 #endif
 }

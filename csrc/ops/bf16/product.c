@@ -9,8 +9,8 @@
 
 void KERNEL(bf16_floats)(float *to, const nnc_bf16 *a, size_t rows, size_t steps) { take_apart(to, a, rows, steps); }
 
-void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps) {
-  multiply_block(c, a, b, rows, width, steps, b + steps * BLOCK);
+void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps, int first) {
+  multiply_block(c, a, b, rows, width, steps, first, b + steps * BLOCK);
 }
 #endif
 

@@ -34,7 +34,8 @@ INLINE void work_meanwhile(meanwhile *m, size_t *row, size_t rows) {
   m->ahead = ahead;
   fetch_more(m->list, m->share);
   if (!m->before) return;
-  for (const size_t end = *row + rows < SIDE ? *row + rows : SIDE; *row < end; *row += 2) finish_pair(m->before, *row, 1);
+  for (const size_t end = *row + rows < SIDE ? *row + rows : SIDE; *row < end; *row += 2)
+    finish_pair(&m->before->part, *row, m->before->sums, 1);
 }
 
 /* c [32, 32] = or += A B, for some steps; first: =. The lower half only with two_rows, the right one only with two_columns; with one
@@ -103,7 +104,7 @@ typedef struct {
 } backlog;
 
 static void finish_backlog(backlog *b) {
-  if (b->waits) finish_whole(&b->at);
+  if (b->waits) finish_whole(&b->at.part);
   b->waits = 0;
 }
 
@@ -126,7 +127,7 @@ static void multiply_rows(const nnc_bf16_result *to, const nnc_bf16 *a, const nn
         if (height > HALF && width > HALF && length) {
           work.before = before.waits ? &before.at : NULL;
           multiply_whole(sums, from, right, length, !s, &work);
-          if (before.waits) end_finish(&before.at, 1);
+          if (before.waits) end_finish(&before.at.part, before.at.sums, 1);
           before.waits = 0;
         } else {
           finish_backlog(&before);
@@ -135,8 +136,9 @@ static void multiply_rows(const nnc_bf16_result *to, const nnc_bf16 *a, const nn
         }
         if (s + length < steps) continue;
         begin_finish(&before.at, to, sums, i, j, m, n);
-        before.waits = is_whole(&before.at);
-        if (!before.waits) finish_part(&before.at);
+        memset(before.at.sums, 0, sizeof before.at.sums);
+        before.waits = is_whole(&before.at.part);
+        if (!before.waits) finish_edge(&before.at.part);
       }
       s += length;
     } while (s < steps);

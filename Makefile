@@ -16,7 +16,7 @@ pip := $(python) -m pip --quiet --disable-pip-version-check
 stamps := $(VENV)/stamps
 sources := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc src -type f -not -name '*.pyc')
 c_files := $(shell find csrc -name '*.[ch]' -o -name '*.inc')
-# The test suite runs under the best instruction set, then once more under each lower one.
+# The test suite runs under the best instruction set, then what depends on the kernels once more under each lower one.
 isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1])"
 # Each environment has a build of its own: build/dev for .venv, build/dev-3.13 for .venv-3.13.
 build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
@@ -28,7 +28,7 @@ install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolatio
 
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
-	@echo "make test          the test suite under every instruction set of this CPU, and parts under an emulated AMX (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
+	@echo "make test          the test suite, what depends on the kernels under every instruction set of this CPU, and parts under an emulated AMX (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
 	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
 	@echo "make prove         matrix products of every small shape, of bfloat16 too, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time; some minutes"
@@ -68,7 +68,7 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 # amx run in the emulator of tests/csrc/amx.
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
-	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --without-isa-tests; done
+	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --kernels-again; done
 
 # For another Python or NumPy: what lies above the kernels depends on those. PEERS are not needed: what asks for them is skipped.
 test-reduced: $(stamps)/installed $(stamps)/extra-test

@@ -12,6 +12,12 @@ from emulation import Amx
 from nncore import _core
 
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "20260"))
+# Folders and files whose tests look at Python, files, memory or threads. What the kernels compute is tested elsewhere.
+ABOVE_THE_KERNELS = (
+    *("callbacks", "csrc", "data", "distributed", "estimators", "export", "foreign", "reliability", "typing"),
+    *("base/test_forks.py", "base/test_no_threads.py", "models/test_huge_sizes.py", "models/test_many_layers.py"),
+    *("network/test_pools.py", "saving/test_fuzz.py", "training/test_larger_than_memory.py"),
+)
 
 
 def pytest_addoption(parser):
@@ -19,7 +25,12 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-isa-tests",
         action="store_true",
-        help="leave out the tests over the fixtures isa and amx, which choose the set themselves: for a second run with NNCORE_ISA",
+        help="leave out the tests over the fixtures isa and amx, which choose the set themselves: for a second run",
+    )
+    parser.addoption(
+        "--kernels-again",
+        action="store_true",
+        help="--without-isa-tests, and leave out what does not depend on the kernels: for a second run with another NNCORE_ISA",
     )
 
 
@@ -28,9 +39,15 @@ def pytest_report_header(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    again = config.getoption("kernels_again")
+    without_isa_tests = again or config.getoption("without_isa_tests")
+    above = tuple(config.rootpath / "tests" / part for part in ABOVE_THE_KERNELS)
+
     def left_out(item):
-        return (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive")) or (
-            {"isa", "amx"} & set(item.fixturenames) and config.getoption("without_isa_tests")
+        return (
+            (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive"))
+            or (without_isa_tests and {"isa", "amx"} & set(item.fixturenames))
+            or (again and any(item.path.is_relative_to(part) for part in above))
         )
 
     deselected = [item for item in items if left_out(item)]

@@ -11,8 +11,9 @@ from .._lazy import lazily
 
 if TYPE_CHECKING:
     from .mlp import MLPClassifier, MLPRegressor
+    from .wrapped import Classifier, Regressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["Classifier", "MLPClassifier", "MLPRegressor", "Regressor"]
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, __all__, {"mlp": "MLPClassifier MLPRegressor"})
+    __getattr__, __dir__ = lazily(__name__, __all__, {"mlp": "MLPClassifier MLPRegressor", "wrapped": "Classifier Regressor"})

@@ -34,7 +34,10 @@ from sklearn.utils.multiclass import check_classification_targets as check_class
 from sklearn.utils.multiclass import type_of_target as type_of_target  # noqa: E402
 from sklearn.utils.multiclass import unique_labels as unique_labels  # noqa: E402
 from sklearn.utils.validation import _check_sample_weight  # noqa: E402
+from sklearn.utils.validation import check_array as check_array  # noqa: E402
+from sklearn.utils.validation import check_consistent_length as check_consistent_length  # noqa: E402
 from sklearn.utils.validation import check_is_fitted as check_is_fitted  # noqa: E402
+from sklearn.utils.validation import check_X_y as check_X_y  # noqa: E402
 from sklearn.utils.validation import validate_data as validate_data  # noqa: E402
 
 #: Decorates `fit` and `partial_fit`: checks the parameters, and opens the contexts that scikit-learn wants around them.

@@ -55,8 +55,8 @@ def copy_model(model: ModelCore, memo: dict[int, Any]) -> ModelCore:
     return found
 
 
-def clone_model(model: ModelCore, seed: int | None) -> ModelCore:
-    """Return a model like this one that has not been trained: other weights, and the same compile."""
+def clone_model(model: ModelCore, seed: int | None, dtype: str | None = None, compute: str | None = None) -> ModelCore:
+    """Return a model like this one that has not been trained: other weights, and the same compile; perhaps of another dtype."""
     network: Network = model._network
     with network.access.between_steps():
         memo: dict[int, Any] = {}
@@ -66,7 +66,8 @@ def clone_model(model: ModelCore, seed: int | None) -> ModelCore:
     for layer in layers:
         layer.__dict__["_pending"] = {}
     seed = fresh_seed() if seed is None else whole(f"{type(model).__name__}.clone", "seed", seed, 0)
-    found = model_from_pickle(type(model), layers, described, seed, network.dtype.name, None, compute=network.compute)
+    dtype, compute = dtype or network.dtype.name, compute or network.compute
+    found = model_from_pickle(type(model), layers, described, seed, dtype, None, compute=compute)
     found._network.reset_parameters(seed)
     if config is not None:
         config.restart()

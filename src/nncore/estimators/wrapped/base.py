@@ -1,0 +1,230 @@
+"""What the estimators around a network of one's own have in common: from checked samples to a trained model."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ... import optim
+from ..._checks import shown
+from ...callbacks import EarlyStopping
+from ...config import threads
+from ...errors import ArgumentError
+from ...models import Model
+from .. import seeds
+from .._sklearn import HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
+from ..base import Estimator
+from . import building
+from .heads import Head
+from .samples import Samples, read
+
+
+class Wrapped(Estimator):
+    """Base of the estimators around a network."""
+
+    _accepts_sparse: ClassVar[bool] = False
+    _rows_are_sequences: ClassVar[bool] = False
+    _checks: ClassVar[dict[str, Any]] = {}  #: of the targets
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "optimizer": [str, optim.Optimizer],
+        "lr": [None, Interval(Real, 0, None, closed="neither"), callable],
+        "loss": [str, HasMethods("spec"), HasMethods(["value", "gradient"]), callable],
+        "metrics": ["array-like"],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "shuffle": ["boolean"],
+        "callbacks": [None, "array-like", object],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "compute": [StrOptions({"float32", "bfloat16", "auto"}), None],
+        "threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    _head: Head
+    build_params: Any
+
+    # Parameters ---------------------------------------------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; if ``deep``, also those of ``build``, with the prefix ``build__``."""
+        found: dict[str, Any] = super().get_params(deep=deep)
+        if deep and "build" in found:
+            found.update(building.tunable(self.build, self.build_params))
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name. Those of ``build`` have the prefix ``build__``."""
+        own = {name: value for name, value in params.items() if not name.startswith(building.PREFIX)}
+        further = {name: value for name, value in params.items() if name not in own}
+        super().set_params(**own)
+        if further:
+            if not hasattr(self, "build"):
+                super().set_params(**further)  # its error names what there is
+            self.build_params = building.merged(type(self).__name__, self.build_params, further)
+        return self
+
+    # Results ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def model_(self) -> Model:
+        """The trained model."""
+        if "_model" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'model_'; call fit first")
+        found: Model = self._model
+        return found
+
+    # Fit ----------------------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+        """Return a network, and whether its weights may have been loaded."""
+
+    @abstractmethod
+    def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[int, Any]:
+        """Set ``_targets``. Return the number of outputs, and the weights of rows with those of their classes."""
+
+    @abstractmethod
+    def _head_of(self, model: Any) -> Head: ...
+
+    @abstractmethod
+    def _encoded(self, y: Any) -> np.ndarray: ...
+
+    def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
+        """Return checked samples and targets."""
+        return read(self, X, y, lengths, mask, reset, **self._checks)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        validation_data: Any = None,
+        is_partial: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        """Train: a new model, or with ``warm_start`` or in `partial_fit` the same for longer."""
+        if is_partial and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = "_model" not in vars(self) or not (self.warm_start or is_partial)
+        samples, y = self._read(X, y, lengths, mask, first)
+        weight = check_sample_weight(sample_weight, samples.x)
+        n_outputs, weight = self._set_targets(y, weight, first, classes)
+        seed = seeds.draw(seeds.generator_of(self.random_state))
+        with self._limited():
+            if first:
+                self._begin(samples, n_outputs, seed)
+            elif not is_partial:
+                self._compile(self._model, self._head)
+            held = None if validation_data is None else self._validation(validation_data)
+            self._train(samples, self._encoded(y), _of_mean_one(weight), held, is_partial)
+        return self
+
+    def _limited(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.threads is None else threads(int(self.threads))
+
+    def _begin(self, samples: Samples, n_outputs: int, seed: int) -> None:
+        """Make a model with fresh weights, and compile it. The estimator changes last."""
+        shape = samples.x.shape[1:]
+        made, may_be_loaded = self._make(shape[-1], n_outputs)
+        dtype = samples.x.dtype if self.dtype == "auto" else self.dtype
+        model = building.fresh(made, may_be_loaded, shape, seed, dtype, self.compute)
+        head = self._head_of(model)
+        self._compile(model, head)
+        self._model, self._head = model, head
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] = []
+        self.n_iter_ = 0
+
+    def _compile(self, model: Any, head: Head) -> None:
+        model.compile(head.loss, self._optimizer(), metrics=list(self.metrics))
+
+    def _optimizer(self) -> Any:
+        rule = optim.get(self.optimizer)
+        if self.lr is None:
+            return rule
+        rule = copy.deepcopy(rule) if isinstance(self.optimizer, optim.Optimizer) else rule
+        if rule.full_batch:
+            raise ArgumentError(f"{type(self).__name__}: {type(rule).__name__} has no learning rate; leave lr={shown(self.lr)} out")
+        rule.lr = self.lr
+        return rule
+
+    def _validation(self, given: Any) -> tuple[Any, ...]:
+        """Return validation data for `fit` of the model."""
+        if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
+            raise ValueError("validation_data must be (X, y), (X, y, sample_weight) or (X, y, sample_weight, lengths).")
+        X, y, weight, lengths = (*given, None, None)[:4]
+        samples, y = self._read(X, y, lengths, None, reset=False)
+        found = (samples.x, self._encoded(y), check_sample_weight(weight, samples.x), samples.lengths)
+        return found[: 4 if found[3] is not None else 3 if found[2] is not None else 2]
+
+    def _train(self, samples: Samples, y: np.ndarray, weight: Any, held: Any, is_partial: bool) -> None:
+        callbacks = [] if self.callbacks is None else list(self.callbacks) if np.iterable(self.callbacks) else [self.callbacks]
+        options: dict[str, Any] = {}
+        if self.early_stopping:
+            callbacks.append(
+                EarlyStopping("val_loss", min_delta=float(self.tol), patience=int(self.n_iter_no_change), restore_best_weights=True)
+            )
+            if held is None:
+                options["validation_split"] = float(self.validation_fraction)
+        self.history_ = self._model.fit(
+            samples.x,
+            y,
+            epochs=1 if is_partial else int(self.epochs),
+            batch_size=None if self.batch_size is None else int(self.batch_size),
+            shuffle=bool(self.shuffle),
+            sample_weight=weight,
+            validation_data=held,
+            callbacks=callbacks,
+            verbose=int(self.verbose),
+            **samples.steps,
+            **options,
+            **self._fit_options(),
+        )
+        history: Mapping[str, list[float]] = self.history_.history
+        self.loss_curve_.extend(history.get("loss", []))
+        self.validation_loss_curve_.extend(history.get("val_loss", []))
+        self.n_iter_ += len(self.history_.epoch)
+        if self.loss_curve_ and not isfinite(self.loss_curve_[-1]):
+            raise ValueError(
+                f"{type(self).__name__}: the loss has become {self.loss_curve_[-1]} after {self.n_iter_} epochs; scale the input, "
+                "or take a lower learning rate"
+            )
+
+    def _fit_options(self) -> dict[str, Any]:
+        return {}
+
+    # Prediction ---------------------------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any, lengths: Any = None, mask: Any = None) -> np.ndarray:
+        """Return what the network computes of samples."""
+        if "_model" not in vars(self):
+            check_is_fitted(self)
+        samples, _ = self._read(X, "no y", lengths, mask, reset=False)
+        with self._limited():
+            found: np.ndarray = self._model.predict(samples.x, **samples.steps)
+        return found
+
+
+def _of_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return weights with the mean 1. So the size of steps does not depend on their scale, and a row of weight 2 counts as two."""
+    if weight is None:
+        return None
+    total = float(weight.sum())
+    if not total > 0:
+        raise ValueError("All sample weights are zero: sample_weight must be positive for at least one sample.")
+    return weight * (len(weight) / total)

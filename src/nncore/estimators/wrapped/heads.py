@@ -1,0 +1,133 @@
+"""Heads: how the last layer of a network, the loss and the targets fit together, and what turns outputs into predictions."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import losses
+from ...errors import ShapeError
+from ...layers import Sigmoid, Softmax
+from ..targets import Labels
+
+_MARGINS = ("hinge", "squared_hinge", "categorical_hinge", "perceptron")  # losses whose scores are no probabilities
+
+
+class Head(NamedTuple):
+    """What an estimator knows of the end of its network."""
+
+    loss: Any  #: for compile
+    form: str  #: of the targets: "index" (class numbers), "columns" (of 0 and 1), or "numbers"
+    units: int  #: the number of outputs
+    link: str = ""  #: what makes probabilities of the outputs: "sigmoid", "softmax", or "" for nothing
+    threshold: float = 0.5  #: outputs above it mean the second class, or that a label is given
+    has_probabilities: bool = True
+
+
+def gives_probabilities(loss: Any) -> bool:
+    """Return whether the outputs of a network that is trained with a loss stand for probabilities."""
+    return (isinstance(loss, str) and loss == "auto") or getattr(losses.get(loss), "name", "") not in _MARGINS
+
+
+def last_layer(model: Any) -> str:
+    """Return the last layer with parameters, for messages."""
+    layers = model.layers
+    index = max((i for i, layer in enumerate(layers) if layer.may_have_parameters()), default=len(layers) - 1)
+    return f"{model._network.connections.layer_name(index)}, {layers[index]!r},"
+
+
+def outputs_of(owner: str, model: Any, what: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of an output for one sample, or raise ShapeError unless it is the wanted one (None: any vector)."""
+    shapes = model.output_shapes
+    if len(shapes) != 1:
+        raise ShapeError(f"{owner}: the model has {len(shapes)} outputs ({', '.join(model.output_names)}); one is needed")
+    shape: tuple[int, ...] = tuple(shapes[0])
+    if len(shape) == 1 if wanted is None else shape == wanted:
+        return shape
+    needed = "a vector for each sample is" if wanted is None else f"{_rows(wanted)} is"
+    hint = ""
+    if len(shape) > len(wanted or (0,)):
+        hint = "; put nn.LastStep(), nn.GlobalAveragePooling1D() or nn.Flatten() before it, or leave return_sequences out"
+    raise ShapeError(f"{owner}: {last_layer(model)} gives {_rows(shape)}, but {what}, so {needed} needed{hint}")
+
+
+def _rows(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(['N', *map(str, shape)])}{'' if shape else ','})"
+
+
+def of_classes(owner: str, model: Any, loss: Any, targets: Labels) -> Head:
+    """Return the head of a classifier.
+
+    Raises
+    ------
+    ShapeError
+        The last layer does not have one output per class (of two classes also one), or its activation does not fit.
+    """
+    units = outputs_of(owner, model, "y has class labels", None)[0]
+    kinds = {"binary": "y has two classes", "multiclass": f"y has {targets.columns} classes", "multilabel": "y has labels"}
+    if units != targets.columns and not (targets.kind == "binary" and units == 2):
+        outputs_of(owner, model, f"{kinds[targets.kind]} in {targets.columns} columns" if targets.kind == "multilabel"
+                   else kinds[targets.kind], (targets.columns,))  # fmt: skip
+    separate = targets.kind == "multilabel" or units == 1
+    activation = model._network.output_activations[0][0]
+    wrong, right = ("softmax", "Sigmoid") if separate else ("sigmoid", "Softmax")
+    if activation == wrong and (units > 1 or separate):
+        said = "sum to 1 over the outputs" if separate else "do not sum to 1 over the classes"
+        raise ShapeError(
+            f"{owner}: the probabilities of the last layer, {model.layers[-1]!r}, {said}, but {kinds[targets.kind]} and the layer "
+            f"{units} output{'s' if units > 1 else ''}; use nn.{right}(), or no activation"
+        )
+    made = _loss_of_classes(loss, separate, activation in ("sigmoid", "softmax"))
+    form = "index" if made.targets == "classes" else "columns"
+    is_margin = made.name in _MARGINS
+    if activation in ("sigmoid", "softmax"):
+        return Head(made, form, units, "", 0.5, not is_margin)
+    if made.targets == "values" and not isinstance(made, losses.PythonLoss):  # a regression on 0 and 1
+        return Head(made, form, units, "", 0.5, False)
+    return Head(made, form, units, "" if is_margin else "sigmoid" if separate else "softmax", 0.0, not is_margin)
+
+
+def _loss_of_classes(loss: Any, separate: bool, has_activation: bool) -> Any:
+    if isinstance(loss, str) and loss == "auto":
+        loss = "binary_crossentropy" if separate else "sparse_categorical_crossentropy"
+    made = losses.get(loss)
+    if isinstance(loss, str) and isinstance(made, losses.Crossentropy) and not has_activation:
+        made = type(made)(from_logits=True)
+    return made
+
+
+def of_numbers(owner: str, model: Any, loss: Any, shape: tuple[int, ...]) -> Head:
+    """Return the head of a regressor. shape: that of the targets of one row, (columns,) or (time, columns)."""
+    made = losses.get("mean_squared_error" if isinstance(loss, str) and loss == "auto" else loss)
+    what = f"y has the shape {_rows(shape if shape != (1,) else ())}"
+    if made.targets == "repeated":  # quantiles: several numbers for one target
+        found = outputs_of(owner, model, what, None) if len(shape) == 1 else model.output_shapes[0]
+        return Head(made, "numbers", found[-1])
+    *lines, columns = shape
+    wanted = (*lines, 2 * columns) if made.targets == "halved" else shape
+    if made.targets == "halved":
+        what += f" and {made.name} needs means and variances"
+    return Head(made, "numbers", outputs_of(owner, model, what, tuple(wanted))[-1])
+
+
+def encoded(head: Head, targets: Labels, y: Any) -> np.ndarray:
+    """Return the targets of a classifier as its network is trained on them."""
+    if targets.kind == "binary" and head.units == 2:
+        index = targets.index(y)
+        return index if head.form == "index" else index[:, None] == np.arange(2)
+    return targets.encode(y, "index" if head.form == "index" else "columns")
+
+
+def labels(head: Head, targets: Labels, outputs: np.ndarray) -> Any:
+    """Return the labels that outputs stand for."""
+    if targets.kind == "binary" and head.units == 2:
+        return targets.classes.take(outputs.argmax(axis=1), mode="clip")
+    return targets.decode(outputs, head.threshold)
+
+
+def probabilities(head: Head, targets: Labels, outputs: np.ndarray) -> np.ndarray:
+    """Return [N, classes]."""
+    if head.link:
+        outputs = (Sigmoid() if head.link == "sigmoid" else Softmax())(outputs)
+    return outputs if head.units > 1 or targets.kind == "multilabel" else targets.probabilities(outputs)

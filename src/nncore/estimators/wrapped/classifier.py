@@ -111,7 +111,7 @@ class Classifier(Classifies, Wrapped):
     >>> net.fit(X, y).score(X, y) > 0.9
     True
     >>> search = GridSearchCV(make_pipeline(StandardScaler(), net), {"classifier__build__units": [4, 16]}, cv=3)
-    >>> search.fit(X, y).best_score_ > 0.9
+    >>> bool(search.fit(X, y).best_score_ > 0.9)
     True
 
     Sequences of different lengths, with two features:

@@ -99,8 +99,8 @@ class Regressor(Regresses, Wrapped):
     >>> def build(n_features, n_outputs, units=16):
     ...     return nn.Sequential(nn.Linear(n_features, units), nn.ReLU(), nn.Linear(units, n_outputs))
     >>> net = nn.estimators.Regressor(build, lr=0.01, loss="huber", early_stopping=True, random_state=0)
-    >>> (cross_val_score(net, scale(X), scale(y), cv=3) > 0.3).all()
-    np.True_
+    >>> bool((cross_val_score(net, scale(X), scale(y), cv=3) > 0.3).all())
+    True
     >>> net.set_params(build__units=8).get_params()["build__units"]
     8
     """

@@ -4,6 +4,7 @@ VENV ?= .venv
 NUMPY ?= numpy>=2.0
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PEERS ?=
+SKLEARN ?= 1.6
 FUZZ ?= 10000
 COMPILERS ?= gcc clang
 PROVE ?=
@@ -23,13 +24,14 @@ build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
 # --no-build-isolation, so that the build is kept and the next one compiles only what changed.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
 
-.PHONY: help demo test test-reduced prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
+.PHONY: help demo test test-reduced test-estimators prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          train on the handwritten digits and show what came out"
 	@echo "make test          the test suite, what depends on the kernels under every instruction set of this CPU, and parts under an emulated AMX (PEERS=1: also against PyTorch, JAX, ONNX Runtime)"
 	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
+	@echo "make test-estimators  the tests of estimators with an older scikit-learn: SKLEARN=1.6 (as is), 1.7, ..."
 	@echo "make prove         matrix products of every small shape, of bfloat16 too, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
 	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time; some minutes"
 	@echo "make storm         threads, Ctrl-C, forks and calls from inside, each at random for SECONDS=60 from SEED=0 (STORMS=\"threads forks\")"
@@ -74,6 +76,16 @@ test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-pee
 test-reduced: $(stamps)/installed $(stamps)/extra-test
 	$(python) -c "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
 	$(python) -m pytest -q --without-isa-tests
+
+# Another scikit-learn lies in a folder of its own, which comes before the environment's; all else is the environment's.
+$(stamps)/sklearn-%: $(stamps)/extra-test
+	$(pip) install --no-deps --upgrade --target build/sklearn$(patsubst .venv%,%,$(notdir $(VENV)))/$* "scikit-learn==$*.*"
+	touch $@
+
+test-estimators: $(stamps)/installed $(stamps)/extra-test $(stamps)/sklearn-$(SKLEARN)
+	set -e; export PYTHONPATH=$(abspath build/sklearn$(patsubst .venv%,%,$(notdir $(VENV)))/$(SKLEARN)); \
+	  $(python) -c "import sklearn; print('scikit-learn', sklearn.__version__); assert sklearn.__version__.startswith('$(SKLEARN).')"; \
+	  $(python) -m pytest -q tests/estimators
 
 # tests/ops/gemm/prove_gemm.c and tests/ops/bf16/prove_bf16.c, built by each compiler with -O0 (Debug) and -O3 (Release);
 # PROVE="--limit 9 --random 100" does less. Debian's gcc-aarch64-linux-gnu and qemu-user do it for ARM: make prove-aarch64-linux-gnu-gcc-Release.

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
+from multiprocessing import parent_process
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
 
+from .._core import limit_own_threads
 from ..errors import MissingExtraError, require
 
 _OLDEST = (1, 6)
@@ -18,6 +24,7 @@ if VERSION < _OLDEST:
         name="sklearn",
     )
 
+from joblib.parallel import get_active_backend  # noqa: E402
 from sklearn.base import BaseEstimator as BaseEstimator  # noqa: E402
 from sklearn.base import ClassifierMixin as ClassifierMixin  # noqa: E402
 from sklearn.base import RegressorMixin as RegressorMixin  # noqa: E402
@@ -40,8 +47,52 @@ from sklearn.utils.validation import check_is_fitted as check_is_fitted  # noqa:
 from sklearn.utils.validation import check_X_y as check_X_y  # noqa: E402
 from sklearn.utils.validation import validate_data as validate_data  # noqa: E402
 
-#: Decorates `fit` and `partial_fit`: checks the parameters, and opens the contexts that scikit-learn wants around them.
-fitting: Any = _fit_context(prefer_skip_nested_validation=True)
+_checked: Any = _fit_context(prefer_skip_nested_validation=True)
+
+
+def fitting(method: Any) -> Any:
+    """Decorate `fit` and `partial_fit`: check the parameters, and open the contexts that scikit-learn wants around them.
+
+    One of several workers computes on one thread.
+    """
+    inner = _checked(method)
+
+    @functools.wraps(method)
+    def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        before = limit_own_threads(worker_threads())
+        try:
+            return inner(estimator, *args, **kwargs)
+        finally:
+            limit_own_threads(before)
+
+    return fit
+
+
+def worker_threads() -> int:
+    """Return 1 if joblib or Dask runs this thread as one of several workers that would use all cores each; else 0, for no limit.
+
+    Processes of loky and Dask have their number of threads in OMP_NUM_THREADS, which the core respects.
+    """
+    in_dask = _is_dask_task()
+    if not in_dask and get_active_backend()[0].nesting_level == 0:
+        return 0
+    is_process = parent_process() is not None
+    is_main = current_thread() is main_thread()
+    if is_process and "OMP_NUM_THREADS" in os.environ and (is_main or in_dask):
+        return 0
+    return int(is_process or not is_main)
+
+
+def _is_dask_task() -> bool:
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True
+
 
 FLOATS = (np.float64, np.float32)  #: the dtypes that are kept; others become the first
 

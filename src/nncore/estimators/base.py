@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from . import nested
 from ._sklearn import (
     FLOATS,
     BaseEstimator,
@@ -59,6 +60,15 @@ class Estimator(BaseEstimator, ABC):
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Store the arguments of the constructor."""
         self.__dict__.update({name: value for name, value in arguments.items() if name != "self" and name[:2] != "__"})
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; with ``deep``, those of optimizers as well (``solver__lr``)."""
+        found: dict[str, Any] = super().get_params(deep=deep)
+        return nested.deep(found) if deep else found
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name, those of optimizers by nested names (``solver__lr``). Return the estimator."""
+        return super().set_params(**nested.resolved(vars(self), params))
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_model" in vars(self)

@@ -76,6 +76,11 @@ class Wrapped(Estimator):
             self.build_params = building.merged(type(self).__name__, self.build_params, further)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
     # Results ------------------------------------------------------------------------------------------------------------------
 
     @property

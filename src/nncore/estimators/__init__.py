@@ -11,9 +11,18 @@ from .._lazy import lazily
 
 if TYPE_CHECKING:
     from .mlp import MLPClassifier, MLPRegressor
+    from .recurrent import RecurrentClassifier, RecurrentRegressor
     from .wrapped import Classifier, Regressor
 
-__all__ = ["Classifier", "MLPClassifier", "MLPRegressor", "Regressor"]
+__all__ = ["Classifier", "MLPClassifier", "MLPRegressor", "RecurrentClassifier", "RecurrentRegressor", "Regressor"]
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, __all__, {"mlp": "MLPClassifier MLPRegressor", "wrapped": "Classifier Regressor"})
+    __getattr__, __dir__ = lazily(
+        __name__,
+        __all__,
+        {
+            "mlp": "MLPClassifier MLPRegressor",
+            "recurrent": "RecurrentClassifier RecurrentRegressor",
+            "wrapped": "Classifier Regressor",
+        },
+    )

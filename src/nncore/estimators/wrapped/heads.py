@@ -30,6 +30,14 @@ def gives_probabilities(loss: Any) -> bool:
     return (isinstance(loss, str) and loss == "auto") or getattr(losses.get(loss), "name", "") not in _MARGINS
 
 
+def units_for(loss: Any, targets: int) -> int:
+    """Return the number of outputs that a regression of so many targets needs."""
+    made = None if isinstance(loss, str) and loss == "auto" else losses.get(loss)
+    if isinstance(made, losses.Quantile) and isinstance(made.quantile, tuple) and targets == 1:
+        return len(made.quantile)
+    return 2 * targets if made is not None and made.targets == "halved" else targets
+
+
 def last_layer(model: Any) -> str:
     """Return the last layer with parameters, for messages."""
     layers = model.layers

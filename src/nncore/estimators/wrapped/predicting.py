@@ -309,7 +309,7 @@ class Regresses(RegressorMixin, ABC):
             self._shape = shape
         elif shape[-1] != self._shape[-1] or len(shape) != len(self._shape):
             raise ValueError(f"y has the shape {y.shape}, but the estimator was fitted with {('n_samples', *self._shape)}")
-        return shape[-1], weight
+        return heads.units_for(self.loss, shape[-1]), weight
 
     def _head_of(self, model: Any) -> heads.Head:
         return heads.of_numbers(type(self).__name__, model, self.loss, self._shape)

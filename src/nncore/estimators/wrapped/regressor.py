@@ -17,7 +17,7 @@ class Regressor(Regresses, Wrapped):
     ----------
     build : callable or Model, optional
         ``build(n_features, n_outputs)`` returns a network. ``n_features`` is the size of the last dimension of X.
-        ``n_outputs`` is the number of targets of a row.
+        ``n_outputs`` is the number of targets of a row, or what the loss needs for them (two for a mean and a variance).
         Further parameters with defaults can be set by ``build__name``, in the constructor, by ``set_params`` and in searches.
         Or a model: each fit takes a copy of it with fresh weights, so the model itself is never trained. None is a hidden layer
         of 100 ReLU units.

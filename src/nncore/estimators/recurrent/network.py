@@ -1,0 +1,37 @@
+"""The networks of the recurrent estimators."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from ...layers import GRU, LSTM, RNN, Dropout, Linear
+from ...models import Sequential
+from .._sklearn import Interval, StrOptions
+
+_CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "cell": [StrOptions(set(_CELLS))],
+    "hidden_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "bidirectional": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "window": [Interval(Integral, 1, None, closed="left"), None],
+    "horizon": [Interval(Integral, 0, None, closed="left")],
+    "stride": [Interval(Integral, 1, None, closed="left")],
+    "scale": ["boolean"],
+}
+
+
+def network(own: Any, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+    """Return the network of an estimator: recurrent layers, the last states, and a linear layer."""
+    sizes: list[Any] = [own.hidden_sizes] if isinstance(own.hidden_sizes, Integral) else list(own.hidden_sizes)
+    if not sizes or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(f"hidden_sizes must be positive whole numbers, at least one, got {own.hidden_sizes!r}.")
+    layers: list[Any] = []
+    width, both = n_features, bool(own.bidirectional)
+    for i, size in enumerate(map(int, sizes)):
+        layers.append(_CELLS[own.cell](width, size, bidirectional=both, return_sequences=i + 1 < len(sizes)))
+        layers.extend([Dropout(float(own.dropout))] if own.dropout else [])
+        width = 2 * size if both else size
+    return Sequential(*layers, Linear(width, n_outputs)), False

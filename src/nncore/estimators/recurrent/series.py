@@ -1,0 +1,137 @@
+"""Series: what estimators with ``window=`` take as X, cut into windows with what is to be predicted after them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...data.preparation import make_windows
+from ...data.windows import split_series
+from .._sklearn import FLOATS, check_array, check_consistent_length, validate_data
+
+
+def several(X: Any) -> bool:
+    """Return whether X is a list of series, and not one."""
+    return isinstance(X, list | tuple) and len(X) > 0 and all(getattr(each, "ndim", 0) in (1, 2) for each in X)
+
+
+def plain(values: Any) -> np.ndarray:
+    """Return the values of a list, an array, or a frame or series."""
+    return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+
+
+def tables(own: Any, X: Any, reset: bool) -> list[np.ndarray]:
+    """Return each series as [time, features], checked. Sets or compares the number of features."""
+    if not several(X):
+        X = plain(X)[:, None] if np.ndim(X) == 1 else X
+        return [validate_data(own, X, dtype=FLOATS, reset=reset)]
+    rules = {"dtype": FLOATS, "input_name": "X", "estimator": own}
+    found = [check_array(plain(each)[:, None] if each.ndim == 1 else each, **rules) for each in X]
+    widths = {each.shape[1] for each in found} | (set() if reset else {own.n_features_in_})
+    if len(widths) > 1:
+        raise ValueError(f"X has series with different numbers of features: {sorted(widths)}.")
+    if reset:
+        own.n_features_in_ = widths.pop()
+        vars(own).pop("feature_names_in_", None)
+    return found
+
+
+def targets_of(X: Any, y: Any, many: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the targets of each series, [time] or [time, targets]."""
+    found = [plain(each) for each in (y if several(X) else [y])]
+    if len(found) != len(many):
+        raise ValueError(f"X has {len(many)} series and y has {len(found)}; each series needs its targets.")
+    for series, each in zip(many, found, strict=True):
+        check_consistent_length(series, each)
+    return found
+
+
+def pairs(own: Any, many: list[np.ndarray], targets: list[np.ndarray], horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return windows [N, window, features], and what is to be predicted after each: [N, ...] or [N, horizon, ...]."""
+    windows, values = [], []
+    for series, each in zip(many, targets, strict=True):
+        x, at = make_windows(series, int(own.window), horizon, targets=np.arange(len(series)), stride=int(own.stride))
+        windows.append(x)
+        values.append(each[at])
+    return joined(windows), joined(values)
+
+
+def ends(own: Any, X: Any, scale: Any) -> np.ndarray:
+    """Return the windows to predict after, scaled: all windows of the series, or X itself if it is [N, window, features]."""
+    if getattr(X, "ndim", 0) != 3:
+        return joined([make_windows(scale(each), int(own.window)) for each in tables(own, X, reset=False)])
+    x = check_array(X, dtype=FLOATS, allow_nd=True, input_name="X", estimator=own)
+    if x.shape[2] != own.n_features_in_:
+        raise ValueError(
+            f"X has {x.shape[2]} features, but {type(own).__name__} is expecting {own.n_features_in_} features as input."
+        )
+    return scale(x.reshape(-1, x.shape[2])).reshape(x.shape)  # type: ignore[no-any-return]
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Return arrays one after another. A single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class Scale:
+    """Mean and standard deviation of each column, or nothing.
+
+    Parameters
+    ----------
+    many : list of numpy.ndarray
+        [time, columns], of training.
+    is_on : bool
+        Whether anything is scaled.
+    """
+
+    def __init__(self, many: list[np.ndarray], is_on: bool) -> None:
+        self.mean: Any = 0.0
+        self.spread: Any = 1.0
+        if is_on:
+            from sklearn.preprocessing import StandardScaler
+
+            found = StandardScaler().fit(joined(many))
+            self.mean, self.spread = (each.astype(many[0].dtype) for each in (found.mean_, found.scale_))
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return scaled columns."""
+        scaled: np.ndarray = (values - self.mean) / self.spread
+        return scaled
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        """Return scaled columns as they were."""
+        found: np.ndarray = values * self.spread + self.mean
+        return found
+
+
+def prepared(own: Any, X: Any, y: Any, weight: Any, validation_data: Any, which: int = 0) -> tuple[Any, Any, Any, Any]:
+    """Return the arguments of a fit on series: with a last part for early stopping, and with the weights of windows.
+
+    which: the number of the predicted step whose weight a window has.
+    """
+    if own.early_stopping and validation_data is None:
+        X, y, weight, validation_data = _split(own, X, y, weight)
+    if weight is None:
+        return X, y, None, validation_data
+    weights = [plain(each) for each in (weight if several(X) else [weight])]
+    for each, series in zip(weights, X if several(X) else [X], strict=True):
+        check_consistent_length(series, each)
+    found = pairs(own, weights, weights, int(own.horizon))[1]
+    return X, y, found if found.ndim == 1 else found[:, which], validation_data
+
+
+def _split(own: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any]]:
+    """Return what is for training, and the last part of each series for validation, so that no window lies in both."""
+    many = several(X)
+    parts = split_series(*(X if many else [X]), validation=float(own.validation_fraction))
+    first, second = parts[::2], parts[1::2]
+
+    def cut(values: Any, at_start: bool) -> Any:
+        if values is None:
+            return None
+        found = [plain(each)[: len(a)] if at_start else plain(each)[len(a) :] for each, a in zip(values, first, strict=True)]
+        return found if many else found[0]
+
+    y, weight = (None if each is None else each if many else [each] for each in (y, weight))
+    return (first if many else first[0]), cut(y, True), cut(weight, True), ((second if many else second[0]), cut(y, False))

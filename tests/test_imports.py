@@ -19,6 +19,7 @@ FLOORS = (
     ("",),  # nncore/__init__.py, where the house is put together
     ("checking", "estimators"),
     ("models",),
+    ("export",),
     ("callbacks",),
     ("saving",),
     ("training",),

@@ -252,6 +252,17 @@ nnc_status nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error);
 /* Let ops compute as at inference in training, too, or not; one flag per op. Dropout and noise then do nothing, batch norm uses its
  * running statistics and does not change them, and Python is told so. */
 void nnc_plan_set_inference(nnc_plan *plan, const unsigned char *flags);
+/* Processes ("ranks") that train one model, each with rows of its own. In every step, all of them make the same calls. These are made on
+ * the thread that called the core, and return non-zero to stop the run. The buffer of gradients then has one more element. */
+typedef struct {
+  int (*sum)(void *context, void *numbers, size_t n, nnc_dtype dtype); /* over all ranks, in place, with the same bits on each */
+  int (*gather)(void *context, void *records, size_t bytes);           /* [ranks, bytes], of which each rank sets its own */
+  int rank, ranks;
+  int apart;       /* each makes its own updates: nothing is exchanged in a step */
+  int joins_norms; /* the statistics of batch normalisation are those of the rows of all ranks */
+} nnc_ranks;
+/* The context of the calls is that of nnc_caller. ranks may be NULL: alone. Comes after compile. */
+void nnc_plan_set_ranks(nnc_plan *plan, const nnc_ranks *ranks);
 /* Set a new owner of the plan. Calls into Python go to it from now on. */
 void nnc_plan_set_context(nnc_plan *plan, void *context);
 /* For a forked child, if another thread of the parent may have been using the plan at the time of the fork. The plan forgets its
@@ -309,6 +320,14 @@ typedef struct {
   const double *totals; /* per output: the divisor of the sum of the row losses of the whole step; see nnc_plan_total_weights */
 } nnc_part;
 
+/* The rows of all ranks (nnc_ranks). Batch j of an epoch has the rows [j * batch[r], (j + 1) * batch[r]) of rank r, as far as it has
+ * any; every rank does every step, if need be without rows. */
+typedef struct {
+  const int64_t *rows, *batch; /* by rank */
+  size_t first;                /* the number in the epoch of the first batch of this call */
+  const double *totals; /* [steps, outputs]: the divisors of the steps of this call; NULL: as no line has a weight or length */
+} nnc_share;
+
 typedef struct {
   const nnc_source *x;        /* one per input */
   const nnc_source *y;        /* one per output */
@@ -322,6 +341,7 @@ typedef struct {
   nnc_probe *probe;     /* NULL: none */
   size_t accumulate;    /* training: number of batches of a step, whose gradients are added before the update; 0 means 1 */
   const nnc_part *part; /* training: the data are one batch of a step of several; NULL: they are whole steps */
+  const nnc_share *share; /* training with ranks: the data are the rows of one of them; NULL: alone */
 } nnc_data;
 
 /* Additional data of sequences besides x, one row each; any may be NULL. */
@@ -348,8 +368,8 @@ size_t nnc_find_bad_index(const nnc_source *x, size_t rows, size_t width, size_t
 size_t nnc_plan_train(nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr,
                       double *loss, nnc_progress *progress, double budget);
 /* Per output: the divisor of the sum of the row losses of all rows, according to its reduction. The divisor of several batches is
- * the sum of theirs, but for NNC_SUM, for which it is 1. Needs compile. */
-void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, double *totals);
+ * the sum of theirs, but for NNC_SUM, for which it is 1. totals: [steps, outputs], for `rows` rows each. Needs compile. */
+void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, size_t rows, double *totals);
 /* Inference and loss for the rows from `first` on: sums[0] += sum of weighted row losses, sums[1] += number of rows (for
  * NNC_WEIGHTED_MEAN, the sum of their weights). *next gets the first row that has not been processed. */
 nnc_status nnc_plan_evaluate(nnc_plan *plan, const nnc_data *data, size_t first, double *sums, size_t *next, double budget,

@@ -25,6 +25,7 @@ BUILTINS = {
     "FileFormatError": ValueError,
     "FileKindError": OSError,
     "MissingExtraError": ImportError,
+    "RanksError": RuntimeError,
 }
 
 

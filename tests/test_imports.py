@@ -17,6 +17,7 @@ import nncore
 PACKAGE = Path(nncore.__file__).parent
 FLOORS = (
     ("",),  # nncore/__init__.py, where the house is put together
+    ("distributed",),
     ("checking", "estimators"),
     ("models",),
     ("export",),

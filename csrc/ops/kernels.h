@@ -81,6 +81,7 @@ typedef enum {
 typedef struct {
   void *mean, *rstd;
   void *running_mean, *running_var;
+  void *squares; /* not NULL: only mean and the sum of squared distances from it are computed, for others to join with theirs */
 } nnc_norm_statistics;
 
 /* The rows that count in the statistics of a normalisation: of each sample the first lengths[i] * per of its `steps` rows, or all of

@@ -40,8 +40,8 @@ nnc_status nnc_plan_freeze(nnc_plan *plan, nnc_error *error) {
   return NNC_OK;
 }
 
-void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, double *totals) {
-  ENGINE(plan, total_weights)(plan, data, totals);
+void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, size_t rows, double *totals) {
+  ENGINE(plan, total_weights)(plan, data, rows, totals);
 }
 
 double nnc_plan_penalty(const nnc_plan *plan) { return ENGINE(plan, penalty)(plan); }

@@ -29,15 +29,16 @@ typedef struct {
   real *const *grad;          /* the same for gradients; NULL in inference */
   const size_t *ld;           /* per value */
   real *grads, *arena;
-  int training;     /* training mode, in which dropout is active */
-  int loss;         /* a loss is attached: activations that are fused into it are skipped */
-  int input_grads;  /* whether the gradients of the inputs are computed */
-  int keeps_rows;   /* bfloat16: all values are wanted as float32 rows, and all gradients of weights, for diagnosis */
-  int accumulates;  /* the gradients of the parameters are added to those of earlier batches: walk_typed.c */
-  nnc_thread *self; /* NULL in inference, where no op needs other samples than its own */
-  size_t rows;      /* of the whole batch */
-  void *block;      /* the allocation that contains act and grad */
-  int *failed;      /* set if a call into Python fails: all threads stop at the next barrier */
+  int training;       /* training mode, in which dropout is active */
+  int loss;           /* a loss is attached: activations that are fused into it are skipped */
+  int input_grads;    /* whether the gradients of the inputs are computed */
+  int keeps_rows;     /* bfloat16: all values are wanted as float32 rows, and all gradients of weights, for diagnosis */
+  int accumulates;    /* the gradients of the parameters are added to those of earlier batches: walk_typed.c */
+  nnc_thread *self;   /* NULL in inference, where no op needs other samples than its own */
+  size_t rows;        /* of the whole batch; with ranks, of this one's part, */
+  size_t rows_before; /* and of the parts of lower ranks */
+  void *block;        /* the allocation that contains act and grad */
+  int *failed;        /* set if a call into Python fails: all threads stop at the next barrier */
   uint64_t seed, pass;
   int64_t step;
   const int64_t *lengths; /* [timelines, lengths_ld]: number of valid time steps of each sample; NULL: all */
@@ -66,6 +67,9 @@ typedef struct {
   void (*backward_partial)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward_channels)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
   void (*backward_rest)(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
+  /* Between _channels and _rest, where ranks join their statistics: one thread. */
+  void (*forward_joined)(const nnc_run *run, const nnc_op *op);
+  void (*backward_joined)(const nnc_run *run, const nnc_op *op);
   /* forward and backward process the whole batch at once, on the calling thread. The other threads wait. */
   int whole_batch;
   /* If no activation follows, backward does not need the result of forward, and does not write into the gradient that it reads. So
@@ -87,6 +91,12 @@ extern const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_linear_bf16);
 /* layers/python_typed.c: call into Python; sets *run->failed if that fails. */
 #define nnc_call_out NNC_TYPED(nnc_call_out)
 void nnc_call_out(const nnc_run *run, nnc_call *call);
+
+/* What ranks exchange (nnc_ranks), on the calling thread; sets *run->failed if that fails. */
+#define nnc_sum_over_ranks NNC_TYPED(nnc_sum_over_ranks)
+#define nnc_gather_from_ranks NNC_TYPED(nnc_gather_from_ranks)
+void nnc_sum_over_ranks(const nnc_run *run, real *numbers, size_t n);
+void nnc_gather_from_ranks(const nnc_run *run, void *records, size_t bytes);
 
 /* For ops without parameters. */
 #define nnc_no_gradient NNC_TYPED(nnc_no_gradient)
@@ -122,6 +132,11 @@ static inline nnc_words nnc_words_of(const nnc_run *run, const nnc_op *op) {
 
 /* Whether an op computes as in training. */
 static inline int nnc_op_trains(const nnc_run *run, const nnc_op *op) { return run->training && !op->inference; }
+
+/* Whether batch normalisation uses the statistics of the rows of all ranks. */
+static inline int nnc_op_joins(const nnc_run *run, const nnc_op *op) {
+  return run->plan->ranks.joins_norms && run->self && nnc_op_trains(run, op);
+}
 
 /* The thread's samples of a batch: whole groups. Batch norm computes its partial sums for these groups too. */
 _Static_assert(NNC_SAMPLE_GROUP % NNC_NORM_CHUNK == 0 && NNC_SAMPLE_GROUP_BF16 % NNC_SAMPLE_GROUP == 0,
@@ -179,6 +194,9 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last);
 typedef void nnc_forward_fn(const nnc_run *run, const nnc_op *op, size_t first, size_t last);
 nnc_forward_fn *nnc_op_forward(const nnc_op *op); /* forward of its driver; NULL if there is nothing to do */
 void nnc_run_backward(const nnc_run *run, size_t first, size_t last);
+/* The part in both of a rank without rows: it takes part in joining statistics. */
+#define nnc_run_without_rows NNC_TYPED(nnc_run_without_rows)
+void nnc_run_without_rows(const nnc_run *run);
 /* update != NULL: each task's parameters are updated while they are in cache. If `prepare`, they are also prepared for the next
  * step. */
 void nnc_run_gradients(const nnc_run *run, const nnc_thread *self, size_t rows, const nnc_update *update, int prepare);

@@ -75,6 +75,7 @@ typedef struct {
   int whole_batch;                 /* needs the statistics of the batch at inference, too */
   size_t state;                    /* offset of its running statistics: mean, variance, number of batches */
   size_t saved;                    /* offset in the training arena of the values that it saves for backward */
+  size_t joined;                   /* batch norm with ranks: and of what they exchange */
   size_t packed;                   /* linear, recurrent: offset in the training arena of values derived from the weights */
   size_t packed_ld;
   int operand;              /* linear in bfloat16: the value whose forms it reads: its input, or what this is a view of */
@@ -163,6 +164,7 @@ struct nnc_plan {
   int n_bf16;       /* number of its linear ops in bfloat16 */
   size_t group;     /* samples per group: NNC_SAMPLE_GROUP or NNC_SAMPLE_GROUP_BF16 */
 
+  nnc_ranks ranks; /* sum is NULL: alone */
   nnc_caller caller;
   int n_called; /* number of ops that Python computes */
 
@@ -291,7 +293,7 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done);
   void nnc_step_norms_##dtype(const nnc_plan *, int op, size_t rows, double *norms);                                            \
   void nnc_pack_##dtype(const nnc_plan *, void *packed);                                                                        \
   void nnc_apply_##dtype(nnc_plan *, double lr, nnc_progress *);                                                                \
-  void nnc_total_weights_##dtype(const nnc_plan *, const nnc_data *, double *totals);                                           \
+  void nnc_total_weights_##dtype(const nnc_plan *, const nnc_data *, size_t rows, double *totals);                              \
   double nnc_penalty_##dtype(const nnc_plan *);
 NNC_ENGINE(f32)
 NNC_ENGINE(f64)

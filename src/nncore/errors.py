@@ -25,6 +25,7 @@ __all__ = [
     "NonFiniteError",
     "NotBuiltError",
     "NotCompiledError",
+    "RanksError",
     "ShapeError",
     "SizeError",
     "StateDictError",
@@ -107,6 +108,10 @@ class NotBuiltError(NncoreError, RuntimeError):
 
 class ConcurrentUseError(NncoreError, RuntimeError):
     """Two threads train or evaluate the same model at the same time."""
+
+
+class RanksError(NncoreError, RuntimeError):
+    """The processes of a distributed training do not have the same model or arguments, or one of them has failed."""
 
 
 class FileFormatError(NncoreError, ValueError):

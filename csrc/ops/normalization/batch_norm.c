@@ -139,6 +139,11 @@ INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s
     const size_t c = channel + v * VL;
     moments m;
     if (source == NNC_NORM_BATCH) {
+      if (s->squares) {
+        store_channels((real *)s->mean + c, mean[v], lanes);
+        store_channels((real *)s->squares + c, squares[v], lanes);
+        continue;
+      }
       const vec var = squares[v] / (real)count;
       m = (moments){mean[v], vset1(1) / vsqrt(var + (real)eps)};
       save_moments(m, var, s, c, count, momentum, lanes);
@@ -149,6 +154,7 @@ INLINE void forward_columns(real *y, const real *x, const nnc_norm_statistics *s
     scale[v] = m.rstd * load_or(gamma ? gamma + c : NULL, 1, lanes);
     shift[v] = load_or(beta ? beta + c : NULL, 0, lanes);
   }
+  if (source == NNC_NORM_BATCH && s->squares) return;
   x += channel;
   y += channel;
   for (size_t i = 0; i < rows; i++, x += ldx, y += ldy)
@@ -229,8 +235,8 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
                           size_t rows, size_t inner, size_t ldy, size_t ldx, double eps, double momentum, nnc_norm_source source) {
   const size_t at = channel * inner, count = rows * inner;
   moments m;
-  if (source == NNC_NORM_RUNNING) {
-    m = from_running(s, channel, eps, 1);
+  if (source != NNC_NORM_BATCH) {
+    m = moments_of(s, channel, eps, 1, source);
     m = (moments){vset1(m.mean[0]), vset1(m.rstd[0])};
   } else {
     row_sum sum = {0}, squares = {0};
@@ -240,6 +246,11 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
       const vec d = load_centred(x + i * ldx + at + j, n, m.mean);
       squares = sum_at(sum_fma(squares, d, d), j, inner);
     })
+    if (s->squares) {
+      store_channels((real *)s->mean + channel, m.mean, 1);
+      store_channels((real *)s->squares + channel, sum_total(squares), 1);
+      return;
+    }
     const vec var = sum_total(squares) / (real)count;
     m.rstd = vset1(1) / vsqrt(var + (real)eps);
     save_moments(m, var, s, channel, count, momentum, 1);
@@ -249,24 +260,27 @@ static void forward_plane(real *y, const real *x, const nnc_norm_statistics *s, 
 }
 
 static void backward_plane(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const nnc_norm_statistics *s,
-                           const real *gamma, size_t channel, size_t rows, size_t inner, size_t lddx, size_t lddy, size_t ldx,
-                           double eps, nnc_norm_source source) {
+                           const real *gamma, size_t channel, size_t rows, size_t all, size_t inner, size_t lddx, size_t lddy,
+                           size_t ldx, double eps, nnc_norm_source source) {
   const size_t at = channel * inner;
-  const real count = (real)(rows * inner);
+  const real count = (real)(all * inner);
   const int constant = source == NNC_NORM_RUNNING;
   moments m;
   if (constant) m = from_running(s, channel, eps, 1);
   else m = (moments){vset1(((real *)s->mean)[channel]), vset1(((real *)s->rstd)[channel])};
   const vec mean = vset1(m.mean[0]), rstd = vset1(m.rstd[0]);
   row_sum sums = {0}, products = {0};
-  OVER_PLANE(i, j, n, {
-    const vec d = load_channels(dy + i * lddy + at + j, n);
-    sums = sum_at(sum_add(sums, d), j, inner);
-    products = sum_at(sum_fma(products, d, load_centred(x + i * ldx + at + j, n, mean) * rstd), j, inner);
-  })
-  const real sum = sum_total(sums)[0], product = sum_total_unsigned(products)[0];
-  if (dgamma) dgamma[channel] = product;
-  if (dbeta) dbeta[channel] = sum;
+  if (source != NNC_NORM_TOTALS)
+    OVER_PLANE(i, j, n, {
+      const vec d = load_channels(dy + i * lddy + at + j, n);
+      sums = sum_at(sum_add(sums, d), j, inner);
+      products = sum_at(sum_fma(products, d, load_centred(x + i * ldx + at + j, n, mean) * rstd), j, inner);
+    })
+  const int given = source == NNC_NORM_TOTALS;
+  const real sum = given ? dbeta[channel] : sum_total(sums)[0];
+  const real product = given ? dgamma[channel] : sum_total_unsigned(products)[0];
+  if (dgamma && !given) dgamma[channel] = product;
+  if (dbeta && !given) dbeta[channel] = sum;
   if (!dx) return;
   const vec scale = rstd * (gamma ? gamma[channel] : 1), mean_dy = vset1(constant ? 0 : sum / count);
   const vec mean_product = constant ? vset1(0) : vset1(product / count) * rstd;
@@ -300,7 +314,7 @@ void KERNEL(batch_norm_backward)(real *dx, real *dgamma, real *dbeta, const nnc_
                                  size_t lddy, size_t ldx, double eps, nnc_norm_source source) {
   if (inner != 1) {
     for (size_t c = first; c < last; c++)
-      backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, inner, lddx, lddy, ldx, eps, source);
+      backward_plane(dx, dgamma, dbeta, dy, x, s, gamma, c, rows, count, inner, lddx, lddy, ldx, eps, source);
     return;
   }
 #define BACKWARD(vecs, lanes) \
@@ -338,6 +352,11 @@ INLINE void merge_columns(const nnc_norm_statistics *s, const real *partial, siz
     }
   }
   for (size_t v = 0; v < vecs; v++) {
+    if (s->squares) {
+      store_channels((real *)s->mean + channel + v * VL, mean[v], lanes);
+      store_channels((real *)s->squares + channel + v * VL, squares[v], lanes);
+      continue;
+    }
     const vec var = squares[v] / (real)seen;
     save_moments((moments){mean[v], vset1(1) / vsqrt(var + (real)eps)}, var, s, channel + v * VL, seen, momentum, lanes);
   }

@@ -5,8 +5,13 @@
  * cache; then the sums of its channels over all samples; then its own samples again. For [rows, channels, inner] a thread processes
  * channels of the whole batch.
  *
+ * Where ranks join their statistics, the sums of channels are those of this rank until one thread has added those of the others. It
+ * does so in double precision, rank by rank, so that all ranks get the same bits. The gradients of the parameters are those of this
+ * rank's rows, as all gradients are.
+ *
  * With the features last, [samples, steps, channels], each step is such a row. With lengths, only the valid steps count in the
  * statistics and the gradients; the result and dx are zero in the padding. */
+#include <math.h>
 #include <string.h>
 
 #include "plan/engine.h"
@@ -28,7 +33,7 @@ static int has_steps(const nnc_run *run, const nnc_op *op) {
 }
 
 static nnc_norm_statistics statistics_of(const nnc_run *run, const nnc_op *op) {
-  nnc_norm_statistics s = {NULL, NULL, NULL, NULL};
+  nnc_norm_statistics s = {0};
   if (run->arena) {
     s.mean = saved_row(run, op, 0);
     s.rstd = saved_row(run, op, 1);
@@ -69,6 +74,31 @@ static nnc_norm_rows valid_rows(const nnc_run *run, const nnc_op *op, size_t fir
 static size_t count_of(const nnc_norm_rows *rows) {
   size_t count = 0;
   for (size_t i = 0; i < rows->samples; i++) count += nnc_norm_valid(rows, i);
+  return count;
+}
+
+/* What ranks gather: for each the number of its rows, in a cache line, then its means and squared distances. */
+static real *joined_of(const nnc_run *run, const nnc_op *op, int rank) {
+  return run->arena + op->joined + (size_t)rank * (NNC_ALIGNMENT / sizeof(real) + 2 * saved_ld(op));
+}
+static size_t joined_count(const nnc_run *run, const nnc_op *op, int rank) {
+  size_t count;
+  memcpy(&count, joined_of(run, op, rank), sizeof count);
+  return count;
+}
+
+/* Where the sums of this rank's forward pass go. */
+static nnc_norm_statistics own_statistics(const nnc_run *run, const nnc_op *op) {
+  real *own = joined_of(run, op, run->plan->ranks.rank) + NNC_ALIGNMENT / sizeof(real);
+  return (nnc_norm_statistics){.mean = own, .squares = own + saved_ld(op)};
+}
+
+/* All rows of the batch that count. */
+static size_t count_of_batch(const nnc_run *run, const nnc_op *op) {
+  const nnc_norm_rows rows = valid_rows(run, op, 0, run->rows);
+  size_t count = 0;
+  if (!nnc_op_joins(run, op)) return count_of(&rows);
+  for (int r = 0; r < run->plan->ranks.ranks; r++) count += joined_count(run, op, r);
   return count;
 }
 
@@ -169,11 +199,12 @@ static void forward_partial(const nnc_run *run, const nnc_op *op, size_t first, 
 }
 
 static void forward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  const int in = op->spec.input[0];
-  const nnc_norm_statistics s = statistics_of(run, op);
+  const int in = op->spec.input[0], joins = nnc_op_joins(run, op);
+  const nnc_norm_statistics s = joins ? own_statistics(run, op) : statistics_of(run, op);
   run->k->batch_norm_forward(run->act[op->out], &s, run->act[in], nnc_values_of(run, op, 0), nnc_values_of(run, op, 1), first, last,
                              run->rows, inner_of(run, op), row_distance(run, op, op->out), row_distance(run, op, in),
                              op->spec.attr.batch_norm.eps, momentum_of(run, op), NNC_NORM_BATCH, NULL);
+  if (joins) return;
   apply_activation(run, op, first, last, 0, run->rows);
 }
 
@@ -194,9 +225,22 @@ static void normalise_chunk(const nnc_run *run, const nnc_op *op, const nnc_chun
   apply_activation(run, op, 0, c->channels, c->first, c->last);
 }
 
+/* Channels of several numbers each, with the statistics of all ranks. */
+static void normalise_planes(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const nnc_norm_statistics s = statistics_of(run, op);
+  const size_t dx = row_distance(run, op, op->spec.input[0]), dy = row_distance(run, op, op->out);
+  run->k->batch_norm_forward(run->act[op->out] + first * dy, &s, run->act[op->spec.input[0]] + first * dx,
+                             nnc_values_of(run, op, 0), nnc_values_of(run, op, 1), 0, channels_of(op), last - first,
+                             inner_of(run, op), dy, dx, op->spec.attr.batch_norm.eps, 0, NNC_NORM_SAVED, NULL);
+  apply_activation(run, op, 0, channels_of(op), first, last);
+}
+
 static void forward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
   if (run->self->rank == 0) end_batch(run, op);
-  if (!by_samples(run, op)) return;
+  if (!by_samples(run, op)) {
+    if (nnc_op_joins(run, op)) normalise_planes(run, op, first, last);
+    return;
+  }
   over_chunks(run, op, first, last, 0, normalise_chunk);
   nnc_clear_padding(run, run->act, op->out, first, last);
 }
@@ -235,11 +279,34 @@ static void gradient_of_chunk(const nnc_run *run, const nnc_op *op, const nnc_ch
   if (adds) run->k->accumulate(grad, own, rows, c->channels, c->dx, c->dx);
 }
 
+static void gradient_of_planes(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  const int in = op->spec.input[0], adds = op->accumulates[0];
+  const size_t dx = row_distance(run, op, in), dy = row_distance(run, op, op->out), rows = last - first;
+  const nnc_norm_statistics s = statistics_of(run, op);
+  real *grad = run->grad[in] + first * dx, *own = adds ? run->arena + op->packed + first * dx : grad;
+  run->k->batch_norm_backward(own, saved_row(run, op, 2), saved_row(run, op, 3), &s, run->grad[op->out] + first * dy,
+                              run->act[in] + first * dx, nnc_values_of(run, op, 0), 0, channels_of(op), rows,
+                              count_of_batch(run, op), inner_of(run, op), dx, dy, dx, op->spec.attr.batch_norm.eps,
+                              NNC_NORM_TOTALS);
+  if (adds) run->k->accumulate(grad, own, rows, channels_of(op) * inner_of(run, op), dx, dx);
+}
+
 static void backward_rest(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
-  if (!by_samples(run, op) || !is_wanted(run, op)) return;
-  const nnc_norm_rows all = valid_rows(run, op, 0, run->rows);
-  over_chunks(run, op, first, last, count_of(&all), gradient_of_chunk);
+  if (!is_wanted(run, op)) return;
+  if (!by_samples(run, op)) {
+    if (nnc_op_joins(run, op)) gradient_of_planes(run, op, first, last);
+    return;
+  }
+  over_chunks(run, op, first, last, count_of_batch(run, op), gradient_of_chunk);
   if (!op->accumulates[0]) nnc_clear_padding(run, run->grad, op->spec.input[0], first, last);
+}
+
+/* The gradients of the parameters, from their place in the saved rows. */
+static void keep_gradients(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
+  for (int slot = 0; slot < 2; slot++) {
+    real *gradient = nnc_param_at(run, op, slot, run->grads);
+    if (gradient) memcpy(gradient + first, saved_row(run, op, 2 + (size_t)slot) + first, (last - first) * sizeof *gradient);
+  }
 }
 
 static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -249,6 +316,13 @@ static void backward_panel(const nnc_run *run, const nnc_op *op, size_t first, s
   const nnc_norm_statistics s = statistics_of(run, op);
   real *grad = run->grad[in], *own = adds ? run->arena + op->packed : grad;
   activation_gradient(run, op, first, last, 0, rows);
+  if (nnc_op_joins(run, op)) { /* the sums alone */
+    run->k->batch_norm_backward(NULL, saved_row(run, op, 2), saved_row(run, op, 3), &s, run->grad[op->out], run->act[in],
+                                nnc_values_of(run, op, 0), first, last, rows, rows, inner, dx, dy, dx, op->spec.attr.batch_norm.eps,
+                                NNC_NORM_BATCH);
+    keep_gradients(run, op, first, last);
+    return;
+  }
   run->k->batch_norm_backward(is_wanted(run, op) ? own : NULL, nnc_param_at(run, op, 0, run->grads),
                               nnc_param_at(run, op, 1, run->grads), &s, run->grad[op->out], run->act[in], nnc_values_of(run, op, 0),
                               first, last, rows, rows, inner, dx, dy, dx, op->spec.attr.batch_norm.eps,
@@ -274,7 +348,7 @@ static void forward_channels(const nnc_run *run, const nnc_op *op, size_t first,
     over_panels(run, op, first, last, forward_panel);
     return;
   }
-  const nnc_norm_statistics s = statistics_of(run, op);
+  const nnc_norm_statistics s = nnc_op_joins(run, op) ? own_statistics(run, op) : statistics_of(run, op);
   const nnc_norm_rows rows = valid_rows(run, op, 0, run->rows);
   run->k->batch_norm_merge(&s, partial_of(run, op, 0), first, last, &rows, saved_ld(op), op->spec.attr.batch_norm.eps,
                            momentum_of(run, op));
@@ -288,10 +362,40 @@ static void backward_channels(const nnc_run *run, const nnc_op *op, size_t first
   const nnc_norm_rows rows = valid_rows(run, op, 0, run->rows);
   run->k->batch_norm_total(saved_row(run, op, 2), saved_row(run, op, 3), partial_of(run, op, 0), saved_row(run, op, 1), first, last,
                            &rows, saved_ld(op));
-  for (int slot = 0; slot < 2; slot++) {
-    real *gradient = nnc_param_at(run, op, slot, run->grads);
-    if (gradient) memcpy(gradient + first, saved_row(run, op, 2 + (size_t)slot) + first, (last - first) * sizeof *gradient);
+  keep_gradients(run, op, first, last);
+}
+
+/* Channel c of all ranks: Chan, Golub and LeVeque, as in ops/normalization/batch_norm.c. */
+static void join_channel(const nnc_run *run, const nnc_op *op, size_t c, double momentum) {
+  const nnc_norm_statistics s = statistics_of(run, op);
+  double n = 0, mean = 0, squares = 0;
+  for (int r = 0; r < run->plan->ranks.ranks; r++) {
+    const real *at = joined_of(run, op, r) + NNC_ALIGNMENT / sizeof(real) + c;
+    const double more = (double)joined_count(run, op, r) * (double)inner_of(run, op), apart = (double)at[0] - mean;
+    if (more == 0) continue;
+    squares += (double)at[saved_ld(op)] + apart * apart * n * more / (n + more);
+    mean += apart * more / (n + more);
+    n += more;
   }
+  ((real *)s.mean)[c] = (real)mean;
+  ((real *)s.rstd)[c] = (real)(1 / sqrt(squares / n + op->spec.attr.batch_norm.eps));
+  const double unbiased = squares / (n - 1);
+  if (!s.running_mean || !(mean - mean == 0) || !(unbiased - unbiased == 0)) return;
+  real *running_mean = (real *)s.running_mean + c, *running_var = (real *)s.running_var + c;
+  *running_mean = (real)((1 - momentum) * (double)*running_mean + momentum * mean);
+  *running_var = (real)((1 - momentum) * (double)*running_var + momentum * unbiased);
+}
+
+static void forward_joined(const nnc_run *run, const nnc_op *op) {
+  const nnc_norm_rows rows = valid_rows(run, op, 0, run->rows);
+  const size_t count = count_of(&rows);
+  memcpy(joined_of(run, op, run->plan->ranks.rank), &count, sizeof count);
+  nnc_gather_from_ranks(run, joined_of(run, op, 0), (size_t)((char *)joined_of(run, op, 1) - (char *)joined_of(run, op, 0)));
+  for (size_t c = 0; c < channels_of(op) && !*run->failed; c++) join_channel(run, op, c, momentum_of(run, op));
+}
+
+static void backward_joined(const nnc_run *run, const nnc_op *op) {
+  nnc_sum_over_ranks(run, saved_row(run, op, 2), 2 * saved_ld(op));
 }
 
 static void batch_norm_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {
@@ -308,6 +412,8 @@ const NNC_TYPED(nnc_driver) NNC_TYPED(nnc_driver_batch_norm) = {
     .backward_partial = backward_partial,
     .backward_channels = backward_channels,
     .backward_rest = backward_rest,
+    .forward_joined = forward_joined,
+    .backward_joined = backward_joined,
     .external_arrays = 1,
     .gradient = nnc_no_gradient, /* done by backward_channels */
     .prepare = nnc_nothing_to_prepare,

@@ -22,8 +22,8 @@ static void dropout_forward(const nnc_run *run, const nnc_op *op, size_t first, 
     return;
   }
   const nnc_words words = nnc_words_of(run, op);
-  run->k->dropout(y.at, mask_of(run, op, first), x.at, y.rows, y.cols, y.ld, x.ld, first * run->plan->value[op->out].lines,
-                  op->spec.attr.dropout.p, words.key, words.stream);
+  run->k->dropout(y.at, mask_of(run, op, first), x.at, y.rows, y.cols, y.ld, x.ld,
+                  (run->rows_before + first) * run->plan->value[op->out].lines, op->spec.attr.dropout.p, words.key, words.stream);
 }
 
 static void dropout_backward(const nnc_run *run, const nnc_op *op, size_t first, size_t last) {

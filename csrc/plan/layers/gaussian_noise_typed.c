@@ -15,7 +15,7 @@ static void gaussian_noise_forward(const nnc_run *run, const nnc_op *op, size_t 
     return;
   }
   const nnc_words words = nnc_words_of(run, op);
-  run->k->gaussian_noise(y.at, x.at, y.rows, y.cols, y.ld, x.ld, first * run->plan->value[op->out].lines,
+  run->k->gaussian_noise(y.at, x.at, y.rows, y.cols, y.ld, x.ld, (run->rows_before + first) * run->plan->value[op->out].lines,
                          op->spec.attr.gaussian_noise.stddev, words.key, words.stream);
 }
 

@@ -9,16 +9,35 @@ static nnc_array array_of(const nnc_run *run, real *const *base, int value, size
   return (nnc_array){nnc_samples(run, base, value, first, first).at, run->ld[value]};
 }
 
+/* Others may use the tiles for something else, and expect their own floating-point state. */
+static nnc_fpstate leave_core(const nnc_run *run) {
+  const nnc_fpstate inside = nnc_fp_default();
+  nnc_tiles_leave(nnc_plan_has_tiles(run->plan));
+  return inside;
+}
+
+static void return_to_core(const nnc_run *run, nnc_fpstate inside, int has_failed) {
+  if (has_failed) *run->failed = 1;
+  nnc_fp_leave(inside);
+  nnc_tiles_enter(nnc_plan_has_tiles(run->plan));
+}
+
 void nnc_call_out(const nnc_run *run, nnc_call *call) {
   call->block = run->block;
   const int is_op = call->kind == NNC_CALL_FORWARD || call->kind == NNC_CALL_BACKWARD;
   call->training = is_op ? nnc_op_trains(run, &run->plan->op[call->index]) : run->training;
-  const int tiles = nnc_plan_has_tiles(run->plan);
-  const nnc_fpstate inside = nnc_fp_default();
-  nnc_tiles_leave(tiles); /* Python may use them for something else */
-  if (run->plan->caller.call(run->plan->caller.context, call)) *run->failed = 1;
-  nnc_fp_leave(inside);
-  nnc_tiles_enter(tiles);
+  const nnc_fpstate inside = leave_core(run);
+  return_to_core(run, inside, run->plan->caller.call(run->plan->caller.context, call));
+}
+
+void nnc_sum_over_ranks(const nnc_run *run, real *numbers, size_t n) {
+  const nnc_fpstate inside = leave_core(run);
+  return_to_core(run, inside, run->plan->ranks.sum(run->plan->caller.context, numbers, n, run->plan->dtype));
+}
+
+void nnc_gather_from_ranks(const nnc_run *run, void *records, size_t bytes) {
+  const nnc_fpstate inside = leave_core(run);
+  return_to_core(run, inside, run->plan->ranks.gather(run->plan->caller.context, records, bytes));
 }
 
 /* The number of valid steps of the samples from `first` on, for layers that ask for it. Their input is zero in the padding. */

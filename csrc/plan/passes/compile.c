@@ -231,10 +231,16 @@ nnc_status nnc_plan_compile(nnc_plan *plan, const nnc_loss_spec *losses, const n
   plan->fused_update =
       optimizer->clip_norm == 0 && optimizer->clip_norm_each == 0 && !plan->constrained && plan->elements >= FUSED_FROM;
   plan->compiled = 1;
-  plan->rows_reserved = plan->carried_rows = 0; /* the memory of the losses has changed, so the arena must be planned again */
+  nnc_plan_set_ranks(plan, NULL);
+  return NNC_OK;
+}
+
+/* The memory of the losses, or of what ranks exchange, has changed, so the arena must be planned again. */
+void nnc_plan_set_ranks(nnc_plan *plan, const nnc_ranks *ranks) {
+  plan->ranks = ranks ? *ranks : (nnc_ranks){.ranks = 1};
+  plan->rows_reserved = plan->carried_rows = 0;
   nnc_free(plan->arena);
   plan->arena = NULL;
-  return NNC_OK;
 }
 
 size_t nnc_statistic_size(const nnc_statistic_spec *spec, size_t cols) {
@@ -301,6 +307,9 @@ static int plan_arena(nnc_plan *plan, size_t rows, size_t *total) {
       if (steps > 1 && nnc_mul(&chunks, rows, (steps + NNC_NORM_CHUNK - 1) / NNC_NORM_CHUNK)) return 1;
       if (nnc_round_up(&row, (size_t)op->spec.size.batch_norm.num_features, element) || nnc_mul(&n, chunks, 2) ||
           nnc_add(&n, n, 4) || nnc_mul(&n, row, n) || nnc_arena_take(total, &op->saved, n, element))
+        return 1;
+      if (plan->ranks.joins_norms && (nnc_mul(&n, 2 * row + NNC_ALIGNMENT / element, (size_t)plan->ranks.ranks) ||
+                                      nnc_arena_take(total, &op->joined, n, element)))
         return 1;
     }
     if (op->spec.kind == NNC_LAYER_dropout) { /* a byte per number */
@@ -420,6 +429,7 @@ nnc_status nnc_plan_reserve_sum(nnc_plan *plan, nnc_error *error) {
 
 nnc_status nnc_plan_inherit(nnc_plan *plan, const nnc_plan *before, nnc_error *error) {
   size_t rows;
+  if (plan->compiled) nnc_plan_set_ranks(plan, before->ranks.sum ? &before->ranks : NULL);
   const void *states = nnc_plan_carried(before, &rows);
   const nnc_status status = states ? nnc_plan_reserve(plan, rows, error) : NNC_OK;
   if (status != NNC_OK) return status;

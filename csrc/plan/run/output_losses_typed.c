@@ -79,8 +79,12 @@ double nnc_output_total_weight(const nnc_output_loss *out, const nnc_plan *plan,
   return line_sum(out, plan, data, start, rows);
 }
 
-void NNC_TYPED(nnc_total_weights)(const nnc_plan *plan, const nnc_data *data, double *totals) {
-  for (int i = 0; i < plan->n_outputs; i++) totals[i] = nnc_output_total_weight(&plan->output_loss[i], plan, data, 0, data->rows);
+void NNC_TYPED(nnc_total_weights)(const nnc_plan *plan, const nnc_data *data, size_t rows, double *totals) {
+  for (size_t start = 0; start < data->rows; start += rows) {
+    const size_t left = data->rows - start;
+    for (int i = 0; i < plan->n_outputs; i++)
+      *totals++ = nnc_output_total_weight(&plan->output_loss[i], plan, data, start, left < rows ? left : rows);
+  }
 }
 
 static nnc_call callback_of(const nnc_run *run, const nnc_output_loss *out, const nnc_output_batch *b, size_t rows,

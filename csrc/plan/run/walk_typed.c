@@ -49,6 +49,14 @@ static void over_channels(const nnc_run *run, const nnc_op *op, void (*channels)
   nnc_barrier(run->self);
 }
 
+/* With ranks, whose statistics are joined: non-zero if that fails. */
+static int join_ranks(const nnc_run *run, const nnc_op *op, void (*joined)(const nnc_run *, const nnc_op *)) {
+  if (!nnc_op_joins(run, op)) return 0;
+  if (run->self->rank == 0) joined(run, op);
+  nnc_barrier(run->self);
+  return *run->failed;
+}
+
 /* Ops that share parameters add their gradients in a fixed order: the first one writes the gradient itself; each other one writes
  * into a second buffer, which is then added. If gradients are added to those of earlier batches, the first one does so too. So
  * drivers need to handle neither. */
@@ -108,6 +116,7 @@ void nnc_run_forward(const nnc_run *run, size_t first, size_t last) {
       if (run->self->rank == 0) drivers[op->driver]->begin_batch(run, op);
       if (first < last) drivers[op->driver]->forward_partial(run, op, first, last);
       over_channels(run, op, drivers[op->driver]->forward_channels);
+      if (join_ranks(run, op, drivers[op->driver]->forward_joined)) return;
       if (first < last) drivers[op->driver]->forward_rest(run, op, first, last);
     } else if (run->self && drivers[op->driver]->whole_batch) {
       over_batch(run, op, drivers[op->driver]->forward);
@@ -127,6 +136,7 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
     if (drivers[op->driver]->backward_channels) {
       if (first < last) drivers[op->driver]->backward_partial(run, op, first, last);
       over_channels(run, op, backward_channels);
+      if (join_ranks(run, op, drivers[op->driver]->backward_joined)) return;
       if (first < last) drivers[op->driver]->backward_rest(run, op, first, last);
     } else if (drivers[op->driver]->whole_batch) {
       over_batch(run, op, drivers[op->driver]->backward);
@@ -136,6 +146,19 @@ void nnc_run_backward(const nnc_run *run, size_t first, size_t last) {
     } else if (first < last) {
       drivers[op->driver]->backward(run, op, first, last);
     }
+  }
+}
+
+void nnc_run_without_rows(const nnc_run *run) {
+  const int n = run->plan->n_ops;
+  for (int turn = 0; turn < 2 * n; turn++) {
+    const nnc_op *op = &run->plan->op[turn < n ? turn : 2 * n - 1 - turn];
+    if (op->spec.kind != NNC_LAYER_batch_norm || !nnc_op_joins(run, op)) continue;
+    const NNC_TYPED(nnc_driver) *driver = drivers[op->driver];
+    if (turn >= n && !(run->plan->value[op->out].needs_grad || run->input_grads)) continue;
+    if (turn < n && run->self->rank == 0) driver->begin_batch(run, op);
+    over_channels(run, op, turn < n ? driver->forward_channels : backward_channels);
+    if (join_ranks(run, op, turn < n ? driver->forward_joined : driver->backward_joined)) return;
   }
 }
 

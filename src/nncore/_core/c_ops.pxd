@@ -89,6 +89,7 @@ cdef extern from "nncore.h":
         void *rstd
         void *running_mean
         void *running_var
+        void *squares
 
     ctypedef enum nnc_cell:
         NNC_CELL_TANH

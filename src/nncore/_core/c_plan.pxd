@@ -217,6 +217,20 @@ cdef extern from "nncore.h":
         int is_last
         const double *totals
 
+    ctypedef struct nnc_share:
+        const int64_t *rows
+        const int64_t *batch
+        size_t first
+        const double *totals
+
+    ctypedef struct nnc_ranks:
+        int (*sum)(void *context, void *numbers, size_t n, nnc_dtype dtype) noexcept
+        int (*gather)(void *context, void *records, size_t bytes) noexcept
+        int rank
+        int ranks
+        int apart
+        int joins_norms
+
     ctypedef struct nnc_data:
         const nnc_source *x
         const nnc_source *y
@@ -229,6 +243,7 @@ cdef extern from "nncore.h":
         nnc_probe *probe
         size_t accumulate
         const nnc_part *part
+        const nnc_share *share
 
     ctypedef struct nnc_sequences:
         const int64_t *lengths
@@ -280,7 +295,8 @@ cdef extern from "nncore.h":
     int nnc_plan_reserve(nnc_plan *plan, size_t rows, nnc_error *error) noexcept nogil
     void nnc_plan_after_fork(nnc_plan *plan) noexcept nogil
     size_t nnc_plan_arena_bytes(const nnc_plan *plan, size_t rows) noexcept nogil
-    void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, double *totals) noexcept nogil
+    void nnc_plan_set_ranks(nnc_plan *plan, const nnc_ranks *ranks) noexcept nogil
+    void nnc_plan_total_weights(const nnc_plan *plan, const nnc_data *data, size_t rows, double *totals) noexcept nogil
     size_t nnc_plan_train(
         nnc_plan *plan, const nnc_data *data, size_t batch, size_t first, size_t max_steps, const double *lr, double *loss,
         nnc_progress *progress, double budget) noexcept nogil

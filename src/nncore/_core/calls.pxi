@@ -136,6 +136,29 @@ cdef int call_python(void *context, const nnc_call *call) noexcept with gil:
     return 0
 
 
+cdef int sum_ranks(void *context, void *numbers, size_t n, nnc_dtype dtype) noexcept with gil:
+    cdef Plan net = <Plan>context
+    cdef cnp.npy_intp size = n
+    try:
+        net.group.sum(cnp.PyArray_SimpleNewFromData(1, &size, cnp.NPY_DOUBLE if dtype == NNC_F64 else cnp.NPY_FLOAT, numbers))
+    except BaseException as error:
+        net.failures[get_ident()] = error
+        return 1
+    return 0
+
+
+cdef int gather_ranks(void *context, void *records, size_t size) noexcept with gil:
+    cdef Plan net = <Plan>context
+    cdef cnp.npy_intp[2] dims
+    dims[0], dims[1] = net.ranks.ranks, size
+    try:
+        net.group.gather(cnp.PyArray_SimpleNewFromData(2, dims, cnp.NPY_UINT8, records))
+    except BaseException as error:
+        net.failures[get_ident()] = error
+        return 1
+    return 0
+
+
 cdef int ask_shape(void *context, int op, const nnc_shape *inputs, int n_inputs, nnc_shape *out) noexcept with gil:
     cdef Plan net = <Plan>context
     cdef int i, d

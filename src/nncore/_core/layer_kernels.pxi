@@ -23,6 +23,7 @@ def batch_norm_forward(cnp.ndarray x not None, cnp.ndarray gamma=None, cnp.ndarr
     y, mean, rstd = empty(m.rows, m.cols, f64), np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
     statistics.mean = cnp.PyArray_DATA(mean)
     statistics.rstd = cnp.PyArray_DATA(rstd)
+    statistics.squares = NULL
     statistics.running_mean = as_vector("running_mean", running_mean, f64, channels, True)
     statistics.running_var = as_vector("running_var", running_var, f64, channels, True)
     cdef void *out = cnp.PyArray_DATA(y)
@@ -43,6 +44,7 @@ def batch_norm_backward(cnp.ndarray dy not None, cnp.ndarray x not None, cnp.nda
     cdef size_t channels = channels_of("x", &m, inner)
     cdef void *scale = as_vector("gamma", gamma, f64, channels)
     cdef nnc_norm_source source = NNC_NORM_RUNNING if frozen else NNC_NORM_BATCH
+    statistics.squares = NULL
     statistics.mean = statistics.running_mean = as_vector("center", center, f64, channels)
     statistics.rstd = statistics.running_var = as_vector("spread", spread, f64, channels)
     dx, dgamma, dbeta = empty(m.rows, m.cols, f64), empty_vector(channels, f64), empty_vector(channels, f64)
@@ -81,7 +83,7 @@ def batch_norm_in_parts(cnp.ndarray x not None, cnp.ndarray dy not None, cnp.nda
     cdef void *dgamma = cnp.PyArray_DATA(kept[2])
     cdef void *dbeta = cnp.PyArray_DATA(kept[3])
     s.mean, s.rstd = cnp.PyArray_DATA(kept[0]), cnp.PyArray_DATA(kept[1])
-    s.running_mean = s.running_var = NULL
+    s.running_mean = s.running_var = s.squares = NULL
     every.samples, every.steps, every.lengths, every.per = 1, m.rows, NULL, 0
     with nogil:
         for i in range(chunks):

@@ -24,6 +24,8 @@ cdef class BasePlan:
     cdef list op_names, input_shapes, output_shapes, _all_shapes, output_lines, statistic_sizes, target_widths
     cdef dict called_bound  # by layer in Python: its views of its parameters in this network
     cdef dict called_ops, failures, watchers  # calls.pxi
+    cdef nnc_ranks ranks  # sum is NULL: alone
+    cdef object group  # what calls the other ranks, with `sum` and `gather`; or None
     cdef list called_losses
     cdef list index_targets  # per output, whether its targets are class indices
     cdef bint calls_out, is_watched
@@ -127,7 +129,8 @@ cdef class BasePlan:
             elements = nnc_plan_elements(plan)
             # Weights of 8-bit integers are for inference alone.
             gradients = 0 if compute == "int8" else elements
-            buffers = {"parameters": parameter_memory(elements, dtype), "gradients": aligned_zeros(gradients, dtype)}
+            buffers = {"parameters": parameter_memory(elements, dtype)}
+            buffers["gradients"] = aligned_zeros(gradients + 1, dtype)[:gradients]  # one more for ranks
             buffers["states"] = aligned_zeros(nnc_plan_state_elements(plan), dtype)
         except BaseException:
             self.called_ops = called_before
@@ -751,6 +754,7 @@ cdef class BasePlan:
         self.moments = moments
         self.arrays = buffers
         self._bind()
+        self._join(None if trainer is None else trainer.config.distributed)
         self._count(losses, statistics)
         self.progress.step = 0
         self.progress.pass_ = 0
@@ -780,6 +784,32 @@ cdef class BasePlan:
                 fill_statistic(&spec, statistic, target_form(losses[i]))
                 size += nnc_statistic_size(&spec, columns if self.index_targets[i] else target_columns(losses[i], columns))
             self.statistic_sizes.append(size)
+        return 0
+
+    def join(self, group):
+        """Train with other ranks from now on, or alone. group: a `nncore.training.ranks.Ranks`, or None."""
+        self._enter_with(CHANGING, False, False)
+        try:
+            self._need_compiled()
+            self._join(group)
+            forget_kept(self)
+        finally:
+            self.access.leave(CHANGING, False, this_thread())
+
+    cdef int _join(self, group) except -1:
+        cdef bint is_shared = group is not None and group.size > 1
+        if not is_shared and self.group is None:
+            return 0
+        self.ranks.sum = NULL
+        if is_shared:
+            self.ranks.sum, self.ranks.gather = sum_ranks, gather_ranks
+            self.ranks.rank, self.ranks.ranks = group.rank, group.size
+            self.ranks.apart, self.ranks.joins_norms = group.sync_every > 1, group.joins_norms
+        self.group = group if is_shared else None
+        if is_shared:
+            nnc_plan_set_ranks(self.plan, &self.ranks)
+        else:
+            nnc_plan_set_ranks(self.plan, NULL)
         return 0
 
     cdef int _need_compiled(self) except -1:

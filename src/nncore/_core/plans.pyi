@@ -250,6 +250,7 @@ class Plan:
         lengths: np.ndarray | None = None,
         accumulate: int = 1,
         part: tuple[int, bool, np.ndarray] | None = None,
+        share: tuple[np.ndarray, np.ndarray, int, np.ndarray | None, int] | None = None,
     ) -> int:
         """Run at most `max_steps` steps on the batches from row `first` of `order` on (None: row order). Return the number of
         steps.
@@ -262,6 +263,8 @@ class Plan:
         divisor, then the penalty times the rows, and the rows. lengths: int64 [N], the valid time steps, or None.
         accumulate: the number of batches of a step, whose gradients are added before the update. part: x and y are one batch of
         such a step: its number from 0, whether it is the last one, and the sum over all batches of their `total_weights`.
+        share: with other ranks: the rows of each rank, how many of them are in a batch, the number of the first batch in its epoch,
+        and [steps, outputs] or None: the sums over all ranks of `total_weights`.
         """
     def evaluate(
         self,
@@ -283,9 +286,13 @@ class Plan:
         y: Sequence[np.ndarray],
         weight: Sequence[np.ndarray | None] | None,
         lengths: np.ndarray | None = None,
+        order: np.ndarray | None = None,
+        rows: int = 0,
     ) -> np.ndarray:
         """Per output: the divisor of the sum of the row losses of these rows. That of several batches is the sum of theirs, but 1
-        for the reduction "sum"."""
+        for the reduction "sum". rows: [batches, outputs], for batches of so many rows."""
+    def join(self, group: Any) -> None:
+        """Train with other ranks from now on, or alone. group: a `nncore.training.ranks.base.Ranks`, or None."""
     def penalty(self) -> float:
         """The contribution of the L1 and L2 penalties to the loss. The loss of train includes it, that of evaluate does not."""
     def predict(self, x: Sequence[np.ndarray], out: Sequence[np.ndarray], first: int, sequences: Sequences | None = None) -> int:

@@ -30,6 +30,7 @@ cdef class Plan(BasePlan):
         data.y = ys
         data.accumulate = 1
         data.part = NULL
+        data.share = NULL
         data.rows = rows
         data.statistics = sums
         data.parts = NULL
@@ -214,8 +215,9 @@ cdef class Plan(BasePlan):
 
     def train(
         self, x, y, weight, order, size_t batch_size, size_t first, size_t max_steps, lr, loss, statistics, lengths=None,
-        size_t accumulate=1, part=None
+        size_t accumulate=1, part=None, share=None
     ):
+        cdef nnc_share of_ranks
         cdef nnc_part one
         cdef nnc_data data
         cdef nnc_source xs[MAX_ARRAYS]
@@ -235,11 +237,16 @@ cdef class Plan(BasePlan):
             self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, order, statistics, lengths)
             if batch_size < 1:
                 raise ValueError("batch_size must be at least 1")
-            batch_size = min(batch_size, data.rows)
-            if batch_size:
+            if share is not None:
+                self._share(&of_ranks, share, max_steps, len(y), data.rows)
+                data.share = &of_ranks
+            else:
+                batch_size = min(batch_size, data.rows)
+            if batch_size and share is None:
                 self._need_rows(data.rows % batch_size or batch_size)
                 if data.lengths != NULL and (batch_size == 1 or data.rows % batch_size == 1):
                     self._need_steps(lengths if order is None else lengths[order], batch_size)
+            if batch_size:
                 self._take_carried(min(batch_size, data.rows - min(first, data.rows)))
             need_a_step(&self.progress)
             data.accumulate = accumulate
@@ -277,9 +284,27 @@ cdef class Plan(BasePlan):
             self._leave(TRAINING)
         return done
 
-    def total_weights(self, x, y, weight, lengths=None):
+    cdef int _share(self, nnc_share *to, share, size_t max_steps, size_t outputs, size_t own) except -1:
+        """share: (rows of each rank, their rows per batch, number of the first batch, totals or None), as nnc_share, and the least number of
+        rows of which there are statistics."""
+        rows, batch, first, totals, least = share
+        self._need_rows(least)
+        for each in (rows, batch):
+            if each.dtype != np.int64 or each.shape != (self.ranks.ranks,) or not each.flags.c_contiguous or (each < 0).any():
+                raise ValueError("share: one number per rank is needed")
+        if self.ranks.sum == NULL or rows[self.ranks.rank] > own:
+            raise ValueError(f"share: {rows} rows, but this rank has {own}")
+        to.rows = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>rows)
+        to.batch = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>batch)
+        to.first = first
+        to.totals = NULL
+        if totals is not None:
+            to.totals = float64_out(totals, max_steps * outputs, "totals")
+        return 0
+
+    def total_weights(self, x, y, weight, lengths=None, order=None, size_t rows=0):
         """Per output: the divisor of the sum of the row losses of these rows. That of several batches is the sum of theirs, but 1 for the
-        reduction "sum"."""
+        reduction "sum". rows: [batches, outputs], for batches of so many rows."""
         cdef nnc_data data
         cdef nnc_source xs[MAX_ARRAYS]
         cdef nnc_source ys[MAX_ARRAYS]
@@ -289,9 +314,11 @@ cdef class Plan(BasePlan):
         self._enter(READING)
         try:
             self._need_compiled()
-            self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, None, None, lengths)
+            self._bind_data(&data, xs, ys, strided, weights, sums, x, y, weight, order, None, lengths)
             totals = np.zeros(len(y))
-            nnc_plan_total_weights(self.plan, &data, <double *>cnp.PyArray_DATA(<cnp.ndarray>totals))
+            if rows:
+                totals = np.zeros(((data.rows + rows - 1) // rows, len(y)))
+            nnc_plan_total_weights(self.plan, &data, rows or data.rows or 1, <double *>cnp.PyArray_DATA(<cnp.ndarray>totals))
             return totals
         finally:
             self._leave(READING)

@@ -43,7 +43,7 @@ cdef inline bint knows(Plan net, object trainer) noexcept:
 
 cdef object _step(Plan net, object x, object y, double lr, str form, object sums):
     """sums: as for Plan.train, or None."""
-    if net.plan == NULL or not net.is_compiled or net.calls_out or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+    if net.plan == NULL or not net.is_compiled or net.calls_out or net.group is not None or not net.is_simple or type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b = <cnp.ndarray>y
     cdef size_t rows, columns = net.out_dims[net.out_rank - 1]
@@ -94,6 +94,7 @@ cdef object _step(Plan net, object x, object y, double lr, str form, object sums
     data.parts = NULL
     data.accumulate = 1
     data.part = NULL
+    data.share = NULL
     data.probe = net._probing()
     need_a_step(&net.progress)
     net._need_rows(rows)

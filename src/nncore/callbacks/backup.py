@@ -55,6 +55,7 @@ class BackupAndRestore(Callback):
     """
 
     saves_model = True
+    only_first = True
 
     def __init__(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from string import Formatter
 from typing import Any, Literal
 
@@ -62,6 +61,7 @@ class ModelCheckpoint(Monitor):
     """
 
     saves_model = True
+    only_first = True
     stateful = ("best", "_batches")
 
     def __init__(
@@ -136,7 +136,7 @@ class ModelCheckpoint(Monitor):
             self.model.save(file)
         change = f"is {_short(self.best)}" if before is None else f"went from {_short(before)} to {_short(self.best)}"
         better = f"{self.monitor} {change}, " if self.save_best_only else ""
-        self._say(epoch, f"{better}saved to {file}")
+        self._report(epoch, f"{better}saved to {file}")
 
     def _improves(self, logs: Logs | None) -> bool:
         """Return whether the value is better than the best so far, and store it if so. NaN is never better."""
@@ -144,7 +144,7 @@ class ModelCheckpoint(Monitor):
         if current is None:
             return False
         if not self._is_better(current, self.best):
-            self._say(self._epoch, f"{self.monitor} is {_short(current)}, not better than {_short(self.best)}")
+            self._report(self._epoch, f"{self.monitor} is {_short(current)}, not better than {_short(self.best)}")
             return False
         self.best = current
         return True
@@ -160,9 +160,9 @@ class ModelCheckpoint(Monitor):
                 f"{', '.join(sorted({*(logs or {}), *own}))}"
             ) from error
 
-    def _say(self, epoch: int, what: str) -> None:
+    def _report(self, epoch: int, what: str) -> None:
         if self.verbose:
-            print(f"epoch {epoch + 1}: {what}", file=sys.stderr)
+            self._say(f"epoch {epoch + 1}: {what}")
 
 
 def _short(value: float | None) -> str:

@@ -95,9 +95,7 @@ class EarlyStopping(Monitor):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.verbose and self.stopped_epoch:
-            import sys
-
-            print(f"epoch {self.stopped_epoch + 1}: stopped early", file=sys.stderr)
+            self._say(f"epoch {self.stopped_epoch + 1}: stopped early")
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)
 

@@ -42,6 +42,8 @@ class CSVLogger(Callback):
     1,0.0
     """
 
+    only_first = True
+
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"\0 ':
             raise ArgumentError(f"CSVLogger: separator must be one character, such as ',' or a tab, not {shown(separator)}")
@@ -114,6 +116,8 @@ class TensorBoard(Callback):
     loss/train 4.0 0
     learning_rate 0.25 0
     """
+
+    only_first = True
 
     def __init__(self, writer: Any, update_freq: Literal["epoch", "batch"] | int = "epoch") -> None:
         if isinstance(writer, type) or not callable(getattr(writer, "add_scalar", None)):

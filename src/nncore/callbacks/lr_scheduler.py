@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +55,7 @@ class LearningRateScheduler(Callback):
         number = real("LearningRateScheduler", "what the schedule gave", rate, 0.0)
         self.model.optimizer.learning_rate = number
         if self.verbose:
-            print(f"epoch {epoch + 1}: learning rate {number:g}", file=sys.stderr)
+            self._say(f"epoch {epoch + 1}: learning rate {number:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:

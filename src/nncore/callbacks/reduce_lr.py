@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from .._checks import real, verbosity, whole
 from ..training.hooks import Logged, Logs
 from .monitor import Mode, Monitor, learning_rate
@@ -104,4 +102,4 @@ class ReduceLROnPlateau(Monitor):
                 self.cooldown_counter = self.cooldown
                 self.wait = 0
                 if self.verbose:
-                    print(f"epoch {epoch + 1}: learning rate {rate:g} -> {self.model.optimizer.learning_rate:g}", file=sys.stderr)
+                    self._say(f"epoch {epoch + 1}: learning rate {rate:g} -> {self.model.optimizer.learning_rate:g}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 
 from ..training.hooks import Callback, Logs
 
@@ -22,5 +21,5 @@ class TerminateOnNaN(Callback):
     def on_train_chunk_end(self, step: int, logs: Logs | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            print(f"step {step} of the epoch: the loss is {loss}, training stops", file=sys.stderr)
+            self._say(f"step {step} of the epoch: the loss is {loss}, training stops")
             self.model.stop_training = True

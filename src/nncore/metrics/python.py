@@ -119,6 +119,7 @@ class Watcher:
     """Base of the states of metrics that see the rows, over the batches of one epoch or evaluation."""
 
     at_once = False  #: whether there is a single batch, so that the metric is computed before the update and an error prevents it
+    keeps = False  #: whether rows are kept until those of other ranks are known
     by_lines = False  #: whether each line of a sample, such as a time step, is a row of its own, because some of them may not count
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None, lengths: np.ndarray | None = None) -> None:
@@ -142,6 +143,14 @@ class Watcher:
         """Return the metric of the batches so far."""
         raise NotImplementedError
 
+    def kept(self) -> list[_Rows]:
+        """Return the rows that it keeps."""
+        raise NotImplementedError
+
+    def with_rows(self, rows: list[_Rows]) -> Watcher:
+        """Return the same metric of these rows, which are those of all ranks."""
+        raise NotImplementedError
+
 
 class Unweighted:
     """The state of a metric that does not get the weights of the rows."""
@@ -156,6 +165,14 @@ class Unweighted:
     def result(self) -> Any:
         """Return the metric of the batches so far."""
         return self.watcher.result()
+
+    def kept(self) -> list[_Rows]:
+        """Return the rows that it keeps."""
+        return list(self.watcher.kept())
+
+    def with_rows(self, rows: list[_Rows]) -> Unweighted:
+        """Return the same metric of these rows."""
+        return Unweighted(self.watcher.with_rows(rows))
 
 
 class Partial:
@@ -173,6 +190,14 @@ class Partial:
         value = self.watcher.result()
         return np.full(np.shape(value), np.nan) if np.ndim(value) else float("nan")
 
+    def kept(self) -> list[_Rows]:
+        """Return the rows that it keeps."""
+        return list(self.watcher.kept())
+
+    def with_rows(self, rows: list[_Rows]) -> Partial:
+        """Return the same metric of these rows."""
+        return Partial(self.watcher.with_rows(rows))
+
 
 class Account(Watcher):
     """The state of an object that accumulates.
@@ -187,12 +212,15 @@ class Account(Watcher):
 
     def __init__(self, given: Any, form: str = "positional") -> None:
         self.given, self._form = copy.deepcopy(given), form
+        self._rows: list[_Rows] = []
         if hasattr(self.given, "reset_state"):
             self.given.reset_state()
 
     def add(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
         """Pass the rows to the object."""
-        if self._form == "positional":
+        if self.keeps:
+            self._rows.append((y_true, y_pred, weight))
+        elif self._form == "positional":
             self.given.update_state(y_true, y_pred, weight)
         elif self._form:
             self.given.update_state(y_true, y_pred, sample_weight=weight)
@@ -202,6 +230,17 @@ class Account(Watcher):
     def result(self) -> Any:
         """Return the object's result."""
         return self.given.result()
+
+    def kept(self) -> list[_Rows]:
+        """Return the rows that it keeps."""
+        return self._rows
+
+    def with_rows(self, rows: list[_Rows]) -> Account:
+        """Return a new state that has seen these rows."""
+        account = Account(self.given, self._form)
+        for each in rows:
+            account.add(*each)
+        return account
 
 
 class Kept(Watcher):
@@ -237,6 +276,16 @@ class Kept(Watcher):
         except Exception as error:
             error.add_note("raised by a metric, with all rows of the epoch or evaluation")
             raise
+
+    def kept(self) -> list[_Rows]:
+        """Return the rows that it keeps."""
+        return self.rows
+
+    def with_rows(self, rows: list[_Rows]) -> Kept:
+        """Return the same metric of these rows."""
+        other = Kept(self.function, self.of_nothing)
+        other.rows = rows
+        return other
 
     def _of_rows(self) -> Any:
         rows = _alike(self.rows)

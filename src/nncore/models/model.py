@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from ..graph import Value
     from ..training.hooks import Callback
+    from ..training.ranks.base import Ranks
     from ..typing import ArrayLike, Arrays, Compute, Weights
     from .quantized import QuantizedModel
 
@@ -650,6 +651,7 @@ class Model(Predictor):
         l1: float = 0.0,
         l2: float = 0.0,
         check_finite: bool = False,
+        distributed: Ranks | None = None,
     ) -> None:
         """Set the loss, the optimizer and the metrics. The state of the optimizer is reset; the parameters stay.
 
@@ -676,6 +678,8 @@ class Model(Predictor):
         check_finite : bool, default False
             Whether to search all data, also those to predict, for NaN, infinity, and numbers that become infinite in the model's
             dtype, such as 1e39 in float32. The error states where they are. The inputs of ``stream`` are not searched.
+        distributed : nncore.distributed.MPI, optional
+            Let several processes train the model, each on rows of its own. It can also be set later, as `distributed`.
 
         Raises
         ------
@@ -694,12 +698,41 @@ class Model(Predictor):
         """
         with self._network.access.changing():
             names = self._network.output_names
-            config = Configuration(loss, optimizer, metrics, loss_weights, check_finite, names, l1, l2, weighted_metrics)
+            config = Configuration(
+                loss, optimizer, metrics, loss_weights, check_finite, names, l1, l2, weighted_metrics, distributed
+            )
             trainer = Trainer(config)
             if self.built:
                 trainer.attach(self._network)
             else:
                 self._plan.trainer = trainer
+
+    @property
+    def distributed(self) -> Ranks | None:
+        """The processes that train the model, an `nncore.distributed.MPI`, or None.
+
+        It is an argument of ``compile``. Setting it keeps the state of training, so that a model from a file can be trained by
+        several processes; files do not have it.
+
+        Raises
+        ------
+        NotCompiledError
+            The model is not compiled.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1))
+        >>> model.compile(loss="mse", optimizer="sgd")
+        >>> model.distributed is None
+        True
+        """
+        trainer: Trainer | None = self._trainer
+        return None if trainer is None else trainer.config.distributed
+
+    @distributed.setter
+    def distributed(self, value: Ranks | None) -> None:
+        require_trainer(self._network, "distributed").join(self._network, value)
 
     @property
     def optimizer(self) -> Optimizer | Any:

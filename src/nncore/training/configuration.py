@@ -16,6 +16,7 @@ from ..data.by_name import align_to_names
 from ..errors import ArgumentError, ShapeError, UnknownNameError
 from ..records import LossSpec, OutputStatistics, Shape
 from .outputs import per_output
+from .ranks.base import Ranks
 
 
 class Configuration:
@@ -23,7 +24,7 @@ class Configuration:
 
     Parameters
     ----------
-    loss, optimizer, metrics, loss_weights, check_finite, l1, l2, weighted_metrics
+    loss, optimizer, metrics, loss_weights, check_finite, l1, l2, weighted_metrics, distributed
         See `Model.compile`.
     names : sequence of str
         The names of the model's outputs.
@@ -46,9 +47,11 @@ class Configuration:
         l1: float = 0.0,
         l2: float = 0.0,
         weighted_metrics: Any = None,
+        distributed: Any = None,
     ) -> None:
         outputs, self.names = len(names), list(names)
         _refuse_swapped(loss, optimizer)
+        self.distributed = checked_ranks(distributed)
         if isinstance(loss, Mapping):
             loss = align_to_names("compile: loss", loss, names)
         if isinstance(loss_weights, Mapping):
@@ -101,6 +104,11 @@ class Configuration:
         if len({*self.log_keys}) < len(self.log_keys):
             name = next(key for key in self.log_keys if self.log_keys.count(key) > 1)
             raise ArgumentError(f"compile: two metrics are called {name!r}; rename one, as in nn.metrics.F1(name='f1_macro')")
+
+    @property
+    def ranks(self) -> Ranks | None:
+        """The processes that train this model together, or None if there is only one."""
+        return self.distributed if self.distributed is not None and self.distributed.size > 1 else None
 
     def restart(self) -> None:
         """Give the optimizer the learning rate with which the model was compiled."""
@@ -155,16 +163,16 @@ class Configuration:
         """Return the forms of targets that metrics need where the loss takes any numbers, and a metric that needs it."""
         return self._forms[output]
 
-    def sums(self, at_once: bool = False) -> Sums:
+    def sums(self, at_once: bool = False, keeps: bool = False) -> Sums:
         """Return zeroed arrays to which the core adds, one per output and one for losses, with new states of the metrics in
-        Python. at_once: for a single batch."""
+        Python. at_once: for a single batch. keeps: their rows are kept, for the metrics of the rows of all ranks."""
         arrays = [None if shape is None else np.zeros(shape) for shape in self.sum_shapes]
         if not self.costly_keys:  # a short epoch takes only some microseconds
             return Sums(arrays, [[] for _ in self.metrics])
         watchers = [[m.watcher(task) for m in ms if m.kind == "python"] for ms, task in zip(self.metrics, self.tasks, strict=True)]
         for own, loss in zip(watchers, self.losses, strict=True):
             for watcher in own:
-                watcher.at_once, watcher.by_lines = at_once, loss.ignored is not None
+                watcher.at_once, watcher.by_lines, watcher.keeps = at_once and not keeps, loss.ignored is not None, keeps
         for own, plain in zip(watchers, self.plain_metrics, strict=True):
             count = sum(m.kind == "python" for m in plain)
             own[:count] = map(metrics.Unweighted, own[:count])
@@ -240,6 +248,13 @@ def _forms(loss: losses.Loss, watching: list[metrics.Metric], task: metrics.Task
         return {}
     found = {metric.form(task): metric.name for metric in reversed(watching)}
     return {form: name for form, name in found.items() if form}
+
+
+def checked_ranks(given: Any) -> Ranks | None:
+    """Return the argument ``distributed`` of `Model.compile`."""
+    if given is None or isinstance(given, Ranks):
+        return given
+    raise ArgumentError(f"compile: distributed must be nn.distributed.MPI() or None, not {shown(given)}")
 
 
 def _refuse_swapped(loss: Any, optimizer: Any) -> None:

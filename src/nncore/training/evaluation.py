@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,12 @@ from .binding import bind_batch
 from .configuration import Configuration, Sums, results
 from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
 from .logs import show
+from .ranks import gathering
 from .trainer import ensure_ready, ensure_same_config, require_trainer
 from .validation import ValidationBatches
+
+if TYPE_CHECKING:
+    from .ranks.base import Ranks
 
 
 def evaluate(
@@ -73,11 +77,16 @@ def test_on_batch(model: Learner, x: Any, y: Any, sample_weight: Any, return_dic
 
 
 def evaluate_batches(
-    model: Learner, config: Configuration, batches: Iterable[Data], hooks: CallbackList, who: str = "evaluate"
+    model: Learner,
+    config: Configuration,
+    batches: Iterable[Data],
+    hooks: CallbackList,
+    who: str = "evaluate",
+    ranks: Ranks | None = None,
 ) -> Logs:
-    """Return the loss and the metrics of all rows of all batches."""
+    """Return the loss and the metrics of all rows of all batches; with ``ranks``, of those of all ranks."""
     network, plan = model._network, model._network.plan
-    total, sums = np.zeros((len(config.losses), 2)), config.sums()
+    total, sums = np.zeros((len(config.losses), 2)), config.sums(keeps=ranks is not None)
     with network.access.reading():
         ensure_same_config(network, config)
         penalty = plan.penalty()
@@ -95,6 +104,8 @@ def evaluate_batches(
                 first = plan.evaluate(part.x, part.y, part.weight, first, total, sums, part.lengths)
         if watched:
             _show(hooks, config, number, (total, sums, penalty))
+    if ranks is not None:
+        total, rows, sums = gathering.of_evaluation(ranks, total, rows, sums)
     if not rows:
         raise EmptyDataError(f"{who}: there are no batches")
     logs = config.logs(*config.evaluated(total, sums, penalty))
@@ -113,13 +124,15 @@ def _show(hooks: CallbackList, config: Configuration, number: int, so_far: tuple
     )
 
 
-def validate(model: Learner, config: Configuration, validation: ValidationBatches, hooks: CallbackList) -> Logs:
+def validate(
+    model: Learner, config: Configuration, validation: ValidationBatches, hooks: CallbackList, ranks: Ranks | None = None
+) -> Logs:
     """Return the result of `evaluate` during training, with "val_" before the names. Sequences may have another length."""
     network = model._network
     before = network.input_shapes
     try:
         batches = validation(hooks.wants("on_test_batch_begin", "on_test_batch_end"))
-        found = evaluate_batches(model, config, batches, hooks, "fit: validation_data")
+        found = evaluate_batches(model, config, batches, hooks, "fit: validation_data", ranks)
     finally:
         network.set_sequence_lengths(before)
     return {f"val_{name}": value for name, value in found.items()}

@@ -26,17 +26,20 @@ from .binding import bind_batch
 from .configuration import Configuration
 from .evaluation import validate
 from .history import History, steps_kept
-from .hooks import Callback, CallbackList, Learner, Logs, checked
+from .hooks import Callback, CallbackList, Learner, Logs, checked, for_first
 from .progress import Progress
 from .progress_bar import ProgressBar, in_notebook
+from .ranks import start
 from .sources import ArraySource, BatchSource
 from .trainer import require_trainer
 from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, validation_schedule
 
 if TYPE_CHECKING:
     from ..network.network import Network
+    from .ranks.base import Ranks
 
 Source = ArraySource | BatchSource
+_SAME = ("epochs", "initial_epoch", "batch_size", "shuffle", "accumulate", "steps_per_epoch")
 
 
 class FitArguments(NamedTuple):
@@ -73,33 +76,88 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
         names, start = network.feature_names, network.plan.step
         try:
             return _fit(model, x, y, arguments)
-        except BaseException:
+        except BaseException as error:
             if network.plan.step == start:  # no step has been done with the names of the columns of these data
                 network.feature_names = names
+            trainer = network.plan.trainer
+            if trainer is not None and trainer.config.ranks is not None:
+                trainer.config.ranks.fail(error)
             raise
 
 
 def _fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
     network = model._network
     config = require_trainer(network, "fit").config
+    if config.ranks is not None:
+        return together(model, config, config.ranks, x, y, arguments)
+    arguments, source, validation, resumes = ready(model, config, x, y, arguments)
+    return run(model, config, arguments, source, validation, resumes)
+
+
+def ready(
+    model: Learner, config: Configuration, x: Any, y: Any, arguments: FitArguments
+) -> tuple[FitArguments, Source, ValidationBatches | None, bool]:
+    """Return the arguments, checked, the data, and whether to resume."""
     arguments = check(arguments)
     resumes = prepare(model, arguments)
-    check_accumulation(network, config, arguments.accumulate)
+    check_accumulation(model._network, config, arguments.accumulate)
     source, validation = bind(model, config, x, y, arguments)
     warn_of_idle(arguments, validation)
+    return arguments, source, validation, resumes
+
+
+def together(model: Learner, config: Configuration, ranks: Ranks, x: Any, y: Any, arguments: FitArguments) -> History:
+    """Train with other ranks: all get ready, compare what they have, and start with the numbers of rank 0."""
+    network, error, found = model._network, None, None
+    start.same_seed(ranks, network)
+    try:
+        arguments = arguments._replace(callbacks=[c for c in checked(arguments.callbacks) if ranks.is_first or not for_first(c)])
+        found = ready(model, config, x, y, arguments)
+    except BaseException as raised:
+        error = raised
+    about = {} if found is None else start.described(network, config, ranks) | described(*found)
+    start.agree(ranks, error, about)
+    assert found is not None
+    arguments, source, validation, resumes = found
+    start.broadcast(ranks, network, config)
+    source.join(ranks)
+    network.plan.trainer.has_start = True
+    history = run(model, config, arguments, source, validation, ranks.together(resumes))
+    start.check_equal(ranks, network)
+    return history
+
+
+def described(arguments: FitArguments, source: Source, validation: ValidationBatches | None, resumes: bool) -> dict[str, str]:
+    """Return the arguments that must be the same on all ranks, as text."""
+    found = {f"the argument {name} of fit": str(getattr(arguments, name)) for name in _SAME}
+    found["the kind of data"] = f"{type(source).__name__}, validation: {validation is not None}"
+    if isinstance(source, ArraySource) and not (source.config.ranks and source.config.ranks.sharded):
+        found["the number of rows"] = str(source.n)
+    return found
+
+
+def run(
+    model: Learner,
+    config: Configuration,
+    arguments: FitArguments,
+    source: Source,
+    validation: ValidationBatches | None,
+    resumes: bool,
+) -> History:
+    """Train on bound data."""
     resume_from = resume(model, source, arguments) if resumes else None
     epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
     history = History(arguments.step_losses)
     hooks = make_callbacks(model, arguments, source, validation, epochs, history)
     hooks.check_logged(config, validation is not None)
-    run: Any = run_epochs
+    loop: Any = run_epochs
     if config.optimizer.full_batch:
         from . import lbfgs  # imported here because it is rarely needed
 
-        run = lbfgs.loop()
+        loop = lbfgs.loop()
     try:
         model.history, model.stop_training = history, False
-        run(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
+        loop(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
     finally:  # however it ends, training can be resumed from the recorded progress
         _core.uninterrupted(lambda: close(model, hooks))
     return history
@@ -232,7 +290,7 @@ def bind_arrays(
     if arguments.validation_split:
         last = arguments.validation == "last" or (arguments.validation is None and not shuffle)
         rows, held_out = binding.split(network, config, data, arguments.validation_split, last, arguments.groups)
-        validation = some_rows(data, held_out, arguments.validation_batch_size)
+        validation = some_rows(data, held_out, arguments.validation_batch_size, config.ranks)
     data = binding.apply_class_weight(config, data, rows, arguments.class_weight, network.dtype)
     if config.optimizer.full_batch:
         size, shuffle = None, False
@@ -270,7 +328,7 @@ def _bind_validation(model: Learner, config: Configuration, arguments: FitArgume
         finally:
             if before is not None:
                 network.set_sequence_lengths(before)
-        return all_rows(data, arguments.validation_batch_size)
+        return all_rows(data, arguments.validation_batch_size, config.ranks)
     found = batches_of(batches, "fit: validation_data")
     steps = None if steps is None else whole("fit", "validation_steps", steps)
     if steps is None and iter(found) is found:
@@ -309,6 +367,8 @@ def make_callbacks(
 ) -> CallbackList:
     """Return all callbacks: the given ones, the history, and a progress bar if it is to be shown."""
     watchers, verbose = [*arguments.callbacks, history], arguments.verbose
+    if model._network.plan.trainer.config.ranks is not None and not model._network.plan.trainer.config.ranks.is_first:
+        verbose = 0
     shown = verbose in (1, 2) or (verbose == "auto" and ((sys.stderr is not None and sys.stderr.isatty()) or in_notebook()))
     if shown and not any(isinstance(c, ProgressBar) for c in watchers):
         watchers.append(ProgressBar(lines=verbose == 2))
@@ -347,8 +407,10 @@ def run_epochs(
         resume_from = None
         history.learning_rate = model._network.plan.trainer.rate(model._network.plan.step - 1)  # callbacks may change it
         if validation is not None and due(epoch):
-            logs |= validate(model, config, validation, hooks)
+            logs |= validate(model, config, validation, hooks, config.ranks)
         end_epoch(model, config, epoch, complete, logs, hooks)
+        if source.shared is not None:
+            source.shared.agree_to_stop()
         if model.stop_training:
             break
     hooks.call("on_train_end", logs)

@@ -7,6 +7,7 @@ then called during the epoch.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
@@ -80,6 +81,7 @@ class Callback(metaclass=DeclarationType):
 
     model: Any = None
     params: Logs
+    only_first: ClassVar[bool] = False  #: whether, of several ranks, only the first one needs it: it prints or writes files
     saves_model: ClassVar[bool] = False  #: whether it saves the model; such callbacks are called last
     stateful: ClassVar[tuple[str, ...]] = ()  #: attributes that are saved and restored when training is resumed
 
@@ -114,6 +116,12 @@ class Callback(metaclass=DeclarationType):
     def set_params(self, params: Logs) -> None:
         """Set the parameters of the run. It is called before the first hook."""
         self.params = params
+
+    def _say(self, text: str) -> None:
+        """Print a line on stderr. Of several ranks, only the first one does so."""
+        trainer = getattr(self.model, "_trainer", None)
+        if trainer is None or trainer.config.ranks is None or trainer.config.ranks.is_first:
+            print(text, file=sys.stderr)
 
     @_default
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -235,6 +243,11 @@ def checked(callbacks: Any) -> list[Any]:
                 f"callbacks: an object with hooks such as on_epoch_end is needed, not {shown(callback)}{_hint(callback)}"
             )
     return found
+
+
+def for_first(callback: Any) -> bool:
+    """Return whether only the first one of several ranks needs a callback."""
+    return isinstance(callback, Callback) and callback.only_first
 
 
 def _has_hooks(callback: Any) -> bool:

@@ -45,6 +45,8 @@ class ProgressBar(Callback):
     >>> callback = ProgressBar()
     """
 
+    only_first = True
+
     def __init__(self, lines: bool = False) -> None:
         self.lines = flag("ProgressBar", "lines", lines)
         self._bar: Any = None

@@ -23,11 +23,15 @@ from .configuration import Configuration
 from .hooks import CallbackList, Learner, Logs
 from .logs import LazyLogs, show
 from .progress import Progress
+from .ranks.batches import BatchesOfRanks
+from .ranks.epoch import RanksOfFit
+from .ranks.rows import Rows
 from .trainer import ensure_ready
 
 if TYPE_CHECKING:
     from .alarm import Alarm
     from .configuration import Sums
+    from .ranks.base import Ranks
 
 #: Takes the losses of steps, in order.
 Record = Callable[[np.ndarray], None]
@@ -64,18 +68,38 @@ class ArraySource:
         accumulate: int = 1,
     ) -> None:
         n = data.rows if rows is None else len(rows)
+        self.own: Rows | None = None  # with other ranks, see `join`
+        self.shared: RanksOfFit | None = None
+        self._asked = batch_size, shuffle
         self.model, self.network, self.config, self.data, self.rows, self.n = model, model._network, config, data, rows, n
         self.batch = n if batch_size is None else min(batch_size, n)
         self.accumulate = accumulate
-        self.steps = -(-n // (self.batch * accumulate))
+        self.steps = -(-n // max(self.batch * accumulate, 1))
         self.shuffle = shuffle and self.batch < n  # the order of rows within a single batch has no effect
-        self._order = rows
+        self.order = rows
         self._is_stateful = self.network.is_stateful
         self._lr: Any = None
         self._rates = np.empty(0)  # the rate of every step, if the learning rate is the constant _lr
         if self.shuffle:
             self._permutation = np.empty(n, np.int64)
-            self._order = self._permutation if rows is None else np.empty(n, np.int64)
+            self.order = self._permutation if rows is None else np.empty(n, np.int64)
+        self._given = self.order  # the order of all rows; with ranks, `order` is that of one's own
+
+    def join(self, ranks: Ranks) -> None:
+        """Take this rank's part of every batch from now on."""
+        batch_size, shuffle = self._asked
+        n = self.n
+        self.own = Rows(ranks, n, batch_size, self._is_stateful)
+        self.shared = RanksOfFit(ranks, self.model, self.config)
+        self.n, self.batch, self.steps = self.own.total, self.own.batch_size, self.own.steps(self.accumulate)
+        if not self.n:
+            raise EmptyDataError("fit: no rank has any rows")
+        self.shuffle = shuffle and self.batch < self.n
+        if self.shuffle:
+            self._permutation = np.empty(n, np.int64)
+            self._given = self._permutation if self.rows is None else np.empty(n, np.int64)
+        else:
+            self.order = self.own.order(self.rows)
 
     def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError if training cannot be resumed with these data."""
@@ -99,13 +123,16 @@ class ArraySource:
             model.reset_states()  # an epoch begins where the data do
         start = plan.step - first
         self._reorder(start)
-        sums, loss = config.sums(), float("nan")
+        sums, loss = config.sums(keeps=self.shared is not None), float("nan")
         if resume_from is not None and first:
             sums.resume(resume_from.snapshot(network.plan.step).sums)
         place = (self.batch, self.n, self.shuffle)
         plan.trainer.progress = Progress(epoch, start, *place, steps, sums, get_states=callbacks.states, accumulate=self.accumulate)
         single = callbacks.wants("on_train_batch_begin", "on_train_batch_end")
         watched = callbacks.wants("on_train_chunk_end")
+        shared = self.shared
+        if shared is not None:
+            single, watched = shared.begin_epoch(self, single, watched)
         done, used = first, 0
         losses, lr, rates, ahead = np.empty(min(steps - first, _AHEAD)), None, self._rates[:0], first
         while done < steps and not (done > first and model.stop_training):
@@ -119,17 +146,25 @@ class ArraySource:
                 losses, used = np.empty(min(steps - done, _AHEAD)), 0
             most = min(len(rates) - done + ahead, len(losses) - used)
             room, row = (rates[done - ahead :], losses[used:]), done * self.batch * self.accumulate
-            with network.access.training():
-                ensure_ready(network, config, data)
-                new = plan.train(
-                    *(data.x, data.y, data.weight, self._order, self.batch, row, most, *room, sums, data.lengths, self.accumulate)
-                )
+            if shared is not None:
+                new = shared.run(self, done, most, *room, sums)
+            else:
+                with network.access.training():
+                    ensure_ready(network, config, data)
+                    new = plan.train(
+                        *(data.x, data.y, data.weight, self.order, self.batch, row, most, *room, sums, data.lengths),
+                        accumulate=self.accumulate,
+                    )
             done, used, loss = done + new, used + new, losses.item(used + new - 1)
             if not isfinite(loss):
                 alarm.watch(loss, epoch, done, losses[:used])
             if single or watched:
-                _show(callbacks, config, done, loss, sums)
+                _show(callbacks, config, done, loss, sums if shared is None else shared.total(sums))
+                if shared is not None:
+                    shared.agree_to_stop()
         record(losses[:used])
+        if shared is not None:
+            sums = shared.end_epoch(sums)
         loss = config.epoch(done, loss, sums)
         if not isfinite(loss):
             alarm.watch(loss, epoch, done, losses[:used])
@@ -152,7 +187,9 @@ class ArraySource:
         if self.shuffle:
             _core.shuffle(self._permutation, self.network.plan.seed, start)
             if self.rows is not None:
-                np.take(self.rows, self._permutation, out=self._order)
+                np.take(self.rows, self._permutation, out=self._given)
+            if self.own is not None:
+                self.order = self.own.order(self._given)
 
 
 class BatchSource:
@@ -189,7 +226,16 @@ class BatchSource:
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []  # a batch that was taken to test whether there is one
         self._used_up = False
+        self.shared: RanksOfFit | None = None
+        self._of_ranks: BatchesOfRanks | None = None
         self._opened: Iterator[Any] | None = None  # batches of the first epoch, if one was needed to build the model
+
+    def join(self, ranks: Ranks) -> None:
+        """Do steps together with the batches of other ranks from now on."""
+        self.shared = RanksOfFit(ranks, self.model, self.config)
+        self._of_ranks = BatchesOfRanks(ranks, self.network, self.config, self.accumulate)
+        steps = ranks.exchange(self.steps)
+        self.steps = max(steps) if all(steps) else 0
 
     def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError if training cannot be resumed with these data."""
@@ -216,9 +262,10 @@ class BatchSource:
         if not self._is_endless or self._iterator is None or self._opened is not None:
             return True
         self._ahead = self._ahead or list(islice(self._iterator, 1))
-        if not self._ahead:
+        goes_on = bool(self._ahead) if self.shared is None else self.shared.any_of(bool(self._ahead))[0]
+        if not goes_on:
             self._warn_exhausted()
-        return bool(self._ahead)
+        return goes_on
 
     def run(
         self, epoch: int, resume_from: Progress | None, callbacks: CallbackList, record: Record, alarm: Alarm
@@ -230,15 +277,23 @@ class BatchSource:
         if (resume_from is None and self._iterator is None if self._is_endless else not first) and network.is_stateful:
             model.reset_states()
         batches, self._opened = self._opened or self._batches(first), None
-        sums, loss = config.sums(), float("nan")
+        sums, loss = config.sums(keeps=self.shared is not None), float("nan")
         if resume_from is not None and first:
             sums.resume(resume_from.snapshot(network.plan.step).sums)
         progress = Progress(epoch, network.plan.step - first, steps=first, sums=sums, get_states=callbacks.states)
         progress.accumulate = self.accumulate
         network.plan.trainer.progress = progress
-        watched = callbacks.wants("on_train_batch_end", "on_train_chunk_end")
+        watched, shared = callbacks.wants("on_train_batch_end", "on_train_chunk_end"), self.shared
+        if shared is not None:
+            (watched,) = shared.any_of(watched)
         done, complete, losses, used = first, True, np.empty(_FEW), 0
         for group in self._groups(batches):
+            counts = None
+            if self._of_ranks is not None:
+                aligned = self._of_ranks.align(group)
+                if aligned is None:
+                    break
+                group, counts = aligned
             callbacks.call("on_train_batch_begin", done, {})
             if used == len(losses):
                 record(losses)
@@ -247,12 +302,19 @@ class BatchSource:
             room = losses[used : used + 1]
             progress.steps = done + 1
             with network.access.training():
-                self._step(group, rates, room, sums)
+                if self._of_ranks is None or counts is None:
+                    self._step(group, rates, room, sums)
+                else:
+                    self._of_ranks.step(group, counts, rates, room, sums)
+            if shared is not None:
+                shared.after_step(room, sum(each.rows for each in group), done + 1)
             done, used, loss = done + 1, used + 1, losses.item(used)
             if not isfinite(loss):
                 alarm.watch(loss, epoch, done, losses[:used])
             if watched:
-                _show(callbacks, config, done, loss, sums)
+                _show(callbacks, config, done, loss, sums if shared is None else shared.total(sums))
+            if shared is not None:
+                shared.agree_to_stop()
             if model.stop_training and done != self.steps:
                 complete = False
                 break
@@ -261,6 +323,8 @@ class BatchSource:
         if self._is_endless and complete and done < self.steps:
             self._warn_exhausted()
         record(losses[:used].copy())
+        if shared is not None:
+            sums = shared.end_epoch(sums)
         loss = config.epoch(done, loss, sums)
         if not isfinite(loss):
             alarm.watch(loss, epoch, done, losses[:used])
@@ -270,6 +334,8 @@ class BatchSource:
         """Return the batches of each step."""
         while given := list(islice(batches, self.accumulate)):
             yield [self.bind(each) for each in given]
+        while self.shared is not None:  # until those of the other ranks have run out, too
+            yield []
 
     def _step(self, group: list[Data], rates: np.ndarray, loss: np.ndarray, sums: Sums) -> None:
         """Do a step on its batches, as if their rows were one batch. The caller holds the network's lock."""

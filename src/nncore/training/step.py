@@ -8,6 +8,7 @@ from .._checks import flag
 from ..data import ClassWeight
 from ..network.features import remember_columns
 from .binding import apply_class_weight, bind_batch
+from .ranks import batches as ranks
 from .trainer import Trainer, require_trainer
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def train_on_batch(
         remember_columns(network, x)
         data = apply_class_weight(config, data, None, class_weight, network.dtype)
         trainer: Trainer = network.plan.trainer  # read now, because binding the data may have built the network again
+        if trainer.config.ranks is not None:
+            return ranks.step(trainer, network, data, return_dict)
         return trainer.step(network, data, return_dict)
 
 
@@ -32,4 +35,6 @@ def apply_gradients(network: Network) -> None:
     """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
         trainer = require_trainer(network, "apply_gradients")
+        if trainer.config.ranks is not None:
+            ranks.sum_gradients(trainer, network)
         network.plan.apply_gradients(trainer.rate(network.plan.step))

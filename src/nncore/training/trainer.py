@@ -18,7 +18,7 @@ from ..optim import Optimizer
 from ..records import ParameterOptions, Shape
 from ..schedules import learning_rates
 from .advice import advise
-from .configuration import Configuration, Sums, results
+from .configuration import Configuration, Sums, checked_ranks, results
 from .options import changes_since_compile, parameter_options
 from .progress import Progress
 
@@ -56,6 +56,8 @@ class Trainer:
         self.options: list[ParameterOptions] | None = None
         self.frozen: list[bool] = []
         self.is_outdated = self._has_warned = False
+        self.has_start = False  # ranks have the numbers of rank 0
+        self.rows_apart = 0  # rows of the steps that this rank has made since parameters were averaged
         self.progress: Progress | None = None
         self.optimizer_fields: Mapping[str, Any] | None = None
         self.target_kind = "other"  # the form of the targets of single steps, as losses name it; "decisions": 0/1 or -1/+1
@@ -90,6 +92,14 @@ class Trainer:
             self._prepare(network)
             inference = network.op_inference(network.plan.owners, self.frozen)
             network.plan.compile(losses, config.optimizer.spec(), self.options, config.statistics, self, inference)
+
+    def join(self, network: Network, distributed: Any) -> None:
+        """Train with other ranks from now on, or alone."""
+        ranks = checked_ranks(distributed)
+        with network.access.changing():
+            if network.plan.is_compiled:
+                network.plan.join(ranks)
+            self.config.distributed, self.has_start = ranks, False
 
     def restart(self, network: Network) -> None:
         """Start training anew: the optimizer as compiled, no updates, no progress, no states."""
@@ -153,7 +163,7 @@ class Trainer:
     def reset_sums(self) -> Sums:
         """Return the sums, cleared for another step."""
         if self._sums is None or self.has_python_metrics:  # metrics in Python need new states
-            self._sums = self.config.sums(at_once=True)
+            self._sums = self.config.sums(at_once=True, keeps=self.config.ranks is not None)
         elif not self.no_metrics:
             for each in self._sums:
                 if each is not None:

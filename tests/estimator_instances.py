@@ -12,6 +12,8 @@ from nncore import estimators
 SETTINGS = {
     "MLPClassifier": {"max_iter": 100},
     "MLPRegressor": {"max_iter": 100},
+    "RecurrentClassifier": {"hidden_sizes": (8,), "lr": 0.02, "epochs": 40},
+    "RecurrentRegressor": {"hidden_sizes": (8,), "lr": 0.02, "epochs": 40},
 }
 
 

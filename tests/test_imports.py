@@ -20,7 +20,6 @@ FLOORS = (
     ("distributed",),
     ("checking", "estimators"),
     ("models",),
-    ("export",),
     ("callbacks",),
     ("saving",),
     ("training",),

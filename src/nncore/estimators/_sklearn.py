@@ -45,7 +45,7 @@ from sklearn.utils.validation import check_array as check_array  # noqa: E402
 from sklearn.utils.validation import check_consistent_length as check_consistent_length  # noqa: E402
 from sklearn.utils.validation import check_is_fitted as check_is_fitted  # noqa: E402
 from sklearn.utils.validation import check_X_y as check_X_y  # noqa: E402
-from sklearn.utils.validation import validate_data as validate_data  # noqa: E402
+from sklearn.utils.validation import validate_data as _validate_data  # noqa: E402
 
 _checked: Any = _fit_context(prefer_skip_nested_validation=True)
 
@@ -95,6 +95,32 @@ def _is_dask_task() -> bool:
 
 
 FLOATS = (np.float64, np.float32)  #: the dtypes that are kept; others become the first
+
+
+class _Frame:
+    """A frame of polars for scikit-learn before 1.9, which asks for names in a way that polars has given up."""
+
+    def __init__(self, frame: Any) -> None:
+        self.shape, self._frame = frame.shape, frame
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._frame.to_numpy(), dtype)
+
+    def __dataframe__(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    def column_names(self) -> Any:
+        return self._frame.columns
+
+
+def validate_data(estimator: Any, X: Any, *args: Any, **checks: Any) -> Any:
+    """Check data and the names of their columns as scikit-learn does."""
+    if VERSION < (1, 9) and type(X).__module__.startswith("polars.") and not hasattr(X, "__dataframe__"):
+        X = _Frame(X)
+    return _validate_data(estimator, X, *args, **checks)
 
 
 def check_sample_weight(weight: Any, X: Any) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import nncore as nn
 
 FOLDER = Path(nn.__file__).parent
 PACKAGES = ["callbacks", "init", "layers", "losses", "metrics", "optim", "schedules"]
-SPACES = [*PACKAGES, "errors", "typing"]
+SPACES = [*PACKAGES, "data", "errors", "typing"]
 
 
 def run(program):

@@ -5,6 +5,8 @@ the file that have been read are the kernel's, which drops them when it needs ro
 """
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,3 +64,60 @@ def test_the_measure_notices_what_is_loaded(tmp_path):
     before = own_memory()
     loaded = np.array(x[: len(x) // 2])
     assert own_memory() - before > loaded.nbytes / 2
+
+
+PROGRAM = """
+import sys
+import numpy as np, pyarrow as pa, pyarrow.dataset, pyarrow.parquet as pq
+import nncore as nn
+
+path, columns, rows, groups = sys.argv[1], 16, 1 << 16, int(sys.argv[2])
+rng = np.random.default_rng(0)
+block = {f"c{i}": rng.integers(256, size=rows).astype(np.float32) for i in range(columns)} | {"y": rng.integers(3, size=rows)}
+block = pa.table(block)
+with pq.ParquetWriter(path, block.schema) as writer:
+    for _ in range(groups):
+        writer.write_table(block)
+del block
+
+def resident():
+    with open("/proc/self/status", encoding="ascii") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    return int(fields["VmRSS"].split()[0]) * 1024
+
+model = nn.Sequential(nn.Linear(columns, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(), seed=0)
+model.compile("sparse_categorical_crossentropy", "adam")
+model.fit(rng.normal(size=(1000, columns)), rng.integers(3, size=1000))
+pa.default_memory_pool().release_unused()
+before, seen = resident(), []
+watch = nn.callbacks.LambdaCallback(on_train_chunk_end=lambda step, logs: seen.append(resident()))
+data = nn.data.parquet(path, target="y", buffer=1 << 16)
+model.fit(data, batch_size=1024, callbacks=[watch])
+model.evaluate(data)
+seen.append(resident())
+print(data.rows * columns * 4, max(seen) - before)
+"""
+
+
+def test_parquet_takes_no_more_than_its_blocks(tmp_path):
+    """200 MiB of numbers: what the process takes grows by two blocks of 4 MiB, and by what pyarrow decodes at a time."""
+    command = [sys.executable, "-c", PROGRAM, tmp_path / "rows.parquet", "50"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=tmp_path)
+    size, growth = map(int, found.stdout.split())
+    assert size == 200 * MIB
+    assert growth < 60 * MIB, f"{growth / MIB:.1f} MiB more for {size / MIB:.0f} MiB of rows"
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_memory_map_in_parts_is_read_in_runs(shuffle, tmp_path, rng):
+    """Shuffled rows of a map are read here and there; in parts they are read in runs, in any order of the runs."""
+    x = sparse(tmp_path / "x", "float32", 0.125)
+    y = rng.integers(3, size=len(x))
+    model = nn.Sequential(nn.Linear(FEATURES, 3), nn.Softmax(), seed=0)
+    model.compile("sparse_categorical_crossentropy", "adam")
+    model.fit(x[:1024], y[:1024], batch_size=256)
+    before, seen = own_memory(), []
+    watch = nn.callbacks.LambdaCallback(on_train_chunk_end=lambda step, logs: seen.append(own_memory()))
+    model.fit(nn.data.parts(x, y), epochs=2, batch_size=256, callbacks=[watch], shuffle=shuffle)
+    assert model.step == 4 + 2 * len(x) // 256
+    assert max(seen) - before < 48 * MIB < x.nbytes / 2

@@ -34,7 +34,10 @@ def refuse_object(value: Any, name: str) -> None:
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise DTypeError(f"{name}: sparse matrices are not supported; pass {name}.toarray() if it fits into memory")
     if hasattr(value, "collect") and not hasattr(value, "shape"):
-        raise DTypeError(f"{name} is a {type(value).__name__}, whose values are not computed yet; pass {name}.collect()")
+        raise DTypeError(
+            f"{name} is a {type(value).__name__}, whose values are not computed yet; pass {name}.collect(), or, if it does not fit "
+            f"into memory, write it by {name}.sink_parquet(path) and pass nn.data.parquet(path, target=...)"
+        )
     if not hasattr(value, "detach"):
         return
     dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")

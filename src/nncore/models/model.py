@@ -39,6 +39,7 @@ from .predicting import Predictor
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ..data import Parts
     from ..graph import Value
     from ..training.hooks import Callback
     from ..training.ranks.base import Ranks
@@ -762,13 +763,13 @@ class Model(Predictor):
 
     def fit(
         self,
-        x: Arrays | Iterable[Any],
+        x: Arrays | Iterable[Any] | Parts,
         y: Arrays | None = None,
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
         validation_split: float = 0.0,
-        validation_data: Iterable[Any] | None = None,
+        validation_data: Iterable[Any] | Parts | None = None,
         shuffle: bool = True,
         sample_weight: Weights | None = None,
         class_weight: ClassWeight = None,
@@ -791,14 +792,16 @@ class Model(Predictor):
 
         Parameters
         ----------
-        x : array_like or iterable of batches
+        x : array_like, iterable of batches, or Parts
             Samples [N, ...]. For several inputs, a list of arrays, or a dict by name. For one input of one feature, [N] is N rows.
             Or batches, with ``y=None``: each batch is ``(x, y)``, ``(x, y, sample_weight)`` or ``(x, y, sample_weight, lengths)``,
             a tuple or a list, and is one step. Batches come from a list, a data loader (whose ``len`` may be unknown) or any other
             iterable that can be iterated once per epoch, from an object with ``__getitem__`` and ``__len__``, or from a generator,
-            which needs ``steps_per_epoch`` for more than one epoch.
+            which needs ``steps_per_epoch`` for more than one epoch. Or data in parts, which need not fit into memory:
+            `nncore.data.parts`, `nncore.data.parquet`, and datasets of pyarrow and collections of Dask as they are.
         y : array_like
-            Targets, in the form that the loss takes. For several outputs, a list of arrays, or a dict by name.
+            Targets, in the form that the loss takes. For several outputs, a list of arrays, or a dict by name. If x is a dataset or
+            table of pyarrow, or a frame of Dask, the names of their columns.
         epochs : int
             The epoch at which training ends, counted from 0. It is not a number of additional epochs if ``initial_epoch`` is set.
         batch_size : int or None
@@ -809,9 +812,10 @@ class Model(Predictor):
             class labels. With ``shuffle=False`` or ``validation="last"`` they are the last rows. With ``groups`` they are whole
             groups.
         validation_data : tuple, or iterable of batches
-            ``(x, y)`` or ``(x, y, sample_weight)``, or an iterable of such batches. It replaces ``validation_split``.
+            ``(x, y)`` or ``(x, y, sample_weight)``, an iterable of such batches, or data in parts. It replaces
+            ``validation_split``.
         shuffle : bool
-            Whether to draw a new order of the rows for every epoch.
+            Whether to draw a new order of the rows for every epoch. For data in parts see `nncore.data.parts`.
         sample_weight : array_like, optional
             [N], or [N, time] if each time step of an output [N, time, features] has its own weight. The weights apply to the loss
             and to ``weighted_metrics``. With several outputs, one array applies to all of them. A list with one array per output,

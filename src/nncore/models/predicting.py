@@ -26,6 +26,7 @@ from ..training import evaluation
 from ..training.progress_bar import in_notebook
 
 if TYPE_CHECKING:
+    from ..data import Parts
     from ..network.stream import Stream
     from ..training.hooks import Callback, Learner
     from ..typing import ArrayLike, Arrays, Weights
@@ -309,7 +310,7 @@ class Predictor(ModelCore):
     @overload
     def evaluate(
         self,
-        x: Arrays | Iterable[Any],
+        x: Arrays | Iterable[Any] | Parts,
         y: Arrays | None = None,
         batch_size: int | None = None,
         verbose: Any = 0,
@@ -325,7 +326,7 @@ class Predictor(ModelCore):
     @overload
     def evaluate(
         self,
-        x: Arrays | Iterable[Any],
+        x: Arrays | Iterable[Any] | Parts,
         y: Arrays | None = None,
         batch_size: int | None = None,
         verbose: Any = 0,
@@ -355,7 +356,7 @@ class Predictor(ModelCore):
         Parameters
         ----------
         x, y, sample_weight, lengths, mask : array_like
-            As for `fit`; or an iterable of batches, with ``y=None``.
+            As for `fit`; or an iterable of batches or data in parts, with ``y=None``.
         batch_size : int, optional
             Rows per call of the batch hooks. The result does not depend on it.
         verbose : object
@@ -396,7 +397,7 @@ class Predictor(ModelCore):
 
     def predict(
         self,
-        x: Arrays | Iterable[Any],
+        x: Arrays | Iterable[Any] | Parts,
         batch_size: int | None = None,
         verbose: Any = 0,
         callbacks: Iterable[Callback | Any] | Callback | None = (),
@@ -410,7 +411,8 @@ class Predictor(ModelCore):
         ----------
         x : array_like
             Samples [N, ...]; N may be 0. Or batches as for `fit`: a list, a data loader, a generator. A batch may also be x alone,
-            except in a list of arrays, which is taken for samples. Sequences of other batches may have other numbers of steps.
+            except in a list of arrays, which is taken for samples. Sequences of other batches may have other numbers of steps. Or
+            data in parts, whose outputs alone are in memory; of a dataset or table the columns of training are read, by name.
         batch_size : int, optional
             Rows per call of the batch hooks. The result does not depend on it.
         verbose : object

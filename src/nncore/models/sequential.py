@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from ..data import Parts
     from ..graph import Value
     from ..training.hooks import Callback
     from ..typing import ArrayLike, Arrays, Compute
@@ -96,7 +97,7 @@ class Sequential(Model):
         def backward(self, grad_output: Arrays, accumulate: bool = False) -> np.ndarray: ...
         def predict(
             self,
-            x: Arrays | Iterable[Any],
+            x: Arrays | Iterable[Any] | Parts,
             batch_size: int | None = None,
             verbose: Any = 0,
             callbacks: Iterable[Callback | Any] | Callback | None = (),

@@ -73,6 +73,20 @@ def remember_columns(network: Network, x: Any) -> None:
         network.feature_names = [old or new for old, new in zip(network.feature_names, found, strict=True)]
 
 
+def check_named(network: Network, names: Sequence[Names], selects: bool = False) -> None:
+    """Raise ArgumentError if columns have other names than those of training. names: those of each input."""
+    several = len(network.input_names) > 1
+    for name, found, known in zip(network.input_names, names, network.feature_names, strict=False):
+        label = f"x[{name!r}]" if several else "x"
+        check_names(found, known, label, "features=model.feature_names" + (f"[{name!r}]" if several else ""), selects)
+
+
+def remember_named(network: Network, names: Sequence[Names]) -> None:
+    """Remember the names of the columns of each input, after a check."""
+    check_named(network, names)
+    network.feature_names = [old or new for old, new in zip(network.feature_names, names, strict=True)]
+
+
 def _parts(network: Network, x: Any) -> Sequence[Any]:
     """Return what is given for each input."""
     if isinstance(x, Mapping):

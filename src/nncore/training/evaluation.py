@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._checks import flag, optional_whole, progress_shown, whole
+from ..data.ahead import stop_reading
 from ..data.batches import Batch, at_most, batches_of, find_batches, read_batch, read_samples, refuse_size, with_lengths
 from ..data.bound import Data, in_batches
+from ..data.in_parts import is_in_parts
 from ..errors import ArgumentError, EmptyDataError
 from ..network.inputs import ranks
 from ..network.prediction import After, Before, bind_rows, joined, predict_batches, predict_rows
@@ -46,7 +48,12 @@ def evaluate(
     batch_size, return_dict = optional_whole("evaluate", "batch_size", batch_size), flag("evaluate", "return_dict", return_dict)
     hooks = _hooks("evaluate", callbacks, model, verbose)
     batches: Iterable[Data]
-    if y is None:
+    if is_in_parts(x, y):
+        from .parts import evaluation_parts  # imported here because it is rarely needed
+
+        watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
+        batches = evaluation_parts(network, config, x, y, sample_weight, lengths, batch_size, watched)
+    elif y is None:
         given = batches_of(x, "evaluate")
         refuse_size("evaluate", batch_size)
         if sample_weight is not None:
@@ -65,7 +72,10 @@ def evaluate(
     else:
         data = bind_batch(network, config, x, y, sample_weight, lengths)
         batches = in_batches(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
-    return results(evaluate_batches(model, config, batches, hooks), return_dict)
+    try:
+        return results(evaluate_batches(model, config, batches, hooks), return_dict)
+    finally:
+        stop_reading(x)
 
 
 def test_on_batch(model: Learner, x: Any, y: Any, sample_weight: Any, return_dict: Any, lengths: Any) -> Any:
@@ -85,6 +95,16 @@ def evaluate_batches(
     ranks: Ranks | None = None,
 ) -> Logs:
     """Return the loss and the metrics of all rows of all batches; with ``ranks``, of those of all ranks."""
+    try:
+        return _evaluate_batches(model, config, batches, hooks, who, ranks)
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()  # an error must not leave a reader of parts behind
+
+
+def _evaluate_batches(
+    model: Learner, config: Configuration, batches: Iterable[Data], hooks: CallbackList, who: str, ranks: Ranks | None
+) -> Logs:
     network, plan = model._network, model._network.plan
     total, sums = np.zeros((len(config.losses), 2)), config.sums(keeps=ranks is not None)
     with network.access.reading():
@@ -144,6 +164,15 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     batch_size = optional_whole("predict", "batch_size", batch_size)
     hooks = _hooks("predict", callbacks, model, verbose)
     before, after = _of_batches(hooks)
+    if is_in_parts(x):
+        from .parts import predict_parts
+
+        if steps is not None:
+            raise ArgumentError("predict: steps is for ready-made batches; of data in parts all rows are taken")
+        hooks.call("on_predict_begin", {})
+        outputs = predict_parts(network, x, lengths, batch_size, before, after)
+        hooks.call("on_predict_end", {})
+        return network.connections.pack_outputs(outputs)
     batches = find_batches(x, lambda: ranks(network))
     if batches is not None:
         refuse_size("predict", batch_size)
@@ -153,7 +182,10 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
             )
         limit = None if steps is None else whole("predict", "steps", steps)
         hooks.call("on_predict_begin", {})
-        found = predict_batches(network, at_most(batches, limit, "predict"), before, after)
+        try:
+            found = predict_batches(network, at_most(batches, limit, "predict"), before, after)
+        finally:
+            stop_reading(x)
         hooks.call("on_predict_end", {})
         return network.connections.pack_outputs(joined(found))
     if steps is not None:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import _core
 from .._checks import choice, flag, progress_shown, real, warn, whole
 from ..data import ClassWeight, per_output
+from ..data.ahead import stop_reading
 from ..data.batches import at_most, batches_of, find_validation_batches, read_batch
 from ..data.bound import Data
+from ..data.in_parts import is_in_parts
 from ..errors import ArgumentError, EmptyDataError, NncoreError
 from ..network.features import remember_columns
 from ..network.inputs import ranks
@@ -36,9 +38,11 @@ from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, 
 
 if TYPE_CHECKING:
     from ..network.network import Network
+    from .parts import PartsSource
     from .ranks.base import Ranks
 
-Source = ArraySource | BatchSource
+    Source = ArraySource | BatchSource | PartsSource
+
 _SAME = ("epochs", "initial_epoch", "batch_size", "shuffle", "accumulate", "steps_per_epoch")
 
 
@@ -83,6 +87,8 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
             if trainer is not None and trainer.config.ranks is not None:
                 trainer.config.ranks.fail(error)
             raise
+        finally:
+            stop_reading(x, arguments.validation_data)
 
 
 def _fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
@@ -242,12 +248,16 @@ def bind(model: Learner, config: Configuration, x: Any, y: Any, arguments: FitAr
     """Return the source of the training data, and the validation data."""
     held_out: ValidationBatches | None = None
     source: Source
-    if y is None:
+    if is_in_parts(x, y):
+        from .parts import bind_parts  # imported here because it is rarely needed
+
+        source = bind_parts(model, config, x, y, arguments)
+    elif y is None:
         source = bind_batches(model, config, x, arguments)
     else:
         source, held_out = bind_arrays(model, config, x, y, arguments)
     if arguments.validation_data is not None:
-        return source, bind_validation(model, config, arguments)
+        return source, bind_validation(model, config, arguments, y)
     if arguments.validation_steps is not None:
         raise ArgumentError("fit: validation_steps is for validation_data that are batches")
     return source, held_out
@@ -297,9 +307,16 @@ def bind_arrays(
     return ArraySource(model, config, data, rows, size, shuffle, arguments.accumulate), validation
 
 
-def bind_validation(model: Learner, config: Configuration, arguments: FitArguments) -> ValidationBatches:
-    """Return the validation data from ``validation_data``."""
+def bind_validation(model: Learner, config: Configuration, arguments: FitArguments, y: Any = None) -> ValidationBatches:
+    """Return the validation data from ``validation_data``. y: the targets of training, which may be the name of a column."""
     with naming_validation():
+        given = arguments.validation_data
+        if is_in_parts(given, y) or (isinstance(given, list | tuple) and given and is_in_parts(*given[:2])):
+            from .parts import validation_parts
+
+            if arguments.validation_steps is not None:
+                raise ArgumentError("fit: validation_steps is for validation_data that are ready-made batches")
+            return validation_parts(model, config, given, y, arguments.validation_batch_size)
         return _bind_validation(model, config, arguments)
 
 

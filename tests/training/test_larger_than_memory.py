@@ -118,6 +118,6 @@ def test_a_memory_map_in_parts_is_read_in_runs(shuffle, tmp_path, rng):
     model.fit(x[:1024], y[:1024], batch_size=256)
     before, seen = own_memory(), []
     watch = nn.callbacks.LambdaCallback(on_train_chunk_end=lambda step, logs: seen.append(own_memory()))
-    model.fit(nn.data.parts(x, y), epochs=2, batch_size=256, callbacks=[watch], shuffle=shuffle)
+    model.fit(nn.data.parts(x, y, buffer=1024), epochs=2, batch_size=256, callbacks=[watch], shuffle=shuffle)
     assert model.step == 4 + 2 * len(x) // 256
     assert max(seen) - before < 48 * MIB < x.nbytes / 2

@@ -9,7 +9,7 @@
  *  - give the same bits on every instruction set, for any cut of rows and columns.
  *
  * bfloat16. An operand of a product is an array of blocks of 32 x 32, padded with zeros, each contiguous (2 KB):
- *   left operand    block[r][k]: row-major
+ *   left operand    block[r][k]: row-major. If it is a transpose (form at): block[k][r], but on amx as others
  *   right operand   block[column / 16][k / 2][column % 16][k % 2]: pairs of k
  * A pair of k in a right operand multiplies two adjacent k of a left one. Operands are aligned to 64 bytes.
  *
@@ -39,7 +39,7 @@ static inline size_t nnc_bf16_blocks(size_t n) { return (n + NNC_BF16_SIDE - 1) 
 /* The forms in which a matrix x [rows, cols] is written as an operand; NULL: not wanted. */
 typedef struct {
   nnc_bf16 *a;  /* x as a left operand, k = cols: blocks [rows / 32][cols / 32] */
-  nnc_bf16 *at; /* x^T as a left operand, k = rows: blocks [cols / 32][stride] */
+  nnc_bf16 *at; /* x^T as a left operand for bf16_product_at, k = rows: blocks [cols / 32][stride] */
   nnc_bf16 *b;  /* x as a right operand, k = rows: blocks [cols / 32][stride] */
   nnc_bf16 *bt; /* x^T as a right operand, k = cols: blocks [rows / 32][cols / 32] */
   size_t
@@ -66,6 +66,9 @@ typedef struct {
 /* c = A B; a: blocks [m / 32][k / 32] of a left operand, b: [n / 32][k / 32] of a right one. Rows of a beyond m are not used. */
 typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k);
 
+/* The same with a left operand in form at. */
+typedef nnc_bf16_product nnc_bf16_product_at;
+
 /* y [cols]: the sum of each column of x, from +0: each 32 rows are summed from +0, in order, then the sums of the blocks. So the sums
  * of column_sums, one after the other from +0, give the same bits. */
 typedef void nnc_bf16_column_sum(float *y, const float *x, size_t rows, size_t cols, size_t ldx);
@@ -80,7 +83,7 @@ typedef struct {
   nnc_bf16_forms forms; /* of the new parameters */
 } nnc_bf16_training;
 
-/* One step: the gradient A B [m, n], the optimizer on it, and the forms of what comes out. The bits are those of bf16_product, the
+/* One step: the gradient A B [m, n], the optimizer on it, and the forms of what comes out. The bits are those of bf16_product_at, the
  * optimizer and bf16_pack. For dW = X^T dZ: form at of X, form b of dZ, k samples. A thread may take any whole blocks of rows. Gaps
  * between rows are neither read nor written. */
 typedef void nnc_bf16_update(const nnc_bf16_training *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k);
@@ -107,7 +110,7 @@ enum { NNC_BF16_HALF = NNC_BF16_SIDE / 2 };
  *   stride     blocks from one column of blocks to the next in these
  *   fill       how many samples from `first` on are written: those beyond rows as zeros; whole halves of the block
  * dgates_a   [steps, gates, hidden / 32]: form a of dgates of each step, rows `first` on; a GRU's in the order n, r, z, and that of
- *            W_hn h + b_hn
+ *            W_hn h + b_hn. NULL: not wanted, but amx needs it
  * bias_sums  [rows / 16, gates, hidden in whole blocks]: the sums of dgates over each 16 rows of a step, in order, are added in the order
  *            of the walk
  * A step at which a row does not count gives zeros in dgates_a and dgates_b. */
@@ -127,7 +130,8 @@ typedef void nnc_bf16_recurrent_backward(const nnc_bf16_recurrence *r);
 static inline size_t nnc_bf16_recurrent_scratch(nnc_cell cell, size_t input, size_t hidden) {
   const size_t blocks = nnc_bf16_blocks(hidden), both = blocks + nnc_bf16_blocks(input),
                of_gates = nnc_cell_products(cell) * blocks;
-  return both * NNC_BF16_BLOCK / 2 + (7 * blocks + (both > of_gates ? both : of_gates) + nnc_cell_gates(cell)) * NNC_BF16_SIDE;
+  return both * NNC_BF16_BLOCK / 2 +
+         (7 * blocks + (both > 2 * of_gates ? both : 2 * of_gates) + nnc_cell_gates(cell)) * NNC_BF16_SIDE;
 }
 
 typedef struct {

@@ -6,10 +6,7 @@
 
 #include "ops/low_op.h"
 
-/* A left operand as floats, as bf16_block takes it: steps * rows * 32 of them, of which steps [s, ...) begin at s * rows * 32. */
-void KERNEL(bf16_floats)(float *to, const nnc_bf16 *a, size_t rows, size_t steps);
-
-/* c [rows, 32], whose first `width` columns are wanted, = or += A B, for at least one step; first: =. */
+/* a: [steps][rows][32]. c [rows, 32], whose first `width` columns are wanted, = or += A B, for at least one step; first: =. */
 void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps, int first);
 
 #endif

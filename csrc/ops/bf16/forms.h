@@ -2,7 +2,8 @@
  *
  * All forms move words of 32 bits that hold two numbers. A row of a left operand is 16 words of two adjacent columns; a right
  * operand is, for each half of the columns, 16 x 16 words of two adjacent rows, which need no shuffle. Then x^T as a right operand is
- * x as a left one, both halves of it transposed word by word, and x^T as a left operand is x as a right one, likewise.
+ * x as a left one, both halves of it transposed word by word, and x^T as a left operand of amx is x as a right one, likewise. Multiply-adds
+ * take x^T as x lies.
  */
 #ifndef NNC_OPS_BF16_FORMS_H
 #define NNC_OPS_BF16_FORMS_H
@@ -67,18 +68,34 @@ INLINE block_forms forms_of(const nnc_bf16_forms *to, size_t i, size_t j, size_t
       .a = to->a    ? to->a + along
            : to->bt ? spare
                     : NULL,
-      .b = to->b    ? to->b + across
-           : to->at ? spare + BLOCK
-                    : NULL,
+      .b = to->b                    ? to->b + across
+           : to->at && NNC_HAVE_AMX ? spare + BLOCK
+                                    : NULL,
       .at = to->at ? to->at + across : NULL,
       .bt = to->bt ? to->bt + along : NULL,
   };
 }
 
-/* Columns [c, c + VL) of rows r and r + 1, r being even; any: as rounded_any. */
+#if !NNC_HAVE_AMX
+/* Columns [c, c + VL) of rows r and r + 1, r being even, rounded. */
+INLINE void write_words(const block_forms *to, size_t r, size_t c, uvec even, uvec odd) {
+  const size_t at = r * SIDE + c;
+  if (to->a) {
+    store_upper(to->a + at, even);
+    store_upper(to->a + at + SIDE, odd);
+  }
+  if (to->at) {
+    store_upper(to->at + at, even);
+    store_upper(to->at + at + SIDE, odd);
+  }
+  if (to->b) store_words(to->b + c / HALF * TILE_WORDS + r / 2 * SIDE + c % HALF * 2, paired(even, odd));
+}
+#endif
+
+/* The same of any numbers; any: as rounded_any. */
 INLINE void write_rounded(const block_forms *to, size_t r, size_t c, vec even, vec odd, int any) {
-  const size_t a = r * SIDE + c, b = c / HALF * TILE_WORDS + r / 2 * SIDE + c % HALF * 2;
 #if NNC_HAVE_AMX
+  const size_t a = r * SIDE + c, b = c / HALF * TILE_WORDS + r / 2 * SIDE + c % HALF * 2;
   (void)any; /* the instruction rounds any number */
   static const uint16_t pairs[] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
@@ -89,12 +106,7 @@ INLINE void write_rounded(const block_forms *to, size_t r, size_t c, vec even, v
   }
   if (to->b) _mm512_storeu_si512(to->b + b, _mm512_permutexvar_epi16(_mm512_loadu_si512(pairs), both));
 #else
-  const uvec low = any ? rounded_any(even) : rounded(even), high = any ? rounded_any(odd) : rounded(odd);
-  if (to->a) {
-    store_upper(to->a + a, low);
-    store_upper(to->a + a + SIDE, high);
-  }
-  if (to->b) store_words(to->b + b, paired(low, high));
+  write_words(to, r, c, any ? rounded_any(even) : rounded(even), any ? rounded_any(odd) : rounded(odd));
 #endif
 }
 INLINE void write_pair(const block_forms *to, size_t r, size_t c, vec even, vec odd) { write_rounded(to, r, c, even, odd, 0); }
@@ -108,7 +120,7 @@ static NOINLINE void transpose_words(nnc_bf16 *to, const nnc_bf16 *from) {
 /* After all pairs of rows. */
 INLINE void write_transposes(const block_forms *to) {
   if (to->bt) transpose_words(to->bt, to->a);
-  if (to->at) transpose_words(to->at, to->b);
+  if (to->at && NNC_HAVE_AMX) transpose_words(to->at, to->b);
 }
 
 #endif

@@ -11,24 +11,14 @@
 /* With tiles, the product of the next panel should be begun before the cells of this one, which are computed meanwhile. */
 enum { PANEL_AHEAD = NNC_HAVE_AMX };
 
-/* A left operand of at most 32 rows, with its `steps` blocks of k: `blocks` is memory for it, `at` where it lies, and floats
- * memory for rows * 32 * steps of them. */
+/* A left operand of at most 32 rows, with its `steps` blocks of k. For tiles, it lies at `at`, and `blocks` is memory for one. Otherwise it
+ * consists of the floats [steps][rows][32]. */
 typedef struct {
   nnc_bf16 *blocks;
   const nnc_bf16 *at;
   float *floats;
   size_t steps;
 } left_operand;
-
-/* The operand is `at`. */
-INLINE void take_left(left_operand *left, const nnc_bf16 *at, size_t rows) {
-  left->at = at;
-#if NNC_HAVE_AMX
-  (void)rows;
-#else
-  KERNEL(bf16_floats)(left->floats, at, rows, left->steps);
-#endif
-}
 
 #if NNC_HAVE_AMX
 /* c [32, 32] = A B. The left operand is read again and again, the right one once per step. */

@@ -7,18 +7,20 @@
 #include "ops/bf16/blocks.h"
 #include "ops/bf16/fma.h"
 
-void KERNEL(bf16_floats)(float *to, const nnc_bf16 *a, size_t rows, size_t steps) { take_apart(to, a, rows, steps); }
-
 void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows, size_t width, size_t steps, int first) {
-  multiply_block(c, a, b, rows, width, steps, first, b + steps * BLOCK);
+  multiply_block(c, a, b, rows, width, steps, 0, first, b + steps * BLOCK);
 }
 #endif
 
 void KERNEL(bf16_product_ahead)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
-                                fetch_list *list) {
-  multiply(to, a, b, m, n, k, list);
+                                int transposed, fetch_list *list) {
+  multiply(to, a, b, m, n, k, transposed, list);
 }
 
 void KERNEL(bf16_product)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
-  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, NULL);
+  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, 0, NULL);
+}
+
+void KERNEL(bf16_product_at)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
+  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, 1, NULL);
 }

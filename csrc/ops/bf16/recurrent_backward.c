@@ -51,28 +51,29 @@ INLINE void cell_backward(const recurrent_walk *w, nnc_cell cell, vec dh, size_t
 }
 
 /* dgates of a panel become operands, and are added to the sums for the bias. */
-static void write_gradients(const recurrent_walk *w, size_t j) {
+static NOINLINE void write_gradients(const recurrent_walk *w, size_t j) {
   const nnc_bf16_recurrence *low = w->low;
-  const size_t cols = w->hidden - j < SIDE ? w->hidden - j : SIDE, block = j / SIDE;
+  const size_t rows = w->r->rows, block = j / SIDE, first = w->gates - w->products; /* the first one of P */
   for (size_t g = 0; g < w->gates; g++) {
-    const float *d = w->d + g * w->r->rows * SIDE;
-    const block_forms to = {.a = low->dgates_a + ((w->t * w->gates + place_of(w, g)) * w->blocks + block) * BLOCK,
+    const size_t place = place_of(w, g);
+    const block_forms to = {.a = low->dgates_a ? low->dgates_a + ((w->t * w->gates + place) * w->blocks + block) * BLOCK : NULL,
                             .b = low->dgates_b + ((g * w->blocks + block) * low->stride + w->t) * BLOCK};
-    write_block(low, to, d, cols, SIDE);
-    for (size_t i = 0; i < w->r->rows; i += NNC_BF16_HALF) {
-      const size_t left = w->r->rows - i;
-      float sums[SIDE], *all = low->bias_sums + (i / NNC_BF16_HALF * w->gates + g) * w->ld + j;
-      KERNEL(bf16_column_sum)(sums, d + i * SIDE, left < NNC_BF16_HALF ? left : NNC_BF16_HALF, cols, SIDE);
-      for (size_t u = 0; u < cols; u++) all[u] += sums[u];
-    }
+    float *floats = place < first ? NULL : w->floats_after + ((place - first) * w->blocks + block) * rows * SIDE;
+    write_block(low, to, floats, low->bias_sums + g * w->ld + j, w->gates * w->ld, w->d + g * rows * SIDE, w->hidden - j, SIDE);
   }
 }
 
 /* dgates of the step after as the left operand of P. */
 static void take_step_after(recurrent_walk *w, size_t step_after) {
-  const nnc_bf16 *from = w->low->dgates_a + (step_after * w->gates + w->gates - w->products) * w->blocks * BLOCK;
   w->left.steps = w->products * w->blocks;
-  take_left(&w->left, from + w->low->first * SIDE, w->r->rows);
+#if NNC_HAVE_AMX
+  w->left.at = w->low->dgates_a + (step_after * w->gates + w->gates - w->products) * w->blocks * BLOCK + w->low->first * SIDE;
+#else
+  (void)step_after;
+  float *const written = w->floats_after;
+  w->floats_after = w->left.floats;
+  w->left.floats = written;
+#endif
 }
 
 /* P of a panel of units. */

@@ -10,10 +10,11 @@
 /* A matrix as a left operand, and its transpose, whose columns of blocks are `stride` apart. */
 static NOINLINE void write_left(const nnc_bf16_recurrence *low, left_operand *to, nnc_bf16 *at, const float *x, size_t cols,
                                 size_t ld) {
-  for (size_t s = 0; s < to->steps; s++)
-    write_block(low, (block_forms){.a = to->blocks + s * BLOCK, .at = at ? at + s * low->stride * BLOCK : NULL}, x + s * SIDE,
-                cols - s * SIDE, ld);
-  take_left(to, to->blocks + low->first * SIDE, low->r.rows);
+  for (size_t s = 0; s < to->steps; s++) {
+    const block_forms forms = {.a = NNC_HAVE_AMX ? to->blocks + s * BLOCK : NULL, .at = at ? at + s * low->stride * BLOCK : NULL};
+    write_block(low, forms, to->floats + s * low->r.rows * SIDE, NULL, 0, x + s * SIDE, cols - s * SIDE, ld);
+  }
+  to->at = to->blocks + low->first * SIDE;
 }
 
 /* b_ih + b_hh; of the last gate of a GRU both, one after the other. */

@@ -45,12 +45,13 @@ INLINE float scalar_fma(float a, float b, float c) {
 /* Neither is denormal. A sum that is below 2^-126 is exact, so that there is nothing to round. */
 INLINE float scalar_add(float a, float b) { return flushed(a + b); }
 
-/* One element: c and the 32 k of a row of the left operand, [2][16] floats, even ones first, and of a column of the right one. */
-INLINE float scalar_step(float c, const float *a, const nnc_bf16 *b) {
+/* One element: c and the 32 k of a row of the left operand, floats, of which pairs of k are so far apart, and of a column of the right
+ * one. */
+INLINE float scalar_step(float c, const float *a, size_t pair, const nnc_bf16 *b) {
   float even = 0, odd = 0;
   for (size_t p = 0; p < NNC_BF16_SIDE / 2; p++) {
-    even = scalar_fma(a[p], nnc_bf16_to_float(b[32 * p]), even);
-    odd = scalar_fma(a[16 + p], nnc_bf16_to_float(b[32 * p + 1]), odd);
+    even = scalar_fma(a[p * pair], nnc_bf16_to_float(b[32 * p]), even);
+    odd = scalar_fma(a[p * pair + pair / 2], nnc_bf16_to_float(b[32 * p + 1]), odd);
   }
   return scalar_add(c, scalar_add(even, odd));
 }

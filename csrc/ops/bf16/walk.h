@@ -17,6 +17,7 @@ typedef struct {
   size_t t;             /* the step */
   size_t before, after; /* the slots of the state */
   left_operand left, x; /* h or dgates; x */
+  float *floats_after;  /* backward: what becomes the floats of dgates */
   float *bias;          /* forward: [4, ld], the last one of a GRU's q */
   float *h;             /* [rows, ld]: forward: the state; backward: the part of dh that is carried */
   float *c;             /* the cell's own state, or its gradient */
@@ -56,6 +57,7 @@ static recurrent_walk walk_of(const nnc_bf16_recurrence *low, float *local) {
   w.d = w.masked + r->rows * ld;
   w.left.floats = w.d + r->rows * w.gates * SIDE;
   w.x.floats = w.left.floats + r->rows * ld;
+  w.floats_after = w.left.floats + r->rows * w.products * ld;
   return w;
 }
 
@@ -113,22 +115,46 @@ static void save_rows(const recurrent_walk *w, float *to, const float *from, siz
   for (size_t i = 0; to && i < w->r->rows; i++) copy_some(to + i * row, from + i * w->ld, w->hidden);
 }
 
-/* A block of a matrix as an operand, in rows `first` on: a and b, and the transpose of b. */
-static NOINLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, const float *x, size_t cols, size_t ld) {
+/* A block of a matrix as operands: forms, in rows `first` on, and, for multiply-adds, floats [rows][32]. The sums of each 16 rows, in
+ * order from +0, are added to sums, sums_half apart. What is not wanted is NULL. */
+INLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, float *floats, float *sums, size_t sums_half,
+                        const float *x, size_t cols, size_t ld) {
+  const size_t rows = low->r.rows, fill = rows < low->fill ? low->fill : rows;
+  vec sum[VECS_OF_ROW] = {{0}};
+#if NNC_HAVE_AMX
   nnc_bf16 spare[BLOCK] __attribute__((aligned(64)));
-  const size_t rows = low->r.rows, fill = rows < low->fill ? low->fill : rows, pair = low->first / 2;
+  (void)floats;
   if (to.at) to.b = spare;
+#endif
   for (size_t i = 0; i < fill; i += 2) {
-    for (size_t c = 0; c < SIDE; c += VL) {
-      const size_t left = c < cols ? cols - c : 0, lanes = left < VL ? left : VL;
+#pragma GCC unroll 8
+    for (size_t v = 0; v < VECS_OF_ROW; v++) {
+      const size_t c = v * VL, lanes = lanes_from(cols, c);
       const vec even = i < rows ? load_some(x + i * ld + c, lanes) : vset1(0);
       const vec odd = i + 1 < rows ? load_some(x + (i + 1) * ld + c, lanes) : vset1(0);
+      if (sums) sum[v] = (sum[v] + even) + odd;
+#if NNC_HAVE_AMX
       write_rounded(&to, low->first + i, c, even, odd, 1);
+#else
+      const uvec low_even = rounded_any(even) & 0xFFFF0000, low_odd = rounded_any(odd) & 0xFFFF0000;
+      if (floats && i < rows) vstore(floats + i * SIDE + c, (vec)low_even);
+      if (floats && i + 1 < rows) vstore(floats + (i + 1) * SIDE + c, (vec)low_odd);
+      write_words(&to, low->first + i, c, low_even, low_odd);
+#endif
     }
+    if (!sums || i >= rows || (i + 2 != NNC_BF16_HALF && i + 2 < rows)) continue;
+    for (size_t v = 0; v < VECS_OF_ROW; v++) {
+      vstore(sums + v * VL, vload(sums + v * VL) + one_nan(vset1(0) + one_nan(sum[v])));
+      sum[v] = vset1(0);
+    }
+    sums += sums_half;
   }
+#if NNC_HAVE_AMX
+  const size_t pair = low->first / 2;
   for (size_t half = 0; to.at && half < 2; half++)
     transpose_tile((float *)to.at + half * TILE_WORDS / 2 + pair, (const float *)spare + half * TILE_WORDS / 2 + pair * HALF,
                    (fill + 1) / 2, HALF, HALF, HALF);
+#endif
 }
 
 /* The cells of a panel, once per cell. */

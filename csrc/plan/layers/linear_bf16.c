@@ -159,8 +159,8 @@ static void gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task,
   const nnc_param *w = &weight_of(run, op)->layout;
   const nnc_bf16 *x = in_arena(run, run->plan->value[op->operand].left_t);
   const nnc_bf16_result result = {.rows = run->grads + w->offset + task->first * w->ld, .ld = w->ld};
-  run->low->bf16_product(&result, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
-                         in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
+  run->low->bf16_product_at(&result, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
+                            in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
   if (task->bias) bias_gradient(run, op, dz);
 }
 

@@ -230,6 +230,7 @@ def bf16_product(
     accumulate: bool = False,
     repeat: int = 1,
     isa: str | None = None,
+    transposed: bool = False,
 ) -> np.ndarray | tuple[np.ndarray, ...]:
     """What is wanted of a product [m, n], one array for each of rows, sums and the forms a, at, b, bt."""
 

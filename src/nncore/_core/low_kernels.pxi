@@ -15,6 +15,7 @@ cdef extern from *:
       } while (0)
     #define call_bf16_pack(isa, ...) NNCORE_CALL_LOW(bf16_pack, isa, __VA_ARGS__)
     #define call_bf16_product(isa, ...) NNCORE_CALL_LOW(bf16_product, isa, __VA_ARGS__)
+    #define call_bf16_product_at(isa, ...) NNCORE_CALL_LOW(bf16_product_at, isa, __VA_ARGS__)
     #define call_bf16_column_sum(isa, ...) NNCORE_CALL_LOW(bf16_column_sum, isa, __VA_ARGS__)
     #define call_int8_quantize(isa, ...) NNCORE_CALL_LOW(int8_quantize, isa, __VA_ARGS__)
     #define call_int8_product(isa, ...) NNCORE_CALL_LOW(int8_product, isa, __VA_ARGS__)
@@ -31,6 +32,8 @@ cdef extern from * nogil:
         nnc_isa isa, int code, nnc_bf16_training *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
     void call_bf16_pack(nnc_isa isa, const nnc_bf16_forms *to, const float *x, size_t rows, size_t cols, size_t ldx)
     void call_bf16_product(
+        nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
+    void call_bf16_product_at(
         nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
     void call_bf16_column_sum(nnc_isa isa, float *y, const float *x, size_t rows, size_t cols, size_t ldx)
     void call_int8_quantize(nnc_isa isa, const nnc_int8_rows *to, const float *x, size_t rows, size_t k, size_t ldx)
@@ -104,8 +107,9 @@ def bf16_pack(cnp.ndarray x not None, forms, isa=None):
 
 
 def bf16_product(cnp.ndarray a not None, cnp.ndarray b not None, size_t m, size_t n, wanted=("rows",), cnp.ndarray bias=None,
-                 bint relu=False, cnp.ndarray mask=None, cnp.ndarray out=None, bint accumulate=False, size_t repeat=1, isa=None):
-    """What is wanted of a product [m, n], one array for each of rows, sums (of columns, per 32 rows) and the forms a, at, b, bt."""
+                 bint relu=False, cnp.ndarray mask=None, cnp.ndarray out=None, bint accumulate=False, size_t repeat=1, isa=None, bint transposed=False):
+    """What is wanted of a product [m, n], one array for each of rows, sums (of columns, per 32 rows) and the forms a, at, b, bt; of the
+    form at of a, if transposed."""
     cdef nnc_isa which = low_isa_code(isa)
     cdef nnc_bf16_result to
     cdef Matrix rows
@@ -135,7 +139,10 @@ def bf16_product(cnp.ndarray a not None, cnp.ndarray b not None, size_t m, size_
             to.rows, to.ld = <float *>rows.data, rows.ld
     with nogil:
         while repeat:
-            call_bf16_product(which, &to, left, other, m, n, steps * 32)
+            if transposed:
+                call_bf16_product_at(which, &to, left, other, m, n, steps * 32)
+            else:
+                call_bf16_product(which, &to, left, other, m, n, steps * 32)
             repeat -= 1
     return made[0] if len(made) == 1 else tuple(made)
 

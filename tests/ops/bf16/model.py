@@ -26,8 +26,10 @@ def padded(x):
     return np.pad(x, [(0, -size % SIDE) for size in x.shape])
 
 
-def form(x, name):
-    """A matrix of bfloat16 as blocks [., ., 1024]."""
+def form(x, name, isa=None):
+    """A matrix of bfloat16 as blocks [., ., 1024]; on which instruction set matters for the form at."""
+    if name == "at" and isa != "amx":
+        return np.ascontiguousarray(form(x, "a").swapaxes(0, 1))
     x = padded(x.T if name in ("at", "bt") else x)
     rows, cols = x.shape[0] // SIDE, x.shape[1] // SIDE
     if name in ("a", "at"):

@@ -36,11 +36,12 @@ static const size_t larger[][3] = {
 };
 
 __attribute__((weak)) int nncore_amx_emulator(void);
-#define SET(isa)                                        \
-  extern nnc_bf16_pack nnc_bf16_pack_##isa##_f32;       \
-  extern nnc_bf16_product nnc_bf16_product_##isa##_f32; \
+#define SET(isa)                                                                         \
+  extern nnc_bf16_pack nnc_bf16_pack_##isa##_f32;                                        \
+  extern nnc_bf16_product nnc_bf16_product_##isa##_f32, nnc_bf16_product_at_##isa##_f32; \
   extern nnc_bf16_column_sum nnc_bf16_column_sum_##isa##_f32;
-#define ROW(isa) {#isa, nnc_bf16_pack_##isa##_f32, nnc_bf16_product_##isa##_f32, nnc_bf16_column_sum_##isa##_f32}
+#define ROW(isa) \
+  {#isa, nnc_bf16_pack_##isa##_f32, nnc_bf16_product_##isa##_f32, nnc_bf16_product_at_##isa##_f32, nnc_bf16_column_sum_##isa##_f32}
 SET(baseline)
 #if defined(__x86_64__)
 SET(avx2)
@@ -50,7 +51,7 @@ SET(amx)
 static const struct {
   const char *name;
   nnc_bf16_pack *pack;
-  nnc_bf16_product *product;
+  nnc_bf16_product *product, *product_at;
   nnc_bf16_column_sum *column_sum;
 } isas[NNC_ISA_COUNT] = {
     ROW(baseline),
@@ -77,13 +78,14 @@ static size_t cases;
 static struct {
   const char *isa, *kind, *place, *what;
   size_t m, n, k, ld;
-  int bias, relu, mask, accumulate, wanted;
+  int bias, relu, mask, accumulate, wanted, transposed;
 } now;
 
 static _Noreturn void fail(const char *what) {
-  printf("%s: %s %s, m=%zu n=%zu k=%zu ld=%zu, %s numbers, arrays %s; bias %d relu %d mask %d accumulate %d wanted %x\n", what,
-         now.isa, now.what, now.m, now.n, now.k, now.ld, now.kind, now.place, now.bias, now.relu, now.mask, now.accumulate,
-         now.wanted);
+  printf(
+      "%s: %s %s, m=%zu n=%zu k=%zu ld=%zu, %s numbers, arrays %s; bias %d relu %d mask %d accumulate %d wanted %x transposed %d\n",
+      what, now.isa, now.what, now.m, now.n, now.k, now.ld, now.kind, now.place, now.bias, now.relu, now.mask, now.accumulate,
+      now.wanted, now.transposed);
   fflush(stdout);
   _exit(1);
 }
@@ -165,17 +167,19 @@ static void take_forms(nnc_bf16_forms *to, int wanted, size_t rows, size_t cols)
     *slots[f] = wanted >> f & 1 ? take(FIRST_FORM + f, count * BLOCK * sizeof(nnc_bf16), sizeof(nnc_bf16)) : NULL;
   }
 }
-static uint16_t expected_form[FORMS][4 << 20];
+/* On amx, form at is the transpose, and elsewhere the matrix as it lies. */
+static uint16_t expected_form[FORMS + 1][4 << 20];
+static int kind_of(int form, nnc_isa isa) { return form == AT && isa != NNC_ISA_AMX ? AT_AS_IT_LIES : form; }
 static void expect_forms(int wanted, const uint16_t *y, size_t rows, size_t cols) {
   const size_t down = blocks(rows), right = blocks(cols);
-  for (int f = 0; f < FORMS; f++) {
-    if (!(wanted >> f & 1)) continue;
+  for (int f = 0; f <= FORMS; f++) {
+    if (!(wanted >> (f == AT_AS_IT_LIES ? AT : f) & 1)) continue;
     memset(expected_form[f], 0, down * right * BLOCK * 2);
     for (size_t i = 0; i < rows; i++)
       for (size_t j = 0; j < cols; j++) expected_form[f][place_in(f, i, j, down, right)] = y[i * cols + j];
   }
 }
-static void check_forms(const nnc_bf16_forms *to, int wanted, size_t rows, size_t cols) {
+static void check_forms(nnc_isa isa, const nnc_bf16_forms *to, int wanted, size_t rows, size_t cols) {
   const nnc_bf16 *const slots[] = {to->a, to->at, to->b, to->bt};
   const size_t down = blocks(rows), right = blocks(cols);
   for (int f = 0; f < FORMS; f++) {
@@ -185,7 +189,7 @@ static void check_forms(const nnc_bf16_forms *to, int wanted, size_t rows, size_
     const size_t lines = f == A || f == BT ? down : right, length = f == A || f == BT ? right : down,
                  step = f == A || f == BT ? right : to->stride;
     for (size_t i = 0; i < lines && length; i++) {
-      if (memcmp(slots[f] + i * step * BLOCK, expected_form[f] + i * length * BLOCK, length * BLOCK * 2))
+      if (memcmp(slots[f] + i * step * BLOCK, expected_form[kind_of(f, isa)] + i * length * BLOCK, length * BLOCK * 2))
         fail("not the bits of the form");
       if (i + 1 < lines)
         check_untouched((const char *)(slots[f] + (i * step + length) * BLOCK), (const char *)(slots[f] + (i + 1) * step * BLOCK));
@@ -237,7 +241,7 @@ static void prove_pack(const float *x, size_t ldx, size_t m, size_t k) {
     nnc_bf16_forms to = {.stride = stride};
     take_forms(&to, wanted, m, k);
     CALL(isa, isas[isa].pack(&to, given, m, k, ld));
-    check_forms(&to, wanted, m, k);
+    check_forms(isa, &to, wanted, m, k);
     now.what = "sums";
     float *sums = take(SUMS, k * sizeof(float), sizeof(float));
     CALL(isa, isas[isa].column_sum(sums, given, m, k, ld));
@@ -267,7 +271,7 @@ static void expect(const float *c, size_t ldc, const float *bias, const uint16_t
 static void call(nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
   if (planted == READ_BEFORE && m && k) *(volatile nnc_bf16 *)low = a[-1];
   if (planted == READ_BEHIND && n && k) *(volatile nnc_bf16 *)low = b[blocks(n) * blocks(k) * BLOCK];
-  CALL(isa, isas[isa].product(to, a, b, m, n, k));
+  CALL(isa, (now.transposed ? isas[isa].product_at : isas[isa].product)(to, a, b, m, n, k));
   if (planted == VALUE && to->rows && m && n) to->rows[0] = of_bits(bits_of(to->rows[0]) ^ 1);
   if (planted == GAP && to->rows && m > 1 && n && to->ld > n) to->rows[n] = 0;
 }
@@ -275,14 +279,14 @@ static void call(nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, cons
 /* w [k, n]; x and w as they are multiplied, c what comes out. */
 static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw, const float *c, size_t ldc, size_t m, size_t n,
                           size_t k, int kind) {
-  now.bias = (int)below(2), now.relu = (int)below(2), now.mask = (int)below(2), now.accumulate = (int)below(2);
+  now.bias = (int)below(2), now.relu = (int)below(2), now.mask = (int)below(2), now.accumulate = (int)below(2),
+  now.transposed = (int)below(2);
   const int wanted = now.wanted = (int)below(16), wants_rows = !wanted || below(2), wants_sums = (int)below(2);
   const size_t ld = now.ld = n + (below(4) ? below(3) : 0), ldsums = n + below(2), steps = blocks(k), down = blocks(m),
                right = blocks(n);
   nnc_bf16 *a = take(LEFT, down * steps * BLOCK * 2, 2), *b = take(RIGHT, right * steps * BLOCK * 2, 2),
            *mask = take(MASK, down * right * BLOCK * 2, 2);
   float *bias = take(BIAS, n * sizeof(float), sizeof(float));
-  memset(a, 0, areas[LEFT].bytes);
   memset(b, 0, areas[RIGHT].bytes);
   memset(mask, 0, areas[MASK].bytes);
   static uint16_t saved[4 << 20];
@@ -290,7 +294,6 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
   for (size_t i = 0; i < m * n; i++)
     rows_before[i] = number(kind), saved[i] = (uint16_t)(draw() >> 48) & (below(2) ? 0x7FFF : 0x8000);
   for (size_t i = 0; i < m; i++) {
-    for (size_t q = 0; q < k; q++) a[place_in(A, i, q, down, steps)] = (uint16_t)(bits_of(x[i * ldx + q]) >> 16);
     for (size_t j = 0; j < n; j++) mask[place_in(A, i, j, down, right)] = saved[i * n + j];
   }
   for (size_t q = 0; q < k; q++)
@@ -300,6 +303,12 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
   for (nnc_isa isa = 0; isa < NNC_ISA_COUNT; isa++) {
     if (!takes_part(isa)) continue;
     now.isa = isas[isa].name;
+    const int form = kind_of(now.transposed ? AT : A, isa);
+    memset(a, 0, areas[LEFT].bytes);
+    for (size_t i = 0; i < m; i++)
+      for (size_t q = 0; q < k; q++)
+        a[now.transposed ? place_in(form, q, i, steps, down) : place_in(form, i, q, down, steps)] =
+            (uint16_t)(bits_of(x[i * ldx + q]) >> 16);
     nnc_bf16_result to = {.ld = ld,
                           .ldsums = ldsums,
                           .accumulate = now.accumulate,
@@ -312,7 +321,7 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
     if (wants_sums) to.column_sums = take(SUMS, (down ? (down - 1) * ldsums + n : 0) * sizeof(float), sizeof(float));
     for (size_t i = 0; to.rows && i < m; i++) memcpy(to.rows + i * ld, rows_before + i * n, n * sizeof(float));
     call(isa, &to, a, b, m, n, k);
-    check_forms(&to.forms, wanted, m, n);
+    check_forms(isa, &to.forms, wanted, m, n);
     now.what = "product";
     for (size_t i = 0; to.rows && n && i < m; i++) {
       if (memcmp(to.rows + i * ld, rows_expected + i * n, n * sizeof(float))) fail("not the bits of the product");

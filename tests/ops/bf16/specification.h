@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { SIDE = 32, BLOCK = SIDE * SIDE, A = 0, AT, B, BT, FORMS };
+enum { SIDE = 32, BLOCK = SIDE * SIDE, A = 0, AT, B, BT, FORMS, AT_AS_IT_LIES = FORMS };
 
 static size_t blocks(size_t n) { return (n + SIDE - 1) / SIDE; }
 
@@ -63,6 +63,7 @@ static size_t place_in(int form, size_t r, size_t c, size_t row_blocks, size_t c
   const int is_across = form == AT || form == B, is_transposed = form == AT || form == BT;
   const size_t block = is_across ? c / SIDE * row_blocks + r / SIDE : r / SIDE * col_blocks + c / SIDE;
   const size_t i = is_transposed ? c % SIDE : r % SIDE, j = is_transposed ? r % SIDE : c % SIDE;
+  if (form == AT_AS_IT_LIES) return (c / SIDE * row_blocks + r / SIDE) * BLOCK + r % SIDE * SIDE + c % SIDE;
   if (form == A || form == AT) return block * BLOCK + i * SIDE + j;
   return block * BLOCK + j / 16 * 512 + i / 2 * 32 + j % 16 * 2 + i % 2;
 }

@@ -14,17 +14,25 @@ CODE = """
     def numbers(*shape):
         return (rng.standard_normal(shape) * 10.0 ** rng.integers(-22, 15, shape)).astype(np.float32)
 
+    def as_amx_has_it(isa, at):
+        return at if isa == "amx" else at.reshape(*at.shape[:2], 32, 32).swapaxes(2, 3)
+
     def results(isa, x, w, bias, before, mask):
         (m, k), n = x.shape, w.shape[1]
         a, b, saved = (kernels.bf16_pack(y, form, isa=isa) for y, form in ((x, "a"), (w, "b"), (mask, "a")))
         for with_bias, relu, masked, accumulate in itertools.product((False, True), repeat=4):
-            yield from kernels.bf16_product(
-                a, b, m, n, ("rows", "sums", "a", "at", "b", "bt"), bias if with_bias else None, relu, saved if masked else None,
+            at, *others = kernels.bf16_product(
+                a, b, m, n, ("at", "rows", "sums", "a", "b", "bt"), bias if with_bias else None, relu, saved if masked else None,
                 before.copy(), accumulate, isa=isa,
             )
-        for wanted in (("rows",), ("a", "at"), ("bt",), ("sums",)):
-            yield from kernels.bf16_product(a, b, m, n, (*wanted, "b"), isa=isa)
-        yield from kernels.bf16_pack(x, ("a", "at", "b", "bt"), isa=isa)
+            yield from (as_amx_has_it(isa, at), *others)
+        for wanted in (("rows",), ("at", "a"), ("bt",), ("sums",)):
+            first, *others = kernels.bf16_product(a, b, m, n, (*wanted, "b"), isa=isa)
+            yield from (as_amx_has_it(isa, first) if wanted[0] == "at" else first, *others)
+        at, *others = kernels.bf16_pack(x, ("at", "a", "b", "bt"), isa=isa)
+        yield from (as_amx_has_it(isa, at), *others)
+        wt = kernels.bf16_pack(np.ascontiguousarray(x.T), "at", isa=isa)
+        yield kernels.bf16_product(wt, b, m, n, isa=isa, transposed=True)
         yield kernels.bf16_column_sum(x, isa=isa)
 
     for m, n, k in SHAPES:

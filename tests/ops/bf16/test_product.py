@@ -47,7 +47,7 @@ def test_every_form_of_an_operand(shape, kind, isa, rng):
     x = numbers(rng, kind, *shape)
     rounded = model.rounded_to_bf16(x)
     for form, blocks in zip(FORMS, kernels.bf16_pack(x, FORMS, isa=isa), strict=True):
-        assert same(blocks, model.form(rounded, form)), form
+        assert same(blocks, model.form(rounded, form, isa)), form
         assert same(kernels.bf16_pack(np.pad(x, ((0, 0), (0, 3)))[:, : shape[1]], form, isa=isa), blocks), form
 
 
@@ -66,8 +66,10 @@ def test_rounding_to_bf16(isa):
 def test_bits_of_products(shape, kind, isa, rng):
     m, n, k = shape
     a, b = operands(rng, kind, m, n, k)
-    c = kernels.bf16_product(model.form(a, "a"), model.form(b, "b"), m, n, isa=isa)
-    assert same(c, model.product(a, b))
+    c = model.product(a, b)
+    assert same(kernels.bf16_product(model.form(a, "a"), model.form(b, "b"), m, n, isa=isa), c)
+    of_transpose = model.form(np.ascontiguousarray(a.T), "at", isa)
+    assert same(kernels.bf16_product(of_transpose, model.form(b, "b"), m, n, isa=isa, transposed=True), c)
 
 
 def test_products_of_wide_matrices(isa, rng):
@@ -108,7 +110,7 @@ def test_what_becomes_of_a_product(shape, kind, isa, rng):
         assert same(np.ascontiguousarray(rows_out), np.where(np.isnan(rows), model.NAN, rows))
         assert same(sums, model.column_sums(y))
         for form, blocks in zip(FORMS, forms, strict=True):
-            assert same(blocks, model.form(model.rounded_to_bf16(y), form)), form
+            assert same(blocks, model.form(model.rounded_to_bf16(y), form, isa)), form
 
 
 @pytest.mark.parametrize("rows", [1, 31, 32, 33, 70])

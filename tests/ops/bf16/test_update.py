@@ -30,7 +30,15 @@ def steps_of(name, shape, gap, isa, rng):
             name, param, a, b, moments, ("a", "at", "b", "bt"), lr=0.01, step=step, attr=attr, weight_decay=0.1, isa=isa
         )
         kernels.optimizer_step(
-            name, other, kernels.bf16_product(a, b, m, n, isa=isa), others, lr=0.01, step=step, attr=attr, weight_decay=0.1, isa=isa
+            name,
+            other,
+            kernels.bf16_product(a, b, m, n, isa=isa, transposed=True),
+            others,
+            lr=0.01,
+            step=step,
+            attr=attr,
+            weight_decay=0.1,
+            isa=isa,
         )
         assert all((array[:, n:] == 7).all() for array in whole)
     return (param, *moments, *made), (other, *others, *kernels.bf16_pack(other, ("a", "at", "b", "bt"), isa=isa))

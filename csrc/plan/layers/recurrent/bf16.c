@@ -129,12 +129,14 @@ static void input_gradients(const nnc_run *run, const nnc_op *op, const nnc_recu
 
 void nnc_bf16_backward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                               const nnc_recurrence *c) {
-  const nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
+  nnc_bf16_recurrence low = recurrence_of(run, op, l, w, c);
   const int starts = w->d == 0 ? w->to == l->r.steps : w->from == 0;
   const size_t halves = (c->rows + NNC_BF16_HALF - 1) / NNC_BF16_HALF;
   if (starts) memset(low.bias_sums, 0, halves * bias_size(l) * sizeof(float));
+  const int has_dx = l->r.bf16_input && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads);
+  if (!has_dx && !nnc_plan_has_tiles(run->plan)) low.dgates_a = NULL;
   kernels_of(run)->bf16_recurrent_backward(&low);
-  if (l->r.bf16_input && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads)) input_gradients(run, op, l, w, &low);
+  if (has_dx) input_gradients(run, op, l, w, &low);
 }
 
 /* The gate of dgates that the columns of a gate of a weight or bias belong to: W_hh has the last one of a GRU in place of n. */
@@ -164,7 +166,7 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
   for (size_t g = 0; g < r->products; g++) {
     const nnc_bf16 *right = forms(l, NNC_REGION_D_FORM) + (d * r->kept + gate_of(r, g, of_state)) * blocks_of_units(l) * BLOCK;
     const nnc_bf16_result to = {.rows = run->grads + p->offset + task->first * p->ld + g * r->hidden, .ld = p->ld};
-    kernels_of(run)->bf16_product(&to, left, right, task->last - task->first, r->hidden, steps * NNC_BF16_SIDE);
+    kernels_of(run)->bf16_product_at(&to, left, right, task->last - task->first, r->hidden, steps * NNC_BF16_SIDE);
   }
 }
 

@@ -33,7 +33,7 @@ help:
 	@echo "make test-reduced  once under the best instruction set: make test-reduced VENV=.venv-3.13 PYTHON=python3.13 (NUMPY='numpy==2.0.*')"
 	@echo "make test-estimators  the tests of estimators with an older scikit-learn: SKLEARN=1.6 (as is), 1.7, ..."
 	@echo "make prove         matrix products of every small shape, of bfloat16 too, built by GCC and Clang (COMPILERS=...), optimised or not (some minutes)"
-	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time; some minutes"
+	@echo "make fuzz          load damaged files, 10,000 of each kind (FUZZ=...), and random nets over time and as ONNX; some minutes"
 	@echo "make storm         threads, Ctrl-C, forks and calls from inside, each at random for SECONDS=60 from SEED=0 (STORMS=\"threads forks\")"
 	@echo "make storm-sanitized   the storms of threads and of calls from inside under the sanitizers"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
@@ -101,6 +101,7 @@ prove-%: $(stamps)/build-requirements
 
 fuzz: $(stamps)/installed $(stamps)/extra-test
 	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py tests/truth/test_time.py
+	NNCORE_FUZZ=2000 $(python) -m pytest -q tests/export -k random_nets
 
 # One after the other, all of them even where one fails. tests/reliability/storm_NAME.py --help says how to repeat a part of one.
 storm: $(stamps)/installed $(stamps)/extra-test

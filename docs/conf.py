@@ -27,7 +27,8 @@ highlight_language = "none"  # of formulas; examples are known by their prompts
 
 REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators config typing"
 SIDEBAR = {
-    "Guides": "../README migrating training metrics loops recurrent functional optimizers precision saving reliability custom",
+    "Guides": "../README migrating training metrics loops recurrent functional optimizers "
+    "precision saving deploying reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
     "Behind it": "benchmarks design ../csrc/README ../CHANGELOG",
 }

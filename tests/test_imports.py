@@ -20,6 +20,7 @@ FLOORS = (
     ("distributed",),
     ("checking", "estimators"),
     ("models",),
+    ("export",),
     ("callbacks",),
     ("saving",),
     ("training",),

@@ -21,8 +21,6 @@ def model(loss="mse", optimizer="sgd", metrics=(), layers=()):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("m.onnx", "ONNX, which nncore does not write yet"),
-        ("m.ONNX", "ONNX"),
         ("m.keras", "the format of Keras"),
         ("m.h5", "the format of Keras"),
         ("m.weights.h5", "the format of Keras"),
@@ -48,6 +46,34 @@ def test_names_of_other_formats_are_refused(name, text, tmp_path):
         ("BackupAndRestore: path", lambda: nn.callbacks.BackupAndRestore(path)),
     ):
         with pytest.raises(ArgumentError, match=rf"^{owner} .* promises .*{text}.*\. Name it '([^']*/)?m.safetensors'"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_unknown_formats_are_refused(tmp_path):
+    path = tmp_path / "m.xyz"
+    with pytest.raises(
+        ArgumentError, match=r"^save: path .*m.xyz' ends in '.xyz', which is no known format; known are .safetensors and .onnx$"
+    ):
+        model().save(path)
+    for call in (
+        lambda: model().save_weights(path),
+        lambda: nn.callbacks.ModelCheckpoint(path),
+        lambda: nn.callbacks.BackupAndRestore(path),
+    ):
+        with pytest.raises(ArgumentError, match=r"ends in '.xyz', which is no known format; known is .safetensors$"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_save_writes_onnx(tmp_path):
+    path = tmp_path / "m.ONNX"
+    for call in (
+        lambda: model().save_weights(path),
+        lambda: nn.callbacks.ModelCheckpoint(path),
+        lambda: nn.callbacks.BackupAndRestore(path),
+    ):
+        with pytest.raises(ArgumentError, match=r"promises ONNX, .* model.to_onnx\(path\) .*Name it '.*m.safetensors'"):
             call()
     assert list(tmp_path.iterdir()) == []
 

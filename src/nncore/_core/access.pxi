@@ -135,7 +135,7 @@ cdef class Access:
         cdef Hold *own = self._find(this_thread())
         return self.needs_recovery and (own is NULL or own.inside <= 1)
 
-    cdef void _tidy(self, Hold *own) noexcept:
+    cdef inline void _tidy(self, Hold *own) noexcept:
         if own.waiting:
             return
         if not own.entered[<int>SNAPSHOT] and not own.entered[<int>CHANGING]:
@@ -143,12 +143,12 @@ cdef class Access:
         if not own.depth:
             self._drop(own)
 
-    cdef void _drop(self, Hold *own) noexcept:
+    cdef inline void _drop(self, Hold *own) noexcept:
         self.count -= 1
         own[0] = self.holds[self.count]
         memset(&self.holds[self.count], 0, sizeof(Hold))
 
-    cdef Hold *_find(self, unsigned long thread) noexcept:
+    cdef inline Hold *_find(self, unsigned long thread) noexcept:
         cdef int i
         for i in range(self.count):
             if self.holds[i].thread == thread:

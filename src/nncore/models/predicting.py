@@ -484,7 +484,7 @@ class Predictor(ModelCore):
         return Stream(self, batch)
 
     def save(self, path: str | os.PathLike[str], include_training: bool = True, *, overwrite: bool = True) -> None:
-        """Write the model into one safetensors file. `nncore.load` reads it.
+        """Write the model into one safetensors file, which `nncore.load` reads, or for inference as ONNX.
 
         The file is written under a temporary name, synchronized to disk and then renamed. After an error the old file is still
         complete.
@@ -492,18 +492,19 @@ class Predictor(ModelCore):
         Parameters
         ----------
         path : str or path-like
-            The file. Its name usually ends in ".safetensors".
+            The file. Its name usually ends in ".safetensors". If it ends in ".onnx", this is `to_onnx`.
         include_training : bool
             Whether to write the arguments of ``compile`` and the state of training too (the optimizer's moments, the number of
             updates). Training then continues from the loaded model bitwise as without the interruption. With Adam the file is about
-            three times as large.
+            three times as large. ONNX has no place for it.
         overwrite : bool
             Whether to replace a file that exists.
 
         Raises
         ------
         ArgumentError
-            Something cannot be written as data, for example a learning rate that is a function. The message names it.
+            Something cannot be written as data, for example a learning rate that is a function. The message names it. Or the name
+            of the file promises another format.
         OSError
             The file cannot be written; with ``overwrite=False``, it exists (FileExistsError).
 
@@ -523,10 +524,73 @@ class Predictor(ModelCore):
         >>> again.train_on_batch([[1.0]], [[2.0]]) == model.train_on_batch([[1.0]], [[2.0]])
         True
         """
+        from ..saving.formats import is_onnx
         from ..saving.model_file import save
 
         may_write("save", path, overwrite)
+        if is_onnx(path):
+            self.to_onnx(path)
+            return
         save(self._network, path, include_training)
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        opset: int | None = None,
+        dynamic: bool = True,
+        *,
+        lengths: bool = False,
+    ) -> Any:
+        """Return the model for inference as ONNX, and write it to a file if there is a path.
+
+        Only standard operators appear. Inputs and outputs keep their names. Inputs that only an `Embedding` reads are int64; the
+        others have the model's dtype. Dropout and noise vanish, and `BatchNorm1d` uses its running statistics.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            The file. Its name usually ends in ".onnx".
+        opset : int, optional
+            The version of ONNX's operators, 14 to 24. None: 17.
+        dynamic : bool
+            Whether the sizes of the batch and, of models of sequences, of time stay open. Their names are then "batch" and "time".
+            With False the batch is 1, and sequences have as many steps as those for which the model is built.
+        lengths : bool
+            Whether the graph has a further input "lengths", int64 [batch]: the valid time steps of each sequence, as in `predict`.
+
+        Returns
+        -------
+        onnx.ModelProto
+            The model in memory.
+
+        Raises
+        ------
+        MissingExtraError
+            The package onnx is not installed.
+        ArgumentError
+            A layer is written in Python, the model is quantized, it takes no lengths, or ``opset`` is out of range.
+        NotBuiltError
+            The shape of the input is not known yet.
+        SizeError
+            The parameters have more than 2 GB.
+
+        Notes
+        -----
+        In an output with time steps, the steps after the length of a sequence mean nothing.
+
+        With ``compute="bfloat16"``, the graph computes in float32, with the same weights.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.GRU(3, 8), nn.Linear(8, 2), seed=0)
+        >>> graph = model.to_onnx(lengths=True).graph  # doctest: +SKIP
+        >>> [each.name for each in graph.input], [each.name for each in graph.output]  # doctest: +SKIP
+        (['input', 'lengths'], ['output'])
+        """
+        from ..export.onnx.model import to_onnx
+
+        return to_onnx(self._network, path, opset, dynamic, lengths)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from .copying import pickle_model
@@ -548,5 +612,5 @@ class Predictor(ModelCore):
 Predictor.__name__ = "Model"  # in messages
 
 # Not of predict and the methods for single batches, whose calls are short.
-for _name in ("evaluate", "summary", "get_layer", "stream", "save"):
+for _name in ("evaluate", "summary", "get_layer", "stream", "save", "to_onnx"):
     setattr(Predictor, _name, explained(vars(Predictor)[_name]))

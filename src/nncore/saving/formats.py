@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from ..errors import ArgumentError
@@ -11,7 +12,7 @@ _KERAS = "the format of Keras; Keras cannot read what nncore writes"
 _TORCH = "the format of PyTorch; for PyTorch, save model.state_dict() with torch.save"
 _PICKLE = "a pickle; use pickle.dump(model, file) for one"
 _NUMPY = "the format of NumPy; use np.savez(path, **model.state_dict()) for it"
-_ONNX = "ONNX, which nncore does not write yet"
+_ONNX = "ONNX, which cannot hold this; model.to_onnx(path) and model.save(path) write a model for inference"
 
 #: Ending of a name -> what it promises, and what to do instead.
 PROMISES = {
@@ -31,6 +32,10 @@ PROMISES = {
     ".json": "JSON, which cannot hold the weights",
 }
 
+#: Endings of files in the safetensors format, and what else `save` writes.
+_OWN = (".safetensors", ".nncore", ".ckpt")
+ONNX = ".onnx"
+
 _BY_TENSORS = "load it there, and pass its arrays to model.load_state_dict"
 
 #: First bytes of a file -> what it is.
@@ -49,25 +54,43 @@ SIGNATURES = (
 
 
 def check_name(owner: str, path: Any, argument: str = "path") -> None:
-    """Raise ArgumentError if the name of a file promises another format than safetensors.
+    """Raise ArgumentError if the name of a file promises another format than safetensors, or one that is not known.
 
     Examples
     --------
     >>> check_name("save", "best.safetensors")
-    >>> check_name("save", "best.onnx")
+    >>> check_name("save", "best.json")
     Traceback (most recent call last):
         ...
-    nncore.errors.ArgumentError: save: path 'best.onnx' promises ONNX, which nncore does not write yet. Name it 'best.safetensors'
+    nncore.errors.ArgumentError: save: path 'best.json' promises JSON, which cannot hold the weights. Name it 'best.safetensors'
+    >>> check_name("save", "best.xyz")
+    Traceback (most recent call last):
+        ...
+    nncore.errors.ArgumentError: save: path 'best.xyz' ends in '.xyz', which is no known format; known are .safetensors and .onnx
     """
-    given = type(path).__fspath__(path) if hasattr(type(path), "__fspath__") else path
-    if not isinstance(given, str | bytes):  # which others refuse
+    name = _name_of(path)
+    if name is None:
         return
-    name = os.fsdecode(given)
     stem, ending = os.path.splitext(name)
     if said := PROMISES.get(ending.lower()):
         kept = stem.removesuffix(".weights")
         kept += "" if os.path.basename(kept) else "model"
         raise ArgumentError(f"{owner}: {argument} {name!r} promises {said}. Name it {kept + '.safetensors'!r}")
+    if ending.lower() not in _OWN and re.fullmatch(r"\.[A-Za-z]\w*", ending):  # no ending of a number, as in "model.v1.2"
+        known = "known are .safetensors and .onnx" if owner == "save" else "known is .safetensors"
+        raise ArgumentError(f"{owner}: {argument} {name!r} ends in {ending!r}, which is no known format; {known}")
+
+
+def is_onnx(path: Any) -> bool:
+    """Return whether the name of a file promises ONNX."""
+    name = _name_of(path)
+    return name is not None and os.path.splitext(name)[1].lower() == ONNX
+
+
+def _name_of(path: Any) -> str | None:
+    """Return a path as text, or None for what others refuse."""
+    given = type(path).__fspath__(path) if hasattr(type(path), "__fspath__") else path
+    return os.fsdecode(given) if isinstance(given, str | bytes) else None
 
 
 def looks_like(head: bytes) -> str:

@@ -1,0 +1,6 @@
+"""Exporters: a network in the form of other programs. Nothing here computes.
+
+`walk` gives the ops of a network in a form that every exporter can follow. Each exporter is a folder with a table that has one
+entry for each op of the registry, csrc/ops/ops.def; tests/export fails where one is missing. How an exporter is made is described
+in docs/design.md.
+"""

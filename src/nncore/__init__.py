@@ -83,7 +83,7 @@ if TYPE_CHECKING:
         multiply,
         subtract,
     )
-    from .models import Model, QuantizedModel, Sequential, load
+    from .models import Model, QuantizedModel, Sequential, from_onnx, load
     from .training.history import History
 
 __all__ = [
@@ -160,6 +160,7 @@ __all__ = [
     "distributed",
     "errors",
     "estimators",
+    "from_onnx",
     "get_num_threads",
     "init",
     "layers",
@@ -193,7 +194,7 @@ if not TYPE_CHECKING:
             "data.preparation": "make_windows pad_sequences",
             "data.windows": "WindowSplit split_series",
             "graph": "Input Value",
-            "models": "Model QuantizedModel Sequential load",
+            "models": "Model QuantizedModel Sequential from_onnx load",
             "training.history": "History",
         },
         rest="layers",

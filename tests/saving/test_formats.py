@@ -117,7 +117,7 @@ def onnx_file(path):
     [
         (torch_file, "a zip archive, such as PyTorch, Keras and NumPy write; .*model.load_state_dict"),
         (lambda path: torch_file(path, legacy=True), "a file of torch.save"),
-        (onnx_file, "an ONNX file, which nncore does not read yet"),
+        (onnx_file, "an ONNX file; read it with nn.from_onnx"),
         (lambda path: numpy_file(path, np.savez), "a zip archive"),
         (lambda path: numpy_file(path, np.save), "an array of NumPy"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100)), "an HDF5 file, such as Keras writes"),

@@ -1,4 +1,4 @@
-"""load: read a model from a file that ``Model.save`` wrote."""
+"""load, from_onnx: read a model from a file that ``Model.save`` or ``Model.to_onnx`` wrote."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .quantized import QuantizedModel
 from .sequential import Sequential
 
 if TYPE_CHECKING:
+    from ..network.network import Network
     from ..typing import Compute
 
 
@@ -74,7 +75,53 @@ def load(
     >>> bool((again([[1.0, 2.0]]) == model([[1.0, 2.0]])).all())
     True
     """
-    network = read_network(path, custom_objects, compute)
+    return _model_of(read_network(path, custom_objects, compute))
+
+
+@explained
+def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
+    """Make a model from an ONNX file that `Model.to_onnx` wrote.
+
+    The model has the layers, names and weights of the one that was written, and gives the same bits. It can be trained; the state
+    of training is not in the file. If other programs have changed the weights in the file, the model has these weights.
+
+    Parameters
+    ----------
+    path : str or path-like, or onnx.ModelProto
+        The file, or a model in memory.
+
+    Returns
+    -------
+    Model
+        The model, a `Sequential` or a `Functional`. It is not compiled.
+
+    Raises
+    ------
+    MissingExtraError
+        The package onnx is not installed.
+    FileFormatError
+        The file was written by another program, its graph has been changed, or it is damaged. The message lists the nodes that
+        cannot be read.
+    OSError
+        The file cannot be read.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5), nn.Tanh(), seed=7)
+    >>> nn.from_onnx(model.to_onnx())  # doctest: +SKIP
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): Dropout(p=0.5)
+      (2): Tanh()
+    )
+    """
+    from ..export.onnx.own import read_network as read_onnx
+
+    return _model_of(read_onnx(path))
+
+
+def _model_of(network: Network) -> Any:
     cls: Any = Functional if isinstance(network.connections, Graph) else Sequential
     if network.compute == "int8":
         cls = QuantizedModel

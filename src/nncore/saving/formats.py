@@ -107,7 +107,7 @@ def looks_like(head: bytes) -> str:
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite file, which nncore does not read"
     if len(head) > 8 and head[0] == 0x08 and head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x2A, 0x3A, 0x42):
-        return "an ONNX file, which nncore does not read yet"  # fields 1 and 2, 3, ... of its ModelProto
+        return "an ONNX file; read it with nn.from_onnx"  # fields 1 and 2, 3, ... of its ModelProto
     if head.lstrip()[:1] in (b"{", b"[", b"<"):
         return "a text file, such as JSON"
     return ""

@@ -79,26 +79,31 @@ def save(network: Network, path: str | os.PathLike[str], include_training: bool)
         tensors.check_room(path, stored, memory)
         # Copies, because writing takes long and another thread may continue to train.
         stored = {name: view.copy(order="C") for name, view in stored.items()}
-        document = {
-            "format_version": FORMAT_VERSION,
-            "nncore_version": _core.__version__,
-            "model": {
-                "class": "Model" if isinstance(network.connections, Graph) else "Sequential",
-                "dtype": network.dtype.name,
-                **({} if network.compute == network.dtype.name else {"compute": network.compute}),
-                "seed": network.plan.seed,
-                **from_connections(network),
-                **from_names(network),
-                "layers": [
-                    data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.has_parameters)
-                    for i, layer in enumerate(network.layers)
-                ],
-                **({"inference": modes} if (modes := [i for i, each in enumerate(network.layers) if not each.training]) else {}),
-            },
-            "training": None if state is None else _from_state(state, stored),
-        }
+        document = described(network, None if state is None else _from_state(state, stored))
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     tensors.write(path, stored, {"format": "nncore", "nncore": text}, memory)
+
+
+def described(network: Network, training: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the document of a file: the architecture, and training as data."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "nncore_version": _core.__version__,
+        "model": {
+            "class": "Model" if isinstance(network.connections, Graph) else "Sequential",
+            "dtype": network.dtype.name,
+            **({} if network.compute == network.dtype.name else {"compute": network.compute}),
+            "seed": network.plan.seed,
+            **from_connections(network),
+            **from_names(network),
+            "layers": [
+                data.from_layer(layer, network.connections.layer_name(i), needs_initializers=not network.has_parameters)
+                for i, layer in enumerate(network.layers)
+            ],
+            **({"inference": modes} if (modes := [i for i, each in enumerate(network.layers) if not each.training]) else {}),
+        },
+        "training": training,
+    }
 
 
 def save_weights(network: Network, path: str | os.PathLike[str], state_dict: Callable[[], dict[str, np.ndarray]]) -> None:
@@ -168,20 +173,24 @@ def read_network(path: str | os.PathLike[str], custom_objects: Mapping[str, Any]
             reader.fail(
                 "__metadata__", "the file contains no model of nncore; to load only weights, make the model and call load_weights"
             )
-        document = tensors.parse(reader, "__metadata__.nncore", reader.metadata["nncore"])
-        version = field(reader, document, "format_version", int)
-        if version != FORMAT_VERSION:
-            newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
-            reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
-        described = field(reader, document, "model", dict)
-        network = _to_network(reader, described, compute)
-        read_names(reader, described, network)
-        training = field(reader, document, "training", dict, optional=True)
-        if training is None:
-            _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)})
-        else:
-            _train_on(reader, network, training)
-        return network
+        return to_network(reader, tensors.parse(reader, "__metadata__.nncore", reader.metadata["nncore"]), compute)
+
+
+def to_network(reader: Reader, document: Any, compute: Any = None) -> Network:
+    """Make the network that a document describes, with the values of the reader's tensors."""
+    version = field(reader, document, "format_version", int)
+    if version != FORMAT_VERSION:
+        newer = "; a newer nncore wrote it" if version > FORMAT_VERSION else ""
+        reader.fail("format_version", f"{str(version)[:20]}, but this version of nncore reads {FORMAT_VERSION}{newer}")
+    described = field(reader, document, "model", dict)
+    network = _to_network(reader, described, compute)
+    read_names(reader, described, network)
+    training = field(reader, document, "training", dict, optional=True)
+    if training is None:
+        _require_no_more(reader, {name for name in reader.tensors if not name.startswith(PREFIX)})
+    else:
+        _train_on(reader, network, training)
+    return network
 
 
 def _to_network(reader: Reader, described: dict[str, Any], compute: Any) -> Network:

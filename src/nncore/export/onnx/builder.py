@@ -33,6 +33,8 @@ class Builder:
         From name to array.
     values : dict
         From the number of a value to the name of its tensor.
+    stored : dict
+        From the name of a parameter to the name of a tensor with its values, and how they lie there; see own.py.
     states : dict
         From the number of a recurrent op's value to the names of its last states, each [directions, N, hidden].
     indices : set of int
@@ -48,6 +50,7 @@ class Builder:
         self.nodes: list[Any] = []
         self.tensors: dict[str, np.ndarray] = {}
         self.values: dict[int, str] = {}
+        self.stored: dict[str, list[Any]] = {}
         self.states: dict[int, tuple[str, ...]] = {}
         self.indices = set(walk.indices)
         self.layer = ""
@@ -101,11 +104,11 @@ class Builder:
     def parameter(self, name: str, form: str = "", change: Callable[[np.ndarray], np.ndarray] | None = None) -> str:
         """Return the name of a parameter. form: what follows its name in the graph where ``change`` gives it another shape."""
 
-        def make() -> str:
-            array = self.walk.tensors[name]
-            return self._put(name + form, array if change is None else change(array))
-
-        return self.once(("parameter", name, form), make)
+        array = self.walk.tensors[name]
+        tensor = self.once(("parameter", name, form), lambda: self._put(name + form, array if change is None else change(array)))
+        how = ["as it is"] if change is None else ["transposed"] if change is np.transpose else ["reshaped", list(array.shape)]
+        self.stored.setdefault(name, [tensor, *how])
+        return tensor
 
     def derived(self, key: Any, name: str, make: Callable[[], np.ndarray]) -> str:
         """Return the name of a tensor that is computed from parameters, and compute it only the first time."""

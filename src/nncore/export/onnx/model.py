@@ -14,6 +14,7 @@ from ...saving import atomic
 from ..walk import Value, Walk, walk
 from .builder import BATCH, Builder
 from .layers import LAYERS
+from .own import add_description
 
 #: The operators that are written exist from the first of these opsets on; the last one is the newest that was tested.
 FIRST_OPSET, LAST_OPSET = 14, 24
@@ -36,13 +37,14 @@ def to_onnx(network: Network, path: Any, opset: Any, dynamic: Any, lengths: Any 
     if lengths and net.timed is None:
         mixing = network.plan.mixing()
         raise ArgumentError(f"to_onnx: lengths=True: {mixing or 'no input has a time dimension, [N, time, features]'}")
-    proto = _model(onnx, net, opset, dynamic, lengths)
+    proto, b = _model(onnx, net, opset, dynamic, lengths)
+    add_description(proto, network, b)
     if path is not None:
         atomic.write(path, [proto.SerializeToString()])
     return proto
 
 
-def _model(onnx: Any, net: Walk, opset: int, dynamic: bool, lengths: bool) -> Any:
+def _model(onnx: Any, net: Walk, opset: int, dynamic: bool, lengths: bool) -> tuple[Any, Builder]:
     helper = onnx.helper
     if (size := sum(array.nbytes for array in net.tensors.values())) > _LARGEST:
         raise SizeError(f"to_onnx: the parameters have {size} bytes, but a file of ONNX holds at most {_LARGEST}")
@@ -66,13 +68,9 @@ def _model(onnx: Any, net: Walk, opset: int, dynamic: bool, lengths: bool) -> An
     tensors = [onnx.numpy_helper.from_array(np.array(array, order="C"), name) for name, array in b.tensors.items()]
     graph = helper.make_graph(b.nodes, net.label, inputs, outputs, tensors)
     opsets = [helper.make_opsetid("", opset)]
-    return helper.make_model(
-        graph,
-        opset_imports=opsets,
-        ir_version=helper.find_min_ir_version_for(opsets),
-        producer_name="nncore",
-        producer_version=_core.__version__,
-    )
+    ir_version = helper.find_min_ir_version_for(opsets)
+    makers = {"producer_name": "nncore", "producer_version": _core.__version__}
+    return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, **makers), b
 
 
 def _name_outputs(b: Builder) -> list[str]:

@@ -55,6 +55,12 @@ def gates_of(kind: str, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([blocks[i] for i in GATES[kind]])
 
 
+def gates_from(kind: str, rows: np.ndarray) -> np.ndarray:
+    """Return [gates * hidden, ...] in the order of nncore."""
+    blocks = np.split(rows, len(GATES[kind]))
+    return np.concatenate([blocks[GATES[kind].index(i)] for i in range(len(blocks))])
+
+
 def _weights(b: Builder, step: Step, kind: str) -> list[str]:
     """The tensors W, R and B, each with the directions as its first dimension; "" for B without biases."""
     level = step.op.field("sublayer")
@@ -68,7 +74,10 @@ def _weights(b: Builder, step: Step, kind: str) -> list[str]:
             each = [gates_of(kind, b.walk.tensors[name]) for name in names]
             return np.stack([np.concatenate(each[i : i + n]) for i in range(0, len(each), n)])
 
-        return b.derived(names, f"{names[0].removesuffix(suffixes[0])}_l{level}_onnx", make)
+        tensor = b.derived(names, f"{names[0].removesuffix(suffixes[0])}_l{level}_onnx", make)
+        for i, name in enumerate(names):
+            b.stored.setdefault(name, [tensor, "gates", kind, i // n, i % n, n])
+        return tensor
 
     has_bias = step.op.field("has_bias")
     return [stacked("weight_ih"), stacked("weight_hh"), stacked("bias_ih", "bias_hh") if has_bias else ""]

@@ -1,0 +1,190 @@
+"""from_onnx: what to_onnx wrote comes back as the same model, to the bit; everything else is an error that says what it is."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from export.nets import arrays_for, random_model, randomize
+
+import nncore as nn
+from nncore.errors import ArgumentError, FileFormatError
+
+onnx = pytest.importorskip("onnx", reason="the extra onnx reads the graphs")
+
+
+def equal(one, other):
+    """Whether two results have the same numbers, to the bit."""
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_random_nets_come_back(dtype, tmp_path):
+    for seed in range(0, 60, 2):
+        model, rng = random_model(seed, dtype)
+        proto = model.to_onnx(tmp_path / "m.onnx", opset=int(rng.integers(14, 25)), lengths=bool(model._network.plan.time_steps()))
+        again = nn.from_onnx(tmp_path / "m.onnx" if seed % 4 else proto)
+        assert repr(again) == repr(model)
+        assert (again.input_names, again.output_names, again.dtype) == (model.input_names, model.output_names, model.dtype)
+        assert equal(again.state_dict(), model.state_dict())
+        indices = {i for i, each in enumerate(proto.graph.input) if each.type.tensor_type.elem_type == 7 and each.name != "lengths"}
+        x = arrays_for(model, rng, 3, model.input_shapes, indices)
+        assert equal(again.predict(x if len(x) > 1 else x[0]), model.predict(x if len(x) > 1 else x[0]))
+
+
+def layers():
+    return (
+        nn.Linear(3, 8, l2=1e-3, weight_init="orthogonal"),
+        nn.BatchNorm1d(8, momentum=0.3),
+        nn.Dropout(0.3),
+        nn.PReLU(),
+        nn.Linear(8, 2, trainable=False),
+    )
+
+
+def test_it_can_be_trained_like_the_original(rng):
+    """Options that no graph holds come back: penalties, dropout, momentum, frozen layers, the seed, and names of columns."""
+    model = nn.Sequential(*layers(), seed=3)
+    randomize(model, rng)
+    again = nn.from_onnx(model.to_onnx())
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
+    for each in (model, again):
+        each.compile("mse", "adam")
+        each.fit(x, y, epochs=3, verbose=0)
+    assert equal(again.state_dict(), model.state_dict())
+    assert type(again) is nn.Sequential
+
+
+def test_models_that_are_not_built_and_nested_ones(rng):
+    inner = nn.Sequential(nn.GRU(3, 4, num_layers=2, bidirectional=True, return_sequences=True), nn.LayerNorm(8))
+    model = nn.Sequential(inner, nn.LastStep(), nn.Linear(8, 2))
+    again = nn.from_onnx(model.to_onnx())
+    assert [*again.state_dict()] == [*model.state_dict()]
+    x = rng.normal(size=(2, 5, 3)).astype("f")
+    assert equal(again.predict(x), model.predict(x))
+
+
+def test_bfloat16_comes_back(rng):
+    model = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 16), compute="bfloat16")
+    again = nn.from_onnx(model.to_onnx())
+    x = rng.normal(size=(4, 32)).astype("f")
+    assert again.compute == "bfloat16"
+    assert equal(again(x), model(x))
+
+
+def test_weights_that_were_changed_in_the_graph():
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    proto = model.to_onnx()
+    (weight,) = (each for each in proto.graph.initializer if each.name == "0.weight")
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.array([[3, 4]], np.float32), weight.name))
+    np.testing.assert_array_equal(nn.from_onnx(proto)[0].weight, [[3, 4]])
+
+
+class Own(nn.Linear):
+    pass
+
+
+def changed(change):
+    proto = nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1), seed=0).to_onnx()
+    change(proto)
+    return proto
+
+
+def document(change):
+    def apply(proto):
+        (entry,) = proto.metadata_props
+        found = json.loads(entry.value)
+        change(found)
+        entry.value = json.dumps(found)
+
+    return apply
+
+
+def external(proto):
+    proto.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    proto.graph.initializer[0].external_data.add(key="location", value="../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda p: p.ClearField("metadata_props"), r"this is from nncore .*: its nodes are Transpose '0/Transpose', GRU '0/GRU'"),
+        (lambda p: p.graph.node.pop(), r"graph: it has been changed .* its nodes are Transpose"),
+        (lambda p: p.graph.node[-1].attribute.pop(), "it has been changed"),
+        (lambda p: p.graph.initializer.pop(), "is not where the description has it"),
+        (external, "its values are in another file"),
+        (lambda p: p.graph.initializer[0].dims.append(7), "tensor '.*is not where"),
+        (document(lambda d: d.update(format_version=9)), "format_version: 9"),
+        (document(lambda d: d["onnx"]["tensors"].update({"1.weight": ["1.bias", "as it is"]})), "tensor '1.weight'"),
+        (document(lambda d: d["onnx"]["tensors"].update({"1.weight": []})), "tensor '1.weight'"),
+        (document(lambda d: d["onnx"]["tensors"].update({"1.weight": ["1.weight", "inverted"]})), "tensor '1.weight'"),
+        (document(lambda d: d["onnx"]["tensors"].update({"1.more": ["1.weight", "as it is"]})), "belongs to no layer"),
+        (document(lambda d: d["onnx"]["tensors"].pop("1.weight")), "tensor '1.weight'"),
+        (document(lambda d: d["onnx"].pop("tensors")), "onnx.tensors"),
+        (document(lambda d: d.pop("onnx")), "onnx"),
+        (document(lambda d: d["model"]["layers"].clear()), ""),
+        (document(lambda d: d["model"]["layers"][0]["arguments"].update(hidden_size=2**40)), ""),
+        (lambda p: setattr(p.metadata_props[0], "value", "{"), "not valid JSON"),
+        (lambda p: setattr(p.metadata_props[0], "value", "[" * 100000), "deep"),
+    ],
+)
+def test_other_graphs(change, text, tmp_path):
+    proto = changed(change)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proto.SerializeToString())
+    for source, name in ((proto, "the ONNX model"), (path, str(path))):
+        with pytest.raises(FileFormatError, match=f"^{name}: .*{text}"):
+            nn.from_onnx(source)
+
+
+def test_files_that_are_none(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\xff" * 100)
+    with pytest.raises(FileFormatError, match="no ONNX file"):
+        nn.from_onnx(path)
+    path.write_bytes(b"")
+    with pytest.raises(FileFormatError, match="from another program: it has no nodes"):
+        nn.from_onnx(path)
+    with pytest.raises(FileNotFoundError):
+        nn.from_onnx(tmp_path / "none.onnx")
+    with pytest.raises(ArgumentError, match="from_onnx: path must be"):
+        nn.from_onnx(3)
+
+
+def test_layers_of_the_users_own_can_be_written_but_not_read():
+    proto = nn.Sequential(Own(2, 1)).to_onnx()
+    with pytest.raises(FileFormatError, match="its nodes are Gemm"):
+        nn.from_onnx(proto)
+
+
+def test_damaged_files(tmp_path):
+    """NNCORE_FUZZ=10000 for many more."""
+    rng, path = np.random.default_rng(4), tmp_path / "m.onnx"
+    model = nn.Sequential(nn.Embedding(5, 3), nn.LSTM(3, 4, bidirectional=True), nn.BatchNorm1d(8), nn.Linear(8, 2), seed=0)
+    model.build((6,))
+    plain = model.to_onnx().SerializeToString()
+    read = 0
+    for _ in range(int(os.environ.get("NNCORE_FUZZ", "300"))):
+        damaged = bytearray(plain)
+        for _ in range(int(rng.integers(1, 4))):
+            at = int(rng.integers(len(damaged)))
+            match rng.integers(4):
+                case 0:
+                    damaged[at] = int(rng.integers(256))
+                case 1:
+                    damaged[at] ^= 1 << int(rng.integers(8))
+                case 2:
+                    del damaged[at : at + int(rng.integers(1, 20))]
+                case _:
+                    damaged[at:at] = damaged[at : at + int(rng.integers(1, 20))]
+        path.write_bytes(damaged)
+        try:
+            nn.from_onnx(path)
+            read += 1
+        except FileFormatError:
+            pass
+    assert read  # damage of weights alone gives other weights

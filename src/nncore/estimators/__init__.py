@@ -12,9 +12,20 @@ from .._lazy import lazily
 if TYPE_CHECKING:
     from .mlp import MLPClassifier, MLPRegressor
     from .recurrent import RecurrentClassifier, RecurrentRegressor
+    from .single import LinearSVM, Perceptron, SoftmaxRegression
     from .wrapped import Classifier, Regressor
 
-__all__ = ["Classifier", "MLPClassifier", "MLPRegressor", "RecurrentClassifier", "RecurrentRegressor", "Regressor"]
+__all__ = [
+    "Classifier",
+    "LinearSVM",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Perceptron",
+    "RecurrentClassifier",
+    "RecurrentRegressor",
+    "Regressor",
+    "SoftmaxRegression",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
@@ -23,6 +34,7 @@ if not TYPE_CHECKING:
         {
             "mlp": "MLPClassifier MLPRegressor",
             "recurrent": "RecurrentClassifier RecurrentRegressor",
+            "single": "LinearSVM Perceptron SoftmaxRegression",
             "wrapped": "Classifier Regressor",
         },
     )

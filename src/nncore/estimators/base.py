@@ -216,6 +216,12 @@ def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray
         return weight
     from sklearn.utils.class_weight import compute_sample_weight
 
+    if isinstance(class_weight, str) and weight is not None and targets.kind != "multilabel":  # weights count as repeated rows do
+        index = targets.index(y)
+        sums = np.bincount(index, weight)
+        with np.errstate(divide="ignore"):
+            scaled: np.ndarray = weight * (weight.sum() / (np.count_nonzero(sums) * sums))[index]
+        return np.where(weight > 0, scaled, 0.0)
     own = compute_sample_weight(class_weight, dense(y))
     product: np.ndarray = own if weight is None else own * weight
     return product

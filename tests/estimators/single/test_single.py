@@ -54,7 +54,9 @@ def data(request):
     ids=str,
 )
 def test_without_shuffling_the_weights_are_those_of_scikit_learn(given, data):
-    X, y, _ = data
+    X, y, weight = data
+    if "class_weight" in given:  # of three classes, the meaning differs
+        y = np.where(y == "c", "b", y)
     own, peer = Perceptron(shuffle=False, **given).fit(X, y), linear_model.Perceptron(shuffle=False, **given).fit(X, y)
     np.testing.assert_allclose(own.coef_, peer.coef_, rtol=1e-9)
     np.testing.assert_allclose(own.intercept_, peer.intercept_, rtol=1e-9, atol=1e-12)
@@ -64,6 +66,9 @@ def test_without_shuffling_the_weights_are_those_of_scikit_learn(given, data):
     assert own.t_ == peer.t_
     assert own.coef_.shape == peer.coef_.shape
     assert own.score(X, y) == peer.score(X, y)
+    if given.get("tol", 0) is None and given.get("class_weight") != "balanced":
+        own, peer = clone(own).fit(X, y, sample_weight=weight), clone(peer).fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(own.coef_, peer.coef_, rtol=1e-9)
 
 
 def test_steps_of_the_perceptron(data):
@@ -113,6 +118,17 @@ def test_perceptron_ends(data, capsys):
     with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
         Perceptron(class_weight="balanced").partial_fit(X, y, classes=np.unique(y))
     assert np.linalg.norm(Perceptron(penalty="l1", alpha=0.05).fit(X, y).coef_) < np.linalg.norm(Perceptron().fit(X, y).coef_)
+
+
+def test_a_weight_is_a_number_of_rows(rng):
+    X, y = rng.integers(0, 3, size=(60, 4)).astype(float), rng.integers(0, 3, size=60)
+    weight = rng.integers(0, 4, size=60)
+    order = rng.permutation(60)
+    for given in ({}, {"class_weight": {0: 2.0, 1: 0.5}}, {"early_stopping": True}):
+        rows = Perceptron(**given).fit(X.repeat(weight, axis=0), y.repeat(weight))
+        weighted = Perceptron(**given).fit(X[order], y[order], sample_weight=weight[order])
+        np.testing.assert_array_equal(rows.coef_, weighted.coef_)
+        np.testing.assert_array_equal(rows.intercept_, weighted.intercept_)
 
 
 # Softmax regression -----------------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ class Perceptron(LinearClassifying, Estimator):
     """Rosenblatt's perceptron, for each class against the others.
 
     For every row in turn that has the wrong sign, ``w += eta0 * y * x`` with y = ±1 (Rosenblatt, 1958). It ends if the loss, the
-    mean of ``max(0, -y * score)``, has not decreased. Parameters and attributes are those of scikit-learn's class, and without
-    shuffling so are the weights.
+    mean of ``max(0, -y * score)``, has not decreased. Parameters and attributes are those of scikit-learn's class. Without
+    shuffling, so are the weights.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Perceptron(LinearClassifying, Estimator):
     n_iter_no_change : int, default 5
         The number of epochs in a row without improvement that end training.
     class_weight : dict, "balanced" or None
-        The factor of the updates by rows of each label. Of several classes, it is that of the rows of the class that is trained.
+        The factor of the updates by rows of each label.
     warm_start : bool, default False
         Whether another `fit` begins with the weights of the last one.
 
@@ -75,8 +75,11 @@ class Perceptron(LinearClassifying, Estimator):
 
     Notes
     -----
-    There are no sample weights: an update of twice the size is not the same as two updates, so they would not do what repeated rows
-    do. The l1 penalty acts by its subgradient, not by truncation as in scikit-learn.
+    Sample weights are factors of the updates. With shuffling, rows that occur several times are one row with the sum of their
+    weights, so that a weight of 2 is the same as a row that occurs twice.
+
+    A class weight is that of its rows, whichever class is trained against the others; in scikit-learn's class, the others have the
+    weight 1 there. The l1 penalty acts by its subgradient, not by truncation as in scikit-learn.
 
     Examples
     --------
@@ -131,7 +134,7 @@ class Perceptron(LinearClassifying, Estimator):
         self._keep(locals())
 
     @fitting
-    def fit(self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None) -> Perceptron:
+    def fit(self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None, sample_weight: Any = None) -> Perceptron:
         """Train.
 
         Parameters
@@ -143,6 +146,7 @@ class Perceptron(LinearClassifying, Estimator):
             The first weights; zeros by default.
         intercept_init : ndarray of shape (1,) or (n_classes,), optional
             The first biases; zeros by default.
+        sample_weight : array-like of shape (n_samples,), optional
 
         Returns
         -------
@@ -150,7 +154,7 @@ class Perceptron(LinearClassifying, Estimator):
             The estimator itself.
         """
         first = "_model" not in vars(self) or not self.warm_start
-        X, y, weight = self._read(X, y, None, first)
+        X, y, weight = self._read(X, y, sample_weight, first)
         if first:
             self._begin(X)
         if coef_init is not None:
@@ -167,7 +171,7 @@ class Perceptron(LinearClassifying, Estimator):
         return self
 
     @fitting
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Perceptron:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Perceptron:
         """Go once through these rows.
 
         Parameters
@@ -176,6 +180,7 @@ class Perceptron(LinearClassifying, Estimator):
         y : array-like of shape (n_samples,)
         classes : array-like of shape (n_classes,), optional
             All classes; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), optional
 
         Returns
         -------
@@ -191,7 +196,7 @@ class Perceptron(LinearClassifying, Estimator):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}")
-        X, y, weight = self._read(X, y, None, first, classes)
+        X, y, weight = self._read(X, y, sample_weight, first, classes)
         if first:
             self._begin(X)
         self._train(X, y, weight, 1)
@@ -205,7 +210,11 @@ class Perceptron(LinearClassifying, Estimator):
 
     def _train(self, X: np.ndarray, y: Any, weight: Any, epochs: int) -> None:
         """Train a unit for each class, and put their weights into the layer that predicts."""
-        encoded = self._targets.encode(y, "columns")
+        rows, index = len(X), self._targets.index(y)
+        if self.shuffle:
+            chosen, weight = _distinct(X, index, weight)
+            X, index = X[chosen], index[chosen]
+        encoded = index[:, None] == (np.arange(len(self._units)) if len(self._units) > 1 else [1])
         generator = seeds.generator_of(self.random_state)
         l1_ratio = {"l1": 1.0, "l2": 0.0, "elasticnet": float(self.l1_ratio)}.get(self.penalty, 0.0)
         alpha = 0.0 if self.penalty is None else float(self.alpha)
@@ -216,17 +225,16 @@ class Perceptron(LinearClassifying, Estimator):
                 if self.fit_intercept:
                     unit[0].bias[...] = self.intercept_[i]
             unit.seed = seeds.draw(generator)
-            unit.compile("perceptron", optim.SGD(lr=float(self.eta0)), l1=alpha * l1_ratio, l2=alpha * (1 - l1_ratio) / 2)
-            own = weight  # against the others, only the rows of the class itself have its weight, as in scikit-learn
-            if weight is not None and len(self._units) > 1:
-                own = np.where(encoded[:, i], weight, 1.0)
-            counts.append(self._train_unit(unit, X, encoded[:, i], own, epochs, unit.seed))
+            unit.compile(
+                "perceptron", optim.SGD(lr=float(self.eta0)), ["perceptron"], l1=alpha * l1_ratio, l2=alpha * (1 - l1_ratio) / 2
+            )
+            counts.append(self._train_unit(unit, X, encoded[:, i], weight, epochs, unit.seed))
             if len(self._units) > 1:
                 self.coef_[i] = unit[0].weight[0]
                 if self.fit_intercept:
                     self.intercept_[i] = unit[0].bias[0]
         self.n_iter_ = max(counts)
-        self.t_ += self.n_iter_ * len(X)
+        self.t_ += self.n_iter_ * rows
 
     def _train_unit(self, unit: Any, X: np.ndarray, y: np.ndarray, weight: Any, epochs: int, seed: int) -> int:
         held: Any = None
@@ -234,7 +242,7 @@ class Perceptron(LinearClassifying, Estimator):
             arrays = [X, y] if weight is None else [X, y, weight]
             (X, y, *rest), held = split(*arrays, test_size=float(self.validation_fraction), random_state=seed, stratify=y)
             weight = rest[0] if rest else None
-        course = _Course(self, held)
+        course = _Course(self, held, 1.0 if weight is None or self.class_weight is None else float(weight.max()))
         history = unit.fit(
             X, y, epochs=epochs, batch_size=1, shuffle=bool(self.shuffle), sample_weight=weight, callbacks=[course], verbose=0
         )
@@ -244,8 +252,8 @@ class Perceptron(LinearClassifying, Estimator):
 class _Course(Callback):
     """Ends the training of a unit if the loss, or the accuracy on rows that are held out, no longer improves."""
 
-    def __init__(self, own: Perceptron, held: Any) -> None:
-        self.own, self.held = own, held
+    def __init__(self, own: Perceptron, held: Any, scale: float) -> None:
+        self.own, self.held, self.scale = own, held, scale  # scale: of the updates, and so of the scores and the loss
         self.best, self.waited = -np.inf, 0
 
     def get_state(self) -> dict[str, Any]:
@@ -253,7 +261,7 @@ class _Course(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         own = self.own
-        merit = -float(logs["loss"])
+        merit = -float(logs["loss"] if own.penalty else logs["perceptron"]) / self.scale  # of rows without their weights
         if self.held is not None:
             merit = float(((self.model.predict(self.held[0])[:, 0] > 0) == self.held[1]).mean())
         if own.verbose:
@@ -263,3 +271,12 @@ class _Course(Callback):
         self.waited = self.waited + 1 if merit < self.best + own.tol else 0
         self.best = max(self.best, merit)
         self.model.stop_training = self.waited >= own.n_iter_no_change
+
+
+def _distinct(X: np.ndarray, index: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the different rows, in an order that depends on nothing but their values, and the sums of weights."""
+    table = np.ascontiguousarray(np.column_stack([X, index]) + 0.0)  # -0.0 becomes 0.0
+    keys = table.view(np.dtype((np.void, table.itemsize * table.shape[1]))).reshape(-1)
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    sums = np.bincount(inverse, weight, len(first)).astype(np.float64)
+    return first[sums > 0], sums[sums > 0]

@@ -13,7 +13,7 @@ SETTINGS = {
     "MLPClassifier": {"max_iter": 100},
     "MLPRegressor": {"max_iter": 100},
     "RecurrentClassifier": {"hidden_sizes": (8,), "lr": 0.02, "epochs": 40},
-    "RecurrentRegressor": {"hidden_sizes": (8,), "lr": 0.02, "epochs": 40},
+    "RecurrentRegressor": {"hidden_sizes": (8,), "lr": 0.05, "epochs": 40},
 }
 
 

@@ -28,10 +28,11 @@ from .binding import bind_batch
 from .configuration import Configuration
 from .evaluation import validate
 from .history import History, steps_kept
-from .hooks import Callback, CallbackList, Learner, Logs, checked, for_first
+from .hooks import Callback, CallbackList, Learner, Logs, checked
 from .progress import Progress
 from .progress_bar import ProgressBar, in_notebook
-from .ranks import start
+from .ranks import fitting, start
+from .ranks.fitting import Ready
 from .sources import ArraySource, BatchSource
 from .trainer import require_trainer
 from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, validation_schedule
@@ -39,11 +40,8 @@ from .validation import ShouldValidate, ValidationBatches, all_rows, some_rows, 
 if TYPE_CHECKING:
     from ..network.network import Network
     from .parts import PartsSource
-    from .ranks.base import Ranks
 
     Source = ArraySource | BatchSource | PartsSource
-
-_SAME = ("epochs", "initial_epoch", "batch_size", "shuffle", "accumulate", "steps_per_epoch")
 
 
 class FitArguments(NamedTuple):
@@ -77,11 +75,11 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
     """Train; see `Model.fit`."""
     network = model._network
     with network.access.fitting():
-        names, start = network.feature_names, network.plan.step
+        names, first = network.feature_names, network.plan.step
         try:
             return _fit(model, x, y, arguments)
         except BaseException as error:
-            if network.plan.step == start:  # no step has been done with the names of the columns of these data
+            if network.plan.step == first:  # no step has been done with the names of the columns of these data
                 network.feature_names = names
             trainer = network.plan.trainer
             if trainer is not None and trainer.config.ranks is not None:
@@ -94,52 +92,27 @@ def fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
 def _fit(model: Learner, x: Any, y: Any, arguments: FitArguments) -> History:
     network = model._network
     config = require_trainer(network, "fit").config
-    if config.ranks is not None:
-        return together(model, config, config.ranks, x, y, arguments)
-    arguments, source, validation, resumes = ready(model, config, x, y, arguments)
-    return run(model, config, arguments, source, validation, resumes)
-
-
-def ready(
-    model: Learner, config: Configuration, x: Any, y: Any, arguments: FitArguments
-) -> tuple[FitArguments, Source, ValidationBatches | None, bool]:
-    """Return the arguments, checked, the data, and whether to resume."""
-    arguments = check(arguments)
-    resumes = prepare(model, arguments)
-    check_accumulation(model._network, config, arguments.accumulate)
-    source, validation = bind(model, config, x, y, arguments)
-    warn_of_idle(arguments, validation)
-    return arguments, source, validation, resumes
-
-
-def together(model: Learner, config: Configuration, ranks: Ranks, x: Any, y: Any, arguments: FitArguments) -> History:
-    """Train with other ranks: all get ready, compare what they have, and start with the numbers of rank 0."""
-    network, error, found = model._network, None, None
-    start.same_seed(ranks, network)
-    try:
-        arguments = arguments._replace(callbacks=[c for c in checked(arguments.callbacks) if ranks.is_first or not for_first(c)])
-        found = ready(model, config, x, y, arguments)
-    except BaseException as raised:
-        error = raised
-    about = {} if found is None else start.described(network, config, ranks) | described(*found)
-    start.agree(ranks, error, about)
-    assert found is not None
-    arguments, source, validation, resumes = found
-    start.broadcast(ranks, network, config)
-    source.join(ranks)
-    network.plan.trainer.has_start = True
-    history = run(model, config, arguments, source, validation, ranks.together(resumes))
-    start.check_equal(ranks, network)
+    if config.ranks is None:
+        return run(model, config, *bind_checked(model, config, x, y, *check_all(model, config, arguments)))
+    found = fitting.get_ready(model, config, config.ranks, x, y, arguments, check_all, bind_checked)
+    history = run(model, config, *found)
+    start.check_equal(config.ranks, network)
     return history
 
 
-def described(arguments: FitArguments, source: Source, validation: ValidationBatches | None, resumes: bool) -> dict[str, str]:
-    """Return the arguments that must be the same on all ranks, as text."""
-    found = {f"the argument {name} of fit": str(getattr(arguments, name)) for name in _SAME}
-    found["the kind of data"] = f"{type(source).__name__}, validation: {validation is not None}"
-    if isinstance(source, ArraySource) and not (source.config.ranks and source.config.ranks.sharded):
-        found["the number of rows"] = str(source.n)
-    return found
+def check_all(model: Learner, config: Configuration, arguments: FitArguments) -> tuple[FitArguments, bool]:
+    """Return the arguments, checked, and whether to resume."""
+    arguments = check(arguments)
+    resumes = prepare(model, arguments)
+    check_accumulation(model._network, config, arguments.accumulate)
+    return arguments, resumes
+
+
+def bind_checked(model: Learner, config: Configuration, x: Any, y: Any, arguments: FitArguments, resumes: bool) -> Ready:
+    """Return the data to train on, and the rest as it is."""
+    source, validation = bind(model, config, x, y, arguments)
+    warn_of_idle(arguments, validation)
+    return Ready(arguments, source, validation, resumes)
 
 
 def run(
@@ -151,16 +124,17 @@ def run(
     resumes: bool,
 ) -> History:
     """Train on bound data."""
-    resume_from = resume(model, source, arguments) if resumes else None
-    epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
-    history = History(arguments.step_losses)
-    hooks = make_callbacks(model, arguments, source, validation, epochs, history)
-    hooks.check_logged(config, validation is not None)
-    loop: Any = run_epochs
-    if config.optimizer.full_batch:
-        from . import lbfgs  # imported here because it is rarely needed
+    with start.agreed(config.ranks):
+        resume_from = resume(model, source, arguments) if resumes else None
+        epochs = range(arguments.initial_epoch if resume_from is None else resume_from.epoch, arguments.epochs)
+        history = History(arguments.step_losses)
+        hooks = make_callbacks(model, arguments, source, validation, epochs, history)
+        hooks.check_logged(config, validation is not None)
+        loop: Any = run_epochs
+        if config.optimizer.full_batch:
+            from . import lbfgs  # imported here because it is rarely needed
 
-        loop = lbfgs.loop()
+            loop = lbfgs.loop()
     try:
         model.history, model.stop_training = history, False
         loop(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
@@ -384,7 +358,7 @@ def make_callbacks(
 ) -> CallbackList:
     """Return all callbacks: the given ones, the history, and a progress bar if it is to be shown."""
     watchers, verbose = [*arguments.callbacks, history], arguments.verbose
-    if model._network.plan.trainer.config.ranks is not None and not model._network.plan.trainer.config.ranks.is_first:
+    if source.config.ranks is not None and not source.config.ranks.is_first:
         verbose = 0
     shown = verbose in (1, 2) or (verbose == "auto" and ((sys.stderr is not None and sys.stderr.isatty()) or in_notebook()))
     if shown and not any(isinstance(c, ProgressBar) for c in watchers):

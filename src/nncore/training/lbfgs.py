@@ -34,11 +34,13 @@ class _Objective:
     """Loss and gradient of all rows as a function of the flat parameters."""
 
     def __init__(self, network: Network, config: Configuration, source: ArraySource) -> None:
-        self.network, self.config, self.data, self.rows = network, config, source.data, source.rows
+        self.network, self.config, self.data, self.rows, self.source = network, config, source.data, source.rows, source
         self.batch = source.data.rows if source.rows is None else len(source.rows)
         self.start = network.plan.step  # constant for all evaluations, so that the dropout mask is constant
         self.sums = config.sums()
         self.rate, self.loss = np.zeros(1), np.zeros(1)
+        if source.shared is not None:
+            source.shared.begin_epoch(source)
         self.accepted = network.plan.values().astype(np.float64), network.plan.step
 
     def accept(self, point: np.ndarray, step: int) -> None:
@@ -58,13 +60,16 @@ class _Objective:
             if each is not None:
                 each.fill(0.0)
         if any(self.sums.watchers):  # an evaluation is one batch with all rows
-            self.sums.watchers = self.config.sums(at_once=True).watchers
+            self.sums.watchers = self.config.sums(at_once=True, keeps=self.source.shared is not None).watchers
         with network.access.training():
             network.ensure_shapes(data.shapes)
             plan.set_values(point.astype(network.dtype))
             plan.step = self.start
             plan.reset_states()  # every evaluation is of the same rows from their start
-            plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
+            if self.source.shared is None:
+                plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
+        if self.source.shared is not None:
+            self.source.shared.run(self.source, 0, 1, self.rate, self.loss, self.sums)
         return float(self.loss[0]), buffers["moment0"].astype(np.float64)
 
 
@@ -157,18 +162,21 @@ class _Iterations:
         if objective.loss[0] != loss:
             objective(intermediate_result.x)  # the search ended at a point before the last one
         self.is_within, epoch = False, self.remaining.pop(0)
-        self.logs = self.config.logs(float(loss), objective.sums)
+        shared = objective.source.shared
+        self.logs = self.config.logs(float(loss), objective.sums if shared is None else shared.total(objective.sums))
         if not isfinite(loss):
             self.alarm.watch(float(loss), epoch, 1, np.array([loss]))
         hooks.call("on_train_batch_end", 0, self.logs)
         hooks.call("on_train_chunk_end", 1, self.logs)
         self.history.record_steps(np.array([loss]))
         if self.validation is not None and self.due(epoch):
-            self.logs |= validate(self.model, self.config, self.validation, hooks)
+            self.logs |= validate(self.model, self.config, self.validation, hooks, self.config.ranks)
         plan.step = self._steps()
         objective.accept(intermediate_result.x, plan.step)
         plan.trainer.progress = Progress(epoch + 1, plan.step, get_states=hooks.states)
         hooks.call("on_epoch_end", epoch, self.logs)
+        if shared is not None:
+            shared.agree_to_stop()
         if self.model.stop_training or not self.remaining:
             raise StopIteration
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +64,20 @@ def agree(ranks: Ranks, error: BaseException | None, described: dict[str, str]) 
                 f"rank {rank} and rank 0 have not the same for {what}: {_difference(other.get(what, ''), first[what])}; let all "
                 "ranks run the same program with the same arguments"
             )
+
+
+@contextmanager
+def agreed(ranks: Ranks | None) -> Iterator[None]:
+    """Raise an error on every rank if one of them raises one within the block."""
+    if ranks is None:
+        yield
+        return
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+    agree(ranks, error, {})
 
 
 def _difference(one: str, other: str) -> str:

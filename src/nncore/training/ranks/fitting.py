@@ -1,0 +1,106 @@
+"""`fit` by several ranks, before the first step: all get ready, compare what they have, and start with the numbers of rank 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..hooks import checked, for_first
+from ..sources import ArraySource
+from ..trainer import ensure_compiled
+from ..validation import ValidationBatches, all_rows
+from . import start
+
+if TYPE_CHECKING:
+    from ...data.bound import Data
+    from ..configuration import Configuration
+    from ..fit import FitArguments
+    from ..hooks import Learner
+    from ..parts import PartsSource
+    from ..sources import BatchSource
+    from .base import Ranks
+
+_SAME = ("epochs", "initial_epoch", "batch_size", "shuffle", "accumulate", "steps_per_epoch")
+
+
+#: Checks the arguments, and returns them and whether to resume.
+Check = Callable[["Learner", "Configuration", "FitArguments"], tuple["FitArguments", bool]]
+#: Binds x and y with checked arguments.
+Bind = Callable[["Learner", "Configuration", Any, Any, "FitArguments", bool], "Ready"]
+
+
+class Ready(NamedTuple):
+    """What `fit` trains on: the checked arguments, the data, and whether to resume."""
+
+    arguments: FitArguments
+    source: ArraySource | BatchSource | PartsSource
+    validation: ValidationBatches | None
+    resumes: bool
+
+
+def get_ready(
+    model: Learner, config: Configuration, ranks: Ranks, x: Any, y: Any, arguments: FitArguments, check: Check, bind: Bind
+) -> Ready:
+    """Return what this rank trains on, when all ranks have agreed and have the numbers of rank 0.
+
+    check, bind: what `fit` does in one process.
+    """
+    network, error, found, empty = model._network, None, None, False
+    start.same_seed(ranks, network)
+    try:
+        callbacks = [each for each in checked(arguments.callbacks) if ranks.is_first or not for_first(each)]
+        arguments = arguments._replace(callbacks=callbacks)
+        empty = ranks.sharded and y is not None and _has_no_rows(x)
+        found = None if empty else bind(model, config, x, y, *check(model, config, arguments))
+    except BaseException as raised:
+        error = raised
+    if ranks.sharded and any(ranks.exchange(empty)):
+        template = found.source.data.take(slice(0, 0)) if found is not None and isinstance(found.source, ArraySource) else None
+        templates = [each for each in ranks.exchange(template) if each is not None]
+        if empty and templates:
+            try:
+                found = _without_rows(model, config, ranks, templates[0], *check(model, config, arguments))
+            except BaseException as raised:
+                error = raised
+        elif empty and error is None:
+            error = _no_rows()
+    about = {} if found is None else start.described(network, config, ranks) | _described(found, ranks)
+    start.agree(ranks, error, about)
+    assert found is not None
+    start.broadcast(ranks, network, config)
+    found.source.join(ranks)
+    network.plan.trainer.has_start = True
+    return found._replace(resumes=ranks.together(found.resumes))
+
+
+def _has_no_rows(x: Any) -> bool:
+    """Return whether an array, or each of several, has no rows."""
+    parts = list(x.values()) if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
+    return all(getattr(each, "shape", (1,))[:1] == (0,) for each in parts) if len(parts) else True
+
+
+def _no_rows() -> Exception:
+    from ...errors import EmptyDataError
+
+    return EmptyDataError("fit: no rank has any rows")
+
+
+def _without_rows(model: Learner, config: Configuration, ranks: Ranks, data: Data, arguments: FitArguments, resumes: bool) -> Ready:
+    """Return what a rank without rows trains on. data: those of another rank, without rows."""
+    network = model._network
+    if not network.built:
+        network.build([tuple(shape) for shape in data.shapes])
+        ensure_compiled(network)
+    source = ArraySource(model, config, data, None, arguments.batch_size, arguments.shuffle, arguments.accumulate)
+    validates = arguments.validation_split or arguments.validation_data is not None
+    validation = all_rows(data, arguments.validation_batch_size, ranks) if validates else None
+    return Ready(arguments, source, validation, resumes)
+
+
+def _described(found: Ready, ranks: Ranks) -> dict[str, str]:
+    """Return the arguments that must be the same on all ranks, as text."""
+    about = {f"the argument {name} of fit": str(getattr(found.arguments, name)) for name in _SAME}
+    about["the kind of data"] = f"{type(found.source).__name__}, validation: {found.validation is not None}"
+    if isinstance(found.source, ArraySource) and not ranks.sharded:
+        about["the number of rows"] = str(found.source.n)
+    return about

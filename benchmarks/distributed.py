@@ -6,12 +6,12 @@ constants of Allreduce.
 starts itself under mpiexec. Both sides take turns, round by round, so that other work on the machine hits both. It prints
 
 - the median time of a step on each side, and their ratio;
-- how far the weights are apart after 200 steps, beside how far they are in one process that adds the gradients of two halves of each
-  batch, which rounds as two ranks do; and whether the ranks have the same bits;
+- how far the weights are apart after 200 steps, beside how far they are in one process that adds the gradients of two halves of
+  each batch, which rounds as two ranks do; and whether the ranks have the same bits;
 - latency (alpha) and time per byte (beta) of Allreduce, fitted to the times of several sizes.
 
-Run it on a quiet machine, and bind processes to cores: ``--bind-to core``. In some containers Open MPI copies faster without the help
-of the kernel: ``--mca smsc ^cma``.
+Run it on a quiet machine, and bind processes to cores: ``--bind-to core``. In some containers Open MPI copies faster without the
+help of the kernel: ``--mca smsc ^cma``.
 """
 
 from __future__ import annotations

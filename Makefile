@@ -11,6 +11,7 @@ PROVE ?=
 SECONDS ?= 60
 SEED ?= 0
 STORMS ?= threads interrupts forks inside
+wheel_limit := 2000000
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check
@@ -41,7 +42,7 @@ help:
 	@echo "make lint          ruff, mypy, clang-format, and mypy and pyright over tests/typing; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer (some minutes)"
 	@echo "make races         the threads of the core under ThreadSanitizer"
-	@echo "make wheel         sdist and wheel in dist/"
+	@echo "make wheel         sdist and wheel in dist/; an error if the wheel has more than $(wheel_limit) bytes"
 
 $(stamps)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed: make PYTHON=..."; exit 1; }
@@ -173,8 +174,10 @@ races:
 	  $$run && { $$run plant > build/races.log 2>&1; test $$? = 66; } && grep -m 1 "data race" build/races.log
 
 wheel: $(stamps)/build-requirements
-	$(pip) install build
+	$(pip) install build zopflipy
+	rm -f dist/*.whl
 	$(python) -m build
+	$(python) .ci/compress_wheel.py $(wheel_limit) dist/*.whl
 
 clean:
 	rm -rf $(VENV) build dist

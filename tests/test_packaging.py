@@ -6,6 +6,7 @@ import inspect
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -92,6 +93,29 @@ def test_compressed_package_is_within_the_wheel_limit():
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert any(path.suffix == ".so" for path in files)
     assert sum(len(zlib.compress(path.read_bytes())) for path in files) <= WHEEL_LIMIT
+
+
+def test_compressed_wheel_has_the_same_files_and_a_limit(tmp_path):
+    """What `make wheel` does last: the same names, bytes, times and permissions in a smaller file, or an error."""
+    before = tmp_path / "before.whl"
+    with zipfile.ZipFile(before, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in (PACKAGE / "py.typed", Path(nncore.__file__), Path(files.__file__)):
+            file.write(path, f"nncore/{path.name}")
+    after = Path(shutil.copy(before, tmp_path / "after.whl"))
+
+    def compress(limit):
+        command = [sys.executable, REPOSITORY / ".ci/compress_wheel.py", str(limit), after]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert compress(before.stat().st_size).returncode == 0
+    assert after.stat().st_size < before.stat().st_size
+    with zipfile.ZipFile(before) as old, zipfile.ZipFile(after) as new:
+        for one, other in zip(old.infolist(), new.infolist(), strict=True):
+            assert (one.filename, one.date_time, one.external_attr) == (other.filename, other.date_time, other.external_attr)
+            assert (other.compress_type, new.read(other)) == (zipfile.ZIP_DEFLATED, old.read(one))
+    process = compress(100)
+    assert process.returncode == 1
+    assert "is larger than 100 bytes" in process.stderr
 
 
 @pytest.mark.exhaustive

@@ -59,7 +59,7 @@ int nnc_fork_count(void) { return atomic_load_explicit(&forks, memory_order_rela
 unsigned long nnc_fork_survivor(int since) { return since >= survivor_since ? (unsigned long)survivor : 0; }
 int nnc_is_forked_child(void) { return nnc_fork_count() > 0; }
 
-static void run_thread(nnc_parallel_region *region, int rank) {
+static inline void run_thread(nnc_parallel_region *region, int rank) {
   nnc_thread self = {.region = region, .rank = rank, .size = region->size};
   const nnc_fpstate saved = nnc_fp_enter();
   nnc_tiles_enter(region->tiles);

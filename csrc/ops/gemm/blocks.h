@@ -153,7 +153,7 @@ static NOINLINE void tiled(real *c, const real *a, const real *b, const real *bi
 /* Small networks make many small products, which need neither blocks nor copies. The choice itself must be fast. */
 INLINE void product(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k, layout *at) {
   if (k > K_BLOCK || !fits_first_cache(m, n, k)) tiled(c, a, b, bias, m, n, k, at);
-  else if (NNC_VECTOR_BYTES > 16 && n && n <= VL) multiply_panel(c, a, b, bias, m, n, k, 1, 0, at);
+  else if (NNC_VECTOR_BYTES > 16 && n && n <= VL) single_panel(c, a, b, bias, m, n, k, at);
   else tiles(c, a, b, bias, m, n, k, at);
 }
 

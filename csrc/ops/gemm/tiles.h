@@ -150,7 +150,7 @@ INLINE size_t next_tile(size_t rest, size_t limit) { return rest <= limit ? rest
 INLINE int fits_first_cache(size_t m, size_t n, size_t k) { return (m + n) * k * sizeof(real) <= 48 * 1024; }
 
 /* One panel of b, vecs vectors wide, for m rows of a. */
-static void multiply_panel(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k, size_t vecs,
+INLINE void multiply_panel(real *c, const real *a, const real *b, const real *bias, size_t m, size_t cols, size_t k, size_t vecs,
                            int prefetch, layout *at) {
   const size_t max_rows = shapes[vecs].max_rows;
   tile_function *const *const by_rows = prefetch ? shapes[vecs].prefetching : shapes[vecs].plain;
@@ -164,6 +164,12 @@ static void multiply_panel(real *c, const real *a, const real *b, const real *bi
     c = (real *)STEP(c, rows * at->ldc);
     a = STEP(a, rows * at->a_row);
   }
+}
+
+/* All of b, if it is one vector wide and small. */
+static NOINLINE void single_panel(real *c, const real *a, const real *b, const real *bias, size_t m, size_t n, size_t k,
+                                  layout *at) {
+  multiply_panel(c, a, b, bias, m, n, k, 1, 0, at);
 }
 
 /* One block of k. */

@@ -20,7 +20,7 @@ typedef struct {
   const nnc_op *op;
   nnc_matrix x, z, y;
   size_t panel;
-  nnc_int8_rows rows; /* x for a weight of 8-bit integers; NULL: the weight is one of numbers */
+  const nnc_int8_rows *rows; /* x for a weight of 8-bit integers; NULL: the weight is one of numbers */
 } forward_job;
 
 static nnc_int8_rows rows_of(const nnc_run *run, const nnc_op *op, const nnc_matrix *x) {
@@ -36,9 +36,9 @@ static inline void multiply(const forward_job *job, size_t j, size_t n) {
   const nnc_matrix *x = &job->x, *z = &job->z;
   const nnc_param *w = weight_of(run, op);
   const real *bias = nnc_values_of(run, op, 1);
-  if (job->rows.at) {
+  if (job->rows) {
     const nnc_int8_weight packed = nnc_int8_weight_of(w);
-    nnc_plan_low_kernels(run->plan)->int8_product((float *)z->at, &job->rows, &packed, (const float *)bias, z->rows, j, j + n,
+    nnc_plan_low_kernels(run->plan)->int8_product((float *)z->at, job->rows, &packed, (const float *)bias, z->rows, j, j + n,
                                                   z->ld);
     return;
   }
@@ -68,8 +68,12 @@ static void linear_forward(const nnc_run *run, const nnc_op *op, size_t first, s
                      nnc_samples(run, run->act, op->pre, first, last),
                      nnc_samples(run, run->act, op->out, first, last),
                      0,
-                     {0}};
-  if (weight_of(run, op)->packed_rows) job.rows = rows_of(run, op, &job.x);
+                     NULL};
+  nnc_int8_rows rows;
+  if (weight_of(run, op)->packed_rows) {
+    rows = rows_of(run, op, &job.x);
+    job.rows = &rows;
+  }
   const size_t cols = job.z.cols;
   if (run->intra_op_threads > 1 && nnc_is_wide(op->flops * (double)(last - first))) {
     job.panel = INTRA_OP_BYTES / sizeof(real);

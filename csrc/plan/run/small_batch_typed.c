@@ -83,7 +83,7 @@ static nnc_small_batch *make(const nnc_plan *plan) {
 }
 
 /* Dense memory. A view of several lines, through a reshape, already has the right distance between its lines. */
-static void use_external(const nnc_small_batch *space, int end, real *at, size_t ld) {
+static inline void use_external(const nnc_small_batch *space, int end, real *at, size_t ld) {
   for (int i = 0; i < space->views[end]; i++) {
     const int v = space->view[end][i];
     space->act[v] = at;

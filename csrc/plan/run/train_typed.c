@@ -215,7 +215,7 @@ static int run_batch(nnc_session *s, nnc_run *run, nnc_thread *self, const nnc_b
 }
 
 /* The batches of a step before the last one, which only add up gradients. Leaves in *b the last one. */
-static int run_all_but_last(nnc_session *s, nnc_run *run, nnc_thread *self, nnc_batch *b, double *loss) {
+static __attribute__((cold)) int run_all_but_last(nnc_session *s, nnc_run *run, nnc_thread *self, nnc_batch *b, double *loss) {
   const size_t end = b->start + b->rows;
   b->is_last = 0;
   for (; b->number + 1 < b->count; b->start += s->batch, b->number++, b->is_first = 0) {
@@ -333,7 +333,10 @@ size_t NNC_TYPED(nnc_train)(nnc_plan *plan, const nnc_data *data, size_t batch, 
   const nnc_share *share = data->share; /* the caller then counts the steps: they do not end with the rows of this rank */
   if ((first >= data->rows && !share) || !max_steps) return 0;
   const size_t largest = batch < data->rows ? batch : data->rows, most = data->accumulate > 1 ? data->accumulate : 1;
-  const size_t step_rows = data->rows / most < batch && !share ? data->rows : batch * most; /* no overflow */
+  const size_t step_rows = share                       ? batch * most
+                           : most == 1                 ? largest
+                           : data->rows / most < batch ? data->rows
+                                                       : batch * most; /* no overflow */
   const size_t left = share ? max_steps : (data->rows - first + step_rows - 1) / step_rows;
   const double flops = 3 * plan->flops * (double)largest;
   const int wanted = nnc_threads_for(flops / 2);

@@ -12,7 +12,7 @@ static double average_momentum(const nnc_plan *plan, const nnc_update *update) {
   return update->step == 1 ? 0 : plan->optimizer.ema_momentum;
 }
 
-nnc_update nnc_update_of(const nnc_run *run, const nnc_update *update, const nnc_param_options *options) {
+static inline nnc_update update_of(const nnc_run *run, const nnc_update *update, const nnc_param_options *options) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
   own.l1 = options->l1 * update->grad_scale; /* the gradients of the penalties are clipped too */
@@ -24,9 +24,13 @@ nnc_update nnc_update_of(const nnc_run *run, const nnc_update *update, const nnc
   return own;
 }
 
+nnc_update nnc_update_of(const nnc_run *run, const nnc_update *update, const nnc_param_options *options) {
+  return update_of(run, update, options);
+}
+
 static void update_trainable(const nnc_run *run, const nnc_update *update, const nnc_param_options *options, real *values,
                              size_t offset, size_t n) {
-  const nnc_update own = nnc_update_of(run, update, options);
+  const nnc_update own = update_of(run, update, options);
   real *moment[NNC_MAX_MOMENTS];
   for (int i = 0; i < NNC_MAX_MOMENTS; i++) moment[i] = run->plan->moments[i] ? (real *)run->plan->moments[i] + offset : NULL;
   run->k->optimizer[run->plan->optimizer.optimizer](values, moment, run->grads + offset, n, &own);
@@ -43,7 +47,7 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
   real *values = (real *)param->layout.data + (offset - param->layout.offset);
   if (options->trainable) update_trainable(run, update, options, values, offset, n);
   if (options->trainable && options->max_norm > 0) return; /* the average follows after the constraint */
-  nnc_update_average(run, update, param, offset, n);
+  if (run->plan->average) nnc_update_average(run, update, param, offset, n);
 }
 
 /* The squared norm of a gradient including that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows

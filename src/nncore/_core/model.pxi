@@ -67,6 +67,8 @@ cdef class ModelCore:
         """
         return self.infer(x, out)  # not self(x): a subclass may override that with a call of this method
 
-    def _step(self, x, y, bint return_dict):
-        """Return the result of train_on_batch, or None if the batch needs conversion."""
-        return step_batch(self._plan, x, y, return_dict)
+    def _step(self, x, y, return_dict):
+        """Return the result of train_on_batch, or None if the batch needs conversion, or return_dict is no bool."""
+        if return_dict is not False and return_dict is not True:
+            return None
+        return step_batch(self._plan, x, y, return_dict is True)

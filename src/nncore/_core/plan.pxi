@@ -588,12 +588,14 @@ cdef class BasePlan:
 
     # Calls from the core -------------------------------------------------------------------------------------------------------
 
-    cdef int _rethrow(self) except -1:
+    cdef inline int _rethrow(self) except -1:
         """Raise the exception of a call that the core made on this thread."""
-        if self.failures:
-            error = self.failures.pop(get_ident(), None)
-            if error is not None:
-                raise error
+        return self._raise_failure() if self.failures else 0
+
+    cdef int _raise_failure(self) except -1:
+        error = self.failures.pop(get_ident(), None)
+        if error is not None:
+            raise error
         return 0
 
     cdef object _watch(self, object statistics):

@@ -379,5 +379,5 @@ class ModelCore:
         """
     def predict_on_batch(self, x: Any, *, out: np.ndarray | None = None) -> Any:
         """The same as a method."""
-    def _step(self, x: Any, y: Any, return_dict: bool) -> Any:
+    def _step(self, x: Any, y: Any, return_dict: Any) -> Any:
         """One training step on arrays that need no conversion. Return the result of train_on_batch, or None if they need it."""

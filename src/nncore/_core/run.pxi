@@ -172,12 +172,13 @@ cdef class Plan(BasePlan):
         finally:
             self._leave(TRAINING)
 
-    cdef int _take_carried(self, size_t rows) except -1:
+    cdef inline int _take_carried(self, size_t rows) except -1:
         """Prepare the states with which a training batch of stateful layers starts. Raise ShapeError if it has too many rows."""
+        return self._take_carried_states(rows) if nnc_plan_is_stateful(self.plan) else 0
+
+    cdef int _take_carried_states(self, size_t rows) except -1:
         cdef size_t carried
         cdef nnc_error error
-        if not nnc_plan_is_stateful(self.plan):
-            return 0
         nnc_plan_carried(self.plan, &carried)
         if self.to_carry is not None:
             carried = len(self.to_carry)
@@ -461,7 +462,7 @@ cdef class Plan(BasePlan):
         self.last_result = result
         return result
 
-    cdef bint _has_shape(self, cnp.ndarray a) noexcept:
+    cdef inline bint _has_shape(self, cnp.ndarray a) noexcept:
         """Whether an array is a batch for the only input in its current shape."""
         cdef int d
         if cnp.PyArray_NDIM(a) != self.in_rank:

@@ -4,7 +4,7 @@
 cdef object step_batch(Plan net, object x, object y, bint return_dict):
     """Run one training step. Return the result of train_on_batch, or None if something needs conversion or checks."""
     loss = step_once(net, x, y, return_dict)
-    return step_once(net, x, y, return_dict) if loss is None and net._switch_for(x) else loss
+    return step_batch(net, x, y, return_dict) if loss is None and net._switch_for(x) else loss
 
 
 cdef object step_once(Plan net, object x, object y, bint return_dict):

@@ -631,8 +631,7 @@ class Model(Predictor):
         >>> model.train_on_batch([[1.0]], [[3.0]])
         0.0
         """
-        plain = sample_weight is None and class_weight is None and lengths is None and mask is None
-        if plain and (return_dict is False or return_dict is True):
+        if sample_weight is None and class_weight is None and lengths is None and mask is None:
             done = self._step(x, y, return_dict)  # the fast path, a few microseconds
             if done is not None:
                 return done

@@ -34,7 +34,7 @@ def train_on_batch(
 def apply_gradients(network: Network) -> None:
     """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
-        trainer = require_trainer(network, "apply_gradients")
+        trainer, plan = require_trainer(network, "apply_gradients"), network.plan
         if trainer.config.ranks is not None:
             ranks.sum_gradients(trainer, network)
-        network.plan.apply_gradients(trainer.rate(network.plan.step))
+        plan.apply_gradients(trainer.rate(plan.step))

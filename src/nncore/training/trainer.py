@@ -187,17 +187,18 @@ class Trainer:
 
 def require_trainer(network: Network, what: str) -> Trainer:
     """Return the trainer of the network, for a method of the model. Raise NotCompiledError if there is none."""
-    trainer: Trainer | None = network.plan.trainer
+    plan = network.plan
+    trainer: Trainer | None = plan.trainer
     if trainer is None:
         raise NotCompiledError(f"{what} needs a loss and an optimizer: call model.compile(loss=..., optimizer=...) first")
     if what in ("fit", "train_on_batch", "apply_gradients"):
-        if network.plan.averaged:
+        if plan.averaged:
             raise ArgumentError(f"{what}: the weights are replaced by their average; train outside of averaged_weights()")
         if trainer.optimizer.full_batch and what != "fit":
             raise ArgumentError(f"{what}: {type(trainer.optimizer).__name__} needs the loss of all data at once; use fit")
-        if trainer.is_outdated and network.plan.is_compiled:
+        if trainer.is_outdated and plan.is_compiled:
             trainer.remind(network, what)
-    return trainer if network.plan.is_compiled or not network.built else ensure_compiled(network)
+    return trainer if plan.is_compiled or not network.built else ensure_compiled(network)
 
 
 def ensure_compiled(network: Network) -> Trainer:

@@ -30,7 +30,7 @@ SIDEBAR = {
     "Guides": "../README migrating training metrics loops recurrent functional optimizers "
     "precision saving deploying reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
-    "Behind it": "benchmarks design ../csrc/README ../CHANGELOG",
+    "Behind it": "benchmarks scaling design ../csrc/README ../CHANGELOG",
 }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._core import limit_own_threads
 from ..errors import MissingExtraError, require
+from .in_parts import fit_blocks, given
 
 _OLDEST = (1, 6)
 
@@ -61,6 +62,8 @@ def fitting(method: Any) -> Any:
     def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
         before = limit_own_threads(worker_threads())
         try:
+            if given(args, kwargs):
+                return fit_blocks(method, inner, estimator, args, kwargs)
             return inner(estimator, *args, **kwargs)
         finally:
             limit_own_threads(before)

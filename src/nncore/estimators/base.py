@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..data.in_parts import is_in_parts
 from . import nested
 from ._sklearn import (
     FLOATS,
@@ -41,6 +42,7 @@ from ._sklearn import (
     check_sample_weight,
     validate_data,
 )
+from .in_parts import samples_of
 from .targets import Labels, dense
 
 _QUICK = 1 << 14  # elements of an input that needs no long checks
@@ -103,6 +105,8 @@ class Estimator(BaseEstimator, ABC):
         """Return what the network computes of samples, [N, outputs]."""
         if "_model" not in vars(self):
             check_is_fitted(self)
+        if is_in_parts(X):
+            return np.concatenate([self._compute(self._checked(x)) for x in samples_of(X)])
         return self._compute(self._checked(X))
 
     def _compute(self, X: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,10 @@ def refuse_object(value: Any, name: str) -> None:
             f"{name} is a {type(value).__name__}, whose values are not computed yet; pass {name}.collect(), or, if it does not fit "
             f"into memory, write it by {name}.sink_parquet(path) and pass nn.data.parquet(path, target=...)"
         )
+    if isinstance(value, os.PathLike) or (isinstance(value, str) and value.endswith((".parquet", ".pq"))):
+        raise DTypeError(f"{name} is a path; for files of Parquet pass nn.data.parquet({shown(str(value))}, target=...)")
+    if type(value).__module__ == "pyarrow._dataset":
+        raise DTypeError(f"{name} is a dataset of pyarrow, which fit, evaluate and predict read in parts; here pass an array")
     if not hasattr(value, "detach"):
         return
     dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")

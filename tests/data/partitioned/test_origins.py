@@ -257,6 +257,26 @@ def test_wrong_data(tmp_path):
         nn.data.parts(da.ones((6, 2)), np.ones(6))
 
 
+def test_where_data_in_parts_do_not_fit_the_error_says_what_does(tmp_path):
+    model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    model.compile("mse", "adam")
+    dataset = ds.dataset(pa.table({"a": [1.0], "y": [1.0]}))
+    for call in (model, model.forward, model.predict_on_batch, lambda x: model.train_on_batch(x, "y")):
+        with pytest.raises(errors.DTypeError, match="x is a dataset of pyarrow, which fit, evaluate and predict read in parts"):
+            call(dataset)
+    for path in ("rows.parquet", tmp_path):
+        with pytest.raises(errors.DTypeError, match=r"x is a path; .* nn.data.parquet\('.*', target="):
+            model.fit(path, "y")
+
+
+def test_frames_of_a_polars_query(tmp_path):
+    query = pl.LazyFrame({"a": np.arange(100.0), "y": np.arange(100) % 2})
+    x, y = joined(nn.data.parts(lambda: query.collect_batches(chunk_size=30), "y"))
+    np.testing.assert_array_equal(x[:, 0], np.arange(100))
+    query.sink_parquet(tmp_path / "x")
+    np.testing.assert_array_equal(joined(nn.data.parquet(tmp_path / "x", target="y"))[1], y)
+
+
 def test_arrays_are_sliced_and_never_read_whole(rng):
     """What h5py and Zarr have: a shape, a dtype, and slices."""
 

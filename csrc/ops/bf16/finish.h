@@ -152,16 +152,16 @@ static NOINLINE void finish_activation(const finish_part *given) {
 }
 static NOINLINE void finish_gradient(const finish_part *given) {
   const finish_part at = {.c = given->c, .column_sums = given->column_sums, .mask = given->mask, .forms = given->forms};
-  if (!at.mask || !at.column_sums || !at.forms.a || !at.forms.b || at.forms.at || at.forms.bt) __builtin_unreachable();
+  if (!at.mask || !at.column_sums || !at.forms.b || at.forms.at || at.forms.bt) __builtin_unreachable();
   finish_rows(&at, 1);
 }
 static NOINLINE void finish_whole(const finish_part *at) {
   const block_forms *to = &at->forms;
   const int rows_alone = at->rows && !at->accumulate && !at->mask && !at->column_sums && !to->a && !to->b && !to->at;
-  const int forms_alone = !at->rows && to->a && !to->bt, has_b = to->b != NULL;
+  const int forms_alone = !at->rows && !to->bt, has_b = to->b != NULL;
   if (rows_alone && at->bias) finish_layer(at);
   else if (rows_alone && !at->relu) finish_plain(at);
-  else if (forms_alone && to->at && has_b == NNC_HAVE_AMX && at->bias && at->relu && !at->mask && !at->column_sums)
+  else if (forms_alone && to->a && to->at && has_b == NNC_HAVE_AMX && at->bias && at->relu && !at->mask && !at->column_sums)
     finish_activation(at);
   else if (forms_alone && !to->at && has_b && at->mask && at->column_sums && !at->relu && !at->bias) finish_gradient(at);
   else finish_rows(at, 1);

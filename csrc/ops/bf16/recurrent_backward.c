@@ -59,7 +59,8 @@ static NOINLINE void write_gradients(const recurrent_walk *w, size_t j) {
     const block_forms to = {.a = low->dgates_a ? low->dgates_a + ((w->t * w->gates + place) * w->blocks + block) * BLOCK : NULL,
                             .b = low->dgates_b + ((g * w->blocks + block) * low->stride + w->t) * BLOCK};
     float *floats = place < first ? NULL : w->floats_after + ((place - first) * w->blocks + block) * rows * SIDE;
-    write_block(low, to, floats, low->bias_sums + g * w->ld + j, w->gates * w->ld, w->d + g * rows * SIDE, w->hidden - j, SIDE);
+    write_block(low, to, w->r->reverse ? 1 : -1, floats, low->bias_sums + g * w->ld + j, w->gates * w->ld, w->d + g * rows * SIDE,
+                w->hidden - j, SIDE);
   }
 }
 

@@ -12,7 +12,8 @@ static NOINLINE void write_left(const nnc_bf16_recurrence *low, left_operand *to
                                 size_t ld) {
   for (size_t s = 0; s < to->steps; s++) {
     const block_forms forms = {.a = NNC_HAVE_AMX ? to->blocks + s * BLOCK : NULL, .at = at ? at + s * low->stride * BLOCK : NULL};
-    write_block(low, forms, to->floats + s * low->r.rows * SIDE, NULL, 0, x + s * SIDE, cols - s * SIDE, ld);
+    write_block(low, forms, low->r.reverse ? -1 : 1, to->floats + s * low->r.rows * SIDE, NULL, 0, x + s * SIDE, cols - s * SIDE,
+                ld);
   }
   to->at = to->blocks + low->first * SIDE;
 }
@@ -43,8 +44,11 @@ static void write_operands(recurrent_walk *w) {
     from = w->masked;
   }
   write_left(low, &w->left, low->h_at ? low->h_at + w->t * BLOCK : NULL, from, w->hidden, w->ld);
-  if (low->x)
-    write_left(low, &w->x, low->x_at ? low->x_at + w->t * BLOCK : NULL, low->x + w->t * low->x_step, low->input, low->x_row);
+  if (!low->x) return;
+  const float *x = low->x + w->t * low->x_step, *next = r->reverse ? x - low->x_step : x + low->x_step;
+  for (size_t i = 0; i < r->rows; i++) /* of which each row is far from the one before */
+    for (size_t c = 0; c < low->input; c += 64 / sizeof *x) __builtin_prefetch(next + i * low->x_row + c);
+  write_left(low, &w->x, low->x_at ? low->x_at + w->t * BLOCK : NULL, x, low->input, low->x_row);
 }
 
 /* The sums of row i for one vector of units: those of x, whose gates are x_gate apart, and of h. */
@@ -67,49 +71,69 @@ INLINE void save_gates(const recurrent_walk *w, float *to, vec a, vec b, vec c, 
   store_some(to + 3 * w->hidden, d, lanes);
 }
 
-/* What is saved is written far away, where nothing else prefetches it. */
-INLINE void prefetch_saved(const recurrent_walk *w, const float *gate, const float *state) {
+/* Where a row lies, from its first unit on: the state, what is saved of it, and the output. */
+typedef struct {
+  float *h, *c, *gates, *saved_h, *saved_c, *y;
+  ptrdiff_t next_gates, next_state, next_y; /* to the next step */
+} row_places;
+
+INLINE row_places places_of(const recurrent_walk *w, nnc_cell cell, size_t i) {
   const nnc_recurrence *r = w->r;
-  const ptrdiff_t next = r->reverse ? -(ptrdiff_t)r->gates_step : (ptrdiff_t)r->gates_step;
-  for (size_t g = 0; g < w->gates; g++) __builtin_prefetch(gate + next + (ptrdiff_t)(g * w->hidden), 1);
-  __builtin_prefetch(state + (r->reverse ? -(ptrdiff_t)r->h_step : (ptrdiff_t)r->h_step), 1);
+  const ptrdiff_t sign = r->reverse ? -1 : 1;
+  const int saves = r->h || r->c;
+  return (row_places){
+      .h = w->h + i * w->ld,
+      .c = cell == NNC_CELL_LSTM ? w->c + i * w->ld : NULL,
+      .gates = saves && nnc_cell_gates(cell) > 1 ? gates_row(w, r->gates, i) : NULL,
+      .saved_h = state_row(w, r->h, w->after, i),
+      .saved_c = cell == NNC_CELL_LSTM && saves ? state_row(w, r->c, w->after, i) : NULL,
+      .y = y_row(w, r->y, i),
+      .next_gates = sign * (ptrdiff_t)r->gates_step,
+      .next_state = sign * (ptrdiff_t)r->h_step,
+      .next_y = saves ? sign * (ptrdiff_t)r->y_step : 0,
+  };
 }
 
-/* The cell of row i for one vector of units, from unit u on. */
-INLINE void cell_forward(const recurrent_walk *w, nnc_cell cell, const unit_sums *sums, size_t i, size_t u, size_t lanes) {
-  const nnc_recurrence *r = w->r;
-  float *state = w->h + i * w->ld + u;
-  float *gate = r->h || r->c ? gates_row(w, r->gates, i) + u : NULL; /* where what is saved goes */
+/* What is saved is written far away, where nothing else prefetches it. */
+INLINE void prefetch_saved(const recurrent_walk *w, const row_places *at, const float *state, size_t u) {
+  for (size_t g = 0; g < w->gates; g++) __builtin_prefetch(at->gates + u + at->next_gates + (ptrdiff_t)(g * w->hidden), 1);
+  __builtin_prefetch(state + u + at->next_state, 1);
+}
+
+/* The cell of a row for one vector of units, from unit u on. */
+INLINE void cell_forward(const recurrent_walk *w, nnc_cell cell, const unit_sums *sums, const row_places *at, size_t u,
+                         size_t lanes) {
   vec h;
   if (cell == NNC_CELL_LSTM) {
     lstm_gates to;
-    vec c = vload(w->c + i * w->ld + u);
+    vec c = vload(at->c + u);
     h = lstm_of_sums(&to, &c, sum_of(sums, 0, lanes), sum_of(sums, 1, lanes), sum_of(sums, 2, lanes), sum_of(sums, 3, lanes));
-    vstore(w->c + i * w->ld + u, c);
-    if (gate) {
-      float *kept = state_row(w, r->c, w->after, i) + u;
-      store_some(kept, c, lanes);
-      save_gates(w, gate, to.i, to.f, to.g, to.o, lanes);
-      prefetch_saved(w, gate, kept);
+    vstore(at->c + u, c);
+    if (at->gates) {
+      store_some(at->saved_c + u, c, lanes);
+      save_gates(w, at->gates + u, to.i, to.f, to.g, to.o, lanes);
+      prefetch_saved(w, at, at->saved_c, u);
     }
   } else if (cell == NNC_CELL_GRU) {
     const vec n = one_nan(x_sum(sums, 2, lanes) + bias_of(sums, 2)), q = one_nan(h_sum(sums, 2) + bias_of(sums, 3));
     gru_gates to;
-    h = gru_of_sums(&to, sum_of(sums, 0, lanes), sum_of(sums, 1, lanes), n, q, vload(state));
-    if (gate) {
-      save_gates(w, gate, to.r, to.z, to.n, to.q, lanes);
-      prefetch_saved(w, gate, state_row(w, r->h, w->after, i) + u);
+    h = gru_of_sums(&to, sum_of(sums, 0, lanes), sum_of(sums, 1, lanes), n, q, vload(at->h + u));
+    if (at->gates) {
+      save_gates(w, at->gates + u, to.r, to.z, to.n, to.q, lanes);
+      prefetch_saved(w, at, at->saved_h, u);
     }
   } else {
     h = cell == NNC_CELL_TANH ? tanh_of_sum(sum_of(sums, 0, lanes)) : relu_of_sum(sum_of(sums, 0, lanes));
   }
-  vstore(state, h);
-  if (r->y) {
-    float *y = y_row(w, r->y, i) + u;
-    store_some(y, h, lanes);
-    if (gate) __builtin_prefetch(y + (r->reverse ? -(ptrdiff_t)r->y_step : (ptrdiff_t)r->y_step), 1);
+  vstore(at->h + u, h);
+  if (at->y) {
+    store_some(at->y + u, h, lanes);
+    if (at->next_y) __builtin_prefetch(at->y + u + at->next_y, 1);
   }
-  if (r->h) store_some(state_row(w, r->h, w->after, i) + u, h, lanes);
+  if (at->saved_h) {
+    store_some(at->saved_h + u, h, lanes);
+    if (nnc_cell_gates(cell) == 1) __builtin_prefetch(at->saved_h + u + at->next_state, 1);
+  }
 }
 
 /* The products of a panel of units. */
@@ -122,16 +146,17 @@ static NOINLINE void products_forward(const recurrent_walk *w, size_t j, float *
 
 INLINE void cells_forward(const recurrent_walk *w, nnc_cell cell, size_t j, const float *sums) {
   const nnc_recurrence *r = w->r;
-  const size_t end = w->hidden - j < SIDE ? w->hidden : j + SIDE;
+  const size_t hidden = w->hidden, ld = w->ld, end = hidden - j < SIDE ? hidden : j + SIDE;
+  const int has_x = w->low->x != NULL, in_panels = w->low->in_panels;
+  const float *const bias = w->bias;
   for (size_t i = 0; i < r->rows; i++) {
     if (!is_active(w, i)) continue;
+    const row_places at = places_of(w, cell, i);
+    const float *const of_h = sums + i * SIDE;
+    const float *const of_x = has_x ? of_h + w->products * BLOCK : gates_row(w, r->gates, i) + (in_panels ? w->products * j : j);
     for (size_t u = j; u < end; u += VL) {
-      const size_t lanes = lanes_from(w->hidden, u);
-      unit_sums at = {.h = sums + i * SIDE + u - j, .bias = w->bias + u, .ld = w->ld};
-      at.x_gate = w->low->x ? BLOCK : w->low->in_panels ? SIDE : w->hidden;
-      if (w->low->x) at.x = at.h + w->products * BLOCK;
-      else at.x = gates_row(w, r->gates, i) + (w->low->in_panels ? w->products * j + u - j : u);
-      cell_forward(w, cell, &at, i, u, lanes);
+      const unit_sums from = {of_x + u - j, of_h + u - j, bias + u, has_x ? BLOCK : in_panels ? SIDE : hidden, ld};
+      cell_forward(w, cell, &from, &at, u, lanes_from(hidden, u));
     }
   }
 }

@@ -116,14 +116,14 @@ static void save_rows(const recurrent_walk *w, float *to, const float *from, siz
 }
 
 /* A block of a matrix as operands: forms, in rows `first` on, and, for multiply-adds, floats [rows][32]. The sums of each 16 rows, in
- * order from +0, are added to sums, sums_half apart. What is not wanted is NULL. */
-INLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, float *floats, float *sums, size_t sums_half,
-                        const float *x, size_t cols, size_t ld) {
+ * order from +0, are added to sums, sums_half apart. What is not wanted is NULL. next: from a block of at and b to that of the next step. */
+INLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, ptrdiff_t next, float *floats, float *sums,
+                        size_t sums_half, const float *x, size_t cols, size_t ld) {
   const size_t rows = low->r.rows, fill = rows < low->fill ? low->fill : rows;
   vec sum[VECS_OF_ROW] = {{0}};
 #if NNC_HAVE_AMX
   nnc_bf16 spare[BLOCK] __attribute__((aligned(64)));
-  (void)floats;
+  (void)floats, (void)next;
   if (to.at) to.b = spare;
 #endif
   for (size_t i = 0; i < fill; i += 2) {
@@ -142,6 +142,17 @@ INLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, float *f
       write_words(&to, low->first + i, c, low_even, low_odd);
 #endif
     }
+#if !NNC_HAVE_AMX
+    const ptrdiff_t line = next * BLOCK + (ptrdiff_t)((low->first + i) * SIDE);
+    if (to.at) {
+      __builtin_prefetch(to.at + line, 1);
+      __builtin_prefetch(to.at + line + SIDE, 1);
+    }
+    if (to.b) {
+      __builtin_prefetch(to.b + line, 1);
+      __builtin_prefetch(to.b + line + SIDE, 1);
+    }
+#endif
     if (!sums || i >= rows || (i + 2 != NNC_BF16_HALF && i + 2 < rows)) continue;
     for (size_t v = 0; v < VECS_OF_ROW; v++) {
       vstore(sums + v * VL, vload(sums + v * VL) + one_nan(vset1(0) + one_nan(sum[v])));

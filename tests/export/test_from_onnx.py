@@ -161,6 +161,7 @@ def test_layers_of_the_users_own_can_be_written_but_not_read():
         nn.from_onnx(proto)
 
 
+@pytest.mark.filterwarnings("ignore")  # of layers with options that have no effect
 def test_damaged_files(tmp_path):
     """NNCORE_FUZZ=10000 for many more."""
     rng, path = np.random.default_rng(4), tmp_path / "m.onnx"

@@ -74,20 +74,10 @@ def walk(network: Network, what: str) -> Walk:
         A layer is written in Python, or the weights are 8-bit integers.
     """
     network.require_parameters(what)
-    if network.compute == "int8":
-        raise ArgumentError(
-            f"{what}: a quantized model multiplies in a way of its own, with a scale per row; export the model that was quantized"
-        )
+    _refuse_what_cannot_be_exported(network, what)
     with network.access.between_steps():
         plan = network.plan
         ops, owners = plan.ops, plan.owners
-        for i, op in enumerate(ops):
-            if op.kind in REFUSED:
-                name = network.connections.layer_name(owners[i])
-                raise ArgumentError(
-                    f"{what}: {name} is written in Python, which only nncore can run; make it of nncore's layers, or export what "
-                    "comes before and after it as models of their own"
-                )
         named = network.named_state(what)
         tensors = {name: np.array(p.value, order="C") for name, p in named}
         names: dict[int, dict[str, str]] = {}
@@ -113,6 +103,20 @@ def walk(network: Network, what: str) -> Walk:
             frozenset(i for i in range(inputs) if plan.holds_indices(i) and _is_only_index(i, steps, outputs, inputs)),
             next((i for i in range(inputs) if timelines[i]), None) if typical.time_steps() else None,
         )
+
+
+def _refuse_what_cannot_be_exported(network: Network, what: str) -> None:
+    """Raise ArgumentError for layers in Python, and for weights of 8-bit integers."""
+    if network.compute == "int8":
+        raise ArgumentError(
+            f"{what}: a quantized model multiplies in a way of its own, with a scale per row; export the model that was quantized"
+        )
+    for op, owner in zip(network.plan.ops, network.plan.owners, strict=True):
+        if op.kind in REFUSED:
+            raise ArgumentError(
+                f"{what}: {network.connections.layer_name(owner)} is written in Python, which only nncore can run; make it of "
+                "nncore's layers, or export what comes before and after it as models of their own"
+            )
 
 
 def vanishes(op: Op) -> bool:

@@ -147,7 +147,7 @@ int nnc_place_carry(nnc_plan *plan, nnc_op *op) {
 
 /* Rows are whole cache lines, so that threads with different samples do not share a line. A distance of a multiple of 4 KB is
  * avoided, because such rows would compete for the same sets of the first-level cache. */
-static int padded_row(size_t *row, size_t elements, size_t element) {
+static inline int padded_row(size_t *row, size_t elements, size_t element) {
   size_t bytes;
   if (nnc_round_up(row, elements, element) || nnc_mul(&bytes, *row, element)) return 1;
   return bytes % 4096 == 0 && nnc_add(row, *row, NNC_ALIGNMENT / element);
@@ -198,14 +198,19 @@ int nnc_recurrent_layout(const nnc_recurrent *r, int training, size_t element, n
   bad |= nnc_mul(&size[NNC_REGION_PARTIAL], regions->partial / NNC_SAMPLE_GROUP, directions);
   bad |= nnc_mul(&size[NNC_REGION_MASK], r->hidden, training && r->dropout > 0 ? r->directions : 0);
   size[NNC_REGION_SCRATCH] = nnc_recurrent_scratch(r->cell, 1, r->hidden);
-  for (int i = NNC_REGION_X_FORM; i < NNC_REGION_COUNT; i++) size[i] = 0;
+  const int used = r->bf16 || r->int8 || r->int8_input ? NNC_REGION_COUNT : NNC_REGION_X_FORM;
+  for (int i = NNC_REGION_X_FORM; i < used; i++) size[i] = 0;
   if (r->bf16) bad |= bf16_layout(r, training, regions);
   if (r->int8 || r->int8_input) bad |= nnc_recurrent_int8_layout(r, &size[NNC_REGION_INT8]);
   regions->total = 0;
-  for (int i = 0; i < NNC_REGION_COUNT; i++) { /* whole cache lines for any number of samples */
+  for (int i = 0; i < used; i++) { /* whole cache lines for any number of samples */
     bad |= nnc_round_up(&size[i], size[i], element);
     regions->first[i] = regions->total;
     bad |= nnc_add(&regions->total, regions->total, size[i]);
+  }
+  for (int i = used; i < NNC_REGION_COUNT; i++) {
+    size[i] = 0;
+    regions->first[i] = regions->total;
   }
   return bad;
 }

@@ -7,7 +7,9 @@
 #include "plan/layers/recurrent/windows.h"
 
 nnc_recurrent_layer nnc_recurrent_layer_of(const nnc_run *run, const nnc_op *op, size_t samples) {
-  nnc_recurrent_layer l = {.r = nnc_recurrent_of(run->plan, op), .training = run->work == NULL};
+  nnc_recurrent_layer l; /* every field is set: clearing it would cost a stream a hundredth of a step */
+  l.r = nnc_recurrent_of(run->plan, op);
+  l.training = run->work == NULL;
   nnc_recurrent_layout(&l.r, l.training, sizeof(real), &l.regions);
   nnc_recurrent_pack_layout(&l.r, l.training, sizeof(real), &l.packed);
   l.capacity = l.training ? run->plan->rows_reserved : run->work_rows;

@@ -127,6 +127,13 @@ INLINE void vstore_n(real *p, vec v, size_t n) {
 #endif
 }
 
+/* The first n lanes, n <= VL: quicker than the masks if n is VL. */
+INLINE vec load_lanes_of(const real *p, size_t n) { return n == VL ? vload(p) : vload_n(p, n); }
+INLINE void store_lanes_of(real *p, vec v, size_t n) {
+  if (n == VL) vstore(p, v);
+  else vstore_n(p, v, n);
+}
+
 #if NNC_EXACT
 /* Half a vector in double, where a product of floats is exact. Its sum with c is rounded to odd: if it is not exact, to the one of its two
  * neighbours whose last bit is 1. Then rounding to float is the only rounding (Boldo and Melquiond 2008). Infinity and NaN pass, as the

@@ -98,6 +98,14 @@ static const real tail_denominator[] = {1, 0x1.accedcp+0f, 0x1.340ca4p+0f, 0x1.e
 #define NNC_LENGTH(array) (sizeof(array) / sizeof *(array))
 #define POLYNOMIAL(x, coefficients) vpolynomial(x, coefficients, NNC_LENGTH(coefficients))
 
+/* For SSE2, which has too few registers to do anything else beside such a function, they are functions in fact: half of the code of
+ * what uses them, for the same time. */
+#if defined(__SSE2__) && NNC_VECTOR_BYTES == 16 && !NNC_SMALL
+#define MATH static __attribute__((noinline, unused))
+#else
+#define MATH INLINE
+#endif
+
 /* c[0] + c[1] x + ... by Horner's rule; n is a constant, so that the loop unrolls. */
 INLINE vec vpolynomial(vec x, const real *c, size_t n) {
   vec p = vset1(c[n - 1]);
@@ -158,7 +166,7 @@ INLINE vec exp_scale(vec p, vec shifted) {
 #endif
 }
 
-INLINE vec vexp(vec x) {
+MATH vec vexp(vec x) {
   vec shifted;
   const vec r = exp_remainder(vmin(vset1(EXP_HIGH), vmax(vset1(EXP_LOW), x)), &shifted);
   return exp_scale(exp_polynomial(r), shifted);
@@ -205,13 +213,13 @@ INLINE vec exp_half_expm1(vec x) {
 }
 
 /* Below -40, expm1 rounds to -1 in either dtype. */
-INLINE vec vexpm1(vec x) { return vcopysign(2 * exp_half_expm1(vmin(vset1(EXP_HIGH), vmax(vset1(-40), x))), x); }
+MATH vec vexpm1(vec x) { return vcopysign(2 * exp_half_expm1(vmin(vset1(EXP_HIGH), vmax(vset1(-40), x))), x); }
 
 /* sigmoid(x) = 1 / (1 + z) or z / (1 + z), z = exp(-|x|), so that it neither overflows nor loses the tail. complement is
  * sigmoid(-x), likewise. */
 INLINE vec sigmoid_argument(vec x) { return vmax(vset1(EXP_LOW), (vec)((ivec)x | (ivec)vset1((real)-0.0))); }
 
-INLINE vec vsigmoid_pair(vec x, vec *complement) {
+INLINE vec sigmoid_pair(vec x, vec *complement) {
   vec shifted;
   const vec r = exp_remainder(sigmoid_argument(x), &shifted);
   const vec z = exp_scale(exp_polynomial(r), shifted);
@@ -220,9 +228,11 @@ INLINE vec vsigmoid_pair(vec x, vec *complement) {
   return s;
 }
 
-INLINE vec vsigmoid(vec x) {
+MATH vec vsigmoid_pair(vec x, vec *complement) { return sigmoid_pair(x, complement); }
+
+MATH vec vsigmoid(vec x) {
   vec complement;
-  return vsigmoid_pair(x, &complement);
+  return sigmoid_pair(x, &complement);
 }
 
 /* The same, and the bits of vsigmoid, for n <= 8 vectors in step. */
@@ -236,7 +246,7 @@ INLINE void vsigmoid_each(vec *y, const vec *x, size_t n) {
 /* tanh(x) = 2t / (1 + t^2) = MD / (MD + (D - M/2)^2) for tanh(x / 2) = t = M / (2D), M = x + x^3 P(x^2), D = 1 + x^2 Q(x^2).
  * All coefficients are positive, the two chains run side by side, D is never rounded near 1, and towards +-1 the errors of M and
  * D cancel: the result does not exceed 1. */
-INLINE vec vtanh(vec x) {
+MATH vec vtanh(vec x) {
   const vec a = vmin(vset1(TANH_END), vabs(x)), z = a * a;
   const vec m = vfma(a * z, POLYNOMIAL(z, tanh_numerator), a), d = z * POLYNOMIAL(z, tanh_denominator);
   const vec product = vfma(m, d, m), rest = 1 + vfma(vset1(-(real)0.5), m, d);
@@ -283,7 +293,7 @@ INLINE vec log_beyond_domain(vec x, vec y) {
 #endif
 }
 
-INLINE vec vlog(vec x) {
+MATH vec vlog(vec x) {
   vec k;
 #if defined(__AVX512F__)
   const vec m = log_split(x, &k);
@@ -297,7 +307,7 @@ INLINE vec vlog(vec x) {
 
 /* With u = 1 + x = 2^k (1 + f): f = 2^-k x + (2^-k - 1), so that the rounding of u is harmless. Where 2^-k is next to nothing, f
  * comes from u. */
-INLINE vec vlog1p(vec x) {
+MATH vec vlog1p(vec x) {
   const vec u = 1 + x;
   vec k;
   const vec m = log_split(u, &k), s = exp_power(ROUNDER - k, 0);
@@ -306,7 +316,7 @@ INLINE vec vlog1p(vec x) {
 }
 
 /* log(1 + z) for 0 <= z <= 1, where nothing need be reduced: z - s (z - s^2 R(s^2)), s = z / (2 + z). */
-INLINE vec vlog1p_unit(vec z) {
+MATH vec vlog1p_unit(vec z) {
   const vec s = z / (2 + z), square = s * s;
   return vfma(-s, vfma(-square, POLYNOMIAL(square, unit_coefficients), z), z);
 }
@@ -319,7 +329,7 @@ INLINE vec vsoftplus(vec x) { return vmax(vset1(0), x) + vlog1p_unit(vexp(-vabs(
 /* Phi(x), the probability that a standard normal variable is below x, and its density phi(x). The tail beyond |x| is
  * phi(|x|) times Mills's ratio, which is smooth: so Phi keeps its relative accuracy for x far below 0, where
  * (1 + erf(x / sqrt2)) / 2 has no digits left. */
-INLINE vec vnormal(vec x, vec *density) {
+MATH vec vnormal(vec x, vec *density) {
   const vec a = vmin(vset1(NORMAL_END), vabs(x)), square = a * a;
 #if FUSED
   const vec low = vfma(a, a, -square);
@@ -348,6 +358,7 @@ INLINE vec vnormal(vec x, vec *density) {
  *   vnormal      5.98 -0x1.6bae8p+2      7.13 -0x1.647768p+2     7.88 -0x1.1681504536405p+4      9.29 -0x1.17c480c23a226p+4
  *     density    2.07  0x1.526c3ap+3     2.14  0x1.45aa84p+2     2.12 -0x1.ef8fc1a9d2ba8p-1      2.23  0x1.2dd07400b6626p+4 */
 
+#undef MATH
 #undef MANTISSA_BITS
 #undef EXPONENT_BIAS
 #undef ROUNDER

@@ -29,8 +29,27 @@ INLINE activation_attributes activation_read(int count, const double *attr) {
   return at;
 }
 
+/* Whether long functions have one piece of code for whole vectors and for the last part of one, which is half of it. Without masks,
+ * that takes longer. */
+enum { ONCE = !FEW_REGISTERS };
+
+/* Columns of a row from j on; once is a constant. */
+INLINE void activation_rest(activation_value *f, activation_attributes at, real *y, const real *x, size_t j, size_t cols,
+                            int once) {
+  if (once) {
+#pragma GCC unroll 1
+    for (; j < cols; j += VL) {
+      const size_t lanes = cols - j < VL ? cols - j : VL;
+      store_lanes_of(y + j, f(load_lanes_of(x + j, lanes), at), lanes);
+    }
+    return;
+  }
+  for (; j + VL <= cols; j += VL) vstore(y + j, f(vload(x + j), at));
+  if (j < cols) vstore_n(y + j, f(vload_n(x + j, cols - j), at), cols - j);
+}
+
 INLINE void activation_forward(activation_value *f, activation_values *each, activation_attributes at, real *y, const real *x,
-                               size_t rows, size_t cols, size_t ldy, size_t ldx) {
+                               size_t rows, size_t cols, size_t ldy, size_t ldx, int once) {
   if (ldy == cols && ldx == cols) {
     cols *= rows;
     rows = 1;
@@ -45,8 +64,7 @@ INLINE void activation_forward(activation_value *f, activation_values *each, act
 #pragma GCC unroll 8
       for (size_t i = 0; i < SIDE_BY_SIDE; i++) vstore(y + j + i * VL, v[i]);
     }
-    for (; j + VL <= cols; j += VL) vstore(y + j, f(vload(x + j), at));
-    if (j < cols) vstore_n(y + j, f(vload_n(x + j, cols - j), at), cols - j);
+    activation_rest(f, at, y, x, j, cols, once);
   }
 }
 
@@ -57,22 +75,25 @@ INLINE void activation_forward_plain(activation_value *f, activation_attributes 
     cols *= rows;
     rows = 1;
   }
-  for (; rows; rows--, y += ldy, x += ldx) {
-    size_t j = 0;
-#pragma GCC unroll 1
-    for (; j + VL <= cols; j += VL) vstore(y + j, f(vload(x + j), at));
-    if (j < cols) vstore_n(y + j, f(vload_n(x + j, cols - j), at), cols - j);
-  }
+  for (; rows; rows--, y += ldy, x += ldx) activation_rest(f, at, y, x, 0, cols, ONCE);
 }
 
 INLINE void activation_backward(activation_gradient *g, activation_attributes at, real *dx, const real *dy, const real *saved,
-                                size_t rows, size_t cols, size_t lddx, size_t lddy, size_t ldsaved) {
+                                size_t rows, size_t cols, size_t lddx, size_t lddy, size_t ldsaved, int once) {
   if (lddx == cols && lddy == cols && ldsaved == cols) {
     cols *= rows;
     rows = 1;
   }
   for (; rows; rows--, dx += lddx, dy += lddy, saved += ldsaved) {
     size_t j = 0;
+    if (once) {
+#pragma GCC unroll 1
+      for (; j < cols; j += VL) {
+        const size_t lanes = cols - j < VL ? cols - j : VL;
+        store_lanes_of(dx + j, g(load_lanes_of(dy + j, lanes), load_lanes_of(saved + j, lanes), at), lanes);
+      }
+      continue;
+    }
     for (; j + VL <= cols; j += VL) vstore(dx + j, g(vload(dy + j), vload(saved + j), at));
     if (j < cols) vstore_n(dx + j, g(vload_n(dy + j, cols - j), vload_n(saved + j, cols - j), at), cols - j);
   }
@@ -88,19 +109,19 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
   }                                                                                       \
   ACTIVATION_WITH_VALUES(name, count)
 
-#define ACTIVATION_BACKWARD(name, count)                                                                                         \
+#define ACTIVATION_BACKWARD(name, count, once)                                                                                   \
   void KERNEL(name##_backward)(real * dx, const real *dy, const real *saved, size_t rows, size_t cols, size_t lddx, size_t lddy, \
                                size_t ldsaved, const double *attr UNUSED) {                                                      \
-    activation_backward(name##_gradient, activation_read(count, attr), dx, dy, saved, rows, cols, lddx, lddy, ldsaved);          \
+    activation_backward(name##_gradient, activation_read(count, attr), dx, dy, saved, rows, cols, lddx, lddy, ldsaved, once);    \
   }
 
 /* The same for an activation that defines name_values, which processes several vectors in parallel. */
-#define ACTIVATION_WITH_VALUES(name, count)                                                                    \
-  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,       \
-                              const double *attr UNUSED) {                                                     \
-    activation_forward(name##_value, name##_values, activation_read(count, attr), y, x, rows, cols, ldy, ldx); \
-  }                                                                                                            \
-  ACTIVATION_BACKWARD(name, count)
+#define ACTIVATION_WITH_VALUES(name, count)                                                                       \
+  void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx,          \
+                              const double *attr UNUSED) {                                                        \
+    activation_forward(name##_value, name##_values, activation_read(count, attr), y, x, rows, cols, ldy, ldx, 0); \
+  }                                                                                                               \
+  ACTIVATION_BACKWARD(name, count, 0)
 
 #define ACTIVATION_LONG(name, count)                                                                     \
   INLINE void name##_values(vec *y, const vec *x, size_t n, activation_attributes at) {                  \
@@ -110,9 +131,9 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
                               const double *attr UNUSED) {                                               \
     const activation_attributes at = activation_read(count, attr);                                       \
     if (FEW_REGISTERS) activation_forward_plain(name##_value, at, y, x, rows, cols, ldy, ldx);           \
-    else activation_forward(name##_value, name##_values, at, y, x, rows, cols, ldy, ldx);                \
+    else activation_forward(name##_value, name##_values, at, y, x, rows, cols, ldy, ldx, ONCE);          \
   }                                                                                                      \
-  ACTIVATION_BACKWARD(name, count)
+  ACTIVATION_BACKWARD(name, count, ONCE)
 
 /* The same for an activation that is used less often. */
 #define ACTIVATION_PLAIN(name, count)                                                                    \
@@ -120,6 +141,6 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
                               const double *attr UNUSED) {                                               \
     activation_forward_plain(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);    \
   }                                                                                                      \
-  ACTIVATION_BACKWARD(name, count)
+  ACTIVATION_BACKWARD(name, count, ONCE)
 
 #endif

@@ -80,11 +80,6 @@ static inline void begin_finish(finishing *at, const nnc_bf16_result *to, const 
 INLINE int is_whole(const finish_part *at) { return at->height >= SIDE && at->width >= SIDE; }
 
 INLINE size_t lanes_from(size_t width, size_t c) { return width >= c + VL ? VL : width <= c ? 0 : width - c; }
-INLINE vec load_lanes_of(const float *p, size_t lanes) { return lanes == VL ? vload(p) : vload_n(p, lanes); }
-INLINE void store_lanes_of(float *p, vec v, size_t lanes) {
-  if (lanes == VL) vstore(p, v);
-  else vstore_n(p, v, lanes);
-}
 
 /* y of columns [c, c + VL) of one row, which is also written to rows. */
 INLINE vec finish_lanes(const finish_part *at, size_t r, size_t c, vec bias, int whole) {

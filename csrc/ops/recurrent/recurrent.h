@@ -48,11 +48,6 @@ INLINE size_t vectors_of(size_t hidden) { return (hidden + VL - 1) / VL; }
 /* The height of the next tile: as large as possible, with the last two balanced. */
 INLINE size_t next_rows(size_t rest, size_t limit) { return rest <= limit ? rest : rest >= 2 * limit ? limit : (rest + 1) / 2; }
 
-INLINE vec load_lanes_of(const real *p, size_t lanes) { return lanes == VL ? vload(p) : vload_n(p, lanes); }
-INLINE void store_lanes_of(real *p, vec v, size_t lanes) {
-  if (lanes == VL) vstore(p, v);
-  else vstore_n(p, v, lanes);
-}
 /* The four gates of a unit vector, `hidden` apart. */
 INLINE void store_gates(real *to, size_t hidden, vec first, vec second, vec third, vec fourth, size_t lanes) {
   store_lanes_of(to, first, lanes);

@@ -25,9 +25,9 @@ napoleon_use_ivar = True
 default_role = "py:obj"  # `Linear` in a docstring
 highlight_language = "none"  # of formulas; examples are known by their prompts
 
-REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators config typing"
+REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators distributed config typing"
 SIDEBAR = {
-    "Guides": "../README migrating training metrics loops recurrent functional optimizers "
+    "Guides": "../README migrating training metrics loops recurrent functional optimizers distributed "
     "precision saving deploying reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
     "Behind it": "benchmarks scaling design ../csrc/README ../CHANGELOG",

@@ -76,6 +76,11 @@ seen = [Right(), median, "roc_auc", nn.metrics.F1(average="macro"), "confusion_m
 like_one_process("metrics", lambda d: net(d, metrics=seen), lambda m: m.fit(x, y, validation_split=0.25, **often))
 model = net(RANKS, metrics=seen)  # evaluate and predict are of this process alone
 assert model.evaluate(x[:50], y[:50]) and (R or model.predict(x).shape == (203, 3))
+for ranks, rows in ((RANKS, slice(0, 203)), (shards, own)):
+    found = ranks.evaluate(model, x[rows], y[rows], return_dict=True)
+    for key, value in model.evaluate(x, y, return_dict=True).items():
+        np.testing.assert_allclose(found[key], value, rtol=1e-6, err_msg=key)
+    np.testing.assert_allclose(ranks.predict(model, x[rows]), model.predict(x), atol=1e-6)
 say("metrics")
 
 # Other nets.

@@ -5,15 +5,32 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .._checks import choice, flag, shown, whole
 from ..errors import ArgumentError, require
+from ..training import evaluation
 from ..training.ranks.base import Ranks
 
+if TYPE_CHECKING:
+    from ..models import Model
+
 _PATIENCE = 3.0  # seconds in which all ranks must have failed; then those that have not are ended
+
+
+class _EndAll:
+    """Shows an error that nobody has caught, and ends all ranks: the others would wait for this one forever."""
+
+    def __init__(self, show: Any, comm: Any) -> None:
+        self.show, self.comm = show, comm
+
+    def __call__(self, *error: Any) -> None:
+        self.show(*error)
+        print(f"nncore: rank {self.comm.Get_rank()} of {self.comm.Get_size()} has failed, and ends the others", file=sys.stderr)
+        sys.stderr.flush()
+        self.comm.Abort(1)
 
 
 class MPI(Ranks):
@@ -25,7 +42,7 @@ class MPI(Ranks):
     are the same on all ranks, bit for bit. Without mpiexec there is one process, and nothing changes.
 
     `Model.fit`, `Model.train_on_batch` and `Model.apply_gradients` must be called by all ranks in the same order. `Model.predict`,
-    `Model.evaluate` and everything else concerns one process alone. docs/distributed.md says more.
+    `Model.evaluate` and everything else concerns one process alone; `evaluate` and `predict` of this class divide the rows.
 
     Parameters
     ----------
@@ -86,6 +103,8 @@ class MPI(Ranks):
         base = mpi.COMM_WORLD if comm is None else comm
         self.rank, self.size = base.Get_rank(), base.Get_size()
         self._comm, self._failures = (base.Dup(), base.Dup()) if self.size > 1 else (base, base)
+        if self.size > 1 and not isinstance(sys.excepthook, _EndAll):
+            sys.excepthook = _EndAll(sys.excepthook, self._comm)
 
     def __repr__(self) -> str:
         kind = "synchronized" if self.joins_norms else "local"
@@ -150,6 +169,73 @@ class MPI(Ranks):
             [size].
         """
         return list(self._comm.allgather(value)) if self.size > 1 else [value]
+
+    def evaluate(
+        self,
+        model: Model,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Compute the loss and the metrics of all rows, each rank those of its part. All ranks must call it.
+
+        Parameters
+        ----------
+        model : Model
+            A compiled model, with the same parameters on all ranks.
+        x, y, batch_size, sample_weight, lengths, return_dict
+            As for `Model.evaluate`: the same rows on all ranks; with ``sharded``, those of this rank.
+
+        Returns
+        -------
+        float, list or dict
+            As from `Model.evaluate`, the same on all ranks.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer="sgd")
+        >>> nn.distributed.MPI().evaluate(model, [[1.0], [2.0]], [[1.0], [3.0]])
+        0.5
+        """
+        given: dict[str, Any] = {
+            "batch_size": batch_size,
+            "sample_weight": sample_weight,
+            "lengths": lengths,
+            "return_dict": return_dict,
+        }
+        with self.ending():
+            return evaluation.evaluate(model, x, y, **given, verbose=0, callbacks=(), steps=None, ranks=self)
+
+    def predict(self, model: Model, x: Any, *, batch_size: int | None = None, lengths: Any = None) -> Any:
+        """Compute the outputs of all rows, each rank those of its part. All ranks must call it.
+
+        Parameters
+        ----------
+        model : Model
+            With the same parameters on all ranks.
+        x, batch_size, lengths
+            As for `Model.predict`: the same rows on all ranks; with ``sharded``, those of this rank.
+
+        Returns
+        -------
+        numpy.ndarray, or a list or dict of them
+            [N, *output shape], the outputs of all rows on every rank; with ``sharded``, those of rank 0 first.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> nn.distributed.MPI().predict(model, [[1.0], [2.0]]).tolist()
+        [[1.0], [2.0]]
+        """
+        with self.ending():
+            return evaluation.predict_together(model, self, x, batch_size, lengths)
 
     def fail(self, error: BaseException) -> None:
         """End all ranks, unless all of them raise an error within three seconds. Training calls this.

@@ -21,8 +21,9 @@ from .configuration import Configuration, Sums, results
 from .hooks import NO_CALLBACKS, CallbackList, Learner, Logs, checked
 from .logs import show
 from .ranks import gathering
+from .ranks.rows import has_no_rows
 from .trainer import ensure_ready, ensure_same_config, require_trainer
-from .validation import ValidationBatches
+from .validation import ValidationBatches, part_of
 
 if TYPE_CHECKING:
     from .ranks.base import Ranks
@@ -40,8 +41,9 @@ def evaluate(
     return_dict: Any,
     steps: Any,
     lengths: Any,
+    ranks: Ranks | None = None,
 ) -> Any:
-    """Compute the loss and the metrics of data; see `Model.evaluate`."""
+    """Compute the loss and the metrics of data; see `Model.evaluate`. With ``ranks``, each computes its part of the rows."""
     network = model._network
     with network.access.reading():
         config = require_trainer(network, "evaluate").config
@@ -70,10 +72,14 @@ def evaluate(
     elif steps is not None:
         raise ArgumentError("evaluate: steps is for batches; with x and y all rows are taken")
     else:
-        data = bind_batch(network, config, x, y, sample_weight, lengths)
-        batches = in_batches(data, batch_size, hooks.wants("on_test_batch_begin", "on_test_batch_end"))
+        empty = ranks is not None and ranks.sharded and has_no_rows(x)
+        data = None if empty else bind_batch(network, config, x, y, sample_weight, lengths)
+        if data is not None and ranks is not None:
+            data = data.take(part_of(ranks, data.rows))
+        watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
+        batches = () if data is None else in_batches(data, batch_size, watched)
     try:
-        return results(evaluate_batches(model, config, batches, hooks), return_dict)
+        return results(evaluate_batches(model, config, batches, hooks, ranks=ranks), return_dict)
     finally:
         stop_reading(x)
 
@@ -82,7 +88,7 @@ def test_on_batch(model: Learner, x: Any, y: Any, sample_weight: Any, return_dic
     """Compute the loss and the metrics of one batch; see `Model.test_on_batch`."""
     if y is None:
         raise ArgumentError("test_on_batch: y is None; pass x and y of one batch (evaluate takes an iterable of batches)")
-    given = {"batch_size": None, "verbose": 0, "callbacks": (), "steps": None}
+    given: dict[str, Any] = {"batch_size": None, "verbose": 0, "callbacks": (), "steps": None}
     return evaluate(model, x, y, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths, **given)
 
 
@@ -195,6 +201,14 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
     outputs = predict_rows(network, data, batch_size, before, after)
     hooks.call("on_predict_end", {})
     return network.connections.pack_outputs(outputs)
+
+
+def predict_together(model: Learner, ranks: Ranks, x: Any, batch_size: Any, lengths: Any) -> Any:
+    """Compute the outputs of all rows on every rank: each computes its part of them, and the parts are exchanged."""
+    network, batch_size = model._network, optional_whole("predict", "batch_size", batch_size)
+    data = bind_rows(network, x, lengths)
+    outputs = predict_rows(network, data.take(part_of(ranks, data.rows)), batch_size, None, None)
+    return network.connections.pack_outputs([np.concatenate(each) for each in zip(*ranks.exchange(outputs), strict=True)])
 
 
 def _with_lengths(who: str, batches: Any, lengths: Any, read: Callable[[Any], Batch], form: str) -> list[Batch]:

@@ -27,7 +27,8 @@ def train_on_batch(
         data = apply_class_weight(config, data, None, class_weight, network.dtype)
         trainer: Trainer = network.plan.trainer  # read now, because binding the data may have built the network again
         if trainer.config.ranks is not None:
-            return ranks.step(trainer, network, data, return_dict)
+            with trainer.config.ranks.ending():
+                return ranks.step(trainer, network, data, return_dict)
         return trainer.step(network, data, return_dict)
 
 

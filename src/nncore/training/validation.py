@@ -21,7 +21,7 @@ ValidationBatches = Callable[[bool], Iterable[Data]]
 _COPIED = 64 << 20  # the largest size in bytes of validation data that are copied; larger ones are read in place
 
 
-def _part(ranks: Ranks | None, n: int) -> slice:
+def part_of(ranks: Ranks | None, n: int) -> slice:
     """Return which of n rows this rank takes: all of them if it is alone, or if it has been given rows of its own."""
     if ranks is None or ranks.sharded:
         return slice(0, n)
@@ -30,7 +30,7 @@ def _part(ranks: Ranks | None, n: int) -> slice:
 
 def all_rows(data: Data, size: int | None, ranks: Ranks | None = None) -> ValidationBatches:
     """Return all rows, or this rank's part. If batch hooks are overridden, they come in batches of ``size``."""
-    data = data if ranks is None else data.take(_part(ranks, data.rows))
+    data = data if ranks is None else data.take(part_of(ranks, data.rows))
     return lambda watched: in_batches(data, size, watched)
 
 
@@ -38,7 +38,7 @@ def some_rows(data: Data, rows: Any, size: int | None, ranks: Ranks | None = Non
     """Return some rows. Few rows are copied once; many are taken part by part, so that a memory map is not loaded as a whole."""
     if ranks is not None:
         rows = np.arange(data.rows)[rows]
-        rows = rows[_part(ranks, len(rows))]
+        rows = rows[part_of(ranks, len(rows))]
     if isinstance(rows, slice) or len(rows) * data.row_bytes <= _COPIED:
         return all_rows(data.take(rows), size)
     fitting_in = max(1, _COPIED // 4 // data.row_bytes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,15 @@ class Ranks:
     def fail(self, error: BaseException) -> None:
         """Called with an error that training has raised on this rank. Return if all ranks have one, otherwise end all of them."""
         raise NotImplementedError
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Let an error within the block end all ranks, unless all raise one."""
+        try:
+            yield
+        except BaseException as error:
+            self.fail(error)
+            raise
 
     def together(self, value: Any) -> Any:
         """Return the value of rank 0."""

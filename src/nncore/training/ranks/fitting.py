@@ -10,6 +10,7 @@ from ..sources import ArraySource
 from ..trainer import ensure_compiled
 from ..validation import ValidationBatches, all_rows
 from . import start
+from .rows import has_no_rows
 
 if TYPE_CHECKING:
     from ...data.bound import Data
@@ -50,7 +51,7 @@ def get_ready(
     try:
         callbacks = [each for each in checked(arguments.callbacks) if ranks.is_first or not for_first(each)]
         arguments = arguments._replace(callbacks=callbacks)
-        empty = ranks.sharded and y is not None and _has_no_rows(x)
+        empty = ranks.sharded and y is not None and has_no_rows(x)
         found = None if empty else bind(model, config, x, y, *check(model, config, arguments))
     except BaseException as raised:
         error = raised
@@ -71,12 +72,6 @@ def get_ready(
     found.source.join(ranks)
     network.plan.trainer.has_start = True
     return found._replace(resumes=ranks.together(found.resumes))
-
-
-def _has_no_rows(x: Any) -> bool:
-    """Return whether an array, or each of several, has no rows."""
-    parts = list(x.values()) if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
-    return all(getattr(each, "shape", (1,))[:1] == (0,) for each in parts) if len(parts) else True
 
 
 def _no_rows() -> Exception:

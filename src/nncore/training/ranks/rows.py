@@ -108,3 +108,9 @@ def of_batch(counts: Any, totals: np.ndarray, joins_norms: bool) -> Share:
     rows = np.array(counts, np.int64)
     least = rows.sum() if joins_norms else min(rows[rows > 0], default=0)
     return rows, np.maximum(rows, 1), 0, totals, int(least)
+
+
+def has_no_rows(x: Any) -> bool:
+    """Return whether an array, or each of several, has no rows."""
+    parts = list(x.values()) if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
+    return all(getattr(each, "shape", (1,))[:1] == (0,) for each in parts) if len(parts) else True

@@ -7,6 +7,7 @@ The thread makes an item only when the item before it has been taken, so that at
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -102,7 +103,15 @@ def _read(
     sent.put((_END, error))
 
 
-class ReadAhead(Iterable[T]):
+class Stoppable(ABC):
+    """Batches whose reading must be ended when `fit` returns."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the threads of all iterations that have not come to their end."""
+
+
+class ReadAhead(Stoppable, Iterable[T]):
     """Batches that are read ahead; see `read_ahead`. Over a generator it is an iterator, which goes on where it was."""
 
     def __init__(self, batches: Iterable[T]) -> None:
@@ -182,5 +191,5 @@ def read_ahead(batches: Iterable[T]) -> ReadAhead[T]:
 def stop_reading(*given: Any) -> None:
     """End the threads that read ahead for these data, after `fit` and its like."""
     for each in given:
-        if isinstance(each, ReadAhead):
+        if isinstance(each, Stoppable):
             each.close()

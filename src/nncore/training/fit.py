@@ -140,6 +140,7 @@ def run(
         loop(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
     finally:  # however it ends, training can be resumed from the recorded progress
         _core.uninterrupted(lambda: close(model, hooks))
+        stop_reading(getattr(source, "source", None))
     return history
 
 

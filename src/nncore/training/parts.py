@@ -5,7 +5,7 @@ The unit is a block: rows that are read, checked and shuffled together. The core
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import _core
 from ..data import per_output
+from ..data.ahead import Stoppable
 from ..data.bound import Data, in_batches
 from ..data.in_parts import as_parts
 from ..data.partitioned.columns import naming
@@ -28,8 +29,10 @@ from .configuration import Configuration
 from .hooks import CallbackList, Learner, Logs
 from .logs import LazyLogs, show
 from .progress import Progress
+from .ranks import rows
+from .sources import BatchSource
 from .trainer import ensure_ready
-from .validation import ValidationBatches
+from .validation import ValidationBatches, part_of
 
 if TYPE_CHECKING:
     from ..network.network import Network
@@ -81,10 +84,10 @@ class PartsSource:
         self.steps = -(-self.rows // (batch_size * accumulate))
         self._rates = np.empty(0)
 
-    shared: RanksOfFit | None = None  # of sources that several ranks can have
+    shared: RanksOfFit | None = None  # several ranks have a source of `BatchesOfRank`
 
     def join(self, ranks: Ranks) -> None:
-        """Not called: `bind_parts` refuses ranks."""
+        """Not called: see `bind_parts`."""
         raise NotImplementedError
 
     def check(self, resume_from: Progress) -> None:
@@ -204,6 +207,54 @@ class _Epoch:
         return config.logs(loss, self.sums), self.complete
 
 
+class BatchesOfRank(Stoppable, Iterable[Data]):
+    """What one of several ranks trains on: its rows of every batch, of the parts that all ranks read; or of parts of its own."""
+
+    def __init__(
+        self, ranks: Ranks, network: Network, parts: Parts, bind: Bind, batch_size: int, shuffle: bool, accumulate: int
+    ) -> None:
+        self.ranks, self.network, self.parts, self.bind, self.shuffle = ranks, network, parts, bind, shuffle
+        self.batch = int(rows.parts(batch_size, ranks.size)[ranks.rank]) if ranks.sharded else batch_size
+        if not self.batch:
+            raise ArgumentError(f"fit: batch_size is {batch_size}, but each of the {ranks.size} ranks needs a row of a batch")
+        self.multiple = self.batch * accumulate
+        self._open: set[BlockReader] = set()
+
+    def __len__(self) -> int:
+        if self.parts.rows is None:
+            raise TypeError("the number of rows is not known")
+        return -(-self.parts.rows // self.batch)
+
+    def __iter__(self) -> Iterator[Data]:
+        plan = self.network.plan
+        start = plan.step if plan.trainer.progress is None else plan.trainer.progress.start
+        reader = self.parts.blocks(self.network.dtype, self.multiple, (plan.seed, start) if self.shuffle else None)
+        self._open.add(reader)
+        with reader:
+            for block in reader:
+                data, order = bind_block(self.parts, block, self.bind), np.arange(block.chunk.rows)
+                if self.shuffle and data.rows > self.batch:
+                    _core.shuffle(order, plan.seed, start)
+                for at in range(0, data.rows, self.batch):
+                    own = self._own(order[at : at + self.batch])
+                    if len(own):
+                        yield data.take(own)
+                start += -(-data.rows // self.multiple)
+        self._open.discard(reader)
+
+    def _own(self, batch: np.ndarray) -> np.ndarray:
+        """Return the rows of this rank, of the rows of a batch."""
+        if self.ranks.sharded:
+            return batch
+        counts = rows.parts(len(batch), self.ranks.size)[: self.ranks.rank + 1]
+        return batch[counts[:-1].sum() : counts.sum()]
+
+    def close(self) -> None:
+        """End the threads that read."""
+        while self._open:
+            self._open.pop().close()
+
+
 def build(who: str, network: Network, parts: Parts, bind: Bind) -> None:
     """Build the network for the first rows."""
     chunk: Chunk | None = parts.first(network.dtype)
@@ -215,16 +266,11 @@ def build(who: str, network: Network, parts: Parts, bind: Bind) -> None:
 # fit -----------------------------------------------------------------------------------------------------------------------------
 
 
-def bind_parts(model: Learner, config: Configuration, x: Any, y: Any, arguments: Any) -> PartsSource:
+def bind_parts(model: Learner, config: Configuration, x: Any, y: Any, arguments: Any) -> PartsSource | BatchSource:
     """Return the source of training data in parts, after a check of the arguments of `fit`."""
     network = model._network
     parts = as_parts("fit", x, y, arguments.sample_weight, arguments.lengths)
     _require_targets("fit", parts)
-    if config.ranks is not None:
-        raise ArgumentError(
-            "fit: with distributed= each rank needs arrays or batches, not data in parts; let each rank read its own files: "
-            "model.fit(nn.data.read_ahead(parts.batches(batch_size)))"
-        )
     if arguments.validation_split:
         raise ArgumentError("fit: validation_split needs arrays; for data in parts pass validation_data, for example other files")
     if arguments.steps_per_epoch is not None:
@@ -242,7 +288,12 @@ def bind_parts(model: Learner, config: Configuration, x: Any, y: Any, arguments:
         _remember(network, parts)
         return binding.apply_class_weight(config, data, None, arguments.class_weight, network.dtype)
 
-    return PartsSource(model, config, parts, bind, arguments.batch_size, arguments.shuffle, arguments.accumulate)
+    form = (arguments.batch_size, arguments.shuffle, arguments.accumulate)
+    if config.ranks is None:
+        return PartsSource(model, config, parts, bind, *form)
+    if not network.built:
+        build("fit", network, parts, bind)
+    return BatchSource(model, config, BatchesOfRank(config.ranks, network, parts, bind, *form), lambda own: own, None, form[2])
 
 
 def _require_targets(who: str, parts: Parts) -> None:
@@ -263,7 +314,7 @@ def validation_parts(model: Learner, config: Configuration, given: Any, trained_
         fields.append(trained_on)
     parts = as_parts("fit: validation_data", *fields, **_known(network))
     _require_targets("fit: validation_data", parts)
-    return lambda watched: evaluated_parts(network, config, parts, size, watched)
+    return lambda watched: evaluated_parts(network, config, parts, size, watched, config.ranks)
 
 
 def _known(network: Network) -> dict[str, Any]:
@@ -273,13 +324,19 @@ def _known(network: Network) -> dict[str, Any]:
 # evaluate and predict ------------------------------------------------------------------------------------------------------------
 
 
-def evaluated_parts(network: Network, config: Configuration, parts: Parts, size: int | None, watched: bool) -> Iterator[Data]:
-    """Return the rows in blocks, or in batches of ``size`` if hooks are called for them. Close what is returned."""
+def evaluated_parts(
+    network: Network, config: Configuration, parts: Parts, size: int | None, watched: bool, ranks: Ranks | None = None
+) -> Iterator[Data]:
+    """Return the rows in blocks, or in batches of ``size`` if hooks are called for them; of several ranks, those of this one.
+
+    Close what is returned.
+    """
 
     with parts.blocks(network.dtype, size or 32) as blocks:
         for block in blocks:
             data = bind_block(parts, block, partial(_bind, network, config))
             _check(network, parts)
+            data = data if ranks is None else data.take(part_of(ranks, data.rows))
             yield from in_batches(data, size, watched)
 
 

@@ -179,6 +179,10 @@ class BlockReader(Iterator[Block]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread."""
         if self._reader is not None:
             self._reader.close()
 

@@ -1,5 +1,6 @@
 """Estimators on data in parts: partial_fit block by block, and predictions."""
 
+import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -64,6 +65,14 @@ def test_it_learns_and_predicts(xy, folder):
     assert model.score(*xy) > 0.93
     np.testing.assert_array_equal(model.predict(data), model.predict(xy[0]))
     np.testing.assert_allclose(model.predict_proba(data), model.predict_proba(xy[0]), rtol=1e-6)
+
+
+def test_fit_reads_collections_of_dask_whole(xy):
+    x, y = xy
+    plain, model = (nn.estimators.MLPClassifier((8,), random_state=0, max_iter=3, tol=np.inf) for _ in range(2))
+    plain.fit(x, y)
+    model.fit(da.from_array(x, chunks=(300, 4)), da.from_array(y, chunks=300))
+    np.testing.assert_array_equal(model.predict_proba(x), plain.predict_proba(x))
 
 
 def test_what_is_wrong(folder):

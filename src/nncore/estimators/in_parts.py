@@ -27,6 +27,9 @@ def fit_blocks(method: Callable[..., Any], call: Callable[..., Any], estimator: 
     """
     who = f"{type(estimator).__name__}.{method.__name__}"
     if method.__name__ != "partial_fit":
+        x, y = (args[0] if args else kwargs["X"]), (args[1] if len(args) > 1 else kwargs.get("y"))
+        if hasattr(x, "__array__") and not isinstance(y, str | list | dict):
+            return call(estimator, *args, **kwargs)  # collections of Dask are read whole, as scikit-learn does
         raise ArgumentError(
             f"{who} needs all rows; for data in parts call partial_fit, once for each epoch, of a classifier with classes= at first"
         )

@@ -69,7 +69,7 @@ def test_it_learns_and_predicts(xy, folder):
 
 def test_fit_reads_collections_of_dask_whole(xy):
     x, y = xy
-    plain, model = (nn.estimators.MLPClassifier((8,), random_state=0, max_iter=3, tol=np.inf) for _ in range(2))
+    plain, model = (nn.estimators.MLPClassifier((8,), random_state=0, tol=10.0, n_iter_no_change=2) for _ in range(2))
     plain.fit(x, y)
     model.fit(da.from_array(x, chunks=(300, 4)), da.from_array(y, chunks=300))
     np.testing.assert_array_equal(model.predict_proba(x), plain.predict_proba(x))

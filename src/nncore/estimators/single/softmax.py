@@ -9,8 +9,7 @@ import numpy as np
 
 from ... import losses, optim
 from ...callbacks import EarlyStopping
-from ...layers import Sigmoid, Softmax
-from .. import seeds
+from .. import links, seeds
 from .._sklearn import Interval, StrOptions, fitting
 from ..base import Estimator
 from .base import LinearClassifying, minimise, relative, warn_of_no_convergence
@@ -163,8 +162,7 @@ class SoftmaxRegression(LinearClassifying, Estimator):
         ndarray of shape (n_samples, n_classes)
         """
         outputs = self._outputs(X)
-        made = (Sigmoid() if outputs.shape[1] == 1 else Softmax())(outputs)
-        return self._targets.probabilities(made)
+        return self._targets.probabilities(links.probabilities("sigmoid" if outputs.shape[1] == 1 else "softmax", outputs))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import losses
 from ...errors import ShapeError
-from ...layers import Sigmoid, Softmax
+from .. import links
 from ..targets import Labels
 
 _MARGINS = ("hinge", "squared_hinge", "categorical_hinge", "perceptron")  # losses whose scores are no probabilities
@@ -137,5 +137,5 @@ def labels(head: Head, targets: Labels, outputs: np.ndarray) -> Any:
 def probabilities(head: Head, targets: Labels, outputs: np.ndarray) -> np.ndarray:
     """Return [N, classes]."""
     if head.link:
-        outputs = (Sigmoid() if head.link == "sigmoid" else Softmax())(outputs)
+        outputs = links.probabilities(head.link, outputs)
     return outputs if head.units > 1 or targets.kind == "multilabel" else targets.probabilities(outputs)

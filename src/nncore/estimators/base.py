@@ -26,6 +26,8 @@ assign ``_model`` and attributes after the last check.
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -201,6 +203,18 @@ class Regressing(RegressorMixin):
         outputs = self._outputs(X)
         found: np.ndarray = self._targets.decode(outputs)
         return found
+
+
+@contextmanager
+def unchanged_by_errors(estimator: Any) -> Iterator[None]:
+    """Put all attributes back if the block raises an error. For what comes before training."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray | None) -> np.ndarray | None:

@@ -377,3 +377,19 @@ def test_wrong_shapes_of_outputs(sequences):
     x = nn.Input((2,))
     with pytest.raises(ShapeError, match="the model has 2 outputs"):
         Classifier(nn.Model(x, [nn.Linear(2, 1)(x), nn.Linear(2, 1)(x)])).fit(np.zeros((4, 2)), [0, 1, 0, 1])
+
+
+def test_an_error_before_training_leaves_the_estimator_as_it_was(iris, sequences):
+    X, y = iris
+    net = Classifier(build, epochs=2, random_state=0).fit(X, y)
+    before = net.predict_proba(X)
+    for wrong in (
+        lambda: net.set_params(build=lambda i, o: build(i, 7)).fit(X[:, :2], y > 0),
+        lambda: net.set_params(build=build).fit(X[:, :3], y, sample_weight=np.zeros(150)),
+        lambda: net.set_params(loss="hinj").fit(*sequences),
+    ):
+        with pytest.raises(ValueError, match="gives|zero|hinj"):
+            wrong()
+        assert net.n_features_in_ == 4
+        np.testing.assert_array_equal(net.classes_, [0, 1, 2])
+        np.testing.assert_array_equal(net.predict_proba(X), before)

@@ -12,7 +12,7 @@ from ... import optim
 from ...callbacks import Callback
 from .. import seeds
 from .._sklearn import ConvergenceWarning, Interval, StrOptions, fitting, split, unique_labels
-from ..base import Estimator
+from ..base import Estimator, unchanged_by_errors
 from .base import LinearClassifying
 
 
@@ -154,13 +154,14 @@ class Perceptron(LinearClassifying, Estimator):
             The estimator itself.
         """
         first = "_model" not in vars(self) or not self.warm_start
-        X, y, weight = self._read(X, y, sample_weight, first)
-        if first:
-            self._begin(X)
-        if coef_init is not None:
-            self.coef_ = np.reshape(coef_init, self.coef_.shape)
-        if intercept_init is not None and self.fit_intercept:
-            self.intercept_ = np.reshape(intercept_init, self.intercept_.shape)
+        with unchanged_by_errors(self):
+            X, y, weight = self._read(X, y, sample_weight, first)
+            if first:
+                self._begin(X)
+            if coef_init is not None:
+                self.coef_ = np.reshape(coef_init, self.coef_.shape)
+            if intercept_init is not None and self.fit_intercept:
+                self.intercept_ = np.reshape(intercept_init, self.intercept_.shape)
         self._train(X, y, weight, int(self.max_iter))
         if self.tol is not None and self.n_iter_ == self.max_iter and not all(unit.stop_training for unit in self._units):
             warnings.warn(
@@ -196,9 +197,10 @@ class Perceptron(LinearClassifying, Estimator):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}")
-        X, y, weight = self._read(X, y, sample_weight, first, classes)
-        if first:
-            self._begin(X)
+        with unchanged_by_errors(self):
+            X, y, weight = self._read(X, y, sample_weight, first, classes)
+            if first:
+                self._begin(X)
         self._train(X, y, weight, 1)
         return self
 

@@ -11,7 +11,7 @@ from ... import losses, optim
 from ...callbacks import EarlyStopping
 from .. import links, seeds
 from .._sklearn import Interval, StrOptions, fitting
-from ..base import Estimator
+from ..base import Estimator, unchanged_by_errors
 from .base import LinearClassifying, minimise, relative, warn_of_no_convergence
 
 
@@ -116,8 +116,9 @@ class SoftmaxRegression(LinearClassifying, Estimator):
             The estimator itself.
         """
         reset = "_model" not in vars(self) or not self.warm_start
-        X, y, weight = self._read(X, y, sample_weight, reset)
-        weight, total = relative(weight, len(X))
+        with unchanged_by_errors(self):
+            X, y, weight = self._read(X, y, sample_weight, reset)
+            weight, total = relative(weight, len(X))
         columns = self._targets.columns
         loss: Any = losses.SparseCategoricalCrossentropy(from_logits=True)
         if columns == 1:

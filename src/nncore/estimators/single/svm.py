@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import losses
 from .._sklearn import Interval, StrOptions, fitting
-from ..base import Estimator
+from ..base import Estimator, unchanged_by_errors
 from .base import LinearClassifying, minimise, relative, warn_of_no_convergence
 
 _WIDTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # of the rounded corner of the hinge, one after another
@@ -123,8 +123,9 @@ class LinearSVM(LinearClassifying, Estimator):
         LinearSVM
             The estimator itself.
         """
-        X, y, weight = self._read(X, y, sample_weight, True)
-        weight, total = relative(weight, len(X))
+        with unchanged_by_errors(self):
+            X, y, weight = self._read(X, y, sample_weight, True)
+            weight, total = relative(weight, len(X))
         columns = self._targets.columns
         encoded = self._targets.encode(y, "columns")
         model = self._linear(X.shape[1], columns, np.float64)

@@ -20,7 +20,7 @@ from ...errors import ArgumentError
 from ...models import Model
 from .. import seeds
 from .._sklearn import HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
-from ..base import Estimator
+from ..base import Estimator, unchanged_by_errors
 from . import building
 from .heads import Head
 from .samples import Samples, read
@@ -126,17 +126,20 @@ class Wrapped(Estimator):
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = "_model" not in vars(self) or not (self.warm_start or is_partial)
-        samples, y = self._read(X, y, lengths, mask, first)
-        weight = check_sample_weight(sample_weight, samples.x)
-        n_outputs, weight = self._set_targets(y, weight, first, classes)
-        seed = seeds.draw(seeds.generator_of(self.random_state))
         with self._limited():
-            if first:
-                self._begin(samples, n_outputs, seed)
-            elif not is_partial:
-                self._compile(self._model, self._head)
-            held = None if validation_data is None else self._validation(validation_data)
-            self._train(samples, self._encoded(y), _of_mean_one(weight), held, is_partial)
+            with unchanged_by_errors(self):
+                samples, y = self._read(X, y, lengths, mask, first)
+                weight = check_sample_weight(sample_weight, samples.x)
+                n_outputs, weight = self._set_targets(y, weight, first, classes)
+                weight = _of_mean_one(weight)
+                seed = seeds.draw(seeds.generator_of(self.random_state))
+                if first:
+                    self._begin(samples, n_outputs, seed)
+                elif not is_partial:
+                    self._compile(self._model, self._head)
+                held = None if validation_data is None else self._validation(validation_data)
+                encoded = self._encoded(y)
+            self._train(samples, encoded, weight, held, is_partial)
         return self
 
     def _limited(self) -> AbstractContextManager[None]:

@@ -24,7 +24,7 @@ def is_in_parts(x: Any, y: Any = None) -> bool:
         return True
     if module == "pyarrow.lib":
         return hasattr(x, "read_next_batch") or (_are_names(y) and hasattr(x, "schema"))
-    if isinstance(x, list | tuple | Mapping) and x:
+    if isinstance(x, list | tuple | Mapping) and not hasattr(x, "toarray") and x:  # a sparse dok_array is a Mapping
         return type(next(iter(x.values() if isinstance(x, Mapping) else x))).__module__.startswith(_READ[:3])
     return module.startswith(_READ)
 

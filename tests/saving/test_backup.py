@@ -131,3 +131,18 @@ def test_files_of_other_models(tmp_path):
             np.testing.assert_array_equal(one, two)
     with pytest.raises(errors.ArgumentError, match="save_freq"):
         callbacks.BackupAndRestore(path, "batch")
+
+
+def test_files_of_models_that_compute_in_another_precision(tmp_path):
+    path = tmp_path / "backup"
+
+    def made(compute):
+        model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3), nn.Softmax(), seed=0, compute=compute)
+        model.compile("sparse_categorical_crossentropy", "adam")
+        return model
+
+    program(path, made("bfloat16"), "epoch", delete_checkpoint=False)
+    with pytest.raises(errors.ArgumentError, match="products in bfloat16, not in float32; make the model with compute='bfloat16'"):
+        program(path, made("float32"), "epoch")
+    _, history = program(path, made("bfloat16"), "epoch")
+    assert history.epoch == []

@@ -37,7 +37,7 @@ class BackupAndRestore(Callback):
     Raises
     ------
     ArgumentError
-        The file belongs to a model with other layers, or to another optimizer.
+        The file belongs to a model with other layers or in another precision (``dtype``, ``compute``), or to another optimizer.
 
     Examples
     --------

@@ -16,7 +16,7 @@ def restore_training_state(network: Network, path: str) -> None:
     Raises
     ------
     ArgumentError
-        The file belongs to a model with other layers, or to another optimizer. The model is unchanged.
+        The file belongs to a model with other layers or in another precision, or to another optimizer. The model is unchanged.
     """
     other = read_network(path)
     if not network.built and other.built:
@@ -26,6 +26,11 @@ def restore_training_state(network: Network, path: str) -> None:
     if mine != theirs or network.dtype != other.dtype:
         differing = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)) or [str(other.dtype)]
         raise ArgumentError(f"{path} is of another model, which differs in {', '.join(differing)}; delete it, or take another path")
+    if network.compute != other.compute:
+        raise ArgumentError(
+            f"{path} is of a model that computes products in {other.compute}, not in {network.compute}; make the model with "
+            f"compute={other.compute!r}, delete the file, or take another path"
+        )
     optimizer = require_trainer(network, "fit").optimizer
     kept = None if other.plan.trainer is None else other.plan.trainer.optimizer
     if kept is None or optimizer.spec() != kept.spec():

@@ -31,7 +31,7 @@ INLINE vec where_positive(const nnc_bf16 *saved, vec y) {
 #if defined(__AVX2__)
   const ivec words = (ivec)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)saved));
 #else
-  ivec words;
+  ivec words = {0};
   for (int l = 0; l < VL; l++) words[l] = (int16_t)saved[l];
 #endif
   return (vec)((ivec)y & (words > 0));
@@ -106,7 +106,8 @@ INLINE void finish_pair(const finish_part *at, size_t r, vec sums[VECS_OF_ROW], 
     vec bias = {0};
     if (at->bias) bias = whole ? vload(at->bias + c) : load_lanes_of(at->bias + c, lanes_from(at->width, c));
     const vec even = finish_lanes(at, r, c, bias, whole), odd = finish_lanes(at, r + 1, c, bias, whole);
-    if (at->column_sums) sums[v] = (sums[v] + even) + odd;
+    if (at->column_sums && (whole || r < at->height)) sums[v] += even;
+    if (at->column_sums && (whole || r + 1 < at->height)) sums[v] += odd; /* a sum of -0 stays that */
     write_pair(&at->forms, r, c, even, odd);
   }
 }

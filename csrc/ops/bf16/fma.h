@@ -51,7 +51,7 @@ INLINE vec widened(const nnc_bf16 *x) {
 #elif defined(__ARM_NEON)
   return (vec)vshll_n_u16(vld1_u16(x), 16);
 #else
-  uvec y;
+  uvec y = {0};
   for (int l = 0; l < VL; l++) y[l] = (uinteger)x[l] << 16;
   return (vec)y;
 #endif

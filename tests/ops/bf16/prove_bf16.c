@@ -3,12 +3,12 @@
  *
  *     prove_bf16 [--limit 70] [--random 200] [--every 1] [--seed 1] [--plant ERROR]
  *
- * On every instruction set of this CPU, and on amx by its emulator (tests/csrc/amx) where the CPU has none, for one shape in some
- * hundred, as that takes long: all m and n from 0 to the limit, or one of `every`, each with a k of every number of blocks up to the
- * limit, as kernels see no more of it, some times; random larger shapes; and some that reach every path. Numbers are ordinary ones, of
- * all exponents, near the smallest and the largest, any bits at all, and ordinary ones with infinities and NaN among them. What is
- * wanted of a product, distances between rows, and where arrays lie (before a page that kills whoever touches it, behind one, anywhere)
- * is drawn for each shape.
+ * On every instruction set of this CPU; for fewer shapes, as they take long, on amx by its emulator (tests/csrc/amx) where the CPU has
+ * none, and on x86-64 in plain C, which is what processors get whose vectors the kernels do not know: all m and n from 0 to the limit,
+ * or one of `every`, each with a k of every number of blocks up to the limit, as kernels see no more of it, some times; random larger
+ * shapes; and some that reach every path. Numbers are ordinary ones, of all exponents, near the smallest and the largest, any bits at
+ * all, and ordinary ones with infinities and NaN among them. What is wanted of a product, distances between rows, and where arrays lie
+ * (before a page that kills whoever touches it, behind one, anywhere) is drawn for each shape.
  *
  * What has to hold: each bit is that of the sums in the order of the specification, computed one by one (specification.h); nothing is
  * written between or around what is wanted.
@@ -28,7 +28,10 @@
 #include "../proving.h"
 #include "specification.h"
 
-enum { MOST = 70, AROUND = 256, AREA = 16 << 20, EMULATED = 100, ROUNDS = 3 };
+enum { MOST = 70, AROUND = 256, AREA = 16 << 20, EMULATED = 100, SCALAR = 20, ROUNDS = 3 };
+
+/* What processors without vectors get, behind the instruction sets. */
+enum { PLAIN = NNC_ISA_COUNT, SETS };
 
 static const size_t larger[][3] = {
     {33, 530, 70},  {300, 40, 40}, {2, 64, 1100}, {70, 100, 600}, {1, 1030, 1200}, {1, 33, 2500},  {17, 70, 530},
@@ -47,18 +50,17 @@ SET(baseline)
 SET(avx2)
 SET(avx512)
 SET(amx)
+SET(plain)
 #endif
 static const struct {
   const char *name;
   nnc_bf16_pack *pack;
   nnc_bf16_product *product, *product_at;
   nnc_bf16_column_sum *column_sum;
-} isas[NNC_ISA_COUNT] = {
+} isas[SETS] = {
     ROW(baseline),
 #if defined(__x86_64__)
-    ROW(avx2),
-    ROW(avx512),
-    ROW(amx),
+    ROW(avx2),     ROW(avx512), ROW(amx), [PLAIN] = ROW(plain),
 #endif
 };
 
@@ -169,7 +171,7 @@ static void take_forms(nnc_bf16_forms *to, int wanted, size_t rows, size_t cols)
 }
 /* On amx, form at is the transpose, and elsewhere the matrix as it lies. */
 static uint16_t expected_form[FORMS + 1][4 << 20];
-static int kind_of(int form, nnc_isa isa) { return form == AT && isa != NNC_ISA_AMX ? AT_AS_IT_LIES : form; }
+static int kind_of(int form, int isa) { return form == AT && isa != NNC_ISA_AMX ? AT_AS_IT_LIES : form; }
 static void expect_forms(int wanted, const uint16_t *y, size_t rows, size_t cols) {
   const size_t down = blocks(rows), right = blocks(cols);
   for (int f = 0; f <= FORMS; f++) {
@@ -179,7 +181,7 @@ static void expect_forms(int wanted, const uint16_t *y, size_t rows, size_t cols
       for (size_t j = 0; j < cols; j++) expected_form[f][place_in(f, i, j, down, right)] = y[i * cols + j];
   }
 }
-static void check_forms(nnc_isa isa, const nnc_bf16_forms *to, int wanted, size_t rows, size_t cols) {
+static void check_forms(int isa, const nnc_bf16_forms *to, int wanted, size_t rows, size_t cols) {
   const nnc_bf16 *const slots[] = {to->a, to->at, to->b, to->bt};
   const size_t down = blocks(rows), right = blocks(cols);
   for (int f = 0; f < FORMS; f++) {
@@ -203,7 +205,8 @@ static uint16_t low[4 << 20];
 static float y_expected[4 << 20], rows_expected[4 << 20], rows_before[4 << 20], sums_expected[1 << 20];
 
 /* Whether an instruction set takes part, this time. */
-static int takes_part(nnc_isa isa) {
+static int takes_part(int isa) {
+  if (isa == PLAIN) return isas[PLAIN].name && (below(SCALAR) == 0 || now.m > MOST);
   if (!nnc_cpu_has(isa)) return 0;
   if (isa != NNC_ISA_AMX) return 1;
   return nnc_tiles_permit() &&
@@ -235,7 +238,7 @@ static void prove_pack(const float *x, size_t ldx, size_t m, size_t k) {
     }
   }
   expect_forms(wanted, low, m, k);
-  for (nnc_isa isa = 0; isa < NNC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < SETS; isa++) {
     if (!takes_part(isa)) continue;
     now.isa = isas[isa].name;
     nnc_bf16_forms to = {.stride = stride};
@@ -268,7 +271,7 @@ static void expect(const float *c, size_t ldc, const float *bias, const uint16_t
   for (size_t i = 0; i < blocks(m) * n; i++) sums_expected[i] = one_nan(sums_expected[i]);
 }
 
-static void call(nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
+static void call(int isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
   if (planted == READ_BEFORE && m && k) *(volatile nnc_bf16 *)low = a[-1];
   if (planted == READ_BEHIND && n && k) *(volatile nnc_bf16 *)low = b[blocks(n) * blocks(k) * BLOCK];
   CALL(isa, (now.transposed ? isas[isa].product_at : isas[isa].product)(to, a, b, m, n, k));
@@ -300,7 +303,7 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
     for (size_t j = 0; j < n; j++) b[place_in(B, q, j, steps, right)] = (uint16_t)(bits_of(w[q * ldw + j]) >> 16);
   expect(c, ldc, bias, saved, m, n);
   expect_forms(wanted, low, m, n);
-  for (nnc_isa isa = 0; isa < NNC_ISA_COUNT; isa++) {
+  for (int isa = 0; isa < SETS; isa++) {
     if (!takes_part(isa)) continue;
     now.isa = isas[isa].name;
     const int form = kind_of(now.transposed ? AT : A, isa);
@@ -386,8 +389,8 @@ static void *prove_all(void *unused) {
     for (int kind = 0; kind < KINDS; kind += 1 + (int)below(2)) prove_large(larger[i][0], larger[i][1], larger[i][2], kind);
   for (long i = 0; i < random_shapes; i++) prove_large(some_size(), some_size(), some_size(), (int)below(KINDS));
   printf("proved in %.0f s: %zu calls on", seconds() - begin, cases);
-  for (nnc_isa isa = 0; isa < NNC_ISA_COUNT; isa++)
-    if (nnc_cpu_has(isa)) printf(" %s", isas[isa].name);
+  for (int isa = 0; isa < SETS; isa++)
+    if (isas[isa].name && (isa == PLAIN || nnc_cpu_has(isa))) printf(" %s", isas[isa].name);
   printf("\n");
   return unused;
 }

@@ -113,6 +113,14 @@ def test_what_becomes_of_a_product(shape, kind, isa, rng):
             assert same(blocks, model.form(model.rounded_to_bf16(y), form, isa)), form
 
 
+def test_a_sum_that_comes_to_minus_zero_stays_that(isa):
+    """Rows that are not there add nothing, not even a zero."""
+    a, b = (model.rounded_to_bf16(np.array(x, np.float32)) for x in ([[1.0], [-1.5]], [[2.0**-126]]))
+    sums = kernels.bf16_product(model.form(a, "a"), model.form(b, "b"), 2, 1, ("sums",), isa=isa)
+    assert sums == 0
+    assert np.signbit(sums)
+
+
 @pytest.mark.parametrize("rows", [1, 31, 32, 33, 70])
 def test_column_sums(rows, isa, rng):
     x = numbers(rng, "ordinary", rows, 45)

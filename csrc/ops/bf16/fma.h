@@ -49,7 +49,7 @@ INLINE vec widened(const nnc_bf16 *x) {
 #elif defined(__SSE2__)
   return (vec)_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64((const __m128i *)x));
 #elif defined(__ARM_NEON)
-  return (vec)vshll_n_u16(vld1_u16(x), 16);
+  return (vec)((uvec)vmovl_u16(vld1_u16(x)) << 16);
 #else
   uvec y = {0};
   for (int l = 0; l < VL; l++) y[l] = (uinteger)x[l] << 16;

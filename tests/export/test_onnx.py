@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from export.nets import random_model, randomize
+from export.nets import ACTIVATIONS, Generator, random_model, randomize
 
 import nncore as nn
 from nncore.errors import ArgumentError, FileFormatError, MissingExtraError, NotBuiltError
@@ -45,6 +45,18 @@ def test_random_nets(part, dtype):
         run_both(model, model.to_onnx(opset=opset), rng, twin=twin)
         if model._network.plan.time_steps():
             run_both(model, model.to_onnx(opset=opset, lengths=True), rng, twin=twin, lengths=True)
+
+
+@pytest.mark.parametrize("number", range(len(ACTIVATIONS)))
+@pytest.mark.filterwarnings("ignore")
+def test_extreme_numbers(number, dtype):
+    """Infinities and NaN pass as they do in nncore, and nothing overflows on the way."""
+    x = nn.Input((1,))
+    model = nn.Model(x, nn.Rescaling(2.0)(ACTIVATIONS[number](Generator(np.random.default_rng(3)))(x)), dtype=dtype)
+    given = [-np.inf, -1e30, -1e4, -100, -30, -3.5, -1e-3, -0.0, 0, 1e-8, 2.9, 30, 100, 1e4, 1e30, np.inf, np.nan]
+    given = np.array(given, dtype)[:, None]
+    (got,) = session(ort, model.to_onnx()).run(None, {"input": given})
+    np.testing.assert_allclose(got, model.predict(given), rtol=1e-5, atol=1e-6)
 
 
 def everything():

@@ -31,7 +31,9 @@ def _plain(kind: str) -> Entry:
 
 
 def _step(b: Builder, step: Step, x: str) -> str:
-    return b.cast(b.add("Greater", x, b.number(step.op.field("threshold"))), b.walk.dtype)
+    """1, 0, or NaN."""
+    rest = b.add("Where", b.add("Equal", x, x), b.number(0.0), x)
+    return b.add("Where", b.add("Greater", x, b.number(step.op.field("threshold"))), b.number(1.0), rest)
 
 
 def _leaky_relu(b: Builder, step: Step, x: str) -> str:
@@ -165,17 +167,14 @@ def _log_sigmoid(b: Builder, step: Step, x: str) -> str:
 
 
 def _hardshrink(b: Builder, step: Step, x: str) -> str:
-    lambd = step.op.field("lambd")
-    if not _is_double(b):
-        return b.add("Shrink", x, lambd=lambd, bias=0.0)
-    return b.add("Where", b.add("Greater", b.add("Abs", x), b.number(lambd)), x, b.number(0.0))
+    """Not the operator Shrink, which makes 0 of NaN."""
+    is_near = b.add("LessOrEqual", b.add("Abs", x), b.number(step.op.field("lambd")))
+    return b.add("Where", is_near, b.number(0.0), x)
 
 
 def _softshrink(b: Builder, step: Step, x: str) -> str:
-    lambd = step.op.field("lambd")
-    if not _is_double(b):
-        return b.add("Shrink", x, lambd=lambd, bias=lambd)
-    return b.add("Mul", b.add("Sign", x), b.add("Relu", b.add("Sub", b.add("Abs", x), b.number(lambd))))
+    beyond = b.add("Sub", b.add("Abs", x), b.number(step.op.field("lambd")))
+    return b.add("Mul", b.add("Sign", x), b.add("Relu", beyond))
 
 
 def _tanhshrink(b: Builder, step: Step, x: str) -> str:
@@ -183,8 +182,8 @@ def _tanhshrink(b: Builder, step: Step, x: str) -> str:
 
 
 def _threshold(b: Builder, step: Step, x: str) -> str:
-    is_above = b.add("Greater", x, b.number(step.op.field("threshold")))
-    return b.add("Where", is_above, x, b.number(step.op.field("value")))
+    is_below = b.add("LessOrEqual", x, b.number(step.op.field("threshold")))
+    return b.add("Where", is_below, b.number(step.op.field("value")), x)
 
 
 #: The name of an activation in the registry -> its entry. The identity has no steps.

@@ -54,6 +54,7 @@ def test_partial_fit_in_parts_is_that_of_the_blocks(name, xy, folder):
         assert model.partial_fit(table, None, **classes) is model
         framed.partial_fit(frame[NAMES], frame["y"], **classes)
     np.testing.assert_array_equal(model.predict(x), plain.predict(x))
+    np.testing.assert_array_equal(model.predict(table), model.predict(x))
     np.testing.assert_array_equal(framed.predict(x).shape, y.shape)
 
 

@@ -54,6 +54,8 @@ class LinearSVM(LinearClassifying, Estimator):
         The search ends if no element of the gradient of the mean is larger.
     max_iter : int, default 1000
         The largest number of iterations, for "hinge" in each of six stages.
+    random_state : int, RandomState or None
+        Not used, as the search draws nothing.
     verbose : bool or int, default False
         1 shows a progress bar, 2 a line for each iteration.
 
@@ -91,6 +93,7 @@ class LinearSVM(LinearClassifying, Estimator):
         "loss": [StrOptions({"hinge", "squared_hinge"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
@@ -103,6 +106,7 @@ class LinearSVM(LinearClassifying, Estimator):
         class_weight: Any = None,
         tol: float = 1e-4,
         max_iter: int = 1000,
+        random_state: Any = None,
         verbose: Any = False,
     ) -> None:
         self._keep(locals())

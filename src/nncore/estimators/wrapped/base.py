@@ -16,11 +16,13 @@ from ... import optim
 from ..._checks import shown
 from ...callbacks import EarlyStopping
 from ...config import threads
+from ...data.in_parts import is_in_parts
 from ...errors import ArgumentError
 from ...models import Model
 from .. import seeds
 from .._sklearn import HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
 from ..base import Estimator, unchanged_by_errors
+from ..in_parts import samples_of
 from . import building
 from .heads import Head
 from .samples import Samples, read
@@ -222,6 +224,8 @@ class Wrapped(Estimator):
         """Return what the network computes of samples."""
         if "_model" not in vars(self):
             check_is_fitted(self)
+        if is_in_parts(X):
+            return np.concatenate([self._outputs(x) for x in samples_of(X)])
         samples, _ = self._read(X, "no y", lengths, mask, reset=False)
         with self._limited():
             found: np.ndarray = self._model.predict(samples.x, **samples.steps)

@@ -39,11 +39,18 @@ assert resumed.step == 9
 resumed.fit(parts, epochs=3, batch_size=32, resume=True)
 assert digest(resumed) == digest(whole)
 
+for key, value in whole.evaluate(x, y, return_dict=True).items():
+    np.testing.assert_allclose(RANKS.evaluate(whole, parts, return_dict=True)[key], value, rtol=1e-6)
+np.testing.assert_allclose(RANKS.predict(whole, parts), whole.predict(x), atol=1e-6)
+
 own = slice(0, 120) if RANKS.rank == 0 else slice(120, None)  # not as many rows on each
 sharded = nn.distributed.MPI(sharded=True)
 model = net(sharded)
 history = model.fit(nn.data.parts(x[own], y[own], buffer=32), epochs=4, batch_size=32)
 same_everywhere(digest(model), "sharded")
+mine = nn.data.parts(x[own], y[own], buffer=32)
+np.testing.assert_allclose(sharded.evaluate(model, mine), model.evaluate(x, y), rtol=1e-6)
+np.testing.assert_allclose(sharded.predict(model, mine), model.predict(x), atol=1e-6)
 assert history.history["loss"][-1] < history.history["loss"][0]
 assert [t.name for t in threading.enumerate() if t.name == "nncore-reader"] == []
 say("done")

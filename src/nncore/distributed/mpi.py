@@ -174,7 +174,7 @@ class MPI(Ranks):
         self,
         model: Model,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         batch_size: int | None = None,
         sample_weight: Any = None,

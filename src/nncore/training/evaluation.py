@@ -54,7 +54,7 @@ def evaluate(
         from .parts import evaluation_parts  # imported here because it is rarely needed
 
         watched = hooks.wants("on_test_batch_begin", "on_test_batch_end")
-        batches = evaluation_parts(network, config, x, y, sample_weight, lengths, batch_size, watched)
+        batches = evaluation_parts(network, config, x, y, sample_weight, lengths, batch_size, watched, ranks)
     elif y is None:
         given = batches_of(x, "evaluate")
         refuse_size("evaluate", batch_size)
@@ -206,8 +206,15 @@ def predict(model: Learner, x: Any, *, batch_size: Any, verbose: Any, callbacks:
 def predict_together(model: Learner, ranks: Ranks, x: Any, batch_size: Any, lengths: Any) -> Any:
     """Compute the outputs of all rows on every rank: each computes its part of them, and the parts are exchanged."""
     network, batch_size = model._network, optional_whole("predict", "batch_size", batch_size)
-    data = bind_rows(network, x, lengths)
-    outputs = predict_rows(network, data.take(part_of(ranks, data.rows)), batch_size, None, None)
+    if is_in_parts(x):  # of which each rank reads all rows, or its own
+        from .parts import predict_parts
+
+        outputs = predict_parts(network, x, lengths, batch_size, None, None)
+        if not ranks.sharded:
+            return network.connections.pack_outputs(outputs)
+    else:
+        data = bind_rows(network, x, lengths)
+        outputs = predict_rows(network, data.take(part_of(ranks, data.rows)), batch_size, None, None)
     return network.connections.pack_outputs([np.concatenate(each) for each in zip(*ranks.exchange(outputs), strict=True)])
 
 

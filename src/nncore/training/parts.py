@@ -350,7 +350,15 @@ def _check(network: Network, parts: Parts) -> None:
 
 
 def evaluation_parts(
-    network: Network, config: Configuration, x: Any, y: Any, weight: Any, lengths: Any, size: int | None, watched: bool
+    network: Network,
+    config: Configuration,
+    x: Any,
+    y: Any,
+    weight: Any,
+    lengths: Any,
+    size: int | None,
+    watched: bool,
+    ranks: Ranks | None,
 ) -> Iterator[Data]:
     """Return the rows of data in parts for `evaluate`. Close what is returned."""
     parts = as_parts("evaluate", x, y, weight, lengths, **_known(network))
@@ -358,7 +366,7 @@ def evaluation_parts(
     _check(network, parts)
     if not network.built:
         build("evaluate", network, parts, partial(_bind, network, config))
-    return evaluated_parts(network, config, parts, size, watched)
+    return evaluated_parts(network, config, parts, size, watched, ranks)
 
 
 def predict_parts(network: Network, x: Any, lengths: Any, size: int | None, before: Any, after: Any) -> list[np.ndarray]:

@@ -67,6 +67,16 @@ def everything():
     return nn.Model([x, z], {"y": nn.Softmax()(nn.Maxout(4, 3, 2)(h))}, seed=0)
 
 
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
+def test_float64_after_what_hides_shapes(cell, opset, rng):
+    """ONNX Runtime does not know the shape of what comes out of a comparison of some opsets, and a Scan needs it."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.Hardshrink(0.1), cell(3, 4, bidirectional=True), dtype="float64").build((5, 2))
+    proto = checked(onnx, model.to_onnx(opset=opset))
+    x = rng.normal(size=(2, 4, 2))
+    np.testing.assert_allclose(session(ort, proto).run(None, {"input": x})[0], model.predict(x), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("norm", [lambda: nn.LayerNorm(6), lambda: nn.BatchNorm1d(6, track_running_stats=False)])
 def test_default_eps(norm, rng):
     model = nn.Sequential(nn.Linear(3, 6), norm(), seed=0)

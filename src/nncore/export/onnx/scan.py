@@ -69,13 +69,15 @@ def _body(b: Builder, step: Step, kind: str, names: dict[str, str], has_valid: b
     if valid:
         after = [b.add("Where", valid, new, old) for new, old in zip(after, before, strict=True)]
     nodes, b.nodes = b.nodes, outside
-    kinds = b.helper.np_dtype_to_tensor_dtype
 
-    def info(name: str, dtype: Any = b.walk.dtype) -> Any:
-        return b.helper.make_tensor_value_info(name, kinds(np.dtype(dtype)), None)
+    def info(name: str, columns: int, dtype: Any = b.walk.dtype) -> Any:
+        """Shapes are stated, because runtimes do not always find them."""
+        kind = b.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return b.helper.make_tensor_value_info(name, kind, [None, columns])
 
-    inputs = [info(name) for name in (*before, given)] + ([info(valid, np.bool_)] if valid else [])
-    return b.helper.make_graph(nodes, f"{b.layer} step", inputs, [info(name) for name in (*after, output)])
+    gates = len(b.walk.tensors[names["weight_ih"]])
+    inputs = [*(info(name, hidden) for name in before), info(given, gates), *([info(valid, 1, np.bool_)] if valid else [])]
+    return b.helper.make_graph(nodes, f"{b.layer} step", inputs, [info(name, hidden) for name in (*after, output)])
 
 
 def _lstm(b: Builder, before: list[str], gates: str, hidden: int) -> list[str]:

@@ -142,7 +142,7 @@ def bench_bf16_update(versus, size):
     m, n, k = size
     a, b = kernels.bf16_pack(normal(k, m, dtype=np.float32), "at"), kernels.bf16_pack(normal(k, n, dtype=np.float32), "b")
     w, *moments = (np.zeros((m, n), np.float32) for _ in range(3))
-    versus(lambda: kernels.bf16_update("adam", w, a, b, moments, lr=1e-3, step=9, attr=(0.9, 0.999, 1e-8, 0.0)), None)
+    versus(lambda: kernels.bf16_update("adam", w, a, b, moments, lr=1e-3, step=9, attr=(0.9, 0.999, 1e-8, 0.0, 0.0)), None)
 
 
 def bench_bf16_column_sum(versus):

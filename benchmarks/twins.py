@@ -12,7 +12,7 @@ ATTRIBUTES = {
     "gamma": 2.0, "focal_alpha": 0.25, "class_alpha[]": 0.25, "pos_weight[]": 2.0, "quantile[]": 0.9,
     "full": 0.0, "log_variance": 1.0,
     "momentum": 0.9, "dampening": 0.0, "nesterov": 0.0, "lr_decay": 0.0, "eps": 1e-8, "initial_accumulator_value": 0.0,
-    "centered": 0.0, "beta1": 0.9, "beta2": 0.999, "amsgrad": 0.0,
+    "lr_in_momentum": 0.0, "epsilon_hat": 0.0, "centered": 0.0, "beta1": 0.9, "beta2": 0.999, "amsgrad": 0.0,
     "rho": 0.9, "momentum_decay": 4e-3, "decoupled_weight_decay": 0.0,
     "eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0,
 }  # fmt: skip
@@ -67,6 +67,7 @@ FORWARD = {
     "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
     "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "celu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x / alpha)),
+    "exp": np.exp,
     "log_sigmoid": lambda x: -np.log1p(np.exp(-x)),
     "hardshrink": lambda x, lambd: np.where(np.abs(x) > lambd, x, 0),
     "softshrink": lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),
@@ -112,6 +113,7 @@ BACKWARD = {
     "hardswish": lambda g, x: g * np.where(x < -3, 0, np.where(x < 3, x / 3 + 0.5, 1)),
     "mish": _mish_backward,
     "celu": lambda g, y, alpha: np.where(y > 0, g, g * (1 + y / alpha)),
+    "exp": lambda g, y: g * y,
     "log_sigmoid": lambda g, y: -g * np.expm1(y),
     "hardshrink": lambda g, y, lambd: g * (y != 0),
     "softshrink": lambda g, y, lambd: g * (y != 0),
@@ -177,7 +179,7 @@ LOSS = {
 }
 
 
-def sgd(w, g, m, lr, t, momentum, dampening, nesterov):
+def sgd(w, g, m, lr, t, momentum, dampening, nesterov, lr_in_momentum):
     if t == 1:
         m[0][...] = g
     else:
@@ -195,7 +197,7 @@ def rmsprop(w, g, m, lr, t, alpha, eps, momentum, centered):
     w -= lr * g / (np.sqrt(m[0]) + eps)
 
 
-def adam(w, g, m, lr, t, beta1, beta2, eps, amsgrad):
+def adam(w, g, m, lr, t, beta1, beta2, eps, amsgrad, epsilon_hat):
     m[0][...] = beta1 * m[0] + (1 - beta1) * g
     m[1][...] = beta2 * m[1] + (1 - beta2) * g * g
     w -= lr / (1 - beta1**t) * m[0] / (np.sqrt(m[1] / (1 - beta2**t)) + eps)

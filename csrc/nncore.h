@@ -210,6 +210,7 @@ typedef struct {
   double weight_decay;
   double clip_norm, clip_norm_each, clip_value; /* of all gradients together, of each parameter's, of each element; 0: off */
   double ema_momentum;                          /* of the moving average of the parameters; 0: no average */
+  int divides_penalties; /* the penalties of a step are divided by what the loss of its first output is divided by */
 } nnc_optimizer_spec;
 
 typedef struct {

@@ -58,6 +58,8 @@ ATTRIBUTES = {
     "beta1": 0.9,
     "beta2": 0.999,
     "amsgrad": 1.0,
+    "epsilon_hat": 1.0,
+    "lr_in_momentum": 1.0,
 }
 
 

@@ -54,6 +54,7 @@ typedef struct {
   double weight_decay;                   /* L2 as PyTorch means it: added to the gradient (adamw: decoupled) */
   double l1, l2;                         /* penalties of the layer: l1*sign(w) + 2*l2*w is added to the gradient (Keras) */
   double grad_scale;                     /* from clipping by norm; 1 otherwise */
+  double penalty_scale;                  /* of l1 and l2 of the layer, which the plan multiplies by it; 1 unless they are divided */
   double clip_value;                     /* clip each gradient, penalties included, to +-clip_value; 0 is off */
   double attr[NNC_OPTIMIZER_ATTRIBUTES]; /* in the order of the names in ops.def */
   double derived[4];                     /* see the optimizer's file */

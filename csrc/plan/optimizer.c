@@ -10,6 +10,13 @@ static void prepare_adam(nnc_update *update) {
   update->derived[0] = update->lr / (1 - pow(beta1, step));
   update->derived[1] = 1 / sqrt(1 - pow(beta2, step));
   update->derived[2] = 1 - update->lr * update->weight_decay;
+  update->derived[3] = update->attr[2] * (update->attr[4] != 0 ? update->derived[1] : 1);
+}
+
+static void prepare_sgd(nnc_update *update) {
+  const int inside = update->attr[0] != 0 && update->attr[3] != 0;
+  update->derived[0] = inside ? update->lr : 1;
+  update->derived[1] = inside ? 1 : update->lr;
 }
 
 /* 0.96 is a constant of the paper and of PyTorch. */
@@ -53,6 +60,7 @@ static void prepare_radam(nnc_update *update) {
 void nnc_optimizer_prepare(int optimizer, nnc_update *update) {
   for (int i = 0; i < 4; i++) update->derived[i] = 0;
   switch (optimizer) {
+    case NNC_OPTIMIZER_sgd: prepare_sgd(update); break;
     case NNC_OPTIMIZER_adagrad: update->derived[0] = update->lr / (1 + (double)(update->step - 1) * update->attr[0]); break;
     case NNC_OPTIMIZER_adam:
     case NNC_OPTIMIZER_adamw: prepare_adam(update); break;
@@ -60,7 +68,7 @@ void nnc_optimizer_prepare(int optimizer, nnc_update *update) {
     case NNC_OPTIMIZER_nadam: prepare_nadam(update); break;
     case NNC_OPTIMIZER_radam: prepare_radam(update); break;
     case NNC_OPTIMIZER_lion: update->derived[0] = 1 - update->lr * update->weight_decay; break;
-    default: break; /* sgd, rmsprop, adadelta, rprop, lbfgs: nothing depends on the step */
+    default: break; /* rmsprop, adadelta, rprop, lbfgs: nothing depends on the step */
   }
 }
 

@@ -7,7 +7,7 @@ from nncore import _core
 from nncore._core import kernels
 
 A, B = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32)
-ADAM = {"lr": 0.1, "step": 1, "attr": (0.9, 0.999, 1e-8, 0.0)}
+ADAM = {"lr": 0.1, "step": 1, "attr": (0.9, 0.999, 1e-8, 0.0, 0.0)}
 
 
 def frozen(array):

@@ -102,6 +102,12 @@ def test_activation_alone_against_torch(expression, shape, dtype, rng):
     np.testing.assert_allclose(out, expected, rtol=50 * np.finfo(dtype).eps, atol=50 * np.finfo(dtype).eps)
 
 
+def test_exp_alone(dtype):
+    x = np.linspace(-4, 4, 9, dtype=dtype)[None]
+    np.testing.assert_allclose(nn.Exp()(x), np.exp(x), rtol=4 * np.finfo(dtype).eps)
+    assert repr(nn.Exp()) == "Exp()"
+
+
 def test_step_alone():
     np.testing.assert_array_equal(nn.Step()([[-1.0, 0.0, 1e-30, 3.0]]), [[0, 0, 1, 1]])
     np.testing.assert_array_equal(nn.Step(threshold=2)([[1.0, 2.0, 3.0]]), [[0, 0, 1]])

@@ -118,7 +118,7 @@ except nn.errors.SizeError as error:
 net = _core.Plan()
 net.assemble([(1 << 18,)], [nets.linear("a", 0, 1 << 18, 1 << 10)], [1], "float32")
 try:
-    nets.compile_net(net, optimizer=OptimizerSpec("adam", attributes=(0.9, 0.999, 1e-8, 0.0)))
+    nets.compile_net(net, optimizer=OptimizerSpec("adam", attributes=(0.9, 0.999, 1e-8, 0.0, 0.0)))
 except nn.errors.SizeError as error:
     print(error)
 print(sorted(net.buffers()))

@@ -46,6 +46,9 @@ OPTIMIZERS_MADE = [
     nn.optim.SGD(lr=np.float32(0.1), momentum=0.9, nesterov=True, clip_norm=2.0),
     nn.optim.Adam(betas=(0.5, 0.6), eps=1e-3, weight_decay=0.1, amsgrad=True, clip_value=1),
     nn.optim.RMSprop(centered=True, momentum=0.1),
+    nn.optim.SGD(momentum=0.5, lr_in_momentum=True, divide_penalties=True),
+    nn.optim.Adam(epsilon_hat=True),
+    nn.optim.LBFGS(max_eval=7),
 ]
 LOSSES_MADE = [
     *(cls() for cls in dict.fromkeys(nn.losses.LOSSES.values())),

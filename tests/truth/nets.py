@@ -172,8 +172,8 @@ def twin(net, inputs, ops, outputs=None):
     return other
 
 
-SGD = OptimizerSpec("sgd", (0.0, 0.0, 0.0))
-ADAM = OptimizerSpec("adam", (0.9, 0.999, 1e-8, 0.0))
+SGD = OptimizerSpec("sgd", (0.0, 0.0, 0.0, 0.0))
+ADAM = OptimizerSpec("adam", (0.9, 0.999, 1e-8, 0.0, 0.0))
 
 
 #: What is counted by pairs of true and predicted class; and every kind of sum for targets that are class indices.

@@ -43,6 +43,7 @@ ACTIVATIONS = {
     "hardswish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "celu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
+    "exp": np.exp,
     "log_sigmoid": lambda x: -np.logaddexp(0, -x),
     "hardshrink": lambda x, lambd: np.where(np.abs(x) > lambd, x, 0),
     "softshrink": lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),

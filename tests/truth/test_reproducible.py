@@ -13,7 +13,7 @@ from nncore.records import LossSpec, OptimizerSpec, OutputStatistics, ParameterO
 
 THREADS = [1, 2, 3, 7]
 STEPS = 200
-ADAM = (0.9, 0.999, 1e-8, 0.0)
+ADAM = (0.9, 0.999, 1e-8, 0.0, 0.0)
 FLOPS_PER_THREAD = 250e3  # csrc/base/parallel.c: a phase is worth one thread per this many
 
 #: Name -> (width, batch, optimizer). The update is a phase of its own for few parameters, follows each gradient for many
@@ -21,7 +21,7 @@ FLOPS_PER_THREAD = 250e3  # csrc/base/parallel.c: a phase is worth one thread pe
 MODES = {
     "small": (32, 72, OptimizerSpec("adam", ADAM)),
     "fused": (67, 19, OptimizerSpec("adam", ADAM, weight_decay=1e-3)),
-    "clip_norm": (67, 19, OptimizerSpec("sgd", (0.9, 0.0, 1.0), clip_norm=0.5)),
+    "clip_norm": (67, 19, OptimizerSpec("sgd", (0.9, 0.0, 1.0, 0.0), clip_norm=0.5)),
 }
 
 
@@ -193,7 +193,9 @@ def test_backward_by_hand_has_the_same_bits_for_any_number_of_threads(dtype, rng
 def test_the_update_in_pieces_is_the_update_at_once(name, options, rng):
     """The same gradients through train (update follows each gradient) and through apply (one pass per span)."""
     attributes = {
-        "sgd": (0.9, 0, 1),
+        "sgd": (0.9, 0, 1, 0),
+        "adam": (0.9, 0.99, 1e-8, 1.0, 0.0),
+        "adamw": (0.9, 0.99, 1e-8, 1.0, 0.0),
         "adagrad": (0.1, 1e-10, 0.1),
         "rmsprop": (0.9, 1e-8, 0.5, 1.0),
         "adadelta": (0.9, 1e-6),

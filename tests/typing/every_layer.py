@@ -52,6 +52,7 @@ activations: list[nn.Layer] = [
     nn.Hardswish(name="r"),
     nn.Mish(name="s"),
     nn.CELU(alpha=0.5, name="t"),
+    nn.Exp(name="u0"),
     nn.LogSigmoid(name="u"),
     nn.Hardshrink(lambd=0.1, name="v"),
     nn.Softshrink(0.1, name="w"),

@@ -13,6 +13,7 @@
  *   celu         x > 0 ? x : alpha expm1(x / alpha) y > 0 ? dy : dy (1 + y / alpha)
  *   log_sigmoid  log s(x) = min(x, 0) - log(1 + z)  -dy expm1(y), z = exp(-|x|)
  *   tanhshrink   x - tanh(x)                        dy tanh(x)^2
+ *   exp          exp(x)                             dy y
  *
  * Phi and phi are the normal distribution and its density; u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016), and
  * (1 + tanh(u)) / 2 = s(2u), which is accurate in the lower tail. gelu is accurate there too, where PyTorch's
@@ -114,6 +115,9 @@ INLINE vec tanhshrink_gradient(vec dy, vec x, activation_attributes at UNUSED) {
   return dy * t * t;
 }
 
+INLINE vec exp_value(vec x, activation_attributes at UNUSED) { return vexp(x); }
+INLINE vec exp_gradient(vec dy, vec y, activation_attributes at UNUSED) { return dy * y; }
+
 ACTIVATION_WITH_VALUES(sigmoid, 0)
 ACTIVATION_LONG(tanh, 0)
 ACTIVATION_LONG(elu, 1)
@@ -126,3 +130,4 @@ ACTIVATION_LONG(mish, 0)
 ACTIVATION_PLAIN(celu, 1)
 ACTIVATION_PLAIN(log_sigmoid, 0)
 ACTIVATION_PLAIN(tanhshrink, 0)
+ACTIVATION_PLAIN(exp, 0)

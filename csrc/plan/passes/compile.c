@@ -256,6 +256,7 @@ nnc_update nnc_update_scalars(const nnc_plan *plan, double lr, int64_t done) {
       .lr = lr,
       .weight_decay = plan->optimizer.weight_decay,
       .grad_scale = 1,
+      .penalty_scale = 1,
       .clip_value = plan->optimizer.clip_value,
       .step = done + 1,
   };

@@ -114,11 +114,16 @@ static void samples_phase(const nnc_session *s, const nnc_run *run, const nnc_th
   if (plan->n_penalty_pieces) nnc_run_penalties(run, self);
 }
 
+/* The factor of the penalties in a step whose losses are divided by these totals. */
+static double penalty_scale(const nnc_plan *plan, const double *total) {
+  return plan->optimizer.divides_penalties ? 1 / nnc_divisor(total[0]) : 1;
+}
+
 /* Adds the losses of a batch to those of its step, and returns the loss of the step when it is complete. */
 static double record_losses(const nnc_session *s, const nnc_run *run, const nnc_batch *b) {
   const int by_itself = s->data->part != NULL;                   /* the caller adds up the batches */
   const int counts = !is_summing(s) || s->plan->ranks.rank == 0; /* what ranks have in common is counted once */
-  const double penalty = nnc_penalty_sum(s->plan);
+  const double penalty = nnc_penalty_sum(s->plan) * penalty_scale(s->plan, b->total);
   double loss = b->is_last && counts ? penalty : 0;
   for (int i = 0; i < s->plan->n_outputs; i++) {
     nnc_output_loss *out = &s->plan->output_loss[i];
@@ -288,7 +293,8 @@ static void train_thread(nnc_thread *self, void *context) {
   for (size_t step = 0;; step++) {
     nnc_batch batch = whole_step(s, step, total);
     const int is_end = batch.start + batch.rows == s->data->rows && !s->data->share;
-    const nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
+    nnc_update update = nnc_update_scalars(s->plan, s->lr[step], done + (int64_t)step);
+    update.penalty_scale = penalty_scale(s->plan, batch.total);
     run.step = done + (int64_t)step;
     run.keeps_rows = run.step == next_probe;
     if (s->plan->stateful) carry_states(s, &run, step);

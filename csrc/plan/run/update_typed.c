@@ -15,8 +15,8 @@ static double average_momentum(const nnc_plan *plan, const nnc_update *update) {
 static inline nnc_update update_of(const nnc_run *run, const nnc_update *update, const nnc_param_options *options) {
   nnc_update own = *update;
   own.weight_decay = options->weight_decay;
-  own.l1 = options->l1 * update->grad_scale; /* the gradients of the penalties are clipped too */
-  own.l2 = options->l2 * update->grad_scale;
+  own.l1 = options->l1 * update->grad_scale * update->penalty_scale; /* the gradients of the penalties are clipped too */
+  own.l2 = options->l2 * update->grad_scale * update->penalty_scale;
   if (options->lr_scale != 1 || options->weight_decay != update->weight_decay) { /* the derived scalars depend on both */
     own.lr *= options->lr_scale;
     nnc_optimizer_prepare(run->plan->optimizer.optimizer, &own);
@@ -52,9 +52,9 @@ void nnc_update_range(const nnc_run *run, const nnc_update *update, const nnc_pa
 
 /* The squared norm of a gradient including that of the penalties: element j of a row goes to partial sum j % 8. Gaps between rows
  * are 0. */
-static double penalised_square(const nnc_run *run, const nnc_parameter *p) {
+static double penalised_square(const nnc_run *run, const nnc_parameter *p, double scale) {
   const real *g = run->grads + p->layout.offset, *w = (real *)p->layout.data;
-  const double l1 = p->options.l1, l2 = 2 * p->options.l2;
+  const double l1 = p->options.l1 * scale, l2 = 2 * p->options.l2 * scale;
   double sum[8] = {0};
   for (size_t r = 0; r < p->layout.rows; r++)
     for (size_t j = 0; j < p->layout.cols; j++) {
@@ -65,18 +65,18 @@ static double penalised_square(const nnc_run *run, const nnc_parameter *p) {
   return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 
-static double square(const nnc_run *run, const nnc_parameter *p) {
+static double square(const nnc_run *run, const nnc_parameter *p, double penalty_scale) {
   if (!p->options.trainable) return 0;
-  if (p->options.l1 != 0 || p->options.l2 != 0) return penalised_square(run, p);
+  if (p->options.l1 != 0 || p->options.l2 != 0) return penalised_square(run, p, penalty_scale);
   return run->k->sum_squares(run->grads + p->layout.offset, p->elements);
 }
 
 /* The squared norm of each parameter's gradient, 0 where it is not trained. */
-static void square_norms(const nnc_run *run, nnc_thread *self) {
+static void square_norms(const nnc_run *run, nnc_thread *self, double penalty_scale) {
   const nnc_plan *plan = run->plan;
   size_t first, last;
   nnc_partition(self, (size_t)plan->n_params, &first, &last);
-  for (size_t i = first; i < last; i++) plan->norm_partial[i] = square(run, &plan->param[i]);
+  for (size_t i = first; i < last; i++) plan->norm_partial[i] = square(run, &plan->param[i], penalty_scale);
   nnc_barrier(self);
 }
 
@@ -97,7 +97,7 @@ static double scale_of_one(const nnc_plan *plan, int param) {
 void nnc_run_update(const nnc_run *run, nnc_thread *self, const nnc_update *update) {
   const nnc_plan *plan = run->plan;
   nnc_update scaled = *update;
-  if (plan->optimizer.clip_norm > 0 || plan->optimizer.clip_norm_each > 0) square_norms(run, self);
+  if (plan->optimizer.clip_norm > 0 || plan->optimizer.clip_norm_each > 0) square_norms(run, self, update->penalty_scale);
   if (plan->optimizer.clip_norm > 0) scaled.grad_scale = scale_of_all(plan);
   size_t piece = 0;
   for (int s = 0; s < plan->n_spans; s++) {

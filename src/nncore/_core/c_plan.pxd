@@ -151,6 +151,7 @@ cdef extern from "nncore.h":
         double clip_norm_each
         double clip_value
         double ema_momentum
+        int divides_penalties
 
     ctypedef struct nnc_param_options:
         int trainable

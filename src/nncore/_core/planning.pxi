@@ -239,6 +239,7 @@ cdef int fill_rule(nnc_optimizer_spec *rule, object optimizer) except -1:
     rule.clip_norm_each = optimizer.clip_norm_each
     rule.clip_value = optimizer.clip_value
     rule.ema_momentum = optimizer.ema_momentum
+    rule.divides_penalties = optimizer.divides_penalties
     return 0
 
 

@@ -134,6 +134,21 @@ def check_sample_weight(weight: Any, X: Any) -> np.ndarray | None:
     return found
 
 
+def fail_to_converge(search: dict[str, Any], most: int) -> int:
+    """Return the number of iterations of L-BFGS. Warn as scikit-learn does if the search has not converged."""
+    from types import SimpleNamespace
+
+    from sklearn.utils.optimize import _check_optimize_result
+
+    found = SimpleNamespace(**search)
+    if found.nit >= most:  # fit has ended it
+        found.status, found.message = 1, "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"
+    elif found.status not in (0, 1, 2):  # a callback has ended it
+        found.status = 0
+    iterations: int = _check_optimize_result("lbfgs", found, most)
+    return iterations
+
+
 def split(*arrays: Any, test_size: float, random_state: Any, stratify: Any) -> Any:
     """Return the two parts of each array that ``train_test_split`` returns, all first parts before all second parts."""
     from sklearn.model_selection import train_test_split

@@ -40,6 +40,7 @@ from ._sklearn import (
     BaseEstimator,
     ClassifierMixin,
     RegressorMixin,
+    available_if,
     check_is_fitted,
     check_sample_weight,
     validate_data,
@@ -126,12 +127,30 @@ def _is_finite(X: np.ndarray) -> bool:
         return isfinite(np.add.reduce(X, None))
 
 
+_MARGINS = ("hinge", "squared_hinge", "perceptron", "categorical_hinge")
+
+
+def _gives_margins(own: Any) -> bool:
+    loss = getattr(own, "loss", None)
+    if getattr(loss, "name", loss) not in _MARGINS:
+        raise AttributeError(f"{type(own).__name__}: decision_function is for margin losses; use predict_proba")
+    return True
+
+
+def _gives_probabilities(own: Any) -> bool:
+    loss = getattr(own, "loss", None)
+    if getattr(loss, "name", loss) in _MARGINS:
+        raise AttributeError(f"{type(own).__name__}: a margin loss gives no probabilities; use decision_function")
+    return True
+
+
 class Classifying(ClassifierMixin):
     """What classifiers have in common. Their network gives probabilities."""
 
     classes_: np.ndarray
     _targets: Any
     _outputs: Any
+    _threshold = 0.5  #: of the outputs, above which a label holds; of a margin loss it is 0
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -150,8 +169,9 @@ class Classifying(ClassifierMixin):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
         outputs = self._outputs(X)
-        return self._targets.decode(outputs)
+        return self._targets.decode(outputs, self._threshold)
 
+    @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of ``classes_``.
 
@@ -167,6 +187,7 @@ class Classifying(ClassifierMixin):
         found: np.ndarray = self._targets.probabilities(outputs)
         return found
 
+    @available_if(_gives_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`.
 
@@ -181,6 +202,21 @@ class Classifying(ClassifierMixin):
         found: np.ndarray = self.predict_proba(X)
         np.log(found, out=found)
         return found
+
+    @available_if(_gives_margins)
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the outputs of a network that is trained with a margin loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        outputs: np.ndarray = self._outputs(X)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
 
 class Regressing(RegressorMixin):

@@ -28,6 +28,11 @@ def draw(generator: np.random.RandomState) -> int:
 
 def peek(generator: np.random.RandomState) -> int:
     """Return a seed for nncore, and leave the generator as it is."""
-    twin = np.random.RandomState(0)
-    twin.set_state(generator.get_state())
-    return draw(twin)
+    return draw(twin(generator))
+
+
+def twin(generator: np.random.RandomState) -> np.random.RandomState:
+    """Return another generator that draws the same numbers."""
+    found = np.random.RandomState(0)
+    found.set_state(generator.get_state())
+    return found

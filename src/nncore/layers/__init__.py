@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from .python import PythonLayer
     from .recurrent import GRU, LSTM, RNN, Recurrent
     from .shape import Flatten, Permute, RepeatVector, Reshape
-    from .smooth import CELU, LogSigmoid, Mish, Tanhshrink
+    from .smooth import CELU, Exp, LogSigmoid, Mish, Tanhshrink
     from .softmax import LogSoftmax, Softmax
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "Concatenate",
     "Dropout",
     "Embedding",
+    "Exp",
     "Flatten",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -148,7 +149,7 @@ if not TYPE_CHECKING:
             "python": "PythonLayer",
             "recurrent": "GRU LSTM RNN Recurrent",
             "shape": "Flatten Permute RepeatVector Reshape",
-            "smooth": "CELU LogSigmoid Mish Tanhshrink",
+            "smooth": "CELU Exp LogSigmoid Mish Tanhshrink",
             "softmax": "LogSoftmax Softmax",
         },
     )

@@ -48,6 +48,22 @@ class CELU(Rectifier):
         super().__init__(alpha=real("CELU", "alpha", alpha, 0.0, open_low=True), name=name)
 
 
+class Exp(Activation):
+    """f(x) = exp(x): the rate of a Poisson model whose logarithm the layers before compute.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.Exp()([[0.0, 1.0]]).round(6)
+    array([[1.      , 2.718282]])
+    """
+
+    code: ClassVar[str] = "exp"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+
+
 class LogSigmoid(Activation):
     """f(x) = log(1 / (1 + exp(-x))), computed without overflow.
 

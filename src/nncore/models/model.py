@@ -769,7 +769,7 @@ class Model(Predictor):
         batch_size: int | None = 32,
         validation_split: float = 0.0,
         validation_data: Iterable[Any] | Parts | None = None,
-        shuffle: bool = True,
+        shuffle: bool | np.random.Generator | np.random.RandomState = True,
         sample_weight: Weights | None = None,
         class_weight: ClassWeight = None,
         callbacks: Iterable[Callback | Any] | Callback | None = (),
@@ -813,8 +813,9 @@ class Model(Predictor):
         validation_data : tuple, or iterable of batches
             ``(x, y)`` or ``(x, y, sample_weight)``, an iterable of such batches, or data in parts. It replaces
             ``validation_split``.
-        shuffle : bool
-            Whether to draw a new order of the rows for every epoch. For data in parts see `nncore.data.parts`.
+        shuffle : bool or numpy.random.Generator or numpy.random.RandomState
+            Whether to draw a new order of the rows for every epoch. A generator draws it in place of the model's seed, each order
+            from the one before; such training cannot be resumed. For data in parts see `nncore.data.parts`.
         sample_weight : array_like, optional
             [N], or [N, time] if each time step of an output [N, time, features] has its own weight. The weights apply to the loss
             and to ``weighted_metrics``. With several outputs, one array applies to all of them. A list with one array per output,

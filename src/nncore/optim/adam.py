@@ -24,6 +24,10 @@ class Adam(Optimizer):
         See `Optimizer`.
     amsgrad : bool, default False
         Whether to divide by the largest second moment so far.
+    epsilon_hat : bool, default False
+        Whether ``eps`` is the paper's epsilon-hat (end of section 2), as in Keras and scikit-learn: it is added before the bias of
+        the second moment is corrected, so that it weighs more in the first steps. Without it, eps is that of algorithm 1 and of
+        PyTorch.
 
     Examples
     --------
@@ -32,13 +36,15 @@ class Adam(Optimizer):
     """
 
     name = "adam"
-    attributes = ("beta1", "beta2", "eps", "amsgrad")
+    attributes = ("beta1", "beta2", "eps", "amsgrad", "epsilon_hat")
     pairs = BETAS
+    rare = ("epsilon_hat",)
 
     beta1: float
     beta2: float
     eps: float
     amsgrad: bool
+    epsilon_hat: bool
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
+        epsilon_hat: bool = False,
         **options: Unpack[Options],
     ) -> None:
         beta1, beta2 = self._betas(betas)
@@ -58,6 +65,7 @@ class Adam(Optimizer):
             beta2=beta2,
             eps=self._positive("eps", eps),
             amsgrad=flag(type(self).__name__, "amsgrad", amsgrad),
+            epsilon_hat=flag(type(self).__name__, "epsilon_hat", epsilon_hat),
         )
 
 
@@ -66,7 +74,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, amsgrad, **options
+    lr, betas, eps, amsgrad, epsilon_hat, **options
         See `Adam`.
     weight_decay : float, default 1e-2
         Each step also multiplies the parameters by ``1 - lr * weight_decay``.
@@ -86,9 +94,10 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
+        epsilon_hat: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay, amsgrad, **options)
+        super().__init__(lr, betas, eps, weight_decay, amsgrad, epsilon_hat, **options)
 
 
 class Adamax(Optimizer):

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
-from .._checks import pair, real
+from .._checks import flag, pair, real
 from .._declarations import DeclarationType, describe, put_elsewhere, reject_unknown, without_elsewhere
 from ..errors import ArgumentError, kind_of
 from ..foreign import methods
@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
     clip_norm_each: float | None
     clip_value: float | None
     ema_momentum: float | None
+    divide_penalties: bool
     groups: Sequence[Mapping[str, Any]]
 
 
@@ -66,6 +67,10 @@ class Optimizer(_Links, metaclass=DeclarationType):
     ema_momentum : float, optional
         Keep a moving average of the parameters: ``average = m * average + (1 - m) * parameter`` after each step. It starts with the
         parameters of the first step. `Model.averaged_weights` uses it. None keeps no average.
+    divide_penalties : bool, default False
+        Whether the penalties ``l1`` and ``l2`` of a step are divided by the number of its rows (with the reduction
+        "mean_with_sample_weight", by the sum of their weights), as scikit-learn divides its ``alpha``. The penalties of an
+        evaluation are divided by its rows. `Model.apply_gradients`, which knows no rows, does not divide.
     groups : sequence of dict
         Settings for some of the parameters. Each dict has "params", a pattern or a list of patterns with the wildcards ``*``, ``?``
         and ``[...]``. A pattern is compared with the names of ``state_dict`` ("0.weight"), and with the same names after the number
@@ -96,6 +101,7 @@ class Optimizer(_Links, metaclass=DeclarationType):
     pairs: ClassVar[dict[str, tuple[str, str]]] = {}
     #: Whether each update evaluates the loss of all data, at points that the optimizer chooses. Only ``fit`` on arrays can do that.
     full_batch: ClassVar[bool] = False
+    rare: ClassVar[tuple[str, ...]] = ()  #: attributes that the repr shows only where they are set
 
     _family: ClassVar[str] = "nncore.optim"
     _options: ClassVar[tuple[str, ...]] = tuple(Options.__annotations__)  #: the keys of ``**options``
@@ -105,6 +111,7 @@ class Optimizer(_Links, metaclass=DeclarationType):
     clip_norm_each: float | None
     clip_value: float | None
     ema_momentum: float | None
+    divide_penalties: bool
     groups: tuple[dict[str, Any], ...]
 
     def __init__(self, lr: float | Schedule, weight_decay: float, options: Options, **attributes: float) -> None:
@@ -130,6 +137,7 @@ class Optimizer(_Links, metaclass=DeclarationType):
                 "as model.compile(loss, optimizer) knows them"
             )
         rate = check(lr, name)
+        limits["divide_penalties"] = flag(name, "divide_penalties", options.get("divide_penalties", False))
         groups = parameter_groups.normalised(name, options.get("groups", ()), rate)
         vars(self).update(attributes, weight_decay=decay, **limits, groups=groups, _lr=rate)
 
@@ -207,12 +215,14 @@ class Optimizer(_Links, metaclass=DeclarationType):
             tuple(float(own[a]) for a in self.attributes),
             float(own["weight_decay"]),
             **{key: float(own[key] or 0.0) for key in ("clip_norm", "clip_value", "clip_norm_each", "ema_momentum")},
+            divides_penalties=own["divide_penalties"],
         )
 
     def __repr__(self) -> str:
         own = vars(self)
-        given = tuple(key for key in Options.__annotations__ if own[key])
-        return describe(self, ("lr", *self.attributes, "weight_decay", *given))
+        given = tuple(key for key in (*self.rare, *Options.__annotations__) if own[key])
+        plain = (each for each in self.attributes if each not in self.rare)
+        return describe(self, ("lr", *plain, "weight_decay", *given))
 
     def __dir__(self) -> list[str]:
         return without_elsewhere(type(self), super().__dir__())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._checks import real, whole
+from .._checks import optional_whole, real, whole
 from ..errors import ArgumentError
 from .base import Optimizer
 
@@ -30,6 +30,8 @@ class LBFGS(Optimizer):
         above 1.
     max_line_search : int, default 20
         The largest number of evaluations per iteration.
+    max_eval : int, optional
+        The largest number of evaluations per `fit`: the iteration that exceeds it is the last. None sets no limit.
     groups : sequence of dict
         See `Optimizer`. Learning rates in groups have no effect.
 
@@ -53,6 +55,7 @@ class LBFGS(Optimizer):
     tolerance_grad: float
     tolerance_change: float
     max_line_search: int
+    max_eval: int | None
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class LBFGS(Optimizer):
         tolerance_grad: float = 1e-7,
         tolerance_change: float = 1e-9,
         max_line_search: int = 20,
+        max_eval: int | None = None,
         *,
         groups: Sequence[Mapping[str, Any]] = (),
     ) -> None:
@@ -71,11 +75,13 @@ class LBFGS(Optimizer):
             tolerance_grad=real("LBFGS", "tolerance_grad", tolerance_grad, 0.0),
             tolerance_change=real("LBFGS", "tolerance_change", tolerance_change, 0.0),
             max_line_search=whole("LBFGS", "max_line_search", max_line_search),
+            max_eval=optional_whole("LBFGS", "max_eval", max_eval),
         )
 
     def config(self) -> dict[str, Any]:
-        keys = ("history_size", "tolerance_grad", "tolerance_change", "max_line_search", "groups")
+        keys = ("history_size", "tolerance_grad", "tolerance_change", "max_line_search", "max_eval", "groups")
         return {key: vars(self)[key] for key in keys}
 
     def __repr__(self) -> str:
-        return f"LBFGS({', '.join(f'{key}={value!r}' for key, value in self.config().items() if key != 'groups')})"
+        shown = {key: value for key, value in self.config().items() if key != "groups" and value is not None}
+        return f"LBFGS({', '.join(f'{key}={value!r}' for key, value in shown.items())})"

@@ -23,11 +23,14 @@ class SGD(Optimizer):
         See `Optimizer`.
     nesterov : bool, default False
         Whether to use Nesterov's momentum. It needs momentum > 0 and dampening 0.
+    lr_in_momentum : bool, default False
+        Whether lr multiplies the gradient before it enters the momentum, as in Sutskever et al. 2013, Keras and scikit-learn. That
+        differs where lr changes: past gradients keep the rates with which they came.
 
     Notes
     -----
     As in PyTorch, ``v = momentum * v + (1 - dampening) * g`` and ``w -= lr * v``: lr multiplies the whole velocity. In Sutskever et
-    al., 2013, lr multiplies only the gradient.
+    al., 2013, lr multiplies only the gradient; ``lr_in_momentum=True`` does that.
 
     Examples
     --------
@@ -36,11 +39,13 @@ class SGD(Optimizer):
     """
 
     name = "sgd"
-    attributes = ("momentum", "dampening", "nesterov")
+    attributes = ("momentum", "dampening", "nesterov", "lr_in_momentum")
+    rare = ("lr_in_momentum",)
 
     momentum: float
     dampening: float
     nesterov: bool
+    lr_in_momentum: bool
 
     def __init__(
         self,
@@ -49,10 +54,13 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        lr_in_momentum: bool = False,
         **options: Unpack[Options],
     ) -> None:
         momentum, dampening = self._positive("momentum", momentum), self._positive("dampening", dampening)
         nesterov = flag("SGD", "nesterov", nesterov)
         if nesterov and (momentum == 0 or dampening != 0):
             raise ArgumentError("SGD: nesterov needs momentum > 0 and dampening == 0")
-        super().__init__(lr, weight_decay, options, momentum=momentum, dampening=dampening, nesterov=nesterov)
+        inside = flag("SGD", "lr_in_momentum", lr_in_momentum)
+        own = {"momentum": momentum, "dampening": dampening, "nesterov": nesterov, "lr_in_momentum": inside}
+        super().__init__(lr, weight_decay, options, **own)

@@ -41,6 +41,7 @@ class OptimizerSpec(NamedTuple):
     clip_value: float = 0.0  #: limit for each element; 0: off
     clip_norm_each: float = 0.0  #: limit for the gradient of each parameter; 0: off
     ema_momentum: float = 0.0  #: momentum of the moving average of the parameters; 0: no average
+    divides_penalties: bool = False  #: whether the penalties of a step are divided as the loss of its first output is
 
 
 #: How many sums all counts have in common: weight of the decisions (NaN if one cannot be made), of the right ones, and of the rows;

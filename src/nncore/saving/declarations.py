@@ -413,7 +413,7 @@ def _arguments_of(cls: type[Any]) -> dict[str, bool]:
         p.name: p.annotation == "bool" for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
     }
     if issubclass(cls, optim.Optimizer) and any(p.kind is p.VAR_KEYWORD for p in given):
-        found |= dict.fromkeys(Options.__annotations__, False)
+        found |= {key: getattr(hint, "__forward_arg__", hint) == "bool" for key, hint in Options.__annotations__.items()}
     if issubclass(cls, Layer):
         found.pop("name", None)  # the names of layers are stored in the graph
     return found

@@ -38,6 +38,7 @@ _RANGES = {
     "hardswish": (-0.4, inf),
     "mish": (-0.4, inf),
     "log_sigmoid": (-inf, 0.0),
+    "exp": (0.0, inf),
     "hardshrink": (-inf, inf),
     "softshrink": (-inf, inf),
     "tanhshrink": (-inf, inf),

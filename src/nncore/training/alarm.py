@@ -32,6 +32,8 @@ class Alarm:
         self.is_set = False
         if any(cls.__name__ == "TerminateOnNaN" for each in self._callbacks for cls in type(each).__mro__):  # also Keras's
             return
+        if any(getattr(each, "minds_nan", False) for each in self._callbacks):
+            return
         bad = np.flatnonzero(~np.isfinite(losses))
         where, what = "", loss
         if len(bad):

@@ -200,6 +200,8 @@ class Configuration:
 
     def evaluated(self, total: np.ndarray, sums: Sums, penalty: float) -> tuple[float, Sums]:
         """Return the loss and the sums of an evaluation, for `logs`. total: see `total`; penalty: the penalty of the weights."""
+        if self.optimizer.divide_penalties and penalty:
+            penalty /= float(total[0, 1]) or 1.0
         return self.total(total) + penalty, Sums([*sums[:-1], total], sums.watchers) if self.loss_keys else sums
 
     def epoch(self, steps: int, last: float, sums: Sums) -> float:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from .. import _core
 from .._checks import choice, flag, progress_shown, real, warn, whole
 from ..data import ClassWeight, per_output
@@ -51,7 +53,7 @@ class FitArguments(NamedTuple):
     batch_size: int | None
     validation_split: float
     validation_data: Any
-    shuffle: bool
+    shuffle: Any
     sample_weight: Any
     class_weight: ClassWeight
     callbacks: Any
@@ -160,7 +162,7 @@ def check(arguments: FitArguments) -> FitArguments:
     validation = choice("fit", "validation", arguments.validation, ("random", "last", None))
     if validation is not None and not fraction:
         raise ArgumentError(f"fit: validation={validation!r} says which rows validation_split takes; pass validation_split too")
-    verbose, shuffle = progress_shown("fit", arguments.verbose), flag("fit", "shuffle", arguments.shuffle)
+    verbose, shuffle = progress_shown("fit", arguments.verbose), order_of_rows(arguments.shuffle)
     due = validation_schedule(arguments.validation_freq)
     resumes = flag("fit", "resume", arguments.resume)
     callbacks = checked(arguments.callbacks)
@@ -190,6 +192,13 @@ def check(arguments: FitArguments) -> FitArguments:
         not isinstance(arguments.validation_freq, int) or arguments.validation_freq != 1,
         arguments.validation_batch_size is not None,
     )
+
+
+def order_of_rows(shuffle: Any) -> Any:
+    """Return the argument ``shuffle``: a bool, or a generator of NumPy."""
+    if isinstance(shuffle, np.random.Generator | np.random.RandomState):
+        return shuffle
+    return flag("fit", "shuffle", shuffle)
 
 
 def check_accumulation(network: Network, config: Configuration, accumulate: int) -> None:

@@ -32,6 +32,9 @@ class History(Callback):
         float64, the losses of training steps: of every step, up to 65,536 steps. Of longer trainings every second step is kept,
         then every fourth and so on, so that the record covers the whole training and its memory stays constant.
         ``fit(step_losses="all")`` keeps all.
+    search : dict or None
+        What SciPy says of the search of `nn.optim.LBFGS`: its "status" (0: converged, 1: a limit was reached), "message", "nit",
+        "nfev" and "fun".
     steps : numpy.ndarray
         int64, the numbers of these steps, from 0 at the start of this `fit`.
 
@@ -52,6 +55,8 @@ class History(Callback):
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
         self.params = {}
+        self.epoch_losses: list[np.ndarray] = []  #: of the steps of the current epoch, until its end
+        self.search: dict[str, Any] | None = None
         self.learning_rate: float | None = None  #: that of the current epoch; fit sets it
         self._record = _StepLosses(steps_kept(step_losses))
         self._epochs: dict[str, list[int]] = {}  # the epochs of those quantities that some epochs do not have
@@ -70,6 +75,7 @@ class History(Callback):
                 self._epochs.setdefault(name, self.epoch[: len(values)]).append(epoch)
             values.append(value)
         self.epoch.append(epoch)
+        self.epoch_losses = []
 
     def __getitem__(self, name: object) -> NoReturn:
         raise ArgumentError(f"History holds its values in a dict: use history.history[{shown(name)}]")
@@ -99,6 +105,7 @@ class History(Callback):
     def record_steps(self, losses: np.ndarray) -> None:
         """Append the losses of steps. fit calls this."""
         self._record.append(losses)
+        self.epoch_losses.append(losses)
 
     @explained
     def plot(self) -> Any:

@@ -136,7 +136,7 @@ class _Iterations:
             "ftol": rule.tolerance_change,
             "maxls": rule.max_line_search,
             "maxiter": len(self.remaining) + 1,
-            "maxfun": 2**31 - 1,
+            "maxfun": rule.max_eval or 2**31 - 1,
         }
         start = self.plan.values().astype(np.float64)
         minimize = require("scipy.optimize", "lbfgs", "nn.optim.LBFGS").minimize
@@ -147,6 +147,7 @@ class _Iterations:
             with suppress(StopIteration):
                 self.end_iteration(result)
         self.objective.accept(result.x, self._steps())
+        self.history.search = {key: result[key] for key in ("status", "message", "nit", "nfev", "fun")}
 
     def evaluate(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at a point; the first one of an iteration begins an epoch."""

@@ -52,7 +52,8 @@ class ArraySource:
     rows : numpy.ndarray or None
         The rows for training, int64; None for all.
     batch_size : int or None
-    shuffle : bool
+    shuffle : bool or generator of NumPy
+        A generator draws the orders of the rows, each from the one before.
     accumulate : int
         Number of batches of a step.
     """
@@ -64,7 +65,7 @@ class ArraySource:
         data: Data,
         rows: np.ndarray | None,
         batch_size: int | None,
-        shuffle: bool,
+        shuffle: Any,
         accumulate: int = 1,
     ) -> None:
         n = data.rows if rows is None else len(rows)
@@ -75,13 +76,15 @@ class ArraySource:
         self.batch = n if batch_size is None else min(batch_size, n)
         self.accumulate = accumulate
         self.steps = -(-n // max(self.batch * accumulate, 1))
-        self.shuffle = shuffle and self.batch < n  # the order of rows within a single batch has no effect
+        self.shuffle = bool(shuffle) and self.batch < n  # the order of rows within a single batch has no effect
+        self._generator = None if isinstance(shuffle, bool) else shuffle
         self.order = rows
         self._is_stateful = self.network.is_stateful
         self._lr: Any = None
         self._rates = np.empty(0)  # the rate of every step, if the learning rate is the constant _lr
+        if self.shuffle or self._generator is not None:
+            self._permutation = np.arange(n, dtype=np.int64) if self._generator is not None else np.empty(n, np.int64)
         if self.shuffle:
-            self._permutation = np.empty(n, np.int64)
             self.order = self._permutation if rows is None else np.empty(n, np.int64)
         self._given = self.order  # the order of all rows; with ranks, `order` is that of one's own
 
@@ -94,15 +97,17 @@ class ArraySource:
         self.n, self.batch, self.steps = self.own.total, self.own.batch_size, self.own.steps(self.accumulate)
         if not self.n:
             raise EmptyDataError("fit: no rank has any rows")
-        self.shuffle = shuffle and self.batch < self.n
+        self.shuffle = bool(shuffle) and self.batch < self.n
         if self.shuffle:
-            self._permutation = np.empty(n, np.int64)
+            self._permutation = np.arange(n, dtype=np.int64)
             self._given = self._permutation if self.rows is None else np.empty(n, np.int64)
         else:
             self.order = self.own.order(self.rows)
 
     def check(self, resume_from: Progress) -> None:
         """Raise ArgumentError if training cannot be resumed with these data."""
+        if self._generator is not None:
+            raise ArgumentError("fit(resume=True): the orders that a generator has drawn are gone; pass shuffle=True or False")
         resume_from.check(self.network.plan.step, self.batch, self.n, self.shuffle, self.accumulate)
 
     def infer_shapes(self) -> None:
@@ -182,14 +187,16 @@ class ArraySource:
         """Draw the order of the rows for this epoch.
 
         It depends only on the seed and the number of updates before the epoch. So further training gets a new order, and resumed
-        training gets the same one.
+        training gets the same one. A generator of the user draws the next order instead.
         """
-        if self.shuffle:
+        if self._generator is not None:
+            self._generator.shuffle(self._permutation)
+        elif self.shuffle:
             _core.shuffle(self._permutation, self.network.plan.seed, start)
-            if self.rows is not None:
-                np.take(self.rows, self._permutation, out=self._given)
-            if self.own is not None:
-                self.order = self.own.order(self._given)
+        if self.shuffle and self.rows is not None:
+            np.take(self.rows, self._permutation, out=self._given)
+        if self.shuffle and self.own is not None:
+            self.order = self.own.order(self._given)
 
 
 class BatchSource:

@@ -66,6 +66,7 @@ ELEMENT = {
     "hardswish": ((), lambda x: x * np.clip(x + 3, 0, 6) / 6, lambda x: np.where(x > 3, 1, np.where(x < -3, 0, x / 3 + 0.5))),
     "mish": ((), lambda x: x * np.tanh(np.logaddexp(0, x)), mish_slope),
     "celu": ((1.3,), lambda x, a: elu(x / a, 1) * a, lambda x, a: elu_slope(x / a, 1)),
+    "exp": ((), np.exp, np.exp),
     "log_sigmoid": ((), special.log_expit, lambda x: special.expit(-x)),
     "hardshrink": ((0.3,), lambda x, at: np.where(np.abs(x) > at, x, 0), lambda x, at: (np.abs(x) > at) * 1.0),
     "softshrink": ((0.3,), lambda x, at: np.sign(x) * np.maximum(np.abs(x) - at, 0), lambda x, at: (np.abs(x) > at) * 1.0),
@@ -204,7 +205,7 @@ def test_nan_stays_in_its_place(name, isa, dtype, rng):
     np.testing.assert_array_equal(y[~touched], clean[~touched])
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", sorted({*ACTIVATIONS} - {"exp"}))
 def test_large_finite_inputs_stay_finite(name, isa, dtype):
     big = np.finfo(dtype).max / 8
     x = np.array([[big, -big, 1e4, -1e4, 0.0, -0.0, 800.0, -800.0]], dtype)
@@ -269,6 +270,7 @@ TORCH = {
     "softmax": lambda f, x: f.softmax(x, dim=1),
     "log_softmax": lambda f, x: f.log_softmax(x, dim=1),
     "celu": lambda f, x: f.celu(x, 1.3),
+    "exp": lambda f, x: x.exp(),
     "log_sigmoid": lambda f, x: f.logsigmoid(x),
     "hardshrink": lambda f, x: f.hardshrink(x, 0.3),
     "softshrink": lambda f, x: f.softshrink(x, 0.3),

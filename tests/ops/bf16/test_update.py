@@ -6,8 +6,8 @@ import pytest
 from nncore._core import kernels
 
 OPTIMIZERS = {
-    "sgd": ((0.9, 0.0, 1.0), 1),
-    "adam": ((0.9, 0.999, 1e-8, 0.0), 2),
+    "sgd": ((0.9, 0.0, 1.0, 0.0), 1),
+    "adam": ((0.9, 0.999, 1e-8, 0.0, 0.0), 2),
     "rmsprop": ((0.99, 1e-8, 0.9, 1.0), 3),
 }
 SHAPES = [(1, 1, 1), (40, 33, 70), (64, 64, 33), (33, 560, 40), (64, 530, 1100), (3, 2100, 5)]
@@ -59,10 +59,10 @@ def test_threads_may_divide_the_rows(isa, rng):
     a, b = kernels.bf16_pack(x, "at", isa=isa), kernels.bf16_pack(dz, "b", isa=isa)
     start = rng.normal(size=(96, 50)).astype(np.float32)
     whole, parts = start.copy(), start.copy()
-    kernels.bf16_update("sgd", whole, a, b, lr=0.1, step=1, attr=(0.0, 0.0, 0.0), isa=isa)
+    kernels.bf16_update("sgd", whole, a, b, lr=0.1, step=1, attr=(0.0, 0.0, 0.0, 0.0), isa=isa)
     for first in (0, 32, 64):
         kernels.bf16_update(
-            "sgd", parts[first : first + 32], a[first // 32 :][:1], b, lr=0.1, step=1, attr=(0.0, 0.0, 0.0), isa=isa
+            "sgd", parts[first : first + 32], a[first // 32 :][:1], b, lr=0.1, step=1, attr=(0.0, 0.0, 0.0, 0.0), isa=isa
         )
     assert whole.tobytes() == parts.tobytes()
     assert np.abs(whole - (start - 0.1 * x.T @ dz)).max() < 0.1

@@ -13,8 +13,9 @@ SIZE = 203  # whole vectors and a tail on every instruction set
 
 
 def sgd(w, state, g, lr, step, attr, _decay):
-    momentum, dampening, nesterov = attr
+    momentum, dampening, nesterov, inside = attr
     if momentum:
+        g, lr = (lr * g, 1) if inside else (g, lr)
         state["b"] = g if step == 1 else momentum * state["b"] + (1 - dampening) * g
         g = g + momentum * state["b"] if nesterov else state["b"]
     return w - lr * g
@@ -39,7 +40,8 @@ def rmsprop(w, state, g, lr, _step, attr, _decay):
 
 
 def adam(w, state, g, lr, step, attr, _decay):
-    beta1, beta2, eps, amsgrad = attr
+    beta1, beta2, eps, amsgrad, hat = attr
+    eps = eps / np.sqrt(1 - beta2**step) if hat else eps
     m = state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
     v = state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g * g
     if amsgrad:
@@ -121,20 +123,23 @@ def is_decoupled(name, attr):
 
 # name, learning rate, attr, the arguments that torch gives the same meaning
 CONFIGURATIONS = [
-    ("sgd", 0.05, (0, 0, 0), {}),
-    ("sgd", 0.05, (0.9, 0, 0), {"momentum": 0.9}),
-    ("sgd", 0.05, (0.9, 0.3, 0), {"momentum": 0.9, "dampening": 0.3}),
-    ("sgd", 0.05, (0.9, 0, 1), {"momentum": 0.9, "nesterov": True}),
+    ("sgd", 0.05, (0, 0, 0, 0), {}),
+    ("sgd", 0.05, (0.9, 0, 0, 0), {"momentum": 0.9}),
+    ("sgd", 0.05, (0.9, 0.3, 0, 0), {"momentum": 0.9, "dampening": 0.3}),
+    ("sgd", 0.05, (0.9, 0, 1, 0), {"momentum": 0.9, "nesterov": True}),
+    ("sgd", 0.05, (0.9, 0.3, 0, 1), None),
+    ("sgd", 0.05, (0.9, 0, 1, 1), None),
     ("adagrad", 0.1, (0, 1e-10, 0), {}),
     ("adagrad", 0.1, (0.05, 1e-6, 0.4), {"lr_decay": 0.05, "eps": 1e-6, "initial_accumulator_value": 0.4}),
     ("rmsprop", 0.01, (0.99, 1e-8, 0, 0), {}),
     ("rmsprop", 0.01, (0.9, 1e-6, 0.8, 0), {"alpha": 0.9, "eps": 1e-6, "momentum": 0.8}),
     ("rmsprop", 0.01, (0.9, 1e-4, 0, 1), {"alpha": 0.9, "eps": 1e-4, "centered": True}),
     ("rmsprop", 0.01, (0.9, 1e-4, 0.8, 1), {"alpha": 0.9, "eps": 1e-4, "momentum": 0.8, "centered": True}),
-    ("adam", 0.01, (0.9, 0.999, 1e-8, 0), {}),
-    ("adam", 0.01, (0.8, 0.95, 1e-6, 1), {"betas": (0.8, 0.95), "eps": 1e-6, "amsgrad": True}),
-    ("adamw", 0.01, (0.9, 0.999, 1e-8, 0), {}),
-    ("adamw", 0.01, (0.9, 0.99, 1e-8, 1), {"betas": (0.9, 0.99), "amsgrad": True}),
+    ("adam", 0.01, (0.9, 0.999, 1e-8, 0, 0), {}),
+    ("adam", 0.01, (0.9, 0.999, 0.1, 0, 1), None),
+    ("adam", 0.01, (0.8, 0.95, 1e-6, 1, 0), {"betas": (0.8, 0.95), "eps": 1e-6, "amsgrad": True}),
+    ("adamw", 0.01, (0.9, 0.999, 1e-8, 0, 0), {}),
+    ("adamw", 0.01, (0.9, 0.99, 1e-8, 1, 0), {"betas": (0.9, 0.99), "amsgrad": True}),
     ("adadelta", 1.0, (0.9, 1e-6), {}),
     ("adadelta", 0.5, (0.8, 1e-4), {"rho": 0.8, "eps": 1e-4}),
     ("adamax", 0.01, (0.9, 0.999, 1e-8), {}),
@@ -269,7 +274,7 @@ def test_torch_agrees(name, lr, attr, torch_arguments, decay, dtype, rng):
 
 @pytest.mark.parametrize("mistake", ["no bias correction", "decay coupled", "eps inside the root", "step off by one"])
 def test_the_comparison_catches_mistakes(mistake, rng):
-    problem, lr, attr, decay = Problem(rng), 0.01, (0.9, 0.999, 1e-8, 0), 0.05
+    problem, lr, attr, decay = Problem(rng), 0.01, (0.9, 0.999, 1e-8, 0, 0), 0.05
     w, state = problem.start, {}
     for step in range(1, STEPS + 1):
         g, count, shrink = problem.gradient(w, step), step, lr * decay

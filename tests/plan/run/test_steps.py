@@ -146,7 +146,7 @@ def test_compile_resets_moments_and_step(dtype, rng):
 
 def test_padding_stays_zero(dtype, rng):
     net = nets.assemble([(70,)], [nets.linear("a", 0, 70, 67), nets.linear("b", 1, 67, 3)], dtype=dtype)
-    nets.compile_net(net, optimizer=OptimizerSpec("adam", (0.9, 0.99, 1e-8, 0.0), weight_decay=0.1))
+    nets.compile_net(net, optimizer=OptimizerSpec("adam", (0.9, 0.99, 1e-8, 0.0, 0.0), weight_decay=0.1))
     nets.train(net, rng.normal(size=(40, 70)), rng.normal(size=(40, 3)), steps=5, lr=0.01)
     mask = np.zeros(len(net.buffers()["parameters"]), bool)
     start = net.buffers()["parameters"].__array_interface__["data"][0]

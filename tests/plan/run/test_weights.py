@@ -70,7 +70,7 @@ def test_each_parameter_has_its_own_weight_decay(dtype, rng):
     """AdamW on a zero gradient only decays."""
     net = nets.assemble([(4,)], [nets.linear("a", 0, 4, 3)], dtype=dtype)
     options = [ParameterOptions(weight_decay=0.0), ParameterOptions(weight_decay=0.5, lr_scale=2.0)]
-    nets.compile_net(net, optimizer=OptimizerSpec("adamw", (0.9, 0.999, 1e-8, 0.0), weight_decay=0.1), options=options)
+    nets.compile_net(net, optimizer=OptimizerSpec("adamw", (0.9, 0.999, 1e-8, 0.0, 0.0), weight_decay=0.1), options=options)
     before = [np.array(p.value) for p in net.parameters()]
     x = rng.normal(size=(5, 4)).astype(dtype)
     nets.train(net, x, net(x), lr=0.1)

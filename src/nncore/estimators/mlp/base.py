@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ... import optim
+from ... import layers, losses, optim
 from ...models import Sequential
 from .. import seeds
-from .._sklearn import ConvergenceWarning, HasMethods, Interval, Options, StrOptions, split
+from .._sklearn import ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
 from ..base import Estimator
-from .course import Course
-from .layers import Views, initialise, linear_layers, per_layer, stack
-from .objectives import Objective
+from ..targets import Targets
+from .batches import SparseBatches
+from .course import Course, Held, Lines
+from .layers import ACTIVATIONS, Views, initialise, linear_layers, per_layer, stack
+from .objectives import Constants, Objective
 
-_STOCHASTIC = ("sgd", "adam")
+_FTOL = 2.220446049250313e-09  # SciPy's default
+_RULES = {name: rule for name, rule in optim.OPTIMIZERS.items() if not rule.full_batch and name not in ("sgd", "adam")}
 
 
 class MLP(Estimator):
     """Base of the two estimators."""
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "loss": [StrOptions({"log_loss", "focal", "squared_error", "absolute_error", *losses.LOSSES}), losses.Loss,
+                 HasMethods(["value", "gradient"]), callable],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [str, "array-like", HasMethods("ops"), type],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"}), optim.Optimizer],
+        "activation": [StrOptions({*ACTIVATIONS}), "array-like", layers.Layer, type],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam", *_RULES}), optim.Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -50,180 +56,290 @@ class MLP(Estimator):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "batch_norm": ["boolean"],
-        "callbacks": [None, "array-like", object],
-    }
+        "callbacks": "no_validation",  # fit checks them
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "compute": [StrOptions({"float32", "bfloat16", "auto"}), None],
+    }  # fmt: skip
 
     # Weights ------------------------------------------------------------------------------------------------------------------
 
     @property
     def coefs_(self) -> Views:
         """The weights of each layer, [inputs, outputs]: live views."""
-        return Views(layer.weight.T for layer in self._linear("coefs_"))
+        return Views(layer.weight.T for layer in linear_layers(self._fitted("coefs_")))
 
     @coefs_.setter
     def coefs_(self, values: Any) -> None:
-        self.coefs_.assign(values)
+        self.coefs_[:] = list(values)
 
     @property
     def intercepts_(self) -> Views:
         """The biases of each layer: live views."""
-        return Views(layer.bias for layer in self._linear("intercepts_"))
+        return Views(layer.bias for layer in linear_layers(self._fitted("intercepts_")))
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
-        self.intercepts_.assign(values)
+        self.intercepts_[:] = list(values)
 
-    def _linear(self, name: str) -> list[Any]:
+    @property
+    def model_(self) -> Sequential:
+        """The network."""
+        found: Sequential = self._fitted("model_")
+        return found
+
+    def _fitted(self, name: str) -> Any:
         model = vars(self).get("_model")
         if model is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}; call fit first")
-        return linear_layers(model)
+        return model
 
     # Fit ----------------------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _objective(self) -> Objective: ...
+    def _read(self, X: Any, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any, Any, Targets]:
+        """Return checked X, y and weights of rows, and what is known of the targets."""
 
     @abstractmethod
-    def _read(self, X: Any, y: Any, weight: Any, reset: bool, is_partial: bool) -> tuple[Any, Any, Any]:
-        """Check the data and set ``_targets``. Return X, y and the weights of the rows."""
+    def _objective(self, targets: Any, y: Any) -> Objective:
+        """Return what is minimised."""
 
     @abstractmethod
-    def _score_of(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+    def _score_of(self, outputs: np.ndarray, y: np.ndarray, weight: Any) -> float:
         """Return the score of outputs for encoded targets."""
+
+    def _begin_targets(self, targets: Any, goal: Objective) -> None:
+        """Keep what is known of the targets."""
+        self._targets, self._threshold = targets, goal.threshold
+
+    def _strata(self, y: np.ndarray) -> Any:
+        """Return the classes by which rows are split, or None."""
+        return None
 
     @property
     def _is_stochastic(self) -> bool:
-        return self.solver != "lbfgs" and not getattr(self.solver, "full_batch", False)
+        return not (self.solver == "lbfgs" if isinstance(self.solver, str) else getattr(self.solver, "full_batch", False))
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any = None, is_partial: bool = False) -> None:
+    def _fit(self, X: Any, y: Any, weight: Any, held: Any = None, is_partial: bool = False, classes: Any = None) -> None:
         hidden = self.hidden_layer_sizes
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
         if np.any(np.array(hidden) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         first = "_model" not in vars(self) or (not self.warm_start and not is_partial)
-        X, y, weight = self._read(X, y, sample_weight, first, is_partial)
+        X, y, weight, targets = self._read(X, y, weight, first, classes)
         if self.early_stopping and is_partial:
             raise ValueError("partial_fit does not support early_stopping=True")
-        goal = self._objective()
-        encoded = self._targets.encode(y, goal.form)
+        goal = self._objective(targets, y)
+        encoded = targets.encode(y, goal.form)
         generator = self._random_state = seeds.generator_of(self.random_state)
+        if held is not None:
+            held = self._read_held(held, targets, goal)
+        sizes = [X.shape[1], *map(int, hidden), targets.columns]
+        model = self._model_of(sizes, goal, generator, X.dtype.name) if first else self._model
+        if not first and sizes != self._sizes:
+            raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")
         if first:
-            self._begin(X, [X.shape[1], *map(int, hidden), self._targets.columns], goal, generator)
-        self._train(X, encoded, weight, goal, generator, is_partial)
-        if not all(np.isfinite(each).all() for each in (*self.coefs_, *self.intercepts_)):
+            self._begin(model, sizes, targets, goal)
+        if not is_partial or "_is_compiled" not in vars(self):
+            self._ready()
+        self._train(X, encoded, weight, held, goal, generator, is_partial)
+        if not all(np.isfinite(each).all() for each in self._model.parameters()):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
             )
 
-    def _begin(self, X: Any, sizes: list[int], goal: Objective, generator: np.random.RandomState) -> None:
-        """Make a new network, and reset the attributes."""
-        activations = per_layer("activation", self.activation, len(sizes) - 2)
-        rates = per_layer("dropout", self.dropout, len(sizes) - 2)
-        dtype = X.dtype.name if self._is_stochastic else "float64"
-        made = stack(sizes, activations, rates, self.batch_norm, goal.activation)
-        model = Sequential(made, seed=seeds.peek(generator), dtype=dtype)
+    def _read_held(self, given: Any, targets: Any, goal: Objective) -> Held:
+        """Return the rows that the user wants to validate on."""
+        if not isinstance(given, list | tuple) or len(given) not in (2, 3):
+            raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
+        X, y, weight = self._validated(given[0], given[1], given[2] if len(given) > 2 else None, reset=False, **self._checks)
+        return Held(X, targets.encode(y, goal.form), weight)
+
+    _checks: ClassVar[dict[str, Any]] = {}  #: of the targets
+
+    def _model_of(self, sizes: list[int], goal: Objective, generator: np.random.RandomState, dtype: str) -> Sequential:
+        """Return a new network with scikit-learn's initial weights."""
+        count = len(sizes) - 2
+        activations = per_layer("activation", self.activation, count)
+        made = stack(sizes, activations, per_layer("dropout", self.dropout, count), self.batch_norm, goal.activation)
+        if self.dtype != "auto":
+            dtype = self.dtype
+        elif not self._is_stochastic:  # a line search needs the digits
+            dtype = "float64"
+        model = Sequential(made, seed=seeds.peek(generator), dtype=dtype, compute=self.compute or "float32")
         model.build((sizes[0],))
         initialise(model, generator, activations)
-        self._model = model
+        return model
+
+    def _begin(self, model: Sequential, sizes: list[int], targets: Any, goal: Objective) -> None:
+        """Take a new network, and reset the attributes."""
+        self._begin_targets(targets, goal)
+        self._model, self._sizes = model, sizes
         self.__dict__.pop("_is_compiled", None)
         self.n_iter_, self.t_, self.n_outputs_, self.n_layers_ = 0, 0, sizes[-1], len(sizes)
         self.out_activation_ = goal.activation
+        for name in ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_", "validation_loss_curve_"):
+            self.__dict__.pop(name, None)
+
+    def _ready(self) -> None:
+        """Prepare the attributes for a `fit`, which goes on from those of the one before."""
         if not self._is_stochastic:
             return
-        self.loss_curve_: list[float] = []
-        self._no_improvement_count = 0
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        own = vars(self)
+        if "loss_curve_" not in own:
+            self.loss_curve_: list[float] = []
+            self._no_improvement_count = 0
+            self.validation_scores_: list[float] | None = None
+            self.validation_loss_curve_: list[float] | None = None
+            self.best_loss_: float | None = None
+            self.best_validation_score_: float | None = None
+        if self.early_stopping:
+            self.best_validation_score_ = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
+            self.best_loss_ = None
+        else:
+            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
+            self.best_validation_score_ = None
+
+    # The optimizer ------------------------------------------------------------------------------------------------------------
 
     def _optimizer(self) -> Any:
-        if isinstance(self.solver, optim.Optimizer):
-            return self.solver
-        if self.solver == "sgd":
+        """Return the optimizer. Its penalties are divided by the rows of a batch, as scikit-learn divides alpha."""
+        rate, solver = float(self.learning_rate_init), self.solver
+        if isinstance(solver, optim.Optimizer):
+            rule: Any = type(solver)
+            return rule(**{**solver.config(), **({} if solver.full_batch else {"divide_penalties": True})})
+        if solver == "sgd":
             nesterov = bool(self.nesterovs_momentum and self.momentum > 0)
-            return optim.SGD(lr=float(self.learning_rate_init), momentum=float(self.momentum), nesterov=nesterov)
-        if self.solver == "adam":
+            return optim.SGD(rate, float(self.momentum), nesterov=nesterov, lr_in_momentum=True, divide_penalties=True)
+        if solver == "adam":
             betas = (float(self.beta_1), float(self.beta_2))
-            return optim.Adam(lr=float(self.learning_rate_init), betas=betas, eps=float(self.epsilon))
-        return optim.LBFGS(tolerance_grad=float(self.tol), tolerance_change=2.220446049250313e-09)
+            return optim.Adam(rate, betas, float(self.epsilon), epsilon_hat=True, divide_penalties=True)
+        if solver == "lbfgs":
+            return optim.LBFGS(tolerance_grad=float(self.tol), tolerance_change=_FTOL, max_eval=int(self.max_fun))
+        named: Any = _RULES[solver]
+        return named(lr=rate, divide_penalties=True)
 
-    def _train(self, X: Any, y: np.ndarray, weight: Any, goal: Objective, generator: Any, is_partial: bool) -> None:
-        held: Any = None
-        if self.early_stopping and self._is_stochastic:
+    def _compile(self, goal: Objective, optimizer: Any, total: float) -> None:
+        """Compile the network for a new `fit`. total: the weight of all rows."""
+        l2 = 0.5 * float(self.alpha)
+        self._model.compile(
+            goal.loss,
+            optimizer,
+            weighted_metrics=["half_squared_error"] if goal.share != 1 else None,
+            loss_weights=[goal.weight],
+            l2=l2 / total if optimizer.full_batch else l2,
+        )
+        self._model.step = 0
+        self._is_compiled = True
+
+    # Training -----------------------------------------------------------------------------------------------------------------
+
+    def _train(self, X: Any, y: np.ndarray, weight: Any, held: Any, goal: Objective, generator: Any, is_partial: bool) -> None:
+        if not self._is_stochastic:
+            self._search(X, y, weight, held, goal)
+            return
+        stops = self.early_stopping and not is_partial
+        if stops and held is None:
             X, y, weight, held = self._hold_out(X, y, weight, generator)
         rows = X.shape[0]
-        batch = self._batch(rows)
-        model = self._model
-        metrics: Any = ["half_squared_error"] if goal.share != 1 else []
-        if not (is_partial and "_is_compiled" in vars(self)):
-            model.compile(
-                goal.loss,
-                self._optimizer(),
-                weighted_metrics=metrics,
-                loss_weights=[goal.weight],
-                l2=0.5 * float(self.alpha) / batch,
-            )
-            model.step = 0
-            self._is_compiled = True
-        if not self._is_stochastic:
-            history = model.fit(_dense(X), y, epochs=self.max_iter, sample_weight=weight, verbose=0)
-            self.n_iter_ = len(history.epoch)
-            self.loss_ = history.history["loss"][-1] if history.epoch else np.nan
-            return
-        score = None
-        if held is not None:
-            score = lambda model: self._score_of(model.predict(held[0]), held[1], held[2])  # noqa: E731
+        size = self._batch_size(rows)
+        if not is_partial or "_is_compiled" not in vars(self):
+            self._compile(goal, self._optimizer(), 1.0)
+        if held is not None and self.validation_scores_ is None:
+            self.validation_scores_, self.validation_loss_curve_ = [], []
+        order = generator if self.shuffle else False
+        starts = np.arange(0, rows, size)
+        batches = np.minimum(size, rows - starts)
+        constant = self._constant(goal, y, weight, starts, batches, order)
+        course = Course(self, goal, constant, batches, weight is not None, held, stops, is_partial)
         self.n_iter_ = 0
-        course = Course(self, rows, goal.share, score, is_partial)
-        callbacks = [course, *(self.callbacks or ())]
-        epochs = 1 if is_partial else self.max_iter
+        epochs = 1 if is_partial else int(self.max_iter)
         try:
-            model.fit(
-                _dense(X),
-                y,
-                epochs=epochs,
-                batch_size=batch,
-                shuffle=self.shuffle,
-                sample_weight=weight,
-                callbacks=callbacks,
-                verbose=0,
-            )
-            if not is_partial and self.n_iter_ == self.max_iter and not model.stop_training:
+            self._run(X, y, weight, held, size, order, epochs, course)
+            if not is_partial and self.n_iter_ == self.max_iter and not self._model.stop_training:
                 warnings.warn(
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged "
                     "yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        finally:
+            course.estimator = None
         if course.best is not None:
-            model.set_weights(course.best)
+            self._model.set_weights(course.best)
 
-    def _batch(self, rows: int) -> int:
-        """Return the number of rows of a batch."""
-        if not self._is_stochastic:
-            return rows
+    @staticmethod
+    def _constant(goal: Objective, y: Any, weight: Any, starts: Any, batches: Any, order: Any) -> Callable[[], float]:
+        """Return the function that tells what the reported loss of an epoch has beside the minimised one."""
+        if weight is not None and goal.is_deviance:
+            return Constants(goal, y, weight, starts, batches, seeds.twin(order) if order else None).of_epoch
+        found = goal.constant(y, weight)
+        return lambda: found
+
+    def _run(self, X: Any, y: Any, weight: Any, held: Any, size: int, order: Any, epochs: int, course: Course) -> None:
+        """Train the network for at most so many epochs."""
+        given = self.callbacks
+        callbacks = [course, *(given if isinstance(given, list | tuple) else [] if given is None else [given])]
+        also: dict[str, Any] = {}
+        if len(callbacks) > 1 and held is not None:  # so that they find val_loss in the logs
+            also["validation_data"] = _batches_of(held)
+        if hasattr(X, "toarray"):
+            batches = SparseBatches(X, y, weight, size, order or None)
+            self._model.fit(batches, epochs=epochs, callbacks=callbacks, verbose=0, step_losses=0, **also)
+            return
+        self._model.fit(
+            X,
+            y,
+            epochs=epochs,
+            batch_size=size,
+            shuffle=order,
+            sample_weight=weight,
+            callbacks=callbacks,
+            verbose=0,
+            step_losses=0,
+            **also,
+        )
+
+    def _search(self, X: Any, y: np.ndarray, weight: Any, held: Any, goal: Objective) -> None:
+        """Train by L-BFGS on all rows."""
+        total = float(X.shape[0] if weight is None else weight.sum())
+        self._compile(goal, self._optimizer(), total)
+        given = self.callbacks
+        callbacks = [*(given if isinstance(given, list | tuple) else [] if given is None else [given])]
+        callbacks = [Lines(), *callbacks] if self.verbose else callbacks
+        also = {} if held is None else {"validation_data": _batches_of(held)}
+        dense = X.toarray() if hasattr(X, "toarray") else X
+        history = self._model.fit(
+            dense, y, epochs=int(self.max_iter), sample_weight=weight, callbacks=callbacks, verbose=0, step_losses=0, **also
+        )
+        search = history.search
+        whole = float(search["fun"])
+        if goal.share != 1 and history.epoch:
+            data = history.history["half_squared_error"][-1]
+            whole += data * (goal.share - 1)
+        self.loss_ = whole + goal.constant(y, weight)
+        self.n_iter_ = fail_to_converge(search, int(self.max_iter))
+
+    def _batch_size(self, rows: int) -> int:
         if self.batch_size == "auto":
             return min(200, rows)
         if self.batch_size > rows:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5)
+            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6)
         return int(min(self.batch_size, rows))
 
-    def _hold_out(self, X: Any, y: Any, weight: Any, generator: Any) -> tuple[Any, Any, Any, tuple[Any, Any, Any]]:
+    def _hold_out(self, X: Any, y: Any, weight: Any, generator: Any) -> tuple[Any, Any, Any, Held]:
         """Return the rows to train on, and those to validate on."""
-        strata = self._strata(y)
         arrays = [X, y] if weight is None else [X, y, weight]
-        train, held = split(*arrays, test_size=self.validation_fraction, random_state=generator, stratify=strata)
+        train, held = split(*arrays, test_size=self.validation_fraction, random_state=generator, stratify=self._strata(y))
         if held[0].shape[0] < 2:
             raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
         train, held = [*train, None][:3], [*held, None][:3]
-        return train[0], train[1], train[2], (_dense(held[0]), held[1], held[2])
-
-    def _strata(self, y: Any) -> Any:
-        return None
+        return train[0], train[1], train[2], Held(*held)
 
 
-def _dense(X: Any) -> Any:
-    return X.toarray() if hasattr(X, "toarray") else X
+def _batches_of(held: Held) -> Any:
+    """Return validation rows as `Model.fit` takes them."""
+    if hasattr(held.X, "toarray"):
+        return SparseBatches(*held, 1024)
+    return held[:2] if held.weight is None else tuple(held)

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._sklearn import HasMethods, StrOptions, available_if, column_or_1d, fitting, unique_labels
+from .._sklearn import StrOptions, available_if, column_or_1d, fitting, unique_labels
 from ..base import Classifying, class_weights
 from ..targets import Labels
 from .base import MLP
+from .documentation import documented
 from .objectives import Objective, of_classes
 
 
-def _may_go_on(estimator: Any) -> bool:
+def may_go_on(estimator: Any) -> bool:
+    """Return whether there is a `partial_fit`, or raise AttributeError."""
     if not estimator._is_stochastic:
         raise AttributeError(f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic.")
     return True
 
 
+@documented
 class MLPClassifier(Classifying, MLP):
-    """Multi-layer perceptron classifier."""
+    """Multi-layer perceptron classifier: scikit-learn's ``MLPClassifier``, faster and with more choices.
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    {parameters}
+    loss : str or loss, default "log_loss"
+        "log_loss"; "focal" (Lin et al. 2017); a name or an object of `nncore.losses` that fits the targets; a function ``f(y_true,
+        y_pred)`` that returns the losses of rows and their gradients, for one-hot targets and probabilities. After "hinge" and
+        other margin losses there is a `decision_function` in place of probabilities.
+    {further}
+    class_weight : dict, list of dict or "balanced", optional
+        Weights of the classes, multiplied into the weights of the rows. "balanced" weighs a class by the inverse of its frequency.
+        Of several labels at once a list of dicts.
+    {last}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    {attributes}
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> from sklearn.datasets import make_moons
+    >>> X, y = make_moons(200, noise=0.1, random_state=0)
+    >>> clf = nn.estimators.MLPClassifier(learning_rate_init=0.05, dropout=0.1, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.95
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MLP._parameter_constraints,
-        "loss": [str, HasMethods("spec"), HasMethods(["value", "gradient"]), callable],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
@@ -59,56 +88,97 @@ class MLPClassifier(Classifying, MLP):
         batch_norm: bool = False,
         class_weight: Any = None,
         callbacks: Any = None,
+        dtype: str = "auto",
+        compute: str | None = None,
     ) -> None:
         self._keep(locals())
 
     @fitting
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPClassifier:
-        """Train a new network."""
-        self._fit(X, y, sample_weight)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+        """Train a network: a new one, or with ``warm_start`` that of the last call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples. Sparse ones are made dense batch by batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any type; for several labels at once a matrix of 0 and 1.
+        sample_weight : array-like of shape (n_samples,), optional
+        validation_data : tuple, optional
+            ``(X, y)`` or ``(X, y, sample_weight)``: rows to validate on after each epoch, in place of a part of X.
+
+        Returns
+        -------
+        MLPClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            A parameter or the data cannot be used, or the weights have become infinite.
+        """
+        self._fit(X, y, sample_weight, validation_data)
         return self
 
-    @available_if(_may_go_on)
+    @available_if(may_go_on)
     @fitting
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
-        """Train for one more epoch on these rows."""
-        self._first_classes = classes
-        if classes is None and "_model" not in vars(self):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            See `fit`.
+        classes : array-like of shape (n_classes,), optional
+            All classes; needed in the first call.
+
+        Returns
+        -------
+        MLPClassifier
+            The estimator itself.
+        """
+        fitted = "_model" in vars(self)
+        if classes is None and not fitted:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None and "_model" in vars(self) and not np.array_equal(self.classes_, unique_labels(classes)):
+        if classes is not None and fitted and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}")
-        self._fit(X, y, sample_weight, is_partial=True)
+        if isinstance(self.class_weight, str):
+            raise ValueError("class_weight='balanced' is not for partial_fit, which does not see all rows; pass a dict")
+        self._fit(X, y, sample_weight, is_partial=True, classes=classes)
         return self
 
-    def _read(self, X: Any, y: Any, weight: Any, reset: bool, is_partial: bool) -> tuple[Any, Any, Any]:
+    def _read(self, X: Any, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any, Any, Labels]:
         X, y, weight = self._validated(X, y, weight, reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if reset:
-            self._targets = Labels(y, self._first_classes if is_partial else None)
-            self.classes_ = self._targets.classes
+            targets = Labels(y, classes)
         else:
-            found = unique_labels(y)
-            if self.warm_start and {*found} != {*self.classes_}:
+            targets, found = self._targets, unique_labels(y)
+            if self.warm_start and {*found.tolist()} != {*self.classes_.tolist()}:
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
                     f"{self.classes_}, `y` has {found}"
                 )
             if len(np.setdiff1d(found, self.classes_)):
                 raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {found}.")
-        return X, y, class_weights(self.class_weight, self._targets, y, weight)
+        return X, y, class_weights(self.class_weight, targets, y, weight), targets
 
-    def _objective(self) -> Objective:
-        return of_classes(self.loss, self._targets)
+    def _objective(self, targets: Labels, y: Any) -> Objective:
+        return of_classes(self.loss, targets)
 
-    def _strata(self, y: Any) -> Any:
-        return None if self._targets.kind == "multilabel" else y
+    def _begin_targets(self, targets: Labels, goal: Objective) -> None:
+        super()._begin_targets(targets, goal)
+        self.classes_ = targets.classes
 
-    def _score_of(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+    def _strata(self, y: np.ndarray) -> Any:
+        return y if self._targets.kind == "binary" else None  # as scikit-learn does
+
+    def _score_of(self, outputs: np.ndarray, y: np.ndarray, weight: Any) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
         if self._targets.kind == "multiclass":
             right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
         else:
-            right = ((outputs > 0.5) == y).all(axis=1)
+            right = ((outputs > self._threshold) == y).all(axis=1)
         return float(np.average(right, weights=weight))

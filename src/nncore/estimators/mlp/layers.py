@@ -1,7 +1,8 @@
-"""The layers of a multi-layer perceptron, and scikit-learn's initial weights."""
+"""The layers of a multi-layer perceptron, scikit-learn's initial weights, and views of the weights."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import sqrt
@@ -12,48 +13,41 @@ import numpy as np
 from ... import layers
 from ...errors import ArgumentError
 
-#: scikit-learn's names of activations.
-ACTIVATIONS: dict[str, Any] = {
+_SKLEARN: dict[str, Any] = {
     "identity": layers.Identity,
     "logistic": layers.Sigmoid,
     "tanh": layers.Tanh,
     "relu": layers.ReLU,
-    "softmax": layers.Softmax,
 }
-#: nncore's activations by their names in lower case, such as "gelu" or "leaky_relu" ("leakyrelu" is accepted).
-_OTHERS = {
-    name.lower(): getattr(layers, name)
-    for name in layers.__all__
-    if isinstance(getattr(layers, name), type)
-    and issubclass(getattr(layers, name), layers.Activation)
-    and getattr(layers, name) is not layers.Activation
+_EVERY = {name: getattr(layers, name) for name in layers.__all__}
+#: The layers of hidden activations by scikit-learn's names, and by nncore's in lower case: "gelu", "leakyrelu".
+ACTIVATIONS = _SKLEARN | {
+    name.lower(): layer
+    for name, layer in _EVERY.items()
+    if isinstance(layer, type) and issubclass(layer, layers.Activation) and layer not in (layers.Activation, layers.Threshold)
 }
+_LAST = {"softmax": layers.Softmax, "logistic": layers.Sigmoid, "exp": layers.Exp}
 
 
 def activation_of(given: Any) -> Any:
-    """Return a new activation layer for a name of scikit-learn, a name of nncore, a layer or its class."""
-    if isinstance(given, str):
-        made = ACTIVATIONS.get(given) or _OTHERS.get(given.replace("_", "").lower())
-        if made is None:
-            known = sorted({"identity", "logistic", "tanh", "relu"} | {*_OTHERS})
-            raise ArgumentError(f"activation: unknown {given!r}. Known: {', '.join(known)}")
-        return made()
+    """Return a new activation layer for a name, a layer, or the class of one."""
+    if isinstance(given, str) and given in ACTIVATIONS:
+        return ACTIVATIONS[given]()
     if isinstance(given, type) and issubclass(given, layers.Layer):
         return given()
     if isinstance(given, layers.Layer):
-        import copy
-
         return copy.deepcopy(given)
-    raise ArgumentError(f"activation: a name, a layer such as nn.GELU(), or a list with one per hidden layer, not {given!r}")
+    known = ", ".join(sorted(ACTIVATIONS))
+    raise ArgumentError(f"activation: a name ({known}) or a layer such as nn.GELU() is needed, not {given!r}")
 
 
 def per_layer(name: str, given: Any, count: int) -> list[Any]:
-    """Return one value per hidden layer from one for all or a list."""
-    if isinstance(given, list | tuple | np.ndarray):
-        if len(given) != count:
-            raise ArgumentError(f"{name} has {len(given)} entries for {count} hidden layers")
-        return list(given)
-    return [given] * count
+    """Return one value per hidden layer, from one for all or a list."""
+    if not isinstance(given, list | tuple | np.ndarray):
+        return [given] * count
+    if len(given) != count:
+        raise ArgumentError(f"{name} has {len(given)} entries for {count} hidden layers; pass one for each, or one for all")
+    return list(given)
 
 
 def stack(sizes: Sequence[int], activations: Iterable[Any], rates: Iterable[float], normalise: bool, last: str) -> list[Any]:
@@ -64,9 +58,7 @@ def stack(sizes: Sequence[int], activations: Iterable[Any], rates: Iterable[floa
         found += [layers.Linear(fan_in, fan_out), *([layers.BatchNorm1d(fan_out)] if normalise else []), activation_of(activation)]
         found += [layers.Dropout(float(rate))] if rate else []
     found.append(layers.Linear(*end))
-    if last in ("softmax", "logistic"):
-        found.append(ACTIVATIONS[last]())
-    return found
+    return found + ([_LAST[last]()] if last in _LAST else [])
 
 
 def linear_layers(model: Any) -> list[Any]:
@@ -75,14 +67,15 @@ def linear_layers(model: Any) -> list[Any]:
 
 
 def initialise(model: Any, generator: np.random.RandomState, activations: Sequence[Any]) -> None:
-    """Draw weights and biases, uniform as Glorot and Bengio (2010) have it, in scikit-learn's order.
+    """Draw weights and biases, uniform as in Glorot and Bengio (2010), in scikit-learn's order.
 
     The bound is sqrt(6 / (fan_in + fan_out)), with 2 in place of 6 for the logistic function.
     """
     last = activations[-1] if activations else "relu"
     for layer, activation in zip(linear_layers(model), [*activations, last], strict=True):
         fan_out, fan_in = layer.weight.shape
-        bound = sqrt((2.0 if activation == "logistic" else 6.0) / (fan_in + fan_out))
+        is_logistic = isinstance(activation_of(activation), layers.Sigmoid)
+        bound = sqrt((2.0 if is_logistic else 6.0) / (fan_in + fan_out))
         layer.weight = generator.uniform(-bound, bound, (fan_in, fan_out)).T
         layer.bias = generator.uniform(-bound, bound, fan_out)
 
@@ -91,15 +84,11 @@ class Views(list[np.ndarray]):
     """Live views of weights. Assigning to an element copies into the weights of the network."""
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(index, slice):
-            for view, each in zip(self[index], value, strict=True):
-                view[...] = each
-        else:
-            self[index][...] = value
-
-    def assign(self, values: Any) -> None:
-        """Copy one array into each view."""
-        self[:] = list(values)
+        chosen = self[index] if isinstance(index, slice) else [self[index]]
+        for view, each in zip(chosen, value if isinstance(index, slice) else [value], strict=True):
+            if np.shape(each) != view.shape:
+                raise ValueError(f"the weights have shape {view.shape}; an array of shape {np.shape(each)} cannot take their place")
+            view[...] = each
 
     def __reduce__(self) -> Any:
         return list, ([each.copy() for each in self],)

@@ -93,10 +93,10 @@ def test_bagging_and_boosting_of_regressors(name):
 
 
 def test_weights_of_boosting_reach_the_net():
-    """AdaBoost weighs rows; a net that ignores weights would be the same each time."""
+    """AdaBoost weighs rows; a net that ignores weights would be the same each time. alpha is divided by the sum of the weights."""
     x, y = rows_for("MLPClassifier", rows=40)
     y = np.where(np.arange(40) % 7 == 0, 1 - y % 2, y % 2)  # some labels are wrong, so that there is something to boost
-    first, second = AdaBoostClassifier(net(max_iter=20), n_estimators=2, random_state=0).fit(x, y).estimators_
+    first, second = AdaBoostClassifier(net(max_iter=20, alpha=0.0), n_estimators=2, random_state=0).fit(x, y).estimators_
     np.testing.assert_allclose(first.predict_proba(x), clone(first).fit(x, y).predict_proba(x), rtol=1e-5)
     assert not np.allclose(second.predict_proba(x), clone(second).fit(x, y).predict_proba(x), rtol=1e-2)
 

@@ -43,3 +43,9 @@ def test_such_training_cannot_be_resumed(rng):
         model.fit(*data, epochs=2, resume=True, shuffle=np.random.default_rng(0))
     with pytest.raises(ArgumentError, match="shuffle must be"):
         model.fit(*data, shuffle="rows")
+
+
+def test_data_in_parts_have_orders_of_their_own(rng):
+    parts = nn.data.parts([(rng.normal(size=(4, 3)), rng.normal(size=4))])
+    with pytest.raises(ArgumentError, match="a generator shuffles the rows of arrays"):
+        net().fit(parts, shuffle=np.random.default_rng(0))

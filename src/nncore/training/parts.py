@@ -277,6 +277,8 @@ def bind_parts(model: Learner, config: Configuration, x: Any, y: Any, arguments:
         raise ArgumentError("fit: steps_per_epoch is for ready-made batches; an epoch reads all parts once")
     if config.optimizer.full_batch or arguments.batch_size is None:
         raise ArgumentError("fit: all rows at once need arrays; for data in parts pass batch_size and an optimizer of batches")
+    if not isinstance(arguments.shuffle, bool):
+        raise ArgumentError("fit: a generator shuffles the rows of arrays; for data in parts pass shuffle=True or False")
     if arguments.shuffle and network.is_stateful:
         raise ArgumentError("fit: stateful layers need shuffle=False, so that each batch continues the one before")
     if any(isinstance(each, str) for each in per_output(arguments.class_weight, config.names)):

@@ -1,8 +1,14 @@
 """A rank that raises or dies ends the others within seconds; ranks that differ all get an error that says in what."""
 
+import copy
 import os
+import pickle
+import random
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from mpi_programs import run, start, succeed
@@ -118,15 +124,15 @@ def test_a_rank_that_is_killed_ends_the_others(tmp_path):
     resume_alone(tmp_path)
 
 
-def resume_alone(folder):
+def resume_alone(folder, epochs=6):
     """The last checkpoint is whole, and one process goes on."""
     import numpy as np
 
     model = nn.load(folder / "kept.safetensors")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(203, 8)).astype(np.float32)
-    history = model.fit(x, rng.integers(0, 3, 203), epochs=6, batch_size=48, resume=True, verbose=0)
-    assert history.epoch[-1] == 5
+    history = model.fit(x, rng.integers(0, 3, 203), epochs=epochs, batch_size=48, resume=True, verbose=0)
+    assert history.epoch[-1] == epochs - 1
 
 
 def test_without_mpi4py(monkeypatch):
@@ -150,3 +156,42 @@ def test_wrong_arguments(arguments, words, tmp_path):
         nn.distributed.MPI(**arguments)
     with pytest.raises(nn.errors.ArgumentError, match="distributed"):
         nn.Sequential(nn.Linear(1, 1)).compile("mse", "sgd", distributed="mpi")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("seed", range(20))
+def test_random_kills(tmp_path, seed):
+    """Whenever a rank is killed: the others end, and what has been written is whole."""
+    rng = random.Random(seed)
+    process = start(
+        ENDS.replace('print("ready"', 'keep and print("ready"').replace("epoch == 3", "epoch == -1"), 3, tmp_path, "storm"
+    )
+    while not (tmp_path / "kept.safetensors").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 1))
+    ranks = [int(each) for each in subprocess.check_output(["pgrep", "-f", str(tmp_path / "program.py")], text=True).split()]
+    ranks = [
+        each
+        for each in ranks
+        if each != process.pid and Path(f"/proc/{each}/cmdline").read_bytes().startswith(sys.executable.encode())
+    ]
+    began = time.monotonic()
+    os.kill(rng.choice(ranks), signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode
+    assert time.monotonic() - began < 10
+    model = nn.load(tmp_path / "kept.safetensors")
+    resume_alone(tmp_path, model.step // 5 + 3)
+
+
+def test_copies():
+    ranks = nn.distributed.MPI(sharded=True, batch_norm="local")
+    assert repr(pickle.loads(pickle.dumps(ranks))) == repr(ranks)
+    model = nn.Sequential(nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd", distributed=ranks)
+    model.train_on_batch([[1.0, 2.0]], [[1.0]])
+    assert copy.deepcopy(model).distributed is ranks
+    other = pickle.loads(pickle.dumps(model))
+    assert other.step == 1
+    other.distributed = None
+    assert other.distributed is None and other.step == 1

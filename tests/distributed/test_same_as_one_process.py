@@ -36,3 +36,58 @@ for what, (compiled, fitted) in cases.items():
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_steps(ranks, tmp_path):
     assert "float64" in succeed(STEPS, ranks, tmp_path)
+
+
+NUMPY = """
+import numpy as np
+import nncore as nn
+from checks import RANKS, digest, same_everywhere, say
+
+rng = np.random.default_rng(0)
+x, y, weight = rng.normal(size=(50, 4)), rng.normal(size=(50, 2)), rng.uniform(0.5, 2, 50)
+model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 2), seed=0, dtype="float64")
+model.compile("mse", nn.optim.SGD(lr=0.1, momentum=0.9), l2=0.01, distributed=RANKS)
+p = {name: value.copy() for name, value in model.state_dict().items()}
+history = model.fit(x, y, sample_weight=weight, epochs=2, batch_size=16, shuffle=False, verbose=0)
+
+# The same in NumPy, on whole batches.
+velocity, losses = {}, []
+for start in [0, 16, 32, 48] * 2:
+    xs, ys, ws = x[start : start + 16], y[start : start + 16], weight[start : start + 16, None]
+    n = len(xs)
+    z = xs @ p["0.weight"].T + p["0.bias"]
+    mean, var = z.mean(axis=0), z.var(axis=0)
+    hat = (z - mean) / np.sqrt(var + 1e-5)
+    h = np.tanh(hat * p["1.weight"] + p["1.bias"])
+    out = h @ p["3.weight"].T + p["3.bias"]
+    losses.append((ws * (out - ys) ** 2).sum() / (2 * n) + 0.01 * ((p["0.weight"] ** 2).sum() + (p["3.weight"] ** 2).sum()))
+    d = ws * (out - ys) / n
+    g = {"3.weight": d.T @ h + 0.02 * p["3.weight"], "3.bias": d.sum(axis=0)}
+    d = d @ p["3.weight"] * (1 - h * h)
+    g |= {"1.weight": (d * hat).sum(axis=0), "1.bias": d.sum(axis=0)}
+    d = d * p["1.weight"]
+    d = (d - d.mean(axis=0) - hat * (d * hat).mean(axis=0)) / np.sqrt(var + 1e-5)
+    g |= {"0.weight": d.T @ xs + 0.02 * p["0.weight"], "0.bias": d.sum(axis=0)}
+    for name, gradient in g.items():
+        velocity[name] = 0.9 * velocity.get(name, 0) + gradient
+        p[name] = p[name] - 0.1 * velocity[name]
+    p["1.running_mean"] = 0.9 * p["1.running_mean"] + 0.1 * mean
+    p["1.running_var"] = 0.9 * p["1.running_var"] + 0.1 * var * n / (n - 1)
+for name, value in model.state_dict().items():
+    if name != "1.num_batches_tracked":
+        np.testing.assert_allclose(value, p[name], rtol=1e-10, atol=1e-13, err_msg=name)
+np.testing.assert_allclose(history.step_losses, losses, rtol=1e-12)
+same_everywhere(digest(model), "NumPy")
+
+# A model whose shapes the first batch tells, and that each rank draws from its own seed.
+lazy = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), seed=RANKS.rank)
+assert not lazy.built
+lazy.compile("mse", "sgd", distributed=RANKS)
+lazy.fit([(x[:10], x[:10, :3])], epochs=2, verbose=0)
+same_everywhere(digest(lazy), "lazy")
+say("NumPy")
+"""
+
+
+def test_numpy(tmp_path):
+    assert "NumPy" in succeed(NUMPY, 3, tmp_path)

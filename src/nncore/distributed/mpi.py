@@ -110,6 +110,9 @@ class MPI(Ranks):
         kind = "synchronized" if self.joins_norms else "local"
         return f"MPI(sharded={self.sharded}, batch_norm={kind!r}, sync_every={self.sync_every})"
 
+    def __reduce__(self) -> Any:  # in another program, its processes
+        return _again, (self.sharded, "synchronized" if self.joins_norms else "local", self.sync_every)
+
     def __deepcopy__(self, memo: Any) -> MPI:
         return self  # it stands for the processes
 
@@ -257,3 +260,7 @@ class MPI(Ranks):
         said = "".join(traceback.format_exception(error))
         print(f"{said}nncore: rank {self.rank} of {self.size} has failed, and ends the others", file=sys.stderr, flush=True)
         self._comm.Abort(1)
+
+
+def _again(sharded: bool, batch_norm: Literal["synchronized", "local"], sync_every: int) -> MPI:
+    return MPI(sharded=sharded, batch_norm=batch_norm, sync_every=sync_every)

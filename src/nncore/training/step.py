@@ -36,6 +36,10 @@ def apply_gradients(network: Network) -> None:
     """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
         trainer, plan = require_trainer(network, "apply_gradients"), network.plan
-        if trainer.config.ranks is not None:
+        if trainer.config.ranks is None:
+            plan.apply_gradients(trainer.rate(plan.step))
+            return
+        with trainer.config.ranks.ending():
             ranks.sum_gradients(trainer, network)
-        plan.apply_gradients(trainer.rate(plan.step))
+            plan.apply_gradients(trainer.rate(plan.step))
+            ranks.average(trainer, network, 1)

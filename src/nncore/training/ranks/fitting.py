@@ -53,6 +53,8 @@ def get_ready(
         arguments = arguments._replace(callbacks=callbacks)
         empty = ranks.sharded and y is not None and has_no_rows(x)
         found = None if empty else bind(model, config, x, y, *check(model, config, arguments))
+        if found is not None:
+            found.source.infer_shapes()
     except BaseException as raised:
         error = raised
     if ranks.sharded and any(ranks.exchange(empty)):

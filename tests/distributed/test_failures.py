@@ -194,4 +194,5 @@ def test_copies():
     other = pickle.loads(pickle.dumps(model))
     assert other.step == 1
     other.distributed = None
-    assert other.distributed is None and other.step == 1
+    assert other.distributed is None
+    assert other.step == 1

@@ -14,7 +14,7 @@ from nncore import _core
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "20260"))
 # Folders and files whose tests look at Python, files, memory or threads. What the kernels compute is tested elsewhere.
 ABOVE_THE_KERNELS = (
-    *("callbacks", "csrc", "data", "distributed", "estimators", "export", "foreign", "reliability", "typing"),
+    *("callbacks", "csrc", "data", "distributed", "estimators", "examples", "export", "foreign", "reliability", "typing"),
     *("base/test_forks.py", "base/test_no_threads.py", "models/test_huge_sizes.py", "models/test_many_layers.py"),
     *("network/test_pools.py", "saving/test_fuzz.py", "training/test_larger_than_memory.py"),
 )

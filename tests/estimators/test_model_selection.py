@@ -207,6 +207,7 @@ def test_warnings_of_convergence_come_from_the_callers_line(digits):
         MLPClassifier(max_iter=2, random_state=0).fit(x, y)
     assert [w.category for w in caught] == [ConvergenceWarning]
     assert "Maximum iterations (2) reached" in str(caught[0].message)
+    assert caught[0].filename == __file__
 
 
 def test_randomised_search_takes_distributions(digits):

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 import nncore as nn
-from nncore.estimators import MLPClassifier, MLPRegressor
+from nncore.estimators import Classifier, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -72,6 +72,21 @@ def test_nested_parameters_of_an_optimizer():
     assert pipeline.get_params()["mlpclassifier__solver__lr"] == 0.25
     net.set_params(solver=nn.optim.SGD(lr=0.1), solver__momentum=0.9)
     assert (type(net.solver).__name__, net.solver.lr, net.solver.config()["momentum"]) == ("SGD", 0.1, 0.9)
+
+
+def test_nested_parameters_of_both_kinds():
+    """Those of an optimizer and those of the function that builds the network."""
+
+    def build(n_features, n_outputs, units=8):
+        return nn.Sequential(nn.Linear(n_features, units), nn.ReLU(), nn.Linear(units, n_outputs))
+
+    net = Classifier(build, optimizer=nn.optim.AdamW(lr=0.1), epochs=2)
+    assert (net.get_params()["build__units"], net.get_params()["optimizer__lr"]) == (8, 0.1)
+    net.set_params(build__units=3, optimizer__lr=0.2, epochs=1)
+    copy = clone(net)
+    assert (copy.get_params()["build__units"], copy.optimizer.lr, copy.epochs) == (3, 0.2, 1)
+    x, y = rows_for("Classifier")
+    assert copy.fit(x, y).model_[0].weight.shape == (3, 4)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import sklearn
 from estimator_instances import NAMES, make, rows_for
+from sklearn.base import clone
 from sklearn.exceptions import UnsetMetadataPassedError
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from nncore.estimators import MLPClassifier
+import nncore as nn
+from nncore.estimators import Classifier, MLPClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -93,3 +95,48 @@ def test_aliases(data):
     x, y, weight = data
     net = Pipeline([("net", small().set_fit_request(sample_weight="importance"))]).fit(x, y, importance=weight)
     np.testing.assert_array_equal(proba(net, x), proba(small().fit(x, y, sample_weight=weight), x))
+
+
+def test_validation_data_are_transformed_by_a_pipeline(data):
+    """scikit-learn's own names for them: a pipeline transforms X_val as it transforms X."""
+    x, y, _ = data
+    rng = np.random.default_rng(1)
+    x_val, y_val = 5 + 2 * x[:20] + rng.normal(size=(20, 4)), y[:20]
+    for name in ("MLPClassifier", "Classifier"):
+        net = make(name, random_state=0, max_iter=5, epochs=5, early_stopping=True)
+        request = clone(net).set_fit_request(X_val=True, y_val=True)
+        pipeline = Pipeline([("scale", StandardScaler()), ("net", request)], transform_input=["X_val"])
+        pipeline.fit(x, y, X_val=x_val, y_val=y_val)
+        scale = StandardScaler().fit(x)
+        alone = clone(net).fit(scale.transform(x), y, validation_data=(scale.transform(x_val), y_val))
+        assert pipeline["net"].validation_loss_curve_ == alone.validation_loss_curve_
+        assert len(alone.validation_loss_curve_) == alone.n_iter_
+        np.testing.assert_array_equal(proba(pipeline, x), proba(alone, scale.transform(x)))
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor", "Classifier", "Regressor"])
+def test_validation_data_come_in_one_way(name):
+    x, y = rows_for(name)
+    net = make(name, max_iter=3, epochs=3)
+    for given in ({"X_val": x}, {"y_val": y}, {"X_val": x, "y_val": y, "validation_data": (x, y)}):
+        with pytest.raises(ValueError, match="X_val and y_val"):
+            net.fit(x, y, **given)
+
+
+def test_lengths_are_split_with_the_rows():
+    """The padding has large numbers, so a net that saw it would not score as the one that is fitted by hand."""
+    rng = np.random.default_rng(0)
+    x, lengths = rng.normal(size=(60, 8, 2)), rng.integers(2, 9, 60)
+    y = (np.array([s[:n, 0].mean() for s, n in zip(x, lengths, strict=True)]) > 0).astype(int)
+    x[np.arange(8) >= lengths[:, None]] = 1e3
+
+    def build(n_features, n_outputs):
+        return nn.Sequential(nn.GRU(n_features, 8), nn.Linear(8, n_outputs))
+
+    net = Classifier(build, epochs=10, lr=0.02, random_state=0)
+    asking = clone(net).set_fit_request(lengths=True).set_score_request(lengths=True)
+    folds = StratifiedKFold(2)
+    found = cross_validate(asking, x, y, cv=folds, params={"lengths": lengths}, error_score="raise")["test_score"]
+    by_hand = [clone(net).fit(x[a], y[a], lengths=lengths[a]).score(x[b], y[b], lengths=lengths[b]) for a, b in folds.split(x, y)]
+    np.testing.assert_array_equal(found, by_hand)
+    assert found.min() > 0.6

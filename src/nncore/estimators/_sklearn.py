@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from multiprocessing import parent_process
@@ -48,18 +49,31 @@ from sklearn.utils.validation import check_is_fitted as check_is_fitted  # noqa:
 from sklearn.utils.validation import check_X_y as check_X_y  # noqa: E402
 from sklearn.utils.validation import validate_data as _validate_data  # noqa: E402
 
+if VERSION >= (1, 9):
+    from sklearn.callback import CallbackSupportMixin
+
+    CallbackSupport: Any = CallbackSupportMixin
+else:  # there are no callbacks
+    CallbackSupport = type("CallbackSupport", (), {})
+
+
 _checked: Any = _fit_context(prefer_skip_nested_validation=True)
 
 
 def fitting(method: Any) -> Any:
     """Decorate `fit` and `partial_fit`: check the parameters, and open the contexts that scikit-learn wants around them.
 
-    One of several workers computes on one thread.
+    One of several workers computes on one thread. Callbacks of scikit-learn see what `fit` was called with (`watching`).
     """
     inner = _checked(method)
 
     @functools.wraps(method)
     def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        own = vars(estimator)
+        if own.get("_skl_callbacks") and method.__name__ == "fit":
+            passed = inspect.signature(method).bind(estimator, *args, **kwargs).arguments
+            weight = passed.get("sample_weight")
+            own["_watched"] = (passed["X"], passed.get("y"), {} if weight is None else {"sample_weight": weight})
         before = limit_own_threads(worker_threads())
         try:
             if given(args, kwargs):
@@ -67,6 +81,7 @@ def fitting(method: Any) -> Any:
             return inner(estimator, *args, **kwargs)
         finally:
             limit_own_threads(before)
+            own.pop("_watched", None)
 
     return fit
 

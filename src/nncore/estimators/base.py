@@ -253,6 +253,15 @@ def unchanged_by_errors(estimator: Any) -> Iterator[None]:
         raise
 
 
+def joined(validation_data: Any, X_val: Any, y_val: Any) -> Any:
+    """Return validation data that `fit` got as a pair, or as X_val and y_val."""
+    if X_val is None and y_val is None:
+        return validation_data
+    if X_val is None or y_val is None or validation_data is not None:
+        raise ValueError("X_val and y_val go together, and take the place of validation_data")
+    return X_val, y_val
+
+
 def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
     """Return the weights of rows, multiplied by those of their classes.
 

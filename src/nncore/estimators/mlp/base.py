@@ -13,9 +13,10 @@ import numpy as np
 from ... import layers, losses, optim
 from ...models import Sequential
 from .. import seeds
-from .._sklearn import ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
+from .._sklearn import CallbackSupport, ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
 from ..base import Estimator
 from ..targets import Targets
+from ..watching import all_of
 from .batches import SparseBatches
 from .course import Course, Held, Lines
 from .layers import ACTIVATIONS, Views, initialise, linear_layers, per_layer, stack
@@ -25,7 +26,7 @@ _FTOL = 2.220446049250313e-09  # SciPy's default
 _RULES = {name: rule for name, rule in optim.OPTIMIZERS.items() if not rule.full_batch and name not in ("sgd", "adam")}
 
 
-class MLP(Estimator):
+class MLP(CallbackSupport, Estimator):
     """Base of the two estimators."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -260,10 +261,10 @@ class MLP(Estimator):
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged "
                     "yet.",
                     ConvergenceWarning,
-                    stacklevel=5,
+                    stacklevel=6,
                 )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warnings.warn("Training interrupted by user.", stacklevel=6)
         finally:
             course.estimator = None
         if course.best is not None:
@@ -279,8 +280,7 @@ class MLP(Estimator):
 
     def _run(self, X: Any, y: Any, weight: Any, held: Any, size: int, order: Any, epochs: int, course: Course) -> None:
         """Train the network for at most so many epochs."""
-        given = self.callbacks
-        callbacks = [course, *(given if isinstance(given, list | tuple) else [] if given is None else [given])]
+        callbacks = [course, *all_of(self, self.callbacks)]
         also: dict[str, Any] = {}
         if len(callbacks) > 1 and held is not None:  # so that they find val_loss in the logs
             also["validation_data"] = _batches_of(held)
@@ -305,9 +305,7 @@ class MLP(Estimator):
         """Train by L-BFGS on all rows."""
         total = float(X.shape[0] if weight is None else weight.sum())
         self._compile(goal, self._optimizer(), total)
-        given = self.callbacks
-        callbacks = [*(given if isinstance(given, list | tuple) else [] if given is None else [given])]
-        callbacks = [Lines(), *callbacks] if self.verbose else callbacks
+        callbacks = [*([Lines()] if self.verbose else []), *all_of(self, self.callbacks)]
         also = {} if held is None else {"validation_data": _batches_of(held)}
         dense = X.toarray() if hasattr(X, "toarray") else X
         history = self._model.fit(
@@ -325,7 +323,7 @@ class MLP(Estimator):
         if self.batch_size == "auto":
             return min(200, rows)
         if self.batch_size > rows:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6)
+            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7)
         return int(min(self.batch_size, rows))
 
     def _hold_out(self, X: Any, y: Any, weight: Any, generator: Any) -> tuple[Any, Any, Any, Held]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._sklearn import StrOptions, available_if, column_or_1d, fitting, unique_labels
-from ..base import Classifying, class_weights
+from ..base import Classifying, class_weights, joined
 from ..targets import Labels
 from .base import MLP
 from .documentation import documented
@@ -94,7 +94,9 @@ class MLPClassifier(Classifying, MLP):
         self._keep(locals())
 
     @fitting
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """Train a network: a new one, or with ``warm_start`` that of the last call.
 
         Parameters
@@ -106,6 +108,8 @@ class MLPClassifier(Classifying, MLP):
         sample_weight : array-like of shape (n_samples,), optional
         validation_data : tuple, optional
             ``(X, y)`` or ``(X, y, sample_weight)``: rows to validate on after each epoch, in place of a part of X.
+        X_val, y_val : array-like, optional
+            The same, for ``Pipeline(…, transform_input=["X_val"])``, which transforms ``X_val``.
 
         Returns
         -------
@@ -117,7 +121,7 @@ class MLPClassifier(Classifying, MLP):
         ValueError
             A parameter or the data cannot be used, or the weights have become infinite.
         """
-        self._fit(X, y, sample_weight, validation_data)
+        self._fit(X, y, sample_weight, joined(validation_data, X_val, y_val))
         return self
 
     @available_if(may_go_on)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._sklearn import available_if, column_or_1d, fitting
-from ..base import Regressing
+from ..base import Regressing, joined
 from ..targets import Numbers
 from .base import MLP
 from .classifier import may_go_on
@@ -81,7 +81,9 @@ class MLPRegressor(Regressing, MLP):
         self._keep(locals())
 
     @fitting
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """Train a network: a new one, or with ``warm_start`` that of the last call.
 
         Parameters
@@ -93,6 +95,8 @@ class MLPRegressor(Regressing, MLP):
         sample_weight : array-like of shape (n_samples,), optional
         validation_data : tuple, optional
             ``(X, y)`` or ``(X, y, sample_weight)``: rows to validate on after each epoch, in place of a part of X.
+        X_val, y_val : array-like, optional
+            The same, for ``Pipeline(…, transform_input=["X_val"])``, which transforms ``X_val``.
 
         Returns
         -------
@@ -104,7 +108,7 @@ class MLPRegressor(Regressing, MLP):
         ValueError
             A parameter or the data cannot be used, or the weights have become infinite.
         """
-        self._fit(X, y, sample_weight, validation_data)
+        self._fit(X, y, sample_weight, joined(validation_data, X_val, y_val))
         return self
 
     @available_if(may_go_on)

@@ -20,15 +20,16 @@ from ...data.in_parts import is_in_parts
 from ...errors import ArgumentError
 from ...models import Model
 from .. import seeds
-from .._sklearn import HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
+from .._sklearn import CallbackSupport, HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
 from ..base import Estimator, unchanged_by_errors
 from ..in_parts import samples_of
+from ..watching import all_of
 from . import building
 from .heads import Head
 from .samples import Samples, read
 
 
-class Wrapped(Estimator):
+class Wrapped(CallbackSupport, Estimator):
     """Base of the estimators around a network."""
 
     _accepts_sparse: ClassVar[bool] = False
@@ -183,7 +184,7 @@ class Wrapped(Estimator):
         return found[: 4 if found[3] is not None else 3 if found[2] is not None else 2]
 
     def _train(self, samples: Samples, y: np.ndarray, weight: Any, held: Any, is_partial: bool) -> None:
-        callbacks = [] if self.callbacks is None else list(self.callbacks) if np.iterable(self.callbacks) else [self.callbacks]
+        callbacks = all_of(self, self.callbacks)
         options: dict[str, Any] = {}
         if self.early_stopping:
             callbacks.append(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._sklearn import ClassifierMixin, RegressorMixin, StrOptions, available_if, column_or_1d, fitting, unique_labels
-from ..base import class_weights
+from ..base import class_weights, joined
 from ..targets import Labels, Numbers
 from . import heads
 
@@ -62,6 +62,8 @@ class Classifies(ClassifierMixin, ABC):
         lengths: Any = None,
         mask: Any = None,
         validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train a new network.
 
@@ -79,13 +81,15 @@ class Classifies(ClassifierMixin, ABC):
             Which steps are valid, in place of ``lengths``.
         validation_data : tuple, optional
             ``(X, y)``, with ``sample_weight`` and ``lengths`` as third and fourth: rows to validate on after each epoch.
+        X_val, y_val : array-like, optional
+            The same, for ``Pipeline(…, transform_input=["X_val"])``, which transforms ``X_val``.
 
         Returns
         -------
         object
             The estimator itself.
         """
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, validation_data)
+        found: Self = self._fit(X, y, sample_weight, lengths, mask, joined(validation_data, X_val, y_val))
         return found
 
     @fitting
@@ -226,6 +230,8 @@ class Regresses(RegressorMixin, ABC):
         lengths: Any = None,
         mask: Any = None,
         validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train a new network.
 
@@ -243,13 +249,15 @@ class Regresses(RegressorMixin, ABC):
             Which steps are valid, in place of ``lengths``.
         validation_data : tuple, optional
             ``(X, y)``, with ``sample_weight`` and ``lengths`` as third and fourth: rows to validate on after each epoch.
+        X_val, y_val : array-like, optional
+            The same, for ``Pipeline(…, transform_input=["X_val"])``, which transforms ``X_val``.
 
         Returns
         -------
         object
             The estimator itself.
         """
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, validation_data)
+        found: Self = self._fit(X, y, sample_weight, lengths, mask, joined(validation_data, X_val, y_val))
         return found
 
     @fitting

@@ -102,7 +102,7 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
 #define UNUSED __attribute__((unused))
 
 /* The kernels of an activation from name_value and name_gradient; count is how many attributes it has. An activation is LONG if its
- * value takes many operations. */
+ * value takes many operations; once: ONCE if its gradient does too, else 0. */
 #define ACTIVATION(name, count)                                                           \
   INLINE void name##_values(vec *y, const vec *x, size_t n, activation_attributes at) {   \
     _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) y[i] = name##_value(x[i], at); \
@@ -123,7 +123,7 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
   }                                                                                                               \
   ACTIVATION_BACKWARD(name, count, 0)
 
-#define ACTIVATION_LONG(name, count)                                                                     \
+#define ACTIVATION_LONG(name, count, once)                                                               \
   INLINE void name##_values(vec *y, const vec *x, size_t n, activation_attributes at) {                  \
     _Pragma("GCC unroll 8") for (size_t i = 0; i < n; i++) y[i] = name##_value(x[i], at);                \
   }                                                                                                      \
@@ -133,14 +133,14 @@ INLINE void activation_backward(activation_gradient *g, activation_attributes at
     if (FEW_REGISTERS) activation_forward_plain(name##_value, at, y, x, rows, cols, ldy, ldx);           \
     else activation_forward(name##_value, name##_values, at, y, x, rows, cols, ldy, ldx, ONCE);          \
   }                                                                                                      \
-  ACTIVATION_BACKWARD(name, count, ONCE)
+  ACTIVATION_BACKWARD(name, count, once)
 
 /* The same for an activation that is used less often. */
-#define ACTIVATION_PLAIN(name, count)                                                                    \
+#define ACTIVATION_PLAIN(name, count, once)                                                              \
   void KERNEL(name##_forward)(real * y, const real *x, size_t rows, size_t cols, size_t ldy, size_t ldx, \
                               const double *attr UNUSED) {                                               \
     activation_forward_plain(name##_value, activation_read(count, attr), y, x, rows, cols, ldy, ldx);    \
   }                                                                                                      \
-  ACTIVATION_BACKWARD(name, count, ONCE)
+  ACTIVATION_BACKWARD(name, count, once)
 
 #endif

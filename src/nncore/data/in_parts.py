@@ -20,6 +20,8 @@ _READ = ("dask.array", "dask.dataframe", "dask_expr", "pyarrow._dataset", "pyarr
 def is_in_parts(x: Any, y: Any = None) -> bool:
     """Return whether samples are read in parts. y: the targets, which may be names of columns."""
     module = type(x).__module__
+    if module == "numpy":  # most data
+        return False
     if module.startswith("nncore.data.partitioned"):
         return True
     if module == "pyarrow.lib":

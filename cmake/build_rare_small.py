@@ -21,7 +21,7 @@ HOT = re.compile(
     _switch_for | _take_carried | _tidy | _use | _wait | __call__ | __enter__ | __exit__ | apply_gradients | backward |
     backward_plain | bind_source | breathe | called_in | enter | enter_empty | evaluate | float64_out | forward | forward_plain |
     infer | infer_plain | knows | leave | leave_empty | need_a_step | predict | predict_few | rows_of | shape_of | shuffle |
-    size_of | step | step_batch | take | train)""",
+    size_of | step | step_batch | step_once | take | train)""",
     re.X,
 )
 

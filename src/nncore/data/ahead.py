@@ -15,6 +15,8 @@ from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet, finalize
 
+import numpy as np
+
 from ..errors import ArgumentError, ConcurrentUseError, kind_of
 
 T = TypeVar("T")
@@ -191,5 +193,5 @@ def read_ahead(batches: Iterable[T]) -> ReadAhead[T]:
 def stop_reading(*given: Any) -> None:
     """End the threads that read ahead for these data, after `fit` and its like."""
     for each in given:
-        if isinstance(each, Stoppable):
+        if type(each) is not np.ndarray and each is not None and isinstance(each, Stoppable):  # what most are, first
             each.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ArgumentError
 from .names import Names
 
@@ -19,9 +21,9 @@ _READ = ("dask.array", "dask.dataframe", "dask_expr", "pyarrow._dataset", "pyarr
 
 def is_in_parts(x: Any, y: Any = None) -> bool:
     """Return whether samples are read in parts. y: the targets, which may be names of columns."""
-    module = type(x).__module__
-    if module == "numpy":  # most data
+    if isinstance(x, np.ndarray):  # most data
         return False
+    module = type(x).__module__
     if module.startswith("nncore.data.partitioned"):
         return True
     if module == "pyarrow.lib":

@@ -36,7 +36,7 @@ def apply_gradients(network: Network) -> None:
     """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
         trainer, plan = require_trainer(network, "apply_gradients"), network.plan
-        if trainer.config.ranks is None:
+        if trainer.config.distributed is None or trainer.config.ranks is None:
             plan.apply_gradients(trainer.rate(plan.step))
             return
         with trainer.config.ranks.ending():

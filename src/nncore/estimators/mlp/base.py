@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import layers, losses, optim
 from ...models import Sequential
+from ...training.hooks import checked
 from .. import seeds
 from .._sklearn import CallbackSupport, ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
 from ..base import Estimator
@@ -125,6 +126,7 @@ class MLP(CallbackSupport, Estimator):
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
         if np.any(np.array(hidden) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        checked(self.callbacks)
         first = "_model" not in vars(self) or (not self.warm_start and not is_partial)
         X, y, weight, targets = self._read(X, y, weight, first, classes)
         if self.early_stopping and is_partial:

@@ -101,7 +101,7 @@ def of_numbers(loss: Any, y: np.ndarray) -> Objective:
     if isinstance(loss, str) and loss == "absolute_error":
         return Objective(losses.MeanAbsoluteError(reduction=_REDUCTION), "identity")
     given = _weighing(loss)
-    if given.targets != "values":
+    if given.targets not in ("values", "repeated"):
         raise ArgumentError(f"loss={loss!r} is not for regression; 'squared_error', 'huber', 'absolute_error' and 'poisson' are")
     if given.name != "poisson":
         return Objective(given, "identity")

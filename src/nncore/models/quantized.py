@@ -33,7 +33,9 @@ _WHOLE = "a quantized model cannot be a part of another model; quantize the whol
 
 #: What only models for training have -> what to do.
 _OF_TRAINING = {
-    **dict.fromkeys(("fit", "train_on_batch", "backward", "apply_gradients", "zero_gradients", "gradients"), _NO_GRADIENTS),
+    **dict.fromkeys(
+        ("fit", "train_on_batch", "backward", "apply_gradients", "zero_gradients", "gradients", "distributed"), _NO_GRADIENTS
+    ),
     **dict.fromkeys(("step_gradient_norms", "parameter_options", "averaged_weights"), _NO_GRADIENTS),
     **dict.fromkeys(("reset_parameters", "load_state_dict", "set_weights", "load_weights", "clone"), _FIXED),
     **dict.fromkeys(("optimizer", "history", "step", "stop_training", "trainable", "training", "reset_states"), _NO_STATE),

@@ -312,9 +312,8 @@ def test_ops_are_those_of_the_registry_in_its_order():
 #: Kernels that share a function with others: those that make sense one after the other only, and those of another layout.
 TOGETHER = {f"batch_norm_{part}": "batch_norm_in_parts" for part in ("moments", "merge", "sums", "total")}
 TOGETHER |= {"gemm_nt": "gemm", "bf16_product_at": "bf16_product"}
-#: Kernels whose arguments only a plan can make, which tests/plan/layers/test_recurrent_bf16.py runs, and a form of a product that
-#: tests/ops/bf16/prove_bf16.c compares with it.
-IN_PLANS = {"bf16_product_at", "bf16_recurrent_forward", "bf16_recurrent_backward"}
+#: Kernels whose arguments only a plan can make; tests/plan/layers/test_recurrent_bf16.py runs them.
+IN_PLANS = {"bf16_recurrent_forward", "bf16_recurrent_backward"}
 
 
 def test_every_kernel_has_its_function():

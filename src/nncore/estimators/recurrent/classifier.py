@@ -199,10 +199,19 @@ class RecurrentClassifier(Classifies, Wrapped):
         object
             The estimator itself.
         """
-        if self.window is not None:
-            X, y, sample_weight, validation_data = series.prepared(self, X, y, sample_weight, validation_data, -1)
         found: Self = self._fit(X, y, sample_weight, lengths, mask, validation_data)
         return found
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, *others: Any, is_partial: bool = False, classes: Any = None) -> Self:
+        held = others[2] if len(others) > 2 else None
+        if self.window is not None:
+            if (
+                self.early_stopping and held is None and not is_partial and y is not None
+            ):  # the last part may have labels of its own
+                classes = np.concatenate([series.plain(each).reshape(-1) for each in (y if series.several(X) else [y])])
+            X, y, sample_weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else held, -1)
+        super()._fit(X, y, sample_weight, *others[:2], validation_data=held or None, is_partial=is_partial, classes=classes)
+        return self
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
         if self.window is None:

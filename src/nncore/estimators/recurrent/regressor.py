@@ -199,10 +199,18 @@ class RecurrentRegressor(Regresses, Wrapped):
         object
             The estimator itself.
         """
-        if self.window is not None:
-            X, y, sample_weight, validation_data = series.prepared(self, X, y, sample_weight, validation_data)
         found: Self = self._fit(X, y, sample_weight, lengths, mask, validation_data)
         return found
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, *others: Any, is_partial: bool = False, **more: Any) -> Self:
+        if self.window is None:
+            super()._fit(X, y, sample_weight, *others, is_partial=is_partial, **more)
+            return self
+        lengths, mask, held = [*others, None, None, None][:3]
+        part, y, weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else held)
+        super()._fit(part, y, weight, lengths, mask, held or None, is_partial=is_partial, **more)
+        self._tail = series.tables(self, X, reset=False)[-1][-int(self.window) :].copy()  # also of the part to validate on
+        return self
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
         if self.window is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...data.preparation import make_windows
 from ...data.windows import split_series
+from ...errors import EmptyDataError
 from .._sklearn import FLOATS, check_array, check_consistent_length, validate_data
 
 
@@ -112,8 +113,8 @@ def prepared(own: Any, X: Any, y: Any, weight: Any, validation_data: Any, which:
     """
     if own.early_stopping and validation_data is None:
         X, y, weight, validation_data = _split(own, X, y, weight)
-    if weight is None:
-        return X, y, None, validation_data
+    if weight is None or np.ndim(weight) == 0:
+        return X, y, weight, validation_data
     weights = [plain(each) for each in (weight if several(X) else [weight])]
     for each, series in zip(weights, X if several(X) else [X], strict=True):
         check_consistent_length(series, each)
@@ -126,6 +127,12 @@ def _split(own: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any, tuple[
     many = several(X)
     parts = split_series(*(X if many else [X]), validation=float(own.validation_fraction))
     first, second = parts[::2], parts[1::2]
+    steps, least = min(map(len, second)), int(own.window) + int(own.horizon)
+    if steps < least:
+        raise EmptyDataError(
+            f"{type(own).__name__}: early stopping has only {steps} steps of a series to validate on, but window and horizon take "
+            f"{least}. Increase validation_fraction={own.validation_fraction}, or pass validation_data."
+        )
 
     def cut(values: Any, at_start: bool) -> Any:
         if values is None:

@@ -261,7 +261,7 @@ class Regresses(RegressorMixin, ABC):
         return found
 
     @fitting
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> Self:
         """Train for one more epoch on these rows.
 
         Parameters

@@ -154,3 +154,13 @@ def test_labels_for_a_binary_loss(labels, text):
         model.train_on_batch(np.ones((3, 2)), np.array(labels, float)[:, None])
     if "==" in text:
         model.fit(np.ones((3, 2)), np.array(labels) == max(labels), verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["dok_matrix", "dok_array", "csr_matrix"])
+def test_sparse_matrices_are_no_inputs_by_name(kind: str) -> None:
+    sparse = getattr(pytest.importorskip("scipy.sparse"), kind)(np.eye(4))
+    model = nn.Sequential(nn.Linear(4, 1))
+    model.compile("mse", "sgd")
+    for call in (lambda: model.predict(sparse), lambda: model.fit(sparse, np.ones(4), verbose=0)):
+        with pytest.raises(nn.errors.DTypeError, match="x: sparse matrices are not supported"):
+            call()

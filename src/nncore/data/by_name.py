@@ -7,6 +7,7 @@ from typing import Any
 
 from .._checks import shown
 from ..errors import ArgumentError, kind_of
+from .refusals import refuse_object
 
 
 def align_to_names(what: str, given: Any, names: Sequence[str]) -> list[Any]:
@@ -27,6 +28,7 @@ def align_to_names(what: str, given: Any, names: Sequence[str]) -> list[Any]:
         A name is unknown or missing, or the list has the wrong length.
     """
     if isinstance(given, Mapping):
+        refuse_object(given, what)  # a sparse dok_matrix of SciPy is a dict
         unknown, missing = [key for key in given if key not in names], [name for name in names if name not in given]
         if unknown or missing:
             raise ArgumentError(f"{what}: the names are {list(names)}; missing are {missing}, unknown {shown(unknown)}")

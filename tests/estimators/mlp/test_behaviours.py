@@ -464,3 +464,9 @@ def test_wrong_parameters(cls, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         own.fit(*IRIS)
     assert not hasattr(own, "coefs_")
+
+
+@pytest.mark.parametrize("kind", [nn.estimators.MLPClassifier, nn.estimators.MLPRegressor])
+def test_half_a_unit_is_refused(kind: type) -> None:
+    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+        kind(hidden_layer_sizes=(2.5,)).fit(np.eye(4), [0, 1, 0, 1])

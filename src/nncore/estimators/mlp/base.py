@@ -6,6 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
+from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
@@ -136,7 +137,7 @@ class MLP(CallbackSupport, Estimator):
         generator = self._random_state = seeds.generator_of(self.random_state)
         if held is not None:
             held = self._read_held(held, targets, goal)
-        sizes = [X.shape[1], *map(int, hidden), targets.columns]
+        sizes = [X.shape[1], *map(index, hidden), targets.columns]
         model = self._model_of(sizes, goal, generator, X.dtype.name) if first else self._model
         if not first and sizes != self._sizes:
             raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")

@@ -470,3 +470,16 @@ def test_wrong_parameters(cls, wrong):
 def test_half_a_unit_is_refused(kind: type) -> None:
     with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
         kind(hidden_layer_sizes=(2.5,)).fit(np.eye(4), [0, 1, 0, 1])
+
+
+def test_a_fit_that_is_refused_changes_nothing() -> None:
+    X, y = load_iris(return_X_y=True)
+    net = MLPClassifier(random_state=0, tol=1).fit(scale(X), y)
+    before = net.predict_proba(X)
+    for narrow in ({"validation_data": (X, y)}, {"validation_data": X}):
+        with pytest.raises(ValueError, match=r"4 features|validation_data must be"):
+            net.fit(X[:, :2], y, **narrow)
+    with pytest.raises(ValueError, match="dropout has 3 entries"):
+        net.set_params(dropout=[0.1] * 3).fit(X[:, :2], y)
+    assert net.n_features_in_ == 4
+    np.testing.assert_array_equal(net.predict_proba(X), before)

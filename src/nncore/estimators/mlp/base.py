@@ -16,7 +16,7 @@ from ...models import Sequential
 from ...training.hooks import checked
 from .. import seeds
 from .._sklearn import CallbackSupport, ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
-from ..base import Estimator
+from ..base import Estimator, unchanged_by_errors
 from ..targets import Targets
 from ..watching import all_of
 from .batches import SparseBatches
@@ -129,18 +129,19 @@ class MLP(CallbackSupport, Estimator):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         checked(self.callbacks)
         first = "_model" not in vars(self) or (not self.warm_start and not is_partial)
-        X, y, weight, targets = self._read(X, y, weight, first, classes)
-        if self.early_stopping and is_partial:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        goal = self._objective(targets, y)
-        encoded = targets.encode(y, goal.form)
-        generator = self._random_state = seeds.generator_of(self.random_state)
-        if held is not None:
-            held = self._read_held(held, targets, goal)
-        sizes = [X.shape[1], *map(index, hidden), targets.columns]
-        model = self._model_of(sizes, goal, generator, X.dtype.name) if first else self._model
-        if not first and sizes != self._sizes:
-            raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")
+        with unchanged_by_errors(self):
+            X, y, weight, targets = self._read(X, y, weight, first, classes)
+            if self.early_stopping and is_partial:
+                raise ValueError("partial_fit does not support early_stopping=True")
+            goal = self._objective(targets, y)
+            encoded = targets.encode(y, goal.form)
+            generator = self._random_state = seeds.generator_of(self.random_state)
+            if held is not None:
+                held = self._read_held(held, targets, goal)
+            sizes = [X.shape[1], *map(index, hidden), targets.columns]
+            model = self._model_of(sizes, goal, generator, X.dtype.name) if first else self._model
+            if not first and sizes != self._sizes:
+                raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")
         if first:
             self._begin(model, sizes, targets, goal)
         if not is_partial or "_is_compiled" not in vars(self):

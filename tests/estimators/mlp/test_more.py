@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn.neural_network
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
@@ -220,3 +221,17 @@ def test_a_failed_fit_leaves_the_last_one():
         warnings.simplefilter("ignore", ConvergenceWarning)
         clf.fit(X, Y)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_partial_fit_takes_a_changed_alpha_as_scikit_learn_does(solver):
+    """The optimizer goes on with its moments, and with its count of steps."""
+    given = {"hidden_layer_sizes": 6, "solver": solver, "learning_rate_init": 0.02, "shuffle": False, "random_state": 0}
+    theirs, ours = sklearn.neural_network.MLPClassifier(**given), MLPClassifier(**given)
+    for alpha in (1e-4, 1e-4, 20.0, 20.0, 0.0):
+        for each in (theirs, ours):
+            each.set_params(alpha=alpha).partial_fit(X, Y, classes=[0, 1, 2])
+        np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-9)
+        for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-7, atol=1e-10)
+    assert ours.t_ == theirs.t_ == 5 * len(X)

@@ -23,6 +23,7 @@ from .batches import SparseBatches
 from .course import Course, Held, Lines
 from .layers import ACTIVATIONS, Views, initialise, linear_layers, per_layer, stack
 from .objectives import Constants, Objective
+from .penalty import set_l2
 
 _FTOL = 2.220446049250313e-09  # SciPy's default
 _RULES = {name: rule for name, rule in optim.OPTIMIZERS.items() if not rule.full_batch and name not in ("sgd", "adam")}
@@ -249,6 +250,8 @@ class MLP(CallbackSupport, Estimator):
         size = self._batch_size(rows)
         if not is_partial or "_is_compiled" not in vars(self):
             self._compile(goal, self._optimizer(), 1.0)
+        else:
+            set_l2(self._model, 0.5 * float(self.alpha))
         if held is not None and self.validation_scores_ is None:
             self.validation_scores_, self.validation_loss_curve_ = [], []
         order = generator if self.shuffle else False

@@ -48,3 +48,31 @@ def test_too_few_steps_to_validate_on() -> None:
     net = nn.estimators.RecurrentRegressor(early_stopping=True, **SMALL)
     with pytest.raises(nn.errors.EmptyDataError, match="only 4 steps .* take 6. Increase validation_fraction=0.1"):
         net.fit(SERIES[:40])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"hidden_sizes": 9}, {"cell": "lstm"}, {"bidirectional": True}, {"dropout": 0.5}, {"window": 6}, {"horizon": 3},
+     {"window": None}, {"scale": False}],
+    ids=str,
+)  # fmt: skip
+def test_warm_start_refuses_another_network(changed: dict[str, object]) -> None:
+    labels = np.where(SERIES > 0, "up", "down")
+    for net, y in ((nn.estimators.RecurrentRegressor(**SMALL), None), (nn.estimators.RecurrentClassifier(**SMALL), labels)):
+        net.set_params(warm_start=True, hidden_sizes=[3]).fit(SERIES, y).set_params(hidden_sizes=3).fit(SERIES, y)
+        before = net.model_.get_weights()
+        name = next(iter(changed))
+        with pytest.raises(ValueError, match=f"made with {name}=.* but now {name} is .*; use warm_start=False") as caught:
+            net.set_params(**changed).fit(SERIES, y)
+        assert "y must" not in str(caught.value)
+        assert all(map(np.array_equal, net.model_.get_weights(), before))
+
+
+def test_a_regressor_whose_windows_have_changed_asks_for_fit() -> None:
+    net = nn.estimators.RecurrentRegressor(**SMALL).fit(SERIES).set_params(horizon=3)
+    for call in (lambda: net.forecast(4), lambda: net.predict(SERIES), lambda: net.score(SERIES)):
+        with pytest.raises(ValueError, match="made with horizon=1, but now horizon is 3; call fit again"):
+            call()
+    assert net.fit(SERIES).forecast(4).shape == (4,)
+    with pytest.raises(ValueError, match="window is 7; call fit again"):
+        net.set_params(window=7).forecast(1)

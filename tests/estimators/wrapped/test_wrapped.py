@@ -393,3 +393,22 @@ def test_an_error_before_training_leaves_the_estimator_as_it_was(iris, sequences
         assert net.n_features_in_ == 4
         np.testing.assert_array_equal(net.classes_, [0, 1, 2])
         np.testing.assert_array_equal(net.predict_proba(X), before)
+
+
+def test_warm_start_refuses_another_network(iris):
+    X, y = iris
+    for kind, given in ((Classifier, build), (Regressor, build)):
+        net = kind(given, epochs=1, warm_start=True, build__units=8, random_state=0).fit(X, y)
+        weights = net.model_.get_weights()
+        net.set_params(build__units=8, build__dropout=0.0).fit(X, y)  # what it was
+        with pytest.raises(ValueError, match=r"made with build__units=8, but now build__units is 9; use warm_start=False"):
+            net.set_params(build__units=9).fit(X, y)
+        with pytest.raises(ValueError, match="made with build=.*use warm_start=False"):
+            net.set_params(build=recurrent, build_params=None).fit(X, y)
+        assert [each.shape for each in net.model_.get_weights()] == [each.shape for each in weights]
+        net.set_params(build=build, build__units=9, warm_start=False)
+        with pytest.raises(ValueError, match=r"build__units is 9; call fit for a new network"):
+            net.partial_fit(X, y)
+        assert net.fit(X, y).model_[0].weight.shape == (9, 4)
+        copied = pickle.loads(pickle.dumps(net.set_params(warm_start=True)))
+        assert copied.fit(X, y).n_iter_ == 2

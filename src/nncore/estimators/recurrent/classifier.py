@@ -11,7 +11,7 @@ from ..wrapped.base import Wrapped
 from ..wrapped.predicting import Classifies
 from ..wrapped.samples import Samples
 from . import series
-from .network import CONSTRAINTS, network
+from .network import ARCHITECTURE, CONSTRAINTS, network
 
 
 class RecurrentClassifier(Classifies, Wrapped):
@@ -166,6 +166,9 @@ class RecurrentClassifier(Classifies, Wrapped):
     def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
         return network(self, n_features, n_outputs)
 
+    def _architecture(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ARCHITECTURE}
+
     @fitting
     def fit(
         self,
@@ -204,6 +207,7 @@ class RecurrentClassifier(Classifies, Wrapped):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, *others: Any, is_partial: bool = False, classes: Any = None) -> Self:
         held = others[2] if len(others) > 2 else None
+        self._refuse_changes(is_partial)
         if self.window is not None:
             if (
                 self.early_stopping and held is None and not is_partial and y is not None

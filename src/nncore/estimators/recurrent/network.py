@@ -21,6 +21,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "stride": [Interval(Integral, 1, None, closed="left")],
     "scale": ["boolean"],
 }
+#: What a network, its windows and their scale are made from.
+ARCHITECTURE = ("cell", "hidden_sizes", "bidirectional", "dropout", "window", "horizon", "scale")
 
 
 def network(own: Any, n_features: int, n_outputs: int) -> tuple[Any, bool]:

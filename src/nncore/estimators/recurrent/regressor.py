@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._sklearn import check_array, check_is_fitted, fitting
+from ..wrapped import same
 from ..wrapped.base import Wrapped
 from ..wrapped.predicting import Regresses
 from ..wrapped.samples import Samples
 from . import series
-from .network import CONSTRAINTS, network
+from .network import ARCHITECTURE, CONSTRAINTS, network
 
 
 class RecurrentRegressor(Regresses, Wrapped):
@@ -166,6 +167,9 @@ class RecurrentRegressor(Regresses, Wrapped):
     def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
         return network(self, n_features, n_outputs)
 
+    def _architecture(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ARCHITECTURE}
+
     @fitting
     def fit(
         self,
@@ -206,6 +210,7 @@ class RecurrentRegressor(Regresses, Wrapped):
         if self.window is None:
             super()._fit(X, y, sample_weight, *others, is_partial=is_partial, **more)
             return self
+        self._refuse_changes(is_partial)
         lengths, mask, held = [*others, None, None, None][:3]
         part, y, weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else held)
         super()._fit(part, y, weight, lengths, mask, held or None, is_partial=is_partial, **more)
@@ -242,6 +247,12 @@ class RecurrentRegressor(Regresses, Wrapped):
         ]
         return many, [each.reshape(len(each), -1) for each in values]
 
+    def _refuse_other_windows(self) -> None:
+        """Raise an error if there is no fit, or if window or horizon have been set since."""
+        check_is_fitted(self)
+        now = {name: getattr(self, name) for name in ("window", "horizon")}
+        same.refuse_changes(type(self).__name__, {name: self._made_from[name] for name in now}, now, "; call fit again")
+
     def predict(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
         """Return the predictions for sequences, or for what follows each window of a series.
 
@@ -257,6 +268,7 @@ class RecurrentRegressor(Regresses, Wrapped):
             ends with step ``i + window - 1``. So the last prediction is for what follows the series. For a list of series they come
             one after another.
         """
+        self._refuse_other_windows()
         found = super().predict(X, lengths=lengths, mask=mask)
         if self.window is None:
             return found
@@ -281,7 +293,7 @@ class RecurrentRegressor(Regresses, Wrapped):
         -------
         ndarray of shape (steps,) or (steps, n_outputs)
         """
-        check_is_fitted(self)
+        self._refuse_other_windows()
         if self.window is None or self.horizon < 1:
             raise ValueError("forecast is for estimators with window, and a horizon of at least 1.")
         horizon, size = int(self.horizon), int(self.window)
@@ -312,7 +324,7 @@ class RecurrentRegressor(Regresses, Wrapped):
         """
         if self.window is None or getattr(X, "ndim", 0) == 3:
             return super().score(X, y, sample_weight, lengths=lengths, mask=mask)
-        check_is_fitted(self)
+        self._refuse_other_windows()
         _, _, sample_weight, _ = series.prepared(self, X, y, sample_weight, ())
         windows, truth = series.pairs(self, *self._series_and_targets(X, y, reset=False), int(self.horizon))
         return super().score(windows, truth.reshape(len(truth), -1), sample_weight)

@@ -24,7 +24,7 @@ from .._sklearn import CallbackSupport, HasMethods, Interval, StrOptions, check_
 from ..base import Estimator, unchanged_by_errors
 from ..in_parts import samples_of
 from ..watching import all_of
-from . import building
+from . import building, same
 from .heads import Head
 from .samples import Samples, read
 
@@ -57,6 +57,8 @@ class Wrapped(CallbackSupport, Estimator):
     }
 
     _head: Head
+    _made_from: dict[str, Any]
+    build: Any
     build_params: Any
 
     # Parameters ---------------------------------------------------------------------------------------------------------------
@@ -128,6 +130,7 @@ class Wrapped(CallbackSupport, Estimator):
         """Train: a new model, or with ``warm_start`` or in `partial_fit` the same for longer."""
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        self._refuse_changes(is_partial)
         first = "_model" not in vars(self) or not (self.warm_start or is_partial)
         with self._limited():
             with unchanged_by_errors(self):
@@ -145,6 +148,16 @@ class Wrapped(CallbackSupport, Estimator):
             self._train(samples, encoded, weight, held, is_partial)
         return self
 
+    def _architecture(self) -> dict[str, Any]:
+        """Return the parameters that a network is made from, by name."""
+        return {"build": self.build, **building.tunable(self.build, self.build_params)}
+
+    def _refuse_changes(self, is_partial: bool) -> None:
+        """Raise ValueError if training is to go on with a network that was made from other parameters."""
+        if "_model" in vars(self) and (self.warm_start or is_partial):
+            end = "call fit" if is_partial and not self.warm_start else "use warm_start=False"
+            same.refuse_changes(type(self).__name__, self._made_from, self._architecture(), f"; {end} for a new network")
+
     def _limited(self) -> AbstractContextManager[None]:
         return nullcontext() if self.threads is None else threads(int(self.threads))
 
@@ -156,7 +169,7 @@ class Wrapped(CallbackSupport, Estimator):
         model = building.fresh(made, may_be_loaded, shape, seed, dtype, self.compute)
         head = self._head_of(model)
         self._compile(model, head)
-        self._model, self._head = model, head
+        self._model, self._head, self._made_from = model, head, same.kept(self._architecture())
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
         self.n_iter_ = 0

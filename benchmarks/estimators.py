@@ -30,15 +30,16 @@ from nncore.estimators import MLPClassifier
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "benchmarks_estimators.json"
 
 
-def rounds(ways: dict[str, Callable[[], Any]], count: int) -> dict[str, float]:
+def rounds(ways: dict[str, Callable[[], Any]], threads: int, count: int) -> dict[str, float]:
     """The least seconds of each way; the ways take turns, and the turn begins with another one each time."""
     least = dict.fromkeys(ways, float("inf"))
     names = list(ways)
-    for number in range(count):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            before = time.perf_counter()
-            ways[name]()
-            least[name] = min(least[name], time.perf_counter() - before)
+    with threadpool_limits(threads), nn.threads(threads):  # entering takes milliseconds, so it is not timed
+        for number in range(count):
+            for name in names[number % len(names) :] + names[: number % len(names)]:
+                before = time.perf_counter()
+                ways[name]()
+                least[name] = min(least[name], time.perf_counter() - before)
     return least
 
 
@@ -51,23 +52,15 @@ def large(rows: int) -> tuple[np.ndarray, np.ndarray]:
     return make_classification(rows, 50, n_informative=20, n_classes=5, n_clusters_per_class=3, flip_y=0.05, random_state=0)
 
 
-def limited(threads: int, call: Callable[[], Any]) -> Callable[[], Any]:
-    def run() -> Any:
-        with threadpool_limits(threads), nn.threads(threads):
-            return call()
-
-    return run
-
-
 def fits(name: str, data: tuple[np.ndarray, np.ndarray], threads: int, count: int, **settings: Any) -> dict[str, Any]:
     """Both classifiers with default arguments, until they have converged or for 200 epochs."""
     X, y = data
     fitted: dict[str, Any] = {}
 
     def way(cls: type, key: str) -> Callable[[], Any]:
-        return limited(threads, lambda: fitted.__setitem__(key, cls(random_state=0, **settings).fit(X, y)))
+        return lambda: fitted.__setitem__(key, cls(random_state=0, **settings).fit(X, y))
 
-    least = rounds({"nncore": way(MLPClassifier, "nncore"), "scikit-learn": way(Peer, "scikit-learn")}, count)
+    least = rounds({"nncore": way(MLPClassifier, "nncore"), "scikit-learn": way(Peer, "scikit-learn")}, threads, count)
     row = {"what": f"fit, {name}, {X.dtype}", "threads": threads, "nncore": least["nncore"], "peer": least["scikit-learn"]}
     row |= {"peer_name": "scikit-learn", "epochs": [fitted[key].n_iter_ for key in ("nncore", "scikit-learn")]}
     return row | {"ratio": row["peer"] / row["nncore"]}
@@ -95,9 +88,9 @@ def one_row(data: tuple[np.ndarray, np.ndarray], count: int) -> dict[str, Any]:
     row, repeats = X[:1].copy(), 200
 
     def way(model: Any) -> Callable[[], Any]:
-        return limited(1, lambda: [model.predict(row) for _ in range(repeats)])
+        return lambda: [model.predict(row) for _ in range(repeats)]
 
-    least = rounds({"nncore": way(ours), "scikit-learn": way(peer)}, count)
+    least = rounds({"nncore": way(ours), "scikit-learn": way(peer)}, 1, count)
     found = {
         "what": "predict, one row of 64",
         "threads": 1,
@@ -130,7 +123,7 @@ def beside_skorch(data: tuple[np.ndarray, np.ndarray], threads: int, count: int,
     def ours() -> Any:
         return MLPClassifier(max_iter=epochs, n_iter_no_change=epochs, alpha=0.0, random_state=0).fit(X, y)
 
-    least = rounds({"nncore": limited(threads, ours), "skorch": limited(threads, skorch)}, count)
+    least = rounds({"nncore": ours, "skorch": skorch}, threads, count)
     row = {"what": f"fit, {len(X)} x {X.shape[1]}, {epochs} epochs, float32", "threads": threads, "nncore": least["nncore"]}
     return row | {"peer": least["skorch"], "peer_name": "skorch", "ratio": least["skorch"] / least["nncore"]}
 

@@ -29,6 +29,7 @@ ACTIVATIONS = [
     lambda c: nn.Hardsigmoid(),
     lambda c: nn.Hardswish(),
     lambda c: nn.Mish(),
+    lambda c: nn.Exp(),
     lambda c: nn.LogSigmoid(),
     lambda c: nn.Hardshrink(c.number(0.1, 0.6)),
     lambda c: nn.Softshrink(c.number(0.1, 0.6)),

@@ -300,7 +300,7 @@ def save_onto_one_path(case, rng):
 
 @reads()
 def save_weights(case, rng):
-    path = os.path.join(case.folder, f"{int(rng.integers(1 << 40))}.weights")
+    path = os.path.join(case.folder, f"{int(rng.integers(1 << 40))}.safetensors")
     case.model.save_weights(path)
     other = case.kind.model()
     other.load_weights(path)

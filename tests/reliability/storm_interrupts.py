@@ -26,7 +26,7 @@ import nncore as nn
 ACTIONS = {}
 STEPS = 40  # of the trajectories
 BEGUN = 3  # steps that a model has trained before it is interrupted
-KEPT = {"model.safetensors", "model.weights"}  # files that an action may leave
+KEPT = {"model.safetensors", "weights.safetensors"}  # files that an action may leave
 
 
 class Wrong(Exception):
@@ -44,7 +44,7 @@ class Lab:
 
     def __init__(self, kind, folder, rng):
         self.kind, self.folder, self.rng = kind, folder, rng
-        self.path, self.weights_path = os.path.join(folder, "model.safetensors"), os.path.join(folder, "model.weights")
+        self.path, self.weights_path = os.path.join(folder, "model.safetensors"), os.path.join(folder, "weights.safetensors")
         self.trajectory = Trajectory(kind, STEPS)
         self.x, self.y, self.lengths = kind.data(np.random.default_rng(2), 100)
         self.longer, self.longer_y, self.longer_lengths = kind.data(np.random.default_rng(3), 40, 8)

@@ -75,8 +75,8 @@ def test_files_copies_and_pickles(cell, tmp_path, rng):
     x, y, lengths = rng.normal(size=(N, T, F)), rng.normal(size=(N, T, 1)), some_lengths(rng)
     model.compile(loss="mse", optimizer="adam")
     model.fit(x, y, epochs=2, batch_size=4, lengths=lengths, verbose=0)
-    model.save(tmp_path / "m.nnc")
-    others = [nn.load(tmp_path / "m.nnc"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    model.save(tmp_path / "m.nncore")
+    others = [nn.load(tmp_path / "m.nncore"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
     expected = model.fit(x, y, epochs=2, batch_size=4, lengths=lengths, verbose=0).step_losses
     for other in others:
         np.testing.assert_array_equal(other.fit(x, y, epochs=2, batch_size=4, lengths=lengths, verbose=0).step_losses, expected)

@@ -206,6 +206,7 @@ ACTIVATIONS: dict[str, Entry] = {
     "hardsigmoid": _hardsigmoid,
     "hardswish": _hardswish,
     "mish": _mish,
+    "exp": _plain("Exp"),
     "celu": _celu,
     "log_sigmoid": _log_sigmoid,
     "hardshrink": _hardshrink,

@@ -28,7 +28,8 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import isfinite
+from math import inf, isfinite
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -285,6 +286,10 @@ def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray
         with np.errstate(divide="ignore"):
             scaled: np.ndarray = weight * (weight.sum() / (np.count_nonzero(sums) * sums))[index]
         return np.where(weight > 0, scaled, 0.0)
+    for each in class_weight if isinstance(class_weight, list) else [class_weight]:
+        for label, value in each.items() if isinstance(each, dict) else ():
+            if not (isinstance(value, Real) and 0 <= float(value) < inf):
+                raise ValueError(f"class_weight must have finite weights of at least 0, but that of {label!r} is {value!r}")
     own = compute_sample_weight(class_weight, dense(y))
     product: np.ndarray = own if weight is None else own * weight
     return product

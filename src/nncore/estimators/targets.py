@@ -72,7 +72,7 @@ class Labels(Targets):
     y : array_like
         [N], or [N, labels] of 0 and 1.
     classes : array_like, optional
-        All classes, if y need not have every one.
+        All classes, if y need not have every one; of several labels at once the numbers of the columns.
 
     Attributes
     ----------
@@ -91,11 +91,16 @@ class Labels(Targets):
             raise ValueError("Multioutput target data is not supported with label binarization")
         self.is_sparse = hasattr(y, "toarray")
         is_multilabel = found.startswith("multilabel")
-        self.classes: np.ndarray = unique_labels(y) if classes is None or is_multilabel else unique_labels(classes)
+        self.classes: np.ndarray = unique_labels(y if classes is None else classes)
         if not len(self.classes):
             raise ValueError("y has 0 samples: " + repr(y))
+        if is_multilabel and classes is not None and len(np.setdiff1d(unique_labels(y), self.classes)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has {unique_labels(y)}, the "
+                "numbers of its columns."
+            )
         self.kind = "multilabel" if is_multilabel else "multiclass" if len(self.classes) > 2 else "binary"
-        self.columns = 1 if self.kind == "binary" else len(self.classes)
+        self.columns = np.shape(y)[1] if is_multilabel else 1 if self.kind == "binary" else len(self.classes)
 
     def encode(self, y: Any, form: Form) -> np.ndarray:
         """Return class numbers [N], int64, for ``form="index"``; else [N, columns] of 0 and 1, bool."""

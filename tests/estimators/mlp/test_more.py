@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.neural_network
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
@@ -235,3 +236,34 @@ def test_partial_fit_takes_a_changed_alpha_as_scikit_learn_does(solver):
         for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-7, atol=1e-10)
     assert ours.t_ == theirs.t_ == 5 * len(X)
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "size"),
+    [(41, 20, 19), (41, 1000, 41), (201, "auto", 199), (7, 3, 4), (7, 2, 4), (13, 4, 5), (12, 5, 5), (2, 2, 2)],
+)
+def test_batch_normalisation_gets_no_batch_of_one_row(rows, given, size):
+    x, y = np.resize(X, (rows, 8)), np.arange(rows) % 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of batches larger than the data
+        nets = [
+            MLPClassifier(4, batch_norm=True, batch_size=each, max_iter=3, random_state=0).fit(kind(x), y)
+            for each, kind in ((given, np.array), (size, np.array), (given, csr_matrix))
+        ]
+    assert nets[0].model_.step == 3 * -(-rows // size)
+    for net in nets[1:]:
+        np.testing.assert_allclose(net.predict_proba(x), nets[0].predict_proba(x), rtol=1e-9)
+
+
+def test_partial_fit_refuses_classes_that_are_not_the_columns_of_several_labels():
+    several = np.eye(3, dtype=int)[Y]
+    for given in ([0, 1], [5, 6, 7], ["a", "b", "c"]):
+        for each in (sklearn.neural_network.MLPClassifier(), MLPClassifier(), nn.estimators.Classifier()):
+            with pytest.raises(ValueError, match="`y` has classes not in `self.classes_`"):
+                each.partial_fit(X, several, classes=given)
+            assert not hasattr(each, "model_")
+    for given in ([0, 1, 2], [3, 2, 1, 0]):
+        theirs, ours = (each.partial_fit(X, several, classes=given).partial_fit(X, several, classes=given)
+                        for each in (sklearn.neural_network.MLPClassifier(), MLPClassifier()))  # fmt: skip
+        np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+        assert ours.predict_proba(X).shape == theirs.predict_proba(X).shape

@@ -16,6 +16,7 @@ from sklearn.preprocessing import scale
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import check_estimator
 
+import nncore as nn
 from nncore.estimators import LinearSVM, Perceptron, SoftmaxRegression
 
 ALL = [Perceptron, SoftmaxRegression, LinearSVM]
@@ -229,3 +230,13 @@ def test_sparse_input_copies_and_searches(cls, data):
     assert (net.predict(X) == net.predict(X)[0]).all()
     name = "alpha" if cls is Perceptron else "C"
     assert GridSearchCV(cls(), {name: [0.01, 1.0]}, cv=3).fit(X, y).best_score_ > 0.7
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "kind", ["Classifier", "MLPClassifier", "RecurrentClassifier", "SoftmaxRegression", "LinearSVM", "Perceptron"]
+)
+def test_class_weights_that_cannot_be_are_named(kind, value):
+    X, y = make_classification(30, 4, random_state=0)
+    with pytest.raises(ValueError, match=rf"class_weight must have finite weights of at least 0, but that of 1 is {value}"):
+        getattr(nn.estimators, kind)(class_weight={0: 1.0, 1: value}).fit(X, y)

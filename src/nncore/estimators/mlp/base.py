@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
+from itertools import chain
 from numbers import Integral, Real
 from operator import index
 from typing import Any, ClassVar
@@ -327,11 +328,14 @@ class MLP(CallbackSupport, Estimator):
         self.n_iter_ = fail_to_converge(search, int(self.max_iter))
 
     def _batch_size(self, rows: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, rows)
-        if self.batch_size > rows:
+        wanted = 200 if self.batch_size == "auto" else int(self.batch_size)
+        if wanted > rows and self.batch_size != "auto":
             warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7)
-        return int(min(self.batch_size, rows))
+        size = min(wanted, rows)
+        if not self.batch_norm or size == 1 or rows % size != 1:
+            return size
+        # A batch of one row has no variance to normalise by. All rows in one batch always fit.
+        return next(each for each in chain(range(size, 1, -1), range(size, rows + 1)) if rows % each != 1)
 
     def _hold_out(self, X: Any, y: Any, weight: Any, generator: Any) -> tuple[Any, Any, Any, Held]:
         """Return the rows to train on, and those to validate on."""

@@ -52,7 +52,8 @@ The most evaluations of "lbfgs"."""
 _FURTHER = """dropout : float or list of float, default 0
 The probability with which a hidden unit is left out in training: one for all hidden layers, or one for each.
 batch_norm : bool, default False
-Whether to normalise each hidden layer over the batch, before its activation."""
+Whether to normalise each hidden layer over the batch, before its activation. If the last batch would have a single row, batches
+are made smaller by as many rows as it takes, or larger if no smaller size will do."""
 
 _LAST = """callbacks : callback or list of them, optional
 Callbacks of nncore. The logs have "val_loss" if rows are held out.

@@ -209,10 +209,10 @@ class RecurrentClassifier(Classifies, Wrapped):
         held = others[2] if len(others) > 2 else None
         self._refuse_changes(is_partial)
         if self.window is not None:
-            if (
-                self.early_stopping and held is None and not is_partial and y is not None
-            ):  # the last part may have labels of its own
-                classes = np.concatenate([series.plain(each).reshape(-1) for each in (y if series.several(X) else [y])])
+            if self.early_stopping and held is None and not is_partial and y is not None:
+                every = [series.plain(each) for each in (y if series.several(X) else [y])]
+                if all(each.ndim == 1 or each.shape[-1] == 1 for each in every):  # the last part may have labels of its own
+                    classes = np.concatenate([each.reshape(-1) for each in every])
             X, y, sample_weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else held, -1)
         super()._fit(X, y, sample_weight, *others[:2], validation_data=held or None, is_partial=is_partial, classes=classes)
         return self

@@ -108,7 +108,8 @@ def optimizer(record):
     chosen = {
         "momentum": 0.9, "dampening": 0.1, "nesterov": 1.0, "lr_decay": 0.1, "initial_accumulator_value": 0.1, "alpha": 0.9,
         "centered": 1.0, "beta1": 0.9, "beta2": 0.99, "amsgrad": 1.0, "rho": 0.9, "eps": 1e-6, "momentum_decay": 0.004,
-        "decoupled_weight_decay": 1.0, "epsilon_hat": 1.0, "lr_in_momentum": 1.0, "eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0,
+        "decoupled_weight_decay": 1.0, "epsilon_hat": 1.0, "lr_in_momentum": 1.0, "eta_minus": 0.5, "eta_plus": 1.2,
+        "step_min": 1e-6, "step_max": 50.0,
     }  # fmt: skip
 
     def case(draw, n):

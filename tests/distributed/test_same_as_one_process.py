@@ -33,7 +33,7 @@ for what, (compiled, fitted) in cases.items():
 """
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_steps(ranks, tmp_path):
     assert "float64" in succeed(STEPS, ranks, tmp_path)
 

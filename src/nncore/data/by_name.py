@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .._checks import shown
 from ..errors import ArgumentError, kind_of
 from .refusals import refuse_object
@@ -27,7 +29,7 @@ def align_to_names(what: str, given: Any, names: Sequence[str]) -> list[Any]:
     ArgumentError
         A name is unknown or missing, or the list has the wrong length.
     """
-    if isinstance(given, Mapping):
+    if type(given) is not np.ndarray and isinstance(given, Mapping):
         refuse_object(given, what)  # a sparse dok_matrix of SciPy is a dict
         unknown, missing = [key for key in given if key not in names], [name for name in names if name not in given]
         if unknown or missing:

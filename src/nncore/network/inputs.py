@@ -32,7 +32,7 @@ def bind(
     """Convert x. Build the network if its input shape is open. any_length: also accept another number of time steps."""
     plan = network.plan
     layer = "the model" if network.connections.shown_inputs() else network.connections.layer_name(0)
-    if isinstance(x, Mapping):
+    if type(x) is not np.ndarray and isinstance(x, Mapping):
         x = align_to_names("x", x, network.input_names)
         x = x[0] if len(x) == 1 else x
     check_columns(network, x)

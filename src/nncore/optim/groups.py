@@ -19,6 +19,8 @@ _KEYS = ("params", "lr", *_NUMBERS, "trainable")
 
 def normalised(owner: str, groups: Any, rate: float | Schedule) -> tuple[dict[str, Any], ...]:
     """Check groups. In the result patterns are lists, and "lr" is replaced by "lr_scale", relative to ``rate``."""
+    if type(groups) is tuple and not groups:  # most optimizers
+        return ()
     if isinstance(groups, Mapping | str) or not isinstance(groups, Sequence):
         raise ArgumentError(
             f"{owner}: groups must be a list of dicts such as {{'params': '*.bias', 'weight_decay': 0}}, not {shown(groups)}"

@@ -52,9 +52,9 @@ class Configuration:
         outputs, self.names = len(names), list(names)
         _refuse_swapped(loss, optimizer)
         self.distributed = checked_ranks(distributed)
-        if isinstance(loss, Mapping):
+        if type(loss) is not str and isinstance(loss, Mapping):
             loss = align_to_names("compile: loss", loss, names)
-        if isinstance(loss_weights, Mapping):
+        if loss_weights is not None and isinstance(loss_weights, Mapping):
             loss_weights = align_to_names("compile: loss_weights", {**dict.fromkeys(names, 1.0), **loss_weights}, names)
         self.losses = [losses.get(each) for each in (loss if isinstance(loss, list | tuple) else [loss] * outputs)]
         rule = optim.get(optimizer)
@@ -261,6 +261,8 @@ def checked_ranks(given: Any) -> Ranks | None:
 
 def _refuse_swapped(loss: Any, optimizer: Any) -> None:
     """Raise an error that says so if the loss is an optimizer, or the optimizer a loss. Keras has the optimizer first."""
+    if type(loss) is str and type(optimizer) is str and loss not in optim.OPTIMIZERS and optimizer not in losses.LOSSES:
+        return
     for given, kind, other, base, table, where in (
         (loss, "an optimizer", "a loss", optim.Optimizer, optim.OPTIMIZERS, "loss=..., optimizer={}"),
         (optimizer, "a loss", "an optimizer", losses.Loss, losses.LOSSES, "loss={}, optimizer=..."),

@@ -52,7 +52,7 @@ def some_rows(data: Data, rows: Any, size: int | None, ranks: Ranks | None = Non
 
 def validation_schedule(freq: int | Iterable[int]) -> ShouldValidate:
     """Return a function that tells after which epochs validation is due."""
-    if isinstance(freq, Iterable) and not isinstance(freq, str):
+    if type(freq) is not int and isinstance(freq, Iterable) and not isinstance(freq, str):
         epochs = {whole("fit", "each epoch of validation_freq", epoch) for epoch in freq}
         return lambda epoch: epoch + 1 in epochs
     every = whole("fit", "validation_freq", freq)

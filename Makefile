@@ -121,6 +121,9 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 	$(python) benchmarks/gemm.py
 	$(python) benchmarks/precision.py
 	$(python) benchmarks/accuracy.py
+	$(python) benchmarks/estimators.py
+	$(python) benchmarks/distributed.py --bind-to core
+	$(python) benchmarks/scaling.py
 
 docs: $(stamps)/installed $(stamps)/extra-docs
 	$(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs

@@ -23,8 +23,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class DeclarationType(ABCMeta):
-    """The metaclass. It is an ABCMeta, so that users' classes may be abstract. No class can be registered as a subclass: `isinstance`
-    looks at bases alone, which is several times faster."""
+    """The metaclass. It is an ABCMeta, so that users' classes may be abstract.
+
+    No class can be registered as a subclass: `isinstance` looks at bases alone, which is several times faster.
+    """
 
     __instancecheck__ = type.__instancecheck__
     __subclasscheck__ = type.__subclasscheck__

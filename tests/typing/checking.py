@@ -22,10 +22,11 @@ SCRIPTS = sorted(path for path in HERE.glob("*.py") if path.name not in ("checki
 Found = dict[tuple[str, int], str]  # file and line -> what the checker says
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+#: Pages import libraries that need not be installed; whether imports are right, tests/test_docs.py sees.
+HEAD = "# pyright: reportMissingImports=false"
 #: What some pages of the docs speak of as the reader's own, as in tests/test_docs.py.
 PAGES_WITH_GIVEN = ("custom", "recurrent", "saving", "training")
-GIVEN = """# pyright: reportMissingImports=false
-import numpy as np
+GIVEN = """import numpy as np
 import nncore as nn
 x = y = x_val = y_val = x_t = lengths = patient = np.zeros(0)
 model = nn.Sequential(nn.Linear(5, 3))
@@ -94,7 +95,7 @@ def in_the_docs(name: str, folder: Path) -> list[str]:
     files, origin = [], {}
     for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
         text = page.read_text(encoding="utf-8")
-        given = GIVEN.splitlines() if page.stem in PAGES_WITH_GIVEN else []
+        given = [HEAD, *(GIVEN.splitlines() if page.stem in PAGES_WITH_GIVEN else [])]
         lines = [*given]
         for block in BLOCK.finditer(text):
             first = text.count("\n", 0, block.start(1)) + 1

@@ -53,6 +53,12 @@ def escape(app, what, name, obj, options, lines):
             lines[i] = CODE_OR_SIGN.sub(lambda found: found[1] or "\\" + found[2], line)
 
 
+def leave_out(app, what, name, obj, skip, options):
+    """The methods `set_..._request` and the like that scikit-learn adds to estimators; its own pages describe them."""
+    return True if (getattr(obj, "__module__", None) or "").startswith("sklearn.") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", leave_out)
     app.connect("source-read", add_sidebar)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon, which writes such signs

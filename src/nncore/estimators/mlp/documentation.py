@@ -76,7 +76,7 @@ n_iter_, t_ : int
 The number of epochs of the last fit, and of rows that were trained on.
 n_layers_, n_outputs_ : int
 out_activation_ : str
-model_ : Sequential
+model_ : nncore.Sequential
 The network.
 n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in_,)

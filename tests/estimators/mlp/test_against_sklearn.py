@@ -7,11 +7,15 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 import sklearn.neural_network as peers
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 
 from nncore import estimators
+
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
+    pytest.skip("older classes of scikit-learn take neither weights nor every loss", allow_module_level=True)
 
 RNG = np.random.RandomState(3)
 X, MANY = make_classification(160, 9, n_informative=5, n_classes=3, random_state=1)

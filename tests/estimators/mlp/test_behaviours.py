@@ -435,6 +435,7 @@ def test_weights_of_ones_and_of_zero():
         MLPRegressor().fit(X, y, -np.ones(100))
 
 
+@pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")  # of older scikit-learns
 def test_poisson_is_the_linear_model():
     rng = np.random.default_rng(0)
     X = np.linspace(0, 1, 100)[:, None]

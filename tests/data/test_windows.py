@@ -136,7 +136,7 @@ DATES = np.arange("2024-01-01", "2024-01-11", dtype="datetime64[D]")
         ({"validation": 1.5}, errors.ArgumentError, "validation must be a fraction between 0 and 1, a whole number .*not 1.5"),
         ({"validation": True}, errors.ArgumentError, "not True"),
         ({"validation": "soon", "index": DATES}, errors.ArgumentError, "or a date, not 'soon'"),
-        ({"validation": np.datetime64("NaT"), "index": DATES}, errors.ArgumentError, "not .*NaT"),
+        ({"validation": np.datetime64("NaT", "D"), "index": DATES}, errors.ArgumentError, "not .*NaT"),
         ({"validation": "2024-01-02"}, errors.ArgumentError, "pass index"),
         ({"validation": None}, errors.ArgumentError, "validation or test must be given"),
         ({"validation": 10}, errors.EmptyDataError, "validation=10 and gap=0 leave none of the 10 steps of series for training"),

@@ -119,7 +119,7 @@ def _dates(owner: str, name: str, series: Any, index: Any, steps: int) -> np.nda
         dates = np.asarray(index.to_numpy() if hasattr(index, "to_numpy") else index)
         if dates.dtype.kind in "fiubc":
             raise TypeError(f"it holds {dates.dtype}")
-        dates = dates.astype("datetime64")
+        dates = dates if dates.dtype.kind == "M" else dates.astype("datetime64[us]")
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"{owner}: index must hold dates ({error})") from None
     if dates.shape != (steps,):

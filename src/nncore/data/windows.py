@@ -159,7 +159,7 @@ def _no_size(owner: str, part: str, value: Any) -> ArgumentError:
 def _first_at(owner: str, part: str, value: Any, dates: np.ndarray | None) -> int:
     """Return the first step that is not before a date."""
     try:
-        date = np.datetime64(value)
+        date = np.datetime64(value, "us")
     except (ValueError, TypeError):
         raise _no_size(owner, part, value) from None
     if np.isnat(date):

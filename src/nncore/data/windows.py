@@ -120,7 +120,7 @@ def _dates(owner: str, name: str, series: Any, index: Any, steps: int) -> np.nda
         if dates.dtype.kind in "fiubc":
             raise TypeError(f"it holds {dates.dtype}")
         dates = dates if dates.dtype.kind == "M" else dates.astype("datetime64[us]")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ArgumentError(f"{owner}: index must hold dates ({error})") from None
     if dates.shape != (steps,):
         raise ShapeError(f"{owner}: index has shape {dates.shape}, but {name} has {steps} steps: ({steps},) is needed")
@@ -160,7 +160,7 @@ def _first_at(owner: str, part: str, value: Any, dates: np.ndarray | None) -> in
     """Return the first step that is not before a date."""
     try:
         date = np.datetime64(value, "us")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise _no_size(owner, part, value) from None
     if np.isnat(date):
         raise _no_size(owner, part, value)

@@ -44,9 +44,11 @@ from ._sklearn import (
     available_if,
     check_is_fitted,
     check_sample_weight,
+    unique_labels,
     validate_data,
 )
 from .in_parts import samples_of
+from .links import is_margin
 from .targets import Labels, dense
 
 _QUICK = 1 << 14  # elements of an input that needs no long checks
@@ -128,19 +130,14 @@ def _is_finite(X: np.ndarray) -> bool:
         return isfinite(np.add.reduce(X, None))
 
 
-_MARGINS = ("hinge", "squared_hinge", "perceptron", "categorical_hinge")
-
-
 def _gives_margins(own: Any) -> bool:
-    loss = getattr(own, "loss", None)
-    if getattr(loss, "name", loss) not in _MARGINS:
+    if not is_margin(own.loss):
         raise AttributeError(f"{type(own).__name__}: decision_function is for margin losses; use predict_proba")
     return True
 
 
 def _gives_probabilities(own: Any) -> bool:
-    loss = getattr(own, "loss", None)
-    if getattr(loss, "name", loss) in _MARGINS:
+    if is_margin(own.loss):
         raise AttributeError(f"{type(own).__name__}: a margin loss gives no probabilities; use decision_function")
     return True
 
@@ -263,6 +260,28 @@ def joined(validation_data: Any, X_val: Any, y_val: Any) -> Any:
     return X_val, y_val
 
 
+def check_classes(estimator: Any, classes: Any) -> None:
+    """Raise ValueError unless the first `partial_fit` gets ``classes``, and each later one the same or none."""
+    if "_model" not in vars(estimator):
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+    elif classes is not None and not np.array_equal(estimator.classes_, unique_labels(classes)):
+        raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {estimator.classes_!r}")
+
+
+def relative(weight: np.ndarray | None, rows: int) -> tuple[np.ndarray | None, float]:
+    """Return weights with the mean 1, and their sum before.
+
+    So the size of steps does not depend on the scale of the weights, and a row of weight 2 counts as two rows.
+    """
+    if weight is None:
+        return None, float(rows)
+    total = float(weight.sum())
+    if not total > 0:
+        raise ValueError("All sample weights are zero: sample_weight must be positive for at least one sample.")
+    return weight * (rows / total), total
+
+
 def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
     """Return the weights of rows, multiplied by those of their classes.
 
@@ -292,4 +311,6 @@ def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray
                 raise ValueError(f"class_weight must have finite weights of at least 0, but that of {label!r} is {value!r}")
     own = compute_sample_weight(class_weight, dense(y))
     product: np.ndarray = own if weight is None else own * weight
+    if not product.any():
+        raise ValueError(f"class_weight={class_weight!r} leaves no row with a weight above 0")
     return product

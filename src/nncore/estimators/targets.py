@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ._sklearn import check_classification_targets, type_of_target, unique_labels
+from ._sklearn import check_classification_targets, column_or_1d, type_of_target, unique_labels
 
 Form = Literal["index", "columns"]
 
@@ -18,6 +18,12 @@ Form = Literal["index", "columns"]
 def dense(y: Any) -> np.ndarray:
     """Return an array of targets that may be sparse."""
     return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+
+
+def without_column(y: np.ndarray) -> np.ndarray:
+    """Return y [N] of a single column [N, 1], with scikit-learn's warning; anything else as it is."""
+    found: np.ndarray = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    return found
 
 
 class Targets(ABC):

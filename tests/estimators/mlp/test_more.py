@@ -94,7 +94,9 @@ def test_losses_of_ones_own():
     np.testing.assert_allclose(made[0].loss_curve_, made[1].loss_curve_, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("loss", "y"), [("hinge", TWO), ("squared_hinge", TWO), ("categorical_hinge", Y)])
+@pytest.mark.parametrize(
+    ("loss", "y"), [("hinge", TWO), ("Hinge", TWO), ("squared_hinge", TWO), ("hinge", Y), ("categorical_hinge", Y)]
+)
 def test_margins(loss, y):
     clf = MLPClassifier(8, loss=loss, random_state=0, learning_rate_init=0.01).fit(X, y)
     scores = clf.decision_function(X)
@@ -105,9 +107,16 @@ def test_margins(loss, y):
     assert not hasattr(MLPClassifier(), "decision_function")
 
 
+def test_hinge_of_each_class_against_the_rest():
+    clf = MLPClassifier((), loss="hinge", solver="lbfgs", max_iter=10, alpha=0.5, random_state=0).fit(X, Y)
+    signs = np.where(Y[:, None] == np.arange(3), 1, -1)
+    loss = np.maximum(0, 1 - signs * (X @ clf.coefs_[0] + clf.intercepts_[0])).sum(axis=1).mean()
+    np.testing.assert_allclose(clf.loss_, loss + 0.25 * (clf.coefs_[0] ** 2).sum() / len(X), rtol=1e-9)
+
+
 def test_losses_that_do_not_fit():
     for cls, loss, y in (
-        (MLPClassifier, "hinge", Y),
+        (MLPClassifier, "categorical_hinge", TWO),
         (MLPClassifier, "mse", Y),
         (MLPRegressor, "log_loss", YR),
         (MLPRegressor, "hinge", YR),
@@ -214,8 +223,8 @@ def test_views_of_the_weights():
 def test_a_failed_fit_leaves_the_last_one():
     clf = MLPClassifier(5, max_iter=3, random_state=0).fit(X, Y)
     before = clf.predict_proba(X)
-    with pytest.raises(ValueError, match="hinge"):
-        clf.set_params(loss="hinge").fit(X, Y)
+    with pytest.raises(ValueError, match="gaussian_nll"):
+        clf.set_params(loss="gaussian_nll").fit(X, Y)
     clf.set_params(loss="log_loss")
     np.testing.assert_array_equal(clf.predict_proba(X), before)
     with warnings.catch_warnings():
@@ -267,3 +276,9 @@ def test_partial_fit_refuses_classes_that_are_not_the_columns_of_several_labels(
                         for each in (sklearn.neural_network.MLPClassifier(), MLPClassifier()))  # fmt: skip
         np.testing.assert_array_equal(ours.classes_, theirs.classes_)
         assert ours.predict_proba(X).shape == theirs.predict_proba(X).shape
+
+
+@pytest.mark.parametrize("weights", [{0: 0, 1: 0, 2: 0}, {0: 0.0, 1: 0.0, 2: 0}])
+def test_class_weights_that_leave_nothing(weights):
+    with pytest.raises(ValueError, match="class_weight=.*no row"):
+        MLPClassifier(4, class_weight=weights, max_iter=1).fit(X, Y)

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._sklearn import StrOptions, available_if, column_or_1d, fitting, unique_labels
-from ..base import Classifying, class_weights, joined
-from ..targets import Labels
+from .._sklearn import StrOptions, available_if, fitting, unique_labels
+from ..base import Classifying, check_classes, class_weights, joined
+from ..targets import Labels, without_column
 from .base import MLP
 from .documentation import documented
 from .objectives import Objective, of_classes
@@ -25,11 +25,13 @@ def may_go_on(estimator: Any) -> bool:
 class MLPClassifier(Classifying, MLP):
     """Multi-layer perceptron classifier: scikit-learn's ``MLPClassifier``, faster and with more choices.
 
-    {parameters}
+    Parameters
+    ----------
+    {only}
     loss : str or loss, default "log_loss"
         "log_loss"; "focal" (Lin et al. 2017); a name or an object of `nncore.losses` that fits the targets; a function ``f(y_true,
         y_pred)`` that returns the losses of rows and their gradients, for one-hot targets and probabilities. After "hinge" and
-        other margin losses there is a `decision_function` in place of probabilities.
+        other margin losses (each class against the rest) there is a `decision_function` in place of probabilities.
     {further}
     class_weight : dict, list of dict or "balanced", optional
         Weights of the classes, multiplied into the weights of the rows. "balanced" weighs a class by the inverse of its frequency.
@@ -141,11 +143,7 @@ class MLPClassifier(Classifying, MLP):
         MLPClassifier
             The estimator itself.
         """
-        fitted = "_model" in vars(self)
-        if classes is None and not fitted:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None and fitted and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}")
+        check_classes(self, classes)
         if isinstance(self.class_weight, str):
             raise ValueError("class_weight='balanced' is not for partial_fit, which does not see all rows; pass a dict")
         self._fit(X, y, sample_weight, is_partial=True, classes=classes)
@@ -153,8 +151,7 @@ class MLPClassifier(Classifying, MLP):
 
     def _read(self, X: Any, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any, Any, Labels]:
         X, y, weight = self._validated(X, y, weight, reset)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = without_column(y)
         if reset:
             targets = Labels(y, classes)
         else:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import losses
 from ...errors import ArgumentError
+from ..links import is_margin
 from ..targets import Form, Labels
 
 _REDUCTION: Any = "mean_with_sample_weight"
@@ -83,10 +84,10 @@ def of_classes(loss: Any, labels: Labels) -> Objective:
         binary = losses.BinaryCrossentropy if loss == "log_loss" else losses.BinaryFocalCrossentropy
         return Objective(binary(reduction=_REDUCTION), activation, width)
     given = _weighing(loss)
-    if given.name in ("hinge", "squared_hinge", "perceptron", "categorical_hinge"):
-        if (given.name == "categorical_hinge") != several:
+    if is_margin(given):
+        if given.name == "categorical_hinge" and not several:  # the others take each class against the rest
             raise ArgumentError(f"loss={loss!r} does not fit {labels.kind} targets; 'log_loss' and 'focal' fit all")
-        return Objective(given, "identity", width, threshold=0.0)
+        return Objective(given, "identity", 1.0 if given.name == "categorical_hinge" else float(labels.columns), threshold=0.0)
     fitting = {"classes": several, "one_hot": several, "probabilities": not several, "values": True}
     if not fitting.get(given.targets, False):
         raise ArgumentError(f"loss={loss!r} does not fit {labels.kind} targets; 'log_loss' and 'focal' fit all")

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._sklearn import available_if, column_or_1d, fitting
+from .._sklearn import available_if, fitting
 from ..base import Regressing, joined
-from ..targets import Numbers
+from ..targets import Numbers, without_column
 from .base import MLP
 from .classifier import may_go_on
 from .documentation import documented
@@ -131,8 +131,7 @@ class MLPRegressor(Regressing, MLP):
 
     def _read(self, X: Any, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any, Any, Numbers]:
         X, y, weight = self._validated(X, y, weight, reset, **self._checks)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = without_column(y)
         return X, y, weight, Numbers(y) if reset else self._targets
 
     def _objective(self, targets: Numbers, y: np.ndarray) -> Objective:

@@ -8,10 +8,12 @@ from typing import Any
 from ...layers import GRU, LSTM, RNN, Dropout, Linear
 from ...models import Sequential
 from .._sklearn import Interval, StrOptions
+from ..wrapped.base import Wrapped
 
 _CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 CONSTRAINTS: dict[str, list[Any]] = {
+    **Wrapped._parameter_constraints,
     "cell": [StrOptions(set(_CELLS))],
     "hidden_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "bidirectional": ["boolean"],
@@ -21,8 +23,12 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "stride": [Interval(Integral, 1, None, closed="left")],
     "scale": ["boolean"],
 }
-#: What a network, its windows and their scale are made from.
-ARCHITECTURE = ("cell", "hidden_sizes", "bidirectional", "dropout", "window", "horizon", "scale")
+_ARCHITECTURE = ("cell", "hidden_sizes", "bidirectional", "dropout", "window", "horizon", "scale")
+
+
+def architecture(own: Any) -> dict[str, Any]:
+    """Return what the network of an estimator, its windows and their scale are made from."""
+    return {name: getattr(own, name) for name in _ARCHITECTURE}
 
 
 def network(own: Any, n_features: int, n_outputs: int) -> tuple[Any, bool]:

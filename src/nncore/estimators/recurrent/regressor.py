@@ -9,12 +9,14 @@ import numpy as np
 from .._sklearn import check_array, check_is_fitted, fitting
 from ..wrapped import same
 from ..wrapped.base import Wrapped
+from ..wrapped.documentation import documented
 from ..wrapped.predicting import Regresses
 from ..wrapped.samples import Samples
 from . import series
-from .network import ARCHITECTURE, CONSTRAINTS, network
+from .network import CONSTRAINTS, architecture, network
 
 
+@documented
 class RecurrentRegressor(Regresses, Wrapped):
     """A recurrent network that predicts numbers from sequences, or forecasts series.
 
@@ -24,75 +26,21 @@ class RecurrentRegressor(Regresses, Wrapped):
 
     Parameters
     ----------
-    cell : {"rnn", "gru", "lstm"}, default "gru"
-        The kind of the recurrent layers.
-    hidden_sizes : int or sequence of int, default (64,)
-        The units of each recurrent layer. The last states of the last one go through a linear layer.
-    bidirectional : bool, default False
-        Whether the layers also read the sequences from their ends.
-    dropout : float, default 0
-        The rate of dropout after each recurrent layer.
-    window : int, optional
-        X is then a series, and this is the number of steps that a prediction is made from. None: each row is a sequence.
+    {cells}
     horizon : int, default 1
         With ``window``: how many steps after a window are predicted. 0 is the target of the last step of the window.
-    stride : int, default 1
-        With ``window``: steps from one window of training to the next.
+    {stride}
     scale : bool, default True
         With ``window``: whether the network gets each feature and each target with mean 0 and standard deviation 1, as in training.
-    optimizer : str or Optimizer, default "adam"
-        A name or an object of ``nn.optim``.
-    lr : float or callable, optional
-        The learning rate or a schedule of ``nn.schedules``. None is that of the optimizer.
-    loss : str, Loss or callable, default "auto"
-        "auto" is the mean squared error. A name, an object of ``nn.losses``, or a function or an object of your own.
-    metrics : sequence of str or Metric
-        What ``history_`` records besides the loss.
-    epochs : int, default 100
-        Passes over the rows. With ``early_stopping`` the largest number.
-    batch_size : int or None, default 32
-        Rows per step. None is all rows.
-    shuffle : bool, default True
-        Whether to draw a new order of the rows for each epoch.
-    callbacks : sequence of Callback, optional
-        Objects of ``nn.callbacks``, or of the same form.
-    early_stopping : bool, default False
-        Whether to validate after each epoch, to end when ``val_loss`` has not become better, and to keep the best weights. The rows
-        are those of ``validation_data`` in `fit`, or a random part of the training rows.
-    validation_fraction : float, default 0.1
-        That part.
-    n_iter_no_change : int, default 10
-        With ``early_stopping``: the number of epochs without improvement that end training.
-    tol : float, default 0
-        With ``early_stopping``: a smaller change is no improvement.
-    warm_start : bool, default False
-        Whether another `fit` goes on with the weights of the last one.
-    random_state : int, RandomState or None
-        Determines initial weights, dropout masks, the order of rows and the part for validation.
-    verbose : bool or int, default False
-        1 shows a progress bar, 2 a line for each epoch.
-    dtype : {"auto", "float32", "float64"}
-        In what the network computes. "auto" is float32 for X in float32, and float64 otherwise, as elsewhere in scikit-learn.
-        float32 takes about half the time.
-    compute : {"float32", "bfloat16", "auto"}, optional
-        In what products are computed; see `nn.Model`. None is what the model says.
-    threads : int, optional
-        The largest number of threads. None is that of the process.
+    {step}
+    {loss_of_numbers}
+    {training}
+    {running}
 
     Attributes
     ----------
-    model_ : Model
-        The trained network.
-    history_ : History
-        Loss and metrics of each epoch of the last fit.
-    loss_curve_, validation_loss_curve_ : list of float
-        The losses of all epochs. The second one is empty without validation.
-    n_iter_ : int
-        The number of epochs.
-    n_features_in_ : int
-        The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        The names of the columns, if X is a frame with names.
+    {fitted}
+    {columns}
 
     See Also
     --------
@@ -125,7 +73,7 @@ class RecurrentRegressor(Regresses, Wrapped):
     _rows_are_sequences: ClassVar[bool] = True
     _scale: series.Scale
     _checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**Wrapped._parameter_constraints, **CONSTRAINTS}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     def __init__(
         self,
@@ -164,12 +112,6 @@ class RecurrentRegressor(Regresses, Wrapped):
         tags.target_tags.required = self.window is None
         return tags
 
-    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
-        return network(self, n_features, n_outputs)
-
-    def _architecture(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ARCHITECTURE}
-
     @fitting
     def fit(
         self,
@@ -206,24 +148,38 @@ class RecurrentRegressor(Regresses, Wrapped):
         found: Self = self._fit(X, y, sample_weight, lengths, mask, validation_data)
         return found
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any = None, *others: Any, is_partial: bool = False, **more: Any) -> Self:
+    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+        return network(self, n_features, n_outputs)
+
+    def _architecture(self) -> dict[str, Any]:
+        return architecture(self)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        validation_data: Any = None,
+        is_partial: bool = False,
+        classes: Any = None,
+    ) -> Self:
         if self.window is None:
-            super()._fit(X, y, sample_weight, *others, is_partial=is_partial, **more)
+            super()._fit(X, y, sample_weight, lengths, mask, validation_data, is_partial)
             return self
         self._refuse_changes(is_partial)
-        lengths, mask, held = [*others, None, None, None][:3]
-        part, y, weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else held)
-        super()._fit(part, y, weight, lengths, mask, held or None, is_partial=is_partial, **more)
+        part, y, weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else validation_data)
+        super()._fit(part, y, weight, lengths, mask, held or None, is_partial)
         self._tail = series.tables(self, X, reset=False)[-1][-int(self.window) :].copy()  # also of the part to validate on
         return self
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
         if self.window is None:
             return super()._read(X, y, lengths, mask, reset)
-        if lengths is not None or mask is not None:
-            raise ValueError("All windows have the same length; lengths and mask are for window=None.")
-        if isinstance(y, str) and y == "no y":
-            return Samples(series.ends(self, X, self._scale)), y
+        return series.read(self, X, y, lengths, mask, reset)
+
+    def _windows(self, X: Any, y: Any, reset: bool) -> tuple[Samples, Any]:
         many, values = self._series_and_targets(X, y, reset)
         if reset:
             self._scale = series.Scale(many, self.scale)

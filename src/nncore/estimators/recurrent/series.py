@@ -10,6 +10,17 @@ from ...data.preparation import make_windows
 from ...data.windows import split_series
 from ...errors import EmptyDataError
 from .._sklearn import FLOATS, check_array, check_consistent_length, validate_data
+from ..wrapped.samples import NO_Y, Samples
+
+
+def read(own: Any, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
+    """Return the windows of series as samples, and their targets, which `_windows` of the estimator makes."""
+    if lengths is not None or mask is not None:
+        raise ValueError("All windows have the same length; lengths and mask are for window=None.")
+    if y is NO_Y:
+        return Samples(ends(own, X, own._scale)), y
+    found: tuple[Samples, Any] = own._windows(X, y, reset)
+    return found
 
 
 def several(X: Any) -> bool:

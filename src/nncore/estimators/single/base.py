@@ -152,13 +152,3 @@ def warn_of_no_convergence(own: Any) -> None:
         ConvergenceWarning,
         stacklevel=4,
     )
-
-
-def relative(weight: Any, rows: int) -> tuple[np.ndarray | None, float]:
-    """Return weights with the mean 1, and their sum before: with it, rows of weight 2 are the same as rows that occur twice."""
-    if weight is None:
-        return None, float(rows)
-    total = float(weight.sum())
-    if not total > 0:
-        raise ValueError("All sample weights are zero: sample_weight must be positive for at least one sample.")
-    return weight * (rows / total), total

@@ -11,8 +11,8 @@ import numpy as np
 from ... import optim
 from ...callbacks import Callback
 from .. import seeds
-from .._sklearn import ConvergenceWarning, Interval, StrOptions, fitting, split, unique_labels
-from ..base import Estimator, unchanged_by_errors
+from .._sklearn import ConvergenceWarning, Interval, StrOptions, fitting, split
+from ..base import Estimator, check_classes, unchanged_by_errors
 from .base import LinearClassifying
 
 
@@ -193,10 +193,7 @@ class Perceptron(LinearClassifying, Estimator):
             raise ValueError("early_stopping should be False with partial_fit")
         if self.class_weight == "balanced":
             raise ValueError("class_weight 'balanced' is not supported for partial_fit; pass the weights as a dict.")
-        if first and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if not first and classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}")
+        check_classes(self, classes)
         with unchanged_by_errors(self):
             X, y, weight = self._read(X, y, sample_weight, first, classes)
             if first:

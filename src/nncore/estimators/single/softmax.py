@@ -11,8 +11,8 @@ from ... import losses, optim
 from ...callbacks import EarlyStopping
 from .. import links, seeds
 from .._sklearn import Interval, StrOptions, fitting
-from ..base import Estimator, unchanged_by_errors
-from .base import LinearClassifying, minimise, relative, warn_of_no_convergence
+from ..base import Estimator, relative, unchanged_by_errors
+from .base import LinearClassifying, minimise, warn_of_no_convergence
 
 
 class SoftmaxRegression(LinearClassifying, Estimator):

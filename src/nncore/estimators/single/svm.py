@@ -9,8 +9,8 @@ import numpy as np
 
 from ... import losses
 from .._sklearn import Interval, StrOptions, fitting
-from ..base import Estimator, unchanged_by_errors
-from .base import LinearClassifying, minimise, relative, warn_of_no_convergence
+from ..base import Estimator, relative, unchanged_by_errors
+from .base import LinearClassifying, minimise, warn_of_no_convergence
 
 _WIDTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # of the rounded corner of the hinge, one after another
 

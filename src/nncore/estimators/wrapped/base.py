@@ -21,12 +21,12 @@ from ...errors import ArgumentError
 from ...models import Model
 from .. import seeds
 from .._sklearn import CallbackSupport, HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
-from ..base import Estimator, unchanged_by_errors
+from ..base import Estimator, relative, unchanged_by_errors
 from ..in_parts import samples_of
 from ..watching import all_of
 from . import building, same
 from .heads import Head
-from .samples import Samples, read
+from .samples import NO_Y, Samples, read
 
 
 class Wrapped(CallbackSupport, Estimator):
@@ -137,7 +137,7 @@ class Wrapped(CallbackSupport, Estimator):
                 samples, y = self._read(X, y, lengths, mask, first)
                 weight = check_sample_weight(sample_weight, samples.x)
                 n_outputs, weight = self._set_targets(y, weight, first, classes)
-                weight = _of_mean_one(weight)
+                weight, _ = relative(weight, len(samples.x))
                 seed = seeds.draw(seeds.generator_of(self.random_state))
                 if first:
                     self._begin(samples, n_outputs, seed)
@@ -240,17 +240,7 @@ class Wrapped(CallbackSupport, Estimator):
             check_is_fitted(self)
         if is_in_parts(X):
             return np.concatenate([self._outputs(x) for x in samples_of(X)])
-        samples, _ = self._read(X, "no y", lengths, mask, reset=False)
+        samples, _ = self._read(X, NO_Y, lengths, mask, reset=False)
         with self._limited():
             found: np.ndarray = self._model.predict(samples.x, **samples.steps)
         return found
-
-
-def _of_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
-    """Return weights with the mean 1. So the size of steps does not depend on their scale, and a row of weight 2 counts as two."""
-    if weight is None:
-        return None
-    total = float(weight.sum())
-    if not total > 0:
-        raise ValueError("All sample weights are zero: sample_weight must be positive for at least one sample.")
-    return weight * (len(weight) / total)

@@ -11,8 +11,6 @@ from ...errors import ShapeError
 from .. import links
 from ..targets import Labels
 
-_MARGINS = ("hinge", "squared_hinge", "categorical_hinge", "perceptron")  # losses whose scores are no probabilities
-
 
 class Head(NamedTuple):
     """What an estimator knows of the end of its network."""
@@ -23,11 +21,6 @@ class Head(NamedTuple):
     link: str = ""  #: what makes probabilities of the outputs: "sigmoid", "softmax", or "" for nothing
     threshold: float = 0.5  #: outputs above it mean the second class, or that a label is given
     has_probabilities: bool = True
-
-
-def gives_probabilities(loss: Any) -> bool:
-    """Return whether the outputs of a network that is trained with a loss stand for probabilities."""
-    return (isinstance(loss, str) and loss == "auto") or getattr(losses.get(loss), "name", "") not in _MARGINS
 
 
 def units_for(loss: Any, targets: int) -> int:
@@ -88,12 +81,12 @@ def of_classes(owner: str, model: Any, loss: Any, targets: Labels) -> Head:
         )
     made = _loss_of_classes(loss, separate, activation in ("sigmoid", "softmax"))
     form = "index" if made.targets == "classes" else "columns"
-    is_margin = made.name in _MARGINS
+    has_margins = links.is_margin(made)
     if activation in ("sigmoid", "softmax"):
-        return Head(made, form, units, "", 0.5, not is_margin)
+        return Head(made, form, units, "", 0.5, not has_margins)
     if made.targets == "values" and not isinstance(made, losses.PythonLoss):  # a regression on 0 and 1
         return Head(made, form, units, "", 0.5, False)
-    return Head(made, form, units, "" if is_margin else "sigmoid" if separate else "softmax", 0.0, not is_margin)
+    return Head(made, form, units, "" if has_margins else "sigmoid" if separate else "softmax", 0.0, not has_margins)
 
 
 def _loss_of_classes(loss: Any, separate: bool, has_activation: bool) -> Any:

@@ -7,21 +7,25 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._sklearn import ClassifierMixin, RegressorMixin, StrOptions, available_if, column_or_1d, fitting, unique_labels
-from ..base import class_weights, joined
-from ..targets import Labels, Numbers
+from .._sklearn import ClassifierMixin, RegressorMixin, StrOptions, available_if, fitting
+from ..base import check_classes, class_weights, joined
+from ..links import is_margin
+from ..targets import Labels, Numbers, without_column
 from . import heads
 
 
+def _gives_probabilities(own: Any) -> bool:
+    return own._head.has_probabilities if "_head" in vars(own) else not is_margin(own.loss)
+
+
 def _has_probabilities(own: Any) -> bool:
-    given = own._head.has_probabilities if "_head" in vars(own) else heads.gives_probabilities(own.loss)
-    if not given:
+    if not _gives_probabilities(own):
         raise AttributeError(f"{type(own).__name__}: the loss {own.loss!r} gives no probabilities; call decision_function")
     return True
 
 
 def _has_scores(own: Any) -> bool:
-    if own._head.has_probabilities if "_head" in vars(own) else heads.gives_probabilities(own.loss):
+    if _gives_probabilities(own):
         raise AttributeError(f"{type(own).__name__}: decision_function is for margin losses; call predict_proba")
     return True
 
@@ -110,10 +114,7 @@ class Classifies(ClassifierMixin, ABC):
         object
             The estimator itself.
         """
-        if classes is None and "_model" not in vars(self):
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None and "_model" in vars(self) and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}")
+        check_classes(self, classes)
         found: Self = self._fit(X, y, sample_weight, lengths, mask, is_partial=True, classes=classes)
         return found
 
@@ -196,8 +197,7 @@ class Classifies(ClassifierMixin, ABC):
         return float(accuracy_score(y, self.predict(X, lengths=lengths, mask=mask), sample_weight=sample_weight))
 
     def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[int, Any]:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = without_column(y)
         if reset:
             self._targets = Labels(y, classes)
         elif self._targets.kind != "multilabel":
@@ -309,8 +309,7 @@ class Regresses(RegressorMixin, ABC):
         return float(r2_score(np.reshape(y, (len(found), -1)), found.reshape(len(found), -1), sample_weight=sample_weight))
 
     def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[int, Any]:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = without_column(y)
         shape = y.shape[1:] or (1,)
         if reset:
             self._targets = Numbers(y.reshape(len(y), -1))

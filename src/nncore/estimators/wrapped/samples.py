@@ -10,6 +10,8 @@ from ...data.preparation import pad_sequences
 from ...data.sequences import either
 from .._sklearn import FLOATS, check_array, check_consistent_length, check_X_y, validate_data
 
+NO_Y: Any = object()  #: in place of targets, where there are none to check
+
 
 class Samples(NamedTuple):
     """Checked samples."""
@@ -49,7 +51,7 @@ def read(own: Any, X: Any, y: Any, lengths: Any, mask: Any, reset: bool, **check
     X : array_like
         [N, features], [N, time, features], or a list of sequences.
     y : array_like or None
-        Targets; "no y" for prediction.
+        Targets; `NO_Y` for prediction.
     lengths, mask : array_like or None
         The valid steps.
     reset : bool
@@ -83,7 +85,7 @@ def read(own: Any, X: Any, y: Any, lengths: Any, mask: Any, reset: bool, **check
 
 def _table(own: Any, X: Any, y: Any, reset: bool, checks: dict[str, Any]) -> tuple[np.ndarray, Any]:
     """Return rows [N, features]."""
-    if isinstance(y, str) and y == "no y":
+    if y is NO_Y:
         single = own._rows_are_sequences and own.n_features_in_ == 1 and np.ndim(X) == 2 and np.shape(X)[1] > 1
         return (_array(own, np.asarray(X)[:, :, None], y, reset, {})[0][:, :, 0] if single else own._checked(X)), y
     return validate_data(own, X, y, dtype=FLOATS, reset=reset, multi_output=True, **checks)  # type: ignore[no-any-return]
@@ -92,7 +94,7 @@ def _table(own: Any, X: Any, y: Any, reset: bool, checks: dict[str, Any]) -> tup
 def _array(own: Any, X: Any, y: Any, reset: bool, checks: dict[str, Any]) -> tuple[np.ndarray, Any]:
     """Return sequences [N, time, features], or padded rows of numbers [N, time]."""
     rules = {"dtype": FLOATS, "allow_nd": True, "estimator": own}
-    if isinstance(y, str) and y == "no y":
+    if y is NO_Y:
         x = check_array(X, input_name="X", **rules)
     elif y is None:
         raise ValueError(f"{type(own).__name__} requires y to be passed, but the target y is None")

@@ -72,6 +72,13 @@ def test_require_returns_the_module():
     assert errors.require("math", "plot", "x").pi > 3
 
 
+def test_require_takes_no_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "no_such_library").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(errors.MissingExtraError, match="to_onnx needs no_such_library, which is not installed"):
+        errors.require("no_such_library", "onnx", "to_onnx")
+
+
 def test_require_names_the_extra():
     with pytest.raises(errors.MissingExtraError, match=r'History\.plot needs no_such, .* pip install "nncore\[plot\]"') as caught:
         errors.require("no_such.pyplot", "plot", "History.plot")

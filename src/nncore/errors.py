@@ -238,7 +238,10 @@ def require(module: str, extra: str, purpose: str) -> Any:
     nncore.errors.MissingExtraError: History.plot needs no_such_module, which is not installed: pip install "nncore[plot]"
     """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
+        if found.__spec__ is not None and found.__spec__.origin is None:  # a folder of that name beside the program
+            raise ImportError(f"{module} is a folder without code")
+        return found
     except ImportError as error:
         package = module.partition(".")[0]
         raise MissingExtraError(

@@ -43,10 +43,6 @@ GIVEN = {
 }
 
 
-#: Pages whose blocks need packages that are not installed everywhere.
-NEEDS = {"deploying.md": ("onnx", "onnxruntime")}
-
-
 class SummaryWriter:
     """What a page does with TensorBoard's, without TensorBoard."""
 
@@ -65,8 +61,6 @@ class SummaryWriter:
 
 @pytest.mark.parametrize("page", [page for page, path in PAGES.items() if BLOCK.search(path.read_text(encoding="utf-8"))])
 def test_blocks_run(page, tmp_path, monkeypatch, rng):
-    for package in NEEDS.get(page, ()):
-        pytest.importorskip(package, reason="the page shows what it does")
     monkeypatch.chdir(tmp_path)  # some save files
     text, namespace = PAGES[page].read_text(encoding="utf-8"), GIVEN.get(page, lambda rng: {})(rng)
     if "torch.utils.tensorboard" in text:

@@ -4,13 +4,12 @@ import json
 import os
 
 import numpy as np
+import onnx
 import pytest
 from export.nets import arrays_for, random_model, randomize
 
 import nncore as nn
 from nncore.errors import ArgumentError, FileFormatError
-
-onnx = pytest.importorskip("onnx", reason="the extra onnx reads the graphs")
 
 
 def equal(one, other):

@@ -6,15 +6,14 @@ import sys
 import warnings
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 from export.nets import ACTIVATIONS, Generator, random_model, randomize
 
 import nncore as nn
 from nncore.errors import ArgumentError, FileFormatError, MissingExtraError, NotBuiltError
 from nncore.export.onnx.model import FIRST_OPSET, LAST_OPSET
-
-onnx = pytest.importorskip("onnx", reason="the extra onnx writes the graphs")
-ort = pytest.importorskip("onnxruntime", reason="a peer")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -10,11 +10,10 @@ clip, or sequence_lens.
 import warnings
 
 import numpy as np
+import onnx
 import pytest
 
 import nncore as nn
-
-onnx = pytest.importorskip("onnx", reason="the onnx package has the reference cases")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

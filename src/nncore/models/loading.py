@@ -109,7 +109,7 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
     --------
     >>> import nncore as nn
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5), nn.Tanh(), seed=7)
-    >>> nn.from_onnx(model.to_onnx())  # doctest: +SKIP
+    >>> nn.from_onnx(model.to_onnx())
     Sequential(
       (0): Linear(in_features=2, out_features=3, bias=True)
       (1): Dropout(p=0.5)

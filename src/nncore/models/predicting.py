@@ -584,8 +584,8 @@ class Predictor(ModelCore):
         --------
         >>> import nncore as nn
         >>> model = nn.Sequential(nn.GRU(3, 8), nn.Linear(8, 2), seed=0)
-        >>> graph = model.to_onnx(lengths=True).graph  # doctest: +SKIP
-        >>> [each.name for each in graph.input], [each.name for each in graph.output]  # doctest: +SKIP
+        >>> graph = model.to_onnx(lengths=True).graph
+        >>> [each.name for each in graph.input], [each.name for each in graph.output]
         (['input', 'lengths'], ['output'])
         """
         from ..export.onnx.model import to_onnx

@@ -27,6 +27,8 @@ from threadpoolctl import threadpool_limits
 import nncore as nn
 from nncore.estimators import MLPClassifier
 
+#: Seconds before each turn, in which the threads of the turn before stop spinning.
+REST = 0.2
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "benchmarks_estimators.json"
 
 
@@ -37,6 +39,7 @@ def rounds(ways: dict[str, Callable[[], Any]], threads: int, count: int) -> dict
     with threadpool_limits(threads), nn.threads(threads):  # entering takes milliseconds, so it is not timed
         for number in range(count):
             for name in names[number % len(names) :] + names[: number % len(names)]:
+                time.sleep(REST)
                 before = time.perf_counter()
                 ways[name]()
                 least[name] = min(least[name], time.perf_counter() - before)

@@ -7,7 +7,7 @@
 #include "base/parallel.h"
 
 static const double slice_seconds = 0.3e-3; /* seconds of a slice of a trial, which has at least one step */
-static const double shortest_interval = 0.05, longest_interval = 0.5; /* seconds of work between trials */
+static const double shortest_interval = 0.01, longest_interval = 0.5; /* seconds of work between trials: twice as long each time */
 /* The time that a trial may lose, relative to the time until the next one: more while few trials have confirmed the choice. */
 static const double most_regret[] = {0.2, 0.05, 0.01};
 static const double least_gain = 0.95; /* the largest time relative to one thread that justifies more cores */

@@ -186,3 +186,12 @@ def test_a_first_trial_that_went_wrong_is_repeated_soon(library):
     for _ in range(400):
         steps.call(pause=2e-3)
     assert steps.share(TEAM, 300) > 0.9
+
+
+def test_a_small_net_finds_its_choice_within_a_twentieth_of_a_second(library):
+    """The first 5 ms of the team are slow, in calls of 10 ms."""
+    steps = Steps(library, lambda threads, _: 18e-6 + 20e-6 * (steps.busy < 5e-3) if threads > 1 else 30e-6)
+    while steps.busy < 50e-3:
+        steps.call(300, pause=50e-3)
+    assert steps.used[-1] == TEAM
+    assert steps.busy - len(steps.used) * 18e-6 < 25e-3

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn.neural_network
 from sklearn.datasets import load_digits, load_iris, make_multilabel_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import PoissonRegressor
@@ -318,6 +319,44 @@ def test_each_fit_of_a_warm_start_has_all_its_epochs(cls, solver):
         with pytest.warns(ConvergenceWarning):
             own.set_params(max_iter=count).fit(*IRIS)
         assert own.n_iter_ == count
+
+
+@BOTH
+@pytest.mark.parametrize("changed", [{"activation": "tanh"}, {"dtype": "float64"}, {"dropout": 0.5}, {"batch_norm": True}])
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_a_warm_start_with_other_layers_keeps_the_weights(cls, changed, solver):
+    X, y = np.float32(IRIS[0]), IRIS[1]
+    own = cls(
+        hidden_layer_sizes=4, solver=solver, warm_start=True, max_iter=2, random_state=0, dtype="float32", learning_rate_init=1e-12
+    )
+    quietly(lambda: own.fit(X, y))
+    before = [each.copy() for each in [*own.coefs_, *own.intercepts_]]
+    model = own.model_
+    quietly(lambda: own.fit(X, y))
+    assert own.model_ is model
+    before = [each.copy() for each in [*own.coefs_, *own.intercepts_]] if solver == "lbfgs" else before
+    quietly(lambda: own.set_params(max_iter=1, max_fun=1, **changed).fit(X, y))
+    assert own.model_ is not model
+    assert own.model_.dtype == changed.get("dtype", "float32")
+    layers = [type(layer).__name__ for layer in own.model_.layers]
+    assert layers[1 : layers.index("Linear", 1)] == [
+        *(["BatchNorm1d"] if "batch_norm" in changed else []),
+        "Tanh" if "activation" in changed else "ReLU",
+        *(["Dropout"] if "dropout" in changed else []),
+    ]
+    if solver == "sgd":
+        for one, other in zip([*own.coefs_, *own.intercepts_], before, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_warm_start_with_another_activation_is_scikit_learns():
+    X, y = digits(3, 120)
+    given = {"hidden_layer_sizes": 5, "warm_start": True, "max_iter": 3, "random_state": 0}
+    own, peer = MLPClassifier(**given), sklearn.neural_network.MLPClassifier(**given)
+    for each in (own, peer):
+        quietly(lambda each=each: each.fit(X, y).set_params(activation="tanh").fit(X, y))
+    np.testing.assert_allclose(own.predict_proba(X), peer.predict_proba(X), atol=1e-12)
+    assert isinstance(own.partial_fit(X, y).set_params(activation="relu").partial_fit(X, y).model_.layers[1], nn.ReLU)
 
 
 @BOTH

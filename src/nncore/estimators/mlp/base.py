@@ -22,7 +22,7 @@ from ..targets import Targets
 from ..watching import all_of
 from .batches import SparseBatches
 from .course import Course, Held, Lines
-from .layers import ACTIVATIONS, Views, initialise, linear_layers, per_layer, stack
+from .layers import ACTIVATIONS, Views, copy_weights, initialise, linear_layers, per_layer, stack
 from .objectives import Constants, Objective
 from .penalty import set_l2
 
@@ -141,11 +141,15 @@ class MLP(CallbackSupport, Estimator):
             if held is not None:
                 held = self._read_held(held, targets, goal)
             sizes = [X.shape[1], *map(index, hidden), targets.columns]
-            model = self._model_of(sizes, goal, generator, X.dtype.name) if first else self._model
-            if not first and sizes != self._sizes:
-                raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")
+            structure = self._structure(len(hidden))
+            if first:
+                model = self._model_of(sizes, structure, goal, seeds.peek(generator), X.dtype.name)
+                initialise(model, generator, structure[0])
+            else:
+                model = self._going_on(sizes, structure, goal, seeds.peek(generator))
         if first:
-            self._begin(model, sizes, targets, goal)
+            self._begin(sizes, targets, goal)
+        self._take(model, structure)
         if not is_partial or "_is_compiled" not in vars(self):
             self._ready()
         self._train(X, encoded, weight, held, goal, generator, is_partial)
@@ -163,29 +167,46 @@ class MLP(CallbackSupport, Estimator):
 
     _checks: ClassVar[dict[str, Any]] = {}  #: of the targets
 
-    def _model_of(self, sizes: list[int], goal: Objective, generator: np.random.RandomState, dtype: str) -> Sequential:
-        """Return a new network with scikit-learn's initial weights."""
-        count = len(sizes) - 2
-        activations = per_layer("activation", self.activation, count)
-        made = stack(sizes, activations, per_layer("dropout", self.dropout, count), self.batch_norm, goal.activation)
-        if self.dtype != "auto":
-            dtype = self.dtype
+    def _structure(self, count: int) -> tuple[Any, ...]:
+        """Return the arguments that the layers beside the sizes depend on. count: of hidden layers."""
+        activations, rates = per_layer("activation", self.activation, count), per_layer("dropout", self.dropout, count)
+        return activations, [float(rate) for rate in rates], bool(self.batch_norm), self.dtype, self.compute or "float32"
+
+    def _model_of(self, sizes: list[int], structure: tuple[Any, ...], goal: Objective, seed: int, dtype: str) -> Sequential:
+        """Return a new network. dtype: for "auto"."""
+        activations, rates, normalise, asked, compute = structure
+        if asked != "auto":
+            dtype = asked
         elif not self._is_stochastic:  # a line search needs the digits
             dtype = "float64"
-        model = Sequential(made, seed=seeds.peek(generator), dtype=dtype, compute=self.compute or "float32")
+        model = Sequential(stack(sizes, activations, rates, normalise, goal.activation), seed=seed, dtype=dtype, compute=compute)
         model.build((sizes[0],))
-        initialise(model, generator, activations)
         return model
 
-    def _begin(self, model: Sequential, sizes: list[int], targets: Any, goal: Objective) -> None:
-        """Take a new network, and reset the attributes."""
+    def _going_on(self, sizes: list[int], structure: tuple[Any, ...], goal: Objective, seed: int) -> Sequential:
+        """Return the network of the `fit` before. If other layers are asked for, then a new one with its weights."""
+        if sizes != self._sizes:
+            raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")
+        if structure == self._made_of:
+            return self.model_
+        model = self._model_of(sizes, structure, goal, seed, self._model.dtype.name)
+        copy_weights(self._model, model)
+        return model
+
+    def _begin(self, sizes: list[int], targets: Any, goal: Objective) -> None:
+        """Reset the attributes for a new network."""
         self._begin_targets(targets, goal)
-        self._model, self._sizes = model, sizes
-        self.__dict__.pop("_is_compiled", None)
+        self._sizes = sizes
         self.n_iter_, self.t_, self.n_outputs_, self.n_layers_ = 0, 0, sizes[-1], len(sizes)
         self.out_activation_ = goal.activation
         for name in ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_", "validation_loss_curve_"):
             self.__dict__.pop(name, None)
+
+    def _take(self, model: Sequential, structure: tuple[Any, ...]) -> None:
+        """Go on with a network. A new one has to be compiled."""
+        if model is not vars(self).get("_model"):
+            self._model, self._made_of = model, structure
+            self.__dict__.pop("_is_compiled", None)
 
     def _ready(self) -> None:
         """Prepare the attributes for a `fit`, which goes on from those of the one before."""

@@ -80,6 +80,15 @@ def initialise(model: Any, generator: np.random.RandomState, activations: Sequen
         layer.bias = generator.uniform(-bound, bound, fan_out)
 
 
+def copy_weights(source: Any, target: Any) -> None:
+    """Copy the weights of linear layers, and batch normalisation where both networks have it, between networks of equal sizes."""
+    for kind in (layers.Linear, layers.BatchNorm1d):
+        pairs = zip(*([layer for layer in model.layers if isinstance(layer, kind)] for model in (source, target)), strict=False)
+        for one, other in pairs:
+            for name in ("weight", "bias", *(("running_mean", "running_var") if kind is layers.BatchNorm1d else ())):
+                setattr(other, name, getattr(one, name))
+
+
 class Views(list[np.ndarray]):
     """Live views of weights. Assigning to an element copies into the weights of the network."""
 

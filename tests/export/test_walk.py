@@ -1,12 +1,15 @@
 """The walk that all exporters follow, and that every op of the registry has its entry in each of them."""
 
+import re
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from export.nets import random_model
 
 import nncore as nn
 from nncore import _core
-from nncore.errors import ArgumentError, NotBuiltError
+from nncore.errors import ArgumentError, NotBuiltError, ShapeError
 from nncore.export.onnx import activations, layers
 from nncore.export.walk import REFUSED, VANISHING, walk
 
@@ -84,6 +87,21 @@ def test_times():
     single = walk(nn.Sequential(nn.RNN(2, 3, return_sequences=True), nn.Flatten())._network, "a test")  # not built
     assert single.values[0].axes == ("time", "")
     assert single.values[single.outputs[0]].axes[0] not in ("", "time")  # three times as much
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 2))
+def test_no_stream_is_what_streams_say(seed):
+    model, _ = random_model(seed)
+    said = walk(model._network, "a test").no_stream
+    with pytest.raises((ArgumentError, ShapeError), match="^stream: " + re.escape(said) + "$") if said else nullcontext():
+        model.stream()
+
+
+def test_no_stream():
+    assert walk(nn.Sequential(nn.GRU(2, 3), nn.Linear(3, 1))._network, "a test").no_stream == ""  # not built
+    assert walk(nn.Sequential(nn.Embedding(4, 2), nn.LSTM(2, 3))._network, "a test").no_stream == ""
+    assert "is bidirectional" in walk(nn.Sequential(nn.GRU(2, 3, bidirectional=True))._network, "a test").no_stream
+    assert "no time dimension" in walk(nn.Sequential(nn.Linear(2, 3))._network, "a test").no_stream
 
 
 def test_indices():

@@ -33,13 +33,13 @@ def find_axes(network: Network) -> tuple[list[tuple[str, ...]], _core.Plan]:
         before, after = inputs[group[0]][0], grown[group[0]][0]
         for i in group:
             grown_all[i] = grown[i]
-        larger = _plan_for(network, grown)
+        larger = plan_for(network, grown)
         for value, shape in enumerate(larger.shapes() if larger else ()):
             for d, size in enumerate(shape):
                 if size != shapes[value][d]:
                     follows = axes[value][d] or (shapes[value][d], size) != (before, after)
                     axes[value][d] = f"value{value}_{d}" if follows else name
-    return [tuple(each) for each in axes], _plan_for(network, grown_all) or plan
+    return [tuple(each) for each in axes], plan_for(network, grown_all) or plan
 
 
 def _groups(network: Network, inputs: list[Shape]) -> Iterator[tuple[Group, list[Shape]]]:
@@ -65,12 +65,12 @@ def _grown(network: Network, inputs: list[Shape], group: Sequence[int]) -> list[
     steps = inputs[group[0]][0]
     for more in (steps + 1, 2 * steps):
         shapes = [(more, *shape[1:]) if i in group else shape for i, shape in enumerate(inputs)]
-        if _plan_for(network, shapes) is not None:
+        if plan_for(network, shapes) is not None:
             return shapes
     return None
 
 
-def _plan_for(network: Network, input_shapes: Sequence[Shape]) -> _core.Plan | None:
+def plan_for(network: Network, input_shapes: Sequence[Shape]) -> _core.Plan | None:
     """Return a temporary plan for inputs of these shapes, or None if the network cannot take them with its parameters."""
     plan, trial = network.plan, _core.Plan()
     try:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError
+from .._core import Plan
+from ..errors import ArgumentError, ShapeError
 from ..network.network import Network
+from ..network.stream import require_step_by_step, require_steps_apart
 from ..records import Op, Shape
-from .axes import find_axes
+from .axes import find_axes, plan_for
 
 #: The kinds of ops that pass on their input at inference.
 VANISHING = frozenset(("dropout", "gaussian_noise"))
@@ -54,6 +56,9 @@ class Walk(NamedTuple):
     tensors: dict[str, np.ndarray]  #: copies of parameters and running statistics, by the names and in the shapes of state_dict
     indices: frozenset[int]  #: the inputs whose values are read as indices and in no other way
     timed: int | None  #: the input whose time steps the lengths of sequences count; None if the network takes no lengths
+    no_stream: (
+        str  #: why the network cannot be computed one time step at a time, with the states kept, as `Model.stream` does; or ""
+    )
 
 
 def walk(network: Network, what: str) -> Walk:
@@ -102,7 +107,22 @@ def walk(network: Network, what: str) -> Walk:
             tensors,
             frozenset(i for i in range(inputs) if plan.holds_indices(i) and _is_only_index(i, steps, outputs, inputs)),
             next((i for i in range(inputs) if timelines[i]), None) if typical.time_steps() else None,
+            _why_no_stream(network, typical),
         )
+
+
+def _why_no_stream(network: Network, typical: Plan) -> str:
+    """Return why the network has no streams, or ""."""
+    shapes = [tuple(shape) for shape in (network.plan if network.built else typical).shapes()[: len(network.input_names)]]
+    try:
+        require_step_by_step(typical, network.plan.ops, shapes, len(network.output_names))
+        single = plan_for(network, [(1, *shapes[0][1:])])
+        if single is None:
+            return "the model needs several time steps"
+        require_steps_apart(single)
+    except (ArgumentError, ShapeError) as error:
+        return str(error).removeprefix("stream: ")
+    return ""
 
 
 def _refuse_what_cannot_be_exported(network: Network, what: str) -> None:

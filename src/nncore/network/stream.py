@@ -13,7 +13,9 @@ from .._checks import addressable, whole
 from ..errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
-    from ..records import Op
+    from collections.abc import Sequence
+
+    from ..records import Op, Shape
     from .network import Network
 
 
@@ -57,19 +59,12 @@ class Stream(_core.StreamCore):
         with network.access.reading():
             network.build_for_one_step("stream")
             plan, shapes = network.plan, network.input_shapes
-            if len(shapes) != 1 or len(network.output_shapes) != 1 or not 1 <= len(shapes[0]) <= 2:
-                raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {shapes}")
-            for op in plan.ops:
-                if op.kind == "recurrent" and op.field("bidirectional"):
-                    raise ArgumentError(f"stream: {op.name} is bidirectional, so its first output needs the end of the sequence")
-                if op.kind == "recurrent" and len(op.inputs) > 1:
-                    raise ArgumentError(f"stream: {op.name} has an initial state from other layers, which a stream cannot compute")
-            _require_step_by_step(network)
+            require_step_by_step(plan, plan.ops, shapes, len(plan.outputs))
             self._parts = {id(op.part): copy.copy(op.part) for op in plan.ops if op.part is not None}
             ops = [op if op.part is None else op._replace(part=self._parts[id(op.part)]) for op in plan.ops]
             step = _core.Plan()
             step.assemble([(1, *shapes[0][1:])], ops, plan.outputs, network.dtype.name, network.compute)
-            _require_steps_apart(step)
+            require_steps_apart(step)
             row = (step.carry() + prod(network.output_shapes[0])) * network.dtype.itemsize
             addressable("stream", "batch", batch, row)
             for part in self._parts.values():  # layers in Python must use the weights of this plan too
@@ -106,7 +101,37 @@ class Stream(_core.StreamCore):
             _core.uninterrupted(take)  # weights, values derived from them, and state must change together
 
 
-def _require_steps_apart(plan: _core.Plan) -> None:
+def require_step_by_step(plan: _core.Plan, ops: Sequence[Op], inputs: Sequence[Shape], outputs: int) -> None:
+    """Raise ArgumentError or ShapeError if a network cannot be computed one time step at a time.
+
+    plan: of these ops, for inputs of these shapes. outputs: how many there are.
+    """
+    if len(inputs) != 1 or outputs != 1 or not 1 <= len(inputs[0]) <= 2:
+        raise ShapeError(f"stream: the model needs one input [N, time, features] and one output, not {list(inputs)}")
+    for op in ops:
+        if op.kind == "recurrent" and op.field("bidirectional"):
+            raise ArgumentError(f"stream: {op.name} is bidirectional, so its first output needs the end of the sequence")
+        if op.kind == "recurrent" and len(op.inputs) > 1:
+            raise ArgumentError(f"stream: {op.name} has an initial state from other layers, which a stream cannot compute")
+    require_steps_apart(plan)
+    timed, shapes = plan.timed(range(1 + len(ops))), plan.shapes()
+    for i, op in enumerate(ops):
+        reads = any(timed[value] for value in op.inputs)
+        if reads and (how := _combines_steps(op, len(shapes[1 + i]))):
+            raise ShapeError(f"stream: {op.name} mixes the time steps: {how}")
+        if op.kind == "recurrent" and not timed[op.inputs[0]]:
+            raise ShapeError(
+                f"stream: {op.name} runs over a sequence that is not made of the stream's own steps; its state would be "
+                "carried from one such sequence to the next"
+            )
+        if timed[1 + i] and not all(timed[value] for value in op.inputs):
+            raise ShapeError(
+                f"stream: {op.name} combines each step with a value that depends on the whole sequence, so the first output needs "
+                "the end of the sequence"
+            )
+
+
+def require_steps_apart(plan: _core.Plan) -> None:
     """Raise ShapeError if an op combines time steps, or if there is no time dimension."""
     mixing = plan.mixing()
     if mixing or not plan.time_steps():
@@ -124,25 +149,3 @@ def _combines_steps(op: Op, rank: int) -> str | None:
     if op.kind == "python" and not op.field("timewise"):
         return "it is written in Python and may do so; where each step is computed by itself, declare timewise=True"
     return None
-
-
-def _require_step_by_step(network: Network) -> None:
-    """Raise ShapeError if a step depends on other steps in a way that the states of a stream cannot represent."""
-    plan = network.plan
-    _require_steps_apart(plan)
-    first = len(network.input_shapes)
-    timed, shapes = plan.timed(range(first + len(plan.ops))), plan.shapes()
-    for i, op in enumerate(plan.ops):
-        reads = any(timed[value] for value in op.inputs)
-        if reads and (how := _combines_steps(op, len(shapes[first + i]))):
-            raise ShapeError(f"stream: {op.name} mixes the time steps: {how}")
-        if op.kind == "recurrent" and not timed[op.inputs[0]]:
-            raise ShapeError(
-                f"stream: {op.name} runs over a sequence that is not made of the stream's own steps; its state would be "
-                "carried from one such sequence to the next"
-            )
-        if timed[first + i] and not all(timed[value] for value in op.inputs):
-            raise ShapeError(
-                f"stream: {op.name} combines each step with a value that depends on the whole sequence, so the first output needs "
-                "the end of the sequence"
-            )

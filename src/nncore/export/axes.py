@@ -91,3 +91,9 @@ def _may_have_time(network: Network, i: int, shape: Shape) -> bool:
 
 def _is_initial_state(op: Op, value: int) -> bool:
     return op.kind == "recurrent" and value in op.inputs[1:]
+
+
+def shapes_for(network: Network, input_shapes: Sequence[Shape]) -> list[Shape] | None:
+    """Return the shapes of all values for inputs of these shapes, or None if the network does not take them."""
+    plan = _plan_for(network, input_shapes)
+    return None if plan is None else [tuple(shape) for shape in plan.shapes()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 import numpy as np
@@ -27,6 +27,7 @@ from ..training.progress_bar import in_notebook
 
 if TYPE_CHECKING:
     from ..data import Parts
+    from ..export.c.model import CFile
     from ..network.stream import Stream
     from ..training.hooks import Callback, Learner
     from ..typing import ArrayLike, Arrays, Weights
@@ -592,6 +593,76 @@ class Predictor(ModelCore):
 
         return to_onnx(self._network, path, opset, dynamic, lengths)
 
+    def to_c(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        name: str = "net",
+        *,
+        dtype: Any = None,
+        time_steps: int | Mapping[str, int] | None = None,
+        header: bool | str | os.PathLike[str] = False,
+        workspace: str = "static",
+        weights: str | None = None,
+        exp: str = "libm",
+    ) -> CFile:
+        """Return the model for inference as one file in C99, and write it if there is a path.
+
+        The file allocates nothing, and needs no library but <math.h>. Weights are constants. Its functions are ``NAME_predict(x,
+        y)`` for one sample and ``NAME_predict_batch(x, rows, y)``, with one pointer for each input and output, in their order.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            The file. Its name usually ends in ".c".
+        name : str
+            With which all names in the file begin.
+        dtype : {"float32", "float64"}, optional
+            In what the file computes. None: the model's.
+        time_steps : int or mapping from names of inputs to int, optional
+            The number of time steps of sequences, which is fixed in C. None: that for which the model is built.
+        header : bool, str or path-like
+            Whether to write a header too: beside the file with the ending ".h", or to this path.
+        workspace : {"static", "caller"}
+            Where intermediate results lie: in a static array, or in an array of ``NAME_WORKSPACE_SIZE`` numbers that is the last
+            argument, so that several threads may predict at once.
+        weights : str, optional
+            How weights are stored. None: in the type in which the file computes.
+        exp : {"libm", "fast"}
+            Where the exponential function and its like come from.
+
+        Returns
+        -------
+        CFile
+            ``source`` and ``header``, the texts; ``flash`` and ``ram`` in bytes; ``multiply_adds`` of a prediction; ``inputs`` and
+            ``outputs``.
+
+        Raises
+        ------
+        ArgumentError
+            A layer is written in Python, the model is quantized, ``name`` is no name in C, or another argument is out of range.
+        NotBuiltError
+            The shape of the input is not known yet.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).to_c(name="iris")
+        CFile('iris', flash=268, ram=32, multiply_adds=56)
+        """
+        from ..export.c.model import to_c
+
+        return to_c(
+            self._network,
+            path,
+            name,
+            dtype=dtype,
+            time_steps=time_steps,
+            header=header,
+            workspace=workspace,
+            weights=weights,
+            exp=exp,
+        )
+
     def __reduce__(self) -> tuple[Any, ...]:
         from .copying import pickle_model
 
@@ -612,5 +683,5 @@ class Predictor(ModelCore):
 Predictor.__name__ = "Model"  # in messages
 
 # Not of predict and the methods for single batches, whose calls are short.
-for _name in ("evaluate", "summary", "get_layer", "stream", "save", "to_onnx"):
+for _name in ("evaluate", "summary", "get_layer", "stream", "save", "to_onnx", "to_c"):
     setattr(Predictor, _name, explained(vars(Predictor)[_name]))

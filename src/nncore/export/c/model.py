@@ -1,0 +1,186 @@
+"""to_c: a network as one C file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._checks import choice, flag, float_dtype, whole
+from ...errors import ArgumentError, NotBuiltError, ShapeError, shown
+from ...network.network import Network
+from ...records import Shape
+from ...saving import atomic
+from ..axes import shapes_for
+from ..walk import Walk, walk
+from . import text
+from .assembly import Assembly, Function
+from .layers import LAYERS
+from .program import Body, Program
+from .weights import FORMATS
+
+WORKSPACES = ("static", "caller")
+
+
+class Argument(NamedTuple):
+    """An input or an output of the C function."""
+
+    name: str  #: in C
+    shape: Shape
+    ctype: str  #: of a number: "float" or "double", or "int" for inputs that are indices
+    macro: str  #: the name of the constant with its size
+
+    @property
+    def size(self) -> int:
+        """How many numbers a sample has."""
+        return prod(self.shape)
+
+
+class CFile:
+    """A network as C source text, which `Model.to_c` returns.
+
+    Attributes
+    ----------
+    source : str
+        The C file.
+    header : str
+        The declarations alone, for other files to include.
+    flash : int
+        The bytes of the constants. Code comes in addition.
+    ram : int
+        The bytes of the workspace. Local variables on the stack come in addition.
+    multiply_adds : int
+        How many multiplications with a weight a prediction of one sample takes.
+    inputs, outputs : list of Argument
+        The arguments of ``NAME_predict``: name, shape, ctype, and the macro with the size.
+    name : str
+        The prefix of all names in the file.
+    """
+
+    def __init__(self, assembly: Assembly, header: str | None, inputs: list[Argument], outputs: list[Argument]) -> None:
+        self.name = assembly.program.name
+        self.source, self.header = assembly.source(header), assembly.header()
+        self.flash, self.ram, self.multiply_adds = assembly.flash, assembly.ram, assembly.multiply_adds
+        self.inputs, self.outputs = inputs, outputs
+
+    def __repr__(self) -> str:
+        return f"CFile({self.name!r}, flash={self.flash}, ram={self.ram}, multiply_adds={self.multiply_adds})"
+
+
+def to_c(
+    network: Network,
+    path: Any,
+    name: Any,
+    *,
+    dtype: Any = None,
+    time_steps: Any = None,
+    header: Any = False,
+    workspace: Any = "static",
+    weights: Any = None,
+    exp: Any = "libm",
+) -> CFile:
+    """Return a network as a C file, and write it if there is a path; see `Model.to_c`."""
+    name = text.checked_name("to_c", name)
+    dtype = np.dtype(network.dtype if dtype is None else float_dtype("to_c", dtype))
+    choice("to_c", "workspace", workspace, WORKSPACES)
+    choice("to_c", "exp", exp, ("libm",))
+    choice("to_c", "weights", weights, (None, *FORMATS))
+    path = None if path is None else atomic.checked_path("to_c", path)
+    header_path = _header_path(path, header)
+    net = walk(network, "to_c")
+    shapes = _shapes(network, net, time_steps)
+    p = Program(net, name, dtype, exp, weights)
+    inputs, outputs = _arguments(p, shapes)
+    assembly = Assembly(p, workspace == "caller")
+    _add_predict(assembly, shapes, inputs, outputs)
+    header_name = header_path and os.path.basename(header_path)
+    found = CFile(assembly, header_name, inputs, outputs)
+    if path is not None:
+        atomic.write(path, [found.source.encode()])
+    if header_path is not None:
+        atomic.write(header_path, [found.header.encode()])
+    return found
+
+
+def _header_path(path: str | None, header: Any) -> str | None:
+    if isinstance(header, str | os.PathLike):
+        return atomic.checked_path("to_c", header)
+    if not flag("to_c", "header", header):
+        return None
+    if path is None:
+        raise ArgumentError(
+            "to_c: header=True writes a file beside the C file, so it needs a path; the text is the result's .header"
+        )
+    return os.path.splitext(path)[0] + ".h"
+
+
+def _shapes(network: Network, net: Walk, time_steps: Any) -> list[Shape]:
+    """Return the shapes of all values for a number of time steps. In C, sizes are fixed."""
+    timed = [i for i in range(len(net.input_names)) if net.values[i].axes[:1] not in ((), ("",))]
+    if time_steps is None:
+        if timed and not network.built:
+            raise NotBuiltError("to_c: the number of time steps is not known; pass time_steps=, or call model.build(input_shape)")
+        return [value.shape for value in net.values]
+    if not timed:
+        raise ArgumentError("to_c: time_steps is given, but the model has no input with time steps, [N, time, features]")
+    names = [net.input_names[i] for i in timed]
+    if isinstance(time_steps, Mapping):
+        if {*time_steps} != {*names}:
+            raise ArgumentError(f"to_c: time_steps must have the inputs with time steps, {names}, not {shown([*time_steps])}")
+        steps = {i: whole("to_c", f"time_steps[{n!r}]", time_steps[n]) for i, n in zip(timed, names, strict=True)}
+    else:
+        steps = dict.fromkeys(timed, whole("to_c", "time_steps", time_steps))
+    inputs = [(steps[i], *v.shape[1:]) if i in steps else v.shape for i, v in enumerate(net.values[: len(net.input_names)])]
+    shapes = shapes_for(network, inputs)
+    if shapes is None:
+        raise ShapeError(
+            f"to_c: the model takes no inputs with time_steps={shown(time_steps)}; inputs that are joined need as many"
+        )
+    return shapes
+
+
+def _arguments(p: Program, shapes: list[Shape]) -> tuple[list[Argument], list[Argument]]:
+    net, taken = p.walk, {"i", "rows", "work", "workspace", *text.RESERVED}
+
+    def arguments(names: list[str], values: list[int], plain: str, of_one: str) -> list[Argument]:
+        found = []
+        for name, value in zip(names, values, strict=True):
+            wanted, n = (plain if len(names) == 1 else text.identifier(name, of_one)), 2
+            own = wanted
+            while own in taken:
+                own, n = f"{wanted}_{n}", n + 1
+            taken.add(own)
+            macro = p.unique(f"{of_one if len(names) == 1 else own}_size").upper()
+            ctype = "int" if of_one == "input" and value in net.indices else p.ctype
+            found.append(Argument(own, shapes[value], ctype, macro))
+        return found
+
+    inputs = arguments(net.input_names, list(range(len(net.input_names))), "x", "input")
+    return inputs, arguments(net.output_names, net.outputs, "y", "output")
+
+
+def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outputs: list[Argument]) -> None:
+    """Add the functions that predict a sample, and several samples."""
+    p = a.program
+    a.macros += [(each.macro, each.size, f"{each.name} {list(each.shape)}") for each in (*inputs, *outputs)]
+    body = Body(p, shapes, [each.name for each in inputs])
+    body.run(p.walk.steps, lambda b, step: LAYERS[step.op.kind](b, step))
+    body.finish([each.name for each in outputs])
+    a.bodies.append(body)
+    given, results = [f"const {each.ctype} *{each.name}" for each in inputs], [f"{each.ctype} *{each.name}" for each in outputs]
+    lines = body.statements(a.workspace)
+    if a.of_caller and not body.workspace_size:
+        lines.insert(0, "    (void)workspace;")
+    a.functions.append(Function("Predict one sample.", a.signature("predict", *given, *results), lines))
+    each = [*inputs, *outputs]
+    loop = [
+        "    for (int i = 0; i < rows; i++) {",
+        text.wrapped(f"        {a.call('predict', *(one.name for one in each))}"),
+        *(f"        {one.name} += {one.macro};" for one in each),
+        "    }",
+    ]
+    said = "Predict rows samples, which lie one after another."
+    a.functions.append(Function(said, a.signature("predict_batch", *given, "int rows", *results), loop))

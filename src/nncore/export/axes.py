@@ -95,5 +95,5 @@ def _is_initial_state(op: Op, value: int) -> bool:
 
 def shapes_for(network: Network, input_shapes: Sequence[Shape]) -> list[Shape] | None:
     """Return the shapes of all values for inputs of these shapes, or None if the network does not take them."""
-    plan = _plan_for(network, input_shapes)
+    plan = plan_for(network, input_shapes)
     return None if plan is None else [tuple(shape) for shape in plan.shapes()]

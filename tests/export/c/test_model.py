@@ -1,26 +1,10 @@
 """to_c: the file compiles without a warning in C and C++, and computes what the model computes."""
 
-import ctypes
-import subprocess
-
 import numpy as np
 import pytest
+from export.c_files import compiled, pointer
 
 import nncore as nn
-
-WARNINGS = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-
-
-def compiled(source, folder, *flags, compiler=("gcc", "-std=c99")):
-    """The library of a file."""
-    path = folder / "net.c"
-    path.write_text(source)
-    subprocess.run([*compiler, "-O2", *WARNINGS, *flags, "-shared", "-fPIC", "-o", folder / "net.so", path, "-lm"], check=True)
-    return ctypes.CDLL(str(folder / "net.so"))
-
-
-def pointer(array):
-    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 @pytest.mark.parametrize("compiler", [("gcc", "-std=c99"), ("g++", "-x", "c++", "-std=c++17")])

@@ -86,7 +86,7 @@ def to_c(
     name = text.checked_name("to_c", name)
     dtype = np.dtype(network.dtype if dtype is None else float_dtype("to_c", dtype))
     choice("to_c", "workspace", workspace, WORKSPACES)
-    choice("to_c", "exp", exp, ("libm",))
+    choice("to_c", "exp", exp, ("libm", "fast"))
     choice("to_c", "weights", weights, (None, *FORMATS))
     path = None if path is None else atomic.checked_path("to_c", path)
     header_path = _header_path(path, header)

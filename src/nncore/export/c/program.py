@@ -11,7 +11,7 @@ import numpy as np
 from ...records import Shape
 from ..walk import Step, Walk
 from . import text
-from .functions import FUNCTIONS
+from .functions import function
 from .workspace import Buffer, pack
 
 _END = 1 << 60  # the time at which outputs are read
@@ -101,7 +101,7 @@ class Program:
 
     def function(self, name: str) -> str:
         """Return the name of a mathematical function of one number; see functions.py."""
-        return FUNCTIONS[name](self)
+        return function(self, name)
 
     def number(self, value: float) -> str:
         """Return the literal of a number in the type of the file."""

@@ -12,27 +12,18 @@ import numpy as np
 
 from ..walk import Step
 from .activations import ACTIVATIONS
-from .linear import product
+from .products import matrix, multiply
 from .program import Body, spelt
-from .weights import store
 
 Entry = Callable[[Body, Step], None]
 
 
 def _linear(b: Body, step: Step) -> None:
-    p, (x,), name = b.program, b.inputs(step), step.parameters["weight"]
-    matrix = p.walk.tensors[name].T
-    inputs, outputs = matrix.shape
-    weights = store(p, (name, "transposed"), spelt(name), matrix, f"{name}, transposed [{inputs}, {outputs}]")
-    bias = p.parameter(step, "bias") if "bias" in step.parameters else zeros(b, outputs)
-    rows, y = prod(b.shape(step)[:-1]), b.new(step)
-    if rows == 1:
-        product(b, x, inputs, weights, bias, outputs, y)
-    else:
-        b.line(f"for (int i = 0; i < {rows}; i++) {{")
-        product(b, f"{x} + {inputs} * i", inputs, weights, bias, outputs, f"{y} + {outputs} * i")
-        b.line("}")
-        b.multiply_adds += (rows - 1) * inputs * outputs
+    (x,), tensors, names = b.inputs(step), b.program.walk.tensors, step.parameters
+    weight, bias = names["weight"], names.get("bias")
+    said = f"{weight} and {bias}" if bias else weight
+    layer = matrix(b.program, (weight, bias), spelt(weight), tensors[weight], tensors[bias] if bias else None, said)
+    multiply(b, x, layer, b.new(step), rows=prod(b.shape(step)[:-1]))
 
 
 def zeros(b: Body, count: int) -> str:

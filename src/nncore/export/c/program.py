@@ -67,6 +67,8 @@ class Program:
         self.headers: set[str] = set()
         self.constants: dict[Hashable, Constant] = {}
         self.routines: dict[str, str] = {}  # name -> text
+        self.products: set[str] = set()  # what the function of products.py needs, and its name
+        self.product = ""
         self._taken: set[str] = set()
         self._texts: dict[str, str] = {}  # text with @ for its name -> name
 

@@ -1,0 +1,37 @@
+"""Products of to_c: panels of four outputs, with rests and every number of them, in both types."""
+
+import ctypes
+import subprocess
+
+import numpy as np
+import pytest
+
+import nncore as nn
+
+WARNINGS = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("compiler", [("gcc", "-std=c99", "-O2"), ("clang", "-std=c99", "-O1"), ("g++", "-x", "c++", "-std=c++17")])
+def test_products_of_all_widths(dtype, compiler, tmp_path):
+    rng = np.random.default_rng(0)
+    widths = [1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16, 19, 1]
+    x = nn.Input((6,))
+    layers = [nn.Linear(a, b, bias=b != 5) for a, b in zip([6, *widths], widths, strict=False)]
+    values = [x]
+    for layer in layers:
+        values.append(layer(values[-1]))
+    model = nn.Model([x], values[1:], seed=0, dtype=dtype)
+    path = tmp_path / "net.c"
+    path.write_text(model.to_c().source)
+    checks = ["-fsanitize=undefined", "-fno-sanitize-recover"] if compiler[0] != "clang" else []
+    subprocess.run([*compiler, *WARNINGS, *checks, "-shared", "-fPIC", "-o", tmp_path / "net.so", path, "-lm"], check=True)
+    library = ctypes.CDLL(str(tmp_path / "net.so"))
+    given = rng.normal(size=6).astype(dtype)
+    found = [np.full(n + 2, 7, dtype) for n in widths]
+    library.net_predict(*(ctypes.c_void_p(each.ctypes.data) for each in (given, *found)))
+    want = given.astype(float)
+    for layer, y in zip(layers, found, strict=True):
+        want = layer.weight.astype(float) @ want + (0 if layer.bias is None else layer.bias)
+        np.testing.assert_allclose(y[:-2], want, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-6)
+        assert (y[-2:] == 7).all()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from export.c_files import compiled, pointer
+from export.c_files import compiled, run
 
 import nncore as nn
 
@@ -10,8 +10,7 @@ import nncore as nn
 @pytest.mark.parametrize("compiler", [("gcc", "-std=c99"), ("g++", "-x", "c++", "-std=c++17")])
 def test_mlp(tmp_path, compiler):
     model = nn.Sequential(nn.Linear(7, 8), nn.ReLU(), nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3), nn.Sigmoid(), seed=0)
-    library = compiled(model.to_c().source, tmp_path, compiler=compiler)
+    found = model.to_c()
+    built = compiled(found.source, tmp_path, compiler=compiler, optimize="-O2")
     x = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32)
-    y = np.zeros((50, 3), np.float32)
-    library.net_predict_batch(pointer(x), 50, pointer(y))
-    np.testing.assert_allclose(y, model(x), atol=1e-6)
+    np.testing.assert_allclose(run(found, built, [x])[0], model(x), atol=1e-6)

@@ -1,6 +1,7 @@
-"""How ops are written: one entry for each NNC_LAYER of the registry that has steps.
+"""How ops are written: one entry for each NNC_LAYER of the registry that has steps. Recurrent ops are in recurrent.py.
 
-An entry adds the statements of a step to a body, which computes one sample.
+An entry adds the statements of a step to a body, which computes one sample. Shapes are those of the body, in which all sizes are
+fixed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from math import prod
 
 import numpy as np
 
+from ...errors import ArgumentError
 from ..walk import Step
 from .activations import ACTIVATIONS
+from .loops import broadcast, contiguous, nest
 from .products import matrix, multiply
 from .program import Body, spelt
+from .weights import store
 
 Entry = Callable[[Body, Step], None]
 
@@ -26,17 +30,249 @@ def _linear(b: Body, step: Step) -> None:
     multiply(b, x, layer, b.new(step), rows=prod(b.shape(step)[:-1]))
 
 
-def zeros(b: Body, count: int) -> str:
-    """Return the name of an array of zeros."""
-    return b.program.constant(("zeros", count), f"zeros_{count}", np.zeros(count), f"{count} zeros")
-
-
 def _activation(b: Body, step: Step) -> None:
     ACTIVATIONS[step.op.code](b, step)
+
+
+# Shapes -------------------------------------------------------------------------------------------------------------------------
+
+
+def _same_memory(b: Body, step: Step) -> None:
+    b.view(step)
+
+
+def _permute(b: Body, step: Step) -> None:
+    (x,), y, shape = b.inputs(step), b.new(step), b.result_shape(step)
+    own = contiguous(b.shape(step))
+    moved = [own[d - 1] for d in step.op.field("dims")]
+    nest(b, shape, [contiguous(shape), moved], lambda i, j: f"{y}[{i}] = {x}[{j}];")
+
+
+def _repeat_vector(b: Body, step: Step) -> None:
+    (x,), y, shape = b.inputs(step), b.new(step), b.result_shape(step)
+    nest(b, shape, [contiguous(shape), broadcast(shape[1:], shape)], lambda i, j: f"{y}[{i}] = {x}[{j}];")
+
+
+def _concat(b: Body, step: Step) -> None:
+    y, shape = b.new(step), b.result_shape(step)
+    axis, begin = step.op.field("axis") % (len(shape) + 1) - 1, 0
+    for i, x in enumerate(b.inputs(step)):
+        part = b.shape(step, i)
+        at = f"{begin} + " if begin else ""
+        nest(b, part, [contiguous(shape), contiguous(part)], lambda i, j, x=x, at=at: f"{y}[{at}{i}] = {x}[{j}];")
+        begin += prod(part[axis:])
+
+
+_EMBEDDING = """\
+/* Row i of a table with n rows. An index that is out of range reads row 0. */
+static inline void @(INDEX i, int n, const WEIGHT *w,SCALES int m, TYPE *y)
+{
+    w += m * (int)(i >= 0 && i < (INDEX)n ? i : 0);
+    for (int j = 0; j < m; j++) {
+        y[j] = READ;
+    }
+}
+"""
+
+
+def _embedding(b: Body, step: Step) -> None:
+    (x,), y, t, name = b.inputs(step), b.new(step), b.program.ctype, step.parameters["weight"]
+    table = b.program.walk.tensors[name]
+    w = store(b.program, (name, "table"), spelt(name), table, f"{name} {list(table.shape)}")
+    rows, columns = step.op.field("num_embeddings"), step.op.field("embedding_dim")
+    source = _EMBEDDING.replace("READ", f"{'s[j] * ' if w.scales else ''}{w.read.format('w[j]')}").replace("INDEX", x.ctype)
+    source = source.replace("SCALES", f" const {t} *s," if w.scales else "").replace("WEIGHT", w.ctype).replace("TYPE", t)
+    function, scales = b.program.routine("embedding", source), f"{w.scales}, " if w.scales else ""
+    count = b.size(step.op.inputs[0])
+    i, at = ("i", f" + {columns} * i") if count > 1 else ("0", "")
+    b.loop("i", count, f"{function}({x}[{i}], {rows}, {w.name}, {scales}{columns}, {y}{at});")
+
+
+# Normalization ------------------------------------------------------------------------------------------------------------------
+
+
+def _batch_norm(b: Body, step: Step) -> None:
+    """With running statistics, a scale and a shift for each channel, which is the last dimension or the first of a sample."""
+    (x,), p, op = b.inputs(step), b.program, step.op
+    shape, channels = b.shape(step), op.field("num_features")
+    is_last = op.field("features_last")
+    strides = [*[0] * (len(shape) - 1), 1] if is_last else [1, *[0] * (len(shape) - 1)]
+    known = {role: p.walk.tensors[name].astype(np.float64) for role, name in step.parameters.items()}
+    weight, bias = known.get("weight", np.ones(channels)), known.get("bias", np.zeros(channels))
+    layer = spelt(step.layer)
+    if op.field("track_running_stats"):
+        scale = weight / np.sqrt(known["running_var"] + op.field("eps"))
+        key = tuple(step.parameters.values()), op.field("eps")
+        scales = p.constant(("scale", *key), f"{layer}_scale", scale, f"{step.layer}: scale [{channels}]")
+        shift = bias - known["running_mean"] * scale
+        shifts = p.constant(("shift", *key), f"{layer}_shift", shift, f"{step.layer}: shift [{channels}]")
+        y = b.in_place(step)
+        nest(b, shape, [contiguous(shape), strides], lambda i, c: f"{y}[{i}] = {x}[{i}] * {scales}[{c}] + {shifts}[{c}];")
+        b.multiply_adds += prod(shape)
+        return
+    count = prod(shape) // channels
+    if count == 1:
+        raise ArgumentError(
+            f"to_c: {op.name} normalizes by the statistics of a batch, but in C samples are predicted one by one; "
+            "use track_running_stats=True"
+        )
+    y = b.in_place(step)
+    function = _standardize(b, op.field("eps"))
+    at, stride = ("i", channels) if is_last else (f"{count} * i", 1)
+    b.loop("i", channels, f"{function}({x} + {at}, {count}, {stride}, {y} + {at});")
+    if "weight" in known:
+        w, s = p.parameter(step, "weight"), p.parameter(step, "bias")
+        nest(b, shape, [contiguous(shape), strides], lambda i, c: f"{y}[{i}] = {y}[{i}] * {w}[{c}] + {s}[{c}];")
+
+
+_STANDARDIZE = """\
+/* n numbers, stride apart, less their mean, divided by their deviation. */
+static void @(const TYPE *x, int n, int stride, TYPE *y)
+{
+    TYPE mean = 0, square = 0;
+    for (int i = 0; i < n; i++) {
+        mean += x[stride * i];
+    }
+    mean /= (TYPE)n;
+    for (int i = 0; i < n; i++) {
+        square += (x[stride * i] - mean) * (x[stride * i] - mean);
+    }
+    square = 1 / SQRT(square / (TYPE)n + EPS);
+    for (int i = 0; i < n; i++) {
+        y[stride * i] = (x[stride * i] - mean) * square;
+    }
+}
+"""
+
+
+def _standardize(b: Body, eps: float) -> str:
+    p = b.program
+    source = _STANDARDIZE.replace("SQRT", p.function("sqrt")).replace("EPS", p.number(eps))
+    return p.routine("standardize", source.replace("TYPE", p.ctype))
+
+
+def _layer_norm(b: Body, step: Step) -> None:
+    (x,), y, shape, p = b.inputs(step), b.in_place(step), b.shape(step), b.program
+    own = tuple(step.op.field("normalized_shape"))
+    count, rows = prod(own), prod(shape[: len(shape) - len(own)])
+    function = _standardize(b, step.op.field("eps"))
+    b.rows(function, (rows, count), (x, y), lambda x, y, n: f"{x}, {n}, 1, {y}")
+    w, s = (p.parameter(step, role) if role in step.parameters else "" for role in ("weight", "bias"))
+    if w or s:
+        strides = [[count, 1], [0, 1]]
+        scaled, shifted = (f" * {w}[{{0}}]" if w else ""), (f" + {s}[{{0}}]" if s else "")
+        nest(b, (rows, count), strides, lambda i, j: f"{y}[{i}] = {y}[{i}]{(scaled + shifted).format(j)};")
+
+
+# Units with several parts -------------------------------------------------------------------------------------------------------
+
+
+def _prelu(b: Body, step: Step) -> None:
+    """A slope for each channel, which is the first dimension of a sample, or one for all."""
+    (x,), slope, shape = b.inputs(step), b.program.parameter(step, "weight"), b.shape(step)
+    y = b.in_place(step)
+    strides = [int(step.op.field("num_parameters") > 1), *[0] * (len(shape) - 1)] if shape else []
+    nest(
+        b,
+        shape,
+        [contiguous(shape), strides],
+        lambda i, c: f"{y}[{i}] = {x}[{i}] > 0 ? {x}[{i}] : {slope}[{c}] * {x}[{i}];",
+    )
+
+
+def _maxout(b: Body, step: Step) -> None:
+    (x,), y, pieces = b.inputs(step), b.new(step), step.op.field("pieces")
+    *before, columns = b.result_shape(step)
+    shape, strides = (prod(before), columns), [[columns, 1], [pieces * columns, 1]]
+
+    def statement(i: str, j: str) -> str:
+        largest = f"{x}[{j}]"
+        for piece in range(1, pieces):
+            largest = f"{_larger(b)}({largest}, {x}[{piece * columns} + {j}])"
+        return f"{y}[{i}] = {largest};"
+
+    nest(b, shape, strides, statement)
+
+
+def _larger(b: Body, relation: str = ">") -> str:
+    """The name of a function that returns the larger of two numbers, or the smaller one; NaN if one of them is NaN."""
+    t, name = b.program.ctype, "larger" if relation == ">" else "smaller"
+    return b.program.routine(name, f"static inline {t} @({t} a, {t} b)\n{{\n    return a {relation} b || a != a ? a : b;\n}}\n")
+
+
+def _glu(b: Body, step: Step) -> None:
+    (x,), y, sigmoid = b.inputs(step), b.new(step), b.program.function("sigmoid")
+    *before, half = b.result_shape(step)
+    nest(
+        b,
+        (prod(before), half),
+        [[half, 1], [2 * half, 1]],
+        lambda i, j: f"{y}[{i}] = {x}[{j}] * {sigmoid}({x}[{j} + {half}]);",
+    )
+
+
+# Merges -------------------------------------------------------------------------------------------------------------------------
+
+
+def _merged(b: Body, step: Step, joined: Callable[[list[str]], str]) -> None:
+    """Compute each number from those of all inputs. Missing dimensions, and those of 1, are repeated."""
+    shape, parts = b.result_shape(step), [b.shape(step, i) for i in range(len(step.op.inputs))]
+    inputs = b.inputs(step)
+    whole = next((i for i, part in enumerate(parts) if part == shape and b.is_free(step, i)), None)
+    y = b.new(step) if whole is None else b.in_place(step, whole)
+    strides = [contiguous(shape), *(broadcast(part, shape) for part in parts)]
+
+    def statement(at: str, *indices: str) -> str:
+        return f"{y}[{at}] = {joined([f'{x}[{i}]' for x, i in zip(inputs, indices, strict=True)])};"
+
+    nest(b, shape, strides, statement)
+
+
+def _add(b: Body, step: Step) -> None:
+    scale, rest, offset = (step.op.field(name) for name in ("first", "rest", "offset"))
+
+    def total(terms: list[str]) -> str:
+        first, *others = terms
+        found = first if scale == 1 else f"{b.program.number(scale)} * {first}"
+        for term in others:
+            found += f" - {term}" if rest == -1 else f" + {term}" if rest == 1 else f" + {b.program.number(rest)} * {term}"
+        return found if offset == 0 else f"{found} + {b.program.number(offset)}"
+
+    _merged(b, step, total)
+
+
+def _multiply(b: Body, step: Step) -> None:
+    _merged(b, step, " * ".join)
+
+
+def _maximum(b: Body, step: Step) -> None:
+    relation = "<" if step.op.field("is_minimum") else ">"
+
+    def largest(terms: list[str]) -> str:
+        found = terms[0]
+        for term in terms[1:]:
+            found = f"{_larger(b, relation)}({found}, {term})"
+        return found
+
+    _merged(b, step, largest)
 
 
 #: The kind of an op in the registry -> its entry.
 LAYERS: dict[str, Entry] = {
     "linear": _linear,
     "activation": _activation,
+    "flatten": _same_memory,
+    "batch_norm": _batch_norm,
+    "add": _add,
+    "multiply": _multiply,
+    "maximum": _maximum,
+    "concat": _concat,
+    "reshape": _same_memory,
+    "layer_norm": _layer_norm,
+    "prelu": _prelu,
+    "maxout": _maxout,
+    "embedding": _embedding,
+    "glu": _glu,
+    "permute": _permute,
+    "repeat_vector": _repeat_vector,
 }

@@ -12,7 +12,7 @@ from .weights import Stored
 from .workspace import Buffer
 
 _LINEAR = """\
-static inline void @(const TYPE *RESTRICT x, int n, const WEIGHT *RESTRICT w, const TYPE *RESTRICT b,SCALED
+static inline void @(const TYPE *RESTRICT x, int n, const WEIGHT *RESTRICT w,MORE
     int m, TYPE *RESTRICT y)
 {
     int i, j;
@@ -35,23 +35,26 @@ static inline void @(const TYPE *RESTRICT x, int n, const WEIGHT *RESTRICT w, co
 """
 
 
-def product(b: Body, x: Buffer | str, inputs: int, weights: Stored, bias: str, outputs: int, y: Buffer | str) -> None:
-    """Add a statement for y = bias + x @ weights. x and y are pointers that do not overlap."""
-    scaled = f" {weights.scales}," if weights.scales else ""
-    b.line(f"{_routine(b, weights)}({x}, {inputs}, {weights.name}, {bias},{scaled} {outputs}, {y});")
-    b.multiply_adds += inputs * outputs
+def product(
+    b: Body, x: Buffer | str, inputs: int, weights: Stored, bias: str | None, outputs: int, y: Buffer | str, rows: int = 1
+) -> None:
+    """Add a statement for y = bias + x @ weights, or a loop over rows. x and y are pointers that do not overlap."""
+    more = "".join(f"{each}, " for each in (bias, weights.scales) if each)
+    of_x, of_y = (f"{x} + {inputs} * i", f"{y} + {outputs} * i") if rows > 1 else (x, y)
+    b.loop("i", rows, f"{_routine(b, weights, bool(bias))}({of_x}, {inputs}, {weights.name}, {more}{outputs}, {of_y});")
+    b.multiply_adds += rows * inputs * outputs
 
 
-def _routine(b: Body, weights: Stored) -> str:
+def _routine(b: Body, weights: Stored, has_bias: bool) -> str:
     """Return the name of the function for a format of weights. With scales, sums are multiplied before the bias is added."""
     source = _LINEAR
     for i, at in enumerate(("j", "m + j", "2 * m + j", "3 * m + j")):
         source = source.replace(f"W{i}", weights.read.format(f"w[{at}]"))
+    arguments = [" const TYPE *RESTRICT b,"] * has_bias + [" const TYPE *RESTRICT s,"] * bool(weights.scales)
+    first, last = "b[j]" if has_bias else "0", ""
     if weights.scales:
-        scaled = " const TYPE *RESTRICT s,"
-        first, last = "0", "\n    for (j = 0; j < m; j++) {\n        y[j] = b[j] + s[j] * y[j];\n    }"
-    else:
-        scaled, first, last = "", "b[j]", ""
-    source = source.replace("SCALED", scaled).replace("FIRST", first).replace("LAST", last)
+        total = "b[j] + s[j] * y[j]" if has_bias else "s[j] * y[j]"
+        first, last = "0", f"\n    for (j = 0; j < m; j++) {{\n        y[j] = {total};\n    }}"
+    source = source.replace("MORE", "".join(arguments)).replace("FIRST", first).replace("LAST", last)
     source = source.replace("WEIGHT", weights.ctype).replace("RESTRICT", f"{b.program.name.upper()}_RESTRICT")
     return b.program.routine("linear", source.replace("TYPE", b.program.ctype))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
@@ -143,14 +144,14 @@ def _shapes(network: Network, net: Walk, time_steps: Any) -> list[Shape]:
 
 
 def _arguments(p: Program, shapes: list[Shape]) -> tuple[list[Argument], list[Argument]]:
-    net, taken = p.walk, {"i", "rows", "work", "workspace", *text.RESERVED}
+    net, taken = p.walk, {*text.TAKEN, p.name}
 
     def arguments(names: list[str], values: list[int], plain: str, of_one: str) -> list[Argument]:
         found = []
         for name, value in zip(names, values, strict=True):
             wanted, n = (plain if len(names) == 1 else text.identifier(name, of_one)), 2
             own = wanted
-            while own in taken:
+            while own in taken or re.fullmatch(r"h\d+", own):  # h1, h2 are buffers
                 own, n = f"{wanted}_{n}", n + 1
             taken.add(own)
             macro = p.unique(f"{of_one if len(names) == 1 else own}_size").upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from math import prod
 from typing import Any
@@ -13,6 +14,9 @@ from ..walk import Step, Walk
 from . import text
 from .functions import function
 from .workspace import Buffer, pack
+
+#: What may follow the prefix in names of public functions, types and the workspace.
+PUBLIC = ("predict", "predict_batch", "workspace", "reset", "step", "state", "selftest")
 
 _END = 1 << 60  # the time at which outputs are read
 
@@ -69,7 +73,7 @@ class Program:
         self.routines: dict[str, str] = {}  # name -> text
         self.products: set[str] = set()  # what the function of products.py needs, and its name
         self.product = ""
-        self._taken: set[str] = set()
+        self._taken = {f"{name}_{each}" for each in PUBLIC}
         self._texts: dict[str, str] = {}  # text with @ for its name -> name
 
     def unique(self, wanted: str) -> str:
@@ -181,11 +185,13 @@ class Body:
 
     def in_place(self, step: Step, i: int = 0) -> Buffer:
         """Return the buffer of an input for the result, if it has the same size and nobody reads it later; else a new one."""
+        return self._put(step, self._of[step.op.inputs[i]]) if self.is_free(step, i) else self.new(step)
+
+    def is_free(self, step: Step, i: int = 0) -> bool:
+        """Return whether the result may be written over an input."""
         buffer = self._of[step.op.inputs[i]]
-        is_free = not buffer.is_input and all(self._last[value] <= self._now for value in buffer.held)
-        if not is_free or buffer.size != self.size(step.output):
-            return self.new(step)
-        return self._put(step, buffer)
+        is_read_later = any(self._last[value] > self._now for value in buffer.held)
+        return not buffer.is_input and not is_read_later and buffer.size == self.size(step.output)
 
     def view(self, step: Step, i: int = 0) -> Buffer:
         """Let the result of a step be an input of it, in another shape."""
@@ -214,11 +220,25 @@ class Body:
         self._depth += statement.endswith("{")
 
     def loop(self, counter: str, count: int, *statements: str) -> None:
-        """Add a loop over statements; of one turn only the statements, with a constant for the counter."""
+        """Add a loop over statements; of one turn only the statements, with 0 for the counter."""
+        if count == 1:
+            for statement in statements:
+                self.line(
+                    re.sub(
+                        rf"( \+ \d+ \* {counter}\b| \+ {counter}\b)|\b{counter}\b", lambda m: "" if m.group(1) else "0", statement
+                    )
+                )
+            return
         self.line(f"for (int {counter} = 0; {counter} < {count}; {counter}++) {{")
         for statement in statements:
             self.line(statement)
         self.line("}")
+
+    def rows(self, function: str, shape: Shape, pointers: Sequence[Buffer], arguments: Callable[..., str]) -> None:
+        """Add calls of a function for all rows, which are the last dimension. arguments: from pointers and the length of a row."""
+        columns, rows = (shape or (1,))[-1], prod(shape[:-1])
+        at = f" + {columns} * i" if rows > 1 else ""
+        self.loop("i", rows, f"{function}({arguments(*(f'{each}{at}' for each in pointers), columns)});")
 
     def run(self, steps: Sequence[Step], entry: Callable[[Body, Step], None]) -> None:
         """Add the statements of steps."""
@@ -261,6 +281,9 @@ class Body:
                 place = f"{workspace} + {buffer.offset}" if buffer.offset else workspace
                 declared.append(f"    {buffer.ctype} *const {buffer.name} = {place}; {text.comment(f'[{buffer.size}]')}")
         names = {buffer.token: buffer.name for buffer in (*self.buffers, *self._of.values())}
+        text_of_all = "".join(self._lines)
+        inputs = (self._of[i] for i in range(len(self.program.walk.input_names)))
+        declared += [f"    (void){each.name};" for each in inputs if each.token not in text_of_all]
         return declared + [text.wrapped(_named(line, names)) for line in self._lines]
 
 

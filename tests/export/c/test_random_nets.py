@@ -1,0 +1,69 @@
+"""to_c of random networks of every layer, many in one compilation, against nncore."""
+
+import os
+
+import numpy as np
+import pytest
+from export.c_files import compiled, run
+from export.nets import arrays_for, random_model
+
+from nncore.errors import ArgumentError
+from nncore.export.c.layers import LAYERS
+from nncore.export.walk import walk
+
+NETS = int(os.environ.get("NNCORE_FUZZ", "200"))
+ROWS = 20
+
+
+def as_list(outputs):
+    return list(outputs.values()) if isinstance(outputs, dict) else outputs if isinstance(outputs, list) else [outputs]
+
+
+def predicted(model, x):
+    """The outputs for each sample alone, because a BatchNorm1d without running statistics looks at all samples."""
+    if all(op.kind != "batch_norm" or op.field("track_running_stats") for op in model._network.plan.ops):
+        return as_list(model.predict(x if len(x) > 1 else x[0]))
+    rows = [as_list(model.predict([a[i : i + 1] for a in x] if len(x) > 1 else x[0][i : i + 1])) for i in range(len(x[0]))]
+    return [np.concatenate(each) for each in zip(*rows, strict=True)]
+
+
+def apart(got, want):
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return np.where((got == want) | (np.isnan(got) & np.isnan(want)), 0, np.abs(got - want)).max(initial=0)
+
+
+def compare(model, found, built, x, twin):
+    """The C file may differ from nncore by 4 units of the last place of the largest number of the output, and by 4 times the error
+    that rounding makes in nncore, which is its difference from its twin in float64."""
+    want, got = predicted(model, x), run(found, built, x)
+    exact = predicted(twin, [a.astype("float64") if a.dtype.kind == "f" else a for a in x]) if twin else want
+    eps = np.finfo(model.dtype).eps
+    for g, w, e in zip(got, want, exact, strict=True):
+        assert g.shape == w.shape
+        limit = 4 * (eps * float(np.abs(e[np.isfinite(e)]).max(initial=0)) + apart(w, e))
+        assert apart(g, w) <= limit, (found.name, apart(g, w), limit)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore")
+def test_random_nets(dtype, tmp_path):
+    """NNCORE_FUZZ=2000 for many more."""
+    nets = []
+    for seed in range(NETS if dtype == "float32" else NETS // 4):
+        model, rng = random_model(seed, dtype)
+        if not {step.op.kind for step in walk(model._network, "a test").steps} <= {*LAYERS}:
+            continue
+        try:
+            nets.append((seed, model, rng, model.to_c(name=f"net{seed}")))
+        except ArgumentError as error:
+            if "normalizes by the statistics of a batch" not in str(error):
+                raise
+    assert len(nets) > 0.4 * NETS * (1 if dtype == "float32" else 0.25)
+    for first in range(0, len(nets), 100):
+        some = nets[first : first + 100]
+        built = compiled("\n".join(found.source for *_, found in some), tmp_path, name=f"nets{first}", optimize="-O1")
+        for seed, model, rng, found in some:
+            indices = {i for i in range(len(found.inputs)) if model._network.plan.holds_indices(i)}
+            x = arrays_for(model, rng, ROWS, model.input_shapes, indices)
+            twin = random_model(seed, "float64")[0] if dtype == "float32" else None
+            compare(model, found, built, x, twin)

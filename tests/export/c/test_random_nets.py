@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from export.c_files import compiled, run
 from export.nets import arrays_for, random_model
+from export.onnx_nets import amplification
 
 from nncore.errors import ArgumentError
 from nncore.export.c.layers import LAYERS
@@ -33,15 +34,17 @@ def apart(got, want):
 
 
 def compare(model, found, built, x, twin):
-    """The C file may differ from nncore by 4 units of the last place of the largest number of the output, and by 4 times the error
-    that rounding makes in nncore, which is its difference from its twin in float64."""
+    """The C file may differ from nncore by 4 units of the last place of the largest number of the output. Where a network amplifies
+    rounding, the difference may be 4 times as large as what rounding does to nncore's own result."""
     want, got = predicted(model, x), run(found, built, x)
-    exact = predicted(twin, [a.astype("float64") if a.dtype.kind == "f" else a for a in x]) if twin else want
     eps = np.finfo(model.dtype).eps
-    for g, w, e in zip(got, want, exact, strict=True):
+    for i, (g, w) in enumerate(zip(got, want, strict=True)):
         assert g.shape == w.shape
-        limit = 4 * (eps * float(np.abs(e[np.isfinite(e)]).max(initial=0)) + apart(w, e))
-        assert apart(g, w) <= limit, (found.name, apart(g, w), limit)
+        limit = 4 * eps * float(np.abs(w[np.isfinite(w)]).max(initial=0))
+        if apart(g, w) > limit:
+            own = amplification(twin(), x, want, {}, [None] * len(want))[i] * max(1, limit / (4 * eps))
+            own *= eps / np.finfo("float32").eps
+            assert apart(g, w) <= 4 * own, (found.name, apart(g, w), limit, own)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -65,5 +68,4 @@ def test_random_nets(dtype, tmp_path):
         for seed, model, rng, found in some:
             indices = {i for i in range(len(found.inputs)) if model._network.plan.holds_indices(i)}
             x = arrays_for(model, rng, ROWS, model.input_shapes, indices)
-            twin = random_model(seed, "float64")[0] if dtype == "float32" else None
-            compare(model, found, built, x, twin)
+            compare(model, found, built, x, lambda seed=seed: random_model(seed, "float64")[0])

@@ -23,11 +23,24 @@ Entry = Callable[[Body, Step], None]
 
 
 def _linear(b: Body, step: Step) -> None:
-    (x,), tensors, names = b.inputs(step), b.program.walk.tensors, step.parameters
-    weight, bias = names["weight"], names.get("bias")
-    said = f"{weight} and {bias}" if bias else weight
-    layer = matrix(b.program, (weight, bias), spelt(weight), tensors[weight], tensors[bias] if bias else None, said)
+    (x,), p, names = b.inputs(step), b.program, step.parameters
+    weight, bias = p.walk.tensors[names["weight"]], p.walk.tensors[names["bias"]] if "bias" in names else None
+    said, key = " and ".join(names.values()), (*names.values(),)
+    if norm := _foldable(b, step):
+        scale, shift = _scale_and_shift(b, norm)
+        weight, bias = weight * scale[:, None], shift if bias is None else bias * scale + shift
+        said, key = f"{said} with {norm.layer}", (*key, norm.layer)
+        b.notes[norm.output] = "folded into the weights before it"
+    layer = matrix(p, key, spelt(names["weight"]), weight, bias, said)
     multiply(b, x, layer, b.new(step), rows=prod(b.shape(step)[:-1]))
+
+
+def _foldable(b: Body, step: Step) -> Step | None:
+    """Return the batch norm that alone reads a linear op and scales its outputs, or None."""
+    reader = b.only_reader(step)
+    if reader is None or reader.op.kind != "batch_norm" or not reader.op.field("track_running_stats"):
+        return None
+    return reader if reader.op.field("features_last") or len(b.result_shape(step)) == 1 else None
 
 
 def _activation(b: Body, step: Step) -> None:
@@ -67,7 +80,7 @@ _EMBEDDING = """\
 /* Row i of a table with n rows. An index that is out of range reads row 0. */
 static inline void @(INDEX i, int n, const WEIGHT *w,SCALES int m, TYPE *y)
 {
-    w += m * (int)(i >= 0 && i < (INDEX)n ? i : 0);
+    w += m * ROW;
     for (int j = 0; j < m; j++) {
         y[j] = READ;
     }
@@ -80,7 +93,9 @@ def _embedding(b: Body, step: Step) -> None:
     table = b.program.walk.tensors[name]
     w = store(b.program, (name, "table"), spelt(name), table, f"{name} {list(table.shape)}")
     rows, columns = step.op.field("num_embeddings"), step.op.field("embedding_dim")
-    source = _EMBEDDING.replace("READ", f"{'s[j] * ' if w.scales else ''}{w.read.format('w[j]')}").replace("INDEX", x.ctype)
+    row = "(i >= 0 && i < n ? i : 0)" if x.ctype == "int" else f"(int)(i >= 0 && i < ({t})n ? i : 0)"
+    source = _EMBEDDING.replace("READ", f"{'s[j] * ' if w.scales else ''}{w.read.format('w[j]')}").replace("ROW", row)
+    source = source.replace("INDEX", x.ctype)
     source = source.replace("SCALES", f" const {t} *s," if w.scales else "").replace("WEIGHT", w.ctype).replace("TYPE", t)
     function, scales = b.program.routine("embedding", source), f"{w.scales}, " if w.scales else ""
     count = b.size(step.op.inputs[0])
@@ -97,15 +112,15 @@ def _batch_norm(b: Body, step: Step) -> None:
     shape, channels = b.shape(step), op.field("num_features")
     is_last = op.field("features_last")
     strides = [*[0] * (len(shape) - 1), 1] if is_last else [1, *[0] * (len(shape) - 1)]
-    known = {role: p.walk.tensors[name].astype(np.float64) for role, name in step.parameters.items()}
-    weight, bias = known.get("weight", np.ones(channels)), known.get("bias", np.zeros(channels))
-    layer = spelt(step.layer)
+    if step.output in b.notes:
+        b.view(step)
+        return
     if op.field("track_running_stats"):
-        scale = weight / np.sqrt(known["running_var"] + op.field("eps"))
-        key = tuple(step.parameters.values()), op.field("eps")
-        scales = p.constant(("scale", *key), f"{layer}_scale", scale, f"{step.layer}: scale [{channels}]")
-        shift = bias - known["running_mean"] * scale
-        shifts = p.constant(("shift", *key), f"{layer}_shift", shift, f"{step.layer}: shift [{channels}]")
+        both, layer = _scale_and_shift(b, step), spelt(step.layer)
+        scales, shifts = (
+            p.constant((step.layer, what), f"{layer}_{what}", each, f"{step.layer}: {what} [{channels}]")
+            for what, each in zip(("scale", "shift"), both, strict=True)
+        )
         y = b.in_place(step)
         nest(b, shape, [contiguous(shape), strides], lambda i, c: f"{y}[{i}] = {x}[{i}] * {scales}[{c}] + {shifts}[{c}];")
         b.multiply_adds += prod(shape)
@@ -120,9 +135,16 @@ def _batch_norm(b: Body, step: Step) -> None:
     function = _standardize(b, op.field("eps"))
     at, stride = ("i", channels) if is_last else (f"{count} * i", 1)
     b.loop("i", channels, f"{function}({x} + {at}, {count}, {stride}, {y} + {at});")
-    if "weight" in known:
+    if "weight" in step.parameters:
         w, s = p.parameter(step, "weight"), p.parameter(step, "bias")
         nest(b, shape, [contiguous(shape), strides], lambda i, c: f"{y}[{i}] = {y}[{i}] * {w}[{c}] + {s}[{c}];")
+
+
+def _scale_and_shift(b: Body, step: Step) -> tuple[np.ndarray, np.ndarray]:
+    """Return what batch norm multiplies by and adds, for each channel."""
+    known = {role: b.program.walk.tensors[name].astype(np.float64) for role, name in step.parameters.items()}
+    scale = known.get("weight", 1.0) / np.sqrt(known["running_var"] + step.op.field("eps"))
+    return scale, known.get("bias", 0.0) - known["running_mean"] * scale
 
 
 _STANDARDIZE = """\
@@ -170,14 +192,11 @@ def _layer_norm(b: Body, step: Step) -> None:
 def _prelu(b: Body, step: Step) -> None:
     """A slope for each channel, which is the first dimension of a sample, or one for all."""
     (x,), slope, shape = b.inputs(step), b.program.parameter(step, "weight"), b.shape(step)
-    y = b.in_place(step)
+    y, t = b.in_place(step), b.program.ctype
     strides = [int(step.op.field("num_parameters") > 1), *[0] * (len(shape) - 1)] if shape else []
-    nest(
-        b,
-        shape,
-        [contiguous(shape), strides],
-        lambda i, c: f"{y}[{i}] = {x}[{i}] > 0 ? {x}[{i}] : {slope}[{c}] * {x}[{i}];",
-    )
+    source = f"static inline {t} @({t} v, {t} slope)\n{{\n    return v > 0 ? v : slope * v;\n}}\n"
+    function = b.program.routine("prelu", source)
+    nest(b, shape, [contiguous(shape), strides], lambda i, c: f"{y}[{i}] = {function}({x}[{i}], {slope}[{c}]);")
 
 
 def _maxout(b: Body, step: Step) -> None:

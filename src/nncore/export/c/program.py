@@ -137,12 +137,15 @@ class Body:
         How many multiplications with a weight the function does.
     workspace_size : int
         How many numbers its buffers take, after `finish`.
+    notes : dict of int to str
+        Why a step that computes a value has no statements; by default its result is the memory of its input.
     """
 
     def __init__(self, program: Program, shapes: Sequence[Shape], inputs: Sequence[str]) -> None:
         self.program, self.shapes = program, list(shapes)
         self.multiply_adds = self.workspace_size = 0
         self.buffers: list[Buffer] = []
+        self.notes: dict[int, str] = {}
         self._lines: list[str] = []
         self._now = 0
         self._depth = 1
@@ -175,6 +178,12 @@ class Body:
     def inputs(self, step: Step) -> list[Buffer]:
         """Return where the inputs of a step lie. In a statement, a buffer is the name of a pointer."""
         return [self._of[value] for value in step.op.inputs]
+
+    def only_reader(self, step: Step) -> Step | None:
+        """Return the step that alone reads the result of a step, or None if there are several, or it is an output."""
+        walk = self.program.walk
+        readers = [each for each in walk.steps if step.output in each.op.inputs]
+        return readers[0] if len(readers) == 1 and step.output not in walk.outputs else None
 
     # Where results lie --------------------------------------------------------------------------------------------------------
 
@@ -243,12 +252,14 @@ class Body:
     def run(self, steps: Sequence[Step], entry: Callable[[Body, Step], None]) -> None:
         """Add the statements of steps."""
         for self._now, step in enumerate(steps):
-            self._lines.append(self._described(step))
+            before = len(self._lines)
             entry(self, step)
+            self._lines[before:before] = ["", self._described(step, len(self._lines) > before)]
 
-    def _described(self, step: Step) -> str:
+    def _described(self, step: Step, is_computed: bool) -> str:
         shapes = [f"[{', '.join(map(str, self.shapes[v]))}]" for v in (*step.op.inputs, step.output)]
-        return text.comment(f"{step.op.name}: {', '.join(shapes[:-1])} -> {shapes[-1]}", "    ")
+        said = f"{step.op.name}: {', '.join(shapes[:-1])} -> {shapes[-1]}"
+        return text.comment(said if is_computed else f"{said}, {self.notes.get(step.output, 'the same memory')}", "    ")
 
     # The finished function ----------------------------------------------------------------------------------------------------
 
@@ -263,7 +274,7 @@ class Body:
                 buffer.name = name
                 placed.add(id(buffer))
         for name, value in copies:
-            self._lines.append(text.comment(f"output {name}", "    "))
+            self._lines += ["", text.comment(f"output {name}", "    ")]
             self.loop("i", self.size(value), f"{name}[i] = {self._cast(value)}{self._of[value]}[i];")
         inside = [buffer for buffer in self.buffers if id(buffer) not in placed]
         for n, buffer in enumerate(inside, 1):
@@ -284,7 +295,8 @@ class Body:
         text_of_all = "".join(self._lines)
         inputs = (self._of[i] for i in range(len(self.program.walk.input_names)))
         declared += [f"    (void){each.name};" for each in inputs if each.token not in text_of_all]
-        return declared + [text.wrapped(_named(line, names)) for line in self._lines]
+        lines = self._lines if declared else self._lines[1:]  # without the blank line before the first step
+        return declared + [text.wrapped(_named(line, names)) for line in lines]
 
 
 def _named(line: str, names: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from ..._checks import text
 from ...errors import ArgumentError
 
+_GLUE = "\1"  # stands for a blank at which no line ends
 WIDTH = 100  #: characters in a line of the file
 _WORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class compl const const_cast
@@ -79,8 +80,10 @@ def comment(said: str, indent: str = "") -> str:
 
 
 def wrapped(line: str) -> str:
-    """Return a statement, in several lines if it is long."""
+    """Return a statement, in several lines if it is long. A pointer stays with its type, and an index is not torn apart."""
     if len(line) <= WIDTH:
         return line
     indent = re.match(" *", line).group() + "    "  # type: ignore[union-attr]
-    return textwrap.fill(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    glued = re.sub(r"(?<=\w) (?=\*\w)|(?<=\bconst) | (?=[^\[\]]*\])", _GLUE, line[len(indent) - 4 :])
+    filled = textwrap.fill(line[: len(indent) - 4] + glued, WIDTH, subsequent_indent=indent, break_long_words=False)
+    return filled.replace(_GLUE, " ")

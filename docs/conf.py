@@ -25,7 +25,7 @@ napoleon_use_ivar = True
 default_role = "py:obj"  # `Linear` in a docstring
 highlight_language = "none"  # of formulas; examples are known by their prompts
 
-REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators distributed config typing"
+REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators export distributed config typing"
 SIDEBAR = {
     "Guides": "../README migrating training estimators metrics loops recurrent functional optimizers distributed "
     "precision saving deploying reliability custom",

@@ -25,6 +25,7 @@ BUILTINS = {
     "FileFormatError": ValueError,
     "FileKindError": OSError,
     "MissingExtraError": ImportError,
+    "CompilerError": RuntimeError,
     "RanksError": RuntimeError,
 }
 

@@ -12,7 +12,7 @@ from ._core import __version__
 from ._lazy import lazily
 
 if TYPE_CHECKING:
-    from . import callbacks, data, distributed, errors, estimators, init, layers, losses, metrics, optim, schedules, typing
+    from . import callbacks, data, distributed, errors, estimators, export, init, layers, losses, metrics, optim, schedules, typing
     from .checking import check_gradients
     from .config import get_num_threads, set_num_threads, set_seed, show_config, threads
     from .data.preparation import make_windows, pad_sequences
@@ -162,6 +162,7 @@ __all__ = [
     "distributed",
     "errors",
     "estimators",
+    "export",
     "from_onnx",
     "get_num_threads",
     "init",
@@ -190,7 +191,7 @@ if not TYPE_CHECKING:
         __name__,
         __all__,
         {
-            "": "callbacks data distributed errors estimators init layers losses metrics optim schedules typing",
+            "": "callbacks data distributed errors estimators export init layers losses metrics optim schedules typing",
             "config": "get_num_threads set_num_threads set_seed show_config threads",
             "checking": "check_gradients",
             "data.preparation": "make_windows pad_sequences",

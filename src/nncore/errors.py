@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 __all__ = [
     "ArgumentError",
+    "CompilerError",
     "ConcurrentUseError",
     "DTypeError",
     "EmptyDataError",
@@ -124,6 +125,10 @@ class FileKindError(NncoreError, OSError):
 
 class GradientError(NncoreError, AssertionError):
     """Gradients differ from finite differences. The message contains the report of `check_gradients`."""
+
+
+class CompilerError(NncoreError, RuntimeError):
+    """A compiler or an emulator is missing, or a program that was exported does not compile or run. The message has its words."""
 
 
 class MissingExtraError(NncoreError, ImportError):

@@ -4,3 +4,16 @@
 entry for each op of the registry, csrc/ops/ops.def; tests/export fails where one is missing. How an exporter is made is described
 in docs/design.md.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazily
+
+if TYPE_CHECKING:
+    from .c.verify import verify_c
+
+__all__ = ["verify_c"]
+
+__getattr__, __dir__ = lazily(__name__, __all__, {"c.verify": "verify_c"})

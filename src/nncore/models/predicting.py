@@ -604,6 +604,7 @@ class Predictor(ModelCore):
         workspace: str = "static",
         weights: str | None = None,
         exp: str = "libm",
+        calibration: Any = None,
     ) -> CFile:
         """Return the model for inference as one file in C99, and write it if there is a path.
 
@@ -632,12 +633,14 @@ class Predictor(ModelCore):
         exp : {"libm", "fast"}
             Where the exponential function and its like come from: from <math.h>, or polynomials in the file, which then needs no
             library. They are exact to 1 ULP (exp), 2.5 (sigmoid) and 3.5 (tanh); compilers make vectors of them.
+        calibration : array or list of arrays, optional
+            Inputs as for `predict`, on which the error of rounded weights is measured.
 
         Returns
         -------
         CFile
             ``source`` and ``header``, the texts; ``flash`` and ``ram`` in bytes; ``multiply_adds`` of a prediction; ``inputs`` and
-            ``outputs``.
+            ``outputs``; ``error`` of rounded weights.
 
         Raises
         ------
@@ -664,6 +667,7 @@ class Predictor(ModelCore):
             workspace=workspace,
             weights=weights,
             exp=exp,
+            calibration=calibration,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -37,6 +37,10 @@ class Assembly:
         The public functions.
     bodies : list of Body
         The functions that need the workspace, after `Body.finish`.
+    said : list of (label, text)
+        More lines for the comment at the top.
+    tail : str
+        What comes after the functions.
     """
 
     def __init__(self, program: Program, of_caller: bool) -> None:
@@ -45,6 +49,8 @@ class Assembly:
         self.types: list[str] = []
         self.functions: list[Function] = []
         self.bodies: list[Body] = []
+        self.said: list[tuple[str, str]] = []
+        self.tail = ""
 
     # What functions need ------------------------------------------------------------------------------------------------------
 
@@ -102,7 +108,7 @@ class Assembly:
             said = text.comment("Results of layers. Those that are not needed at the same time share memory.")
             parts.append(f"{said}\nstatic {p.ctype} {self.workspace}[{self.size}];\n")
         parts += [f"{each.signature}\n{{\n" + "\n".join(each.lines) + "\n}\n" for each in self.functions]
-        return "\n".join(part for part in parts if part)
+        return "\n".join(part for part in (*parts, self.tail) if part)
 
     def _title(self) -> str:
         lines = [
@@ -111,6 +117,7 @@ class Assembly:
             f"    flash          {self.flash:>10} bytes of constants; code comes in addition",
             f"    RAM            {self.ram:>10} bytes of workspace",
             f"    multiply-adds  {self.multiply_adds:>10} for a prediction",
+            *(f"    {label:13}  {said}" for label, said in self.said),
         ]
         return "/* " + "\n".join(f" * {line}".rstrip() for line in lines)[3:] + "\n */\n"
 

@@ -21,6 +21,8 @@ from . import text
 from .assembly import Assembly, Function
 from .layers import LAYERS
 from .program import Body, Program
+from .rounding import RoundingError, rounded_tensors, rounding_error, twin
+from .selftest import selftest
 from .weights import FORMATS
 
 WORKSPACES = ("static", "caller")
@@ -59,13 +61,23 @@ class CFile:
         The arguments of ``NAME_predict``: name, shape, ctype, and the macro with the size.
     name : str
         The prefix of all names in the file.
+    error : RoundingError or None
+        How far results are from those of the model because weights are rounded: ``max`` and ``mean``, as shares of the standard
+        deviation ``of`` the outputs on the data for calibration; without data, of the weights. None if weights are not rounded.
     """
 
-    def __init__(self, assembly: Assembly, header: str | None, inputs: list[Argument], outputs: list[Argument]) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        header: str | None,
+        inputs: list[Argument],
+        outputs: list[Argument],
+        error: RoundingError | None = None,
+    ) -> None:
         self.name = assembly.program.name
         self.source, self.header = assembly.source(header), assembly.header()
         self.flash, self.ram, self.multiply_adds = assembly.flash, assembly.ram, assembly.multiply_adds
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs, self.error = inputs, outputs, error
 
     def __repr__(self) -> str:
         return f"CFile({self.name!r}, flash={self.flash}, ram={self.ram}, multiply_adds={self.multiply_adds})"
@@ -82,6 +94,7 @@ def to_c(
     workspace: Any = "static",
     weights: Any = None,
     exp: Any = "libm",
+    calibration: Any = None,
 ) -> CFile:
     """Return a network as a C file, and write it if there is a path; see `Model.to_c`."""
     name = text.checked_name("to_c", name)
@@ -91,14 +104,22 @@ def to_c(
     choice("to_c", "weights", weights, (None, *FORMATS))
     path = None if path is None else atomic.checked_path("to_c", path)
     header_path = _header_path(path, header)
-    net = walk(network, "to_c")
+    if calibration is not None and weights is None:
+        raise ArgumentError("to_c: calibration is data on which the error of rounded weights is measured; it needs weights=")
+    plain = walk(network, "to_c")
+    net = plain._replace(tensors=rounded_tensors(plain, weights))
     shapes = _shapes(network, net, time_steps)
     p = Program(net, name, dtype, exp, weights)
     inputs, outputs = _arguments(p, shapes)
     assembly = Assembly(p, workspace == "caller")
     _add_predict(assembly, shapes, inputs, outputs)
+    given = twin(network, net.tensors)
+    error = None if weights is None else rounding_error(network, given, plain, calibration)
+    if error is not None:
+        assembly.said += [("weights", weights), ("error", str(error))]
+    assembly.tail = selftest(assembly, given, inputs, outputs)
     header_name = header_path and os.path.basename(header_path)
-    found = CFile(assembly, header_name, inputs, outputs)
+    found = CFile(assembly, header_name, inputs, outputs, error)
     if path is not None:
         atomic.write(path, [found.source.encode()])
     if header_path is not None:

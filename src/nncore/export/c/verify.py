@@ -1,0 +1,315 @@
+"""verify_c: compile a file of to_c, run it, and compare its results with those of the model."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._checks import shown, whole
+from ...errors import ArgumentError, CompilerError, FileFormatError, ShapeError
+from ...network.network import Network
+from ...records import Shape
+from ...saving import atomic
+from ..axes import shapes_for
+from ..walk import Walk, walk
+from . import harness
+from .rounding import predicted, rounded_tensors, twin
+from .samples import random_inputs
+from .selftest import streamed
+from .weights import FORMATS
+
+_LONGEST = 4000  # characters of what a compiler says
+_SECONDS = 600.0  # for one run of a program
+_TYPES = {"float": "float32", "double": "float64", "int": "int32"}
+
+
+class CReport(NamedTuple):
+    """What `verify_c` found.
+
+    An error in ULP is ``max |c - model| / (eps * max |model|)`` over all samples and numbers of an output, and the largest of all
+    outputs. ``eps`` is 2^-23 if the file or the model computes in float32, else 2^-52. If the file has rounded weights, the model
+    is one with the same weights; what the rounding does is `rounding`.
+    """
+
+    samples: int  #: how many random inputs were compared
+    steps: int  #: how many time steps of streams were compared
+    ulp: float  #: the largest error in ULP
+    largest: float  #: the largest absolute error
+    rounding: (
+        float  #: the largest difference from the model with its own weights, as a share of the largest output; 0 if not rounded
+    )
+    command: str  #: with which the file was compiled
+
+
+class _Source(NamedTuple):
+    """What verify_c reads in a file."""
+
+    name: str
+    ctype: str
+    weights: str | None
+    inputs: list[tuple[str, str, Shape]]  #: type, name, shape
+    outputs: list[tuple[str, str, Shape]]
+    workspace: str  #: the macro with its size, or ""
+    streams: bool
+
+
+def verify_c(
+    model: Any,
+    path: str | os.PathLike[str],
+    cc: str = "gcc",
+    n: int = 1000,
+    flags: str | Sequence[str] | None = None,
+    run: str | Sequence[str] = (),
+    seed: int = 0,
+) -> CReport:
+    """Compile a file of `Model.to_c`, run it with random inputs, and compare the results with those of the model.
+
+    Parameters
+    ----------
+    model : Model
+        The model that was written.
+    path : str or path-like
+        The C file. It is compiled in a temporary folder, which is removed.
+    cc : str
+        The compiler, perhaps with options: "gcc", "clang", "g++", "aarch64-linux-gnu-gcc -static".
+    n : int
+        How many samples, and how many time steps of streams, if the file has ``NAME_step``.
+    flags : str or sequence of str, optional
+        Options of the compiler. None: ``-std=c99 -O2``; if the name of the compiler ends in ``++``, ``-std=c++17 -O2``.
+    run : str or sequence of str
+        The emulator that runs the program of a cross-compiler, such as "qemu-aarch64 -L /usr/aarch64-linux-gnu".
+    seed : int
+        Of the random inputs: normal numbers, and indices for embeddings.
+
+    Returns
+    -------
+    CReport
+        ``ulp``, the largest error in ULP, and what else was found.
+
+    Raises
+    ------
+    CompilerError
+        There is no such compiler or emulator, the file does not compile, or the program fails. The message has their words.
+    FileFormatError
+        The file was not written by `Model.to_c`.
+    ShapeError
+        The file is not that of this model: inputs or outputs have other shapes.
+    ArgumentError
+        An argument is out of range.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.c")
+    ...     _ = model.to_c(path)
+    ...     report = nn.export.verify_c(model, path)
+    >>> report.samples, report.ulp < 4
+    (1000, True)
+    """
+    network: Network = _network_of(model)
+    n, seed = whole("verify_c", "n", n), whole("verify_c", "seed", seed, 0)
+    compiler, emulator = _words("cc", cc), _words("run", run)
+    if not compiler:
+        raise ArgumentError("verify_c: cc must name a compiler, such as 'gcc'")
+    if flags is None:
+        flags = ["-std=c++17" if compiler[0].endswith("++") else "-std=c99", "-O2"]
+    path = atomic.checked_path("verify_c", path)
+    source = _read(path)
+    net = walk(network, "verify_c")
+    _require_shapes(network, net, source)
+    command = [*compiler, *_words("flags", flags)]
+    given = twin(network, rounded_tensors(net, source.weights))
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        program = _Program(folder, emulator, source)
+        found = _Comparison(np.float32 if "float32" in (net.dtype.name, _TYPES[source.ctype]) else np.float64)
+        sizes = None
+        if source.streams:
+            for steps in (n, 7, 7, 7):  # several streams, so that a reset is tested
+                (x,) = random_inputs(net, [(steps, *net.values[0].shape[1:])], 1, rng)
+                program.streams.append((x, streamed(given, x)[0]))
+            sizes = prod(net.values[0].shape[1:]), program.streams[0][1].shape[1]
+        program.build(command, os.path.abspath(path), sizes)
+        if source.inputs:
+            inputs = random_inputs(net, [shape for _, _, shape in source.inputs], n, rng)
+            wanted = predicted(given, inputs if len(inputs) > 1 else inputs[0])
+            found.add(program.predict(inputs), wanted)
+            if source.weights:
+                found.compare_rounding(wanted, predicted(network, inputs if len(inputs) > 1 else inputs[0]))
+        if source.streams:
+            found.add(program.stream(), [np.concatenate([y for _, y in program.streams])])
+        counts = (n if source.inputs else 0, n + 21 if source.streams else 0)
+    return CReport(*counts, found.ulp, found.largest, found.rounding, shlex.join(command))
+
+
+def _network_of(model: Any) -> Network:
+    network = getattr(model, "_network", None)
+    if not isinstance(network, Network):
+        raise ArgumentError(f"verify_c: model must be a Model, not {shown(model)}")
+    return network
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """Return the words of a command, which is a text or a sequence of texts."""
+    if isinstance(value, str):
+        return shlex.split(value)
+    if isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
+        return list(value)
+    raise ArgumentError(f"verify_c: {name} must be a string or a sequence of strings, not {shown(value)}")
+
+
+# The file -------------------------------------------------------------------------------------------------------------------------
+
+
+def _read(path: str) -> _Source:
+    """Return what a file says of itself, and the header that it includes."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{path}: it is not text") from None
+    title = re.match(r"/\* (\w+): a neural network in C99, written by nncore ", text)
+    if title is None:
+        raise FileFormatError(f"{path}: it does not begin with the comment of a file that model.to_c wrote")
+    name = title.group(1)
+    if (included := re.search(r'^#include "([^"\n]+)"$', text, re.M)) is not None:
+        with open(os.path.join(os.path.dirname(path), included.group(1)), encoding="utf-8") as file:
+            text = text.split("*/", 1)[0] + file.read()
+    weights = re.search(r"^ \* +weights +(\w+)$", text, re.M)
+    predict = re.search(rf"^void {name}_predict\(([^)]*)\);", text, re.M)
+    streams = re.search(rf"^void {name}_step\(([^)]*)\);", text, re.M)
+    shapes = {
+        each: tuple(int(size) for size in re.findall(r"\d+", sizes))
+        for each, sizes in re.findall(r"^#define \w+ \d+ /\* (\w+) \[([\d, ]*)\] \*/", text, re.M)
+    }
+    arguments = re.findall(r"(const )?(\w+) \*(\w+)", predict.group(1)) if predict else []
+    of_caller = any(each == "workspace" for _, _, each in arguments)
+    arguments = [each for each in arguments if each[2] != "workspace"]
+    if not (predict or streams) or any(each not in shapes for _, _, each in arguments):
+        raise FileFormatError(f"{path}: it has no declaration of {name}_predict with the sizes of its arguments")
+    kind = weights.group(1) if weights else None
+    if kind is not None and kind not in FORMATS:
+        raise FileFormatError(f"{path}: weights of the format {kind} are not known; a newer nncore wrote it")
+    split = {
+        is_input: [(ctype, each, shapes[each]) for const, ctype, each in arguments if bool(const) == is_input]
+        for is_input in (True, False)
+    }
+    ctype = "double" if re.search(rf"^void {name}_\w+\([^)]*double \*", text, re.M) else "float"
+    return _Source(
+        name, ctype, kind, split[True], split[False], f"{name.upper()}_WORKSPACE_SIZE" if of_caller else "", streams is not None
+    )
+
+
+def _require_shapes(network: Network, net: Walk, source: _Source) -> None:
+    """Raise ShapeError if the file takes or gives other shapes than the model."""
+    if source.streams and not source.inputs:
+        return
+    inputs = [shape for _, _, shape in source.inputs]
+    own = [value.shape for value in net.values[: len(net.input_names)]]
+    open_axes = [value.axes for value in net.values[: len(net.input_names)]]
+    fits = len(inputs) == len(own) and all(
+        len(a) == len(b) and all(x == y or axis for x, y, axis in zip(a, b, axes, strict=True))
+        for a, b, axes in zip(inputs, own, open_axes, strict=True)
+    )
+    shapes = shapes_for(network, inputs) if fits else None
+    outputs = None if shapes is None else [tuple(shapes[i]) for i in net.outputs]
+    if outputs != [shape for _, _, shape in source.outputs]:
+        raise ShapeError(
+            f"verify_c: the file is not of this model: it takes {inputs} and gives {[shape for _, _, shape in source.outputs]}, "
+            f"and the model takes {own}"
+        )
+
+
+# The program ----------------------------------------------------------------------------------------------------------------------
+
+
+class _Program:
+    """The file and a main that reads inputs and writes outputs."""
+
+    def __init__(self, folder: str, emulator: list[str], source: _Source) -> None:
+        self.folder, self.emulator, self.source = folder, emulator, source
+        self.streams: list[tuple[np.ndarray, np.ndarray]] = []
+        self.sizes = (0, 0)
+
+    def build(self, command: list[str], path: str, sizes: tuple[int, int] | None) -> None:
+        """sizes: the numbers of an input and an output of a step of a stream, if there are streams."""
+        s, self.sizes = self.source, sizes or (0, 0)
+        main = self._at("main.c")
+        with open(main, "w", encoding="utf-8") as file:
+            file.write(harness.written(path, s.name, s.ctype, s.inputs, s.outputs, s.workspace, sizes))
+        self._call("compiling", [*command, "-o", self._at("main"), main, "-lm"])
+
+    def predict(self, x: list[np.ndarray]) -> list[np.ndarray]:
+        arrays = [
+            each.astype(_TYPES[ctype]).reshape(len(each), -1) for each, (ctype, _, _) in zip(x, self.source.inputs, strict=True)
+        ]
+        samples = b"".join(each[i].astype(each.dtype.newbyteorder("<")).tobytes() for i in range(len(x[0])) for each in arrays)
+        kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
+        sizes = [prod(shape) for _, _, shape in self.source.outputs]
+        rows = self._run("predict", [len(x[0])], samples, kind).reshape(len(x[0]), sum(sizes))
+        return np.split(rows, np.cumsum(sizes)[:-1], axis=1)
+
+    def stream(self) -> list[np.ndarray]:
+        kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
+        given = np.dtype("<i4") if np.issubdtype(self.streams[0][0].dtype, np.integer) else kind
+        samples = b"".join(x.astype(given).tobytes() for x, _ in self.streams)
+        found = self._run("stream", [len(self.streams), *(x.shape[1] for x, _ in self.streams)], samples, kind)
+        return [found.reshape(-1, self.sizes[1])]
+
+    def _run(self, what: str, counts: list[int], samples: bytes, kind: np.dtype) -> np.ndarray:
+        with open(self._at("in"), "wb") as file:
+            file.write(np.array(counts, "<i4").tobytes() + samples)
+        self._call(f"running {what}", [*self.emulator, self._at("main"), what, self._at("in"), self._at("out")])
+        return np.fromfile(self._at("out"), kind)
+
+    def _at(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def _call(self, what: str, command: list[str]) -> None:
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=_SECONDS, cwd=self.folder)
+        except OSError as error:
+            raise CompilerError(f"verify_c: {command[0]!r} cannot be run ({error.strerror}); install it, or pass another") from None
+        except subprocess.TimeoutExpired:
+            raise CompilerError(f"verify_c: {what} took more than {_SECONDS:g} seconds: {shlex.join(command)}") from None
+        if done.returncode:
+            words = (done.stderr + done.stdout).decode(errors="replace").strip()
+            words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
+            raise CompilerError(f"verify_c: {what} failed with status {done.returncode}: {shlex.join(command)}\n{words}")
+
+
+class _Comparison:
+    """The largest errors so far."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.eps = float(np.finfo(dtype).eps)
+        self.ulp = self.largest = self.rounding = 0.0
+
+    def add(self, found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+        for one, other in zip(found, wanted, strict=True):
+            largest, share = _difference(one, other.reshape(one.shape))
+            self.largest, self.ulp = max(self.largest, largest), max(self.ulp, share / self.eps)
+
+    def compare_rounding(self, found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+        self.rounding = max(_difference(one, other)[1] for one, other in zip(found, wanted, strict=True))
+
+
+def _difference(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
+    """Return the largest difference of two arrays, and as a share of the largest number. Equal infinities and NaN agree."""
+    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        error = np.where((found == wanted) | (np.isnan(found) & np.isnan(wanted)), 0, np.abs(found - wanted))
+    largest = float(np.nan_to_num(error, nan=np.inf).max(initial=0))
+    scale = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0))
+    return largest, 0.0 if largest == 0 else largest / scale if scale > 0 else np.inf

@@ -1,0 +1,148 @@
+"""verify_c compiles a file, runs it, and finds what is wrong."""
+
+import re
+
+import numpy as np
+import pytest
+
+import nncore as nn
+from nncore.errors import ArgumentError, CompilerError, FileFormatError, ShapeError
+
+
+@pytest.fixture
+def model():
+    return nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 4), nn.Softmax(), seed=1)
+
+
+def test_a_file_that_is_right(model, tmp_path):
+    path = tmp_path / "a folder" / "net.c"
+    path.parent.mkdir()
+    model.to_c(path, header=True, workspace="caller")
+    report = nn.export.verify_c(model, path, flags="-std=c99 -O2 -pedantic -Wall -Wextra -Wconversion -Werror")
+    assert report.samples == 1000
+    assert report.steps == 0
+    assert 0 < report.ulp < 4
+    assert report.largest < 4 * 2**-23
+    assert report.rounding == 0
+    assert report.command.startswith("gcc -std=c99 -O2")
+
+
+def test_the_error_is_the_largest_in_units_of_the_last_place(tmp_path):
+    """Two outputs with errors that are known: the file is that of a model with other biases."""
+    x = nn.Input((2,))
+    model = nn.Model(x, [nn.Linear(2, 3, name="a")(x), nn.Linear(2, 1, name="b")(x)], seed=0)
+    zeros = {name: np.zeros_like(value) for name, value in model.state_dict().items()}
+    model.load_state_dict({**zeros, "a.bias": np.array([4, 1, 0]), "b.bias": np.array([1])})
+    model.to_c(tmp_path / "net.c")
+    model.load_state_dict({**zeros, "a.bias": np.array([4, 1 + 2**-20, 0]), "b.bias": np.array([1 - 2**-22])})
+    report = nn.export.verify_c(model, tmp_path / "net.c", n=3)
+    assert report.largest == 2**-20
+    assert report.ulp == max(2**-20 / 4, 2**-22 / (1 - 2**-22)) / 2**-23
+
+
+@pytest.mark.parametrize("kind", ["int8", "bfloat16"])
+def test_rounded_weights(model, tmp_path, kind):
+    """The code is exact; what the rounding does is told apart."""
+    x = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    found = model.to_c(tmp_path / "net.c", weights=kind, exp="fast", calibration=x)
+    report = nn.export.verify_c(model, tmp_path / "net.c", cc="g++ -x c++", n=500)
+    assert report.ulp < 8
+    assert 1e-4 < report.rounding < 0.02
+    assert found.error.of == "outputs"
+    assert found.error.samples == 300
+    rounded = nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 4), nn.Softmax())
+    state = model.state_dict()
+    for name in ("0.weight", "2.weight"):
+        w = state[name]
+        scale = np.abs(w).max(axis=1, keepdims=True) / np.float32(127)
+        step = np.ldexp(1.0, np.frexp(w)[1] - 8)
+        state[name] = np.round(w / scale) * scale if kind == "int8" else np.round(w / step) * step
+    rounded.load_state_dict(state)
+    error = np.abs(rounded.predict(x).astype(float) - model.predict(x)) / model.predict(x).astype(float).std()
+    np.testing.assert_allclose([found.error.max, found.error.mean], [error.max(), error.mean()], rtol=1e-2)
+    text = found.source.split("*/")[0]
+    assert f"weights        {kind}" in text
+    assert re.search(r"error +max 0\.\d+, mean 0\.\d+ of the spread of the outputs, on 300 samples", text)
+
+
+def test_the_error_of_weights_alone(model):
+    error = model.to_c(weights="float16").error
+    w = [model.state_dict()[name].astype(float) for name in ("0.weight", "2.weight")]
+    parts = [np.abs(each - each.astype(np.float16)) / each.std() for each in w]
+    assert error.of == "weights"
+    np.testing.assert_allclose([error.max, error.mean], [max(p.max() for p in parts), max(p.mean() for p in parts)], rtol=1e-5)
+    assert model.to_c().error is None
+
+
+def test_a_model_of_float64(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), dtype="float64")
+    model.to_c(tmp_path / "net.c")
+    assert nn.export.verify_c(model, tmp_path / "net.c").largest < 1e-15
+    model.to_c(tmp_path / "net.c", dtype="float32")
+    assert nn.export.verify_c(model, tmp_path / "net.c").ulp < 4
+
+
+def test_a_wrong_file_is_found(model, tmp_path):
+    source = model.to_c().source
+    bias = re.search(r"0_weight.*?\{\s*(\S+),", source, re.S)
+    (tmp_path / "net.c").write_text(source[: bias.start(1)] + "0.75f" + source[bias.end(1) :])
+    assert nn.export.verify_c(model, tmp_path / "net.c").ulp > 1e4
+
+
+def test_predict_and_predict_batch_must_agree(model, tmp_path):
+    source = model.to_c().source
+    at = source.rindex("y += NET_OUTPUT_SIZE;")
+    (tmp_path / "net.c").write_text(source[:at] + source[at + len("y += NET_OUTPUT_SIZE;") :])
+    with pytest.raises(
+        CompilerError,
+        match=r"verify_c: running predict failed with status 1: .*\nreading or writing failed, or predict_batch gives other",
+    ):
+        nn.export.verify_c(model, tmp_path / "net.c", n=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"cc": "no-such-cc"}, CompilerError, r"verify_c: 'no-such-cc' cannot be run \(No such file"),
+        ({"run": "no-such-emulator -x"}, CompilerError, "'no-such-emulator' cannot be run"),
+        ({"cc": ""}, ArgumentError, "cc must name a compiler"),
+        ({"cc": 3}, ArgumentError, "cc must be a string or a sequence of strings, not 3"),
+        ({"flags": [1]}, ArgumentError, "flags must be a string"),
+        ({"n": 0}, ArgumentError, "n must be a whole number of at least 1, not 0"),
+        ({"flags": "-no-such-option"}, CompilerError, r"(?s)compiling failed with status 1: gcc -no-such-option.*unrecognized"),
+        ({"path": "missing.c"}, FileNotFoundError, "missing.c"),
+    ],
+)
+def test_errors(model, tmp_path, options, error, text):
+    model.to_c(tmp_path / "net.c")
+    with pytest.raises(error, match=text):
+        nn.export.verify_c(model, **{"path": tmp_path / "net.c", **options})
+
+
+def test_files_of_others(model, tmp_path):
+    path = tmp_path / "net.c"
+    model.to_c(path)
+    with pytest.raises(ShapeError, match=r"the file is not of this model: it takes \[\(5,\)\] and gives \[\(4,\)\], and the model"):
+        nn.export.verify_c(nn.Sequential(nn.Linear(5, 3)), path)
+    with pytest.raises(ArgumentError, match="model must be a Model, not 3"):
+        nn.export.verify_c(3, path)
+    source = path.read_text()
+    path.write_text(source.replace("void net_predict(const float *x", "void net_predict(const floot *x"))
+    with pytest.raises(CompilerError, match="(?s)compiling failed.*floot"):
+        nn.export.verify_c(model, path)
+    path.write_text("int main(void) { return 0; }\n")
+    with pytest.raises(FileFormatError, match="does not begin with the comment of a file that model.to_c wrote"):
+        nn.export.verify_c(model, path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(FileFormatError, match="it is not text"):
+        nn.export.verify_c(model, path)
+    path.write_text(source.split("#ifdef __cplusplus")[0])
+    with pytest.raises(FileFormatError, match="it has no declaration of net_predict"):
+        nn.export.verify_c(model, path)
+
+
+def test_calibration_needs_a_format(model):
+    with pytest.raises(ArgumentError, match="it needs weights="):
+        model.to_c(calibration=np.zeros((2, 5)))
+    with pytest.raises(nn.errors.EmptyDataError, match="no samples"):
+        model.to_c(weights="int8", calibration=np.zeros((0, 5)))

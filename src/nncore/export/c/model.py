@@ -165,7 +165,7 @@ def _shapes(network: Network, net: Walk, time_steps: Any) -> list[Shape]:
 
 
 def _arguments(p: Program, shapes: list[Shape]) -> tuple[list[Argument], list[Argument]]:
-    net, taken = p.walk, {*text.TAKEN, p.name}
+    net, taken = p.walk, {*text.TAKEN}
 
     def arguments(names: list[str], values: list[int], plain: str, of_one: str) -> list[Argument]:
         found = []

@@ -10,11 +10,16 @@ from export.nets import random_model
 import nncore as nn
 from nncore import _core
 from nncore.errors import ArgumentError, NotBuiltError, ShapeError
+from nncore.export.numpy_file import activations as numpy_activations
+from nncore.export.numpy_file import layers as numpy_layers
 from nncore.export.onnx import activations, layers
 from nncore.export.walk import REFUSED, VANISHING, walk
 
 #: Exporter -> its entries for kinds of ops, and for activations.
-EXPORTERS = {"onnx": (layers.LAYERS, activations.ACTIVATIONS)}
+EXPORTERS = {
+    "onnx": (layers.LAYERS, activations.ACTIVATIONS),
+    "numpy_file": (numpy_layers.LAYERS, numpy_activations.ACTIVATIONS),
+}
 
 
 def without_entry(ops, of_layers, of_activations):

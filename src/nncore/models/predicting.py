@@ -670,6 +670,52 @@ class Predictor(ModelCore):
             calibration=calibration,
         )
 
+    def to_numpy(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the model for inference as a Python program that needs NumPy alone, and write it to a file if there is a path.
+
+        The file has a function ``predict`` with the inputs in their order, and ``lengths=`` if the model takes them. Batches may
+        have any size, and sequences any number of time steps. If `stream` can run the model, and a layer is recurrent, there is a
+        class ``Stream`` with ``step(x_t)`` and ``reset()``. As a program, the file reads samples and prints outputs:
+        ``python net.py x.npy > y.npy``, ``python net.py x.csv``. ``python net.py --selftest`` checks outputs that are known.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            The file. Its name usually ends in ".py".
+
+        Returns
+        -------
+        str
+            The program. The weights are in it, as base64 of their exact bits.
+
+        Raises
+        ------
+        ArgumentError
+            A layer is written in Python, or the model is quantized.
+        NotBuiltError
+            The shape of the input is not known yet.
+        SizeError
+            The parameters have more than 1 GB.
+
+        Notes
+        -----
+        With ``compute="bfloat16"``, the program computes in float32, with the same weights.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.GRU(3, 8), nn.Linear(8, 2), seed=0)
+        >>> net = {}
+        >>> exec(model.to_numpy(), net)
+        >>> x = np.ones((4, 10, 3))
+        >>> bool(np.abs(net["predict"](x) - model.predict(x)).max() < 1e-6)
+        True
+        """
+        from ..export.numpy_file.model import to_numpy
+
+        return to_numpy(self._network, path)
+
     def __reduce__(self) -> tuple[Any, ...]:
         from .copying import pickle_model
 
@@ -690,5 +736,5 @@ class Predictor(ModelCore):
 Predictor.__name__ = "Model"  # in messages
 
 # Not of predict and the methods for single batches, whose calls are short.
-for _name in ("evaluate", "summary", "get_layer", "stream", "save", "to_onnx", "to_c"):
+for _name in ("evaluate", "summary", "get_layer", "stream", "save", "to_onnx", "to_numpy", "to_c"):
     setattr(Predictor, _name, explained(vars(Predictor)[_name]))

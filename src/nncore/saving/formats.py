@@ -29,6 +29,7 @@ PROMISES = {
     ".joblib": "the format of joblib; use joblib.dump(model, path) for it",
     ".npz": _NUMPY,
     ".npy": _NUMPY,
+    ".py": "a Python program; model.to_numpy(path) writes one for inference",
     ".json": "JSON, which cannot hold the weights",
 }
 

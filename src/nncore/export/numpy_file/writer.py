@@ -1,0 +1,204 @@
+"""The lines of a network while they are written: the names of values, weights and functions, comments, and breaks in long lines."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+
+from ..walk import Step, Value, Walk
+
+WIDTH = 110
+_OTHERS = {"functools", "math", "np", "dict", "len", "zip"}  # which the lines may need, too
+
+
+class Writer:
+    """Lines of Python for a walk.
+
+    Parameters
+    ----------
+    walk : Walk
+        The network.
+    taken : collection of str
+        Names that the file has already, such as those of its functions.
+
+    Attributes
+    ----------
+    lines : list of str
+    values : dict
+        From the number of a value to its name.
+    states : dict
+        From the number of a recurrent op's value to the name of its last states.
+    used : set of str
+        The functions that the lines call.
+    weights : list of str
+        The names of the tensors that they read.
+    """
+
+    def __init__(self, walk: Walk, taken: Collection[str]) -> None:
+        self.walk = walk
+        self.lines: list[str] = []
+        self.values: dict[int, str] = {}
+        self.states: dict[int, str] = {}
+        self.used: set[str] = set()
+        self.weights: list[str] = []
+        self._taken = {*keyword.kwlist, *_OTHERS, *taken}
+        for i, name in enumerate(walk.input_names):
+            self.values[i] = self.name(name)
+        self._flowing = self.name("h")  # what the next line reads, and no other
+        self._alone = _read_by_the_next(walk)
+
+    # Names --------------------------------------------------------------------------------------------------------------------
+
+    def name(self, wanted: str) -> str:
+        """Return an identifier that nothing has yet."""
+        plain = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", wanted)).strip("_") or "x"
+        plain = plain if plain.isidentifier() else f"h{plain}"
+        name, n = plain if plain not in self._taken else f"{plain}_out", 2
+        while name in self._taken or not name.isidentifier():
+            name, n = f"{plain}_{n}", n + 1
+        self._taken.add(name)
+        return name
+
+    def inputs(self, step: Step) -> list[str]:
+        """Return the names of the inputs of an op."""
+        return [self.values[i] for i in step.op.inputs]
+
+    def names_of_inputs(self) -> list[str]:
+        """Return the names of the inputs of the network."""
+        return [self.values[i] for i in range(len(self.walk.input_names))]
+
+    def value(self, step: Step, i: int = 0) -> Value:
+        """Return an input of an op."""
+        return self.walk.values[step.op.inputs[i]]
+
+    def result(self, step: Step) -> Value:
+        """Return the result of an op."""
+        return self.walk.values[step.output]
+
+    # Expressions --------------------------------------------------------------------------------------------------------------
+
+    def call(self, function: str, *arguments: str, **named: str) -> str:
+        """Return the call of a function of the file."""
+        self.used.add(function)
+        return f"{function}({', '.join([*arguments, *(f'{name}={value}' for name, value in named.items())])})"
+
+    def function(self, name: str) -> str:
+        """Return the name of a function of the file that is passed on."""
+        self.used.add(name)
+        return name
+
+    def number(self, value: float) -> str:
+        """Return a number as Python has it."""
+        return repr(float(value)) if value not in (float("inf"), float("-inf")) else "np.inf" if value > 0 else "-np.inf"
+
+    def weight(self, step: Step, role: str) -> str:
+        """Return a parameter of an op."""
+        name = step.parameters[role]
+        if name not in self.weights:
+            self.weights.append(name)
+        return f"W[{quoted(name)}]"
+
+    def counts(self, value: int) -> str:
+        """Return the valid steps of each row of a value, or "None" if all are."""
+        timeline = self.walk.values[value].timeline
+        if self.walk.timed is None or timeline is None:
+            return "None"
+        return "lengths" if timeline == (1, 0) else self.call("steps", "lengths", *map(str, timeline))
+
+    # Lines --------------------------------------------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """Add a line, broken if it is too long."""
+        self.lines += broken(text)
+
+    def target(self, step: Step) -> str:
+        """Return the name of the result of an op."""
+        if step.output not in self.values:
+            self.values[step.output] = self._flowing if step.output in self._alone else self.name(step.layer)
+        return self.values[step.output]
+
+    def store(self, step: Step, expression: str) -> None:
+        """Add the line that gives a name to the result of an op, if it has none yet and somebody reads it."""
+        if self.is_read(step.output) and expression != self.target(step):
+            self.line(f"{self.target(step)} = {expression}")
+
+    def is_read(self, value: int, kind: str = "") -> bool:
+        """Return whether a value is an output, or is read by an op other than one for its last states; or by an op of a kind."""
+        if kind:
+            return any(value in step.op.inputs and step.op.kind == kind for step in self.walk.steps)
+        return value in self.walk.outputs or any(value in step.op.inputs and step.op.kind != "state" for step in self.walk.steps)
+
+    def comment(self, steps: list[Step]) -> str:
+        """Return what stands above the lines of a layer, which has these steps."""
+        computed = {step.output for step in steps}
+        given = dict.fromkeys(i for step in steps for i in step.op.inputs if i not in computed)
+        what = plain(steps[0].op.name.removeprefix("layer "))
+        return f"# {what}: {', '.join(self.shape(i) for i in given)} -> {self.shape(steps[-1].output)}"
+
+    def shape(self, value: int) -> str:
+        """Return the shape of a value for comments."""
+        return shape_text(self.walk.values[value])
+
+
+def quoted(text: str) -> str:
+    """Return a string as a literal, with double quotes unless it has some."""
+    literal = repr(text)
+    return f'"{literal[1:-1]}"' if literal[0] == "'" and '"' not in text else literal
+
+
+def shape_text(value: Value) -> str:
+    """Return the shape of a value for comments: [N, time, 3]. A star is a size that follows from those of the inputs."""
+    sizes = [
+        str(size) if not axis else axis if axis.endswith("time") else "*"
+        for size, axis in zip(value.shape, value.axes, strict=True)
+    ]
+    return f"[{', '.join(['N', *map(plain, sizes)])}]"
+
+
+def plain(text: str) -> str:
+    """Return a name as it may stand in comments and docstrings: nothing in it ends a line or the text."""
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text.replace("\\", "/").replace('"', "'")
+
+
+def broken(text: str) -> list[str]:
+    """Return a line, or several if it is long: it is broken after commas and before operators within brackets."""
+    lines, rest = [], text
+    while len(rest) > WIDTH:
+        places = [place for place in _places(text, rest) if place <= WIDTH]
+        if not places:
+            break
+        lines.append(rest[: places[-1]].rstrip())
+        rest = " " * 8 + rest[places[-1] :]
+    return [*lines, rest]
+
+
+def _places(whole: str, rest: str) -> Iterator[int]:
+    """Return where the rest of a line may be broken."""
+    done = len(whole) - len(rest.lstrip())
+    depth, quote, skip = 0, "", False
+    for at, character in enumerate(whole):
+        if skip:
+            skip = False
+        elif quote:
+            quote, skip = "" if character == quote else quote, character == "\\"
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "([{") - (character in ")]}")
+            here = at - done + len(rest) - len(rest.lstrip())
+            if depth and character == " " and here > 8 and (whole[at - 1] == "," or whole[at + 1] in "+-*"):
+                yield here + 1
+
+
+def _read_by_the_next(walk: Walk) -> set[int]:
+    """Return the values that the step after theirs reads, and nobody else, and the only output if the last step computes it."""
+    found = {step.output for step, after in zip(walk.steps, walk.steps[1:], strict=False) if step.output in after.op.inputs}
+    readers: dict[int, int] = {}
+    for step in walk.steps:
+        for i in {*step.op.inputs}:
+            readers[i] = readers.get(i, 0) + 1
+    alone = {i for i in found if readers[i] == 1} - {*walk.outputs}
+    return alone | ({walk.steps[-1].output} & {*walk.outputs} if walk.steps and len(walk.outputs) == 1 else set())

@@ -16,14 +16,15 @@ wheel_limit := 2000000
 python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check
 stamps := $(VENV)/stamps
-sources := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc src -type f -not -name '*.pyc')
+sources := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc src tests/ops/kernels -type f -not -name '*.pyc')
 c_files := $(shell find csrc -name '*.[ch]' -o -name '*.inc')
 # The test suite runs under the best instruction set, then what depends on the kernels once more under each lower one.
 isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1])"
 # Each environment has a build of its own: build/dev for .venv, build/dev-3.13 for .venv-3.13.
 build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
-# --no-build-isolation, so that the build is kept and the next one compiles only what changed.
-install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall
+# --no-build-isolation, so that the build is kept and the next one compiles only what changed. With the extension for tests and benchmarks,
+# which the wheel does not have.
+install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall -Ccmake.define.NNCORE_KERNELS=ON
 
 .PHONY: help demo test test-reduced test-estimators prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
 .DELETE_ON_ERROR:

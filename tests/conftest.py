@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import zlib
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from emulation import Amx
 from nncore import _core
 
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "20260"))
+NO_KERNELS = (
+    "This nncore has no nncore._core.kernels, the extension for tests and benchmarks. Run make test, or install it by "
+    "pip install -Ccmake.define.NNCORE_KERNELS=ON ."
+)
 # Folders and files whose tests look at Python, files, memory or threads. What the kernels compute is tested elsewhere.
 ABOVE_THE_KERNELS = (
     *("callbacks", "csrc", "data", "distributed", "estimators", "examples", "export", "foreign", "reliability", "typing"),
@@ -60,6 +65,14 @@ def pytest_collection_finish():
     """Tests collect garbage. They need not look at the other tests each time, which takes a tenth of a second."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if report.failed and find_spec("nncore._core.kernels") is None:
+        report.sections.append(("nncore", NO_KERNELS))
+    return report
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = Path(nncore.__file__).parent
 WHEEL_LIMIT = 2_000_000
 EXTENSIONS = {"plans": plans, "kernels": kernels, "files": files}
+FOR_TESTS = ("kernels",)  # builds for tests and benchmarks have them, and the wheel does not
 ACTIVATIONS, LOSSES, OPTIMIZERS = (_core.OPS[kind] for kind in ("activation", "loss", "optimizer"))
 #: Some valid value for every attribute that ops.def names.
 ATTRIBUTES = {
@@ -93,6 +94,7 @@ def output_of(code, tmp_path, **environment):
 def test_compressed_package_is_within_the_wheel_limit():
     """A wheel is a zip of these files; compressing them takes milliseconds where building the wheel takes minutes."""
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [path for path in files if path.name.partition(".")[0] not in FOR_TESTS]
     assert any(path.suffix == ".so" for path in files)
     assert sum(len(zlib.compress(path.read_bytes())) for path in files) <= WHEEL_LIMIT
 
@@ -127,7 +129,9 @@ def test_wheel_from_the_sdist(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.stat().st_size <= WHEEL_LIMIT
     names = zipfile.ZipFile(wheel).namelist()
-    assert sum(name.endswith(".so") for name in names) == len(EXTENSIONS)
+    extensions = [name.rpartition("/")[2].partition(".")[0] for name in names if name.endswith(".so")]
+    assert sorted(extensions) == sorted({*EXTENSIONS}.difference(FOR_TESTS))
+    assert not [name for name in names if name.startswith(tuple(f"nncore/_core/{name}." for name in FOR_TESTS))]
     assert not [name for name in names if name.endswith((".pyx", ".pxi", ".pxd", ".c", ".h"))]
 
 
@@ -199,6 +203,34 @@ def test_everything_exported_exists():
         assert hasattr(nncore, name), name
     missing = [name for name in nncore.layers.__all__ if name not in ("Activation", "Merge") and name not in nncore.__all__]
     assert missing == []
+
+
+def without_kernels(tmp_path):
+    """The package as a user installs it."""
+    left_out = shutil.ignore_patterns("__pycache__", *(f"{name}.*" for name in FOR_TESTS))
+    shutil.copytree(PACKAGE, tmp_path / "nncore", ignore=left_out, copy_function=os.symlink)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def test_package_does_without_the_extension_for_tests(tmp_path):
+    """Losses and metrics that are called by themselves have their kernels, and no file imports the others."""
+    code = (
+        "import nncore as nn, numpy as np; y, p = np.array([[0.0], [1.0]]), np.array([[0.25], [0.75]]); "
+        "print(nn.losses.MeanSquaredError()(y, p), nn.metrics.Accuracy()(y, p), nn.metrics.MSE()(y, p), "
+        "nn.metrics.Accuracy()([1, 0], [[0.1, 0.9], [0.8, 0.2]]))"
+    )
+    assert output_of(code, tmp_path, **without_kernels(tmp_path)).split() == ["0.0625", "1.0", "0.0625", "1.0"]
+    for path in PACKAGE.rglob("*.py"):
+        names = (node.names for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom))
+        assert not {*FOR_TESTS} & {alias.name for each in names for alias in each}, path
+
+
+def test_tests_say_that_the_extension_for_tests_is_missing(tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/ops/transpose"]
+    environment = {**os.environ, **without_kernels(tmp_path)}
+    process = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert process.returncode == 2
+    assert "This nncore has no nncore._core.kernels" in process.stdout
 
 
 def test_import_is_silent(tmp_path):

@@ -1,8 +1,8 @@
 """The boundary between Python and the C core. It checks arguments, releases the GIL, calls the core, and raises exceptions.
 
-Every user imports the extension `plans`: networks compiled to plans, and the control of threads. Its names are available here. Two
-other extensions are imported only if needed: `kernels`, with single kernels of the same core, and `files`, for writing and reading
-files.
+Every user imports the extension `plans`: networks compiled to plans, and the control of threads. Its names are available here. The
+extension `files`, for writing and reading files, is imported only if needed. Builds for tests and benchmarks have a third one,
+`kernels`, with single kernels of the same core (tests/ops/kernels).
 """
 
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ from .plans import (
     config,
     copy_all,
     count_change,
+    count_classes,
+    count_decisions,
     find_bad_partition,
     force_operand_mode,
     force_threads,
@@ -34,8 +36,10 @@ from .plans import (
     measure_bf16,
     pack_int8,
     quantize_int8,
+    row_losses,
     set_num_threads,
     shuffle,
+    sum_residuals,
     uninterrupted,
     unpack_int8,
 )
@@ -62,6 +66,11 @@ __all__ = [  # noqa: RUF022
     "pack_int8",
     "quantize_int8",
     "unpack_int8",
+    # Losses and metrics that are called by themselves.
+    "count_classes",
+    "count_decisions",
+    "row_losses",
+    "sum_residuals",
     # Memory, and the order of data.
     "aligned_zeros",
     "count_change",

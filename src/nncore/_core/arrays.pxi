@@ -6,6 +6,7 @@ cdef struct Matrix:
 
 
 cdef tuple shape_of(object array):
+    """The shape as a tuple. For a typed array, Cython would return a pointer."""
     return array.shape
 
 
@@ -95,10 +96,3 @@ cdef cnp.ndarray empty(size_t rows, size_t cols, bint f64):
 cdef cnp.ndarray empty_vector(size_t n, bint f64):
     cdef cnp.npy_intp size = n
     return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE if f64 else cnp.NPY_FLOAT, 0)
-
-
-cdef int check_class_indices(str name, cnp.ndarray array, size_t classes) except -1:
-    """Check class indices; -1 is ignored. NaN fails the comparison."""
-    if not np.all((array >= -1) & (array < classes)) or np.any(array % 1):
-        raise ValueError(f"{name}: class indices must be whole numbers in [0, {classes}), or -1")
-    return 0

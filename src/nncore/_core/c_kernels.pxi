@@ -1,7 +1,6 @@
-# c_kernels.pxi: the kernels of the registry, each as a function of the instruction set, the dtype and the kernel's own arguments.
-# Their
+# c_kernels.pxi: the kernels of the registry, each as a function of the instruction set, the dtype and the kernel's own arguments. Their
 # REAL pointers are declared as `void`, so that one declaration serves both dtypes. The boundary checks the dtype of each array before it
-# takes the pointer. `code` is an op code. All calls use the pointer `core`, which the module sets once.
+# takes the pointer. `code` is an op code. All calls use the pointer `core`, which the module sets once, like ISA_NAMES, ISAS and ISA_IN_USE.
 
 cdef extern from *:
     """
@@ -192,3 +191,13 @@ cdef extern from * nogil:
     void call_recurrent_pack_bias(nnc_isa isa, bint f64, void *forward, const void *bias, nnc_cell cell, size_t hidden)
     void call_recurrent_forward(nnc_isa isa, bint f64, const nnc_recurrence *r)
     void call_recurrent_backward(nnc_isa isa, bint f64, const nnc_recurrence *r)
+
+
+cdef nnc_isa isa_code(object isa) except *:
+    if isa is None:
+        return ISA_IN_USE
+    if isa == "exact":  # the baseline of models that compute in lower precision: csrc/ops/kernels.h
+        return NNC_ISA_COUNT
+    if isa not in ISAS:
+        raise ValueError(f"isa: expected one of {', '.join(ISAS)}, got {isa!r}")
+    return <nnc_isa><int>ISA_NAMES.index(isa)

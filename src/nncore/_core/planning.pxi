@@ -259,3 +259,18 @@ cdef list new_moments(const nnc_optimizer_spec *rule, size_t elements, object dt
                 moment[...] = initial
         moments.append(moment)
     return moments
+
+
+cdef double *loss_attributes(int code, object attr, int *count) except? NULL:
+    """The attributes of a loss in new memory (PyMem_Free). A last name with [] stands for a count and so many values."""
+    names = OPS["loss"][code]["attributes"]
+    cdef int several = bool(names) and names[len(names) - 1].endswith("[]")
+    count[0] = len(attr)
+    if len(attr) != (len(names) + int(attr[len(names) - 1]) if several and len(attr) >= len(names) else len(names)):
+        raise ValueError(f"attr: loss {OPS['loss'][code]['name']!r} takes ({', '.join(names)}), got {len(attr)} values")
+    cdef double *values = <double *>PyMem_Calloc(len(attr) + 1, sizeof(double))
+    if values == NULL:
+        raise MemoryError("no memory for the attributes of a loss")
+    for i, value in enumerate(attr):
+        values[i] = value
+    return values

@@ -56,6 +56,38 @@ def aligned_zeros(elements: int, dtype: Any) -> np.ndarray:
 def shuffle(order: np.ndarray, seed: int, epoch: int) -> None:
     """Fill ``order`` (int64) with the permutation that ``seed`` and ``epoch`` determine."""
 
+# Losses and metrics that are called by themselves.
+def row_losses(
+    name: str,
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    scale: float = 1.0,
+    attr: Sequence[float] = (),
+    isa: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """(row_loss, grad, pred). pred: the probabilities of a _logits loss, else None. attr: all attributes that OPS names."""
+
+def count_classes(
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    index: bool,
+    count: str,
+    k: int = 1,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def count_decisions(
+    z: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    count: str,
+    threshold: float,
+    target_threshold: float,
+    isa: str | None = None,
+) -> np.ndarray: ...
+def sum_residuals(z: np.ndarray, target: np.ndarray, weight: np.ndarray | None, isa: str | None = None) -> np.ndarray: ...
+
 # lengths (int64 [N]), initial and final states ([N, Plan.carry()], layer by layer h and c of each direction), or None for each
 Sequences = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 

@@ -2,8 +2,8 @@
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """The boundary between Python and the C core: validate, release the GIL, call, raise. No maths here.
 
-This extension is linked with the core, and every user imports it. `kernels` gets the functions that it needs from here
-(kernel_interface); `files` needs no core. access.pxi is part of this unit, because every call into a plan uses its inlined functions, which
+This extension is linked with the core, and every user imports it. `files` needs no core. `kernels`, an extension for tests and benchmarks,
+gets the functions that it needs from here (kernel_interface). access.pxi is part of this unit, because every call into a plan uses its inlined functions, which
 also ask the core whether the process has forked. In a separate module they would need pointers for that, and `import nncore` would load two
 extensions.
 """
@@ -118,10 +118,14 @@ def fork_count():
     return nnc_fork_count()
 
 
-kernel_interface = PyCapsule_New(<void *>nnc_get_kernel_interface(), NNCORE_KERNEL_INTERFACE, NULL)
+include "c_kernels.pxi"
+
+core = nnc_get_kernel_interface()
+kernel_interface = PyCapsule_New(<void *>core, NNCORE_KERNEL_INTERFACE, NULL)
 
 include "registry.pxi"
 include "codes.pxi"
+include "arrays.pxi"
 include "sources.pxi"
 include "switches.pxi"
 include "planning.pxi"
@@ -136,3 +140,4 @@ include "stepping.pxi"
 include "model.pxi"
 include "stream.pxi"
 include "int8.pxi"
+include "scores.pxi"

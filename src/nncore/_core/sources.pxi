@@ -57,11 +57,6 @@ cdef inline unsigned long this_thread() noexcept:
     return <unsigned long>PyThread_get_thread_ident()
 
 
-cdef tuple shape_of(object array):
-    """The shape as a tuple. For a typed array, Cython would return a pointer."""
-    return array.shape
-
-
 cdef int raise_error(const nnc_error *error) except -1:
     raise STATUS[error.status](error.message.decode(errors="replace"))  # a long message may end in the middle of a character
 

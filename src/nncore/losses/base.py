@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from .._checks import choice, flag, real, shown
+from .._core import row_losses
 from .._declarations import DeclarationType, describe
 from ..data import bind_prediction, bind_target, bind_weight, shape_of
 from ..errors import ArgumentError, ShapeError
@@ -114,12 +115,10 @@ class Loss(metaclass=DeclarationType):
         self, prediction: np.ndarray, target: np.ndarray, weight: np.ndarray | None, scale: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the weighted losses of the rows and ``scale`` times their gradient."""
-        from .._core import kernels  # imported here because only losses that are called by themselves need it
-
         cast = None if weight is None else weight.astype(prediction.dtype)
         target = np.require(target.reshape(len(target), -1), prediction.dtype, ["C", "A"])  # a memory map may be unaligned
         kernel = f"{self._kernel()}_logits" if self.from_logits else self._kernel()
-        rows, grad, _ = kernels.loss(kernel, prediction, target, cast, scale, self._attributes())
+        rows, grad, _ = row_losses(kernel, prediction, target, cast, scale, self._attributes())
         return rows, grad
 
     def _kernel(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import shown
+from .._core import count_classes, count_decisions
 from ..data import as_array, bind_weight
 from ..errors import ArgumentError, LabelError, ShapeError
 from ..records import COMMON_SUMS
@@ -206,8 +207,6 @@ def _are_scores(true: np.ndarray, pred: np.ndarray, threshold: float | None) -> 
 
 def _of_scores(true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, what: str, threshold: float | None) -> Counts:
     """Count decisions of one column of scores."""
-    from .._core import kernels  # imported here because only metrics that are called by themselves need it
-
     signs = are_signs(true)
     if signs is None:
         raise LabelError("y_pred holds probabilities, so y_true must hold 0/1 (or -1/+1)")
@@ -215,15 +214,13 @@ def _of_scores(true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, wh
         threshold = default_threshold(signs, pred)
     column, positive = pred.astype(np.float64)[:, None], (true > 0).astype(np.float64)[:, None]
     what = {"pairs": "each", "top": "right"}.get(what, what)
-    return Counts(kernels.count_decisions(column, positive, weight, what, threshold, 0.5), "decision")
+    return Counts(count_decisions(column, positive, weight, what, threshold, 0.5), "decision")
 
 
 def _of_columns(
     true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, what: str, threshold: float | None, of_labels: bool, k: int
 ) -> Counts:
     """Count predictions [N, columns]: scores of classes, or labels that are predicted one by one."""
-    from .._core import kernels  # imported here for the same reason
-
     scores = as_array(pred, "y_pred", np.dtype(np.float64)).astype(np.float64)
     classes = scores.shape[1]
     if true.ndim == 1:
@@ -240,21 +237,19 @@ def _of_columns(
     if threshold is not None or not has_one_class or (are_hard and (of_labels or not (scores.sum(axis=1) == 1).all())):
         found = default_threshold(signs, scores) if threshold is None else threshold
         what = {"pairs": "each", "top": "right"}.get(what, what)
-        return Counts(kernels.count_decisions(scores, positive, weight, what, found, 0.5), "labels")
+        return Counts(count_decisions(scores, positive, weight, what, found, 0.5), "labels")
     what = "right" if what == "whole" else what
-    return Counts(kernels.count_classes(scores, positive, weight, classes == 1, what, k), "classes")
+    return Counts(count_classes(scores, positive, weight, classes == 1, what, k), "classes")
 
 
 def _of_indices(true: np.ndarray, scores: np.ndarray, weight: np.ndarray | None, what: str, k: int) -> Counts:
-    from .._core import kernels  # imported here for the same reason
-
     classes = scores.shape[1]
     missing = np.isnan(true) if true.dtype.kind == "f" else np.zeros(len(true), bool)
     index = np.where(missing, 0, true) if missing.any() else true
     if not np.isin(index, np.arange(classes)).all():
         raise LabelError(f"y_true must hold class indices in [0, {classes}), as y_pred has {classes} columns")
     index = np.ascontiguousarray(index, np.float64)
-    counts = Counts(kernels.count_classes(scores, index, weight, True, "right" if what == "whole" else what, k), "classes")
+    counts = Counts(count_classes(scores, index, weight, True, "right" if what == "whole" else what, k), "classes")
     if (missing if weight is None else missing & (weight > 0)).any():
         counts.sums[0] = np.nan
     return counts

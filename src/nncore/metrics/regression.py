@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._core import sum_residuals
 from ..data import bind_prediction, bind_weight, shape_of
 from ..errors import ArgumentError, ShapeError
 from ..records import COMMON_SUMS, StatisticSpec
@@ -48,8 +49,6 @@ class _Residual(Metric):
         raise NotImplementedError
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        from .._core import kernels  # imported here because only metrics that are called by themselves need it
-
         prediction = bind_prediction(y_pred).astype(np.float64)
         target = bind_prediction(y_true, "y_true").astype(np.float64)
         if target.shape != prediction.shape:
@@ -57,7 +56,7 @@ class _Residual(Metric):
         weight = bind_weight(sample_weight, len(target))
         common = np.zeros(COMMON_SUMS)
         common[2] = len(target) if weight is None else np.count_nonzero(weight)
-        return self.compute(np.concatenate([common, kernels.sum_residuals(prediction, target, weight).reshape(-1)]))
+        return self.compute(np.concatenate([common, sum_residuals(prediction, target, weight).reshape(-1)]))
 
 
 class MSE(_Residual):

@@ -1,5 +1,5 @@
-# step_kernels.pxi: single kernels of a training step other than products and layers, for tests, benchmarks, and metrics that are
-# called by themselves: dropout, reading data, sums for metrics and diagnostics, penalties. In the style of matrix_kernels.pxi.
+# step_kernels.pxi: single kernels of a training step other than products and layers: dropout, reading data, sums for diagnostics,
+# penalties. In the style of matrix_kernels.pxi. Sums for metrics are in src/nncore/_core/scores.pxi.
 
 cdef signed char *as_mask(cnp.ndarray mask, const Matrix *m) except? NULL:
     """The data of a mask with the size of a matrix."""
@@ -122,61 +122,6 @@ def unit_sums(cnp.ndarray y not None, double low, double high, isa=None):
     cdef double *out = <double *>cnp.PyArray_DATA(sums)
     with nogil:
         call_unit_sums(which, f64, out, m.data, m.rows, m.cols, m.ld, low, high)
-    return sums
-
-
-def count_classes(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, bint index, str count, size_t k=1, isa=None):
-    """The sums of kernels.h for rows of scores: five, then those of the classes."""
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("z", z)
-    cdef Matrix zm = as_matrix("z", z, f64), t
-    cdef void *w = as_vector("weight", weight, f64, zm.rows)
-    cdef nnc_count counted = <nnc_count><int>COUNTS[count]
-    if target.ndim == 1:
-        target = target[:, None]
-    t = as_matrix("target", target, f64)
-    check_shape("target", &t, zm.rows, 1 if index else zm.cols)
-    if count == "whole":
-        raise ValueError("count: 'whole' is for decisions")
-    if index:
-        check_class_indices("target", target, zm.cols)
-    sums = np.zeros(NNC_SUM_EACH + {"each": 3 * zm.cols, "pairs": zm.cols * zm.cols}.get(count, 0))
-    cdef double *out = <double *>cnp.PyArray_DATA(sums)
-    with nogil:
-        call_count_classes(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, index, counted, k)
-    return sums
-
-
-def count_decisions(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, str count, double threshold,
-                    double target_threshold, isa=None):
-    """The sums of kernels.h for labels that are predicted one by one: five, then those of the labels."""
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("z", z)
-    cdef Matrix zm = as_matrix("z", z, f64), t
-    cdef void *w = as_vector("weight", weight, f64, zm.rows)
-    cdef nnc_count counted = <nnc_count><int>COUNTS[count]
-    t = as_matrix("target", target, f64)
-    check_shape("target", &t, zm.rows, zm.cols)
-    if count not in ("right", "each", "whole"):
-        raise ValueError("count: expected 'right', 'each' or 'whole' of decisions")
-    sums = np.zeros(NNC_SUM_EACH + (3 * zm.cols if count == "each" else 0))
-    cdef double *out = <double *>cnp.PyArray_DATA(sums)
-    with nogil:
-        call_count_decisions(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, counted, threshold, target_threshold)
-    return sums
-
-
-def sum_residuals(cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight, isa=None):
-    """The seven sums per column for the regression metrics. kernels.inc lists them."""
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("z", z)
-    cdef Matrix zm = as_matrix("z", z, f64), t = as_matrix("target", target, f64)
-    cdef void *w = as_vector("weight", weight, f64, zm.rows)
-    check_shape("target", &t, zm.rows, zm.cols)
-    sums = np.zeros((zm.cols, 7))
-    cdef double *out = <double *>cnp.PyArray_DATA(sums)
-    with nogil:
-        call_sum_residuals(which, f64, out, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld)
     return sums
 
 

@@ -1,5 +1,5 @@
-# op_kernels.pxi: single activations, losses and optimizers, for tests, benchmarks, and losses that are called by themselves. Each function
-# checks its arrays and makes one call, with the floating-point settings of the caller.
+# op_kernels.pxi: single activations and optimizers. Each function checks its arrays and makes one call, with the floating-point settings of
+# the caller. Single losses are in src/nncore/_core/scores.pxi.
 
 def activation_forward(str name not None, cnp.ndarray x not None, attr=(), isa=None):
     """y = f(x), row by row."""
@@ -30,46 +30,6 @@ def activation_backward(str name not None, cnp.ndarray dy not None, cnp.ndarray 
     with nogil:
         call_activation_backward(which, f64, code, out, g.data, s.data, g.rows, g.cols, g.cols, g.ld, s.ld, values)
     return dx
-
-
-def loss(str name not None, cnp.ndarray z not None, cnp.ndarray target not None, cnp.ndarray weight=None, double scale=1.0,
-         attr=(), isa=None):
-    """(row_loss, grad, pred): weight * loss of each row, scale * weight * d loss / d z, and for logits the probabilities."""
-    cdef int code = op_code("loss", name), count
-    cdef nnc_isa which = isa_code(isa)
-    cdef bint f64 = is_float64("z", z)
-    cdef Matrix zm = as_matrix("z", z, f64), t
-    cdef void *w = as_vector("weight", weight, f64, zm.rows)
-    cdef void *p = NULL
-    if core.losses[code].is_index:
-        if target.ndim == 1:
-            target = target[:, None]
-        t = as_matrix("target", target, f64)
-        check_shape("target", &t, zm.rows, 1)
-        check_class_indices("target", target, zm.cols)
-    else:
-        t = as_matrix("target", target, f64)
-        check_shape("target", &t, zm.rows, zm.cols // 2 if core.losses[code].is_half else zm.cols)
-    # grad and pred have the leading dimension of z
-    row_loss = empty_vector(zm.rows, f64)
-    grad = empty(zm.rows, zm.ld, f64)
-    pred = None
-    if name.endswith("_logits"):
-        pred = empty(zm.rows, zm.ld, f64)
-        p = cnp.PyArray_DATA(pred)
-    cdef void *g = cnp.PyArray_DATA(grad)
-    cdef void *r = cnp.PyArray_DATA(row_loss)
-    cdef double *values = loss_attributes(code, attr, &count)
-    if len(OPS["loss"][code]["attributes"]) < count and count - len(OPS["loss"][code]["attributes"]) not in (1, zm.cols):
-        PyMem_Free(values)
-        raise ValueError(f"attr: one value, or one for each of {zm.cols} columns, is needed")
-    with nogil:
-        call_loss(which, f64, code, g, p, r, zm.data, t.data, w, zm.rows, zm.cols, zm.ld, t.ld, scale, values)
-    PyMem_Free(values)
-    if zm.ld != zm.cols:
-        grad = grad[:, : zm.cols]
-        pred = None if pred is None else pred[:, : zm.cols]
-    return row_loss, grad, pred
 
 
 def optimizer_step(str name not None, cnp.ndarray param not None, cnp.ndarray grad not None, moments, *, double lr, int64_t step,

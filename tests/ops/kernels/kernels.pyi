@@ -1,24 +1,18 @@
-"""Single kernels, for tests, benchmarks, and losses and metrics that are called by themselves. 2-D arrays of float32 or float64."""
+"""Single kernels, for tests and benchmarks. 2-D arrays of float32 or float64."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from nncore._core.plans import count_classes as count_classes
+from nncore._core.plans import count_decisions as count_decisions
+from nncore._core.plans import row_losses as loss  # noqa: F401
+from nncore._core.plans import sum_residuals as sum_residuals
+
 def activation_forward(name: str, x: np.ndarray, attr: Sequence[float] = (), isa: str | None = None) -> np.ndarray: ...
 def activation_backward(
     name: str, dy: np.ndarray, saved: np.ndarray, attr: Sequence[float] = (), isa: str | None = None
 ) -> np.ndarray: ...
-def loss(
-    name: str,
-    z: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None = None,
-    scale: float = 1.0,
-    attr: Sequence[float] = (),
-    isa: str | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """(row_loss, grad, pred). pred: the probabilities of a _logits loss, else None. attr: all attributes that OPS names."""
-
 def optimizer_step(
     name: str,
     param: np.ndarray,
@@ -80,25 +74,6 @@ def average(mean: np.ndarray, w: np.ndarray, momentum: float, isa: str | None = 
 def sum_squares(x: np.ndarray, isa: str | None = None) -> float: ...
 def sum_changes(before: np.ndarray, now: np.ndarray, isa: str | None = None) -> tuple[float, float]: ...
 def unit_sums(y: np.ndarray, low: float, high: float, isa: str | None = None) -> np.ndarray: ...
-def count_classes(
-    z: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    index: bool,
-    count: str,
-    k: int = 1,
-    isa: str | None = None,
-) -> np.ndarray: ...
-def count_decisions(
-    z: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    count: str,
-    threshold: float,
-    target_threshold: float,
-    isa: str | None = None,
-) -> np.ndarray: ...
-def sum_residuals(z: np.ndarray, target: np.ndarray, weight: np.ndarray | None, isa: str | None = None) -> np.ndarray: ...
 def batch_norm_forward(
     x: np.ndarray,
     gamma: np.ndarray | None = None,

@@ -1,19 +1,20 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
-"""Single kernels of the core, for tests, benchmarks, and losses and metrics that are called by themselves. Training and prediction do not
-import this module: plans call kernels directly.
+"""Single kernels of the core, for tests and benchmarks. The package does not import this module and its wheel does not have it: only builds
+with the CMake option NNCORE_KERNELS do.
 
-The module is not linked with the core. It gets the addresses of all functions from `plans`, so that a process has only one core.
+The module is not linked with the core. It gets the addresses of all functions from `plans`, so that a process has only one core. Those that
+the package calls as well are functions of `plans`.
 """
 
 import numpy as np
 
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 cimport numpy as cnp
 
-from .c_ops cimport *
-from .plans import OPS, isa as isa_in_use, isas, kernel_interface
+from nncore._core.c_ops cimport *
+from nncore._core.plans import (
+    OPS, count_classes, count_decisions, isa as isa_in_use, isas, kernel_interface, row_losses as loss, sum_residuals)
 
 include "c_kernels.pxi"
 
@@ -39,17 +40,6 @@ core = open_interface(kernel_interface)
 cdef tuple ISA_NAMES = tuple([core.isa_names[i].decode() for i in range(NNC_ISA_COUNT)])
 cdef list ISAS = isas()
 cdef nnc_isa ISA_IN_USE = <nnc_isa><int>ISA_NAMES.index(isa_in_use())
-
-
-cdef nnc_isa isa_code(object isa) except *:
-    if isa is None:
-        return ISA_IN_USE
-    if isa == "exact":  # the baseline of models that compute in lower precision: csrc/ops/kernels.h
-        return NNC_ISA_COUNT
-    if isa not in ISAS:
-        raise ValueError(f"isa: expected one of {', '.join(ISAS)}, got {isa!r}")
-    return <nnc_isa><int>ISA_NAMES.index(isa)
-
 
 include "codes.pxi"
 include "arrays.pxi"

@@ -10,9 +10,9 @@ from .program import Body, Program
 
 
 class Function(NamedTuple):
-    """A public function."""
+    """A function that runs the network."""
 
-    said: str  #: a comment for its declaration
+    said: str  #: a comment for its declaration; "" for one that other files do not see
     signature: str  #: without a semicolon
     lines: list[str]  #: its statements
 
@@ -41,6 +41,8 @@ class Assembly:
         More lines for the comment at the top.
     tail : str
         What comes after the functions.
+    state_size : int
+        How many numbers the struct with recurrent states has; 0: there is none.
     """
 
     def __init__(self, program: Program, of_caller: bool) -> None:
@@ -51,6 +53,7 @@ class Assembly:
         self.bodies: list[Body] = []
         self.said: list[tuple[str, str]] = []
         self.tail = ""
+        self.state_size = 0
 
     # What functions need ------------------------------------------------------------------------------------------------------
 
@@ -72,8 +75,8 @@ class Assembly:
 
     @property
     def size(self) -> int:
-        """How many numbers the workspace has."""
-        return max((body.workspace_size for body in self.bodies), default=0)
+        """How many numbers the workspace has. One of the caller has a state too, for predictions of whole sequences."""
+        return max((body.workspace_size for body in self.bodies), default=0) + self.state_size * self.of_caller
 
     @property
     def flash(self) -> int:
@@ -81,7 +84,11 @@ class Assembly:
 
     @property
     def ram(self) -> int:
-        return self.size * int(self.program.dtype.itemsize)
+        return (self.size + self.state_size * (not self.of_caller)) * int(self.program.dtype.itemsize)
+
+    @property
+    def state(self) -> int:
+        return self.state_size * int(self.program.dtype.itemsize)
 
     @property
     def multiply_adds(self) -> int:
@@ -119,6 +126,8 @@ class Assembly:
             f"    multiply-adds  {self.multiply_adds:>10} for a prediction",
             *(f"    {label:13}  {said}" for label, said in self.said),
         ]
+        if self.state:
+            lines.insert(4, f"    state          {self.state:>10} bytes for each sequence that goes on by steps")
         return "/* " + "\n".join(f" * {line}".rstrip() for line in lines)[3:] + "\n */\n"
 
     def _declarations(self) -> str:
@@ -127,7 +136,7 @@ class Assembly:
             macros.append((f"{self.program.name.upper()}_WORKSPACE_SIZE", max(self.size, 1), "numbers in the workspace"))
         lines = [f"#define {name} {value} {text.comment(said)}\n" for name, value, said in macros]
         types = [f"\n{each}" for each in self.types]
-        functions = [f"\n{text.comment(each.said)}\n{each.signature};\n" for each in self.functions]
+        functions = [f"\n{text.comment(each.said)}\n{each.signature};\n" for each in self.functions if each.said]
         return "".join([*lines, *types, *functions])
 
 

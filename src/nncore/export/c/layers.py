@@ -17,6 +17,7 @@ from .activations import ACTIVATIONS
 from .loops import broadcast, contiguous, nest
 from .products import matrix, multiply
 from .program import Body, spelt
+from .recurrent import last_state, recurrent
 from .weights import store
 
 Entry = Callable[[Body, Step], None]
@@ -286,6 +287,8 @@ LAYERS: dict[str, Entry] = {
     "multiply": _multiply,
     "maximum": _maximum,
     "concat": _concat,
+    "recurrent": recurrent,
+    "state": last_state,
     "reshape": _same_memory,
     "layer_norm": _layer_norm,
     "prelu": _prelu,

@@ -23,6 +23,7 @@ from .layers import LAYERS
 from .program import Body, Program
 from .rounding import RoundingError, rounded_tensors, rounding_error, twin
 from .selftest import selftest
+from .streams import add_stream, in_order, is_stream
 from .weights import FORMATS
 
 WORKSPACES = ("static", "caller")
@@ -54,7 +55,10 @@ class CFile:
     flash : int
         The bytes of the constants. Code comes in addition.
     ram : int
-        The bytes of the workspace. Local variables on the stack come in addition.
+        The bytes of the workspace, and of the state of the sequence that ``NAME_predict`` runs through. Local variables on the
+        stack come in addition.
+    state : int
+        The bytes of a ``NAME_state``; 0 if the network has none.
     multiply_adds : int
         How many multiplications with a weight a prediction of one sample takes.
     inputs, outputs : list of Argument
@@ -78,6 +82,7 @@ class CFile:
         self.source, self.header = assembly.source(header), assembly.header()
         self.flash, self.ram, self.multiply_adds = assembly.flash, assembly.ram, assembly.multiply_adds
         self.inputs, self.outputs, self.error = inputs, outputs, error
+        self.state = assembly.state
 
     def __repr__(self) -> str:
         return f"CFile({self.name!r}, flash={self.flash}, ram={self.ram}, multiply_adds={self.multiply_adds})"
@@ -109,10 +114,19 @@ def to_c(
     plain = walk(network, "to_c")
     net = plain._replace(tensors=rounded_tensors(plain, weights))
     shapes = _shapes(network, net, time_steps)
+    every = 0
+    if is_stream(net):
+        net, every = in_order(net)
     p = Program(net, name, dtype, exp, weights)
     inputs, outputs = _arguments(p, shapes)
     assembly = Assembly(p, workspace == "caller")
-    _add_predict(assembly, shapes, inputs, outputs)
+    assembly.macros += [(each.macro, each.size, f"{each.name} {list(each.shape)}") for each in (*inputs, *outputs)]
+    one_step = shapes_for(network, [(1, *inputs[0].shape[1:])]) if every else None
+    if one_step is None:
+        _add_predict(assembly, shapes, inputs, outputs)
+    else:
+        add_stream(assembly, one_step, every, inputs[0], outputs[0], LAYERS)
+    _add_batch(assembly, inputs, outputs)
     given = twin(network, net.tensors)
     error = None if weights is None else rounding_error(network, given, plain, calibration)
     if error is not None:
@@ -185,9 +199,8 @@ def _arguments(p: Program, shapes: list[Shape]) -> tuple[list[Argument], list[Ar
 
 
 def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outputs: list[Argument]) -> None:
-    """Add the functions that predict a sample, and several samples."""
+    """Add the function that predicts a sample."""
     p = a.program
-    a.macros += [(each.macro, each.size, f"{each.name} {list(each.shape)}") for each in (*inputs, *outputs)]
     body = Body(p, shapes, [each.name for each in inputs])
     body.run(p.walk.steps, lambda b, step: LAYERS[step.op.kind](b, step))
     body.finish([each.name for each in outputs])
@@ -197,6 +210,11 @@ def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outpu
     if a.of_caller and not body.workspace_size:
         lines.insert(0, "    (void)workspace;")
     a.functions.append(Function("Predict one sample.", a.signature("predict", *given, *results), lines))
+
+
+def _add_batch(a: Assembly, inputs: list[Argument], outputs: list[Argument]) -> None:
+    """Add the function that predicts several samples."""
+    given, results = [f"const {each.ctype} *{each.name}" for each in inputs], [f"{each.ctype} *{each.name}" for each in outputs]
     each = [*inputs, *outputs]
     loop = [
         "    for (int i = 0; i < rows; i++) {",

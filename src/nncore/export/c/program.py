@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from . import text
 from .functions import function
 from .workspace import Buffer, pack
 
+if TYPE_CHECKING:
+    from .streams import Stream
+
 #: What may follow the prefix in names of public functions, types and the workspace.
-PUBLIC = ("predict", "predict_batch", "workspace", "reset", "step", "state", "selftest")
+PUBLIC = ("predict", "predict_batch", "predict_steps", "workspace", "reset", "step", "state", "advance", "result", "selftest")
 
 _END = 1 << 60  # the time at which outputs are read
 
@@ -130,6 +133,8 @@ class Body:
         The shapes of all values in this function.
     inputs : list of str
         The names of the pointers to the inputs.
+    stream : Stream, optional
+        Where recurrent states lie, in a function that computes one time step.
 
     Attributes
     ----------
@@ -141,8 +146,9 @@ class Body:
         Why a step that computes a value has no statements; by default its result is the memory of its input.
     """
 
-    def __init__(self, program: Program, shapes: Sequence[Shape], inputs: Sequence[str]) -> None:
-        self.program, self.shapes = program, list(shapes)
+    def __init__(self, program: Program, shapes: Sequence[Shape], inputs: Sequence[str], stream: Stream | None = None) -> None:
+        self.program, self.shapes, self.stream = program, list(shapes), stream
+        self.states: dict[int, list[tuple[int, Buffer]]] = {}  # of recurrent ops, by value: where [x, h] or [x, h, c] lies
         self.multiply_adds = self.workspace_size = 0
         self.buffers: list[Buffer] = []
         self.notes: dict[int, str] = {}
@@ -205,6 +211,12 @@ class Body:
     def view(self, step: Step, i: int = 0) -> Buffer:
         """Let the result of a step be an input of it, in another shape."""
         return self._put(step, self._of[step.op.inputs[i]])
+
+    def name(self, step: Step, pointer: str) -> None:
+        """Let the result of a step be what an expression points to, which no later step changes."""
+        self._of[step.output] = Buffer(
+            pointer, self.program.ctype, self.size(step.output), 0, _END, is_input=True, held={step.output}
+        )
 
     def scratch(self, size: int, ctype: str | None = None) -> Buffer:
         """Return a buffer for this step alone."""
@@ -284,18 +296,25 @@ class Body:
     def _cast(self, value: int) -> str:
         return "" if self._of[value].ctype == self.program.ctype else f"({self.program.ctype})"
 
-    def statements(self, workspace: str) -> list[str]:
-        """Return the declarations of the buffers and the statements, in lines."""
-        declared = []
+    @property
+    def position(self) -> int:
+        """How many lines there are."""
+        return len(self._lines)
+
+    def statements(self, workspace: str, part: slice = slice(None)) -> list[str]:
+        """Return the declarations of the buffers and the statements, or a part of them, in lines."""
+        declared, lines = [], self._lines[part]
+        whole = "".join(lines)
         for buffer in self.buffers:
-            if buffer.offset >= 0:
+            if buffer.offset >= 0 and buffer.token in whole:
                 place = f"{workspace} + {buffer.offset}" if buffer.offset else workspace
                 declared.append(f"    {buffer.ctype} *const {buffer.name} = {place}; {text.comment(f'[{buffer.size}]')}")
         names = {buffer.token: buffer.name for buffer in (*self.buffers, *self._of.values())}
-        text_of_all = "".join(self._lines)
-        inputs = (self._of[i] for i in range(len(self.program.walk.input_names)))
-        declared += [f"    (void){each.name};" for each in inputs if each.token not in text_of_all]
-        lines = self._lines if declared else self._lines[1:]  # without the blank line before the first step
+        if part == slice(None):
+            inputs = (self._of[i] for i in range(len(self.program.walk.input_names)))
+            declared += [f"    (void){each.name};" for each in inputs if each.token not in whole]
+        if not declared and lines[:1] == [""]:
+            lines = lines[1:]  # without the blank line before the first step
         return declared + [text.wrapped(_named(line, names)) for line in lines]
 
 

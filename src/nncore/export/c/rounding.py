@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...network.network import Network
 from ...network.parameters import load_state_dict
 from ...network.prediction import bind_rows, predict_rows
 from ..walk import Walk
+from .recurrent import stored_together
 from .weights import rounded
 
 #: The kinds of ops whose matrices are stored in the format that is asked for.
@@ -37,13 +39,30 @@ def rounded_tensors(net: Walk, kind: str | None) -> dict[str, np.ndarray]:
     """Return the tensors of a network with the numbers that a file with this format of weights has."""
     tensors = dict(net.tensors)
     for step in net.steps:
-        for role, name in step.parameters.items():
-            if step.op.kind in MATRICES and role.startswith("weight"):
-                if step.op.kind == "embedding":  # which reads rows
-                    tensors[name] = rounded(net.tensors[name], kind, name)
-                else:
-                    tensors[name] = np.ascontiguousarray(rounded(net.tensors[name].T, kind, name).T)
+        if step.op.kind == "recurrent":
+            for blocks in stored_together(step):
+                _round_together(tensors, net.tensors, blocks, kind)
+        elif step.op.kind in MATRICES:
+            name = step.parameters["weight"]
+            if step.op.kind == "embedding":  # which reads rows
+                tensors[name] = rounded(net.tensors[name], kind, name)
+            else:
+                tensors[name] = np.ascontiguousarray(rounded(net.tensors[name].T, kind, name).T)
     return tensors
+
+
+def _round_together(
+    tensors: dict[str, np.ndarray], exact: Mapping[str, np.ndarray], blocks: list[tuple[str, slice]], kind: str | None
+) -> None:
+    """Round rows of tensors that are one matrix in the file."""
+    matrix = np.concatenate([exact[name][rows] for name, rows in blocks], axis=1)
+    found, begin = rounded(matrix.T, kind, blocks[0][0]).T, 0
+    for name, rows in blocks:
+        if tensors[name] is exact[name]:
+            tensors[name] = exact[name].copy()
+        columns = exact[name].shape[1]
+        tensors[name][rows] = found[:, begin : begin + columns]
+        begin += columns
 
 
 def twin(network: Network, tensors: dict[str, np.ndarray]) -> Network:

@@ -25,7 +25,7 @@ RESERVED = frozenset(_WORDS.split())
 _LOCAL = """
 acos asin atan atan2 ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod log log10 log1p log2 pow round sin sinh
 sqrt tan tanh trunc expf expm1f logf log1pf tanhf erff erfcf sqrtf NAN INFINITY HUGE_VAL HUGE_VALF FP_NAN NULL EOF linux unix
-i j k l m n o p rows work workspace state step
+i j k l m n o p rows work workspace state step t steps own
 """
 #: Names that an argument must not have, because the body of a function may need what they stand for.
 TAKEN = RESERVED | frozenset(_LOCAL.split())

@@ -144,6 +144,8 @@ class Body:
         How many numbers its buffers take, after `finish`.
     notes : dict of int to str
         Why a step that computes a value has no statements; by default its result is the memory of its input.
+    ends : list of (int, int)
+        For each step that was run the number of lines and of multiplications with a weight after it.
     """
 
     def __init__(self, program: Program, shapes: Sequence[Shape], inputs: Sequence[str], stream: Stream | None = None) -> None:
@@ -152,6 +154,7 @@ class Body:
         self.multiply_adds = self.workspace_size = 0
         self.buffers: list[Buffer] = []
         self.notes: dict[int, str] = {}
+        self.ends: list[tuple[int, int]] = []
         self._lines: list[str] = []
         self._now = 0
         self._depth = 1
@@ -267,6 +270,7 @@ class Body:
             before = len(self._lines)
             entry(self, step)
             self._lines[before:before] = ["", self._described(step, len(self._lines) > before)]
+            self.ends.append((len(self._lines), self.multiply_adds))
 
     def _described(self, step: Step, is_computed: bool) -> str:
         shapes = [f"[{', '.join(map(str, self.shapes[v]))}]" for v in (*step.op.inputs, step.output)]
@@ -295,11 +299,6 @@ class Body:
 
     def _cast(self, value: int) -> str:
         return "" if self._of[value].ctype == self.program.ctype else f"({self.program.ctype})"
-
-    @property
-    def position(self) -> int:
-        """How many lines there are."""
-        return len(self._lines)
 
     def statements(self, workspace: str, part: slice = slice(None)) -> list[str]:
         """Return the declarations of the buffers and the statements, or a part of them, in lines."""

@@ -130,17 +130,11 @@ def add_stream(a: Assembly, shapes: Sequence[Shape], every: int, x: Argument, y:
     entries : dict
         How ops are written.
     """
-    p, stream, cuts = a.program, Stream(), [(0, 0)]
+    p, stream = a.program, Stream()
     body = Body(p, shapes, [x.name], stream)
-
-    def write(b: Body, step: Step) -> None:
-        entries[step.op.kind](b, step)
-        if step is p.walk.steps[every - 1]:
-            cuts.append((b.position, b.multiply_adds))
-
-    body.run(p.walk.steps, write)
+    body.run(p.walk.steps, lambda b, step: entries[step.op.kind](b, step))
+    (cut, of_step), steps = body.ends[every - 1], x.shape[0]
     body.finish([y.name])
-    (cut, of_step), steps = cuts[-1], x.shape[0]
     body.multiply_adds += (steps - 1) * of_step
     a.bodies.append(body)
     a.state_size = stream.size

@@ -36,6 +36,7 @@ RIGHT = {
     "scheme": lambda: "ones",
     "nonlinearity": lambda: "relu",
     "seed": lambda: 3,
+    "module": lambda: None,
 }
 #: Function -> argument -> a function that gives what it needs beside.
 BESIDE = {

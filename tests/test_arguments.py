@@ -224,6 +224,8 @@ def test_wrong_arguments_of_functions_are_refused_by_typed_errors_or_work(name, 
         functions.call(name, function, {})
     except OSError:
         assert name in ("from_onnx", "load")
+    except ArgumentError:
+        assert name == "from_torch"  # a module of PyTorch is right, which need not be installed
     for argument in functions.arguments(function):
         for shown, value in WRONG.items():
             try:

@@ -84,7 +84,7 @@ if TYPE_CHECKING:
         multiply,
         subtract,
     )
-    from .models import Model, QuantizedModel, Sequential, from_onnx, load
+    from .models import Model, QuantizedModel, Sequential, from_onnx, from_torch, load
     from .training.history import History
 
 __all__ = [
@@ -164,6 +164,7 @@ __all__ = [
     "estimators",
     "export",
     "from_onnx",
+    "from_torch",
     "get_num_threads",
     "init",
     "layers",
@@ -197,7 +198,7 @@ if not TYPE_CHECKING:
             "data.preparation": "make_windows pad_sequences",
             "data.windows": "WindowSplit split_series",
             "graph": "Input Value",
-            "models": "Model QuantizedModel Sequential from_onnx load",
+            "models": "Model QuantizedModel Sequential from_onnx from_torch load",
             "training.history": "History",
         },
         rest="layers",

@@ -6,13 +6,13 @@ from .._lazy import lazily
 
 if TYPE_CHECKING:
     from .functional import Functional
-    from .loading import from_onnx, load
+    from .loading import from_onnx, from_torch, load
     from .model import Model
     from .quantization_report import QuantizationReport
     from .quantized import QuantizedModel
     from .sequential import Sequential
 
-__all__ = ["Functional", "Model", "QuantizationReport", "QuantizedModel", "Sequential", "from_onnx", "load"]
+__all__ = ["Functional", "Model", "QuantizationReport", "QuantizedModel", "Sequential", "from_onnx", "from_torch", "load"]
 
 if not TYPE_CHECKING:
     # functional.py exports Model too: it registers Functional as the class that Model(inputs, outputs) makes.
@@ -21,7 +21,7 @@ if not TYPE_CHECKING:
         __all__,
         {
             "functional": "Functional Model",
-            "loading": "from_onnx load",
+            "loading": "from_onnx from_torch load",
             "quantization_report": "QuantizationReport",
             "quantized": "QuantizedModel",
             "sequential": "Sequential",

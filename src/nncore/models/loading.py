@@ -1,4 +1,4 @@
-"""load, from_onnx: read a model from a file that ``Model.save`` or ``Model.to_onnx`` wrote."""
+"""load, from_onnx, from_torch: make a model of a file that ``Model.save`` or ``Model.to_onnx`` wrote, or of a PyTorch module."""
 
 from __future__ import annotations
 
@@ -119,6 +119,62 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
     from ..export.onnx.own import read_network as read_onnx
 
     return _model_of(read_onnx(path))
+
+
+@explained
+def from_torch(module: Any, *, example: Any = None, seed: int | None = None) -> Sequential | Any:
+    """Make a model of a PyTorch module, with a copy of its weights and running statistics.
+
+    A ``torch.nn.Sequential`` of known layers, also a nested one, becomes a `Sequential` with the same keys. Of any other module
+    ``torch.fx`` traces what ``forward`` does in eval mode, and the result is a `Model` over `Input`. Its layers have the names of
+    the sub-modules, with ``_`` in place of dots: ``encoder.fc1`` is ``encoder_fc1``. It does not matter whether the module is in
+    train or eval mode. `load_state_dict` and `state_dict` of the model exchange weights with the module later.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module. Float16 and bfloat16 become float32.
+    example : array_like, or a tuple or dict of them, optional
+        A batch of data, one for each argument of ``forward``, as the module takes it. Only the shapes count, and not the size of
+        the batch. It is needed where the layers do not tell the shape of the input, such as a Flatten at the beginning, and for
+        arguments that have a default, which are left at it otherwise.
+    seed : int, optional
+        The seed of the model, for dropout and shuffling.
+
+    Returns
+    -------
+    Model
+        The model, a `Sequential` or a `Functional`. It is not compiled. The batch comes first in all of its inputs and outputs,
+        also where ``batch_first=False`` has time first, and in the states of recurrent layers, which are [N, hidden], or
+        [N, directions * layers, hidden].
+
+    Raises
+    ------
+    ArgumentError
+        The module has parts that nncore does not have. The message names each, its class, and what to do. Or the shape of an input
+        is not known.
+    DTypeError
+        The weights are of several types, or of one that nncore does not have.
+
+    Examples
+    --------
+    >>> import pytest
+    >>> torch = pytest.importorskip("torch")
+    >>> import nncore as nn
+    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> model = nn.from_torch(module)
+    >>> model
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): Tanh()
+      (2): Linear(in_features=3, out_features=1, bias=True)
+    )
+    >>> bool(abs(model([[0.5, -1.0]]) - module(torch.tensor([[0.5, -1.0]])).detach().numpy()).max() < 1e-6)
+    True
+    """
+    from ..export.torch.model import network_of
+
+    return _model_of(network_of(module, example, seed))
 
 
 def _model_of(network: Network) -> Any:

@@ -375,8 +375,13 @@ class Model(Predictor):
 
         return cast("Self", clone_model(self, seed))
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, *, names: Mapping[str, str] | Any = None
+    ) -> IncompatibleKeys:
         """Copy parameters from a state dict. Everything is checked before anything is written.
+
+        Keys may have the prefixes ``module.`` of DataParallel and ``_orig_mod.`` of ``torch.compile``. The path of a sub-module,
+        ``encoder.fc1``, may stand for a layer named ``encoder_fc1``, as `from_torch` names it.
 
         Parameters
         ----------
@@ -384,6 +389,9 @@ class Model(Predictor):
             From names to arrays or PyTorch tensors, of any floating type.
         strict : bool
             Whether missing and unexpected keys are errors. If not, they are ignored and returned.
+        names : mapping, optional
+            Which sub-module of a PyTorch module each layer is, as for `state_dict`: with ``{"0": "encoder.fc1"}``, "0.weight" is
+            loaded from "encoder.fc1.weight".
 
         Returns
         -------
@@ -406,7 +414,7 @@ class Model(Predictor):
         >>> bool((a[0].weight == b[0].weight).all())
         True
         """
-        return parameters.load_state_dict(self._network, state_dict, strict)
+        return parameters.load_state_dict(self._network, state_dict, strict, names)
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters, in order.

@@ -253,21 +253,43 @@ class Predictor(ModelCore):
         except NotBuiltError:
             return preformatted(repr(self))
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    @overload
+    def state_dict(self, *, torch: Literal[True], names: Mapping[str, str] | Any = None) -> dict[str, Any]: ...
+    @overload
+    def state_dict(self, *, torch: bool = False, names: Mapping[str, str] | Any = None) -> dict[str, np.ndarray]: ...
+    def state_dict(self, *, torch: bool = False, names: Mapping[str, str] | Any = None) -> dict[str, Any]:
         """Return copies of the parameters by name, C-contiguous, with PyTorch's keys and shapes.
+
+        Parameters
+        ----------
+        torch : bool
+            Whether to return tensors of PyTorch, for ``load_state_dict`` of a module.
+        names : mapping, or torch.nn.Module, optional
+            Which sub-module of a PyTorch module each layer is: with ``{"0": "encoder.fc1"}``, "0.weight" is "encoder.fc1.weight".
+            "" is the module itself. Or the module (or its state dict), if `from_torch` has made the model of it, or the names agree
+            up to dots and "_".
 
         Returns
         -------
         dict
             From "0.weight", "0.bias", ... to arrays. The number is the position of the layer in the model.
 
+        Raises
+        ------
+        StateDictError
+            ``names`` does not fit the model.
+        MissingExtraError
+            PyTorch is not installed.
+
         Examples
         --------
         >>> import nncore as nn
         >>> {name: value.shape for name, value in nn.Sequential(nn.Linear(2, 1)).state_dict().items()}
         {'0.weight': (1, 2), '0.bias': (1,)}
+        >>> list(nn.Sequential(nn.Linear(2, 1)).state_dict(names={"0": "encoder.fc1"}))
+        ['encoder.fc1.weight', 'encoder.fc1.bias']
         """
-        return parameters.state_dict(self._network)
+        return parameters.state_dict(self._network, torch, names)
 
     @overload
     def test_on_batch(

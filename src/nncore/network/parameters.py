@@ -10,8 +10,9 @@ import numpy as np
 from .._checks import flag, no_state_dict
 from .._core import Use, copy_all
 from ..data.arrays import copy_into, to_array
-from ..errors import ArgumentError, ShapeError, StateDictError, kind_of
+from ..errors import ArgumentError, ShapeError, StateDictError, kind_of, require
 from ..records import Int8Weight, Parameter
+from . import torch_names
 
 if TYPE_CHECKING:
     from .network import Network
@@ -29,20 +30,27 @@ def _at_rest(network: Network) -> Use:
     return network.access.reading() if network.access.is_inside_step else network.access.between_steps()
 
 
-def state_dict(network: Network) -> dict[str, np.ndarray]:
+def state_dict(network: Network, torch: Any = False, names: Any = None) -> dict[str, Any]:
     """Return copies of the parameters and running statistics by name, C-contiguous; see `Model.state_dict`."""
     with _at_rest(network):
-        found = [stored(name, p) for name, p in network.named_state("state_dict")]
-    return {name: value for each in found for name, value in each.items()}
+        each = [stored(name, p) for name, p in network.named_state("state_dict")]
+    found: dict[str, Any] = {name: value for one in each for name, value in one.items()}
+    if names is not None:
+        found = {new: found[name] for name, new in torch_names.theirs("state_dict", found, names).items()}
+    if flag("state_dict", "torch", torch):
+        from_numpy = require("torch", "torch", "state_dict(torch=True)").from_numpy
+        found = {name: from_numpy(value) for name, value in found.items()}
+    return found
 
 
-def load_state_dict(network: Network, state_dict: Any, strict: Any) -> IncompatibleKeys:
+def load_state_dict(network: Network, state_dict: Any, strict: Any, names: Any = None) -> IncompatibleKeys:
     """Copy parameters from a state dict. Everything is checked before anything is written. See `Model.load_state_dict`."""
     if not isinstance(state_dict, Mapping):
         raise no_state_dict(state_dict)
     strict = flag("load_state_dict", "strict", strict)
     with network.access.training():
         own = dict(network.named_state("load_state_dict"))
+        state_dict = torch_names.translated(state_dict, own, names)
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):

@@ -1,0 +1,393 @@
+"""The walk through a traced module: each node becomes calls of layers on values of a network."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ...errors import ArgumentError, NncoreError, kind_of
+from ...graph import Input, Value, record
+from ...layers import Layer
+from ...records import Shape
+from . import layers
+from .functions import FUNCTIONS, KEEPING, full, on, value_of
+from .layers import RECURRENT, Unknown
+from .recurrent import Uses, uses_of
+from .tensors import Batch, Constant, Final, Half, Source, Tensor, Zeros
+
+
+class SecondBatch(Exception):
+    """Arguments of forward turn out to have the batch second."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__(names)
+        self.names = names
+
+
+class Failed(Exception):
+    """A node cannot be followed. The text says which, and why."""
+
+
+class Ends(NamedTuple):
+    """Where a network begins and ends."""
+
+    inputs: dict[str, Value]
+    outputs: Any  #: tensors in tuples, lists and dicts
+    made: list[tuple[Layer, Any]]  #: each layer that has weights, and its module
+
+
+class Traced:
+    """A module that torch.fx has traced.
+
+    Attributes
+    ----------
+    inputs : list of str
+        The arguments of forward that the outputs need.
+    states : dict
+        Of those that are initial states, the recurrent module.
+    """
+
+    def __init__(self, root: Any, graph: Any) -> None:
+        self.root, self.graph = root, graph
+        self.nodes = _needed(root, graph)
+        live = set(self.nodes)
+        self.inputs = [node.target for node in self.nodes if node.op == "placeholder"]
+        calls: dict[int, list[Any]] = {}
+        self.states: dict[str, Any] = {}
+        for node in self.nodes:
+            if node.op == "call_module" and layers.known(self.module(node)) in RECURRENT:
+                module = self.module(node)
+                calls.setdefault(id(module), []).append(node)
+                given = (*node.args[1:], *node.kwargs.values())
+                parts = [each for one in given for each in (one if isinstance(one, list | tuple) else [one])]
+                self.states.update({part.target: module for part in parts if getattr(part, "op", "") == "placeholder"})
+        self._uses = {i: uses_of(self.module(found[0]), found, live) for i, found in calls.items()}
+
+    def module(self, node: Any) -> Any:
+        """Return the module that a node calls."""
+        return self.root.get_submodule(node.target)
+
+    def follow(self, shapes: Mapping[str, Shape], second: set[str]) -> Ends:
+        """Return the ends of the network for samples of these shapes. second: the arguments that have the batch second."""
+        return _Walk(self, self._uses, shapes, second).ends()
+
+
+class _Walk:
+    """One walk through the nodes."""
+
+    def __init__(self, traced: Traced, uses: Mapping[int, Uses], shapes: Mapping[str, Shape], second: set[str]) -> None:
+        self.traced, self.uses, self.shapes, self.second = traced, uses, shapes, second
+        self.inputs: dict[str, Value] = {}
+        self.layers: dict[int, tuple[Layer, Any]] = {}
+        self.names: set[str] = set()
+        self.env: dict[Any, Any] = {}
+
+    def ends(self) -> Ends:
+        map_arg = importlib.import_module("torch.fx.node").map_arg
+        for node in self.traced.nodes:
+            args, kwargs = map_arg(node.args, self.env.__getitem__), map_arg(node.kwargs, self.env.__getitem__)
+            if node.op == "output":
+                return Ends(self.inputs, args[0], list(self.layers.values()))
+            try:
+                found = getattr(self, f"_{node.op}")(node, *args, **kwargs)
+            except (Unknown, NncoreError) as error:
+                raise Failed(f"{place(self.traced.root, node)}: {error}") from error
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # arguments that no function here has
+                raise Failed(f"{place(self.traced.root, node)}: its arguments are not known ({error})") from error
+            self.env[node] = found
+            if node.args and node.args[0] in self.env and _is_inplace(self.traced.root, node):
+                self.env[node.args[0]] = found
+        raise AssertionError("a traced module has an output")
+
+    def _placeholder(self, node: Any, *default: Any) -> Tensor:
+        name = node.target
+        module = self.traced.states.get(name)
+        shape = self.shapes[name]
+        self.inputs[name] = value = Input(shape, _input_name(name))
+        if module is not None:
+            return Tensor(value, 1, is_flat=len(shape) == 1)
+        return Tensor(value, int(name in self.second), arguments=frozenset([name]))
+
+    def _get_attr(self, node: Any) -> Constant:
+        found = self.traced.root
+        for part in node.target.split("."):
+            found = getattr(found, part)
+        return Constant(node.target, found)
+
+    def _call_function(self, node: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _has_tensor((args, kwargs)):  # arithmetic of sizes
+            return node.target(*args, **kwargs)
+        return FUNCTIONS[node.target.__name__](*args, **kwargs)
+
+    def _call_method(self, node: Any, *args: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[node.target.removesuffix("_")](*args, **kwargs)
+
+    def _call_module(self, node: Any, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        module = self.traced.module(node)
+        name = layers.known(module)
+        x = kwargs.pop("input", x)
+        if name in RECURRENT:
+            return self._call_recurrent(node, module, x, *args, **kwargs)
+        if name == "Identity":
+            return x
+        if name in ("Flatten", "Unflatten", "Softmax", "LogSoftmax", "GLU"):
+            return self._call_shaped(name, module, x)
+        keeps = not [*module.parameters(), *module.buffers()]
+        tensor = x if keeps and isinstance(x, Tensor) else full(x, type(module).__name__)
+        if tensor.batch and (name == "BatchNorm1d" or (name == "PReLU" and module.num_parameters > 1)):
+            raise Unknown(f"{name} of a tensor with the batch second, whose dimension 1 is the batch")
+        return on(self._layer(node, module), tensor)
+
+    def _call_shaped(self, name: str, m: Any, x: Any) -> Any:
+        if name == "Flatten":
+            return FUNCTIONS["flatten"](x, m.start_dim, m.end_dim)
+        if name == "Unflatten":
+            return FUNCTIONS["unflatten"](x, m.dim, m.unflattened_size)
+        return FUNCTIONS[{"Softmax": "softmax", "LogSoftmax": "log_softmax", "GLU": "glu"}[name]](x, m.dim)
+
+    def _layer(self, node: Any, module: Any, **options: Any) -> Layer:
+        """Return the layer of a module: one for all calls if it has weights, else one for each call."""
+        if id(module) not in self.layers or not module.state_dict():
+            name: str | None = layer_name(node.target)
+            while name in self.names and module.state_dict():
+                name = f"{name}_"
+            name = None if name in self.names else name
+            self.names.add(name or "")
+            self.layers[id(module)] = layers.layer_of(module, name=name, **options), module
+        return self.layers[id(module)][0]
+
+    def _call_recurrent(self, node: Any, m: Any, x: Any, hx: Any = None, **kwargs: Any) -> Any:
+        tensor = full(x, m.mode)
+        wanted = 0 if m.batch_first else 1
+        if tensor.batch != wanted:
+            if wanted and tensor.arguments and not tensor.arguments & self.second:
+                raise SecondBatch(tensor.arguments)
+            raise Unknown(
+                f"batch_first={m.batch_first}, but the batch is the {('first', 'second')[tensor.batch]} dimension of its input"
+            )
+        uses, states = self.uses[id(m)], self._initial(m, kwargs.pop("hx", hx))
+        layer = self._layer(node, m, return_sequences=uses.return_sequences, return_state=uses.return_state)
+        output, *last = record(layer, [tensor.value, *states])
+        source = Source(node.target, m, None if uses.return_sequences else output)
+        is_flat = m.num_layers * (2 if m.bidirectional else 1) == 1
+        if not last:
+            last = [output] * len(layer.states)  # type: ignore[attr-defined]
+        found = [
+            Tensor(value, 1, source=source if i == 0 else source._replace(final=None), is_flat=is_flat)
+            for i, value in enumerate(last)
+        ]
+        if uses.return_sequences:
+            return Tensor(output, wanted, arguments=tensor.arguments), found[0] if len(found) == 1 else tuple(found)
+        return Final(Tensor(output)), found[0] if len(found) == 1 else tuple(found)
+
+    def _initial(self, m: Any, hx: Any) -> list[Value]:
+        """Return the values of the initial states; none if they are zeros."""
+        parts = list(hx) if type(hx) in (list, tuple) else [] if hx is None else [hx]
+        parts = [None if isinstance(part, Constant) and not part.tensor.any() else part for part in parts]
+        if all(part is None or isinstance(part, Zeros) for part in parts):
+            return []
+        if any(isinstance(part, Constant | Half | Zeros) or part is None for part in parts) or any(p.batch != 1 for p in parts):
+            raise Unknown("its initial states; give h_n of another layer, an argument of forward, or a tensor [1, N, hidden]")
+        return [value_of(part, "an initial state") for part in parts]
+
+
+def _has_tensor(x: Any) -> bool:
+    if isinstance(x, Tensor | Half | Constant | Zeros | Batch | Final):
+        return True
+    if isinstance(x, Mapping):
+        return any(map(_has_tensor, x.values()))
+    return isinstance(x, list | tuple) and any(map(_has_tensor, x))
+
+
+def _is_inplace(root: Any, node: Any) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(root.get_submodule(node.target), "inplace", False))
+    if node.op == "call_method":
+        return bool(node.target.endswith("_") and not node.target.startswith("__"))
+    name = getattr(node.target, "__name__", "")
+    position = {"relu": 1, "relu6": 1, "selu": 1, "silu": 1, "mish": 1, "hardswish": 1, "hardsigmoid": 1}
+    position |= {"leaky_relu": 2, "elu": 2, "celu": 2, "hardtanh": 3, "threshold": 3, "dropout": 3}
+    given = node.args[position[name]] if name in position and len(node.args) > position[name] else node.kwargs.get("inplace")
+    return given is True or name in ("iadd", "isub", "imul", "itruediv", "ipow")
+
+
+def _needed(root: Any, graph: Any) -> list[Any]:
+    """Return the nodes on which the outputs depend, in order. In-place calls on one of them are among them."""
+    nodes = list(graph.nodes)
+    live: set[Any] = set()
+    waiting = [node for node in nodes if node.op == "output"]
+    while waiting:
+        while waiting:
+            node = waiting.pop()
+            if node not in live:
+                live.add(node)
+                waiting += node.all_input_nodes
+        waiting = [node for node in nodes if node not in live and node.args and node.args[0] in live and _is_inplace(root, node)]
+    return [node for node in nodes if node in live]
+
+
+def layer_name(path: str) -> str:
+    """Return the name of the layer of a sub-module: "encoder.fc1" is "encoder_fc1"."""
+    return path.replace(".", "_")
+
+
+def _input_name(name: str) -> str:
+    return f"{name}_" if name == "training" else name.lstrip("*")
+
+
+def place(root: Any, node: Any) -> str:
+    """Return where a node is, for messages."""
+    if node.op == "call_module":
+        return f"{node.target!r} ({type(root.get_submodule(node.target)).__name__})"
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    where = stack[-1][0] if stack and isinstance(stack[-1], tuple) else ""
+    what = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+    return f"{what} in forward of {where!r}" if where else f"{what} in forward"
+
+
+# Tracing ---------------------------------------------------------------------------------------------------------------------
+
+
+def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
+    """Return a traced module. fixed: arguments of forward that keep these values."""
+    fx = importlib.import_module("torch.fx")
+    if layers.known(module) is not None:  # forward of these is no Python to follow
+        root = importlib.import_module("torch").nn.Module()
+        name = type(module).__name__.lower()
+        root.add_module(name, module)
+        graph = fx.Graph()
+        arguments = [graph.placeholder("input")]
+        graph.output(graph.call_module(name, tuple(arguments)))
+        return Traced(root, graph)
+    usual = fx.Tracer.is_leaf_module
+    tracer = type(
+        "Tracer",
+        (fx.Tracer,),
+        {"is_leaf_module": lambda self, m, path: layers.known(m) is not None or usual(self, m, path)},
+    )()
+    try:
+        with _in_eval_mode(module), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = tracer.trace(module, dict(fixed))
+    except Exception as error:  # of any code in forward
+        raise ArgumentError(
+            f"from_torch: forward of {type(module).__name__} cannot be followed, because what it does depends on more than shapes "
+            f"({kind_of(error)}: {str(error)[:300]}); convert its parts, as nn.from_torch(module.encoder), and connect them by "
+            "nn.Model, or write it without such code"
+        ) from error
+    return Traced(module, graph)
+
+
+@contextmanager
+def _in_eval_mode(module: Any) -> Iterator[None]:
+    """Set every sub-module to eval mode for a while, as a trace shows what is computed in one of the two modes."""
+    modes = [(each, each.training) for each in module.modules()]
+    try:
+        for each, _ in modes:
+            each.training = False
+        yield
+    finally:
+        for each, mode in modes:
+            each.training = mode
+
+
+def fixed_arguments(module: Any, given: int, names: set[str]) -> dict[str, Any]:
+    """Return the arguments of forward that keep their defaults: those that the example does not have."""
+    found = {}
+    for i, parameter in enumerate(inspect.signature(module.forward).parameters.values()):
+        if i >= given and parameter.name not in names and parameter.default is not inspect.Parameter.empty:
+            found[parameter.name] = parameter.default
+    return found
+
+
+# Shapes ----------------------------------------------------------------------------------------------------------------------
+
+STEPS = 2  #: the number of time steps while it is open
+
+
+def possible_shapes(traced: Traced, name: str) -> list[Shape]:
+    """Return shapes of a sample of an argument of forward, as the first layers that read it suggest them."""
+    module = traced.states.get(name)
+    if module is not None:
+        blocks = module.num_layers * (2 if module.bidirectional else 1)
+        return [(module.hidden_size,) if blocks == 1 else (blocks, module.hidden_size)]
+    waiting = [node for node in traced.nodes if node.op == "placeholder" and node.target == name]
+    seen = set(waiting)
+    while waiting:
+        for user in waiting.pop(0).users:
+            if user not in seen and user in traced.nodes:
+                seen.add(user)
+                found = _taken(traced, user)
+                if found:
+                    return found
+                if found is None:
+                    waiting.append(user)
+    return []
+
+
+def _taken(traced: Traced, node: Any) -> list[Shape] | None:
+    """Return shapes that a node takes; [] if they are not known; None if it keeps the shape, so that its readers tell."""
+    if node.op != "call_module":
+        name = node.target.removesuffix("_") if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+        return None if name in KEEPING else []
+    module = traced.module(node)
+    name = layers.known(module)
+    if name in RECURRENT:
+        return [(STEPS, module.input_size)]
+    if name == "Embedding":
+        return [(STEPS,), (1,), ()]
+    if name == "LayerNorm" and len(module.normalized_shape) > 1:
+        return [tuple(module.normalized_shape)]
+    widths = {"Linear": "in_features", "BatchNorm1d": "num_features", "LayerNorm": "normalized_shape", "PReLU": "num_parameters"}
+    if name not in widths or (name == "PReLU" and module.num_parameters == 1):
+        return [] if name in ("Flatten", "Unflatten", "GLU") else None
+    size = getattr(module, widths[name])
+    size = size if isinstance(size, int) else size[0]
+    return [(size,), (size, STEPS)] if name in ("BatchNorm1d", "PReLU") else [(size,), (STEPS, size)]
+
+
+def follow(traced: Traced, given: Mapping[str, Shape]) -> Ends:
+    """Return the ends of the network. given: the shape of the example of each argument, as torch has it, with the batch."""
+    second: set[str] = set()
+    choices = [possible_shapes(traced, name) if name not in given else [()] for name in traced.inputs]
+    unknown = [name for name, found in zip(traced.inputs, choices, strict=True) if not found]
+    first: Failed | None = None
+    for shapes in [] if unknown else itertools.islice(itertools.product(*choices), 64):
+        wanted = dict(zip(traced.inputs, shapes, strict=True))
+        try:
+            return _follow(traced, wanted, given, second)
+        except Failed as error:
+            first = first or error
+    if unknown:
+        raise ArgumentError(
+            f"from_torch: the shape of the argument{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))} of forward is "
+            "not known from the layers that read it; give example=x, a batch of data (a list of them for several arguments)"
+        )
+    hint = "" if given else "; if this is about a shape, give example=x, a batch of data"
+    raise ArgumentError(f"from_torch: {first}{hint}") from first
+
+
+def _follow(traced: Traced, shapes: dict[str, Shape], given: Mapping[str, Shape], second: set[str]) -> Ends:
+    while True:
+        for name, shape in given.items():
+            if name in traced.inputs:
+                shapes[name] = _sample(traced, name, tuple(shape), name in second)
+        try:
+            return traced.follow(shapes, second)
+        except SecondBatch as found:
+            second |= found.names
+
+
+def _sample(traced: Traced, name: str, shape: Shape, is_second: bool) -> Shape:
+    """Return the shape of one sample of an example."""
+    module = traced.states.get(name)
+    at = 1 if module is not None or is_second else 0
+    if len(shape) <= at:
+        raise ArgumentError(f"from_torch: example for {name!r} has the shape {shape}; it needs a dimension for the batch")
+    left = (*shape[:at], *shape[at + 1 :])
+    return left[1:] if module is not None and left[0] == 1 else left

@@ -1,0 +1,499 @@
+"""What `forward` may call: functions and methods of torch and operators, by name, as layers of nncore."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ... import layers as nn
+from ...graph import Value, record
+from ...layers import Layer
+from .layers import Unknown, softmax
+from .recurrent import index_of_step, refused_part
+from .tensors import BATCH, Constant, Final, Half, Source, Tensor, Zeros
+
+
+def on(layer: Layer, x: Tensor) -> Tensor:
+    """Return the result of a layer that keeps the dimensions, or acts on the last one."""
+    return x.replace(value=record(layer, x.value)[0], source=None, arguments=x.arguments)
+
+
+def full(x: Any, owner: str) -> Tensor:
+    """Return a tensor whose value has all dimensions that torch has, or raise Unknown."""
+    if not isinstance(x, Tensor):
+        raise Unknown(f"{owner} of {_said(x)}")
+    if x.is_column:
+        raise Unknown(f"{owner} of a tensor [N], which is [N, 1] here; leave out the squeeze before it")
+    if x.is_flat:
+        return Tensor(record(nn.Reshape(1, *x.value.shape), x.value)[0], 1)
+    return x
+
+
+def _said(x: Any) -> str:
+    if isinstance(x, Constant):
+        return f"{x.path!r}, a tensor that is no weight of a layer of the table"
+    if isinstance(x, Half):
+        return str(refused_part(x.state.source.path if x.state.source else "", f"h_n[{x.index}]"))
+    return {Zeros: "zeros", type(BATCH): "the size of the batch"}.get(type(x), f"a value of the kind {type(x).__name__}")
+
+
+def number(x: Any) -> float | None:
+    """Return a number, or a constant of one, or None."""
+    if isinstance(x, Constant) and not x.tensor.requires_grad and x.tensor.numel() == 1 and x.tensor.dim() == 0:
+        return float(x.tensor)
+    return x if isinstance(x, int | float) else None
+
+
+# Activations -----------------------------------------------------------------------------------------------------------------
+
+_IN = {"inplace": False}
+#: Function -> the layer, and the arguments after the tensor with their defaults.
+_ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name.lower(): (name, _IN) for name in ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid")},
+    **{name.lower(): (name, {}) for name in ("Sigmoid", "Tanh", "Softsign", "LogSigmoid", "Tanhshrink", "Exp")},
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01, **_IN}),
+    "elu": ("ELU", {"alpha": 1.0, **_IN}),
+    "celu": ("CELU", {"alpha": 1.0, **_IN}),
+    "gelu": ("GELU", {"approximate": "none"}),
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 20.0}),
+    "hardtanh": ("Hardtanh", {"min_val": -1.0, "max_val": 1.0, **_IN}),
+    "hardshrink": ("Hardshrink", {"lambd": 0.5}),
+    "softshrink": ("Softshrink", {"lambd": 0.5}),
+    "threshold": ("Threshold", {"threshold": None, "value": None, **_IN}),
+}
+
+
+def _activation(name: str) -> Callable[..., Tensor]:
+    layer, defaults = _ACTIVATIONS[name]
+
+    def call(x: Any, *args: Any, **kwargs: Any) -> Tensor:
+        given = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
+        given.pop("inplace", None)
+        if not isinstance(x, Tensor):
+            raise Unknown(f"{name} of {_said(x)}")
+        return on(getattr(nn, layer)(**given), x)
+
+    return call
+
+
+def _row(name: str) -> Callable[..., Tensor]:
+    def call(x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+        tensor = full(x, name)
+        if dim is None:
+            dim = {1: 0, 3: 0}.get(len(tensor.labels()), 1)  # as torch chooses it
+        if tensor.axis(dim, name) != len(tensor.value.shape):
+            raise Unknown(f"{name} with dim={dim}; only the last dimension is possible, dim=-1")
+        return on(softmax({"softmax": "Softmax", "log_softmax": "LogSoftmax"}[name], -1), tensor)
+
+    return call
+
+
+def _glu(x: Any, dim: int = -1) -> Tensor:
+    tensor = full(x, "glu")
+    if tensor.axis(dim, "glu") != len(tensor.value.shape):
+        raise Unknown(f"glu with dim={dim}; only the last dimension is possible, dim=-1")
+    return on(nn.GLU(), tensor)
+
+
+def _dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    if training is not False:  # it is traced in eval mode
+        raise Unknown("dropout that is active in eval mode, too; write F.dropout(x, p, training=self.training), or use nn.Dropout")
+    return on(nn.Dropout(p), full(x, "dropout") if not isinstance(x, Tensor) else x)
+
+
+def _clamp(x: Any, min: Any = None, max: Any = None) -> Tensor:
+    low, high = number(min), number(max)
+    if high is None and low is not None:
+        return on(nn.ReLU() if low == 0 else nn.Threshold(low, low), full(x, "clamp") if not isinstance(x, Tensor) else x)
+    if low is None or high is None:
+        raise Unknown("clamp needs numbers min and max, or min alone")
+    return on(nn.Hardtanh(low, high), full(x, "clamp") if not isinstance(x, Tensor) else x)
+
+
+# Arithmetic ------------------------------------------------------------------------------------------------------------------
+
+
+def together(owner: str, tensors: Sequence[Any]) -> list[Tensor]:
+    """Return tensors with equally many dimensions and the batch at the same place, or raise Unknown."""
+    found = [x if isinstance(x, Tensor) and x.is_column else full(x, owner) for x in tensors]
+    if len({(x.batch, x.is_column, len(x.value.shape)) for x in found}) > 1:
+        shapes = ", ".join(str(x.sizes()) for x in found)
+        raise Unknown(f"{owner} of tensors of the shapes {shapes}; give them equally many dimensions, with the batch at one place")
+    return found
+
+
+def merged(layer: Layer, owner: str, tensors: Sequence[Any]) -> Tensor:
+    """Return the result of a merging layer."""
+    found = together(owner, tensors)
+    names = frozenset[str]().union(*(x.arguments for x in found))
+    return found[0].replace(value=record(layer, [x.value for x in found])[0], source=None, arguments=names)
+
+
+def _rescaled(x: Any, scale: float, offset: float, owner: str) -> Tensor:
+    tensor = x if isinstance(x, Tensor) and x.is_column else full(x, owner)
+    value = tensor.value
+    if (scale, offset) != (1.0, 0.0):
+        value = record(nn.Rescaling(scale, offset), value)[0]
+    return tensor.replace(value=value, source=None)
+
+
+def _add(x: Any, y: Any, *, alpha: float = 1, sign: float = 1.0) -> Tensor:
+    a, b, alpha = number(x), number(y), alpha * sign
+    if b is not None:
+        return _rescaled(x, 1.0, alpha * b, "+")
+    if a is not None:
+        return _rescaled(y, alpha, a, "+")
+    if alpha == -1:
+        return merged(nn.Subtract(), "-", [x, y])
+    return merged(nn.Add(), "+", [x, y if alpha == 1 else _rescaled(y, alpha, 0.0, "+")])
+
+
+def _sub(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
+    return _add(x, y, alpha=alpha, sign=-1.0)
+
+
+def _mul(x: Any, y: Any) -> Tensor:
+    a, b = number(x), number(y)
+    if a is None and b is None:
+        return merged(nn.Multiply(), "*", [x, y])
+    return _rescaled(y if a is not None else x, a if a is not None else b or 0.0, 0.0, "*")
+
+
+def _div(x: Any, y: Any, rounding_mode: Any = None) -> Tensor:
+    b = number(y)
+    if not b or rounding_mode is not None:
+        raise Unknown("a division by a tensor; only numbers can divide")
+    return _rescaled(x, 1.0 / b, 0.0, "/")
+
+
+def _pow(x: Any, exponent: Any) -> Tensor:
+    if exponent not in (1, 2, 3):
+        raise Unknown(f"the power {exponent!r}; only 2 and 3 are possible")
+    return merged(nn.Multiply(), "**", [x] * exponent) if exponent > 1 else full(x, "**")
+
+
+def _extreme(layer: Callable[[], Layer], owner: str) -> Callable[..., Any]:
+    def call(x: Any, y: Any = None, keepdim: bool = False, *, other: Any = None, dim: Any = None) -> Any:
+        y = other if other is not None else y if dim is None else dim
+        if isinstance(y, Tensor):
+            return merged(layer(), owner, [x, y])
+        if owner == "max" and type(y) is int:
+            return pooled(nn.GlobalMaxPooling1D(), x, y, keepdim, owner), None
+        raise Unknown(f"{owner} takes two tensors{', or a tensor and the dimension of time' if owner == 'max' else ''}")
+
+    return call
+
+
+def pooled(layer: Layer, x: Any, dim: Any, keepdim: bool, owner: str) -> Tensor:
+    """Return the mean or maximum over the first dimension after the batch."""
+    tensor = full(x, owner)
+    dims = list(dim) if isinstance(dim, list | tuple) else [dim]
+    if len(dims) != 1 or len(tensor.value.shape) < 2 or tensor.axis(dims[0], owner) != 1:
+        raise Unknown(f"{owner} with dim={dim!r}; only the dimension of time is possible, dim=1 of [N, time, features]")
+    value = record(layer, tensor.value)[0]
+    if keepdim:
+        return tensor.replace(value=record(nn.Reshape(1, *value.shape), value)[0], source=None)
+    return Tensor(value, 0, arguments=tensor.arguments)
+
+
+def _mean(x: Any, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    return pooled(nn.GlobalAveragePooling1D(), x, dim, keepdim, "mean")
+
+
+def _amax(x: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
+    return pooled(nn.GlobalMaxPooling1D(), x, dim, keepdim, "amax")
+
+
+# Shapes ----------------------------------------------------------------------------------------------------------------------
+
+
+def reshaped(x: Tensor, shape: Sequence[int], batch: int | None = None) -> Tensor:
+    """Return samples of another shape. (): torch has [N], and the value stays [N, 1]."""
+    batch = x.batch if batch is None else batch
+    if not shape:
+        return Tensor(record(nn.Flatten(), x.value)[0] if len(x.value.shape) > 1 else x.value, 0, is_column=True)
+    if tuple(shape) == x.value.shape:
+        return x.replace(batch=batch, is_column=False, source=None)
+    layer = nn.Flatten() if len(shape) == 1 else nn.Reshape(*shape)
+    return Tensor(record(layer, x.value)[0], batch, arguments=x.arguments)
+
+
+def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    if isinstance(x, Tensor) and x.is_column:
+        return x
+    tensor = full(x, "flatten")
+    if tensor.batch:
+        raise Unknown("flatten of a tensor with the batch second; put the batch first by transpose(0, 1)")
+    start, end = tensor.axis(start_dim, "flatten"), tensor.axis(end_dim, "flatten")
+    if start == 0:
+        if tensor.size() == 1:
+            return reshaped(tensor, ())
+        raise Unknown("flatten with start_dim=0 would merge the batch; use 1")
+    return on(nn.Flatten(start, end), tensor) if start < end else tensor
+
+
+def _view(x: Any, *sizes: Any, shape: Any = None) -> Tensor:
+    wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes or shape)
+    if not isinstance(x, Tensor):
+        raise Unknown(f"view of {_said(x)}")
+    tensor = x if x.is_column else full(x, "view")
+    text = ", ".join(map(str, wanted))
+    first, rest = wanted[0], wanted[1:]
+    if tensor.batch or not all(type(size) is int for size in rest):
+        raise Unknown(f"view({text}) of a tensor {tensor.sizes()}; the batch must stay the first dimension")
+    if rest.count(-1) == 1:
+        known = math.prod(size for size in rest if size != -1)
+        rest = [tensor.size() // known if size == -1 and known else size for size in rest]
+    if math.prod(rest) != tensor.size() or not (first is BATCH or first == -1):
+        raise Unknown(f"view({text}) of a tensor {tensor.sizes()} mixes the batch with other dimensions, or fixes its size")
+    return reshaped(tensor, rest)
+
+
+def _unflatten(x: Any, dim: int, sizes: Any) -> Tensor:
+    tensor = full(x, "unflatten")
+    at = tensor.axis(dim, "unflatten")
+    if at == 0 or not all(type(size) is int for size in sizes):
+        raise Unknown("unflatten of the batch")
+    before, after, size = tensor.value.shape[: at - 1], tensor.value.shape[at:], tensor.value.shape[at - 1]
+    known = math.prod(each for each in sizes if each != -1)
+    return reshaped(tensor, [*before, *(size // known if each == -1 and known else each for each in sizes), *after])
+
+
+def _squeeze(x: Any, dim: Any = None) -> Tensor:
+    if isinstance(x, Tensor) and x.is_flat and dim == 0:
+        return Tensor(x.value)
+    tensor = full(x, "squeeze")
+    dims = list(range(len(tensor.labels()))) if dim is None else [dim]
+    labels = {tensor.axis(each, "squeeze") for each in dims} - ({0} if dim is None else set())
+    if 0 in labels:
+        raise Unknown("squeeze of the batch")
+    gone = {label for label in labels if tensor.value.shape[label - 1] == 1}
+    if not gone:
+        return tensor
+    left = [size for i, size in enumerate(tensor.value.shape) if i + 1 not in gone]
+    return reshaped(tensor, left, 0 if 1 in gone else tensor.batch)
+
+
+def _unsqueeze(x: Any, dim: int) -> Tensor:
+    tensor = x if isinstance(x, Tensor) and x.is_column else full(x, "unsqueeze")
+    rank = len(tensor.labels())
+    at = dim + rank + 1 if dim < 0 else dim
+    if tensor.is_column:
+        if at != 1:
+            raise Unknown(f"unsqueeze({dim}) of a tensor [N]")
+        return Tensor(tensor.value)
+    batch = tensor.batch + (at <= tensor.batch)
+    if batch > 1:
+        raise Unknown(f"unsqueeze({dim}) of a tensor {tensor.sizes()}")
+    before = at if at <= tensor.batch else at - 1
+    shape = tensor.value.shape
+    return reshaped(tensor, [*shape[:before], 1, *shape[before:]], batch)
+
+
+def _permute(x: Any, *dims: Any) -> Tensor:
+    tensor = full(x, "permute")
+    wanted = list(dims[0] if len(dims) == 1 and isinstance(dims[0], list | tuple) else dims)
+    labels = [tensor.axis(dim, "permute") for dim in wanted]
+    if sorted(labels) != list(range(len(tensor.labels()))) or labels.index(0) > 1:
+        raise Unknown(f"permute{tuple(wanted)} of a tensor {tensor.sizes()}; the batch must become the first or second dimension")
+    order = [label for label in labels if label]
+    value = tensor.value if order == sorted(order) else record(nn.Permute(*order), tensor.value)[0]
+    return Tensor(value, labels.index(0), arguments=tensor.arguments if value is tensor.value else frozenset())
+
+
+def _transpose(x: Any, dim0: int, dim1: int) -> Tensor:
+    rank = len(full(x, "transpose").labels()) if not (isinstance(x, Tensor) and x.is_flat) else 3
+    dims = list(range(rank))
+    try:
+        dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
+    except (IndexError, TypeError):
+        raise Unknown(f"transpose({dim0}, {dim1}) of a tensor of {rank} dimensions") from None
+    return _permute(x, dims)
+
+
+def _cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
+    dim = dim if axis is None else axis
+    if tensors and all(isinstance(x, Half) for x in tensors):
+        return _both_halves(tensors)
+    found = together("cat", tensors)
+    at = found[0].axis(dim, "cat")
+    if at == 0 or found[0].is_column:
+        raise Unknown(f"cat with dim={dim} joins along the batch" if at == 0 else "cat of tensors [N]")
+    return merged(nn.Concatenate(at), "cat", found) if len(found) > 1 else found[0]
+
+
+def _both_halves(halves: Sequence[Half]) -> Tensor:
+    state = halves[0].state
+    source = state.source
+    assert source is not None
+    count = 2 * source.module.num_layers
+    numbers = [half.index for half in halves]
+    if any(half.state.value is not state.value for half in halves) or numbers != [count - 2, count - 1]:
+        raise refused_part(source.path, f"torch.cat of h_n at {numbers}")
+    if source.final is not None:
+        return Tensor(source.final)
+    if source.module.num_layers > 1:
+        raise refused_part(source.path, f"h_n[{numbers[0]}] beside the whole sequence")
+    return Tensor(record(nn.Flatten(), state.value)[0])
+
+
+def _stack(tensors: Any, dim: int = 0) -> Tensor:
+    found = [_unsqueeze(x, dim) for x in tensors]
+    if len({x.batch for x in found}) > 1:
+        raise Unknown("stack of tensors with the batch at different places")
+    label = found[0].axis(dim, "stack")
+    return merged(nn.Concatenate(label), "stack", found) if len(found) > 1 else found[0]
+
+
+# Reading ---------------------------------------------------------------------------------------------------------------------
+
+
+def _getitem(x: Any, index: Any) -> Any:
+    if isinstance(x, list | tuple):
+        return x[index]
+    if isinstance(x, Final):
+        return x.tensor
+    if not isinstance(x, Tensor):
+        raise Unknown(f"an index of {_said(x)}")
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(part == slice(None) or part is Ellipsis for part in parts):
+        return x
+    if None in parts and all(part is None or part == slice(None) or part is Ellipsis for part in parts):
+        return _new_axes(x, parts)
+    if x.source is not None:
+        return _one_state(x, x.source, index)
+    tensor = full(x, "an index")
+    step = index_of_step(index, 1 - tensor.batch)
+    if step is None or len(tensor.value.shape) < 2:
+        raise Unknown(f"the index {_index_text(parts)} of a tensor {tensor.sizes()}; only the last step can be read, x[:, -1]")
+    if tensor.value.shape[0] == 1 and step in (0, -1) and not tensor.arguments:
+        return reshaped(tensor, tensor.value.shape[1:], 0)
+    if step != -1:
+        raise Unknown(f"the step {step} of a tensor {tensor.sizes()}; only the last one can be read, x[:, -1]")
+    return Tensor(record(nn.LastStep(), tensor.value)[0], arguments=tensor.arguments)
+
+
+def _index_text(parts: Sequence[Any]) -> str:
+    return f"[{', '.join(':' if part == slice(None) else repr(part) for part in parts)}]"
+
+
+def _new_axes(x: Tensor, parts: Sequence[Any]) -> Tensor:
+    if Ellipsis in parts:
+        i = list(parts).index(Ellipsis)
+        fill = len(x.labels()) - sum(part is not None for part in parts) + 1
+        parts = (*parts[:i], *[slice(None)] * fill, *parts[i + 1 :])
+    for i, part in enumerate(parts):
+        x = _unsqueeze(x, i) if part is None else x
+    return x
+
+
+def _one_state(x: Tensor, source: Source, index: Any) -> Tensor | Half:
+    """Return h_n[i]."""
+    i = index_of_step(index, 0)
+    if i is None:
+        raise refused_part(source.path, f"h_n{_index_text(index if isinstance(index, tuple) else (index,))}")
+    directions = 2 if source.module.bidirectional else 1
+    count = directions * source.module.num_layers
+    if not -count <= i < count:
+        raise Unknown(f"h_n[{i}] of {source.path}, which has {count}")
+    if directions == 2:
+        return Half(x, i % count)
+    if i % count != count - 1:
+        raise refused_part(source.path, f"h_n[{i}]")
+    if source.final is not None:
+        return Tensor(source.final)
+    return Tensor(x.value if x.is_flat else record(nn.LastStep(), x.value)[0])
+
+
+def _size(x: Any, dim: int | None = None) -> Any:
+    sizes = (BATCH,) if isinstance(x, Tensor) and x.is_column else tuple(full(x, "size").sizes())
+    return sizes if dim is None else sizes[dim]
+
+
+def _getattr(x: Any, name: str) -> Any:
+    if isinstance(x, tuple) and name == "values" and len(x) == 2:  # of torch.max
+        return x[0]
+    if name == "shape":
+        return _size(x)
+    if name == "ndim":
+        return len(_size(x))
+    if name in ("device", "dtype", "is_cuda"):
+        return None
+    raise Unknown(f"the attribute .{name}")
+
+
+def _rank(x: Any) -> int:
+    return len(_size(x))
+
+
+def _same(x: Any, *args: Any, **kwargs: Any) -> Any:
+    return x
+
+
+def _zeros(*args: Any, **kwargs: Any) -> Zeros:
+    return Zeros()
+
+
+#: Every function, method and operator, by its name.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: _activation(name) for name in _ACTIVATIONS},
+    **dict.fromkeys(("softmax",), _row("softmax")),
+    **dict.fromkeys(("log_softmax",), _row("log_softmax")),
+    "glu": _glu,
+    "dropout": _dropout,
+    **dict.fromkeys(("clamp", "clip"), _clamp),
+    **dict.fromkeys(("add", "iadd"), _add),
+    **dict.fromkeys(("sub", "isub", "subtract"), _sub),
+    **dict.fromkeys(("mul", "imul", "multiply"), _mul),
+    **dict.fromkeys(("div", "truediv", "itruediv", "divide", "true_divide"), _div),
+    **dict.fromkeys(("neg", "negative"), lambda x: _rescaled(x, -1.0, 0.0, "-")),
+    **dict.fromkeys(("pow", "ipow"), _pow),
+    "square": lambda x: _pow(x, 2),
+    "maximum": _extreme(nn.Maximum, "maximum"),
+    "minimum": _extreme(nn.Minimum, "minimum"),
+    "max": _extreme(nn.Maximum, "max"),
+    "min": _extreme(nn.Minimum, "min"),
+    "mean": _mean,
+    "amax": _amax,
+    "flatten": _flatten,
+    **dict.fromkeys(("view", "reshape"), _view),
+    "unflatten": _unflatten,
+    "squeeze": _squeeze,
+    "unsqueeze": _unsqueeze,
+    "permute": _permute,
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
+    **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
+    "hstack": lambda tensors: _cat(tensors, 1),
+    "stack": _stack,
+    "getitem": _getitem,
+    "getattr": _getattr,
+    "size": _size,
+    **dict.fromkeys(("dim", "ndimension"), _rank),
+    **dict.fromkeys(("contiguous", "clone", "float", "double", "to", "type", "type_as", "cpu", "long", "int"), _same),
+    **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), _zeros),
+}
+#: Those that keep the shape of their first argument.
+KEEPING = frozenset(
+    {
+        *_ACTIVATIONS,
+        "softmax",
+        "log_softmax",
+        "dropout",
+        "clamp",
+        "clip",
+        "pow",
+        "square",
+        "maximum",
+        "minimum",
+        "contiguous",
+        "clone",
+    }
+    | {"add", "iadd", "sub", "isub", "subtract", "mul", "imul", "multiply", "div", "truediv", "itruediv", "neg", "negative"}
+    | {"transpose", "permute", "to", "float", "double", "long"}
+)
+
+
+def value_of(x: Any, owner: str) -> Value:
+    """Return the value of an output or of an initial state, which may lack a dimension."""
+    return x.value if isinstance(x, Tensor) else full(x, owner).value

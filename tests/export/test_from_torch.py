@@ -1,0 +1,505 @@
+"""from_torch and state dicts of PyTorch: what a module computes is the truth, in outputs, in a step of SGD, and there and back."""
+
+import copy
+import importlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import nncore as nn
+from nncore.errors import ArgumentError, DTypeError, ShapeError, StateDictError
+
+
+@pytest.fixture(scope="module")
+def torch():
+    found = pytest.importorskip("torch")
+    threads = found.get_num_threads()
+    found.set_num_threads(1)  # small tensors take longer with several
+    yield found
+    found.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def nets(torch):
+    return importlib.import_module("export.torch_nets")
+
+
+def outputs(module, model, *x, to=lambda array: array):
+    """Return the outputs of a module in eval mode and of a model, as lists of arrays."""
+    import torch
+
+    module.eval()
+    with torch.no_grad():
+        found = module(*x)
+    theirs = [found] if isinstance(found, torch.Tensor) else list(found.values() if isinstance(found, dict) else found)
+    arrays = [to(each.numpy()) for each in x]
+    ours = model(arrays if len(arrays) > 1 else arrays[0])
+    ours = list(ours.values()) if isinstance(ours, dict) else list(ours) if isinstance(ours, list | tuple) else [ours]
+    return [each.numpy() for each in theirs], ours
+
+
+def assert_same(module, model, *x, **options):
+    theirs, ours = outputs(module, model, *x, **options)
+    assert len(theirs) == len(ours)
+    for a, b in zip(theirs, ours, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 if b.dtype == np.float32 else 1e-12)
+        assert a.dtype == b.dtype
+
+
+def module_of(torch, forward, **parts):
+    """Return a module with these sub-modules and this forward."""
+    cls = type("Net", (torch.nn.Module,), {"forward": forward})
+    found = cls()
+    for name, part in parts.items():
+        found.add_module(name, part)
+    return found
+
+
+# Random modules --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", range(0, 210, 30))
+def test_random_modules(torch, nets, first):
+    for seed in range(first, first + 30):
+        module, rng = nets.random_module(seed)
+        (x,) = module.example(rng, 5)
+        x = x.to(next(module.parameters()).dtype) if x.is_floating_point() else x
+        module.train(bool(seed % 2))
+        before = copy.deepcopy(module.state_dict())
+        model = nn.from_torch(module, example=x if seed % 4 == 0 or type(module).__name__ == "Dense" else None)
+        assert all(each.training == bool(seed % 2) for each in module.modules()), seed
+        steps = getattr(module, "read", "") == "sequence"
+        rows = nets.batch_first(module, x)
+        module.eval()
+        target = module(x)
+        want = nets.batch_first(module, target) if steps else target.detach().numpy()
+        scale = 1 + np.abs(want).max()
+        found = model(rows)
+        limit = 1e-5 if want.dtype == np.float32 else 1e-12
+        assert found.dtype == want.dtype, seed
+        np.testing.assert_allclose(found / scale, want / scale, rtol=0, atol=limit, err_msg=f"seed {seed}")
+        back = model.state_dict(torch=True, names=module)
+        assert all(torch.equal(back[key], value) and back[key].dtype == value.dtype for key, value in before.items()), seed
+        module.load_state_dict(back)
+        if seed % 3 == 0:
+            assert_same_step(torch, nets, module, model, x, target, steps, seed)
+
+
+def assert_same_step(torch, nets, module, model, x, target, steps, seed):
+    """Compare all weights and statistics after a step of SGD."""
+    module.train()
+    y = torch.ones_like(target)
+    ((module(x) - y) ** 2).mean().backward()
+    torch.optim.SGD(module.parameters(), lr=0.05).step()
+    model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.05))
+    model.train_on_batch(nets.batch_first(module, x), nets.batch_first(module, y) if steps else y.numpy())
+    found = model.state_dict(names=module)
+    # The derivatives of PyTorch's Hardsigmoid and CELU have constants of float32 in float64, too.
+    rough = any(type(each).__name__ in ("Hardsigmoid", "CELU") for each in module.modules())
+    limit = 2e-5 if target.dtype == torch.float32 else 1e-7 if rough else 1e-11
+    for key, value in module.state_dict().items():
+        scale = 1 + float(value.abs().max())
+        np.testing.assert_allclose(found[key] / scale, value.numpy() / scale, rtol=0, atol=limit, err_msg=f"seed {seed}: {key}")
+
+
+# Single layers ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_activation_of_the_table(torch, nets):
+    x = torch.randn(4, 6) * 3
+    for make in nets.ACTIVATIONS:
+        module = make()
+        assert_same(module, nn.from_torch(module, example=x), x.clone())
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_recurrent_modules_alone(torch, kind, batch_first):
+    for layers, both, bias in ((1, False, True), (2, False, False), (1, True, True), (3, True, True)):
+        module = getattr(torch.nn, kind)(3, 4, layers, bias=bias, bidirectional=both, batch_first=batch_first).double()
+        model = nn.from_torch(module)
+        x = torch.randn(5, 7, 3).double()
+        output, state = module(x)
+        found = model(x.numpy() if batch_first else x.numpy().swapaxes(0, 1))
+        np.testing.assert_allclose(found[0], output.detach() if batch_first else output.detach().swapaxes(0, 1), atol=1e-12)
+        for ours, theirs in zip(found[1:], state if kind == "LSTM" else [state], strict=True):
+            np.testing.assert_allclose(ours.reshape(len(ours), -1, 4), theirs.detach().swapaxes(0, 1), atol=1e-12)
+
+
+@pytest.mark.parametrize(("affine", "tracks", "momentum"), [(True, True, 0.3), (False, True, None), (True, False, 0.1)])
+def test_batch_norm_keeps_its_statistics_and_conventions(torch, affine, tracks, momentum):
+    module = torch.nn.Sequential(torch.nn.BatchNorm1d(3, 0.01, momentum, affine, tracks))
+    for _ in range(3):
+        module(torch.randn(8, 3, 5) * 2 + 1)
+    model = nn.from_torch(module, example=torch.zeros(1, 3, 5))
+    x = torch.randn(8, 3, 5)
+    assert_same(module, model, x)
+    assert (model[0].eps, model[0].momentum) == (0.01, momentum)
+    module.train()
+    np.testing.assert_allclose(model.forward(x.numpy(), training=True), module(x).detach(), atol=1e-5)
+    for key, value in module.state_dict().items():
+        np.testing.assert_allclose(model.state_dict()[key], value, atol=1e-6)
+
+
+def test_an_embedding_keeps_its_vectors(torch):
+    module = torch.nn.Sequential(torch.nn.Embedding(5, 3, padding_idx=2, max_norm=0.7))
+    module[0].weight.data[2] = 3.0  # it is loaded as it is
+    model = nn.from_torch(module)
+    x = torch.arange(5)[None]
+    assert_same(module, model, x)
+    assert (model[0].padding_idx, model[0].max_norm) == (2, 0.7)
+
+
+def test_frozen_modules_are_frozen(torch):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    module[0].requires_grad_(False)
+    assert [layer.trainable for layer in nn.from_torch(module)] == [False, True, True]
+    module[2].bias.requires_grad_(False)
+    with pytest.warns(UserWarning, match="only some parameters of Linear have requires_grad"):
+        nn.from_torch(module)
+
+
+@pytest.mark.parametrize(("dtype", "ours"), [("float16", "float32"), ("bfloat16", "float32"), ("float64", "float64")])
+def test_types(torch, dtype, ours):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3)).to(getattr(torch, dtype))
+    model = nn.from_torch(module)
+    assert model.dtype == ours
+    np.testing.assert_array_equal(model[0].weight, module[0].weight.detach().double().numpy())
+
+
+def test_nothing_is_shared(torch):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    model = nn.from_torch(module)
+    before = model.state_dict()
+    with torch.no_grad():
+        for each in (*module.parameters(), *module.buffers()):
+            each.add_(1)
+    assert all((model.state_dict()[key] == value).all() for key, value in before.items())
+    tensors = model.state_dict(torch=True)
+    tensors["0.weight"].zero_()
+    assert model[0].weight.any()
+
+
+# What forward does -----------------------------------------------------------------------------------------------------------
+
+
+def test_named_sub_modules_have_their_keys(torch):
+    module = module_of(
+        torch, lambda self, x: self.out(torch.relu(self.fc1(x))), fc1=torch.nn.Linear(4, 5), out=torch.nn.Linear(5, 2)
+    )
+    model = nn.from_torch(module)
+    assert list(model.state_dict()) == list(module.state_dict())
+    module.load_state_dict(model.state_dict(torch=True))
+
+
+def test_several_inputs_and_outputs_by_name(torch):
+    def forward(self, wide, deep):
+        h = self.deep(deep)
+        joined = torch.cat([self.wide(wide), h], dim=-1)
+        return {"score": joined.sigmoid(), "hidden": h}
+
+    module = module_of(torch, forward, wide=torch.nn.Linear(3, 2), deep=torch.nn.Linear(4, 2))
+    model = nn.from_torch(module)
+    assert (model.input_names, model.output_names) == (["wide", "deep"], ["score", "hidden"])
+    assert_same(module, model, torch.randn(5, 3), torch.randn(5, 4))
+
+
+def test_an_output_twice_and_an_input_as_output(torch):
+    def forward(self, x):
+        y = self.fc(x)
+        return y, (y, x)
+
+    module = module_of(torch, forward, fc=torch.nn.Linear(3, 3))
+    model = nn.from_torch(module)
+    x = torch.randn(2, 3)
+    y = module(x)[0].detach()
+    for found, wanted in zip(model(x.numpy()), (y, y, x), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_an_encoder_gives_its_state_to_a_decoder(torch):
+    def forward(self, source, target):
+        _, state = self.encoder(source)
+        output, _ = self.decoder(target, state)
+        return self.head(output)
+
+    for kind, layers in (("LSTM", 1), ("GRU", 2)):
+        parts = [getattr(torch.nn, kind)(n, 5, layers, batch_first=True) for n in (3, 2)]
+        module = module_of(torch, forward, encoder=parts[0], decoder=parts[1], head=torch.nn.Linear(5, 4))
+        assert_same(module, nn.from_torch(module), torch.randn(6, 7, 3), torch.randn(6, 4, 2))
+
+
+def test_initial_states_are_inputs(torch):
+    def forward(self, x, h0):
+        return self.rnn(x, h0)[0]
+
+    module = module_of(torch, forward, rnn=torch.nn.GRU(3, 4, 2, batch_first=True))
+    x, h0 = torch.randn(5, 6, 3), torch.randn(2, 5, 4)
+    want = module(x, h0).detach()
+    for model in (nn.from_torch(module), nn.from_torch(module, example=(x, h0))):
+        np.testing.assert_allclose(model([x.numpy(), h0.numpy().swapaxes(0, 1)]), want, atol=1e-5)
+
+
+def test_a_state_made_of_features(torch):
+    def forward(self, x, features):
+        return self.rnn(x, torch.tanh(self.start(features)).unsqueeze(0))[0]
+
+    module = module_of(torch, forward, rnn=torch.nn.GRU(3, 4, batch_first=True), start=torch.nn.Linear(2, 4))
+    assert_same(module, nn.from_torch(module), torch.randn(5, 6, 3), torch.randn(5, 2))
+
+
+def test_arguments_with_defaults_keep_them_unless_the_example_has_them(torch):
+    def forward(self, x, skip=None, scale=2.0):
+        y = self.fc(x) * scale
+        return y if skip is None else y + skip
+
+    module = module_of(torch, forward, fc=torch.nn.Linear(3, 4))
+    x, skip = torch.randn(5, 3), torch.randn(5, 4)
+    assert_same(module, nn.from_torch(module), x)
+    assert_same(module, nn.from_torch(module, example=(x, skip)), x, skip)
+    assert nn.from_torch(module, example={"x": x, "skip": skip}).input_names == ["x", "skip"]
+    with pytest.raises(ArgumentError, match="example has other, but forward takes x, skip, scale"):
+        nn.from_torch(module, example={"other": x})
+
+
+def test_a_batch_of_images_needs_an_example(torch):
+    def forward(self, x):
+        return self.fc(x.view(x.size(0), -1)).squeeze(1)
+
+    module = module_of(torch, forward, fc=torch.nn.Linear(12, 1))
+    with pytest.raises(ArgumentError, match="the argument 'x' of forward is not known .* give example=x"):
+        nn.from_torch(module)
+    x = torch.randn(5, 1, 3, 4)
+    model = nn.from_torch(module, example=x)
+    np.testing.assert_allclose(model(x.numpy())[:, 0], module(x).detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda torch, x: x.permute(0, 2, 1),
+        lambda torch, x: x.transpose(1, 2).reshape(len_of(x), 2, -1),
+        lambda torch, x: torch.flatten(x, 1).unflatten(1, (3, -1)),
+        lambda torch, x: x[:, None].squeeze(1),
+        lambda torch, x: torch.stack([x, x], dim=2).flatten(1, 2),
+        lambda torch, x: x.mean(dim=1, keepdim=True) + x,
+        lambda torch, x: x.max(dim=1).values,
+        lambda torch, x: x[:, -1, :],
+        lambda torch, x: x.unsqueeze(-1)[..., None].flatten(2),
+        lambda torch, x: x.view(-1, 12),
+        lambda torch, x: x.transpose(0, 1)[-1],
+        lambda torch, x: x.transpose(0, 1).mean(0),
+        lambda torch, x: torch.cat((x, x), dim=-2),
+    ],
+)
+def test_shapes(torch, change):
+    module = module_of(torch, lambda self, x: torch.tanh(change(torch, x)) * 2)
+    x = torch.randn(6, 4, 3)
+    assert_same(module, nn.from_torch(module, example=x), x)
+
+
+def len_of(x):
+    return x.shape[0]
+
+
+def test_in_place_calls_change_what_reads_the_tensor_later(torch):
+    def forward(self, x):
+        h = self.fc(x)
+        torch.nn.functional.relu(h, inplace=True)
+        h += 1
+        y = h.mul_(2)
+        return h - y * 0.5
+
+    module = module_of(torch, forward, fc=torch.nn.Linear(3, 4))
+    assert_same(module, nn.from_torch(module), torch.randn(5, 3))
+
+
+def test_dropout_is_dropout_in_train_and_in_eval_mode(torch):
+    def forward(self, x):
+        return torch.nn.functional.dropout(self.fc(x), 0.25, training=self.training)
+
+    module = module_of(torch, forward, fc=torch.nn.Linear(3, 4))
+    for mode in (True, False):
+        found = [layer for layer in nn.from_torch(module.train(mode)).layers if isinstance(layer, nn.Dropout)]
+        assert [layer.p for layer in found] == [0.25]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_wrapped_modules(torch):
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    for wrapped in (torch.nn.DataParallel(module), torch.compile(module)):
+        model = nn.from_torch(wrapped)
+        assert_same(module, model, torch.randn(4, 3))
+        model.load_state_dict({key: value + 1 for key, value in wrapped.state_dict().items()})
+        np.testing.assert_allclose(model[0].bias, module[0].bias.detach() + 1)
+
+
+# What is refused -------------------------------------------------------------------------------------------------------------
+
+
+def test_everything_unknown_is_named_at_once(torch):
+    def forward(self, x):
+        y = self.body["conv"](x.unsqueeze(1)).flatten(1)
+        return self.cross(y, y).cumsum(1)
+
+    body = torch.nn.ModuleDict({"conv": torch.nn.Conv1d(1, 2, 3)})
+    module = module_of(torch, forward, body=body, cross=torch.nn.Bilinear(4, 4, 2))
+    with pytest.raises(ArgumentError) as caught:
+        nn.from_torch(module, example=torch.zeros(2, 4))
+    for part in ("3 parts", "'body.conv' (Conv1d)", "'cross' (Bilinear)", "no bilinear layer", "cumsum in forward"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda t: t.nn.LSTM(3, 4, proj_size=2), "proj_size=2 has no counterpart"),
+        (lambda t: t.nn.Sequential(t.nn.Linear(2, 2), t.nn.Conv1d(1, 1, 1)), r"'1' \(Conv1d\)"),
+        (lambda t: t.nn.Sequential(t.nn.LazyLinear(2)), "call the module once with data"),
+        (lambda t: t.nn.Sequential(t.nn.Flatten(0)), "start_dim=0 is the batch"),
+        (lambda t: t.nn.Sequential(t.nn.Softmax(dim=0)), "dim=0 is the batch"),
+        (lambda t: t.nn.Sequential(t.nn.Embedding(3, 2, scale_grad_by_freq=True)), "scale_grad_by_freq=True"),
+        (lambda t: t.nn.Sequential(t.nn.Embedding(3, 2, max_norm=1.0, norm_type=1.0)), "norm_type=1"),
+        (lambda t: t.nn.Sequential(t.nn.RReLU()), "its slope is random"),
+        (lambda t: t.nn.Sequential(t.nn.BatchNorm2d(3)), "nncore has no images"),
+        (lambda t: t.nn.Sequential(t.nn.utils.parametrizations.weight_norm(t.nn.Linear(2, 2))), "remove_parametrizations"),
+        (lambda t: t.nn.LSTMCell(2, 2), "over the whole sequence"),
+        (lambda t: tied(t), "its weight is also that of '0'"),
+        (lambda t: hooked(t), "0 has a forward hook"),
+        (lambda t: t.nn.Sequential(t.nn.Linear(2, 2, device="meta")), "on the device meta"),
+    ],
+)
+def test_refused_modules(torch, make, message):
+    with pytest.raises(ArgumentError, match=message):
+        nn.from_torch(make(torch))
+
+
+def tied(torch):
+    found = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    found[1].weight = found[0].weight
+    return found
+
+
+def hooked(torch):
+    found = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    found[0].register_forward_hook(lambda module, x, y: y * 2)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (lambda self, x: self.fc(x) if x.sum() > 0 else x, "cannot be followed"),
+        (lambda self, x: self.fc(x)[:, 0], r"the index \[:, 0\]"),
+        (lambda self, x: self.fc(x).view(-1, 2), r"view\(-1, 2\) of a tensor \[N, 4\] mixes the batch"),
+        (lambda self, x: self.fc(x).view(5, 4), "fixes its size"),
+        (lambda self, x: self.fc(x) * self.gain, "'gain', a tensor that is no weight of a layer"),
+        (lambda self, x: self.fc(x) / self.fc(x), "only numbers can divide"),
+        (lambda self, x: self.fc(x).mean(), "mean with dim=None"),
+        (lambda self, x: self.fc(x).softmax(0), "only the last dimension"),
+        (lambda self, x: self.fc(x).flatten(), "would merge the batch"),
+        (lambda self, x: self.fc(x).chunk(2, dim=1)[0], "cannot be cut into parts"),
+        (lambda self, x: self.fc(x) @ self.gain, "matmul in forward"),
+        (lambda self, x: self.fc(x).detach(), "gradients pass everything"),
+        (lambda self, x: dropout_in_eval(self.fc(x)), "active in eval mode"),
+    ],
+)
+def test_refused_calls(torch, forward, message):
+    module = module_of(torch, forward, fc=torch.nn.Linear(3, 4))
+    module.gain = torch.nn.Parameter(torch.ones(4))
+    with pytest.raises(ArgumentError, match=message):
+        nn.from_torch(module)
+
+
+def dropout_in_eval(x):
+    import torch
+
+    return torch.nn.functional.dropout(x, 0.5)
+
+
+def test_refused_arguments(torch):
+    with pytest.raises(ArgumentError, match=r"takes a torch\.nn\.Module, not int"):
+        nn.from_torch(3)
+    mixed = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).double())
+    with pytest.raises(DTypeError, match="float32, float64; make them one type"):
+        nn.from_torch(mixed)
+
+
+def test_torch_is_not_imported_by_nncore():
+    code = "import sys, nncore as nn\ntry:\n nn.from_torch(3)\nexcept nn.errors.ArgumentError: print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# State dicts -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(torch):
+    """Return a module with named sub-modules, and a Sequential of nncore that computes the same."""
+    encoder = torch.nn.Sequential()
+    encoder.add_module("fc1", torch.nn.Linear(3, 4))
+    encoder.add_module("rnn", torch.nn.Linear(4, 4))
+    module = module_of(torch, lambda self, x: self.head(self.encoder(x)), encoder=encoder, head=torch.nn.Linear(4, 2))
+    return module, nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2))
+
+
+NAMES = {"0": "encoder.fc1", "1": "encoder.rnn", "2": "head"}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_key_maps_in_both_directions(torch, pair, prefix):
+    module, model = pair
+    given = {prefix + key: value for key, value in module.state_dict().items()}
+    model.load_state_dict(given, names=NAMES)
+    x = torch.randn(5, 3)
+    assert_same(module, model, x)
+    with torch.no_grad():
+        module.head.weight.zero_()
+    module.load_state_dict(model.state_dict(torch=True, names=NAMES))
+    assert_same(module, model, x)
+
+
+def test_a_layer_may_be_the_module_itself(torch):
+    module, model = torch.nn.GRU(3, 4), nn.Sequential(nn.GRU(3, 4))
+    model.load_state_dict(module.state_dict(), names={"0": ""})
+    module.load_state_dict(model.state_dict(torch=True, names={"0": ""}))
+    np.testing.assert_array_equal(model[0].weight_hh_l0, module.weight_hh_l0.detach())
+
+
+def test_names_that_do_not_fit(torch, pair):
+    module, model = pair
+    before = model.state_dict()
+    with pytest.raises(
+        StateDictError, match=r"missing keys \['2.weight', '2.bias'\], unexpected keys \['head.weight', 'head.bias'\]"
+    ):
+        model.load_state_dict(module.state_dict(), names={"0": "encoder.fc1", "1": "encoder.rnn"})
+    with pytest.raises(StateDictError, match=r"names has '9', but the layers with weights are \['0', '1', '2'\]"):
+        model.state_dict(names={"9": "head"})
+    with pytest.raises(StateDictError, match="names gives 'head.weight' to two parameters"):
+        model.state_dict(names={"0": "head", "1": "head"})
+    with pytest.raises(StateDictError, match="nothing there for"):
+        model.state_dict(names=module)
+    with pytest.raises(ArgumentError, match="names is a mapping from keys of layers"):
+        model.state_dict(names=["head"])
+    with pytest.raises(StateDictError, match="both '0.weight' here"):
+        model.load_state_dict({**model.state_dict(), "module.0.weight": model[0].weight})
+    with pytest.raises(ShapeError, match=r"0.weight is \(4, 3\) here and \(4, 4\) there"):
+        model.load_state_dict(module.state_dict(), names={"0": "encoder.rnn", "1": "encoder.fc1", "2": "head"})
+    assert all((model.state_dict()[key] == value).all() for key, value in before.items())
+    loaded = model.load_state_dict(module.state_dict(), strict=False, names={"0": "encoder.fc1"})
+    assert loaded.missing_keys == ["1.weight", "1.bias", "2.weight", "2.bias"]
+
+
+def test_paths_stand_for_names_with_underscores_after_saving_too(torch, pair, tmp_path):
+    module, _ = pair
+    model = nn.from_torch(module)
+    assert "encoder_fc1.weight" in model.state_dict()
+    model.save(tmp_path / "m.safetensors")
+    again = nn.load(tmp_path / "m.safetensors")
+    with torch.no_grad():
+        module.head.weight.mul_(2)
+    again.load_state_dict(module.state_dict())
+    assert_same(module, again, torch.randn(4, 3))
+    module.load_state_dict(again.state_dict(torch=True, names=module.state_dict()))

@@ -35,10 +35,8 @@ class Constant:
         return int(self.array.nbytes)
 
     def declared(self) -> str:
-        numbers = [text.number(v, self.ctype) if self.array.dtype.kind == "f" else str(int(v)) for v in self.array.ravel()]
-        return (
-            f"{text.comment(self.said)}\nstatic const {self.ctype} {self.name}[{len(numbers)}] = {{\n{text.listed(numbers)}\n}};\n"
-        )
+        numbers = text.listed(text.numbers(self.array, self.ctype))
+        return f"{text.comment(self.said)}\nstatic const {self.ctype} {self.name}[{self.array.size}] = {{\n{numbers}\n}};\n"
 
 
 class Program:
@@ -160,9 +158,11 @@ class Body:
         self._depth = 1
         walk = program.walk
         self._last = [-1] * len(walk.values)  # the step that reads a value last
+        self._readers: dict[int, list[Step]] = {}
         for time, step in enumerate(walk.steps):
-            for value in step.op.inputs:
+            for value in {*step.op.inputs}:
                 self._last[value] = time
+                self._readers.setdefault(value, []).append(step)
         for value in walk.outputs:
             self._last[value] = _END
         self._of: dict[int, Buffer] = {}
@@ -190,9 +190,8 @@ class Body:
 
     def only_reader(self, step: Step) -> Step | None:
         """Return the step that alone reads the result of a step, or None if there are several, or it is an output."""
-        walk = self.program.walk
-        readers = [each for each in walk.steps if step.output in each.op.inputs]
-        return readers[0] if len(readers) == 1 and step.output not in walk.outputs else None
+        readers = self._readers.get(step.output, ())
+        return readers[0] if len(readers) == 1 and self._last[step.output] < _END else None
 
     # Where results lie --------------------------------------------------------------------------------------------------------
 
@@ -318,7 +317,5 @@ class Body:
 
 
 def _named(line: str, names: dict[str, str]) -> str:
-    if "\0" in line:
-        for token, name in names.items():
-            line = line.replace(token, name)
-    return line
+    """Return a statement with names in place of tokens."""
+    return re.sub(r"\0\d+\0", lambda match: names[match.group()], line)

@@ -66,9 +66,26 @@ def number(value: float, ctype: str) -> str:
     return f"{shortest if any(c in shortest for c in '.e') else shortest + '.0'}{end}"
 
 
+def numbers(array: np.ndarray, ctype: str) -> list[str]:
+    """Return the literals of all numbers of an array, floating or whole ones."""
+    if array.dtype.kind != "f":
+        return list(map(str, array.ravel().tolist()))
+    if not np.isfinite(array).all():
+        return [number(value, ctype) for value in array.ravel()]
+    if ctype == "double":
+        return list(map(repr, array.ravel().tolist()))
+    return [f"{value}f" for value in map(str, array.ravel())]
+
+
 def listed(items: Iterable[str], indent: str = "    ") -> str:
     """Return items with commas between them, in lines."""
-    return textwrap.fill(", ".join(items), WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    lines, line = [], indent  # textwrap would take minutes for millions of numbers
+    for item in items:
+        if len(line) + len(item) >= WIDTH and line != indent:
+            lines.append(line.rstrip())
+            line = indent
+        line += f"{item}, "
+    return "\n".join([*lines, line.removesuffix(", ")])
 
 
 def comment(said: str, indent: str = "") -> str:

@@ -22,13 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from ..._core import files
 from ...errors import ArgumentError, FileFormatError, require, shown
 from ...network.network import Network
 from ...saving import atomic, model_file, tensors
 from ...saving.fields import field
 from ...saving.tensors import Reader, Tensor
 from .builder import Builder
+from .reading.build import to_network
+from .reading.graph import read_graph
+from .reading.tensors import Source, read_whole
+from .reading.wire import measure
 from .recurrent import GATES, gates_from
 
 _KEY = "nncore"
@@ -85,16 +88,23 @@ class _Tensors(Reader):
 def read_network(source: Any) -> Network:
     """Make the network that a graph of to_onnx describes; see `nncore.from_onnx`."""
     onnx = require("onnx", "onnx", "from_onnx")
-    proto, reader = _opened(onnx, source)
+    proto, place = _opened(onnx, source)
     entries = [each.value for each in proto.metadata_props if each.key == _KEY]
-    if len(entries) != 1:
-        maker = " ".join(each for each in (proto.producer_name[:40], proto.producer_version[:40]) if each) or "another program"
-        reader.fail("metadata", f"only what model.to_onnx wrote can be read, and this is from {maker}: {_listed(proto.graph)}")
+    if not entries:
+        with closing(place):
+            graph = read_graph(proto, place)
+            del proto  # whose memory is not needed beside that of the network
+            return to_network(graph, place)
+    reader = _Tensors(place.path, place.size)
+    if len(entries) > 1:
+        reader.fail("metadata", f"{len(entries)} entries {_KEY!r}")
     document = tensors.parse(reader, "metadata.nncore", entries[0])
     own = field(reader, document, "onnx", dict)
     if own.get("graph") != _digest(proto.graph):
         reader.fail(
-            "graph", f"it has been changed since model.to_onnx wrote it, so that its layers are not known: {_listed(proto.graph)}"
+            "graph",
+            f"it has been changed since model.to_onnx wrote it, so that its layers are not known; delete the entry 'nncore' of "
+            f"the metadata to read it like a file of another program: {_listed(proto.graph)}",
         )
     _take_values(onnx, proto, own, reader)
     network = model_file.to_network(reader, document)
@@ -106,16 +116,15 @@ def read_network(source: Any) -> Network:
     return network
 
 
-def _opened(onnx: Any, source: Any) -> tuple[Any, _Tensors]:
-    """Return the model of a file, or one in memory, and a reader for what it holds."""
+def _opened(onnx: Any, source: Any) -> tuple[Any, Source]:
+    """Return the model of a file, or one in memory, and where it comes from."""
     if isinstance(source, onnx.ModelProto):
-        return source, _Tensors("the ONNX model", source.ByteSize())
+        return source, Source("the ONNX model", None, source.ByteSize())
     path = atomic.checked_path("from_onnx", source)
-    with closing(files.InputFile(os.fsencode(path), path)) as file:
-        reader = _Tensors(path, file.size)
-        content = file.read(0, file.size)
+    content, size = read_whole(path)
     try:
-        return onnx.load_model_from_string(content), reader
+        measure(content, onnx.ModelProto.DESCRIPTOR)
+        return onnx.load_model_from_string(content), Source(path, os.path.dirname(path) or ".", size)
     except Exception as error:  # of protobuf, which is not imported here
         raise FileFormatError(f"{path}: it is no ONNX file, or a damaged one ({shown(str(error))})") from None
 

@@ -1,0 +1,185 @@
+"""A graph as plain Python objects, checked: every tensor is made once, before it is read, and sizes are numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ....errors import shown
+from .tensors import FLOATS, Source, dtype_of
+
+MOST_NODES = 20_000
+_MOST_DIMENSIONS = 9  # of a tensor, with the batch
+_TEXT = 8  # the type of texts
+_STANDARD = ("", "ai.onnx")
+_OLDEST = 7  # before it, Add and others had another way of broadcasting
+
+
+class Node(NamedTuple):
+    """One operator of a graph."""
+
+    kind: str  #: such as "Gemm"; with its domain, "ai.onnx.ml.Scaler", if that is not the default one
+    name: str
+    inputs: tuple[str, ...]  #: names of tensors; "" for an input that is left out
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+    number: int  #: its place in the topological order
+
+    def __str__(self) -> str:
+        return f"{self.kind} {shown(self.name)}" if self.name else f"{self.kind} (of {shown(self.outputs[0])})"
+
+
+class Port(NamedTuple):
+    """An input or output of the graph."""
+
+    name: str
+    is_tensor: bool
+    is_float: bool  #: of 16, 32 or 64 bits
+    is_double: bool
+    dtype: np.dtype[Any] | None
+    dims: tuple[int | str, ...] | None  #: a number, a name, or "" for an unnamed open size; None: not stated
+
+
+class Graph(NamedTuple):
+    """A whole graph."""
+
+    name: str
+    opset: int
+    nodes: list[Node]  #: in topological order
+    constants: dict[str, np.ndarray]
+    texts: list[str]  #: the names of tensors of texts, whose values are not read
+    inputs: list[Port]
+    outputs: list[Port]
+
+
+def read_graph(proto: Any, source: Source) -> Graph:
+    """Return the graph of a ModelProto.
+
+    Raises
+    ------
+    FileFormatError
+        It contradicts itself, or holds what nncore cannot.
+    """
+    opsets = {each.domain: each.version for each in proto.opset_import}
+    opset = opsets.get("", opsets.get("ai.onnx", 0))
+    own = proto.graph
+    if not own.node and not own.output:
+        source.fail("graph", "it has no nodes")
+    if opset < _OLDEST:
+        source.fail("opset_import", f"opset {opset}; {_OLDEST} is the first that can be read")
+    if len(own.node) > MOST_NODES:
+        source.fail("graph", f"it has {len(own.node)} nodes; {MOST_NODES} can be read")
+    if own.sparse_initializer:
+        source.fail("graph", "it has sparse tensors")
+    constants: dict[str, np.ndarray] = {}
+    texts: list[str] = []
+    for each in own.initializer:
+        if not each.name or each.name in constants:
+            source.fail(f"tensor {shown(each.name)}", "its name is missing, or another tensor has it")
+        if each.data_type == _TEXT:
+            texts.append(each.name)
+        else:
+            constants[each.name] = source.array(each, f"tensor {shown(each.name)}")
+    inputs = [_port(each, source, "input") for each in own.input if each.name not in constants]
+    made = [*constants, *texts, *(each.name for each in inputs)]
+    nodes = _sorted([_node(each, source) for each in own.node], made, source)
+    outputs = [_port(each, source, "output") for each in own.output]
+    known = {*made, *(name for node in nodes for name in node.outputs)}
+    for port in outputs:
+        if port.name not in known:
+            source.fail(f"output {shown(port.name)}", "no node makes it")
+    _require_unique([each.name for each in outputs], source, "output")
+    return Graph(own.name, opset, nodes, constants, texts, inputs, outputs)
+
+
+def _port(info: Any, source: Source, what: str) -> Port:
+    if not info.name:
+        source.fail(what, "it has no name")
+    if not info.type.HasField("tensor_type"):
+        return Port(info.name, not info.type.WhichOneof("value"), False, False, None, None)
+    kind = info.type.tensor_type
+    dims: list[int | str] | None = None
+    if kind.HasField("shape"):
+        dims = []
+        for d in kind.shape.dim:
+            if d.dim_value < 0:
+                source.fail(f"{what} {shown(info.name)}", f"a dimension of size {d.dim_value}")
+            dims.append(d.dim_value if d.HasField("dim_value") else d.dim_param)
+        if len(dims) > _MOST_DIMENSIONS:
+            source.fail(f"{what} {shown(info.name)}", f"it has {len(dims)} dimensions")
+    of = kind.elem_type
+    return Port(info.name, True, of in FLOATS, of == 11, dtype_of(of), None if dims is None else tuple(dims))
+
+
+def _node(proto: Any, source: Source) -> Node:
+    kind = proto.op_type if proto.domain in _STANDARD else f"{proto.domain}.{proto.op_type}"
+    outputs = tuple(proto.output)
+    if not any(outputs):
+        source.fail(f"node {kind} {shown(proto.name)}", "it has no outputs")
+    where = f"node {kind} {shown(proto.name or outputs[0])}"
+    attributes: dict[str, Any] = {}
+    for each in proto.attribute:
+        if each.name in attributes:
+            source.fail(where, f"two attributes {shown(each.name)}")
+        attributes[each.name] = _attribute(each, source, where)
+    return Node(kind, proto.name, tuple(proto.input), outputs, attributes, 0)
+
+
+def _attribute(each: Any, source: Source, where: str) -> Any:
+    match each.type:
+        case 1:
+            return float(each.f)
+        case 2:
+            return int(each.i)
+        case 3:
+            return bytes(each.s).decode("utf-8", "replace")
+        case 4:
+            return source.array(each.t, f"{where}, attribute {shown(each.name)}")
+        case 6:
+            return tuple(map(float, each.floats))
+        case 7:
+            return tuple(map(int, each.ints))
+        case 8:
+            return tuple(bytes(s).decode("utf-8", "replace") for s in each.strings)
+    return None  # a graph, or what nncore has no use for
+
+
+def _require_unique(names: Iterable[str], source: Source, what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            source.fail(f"{what} {shown(name)}", "there are two of this name")
+        seen.add(name)
+
+
+def _sorted(nodes: list[Node], made: list[str], source: Source) -> list[Node]:
+    """Return the nodes in topological order, after checks of their tensors."""
+    _require_unique([*made, *(name for node in nodes for name in node.outputs if name)], source, "tensor")
+    maker = {name: i for i, node in enumerate(nodes) for name in node.outputs if name}
+    ready, left, readers = deque[int](), [], list[list[int]]([] for _ in nodes)
+    known = set(made)
+    for i, node in enumerate(nodes):
+        waits = {maker[name] for name in node.inputs if name in maker}
+        for name in node.inputs:
+            if name and name not in maker and name not in known:
+                source.fail(f"node {node}", f"nothing makes its input {shown(name)}")
+        for other in waits:
+            readers[other].append(i)
+        left.append(len(waits))
+        if not waits:
+            ready.append(i)
+    found: list[Node] = []
+    while ready:
+        i = ready.popleft()
+        found.append(nodes[i]._replace(number=len(found)))
+        for other in readers[i]:
+            left[other] -= 1
+            if not left[other]:
+                ready.append(other)
+    if len(found) < len(nodes):
+        stuck = [str(nodes[i]) for i in range(len(nodes)) if left[i]]
+        source.fail("graph", f"nodes wait for one another in a circle: {', '.join(stuck[:20])}")
+    return found

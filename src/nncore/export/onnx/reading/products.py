@@ -1,0 +1,224 @@
+"""Entries of operators with parameters, without recurrent ones: products, norms, tables; and of activations of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .... import layers
+from .elementwise import linear
+from .folding import listed
+from .interpret import Entry, constant, given, tensor
+from .values import Refusal, Size, Tensor, axis_of
+from .views import combined, materialized, on_elements, on_last, selected, with_last
+
+if TYPE_CHECKING:
+    from .graph import Node
+    from .interpret import Reading
+
+
+def shorter(number: float) -> float:
+    """Return a number that a file holds in float32 as somebody wrote it, such as 1e-5."""
+    return float(f"{number:.7g}")
+
+
+def swapped(t: Tensor) -> Tensor:
+    """Return a tensor of two axes, transposed."""
+    if len(t.axes) != 2:
+        raise Refusal(f"it transposes {len(t.axes)} dimensions")
+    return t._replace(axes=t.axes[::-1], product=None)
+
+
+def moved(t: Tensor, axis: int, to: int = -1) -> Tensor:
+    """Return the tensor with one axis in another place."""
+    axes = list(t.axes)
+    one = axes.pop(axis)
+    axes.insert(len(axes) if to == -1 else to, one)
+    return t._replace(axes=tuple(axes), product=None)
+
+
+def _gemm(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    a, b, c = given(values, 0), given(values, 1), given(values, 2)
+    alpha, beta = (shorter(float(node.attributes.get(key, 1.0))) for key in ("alpha", "beta"))
+    if isinstance(a, Tensor) and isinstance(b, np.ndarray):
+        t, weight = swapped(a) if node.attributes.get("transA", 0) else a, b if node.attributes.get("transB", 0) else b.T
+    elif isinstance(b, Tensor) and isinstance(a, np.ndarray):
+        t, weight = b if node.attributes.get("transB", 0) else swapped(b), a.T if node.attributes.get("transA", 0) else a
+    else:
+        raise Refusal("it multiplies two tensors that depend on the inputs")
+    is_left = isinstance(b, Tensor)
+    weight = weight if alpha == 1 else weight * alpha
+    bias = None
+    if isinstance(c, np.ndarray):
+        bias = _row(c.T if is_left and c.ndim == 2 else c, len(weight)) * beta
+    names = (node.inputs[0], node.inputs[1], *node.inputs[2:]) if isinstance(c, np.ndarray) else node.inputs[:2]
+    found = linear(r, t, weight, bias, (*names, *_scope(node)))
+    found = swapped(found) if is_left else found
+    if not isinstance(c, Tensor):
+        return found
+    c = c if beta == 1 else on_elements(r, c, layers.Rescaling(beta))
+    return combined(r, layers.Add(), [found, c])
+
+
+def _row(array: np.ndarray, size: int) -> np.ndarray:
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[0] != 1) or array.shape[-1:] not in ((), (1,), (size,)):
+        raise Refusal(f"its bias has the shape {list(array.shape)}")
+    return np.broadcast_to(array.reshape(-1), (size,))
+
+
+def _scope(node: Node) -> tuple[str, ...]:
+    """Return the name of a node if it tells to which module it belongs, as "/encoder/fc/Gemm" does."""
+    return (node.name,) if node.name.startswith("/") else ()
+
+
+def _matmul(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    a, b = values
+    names = (*node.inputs, *_scope(node))
+    if isinstance(a, Tensor) and isinstance(b, np.ndarray):
+        if b.ndim == 1:
+            found = linear(r, a, b[None], None, names)
+            return found._replace(axes=found.axes[:-1], product=None)
+        if b.ndim > 2 and b.size == b.shape[-1] * b.shape[-2] and b.ndim <= len(a.axes):
+            b = b.reshape(b.shape[-2:])
+        return linear(r, a, b.T, None, names)
+    if isinstance(b, Tensor) and isinstance(a, np.ndarray):
+        return swapped(linear(r, swapped(b), a, None, names))
+    raise Refusal("it multiplies two tensors that depend on the inputs")
+
+
+def _linear_regressor(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    if node.attributes.get("post_transform", "NONE") != "NONE":
+        raise Refusal(f"post_transform={node.attributes['post_transform']!r}")
+    targets = int(node.attributes.get("targets", 1))
+    weight = np.array(node.attributes.get("coefficients", ())).reshape(targets, -1)
+    intercepts = node.attributes.get("intercepts")
+    return linear(r, tensor(values[0]), weight, None if not intercepts else np.array(intercepts), ())
+
+
+# Norms --------------------------------------------------------------------------------------------------------------------------
+
+
+def _batch_norm(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    """The channels are the second axis of the graph; here they may be the last one as well."""
+    if node.attributes.get("training_mode", 0):
+        raise Refusal("it normalizes with the statistics of the batch, as in training (training_mode=1)")
+    t, roles = tensor(values[0]), ("weight", "bias", "running_mean", "running_var")
+    parameters = {role: constant(given(values, i + 1), f"its {role}") for i, role in enumerate(roles)}
+    parameters["num_batches_tracked"] = np.zeros((), np.int64)
+    if len(t.axes) < 2:
+        raise Refusal("its input has one dimension, and none for the channels")
+    n, eps = parameters["weight"].size, shorter(node.attributes.get("epsilon", 1e-5))
+    momentum = float(f"{1 - node.attributes.get('momentum', 0.9):.6g}")
+
+    def made(axis: int) -> Any:
+        names = (*node.inputs, *_scope(node))
+        return r.make(layers.BatchNorm1d, parameters, n, eps=eps, momentum=momentum, axis=axis, names=names)
+
+    last = with_last(r, moved(t, 1))
+    if last.value is not t.value:
+        first = materialized(r, t)
+        if len(first.value.shape) <= 2 and first.batch_axis == 0:
+            return on_elements(r, first, made(1))
+    return moved(on_last(r, last, made(-1 if len(last.value.shape) > 1 else 1)), len(last.axes) - 1, 1)
+
+
+def _layer_norm(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    t, weight, bias = tensor(values[0]), constant(given(values, 1), "its scale"), given(values, 2)
+    axis = axis_of(int(node.attributes.get("axis", -1)), len(t.axes))
+    sizes = [size.known for size in t.shape[axis:]]
+    if any(size is None for size in sizes):
+        raise Refusal("it normalizes over a dimension whose size is open")
+    shape = tuple(size for size in sizes if size is not None)
+    eps = shorter(node.attributes.get("epsilon", 1e-5))
+    parameters = {"weight": np.broadcast_to(weight, shape)}
+    if bias is not None:
+        parameters["bias"] = np.broadcast_to(constant(bias, "its bias"), shape)
+    names = (*node.inputs, *_scope(node))
+    layer = r.make(layers.LayerNorm, parameters, shape, eps, bias=bias is not None, names=names)
+    if len(shape) == 1:
+        return on_last(r, t, layer)
+    t = materialized(r, t)
+    if t.batch_axis >= axis:
+        raise Refusal("it normalizes over the batch")
+    return on_elements(r, t, layer)
+
+
+def _of_rows(kind: Any) -> Entry:
+    def entry(r: Reading, node: Node, values: list[Any]) -> Tensor:
+        t = tensor(values[0])
+        axis = axis_of(int(node.attributes.get("axis", -1 if r.graph.opset >= 13 else 1)), len(t.axes))
+        if r.graph.opset < 13 and axis != len(t.axes) - 1:
+            raise Refusal(f"axis={axis} of opset {r.graph.opset} joins several dimensions")
+        return moved(on_last(r, moved(t, axis), kind()), len(t.axes) - 1, axis)
+
+    return entry
+
+
+# Tables, and choices of parts -----------------------------------------------------------------------------------------------------
+
+
+def _gather(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    data, indices = values
+    axis = int(node.attributes.get("axis", 0))
+    if isinstance(data, Tensor):
+        chosen = constant(indices, "what it chooses")
+        if chosen.ndim > 1:
+            raise Refusal("it chooses by an array of several dimensions")
+        axis = axis_of(axis, len(data.axes))
+        found = selected(r, data._replace(product=None), axis, [int(i) for i in chosen.reshape(-1)])
+        axes = found.axes if chosen.ndim else (*found.axes[:axis], *found.axes[axis + 1 :])
+        return found._replace(axes=axes)
+    table, t = constant(data, "its table"), tensor(indices)
+    if table.ndim != 2 or axis != 0 or 0 in table.shape or table.dtype.kind != "f":
+        raise Refusal(f"its table has the shape {list(table.shape)}, of which it takes axis {axis}")
+    names = (*node.inputs, *_scope(node))
+    layer = r.make(layers.Embedding, {"weight": table}, *table.shape, share=node.inputs[:1], names=names)
+    value = r.apply(layer, t.value)
+    dims = (*t.dims, Size(table.shape[1]))
+    return Tensor(value, dims, (*t.axes, (len(t.dims),)))
+
+
+def _pool(kind: Any, times_steps: bool = False) -> Entry:
+    """A mean, maximum or sum over one axis, which becomes the first of the samples."""
+
+    def entry(r: Reading, node: Node, values: list[Any]) -> Tensor:
+        t, axes = tensor(values[0]), listed(node, values, 1, "axes")
+        if axes is None or len(axes) != 1:
+            raise Refusal(f"it joins {'all dimensions' if not axes else f'the dimensions {axes}'}; one can be")
+        axis, at = axis_of(axes[0], len(t.axes)), t.batch_axis
+        if axis == at:
+            raise Refusal("it joins the samples of the batch")
+        size, others = t.shape[axis], [i for i in range(len(t.axes)) if i not in (axis, at)]
+        view = materialized(r, t._replace(axes=tuple(t.axes[i] for i in (at, axis, *others))))
+        value = view.value
+        if not others:
+            value = r.apply(layers.Reshape(-1, 1), value)
+        value = r.apply(kind(), value)
+        if times_steps:
+            if size.known is None:
+                raise Refusal("it sums over a dimension whose size is open")
+            value = r.apply(layers.Rescaling(float(size.known)), value)
+        dims = (view.dims[0], *view.dims[2:], *([] if others else [Size(1)]))
+        places: dict[int, tuple[int, ...]] = {at: (0,), axis: () if others else (1,), **{i: (n + 1,) for n, i in enumerate(others)}}
+        keep = bool(node.attributes.get("keepdims", 1))
+        axes_now = tuple(places[i] for i in range(len(t.axes)) if keep or i != axis)
+        return Tensor(value, dims, axes_now)
+
+    return entry
+
+
+ENTRIES: dict[str, Callable[..., Any]] = {
+    "BatchNormalization": _batch_norm,
+    "Gather": _gather,
+    "Gemm": _gemm,
+    "LayerNormalization": _layer_norm,
+    "LogSoftmax": _of_rows(layers.LogSoftmax),
+    "MatMul": _matmul,
+    "ReduceMax": _pool(layers.GlobalMaxPooling1D),
+    "ReduceMean": _pool(layers.GlobalAveragePooling1D),
+    "ReduceSum": _pool(layers.GlobalAveragePooling1D, times_steps=True),
+    "Softmax": _of_rows(layers.Softmax),
+    "ai.onnx.ml.LinearRegressor": _linear_regressor,
+}

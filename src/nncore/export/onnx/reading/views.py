@@ -1,0 +1,168 @@
+"""Layers on tensors: on the last axis, on each element, or on the dimensions in the order that a graph has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .... import layers
+from ....graph import Value
+from .values import ONE, Refusal, Size, Tensor, axis_of, plain, product
+
+if TYPE_CHECKING:
+    from .interpret import Reading
+
+_MOST_SELECTED = 1 << 20  # numbers of a matrix that selects
+
+
+def materialized(r: Reading, t: Tensor) -> Tensor:
+    """Return a tensor each of whose axes is one dimension of its value: the batch, and the others in their order."""
+    at = t.batch_axis
+    wanted = [product(t.dims[d] for d in axis) for i, axis in enumerate(t.axes) if i != at]
+    order = [d for axis in t.axes for d in axis if t.dims[d] != ONE and d != 0]
+    value = t.value
+    if order != sorted(order):
+        kept = sorted(order)
+        value = _shaped(r, value, [t.dims[d] for d in kept])
+        value = r.apply(layers.Permute(tuple(kept.index(d) + 1 for d in order)), value)
+    value = _shaped(r, value, wanted)
+    axes = tuple((0,) if i == at else (i + 1 if i < at else i,) for i in range(len(t.axes)))
+    return Tensor(value, (t.dims[0], *wanted), axes, t.is_index)
+
+
+def _shaped(r: Reading, value: Value, sizes: Sequence[Size]) -> Value:
+    """Give the samples of a value this shape."""
+    target = tuple(r.concrete(each) for each in sizes)
+    if value.shape == target:
+        return value
+    if not target:
+        raise Refusal("it needs samples of one number without a dimension, and they have one")
+    if len(target) == 1:
+        return r.apply(layers.Flatten(), value)
+    if sum(each.known is None for each in sizes) > 1:
+        raise Refusal("several dimensions have open sizes, so that no layer can give it its shape")
+    return r.apply(layers.Reshape(*(-1 if each.known is None else n for each, n in zip(sizes, target, strict=True))), value)
+
+
+def with_last(r: Reading, t: Tensor) -> Tensor:
+    """Return a tensor whose last axis is the last dimension of its value."""
+    if not t.axes:
+        raise Refusal("its input has no dimensions")
+    last = [d for d in t.axes[-1] if t.dims[d] != ONE]
+    tail, rest = product(t.dims[d] for d in last), [d for d, size in enumerate(t.dims) if size != ONE or d == 0]
+    if (
+        last
+        and 0 not in last
+        and last == rest[len(rest) - len(last) :]
+        and t.value.shape
+        and r.concrete(tail) == t.value.shape[-1]
+        and set(range(len(t.dims))) <= {d for axis in t.axes for d in axis} | {d for d, size in enumerate(t.dims) if size == ONE}
+    ):
+        # Sizes of one after the last dimension belong to it.
+        first = last[0]
+        dims = (*t.dims[:first], tail)
+        axes = (*(tuple(d for d in axis if d < first) for axis in t.axes[:-1]), (first,))
+        return t._replace(dims=dims, axes=axes)
+    t = materialized(r, t)
+    if t.axes[-1] == (0,):
+        raise Refusal("its last dimension is the batch")
+    if t.axes[-1] != (len(t.dims) - 1,):
+        raise Refusal("its last dimension is not that of samples")
+    return t
+
+
+def on_last(r: Reading, t: Tensor, layer: Any, size: int | None = None) -> Tensor:
+    """Apply a layer to the last axis, which then has this size, or the same one."""
+    t = with_last(r, t)
+    value = r.apply(layer, t.value)
+    dims = t.dims if size is None else (*t.dims[:-1], Size(size))
+    return Tensor(value, dims, t.axes)
+
+
+def on_elements(r: Reading, t: Tensor, *made: Any) -> Tensor:
+    """Apply layers that act on each element."""
+    value = t.value
+    for layer in made:
+        value = r.apply(layer, value)
+    return Tensor(value, t.dims, t.axes)
+
+
+def aligned(r: Reading, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return tensors such that layers with several inputs combine their values as ONNX combines them."""
+    first = tensors[0]
+    if all(t.axes == first.axes and t.dims == first.dims and t.value.shape == first.value.shape for t in tensors):
+        return list(tensors)
+    found = [materialized(r, t) for t in tensors]
+    places = {t.batch_axis - len(t.axes) for t in found}
+    if len(places) > 1:
+        raise Refusal("it combines the samples of one tensor with other dimensions of another one")
+    return found
+
+
+def combined(r: Reading, layer: Any, tensors: Sequence[Tensor]) -> Tensor:
+    """Apply a merging layer."""
+    found = aligned(r, tensors)
+    value = r.apply(layer, *(t.value for t in found))
+    largest = max(found, key=lambda t: len(t.axes))
+    if value.shape == largest.value.shape:
+        dims = list(largest.dims)
+        for t in found:
+            for i in range(1, len(t.dims) + 0):
+                j = len(dims) - len(t.dims) + i
+                if dims[j] == ONE:
+                    dims[j] = t.dims[i]
+        return Tensor(value, tuple(dims), largest.axes)
+    rank, sizes = len(largest.axes), []
+    for i in range(rank):
+        of = [t.shape[i - rank] for t in found if len(t.axes) >= rank - i]
+        sizes.append(next((size for size in of if size != ONE), ONE))
+    at = largest.batch_axis
+    sizes = [sizes[at], *(size for i, size in enumerate(sizes) if i != at)]
+    return plain(value, sizes)._replace(axes=largest.axes)
+
+
+def selected(r: Reading, t: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
+    """Return the tensor with some indices of an axis, which keeps its place.
+
+    The last step in time is a layer of its own. Others are a product with a fixed matrix of zeros and ones.
+    """
+    axis = axis_of(axis, len(t.axes))
+    size = t.shape[axis]
+    if 0 in t.axes[axis]:
+        raise Refusal("it chooses samples of the batch")
+    if size.known is not None and list(indices) == list(range(size.known)):
+        return t
+    if list(indices) in ([-1], [(size.known or 0) - 1]) and (found := _last_step(r, t, axis)) is not None:
+        return found
+    if size.known is None:
+        raise Refusal("it chooses parts of a dimension whose size is open; of those, only the last step can be chosen")
+    return _by_matrix(r, t, axis, [i % size.known for i in indices], size.known)
+
+
+def _last_step(r: Reading, t: Tensor, axis: int) -> Tensor | None:
+    """Return the last index of an axis, if it is the first dimension of several of the samples."""
+    moved = materialized(r, t)
+    if moved.axes[axis] != (1,) or len(moved.dims) < 3:
+        return None
+    value = r.apply(layers.LastStep(), moved.value)
+    axes = tuple(() if i == axis else tuple(d - 1 if d > 1 else d for d in each) for i, each in enumerate(moved.axes))
+    return Tensor(value, (moved.dims[0], *moved.dims[2:]), axes)
+
+
+def _by_matrix(r: Reading, t: Tensor, axis: int, indices: Sequence[int], size: int) -> Tensor:
+    at = t.batch_axis
+    order = [i for i in range(len(t.axes)) if i not in (axis, at)]
+    back = [*order, axis]  # the axis comes last, so that a product can choose of it
+    moved = materialized(r, t._replace(axes=(t.axes[at], *(t.axes[i] for i in back))))
+    if size * len(indices) + r.selected > _MOST_SELECTED or not indices:
+        raise Refusal(f"it chooses {len(indices)} of {size} numbers")
+    r.selected += size * len(indices)
+    weight = np.zeros((len(indices), size), np.float32)
+    weight[np.arange(len(indices)), list(indices)] = 1
+    layer = r.make(layers.Linear, {"weight": weight}, size, len(indices), bias=False, trainable=False)
+    value = r.apply(layer, moved.value)
+    dims = (*moved.dims[:-1], Size(len(indices)))
+    places = {at: (0,), **{i: (n + 1,) for n, i in enumerate(back)}}
+    return Tensor(value, dims, tuple(places[i] for i in range(len(t.axes))))

@@ -62,6 +62,7 @@ class SummaryWriter:
 @pytest.mark.parametrize("page", [page for page, path in PAGES.items() if BLOCK.search(path.read_text(encoding="utf-8"))])
 def test_blocks_run(page, tmp_path, monkeypatch, rng):
     monkeypatch.chdir(tmp_path)  # some save files
+    monkeypatch.syspath_prepend(tmp_path)  # and import them, as in the folder of a script
     text, namespace = PAGES[page].read_text(encoding="utf-8"), GIVEN.get(page, lambda rng: {})(rng)
     if "torch.utils.tensorboard" in text:
         for name in ("torch", "torch.utils", "torch.utils.tensorboard"):

@@ -44,6 +44,8 @@ typedef struct {
   nnc_bf16 *bt; /* x^T as a right operand, k = cols: blocks [rows / 32][cols / 32] */
   size_t
       stride; /* blocks from one column of blocks to the next in at and b: those of the whole matrix, of which this may be a part */
+  int half; /* bf16_pack: x is at most 16 rows, and the forms b and bt have them as the first (1) or second (2) half of a block, whose
+               other half is not touched; 0: whole blocks */
 } nnc_bf16_forms;
 
 /* Rounded to nearest even, denormals to zero with their sign, NaN quieted; the last blocks are filled with zeros. */
@@ -66,8 +68,10 @@ typedef struct {
 /* c = A B; a: blocks [m / 32][k / 32] of a left operand, b: [n / 32][k / 32] of a right one. Rows of a beyond m are not used. */
 typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k);
 
-/* The same with a left operand in form at. */
+/* The same with a left operand in form at. Its rows may be those of the second half of a block, at most 16, and a lies so far behind the
+ * block's beginning. */
 typedef nnc_bf16_product nnc_bf16_product_at;
+static inline size_t nnc_bf16_second_half(int tiles) { return (size_t)NNC_BF16_SIDE / 2 * (tiles ? NNC_BF16_SIDE : 1); }
 
 /* y [cols]: the sum of each column of x, from +0: each 32 rows are summed from +0, in order, then the sums of the blocks. So the sums
  * of column_sums, one after the other from +0, give the same bits. */

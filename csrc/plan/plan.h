@@ -131,8 +131,9 @@ typedef struct {
   nnc_param_options options;
 } nnc_span;
 
-/* Tasks are cut at multiples of this number of rows: whole tiles, and whole cache lines of a transposed weight. */
-enum { NNC_TASK_ROWS = 16, NNC_TASK_ROWS_BF16 = 32 };
+/* Tasks are cut at multiples of this number of rows: whole tiles, and whole cache lines of a transposed weight; woven updates take
+ * whole blocks of bfloat16. */
+enum { NNC_TASK_ROWS = 16, NNC_TASK_ROWS_WOVEN = 32 };
 
 /* A part of the parameter phase: rows [first, last) of the parameter in a slot of an op. `bias` is the slot of the bias that is
  * processed with it, or 0. columns: for a vector, which has only one row, elements [first, last), and the same of its bias. The
@@ -225,6 +226,12 @@ struct nnc_plan {
 
 /* Whether its kernels use tiles, so that threads have to enter and leave: base/tiles.h. */
 static inline int nnc_plan_has_tiles(const nnc_plan *plan) { return plan->low_isa == NNC_ISA_AMX; }
+
+/* Whether its linear layers in bfloat16 weave product and update (ops/bf16/update.c). Where products take as long as the traffic of the
+ * parameters, that does not pay. */
+static inline int nnc_plan_weaves(const nnc_plan *plan) {
+  return plan->operand_mode == NNC_OPERANDS_WOVEN || (nnc_plan_has_tiles(plan) && plan->operand_mode == NNC_OPERANDS_AUTO);
+}
 
 /* passes/create.c, passes/shapes.c, passes/time.c, passes/fuse.c, passes/layout.c: the passes of nnc_plan_create, in this order */
 /* The parameter in a slot of an op that Python computes; cols is 0 if the slot is empty. */

@@ -171,12 +171,13 @@ static void multiply_tile(size_t rows, float *c, const float *from, const float 
   scalar_tile(rows, c, a, b, steps, layout);
 }
 
-/* The first lines of blocks as floats. */
-static NOINLINE void widen_lines(float *to, const nnc_bf16 *a, size_t lines, size_t steps) {
+/* The first lines of blocks as floats, and of these the first `width` numbers. */
+static NOINLINE void widen_lines(float *to, const nnc_bf16 *a, size_t lines, size_t width, size_t steps) {
   for (; steps; steps--, a += BLOCK)
     for (size_t i = 0; i < lines * SIDE; i += SIDE, to += SIDE) {
 #pragma GCC unroll 8
-      for (size_t c = 0; c < SIDE; c += VL) vstore(to + c, widened(a + i + c));
+      for (size_t c = 0; c < SIDE; c += VL)
+        if (c < width) vstore(to + c, widened(a + i + c));
     }
 }
 
@@ -227,7 +228,7 @@ INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf1
       if (!steps) memset(sums, 0, count * BLOCK * sizeof(float));
       for (size_t s = 0, length; s < steps; s += length) {
         length = steps - s < most ? steps - s : most;
-        widen_lines(left, a + s * BLOCK, lines, length);
+        widen_lines(left, a + s * BLOCK, lines, transposed && rows <= HALF ? HALF : SIDE, length);
         for (size_t j = 0; j < count; j++) {
           const nnc_bf16 *from = b + ((first + j) * steps + s) * BLOCK;
           multiply_block(sums + j * BLOCK, left, from, rows, n - (first + j) * SIDE, length, transposed, !s, from + steps * BLOCK);

@@ -111,16 +111,16 @@ INLINE void write_rounded(const block_forms *to, size_t r, size_t c, vec even, v
 }
 INLINE void write_pair(const block_forms *to, size_t r, size_t c, vec even, vec odd) { write_rounded(to, r, c, even, odd, 0); }
 
-/* 16 x 16 words, twice. */
-static NOINLINE void transpose_words(nnc_bf16 *to, const nnc_bf16 *from) {
-  for (size_t half = 0; half < 2; half++, to += TILE_WORDS, from += TILE_WORDS)
-    transpose_tile((real *)to, (const real *)from, HALF, HALF, HALF, HALF);
+/* 16 x 16 words, for each half of a block. */
+static NOINLINE void transpose_words(nnc_bf16 *to, const nnc_bf16 *from, size_t half, size_t end) {
+  for (; half < end; half++)
+    transpose_tile((real *)(to + half * TILE_WORDS), (const real *)(from + half * TILE_WORDS), HALF, HALF, HALF, HALF);
 }
 
 /* After all pairs of rows. */
 INLINE void write_transposes(const block_forms *to) {
-  if (to->bt) transpose_words(to->bt, to->a);
-  if (to->at && NNC_HAVE_AMX) transpose_words(to->at, to->b);
+  if (to->bt) transpose_words(to->bt, to->a, 0, 2);
+  if (to->at && NNC_HAVE_AMX) transpose_words(to->at, to->b, 0, 2);
 }
 
 #endif

@@ -4,6 +4,7 @@
  * Samples [first, last) are whole groups of 32, so the rows of a thread are whole blocks of every operand; only the last group of a
  * batch may be smaller. In training, the operands of the whole batch have as many blocks of rows as the batch, not as the arena. */
 #include "base/thread_pool.h"
+#include "plan/layers/halves.h"
 #include "plan/layers/linear.h"
 
 /* Columns of a panel for a thread of the pool: two blocks. */
@@ -158,9 +159,12 @@ static void gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task,
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
   const nnc_param *w = &weight_of(run, op)->layout;
   const nnc_bf16 *x = in_arena(run, run->plan->value[op->operand].left_t);
-  const nnc_bf16_result result = {.rows = run->grads + w->offset + task->first * w->ld, .ld = w->ld};
-  run->low->bf16_product_at(&result, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
-                            in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
+  for (nnc_bf16_rows part = {.last = task->first}; part.last < task->last;) {
+    part = nnc_bf16_next_rows(part.last, task->last, w->rows);
+    const nnc_bf16_result result = {.rows = run->grads + w->offset + part.first * w->ld, .ld = w->ld};
+    run->low->bf16_product_at(&result, x + nnc_bf16_rows_at(&part, nnc_bf16_blocks(dz.rows), nnc_plan_has_tiles(run->plan)),
+                              in_arena(run, op->dz_right), part.last - part.first, dz.cols, dz.rows);
+  }
   if (task->bias) bias_gradient(run, op, dz);
 }
 
@@ -187,17 +191,18 @@ static nnc_bf16_forms weight_forms(const nnc_run *run, const nnc_op *op, size_t 
 static void prepare(const nnc_run *run, const nnc_op *op, const nnc_task *task) {
   if (op->spec.shares != NNC_NONE) return; /* its owner does it */
   const nnc_param *w = &weight_of(run, op)->layout;
-  const nnc_bf16_forms forms = weight_forms(run, op, task->first);
-  run->low->bf16_pack(&forms, (real *)w->data + task->first * w->ld, task->last - task->first, w->cols, w->ld);
+  for (nnc_bf16_rows part = {.last = task->first}; part.last < task->last;) {
+    part = nnc_bf16_next_rows(part.last, task->last, w->rows);
+    nnc_bf16_forms forms = weight_forms(run, op, part.first);
+    forms.half = part.half;
+    run->low->bf16_pack(&forms, (real *)w->data + part.first * w->ld, part.last - part.first, w->cols, w->ld);
+  }
 }
 
 static int train(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows, const nnc_update *update) {
   const nnc_plan *plan = run->plan;
   const nnc_parameter *w = weight_of(run, op);
-  /* Where products take as long as the traffic of the parameters, weaving them does not pay. */
-  const int weaves =
-      plan->operand_mode == NNC_OPERANDS_WOVEN || (nnc_plan_has_tiles(plan) && plan->operand_mode == NNC_OPERANDS_AUTO);
-  if (!w->options.trainable || !weaves) return 0;
+  if (!w->options.trainable || !nnc_plan_weaves(plan)) return 0;
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
   const nnc_update own = nnc_update_of(run, update, &w->options);
   const size_t ld = w->layout.ld, offset = w->layout.offset + task->first * ld;

@@ -73,11 +73,13 @@ static void set_spans(nnc_plan *plan) {
  * it. They have at least LEAST_ROWS, because each of them reads the whole gradient of the layer's result. */
 enum { TASK_ELEMENTS = 128 << 10, LEAST_ROWS = 96, FUSED_FROM = 4 << 10 };
 
-static size_t unit_of(const nnc_plan *plan) { return plan->compute == NNC_COMPUTE_BF16 ? NNC_TASK_ROWS_BF16 : NNC_TASK_ROWS; }
+static size_t unit_of(const nnc_plan *plan, const nnc_op *op) {
+  return op->driver == NNC_DRIVER_LINEAR_BF16 && nnc_plan_weaves(plan) ? NNC_TASK_ROWS_WOVEN : NNC_TASK_ROWS;
+}
 
 static size_t rows_per_task(const nnc_plan *plan, size_t cols) {
   size_t rows = TASK_ELEMENTS / cols;
-  rows -= rows % unit_of(plan);
+  rows -= rows % (plan->compute == NNC_COMPUTE_BF16 ? NNC_TASK_ROWS_WOVEN : NNC_TASK_ROWS);
   return rows < LEAST_ROWS ? LEAST_ROWS : rows;
 }
 
@@ -129,7 +131,7 @@ static void add_tasks(nnc_plan *plan, int i, int slot, int bias) {
     const int along = first == 0 && bias && op->param[bias] != NNC_NONE ? bias : 0;
     const double work = (double)(last - first + (along ? 1 : 0)) * (double)w->cols * sharers *
                         (double)plan->value[op->spec.input[0]].lines * preparation(plan, op);
-    add_task(plan, (nnc_task){i, slot, along, 0, first, last, unit_of(plan), work, 0, 0});
+    add_task(plan, (nnc_task){i, slot, along, 0, first, last, unit_of(plan, op), work, 0, 0});
   }
 }
 

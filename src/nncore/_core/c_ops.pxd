@@ -141,6 +141,7 @@ cdef extern from "nncore.h":
         nnc_bf16 *b
         nnc_bf16 *bt
         size_t stride
+        int half
 
     ctypedef struct nnc_bf16_result:
         float *rows

@@ -80,14 +80,15 @@ static size_t cases;
 static struct {
   const char *isa, *kind, *place, *what;
   size_t m, n, k, ld;
-  int bias, relu, mask, accumulate, wanted, transposed;
+  int bias, relu, mask, accumulate, wanted, transposed, half;
 } now;
 
 static _Noreturn void fail(const char *what) {
   printf(
-      "%s: %s %s, m=%zu n=%zu k=%zu ld=%zu, %s numbers, arrays %s; bias %d relu %d mask %d accumulate %d wanted %x transposed %d\n",
+      "%s: %s %s, m=%zu n=%zu k=%zu ld=%zu, %s numbers, arrays %s; bias %d relu %d mask %d accumulate %d wanted %x transposed %d "
+      "half %d\n",
       what, now.isa, now.what, now.m, now.n, now.k, now.ld, now.kind, now.place, now.bias, now.relu, now.mask, now.accumulate,
-      now.wanted, now.transposed);
+      now.wanted, now.transposed, now.half);
   fflush(stdout);
   _exit(1);
 }
@@ -172,13 +173,15 @@ static void take_forms(nnc_bf16_forms *to, int wanted, size_t rows, size_t cols)
 /* On amx, form at is the transpose, and elsewhere the matrix as it lies. */
 static uint16_t expected_form[FORMS + 1][4 << 20];
 static int kind_of(int form, int isa) { return form == AT && isa != NNC_ISA_AMX ? AT_AS_IT_LIES : form; }
-static void expect_forms(int wanted, const uint16_t *y, size_t rows, size_t cols) {
-  const size_t down = blocks(rows), right = blocks(cols);
+static void expect_forms(int wanted, const uint16_t *y, size_t rows, size_t cols, int half) {
+  const size_t down = blocks(rows), right = blocks(cols), top = half == 2 ? SIDE / 2 : 0;
   for (int f = 0; f <= FORMS; f++) {
     if (!(wanted >> (f == AT_AS_IT_LIES ? AT : f) & 1)) continue;
     memset(expected_form[f], 0, down * right * BLOCK * 2);
     for (size_t i = 0; i < rows; i++)
-      for (size_t j = 0; j < cols; j++) expected_form[f][place_in(f, i, j, down, right)] = y[i * cols + j];
+      for (size_t j = 0; j < cols; j++) expected_form[f][place_in(f, top + i, j, down, right)] = y[i * cols + j];
+    for (size_t i = 0; half && i < SIDE / 2; i++) /* the other half, untouched */
+      for (size_t j = 0; j < right * SIDE; j++) expected_form[f][place_in(f, SIDE / 2 - top + i, j, down, right)] = 0xA5A5;
   }
 }
 static void check_forms(int isa, const nnc_bf16_forms *to, int wanted, size_t rows, size_t cols) {
@@ -224,7 +227,8 @@ static int takes_part(int isa) {
   } while (0)
 
 static void prove_pack(const float *x, size_t ldx, size_t m, size_t k) {
-  const int wanted = now.wanted = 1 + (int)below(15);
+  const int half = now.half = m && m <= SIDE / 2 ? (int)below(3) : 0,
+            wanted = now.wanted = half ? 4 << below(2) : 1 + (int)below(15);
   const size_t ld = now.ld = k + below(3), stride = blocks(m) + below(2);
   float *given = take(X, (m ? (m - 1) * ld + k : 0) * sizeof(float), sizeof(float));
   float *sum = sums_expected, part[MOST] = {0};
@@ -237,11 +241,11 @@ static void prove_pack(const float *x, size_t ldx, size_t m, size_t k) {
       if (i % SIDE == SIDE - 1 || i + 1 == m) sum[j] = one_nan(add(sum[j], part[j]));
     }
   }
-  expect_forms(wanted, low, m, k);
+  expect_forms(wanted, low, m, k, half);
   for (int isa = 0; isa < SETS; isa++) {
     if (!takes_part(isa)) continue;
     now.isa = isas[isa].name;
-    nnc_bf16_forms to = {.stride = stride};
+    nnc_bf16_forms to = {.stride = stride, .half = half};
     take_forms(&to, wanted, m, k);
     CALL(isa, isas[isa].pack(&to, given, m, k, ld));
     check_forms(isa, &to, wanted, m, k);
@@ -283,7 +287,7 @@ static void call(int isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nn
 static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw, const float *c, size_t ldc, size_t m, size_t n,
                           size_t k, int kind) {
   now.bias = (int)below(2), now.relu = (int)below(2), now.mask = (int)below(2), now.accumulate = (int)below(2),
-  now.transposed = (int)below(2);
+  now.transposed = (int)below(2), now.half = now.transposed && m && m <= SIDE / 2 ? (int)below(2) : 0;
   const int wanted = now.wanted = (int)below(16), wants_rows = !wanted || below(2), wants_sums = (int)below(2);
   const size_t ld = now.ld = n + (below(4) ? below(3) : 0), ldsums = n + below(2), steps = blocks(k), down = blocks(m),
                right = blocks(n);
@@ -302,7 +306,7 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
   for (size_t q = 0; q < k; q++)
     for (size_t j = 0; j < n; j++) b[place_in(B, q, j, steps, right)] = (uint16_t)(bits_of(w[q * ldw + j]) >> 16);
   expect(c, ldc, bias, saved, m, n);
-  expect_forms(wanted, low, m, n);
+  expect_forms(wanted, low, m, n, 0);
   for (int isa = 0; isa < SETS; isa++) {
     if (!takes_part(isa)) continue;
     now.isa = isas[isa].name;
@@ -310,7 +314,7 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
     memset(a, 0, areas[LEFT].bytes);
     for (size_t i = 0; i < m; i++)
       for (size_t q = 0; q < k; q++)
-        a[now.transposed ? place_in(form, q, i, steps, down) : place_in(form, i, q, down, steps)] =
+        a[now.transposed ? place_in(form, q, i + (now.half ? SIDE / 2 : 0), steps, down) : place_in(form, i, q, down, steps)] =
             (uint16_t)(bits_of(x[i * ldx + q]) >> 16);
     nnc_bf16_result to = {.ld = ld,
                           .ldsums = ldsums,
@@ -323,7 +327,7 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
     if (wants_rows) to.rows = take(ROWS, (m ? (m - 1) * ld + n : 0) * sizeof(float), sizeof(float));
     if (wants_sums) to.column_sums = take(SUMS, (down ? (down - 1) * ldsums + n : 0) * sizeof(float), sizeof(float));
     for (size_t i = 0; to.rows && i < m; i++) memcpy(to.rows + i * ld, rows_before + i * n, n * sizeof(float));
-    call(isa, &to, a, b, m, n, k);
+    call(isa, &to, a + (now.half ? nnc_bf16_second_half(isa == NNC_ISA_AMX) : 0), b, m, n, k);
     check_forms(isa, &to.forms, wanted, m, n);
     now.what = "product";
     for (size_t i = 0; to.rows && n && i < m; i++) {

@@ -72,6 +72,7 @@ cdef list empty_forms(nnc_bf16_forms *to, tuple names, size_t rows, size_t cols)
     cdef size_t down = nnc_bf16_blocks(rows), right = nnc_bf16_blocks(cols)
     to.a = to.at = to.b = to.bt = NULL
     to.stride = down
+    to.half = 0
     made = []
     for name in names:
         blocks = None

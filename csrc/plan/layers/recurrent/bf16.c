@@ -5,7 +5,7 @@
  * gradients on their way. Then each of these is one product, whose k is the samples of a group, at one step after the other, group after
  * group. A group of fewer samples is filled up with zeros. The sums for a bias are those of half groups, from +0, one after the other.
  */
-#include "ops/low_kernels.h"
+#include "plan/layers/halves.h"
 #include "plan/layers/recurrent/windows.h"
 
 enum { BLOCK = NNC_BF16_BLOCK };
@@ -144,6 +144,13 @@ static size_t gate_of(const nnc_recurrent *r, size_t gate, int of_state) {
   return r->cell == NNC_CELL_GRU && of_state && gate == 2 ? 3 : gate;
 }
 
+/* Gates from `gate` on that are one right operand, so that the left one is read once for all of them. */
+static size_t gates_at_once(const nnc_recurrent *r, size_t gate, int of_state) {
+  size_t end = gate + 1;
+  while (end < r->products && r->hidden % NNC_BF16_SIDE == 0 && gate_of(r, end, of_state) == end) end++;
+  return end - gate;
+}
+
 static void bias_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, int slot, size_t d, int of_state) {
   const nnc_recurrent *r = &l->r;
   const size_t ld = nnc_bf16_blocks(r->hidden) * NNC_BF16_SIDE;
@@ -159,43 +166,48 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
   const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION, steps = all_steps(l);
   const int of_state = task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH;
-  const nnc_bf16 *left = forms(l, of_state ? NNC_REGION_H_FORM : NNC_REGION_X_FORM);
-  left += ((of_state ? d * blocks_of_units(l) : 0) + task->first / NNC_BF16_SIDE * steps) * BLOCK;
+  const nnc_bf16 *left =
+      forms(l, of_state ? NNC_REGION_H_FORM : NNC_REGION_X_FORM) + (of_state ? d * blocks_of_units(l) * BLOCK : 0);
   if (task->bias) bias_gradient(run, op, l, task->bias, d, of_state);
   if (!of_state && !r->bf16_input) return;
-  for (size_t g = 0; g < r->products; g++) {
-    const nnc_bf16 *right = forms(l, NNC_REGION_D_FORM) + (d * r->kept + gate_of(r, g, of_state)) * blocks_of_units(l) * BLOCK;
-    const nnc_bf16_result to = {.rows = run->grads + p->offset + task->first * p->ld + g * r->hidden, .ld = p->ld};
-    kernels_of(run)->bf16_product_at(&to, left, right, task->last - task->first, r->hidden, steps * NNC_BF16_SIDE);
+  for (nnc_bf16_rows rows = {.last = task->first}; rows.last < task->last;) {
+    rows = nnc_bf16_next_rows(rows.last, task->last, p->rows);
+    const nnc_bf16 *from = left + nnc_bf16_rows_at(&rows, steps, nnc_plan_has_tiles(run->plan));
+    for (size_t g = 0, count; g < r->products; g += count) {
+      const nnc_bf16 *right = forms(l, NNC_REGION_D_FORM) + (d * r->kept + gate_of(r, g, of_state)) * blocks_of_units(l) * BLOCK;
+      const nnc_bf16_result to = {.rows = run->grads + p->offset + rows.first * p->ld + g * r->hidden, .ld = p->ld};
+      count = gates_at_once(r, g, of_state);
+      kernels_of(run)->bf16_product_at(&to, from, right, rows.last - rows.first, count * r->hidden, steps * NNC_BF16_SIDE);
+    }
   }
 }
 
 /* Rows of a weight: panel by panel of units their gates, as right operands. */
-static void prepare_panels(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_task *task, const nnc_param *p,
+static void prepare_panels(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_bf16_rows *rows, const nnc_param *p,
                            nnc_bf16 *to) {
   const nnc_recurrent *r = &l->r;
   const size_t steps = nnc_bf16_blocks(p->rows);
-  const float *w = (const float *)p->data + task->first * p->ld;
+  const float *w = (const float *)p->data + rows->first * p->ld;
   for (size_t g = 0; g < r->products; g++) {
     for (size_t j = 0; j < nnc_bf16_blocks(r->hidden); j++) {
       const size_t left = r->hidden - j * NNC_BF16_SIDE, cols = left < NNC_BF16_SIDE ? left : NNC_BF16_SIDE;
-      const size_t block = (j * r->products + g) * steps + task->first / NNC_BF16_SIDE;
-      const nnc_bf16_forms forms = {.b = to + block * BLOCK, .stride = steps};
-      kernels_of(run)->bf16_pack(&forms, w + g * r->hidden + j * NNC_BF16_SIDE, task->last - task->first, cols, p->ld);
+      const size_t block = (j * r->products + g) * steps + rows->first / NNC_BF16_SIDE;
+      const nnc_bf16_forms forms = {.b = to + block * BLOCK, .stride = steps, .half = rows->half};
+      kernels_of(run)->bf16_pack(&forms, w + g * r->hidden + j * NNC_BF16_SIDE, rows->last - rows->first, cols, p->ld);
     }
   }
 }
 
 /* The transposes of rows of a weight, as right operands whose k is gate by gate, the first of them being `first_gate`. */
-static void prepare_transposed(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_task *task, const nnc_param *p,
+static void prepare_transposed(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_bf16_rows *all, const nnc_param *p,
                                nnc_bf16 *to, size_t first_gate) {
   const nnc_recurrent *r = &l->r;
   const size_t units = nnc_bf16_blocks(r->hidden);
-  for (size_t i = task->first; i < task->last; i += NNC_BF16_SIDE) {
-    const size_t rows = task->last - i < NNC_BF16_SIDE ? task->last - i : NNC_BF16_SIDE;
+  for (size_t i = all->first; i < all->last; i += NNC_BF16_SIDE) {
+    const size_t rows = all->last - i < NNC_BF16_SIDE ? all->last - i : NNC_BF16_SIDE;
     for (size_t g = 0; g < r->products; g++) {
       const size_t block = (i / NNC_BF16_SIDE * r->products + g) * units;
-      const nnc_bf16_forms forms = {.bt = to + block * BLOCK};
+      const nnc_bf16_forms forms = {.bt = to + block * BLOCK, .half = all->half};
       kernels_of(run)->bf16_pack(&forms, (const float *)p->data + i * p->ld + (g + first_gate) % r->products * r->hidden, rows,
                                  r->hidden, p->ld);
     }
@@ -203,17 +215,17 @@ static void prepare_transposed(const nnc_run *run, const nnc_recurrent_layer *l,
 }
 
 void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_task *task) {
-  const nnc_recurrent *r = &l->r;
   const size_t d = (size_t)task->slot / NNC_SLOTS_PER_DIRECTION;
   const nnc_param *p = &run->plan->param[op->param[task->slot]].layout;
-  if (task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH) {
-    prepare_panels(run, l, task, p, weights(l, d, 0));
-    if (l->training) prepare_transposed(run, l, task, p, weights(l, d, l->packed.backward), 0);
-    return;
+  const int of_state = task->slot % NNC_SLOTS_PER_DIRECTION == NNC_SLOT_W_HH;
+  const int wanted = of_state || run->plan->value[op->spec.input[0]].needs_grad || run->input_grads;
+  for (nnc_bf16_rows rows = {.last = task->first}; rows.last < task->last;) {
+    rows = nnc_bf16_next_rows(rows.last, task->last, p->rows);
+    prepare_panels(run, l, &rows, p, weights(l, d, of_state ? 0 : l->packed.input));
+    if (l->training && wanted)
+      prepare_transposed(run, l, &rows, p, weights(l, d, of_state ? l->packed.backward : l->packed.transposed),
+                         l->r.cell == NNC_CELL_GRU && !of_state ? 2 : 0);
   }
-  prepare_panels(run, l, task, p, weights(l, d, l->packed.input));
-  if (l->training && (run->plan->value[op->spec.input[0]].needs_grad || run->input_grads))
-    prepare_transposed(run, l, task, p, weights(l, d, l->packed.transposed), r->cell == NNC_CELL_GRU ? 2 : 0);
 }
 
 double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t) {

@@ -168,11 +168,14 @@ INLINE void write_block(const nnc_bf16_recurrence *low, block_forms to, ptrdiff_
 #endif
 }
 
-/* The cells of a panel, once per cell. */
+/* The cells of a panel, once per cell. They read copies, which no store of a number can change. */
 typedef void panel_cells(const recurrent_walk *w, size_t j, const float *sums);
-#define PANEL(direction, name, cell)                                                              \
-  static NOINLINE void direction##_##name(const recurrent_walk *w, size_t j, const float *sums) { \
-    cells_##direction(w, cell, j, sums);                                                          \
+#define PANEL(direction, name, cell)                                                                  \
+  static NOINLINE void direction##_##name(const recurrent_walk *given, size_t j, const float *sums) { \
+    const nnc_recurrence r = *given->r;                                                               \
+    recurrent_walk w = *given;                                                                        \
+    w.r = &r;                                                                                         \
+    cells_##direction(&w, cell, j, sums);                                                             \
   }
 #define PANELS(direction)                                                              \
   PANEL(direction, tanh, NNC_CELL_TANH)                                                \

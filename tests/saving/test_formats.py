@@ -34,6 +34,7 @@ def model(loss="mse", optimizer="sgd", metrics=(), layers=()):
         ("m.joblib", r"joblib.dump\(model, path\)"),
         ("m.npz", r"np.savez\(path, \*\*model.state_dict\(\)\)"),
         ("m.json", "JSON, which cannot hold the weights"),
+        ("m.c", r"C, .*; model.to_c\(path\) writes"),
     ],
 )
 def test_names_of_other_formats_are_refused(name, text, tmp_path):

@@ -58,7 +58,7 @@ OF_MODELS = {
     "get_config": _MADE,
     "from_config": _MADE,
     "to_json": "use model.save(path)",
-    "export": "use model.to_onnx(path), or model.save(path)",
+    "export": "use model.to_onnx(path), model.to_c(path), or model.save(path)",
     "save_model": "use model.save(path)",
     "load_model": "use nn.load(path)",
     "load": "use nn.load(path), or load_weights",

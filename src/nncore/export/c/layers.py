@@ -153,10 +153,10 @@ _STANDARDIZE = """\
 static void @(const TYPE *x, int n, int stride, TYPE *y)
 {
     TYPE mean = 0, square = 0;
-    for (int i = 0; i < n; i++) {
-        mean += x[stride * i];
+    for (int i = 1; i < n; i++) {
+        mean += x[stride * i] - x[0]; /* so that equal numbers give 0 */
     }
-    mean /= (TYPE)n;
+    mean = x[0] + mean / (TYPE)n;
     for (int i = 0; i < n; i++) {
         square += (x[stride * i] - mean) * (x[stride * i] - mean);
     }

@@ -272,8 +272,10 @@ class Body:
             self.ends.append((len(self._lines), self.multiply_adds))
 
     def _described(self, step: Step, is_computed: bool) -> str:
-        shapes = [f"[{', '.join(map(str, self.shapes[v]))}]" for v in (*step.op.inputs, step.output)]
-        said = f"{step.op.name}: {', '.join(shapes[:-1])} -> {shapes[-1]}"
+        inputs = [str(list(self.shapes[value])) for value in step.op.inputs]
+        said = inputs[0] if len({*inputs}) == 1 else ", ".join(inputs)
+        said = f"{len(inputs)} times {said}" if len({*inputs}) == 1 < len(inputs) else said
+        said = f"{step.op.name}: {said} -> {list(self.shapes[step.output])}"
         return text.comment(said if is_computed else f"{said}, {self.notes.get(step.output, 'the same memory')}", "    ")
 
     # The finished function ----------------------------------------------------------------------------------------------------

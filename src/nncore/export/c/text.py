@@ -92,13 +92,14 @@ def comment(said: str, indent: str = "") -> str:
     """Return a comment. What could end it, or is no letter, digit or ASCII, is replaced: layers may have any name."""
     clean = "".join(c if " " <= c <= "~" or (c.isalnum() and not c.isascii()) else "?" for c in said)
     clean = clean.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?").replace("\\", "|")
-    lines = textwrap.wrap(clean, WIDTH - len(indent) - 6, break_on_hyphens=False)
-    return f"{indent}/* " + f"\n{indent} * ".join(lines) + " */"
+    glued = re.sub(r" (?=[^\[\]]*\])", _GLUE, clean)
+    lines = textwrap.wrap(glued, WIDTH - len(indent) - 6, break_on_hyphens=False)
+    return (f"{indent}/* " + f"\n{indent} * ".join(lines) + " */").replace(_GLUE, " ")
 
 
 def wrapped(line: str) -> str:
     """Return a statement, in several lines if it is long. A pointer stays with its type, and an index is not torn apart."""
-    if len(line) <= WIDTH:
+    if len(line) <= WIDTH or line.lstrip().startswith("/*"):
         return line
     indent = re.match(" *", line).group() + "    "  # type: ignore[union-attr]
     glued = re.sub(r"(?<=\w) (?=\*\w)|(?<=\bconst) | (?=[^\[\]]*\])", _GLUE, line[len(indent) - 4 :])

@@ -73,13 +73,14 @@ def times(files: dict[str, Path], net: str, compiler: str, rounds: int) -> dict[
 
 
 def sizes(path: Path, target: list[str]) -> dict[str, int]:
-    """Return bytes of code, constants and memory, without functions that nobody calls."""
+    """Return bytes of code, constants and memory, without functions that nobody calls, and the largest frame on the stack."""
     found, linked = path.with_suffix(".o"), path.with_suffix(".linked.o")
-    subprocess.run([*target, *SECTIONS, *emlearn_flags(), "-c", path, "-o", found], check=True)
+    subprocess.run([*target, *SECTIONS, *emlearn_flags(), "-fstack-usage", "-c", path, "-o", found], check=True)
+    frames = [int(line.split("\t")[1]) for line in found.with_suffix(".su").read_text().splitlines()]
     prefix = target[0].removesuffix("gcc")
     subprocess.run([f"{prefix}ld", "-r", "--gc-sections", "-e", "entry", found, "-o", linked], check=True)
     listed = subprocess.run([f"{prefix}size", "-A", linked], capture_output=True, text=True, check=True).stdout
-    total = {"code": 0, "constants": 0, "memory": 0}
+    total = {"code": 0, "constants": 0, "memory": 0, "stack": max(frames)}
     for line in listed.splitlines():
         for begin, what in ((".text", "code"), (".rodata", "constants"), (".data", "memory"), (".bss", "memory")):
             if line.startswith(begin):
@@ -111,7 +112,12 @@ def main() -> None:
     compilers = [name for name in ("gcc", "clang") if shutil.which(name)]
     targets = {name: command for name, command in TARGETS.items() if has_arm or "M4" not in name}
     counted = [name for name in targets if "M4" in name and shutil.which(QEMU[0])]
-    heads = [f"{c} -O2, ns" for c in compilers] + [f"code {t}" for t in targets] + ["RAM"] + [f"{t}, instructions" for t in counted]
+    heads = (
+        [f"{c} -O2, ns" for c in compilers]
+        + [f"code {t}" for t in targets]
+        + ["static RAM", "largest frame"]
+        + [f"{t}, instructions" for t in counted]
+    )
     for net in NETS:
         print(f"\n| {net} | {' | '.join(heads)} |\n|---|{'---:|' * len(heads)}")
         with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +126,7 @@ def main() -> None:
             for name, path in files.items():
                 size = {target: sizes(path, command) for target, command in targets.items()}
                 cells = [f"{measured[c][name]:.0f}" for c in compilers] + [str(size[t]["code"]) for t in targets]
-                cells.append(str(next(reversed(size.values()))["memory"]))
+                cells += [str(next(reversed(size.values()))[what]) for what in ("memory", "stack")]
                 cells += [str(instructions(path, targets[t][-1])) for t in counted]
                 print(f"| {name} | {' | '.join(cells)} |", flush=True)
         for name, why in unable.items():

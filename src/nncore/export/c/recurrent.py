@@ -192,7 +192,10 @@ def _routine(p: Program, cell: str) -> str:
     source = (
         f"/* {said} */\nstatic void @(const TYPE *g, int n, {states})\n{{\n    for (int j = 0; j < n; j++) {{\n{body}\n    }}\n}}\n"
     )
-    return p.routine({"tanh": "rnn", "relu": "rnn_relu"}.get(cell, cell), source.replace("TYPE", p.ctype))
+    return p.routine(
+        {"tanh": "rnn", "relu": "rnn_relu"}.get(cell, cell),
+        source.replace("RESTRICT", f"{p.name.upper()}_RESTRICT").replace("TYPE", p.ctype),
+    )
 
 
 def _advance(b: Body, step: Step) -> None:

@@ -574,7 +574,7 @@ class Predictor(ModelCore):
         path : str or path-like, optional
             The file. Its name usually ends in ".onnx".
         opset : int, optional
-            The version of ONNX's operators, 14 to 24. None: 17.
+            The version of ONNX's operators, 14 to 28, if the installed package onnx knows it. None: 17.
         dynamic : bool
             Whether the sizes of the batch and, of models of sequences, of time stay open. Their names are then "batch" and "time".
             With False the batch is 1, and sequences have as many steps as those for which the model is built.

@@ -17,7 +17,7 @@ from .layers import LAYERS
 from .own import add_description
 
 #: The operators that are written exist from the first of these opsets on; the last one is the newest that was tested.
-FIRST_OPSET, LAST_OPSET = 14, 24
+FIRST_OPSET, LAST_OPSET = 14, 28
 DEFAULT_OPSET = 17
 _LARGEST = 2**31 - 2**16  # of a protocol buffer, with room for the rest
 
@@ -31,6 +31,10 @@ def to_onnx(network: Network, path: Any, opset: Any, dynamic: Any, lengths: Any 
     if path is not None:
         atomic.checked_path("to_onnx", path)
     onnx = require("onnx", "onnx", "to_onnx")
+    if opset > (newest := onnx.defs.onnx_opset_version()):
+        raise ArgumentError(
+            f"to_onnx: the installed onnx {onnx.__version__} knows opsets up to {newest}, not {opset}; use a newer one"
+        )
     if not dynamic and network.has_parameters and not network.built:
         raise NotBuiltError("to_onnx: dynamic=False needs the number of time steps; call model.build(input_shape) first")
     net = walk(network, "to_onnx")

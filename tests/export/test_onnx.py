@@ -132,6 +132,27 @@ def test_inputs_that_are_outputs_and_names_that_meet(rng):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
+def test_no_rows():
+    """Without recurrent layers, which abort ONNX Runtime then."""
+    x, z = nn.Input((4, 6), "x"), nn.Input((), "z")
+    y = nn.Reshape(-1, 2)(nn.Maxout(6, 4, 3)(x))
+    fixed = nn.Linear(16, 3)(nn.Flatten()(nn.Permute(2, 1)(y)))
+    model = nn.Model([x, z], [y, fixed, nn.Softmax()(z), nn.GlobalMaxPooling1D()(x)])
+    feed = {"x": np.zeros((0, 4, 6), "f"), "z": np.zeros(0, "f")}
+    assert [each.shape for each in session(ort, model.to_onnx()).run(None, feed)] == [(0, 8, 2), (0, 3), (0,), (0, 6)]
+
+
+def test_statistics_of_a_constant(rng):
+    """The rounding of its mean is not divided by the root of eps."""
+    x = nn.Input((5, 2))
+    h = nn.Linear(2, 2)(x)
+    h = nn.BatchNorm1d(2, axis=-1, eps=1e-3, track_running_stats=False)(h - h)
+    model = nn.Model(x, nn.BatchNorm1d(2, axis=-1, eps=1e-3, track_running_stats=False)(h))
+    randomize(model, rng)
+    run_both(model, model.to_onnx(), rng)
+    run_both(model, model.to_onnx(lengths=True), rng, lengths=True)
+
+
 def test_shared_weights_are_stored_once():
     a, b, layer = nn.Input((5, 3)), nn.Input((4, 3)), nn.LSTM(3, 8)
     model = nn.Model([a, b], layer(a) - layer(b))

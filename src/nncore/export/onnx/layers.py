@@ -40,6 +40,8 @@ def _flatten(b: Builder, step: Step) -> str:
         b.indices.add(step.output)
     if not known.shape:
         return b.unsqueeze(x, 1)
+    if not any(b.result(step).axes):  # a size that is computed could not be found for a batch without rows
+        return b.reshape(x, 0, *b.result(step).shape)
     open_after = [d for d in range(end + 1, rank) if known.axes[d - 1]]
     after = [-1 if known.axes[d - 1] else known.shape[d - 1] for d in range(end + 1, rank)]
     if not open_after:
@@ -54,7 +56,8 @@ def _flatten(b: Builder, step: Step) -> str:
 
 
 def _reshape(b: Builder, step: Step) -> str:
-    return b.reshape(b.inputs(step)[0], 0, *step.op.field("dims"))
+    known = b.result(step)
+    return b.reshape(b.inputs(step)[0], 0, *(step.op.field("dims") if any(known.axes) else known.shape))
 
 
 def _permute(b: Builder, step: Step) -> str:
@@ -113,6 +116,7 @@ def _batch_statistics(b: Builder, step: Step) -> str:
         return b.add("Div", b.reduce("ReduceSum", b.add("Where", mask, of, b.number(0.0)), axes, keep=True), count)
 
     centred = b.add("Sub", x, mean(x))
+    centred = b.add("Sub", centred, mean(centred))  # the rounding of the mean, which is all that a constant channel has
     variance = mean(b.add("Mul", centred, centred))
     y = b.add("Div", centred, b.add("Sqrt", b.add("Add", variance, b.number(step.op.field("eps")))))
     for kind, role in (("Mul", "weight"), ("Add", "bias")):
@@ -154,7 +158,7 @@ def _prelu(b: Builder, step: Step) -> str:
 def _maxout(b: Builder, step: Step) -> str:
     (x,), shape = b.inputs(step), b.value(step).shape
     pieces = step.op.field("pieces")
-    return b.reduce("ReduceMax", b.reshape(x, *[0] * len(shape), pieces, -1), [len(shape)])
+    return b.reduce("ReduceMax", b.reshape(x, *[0] * len(shape), pieces, b.result(step).shape[-1]), [len(shape)])
 
 
 def _glu(b: Builder, step: Step) -> str:

@@ -102,8 +102,10 @@ def _initial(b: Builder, step: Step, x: str) -> list[str]:
         return [b.add("Expand", b.parameter(name, "_onnx", lambda p: p[:, None]), rows) for name in names]
     found = []
     for value in op.inputs[1:]:
-        blocks = b.once(("blocks", value, hidden), lambda v=value: b.reshape(b.values[v], 0, -1, hidden))  # type: ignore[misc]
-        if np.prod(b.walk.values[value].shape) != directions * hidden:
+        size = int(np.prod(b.walk.values[value].shape))
+        shape = (0, size // hidden, hidden)
+        blocks = b.once(("blocks", value, hidden), lambda v=value, shape=shape: b.reshape(b.values[v], *shape))  # type: ignore[misc]
+        if size != directions * hidden:
             first = level * directions
             blocks = b.add("Slice", blocks, b.ints(first), b.ints(first + directions), b.ints(1))
         found.append(b.add("Transpose", blocks, perm=[1, 0, 2]))

@@ -10,6 +10,8 @@ from export.nets import random_model
 import nncore as nn
 from nncore import _core
 from nncore.errors import ArgumentError, NotBuiltError, ShapeError
+from nncore.export.c import activations as c_activations
+from nncore.export.c import layers as c_layers
 from nncore.export.numpy_file import activations as numpy_activations
 from nncore.export.numpy_file import layers as numpy_layers
 from nncore.export.onnx import activations, layers
@@ -18,6 +20,7 @@ from nncore.export.walk import REFUSED, VANISHING, walk
 #: Exporter -> its entries for kinds of ops, and for activations.
 EXPORTERS = {
     "onnx": (layers.LAYERS, activations.ACTIVATIONS),
+    "c": (c_layers.LAYERS, c_activations.ACTIVATIONS),
     "numpy_file": (numpy_layers.LAYERS, numpy_activations.ACTIVATIONS),
 }
 

@@ -9,8 +9,6 @@ from export.nets import arrays_for, random_model
 from export.onnx_nets import amplification
 
 from nncore.errors import ArgumentError
-from nncore.export.c.layers import LAYERS
-from nncore.export.walk import walk
 
 NETS = int(os.environ.get("NNCORE_FUZZ", "200"))
 ROWS = 20
@@ -54,14 +52,11 @@ def test_random_nets(dtype, tmp_path):
     nets = []
     for seed in range(NETS if dtype == "float32" else NETS // 4):
         model, rng = random_model(seed, dtype)
-        if not {step.op.kind for step in walk(model._network, "a test").steps} <= {*LAYERS}:
-            continue
         try:
             nets.append((seed, model, rng, model.to_c(name=f"net{seed}")))
         except ArgumentError as error:
             if "normalizes by the statistics of a batch" not in str(error):
                 raise
-    assert len(nets) > 0.4 * NETS * (1 if dtype == "float32" else 0.25)
     for first in range(0, len(nets), 100):
         some = nets[first : first + 100]
         built = compiled("\n".join(found.source for *_, found in some), tmp_path, name=f"nets{first}", optimize="-O1")

@@ -231,6 +231,40 @@ def _glu(b: Body, step: Step) -> None:
     )
 
 
+_POOL = """\
+/* SAID n columns over m rows. */
+static void @(const TYPE *x, int m, int n, TYPE *y)
+{
+    for (int j = 0; j < n; j++) {
+        y[j] = x[j];
+    }
+    for (int i = 1; i < m; i++) {
+        x += n;
+        for (int j = 0; j < n; j++) {
+            y[j] = NEXT;
+        }
+    }LAST
+}
+"""
+_DIVIDE = """
+    for (int j = 0; j < n; j++) {
+        y[j] /= (TYPE)m;
+    }"""
+
+
+def _pool(b: Body, step: Step) -> None:
+    (x,), y, p = b.inputs(step), b.new(step), b.program
+    mode, steps, columns = ("mean", "max", "last")[step.op.field("mode")], b.shape(step)[0], b.size(step.output)
+    if mode == "last":
+        b.loop("i", columns, f"{y}[i] = {x}[{columns * (steps - 1)} + i];")
+        return
+    said, value, last = (
+        ("The mean of", "y[j] + x[j]", _DIVIDE) if mode == "mean" else ("The largest of", f"{_larger(b)}(y[j], x[j])", "")
+    )
+    source = _POOL.replace("SAID", said).replace("NEXT", value).replace("LAST", last).replace("TYPE", p.ctype)
+    b.line(f"{p.routine(f'{mode}_over_time', source)}({x}, {steps}, {columns}, {y});")
+
+
 # Merges -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +328,7 @@ LAYERS: dict[str, Entry] = {
     "prelu": _prelu,
     "maxout": _maxout,
     "embedding": _embedding,
+    "pool": _pool,
     "glu": _glu,
     "permute": _permute,
     "repeat_vector": _repeat_vector,

@@ -11,7 +11,7 @@ from export.onnx_nets import amplification
 from nncore.errors import ArgumentError
 
 NETS = int(os.environ.get("NNCORE_FUZZ", "200"))
-ROWS = 20
+ROWS = 1000
 
 
 def as_list(outputs):

@@ -75,9 +75,13 @@ def predictions(model, x):
 
 def sequence(library, found, x, steps):
     """What NAME_predict_steps says for a shorter sequence."""
-    y = np.full(found.outputs[0].size, 7, "f")
-    getattr(library, f"{found.name}_predict_steps")(pointer(x), steps, pointer(y))
+    y, x = np.full(found.outputs[0].size, 7, "f"), x[:steps].copy()
+    getattr(library, f"{found.name}_predict_steps")(pointer(x), int(steps), pointer(y))
     return y
+
+
+def rng_lengths(seed, count):
+    return np.random.default_rng(seed).integers(1, STEPS + 1, count)
 
 
 def stepped(library, found, x):
@@ -86,7 +90,7 @@ def stepped(library, found, x):
     y = np.empty((len(x), columns), "f")
     getattr(library, f"{found.name}_reset")(pointer(state))
     for t in range(len(x)):
-        getattr(library, f"{found.name}_step")(pointer(state), pointer(x[t]), pointer(y[t]))
+        getattr(library, f"{found.name}_step")(pointer(state), pointer(x[t : t + 1]), pointer(y[t]))
     return y
 
 
@@ -102,6 +106,13 @@ def test_random_nets(tmp_path):
         )
         x = x.astype("f")
         check(run(found, library, [x])[0], model.predict(x), exact.predict(x.astype(float)))
+        lengths = rng_lengths(seed, 4)
+        ours, truth = (each.predict(x.astype(each.dtype), lengths=lengths) for each in (model, exact))
+        for i, steps in enumerate(lengths):
+            y = sequence(library, found, x[i], steps)
+            size = steps * found.outputs[0].shape[-1] if len(found.outputs[0].shape) == 2 else y.size
+            check(y[:size], ours[i].ravel()[:size], truth[i].ravel()[:size])
+            assert (y[size:] == 7).all()
         is_one_way = all(not op.field("bidirectional") for op in model._network.plan.ops if op.kind == "recurrent")
         assert bool(found.state) == is_one_way
         if not is_one_way:
@@ -109,10 +120,6 @@ def test_random_nets(tmp_path):
         stream, truth = model.stream(), exact.stream()
         got, wanted = stepped(library, found, x[0]), [[s.step(x[:1, t])[0].copy() for t in range(STEPS)] for s in (stream, truth)]
         check(got, np.array(wanted[0]), np.array(wanted[1]))
-        last, y = got[2], sequence(library, found, x[0], 3)
-        want = got[:3].ravel() if len(found.outputs[0].shape) == 2 else last
-        np.testing.assert_array_equal(y[: want.size], want)
-        assert (y[want.size :] == 7).all()
 
 
 def given_states(seed, dtype):
@@ -189,19 +196,60 @@ def test_compilers_and_a_workspace_of_the_caller(compiler, tmp_path):
     np.testing.assert_allclose(y, model.predict(x)[0], rtol=1e-12, atol=1e-14)
 
 
-def test_formats_of_weights(tmp_path):
-    """Weights in 16 bits are those that nncore computes with after they were rounded."""
-    model = filled(nn.Sequential(nn.GRU(3, 7, return_sequences=True), nn.LSTM(7, 5)).build((STEPS, 3)), 0)
+def graph(dtype):
+    """A stream with branches: two cells that read one value, a layer that is called twice, and steps joined with states."""
+    x = nn.Input((STEPS,))
+    embedded, shared = nn.Embedding(9, 4)(x), nn.GRU(4, 4, return_sequences=True)
+    once = shared(embedded)
+    twice = shared(once + embedded)
+    last = nn.Concatenate()([nn.LSTM(4, 6)(twice), nn.RNN(4, 3)(once)])
+    return filled(nn.Model(x, nn.Softmax()(nn.Linear(9, 3)(last)), seed=0, dtype=dtype), 0)
+
+
+def test_graphs_with_states(tmp_path):
+    model, exact = graph("float32"), graph("float64")
+    found = model.to_c()
+    library = compiled(found.source, tmp_path, "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    x = np.random.default_rng(0).integers(0, 9, (3, STEPS)).astype(np.intc)
+    check(run(found, library, [x])[0], model.predict(x), exact.predict(x))
+    for steps in range(1, STEPS + 1):
+        check(sequence(library, found, x[0], steps), model.predict(x[:1, :steps])[0], exact.predict(x[:1, :steps])[0])
+    check(stepped(library, found, x[0])[-1], model.predict(x[:1])[0], exact.predict(x[:1])[0])
+
+
+def test_who_has_steps():
+    """What `Model.stream` and ``lengths=`` refuse, C does not have."""
+    both = nn.Sequential(nn.GRU(2, 3, bidirectional=True)).build((STEPS, 2)).to_c()
+    assert ("net_step" in both.source, both.state, "net_predict_steps" in both.source) == (False, 0, True)
+    over_time = nn.Sequential(nn.LayerNorm((STEPS, 2)), nn.GRU(2, 3)).build((STEPS, 2)).to_c()
+    assert ("net_step" in over_time.source, "net_predict_steps" in over_time.source) == (False, False)
+    forward = nn.Sequential(nn.Linear(2, 3)).build((STEPS, 2)).to_c()
+    assert ("net_step" in forward.source, "net_predict_steps" in forward.source) == (False, False)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "int8"])
+def test_formats_of_weights(kind, tmp_path):
+    """Rounded weights are all that differs: 16 bits in each weight, 8 bits with a scale for each sum of a gate."""
+    layers = [nn.GRU(3, 7, return_sequences=True), nn.LSTM(7, 5)]
+    model = filled(nn.Sequential(*layers).build((STEPS, 3)), 0)
     x = np.random.default_rng(0).normal(size=(2, STEPS, 3)).astype("f")
-    found = model.to_c(weights="float16", name="half")
-    rounded = {k: v.astype("e").astype("f") if "weight" in k else v for k, v in model.state_dict().items()}
-    got = run(found, compiled(found.source, tmp_path, name="half"), [x])[0]
-    assert np.abs(got - model.predict(x)).max() > 1e-6
-    model.load_state_dict(rounded)
+    found = model.to_c(weights=kind)
+    got = run(found, compiled(found.source, tmp_path), [x])[0]
+    state = model.state_dict()
+    assert 1e-5 < np.abs(got - model.predict(x)).max() < 0.02
+
+    def nearest(rows):
+        if kind == "int8":
+            scale = np.abs(rows).max(axis=1, keepdims=True) / 127
+            return np.rint(rows / scale) * scale
+        return rows.astype("e") if kind == "float16" else ((rows.view("u4") + 0x8000) & 0xFFFF0000).view("f")
+
+    for i, n in ((0, 7), (1, 5)):
+        w, v = state[f"{i}.weight_ih_l0"], state[f"{i}.weight_hh_l0"]
+        split = 2 * n if i == 0 else 4 * n  # the new gate of a GRU has two sums
+        together = nearest(np.concatenate([w[:split], v[:split]], 1))
+        w[:split], v[:split] = together[:, : w.shape[1]], together[:, w.shape[1] :]
+        if split < len(w):
+            w[split:], v[split:] = nearest(w[split:].copy()), nearest(v[split:].copy())
+    model.load_state_dict(state)
     np.testing.assert_allclose(got, model.predict(x), atol=1e-6)
-
-
-def test_bidirectional_nets_have_no_steps():
-    source = nn.Sequential(nn.GRU(2, 3, bidirectional=True)).build((STEPS, 2)).to_c()
-    assert "net_step" not in source.source
-    assert source.state == 0

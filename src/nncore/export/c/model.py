@@ -23,6 +23,7 @@ from .layers import LAYERS
 from .program import Body, Program
 from .rounding import RoundingError, rounded_tensors, rounding_error, twin
 from .selftest import selftest
+from .sizes import with_open_time
 from .streams import add_stream, in_order, is_stream
 from .weights import FORMATS
 
@@ -123,7 +124,7 @@ def to_c(
     assembly.macros += [(each.macro, each.size, f"{each.name} {list(each.shape)}") for each in (*inputs, *outputs)]
     one_step = shapes_for(network, [(1, *inputs[0].shape[1:])]) if every else None
     if one_step is None:
-        _add_predict(assembly, shapes, inputs, outputs)
+        _add_predict(assembly, shapes, inputs, outputs, not network.plan.mixing())
     else:
         add_stream(assembly, one_step, every, inputs[0], outputs[0], LAYERS)
     _add_batch(assembly, inputs, outputs)
@@ -198,10 +199,12 @@ def _arguments(p: Program, shapes: list[Shape]) -> tuple[list[Argument], list[Ar
     return inputs, arguments(net.output_names, net.outputs, "y", "output")
 
 
-def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outputs: list[Argument]) -> None:
-    """Add the function that predicts a sample."""
+def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outputs: list[Argument], takes_lengths: bool) -> None:
+    """Add the function that predicts a sample, and for recurrent networks that take lengths one for shorter sequences."""
     p = a.program
-    body = Body(p, shapes, [each.name for each in inputs])
+    is_recurrent = any(step.op.kind == "recurrent" for step in p.walk.steps)
+    open_shapes = with_open_time(p.walk, shapes, "steps") if is_recurrent and takes_lengths else None
+    body = Body(p, open_shapes or shapes, [each.name for each in inputs])
     body.run(p.walk.steps, lambda b, step: LAYERS[step.op.kind](b, step))
     body.finish([each.name for each in outputs])
     a.bodies.append(body)
@@ -209,6 +212,12 @@ def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outpu
     lines = body.statements(a.workspace)
     if a.of_caller and not body.workspace_size:
         lines.insert(0, "    (void)workspace;")
+    if open_shapes is not None and p.walk.timed is not None:
+        macro = f"{p.name.upper()}_TIME_STEPS"
+        a.macros.append((macro, shapes[p.walk.timed][0], "time steps of a whole sequence"))
+        signature = a.signature("predict_steps", *given, "int steps", *results)
+        a.functions.append(Function(f"Predict a shorter sequence: 1 <= steps <= {macro}.", signature, lines))
+        lines = [text.wrapped(f"    {a.call('predict_steps', *(e.name for e in inputs), macro, *(e.name for e in outputs))}")]
     a.functions.append(Function("Predict one sample.", a.signature("predict", *given, *results), lines))
 
 

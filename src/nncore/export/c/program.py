@@ -225,7 +225,7 @@ class Body:
         return self._buffer(size, self._now, ctype or self.program.ctype)
 
     def _buffer(self, size: int, last: int, ctype: str) -> Buffer:
-        self.buffers.append(Buffer("", ctype, size, self._now, last))
+        self.buffers.append(Buffer("", ctype, int(size), self._now, last))
         return self.buffers[-1]
 
     def _put(self, step: Step, buffer: Buffer) -> Buffer:
@@ -296,7 +296,7 @@ class Body:
         inside = [buffer for buffer in self.buffers if id(buffer) not in placed]
         for n, buffer in enumerate(inside, 1):
             buffer.name = f"h{n}"
-        self.workspace_size = pack(inside)
+        self.workspace_size, self.multiply_adds = pack(inside), int(self.multiply_adds)
 
     def _cast(self, value: int) -> str:
         return "" if self._of[value].ctype == self.program.ctype else f"({self.program.ctype})"

@@ -188,14 +188,11 @@ def _routine(p: Program, cell: str) -> str:
     for word in ("tanh", "sigmoid"):
         if word.upper() in body:
             body = body.replace(word.upper(), p.function(word))
-    states = ", ".join(f"TYPE *{kind}" for kind in ("hc" if cell == "lstm" else "h"))
-    source = (
-        f"/* {said} */\nstatic void @(const TYPE *g, int n, {states})\n{{\n    for (int j = 0; j < n; j++) {{\n{body}\n    }}\n}}\n"
-    )
-    return p.routine(
-        {"tanh": "rnn", "relu": "rnn_relu"}.get(cell, cell),
-        source.replace("RESTRICT", f"{p.name.upper()}_RESTRICT").replace("TYPE", p.ctype),
-    )
+    states = ", ".join(f"TYPE *RESTRICT {kind}" for kind in ("hc" if cell == "lstm" else "h"))
+    begin = f"/* {said} */\nstatic void @(const TYPE *RESTRICT g, int n, {states})\n"
+    source = f"{begin}{{\n    for (int j = 0; j < n; j++) {{\n{body}\n    }}\n}}\n"
+    source = source.replace("RESTRICT", f"{p.name.upper()}_RESTRICT").replace("TYPE", p.ctype)
+    return p.routine({"tanh": "rnn", "relu": "rnn_relu"}.get(cell, cell), source)
 
 
 def _advance(b: Body, step: Step) -> None:

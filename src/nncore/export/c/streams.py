@@ -176,7 +176,11 @@ def _add_sequence(a: Assembly, is_sequence: bool, x: Argument, y: Argument) -> N
         *([] if is_sequence else [f"    {a.call('result', 'state', y.name)}"]),
     ]
     a.functions.append(
-        Function("Predict one sequence of any number of steps.", a.signature("predict_steps", given, "int steps", result), lines)
+        Function(
+            "Predict a sequence of any number of steps, at least 1.",
+            a.signature("predict_steps", given, "int steps", result),
+            lines,
+        )
     )
     whole = f"    {a.call('predict_steps', x.name, f'{name.upper()}_TIME_STEPS', y.name)}"
     a.functions.append(Function("Predict one sample.", a.signature("predict", given, result), [whole]))

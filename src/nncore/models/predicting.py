@@ -654,7 +654,7 @@ class Predictor(ModelCore):
             the nearest, and products are computed in the type of the file.
         exp : {"libm", "fast"}
             Where the exponential function and its like come from: from <math.h>, or polynomials in the file, which then needs no
-            library. They are exact to 1 ULP (exp), 2.5 (sigmoid) and 3.5 (tanh); compilers make vectors of them.
+            library. They are exact to 1.1 ULP (exp), 2.5 (sigmoid) and 3.7 (tanh); compilers make vectors of them.
         calibration : array or list of arrays, optional
             Inputs as for `predict`, on which the error of rounded weights is measured.
 

@@ -83,7 +83,7 @@ def test_c_reads_every_16_bit_number(tmp_path, kind, ctype):
 @pytest.mark.parametrize("compiler", [("gcc", "-std=c99"), ("g++", "-x", "c++", "-std=c++17")])
 def test_a_model_with_rounded_weights(tmp_path, kind, compiler):
     """The file computes what the model computes if its matrices are rounded; biases stay as they are."""
-    model = nn.Sequential(nn.Linear(9, 16), nn.Tanh(), nn.Linear(16, 3), seed=0)
+    model = nn.Sequential(nn.Linear(9, 16, bias_init="normal"), nn.Tanh(), nn.Linear(16, 3, bias_init="normal"), seed=0)
     found = model.to_c(weights=kind, exp="fast" if kind == "int8" else "libm")
     library = compiled(found.source, tmp_path, compiler=compiler)
     x, y = np.random.default_rng(0).normal(size=(50, 9)).astype(np.float32), np.zeros((50, 3), np.float32)

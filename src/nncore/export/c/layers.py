@@ -37,7 +37,9 @@ def _linear(b: Body, step: Step) -> None:
 
 
 def _foldable(b: Body, step: Step) -> Step | None:
-    """Return the batch norm that alone reads a linear op and scales its outputs, or None."""
+    """Return the batch norm that alone reads a linear op and scales its outputs, or None. None if weights are rounded."""
+    if b.program.weights not in (None, b.program.dtype.name):
+        return None
     reader = b.only_reader(step)
     if reader is None or reader.op.kind != "batch_norm" or not reader.op.field("track_running_stats"):
         return None

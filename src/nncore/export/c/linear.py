@@ -36,7 +36,7 @@ static inline void @(const TYPE *RESTRICT x, int n, const WEIGHT *RESTRICT w,MOR
 
 
 def product(
-    b: Body, x: Buffer | str, inputs: int, weights: Stored, bias: str | None, outputs: int, y: Buffer | str, rows: int = 1
+    b: Body, x: Buffer | str, inputs: int, weights: Stored, bias: str, outputs: int, y: Buffer | str, rows: int = 1
 ) -> None:
     """Add a statement for y = bias + x @ weights, or a loop over rows. x and y are pointers that do not overlap."""
     more = "".join(f"{each}, " for each in (bias, weights.scales) if each)

@@ -88,7 +88,7 @@ class Matrix(NamedTuple):
     outputs: int
     name: str  #: of the array
     stored: Stored | None = None  #: if the weights are stored in another type; the bias is an array of its own then
-    bias: str = ""
+    bias: str = ""  #: its name then, or "" if it is zero
 
 
 def matrix(p: Program, key: Any, name: str, weight: np.ndarray, bias: np.ndarray | None, said: str) -> Matrix:
@@ -114,10 +114,7 @@ def matrix(p: Program, key: Any, name: str, weight: np.ndarray, bias: np.ndarray
         array = p.constant((key, "panels"), name, panels(weight, bias), f"{said} in panels of 4 outputs, biases first")
         return Matrix(inputs, outputs, array)
     stored = store(p, (key, "transposed"), name, weight.T, f"{said}, transposed")
-    if not bias.any():
-        array = p.constant(("zeros", outputs), f"zeros_{outputs}", bias, f"{outputs} zeros")
-    else:
-        array = p.constant((key, "bias"), f"{name}_bias", bias, f"the bias of {name}")
+    array = p.constant((key, "bias"), f"{name}_bias", bias, f"the bias of {name}") if bias.any() else ""
     return Matrix(inputs, outputs, stored.name, stored, array)
 
 
@@ -131,13 +128,13 @@ def panels(weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 def multiply(b: Body, x: Buffer | str, m: Matrix, y: Buffer | str, rows: int = 1) -> None:
     """Add statements for y = bias + W x of rows that lie one after another. x and y are pointers that do not overlap."""
-    if rows > 1:
+    if m.stored is not None:
+        product(b, x, m.inputs, m.stored, m.bias, m.outputs, y, rows)
+    elif rows > 1:
         b.line(f"for (int i = 0; i < {rows}; i++) {{")
         multiply(b, f"{x} + {m.inputs} * i", m, f"{y} + {m.outputs} * i")
         b.line("}")
         b.multiply_adds += (rows - 1) * m.inputs * m.outputs
-    elif m.stored is not None:
-        product(b, x, m.inputs, m.stored, m.bias, m.outputs, y)
     else:
         b.line(f"{_routine(b.program, m.outputs)}({x}, {m.inputs}, {m.name}, {m.outputs}, {y});")
         b.multiply_adds += m.inputs * m.outputs

@@ -68,9 +68,11 @@ typedef struct {
 /* c = A B; a: blocks [m / 32][k / 32] of a left operand, b: [n / 32][k / 32] of a right one. Rows of a beyond m are not used. */
 typedef void nnc_bf16_product(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k);
 
-/* The same with a left operand in form at. Its rows may be those of the second half of a block, at most 16, and a lies so far behind the
+/* The same with a left operand in form at. across: not on amx, where it is 0: a has form a of the transpose, which has so many blocks in a row,
+ * so that nobody needs to write form at. Its rows may be those of the second half of a block, at most 16, and a lies so far behind the
  * block's beginning. */
-typedef nnc_bf16_product nnc_bf16_product_at;
+typedef void nnc_bf16_product_at(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
+                                 size_t across);
 static inline size_t nnc_bf16_second_half(int tiles) { return (size_t)NNC_BF16_SIDE / 2 * (tiles ? NNC_BF16_SIDE : 1); }
 
 /* y [cols]: the sum of each column of x, from +0: each 32 rows are summed from +0, in order, then the sums of the blocks. So the sums
@@ -85,6 +87,7 @@ typedef struct {
   nnc_optimizer_f32 *optimizer; /* any of the registry, as they work element by element */
   const nnc_update *update;
   nnc_bf16_forms forms; /* of the new parameters */
+  size_t across;        /* of a, as for bf16_product_at */
 } nnc_bf16_training;
 
 /* One step: the gradient A B [m, n], the optimizer on it, and the forms of what comes out. The bits are those of bf16_product_at, the

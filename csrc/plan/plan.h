@@ -53,7 +53,7 @@ typedef struct {
   int alias;           /* the value whose memory and gradient this one shares; itself if its own */
   size_t act, grad;    /* offsets per sample in the training arena, times the number of rows reserved */
   int is_operand;      /* a linear layer in bfloat16 reads it; */
-  size_t left, left_t; /* as an operand in bfloat16: the offsets of its forms a and at in the training arena */
+  size_t left, left_t; /* as an operand in bfloat16: the offsets of its forms a and, with tiles, at in the training arena */
 } nnc_value;
 
 /* One op record. */

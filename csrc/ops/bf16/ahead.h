@@ -28,9 +28,9 @@ INLINE void fetch_more(fetch_list *list, size_t lines) {
   }
 }
 
-/* transposed: a has form at. list: NULL for none. Uses the first PRODUCT_SCRATCH bytes of the thread's scratch. */
+/* transposed: a has form at, or, across, form a of the transpose. list: NULL for none. Uses the first PRODUCT_SCRATCH bytes of the thread's scratch. */
 enum { PRODUCT_SCRATCH = 96 * 1024 };
 void KERNEL(bf16_product_ahead)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
-                                int transposed, fetch_list *list);
+                                int transposed, size_t across, fetch_list *list);
 
 #endif

@@ -143,7 +143,8 @@ static NOINLINE void finish_layer(const finish_part *given) {
 }
 static NOINLINE void finish_activation(const finish_part *given) {
   const finish_part at = {.c = given->c, .bias = given->bias, .relu = 1, .forms = given->forms};
-  if (!at.bias || !at.forms.a || !at.forms.at || !at.forms.b != !NNC_HAVE_AMX || at.forms.bt) __builtin_unreachable();
+  if (!at.bias || !at.forms.a || !at.forms.at != !NNC_HAVE_AMX || !at.forms.b != !NNC_HAVE_AMX || at.forms.bt)
+    __builtin_unreachable();
   finish_rows(&at, 1);
 }
 static NOINLINE void finish_gradient(const finish_part *given) {
@@ -154,12 +155,13 @@ static NOINLINE void finish_gradient(const finish_part *given) {
 static NOINLINE void finish_whole(const finish_part *at) {
   const block_forms *to = &at->forms;
   const int rows_alone = at->rows && !at->accumulate && !at->mask && !at->column_sums && !to->a && !to->b && !to->at;
-  const int forms_alone = !at->rows && !to->bt, has_b = to->b != NULL;
+  const int forms_alone = !at->rows && !to->bt, has_b = to->b != NULL, has_at = to->at != NULL;
   if (rows_alone && at->bias) finish_layer(at);
   else if (rows_alone && !at->relu) finish_plain(at);
-  else if (forms_alone && to->a && to->at && has_b == NNC_HAVE_AMX && at->bias && at->relu && !at->mask && !at->column_sums)
+  else if (forms_alone && to->a && has_at == NNC_HAVE_AMX && has_b == NNC_HAVE_AMX && at->bias && at->relu && !at->mask &&
+           !at->column_sums)
     finish_activation(at);
-  else if (forms_alone && !to->at && has_b && at->mask && at->column_sums && !at->relu && !at->bias) finish_gradient(at);
+  else if (forms_alone && !has_at && has_b && at->mask && at->column_sums && !at->relu && !at->bias) finish_gradient(at);
   else finish_rows(at, 1);
 }
 static NOINLINE void finish_edge(const finish_part *at) { finish_rows(at, 0); }

@@ -171,9 +171,9 @@ static void multiply_tile(size_t rows, float *c, const float *from, const float 
   scalar_tile(rows, c, a, b, steps, layout);
 }
 
-/* The first lines of blocks as floats, and of these the first `width` numbers. */
-static NOINLINE void widen_lines(float *to, const nnc_bf16 *a, size_t lines, size_t width, size_t steps) {
-  for (; steps; steps--, a += BLOCK)
+/* The first lines of blocks, `next` numbers apart, as floats, and of these the first `width` numbers. */
+static NOINLINE void widen_lines(float *to, const nnc_bf16 *a, size_t lines, size_t width, size_t steps, size_t next) {
+  for (; steps; steps--, a += next)
     for (size_t i = 0; i < lines * SIDE; i += SIDE, to += SIDE) {
 #pragma GCC unroll 8
       for (size_t c = 0; c < SIDE; c += VL)
@@ -212,14 +212,14 @@ enum { CHUNK = 32 * 1024, GROUP = 16, SMALL_CHUNK = 8 * 1024 };
 _Static_assert(CHUNK + GROUP * BLOCK * sizeof(float) <= PRODUCT_SCRATCH, "they have to fit into the scratch");
 
 INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k, int transposed,
-                     fetch_list *list) {
-  const size_t steps = nnc_bf16_blocks(k), right = nnc_bf16_blocks(n);
+                     size_t across, fetch_list *list) {
+  const size_t steps = nnc_bf16_blocks(k), right = nnc_bf16_blocks(n), next = across ? across * BLOCK : BLOCK;
   float local[(SMALL_CHUNK / sizeof(float)) + BLOCK] __attribute__((aligned(64)));
   float *scratch = nnc_scratch();
   const size_t chunk = scratch ? CHUNK : SMALL_CHUNK, group = scratch ? GROUP : 1;
   if (!scratch) scratch = local;
   float *const left = scratch, *const sums = scratch + chunk / sizeof(float);
-  for (size_t i = 0; i < nnc_bf16_blocks(m); i++, a += steps * BLOCK) {
+  for (size_t i = 0; i < nnc_bf16_blocks(m); i++, a += across ? BLOCK : steps * BLOCK) {
     const size_t rows = m - i * SIDE < SIDE ? m - i * SIDE : SIDE, lines = transposed ? SIDE : rows;
     const size_t most = chunk / (lines * SIDE * sizeof(float));
     const size_t share = fetch_share(list, nnc_bf16_blocks(m) * right * ((steps + most - 1) / most));
@@ -228,7 +228,7 @@ INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf1
       if (!steps) memset(sums, 0, count * BLOCK * sizeof(float));
       for (size_t s = 0, length; s < steps; s += length) {
         length = steps - s < most ? steps - s : most;
-        widen_lines(left, a + s * BLOCK, lines, transposed && rows <= HALF ? HALF : SIDE, length);
+        widen_lines(left, a + s * next, lines, transposed && rows <= HALF ? HALF : SIDE, length, next);
         for (size_t j = 0; j < count; j++) {
           const nnc_bf16 *from = b + ((first + j) * steps + s) * BLOCK;
           multiply_block(sums + j * BLOCK, left, from, rows, n - (first + j) * SIDE, length, transposed, !s, from + steps * BLOCK);

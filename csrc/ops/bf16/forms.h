@@ -9,6 +9,7 @@
 #define NNC_OPS_BF16_FORMS_H
 
 #include "ops/low_op.h"
+#include "ops/tile.h"
 #include "ops/transpose/tile.h"
 
 enum { SIDE = NNC_BF16_SIDE, HALF = SIDE / 2, BLOCK = NNC_BF16_BLOCK, TILE_WORDS = HALF * SIDE };
@@ -21,16 +22,17 @@ INLINE uvec rounded(vec x) {
   return bits + 0x7FFF + (bits >> 16 & 1);
 }
 
-/* The same for any number: denormals become zeros with their sign, NaN is quieted. */
+/* The same for any number: denormals become zeros with their sign, NaN is quieted. A multiplication does both, as denormals are flushed
+ * (base/fpstate.h). */
 INLINE uvec rounded_any(vec x) {
-  const uvec bits = (uvec)x, quiet = bits | 0x00400000, up = rounded(x);
-#if defined(__AVX512F__)
-  const __m512i exponent = _mm512_set1_epi32(0x7F800000), sign = _mm512_set1_epi32((int)0x80000000);
-  const __m512i known = _mm512_mask_mov_epi32((__m512i)up, _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q), (__m512i)quiet);
-  return (uvec)_mm512_mask_and_epi32(known, _mm512_testn_epi32_mask((__m512i)bits, exponent), (__m512i)bits, sign);
+#if defined(__x86_64__) || defined(__aarch64__)
+  vec one = vset1(1);
+  PIN(one);
+  const vec y = x * one;
+  return (uvec)y + ((0x7FFF + ((uvec)y >> 16 & 1)) & (uvec)(y == y));
 #else
-  const uvec is_small = (uvec)((ivec)(bits & 0x7F800000) == 0);
-  return (uvec)vselect(x == x, (vec)up, (vec)quiet) & ~(is_small >> 1);
+  const uvec bits = (uvec)x, is_small = (uvec)((ivec)(bits & 0x7F800000) == 0);
+  return (uvec)vselect(x == x, (vec)rounded(x), (vec)(bits | 0x00400000)) & ~(is_small >> 1);
 #endif
 }
 

@@ -13,14 +13,15 @@ void KERNEL(bf16_block)(float *c, const float *a, const nnc_bf16 *b, size_t rows
 #endif
 
 void KERNEL(bf16_product_ahead)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
-                                int transposed, fetch_list *list) {
-  multiply(to, a, b, m, n, k, transposed, list);
+                                int transposed, size_t across, fetch_list *list) {
+  multiply(to, a, b, m, n, k, transposed, across, list);
 }
 
 void KERNEL(bf16_product)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
-  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, 0, NULL);
+  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, 0, 0, NULL);
 }
 
-void KERNEL(bf16_product_at)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
-  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, 1, NULL);
+void KERNEL(bf16_product_at)(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k,
+                             size_t across) {
+  KERNEL(bf16_product_ahead)(to, a, b, m, n, k, 1, across, NULL);
 }

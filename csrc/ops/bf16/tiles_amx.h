@@ -147,8 +147,8 @@ static void multiply_rows(const nnc_bf16_result *to, const nnc_bf16 *a, const nn
 }
 
 INLINE void multiply(const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k, int transposed,
-                     fetch_list *list) {
-  (void)transposed; /* then the operand is transposed as well */
+                     size_t across, fetch_list *list) {
+  (void)transposed, (void)across; /* then the operand is transposed as well */
   float local[BLOCK] __attribute__((aligned(64))), *scratch = nnc_scratch();
   const size_t down = nnc_bf16_blocks(m), most = scratch ? ROWS : 1;
   for (size_t i = 0; i < down; i += most)

@@ -80,7 +80,8 @@ void KERNEL(bf16_update)(const nnc_bf16_training *to, const nnc_bf16 *a, const n
       for (int q = 0; q < NNC_BF16_MOMENTS; q++)
         if (to->moment[q]) list.matrix[list.count++] = to->moment[q] + p.at;
       const nnc_bf16_result result = {.rows = gradient, .ld = ld};
-      KERNEL(bf16_product_ahead)(&result, a + i * steps * BLOCK, b + j * steps * BLOCK, p.rows, p.cols, k, 1, &list);
+      KERNEL(bf16_product_ahead)(&result, a + i * (to->across ? BLOCK : steps * BLOCK), b + j * steps * BLOCK, p.rows, p.cols, k, 1,
+                                 to->across, &list);
       update_piece(to, gradient, ld, &p, right);
     }
   }

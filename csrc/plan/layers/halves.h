@@ -17,7 +17,7 @@ static inline nnc_bf16_rows nnc_bf16_next_rows(size_t first, size_t last, size_t
   return first < whole ? (nnc_bf16_rows){first, whole, 0} : (nnc_bf16_rows){first, last, 1};
 }
 
-/* Where they begin in a left operand in form at, whose columns of blocks are `stride` apart. */
+/* Where they begin in a left operand of bf16_product_at, whose columns of blocks are `stride` apart. */
 static inline size_t nnc_bf16_rows_at(const nnc_bf16_rows *rows, size_t stride, int tiles) {
   return rows->first / NNC_BF16_SIDE * stride * NNC_BF16_BLOCK + (rows->half == 2 ? nnc_bf16_second_half(tiles) : 0);
 }

@@ -35,7 +35,7 @@ static nnc_bf16 *rows_from(const nnc_run *run, size_t offset, int value, size_t 
 static nnc_bf16_forms value_forms(const nnc_run *run, int value, size_t first) {
   const nnc_value *v = &run->plan->value[value];
   return (nnc_bf16_forms){.a = left_from(run, v->left, value, first),
-                          .at = rows_from(run, v->left_t, value, first),
+                          .at = nnc_plan_has_tiles(run->plan) ? rows_from(run, v->left_t, value, first) : NULL,
                           .stride = batch_blocks(run, value)};
 }
 static int has_dx(const nnc_run *run, const nnc_op *op) {
@@ -155,15 +155,27 @@ static void bias_gradient(const nnc_run *run, const nnc_op *op, nnc_matrix dz) {
   else run->low->bf16_column_sum(bias, dz.at, dz.rows, dz.cols, dz.ld);
 }
 
+/* The transposed input as a left operand: form at, or, without tiles, form a of the input, which has `across` blocks in a row. The
+ * columns of its blocks are `stride` apart. */
+typedef struct {
+  const nnc_bf16 *at;
+  size_t across, stride;
+} transposed_input;
+static transposed_input transposed_of(const nnc_run *run, const nnc_op *op, size_t rows) {
+  const nnc_value *v = &run->plan->value[op->operand];
+  if (nnc_plan_has_tiles(run->plan)) return (transposed_input){in_arena(run, v->left_t), 0, nnc_bf16_blocks(rows)};
+  return (transposed_input){in_arena(run, v->left), nnc_bf16_blocks(v->cols), 1};
+}
+
 static void gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows) {
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
   const nnc_param *w = &weight_of(run, op)->layout;
-  const nnc_bf16 *x = in_arena(run, run->plan->value[op->operand].left_t);
+  const transposed_input x = transposed_of(run, op, dz.rows);
   for (nnc_bf16_rows part = {.last = task->first}; part.last < task->last;) {
     part = nnc_bf16_next_rows(part.last, task->last, w->rows);
     const nnc_bf16_result result = {.rows = run->grads + w->offset + part.first * w->ld, .ld = w->ld};
-    run->low->bf16_product_at(&result, x + nnc_bf16_rows_at(&part, nnc_bf16_blocks(dz.rows), nnc_plan_has_tiles(run->plan)),
-                              in_arena(run, op->dz_right), part.last - part.first, dz.cols, dz.rows);
+    run->low->bf16_product_at(&result, x.at + nnc_bf16_rows_at(&part, x.stride, nnc_plan_has_tiles(run->plan)),
+                              in_arena(run, op->dz_right), part.last - part.first, dz.cols, dz.rows, x.across);
   }
   if (task->bias) bias_gradient(run, op, dz);
 }
@@ -206,17 +218,18 @@ static int train(const nnc_run *run, const nnc_op *op, const nnc_task *task, siz
   const nnc_matrix dz = nnc_samples(run, run->grad, op->out, 0, rows);
   const nnc_update own = nnc_update_of(run, update, &w->options);
   const size_t ld = w->layout.ld, offset = w->layout.offset + task->first * ld;
+  const transposed_input x = transposed_of(run, op, dz.rows);
   nnc_bf16_training to = {
       .param = (real *)w->layout.data + task->first * ld,
       .ld = ld,
       .optimizer = run->k->optimizer[plan->optimizer.optimizer],
       .update = &own,
       .forms = weight_forms(run, op, task->first),
+      .across = x.across,
   };
   for (int i = 0; i < NNC_MAX_MOMENTS; i++) to.moment[i] = plan->moments[i] ? (real *)plan->moments[i] + offset : NULL;
-  const nnc_bf16 *x = in_arena(run, plan->value[op->operand].left_t);
-  run->low->bf16_update(&to, x + task->first / NNC_BF16_SIDE * nnc_bf16_blocks(dz.rows) * NNC_BF16_BLOCK,
-                        in_arena(run, op->dz_right), task->last - task->first, dz.cols, dz.rows);
+  run->low->bf16_update(&to, x.at + task->first / NNC_BF16_SIDE * x.stride * NNC_BF16_BLOCK, in_arena(run, op->dz_right),
+                        task->last - task->first, dz.cols, dz.rows);
   nnc_update_average(run, update, w, offset, (task->last - task->first) * ld);
   if (task->bias) bias_gradient(run, op, dz);
   return 1;

@@ -1,7 +1,8 @@
 /* forms.c: which ops compute their products in bfloat16, and where the operands of those lie (ops/low_kernels.h).
  *
- * A linear layer reads three matrices as operands, each in two forms: its input as A (forward) and A^T (gradient of the weight), the
- * gradient of its result as A (gradient of the input) and B (gradient of the weight), and its weight as B (forward) and B^T.
+ * A linear layer reads three matrices as operands, each in two forms: its input as A (forward) and A^T (gradient of the weight; without
+ * tiles, this reads A as well), the gradient of its result as A (gradient of the input) and B (gradient of the weight), and its weight as
+ * B (forward) and B^T.
  *
  * Each form is written once, by whoever has the numbers in registers: the layer before writes those of its result, and the layer
  * behind those of the gradient that it passes on, after the derivative of relu. Float32 rows are written only if something else reads
@@ -110,11 +111,11 @@ nnc_status nnc_layout_forms(nnc_plan *plan, nnc_error *error) {
   return NNC_OK;
 }
 
-/* Memory for two forms of a matrix. */
+/* Memory for two forms of a matrix, or one. */
 static int take_forms(size_t *total, size_t *first, size_t *second, size_t rows, size_t cols) {
   size_t n;
   return count_blocks(&n, rows, cols) || nnc_mul(&n, n, NNC_BF16_BLOCK) || nnc_arena_take(total, first, n, sizeof(nnc_bf16)) ||
-         nnc_arena_take(total, second, n, sizeof(nnc_bf16));
+         (second && nnc_arena_take(total, second, n, sizeof(nnc_bf16)));
 }
 
 int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total) {
@@ -122,7 +123,8 @@ int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total) {
     nnc_value *value = &plan->value[v];
     size_t lines;
     if (value->is_operand &&
-        (nnc_mul(&lines, rows, value->lines) || take_forms(total, &value->left, &value->left_t, lines, value->cols)))
+        (nnc_mul(&lines, rows, value->lines) ||
+         take_forms(total, &value->left, nnc_plan_has_tiles(plan) ? &value->left_t : NULL, lines, value->cols)))
       return 1;
   }
   for (int i = 0; i < plan->n_ops; i++) {
@@ -139,10 +141,11 @@ int nnc_reserve_forms(nnc_plan *plan, size_t rows, size_t *total) {
 }
 
 size_t nnc_operand_bytes(const nnc_plan *plan, const nnc_op *op) {
-  enum { BOTH = 2 * sizeof(nnc_bf16) * NNC_BF16_SIDE };
+  enum { ONE = sizeof(nnc_bf16) * NNC_BF16_SIDE };
   if (op->driver != NNC_DRIVER_LINEAR_BF16) return 0;
   const nnc_value *in = &plan->value[op->operand], *out = &plan->value[op->out];
-  return BOTH * ((op->packs ? in->lines * nnc_bf16_blocks(in->cols) : 0) + out->lines * nnc_bf16_blocks(out->cols));
+  const size_t of_input = op->packs ? (nnc_plan_has_tiles(plan) ? 2 : 1) * in->lines * nnc_bf16_blocks(in->cols) : 0;
+  return ONE * (of_input + 2 * out->lines * nnc_bf16_blocks(out->cols));
 }
 
 int nnc_operand_memory(const nnc_plan *plan, size_t rows, size_t *bytes) {

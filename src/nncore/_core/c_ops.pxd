@@ -181,6 +181,7 @@ cdef extern from "nncore.h":
         size_t ld
         const nnc_update *update
         nnc_bf16_forms forms
+        size_t across
 
     ctypedef struct nnc_low_kernels:
         size_t (*int8_quantize_weight)(int8_t *q, float *scale, const float *w, size_t rows, size_t k) noexcept nogil

@@ -39,9 +39,10 @@ static const size_t larger[][3] = {
 };
 
 __attribute__((weak)) int nncore_amx_emulator(void);
-#define SET(isa)                                                                         \
-  extern nnc_bf16_pack nnc_bf16_pack_##isa##_f32;                                        \
-  extern nnc_bf16_product nnc_bf16_product_##isa##_f32, nnc_bf16_product_at_##isa##_f32; \
+#define SET(isa)                                              \
+  extern nnc_bf16_pack nnc_bf16_pack_##isa##_f32;             \
+  extern nnc_bf16_product nnc_bf16_product_##isa##_f32;       \
+  extern nnc_bf16_product_at nnc_bf16_product_at_##isa##_f32; \
   extern nnc_bf16_column_sum nnc_bf16_column_sum_##isa##_f32;
 #define ROW(isa) \
   {#isa, nnc_bf16_pack_##isa##_f32, nnc_bf16_product_##isa##_f32, nnc_bf16_product_at_##isa##_f32, nnc_bf16_column_sum_##isa##_f32}
@@ -55,7 +56,8 @@ SET(plain)
 static const struct {
   const char *name;
   nnc_bf16_pack *pack;
-  nnc_bf16_product *product, *product_at;
+  nnc_bf16_product *product;
+  nnc_bf16_product_at *product_at;
   nnc_bf16_column_sum *column_sum;
 } isas[SETS] = {
     ROW(baseline),
@@ -80,15 +82,15 @@ static size_t cases;
 static struct {
   const char *isa, *kind, *place, *what;
   size_t m, n, k, ld;
-  int bias, relu, mask, accumulate, wanted, transposed, half;
+  int bias, relu, mask, accumulate, wanted, transposed, half, across;
 } now;
 
 static _Noreturn void fail(const char *what) {
   printf(
       "%s: %s %s, m=%zu n=%zu k=%zu ld=%zu, %s numbers, arrays %s; bias %d relu %d mask %d accumulate %d wanted %x transposed %d "
-      "half %d\n",
+      "half %d across %d\n",
       what, now.isa, now.what, now.m, now.n, now.k, now.ld, now.kind, now.place, now.bias, now.relu, now.mask, now.accumulate,
-      now.wanted, now.transposed, now.half);
+      now.wanted, now.transposed, now.half, now.across);
   fflush(stdout);
   _exit(1);
 }
@@ -278,9 +280,18 @@ static void expect(const float *c, size_t ldc, const float *bias, const uint16_t
 static void call(int isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k) {
   if (planted == READ_BEFORE && m && k) *(volatile nnc_bf16 *)low = a[-1];
   if (planted == READ_BEHIND && n && k) *(volatile nnc_bf16 *)low = b[blocks(n) * blocks(k) * BLOCK];
-  CALL(isa, (now.transposed ? isas[isa].product_at : isas[isa].product)(to, a, b, m, n, k));
+  if (now.transposed) CALL(isa, isas[isa].product_at(to, a, b, m, n, k, isa == NNC_ISA_AMX ? 0 : (size_t)now.across));
+  else CALL(isa, isas[isa].product(to, a, b, m, n, k));
   if (planted == VALUE && to->rows && m && n) to->rows[0] = of_bits(bits_of(to->rows[0]) ^ 1);
   if (planted == GAP && to->rows && m > 1 && n && to->ld > n) to->rows[n] = 0;
+}
+
+/* Where x [i, q] lies in the left operand. */
+static size_t place_of_left(int isa, size_t i, size_t q, size_t steps, size_t down) {
+  if (!now.transposed) return place_in(A, i, q, down, steps);
+  if (now.half) i += SIDE / 2;
+  if (now.across && isa != NNC_ISA_AMX) return place_in(A, q, i, steps, (size_t)now.across);
+  return place_in(kind_of(AT, isa), q, i, steps, down);
 }
 
 /* w [k, n]; x and w as they are multiplied, c what comes out. */
@@ -291,7 +302,9 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
   const int wanted = now.wanted = (int)below(16), wants_rows = !wanted || below(2), wants_sums = (int)below(2);
   const size_t ld = now.ld = n + (below(4) ? below(3) : 0), ldsums = n + below(2), steps = blocks(k), down = blocks(m),
                right = blocks(n);
-  nnc_bf16 *a = take(LEFT, down * steps * BLOCK * 2, 2), *b = take(RIGHT, right * steps * BLOCK * 2, 2),
+  now.across = now.transposed && down && steps && below(2) ? (int)(down + below(2)) : 0;
+  const size_t left_blocks = now.across ? (steps - 1) * (size_t)now.across + down : down * steps;
+  nnc_bf16 *a = take(LEFT, left_blocks * BLOCK * 2, 2), *b = take(RIGHT, right * steps * BLOCK * 2, 2),
            *mask = take(MASK, down * right * BLOCK * 2, 2);
   float *bias = take(BIAS, n * sizeof(float), sizeof(float));
   memset(b, 0, areas[RIGHT].bytes);
@@ -310,12 +323,9 @@ static void prove_product(const float *x, size_t ldx, const float *w, size_t ldw
   for (int isa = 0; isa < SETS; isa++) {
     if (!takes_part(isa)) continue;
     now.isa = isas[isa].name;
-    const int form = kind_of(now.transposed ? AT : A, isa);
     memset(a, 0, areas[LEFT].bytes);
     for (size_t i = 0; i < m; i++)
-      for (size_t q = 0; q < k; q++)
-        a[now.transposed ? place_in(form, q, i + (now.half ? SIDE / 2 : 0), steps, down) : place_in(form, i, q, down, steps)] =
-            (uint16_t)(bits_of(x[i * ldx + q]) >> 16);
+      for (size_t q = 0; q < k; q++) a[place_of_left(isa, i, q, steps, down)] = (uint16_t)(bits_of(x[i * ldx + q]) >> 16);
     nnc_bf16_result to = {.ld = ld,
                           .ldsums = ldsums,
                           .accumulate = now.accumulate,

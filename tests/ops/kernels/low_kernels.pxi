@@ -34,7 +34,7 @@ cdef extern from * nogil:
     void call_bf16_product(
         nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
     void call_bf16_product_at(
-        nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k)
+        nnc_isa isa, const nnc_bf16_result *to, const nnc_bf16 *a, const nnc_bf16 *b, size_t m, size_t n, size_t k, size_t across)
     void call_bf16_column_sum(nnc_isa isa, float *y, const float *x, size_t rows, size_t cols, size_t ldx)
     void call_int8_quantize(nnc_isa isa, const nnc_int8_rows *to, const float *x, size_t rows, size_t k, size_t ldx)
     void call_int8_product(
@@ -141,7 +141,7 @@ def bf16_product(cnp.ndarray a not None, cnp.ndarray b not None, size_t m, size_
     with nogil:
         while repeat:
             if transposed:
-                call_bf16_product_at(which, &to, left, other, m, n, steps * 32)
+                call_bf16_product_at(which, &to, left, other, m, n, steps * 32, 0)
             else:
                 call_bf16_product(which, &to, left, other, m, n, steps * 32)
             repeat -= 1
@@ -264,7 +264,7 @@ def bf16_update(str name not None, cnp.ndarray param not None, cnp.ndarray a not
             to.moment[i] = <float *>other.data
     core.optimizer_prepare(code, &update)
     made = empty_forms(&to.forms, tuple(forms), w.rows, w.cols)
-    to.param, to.ld, to.update = <float *>w.data, w.ld, &update
+    to.param, to.ld, to.update, to.across = <float *>w.data, w.ld, &update, 0
     with nogil:
         call_bf16_update(which, code, &to, left, right, w.rows, w.cols, steps * 32)
     return tuple(made)

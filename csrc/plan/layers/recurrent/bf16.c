@@ -177,7 +177,7 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
       const nnc_bf16 *right = forms(l, NNC_REGION_D_FORM) + (d * r->kept + gate_of(r, g, of_state)) * blocks_of_units(l) * BLOCK;
       const nnc_bf16_result to = {.rows = run->grads + p->offset + rows.first * p->ld + g * r->hidden, .ld = p->ld};
       count = gates_at_once(r, g, of_state);
-      kernels_of(run)->bf16_product_at(&to, from, right, rows.last - rows.first, count * r->hidden, steps * NNC_BF16_SIDE);
+      kernels_of(run)->bf16_product_at(&to, from, right, rows.last - rows.first, count * r->hidden, steps * NNC_BF16_SIDE, 0);
     }
   }
 }

@@ -446,6 +446,79 @@ class Model(Predictor):
         """
         parameters.set_weights(self._network, weights)
 
+    def load_keras_weights(
+        self,
+        source: str | os.PathLike[str] | Sequence[ArrayLike] | Any,
+        names: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> None:
+        """Copy weights of Keras into this model, which has the same layers. Everything is checked before anything is written.
+
+        Kernels are transposed, and the gates of a GRU put into the order here. The one bias of an LSTM or a simple RNN becomes
+        ``bias_ih``, and ``bias_hh`` zeros. Two recurrent layers of Keras may be one here with ``num_layers=2``.
+
+        Parameters
+        ----------
+        source : path, list of array_like, or keras.Model
+            A file that Keras wrote (``.weights.h5``, ``.keras``, ``.h5``), for which neither Keras nor h5py is needed; what
+            ``keras_model.get_weights()`` returned; or the model. The layers are taken in order, or by name if those of this model
+            are called as in Keras. A ``.weights.h5`` does not have the order, but numbers the layers of each class.
+        names : mapping, optional
+            The layer of Keras that each layer with weights here is, ``{"0": "dense", "2": "dense_1"}``, with a list for stacked
+            ones. It is for files and models.
+
+        Warns
+        -----
+        UserWarning
+            Where the configuration is known (``.keras``, ``.h5``, a model): ``eps`` or ``momentum`` differ from those of Keras,
+            whose defaults are 1e-3 and 0.99, which is ``momentum=0.01`` here.
+
+        Raises
+        ------
+        ShapeError, StateDictError
+            The weights do not fit the model. The message names both layers and both shapes.
+        ArgumentError
+            Keras' layer computes something else, such as a GRU with ``reset_after=False``.
+        FileFormatError
+            The file is damaged, or HDF5 of a kind that Keras does not write.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+        >>> kernel, bias = np.arange(6.0).reshape(3, 2), np.array([5.0, 6.0])  # keras_model.get_weights()
+        >>> model.load_keras_weights([kernel, bias])
+        >>> model[0].weight
+        array([[0., 2., 4.],
+               [1., 3., 5.]], dtype=float32)
+        """
+        from ..export.keras.weights import load
+
+        load(self._network, source, names)
+
+    def keras_weights(self) -> list[np.ndarray]:
+        """Return copies of the weights as Keras has them, for ``keras_model.set_weights`` of a model of the same layers.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            The arrays of all layers, in order. The bias of an LSTM or an RNN is the sum of the two here.
+
+        Raises
+        ------
+        ArgumentError
+            Keras has no such layer, for example `Maxout`.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> [array.shape for array in nn.Sequential(nn.GRU(2, 4), nn.Linear(4, 1)).keras_weights()]
+        [(2, 12), (4, 12), (2, 12), (4, 1), (1,)]
+        """
+        from ..export.keras.weights import weights
+
+        return weights(self._network)
+
     # One batch at a time ------------------------------------------------------------------------------------------------------
 
     def _call_in_mode(self, x: Any, training: Any, out: np.ndarray | None) -> Any:

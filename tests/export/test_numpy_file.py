@@ -310,3 +310,17 @@ def test_errors(tmp_path, monkeypatch):
     monkeypatch.setattr(numpy_file, "_LARGEST", 8)
     with pytest.raises(SizeError, match="to_numpy: the parameters have 64 bytes"):
         model.to_numpy()
+
+
+def test_lengths_where_sequences_are_joined(rng):
+    """With a start of another number of steps than at export, and two joins that differ in it alone."""
+    x, a, b = nn.Input((4, 3), "x"), nn.Input((1, 3), "a"), nn.Input((1, 3), "b")
+    joined = [nn.Concatenate(1)([start, x]) for start in (a, b)]
+    outputs = [layer(each) for each in joined for layer in (nn.GRU(3, 2, bidirectional=True), nn.GlobalAveragePooling1D())]
+    model = nn.Model([x, a, b], [*outputs, joined[0]], dtype="float64")
+    net = loaded(model.to_numpy())
+    given = [rng.normal(size=(3, steps, 3)) for steps in (5, 2, 3)]
+    for got, want in zip(net["predict"](*given, lengths=[1, 5, 3]), model.predict(given, lengths=[1, 5, 3]), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+    with redirect_stdout(io.StringIO()):
+        assert net["selftest"]()

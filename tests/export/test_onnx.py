@@ -153,6 +153,18 @@ def test_statistics_of_a_constant(rng):
     run_both(model, model.to_onnx(lengths=True), rng, lengths=True)
 
 
+def test_lengths_where_sequences_are_joined(rng):
+    """With a start of another number of steps than at export, and two joins that differ in it alone."""
+    x, a, b = nn.Input((4, 3), "x"), nn.Input((1, 3), "a"), nn.Input((1, 3), "b")
+    outputs = [nn.GRU(3, 2, bidirectional=True)(nn.Concatenate(1)([start, x])) for start in (a, b)]
+    model = nn.Model([x, a, b], outputs)
+    found = session(ort, checked(onnx, model.to_onnx(lengths=True)))
+    given = {name: rng.normal(size=(3, steps, 3)).astype("f") for name, steps in (("x", 5), ("a", 2), ("b", 3))}
+    lengths = np.array([1, 5, 3])
+    for got, want in zip(found.run(None, given | {"lengths": lengths}), model.predict(given, lengths=lengths), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
 def test_shared_weights_are_stored_once():
     a, b, layer = nn.Input((5, 3)), nn.Input((4, 3)), nn.LSTM(3, 8)
     model = nn.Model([a, b], layer(a) - layer(b))

@@ -50,7 +50,7 @@ def cases(network: Network, walk: Walk) -> list[tuple[list[np.ndarray], np.ndarr
 
 
 def outputs_for(network: Network, inputs: list[np.ndarray], lengths: np.ndarray | None = None) -> list[np.ndarray]:
-    """Return what a network computes for samples, through a plan of their own."""
+    """Return what a network computes for samples, through a plan of their own. What is beyond the lengths is 0."""
     with network.access.between_steps():
         plan, trial = network.plan, _core.Plan()
         trial.assemble([x.shape[1:] for x in inputs], plan.ops, plan.outputs, network.dtype.name, network.dtype.name)
@@ -64,6 +64,9 @@ def outputs_for(network: Network, inputs: list[np.ndarray], lengths: np.ndarray 
         first, counted = 0, None if lengths is None else (np.ascontiguousarray(lengths, np.int64), None, None)
         while first < len(given[0]):
             first = trial.predict(given, outputs, first, counted)
+        for y, timeline in zip(outputs, trial.timelines(plan.outputs), strict=True):
+            if lengths is not None and timeline is not None:
+                y[np.arange(y.shape[1]) >= (timeline[0] * lengths + timeline[1])[:, None]] = 0
         return outputs
 
 

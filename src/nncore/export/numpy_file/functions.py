@@ -173,11 +173,6 @@ def minimum(*arrays):
 # Time: x is [N, T, ...], and counts are the valid steps of each sequence, [N], or None if all are -----------------------------
 
 
-def steps(lengths, times, plus):
-    """The valid steps where sequences have been joined in time."""
-    return None if lengths is None else times * lengths + plus
-
-
 def valid_steps(x, counts):
     valid = np.arange(x.shape[1]) < counts[:, None]
     return valid.reshape(valid.shape + (1,) * (x.ndim - 2))
@@ -200,6 +195,12 @@ def max_over_time(x, counts=None):
 
 def last_step(x, counts=None):
     return x[:, -1] if counts is None else x[np.arange(len(x)), counts - 1]
+
+
+def joined_counts(parts, counts):
+    if all(each is None for each in counts):
+        return None
+    return sum(x.shape[1] if n is None else n for x, n in zip(parts, counts))
 
 
 def join_in_time(parts, counts):

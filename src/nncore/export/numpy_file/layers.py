@@ -136,8 +136,11 @@ def _maximum(w: Writer, step: Step) -> str:
 def _concat(w: Writer, step: Step) -> str:
     axis, rank, parts = step.op.field("axis"), len(w.result(step).shape) + 1, f"[{', '.join(w.inputs(step))}]"
     counts = [w.counts(i) for i in step.op.inputs]
+    listed = f"[{', '.join(counts)}]"
     if axis % rank == 1 and {*counts} != {"None"}:
-        return w.call("join_in_time", parts, f"[{', '.join(counts)}]")
+        name = w.count_anew(step)
+        w.line(f"{name} = {w.call('joined_counts', parts, listed)}")
+        return w.call("join_in_time", parts, listed)
     return f"np.concatenate({parts}, axis={axis})"
 
 

@@ -131,6 +131,7 @@ def _forward(w: Writer) -> str:
         w.lines.append(w.comment(steps))
         for step in steps:
             w.store(step, LAYERS[step.op.kind](w, step))
+            w.follow_time(step)
     results = []
     for value in net.outputs:
         counts = w.counts(value)
@@ -190,17 +191,7 @@ def _weights(w: Writer) -> str:
 def _cases(network: Network, net: Walk) -> str:
     entries = []
     for inputs, lengths, outputs in cases(network, net):
-        if lengths is not None:
-            outputs = [_without_padding(net, value, y, lengths) for value, y in zip(net.outputs, outputs, strict=True)]
         given, expected = (f"[{', '.join(_array(each, '        ') for each in arrays)}]" for arrays in (inputs, outputs))
         options = "{}" if lengths is None else f'{{"lengths": {lengths.tolist()}}}'
         entries.append(f"    ({given}, {options}, {expected}),\n")
     return f"CASES = [  # inputs, options, outputs\n{''.join(entries)}]"
-
-
-def _without_padding(net: Walk, value: int, y: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """What an output is in the file: zeros in padding."""
-    if (timeline := net.values[value].timeline) is None:
-        return y
-    valid = np.arange(y.shape[1]) < (timeline[0] * lengths + timeline[1])[:, None]
-    return np.where(valid.reshape(valid.shape + (1,) * (y.ndim - 2)), y, np.zeros((), y.dtype))

@@ -44,8 +44,11 @@ class Writer:
         self.used: set[str] = set()
         self.weights: list[str] = []
         self._taken = {*keyword.kwlist, *_OTHERS, *taken}
+        self._counts: dict[int, str] = {}
         for i, name in enumerate(walk.input_names):
             self.values[i] = self.name(name)
+            if walk.timed is not None and walk.values[i].timeline is not None:
+                self._counts[i] = "lengths"
         self._flowing = self.name("h")  # what the next line reads, and no other
         self._alone = _read_by_the_next(walk)
 
@@ -100,12 +103,23 @@ class Writer:
             self.weights.append(name)
         return f"W[{quoted(name)}]"
 
+    # Lengths of sequences -----------------------------------------------------------------------------------------------------
+
     def counts(self, value: int) -> str:
-        """Return the valid steps of each row of a value, or "None" if all are."""
-        timeline = self.walk.values[value].timeline
-        if self.walk.timed is None or timeline is None:
-            return "None"
-        return "lengths" if timeline == (1, 0) else self.call("steps", "lengths", *map(str, timeline))
+        """Return the name of the valid steps of each row of a value, or "None" if all are valid."""
+        return self._counts.get(value, "None")
+
+    def count_anew(self, step: Step) -> str:
+        """Return a name for the valid steps of a result that has others than its inputs."""
+        name = self._counts[step.output] = self.name(f"{step.layer}_counts")
+        return name
+
+    def follow_time(self, step: Step) -> None:
+        """Let a result with time steps have the valid steps of the inputs with these time steps."""
+        timeline = self.walk.values[step.output].timeline
+        if timeline is not None and step.output not in self._counts:
+            same = [i for i in step.op.inputs if self.walk.values[i].timeline == timeline and i in self._counts]
+            self._counts |= {step.output: self._counts[same[0]]} if same else {}
 
     # Lines --------------------------------------------------------------------------------------------------------------------
 

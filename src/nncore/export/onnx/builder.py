@@ -41,6 +41,8 @@ class Builder:
         The values that are whole numbers.
     lengths : str
         The name of the input of lengths if there is one, else "".
+    counts : dict
+        From the number of a value with lengths to the name of a tensor: how many steps of each row are valid.
     layer : str
         The layer whose nodes are being made.
     """
@@ -56,6 +58,8 @@ class Builder:
         self.layer = ""
         self._taken = {*walk.input_names, *walk.output_names}
         self.lengths = self.name("lengths") if takes_lengths else ""
+        timed = [i for i in range(len(walk.input_names)) if walk.values[i].timeline is not None] if takes_lengths else []
+        self.counts = dict.fromkeys(timed, self.lengths)
         self._made: dict[Any, str] = {}  # what is needed several times
         self.values.update(enumerate(walk.input_names))
 
@@ -162,14 +166,15 @@ class Builder:
     # Lengths of sequences -----------------------------------------------------------------------------------------------------
 
     def valid(self, value: int) -> str:
-        """Return the valid steps of each row of a value as a tensor of int64 [N], or "" if all steps are.
+        """Return the valid steps of each row of a value as a tensor of int64 [N], or "" if all steps are."""
+        return self.counts.get(value, "")
 
-        Those of values that were joined in time are known since they were joined.
-        """
-        timeline = self.walk.values[value].timeline
-        if not self.lengths or timeline is None:
-            return ""
-        return self.lengths if timeline == (1, 0) else self._made["valid", timeline]
+    def follow_time(self, step: Step) -> None:
+        """Let a result with time steps have the valid steps of the inputs with these time steps, if it has none of its own."""
+        timeline = self.walk.values[step.output].timeline
+        if timeline is not None and step.output not in self.counts:
+            same = [i for i in step.op.inputs if self.walk.values[i].timeline == timeline and i in self.counts]
+            self.counts |= {step.output: self.counts[same[0]]} if same else {}
 
     def valid_mask(self, value: int, rank: int) -> str:
         """Return which steps of a value are valid, bool [N, T, 1, ...] of this rank, or "" if all are."""

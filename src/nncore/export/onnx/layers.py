@@ -219,7 +219,7 @@ def _pack_steps(b: Builder, step: Step, joined: str, rank: int, masks: list[str]
     steps, zero, one = b.size(joined, 1), *(b.constant(np.array(n, np.int64), f"int_{n}") for n in (0, 1))
     places = b.add("Range", zero, b.add("Squeeze", steps), one)
     valid = b.cast(b.add("Concat", *parts, axis=1), np.int64)
-    lengths = b.once(("valid", b.result(step).timeline), lambda: b.reduce("ReduceSum", valid, [1]))
+    lengths = b.counts[step.output] = b.reduce("ReduceSum", valid, [1])
     _, order = b.add_several(2, "TopK", b.add("Sub", b.add("Mul", valid, steps), places), steps, axis=1)
     packed = b.add("GatherND", joined, b.unsqueeze(order, 2), batch_dims=1)
     mask = b.add("Less", places, b.unsqueeze(lengths, 1))

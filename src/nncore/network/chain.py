@@ -61,18 +61,26 @@ class Chain:
         self.is_nested = any(map(is_network, parts))
         self.layers: tuple[Layer, ...] = tuple(_all_layers(parts)) if self.is_nested else tuple(parts)  # type: ignore[arg-type]
         self.links: list[Link] = []
-        first = 0
-        for key, part in _links(parts):
-            self.links.append(Link(key, part, first))
-            first += _count(part)
-        self.graphs = [link for link in self.links if isinstance(link.of, Graph)]
+        self.graphs: list[Link] = []
         self._keys: list[str] = []
-        for link in self.links if self.is_nested else ():
-            inner = link.of
-            self._keys += [f"{link.key}.{name}" for name in inner.names] if isinstance(inner, Graph) else [link.key]
+        if self.is_nested:
+            self._unfold()
+        else:
+            self.links = [Link(str(i), layer, i) for i, layer in enumerate(self.layers)]
         # Filled by to_ops: the value that is the input of each link, by its first layer; the ops of the layers of graphs.
         self._inputs: dict[int, int] = {}
         self._spans: dict[int, list[tuple[int, int]]] = {}
+
+    def _unfold(self) -> None:
+        """Make the links and keys of a chain with networks among its parts."""
+        first = 0
+        for key, part in _links(self.parts):
+            self.links.append(Link(key, part, first))
+            first += _count(part)
+        self.graphs = [link for link in self.links if isinstance(link.of, Graph)]
+        for link in self.links:
+            inner = link.of
+            self._keys += [f"{link.key}.{name}" for name in inner.names] if isinstance(inner, Graph) else [link.key]
 
     def to_ops(self) -> tuple[list[Op], list[int], list[int]]:
         """Return the op records, the layer of each, and the numbers of the output values."""

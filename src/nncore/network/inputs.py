@@ -31,21 +31,21 @@ def bind(
 ) -> list[np.ndarray]:
     """Convert x. Build the network if its input shape is open. any_length: also accept another number of time steps."""
     plan = network.plan
-    layer = "the model" if network.connections.shown_inputs() else network.connections.layer_name(0)
     if type(x) is not np.ndarray and isinstance(x, Mapping):
         x = align_to_names("x", x, network.input_names)
         x = x[0] if len(x) == 1 else x
     check_columns(network, x)
     if isinstance(x, list | tuple) and len(network.input_names) == 1:
         check_single(x, ranks(network)[0])
-    if any_length and network.built and (any(len(shape) > 1 for shape in network.input_shapes) or plan.holds_indices()):
-        several = len(network.input_shapes) > 1 and isinstance(x, list | tuple)
+    shapes = plan.built_for or ()  # () as long as the network is not built
+    if any_length and shapes and (max(map(len, shapes)) > 1 or plan.holds_indices()):
+        several = len(shapes) > 1 and isinstance(x, list | tuple)
         names = [f"x[{i}]" for i in range(len(x))] if several else ["x"]
         parts = [as_array(*each, network.dtype, as_mapped=True) for each in zip(x if several else [x], names, strict=True)]
         network.set_sequence_lengths([part.shape[1:] for part in parts])
-        x = parts if several else parts[0]
-    arrays = bind_inputs(x, network.input_shapes if network.built else (), layer, network.dtype, allow_empty)
-    if not network.built:
+        x, shapes = parts if several else parts[0], plan.built_for or ()
+    arrays = bind_inputs(x, shapes, network.first_name, network.dtype, allow_empty)
+    if not shapes:
         network.build_first([a.shape[1:] for a in arrays])
         remember_columns(network, x)
     if check_indices:

@@ -9,6 +9,7 @@ network knows nothing about training, which is the task of the trainer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -96,6 +97,11 @@ class Network:
 
     # Building -----------------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def first_name(self) -> str:
+        """What takes the inputs, in error messages."""
+        return "the model" if self.connections.shown_inputs() else self.connections.layer_name(0)
+
     @property
     def built(self) -> bool:
         """Whether the input shapes are known and the parameters exist."""
@@ -162,8 +168,7 @@ class Network:
         if self.has_parameters and not self.built:
             self._set_time(input_shapes)
             return
-        shared = sharing.shared_layers(self)
-        if self.built and shared:
+        if self.built and sharing.shared_layers(self):
             raise ArgumentError(
                 f"{self.label}: another model shares its layers, so that it cannot be built again for another shape"
             )
@@ -234,10 +239,9 @@ class Network:
 
     def op_inference(self, owners: Sequence[int], frozen: Sequence[bool] | None = None) -> list[bool]:
         """Return for each op whether it computes as at inference in training, too. frozen: a flag per layer, as compiled."""
-        frozen = [not layer.trainable for layer in self.layers] if frozen is None else frozen
         modes = [
-            not layer.training or (is_frozen and layer.frozen_is_inference)
-            for layer, is_frozen in zip(self.layers, frozen, strict=True)
+            not layer.training or (layer.frozen_is_inference and (frozen[i] if frozen is not None else not layer.trainable))
+            for i, layer in enumerate(self.layers)
         ]
         return [modes[owner] for owner in owners]
 

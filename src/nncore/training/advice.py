@@ -64,6 +64,7 @@ class End(NamedTuple):
 
 
 _UNKNOWN = End("", "")
+_FREE = {kind: End("", f"a {kind} layer".replace("_", " ")) for kind in _UNBOUNDED}
 
 
 class Output(NamedTuple):
@@ -159,9 +160,9 @@ CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
 def advise(network: Network, config: Configuration, options: Sequence[ParameterOptions]) -> None:
     """Warn of each output that cannot learn what its loss asks for, and of parameters that get no gradient."""
     for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
-        last = _end(network, value)
-        _advise_on_top_k(config, name, shape[-1] if shape else 1)
-        if not last.text or isinstance(loss, PythonLoss):
+        if config.log_keys != ["loss"]:
+            _advise_on_top_k(config, name, shape[-1] if shape else 1)
+        if isinstance(loss, PythonLoss) or not (last := _end(network, value)).text:
             continue
         out = Output(loss, shape[-1] if shape else 1, last)
         takes_any = loss.targets == "values" and loss.name != "poisson" and out.end not in _SOFTMAX  # no check says anything then
@@ -191,14 +192,14 @@ def _end(network: Network, value: int) -> End:
     plan, first = network.plan, len(network.input_shapes)
     while value >= first:
         op: Op = plan.ops[value - first]
+        if op.kind in _UNBOUNDED:
+            return _FREE[op.kind]
         written = type(network.layers[plan.owners[value - first]]).__name__
         if op.kind in _PASSING or op.code == "identity":
             value = op.inputs[0]
         elif op.kind == "activation":
             limits = _range(op)
             return End(op.code, _name(op.code, written), *limits) if limits else _UNKNOWN
-        elif op.kind in _UNBOUNDED:
-            return End("", f"a {op.kind} layer".replace("_", " "))
         elif op.kind == "recurrent":
             return _recurrent(op, written)
         elif op.kind in ("prelu", "glu") or (op.kind == "add" and len(op.inputs) == 1):
@@ -250,6 +251,8 @@ def _range(op: Op) -> tuple[float, float] | None:
 def _behind_steps(network: Network, options: Sequence[ParameterOptions]) -> list[str]:
     """Return the names of the trainable parameters whose gradients all end at a Step."""
     ops, first = network.plan.ops, len(network.input_shapes)
+    if "step" not in [op.code for op in ops]:
+        return []
 
     def reached(stop: bool) -> set[int]:
         found: set[int] = set()
@@ -262,8 +265,6 @@ def _behind_steps(network: Network, options: Sequence[ParameterOptions]) -> list
             waiting += [value - first for value in ops[i].inputs if value >= first]
         return found
 
-    if not any(op.code == "step" for op in ops):
-        return []
     lost = reached(stop=False) - reached(stop=True)
     # A layer that is called several times has its parameters at the first call.
     saved = {ops[i].shares for i in reached(stop=True) if ops[i].shares >= 0}

@@ -116,9 +116,12 @@ class Configuration:
 
     def bind(self, shapes: Sequence[Shape], activations: Sequence[tuple[str, Any]]) -> list[LossSpec]:
         """Check losses and metrics against the outputs. Set ``statistics`` and return the records of the losses."""
-        columns = [shape[-1] if shape else 1 for shape in shapes]
-        tasks = []
-        for loss, width, (activation, _) in zip(self.losses, columns, activations, strict=True):
+        statistics: list[OutputStatistics] = []
+        readers: dict[str, metrics.Reader | None] = {}
+        sums: list[tuple[int, ...] | None] = []
+        tasks, columns, specs, forms = [], [], [], []
+        for i, (loss, shape, (activation, _)) in enumerate(zip(self.losses, shapes, activations, strict=True)):
+            width, watching = shape[-1] if shape else 1, self.metrics[i]
             if loss.targets == "classes" and width < 2:
                 raise ShapeError(
                     f"{loss.name} needs one output per class, but the model has {width}; let the last layer have as many outputs "
@@ -127,22 +130,21 @@ class Configuration:
             if loss.targets == "one_hot" and width < 2:
                 raise ShapeError(f"{loss.name} needs several outputs, but the model has {width}; use binary_crossentropy")
             loss.check_columns(width)
-            tasks.append(metrics.Task(loss.targets, width // (2 if loss.targets == "halved" else 1), loss.from_logits, activation))
-        found = [
-            metrics.statistics(ms, task, len(plain))
-            for ms, task, plain in zip(self.metrics, tasks, self.plain_metrics, strict=True)
-        ]
-        by_key = zip(self.metric_keys, found, strict=True)
-        readers = {key: reader for keys, (_, each) in by_key for key, reader in zip(keys, each, strict=True)}
-        statistics = [each for each, _ in found]
-        specs = [loss.spec(weight) for loss, weight in zip(self.losses, self.weights, strict=True)]
-        columns = [task.columns for task in tasks]
-        forms = [_forms(*each) for each in zip(self.losses, self.metrics, tasks, strict=True)]
-        sizes = [each.size(width) for each, width in zip(statistics, columns, strict=True)]
-        shapes_of_sums: list[tuple[int, ...] | None] = [*((size,) if size else None for size in sizes), (len(sizes) + 1, 2)]
+            task = metrics.Task(loss.targets, width // (2 if loss.targets == "halved" else 1), loss.from_logits, activation)
+            needed, own = metrics.statistics(watching, task, len(self.plain_metrics[i]))
+            if own:
+                readers.update(zip(self.metric_keys[i], own, strict=True))
+            size = needed.size(task.columns)
+            statistics.append(needed)
+            tasks.append(task)
+            columns.append(task.columns)
+            specs.append(loss.spec(self.weights[i]))
+            forms.append(_forms(loss, watching, task))
+            sums.append((size,) if size else None)
+        sums.append((len(sums) + 1, 2))
         # All at once: an interrupt must not leave some of them.
         self.statistics, self.tasks, self.columns, self.readers = statistics, tasks, columns, readers
-        self.sum_shapes, self._forms = shapes_of_sums, forms
+        self.sum_shapes, self._forms = sums, forms
         return specs
 
     def describe(self) -> list[str]:
@@ -180,6 +182,8 @@ class Configuration:
 
     def logs(self, loss: float, sums: Sums) -> dict[str, Any]:
         """Return the loss and all metrics, under the names that history uses."""
+        if len(self.log_keys) == 1:
+            return {"loss": loss}
         return {key: self.value(key, loss, sums) for key in self.log_keys}
 
     def value(self, key: str, loss: float, sums: Sums) -> Any:

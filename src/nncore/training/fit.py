@@ -138,7 +138,9 @@ def run(
 
             loop = lbfgs.loop()
     try:
-        model.history, model.stop_training = history, False
+        model.history = history
+        if model.stop_training:
+            model.stop_training = False
         loop(model, config, source, validation, arguments.validation_freq, epochs, resume_from, history, hooks)
     finally:  # however it ends, training can be resumed from the recorded progress
         _core.uninterrupted(lambda: close(model, hooks))
@@ -159,8 +161,8 @@ def check(arguments: FitArguments) -> FitArguments:
         raise ArgumentError("fit: pass validation_split or validation_data, not both")
     if arguments.groups is not None and not fraction:
         raise ArgumentError("fit: groups say how validation_split divides the rows; pass validation_split too")
-    validation = choice("fit", "validation", arguments.validation, ("random", "last", None))
-    if validation is not None and not fraction:
+    validation = arguments.validation
+    if validation is not None and choice("fit", "validation", validation, ("random", "last", None)) and not fraction:
         raise ArgumentError(f"fit: validation={validation!r} says which rows validation_split takes; pass validation_split too")
     verbose, shuffle = progress_shown("fit", arguments.verbose), order_of_rows(arguments.shuffle)
     due = validation_schedule(arguments.validation_freq)

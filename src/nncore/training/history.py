@@ -68,10 +68,10 @@ class History(Callback):
         logged = logs or {}
         if self.learning_rate is not None and "learning_rate" not in logged:
             logged = {**logged, "learning_rate": self.learning_rate}
-        done = len(self.epoch)
+        done, history = len(self.epoch), self.history
         for name, value in logged.items():
-            values = self.history.setdefault(name, [])
-            if len(values) != done or (self._epochs and name in self._epochs):  # some epochs do not have it
+            values = history.setdefault(name, [])
+            if len(values) != done or name in self._epochs:  # some epochs do not have it
                 self._epochs.setdefault(name, self.epoch[: len(values)]).append(epoch)
             values.append(value)
         self.epoch.append(epoch)
@@ -170,11 +170,12 @@ def steps_kept(value: Any) -> int | None:
 class _StepLosses:
     """The losses of every k-th step. As soon as there are more than ``most``, every second one is dropped and k is doubled."""
 
+    _every, _seen, _waiting = 1, 0, 0
+
     def __init__(self, most: int | None) -> None:
-        self._most, self._every, self._seen = most, 1, 0
+        self._most = most
         self._blocks: list[np.ndarray] = []
         self._new: list[np.ndarray] = []
-        self._waiting = 0
 
     def append(self, losses: np.ndarray) -> None:
         if self._most == 0:

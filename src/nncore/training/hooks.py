@@ -202,20 +202,23 @@ def _hooks_of(cls: type) -> frozenset[str] | None:
     return frozenset(name for name in HOOKS if not hasattr(getattr(cls, name), "_is_default"))
 
 
+def _hooks_at(callback: Any) -> frozenset[str] | None:
+    """Return the hooks that a callback of nncore has, or None if it may have any: a user's, or one with hooks in the object."""
+    own = _hooks_of(callback.__class__)
+    return own if own is None or vars(callback).keys().isdisjoint(_HOOK_NAMES) else None
+
+
 class _Hooks(dict[str, list[Callable[..., Any]]]):
     """The overridden methods of each hook. They are looked up at the first use, because a short `fit` uses few hooks."""
 
     def __init__(self, callbacks: list[Any]) -> None:
         super().__init__()
-        self._callbacks = callbacks
+        self._asked = [(callback, _hooks_at(callback)) for callback in callbacks]
 
     def __missing__(self, hook: str) -> list[Callable[..., Any]]:
         self[hook] = found = []
-        for callback in self._callbacks:
-            own = _hooks_of(callback.__class__)
-            if own is not None and hook not in own and vars(callback).keys().isdisjoint(_HOOK_NAMES):
-                continue
-            if method := _overridden(callback, hook):
+        for callback, own in self._asked:
+            if (own is None or hook in own) and (method := _overridden(callback, hook)):
                 found.append(method)
         return found
 

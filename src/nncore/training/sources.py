@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Record = Callable[[np.ndarray], None]
 
 _FEW = 1 << 10  # the number of losses of ready-made batches that are in memory at a time
+_NONE = np.empty(0)
 _AHEAD = 1 << 16  # the most steps whose rates and losses are in memory at a time
 
 
@@ -81,7 +82,7 @@ class ArraySource:
         self.order = rows
         self._is_stateful = self.network.is_stateful
         self._lr: Any = None
-        self._rates = np.empty(0)  # the rate of every step, if the learning rate is the constant _lr
+        self._rates = _NONE  # the rate of every step, if the learning rate is the constant _lr
         if self.shuffle or self._generator is not None:
             self._permutation = np.arange(n, dtype=np.int64) if self._generator is not None else np.empty(n, np.int64)
         if self.shuffle:
@@ -139,7 +140,7 @@ class ArraySource:
         if shared is not None:
             single, watched = shared.begin_epoch(self, single, watched)
         done, used = first, 0
-        losses, lr, rates, ahead = np.empty(min(steps - first, _AHEAD)), None, self._rates[:0], first
+        losses, lr, rates, ahead = np.empty(min(steps - first, _AHEAD)), None, _NONE, first
         while done < steps and not (done > first and model.stop_training):
             if single:
                 callbacks.call("on_train_batch_begin", done, {})
@@ -150,16 +151,14 @@ class ArraySource:
                 record(losses)
                 losses, used = np.empty(min(steps - done, _AHEAD)), 0
             most = min(len(rates) - done + ahead, len(losses) - used)
-            room, row = (rates[done - ahead :], losses[used:]), done * self.batch * self.accumulate
+            due, room, row = rates[done - ahead :], losses[used:], done * self.batch * self.accumulate
             if shared is not None:
-                new = shared.run(self, done, most, *room, sums)
+                new = shared.run(self, done, most, due, room, sums)
             else:
                 with network.access.training():
                     ensure_ready(network, config, data)
-                    new = plan.train(
-                        *(data.x, data.y, data.weight, self.order, self.batch, row, most, *room, sums, data.lengths),
-                        accumulate=self.accumulate,
-                    )
+                    xs, ys, weights, lengths = data.x, data.y, data.weight, data.lengths
+                    new = plan.train(xs, ys, weights, self.order, self.batch, row, most, due, room, sums, lengths, self.accumulate)
             done, used, loss = done + new, used + new, losses.item(used + new - 1)
             if not isfinite(loss):
                 alarm.watch(loss, epoch, done, losses[:used])

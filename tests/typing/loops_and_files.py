@@ -112,6 +112,11 @@ tagger.reset_states()
 tagger.forward(sequences, lengths=np.array(lengths))
 print(tagger.step_gradient_norms().keys() if isinstance(tagger.step_gradient_norms(), dict) else tagger.step_gradient_norms())
 
+# C.
+c_file = tagger.to_c(name="tagger", time_steps=7, workspace="caller", exp="fast")
+assert_type(c_file, nn.export.CFile)
+print(c_file.source[:80], c_file.flash + c_file.ram, [each.name for each in c_file.inputs])
+
 try:
     nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3))
 except nn.errors.ShapeError as error:

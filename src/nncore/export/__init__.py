@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from .._lazy import lazily
 
 if TYPE_CHECKING:
+    from .c.model import CFile
     from .c.verify import verify_c
 
-__all__ = ["verify_c"]
+__all__ = ["CFile", "verify_c"]
 
-__getattr__, __dir__ = lazily(__name__, __all__, {"c.verify": "verify_c"})
+__getattr__, __dir__ = lazily(__name__, __all__, {"c.model": "CFile", "c.verify": "verify_c"})

@@ -239,6 +239,13 @@ def test_names(tmp_path, name):
     assert set(re.findall(r"^#define (\w+)_SIZE", found.source, re.M)) >= {f"{name.upper()}_COPY"}
 
 
+def test_names_that_differ_in_case_alone(tmp_path):
+    x, y = nn.Input((2,), "x"), nn.Input((3,), "X")
+    found = nn.Model([x, y], nn.concatenate([y, x]) * 2).to_c()
+    compiled(found.source, tmp_path)
+    assert [each.macro for each in found.inputs] == ["NET_X_SIZE", "NET_X_SIZE_2"]
+
+
 # Mistakes -----------------------------------------------------------------------------------------------------------------------
 
 

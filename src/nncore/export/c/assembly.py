@@ -109,8 +109,9 @@ class Assembly:
         parts.append(f'#include "{header}"\n' if header else _for_cpp(self._declarations()))
         if any("_RESTRICT" in each for each in p.routines.values()):
             parts.append(_restrict(p.name.upper()))
-        parts += [each.declared() for each in p.constants.values()]
-        parts += list(p.routines.values())
+        parts += _section("Weights", [each.declared() for each in p.constants.values()])
+        parts += _section("Functions of layers", [*p.routines.values()])
+        parts.append(_section("The network", [""])[0])
         if self.size and not self.of_caller:
             said = text.comment("Results of layers. Those that are not needed at the same time share memory.")
             parts.append(f"{said}\nstatic {p.ctype} {self.workspace}[{self.size}];\n")
@@ -138,6 +139,11 @@ class Assembly:
         types = [f"\n{each}" for each in self.types]
         functions = [f"\n{text.comment(each.said)}\n{each.signature};\n" for each in self.functions if each.said]
         return "".join([*lines, *types, *functions])
+
+
+def _section(title: str, parts: list[str]) -> list[str]:
+    """Return parts of the file with a title before them, if there are any."""
+    return [f"/* {title} {'-' * (text.WIDTH - len(title) - 7)} */\n", *parts] if parts else []
 
 
 def _for_cpp(declarations: str) -> str:

@@ -30,7 +30,7 @@ def _linear(b: Body, step: Step) -> None:
     if norm := _foldable(b, step):
         scale, shift = _scale_and_shift(b, norm)
         weight, bias = weight * scale[:, None], shift if bias is None else bias * scale + shift
-        said, key = f"{said} with {norm.layer}", (*key, norm.layer)
+        said, key = f"{said}, times the scale of {norm.layer},", (*key, norm.layer)
         b.notes[norm.output] = "folded into the weights before it"
     layer = matrix(p, key, spelt(names["weight"]), weight, bias, said)
     multiply(b, x, layer, b.new(step), rows=prod(b.shape(step)[:-1]))

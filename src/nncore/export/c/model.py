@@ -69,6 +69,15 @@ class CFile:
     error : RoundingError or None
         How far results are from those of the model because weights are rounded: ``max`` and ``mean``, as shares of the standard
         deviation ``of`` the outputs on the data for calibration; without data, of the weights. None if weights are not rounded.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> found = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).to_c(name="iris")
+    >>> found.flash, found.ram, found.inputs[0].macro
+    (268, 32, 'IRIS_INPUT_SIZE')
+    >>> "void iris_predict(const float *x, float *y);" in found.header
+    True
     """
 
     def __init__(
@@ -190,7 +199,7 @@ def _arguments(p: Program, shapes: list[Shape]) -> tuple[list[Argument], list[Ar
             while own in taken or re.fullmatch(r"h\d+", own):  # h1, h2 are buffers
                 own, n = f"{wanted}_{n}", n + 1
             taken.add(own)
-            macro = p.unique(f"{of_one if len(names) == 1 else own}_size").upper()
+            macro = p.unique(f"{of_one if len(names) == 1 else own}_size".lower()).upper()
             ctype = "int" if of_one == "input" and value in net.indices else p.ctype
             found.append(Argument(own, shapes[value], ctype, macro))
         return found

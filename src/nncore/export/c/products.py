@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .workspace import Buffer
 
 _HEAD = """\
+/* y = b + W x for m inputs and n outputs. W lies in panels of four outputs: first the four biases b, then
+ * for each input its four weights. The outputs that are left are rows: the bias, and the weights. */
 #if defined(__GNUC__)
 __attribute__((noinline)) /* once in the file is enough, and smaller */
 #endif

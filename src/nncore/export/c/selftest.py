@@ -5,6 +5,7 @@ The inputs are random. The outputs are those of a network with the weights that 
 
 from __future__ import annotations
 
+import textwrap
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def selftest(a: Assembly, twin: Network, inputs: list[Argument], outputs: list[A
     if f"{name}_step" in names:
         _add_stream(made, net, twin, rng, a.of_caller)
     source = _FRAME.replace("ARRAYS\n", "\n".join([*made.arrays, ""])).replace(
-        "BODY", "".join(f"    {line}\n" for line in made.body)
+        "BODY", textwrap.indent("\n".join([*made.body, ""]), "    ")
     )
     source = source.replace("TOLERANCE", f"{tolerance:g}").replace("UPPER", name.upper()).replace("NAME", name)
     return source.replace("TYPE", ctype)

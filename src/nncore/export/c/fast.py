@@ -4,7 +4,9 @@ A text is C for one type. In it, @ is the name of the function; REAL and BITS st
 ``1.5#`` is a literal of the type, ``{log2e}`` a constant of the tables below, ``$exp(r)`` a polynomial of them in r, and ``&exp``
 another function. The coefficients are minimax fits of the relative error; csrc/ops/vmath.h, which has the same ones, says how good
 they are. No text relies on the order of bytes, on fused multiply-adds or their absence, or on how halves are rounded. No integer is
-made of NaN. There is arithmetic, and a choice between two values, but no branch, so that compilers can make vectors of loops.
+made of NaN. There is arithmetic, and a choice between two values, but no branch, so that compilers can make vectors of loops. In
+exp, sigmoid and tanh the choices are between integers: with floating numbers GCC computes in branches, which it cannot make vectors
+of without -fno-trapping-math.
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ _CONSTANTS: dict[str, tuple[float | str, float | str]] = {
     "log2e": (1.44269504, 1.4426950408889634),
     "ln2_high": (float.fromhex("0x1.62e3p-1"), float.fromhex("0x1.62e42feep-1")),  # 16, 32 bits: times an exponent it is exact
     "ln2_low": (float.fromhex("0x1.2fefa2p-17"), float.fromhex("0x1.a39ef35793c76p-33")),
-    "exp_low": (-104.0, -746.0),  # exp is 0 from here down
     "exp_high": (89.0, 710.0),  # exp is infinite from here up
-    "tanh_end": (9.02, 19.07),  # tanh rounds to 1 from here up
     "normal_end": (15.0, 39.0),  # exp(-x^2/2) is 0 from here up
+    # The bits of bounds of absolute values
+    "tanh_end_bits": ("0x411051ecu", "0x403311eb851eb852u"),  # 9.02, 19.07: tanh rounds to 1 from here up
+    "exp_low_bits": ("0x42d00000u", "0x4087500000000000u"),
+    "exp_high_bits": ("0x42b20000u", "0x4086300000000000u"),
+    "sign": ("0x80000000u", "0x8000000000000000u"),
+    "size": ("0x7fffffffu", "0x7fffffffffffffffu"),  # all but the sign
+    "infinity": ("0x7f800000u", "0x7ff0000000000000u"),  # NaN has a larger size
+    "places": ("31", "63"),
     "largest": (float.fromhex("0x1.fffffep127"), float.fromhex("0x1.fffffffffffffp1023")),
     "small": (2.0**-64, 2.0**-512),
     "least": (2.0**-96, 2.0**-960),  # the square root of less takes a detour
@@ -146,14 +154,16 @@ static inline BITS @(REAL x)
 /* exp(x) = 2^n exp(r), with x = n ln2 + r */
 static inline REAL @(REAL x)
 {
-    const REAL c = x > {exp_low} ? (x < {exp_high} ? x : {exp_high}) : {exp_low};
+    const BITS bits = &to_bits(x), sign = bits & {sign}, size = bits & {size};
+    const BITS most = sign ? {exp_low_bits} : {exp_high_bits};
+    const REAL c = &from_bits((size < most ? size : most) | sign);
 """
     + _REDUCE
     + """\
     const REAL p = 1.0# + (r + r * r * $exp(r));
     const BITS half = (BITS)m >> 1; /* in two steps, so that denormals and infinity come out right */
     const REAL y = p * &from_bits((half + {half}) << {mantissa}) * &from_bits(((BITS)m - half + {rest}) << {mantissa});
-    return x == x ? y : x;
+    return &from_bits(&to_bits(y) | (size > {infinity} ? size : 0)); /* NaN stays NaN */
 }
 """,
     "expm1": """\
@@ -173,15 +183,16 @@ static inline REAL @(REAL x)
 /* 1 / (1 + exp(-x)), which is z / (1 + z) for x < 0, with z = exp(-|x|): the tail keeps its digits */
 static inline REAL @(REAL x)
 {
-    const REAL b = x < 0.0# ? x : -x;
-    const REAL c = b > {exp_low} ? b : {exp_low};
+    const BITS bits = &to_bits(x), size = bits & {size};
+    const REAL c = -&from_bits(size < {exp_low_bits} ? size : {exp_low_bits});
 """
     + _REDUCE
     + """\
     const REAL p = 1.0# + (r + r * r * $exp(r));
     const REAL z = p * &from_bits(((BITS)m + {off}) << {mantissa}) * {small};
-    const REAL y = (x < 0.0# ? z : 1.0#) / (1.0# + z);
-    return x == x ? y : x;
+    const BITS is_below = 0 - (bits >> {places}); /* all bits for x < 0, or none */
+    const REAL over = &from_bits((&to_bits(z) & is_below) | ({one} & ~is_below));
+    return &from_bits(&to_bits(over / (1.0# + z)) | (size > {infinity} ? size : 0)); /* NaN stays NaN */
 }
 """,
     "tanh": """\
@@ -189,8 +200,8 @@ static inline REAL @(REAL x)
  * numerator plus a square, so that their errors cancel towards 1, and the result never exceeds it. */
 static inline REAL @(REAL x)
 {
-    const REAL b = x < 0.0# ? -x : x;
-    const REAL a = b < {tanh_end} ? b : {tanh_end};
+    const BITS bits = &to_bits(x), size = bits & {size};
+    const REAL a = &from_bits(size < {tanh_end_bits} ? size : {tanh_end_bits});
     const REAL z = a * a;
     const REAL e = a * z * $over(z);
     const REAL m = a + e;
@@ -198,7 +209,7 @@ static inline REAL @(REAL x)
     const REAL product = a + (e + m * d);
     const REAL rest = 1.0# + (d - 0.5# * m);
     const REAL y = product / (product + rest * rest);
-    return x == x ? (x < 0.0# ? -y : y) : x;
+    return &from_bits(&to_bits(y) | (bits & {sign}) | (size > {infinity} ? size : 0)); /* NaN stays NaN */
 }
 """,
     "log": """\

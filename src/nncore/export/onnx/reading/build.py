@@ -44,14 +44,7 @@ def to_network(graph: Graph, source: Source) -> Network:
 
 def _read(graph: Graph, source: Source) -> Reading:
     """Read all nodes, again where the batch of an input turns out to be another dimension."""
-    axes: dict[str, int] = {}
-    for port in graph.inputs:
-        for i, d in enumerate(port.dims or ()):
-            if i and isinstance(d, str) and "batch" in d.lower():
-                axes[port.name] = i
-        opened = [i for i, d in enumerate(port.dims or ()) if isinstance(d, str)]
-        if len(opened) == 1 and port.dims and port.dims[0] != 1:  # the only open dimension is that of the batch
-            axes[port.name] = opened[0]
+    axes = _batch_axes(graph.inputs)
     while True:
         reading = Reading(graph, source, axes)
         try:
@@ -64,6 +57,22 @@ def _read(graph: Graph, source: Source) -> Reading:
             return reading
         except BatchElsewhere as found:
             axes = {**axes, **found.axes}
+
+
+def _batch_axes(ports: list[Port]) -> dict[str, int]:
+    """Return where inputs seem to have the batch, if not as the first dimension: by its name, or because it alone is open."""
+    axes: dict[str, int] = {}
+    for port in ports:
+        opened = [i for i, d in enumerate(port.dims or ()) if isinstance(d, str)]
+        named = [i for i in opened if "batch" in str((port.dims or ())[i]).lower()]
+        if port.dims and (named or (len(opened) == 1 and port.dims[0] != 1)):
+            axes[port.name] = (named or opened)[0]
+    names = {port.dims[axis] for port in ports if port.dims and (axis := axes.get(port.name)) is not None} - {""}
+    for port in ports:
+        same = [i for i, d in enumerate(port.dims or ()) if d in names]
+        if same and port.name not in axes:
+            axes[port.name] = same[0]
+    return axes
 
 
 def _names(names: Iterable[str]) -> list[str]:

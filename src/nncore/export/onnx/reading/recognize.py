@@ -146,6 +146,7 @@ def _layer_of(r: Reading, part: Part, leaf: Tensor) -> Callable[[], Tensor | Non
                 same = _compute(r, part, indices, rank)
                 return (lambda: leaf) if same is not None and np.array_equal(same, indices) else None
             at = [float(a.reshape(())[()]) for a in found if a.dtype.kind in "fiu" and np.isfinite(a).all()]
+            at += [v for node in part.nodes for v in node.attributes.values() if isinstance(v, float) and np.isfinite(v)]
             layer = _activation(lambda x: _compute(r, part, x, rank), at[:20])
             if layer is None:
                 return None

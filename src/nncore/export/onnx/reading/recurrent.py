@@ -76,7 +76,7 @@ def _recurrent(r: Reading, node: Node, values: list[Any]) -> list[Any]:
         names=(*node.inputs[1:4], node.name if node.name.startswith("/") else ""),
     )
     output, *last = r.apply_for_all(layer, x.value, *passed)
-    return _outputs(r, plan, x, output if is_read[0] else None, last or [output])
+    return _outputs(r, plan, x, output if is_read[0] else None, last or ([] if is_read[0] else [output]))
 
 
 def _planned(node: Node, recurrence: np.ndarray) -> Plan:

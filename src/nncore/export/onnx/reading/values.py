@@ -38,7 +38,7 @@ class Size(NamedTuple):
         return "*".join([*([str(self.factor)] if self.factor != 1 or not self.names else []), *self.names])
 
 
-BATCH = "N"  #: the name of the open size of the batch, whatever the file calls it
+BATCH = "(batch)"  #: the name of the open size of the batch, whatever the file calls it
 ONE = Size(1)
 
 

@@ -43,7 +43,10 @@ def _shaped(r: Reading, value: Value, sizes: Sequence[Size]) -> Value:
         return r.apply(layers.Flatten(), value)
     if sum(each.known is None for each in sizes) > 1:
         raise Refusal("several dimensions have open sizes, so that no layer can give it its shape")
-    return r.apply(layers.Reshape(*(-1 if each.known is None else n for each, n in zip(sizes, target, strict=True))), value)
+    dims = [-1 if each.known is None else n for each, n in zip(sizes, target, strict=True)]
+    if -1 not in dims and len(value.shape) > 1 and value.shape[0] == target[0]:
+        dims[0] = -1  # if it is time, other lengths may follow
+    return r.apply(layers.Reshape(*dims), value)
 
 
 def with_last(r: Reading, t: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ prove-%: $(stamps)/build-requirements
 	$(VENV)/bin/ctest --test-dir build/prove/$* --verbose
 
 fuzz: $(stamps)/installed $(stamps)/extra-test
-	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py tests/truth/test_time.py
+	NNCORE_FUZZ=$(FUZZ) $(python) -m pytest -q tests/saving/test_fuzz.py tests/truth/test_time.py tests/export/test_hostile_onnx.py
 	NNCORE_FUZZ=2000 $(python) -m pytest -q tests/export -k random_nets
 
 # One after the other, all of them even where one fails. tests/reliability/storm_NAME.py --help says how to repeat a part of one.

@@ -80,10 +80,17 @@ def load(
 
 @explained
 def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
-    """Make a model from an ONNX file that `Model.to_onnx` wrote.
+    """Make a model from an ONNX file, that of `Model.to_onnx` or of another program.
 
-    The model has the layers, names and weights of the one that was written, and gives the same bits. It can be trained; the state
-    of training is not in the file. If other programs have changed the weights in the file, the model has these weights.
+    A file of nncore gives a model with the layers, names and weights of the one that was written, and the same bits. If other
+    programs have changed the weights in the file, the model has these weights.
+
+    A file of another program, such as ``torch.onnx.export``, Keras, tf2onnx or skl2onnx, gives layers that compute the same. Inputs
+    and outputs keep their names, with underscores for dots and slashes. Samples have the batch first. Labels beside probabilities
+    are left out. Input lengths of recurrent operators become ``lengths=`` of `Model.predict`.
+
+    The model can be trained; the state of training is not in the file. The file is data only: no code from it is run, every size
+    that it states is checked, and weights in other files are read only from its own folder.
 
     Parameters
     ----------
@@ -100,8 +107,8 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
     MissingExtraError
         The package onnx is not installed.
     FileFormatError
-        The file was written by another program, its graph has been changed, or it is damaged. The message lists the nodes that
-        cannot be read.
+        The file is damaged, or has nodes that cannot be read. The message lists them and says why. Or nncore wrote it, and its
+        graph has been changed.
     OSError
         The file cannot be read.
 
@@ -114,6 +121,19 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
       (0): Linear(in_features=2, out_features=3, bias=True)
       (1): Dropout(p=0.5)
       (2): Tanh()
+    )
+
+    A graph as other programs write it:
+
+    >>> import numpy as np
+    >>> from onnx import helper, numpy_helper, parser
+    >>> graph = parser.parse_graph("g (float[N, 2] x) => (float[N, 1] y) { p = MatMul(x, w) s = Sigmoid(p) y = Mul(p, s) }")
+    >>> graph.initializer.append(numpy_helper.from_array(np.ones((2, 1), np.float32), "w"))
+    >>> nn.from_onnx(helper.make_model(graph))
+    Model(
+      x: Input [*, 2]
+      linear: Linear(in_features=2, out_features=1, bias=False) on x
+      silu: SiLU() on linear
     )
     """
     from ..export.onnx.own import read_network as read_onnx

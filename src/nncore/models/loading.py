@@ -128,7 +128,7 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
     >>> import numpy as np
     >>> from onnx import helper, numpy_helper, parser
     >>> graph = parser.parse_graph("g (float[N, 2] x) => (float[N, 1] y) { p = MatMul(x, w) s = Sigmoid(p) y = Mul(p, s) }")
-    >>> graph.initializer.append(numpy_helper.from_array(np.ones((2, 1), np.float32), "w"))
+    >>> graph.initializer.extend([numpy_helper.from_array(np.ones((2, 1), np.float32), "w")])
     >>> nn.from_onnx(helper.make_model(graph))
     Model(
       x: Input [*, 2]

@@ -55,6 +55,11 @@ class Graph(NamedTuple):
     outputs: list[Port]
 
 
+def text(given: Any) -> str:
+    """Return a text of a protocol buffer, which is bytes if it is no UTF-8."""
+    return given if isinstance(given, str) else bytes(given).decode("utf-8", "replace")
+
+
 def read_graph(proto: Any, source: Source) -> Graph:
     """Return the graph of a ModelProto.
 
@@ -63,7 +68,7 @@ def read_graph(proto: Any, source: Source) -> Graph:
     FileFormatError
         It contradicts itself, or holds what nncore cannot.
     """
-    opsets = {each.domain: each.version for each in proto.opset_import}
+    opsets = {text(each.domain): each.version for each in proto.opset_import}
     opset = opsets.get("", opsets.get("ai.onnx", 0))
     own = proto.graph
     if not own.node and not own.output:
@@ -77,13 +82,14 @@ def read_graph(proto: Any, source: Source) -> Graph:
     constants: dict[str, np.ndarray] = {}
     texts: list[str] = []
     for each in own.initializer:
-        if not each.name or each.name in constants:
-            source.fail(f"tensor {shown(each.name)}", "its name is missing, or another tensor has it")
+        name = text(each.name)
+        if not name or name in constants:
+            source.fail(f"tensor {shown(name)}", "its name is missing, or another tensor has it")
         if each.data_type == _TEXT:
-            texts.append(each.name)
+            texts.append(name)
         else:
-            constants[each.name] = source.array(each, f"tensor {shown(each.name)}")
-    inputs = [_port(each, source, "input") for each in own.input if each.name not in constants]
+            constants[name] = source.array(each, f"tensor {shown(name)}")
+    inputs = [_port(each, source, "input") for each in own.input if text(each.name) not in constants]
     made = [*constants, *texts, *(each.name for each in inputs)]
     nodes = _sorted([_node(each, source) for each in own.node], made, source)
     outputs = [_port(each, source, "output") for each in own.output]
@@ -92,40 +98,43 @@ def read_graph(proto: Any, source: Source) -> Graph:
         if port.name not in known:
             source.fail(f"output {shown(port.name)}", "no node makes it")
     _require_unique([each.name for each in outputs], source, "output")
-    return Graph(own.name, opset, nodes, constants, texts, inputs, outputs)
+    return Graph(text(own.name), opset, nodes, constants, texts, inputs, outputs)
 
 
 def _port(info: Any, source: Source, what: str) -> Port:
-    if not info.name:
+    name = text(info.name)
+    if not name:
         source.fail(what, "it has no name")
     if not info.type.HasField("tensor_type"):
-        return Port(info.name, not info.type.WhichOneof("value"), False, False, None, None)
+        return Port(name, not info.type.WhichOneof("value"), False, False, None, None)
     kind = info.type.tensor_type
     dims: list[int | str] | None = None
     if kind.HasField("shape"):
         dims = []
         for d in kind.shape.dim:
             if d.dim_value < 0:
-                source.fail(f"{what} {shown(info.name)}", f"a dimension of size {d.dim_value}")
-            dims.append(d.dim_value if d.HasField("dim_value") else d.dim_param)
+                source.fail(f"{what} {shown(name)}", f"a dimension of size {d.dim_value}")
+            dims.append(d.dim_value if d.HasField("dim_value") else text(d.dim_param))
         if len(dims) > _MOST_DIMENSIONS:
-            source.fail(f"{what} {shown(info.name)}", f"it has {len(dims)} dimensions")
+            source.fail(f"{what} {shown(name)}", f"it has {len(dims)} dimensions")
     of = kind.elem_type
-    return Port(info.name, True, of in FLOATS, of == 11, dtype_of(of), None if dims is None else tuple(dims))
+    return Port(name, True, of in FLOATS, of == 11, dtype_of(of), None if dims is None else tuple(dims))
 
 
 def _node(proto: Any, source: Source) -> Node:
-    kind = proto.op_type if proto.domain in _STANDARD else f"{proto.domain}.{proto.op_type}"
-    outputs = tuple(proto.output)
+    name, kind, domain = map(text, (proto.name, proto.op_type, proto.domain))
+    kind = kind if domain in _STANDARD else f"{domain}.{kind}"
+    outputs = tuple(map(text, proto.output))
     if not any(outputs):
-        source.fail(f"node {kind} {shown(proto.name)}", "it has no outputs")
-    where = f"node {kind} {shown(proto.name or outputs[0])}"
+        source.fail(f"node {kind} {shown(name)}", "it has no outputs")
+    where = f"node {kind} {shown(name or outputs[0])}"
     attributes: dict[str, Any] = {}
     for each in proto.attribute:
-        if each.name in attributes:
-            source.fail(where, f"two attributes {shown(each.name)}")
-        attributes[each.name] = _attribute(each, source, where)
-    return Node(kind, proto.name, tuple(proto.input), outputs, attributes, 0)
+        key = text(each.name)
+        if key in attributes:
+            source.fail(where, f"two attributes {shown(key)}")
+        attributes[key] = _attribute(each, source, where)
+    return Node(kind, name, tuple(map(text, proto.input)), outputs, attributes, 0)
 
 
 def _attribute(each: Any, source: Source, where: str) -> Any:
@@ -135,15 +144,15 @@ def _attribute(each: Any, source: Source, where: str) -> Any:
         case 2:
             return int(each.i)
         case 3:
-            return bytes(each.s).decode("utf-8", "replace")
+            return text(each.s)
         case 4:
-            return source.array(each.t, f"{where}, attribute {shown(each.name)}")
+            return source.array(each.t, f"{where}, attribute {shown(text(each.name))}")
         case 6:
             return tuple(map(float, each.floats))
         case 7:
             return tuple(map(int, each.ints))
         case 8:
-            return tuple(bytes(s).decode("utf-8", "replace") for s in each.strings)
+            return tuple(map(text, each.strings))
     return None  # a graph, or what nncore has no use for
 
 

@@ -104,7 +104,7 @@ class Source:
 
     def _from_file(self, proto: Any, field: str, wanted: int) -> bytes:
         """Return the bytes of a tensor that lie in another file of the folder."""
-        entries = {each.key: each.value for each in proto.external_data}
+        entries = {str(each.key): str(each.value) for each in proto.external_data}
         location = entries.get("location", "")
         if self.folder is None:
             self.fail(field, "its values are in another file; give from_onnx the path of the file, not a model in memory")

@@ -135,13 +135,14 @@ def selected(r: Reading, t: Tensor, axis: int, indices: Sequence[int]) -> Tensor
     size = t.shape[axis]
     if 0 in t.axes[axis]:
         raise Refusal("it chooses samples of the batch")
-    if size.known is not None and list(indices) == list(range(size.known)):
+    every = range(size.known or 0)
+    if (indices == every) if isinstance(indices, range) else (list(indices) == list(every[: len(indices) + 1])):
         return t
-    if list(indices) in ([-1], [(size.known or 0) - 1]) and (found := _last_step(r, t, axis)) is not None:
+    if len(indices) == 1 and indices[0] in (-1, (size.known or 0) - 1) and (found := _last_step(r, t, axis)) is not None:
         return found
     if size.known is None:
         raise Refusal("it chooses parts of a dimension whose size is open; of those, only the last step can be chosen")
-    return _by_matrix(r, t, axis, [i % size.known for i in indices], size.known)
+    return _by_matrix(r, t, axis, indices, size.known)
 
 
 def _last_step(r: Reading, t: Tensor, axis: int) -> Tensor | None:
@@ -161,9 +162,11 @@ def _by_matrix(r: Reading, t: Tensor, axis: int, indices: Sequence[int], size: i
     moved = materialized(r, t._replace(axes=(t.axes[at], *(t.axes[i] for i in back))))
     if size * len(indices) + r.selected > _MOST_SELECTED or not indices:
         raise Refusal(f"it chooses {len(indices)} of {size} numbers")
+    if any(not -size <= i < size for i in indices):
+        raise Refusal(f"it chooses parts of a dimension of {size} that are not there")
     r.selected += size * len(indices)
     weight = np.zeros((len(indices), size), np.float32)
-    weight[np.arange(len(indices)), list(indices)] = 1
+    weight[np.arange(len(indices)), [i % size for i in indices]] = 1
     layer = r.make(layers.Linear, {"weight": weight}, size, len(indices), bias=False, trainable=False)
     value = r.apply(layer, moved.value)
     dims = (*moved.dims[:-1], Size(len(indices)))

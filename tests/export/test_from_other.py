@@ -309,12 +309,19 @@ def keras_models(keras):
                 layers.RepeatVector(3),
             ]
         ),
-        "gru": keras.Sequential([layers.Input((4, 3)), layers.GRU(4, return_sequences=True), layers.GlobalMaxPooling1D()]),
-        "lstm": keras.Sequential([layers.Input((3, 2)), layers.LSTM(3), layers.Dense(1)]),
+        "recurrent": keras.Sequential(
+            [layers.Input((4, 3)), layers.GRU(4, return_sequences=True), layers.LSTM(3, return_sequences=True), layers.SimpleRNN(2)]
+        ),
+        "bidirectional": keras.Sequential(
+            [layers.Input((3,), dtype="int32"), layers.Embedding(7, 2), layers.Bidirectional(layers.LSTM(3)), layers.Dense(1)]
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["graph", "table", "activations", "steps", "gru", "lstm"])
+LOOPS = {"recurrent": [nn.GRU, nn.LSTM, nn.RNN], "bidirectional": [nn.LSTM, nn.LSTM]}  # which Keras writes step by step
+
+
+@pytest.mark.parametrize("name", ["graph", "table", "activations", "steps", *LOOPS])
 def test_keras(name, tmp_path, rng, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "torch"))
@@ -324,8 +331,9 @@ def test_keras(name, tmp_path, rng, monkeypatch):
     keras.utils.set_random_seed(0)
     model = quietly(keras_models, keras)[name]
     x = [rng.normal(size=(3, *each.shape[1:])).astype(np.float32) for each in model.inputs]
-    x = [rng.integers(0, 7, each.shape) for each in x] if name == "table" else x
+    x = [rng.integers(0, 7, each.shape) for each in x] if name in ("table", "bidirectional") else x
     want = model(x if len(x) > 1 else x[0]).detach().numpy()
     path = tmp_path / "m.onnx"
     quietly(model.export, str(path), format="onnx", verbose=False)
-    check(path, x, [want])
+    found = [type(layer) for layer in check(path, x, [want]).layers if isinstance(layer, nn.Recurrent)]
+    assert found == LOOPS.get(name, [])

@@ -15,6 +15,7 @@ from ....network.network import Network
 from . import elementwise, products, recurrent, shapes, sizes
 from .graph import Graph, Port
 from .interpret import BatchElsewhere, Reading
+from .loops import fold_loops
 from .recognize import recognize
 from .tensors import Source
 from .values import ONE, Refusal, Tensor, Unreadable
@@ -32,6 +33,7 @@ def to_network(graph: Graph, source: Source) -> Network:
     FileFormatError
         The graph has nodes that cannot be read, or sizes that do not fit one another.
     """
+    graph = fold_loops(graph)
     reading = _read(graph, source)
     wanted = _wanted(graph, reading, source)
     _require_readable(reading, wanted, source)

@@ -166,7 +166,8 @@ def renamed(proto):
         (lambda p: p.graph.input[0].type.tensor_type.ClearField("shape"), "it has no shape"),
         (lambda p: setattr(p.graph.input[0].type.tensor_type, "elem_type", 8), "it is no tensor of numbers"),
         (nested, "more than 40 messages lie in one another|no ONNX file"),
-        (lambda p: p.graph.node.extend([onnx.NodeProto()] * 300_000), "it has more than 200000 fields"),
+        (lambda p: p.graph.node.extend([p.graph.node[1]] * 10_000), "it has 10[0-9]* nodes; 10000 can be read"),
+        (lambda p: p.graph.node.extend([onnx.NodeProto()] * 100_000), "it has too many fields"),
     ],
 )  # fmt: skip
 def test_graphs(change, text, tmp_path):
@@ -226,8 +227,8 @@ def test_memory(case, tmp_path):
         nodes = [helper.make_node("Cast", ["w"], [f"c{i}"], to=TensorProto.DOUBLE) for i in range(40)]
         nodes.append(helper.make_node("Sum", ["x", *(f"c{i}" for i in range(40))], ["y"]))
     else:
-        tensors, nodes = [], [helper.make_node("Relu", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(15_000)]
-        infos[1].name = "v15000"
+        tensors, nodes = [], [helper.make_node("Relu", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(10_000)]
+        infos[1].name = "v10000"
     graph = helper.make_graph(nodes, "g", infos[:1], infos[1:], tensors)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     path = tmp_path / "m.onnx"

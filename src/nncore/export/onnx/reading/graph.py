@@ -11,7 +11,7 @@ import numpy as np
 from ....errors import shown
 from .tensors import FLOATS, Source, dtype_of
 
-MOST_NODES = 20_000
+MOST_NODES = 10_000
 _MOST_DIMENSIONS = 9  # of a tensor, with the batch
 _TEXT = 8  # the type of texts
 _STANDARD = ("", "ai.onnx")

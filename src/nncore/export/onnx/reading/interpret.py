@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import NncoreError
+from ....errors import NncoreError, shown
 from ....graph import Input, Value, checked_name, record
 from .folding import FOLDED, fold
 from .graph import Graph, Node, Port
@@ -172,8 +172,10 @@ class Reading:
                 found = self._results(node, entries, of_sizes, recognize)
             except Refusal as refusal:
                 found = [Unreadable(node, str(refusal))] * len(node.outputs)
-            except (NncoreError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                found = [Unreadable(node, str(error).strip() or type(error).__name__)] * len(node.outputs)
+            except NncoreError as error:
+                found = [Unreadable(node, str(error))] * len(node.outputs)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                found = [Unreadable(node, f"its inputs do not fit it ({shown(str(error))})")] * len(node.outputs)
             for name, value in zip(node.outputs, found, strict=False):
                 if name:
                     self.values[name] = value

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .... import layers
+from ....errors import NncoreError
 from ..recurrent import GATES, gates_from
 from .folding import FOLDED, fold
 from .graph import Graph, Node
@@ -40,7 +41,7 @@ def fold_loops(graph: Graph) -> Graph:
     """Return the graph with an operator for each loop that is a recurrent layer of nncore, and without nodes that nothing needs."""
     graph = _needed(_without_aliases(graph))
     for _ in range(_MOST_LOOPS):
-        loop = next((found for name in _recurrent_weights(graph) if (found := _loop_of(graph, name)) is not None), None)
+        loop = next((found for name in _recurrent_weights(graph) if (found := _tried(graph, name)) is not None), None)
         if loop is None:
             break
         graph = _needed(_replaced(graph, loop))
@@ -93,6 +94,14 @@ def _recurrent_weights(graph: Graph) -> Iterator[str]:
             yield name
 
 
+def _tried(graph: Graph, name: str) -> _Loop | None:
+    """Return the loop of this weight. Nodes that are damaged are none; who reads them says why."""
+    try:
+        return _loop_of(graph, name)
+    except (NncoreError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return None
+
+
 def _loop_of(graph: Graph, name: str) -> _Loop | None:
     """Return the loop of this weight, if it is a recurrent layer."""
     recurrence, uses = graph.constants[name], [node for node in graph.nodes if node.kind == "MatMul" and node.inputs[1:] == (name,)]
@@ -102,7 +111,10 @@ def _loop_of(graph: Graph, name: str) -> _Loop | None:
         kernels = [
             array
             for node in part
-            if node.kind == "MatMul" and node.inputs[1:] != (name,) and (array := constants.get(node.inputs[1])) is not None
+            if node.kind == "MatMul"
+            and len(node.inputs) == 2
+            and node.inputs[1] != name
+            and (array := constants.get(node.inputs[1])) is not None
             if array.ndim == 2 and array.shape[1] == recurrence.shape[1]
         ]
         if not kernels:

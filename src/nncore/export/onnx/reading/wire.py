@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_FIELDS = 200_000  #: a node has about ten
+MOST_MEMORY = 12 << 20  #: of parsed fields, without numbers and texts, besides the size of the file
+_OF_MESSAGE, _OF_FIELD = 160, 16  #: bytes; a node of a usual graph has two or three messages and ten fields
 DEEPEST = 40  #: messages in messages
 
 
@@ -17,9 +18,9 @@ class Malformed(ValueError):
 
 
 def measure(content: bytes, descriptor: Any) -> int:
-    """Return the number of fields of a message, or raise Malformed if they are too many, too deep, or cut off."""
+    """Return the memory that the fields of a message take; raise Malformed if it is too much, or they are too deep or cut off."""
     known: dict[str, dict[int, Any]] = {}
-    count = 0
+    taken = 0
     waiting = [(0, len(content), descriptor, 0)]
     while waiting:
         at, end, kind, depth = waiting.pop()
@@ -29,9 +30,9 @@ def measure(content: bytes, descriptor: Any) -> int:
             known[kind.full_name] = {f.number: f.message_type for f in kind.fields if f.message_type is not None}
         messages = known[kind.full_name]
         while at < end:
-            count += 1
-            if count > MOST_FIELDS:
-                raise Malformed(f"it has more than {MOST_FIELDS} fields")
+            taken += _OF_FIELD
+            if taken > MOST_MEMORY + len(content):
+                raise Malformed("it has too many fields")
             tag, at = _varint(content, at, end)
             wire, number = tag & 7, tag >> 3
             if wire == 0:
@@ -43,13 +44,14 @@ def measure(content: bytes, descriptor: Any) -> int:
                 if size > end - at:
                     raise Malformed("it is cut off, or a length in it is wrong")
                 if (inner := messages.get(number)) is not None:
+                    taken += _OF_MESSAGE
                     waiting.append((at, at + size, inner, depth + 1))
                 at += size
             else:
                 raise Malformed("it has a field of an unknown kind")
         if at > end:
             raise Malformed("it is cut off, or a length in it is wrong")
-    return count
+    return taken
 
 
 def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:

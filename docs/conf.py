@@ -28,7 +28,7 @@ highlight_language = "none"  # of formulas; examples are known by their prompts
 REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators export distributed config typing"
 SIDEBAR = {
     "Guides": "../README migrating training estimators metrics loops recurrent functional optimizers distributed "
-    "precision saving deploying c reliability custom",
+    "precision saving weights deploying c reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
     "Behind it": "benchmarks scaling design ../csrc/README ../CHANGELOG",
 }

@@ -250,6 +250,43 @@ def test_a_state_made_of_features(torch):
     assert_same(module, nn.from_torch(module), torch.randn(5, 6, 3), torch.randn(5, 2))
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("both", [False, True])
+def test_ways_to_the_last_states(torch, layers, both):
+    directions = 1 + both
+    ways = {
+        "slice": lambda h, n: h[-directions:].transpose(0, 1).reshape(n, -1),
+        "view": lambda h, n: torch.cat(sides(h.view(layers, directions, n, 4)[-1], directions), dim=1),
+        "permute": lambda h, n: h.permute(1, 0, 2).flatten(1)[:, None].squeeze(1),
+    }
+    for name, way in ways.items():
+        wide = 4 * directions * (layers if name == "permute" else 1)
+        rnn = torch.nn.LSTM(3, 4, layers, batch_first=True, bidirectional=both)
+
+        def forward(self, x):
+            _, (h, _) = self.rnn(input=x)
+            return self.head(self.way(h, x.size(0)))
+
+        module = module_of(torch, forward, rnn=rnn, head=torch.nn.Linear(wide, 2))
+        module.way = way
+        assert_same(module, nn.from_torch(module), torch.randn(5, 6, 3))
+
+
+def sides(h, directions):
+    return [h[i] for i in range(directions)]
+
+
+def test_features_that_are_joined_to_embeddings(torch):
+    def forward(self, kind, place, numbers):
+        return self.out(torch.cat([self.kind(kind), self.place(place), numbers], dim=-1))
+
+    parts = {"kind": torch.nn.Embedding(5, 3), "place": torch.nn.Embedding(7, 2), "out": torch.nn.Linear(9, 2)}
+    module = module_of(torch, forward, **parts)
+    model = nn.from_torch(module)
+    assert model.input_shapes == [(), (), (4,)]
+    assert_same(module, model, torch.randint(0, 5, (6,)), torch.randint(0, 7, (6,)), torch.randn(6, 4))
+
+
 def test_arguments_with_defaults_keep_them_unless_the_example_has_them(torch):
     def forward(self, x, skip=None, scale=2.0):
         y = self.fc(x) * scale
@@ -366,6 +403,12 @@ def test_everything_unknown_is_named_at_once(torch):
         (lambda t: t.nn.Sequential(t.nn.BatchNorm2d(3)), "nncore has no images"),
         (lambda t: t.nn.Sequential(t.nn.utils.parametrizations.weight_norm(t.nn.Linear(2, 2))), "remove_parametrizations"),
         (lambda t: t.nn.LSTMCell(2, 2), "over the whole sequence"),
+        (lambda t: t.nn.TransformerEncoderLayer(4, 2), "TransformerEncoderLayer: nncore has no attention"),
+        (lambda t: module_of(t, packed, rnn=t.nn.GRU(3, 4)), "packs sequences; leave that out, and pass lengths="),
+        (
+            lambda t: module_of(t, lambda self, x: self.rnn(x)[1][0], rnn=t.nn.GRU(3, 4, 2)),
+            r"h_n\[0\] of rnn is not there by itself",
+        ),
         (lambda t: tied(t), "its weight is also that of '0'"),
         (lambda t: hooked(t), "0 has a forward hook"),
         (lambda t: t.nn.Sequential(t.nn.Linear(2, 2, device="meta")), "on the device meta"),
@@ -374,6 +417,12 @@ def test_everything_unknown_is_named_at_once(torch):
 def test_refused_modules(torch, make, message):
     with pytest.raises(ArgumentError, match=message):
         nn.from_torch(make(torch))
+
+
+def packed(self, x):
+    import torch
+
+    return self.rnn(torch.nn.utils.rnn.pack_padded_sequence(x, [3, 2]))[1]
 
 
 def tied(torch):

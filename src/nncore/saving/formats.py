@@ -42,8 +42,8 @@ _BY_TENSORS = "load it there, and pass its arrays to model.load_state_dict"
 
 #: First bytes of a file -> what it is.
 SIGNATURES = (
-    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file, such as Keras writes; {_BY_TENSORS}"),
-    (b"PK\x03\x04", f"a zip archive, such as PyTorch, Keras and NumPy write; {_BY_TENSORS}"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes; model.load_keras_weights(path) reads the weights of such a file"),
+    (b"PK\x03\x04", f"a zip archive, such as PyTorch, Keras and NumPy write; {_BY_TENSORS}, or use model.load_keras_weights(path)"),
     (b"\x93NUMPY", f"an array of NumPy; {_BY_TENSORS}"),
     (b"\x1f\x8b", "a gzip file; unpack it first"),
     (b"\x80\x02\x8a\nl\xfc\x9c", f"a file of torch.save; {_BY_TENSORS}"),

@@ -7,10 +7,10 @@ import inspect
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from ...errors import ArgumentError, NncoreError, kind_of
+from ...errors import ArgumentError, NncoreError, ShapeError, kind_of
 from ...graph import Input, Value, record
 from ...layers import Layer
 from ...records import Shape
@@ -18,7 +18,7 @@ from . import layers
 from .functions import FUNCTIONS, KEEPING, full, on, value_of
 from .layers import RECURRENT, Unknown
 from .recurrent import Uses, uses_of
-from .tensors import Batch, Constant, Final, Half, Source, Tensor, Zeros
+from .tensors import Batch, Constant, Final, Half, Layers, Source, Tensor, Zeros
 
 
 class SecondBatch(Exception):
@@ -63,7 +63,7 @@ class Traced:
             if node.op == "call_module" and layers.known(self.module(node)) in RECURRENT:
                 module = self.module(node)
                 calls.setdefault(id(module), []).append(node)
-                given = (*node.args[1:], *node.kwargs.values())
+                given = (*node.args[1:], *(value for name, value in node.kwargs.items() if name != "input"))
                 parts = [each for one in given for each in (one if isinstance(one, list | tuple) else [one])]
                 self.states.update({part.target: module for part in parts if getattr(part, "op", "") == "placeholder"})
         self._uses = {i: uses_of(self.module(found[0]), found, live) for i, found in calls.items()}
@@ -197,7 +197,7 @@ class _Walk:
 
 
 def _has_tensor(x: Any) -> bool:
-    if isinstance(x, Tensor | Half | Constant | Zeros | Batch | Final):
+    if isinstance(x, Tensor | Half | Constant | Zeros | Batch | Final | Layers):
         return True
     if isinstance(x, Mapping):
         return any(map(_has_tensor, x.values()))
@@ -275,12 +275,25 @@ def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
             warnings.simplefilter("ignore")
             graph = tracer.trace(module, dict(fixed))
     except Exception as error:  # of any code in forward
+        if any("packed_sequence" in name or "padded_sequence" in name for name in _functions(error)):
+            raise ArgumentError(
+                f"from_torch: forward of {type(module).__name__} packs sequences; leave that out, and pass lengths= to fit and "
+                "predict"
+            ) from error
         raise ArgumentError(
             f"from_torch: forward of {type(module).__name__} cannot be followed, because what it does depends on more than shapes "
             f"({kind_of(error)}: {str(error)[:300]}); convert its parts, as nn.from_torch(module.encoder), and connect them by "
             "nn.Model, or write it without such code"
         ) from error
     return Traced(module, graph)
+
+
+def _functions(error: BaseException) -> Iterator[str]:
+    """Yield the names of the functions in which an error was raised."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame.f_code.co_name
+        trace = trace.tb_next
 
 
 @contextmanager
@@ -307,6 +320,7 @@ def fixed_arguments(module: Any, given: int, names: set[str]) -> dict[str, Any]:
 
 # Shapes ----------------------------------------------------------------------------------------------------------------------
 
+MOST_FEATURES = 512  #: the largest number of features that is tried
 STEPS = 2  #: the number of time steps while it is open
 
 
@@ -354,8 +368,12 @@ def _taken(traced: Traced, node: Any) -> list[Shape] | None:
 def follow(traced: Traced, given: Mapping[str, Shape]) -> Ends:
     """Return the ends of the network. given: the shape of the example of each argument, as torch has it, with the batch."""
     second: set[str] = set()
-    choices = [possible_shapes(traced, name) if name not in given else [()] for name in traced.inputs]
+    choices: list[list[Shape]] = [possible_shapes(traced, name) if name not in given else [()] for name in traced.inputs]
     unknown = [name for name, found in zip(traced.inputs, choices, strict=True) if not found]
+    if len(unknown) == 1 and _is_joined(traced, unknown[0]):
+        fitting = _fitting_width(traced, unknown[0], choices, given)
+        if fitting is not None:
+            return fitting
     first: Failed | None = None
     for shapes in [] if unknown else itertools.islice(itertools.product(*choices), 64):
         wanted = dict(zip(traced.inputs, shapes, strict=True))
@@ -368,8 +386,30 @@ def follow(traced: Traced, given: Mapping[str, Shape]) -> Ends:
             f"from_torch: the shape of the argument{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))} of forward is "
             "not known from the layers that read it; give example=x, a batch of data (a list of them for several arguments)"
         )
-    hint = "" if given else "; if this is about a shape, give example=x, a batch of data"
+    is_shape = first is not None and isinstance(first.__cause__, ShapeError)
+    hint = "; give example=x, a batch of data, if the data have another shape" if is_shape and not given else ""
     raise ArgumentError(f"from_torch: {first}{hint}") from first
+
+
+def _is_joined(traced: Traced, name: str) -> bool:
+    """Return whether an argument of forward is joined to others as it is."""
+    users = next(node for node in traced.nodes if node.op == "placeholder" and node.target == name).users
+    return any(getattr(user.target, "__name__", "") in ("cat", "concat", "concatenate") for user in users)
+
+
+def _fitting_width(traced: Traced, name: str, choices: list[list[Shape]], given: Mapping[str, Shape]) -> Ends | None:
+    """Return the ends of the network for the only number of features of an argument that fits the layers after it, if it is one."""
+    widths = {m.in_features for m in traced.root.modules() if layers.known(m) == "Linear"}
+    found: list[Ends] = []
+    for width in range(1, min(max(widths, default=0), MOST_FEATURES) + 1):
+        options = [each or [(width,)] for each in choices]
+        for shapes in itertools.islice(itertools.product(*options), 64):
+            with suppress(Failed):
+                found.append(_follow(traced, dict(zip(traced.inputs, shapes, strict=True)), given, set()))
+                break
+        if len(found) > 1:
+            return None
+    return found[0] if found else None
 
 
 def _follow(traced: Traced, shapes: dict[str, Shape], given: Mapping[str, Shape], second: set[str]) -> Ends:

@@ -11,12 +11,12 @@ from ...graph import Value, record
 from ...layers import Layer
 from .layers import Unknown, softmax
 from .recurrent import index_of_step, refused_part
-from .tensors import BATCH, Constant, Final, Half, Source, Tensor, Zeros
+from .tensors import BATCH, Constant, Final, Half, Layers, Source, Tensor, Zeros
 
 
 def on(layer: Layer, x: Tensor) -> Tensor:
     """Return the result of a layer that keeps the dimensions, or acts on the last one."""
-    return x.replace(value=record(layer, x.value)[0], source=None, arguments=x.arguments)
+    return x.replace(value=record(layer, x.value)[0], source=None, last_of=None)
 
 
 def full(x: Any, owner: str) -> Tensor:
@@ -127,7 +127,7 @@ def merged(layer: Layer, owner: str, tensors: Sequence[Any]) -> Tensor:
     """Return the result of a merging layer."""
     found = together(owner, tensors)
     names = frozenset[str]().union(*(x.arguments for x in found))
-    return found[0].replace(value=record(layer, [x.value for x in found])[0], source=None, arguments=names)
+    return found[0].replace(value=record(layer, [x.value for x in found])[0], source=None, last_of=None, arguments=names)
 
 
 def _rescaled(x: Any, scale: float, offset: float, owner: str) -> Tensor:
@@ -135,7 +135,7 @@ def _rescaled(x: Any, scale: float, offset: float, owner: str) -> Tensor:
     value = tensor.value
     if (scale, offset) != (1.0, 0.0):
         value = record(nn.Rescaling(scale, offset), value)[0]
-    return tensor.replace(value=value, source=None)
+    return tensor.replace(value=value, source=None, last_of=None)
 
 
 def _add(x: Any, y: Any, *, alpha: float = 1, sign: float = 1.0) -> Tensor:
@@ -214,7 +214,7 @@ def reshaped(x: Tensor, shape: Sequence[int], batch: int | None = None) -> Tenso
     if not shape:
         return Tensor(record(nn.Flatten(), x.value)[0] if len(x.value.shape) > 1 else x.value, 0, is_column=True)
     if tuple(shape) == x.value.shape:
-        return x.replace(batch=batch, is_column=False, source=None)
+        return x.replace(batch=batch, is_column=False, source=None, last_of=None)
     layer = nn.Flatten() if len(shape) == 1 else nn.Reshape(*shape)
     return Tensor(record(layer, x.value)[0], batch, arguments=x.arguments)
 
@@ -233,10 +233,14 @@ def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return on(nn.Flatten(start, end), tensor) if start < end else tensor
 
 
-def _view(x: Any, *sizes: Any, shape: Any = None) -> Tensor:
+def _view(x: Any, *sizes: Any, shape: Any = None) -> Tensor | Layers:
     wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes or shape)
     if not isinstance(x, Tensor):
         raise Unknown(f"view of {_said(x)}")
+    if x.source is not None and len(wanted) == 4:
+        m = x.source.module
+        if wanted[:2] == [m.num_layers, 2 if m.bidirectional else 1] and wanted[3] in (-1, m.hidden_size):
+            return Layers(x)
     tensor = x if x.is_column else full(x, "view")
     text = ", ".join(map(str, wanted))
     first, rest = wanted[0], wanted[1:]
@@ -354,6 +358,11 @@ def _getitem(x: Any, index: Any) -> Any:
         return x[index]
     if isinstance(x, Final):
         return x.tensor
+    if isinstance(x, Layers):
+        source = x.state.source
+        if source is None or index not in (-1, source.module.num_layers - 1):
+            raise Unknown(f"the index {index!r} of the layers of h_n; only the last one can be read, [-1]")
+        return _last_layer(x.state, source)
     if not isinstance(x, Tensor):
         raise Unknown(f"an index of {_said(x)}")
     parts = index if isinstance(index, tuple) else (index,)
@@ -363,6 +372,8 @@ def _getitem(x: Any, index: Any) -> Any:
         return _new_axes(x, parts)
     if x.source is not None:
         return _one_state(x, x.source, index)
+    if x.last_of is not None and x.value.shape[0] == 2 and x.last_of.source is not None and index in (0, 1, -1, -2):
+        return Half(x.last_of, 2 * x.last_of.source.module.num_layers - 2 + index % 2)
     tensor = full(x, "an index")
     step = index_of_step(index, 1 - tensor.batch)
     if step is None or len(tensor.value.shape) < 2:
@@ -388,9 +399,21 @@ def _new_axes(x: Tensor, parts: Sequence[Any]) -> Tensor:
     return x
 
 
+def _last_layer(x: Tensor, source: Source) -> Tensor:
+    """Return the states of the last layer, [directions, N, hidden]."""
+    if source.module.num_layers == 1:
+        return x
+    if source.final is None:
+        raise refused_part(source.path, "the last layer of h_n beside the whole sequence")
+    directions = 2 if source.module.bidirectional else 1
+    return Tensor(record(nn.Reshape(directions, source.module.hidden_size), source.final)[0], 1, last_of=x)
+
+
 def _one_state(x: Tensor, source: Source, index: Any) -> Tensor | Half:
     """Return h_n[i]."""
     i = index_of_step(index, 0)
+    if index == slice(-2 if source.module.bidirectional else -1, None, None):
+        return _last_layer(x, source)
     if i is None:
         raise refused_part(source.path, f"h_n{_index_text(index if isinstance(index, tuple) else (index,))}")
     directions = 2 if source.module.bidirectional else 1

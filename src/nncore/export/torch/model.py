@@ -27,6 +27,11 @@ def network_of(module: Any, example: Any, seed: int | None) -> Network:
     if torch is None or not isinstance(module, torch.nn.Module):
         raise ArgumentError(f"from_torch takes a torch.nn.Module, not {kind_of(module)}")
     module = _unwrapped(module)
+    own = type(module)
+    if "ScriptModule" in own.__name__:
+        raise ArgumentError("from_torch: a module of torch.jit cannot be followed; pass the module of which it was made")
+    if own.__module__.startswith("torch.nn.modules.") and own.__name__ != "Sequential" and layers.known(module) is None:
+        _refuse([f"{own.__name__}: {layers.problem(module)}"])
     _refuse_hooks(module)
     dtype = _dtype(module)
     given, names = _shapes(module, example)

@@ -75,13 +75,22 @@ def _reads_final(module: Any, user: Any, live: set[Any]) -> bool:
     """Return whether a node reads the states of the last layer from h_n, and those of both directions together."""
     directions = 2 if module.bidirectional else 1
     count = directions * module.num_layers
+    if _is_view(user):
+        return all(_is_getitem(each) and each.args[1] in (-1, module.num_layers - 1) for each in user.users if each in live)
     if not _is_getitem(user):
         is_squeeze = user.target in ("squeeze",) or getattr(user.target, "__name__", "") == "squeeze"
         return count == 1 and is_squeeze and (*user.args[1:], *user.kwargs.values()) == (0,)
+    if user.args[1] == slice(-directions, None, None):
+        return True
     i = index_of_step(user.args[1], 0)
     if i is None or not -count <= i < count or i % count < count - directions:
         return False
     return directions == 1 or all(_joins(each, module, count) for each in user.users if each in live)
+
+
+def _is_view(node: Any) -> bool:
+    """Return whether a node is h_n.view(layers, directions, N, hidden)."""
+    return node.op == "call_method" and node.target in ("view", "reshape") and len(node.args) == 5
 
 
 def _joins(node: Any, module: Any, count: int) -> bool:

@@ -55,6 +55,7 @@ class Tensor:
     is_column: bool = False  #: [N] in torch, [N, 1] here
     source: Source | None = None  #: for states
     is_flat: bool = False  #: a state [1, N, hidden] in torch, [N, hidden] here
+    last_of: Tensor | None = None  #: the states of all layers, of which these are the last layer's
     arguments: frozenset[str] = frozenset()  #: arguments of forward that could have the batch second, if it turns out so
 
     def replace(self, **changes: Any) -> Tensor:
@@ -89,6 +90,13 @@ class Half:
 
     state: Tensor
     index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """h_n.view(layers, directions, N, hidden), of which the last layer can be read."""
+
+    state: Tensor
 
 
 @dataclass(frozen=True, eq=False)

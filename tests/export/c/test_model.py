@@ -266,7 +266,7 @@ def test_names_that_differ_in_case_alone(tmp_path):
         ({"workspace": "heap"}, ArgumentError, "workspace must be 'static' or 'caller', not 'heap'"),
         ({"exp": "slow"}, ArgumentError, "exp must be 'libm' or 'fast'"),
         ({"weights": "int4"}, ArgumentError, "weights must be"),
-        ({"time_steps": 3}, ArgumentError, r"time_steps is given, but the model has no input with time steps"),
+        ({"time_steps": 3}, ArgumentError, r"time_steps is given, but the model has no input whose number of time steps may"),
         ({"header": True}, ArgumentError, "header=True writes a file beside the C file, so it needs a path"),
         ({"header": 3}, ArgumentError, "header must be True or False"),
         ({"path": 3}, ArgumentError, "path must be a string or a path-like object, not 3"),

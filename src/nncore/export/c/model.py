@@ -171,7 +171,7 @@ def _shapes(network: Network, net: Walk, time_steps: Any) -> list[Shape]:
             raise NotBuiltError("to_c: the number of time steps is not known; pass time_steps=, or call model.build(input_shape)")
         return [value.shape for value in net.values]
     if not timed:
-        raise ArgumentError("to_c: time_steps is given, but the model has no input with time steps, [N, time, features]")
+        raise ArgumentError("to_c: time_steps is given, but the model has no input whose number of time steps may be another one")
     names = [net.input_names[i] for i in timed]
     if isinstance(time_steps, Mapping):
         if {*time_steps} != {*names}:

@@ -54,6 +54,16 @@ def test_an_output_that_is_off_is_named(tmp_path):
     assert re.match(r"sample 0: output [0-2] is -?\d\.\d+(e-\d+)?, not -?\d\.\d+(e-\d+)?\nsample 1: ", words)
 
 
+def test_a_step_that_is_off_is_named(tmp_path):
+    """Samples and steps of a stream are tested apart."""
+    source = nn.Sequential(nn.GRU(2, 4), nn.Linear(4, 1), seed=0).build((3, 2)).to_c().source
+    assert run_selftest(source, tmp_path) == (0, "ok\n")
+    wanted = re.search(r"net_selftest_steps_wanted\[8\] = \{(?:[^,]*,){2}\s*(\S+),", source)
+    status, words = run_selftest(source[: wanted.start(1)] + "0.75f" + source[wanted.end(1) :], tmp_path)
+    assert status == 1
+    assert re.fullmatch(r"step 2: output 0 is -?0\.\d+, not 0\.75\n", words)
+
+
 def test_the_outputs_are_those_of_the_model():
     """The arrays are inputs and outputs of the model, also of one that has never been built for these steps."""
     model = mlp()

@@ -82,6 +82,37 @@ def test_a_model_of_float64(tmp_path):
     assert nn.export.verify_c(model, tmp_path / "net.c").ulp < 4
 
 
+@pytest.mark.parametrize(
+    ("make", "shape", "options"),
+    [
+        (lambda: nn.Sequential(nn.GRU(3, 32), nn.Linear(32, 2), seed=0), (6, 3), {"exp": "fast"}),
+        (lambda: nn.Sequential(nn.LSTM(3, 8, return_sequences=True), nn.Linear(8, 2), seed=0), (6, 3), {"workspace": "caller"}),
+        (lambda: nn.Sequential(nn.Embedding(9, 4), nn.RNN(4, 8), nn.Linear(8, 2), seed=0), (6,), {"weights": "int8"}),
+        (lambda: nn.Sequential(nn.GRU(3, 8), nn.Linear(8, 2), seed=0, dtype="float64"), (6, 3), {"weights": "int8"}),
+    ],
+)
+def test_streams(tmp_path, make, shape, options):
+    """Sequences, a stream of 1,000 steps, and short ones after a reset."""
+    model = make().build(shape)
+    model.to_c(tmp_path / "net.c", **options)
+    report = nn.export.verify_c(model, tmp_path / "net.c")
+    assert (report.samples, report.steps) == (1000, 1021)
+    assert report.ulp < 8
+    assert (report.rounding > 1e-4) == ("weights" in options)
+
+
+def test_a_state_that_is_not_reset_is_found(tmp_path):
+    """By predict, which gives something else a second time."""
+    model = nn.Sequential(nn.GRU(3, 4), nn.Linear(4, 1), seed=0).build((6, 3))
+    source, head = model.to_c().source, "void net_reset(net_state *state)\n{\n"
+    assert source.count(head) == 1
+    (tmp_path / "net.c").write_text(
+        source.replace(head, f"{head}    static int n = 0;\n    if (n++) {{\n        return;\n    }}\n")
+    )
+    with pytest.raises(CompilerError, match="predict_batch gives other results"):
+        nn.export.verify_c(model, tmp_path / "net.c")
+
+
 def test_a_wrong_file_is_found(model, tmp_path):
     source = model.to_c().source
     bias = re.search(r"0_weight.*?\{\s*(\S+),", source, re.S)

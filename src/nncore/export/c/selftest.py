@@ -5,7 +5,6 @@ The inputs are random. The outputs are those of a network with the weights that 
 
 from __future__ import annotations
 
-import textwrap
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +83,7 @@ def selftest(a: Assembly, twin: Network, inputs: list[Argument], outputs: list[A
     if f"{name}_step" in names:
         _add_stream(made, net, twin, rng, a.of_caller)
     source = _FRAME.replace("ARRAYS\n", "\n".join([*made.arrays, ""])).replace(
-        "BODY", textwrap.indent("\n".join([*made.body, ""]), "    ")
+        "BODY", "".join(f"{text.wrapped(f'    {line}')}\n" for line in made.body)
     )
     source = source.replace("TOLERANCE", f"{tolerance:g}").replace("UPPER", name.upper()).replace("NAME", name)
     return source.replace("TYPE", ctype)
@@ -125,10 +124,10 @@ def _add_samples(
     found = [f"found_{k}" for k in range(len(outputs))]
     t.body += [f"static {t.ctype} {name}[{max(each.size, 1)}];" for name, each in zip(found, outputs, strict=True)]
     t.body.append(f"for (int i = 0; i < {len(x[0])}; i++) {{")
-    t.body.append(text.wrapped(f"    {t.name}_predict({', '.join([*pointers, *found, *['work'] * of_caller])});"))
+    t.body.append(f"    {t.name}_predict({', '.join([*pointers, *found, *['work'] * of_caller])});")
     for name, truth, each, values in zip(found, wanted, outputs, y, strict=True):
         what = "sample" if len(outputs) == 1 else f"{each.name} of sample"
-        t.body.append(text.wrapped(f"    {t.check(what, 'i', name, truth, f'i * {each.size}', each.size, values)}"))
+        t.body.append(f"    {t.check(what, 'i', name, truth, f'i * {each.size}', each.size, values)}")
     t.body.append("}")
 
 
@@ -146,7 +145,7 @@ def _add_stream(t: _Test, net: Walk, twin: Network, rng: np.random.Generator, of
         f"{t.name}_reset(&state);",
         f"for (int t = 0; t < {steps}; t++) {{",
         f"    {t.name}_step(&state, {given} + t * {int(np.prod(features))}, found{work});",
-        text.wrapped(f"    {t.check('step', 't', 'found', wanted, f't * {size}', size, y)}"),
+        f"    {t.check('step', 't', 'found', wanted, f't * {size}', size, y)}",
         "}",
     ]
 

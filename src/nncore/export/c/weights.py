@@ -79,8 +79,8 @@ def rounded(matrix: np.ndarray, kind: str | None, name: str = "weight") -> np.nd
     """Return the numbers that a file reads from a matrix [inputs, outputs] that it stores in a format."""
     if kind == "int8":
         q, scales = quantized(matrix, name)
-        exact: np.ndarray = q * scales
-        return exact.astype(matrix.dtype)
+        exact: np.ndarray = q.astype(matrix.dtype) * scales.astype(matrix.dtype)
+        return exact
     if kind == "float16":
         return as_float16(matrix, name).view(np.float16).astype(matrix.dtype)
     if kind == "bfloat16":

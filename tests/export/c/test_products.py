@@ -13,9 +13,9 @@ WARNINGS = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("compiler", [("gcc", "-std=c99", "-O2"), ("clang", "-std=c99", "-O1"), ("g++", "-x", "c++", "-std=c++17")])
-def test_products_of_all_widths(dtype, compiler, tmp_path):
+@pytest.mark.parametrize("widths", [[1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16, 19, 1], [64, 1, 15, 4, 67, 20, 16, 79, 8, 3]])
+def test_products_of_all_widths(widths, dtype, compiler, tmp_path):
     rng = np.random.default_rng(0)
-    widths = [1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16, 19, 1]
     x = nn.Input((6,))
     layers = [nn.Linear(a, b, bias=b != 5) for a, b in zip([6, *widths], widths, strict=False)]
     values = [x]

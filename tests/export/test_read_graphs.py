@@ -377,6 +377,46 @@ def test_what_stands_around_a_recurrent_operator(numbers):
         assert kinds(check(proto, numbers(6, steps, 3))) == ["LSTM"]
 
 
+def test_lengths_that_are_the_number_of_steps(numbers):
+    """Which some exporters write out."""
+    proto = recurrent("GRU", "reverse", numbers, lengths=True)
+    proto.graph.input.pop()
+    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T", "N", 3]))
+    for i, name in enumerate(("steps", "rows")):
+        proto.graph.node.insert(i, helper.make_node("Shape", ["x"], [name], start=i, end=i + 1))
+    proto.graph.node.insert(2, helper.make_node("Expand", ["steps", "rows"], ["wide"]))
+    proto.graph.node.insert(3, helper.make_node("Cast", ["wide"], ["lengths"], to=TensorProto.INT32))
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "batch"
+    x = numbers(4, 6, 3)
+    (want,) = session(ort, proto).run(None, {"x": x})
+    np.testing.assert_allclose(nn.from_onnx(proto).predict(x.swapaxes(0, 1)), np.moveaxis(want, 2, 0), rtol=1e-5, atol=1e-5)
+
+
+def test_arguments_are_as_they_were_written():
+    text = "a = LeakyRelu <alpha = 0.2> (x) b = Clip <min = -0.1, max = 0.7> (a) c = HardSigmoid(b) y = Mul(c, c)"
+    model = nn.from_onnx(graph_of(f"g (float[N, 3] x) => (float[N, 3] y) {{ {text} }}", 9))
+    assert [repr(layer) for layer in model.layers[:3]] == [
+        "LeakyReLU(negative_slope=0.2)",
+        "Hardtanh(min_val=-0.1, max_val=0.7)",
+        "Rescaling(scale=0.2, offset=0.5)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "layers"),
+    [
+        ("y = ReduceMean <axes = [1, 2], keepdims = 0> (x)", "4", ["Reshape", "GlobalAveragePooling1D"]),
+        ("y = ReduceMax <axes = [-1, 1], keepdims = 0> (x)", "3", ["Permute", "Reshape", "GlobalMaxPooling1D"]),
+        ("y = ReduceSum <keepdims = 0> (x, last)", "2, 3", ["Permute", "GlobalAveragePooling1D", "Rescaling"]),
+        ("y = ReduceMean <axes = [1]> (x)", "1, 3, 4", ["GlobalAveragePooling1D", "Reshape"]),
+    ],
+)
+def test_pools(text, shape, layers, numbers):
+    constants = {"last": np.int64([3])} if "last" in text else {}
+    proto = graph_of(f"g (float[N, 2, 3, 4] x) => (float[N, {shape}] y) {{ {text} }}", **constants)
+    assert kinds(check(proto, numbers(5, 2, 3, 4))) == layers
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "text"),
     [

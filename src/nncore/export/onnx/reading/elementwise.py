@@ -13,7 +13,7 @@ import numpy as np
 from .... import layers
 from .folding import number
 from .interpret import Entry, constant, given, tensor
-from .values import Expanded, Product, Refusal, Size, Tensor, product
+from .values import Expanded, Product, Refusal, Size, Tensor, product, shorter
 from .views import combined, materialized, on_elements, on_last, with_last
 
 if TYPE_CHECKING:
@@ -183,13 +183,13 @@ def _absolute(r: Reading, node: Node, values: list[Any]) -> Tensor:
 
 
 def _hard_sigmoid(r: Reading, node: Node, values: list[Any]) -> Tensor:
-    alpha, beta = (float(node.attributes.get(key, default)) for key, default in (("alpha", 0.2), ("beta", 0.5)))
+    alpha, beta = (shorter(node.attributes.get(key, default)) for key, default in (("alpha", 0.2), ("beta", 0.5)))
     return on_elements(r, tensor(values[0]), layers.Rescaling(alpha, beta), layers.Hardtanh(0.0, 1.0))
 
 
 def _swish(r: Reading, node: Node, values: list[Any]) -> Tensor:
     t = tensor(values[0])
-    gate = on_elements(r, t, layers.Rescaling(float(node.attributes.get("alpha", 1.0))), layers.Sigmoid())
+    gate = on_elements(r, t, layers.Rescaling(shorter(node.attributes.get("alpha", 1.0))), layers.Sigmoid())
     return combined(r, layers.Multiply(), [t, gate])
 
 
@@ -213,7 +213,7 @@ def _cast(r: Reading, node: Node, values: list[Any]) -> Any:
 
 def _dropout(r: Reading, node: Node, values: list[Any]) -> Any:
     p = number(node, values, 1, "ratio", 0.5)
-    return on_elements(r, tensor(values[0]), layers.Dropout(p))
+    return on_elements(r, tensor(values[0]), layers.Dropout(shorter(p)))
 
 
 def _scaler(r: Reading, node: Node, values: list[Any]) -> Tensor:

@@ -11,17 +11,12 @@ from .... import layers
 from .elementwise import linear
 from .folding import listed
 from .interpret import Entry, constant, given, tensor
-from .values import Refusal, Size, Tensor, axis_of
+from .values import Refusal, Size, Tensor, axis_of, product, shorter
 from .views import combined, materialized, on_elements, on_last, selected, with_last
 
 if TYPE_CHECKING:
     from .graph import Node
     from .interpret import Reading
-
-
-def shorter(number: float) -> float:
-    """Return a number that a file holds in float32 as somebody wrote it, such as 1e-5."""
-    return float(f"{number:.7g}")
 
 
 def swapped(t: Tensor) -> Tensor:
@@ -181,17 +176,18 @@ def _gather(r: Reading, node: Node, values: list[Any]) -> Tensor:
 
 
 def _pool(kind: Any, times_steps: bool = False) -> Entry:
-    """A mean, maximum or sum over one axis, which becomes the first of the samples."""
+    """A mean, maximum or sum over axes, which become the first one of the samples."""
 
     def entry(r: Reading, node: Node, values: list[Any]) -> Tensor:
         t, axes = tensor(values[0]), listed(node, values, 1, "axes")
-        if axes is None or len(axes) != 1:
-            raise Refusal(f"it joins {'all dimensions' if not axes else f'the dimensions {axes}'}; one can be")
-        axis, at = axis_of(axes[0], len(t.axes)), t.batch_axis
-        if axis == at:
+        if not axes:
+            raise Refusal("it joins all dimensions, the batch as well")
+        gone, at = sorted({axis_of(axis, len(t.axes)) for axis in axes}), t.batch_axis
+        if at in gone:
             raise Refusal("it joins the samples of the batch")
-        size, others = t.shape[axis], [i for i in range(len(t.axes)) if i not in (axis, at)]
-        view = materialized(r, t._replace(axes=tuple(t.axes[i] for i in (at, axis, *others))))
+        size, others = product(t.shape[i] for i in gone), [i for i in range(len(t.axes)) if i not in (*gone, at)]
+        joined = tuple(d for i in gone for d in t.axes[i])
+        view = materialized(r, t._replace(axes=(t.axes[at], joined, *(t.axes[i] for i in others))))
         value = view.value
         if not others:
             value = r.apply(layers.Reshape(-1, 1), value)
@@ -201,9 +197,11 @@ def _pool(kind: Any, times_steps: bool = False) -> Entry:
                 raise Refusal("it sums over a dimension whose size is open")
             value = r.apply(layers.Rescaling(float(size.known)), value)
         dims = (view.dims[0], *view.dims[2:], *([] if others else [Size(1)]))
-        places: dict[int, tuple[int, ...]] = {at: (0,), axis: () if others else (1,), **{i: (n + 1,) for n, i in enumerate(others)}}
+        places: dict[int, tuple[int, ...]] = {at: (0,), **{i: (n + 1,) for n, i in enumerate(others)}, **dict.fromkeys(gone, ())}
+        if not others:
+            places[gone[0]] = (1,)
         keep = bool(node.attributes.get("keepdims", 1))
-        axes_now = tuple(places[i] for i in range(len(t.axes)) if keep or i != axis)
+        axes_now = tuple(places[i] for i in range(len(t.axes)) if keep or i not in gone)
         return Tensor(value, dims, axes_now)
 
     return entry

@@ -20,7 +20,7 @@ from ....errors import NncoreError
 from .elementwise import affine, prelu, with_bias
 from .folding import ELEMENTWISE, OF_ROWS
 from .graph import Node
-from .values import ONE, Refusal, Tensor
+from .values import ONE, Refusal, Tensor, shorter
 from .views import on_elements, on_last
 
 if TYPE_CHECKING:
@@ -224,18 +224,18 @@ def _with_arguments(f: Callable[[np.ndarray], np.ndarray | None], constants: lis
         return
     low, under, below, minus, zero, one, above, high = map(float, values)
     if one != zero:
-        yield functools.partial(layers.Rescaling, one - zero, zero)
+        yield functools.partial(layers.Rescaling, shorter(one - zero), shorter(zero))
     if abs(above - 1e3) < 1e-2 and zero == 0:  # x itself for x > 0
-        yield functools.partial(layers.LeakyReLU, -minus)
-        yield functools.partial(layers.ELU, -below)
-        yield functools.partial(layers.CELU, -under)
+        yield functools.partial(layers.LeakyReLU, shorter(-minus))
+        yield functools.partial(layers.ELU, shorter(-below))
+        yield functools.partial(layers.CELU, shorter(-under))
     if low < high and (abs(low) < 1e30 or abs(high) < 1e30):
-        yield functools.partial(layers.Hardtanh, max(low, -3e38), min(high, 3e38))
+        yield functools.partial(layers.Hardtanh, max(shorter(low), -3e38), min(shorter(high), 3e38))
     if zero == 0 and abs(high - 1e30) < 1e24:
-        yield functools.partial(layers.Softshrink, 1e3 - above)
+        yield functools.partial(layers.Softshrink, shorter(1e3 - above))
         yield from (functools.partial(layers.Hardshrink, c) for c in constants)
     if zero > 0 and low == 0:
-        yield from (functools.partial(layers.Softplus, log(2) / zero, c) for c in (20.0, *constants))
+        yield from (functools.partial(layers.Softplus, shorter(log(2) / zero), c) for c in (20.0, *constants))
     if abs(high - 1e30) < 1e24:
         yield from (functools.partial(layers.Threshold, c, low) for c in (0.0, *constants))
     if (low, high) == (0, 1):

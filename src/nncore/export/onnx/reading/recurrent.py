@@ -13,7 +13,7 @@ from .... import layers
 from ....graph import Value
 from ..recurrent import gates_from
 from .interpret import BatchElsewhere, Entry, constant, given, tensor
-from .values import Expanded, Refusal, Size, Tensor, plain
+from .values import Expanded, Refusal, Size, Sizes, Tensor, plain
 from .views import materialized, selected
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ def _take_lengths(r: Reading, lengths: Any, x: Tensor) -> None:
     if lengths is None:
         return
     steps = x.dims[1].known
+    if isinstance(lengths, Sizes) and {*lengths.items} == {x.dims[1]}:
+        return
     if isinstance(lengths, np.ndarray | Expanded):
         array = lengths.array if isinstance(lengths, Expanded) else lengths
         if steps is not None and array.size and np.all(array == steps):

@@ -141,10 +141,12 @@ def _filled(r: Reading, node: Node, values: list[Any]) -> Expanded:
     return Expanded(value.reshape((1,) * len(shape)), shape)
 
 
-def _expand(r: Reading, node: Node, values: list[Any]) -> Expanded:
+def _expand(r: Reading, node: Node, values: list[Any]) -> Expanded | Sizes:
     v, wanted = values[0], _items(values[1])
     if isinstance(v, Expanded):
         array, own = v.array, v.shape
+    elif isinstance(v, Sizes) and len(v.items) == 1 and len(wanted) == 1:  # the length of each sequence
+        return v
     else:
         array = constant(v, "what it repeats")
         own = tuple(Size(n) for n in array.shape)

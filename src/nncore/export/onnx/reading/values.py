@@ -119,6 +119,11 @@ class Tensor(NamedTuple):
         raise Refusal("the dimension of the batch is taken away before it")
 
 
+def shorter(number: float) -> float:
+    """Return a number that a file holds in float32 as somebody wrote it, such as 1e-5."""
+    return float(f"{number:.7g}")
+
+
 def axis_of(axis: int, rank: int) -> int:
     """Return a number of an axis that is not negative."""
     if not -rank <= axis < max(rank, 1):

@@ -184,7 +184,15 @@ def test_single_files_and_complaints(tmp_path, rng):
     done = run(tmp_path, "net.py", "-", input=b"1 2 3\n")
     np.testing.assert_allclose(np.loadtxt(io.BytesIO(done.stdout), delimiter=","), model([[1, 2, 3]])[0], rtol=1e-5)
     np.save(tmp_path / "wrong.npy", x[:, :2])
-    for arguments, text in ((["wrong.npy"], b"input has shape (4, 2)"), (["none.npy"], b"none.npy"), ([], b"the inputs are input")):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "empty.npy").touch()
+    for arguments, text in (
+        (["wrong.npy"], b"input has shape (4, 2)"),
+        (["none.npy"], b"none.npy"),
+        (["empty.npy"], b"net.py: "),
+        (["empty.csv"], b"empty.csv is empty"),
+        ([], b"the inputs are input"),
+    ):
         done = run(tmp_path, "net.py", *arguments)
         assert done.returncode
         assert text in done.stderr

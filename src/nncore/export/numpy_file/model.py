@@ -63,7 +63,7 @@ def _text(network: Network, net: Walk, by_name: bool) -> str:
     body = "\n\n\n".join(parts).replace("#\n\n\n", "#\n\n")
     read = names_in(body)
     imports = [f"import {name}" for name in _MODULES if name in read]
-    return "\n".join([_head(net, w.names_of_inputs(), by_name), *imports, "", "import numpy as np", "", f"{body}\n"])
+    return "\n".join([_head(net, w.names_of_inputs(), by_name), "", *imports, "", "import numpy as np", "", f"{body}\n"])
 
 
 def _has_streams(net: Walk) -> bool:
@@ -91,7 +91,7 @@ def _head(net: Walk, names: list[str], by_name: bool) -> str:
             *streams,
             "",
             "As a program, the outputs of samples in files, as .npy or as text, and a test of this file:",
-            f"    python net.py {files} > outputs.npy",
+            f"    python net.py {files} > outputs.{'npy' if len(net.outputs) == 1 else 'npz'}",
             f"    python net.py {files.replace('npy', 'csv')} > outputs.csv",
             "    python net.py --selftest",
             "",
@@ -170,7 +170,7 @@ def _predict(w: Writer, by_name: bool) -> str:
         call = f"dict(zip(OUTPUTS, {call if len(net.outputs) > 1 else f'[{call}]'}))"
     lines.append(f"    return {call}")
     return "\n".join(
-        [f"def predict({', '.join([*names, *(['lengths=None'] if timed else [])])}):", *(f"    {line}" for line in lines)]
+        [f"def predict({', '.join([*names, *(['lengths=None'] if timed else [])])}):", *(f"    {line}".rstrip() for line in lines)]
     )
 
 

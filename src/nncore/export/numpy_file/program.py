@@ -106,6 +106,8 @@ def read(path, name):
         return np.load(path)
     with sys.stdin if path == "-" else open(path) as file:
         rows = file.read().replace(",", " ").strip().splitlines()
+    if not rows:
+        raise ValueError(f"{path} is empty")
     try:
         [float(number) for number in rows[0].split()]
     except ValueError:
@@ -144,7 +146,7 @@ def main():
         options["lengths"] = np.load(given.lengths) if given.lengths.endswith(".npy") else np.loadtxt(given.lengths, ndmin=1)
     try:
         outputs = predict(*(read(path, name) for path, name in zip(given.inputs, INPUTS)), **options)
-    except (OSError, TypeError, ValueError) as error:
+    except (EOFError, OSError, TypeError, ValueError) as error:
         sys.exit(f"{parser.prog}: {error}")
     is_text = not given.inputs[0].endswith(".npy") or sys.stdout.isatty()
     write(listed(outputs), is_text, sys.stdout.buffer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from ..walk import Step, Value, Walk
 
@@ -136,7 +136,10 @@ class Writer:
     def store(self, step: Step, expression: str) -> None:
         """Add the line that gives a name to the result of an op, if it has none yet and somebody reads it."""
         if self.is_read(step.output) and expression != self.target(step):
-            self.line(f"{self.target(step)} = {expression}")
+            line = f"{self.target(step)} = {expression}"
+            if expression[0] == "(" and len(line) <= WIDTH:  # brackets in which it could have been broken
+                line = f"{self.target(step)} = {expression[1:-1]}"
+            self.line(line)
 
     def is_read(self, value: int, kind: str = "") -> bool:
         """Return whether a value is an output, or is read by an op other than one for its last states; or by an op of a kind."""
@@ -148,7 +151,7 @@ class Writer:
         """Return what stands above the lines of a layer, which has these steps."""
         computed = {step.output for step in steps}
         given = dict.fromkeys(i for step in steps for i in step.op.inputs if i not in computed)
-        what = plain(steps[0].op.name.removeprefix("layer "))
+        what = plain(steps[0].op.name.removeprefix("layer ").replace(f"'{steps[0].layer}'", steps[0].layer))
         return f"# {what}: {', '.join(self.shape(i) for i in given)} -> {self.shape(steps[-1].output)}"
 
     def shape(self, value: int) -> str:
@@ -178,33 +181,34 @@ def plain(text: str) -> str:
 
 
 def broken(text: str) -> list[str]:
-    """Return a line, or several if it is long: it is broken after commas and before operators within brackets."""
-    lines, rest = [], text
-    while len(rest) > WIDTH:
-        places = [place for place in _places(text, rest) if place <= WIDTH]
-        if not places:
+    """Return a line, or several if it is long: it is broken after commas and before operators, best in the outermost brackets."""
+    places, lines, start, indent = _places(text), [], 0, ""
+    while len(indent) + len(text) - start > WIDTH:
+        within = [each for each in places if start < each[1] <= start + WIDTH - len(indent)]
+        if not within:
             break
-        lines.append(rest[: places[-1]].rstrip())
-        rest = " " * 8 + rest[places[-1] :]
-    return [*lines, rest]
+        least = min(depth for depth, _ in within)
+        end = max(at for depth, at in within if depth == least)
+        lines.append(indent + text[start:end].rstrip())
+        start, indent = end, " " * (4 + 4 * least)
+    return [*lines, indent + text[start:]]
 
 
-def _places(whole: str, rest: str) -> Iterator[int]:
-    """Return where the rest of a line may be broken."""
-    done = len(whole) - len(rest.lstrip())
-    depth, quote, skip = 0, "", False
-    for at, character in enumerate(whole):
+def _places(text: str) -> list[tuple[int, int]]:
+    """Return where a line may be broken, each with how many brackets are open there."""
+    found, depth, quote, skip = [], 0, "", False
+    for at, character in enumerate(text):
         if skip:
             skip = False
         elif quote:
             quote, skip = "" if character == quote else quote, character == "\\"
         elif character in "'\"":
             quote = character
+        elif character == " " and depth and (text[at - 1] == "," or text[at + 1] in "+-*"):
+            found.append((depth, at + 1))
         else:
             depth += (character in "([{") - (character in ")]}")
-            here = at - done + len(rest) - len(rest.lstrip())
-            if depth and character == " " and here > 8 and (whole[at - 1] == "," or whole[at + 1] in "+-*"):
-                yield here + 1
+    return found
 
 
 def _read_by_the_next(walk: Walk) -> set[int]:

@@ -25,9 +25,11 @@ napoleon_use_ivar = True
 default_role = "py:obj"  # `Linear` in a docstring
 highlight_language = "none"  # of formulas; examples are known by their prompts
 
-REFERENCE = "models data layers losses optim schedules metrics callbacks init errors estimators export distributed config typing"
+REFERENCE = (
+    "models data layers losses optim schedules metrics callbacks insight init errors estimators export distributed config typing"
+)
 SIDEBAR = {
-    "Guides": "../README migrating training estimators metrics loops recurrent functional optimizers distributed "
+    "Guides": "../README migrating training diagnosis estimators metrics loops recurrent functional optimizers distributed "
     "precision saving weights deploying c reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
     "Behind it": "benchmarks scaling design ../csrc/README ../CHANGELOG",

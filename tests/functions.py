@@ -17,6 +17,12 @@ def _values():
     return [nn.Input((4,)), nn.Input((4,))]
 
 
+def _model():
+    model = nn.Sequential(nn.Linear(4, 1), seed=0)
+    model.compile("mse", "sgd")
+    return model
+
+
 #: Argument -> a function that gives a right value.
 RIGHT = {
     "inputs": _values,
@@ -37,11 +43,15 @@ RIGHT = {
     "nonlinearity": lambda: "relu",
     "seed": lambda: 3,
     "module": lambda: None,
+    "model": _model,
 }
 #: Function -> argument -> a function that gives what it needs beside.
 BESIDE = {
     "top_k_accuracy": {"y_pred": lambda: np.eye(4)[[0, 1, 2, 3]], "y_true": lambda: np.array([0, 1, 2, 3]), "k": lambda: 2},
     "fbeta": {"beta": lambda: 2.0},
+    "diagnose": {"y": lambda: np.ones((2, 1))},
+    "find_lr": {"y": lambda: np.ones((2, 1))},
+    "overfit_one_batch": {"y": lambda: np.ones((2, 1))},
 }
 
 

@@ -18,7 +18,7 @@ PACKAGE = Path(nncore.__file__).parent
 FLOORS = (
     ("",),  # nncore/__init__.py, where the house is put together
     ("distributed",),
-    ("checking", "estimators"),
+    ("checking", "estimators", "insight"),
     ("models",),
     ("export",),
     ("callbacks",),

@@ -12,12 +12,28 @@ from ._core import __version__
 from ._lazy import lazily
 
 if TYPE_CHECKING:
-    from . import callbacks, data, distributed, errors, estimators, export, init, layers, losses, metrics, optim, schedules, typing
+    from . import (
+        callbacks,
+        data,
+        distributed,
+        errors,
+        estimators,
+        export,
+        init,
+        insight,
+        layers,
+        losses,
+        metrics,
+        optim,
+        schedules,
+        typing,
+    )
     from .checking import check_gradients
     from .config import get_num_threads, set_num_threads, set_seed, show_config, threads
     from .data.preparation import make_windows, pad_sequences
     from .data.windows import WindowSplit, split_series
     from .graph import Input, Value
+    from .insight import diagnose, find_lr, overfit_one_batch
     from .layers import (
         CELU,
         ELU,
@@ -159,14 +175,17 @@ __all__ = [
     "check_gradients",
     "concatenate",
     "data",
+    "diagnose",
     "distributed",
     "errors",
     "estimators",
     "export",
+    "find_lr",
     "from_onnx",
     "from_torch",
     "get_num_threads",
     "init",
+    "insight",
     "layers",
     "load",
     "losses",
@@ -176,6 +195,7 @@ __all__ = [
     "minimum",
     "multiply",
     "optim",
+    "overfit_one_batch",
     "pad_sequences",
     "schedules",
     "set_num_threads",
@@ -192,12 +212,13 @@ if not TYPE_CHECKING:
         __name__,
         __all__,
         {
-            "": "callbacks data distributed errors estimators export init layers losses metrics optim schedules typing",
+            "": "callbacks data distributed errors estimators export init insight layers losses metrics optim schedules typing",
             "config": "get_num_threads set_num_threads set_seed show_config threads",
             "checking": "check_gradients",
             "data.preparation": "make_windows pad_sequences",
             "data.windows": "WindowSplit split_series",
             "graph": "Input Value",
+            "insight": "diagnose find_lr overfit_one_batch",
             "models": "Model QuantizedModel Sequential from_onnx from_torch load",
             "training.history": "History",
         },

@@ -6,7 +6,7 @@ greatest value that this gives. Where that is not known, as with a layer written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,24 +159,29 @@ CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
 
 def advise(network: Network, config: Configuration, options: Sequence[ParameterOptions]) -> None:
     """Warn of each output that cannot learn what its loss asks for, and of parameters that get no gradient."""
-    for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
-        if config.log_keys != ["loss"]:
+    if config.log_keys != ["loss"]:
+        for name, shape in zip(config.names, network.output_shapes, strict=True):
             _advise_on_top_k(config, name, shape[-1] if shape else 1)
-        if isinstance(loss, PythonLoss) or not (last := _end(network, value)).text:
-            continue
-        out = Output(loss, shape[-1] if shape else 1, last)
-        takes_any = loss.targets == "values" and loss.name != "poisson" and out.end not in _SOFTMAX  # no check says anything then
-        said = "" if takes_any else next((text for is_wrong, text in CHECKS if is_wrong(out)), "")
-        if said:
-            prefix = f"{name}: " if len(config.names) > 1 else ""
-            words = {"end": last.text, "remedy": out.remedy, "between": out.between, "freed": out.freed}
-            warn(prefix + said.format(loss=loss.name, **words))
+    for name, said in mismatches(network, config):
+        warn((f"{name}: " if len(config.names) > 1 else "") + said)
     if blocked := _behind_steps(network, options):
         names = ", ".join(blocked[:3]) + (", ..." if blocked[3:] else "")
         warn(
             f"Step passes no gradient, so {names} will not be trained; use Sigmoid, or for a perceptron the loss 'perceptron' "
             "without Step"
         )
+
+
+def mismatches(network: Network, config: Configuration) -> Iterator[tuple[str, str]]:
+    """Yield the outputs that cannot learn what their losses ask for, by name, and what is wrong."""
+    for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
+        if isinstance(loss, PythonLoss) or not (last := end_of(network, value)).text:
+            continue
+        out = Output(loss, shape[-1] if shape else 1, last)
+        takes_any = loss.targets == "values" and loss.name != "poisson" and out.end not in _SOFTMAX  # no check says anything then
+        if not takes_any and (said := next((text for is_wrong, text in CHECKS if is_wrong(out)), "")):
+            words = {"end": last.text, "remedy": out.remedy, "between": out.between, "freed": out.freed}
+            yield name, said.format(loss=loss.name, **words)
 
 
 def _advise_on_top_k(config: Configuration, name: str, width: int) -> None:
@@ -187,7 +192,7 @@ def _advise_on_top_k(config: Configuration, name: str, width: int) -> None:
             warn(f"{metric.name} with k={metric.k} is always 1 over {classes} classes; pass TopKAccuracy(k=...) with a smaller k")
 
 
-def _end(network: Network, value: int) -> End:
+def end_of(network: Network, value: int) -> End:
     """Return what computes a value, and its least and greatest number."""
     plan, first = network.plan, len(network.input_shapes)
     while value >= first:
@@ -203,7 +208,7 @@ def _end(network: Network, value: int) -> End:
         elif op.kind == "recurrent":
             return _recurrent(op, written)
         elif op.kind in ("prelu", "glu") or (op.kind == "add" and len(op.inputs) == 1):
-            return _changed(op, written, _end(network, op.inputs[0]))
+            return _changed(op, written, end_of(network, op.inputs[0]))
         else:
             break
     return _UNKNOWN

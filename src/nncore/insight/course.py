@@ -1,0 +1,355 @@
+"""What the first steps say: the learning rate, gradients, units, penalties, batch normalisation, and what is left to learn."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from math import isfinite
+
+import numpy as np
+
+from ..models import Sequential
+from .case import Case, Rows, Trial, has
+from .changes import at_rate, has_normalisation, in_larger_batches, reference, without_penalties
+from .data import generalises
+from .facts import layers_of, weight_layers
+from .verdict import Verdict
+
+_LEARNED = 0.5  #: a loss below this part of chance means that the net learns
+_VANISHED, _EXPLODED = 1e-3, 1e3  #: ratio of the gradients of the first and of the last layer
+_SMALL_BATCH, _TINY_BATCH = 8, 3
+
+
+def rate(case: Case) -> Iterator[Verdict]:
+    """A learning rate that is too high or too low: other rates learn far more."""
+    rule = case.model._trainer.config.optimizer
+    first = case.first
+    if rule.full_batch:
+        return
+    is_wild = not isfinite(first.after) or first.after > 1.5 * first.before or _is_noisy(first)
+    if is_wild or first.relative > _LEARNED:
+        factor, best = _best_rate(case, (0.1, 0.01, 0.001))
+        if case.improves(best) and (is_wild or best.relative < 0.7 * first.relative):
+            yield _rate_verdict(case, "lr_too_high", factor, best)
+            return
+    if first.relative > _LEARNED and isfinite(first.after):
+        factor, best = _best_rate(case, (10.0, 100.0, 1e3, 1e4, 1e5))
+        moved = (first.before - first.after) / max(abs(first.before), 1e-30)
+        if case.improves(best) and moved < 0.3:
+            yield _rate_verdict(case, "lr_too_low", factor, best)
+
+
+def _best_rate(case: Case, factors: tuple[float, ...]) -> tuple[float, Trial]:
+    """Return the best of these changes of the learning rate. The search ends where the loss grows again."""
+    best = (1.0, case.first)
+    for factor in factors:
+        trial = at_rate(case, factor)
+        if trial is None or (best[1].relative < 0.9 * case.first.relative and trial.relative > best[1].relative):
+            break
+        if trial.relative < best[1].relative or not isfinite(best[1].relative):
+            best = (factor, trial)
+    return best
+
+
+def _is_noisy(trial: Trial) -> bool:
+    """Whether the losses of the last steps jump far above the least one."""
+    last = trial.steps[-max(10, len(trial.steps) // 4) :]
+    return bool(len(last) >= 10 and np.median(last) > 1.5 * max(trial.before, 1e-30))
+
+
+def _rate_verdict(case: Case, code: str, factor: float, best: Trial) -> Verdict:
+    rule = case.model._trainer.config.optimizer
+    first, lr = case.first, float(rule.lr)
+    high = code == "lr_too_high"
+    return Verdict(
+        code,
+        "serious",
+        "optimizer",
+        f"With lr={lr:g} the loss {'jumps instead of falling' if high else 'hardly moves'}; with lr={lr * factor:g} it falls.",
+        "A step that is too long lands beyond the valley, on the other side or farther up, again and again."
+        if high
+        else "Each step changes the weights so little that the loss needs far more steps than anybody waits for.",
+        f"{'Lower' if high else 'Raise'} the learning rate; nn.find_lr(model, X, y) shows which ones work:",
+        f"model.compile(..., optimizer=nn.optim.{type(rule).__name__}(lr={lr * factor:g}))",
+        {
+            "lr": lr,
+            "loss before": first.before,
+            "loss after": first.after,
+            f"loss after with lr={lr * factor:g}": best.after,
+            "steps": len(first.steps),
+        },
+    )
+
+
+def _norms(case: Case, trial: Trial) -> list[tuple[str, float]]:
+    """Return for each weight matrix in turn its layer, and the gradient's root mean square in the first epoch."""
+    found = []
+    for each in weight_layers(case.start):
+        norms = trial.found.gradient_norm.get(each.name)
+        if norms and "hh" not in each.name:
+            found.append((each.where, norms[0] / np.sqrt(each.value.size)))
+    return found
+
+
+def gradients(case: Case) -> Iterator[Verdict]:
+    """Gradients that vanish or explode on their way to the first layers."""
+    norms = [(where, value) for where, value in _norms(case, case.first) if isfinite(value)]
+    if len(norms) < 3 or norms[-1][1] == 0:
+        return
+    ratio = norms[0][1] / norms[-1][1]
+    stuck = case.first.relative > _LEARNED
+    if ratio < _VANISHED and norms[0][1] >= 0:
+        yield Verdict(
+            "vanishing_gradient",
+            "serious" if stuck else "warning",
+            norms[0][0],
+            f"The gradient of the first layer is {ratio:.2g} times that of the last one.",
+            "Backpropagation multiplies by the derivatives of every layer on the way. Those of Sigmoid are at most 1/4, so in a "
+            "deep net the first layers get nothing and keep their random weights.",
+            "Use ReLU with He's initial weights, batch normalisation, or fewer layers:",
+            'nn.Linear(..., weight_init="he_normal"), nn.BatchNorm1d(units), nn.ReLU()',
+            {"first / last": ratio, "gradient by layer": [value for _, value in norms], "loss / chance": case.first.relative},
+        )
+    largest = max(value for _, value in norms)
+    if ratio > _EXPLODED or (largest > 1e3 and stuck):
+        yield Verdict(
+            "exploding_gradient",
+            "serious" if stuck else "warning",
+            norms[0][0],
+            f"The gradient of the first layer is {ratio:.2g} times that of the last one, up to {largest:.2g} per weight.",
+            "Backpropagation multiplies by the weights of every layer on the way. If they are large, the gradient grows with each "
+            "one, and one step throws all weights away.",
+            "Take the usual initial weights, and limit the norm of the gradient:",
+            "model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))",
+            {"first / last": ratio, "gradient by layer": [value for _, value in norms]},
+        )
+
+
+def through_time(case: Case) -> Iterator[Verdict]:
+    """The gradient of recurrent layers by time step: does it reach the first steps, or explode on the way?"""
+    if not has(case.start, "recurrent"):
+        return
+    rows = case.tested.take(slice(0, 64))
+    for key, norms in _norms_by_step(case, rows).items():
+        if len(norms) < 8:
+            continue
+        tail = float(norms[-max(1, len(norms) // 10) :].max())
+        head = float(norms[: max(1, len(norms) // 10)].mean())
+        stuck = case.first.relative > _LEARNED
+        layer = f"layer {key.rpartition('.')[0]}"
+        evidence = {
+            "first / last": head / tail if tail else float("nan"),
+            "time steps": len(norms),
+            "loss / chance": case.first.relative,
+        }
+        if not np.isfinite(norms).all() or (tail and head > 100 * tail):
+            yield Verdict(
+                "exploding_gradient",
+                "serious" if stuck or not np.isfinite(norms).all() else "warning",
+                layer,
+                "The gradient grows from time step to time step on its way back.",
+                "Each time step multiplies it by the same weights; if these are large, it grows exponentially with the length.",
+                "Limit the norm of the gradient, or use GRU or LSTM with orthogonal weights:",
+                "model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))",
+                evidence,
+            )
+        elif tail and head < 1e-4 * tail:
+            reach = int((norms[::-1] > 1e-3 * tail).argmin()) or len(norms)
+            yield Verdict(
+                "sequence_too_long",
+                "serious" if stuck else "warning",
+                layer,
+                f"The gradient reaches about {reach} of {len(norms)} time steps back; what was before is not learned.",
+                "Each time step multiplies the gradient by a number below 1, so it fades exponentially with the distance.",
+                "Use LSTM or GRU instead of RNN, shorter or averaged sequences, or a layer that looks at all steps:",
+                "nn.GRU(features, units, return_sequences=True), nn.GlobalAveragePooling1D()",
+                evidence | {"reach in steps": reach},
+            )
+
+
+def _norms_by_step(case: Case, rows: Rows) -> dict[str, np.ndarray]:
+    """Return the norm of the gradient per time step of each recurrent sublayer, before any step.
+
+    It is the gradient of a random sum of the answers, before a last activation, which may be flat where the answers are large.
+    """
+    is_chain = isinstance(case.start, Sequential) and len(case.start.layers) > 1 and case.start.layers[-1].is_activation
+    model = case.start[:-1] if is_chain else copy.deepcopy(case.start)
+    lengths = {} if rows.lengths is None else {"lengths": rows.lengths}
+    answers = model.forward(rows.x, training=True, **lengths)
+    rng = np.random.default_rng(0)
+    several = isinstance(answers, list | tuple)
+    grads = [rng.standard_normal(each.shape).astype(each.dtype) for each in (answers if several else [answers])]
+    model.backward(grads if several else grads[0])
+    return dict(model.step_gradient_norms())
+
+
+def units(case: Case) -> Iterator[Verdict]:
+    """Units that are dead or saturated."""
+    first = case.first
+    stuck = first.relative > _LEARNED
+    dead = {where: values[-1] for where, values in first.found.dead_fraction.items() if values and isfinite(values[-1])}
+    if dead and max(dead.values()) > 0.4 and isfinite(first.after):
+        where, share = max(dead.items(), key=lambda each: each[1])
+        yield Verdict(
+            "dead_units",
+            "serious" if stuck or share > 0.8 else "warning",
+            where,
+            f"{share:.0%} of the units are 0 for every row.",
+            "A ReLU that is 0 for every row has the derivative 0 for every row. It gets no gradient and never comes back.",
+            "Use a lower learning rate, biases of 0, and a ReLU that passes something on below 0:",
+            "nn.LeakyReLU()",
+            {"dead": share, "loss / chance": first.relative},
+        )
+    flat = {w: max(v[0], v[-1]) for w, v in first.found.saturated_fraction.items() if v and isfinite(v[-1])}
+    hidden = {where: share for where, share in flat.items() if where != _last_activation(case)}
+    if hidden and max(hidden.values()) > 0.5 and isfinite(first.after):
+        where, share = max(hidden.items(), key=lambda each: each[1])
+        yield Verdict(
+            "saturated_units",
+            "serious" if stuck or share > 0.8 else "warning",
+            where,
+            f"{share:.0%} of the values are where the activation is flat.",
+            "Where the activation is flat, its derivative is nearly 0, so hardly any gradient gets to this layer and those before.",
+            "Standardise the inputs, take the usual initial weights, or ReLU:",
+            'nn.Linear(..., weight_init="auto"), nn.ReLU()',
+            {"saturated": share, "loss / chance": first.relative},
+        )
+
+
+def _last_activation(case: Case) -> str:
+    """Return the name of the activation that computes the output, or an empty string."""
+    plan = case.start._network.plan
+    inputs = len(case.start.input_names)
+    i = plan.outputs[0] - inputs
+    return plan.ops[i].name if i >= 0 and plan.ops[i].kind == "activation" else ""
+
+
+def regularisation(case: Case) -> Iterator[Verdict]:
+    """Penalties, weight decay or dropout that keep the net from learning."""
+    config = case.model._trainer.config
+    strengths = {"l1": config.l1, "l2": config.l2}
+    strengths |= {name: value for name, value in config.optimizer.config().items() if "weight_decay" in name and value}
+    for layer in case.start.layers:
+        for name in ("l1", "l2", "max_norm"):
+            if getattr(layer, name, None):
+                strengths[f"{name} of a layer"] = max(float(getattr(layer, name)), strengths.get(f"{name} of a layer", 0.0))
+        if type(layer).__name__ == "Dropout":
+            strengths["dropout"] = max(float(layer.p), strengths.get("dropout", 0.0))
+        if type(layer).__name__ == "GaussianNoise":
+            strengths["noise"] = max(float(layer.stddev), strengths.get("noise", 0.0))
+    strengths = {name: value for name, value in strengths.items() if value}
+    if not strengths:
+        return
+    helped = without_penalties(case)
+    if helped is None or not (case.improves(helped) and helped.relative < 0.6 * case.first.relative):
+        return
+    yield Verdict(
+        "over_regularised",
+        "serious",
+        "optimizer" if set(strengths) <= {"l1", "l2", "weight_decay"} else "layers",
+        "Without its penalties and dropout the net learns far more from the training rows.",
+        "Penalties pull all weights to 0, and dropout hides most of what a layer says; if they are stronger than the loss, the net "
+        "answers with a constant.",
+        "Weaken them (L2 about 1e-4, dropout 0.1 to 0.5), and strengthen them again only if the net overfits:",
+        "model.compile(..., l2=1e-4)",
+        strengths | case.compared(helped, "without"),
+    )
+
+
+def normalisation(case: Case) -> Iterator[Verdict]:
+    """Batch normalisation with tiny batches, and running statistics that do not fit."""
+    if not has_normalisation(case):
+        return
+    where = layers_of(case.start, "batch_norm")[0]
+    size = min(case.asked_batch_size, len(case.train))
+    if size < _SMALL_BATCH:
+        helped = in_larger_batches(case, 32)
+        yield Verdict(
+            "batch_too_small",
+            "serious" if size <= _TINY_BATCH or case.improves(helped) else "warning",
+            where,
+            f"Batch normalisation takes its mean and variance from batches of {size} rows.",
+            "The statistics of so few rows are mostly noise, and each row changes the result of the others."
+            + (" With two rows, every feature becomes -1 or +1, whatever it was." if size == 2 else "")
+            + (" With one row, every feature becomes 0." if size == 1 else ""),
+            "Use batches of 32 or more, or LayerNorm, which looks at one row alone:",
+            "model.fit(X, y, batch_size=32)  # or nn.LayerNorm(units)",
+            {"batch size": size} | case.compared(helped, "batches of 32"),
+        )
+        return
+    first = case.first
+    in_training = first.after
+    if isfinite(in_training) and first.inference > 2 * in_training + 0.05 * abs(first.chance):
+        yield Verdict(
+            "train_inference_gap",
+            "serious",
+            where,
+            f"The same rows have the loss {in_training:.3g} with the statistics of their batch, and {first.inference:.3g} with the "
+            "running ones.",
+            "Prediction uses means and variances that were averaged over the steps of training. If they are out of date, or their "
+            "momentum is wrong, the net computes something that it was never trained for.",
+            "Use the usual momentum (the new value counts 0.1), and train for more steps than 1 / momentum:",
+            "nn.BatchNorm1d(units, momentum=0.1)",
+            {"loss in training": in_training, "loss at inference": first.inference},
+        )
+
+
+def capacity(case: Case) -> Iterator[Verdict]:
+    """What is left to learn: a net that is too small, or one that learns by heart."""
+    first = case.first
+    if not isfinite(first.after):
+        return
+    if first.held and (first.best_held < 0.97 or (first.relative < 0.5 and generalises(case))):
+        best = min(first.held)
+        last = first.held[-1]
+        gap = last > 1.3 * best and last > 3 * first.after
+        wide = last > 4 * max(first.after, 1e-12) and last - first.after > 0.25 * first.chance
+        if len(first.held) > 2 and (gap or wide):
+            yield Verdict(
+                "overfitting",
+                "warning" if not gap or first.held_chance <= 0 or last < 0.8 * first.held_chance else "serious",
+                "validation data" if case.is_validated else "held-out rows",
+                f"The loss of the training rows is {first.after:.3g}, that of other rows {last:.3g}"
+                + (f", after {best:.3g} in epoch {int(np.argmin(first.held)) + 1}." if gap else "."),
+                "The net has enough weights to learn single rows by heart, with their noise; that does not help for others.",
+                "Stop at the best epoch, and add dropout, an L2 penalty, or rows:",
+                "model.fit(..., validation_data=(X_val, y_val), callbacks=[nn.callbacks.EarlyStopping(restore_best_weights=True)])",
+                {"training loss": first.after, "loss of other rows": last, "best": best, "epochs": len(first.held)},
+            )
+            return
+    plain = reference(case)
+    if plain is None or first.relative < 0.15:
+        return
+    slope = _slope(first)
+    if (
+        plain.relative < 0.5 * first.relative
+        and first.relative - plain.relative > 0.1
+        and plain.best_held < 0.8 * first.best_held
+        and slope < 0.1
+    ):
+        yield Verdict(
+            "underfitting",
+            "serious" if first.relative > 0.4 else "warning",
+            "layers",
+            f"The loss stays at {first.relative:.0%} of chance, where a plain net with two hidden layers of 64 units gets to "
+            f"{plain.relative:.0%}.",
+            "A net with few units, or without a nonlinear layer, cannot express what tells the rows apart.",
+            "Use more units or another hidden layer:",
+            "nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, outputs)",
+            {"loss / chance": first.relative, "of a plain net": plain.relative, "still falling": slope},
+        )
+
+
+def _slope(trial: Trial) -> float:
+    """Return which part of the loss the last third of the steps took away."""
+    third = max(1, len(trial.steps) // 3)
+    middle, last = float(trial.steps[-2 * third : -third].mean()), float(trial.steps[-third:].mean())
+    return (middle - last) / abs(middle) if middle else 0.0
+
+
+def examine(case: Case) -> Iterator[Verdict]:
+    """Yield what short trainings say."""
+    if not case.is_finite:
+        return
+    for each in (rate, gradients, through_time, units, regularisation, normalisation, capacity):
+        yield from each(case)

@@ -1,0 +1,139 @@
+"""nn.diagnose: planted faults are named, healthy nets are not accused, and the model stays as it was."""
+
+import copy
+import json
+import re
+
+import numpy as np
+import pytest
+from insight.planted import FAULTS, HEALTHY, SEEDS, digits, friedman, given, mlp, recurrent, tones
+
+import nncore as nn
+from nncore.errors import ArgumentError, EmptyDataError, NotCompiledError, ShapeError
+from nncore.insight import CODES
+
+#: One data set and one seed of each; tests/insight/confusion.py runs all.
+ONE_OF_EACH = [(name, i % 3, i % SEEDS) for i, name in enumerate(FAULTS)]
+
+
+@pytest.mark.parametrize(("name", "data", "seed"), ONE_OF_EACH)
+def test_a_planted_fault_is_named(name, data, seed):
+    code, make, data_sets = FAULTS[name]
+    report = nn.diagnose(**make(data_sets[data], seed))
+    assert code in [each.code for each in report.verdicts[:2]]
+    text, found = str(report), json.loads(json.dumps(report.to_dict()))
+    for each, kept in zip(report.verdicts, found["verdicts"], strict=True):
+        assert each.code in CODES
+        assert f"[{each.code}]" in text
+        assert each.text.endswith(".")
+        assert kept["severity"] in ("serious", "warning", "note")
+        for path in re.findall(r"\bnn((?:\.\w+)+)", each.code_line + each.advice):
+            there = nn
+            for part in path[1:].split("."):
+                there = getattr(there, part)
+
+
+@pytest.mark.parametrize(("name", "seed"), [(name, i % SEEDS) for i, name in enumerate(HEALTHY)])
+def test_a_healthy_net_is_not_accused(name, seed):
+    report = nn.diagnose(**HEALTHY[name](seed))
+    assert report.healthy
+    assert [each for each in report.verdicts if each.severity == "serious"] == []
+    assert "healthy" in [each.code for each in report.verdicts]
+
+
+def test_every_code_is_planted():
+    assert {code for code, _, _ in FAULTS.values()} | {"healthy"} == {*CODES}
+
+
+@pytest.mark.parametrize("steps_before", [0, 7])
+def test_the_model_stays_as_it_was_to_the_bit(steps_before):
+    x, y = digits()
+    model = mlp(x, y, 0, between=lambda units: [nn.BatchNorm1d(units), nn.Dropout(0.3)], compiled={"l2": 1e-3})
+    if steps_before:
+        model.fit(x[:224], y[:224], epochs=1, verbose=0)
+    twin = copy.deepcopy(model)
+    built = model.built
+    nn.diagnose(model, x, y)
+    assert model.built == built
+    assert model.step == twin.step
+    for _ in range(3):
+        assert model.train_on_batch(x[:64], y[:64]) == twin.train_on_batch(x[:64], y[:64])
+    for name, value in twin.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], value)
+
+
+def test_reports_are_the_same_each_time():
+    x, y = friedman()
+    first, second = (nn.diagnose(**given(mlp(x, y, 0), x, y)).to_dict() for _ in range(2))
+    assert first == second
+
+
+def test_evidence_is_that_of_the_run():
+    """The loss of a constant answer is the entropy of the classes, or the variance of numbers."""
+    x, y = digits()
+    share = np.bincount(y) / len(y)
+    assert nn.diagnose(mlp(x, y, 0), x, y).chance == pytest.approx(-(share * np.log(share)).sum(), rel=0.01)
+    x, y = friedman()
+    report = nn.diagnose(mlp(x, y, 0), x, y)
+    assert report.chance == pytest.approx(y.var(), rel=0.1)
+    assert report.after < 0.3 * report.before
+    assert report.steps == 600
+
+
+def test_forms_of_data():
+    x, y = digits()
+    batches = [(x[i : i + 32], y[i : i + 32]) for i in range(0, 640, 32)]
+    assert nn.diagnose(mlp(x, y, 0), batches).rows == 640
+    pandas = pytest.importorskip("pandas")
+    assert nn.diagnose(mlp(x, y, 0), pandas.DataFrame(x), pandas.Series(y)).healthy
+    a, b = nn.Input((64,), "a"), nn.Input((64,), "b")
+    h = nn.ReLU()(nn.Linear(128, 32)(nn.concatenate([a, b])))
+    model = nn.Model([a, b], [nn.Softmax(name="digit")(nn.Linear(32, 10)(h)), nn.Linear(32, 1, name="size")(h)], seed=0)
+    model.compile(["sparse_categorical_crossentropy", "mse"], nn.optim.Adam(lr=3e-3))
+    report = nn.diagnose(model, {"b": x, "a": x[:, ::-1]}, {"size": x.sum(1) / 20, "digit": y})
+    assert report.healthy
+
+
+def test_lengths():
+    x, y = tones()
+    lengths = np.random.default_rng(0).integers(15, 31, len(x))
+    assert nn.diagnose(recurrent(x, y, 0), x, y, lengths=lengths).healthy
+
+
+def test_a_loss_that_is_no_number_is_never_healthy():
+    x, y = friedman()
+    model = nn.Sequential(nn.Linear(10, 1), nn.Exp(), nn.Exp(), nn.Exp(), seed=0)
+    model.compile("mse", nn.optim.SGD(lr=1.0))
+    assert not nn.diagnose(model, 5 * x, y).healthy
+
+
+def test_what_is_shown():
+    pytest.importorskip("matplotlib")
+    x, y = digits()
+    report = nn.diagnose(mlp(x, y, 0, (16,) * 12, nn.Sigmoid), x, y)
+    assert repr(report).startswith("Report(vanishing_gradient")
+    assert "vanishing_gradient" in report._repr_html_()
+    figure = report.plot()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["step", "norm", "per cent"]
+    assert str(report.verdicts[0]).startswith("serious [vanishing_gradient] layer 0 (Linear): ")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"model": nn.Sequential(nn.Linear(64, 10))}, NotCompiledError, "diagnose: compile the model first"),
+        ({"y": np.zeros(3)}, ShapeError, "x has 100 rows, but 'output' has 3"),
+        ({"x": np.empty((0, 64)), "y": np.empty(0)}, EmptyDataError, "no rows"),
+        ({"y": None}, ArgumentError, "pass y"),
+        ({"y": ["a"] * 100}, ArgumentError, "must be an array of numbers"),
+        ({"steps": 3}, ArgumentError, "steps"),
+        ({"batch_size": 0}, ArgumentError, "batch_size"),
+        ({"validation_data": 3}, ArgumentError, "validation_data"),
+        ({"x": np.zeros((100, 3), "f4")}, ShapeError, "64"),
+    ],
+)
+def test_what_is_refused(change, error, text):
+    x, y = digits()
+    arguments = {"model": mlp(x, y, 0), "x": x[:100], "y": y[:100]} | change
+    with pytest.raises(error, match=text):
+        nn.diagnose(**arguments)

@@ -87,6 +87,10 @@ size_t nnc_block_bytes(const void *block) { return block ? ((const header *)bloc
 
 void nnc_retain(void *block) { atomic_fetch_add_explicit(&((header *)block - 1)->references, 1, memory_order_relaxed); }
 
+int nnc_has_one_owner(const void *block) {
+  return atomic_load_explicit(&((const header *)block - 1)->references, memory_order_acquire) == 1;
+}
+
 void nnc_free(void *block) {
   if (!block) return;
   header *own = (header *)block - 1;

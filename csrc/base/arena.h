@@ -9,6 +9,8 @@ void *nnc_alloc(size_t bytes);
 void nnc_free(void *block);
 /* Adds an owner to a block. The block is freed when all owners have freed it. */
 void nnc_retain(void *block);
+/* Whether it has a single owner. */
+int nnc_has_one_owner(const void *block);
 /* The size of a block from nnc_alloc; 0 for NULL. */
 size_t nnc_block_bytes(const void *block);
 /* Number of blocks allocated since the library was loaded. The tests assert that a step allocates none. */

@@ -1,5 +1,6 @@
 /* weights.c: the weights of linear layers in bfloat16 as operands for inference. They are packed at the first prediction and again
- * after a change of the parameters; predictions between two changes share them, on several threads too.
+ * after a change of the parameters, into the same memory if no prediction reads it; predictions between two changes share them, on
+ * several threads too.
  *
  * A change is noticed by counters that stand beside the values, so that a plan notices what another one does that shares a layer.
  * What writes through arrays that users have is counted by the boundary (src/nncore/_core/memory.pxi). */
@@ -47,12 +48,14 @@ static void pack_all(const nnc_plan *plan, nnc_bf16 *to) {
 void *nnc_take_weights(nnc_plan *plan) {
   const uint64_t changes = changes_of(plan);
   lock(plan);
-  void *found = plan->weights;
-  if (found && ((nnc_weights_head *)found)->changes == changes) nnc_retain(found);
-  else found = NULL;
+  void *block = plan->weights;
+  const int is_valid = block && ((nnc_weights_head *)block)->changes == changes;
+  if (is_valid) nnc_retain(block);
+  else if (block && nnc_has_one_owner(block)) plan->weights = NULL; /* nobody else finds it now */
+  else block = NULL;
   unlock(plan);
-  if (found) return found;
-  void *block = nnc_alloc(NNC_ALIGNMENT + plan->weight_blocks * NNC_BF16_BLOCK * sizeof(nnc_bf16));
+  if (is_valid) return block;
+  if (!block) block = nnc_alloc(NNC_ALIGNMENT + plan->weight_blocks * NNC_BF16_BLOCK * sizeof(nnc_bf16));
   if (!block) return NULL;
   ((nnc_weights_head *)block)->changes = changes;
   pack_all(plan, nnc_packed_weights(block));

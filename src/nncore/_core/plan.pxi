@@ -369,15 +369,17 @@ cdef class BasePlan:
         return 0
 
     cdef int _notice_arrays(self) except -1:
-        """Called before each prediction. While users have arrays of parameters, these may change at any time; and they may have changed if
-        users had such arrays at the last prediction."""
+        """Called before each prediction. While users have arrays of weights, these may change at any time; and they may have changed if
+        users had such arrays at the last prediction. Vectors are no operands: predictions read them where they lie."""
         cdef PyObject *parameters = <PyObject *>self.parameter_views
         cdef bint is_open = refcount(dict_item(<PyObject *>self.arrays, "parameters")) > 1
+        cdef PyObject *view
         cdef Py_ssize_t i
         if not self.keeps_weights:
             return 0
         for i in range(len(self.parameter_views)):
-            is_open |= is_held(tuple_item(list_item(parameters, i), 2))
+            view = tuple_item(list_item(parameters, i), 2)
+            is_open |= is_held(view) and cnp.PyArray_NDIM(<cnp.ndarray>view) > 1
         if is_open or self.was_open:
             self._count_changes()
         self.was_open = is_open

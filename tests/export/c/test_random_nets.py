@@ -12,6 +12,8 @@ from nncore.errors import ArgumentError
 
 NETS = int(os.environ.get("NNCORE_FUZZ", "200"))
 ROWS = 1000
+#: What people who write for small devices ask of GCC besides.
+STRICT = [f"-W{what}" for what in ("shadow", "sign-conversion", "double-promotion", "cast-qual", "missing-prototypes", "undef")]
 
 
 def as_list(outputs):
@@ -59,7 +61,7 @@ def test_random_nets(dtype, tmp_path):
                 raise
     for first in range(0, len(nets), 100):
         some = nets[first : first + 100]
-        built = compiled("\n".join(found.source for *_, found in some), tmp_path, name=f"nets{first}", optimize="-O1")
+        built = compiled("\n".join(found.source for *_, found in some), tmp_path, *STRICT, name=f"nets{first}", optimize="-O1")
         for seed, model, rng, found in some:
             indices = {i for i in range(len(found.inputs)) if model._network.plan.holds_indices(i)}
             x = arrays_for(model, rng, ROWS, model.input_shapes, indices)

@@ -1,8 +1,7 @@
-"""Products with a matrix of weights.
+"""Products with a matrix of weights that are stored in another type than that in which the file computes.
 
-The weights of a layer lie as [inputs, outputs]. Four inputs at a time are multiplied with their rows and added to all outputs. So
-the sum of an output is one chain of groups of four, and a compiler may compute several outputs in one vector without changing any
-result: GCC does so with -O2, for it knows the sizes after inlining.
+The weights of a layer lie as [inputs, outputs]. Four outputs at a time are sums in registers, each one chain in increasing inputs.
+It begins with the bias; with scales, it begins with 0, is multiplied by the scale, and then the bias is added.
 """
 
 from __future__ import annotations
@@ -12,25 +11,39 @@ from .weights import Stored
 from .workspace import Buffer
 
 _LINEAR = """\
-static inline void @(const TYPE *RESTRICT x, int n, const WEIGHT *RESTRICT w,MORE
-    int m, TYPE *RESTRICT y)
+#if defined(__GNUC__)
+__attribute__((noinline)) /* once in the file is enough, and smaller */
+#endif
+static void @(const TYPE *x, int n, const WEIGHT *w,MORE int m, TYPE *y)
 {
-    int i, j;
-    for (j = 0; j < m; j++) {
-        y[j] = FIRST;
+    int j = 0;
+    for (; j + 4 <= m; j += 4) {
+        const TYPE *p = x;
+        const WEIGHT *q = w + j;
+        TYPE y0 = FIRST0, y1 = FIRST1, y2 = FIRST2, y3 = FIRST3;
+        do {
+            const TYPE v = *p++;
+            y0 += v * READ0;
+            y1 += v * READ1;
+            y2 += v * READ2;
+            y3 += v * READ3;
+            q += m;
+        } while (p != x + n);
+        y[j] = LAST0;
+        y[j + 1] = LAST1;
+        y[j + 2] = LAST2;
+        y[j + 3] = LAST3;
     }
-    for (i = 0; i + 4 <= n; i += 4, w += 4 * m) {
-        const TYPE x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
-        for (j = 0; j < m; j++) {
-            y[j] += x0 * W0 + x1 * W1 + x2 * W2 + x3 * W3;
-        }
+    for (; j < m; j++) {
+        const TYPE *p = x;
+        const WEIGHT *q = w + j;
+        TYPE y0 = FIRST0;
+        do {
+            y0 += *p++ * READ0;
+            q += m;
+        } while (p != x + n);
+        y[j] = LAST0;
     }
-    for (; i < n; i++, w += m) {
-        const TYPE x0 = x[i];
-        for (j = 0; j < m; j++) {
-            y[j] += x0 * W0;
-        }
-    }LAST
 }
 """
 
@@ -47,14 +60,11 @@ def product(
 
 def _routine(b: Body, weights: Stored, has_bias: bool) -> str:
     """Return the name of the function for a format of weights. With scales, sums are multiplied before the bias is added."""
-    source = _LINEAR
-    for i, at in enumerate(("j", "m + j", "2 * m + j", "3 * m + j")):
-        source = source.replace(f"W{i}", weights.read.format(f"w[{at}]"))
-    arguments = [" const TYPE *RESTRICT b,"] * has_bias + [" const TYPE *RESTRICT s,"] * bool(weights.scales)
-    first, last = "b[j]" if has_bias else "0", ""
-    if weights.scales:
-        total = "b[j] + s[j] * y[j]" if has_bias else "s[j] * y[j]"
-        first, last = "0", f"\n    for (j = 0; j < m; j++) {{\n        y[j] = {total};\n    }}"
-    source = source.replace("MORE", "".join(arguments)).replace("FIRST", first).replace("LAST", last)
-    source = source.replace("WEIGHT", weights.ctype).replace("RESTRICT", f"{b.program.name.upper()}_RESTRICT")
-    return b.program.routine("linear", source.replace("TYPE", b.program.ctype))
+    arguments = [" const TYPE *b,"] * has_bias + [" const TYPE *s,"] * bool(weights.scales)
+    source = _LINEAR.replace("MORE", "".join(arguments))
+    for i, j in enumerate(("j", "j + 1", "j + 2", "j + 3")):
+        bias, total = (f"b[{j}]", f"b[{j}] + ") if has_bias else ("0", "")
+        first, last = ("0", f"{total}s[{j}] * y{i}") if weights.scales else (bias, f"y{i}")
+        source = source.replace(f"READ{i}", weights.read.format(f"q[{i}]"))
+        source = source.replace(f"FIRST{i}", first).replace(f"LAST{i}", last)
+    return b.program.routine("linear", source.replace("WEIGHT", weights.ctype).replace("TYPE", b.program.ctype))

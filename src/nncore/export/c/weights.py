@@ -8,9 +8,9 @@ to know these types, and the order of bytes does not matter. Weights are rounded
 
 ``int8`` has one scale for each output, as ``Model.quantize``: scale = max |w| / 127, q = w / scale rounded to the nearest, ties to
 even. Inputs stay floating numbers: an element becomes one when it is read, and the sum is multiplied by the scale. So results are
-as exact as the weights are, and streams collect no error of rounded states. GCC makes 5.3 instructions of a multiply-add for a
-Cortex-M4 with its floating-point unit, and 3.3 for float weights; sums of integers would take 3, but need a pass that rounds the
-inputs and finds their scale, and more code.
+as exact as the weights are, and streams collect no error of rounded states. With -Os, GCC makes 5 instructions of a multiply-add
+for a Cortex-M4 with its floating-point unit, and 3 for float weights; sums of integers would take 3, too, but need a pass that
+rounds the inputs and finds their scale, and more code.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore.errors import ArgumentError, DTypeError, ShapeError, StateDictError
+from nncore.errors import ArgumentError, DTypeError, MissingExtraError, ShapeError, StateDictError
 
 
 @pytest.fixture(scope="module")
@@ -479,6 +479,14 @@ def test_refused_arguments(torch):
 def test_torch_is_not_imported_by_nncore():
     code = "import sys, nncore as nn\ntry:\n nn.from_torch(3)\nexcept nn.errors.ArgumentError: print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_missing_torch_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r'needs torch, which is not installed: pip install "nncore\[torch\]"'):
+        nn.Sequential(nn.Linear(2, 1)).state_dict(torch=True)
+    with pytest.raises(ArgumentError, match="takes a torch"):
+        nn.from_torch(nn.Linear(2, 1))
 
 
 # State dicts -----------------------------------------------------------------------------------------------------------------

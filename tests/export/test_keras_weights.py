@@ -418,6 +418,13 @@ def test_hostile_files(h5py, tmp_path):
         group["layers"] = file["layers"]  # a circle
     refused(match="nested too deeply")
     with h5py.File(path, "w") as file:
+        group = file.create_group("layers/a")
+        for _ in range(30):  # 2**30 ways through them
+            inner = group.create_group("one")
+            group["other"] = inner
+            group = inner
+    refused(match="too many parts|nested too deeply")
+    with h5py.File(path, "w") as file:
         file.create_dataset("layers/dense/vars/0", (1 << 40, 1 << 10), "f4", chunks=(1, 1024))  # 4 PB of nothing
     refused(ShapeError, match=r"\(1099511627776, 1024\)")
     for array in (np.array([b"text"]), np.ones((3, 2), int), np.array([object()], h5py.string_dtype())[:0]):

@@ -20,7 +20,6 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEWER = "it is written in a form that only the library of HDF5 reads; load it in Keras, and pass model.get_weights()"
 _EXPONENT = {2: 5, 4: 8, 8: 11}  # the bits of the exponent, by the size of a float
 _DATASPACE, _DATATYPE, _EXTERNAL, _LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOLS = 0x1, 0x3, 0x7, 0x8, 0xC, 0x10, 0x11
-_MOST = 1_000_000  # nodes and messages, which take some seconds
 
 
 class File:
@@ -35,10 +34,14 @@ class File:
     ----------
     root : int
         The group that contains everything.
+    size : int
+        The number of bytes.
     """
 
     def __init__(self, content: bytes) -> None:
-        self._content, self._left = content, _MOST
+        self._content, self.size = content, len(content)
+        self._left = 10_000 + len(content) // 8  # nodes and messages: Keras' files have fewer, though some are read several times
+        self._text_left = 2 * len(content)
         if self._take(0, 8) != SIGNATURE:
             raise ValueError("it does not begin as HDF5 does")
         if self._take(8, 1)[0] != 0 or self._take(13, 2) != b"\x08\x08" or self._number(24):
@@ -185,6 +188,9 @@ class File:
         while at + 16 <= end:
             index, size = self._number(at, 2), self._number(at + 8)
             if index == wanted and length <= size:
+                self._text_left -= length
+                if self._text_left < 0:
+                    raise ValueError("its texts are too long")
                 return self._take(at + 16, length).decode()
             if not index:
                 break

@@ -20,7 +20,7 @@ import numpy as np
 from ...data.arrays import to_array
 from ...errors import ArgumentError, FileFormatError, FileKindError, NncoreError, kind_of
 from ...records import Shape
-from ...saving import atomic
+from ...saving import atomic, tensors
 from . import hdf5
 
 LONGEST_CONFIG = 16 << 20
@@ -144,7 +144,7 @@ def _file(path: str) -> Iterator[Source]:
         begin = file.read(8)
     if begin[:4] == b"PK\x03\x04":
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(_member(archive, "config.json", LONGEST_CONFIG))
+            config = _parsed(_member(archive, "config.json", LONGEST_CONFIG), os.path.getsize(path))
             content = _member(archive, "model.weights.h5", 2 * os.path.getsize(path) + (16 << 20))
         reader = _Reader(content)
         yield Source(path, list(_configured(reader.groups(), config, "")), True, [])
@@ -157,6 +157,13 @@ def _file(path: str) -> Iterator[Source]:
         yield Source(path, list(found), names is not None, [])
     else:
         raise FileFormatError(f"{path}: it is neither an HDF5 file nor a .keras archive; its first bytes are {begin!r}")
+
+
+def _parsed(text: bytes, size: int) -> Any:
+    """Return a configuration, unless its objects take more memory than one of a file of this size can need."""
+    if tensors.weigh(text) > tensors.room(size):
+        raise ValueError("its configuration is too large")
+    return json.loads(text)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -232,7 +239,7 @@ class _Reader:
 
     def older(self, root: int, names: Sequence[str]) -> Iterator[Entry]:
         """Yield the layers of a file of the older format, in order."""
-        configs = _older_configs(self.file.texts(self.file.root, "model_config"))
+        configs = _older_configs(self.file.texts(self.file.root, "model_config"), self.file.size)
         groups = self.file.members(root)
         for name in names:
             arrays = []
@@ -252,12 +259,12 @@ def _number(group: str) -> tuple[str, int]:
     return (found[1], int(found[2])) if found else (group, 0)
 
 
-def _older_configs(texts: list[str] | None) -> dict[str, tuple[str, dict[str, Any]]]:
+def _older_configs(texts: list[str] | None, size: int) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return class and configuration of each layer that the file describes."""
     if not texts or len(texts[0]) > LONGEST_CONFIG:
         return {}
     found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for each in _layers_of(json.loads(texts[0])):
+    for each in _layers_of(_parsed(texts[0].encode(), size)):
         config = each.get("config")
         if isinstance(config, dict) and isinstance(each.get("class_name"), str):
             found[str(config.get("name"))] = each["class_name"], _flat_config(each["class_name"], config)

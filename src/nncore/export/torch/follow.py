@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import itertools
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -233,7 +234,7 @@ def _needed(root: Any, graph: Any) -> list[Any]:
 
 def layer_name(path: str) -> str:
     """Return the name of the layer of a sub-module: "encoder.fc1" is "encoder_fc1"."""
-    return path.replace(".", "_")
+    return re.sub(r"[./]", "_", path)
 
 
 def _input_name(name: str) -> str:

@@ -39,6 +39,9 @@ class Size(int):
     def __sub__(self, other: Any) -> Any:
         return self._with(other, int.__sub__, "({0} - {1})", 0)
 
+    def __rsub__(self, other: Any) -> Any:
+        return Size(int(other) - int(self), f"({other} - {self})") if isinstance(other, int) else NotImplemented
+
     def __floordiv__(self, other: Any) -> Any:
         return self._with(other, int.__floordiv__, "({0} / {1})", 1)
 

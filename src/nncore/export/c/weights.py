@@ -102,7 +102,7 @@ def quantized(matrix: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
 def as_float16(matrix: np.ndarray, name: str) -> np.ndarray:
     """Return the bits of the nearest half-precision numbers."""
     _require_finite(matrix, name, "float16")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         found = np.asarray(matrix).astype(np.float16)
     if not np.isfinite(found).all():
         largest = np.abs(matrix).max()
@@ -123,7 +123,7 @@ def as_bfloat16(matrix: np.ndarray, name: str) -> np.ndarray:
 
 
 def _require_finite(matrix: np.ndarray, name: str, kind: str) -> None:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         is_finite = np.isfinite(np.asarray(matrix).astype(np.float32)).all()
     if kind != "float64" and not is_finite:
         raise ArgumentError(

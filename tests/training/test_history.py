@@ -28,12 +28,33 @@ def test_plot(rng):
     matplotlib = pytest.importorskip("matplotlib")
     x, y = line(rng, 20)
     model = linear(metrics=["mae"])
-    figure = model.fit(x, y, epochs=3, validation_split=0.25).plot()
+    history = model.fit(x, y, epochs=3, validation_split=0.25)
+    figure = history.plot()
     assert isinstance(figure, matplotlib.figure.Figure)
-    assert [axes.get_title() for axes in figure.axes] == ["loss", "mae"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "mae"]
     for axes in figure.axes:
-        assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
-        assert [line.get_label() for line in axes.lines] == ["training", "validation"]
+        assert axes.get_xlabel() == "epoch"
+        assert [line.get_linestyle() for line in axes.lines[:2]] == ["-", "--"]
+        assert [line.get_label() for line in axes.lines[:2]] == ["training", "validation"]
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+    best = int(np.argmin(history.history["val_loss"]))
+    assert figure.axes[0].lines[2].get_label() == f"best: epoch {best}"
+    assert figure.axes[0].lines[2].get_xydata().tolist() == [[best, history.history["val_loss"][best]]]
+
+
+def test_plots_have_two_columns_and_show_one_epoch(rng):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    model = linear(metrics=["mae", "mse", "r2"])
+    figure = model.fit(*line(rng, 20), epochs=1).plot()
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {each.get_marker() for axes in figure.axes for each in axes.lines} == {"o"}
+    assert pyplot.gcf() is figure  # plt.show() shows it
+    pyplot.close("all")
+
+
+def test_an_empty_history_has_no_plot():
+    pytest.importorskip("matplotlib")
     with pytest.raises(errors.EmptyDataError, match="no epoch"):
         nn.History().plot()
 

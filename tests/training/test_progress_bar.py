@@ -222,7 +222,11 @@ def test_figures_show_themselves_in_notebooks():
 def test_a_rate_that_changes_is_drawn():
     pytest.importorskip("matplotlib")
     model = small()
-    titles = [axes.get_title() for axes in model.fit(X, Y, epochs=3).plot().axes]
+    titles = [axes.get_ylabel() for axes in model.fit(X, Y, epochs=3).plot().axes]
     assert titles == ["loss", "mae"]
     halve = nn.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
-    assert [axes.get_title() for axes in model.fit(X, Y, epochs=3, callbacks=halve).plot().axes] == ["loss", "mae", "learning_rate"]
+    assert [axes.get_ylabel() for axes in model.fit(X, Y, epochs=3, callbacks=halve).plot().axes] == [
+        "loss",
+        "mae",
+        "learning rate",
+    ]

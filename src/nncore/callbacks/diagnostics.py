@@ -173,9 +173,8 @@ class Diagnostics(Callback):
         if not self.epoch:
             raise EmptyDataError("Diagnostics.plot: no epoch has been recorded; fit with it among the callbacks first")
         require("matplotlib.figure", "plot", "Diagnostics.plot")
-        from ..training.figure import NotebookFigure
+        from ..training.figure import new_figure, style, whole_numbers
 
-        figure = NotebookFigure(figsize=(12, 7), layout="constrained")
         weights = [name for name in self.gradient_norm if name.rpartition(".")[2].startswith("weight")] or list(self.gradient_norm)
         panels = (
             ("gradient norm", {name: self.gradient_norm[name] for name in weights}, "log"),
@@ -183,12 +182,17 @@ class Diagnostics(Callback):
             ("dead units", self.dead_fraction, "linear"),
             ("saturated", self.saturated_fraction, "linear"),
         )
-        for axes, (title, curves, scale) in zip(figure.subplots(2, 2).flat, panels, strict=True):
-            for name, values in curves.items():
-                axes.plot(self.epoch, values, label=name)
-            axes.set(title=title, xlabel="epoch", yscale=scale if any(v > 0 for c in curves.values() for v in c) else "linear")
-            if curves:
-                axes.legend(fontsize=7)
+        with style():
+            figure = new_figure(11, 7)
+            for axes, (title, curves, scale) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+                for name, values in curves.items():
+                    axes.plot(self.epoch, values, marker=None if len(values) > 1 else "o", label=name)
+                axes.set(title=title, xlabel="epoch", yscale=scale if any(v > 0 for c in curves.values() for v in c) else "linear")
+                whole_numbers(axes)
+                if scale == "linear":  # fractions
+                    axes.set(ylabel="fraction", ylim=(0, max([0.05, *(1.1 * v for c in curves.values() for v in c if v == v)])))
+                if curves:  # beside the axes, where no line is
+                    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         return figure
 
     def __repr__(self) -> str:

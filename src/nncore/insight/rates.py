@@ -48,15 +48,16 @@ class RateTest:
             matplotlib is not installed.
         """
         require("matplotlib.figure", "plot", "RateTest.plot")
-        from ..training.figure import NotebookFigure
+        from ..training.figure import RED, new_figure, style
 
-        figure = NotebookFigure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(self.rates, self.losses, label="loss")
-        if isfinite(self.lr):
-            axes.axvline(self.lr, color="C1", linestyle="--", label=f"suggested: {self.lr:.2g}")
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="range test")
-        axes.legend()
+        with style():
+            figure = new_figure(6, 4)
+            axes = figure.subplots()
+            axes.plot(self.rates, self.losses, label="loss")
+            if isfinite(self.lr):
+                axes.axvline(self.lr, color=RED, linestyle="--", label=f"suggested: {self.lr:.2g}")
+            axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+            axes.legend()
         return figure
 
     def __repr__(self) -> str:

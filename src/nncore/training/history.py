@@ -14,6 +14,7 @@ from .hooks import Callback, Logs
 
 #: How many losses of steps a history keeps, if `fit` does not get another number.
 STEPS_KEPT = 1 << 16
+_WITH_DOTS = 10  # so few epochs get dots on the lines of a plot
 _WAITING = 1 << 10  # the number of arrays of losses that wait to be added to the record
 
 
@@ -114,8 +115,8 @@ class History(Callback):
         Returns
         -------
         matplotlib.figure.Figure
-            One panel per quantity; the learning rate has one if it changes. A notebook shows the figure if it is the result of a
-            cell.
+            One panel per quantity, in at most two columns; the learning rate has one if it changes. The epoch with the least loss
+            of the validation is marked. ``plt.show()`` shows the figure in a script, and a notebook if it is the result of a cell.
 
         Raises
         ------
@@ -129,16 +130,38 @@ class History(Callback):
         if not names:
             raise EmptyDataError("History.plot: no epoch has been recorded; fit with epochs >= 1 first")
         require("matplotlib.figure", "plot", "History.plot")
-        from .figure import NotebookFigure
+        from .figure import new_figure, style
 
-        figure = NotebookFigure(figsize=(4.5 * len(names), 3.5), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
-                if key in self.history:
-                    axes.plot(self.epochs_of(key), self.history[key], style, label=label)
-            axes.set(title=name, xlabel="epoch")
-            axes.legend()
+        columns = min(2, len(names))
+        rows = -(-len(names) // columns)
+        with style():
+            figure = new_figure(4.8 * columns, 3.4 * rows)
+            panels = figure.subplots(rows, columns, squeeze=False).ravel()
+            for axes, name in zip(panels, names, strict=False):
+                self._draw(axes, name)
+            for axes in panels[len(names) :]:
+                axes.remove()
         return figure
+
+    def _draw(self, axes: Any, name: str) -> None:
+        """Draw one quantity, with that of the validation."""
+        from .figure import whole_numbers
+
+        validation = f"val_{name}"
+        for key, label, line in ((name, "training", "-"), (validation, "validation", "--")):
+            if key in self.history:
+                epochs = self.epochs_of(key)
+                axes.plot(epochs, self.history[key], line, marker="o" if len(epochs) <= _WITH_DOTS else None, label=label)
+        if name == "loss" and len(self.history.get(validation, ())) > 1:
+            values = np.array(self.history[validation])
+            if np.isfinite(values).any():
+                best = int(np.nanargmin(np.where(np.isfinite(values), values, np.inf)))
+                at = self.epochs_of(validation)[best]
+                axes.plot(at, values[best], "*", markersize=12, color="C3", label=f"best: epoch {at}", zorder=3)
+        axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
+        whole_numbers(axes)
+        if validation in self.history:
+            axes.legend()
 
     def _repr_html_(self) -> str:
         from ..network.html import table

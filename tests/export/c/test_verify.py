@@ -136,6 +136,7 @@ def test_predict_and_predict_batch_must_agree(model, tmp_path):
     [
         ({"cc": "no-such-cc"}, CompilerError, r"verify_c: 'no-such-cc' cannot be run \(No such file"),
         ({"run": "no-such-emulator -x"}, CompilerError, "'no-such-emulator' cannot be run"),
+        ({"run": "true"}, CompilerError, "running predict gave 0 numbers instead of 4000"),
         ({"cc": ""}, ArgumentError, "cc must name a compiler"),
         ({"cc": 3}, ArgumentError, "cc must be a string or a sequence of strings, not 3"),
         ({"flags": [1]}, ArgumentError, "flags must be a string"),

@@ -257,21 +257,26 @@ class _Program:
         samples = b"".join(each[i].astype(each.dtype.newbyteorder("<")).tobytes() for i in range(len(x[0])) for each in arrays)
         kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
         sizes = [prod(shape) for _, _, shape in self.source.outputs]
-        rows = self._run("predict", [len(x[0])], samples, kind).reshape(len(x[0]), sum(sizes))
+        rows = self._run("predict", [len(x[0])], samples, kind, len(x[0]) * sum(sizes)).reshape(len(x[0]), sum(sizes))
         return np.split(rows, np.cumsum(sizes)[:-1], axis=1)
 
     def stream(self) -> list[np.ndarray]:
         kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
         given = np.dtype("<i4") if np.issubdtype(self.streams[0][0].dtype, np.integer) else kind
         samples = b"".join(x.astype(given).tobytes() for x, _ in self.streams)
-        found = self._run("stream", [len(self.streams), *(x.shape[1] for x, _ in self.streams)], samples, kind)
+        steps = [x.shape[1] for x, _ in self.streams]
+        found = self._run("stream", [len(steps), *steps], samples, kind, sum(steps) * self.sizes[1])
         return [found.reshape(-1, self.sizes[1])]
 
-    def _run(self, what: str, counts: list[int], samples: bytes, kind: np.dtype) -> np.ndarray:
+    def _run(self, what: str, counts: list[int], samples: bytes, kind: np.dtype, numbers: int) -> np.ndarray:
         with open(self._at("in"), "wb") as file:
             file.write(np.array(counts, "<i4").tobytes() + samples)
+        open(self._at("out"), "wb").close()
         self._call(f"running {what}", [*self.emulator, self._at("main"), what, self._at("in"), self._at("out")])
-        return np.fromfile(self._at("out"), kind)
+        found = np.fromfile(self._at("out"), kind)
+        if len(found) != numbers:
+            raise CompilerError(f"verify_c: running {what} gave {len(found)} numbers instead of {numbers}")
+        return found
 
     def _at(self, name: str) -> str:
         return os.path.join(self.folder, name)

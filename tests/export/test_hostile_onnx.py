@@ -201,31 +201,38 @@ def test_truncated_files(tmp_path):
 
 
 PEAK = """
-import resource, sys
+import sys
 import numpy, onnx, onnx.numpy_helper
 import nncore as nn
+
+def peak():  # not that of getrusage, which begins with the memory of the process that started this one
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) << 10
+
 nn.from_onnx(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 try:
     nn.from_onnx(sys.argv[2])
 except nn.errors.FileFormatError:
     pass
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("case", ["weights", "copies", "nodes"])
+@pytest.mark.parametrize("case", ["weights", "copies", "functions", "nodes"])
 def test_memory(case, tmp_path):
     """At most twice the file and the weights, and 16 MB."""
     (tmp_path / "small.onnx").write_bytes(small().SerializeToString())
-    n, weights = 2048, 0
+    n, weights = 2048, 0 if case == "nodes" else 4 * 2048**2
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", n]) for name in "xy"]
     tensors = [numpy_helper.from_array(np.ones((n, n), np.float32), "w")]
     if case == "weights":
-        nodes, weights = [helper.make_node("MatMul", ["x", "w"], ["y"])], 4 * n * n
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
     elif case == "copies":  # of the weight, each twice as large as it
         nodes = [helper.make_node("Cast", ["w"], [f"c{i}"], to=TensorProto.DOUBLE) for i in range(40)]
         nodes.append(helper.make_node("Sum", ["x", *(f"c{i}" for i in range(40))], ["y"]))
+    elif case == "functions":
+        nodes = [helper.make_node("Erf", ["w"], ["e"]), helper.make_node("MatMul", ["x", "e"], ["y"])]
     else:
         tensors, nodes = [], [helper.make_node("Relu", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(10_000)]
         infos[1].name = "v10000"
@@ -234,7 +241,7 @@ def test_memory(case, tmp_path):
     path = tmp_path / "m.onnx"
     path.write_bytes(proto.SerializeToString())
     found = subprocess.run([sys.executable, "-c", PEAK, tmp_path / "small.onnx", path], capture_output=True, text=True, check=True)
-    assert int(found.stdout) <= 2 * (path.stat().st_size + weights) + (16 << 20)
+    assert 0 < int(found.stdout) <= 2 * (path.stat().st_size + weights) + (16 << 20)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .interpret import Reading
 
 _MOST_POWER = 8
+_MOST_NUMBERS = 1 << 20  #: of a constant that is combined with samples
 
 
 def _merge(kind: Any) -> Entry:
@@ -30,11 +31,19 @@ def _merge(kind: Any) -> Entry:
             raise Refusal("its inputs do not depend on the inputs of the model")
         found = combined(r, kind(), tensors) if len(tensors) > 1 else tensors[0]
         for each in numbers:
-            array = each.array if isinstance(each, Expanded) else constant(each, "an input")
+            array = each.array if isinstance(each, Expanded) else _few(each, "an input")
             found = _with_constant(r, node, found, array, kind)
         return found
 
     return entry
+
+
+def _few(value: Any, what: str) -> np.ndarray:
+    """Return a constant that is no larger than samples are."""
+    array = constant(value, what)
+    if array.size > _MOST_NUMBERS:
+        raise Refusal(f"it combines samples with a constant of {array.size} numbers")
+    return array
 
 
 def _with_constant(r: Reading, node: Node, t: Tensor, array: np.ndarray, kind: Any) -> Tensor:
@@ -67,7 +76,7 @@ def _scaled(r: Reading, t: Tensor, scale: np.ndarray, shift: np.ndarray) -> Tens
     full = [size for size in known if size is not None]
     if any(a not in (1, b) for a, b in zip((n for i, n in enumerate(shape) if i != at), full, strict=True)):
         raise Refusal(f"a constant of shape {list(shape)} would make samples larger")
-    if prod(full) > 1 << 20:
+    if prod(full) > _MOST_NUMBERS:
         raise Refusal("the samples are too large for a constant of their shape")
     each = [np.broadcast_to(a.squeeze(at), full).reshape(-1) for a in (scale, shift)]
     flat = Tensor(r.apply(layers.Flatten(), t.value), (t.dims[0], product(t.dims[1:])), ((0,), (1,)))
@@ -151,14 +160,14 @@ def _subtract(r: Reading, node: Node, values: list[Any]) -> Tensor:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return combined(r, layers.Subtract(), [a, b])
     if isinstance(a, Tensor):
-        array = constant(b, "an input")
+        array = _few(b, "an input")
         return _scaled(r, a, np.ones_like(array, np.float64), -array.astype(np.float64))
-    array = constant(a, "an input")
+    array = _few(a, "an input")
     return _scaled(r, tensor(b), -np.ones_like(array, np.float64), array)
 
 
 def _divide(r: Reading, node: Node, values: list[Any]) -> Tensor:
-    array = constant(values[1], "what it divides by").astype(np.float64)
+    array = _few(values[1], "what it divides by").astype(np.float64)
     if np.any(array == 0):
         raise Refusal("it divides by 0")
     return _scaled(r, tensor(values[0]), 1 / array, np.zeros_like(array))

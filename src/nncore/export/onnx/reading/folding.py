@@ -346,10 +346,25 @@ def shape_part(node: Node, rank: int) -> slice:
     return slice(node.attributes.get("start", 0), node.attributes.get("end", rank))
 
 
-def fold(node: Node, arrays: Arrays) -> list[np.ndarray]:
-    """Return the results of an operator on constants."""
-    if node.kind in ELEMENTWISE and len(arrays) > 1:
-        _require_small(math.prod(np.broadcast_shapes(*(each.shape for each in arrays))), arrays)
+#: Operators whose result is a view of their input, or small.
+_VIEWS = frozenset(
+    ("Expand", "Flatten", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+)
+#: Operators that large constants may pass, such as weights; they take no more memory than their inputs and their result.
+_OF_WEIGHTS = _VIEWS | {
+    *("Add", "Cast", "CastLike", "Concat", "Constant", "Div", "Dropout", "Gather", "Mul", "Neg", "Reciprocal", "Sqrt", "Sub"),
+}
+
+
+def fold(node: Node, arrays: Arrays, room: int | None = None) -> list[np.ndarray]:
+    """Return the results of an operator on constants. room: the bytes that may be taken."""
+    given = [each for each in arrays if each is not None]
+    if node.kind not in _OF_WEIGHTS and any(each.size > _MOST_MADE for each in given):
+        raise Refusal("it computes with a constant of many numbers")
+    if node.kind in ELEMENTWISE and len(given) > 1:
+        _require_small(math.prod(np.broadcast_shapes(*(each.shape for each in given))), given)
+    if room is not None and node.kind not in _VIEWS and 8 * sum(each.size for each in given) > max(room, 8 * _MOST_MADE):
+        raise Refusal("constants that are computed take more memory than the file")
     with np.errstate(all="ignore"):
         found = FOLDED[node.kind](node, arrays)
     return [np.asarray(each) for each in (found if isinstance(found, list) else [found])]

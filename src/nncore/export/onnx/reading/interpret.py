@@ -64,7 +64,7 @@ class Reading:
         self.ports = {port.name: port for port in graph.inputs}
         self.lengths: set[str] = set()  # inputs that are lengths of sequences
         self.selected, self.work = 0, 100_000
-        self.room = (16 << 20) + source.size  # bytes that constants may take that are computed
+        self.room = (4 << 20) + 2 * source.size  # bytes that constants may take that are computed
         self._open: dict[str, int] = {}
         self._shared: dict[Any, Any] = {}
         self._names: set[str] = set()
@@ -201,7 +201,7 @@ class Reading:
         return found if isinstance(found, list) else [found]
 
     def _folded(self, node: Node, arrays: list[Any]) -> list[np.ndarray]:
-        found = fold(node, arrays)
+        found = fold(node, arrays, self.room)
         for each in found:
             if not any(np.may_share_memory(each, array) for array in arrays if array is not None):
                 self.room -= each.nbytes

@@ -1,6 +1,7 @@
 """to_c of recurrent networks, whole sequences and one time step at a time, against nncore in float64 and PyTorch."""
 
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -215,6 +216,18 @@ def test_graphs_with_states(tmp_path):
     for steps in range(1, STEPS + 1):
         check(sequence(library, found, x[0], steps), model.predict(x[:1, :steps])[0], exact.predict(x[:1, :steps])[0])
     check(stepped(library, found, x[0])[-1], model.predict(x[:1])[0], exact.predict(x[:1])[0])
+
+
+def test_long_sequences_need_no_room(tmp_path):
+    """No memory, and no numbers in the file: its self-test has the steps of a short sequence."""
+    model = nn.Sequential(nn.GRU(2, 8), nn.Linear(8, 1), seed=0).build((STEPS, 2))
+    short, long = model.to_c(), model.to_c(time_steps=20000)
+    assert (long.ram, long.flash) == (short.ram, short.flash)
+    assert len(long.source) < len(short.source)
+    path = tmp_path / "net.c"
+    path.write_text(long.source)
+    subprocess.run(["gcc", "-std=c99", "-DNET_SELFTEST", path, "-o", tmp_path / "net", "-lm"], check=True)
+    assert subprocess.run([tmp_path / "net"], capture_output=True, text=True, check=True).stdout == "ok\n"
 
 
 def test_who_has_steps():

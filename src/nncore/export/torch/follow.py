@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import itertools
 import re
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...errors import ArgumentError, NncoreError, ShapeError, kind_of
+from ...errors import NncoreError
 from ...graph import Input, Value, record
 from ...layers import Layer
 from ...records import Shape
 from . import layers
-from .functions import FUNCTIONS, KEEPING, full, on, value_of
+from .functions import full, on
 from .layers import RECURRENT, Unknown
 from .recurrent import Uses, uses_of
+from .shapes import FUNCTIONS, value_of
 from .tensors import Batch, Constant, Final, Half, Layers, Source, Tensor, Zeros
 
 
@@ -249,186 +246,3 @@ def place(root: Any, node: Any) -> str:
     where = stack[-1][0] if stack and isinstance(stack[-1], tuple) else ""
     what = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
     return f"{what} in forward of {where!r}" if where else f"{what} in forward"
-
-
-# Tracing ---------------------------------------------------------------------------------------------------------------------
-
-
-def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
-    """Return a traced module. fixed: arguments of forward that keep these values."""
-    fx = importlib.import_module("torch.fx")
-    if layers.known(module) is not None:  # forward of these is no Python to follow
-        root = importlib.import_module("torch").nn.Module()
-        name = type(module).__name__.lower()
-        root.add_module(name, module)
-        graph = fx.Graph()
-        arguments = [graph.placeholder("input")]
-        graph.output(graph.call_module(name, tuple(arguments)))
-        return Traced(root, graph)
-    usual = fx.Tracer.is_leaf_module
-    tracer = type(
-        "Tracer",
-        (fx.Tracer,),
-        {"is_leaf_module": lambda self, m, path: layers.known(m) is not None or usual(self, m, path)},
-    )()
-    try:
-        with _in_eval_mode(module), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            graph = tracer.trace(module, dict(fixed))
-    except Exception as error:  # of any code in forward
-        if any("packed_sequence" in name or "padded_sequence" in name for name in _functions(error)):
-            raise ArgumentError(
-                f"from_torch: forward of {type(module).__name__} packs sequences; leave that out, and pass lengths= to fit and "
-                "predict"
-            ) from error
-        raise ArgumentError(
-            f"from_torch: forward of {type(module).__name__} cannot be followed, because what it does depends on more than shapes "
-            f"({kind_of(error)}: {str(error)[:300]}); convert its parts, as nn.from_torch(module.encoder), and connect them by "
-            "nn.Model, or write it without such code"
-        ) from error
-    return Traced(module, graph)
-
-
-def _functions(error: BaseException) -> Iterator[str]:
-    """Yield the names of the functions in which an error was raised."""
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame.f_code.co_name
-        trace = trace.tb_next
-
-
-@contextmanager
-def _in_eval_mode(module: Any) -> Iterator[None]:
-    """Set every sub-module to eval mode for a while, as a trace shows what is computed in one of the two modes."""
-    modes = [(each, each.training) for each in module.modules()]
-    try:
-        for each, _ in modes:
-            each.training = False
-        yield
-    finally:
-        for each, mode in modes:
-            each.training = mode
-
-
-def fixed_arguments(module: Any, given: int, names: set[str]) -> dict[str, Any]:
-    """Return the arguments of forward that keep their defaults: those that the example does not have."""
-    found = {}
-    for i, parameter in enumerate(inspect.signature(module.forward).parameters.values()):
-        if i >= given and parameter.name not in names and parameter.default is not inspect.Parameter.empty:
-            found[parameter.name] = parameter.default
-    return found
-
-
-# Shapes ----------------------------------------------------------------------------------------------------------------------
-
-MOST_FEATURES = 512  #: the largest number of features that is tried
-STEPS = 2  #: the number of time steps while it is open
-
-
-def possible_shapes(traced: Traced, name: str) -> list[Shape]:
-    """Return shapes of a sample of an argument of forward, as the first layers that read it suggest them."""
-    module = traced.states.get(name)
-    if module is not None:
-        blocks = module.num_layers * (2 if module.bidirectional else 1)
-        return [(module.hidden_size,) if blocks == 1 else (blocks, module.hidden_size)]
-    waiting = [node for node in traced.nodes if node.op == "placeholder" and node.target == name]
-    seen = set(waiting)
-    while waiting:
-        for user in waiting.pop(0).users:
-            if user not in seen and user in traced.nodes:
-                seen.add(user)
-                found = _taken(traced, user)
-                if found:
-                    return found
-                if found is None:
-                    waiting.append(user)
-    return []
-
-
-def _taken(traced: Traced, node: Any) -> list[Shape] | None:
-    """Return shapes that a node takes; [] if they are not known; None if it keeps the shape, so that its readers tell."""
-    if node.op != "call_module":
-        name = node.target.removesuffix("_") if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-        return None if name in KEEPING else []
-    module = traced.module(node)
-    name = layers.known(module)
-    if name in RECURRENT:
-        return [(STEPS, module.input_size)]
-    if name == "Embedding":
-        return [(STEPS,), (1,), ()]
-    if name == "LayerNorm" and len(module.normalized_shape) > 1:
-        return [tuple(module.normalized_shape)]
-    widths = {"Linear": "in_features", "BatchNorm1d": "num_features", "LayerNorm": "normalized_shape", "PReLU": "num_parameters"}
-    if name not in widths or (name == "PReLU" and module.num_parameters == 1):
-        return [] if name in ("Flatten", "Unflatten", "GLU") else None
-    size = getattr(module, widths[name])
-    size = size if isinstance(size, int) else size[0]
-    return [(size,), (size, STEPS)] if name in ("BatchNorm1d", "PReLU") else [(size,), (STEPS, size)]
-
-
-def follow(traced: Traced, given: Mapping[str, Shape]) -> Ends:
-    """Return the ends of the network. given: the shape of the example of each argument, as torch has it, with the batch."""
-    second: set[str] = set()
-    choices: list[list[Shape]] = [possible_shapes(traced, name) if name not in given else [()] for name in traced.inputs]
-    unknown = [name for name, found in zip(traced.inputs, choices, strict=True) if not found]
-    if len(unknown) == 1 and _is_joined(traced, unknown[0]):
-        fitting = _fitting_width(traced, unknown[0], choices, given)
-        if fitting is not None:
-            return fitting
-    first: Failed | None = None
-    for shapes in [] if unknown else itertools.islice(itertools.product(*choices), 64):
-        wanted = dict(zip(traced.inputs, shapes, strict=True))
-        try:
-            return _follow(traced, wanted, given, second)
-        except Failed as error:
-            first = first or error
-    if unknown:
-        raise ArgumentError(
-            f"from_torch: the shape of the argument{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))} of forward is "
-            "not known from the layers that read it; give example=x, a batch of data (a list of them for several arguments)"
-        )
-    is_shape = first is not None and isinstance(first.__cause__, ShapeError)
-    hint = "; give example=x, a batch of data, if the data have another shape" if is_shape and not given else ""
-    raise ArgumentError(f"from_torch: {first}{hint}") from first
-
-
-def _is_joined(traced: Traced, name: str) -> bool:
-    """Return whether an argument of forward is joined to others as it is."""
-    users = next(node for node in traced.nodes if node.op == "placeholder" and node.target == name).users
-    return any(getattr(user.target, "__name__", "") in ("cat", "concat", "concatenate") for user in users)
-
-
-def _fitting_width(traced: Traced, name: str, choices: list[list[Shape]], given: Mapping[str, Shape]) -> Ends | None:
-    """Return the ends of the network for the only number of features of an argument that fits the layers after it, if it is one."""
-    widths = {m.in_features for m in traced.root.modules() if layers.known(m) == "Linear"}
-    found: list[Ends] = []
-    for width in range(1, min(max(widths, default=0), MOST_FEATURES) + 1):
-        options = [each or [(width,)] for each in choices]
-        for shapes in itertools.islice(itertools.product(*options), 64):
-            with suppress(Failed):
-                found.append(_follow(traced, dict(zip(traced.inputs, shapes, strict=True)), given, set()))
-                break
-        if len(found) > 1:
-            return None
-    return found[0] if found else None
-
-
-def _follow(traced: Traced, shapes: dict[str, Shape], given: Mapping[str, Shape], second: set[str]) -> Ends:
-    while True:
-        for name, shape in given.items():
-            if name in traced.inputs:
-                shapes[name] = _sample(traced, name, tuple(shape), name in second)
-        try:
-            return traced.follow(shapes, second)
-        except SecondBatch as found:
-            second |= found.names
-
-
-def _sample(traced: Traced, name: str, shape: Shape, is_second: bool) -> Shape:
-    """Return the shape of one sample of an example."""
-    module = traced.states.get(name)
-    at = 1 if module is not None or is_second else 0
-    if len(shape) <= at:
-        raise ArgumentError(f"from_torch: example for {name!r} has the shape {shape}; it needs a dimension for the batch")
-    left = (*shape[:at], *shape[at + 1 :])
-    return left[1:] if module is not None and left[0] == 1 else left

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import layers as nn
-from ...graph import Value, record
+from ...graph import record
 from ...layers import Layer
 from .layers import Unknown, softmax
-from .recurrent import index_of_step, refused_part
-from .tensors import BATCH, Constant, Final, Half, Layers, Source, Tensor, Zeros
+from .recurrent import refused_part
+from .tensors import BATCH, Constant, Half, Tensor, Zeros
 
 
 def on(layer: Layer, x: Tensor) -> Tensor:
@@ -22,7 +21,7 @@ def on(layer: Layer, x: Tensor) -> Tensor:
 def full(x: Any, owner: str) -> Tensor:
     """Return a tensor whose value has all dimensions that torch has, or raise Unknown."""
     if not isinstance(x, Tensor):
-        raise Unknown(f"{owner} of {_said(x)}")
+        raise Unknown(f"{owner} of {said(x)}")
     if x.is_column:
         raise Unknown(f"{owner} of a tensor [N], which is [N, 1] here; leave out the squeeze before it")
     if x.is_flat:
@@ -30,7 +29,7 @@ def full(x: Any, owner: str) -> Tensor:
     return x
 
 
-def _said(x: Any) -> str:
+def said(x: Any) -> str:
     if isinstance(x, Constant):
         return f"{x.path!r}, a tensor that is no weight of a layer of the table"
     if isinstance(x, Half):
@@ -71,7 +70,7 @@ def _activation(name: str) -> Callable[..., Tensor]:
         given = {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs}
         given.pop("inplace", None)
         if not isinstance(x, Tensor):
-            raise Unknown(f"{name} of {_said(x)}")
+            raise Unknown(f"{name} of {said(x)}")
         return on(getattr(nn, layer)(**given), x)
 
     return call
@@ -205,261 +204,8 @@ def _amax(x: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
     return pooled(nn.GlobalMaxPooling1D(), x, dim, keepdim, "amax")
 
 
-# Shapes ----------------------------------------------------------------------------------------------------------------------
-
-
-def reshaped(x: Tensor, shape: Sequence[int], batch: int | None = None) -> Tensor:
-    """Return samples of another shape. (): torch has [N], and the value stays [N, 1]."""
-    batch = x.batch if batch is None else batch
-    if not shape:
-        return Tensor(record(nn.Flatten(), x.value)[0] if len(x.value.shape) > 1 else x.value, 0, is_column=True)
-    if tuple(shape) == x.value.shape:
-        return x.replace(batch=batch, is_column=False, source=None, last_of=None)
-    layer = nn.Flatten() if len(shape) == 1 else nn.Reshape(*shape)
-    return Tensor(record(layer, x.value)[0], batch, arguments=x.arguments)
-
-
-def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    if isinstance(x, Tensor) and x.is_column:
-        return x
-    tensor = full(x, "flatten")
-    if tensor.batch:
-        raise Unknown("flatten of a tensor with the batch second; put the batch first by transpose(0, 1)")
-    start, end = tensor.axis(start_dim, "flatten"), tensor.axis(end_dim, "flatten")
-    if start == 0:
-        if tensor.size() == 1:
-            return reshaped(tensor, ())
-        raise Unknown("flatten with start_dim=0 would merge the batch; use 1")
-    return on(nn.Flatten(start, end), tensor) if start < end else tensor
-
-
-def _view(x: Any, *sizes: Any, shape: Any = None) -> Tensor | Layers:
-    wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes or shape)
-    if not isinstance(x, Tensor):
-        raise Unknown(f"view of {_said(x)}")
-    if x.source is not None and len(wanted) == 4:
-        m = x.source.module
-        if wanted[:2] == [m.num_layers, 2 if m.bidirectional else 1] and wanted[3] in (-1, m.hidden_size):
-            return Layers(x)
-    tensor = x if x.is_column else full(x, "view")
-    text = ", ".join(map(str, wanted))
-    first, rest = wanted[0], wanted[1:]
-    if tensor.batch or not all(type(size) is int for size in rest):
-        raise Unknown(f"view({text}) of a tensor {tensor.sizes()}; the batch must stay the first dimension")
-    if rest.count(-1) == 1:
-        known = math.prod(size for size in rest if size != -1)
-        rest = [tensor.size() // known if size == -1 and known else size for size in rest]
-    if math.prod(rest) != tensor.size() or not (first is BATCH or first == -1):
-        raise Unknown(f"view({text}) of a tensor {tensor.sizes()} mixes the batch with other dimensions, or fixes its size")
-    return reshaped(tensor, rest)
-
-
-def _unflatten(x: Any, dim: int, sizes: Any) -> Tensor:
-    tensor = full(x, "unflatten")
-    at = tensor.axis(dim, "unflatten")
-    if at == 0 or not all(type(size) is int for size in sizes):
-        raise Unknown("unflatten of the batch")
-    before, after, size = tensor.value.shape[: at - 1], tensor.value.shape[at:], tensor.value.shape[at - 1]
-    known = math.prod(each for each in sizes if each != -1)
-    return reshaped(tensor, [*before, *(size // known if each == -1 and known else each for each in sizes), *after])
-
-
-def _squeeze(x: Any, dim: Any = None) -> Tensor:
-    if isinstance(x, Tensor) and x.is_flat and dim == 0:
-        return Tensor(x.value)
-    tensor = full(x, "squeeze")
-    dims = list(range(len(tensor.labels()))) if dim is None else [dim]
-    labels = {tensor.axis(each, "squeeze") for each in dims} - ({0} if dim is None else set())
-    if 0 in labels:
-        raise Unknown("squeeze of the batch")
-    gone = {label for label in labels if tensor.value.shape[label - 1] == 1}
-    if not gone:
-        return tensor
-    left = [size for i, size in enumerate(tensor.value.shape) if i + 1 not in gone]
-    return reshaped(tensor, left, 0 if 1 in gone else tensor.batch)
-
-
-def _unsqueeze(x: Any, dim: int) -> Tensor:
-    tensor = x if isinstance(x, Tensor) and x.is_column else full(x, "unsqueeze")
-    rank = len(tensor.labels())
-    at = dim + rank + 1 if dim < 0 else dim
-    if tensor.is_column:
-        if at != 1:
-            raise Unknown(f"unsqueeze({dim}) of a tensor [N]")
-        return Tensor(tensor.value)
-    batch = tensor.batch + (at <= tensor.batch)
-    if batch > 1:
-        raise Unknown(f"unsqueeze({dim}) of a tensor {tensor.sizes()}")
-    before = at if at <= tensor.batch else at - 1
-    shape = tensor.value.shape
-    return reshaped(tensor, [*shape[:before], 1, *shape[before:]], batch)
-
-
-def _permute(x: Any, *dims: Any) -> Tensor:
-    tensor = full(x, "permute")
-    wanted = list(dims[0] if len(dims) == 1 and isinstance(dims[0], list | tuple) else dims)
-    labels = [tensor.axis(dim, "permute") for dim in wanted]
-    if sorted(labels) != list(range(len(tensor.labels()))) or labels.index(0) > 1:
-        raise Unknown(f"permute{tuple(wanted)} of a tensor {tensor.sizes()}; the batch must become the first or second dimension")
-    order = [label for label in labels if label]
-    value = tensor.value if order == sorted(order) else record(nn.Permute(*order), tensor.value)[0]
-    return Tensor(value, labels.index(0), arguments=tensor.arguments if value is tensor.value else frozenset())
-
-
-def _transpose(x: Any, dim0: int, dim1: int) -> Tensor:
-    rank = len(full(x, "transpose").labels()) if not (isinstance(x, Tensor) and x.is_flat) else 3
-    dims = list(range(rank))
-    try:
-        dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
-    except (IndexError, TypeError):
-        raise Unknown(f"transpose({dim0}, {dim1}) of a tensor of {rank} dimensions") from None
-    return _permute(x, dims)
-
-
-def _cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
-    dim = dim if axis is None else axis
-    if tensors and all(isinstance(x, Half) for x in tensors):
-        return _both_halves(tensors)
-    found = together("cat", tensors)
-    at = found[0].axis(dim, "cat")
-    if at == 0 or found[0].is_column:
-        raise Unknown(f"cat with dim={dim} joins along the batch" if at == 0 else "cat of tensors [N]")
-    return merged(nn.Concatenate(at), "cat", found) if len(found) > 1 else found[0]
-
-
-def _both_halves(halves: Sequence[Half]) -> Tensor:
-    state = halves[0].state
-    source = state.source
-    assert source is not None
-    count = 2 * source.module.num_layers
-    numbers = [half.index for half in halves]
-    if any(half.state.value is not state.value for half in halves) or numbers != [count - 2, count - 1]:
-        raise refused_part(source.path, f"torch.cat of h_n at {numbers}")
-    if source.final is not None:
-        return Tensor(source.final)
-    if source.module.num_layers > 1:
-        raise refused_part(source.path, f"h_n[{numbers[0]}] beside the whole sequence")
-    return Tensor(record(nn.Flatten(), state.value)[0])
-
-
-def _stack(tensors: Any, dim: int = 0) -> Tensor:
-    found = [_unsqueeze(x, dim) for x in tensors]
-    if len({x.batch for x in found}) > 1:
-        raise Unknown("stack of tensors with the batch at different places")
-    label = found[0].axis(dim, "stack")
-    return merged(nn.Concatenate(label), "stack", found) if len(found) > 1 else found[0]
-
-
-# Reading ---------------------------------------------------------------------------------------------------------------------
-
-
-def _getitem(x: Any, index: Any) -> Any:
-    if isinstance(x, list | tuple):
-        return x[index]
-    if isinstance(x, Final):
-        return x.tensor
-    if isinstance(x, Layers):
-        source = x.state.source
-        if source is None or index not in (-1, source.module.num_layers - 1):
-            raise Unknown(f"the index {index!r} of the layers of h_n; only the last one can be read, [-1]")
-        return _last_layer(x.state, source)
-    if not isinstance(x, Tensor):
-        raise Unknown(f"an index of {_said(x)}")
-    parts = index if isinstance(index, tuple) else (index,)
-    if all(part == slice(None) or part is Ellipsis for part in parts):
-        return x
-    if None in parts and all(part is None or part == slice(None) or part is Ellipsis for part in parts):
-        return _new_axes(x, parts)
-    if x.source is not None:
-        return _one_state(x, x.source, index)
-    if x.last_of is not None and x.value.shape[0] == 2 and x.last_of.source is not None and index in (0, 1, -1, -2):
-        return Half(x.last_of, 2 * x.last_of.source.module.num_layers - 2 + index % 2)
-    tensor = full(x, "an index")
-    step = index_of_step(index, 1 - tensor.batch)
-    if step is None or len(tensor.value.shape) < 2:
-        raise Unknown(f"the index {_index_text(parts)} of a tensor {tensor.sizes()}; only the last step can be read, x[:, -1]")
-    if tensor.value.shape[0] == 1 and step in (0, -1) and not tensor.arguments:
-        return reshaped(tensor, tensor.value.shape[1:], 0)
-    if step != -1:
-        raise Unknown(f"the step {step} of a tensor {tensor.sizes()}; only the last one can be read, x[:, -1]")
-    return Tensor(record(nn.LastStep(), tensor.value)[0], arguments=tensor.arguments)
-
-
-def _index_text(parts: Sequence[Any]) -> str:
-    return f"[{', '.join(':' if part == slice(None) else repr(part) for part in parts)}]"
-
-
-def _new_axes(x: Tensor, parts: Sequence[Any]) -> Tensor:
-    if Ellipsis in parts:
-        i = list(parts).index(Ellipsis)
-        fill = len(x.labels()) - sum(part is not None for part in parts) + 1
-        parts = (*parts[:i], *[slice(None)] * fill, *parts[i + 1 :])
-    for i, part in enumerate(parts):
-        x = _unsqueeze(x, i) if part is None else x
-    return x
-
-
-def _last_layer(x: Tensor, source: Source) -> Tensor:
-    """Return the states of the last layer, [directions, N, hidden]."""
-    if source.module.num_layers == 1:
-        return x
-    if source.final is None:
-        raise refused_part(source.path, "the last layer of h_n beside the whole sequence")
-    directions = 2 if source.module.bidirectional else 1
-    return Tensor(record(nn.Reshape(directions, source.module.hidden_size), source.final)[0], 1, last_of=x)
-
-
-def _one_state(x: Tensor, source: Source, index: Any) -> Tensor | Half:
-    """Return h_n[i]."""
-    i = index_of_step(index, 0)
-    if index == slice(-2 if source.module.bidirectional else -1, None, None):
-        return _last_layer(x, source)
-    if i is None:
-        raise refused_part(source.path, f"h_n{_index_text(index if isinstance(index, tuple) else (index,))}")
-    directions = 2 if source.module.bidirectional else 1
-    count = directions * source.module.num_layers
-    if not -count <= i < count:
-        raise Unknown(f"h_n[{i}] of {source.path}, which has {count}")
-    if directions == 2:
-        return Half(x, i % count)
-    if i % count != count - 1:
-        raise refused_part(source.path, f"h_n[{i}]")
-    if source.final is not None:
-        return Tensor(source.final)
-    return Tensor(x.value if x.is_flat else record(nn.LastStep(), x.value)[0])
-
-
-def _size(x: Any, dim: int | None = None) -> Any:
-    sizes = (BATCH,) if isinstance(x, Tensor) and x.is_column else tuple(full(x, "size").sizes())
-    return sizes if dim is None else sizes[dim]
-
-
-def _getattr(x: Any, name: str) -> Any:
-    if isinstance(x, tuple) and name == "values" and len(x) == 2:  # of torch.max
-        return x[0]
-    if name == "shape":
-        return _size(x)
-    if name == "ndim":
-        return len(_size(x))
-    if name in ("device", "dtype", "is_cuda"):
-        return None
-    raise Unknown(f"the attribute .{name}")
-
-
-def _rank(x: Any) -> int:
-    return len(_size(x))
-
-
-def _same(x: Any, *args: Any, **kwargs: Any) -> Any:
-    return x
-
-
-def _zeros(*args: Any, **kwargs: Any) -> Zeros:
-    return Zeros()
-
-
-#: Every function, method and operator, by its name.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+#: Functions, methods and operators, by name.
+COMPUTING: dict[str, Callable[..., Any]] = {
     **{name: _activation(name) for name in _ACTIVATIONS},
     **dict.fromkeys(("softmax",), _row("softmax")),
     **dict.fromkeys(("log_softmax",), _row("log_softmax")),
@@ -479,22 +225,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _extreme(nn.Minimum, "min"),
     "mean": _mean,
     "amax": _amax,
-    "flatten": _flatten,
-    **dict.fromkeys(("view", "reshape"), _view),
-    "unflatten": _unflatten,
-    "squeeze": _squeeze,
-    "unsqueeze": _unsqueeze,
-    "permute": _permute,
-    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
-    **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
-    "hstack": lambda tensors: _cat(tensors, 1),
-    "stack": _stack,
-    "getitem": _getitem,
-    "getattr": _getattr,
-    "size": _size,
-    **dict.fromkeys(("dim", "ndimension"), _rank),
-    **dict.fromkeys(("contiguous", "clone", "float", "double", "to", "type", "type_as", "cpu", "long", "int"), _same),
-    **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), _zeros),
 }
 #: Those that keep the shape of their first argument.
 KEEPING = frozenset(
@@ -515,8 +245,3 @@ KEEPING = frozenset(
     | {"add", "iadd", "sub", "isub", "subtract", "mul", "imul", "multiply", "div", "truediv", "itruediv", "neg", "negative"}
     | {"transpose", "permute", "to", "float", "double", "long"}
 )
-
-
-def value_of(x: Any, owner: str) -> Value:
-    """Return the value of an output or of an initial state, which may lack a dimension."""
-    return x.value if isinstance(x, Tensor) else full(x, owner).value

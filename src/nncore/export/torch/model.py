@@ -15,9 +15,10 @@ from ...graph import Graph, Value, record
 from ...network.chain import Chain
 from ...network.network import Network
 from ...records import Shape
-from . import follow, layers
-from .functions import FUNCTIONS, full
+from . import follow, inputs, layers, tracing
+from .functions import full
 from .layers import RECURRENT, SHAPED
+from .shapes import FUNCTIONS
 from .tensors import Final, Tensor
 
 
@@ -41,9 +42,9 @@ def network_of(module: Any, example: Any, seed: int | None) -> Network:
         if given and network.plan.built_for != [tuple(given[0])[1:]]:
             network.build([tuple(given[0])[1:]])
         return network
-    traced = follow.trace(module, follow.fixed_arguments(module, 0 if names else len(given), set(names)))
+    traced = tracing.trace(module, tracing.fixed_arguments(module, 0 if names else len(given), set(names)))
     _refuse(_problems(traced))
-    ends = follow.follow(traced, _by_name(module, given, names))
+    ends = inputs.follow(traced, _by_name(module, given, names))
     for layer, its in ends.made:
         layers.give_values(layer, its)
     outputs = _outputs(ends.outputs, list(ends.inputs.values()))
@@ -214,9 +215,9 @@ def _refuse(problems: list[str]) -> None:
 # Outputs ---------------------------------------------------------------------------------------------------------------------
 
 
-def _outputs(found: Any, inputs: list[Value]) -> Any:
+def _outputs(found: Any, given: list[Value]) -> Any:
     """Return the outputs of the model: one value, a list, or a dict of them. Tuples in tuples become one list."""
-    used = {id(value) for value in inputs}
+    used = {id(value) for value in given}
 
     def value(x: Any) -> Value:
         x = x.tensor if isinstance(x, Final) else x

@@ -16,7 +16,7 @@ import zopfli  # zopflipy on PyPI
 def compress(wheel: Path) -> tuple[int, int]:
     """Replace the wheel by the smaller one; return its sizes before and after. RECORD holds hashes of files: it stays right."""
     before, smaller = wheel.stat().st_size, wheel.with_suffix(".smaller")
-    with zipfile.ZipFile(wheel) as old, zopfli.ZipFile(smaller, "w", zipfile.ZIP_DEFLATED) as new:
+    with zipfile.ZipFile(wheel) as old, zopfli.ZipFile(smaller, "w", block_splitting_max=0) as new:
         for entry in old.infolist():
             new.writestr(entry, old.read(entry))
     os.replace(smaller, wheel)

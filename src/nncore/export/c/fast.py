@@ -5,7 +5,7 @@ A text is C for one type. In it, @ is the name of the function; REAL and BITS st
 another function. The coefficients are minimax fits of the relative error; csrc/ops/vmath.h, which has the same ones, says how good
 they are. No text relies on the order of bytes, on fused multiply-adds or their absence, or on how halves are rounded. No integer is
 made of NaN. There is arithmetic, and a choice between two values, but no branch, so that compilers can make vectors of loops. In
-exp, sigmoid and tanh the choices are between integers: with floating numbers GCC computes in branches, which it cannot make vectors
+all but log and sqrt the choices are between integers: with floating numbers GCC computes in branches, which it cannot make vectors
 of without -fno-trapping-math.
 """
 
@@ -21,10 +21,10 @@ _CONSTANTS: dict[str, tuple[float | str, float | str]] = {
     "log2e": (1.44269504, 1.4426950408889634),
     "ln2_high": (float.fromhex("0x1.62e3p-1"), float.fromhex("0x1.62e42feep-1")),  # 16, 32 bits: times an exponent it is exact
     "ln2_low": (float.fromhex("0x1.2fefa2p-17"), float.fromhex("0x1.a39ef35793c76p-33")),
-    "exp_high": (89.0, 710.0),  # exp is infinite from here up
-    "normal_end": (15.0, 39.0),  # exp(-x^2/2) is 0 from here up
     # The bits of bounds of absolute values
     "tanh_end_bits": ("0x411051ecu", "0x403311eb851eb852u"),  # 9.02, 19.07: tanh rounds to 1 from here up
+    "normal_end_bits": ("0x41700000u", "0x4043800000000000u"),  # 15, 39: exp(-x^2/2) is 0 from here up
+    "forty_bits": ("0x42200000u", "0x4044000000000000u"),  # exp(-40) is nothing beside 1
     "exp_low_bits": ("0x42d00000u", "0x4087500000000000u"),
     "exp_high_bits": ("0x42b20000u", "0x4086300000000000u"),
     "sign": ("0x80000000u", "0x8000000000000000u"),
@@ -170,13 +170,15 @@ static inline REAL @(REAL x)
 /* exp(x) - 1 = 2 (s (exp(r) - 1) + s - 1/2), with x = n ln2 + r and s = 2^(n - 1) */
 static inline REAL @(REAL x)
 {
-    const REAL c = x > -40.0# ? (x < {exp_high} ? x : {exp_high}) : -40.0#;
+    const BITS bits = &to_bits(x), sign = bits & {sign}, size = bits & {size};
+    const BITS most = sign ? {forty_bits} : {exp_high_bits};
+    const REAL c = &from_bits((size < most ? size : most) | sign);
 """
     + _REDUCE
     + """\
     const REAL s = &from_bits(((BITS)m - {less}) << {mantissa});
     const REAL y = 2.0# * (s * (r + r * r * $exp(r)) + (s - 0.5#));
-    return x == x ? y : x;
+    return &from_bits(&to_bits(y) | (size > {infinity} ? size : 0)); /* NaN stays NaN */
 }
 """,
     "sigmoid": """\
@@ -249,8 +251,8 @@ static inline REAL @(REAL x)
  * is exact. */
 static inline REAL @(REAL x)
 {
-    const REAL b = x < 0.0# ? -x : x;
-    const REAL a = b < {normal_end} ? b : {normal_end};
+    const BITS bits = &to_bits(x), size = bits & {size};
+    const REAL a = &from_bits(size < {normal_end_bits} ? size : {normal_end_bits});
     const REAL high = (REAL)(int32_t)(a * 64.0#) * 0.015625#;
     const REAL low = -0.5# * ((a - high) * (a + high));
     const REAL t = -0.5# * (high * high);
@@ -260,7 +262,9 @@ static inline REAL @(REAL x)
     const REAL p = 1.0# + (r + r * r * $exp(r));
     const REAL e = p * &from_bits(((BITS)m + {off_normal}) << {mantissa}) * {small};
     const REAL tail = e * (($tail(a)) / ($mills(a)));
-    return x == x ? (x < 0.0# ? tail : 1.0# - tail) : x;
+    const BITS is_below = 0 - (bits >> {places}); /* all bits for x < 0, or none */
+    const BITS y = (&to_bits(tail) & is_below) | (&to_bits(1.0# - tail) & ~is_below);
+    return &from_bits(y | (size > {infinity} ? size : 0)); /* NaN stays NaN */
 }
 """,
     "sqrt": """\

@@ -16,7 +16,7 @@ log1p      log(1 + x), 0 <= x <= 1              1.18     1.18
 tanh       tanh(x)                              3.66     3.29
 sigmoid    1 / (1 + exp(-x))                    2.41     2.33
 softplus   log(1 + exp(x))                      1.82     1.79
-normal     (1 + erf(x / sqrt(2))) / 2           5.63     9.70
+normal     (1 + erf(x / sqrt(2))) / 2           5.63     9.80
 sqrt       square root of x >= 0                0.85     0.85
 =========  ===================================  =======  =======
 

@@ -35,7 +35,12 @@ def train_on_batch(
 def apply_gradients(network: Network) -> None:
     """Update the parameters with the optimizer, using the current gradients; see `Model.apply_gradients`."""
     with network.access.training():
-        trainer, plan = require_trainer(network, "apply_gradients"), network.plan
+        plan = network.plan
+        trainer: Trainer | None = plan.trainer
+        if (
+            trainer is None or trainer.optimizer_fields is None or plan.averaged or not plan.is_compiled
+        ):  # a loop finds none of these
+            trainer = require_trainer(network, "apply_gradients")
         if trainer.config.distributed is None or trainer.config.ranks is None:
             plan.apply_gradients(trainer.rate(plan.step))
             return

@@ -158,6 +158,8 @@ class Trainer:
     def rate(self, step: int) -> float:
         """Return the learning rate of an update."""
         lr = self.config.optimizer.lr
+        if type(lr) is float:  # nearly always
+            return lr
         return float(learning_rates(lr, step, 1)[0]) if callable(lr) else float(lr)
 
     def reset_sums(self) -> Sums:

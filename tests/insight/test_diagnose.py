@@ -129,6 +129,7 @@ def test_what_is_shown():
         ({"steps": 3}, ArgumentError, "steps"),
         ({"batch_size": 0}, ArgumentError, "batch_size"),
         ({"validation_data": 3}, ArgumentError, "validation_data"),
+        ({"x": [[1.0, 2.0], [3.0]]}, ArgumentError, "different lengths"),
         ({"x": np.zeros((100, 3), "f4")}, ShapeError, "64"),
     ],
 )
@@ -137,3 +138,90 @@ def test_what_is_refused(change, error, text):
     arguments = {"model": mlp(x, y, 0), "x": x[:100], "y": y[:100]} | change
     with pytest.raises(error, match=text):
         nn.diagnose(**arguments)
+
+
+def sequences(rng):
+    return rng.normal(size=(300, 12, 3)).astype("f4")
+
+
+def compiled(*layers, loss, optimizer=None, **kwargs):
+    model = nn.Sequential(*layers, seed=0)
+    model.compile(loss, optimizer or nn.optim.Adam(lr=3e-3), **kwargs)
+    return model
+
+
+def of_sequences(rng):
+    x = sequences(rng)
+    model = compiled(nn.GRU(3, 16, return_sequences=True), nn.Linear(16, 3), loss="mse")
+    return {"model": model, "x": x, "y": x, "lengths": rng.integers(4, 13, 300)}
+
+
+def of_tags(rng):
+    x = sequences(rng)
+    model = compiled(nn.GRU(3, 16, return_sequences=True), nn.Linear(16, 2), nn.Softmax(), loss="sparse_categorical_crossentropy")
+    return {"model": model, "x": x, "y": (x[:, :, 0] > 0).astype(int)}
+
+
+def of_counts(rng):
+    x = rng.normal(size=(600, 6))
+    model = compiled(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1), nn.Softplus(), loss="poisson", optimizer=nn.optim.Adam(lr=1e-2))
+    return {"model": model, "x": x, "y": rng.poisson(np.exp(1 + 0.7 * x[:, 0]))}
+
+
+def of_a_weak_relation(rng):
+    x = rng.normal(size=(600, 6))
+    model = compiled(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2), nn.Softmax(), loss="sparse_categorical_crossentropy")
+    return {"model": model, "x": x, "y": (x[:, 0] + 2 * rng.normal(size=600) > 0).astype(int)}
+
+
+def of_a_loss_below_zero(rng):
+    x = rng.normal(size=(400, 4))
+    model = compiled(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 2), loss=nn.losses.GaussianNLL())
+    y = 0.05 * x[:, :1] + 0.01 * rng.normal(size=(400, 1))
+    model.fit(x, y, epochs=60, verbose=0)
+    return {"model": model, "x": x, "y": y}
+
+
+def of_a_stateful_net(rng):
+    x = sequences(rng)
+    model = compiled(nn.GRU(3, 16, stateful=True), nn.Linear(16, 1), loss="mse")
+    return {"model": model, "x": x, "y": x[:, -1, :1]}
+
+
+@pytest.mark.parametrize("make", [of_sequences, of_tags, of_counts, of_a_weak_relation, of_a_loss_below_zero, of_a_stateful_net])
+def test_other_sorts_of_nets_are_not_accused(make, rng):
+    report = nn.diagnose(**make(rng))
+    assert report.healthy, str(report)
+    assert np.isfinite(report.after)
+
+
+def test_weights_that_are_no_numbers(rng):
+    x, y = friedman()
+    model = mlp(x, y, 0)
+    model.build((10,))
+    model[0].weight[0, 0] = np.nan
+    (verdict,) = nn.diagnose(model, x, y).verdicts
+    assert (verdict.code, verdict.severity) == ("exploding_gradient", "serious")
+    assert "earlier training" in verdict.text
+
+
+def test_targets_that_are_equal(rng):
+    x, y = friedman()
+    (first, *_) = nn.diagnose(mlp(x, y, 0), x, np.full_like(y, 2.0)).verdicts
+    assert first.code == "labels_unrelated"
+    assert "All targets are equal" in first.text
+
+
+def test_rows_that_were_repeated_before_the_split(rng):
+    x, y = friedman()
+    drawn = rng.integers(0, len(x), 1600)
+    x, y = x[drawn], y[drawn]
+    report = nn.diagnose(mlp(x, y, 0), x[:1200], y[:1200], validation_data=(x[1200:], y[1200:]))
+    assert report.verdicts[0].code == "leakage"
+
+
+@pytest.mark.parametrize("lr", [0.0, 1e-8, 1e12])
+def test_learning_rates_far_off(lr):
+    x, y = digits()
+    report = nn.diagnose(mlp(x, y, 0, optimizer=nn.optim.SGD(lr=lr)), x, y)
+    assert report.verdicts[0].code == ("lr_too_high" if lr > 1 else "lr_too_low")

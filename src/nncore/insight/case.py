@@ -92,8 +92,10 @@ class Trial(NamedTuple):
     @property
     def relative(self) -> float:
         """The loss afterwards as a part of chance, or of the loss before if chance is not known. 0: perfect; 1: learned nothing."""
-        base = self.chance if self.chance > 0 else abs(self.before)
-        return self.after / base if base else 1.0
+        if self.chance > 0 and self.after >= 0:
+            return self.after / self.chance
+        fallen = (self.before - self.after) / abs(self.before) if self.before else 0.0
+        return max(0.0, 1 - fallen) if isfinite(fallen) else inf
 
     @property
     def best_held(self) -> float:
@@ -171,6 +173,11 @@ class Case:
                 if value.dtype.kind in "fiub"
             )
 
+    @cached_property
+    def is_stateful(self) -> bool:
+        """Whether a recurrent layer carries its state from batch to batch."""
+        return any(op.kind == "recurrent" and op.field("stateful") for op in self.start._network.plan.ops)
+
     @property
     def chance(self) -> float:
         """The least loss of an answer that is the same for every row; NaN if it is not known."""
@@ -183,11 +190,17 @@ class Case:
         for loss, weight, shape, y in zip(
             self.losses, config.weights, self.start.output_shapes, rows.targets.values(), strict=True
         ):
-            found = [value for guess in _constants(loss, y, (len(y), *shape)) if isfinite(value := _value(loss, y, guess))]
+            guesses = _constants(loss, y, (len(y), *shape))
+            found = [value for guess in guesses if isfinite(value := _value(loss, y, guess, rows.lengths))]
             if not found:
                 return float("nan")
             total += min(found) * weight
         return total
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a copy has been trained as it is."""
+        return "as it is" in self._trials
 
     # Losses -------------------------------------------------------------------------------------------------------------------
 
@@ -203,7 +216,7 @@ class Case:
         total = 0.0
         weights = self.model._trainer.config.weights
         for loss, weight, y, prediction in zip(self.losses, weights, rows.targets.values(), self.predict(model, rows), strict=True):
-            total += weight * _value(loss, y, prediction)
+            total += weight * _value(loss, y, prediction, rows.lengths)
         return total if isfinite(total) else inf
 
     def learned(self, model: Any, rows: Rows) -> float:
@@ -219,8 +232,20 @@ class Case:
         weights = self.model._trainer.config.weights
         each = answers if isinstance(answers, list | tuple) else [answers]
         for loss, weight, y, answer in zip(self.losses, weights, rows.targets.values(), each, strict=True):
-            total += weight * _value(loss, y, answer)
+            total += weight * _value(loss, y, answer, rows.lengths)
         return total if isfinite(total) else inf
+
+    def floor_of(self, rows: Rows) -> float:
+        """Return the least loss that answers can have, 0 if it is not known: labels that are smoothed or shares leave some."""
+        total = 0.0
+        weights, shapes = self.model._trainer.config.weights, self.start.output_shapes
+        for loss, weight, shape, y in zip(self.losses, weights, shapes, rows.targets.values(), strict=True):
+            if loss.from_logits or loss.targets == "signs" or np.size(y) == 0:
+                continue
+            answer = _perfect(loss, np.asarray(y), (len(y), *shape))
+            least = _value(loss, y, answer, rows.lengths)
+            total += weight * least if isfinite(least) else 0.0
+        return max(0.0, total)
 
     # Trials -------------------------------------------------------------------------------------------------------------------
 
@@ -261,7 +286,9 @@ class Case:
         size = min(self.batch_size, len(rows))
         if len(rows) > steps * size:
             rows = rows.take(slice(0, steps * size))
-        if len(rows) % size == 1 and size > 1:  # a batch of one row has no variance
+        if self.is_stateful:  # its batches go on where those before ended
+            rows = rows.take(slice(0, len(rows) // size * size))
+        elif len(rows) % size == 1 and size > 1:  # a batch of one row has no variance
             rows = rows.take(slice(0, len(rows) - 1))
         epochs = ceil(steps / ceil(len(rows) / size))
         found, watched = Diagnostics(every=max(1, min(5, steps // 20))), _Held(self, held, ceil(epochs / _MOST_LOOKS))
@@ -275,6 +302,7 @@ class Case:
                 epochs=epochs,
                 batch_size=size,
                 callbacks=[found, watched],
+                shuffle=not self.is_stateful,
                 verbose=0,
                 step_losses="all",
                 **lengths,
@@ -323,15 +351,31 @@ def compile_again(model: Any, optimizer: Any, l1: float, l2: float) -> None:
         model.compile(config.losses, optimizer, loss_weights=list(config.weights), l1=l1, l2=l2)
 
 
-def _value(loss: Any, y: np.ndarray, prediction: np.ndarray) -> float:
-    """Return a loss, or infinity if it cannot be computed."""
+def _value(loss: Any, y: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None = None) -> float:
+    """Return a loss, or infinity if it is not finite. The valid time steps of sequences count as rows."""
+    if prediction.ndim > 2:
+        columns, time = prediction.shape[-1], prediction.shape[1]
+        y = np.asarray(y).reshape(-1, columns) if np.size(y) == prediction.size else np.asarray(y).reshape(-1)
+        prediction = prediction.reshape(-1, columns)
+        if lengths is not None and len(prediction) == len(lengths) * time:
+            valid = (np.arange(time) < lengths[:, None]).ravel()
+            y, prediction = y[valid], prediction[valid]
     with np.errstate(all="ignore"):
-        try:
-            found = np.asarray(loss(y, prediction), np.float64)
-        except (TypeError, ValueError, ArithmeticError):
-            return inf
+        found = np.asarray(loss(y, prediction), np.float64)
     value = float(found.mean()) if found.size else 0.0
     return value if isfinite(value) else inf
+
+
+def _perfect(loss: Any, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the answers that the targets ask for."""
+    columns = shape[-1] if len(shape) > 1 else 1
+    if loss.targets == "classes":
+        found = np.eye(columns)[y.astype(np.int64).clip(0, columns - 1).reshape(-1)]
+    else:
+        found = y.astype(np.float64).reshape(-1, columns) if y.size % columns == 0 else np.zeros((1, columns))
+    smoothing = float(getattr(loss, "label_smoothing", 0.0) or 0.0)
+    found = (1 - smoothing) * found + smoothing / max(2, columns) if smoothing else found
+    return found.reshape(shape) if found.size == np.prod(shape) else np.zeros(shape)
 
 
 def _constants(loss: Any, y: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:

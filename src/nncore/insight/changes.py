@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ from ..models import Sequential
 from .case import Case, Rows, Trial, compile_again, has
 from .facts import columns_of, numbers_of, weight_layers
 
-_REFERENCE_WIDTH = 64
+_WIDTH, _SEQUENCE_WIDTH = 64, 32  #: units of the plain net
+#: The losses of numbers for which targets may be shifted and scaled.
+SCALABLE = frozenset(("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "half_squared_error", "quantile"))
 
 
 def standardised(case: Case) -> Trial | None:
@@ -43,7 +46,7 @@ def with_scaled_targets(case: Case) -> Trial | None:
         return None
     found = {}
     for loss, (name, y) in zip(case.losses, case.train.targets.items(), strict=True):
-        if loss.targets == "values":
+        if loss.name in SCALABLE:
             found[name] = _standardising_columns(y.reshape(len(y), -1) if y.ndim < 2 else y)
 
     def transform(rows: Rows) -> Rows:
@@ -115,20 +118,26 @@ def reference(case: Case) -> Trial | None:
     fits = len(case.train.inputs) == len(losses) == 1 and len(shapes[0]) == 1 and value.ndim in (2, 3)
     if not fits or not case.is_finite or not numbers_of(case, case.train) or type(losses[0]).__name__ == "PythonLoss":
         return None
-    scaled = losses[0].targets == "values"
+    scaled = losses[0].name in SCALABLE
+    if losses[0].targets not in ("classes", "one_hot", "probabilities") and not scaled and losses[0].name != "poisson":
+        return None
 
     def change(model: Any) -> Any:
-        width = _REFERENCE_WIDTH
+        width = _SEQUENCE_WIDTH if value.ndim == 3 else _WIDTH
         hidden = [layers.GRU(value.shape[2], width)] if value.ndim == 3 else [layers.Linear(value.shape[1], width), layers.ReLU()]
         hidden += [layers.Linear(width, width), layers.ReLU(), layers.Linear(width, shapes[0][0])]
         if losses[0].targets in ("classes", "one_hot", "probabilities") and not losses[0].from_logits:
             hidden.append(layers.Sigmoid() if losses[0].targets == "probabilities" else layers.Softmax())
+        if losses[0].name == "poisson" and not losses[0].from_logits:
+            hidden.append(layers.Softplus())
         plain = Sequential(*hidden, seed=0, dtype=model.dtype.name)
-        plain.compile(losses[0], optim.Adam(lr=3e-3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plain.compile(losses[0], optim.Adam(lr=3e-3))
         return plain
 
     standardise = _standardising(case)
-    mean = {name: (y.mean(0), y.std(0)) for name, y in case.train.targets.items()} if scaled else {}
+    mean = {name: (y.mean(0, dtype="f8"), y.std(0, dtype="f8")) for name, y in case.train.targets.items()} if scaled else {}
 
     def transform(rows: Rows) -> Rows:
         found = standardise(rows)
@@ -138,6 +147,18 @@ def reference(case: Case) -> Trial | None:
         return Rows(found.inputs, targets, found.lengths)
 
     return case.trial("a plain net", change, transform=transform)
+
+
+def with_adam(case: Case) -> Trial | None:
+    """The same net, trained by Adam for as many steps as the first trial."""
+    if not case.is_finite:
+        return None
+
+    def change(model: Any) -> None:
+        config = model._trainer.config
+        compile_again(model, optim.Adam(lr=3e-3), config.l1, config.l2)
+
+    return case.trial("with Adam", change, steps=case.steps)
 
 
 def unfrozen(case: Case) -> Trial | None:

@@ -10,14 +10,17 @@ import numpy as np
 
 from ..models import Sequential
 from .case import Case, Rows, Trial, has
-from .changes import at_rate, has_normalisation, in_larger_batches, reference, without_penalties
+from .changes import at_rate, has_normalisation, in_larger_batches, reference, with_adam, without_penalties
 from .data import generalises
 from .facts import layers_of, weight_layers
 from .verdict import Verdict
 
 _LEARNED = 0.5  #: a loss below this part of chance means that the net learns
 _VANISHED, _EXPLODED = 1e-3, 1e3  #: ratio of the gradients of the first and of the last layer
+_USUAL_LR = 1e-2
 _SMALL_BATCH, _TINY_BATCH = 8, 3
+_FIRST_GATED = 2  #: nnc_cell: tanh, relu, gru, lstm
+_ENOUGH_HELD = 50  #: held-out rows, of which fewer say little
 
 
 def rate(case: Case) -> Iterator[Verdict]:
@@ -26,14 +29,17 @@ def rate(case: Case) -> Iterator[Verdict]:
     first = case.first
     if rule.full_batch:
         return
-    is_wild = not isfinite(first.after) or first.after > 1.5 * first.before or _is_noisy(first)
+    if rule.lr == 0:
+        yield _rate_verdict(case, "lr_too_low", 0.0, first)
+        return
+    is_wild = not isfinite(first.after) or first.after > first.before + 0.5 * abs(first.before) or _is_noisy(first)
     if is_wild or first.relative > _LEARNED:
-        factor, best = _best_rate(case, (0.1, 0.01, 0.001))
-        if case.improves(best) and (is_wild or best.relative < 0.7 * first.relative):
+        factor, best = _best_rate(case, (0.1, 0.01, 0.001, 1e-5, 1e-7, _USUAL_LR / float(rule.lr)))
+        if case.improves(best) and best.relative < 0.95 and (is_wild or best.relative < 0.7 * first.relative):
             yield _rate_verdict(case, "lr_too_high", factor, best)
             return
     if first.relative > _LEARNED and isfinite(first.after):
-        factor, best = _best_rate(case, (10.0, 100.0, 1e3, 1e4, 1e5))
+        factor, best = _best_rate(case, (10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8))
         moved = (first.before - first.after) / max(abs(first.before), 1e-30)
         if case.improves(best) and moved < 0.3:
             yield _rate_verdict(case, "lr_too_low", factor, best)
@@ -54,13 +60,18 @@ def _best_rate(case: Case, factors: tuple[float, ...]) -> tuple[float, Trial]:
 def _is_noisy(trial: Trial) -> bool:
     """Whether the losses of the last steps jump far above the least one."""
     last = trial.steps[-max(10, len(trial.steps) // 4) :]
-    return bool(len(last) >= 10 and np.median(last) > 1.5 * max(trial.before, 1e-30))
+    return bool(len(last) >= 10 and np.median(last) > trial.before + 0.5 * abs(trial.before))
 
 
 def _rate_verdict(case: Case, code: str, factor: float, best: Trial) -> Verdict:
     rule = case.model._trainer.config.optimizer
     first, lr = case.first, float(rule.lr)
     high = code == "lr_too_high"
+    if lr == 0:
+        return Verdict(
+            code, "serious", "optimizer", "The learning rate is 0, so no step changes anything.", "", "Set one:",
+            "model.optimizer.lr = 1e-3", {"lr": lr},
+        )  # fmt: skip
     return Verdict(
         code,
         "serious",
@@ -70,7 +81,7 @@ def _rate_verdict(case: Case, code: str, factor: float, best: Trial) -> Verdict:
         if high
         else "Each step changes the weights so little that the loss needs far more steps than anybody waits for.",
         f"{'Lower' if high else 'Raise'} the learning rate; nn.find_lr(model, X, y) shows which ones work:",
-        f"model.compile(..., optimizer=nn.optim.{type(rule).__name__}(lr={lr * factor:g}))",
+        f"model.optimizer.lr = {lr * factor:g}",
         {
             "lr": lr,
             "loss before": first.before,
@@ -161,10 +172,16 @@ def through_time(case: Case) -> Iterator[Verdict]:
                 layer,
                 f"The gradient reaches about {reach} of {len(norms)} time steps back; what was before is not learned.",
                 "Each time step multiplies the gradient by a number below 1, so it fades exponentially with the distance.",
-                "Use LSTM or GRU instead of RNN, shorter or averaged sequences, or a layer that looks at all steps:",
+                "Use shorter or averaged sequences, or a layer that looks at all steps"
+                + (":" if _is_gated(case) else ", or LSTM or GRU instead of RNN:"),
                 "nn.GRU(features, units, return_sequences=True), nn.GlobalAveragePooling1D()",
                 evidence | {"reach in steps": reach},
             )
+
+
+def _is_gated(case: Case) -> bool:
+    """Whether the recurrent layers are GRU or LSTM."""
+    return all(op.field("cell") >= _FIRST_GATED for op in case.start._network.plan.ops if op.kind == "recurrent")
 
 
 def _norms_by_step(case: Case, rows: Rows) -> dict[str, np.ndarray]:
@@ -299,7 +316,8 @@ def capacity(case: Case) -> Iterator[Verdict]:
     first = case.first
     if not isfinite(first.after):
         return
-    if first.held and (first.best_held < 0.97 or (first.relative < 0.5 and generalises(case))):
+    is_ratio = first.chance > 0 and first.held_chance > 0 and first.after >= 0 and all(loss >= 0 for loss in first.held)
+    if first.held and is_ratio and (first.best_held < 0.97 or (first.relative < 0.5 and generalises(case))):
         best = min(first.held)
         last = first.held[-1]
         gap = last > 1.3 * best and last > 3 * first.after
@@ -307,34 +325,46 @@ def capacity(case: Case) -> Iterator[Verdict]:
         if len(first.held) > 2 and (gap or wide):
             yield Verdict(
                 "overfitting",
-                "warning" if not gap or first.held_chance <= 0 or last < 0.8 * first.held_chance else "serious",
+                "serious" if gap and last >= 0.8 * first.held_chance and len(case.held or ()) >= _ENOUGH_HELD else "warning",
                 "validation data" if case.is_validated else "held-out rows",
                 f"The loss of the training rows is {first.after:.3g}, that of other rows {last:.3g}"
-                + (f", after {best:.3g} in epoch {int(np.argmin(first.held)) + 1}." if gap else "."),
+                + (f", which was {best:.3g} before." if gap else "."),
                 "The net has enough weights to learn single rows by heart, with their noise; that does not help for others.",
                 "Stop at the best epoch, and add dropout, an L2 penalty, or rows:",
                 "model.fit(..., validation_data=(X_val, y_val), callbacks=[nn.callbacks.EarlyStopping(restore_best_weights=True)])",
-                {"training loss": first.after, "loss of other rows": last, "best": best, "epochs": len(first.held)},
+                {"training loss": first.after, "loss of other rows": last, "best": best, "other rows": len(case.held or ())},
             )
             return
     plain = reference(case)
     if plain is None or first.relative < 0.15:
         return
     slope = _slope(first)
-    if (
-        plain.relative < 0.5 * first.relative
-        and first.relative - plain.relative > 0.1
-        and plain.best_held < 0.8 * first.best_held
-        and slope < 0.1
-    ):
+    is_better = plain.relative < 0.5 * first.relative and first.relative - plain.relative > 0.1
+    if is_better and plain.best_held < 0.8 * first.best_held and slope < 0.1:
+        adam = with_adam(case)
+        if adam is not None and adam.relative < 0.75 * first.relative:
+            yield Verdict(
+                "lr_too_low",
+                "warning",
+                "optimizer",
+                f"In as many steps, Adam gets the same net to {adam.relative:.0%} of chance instead of {first.relative:.0%}.",
+                "Plain gradient descent takes steps of the same size for all weights, so those with small gradients hardly move.",
+                "Use Adam, or a higher learning rate with momentum:",
+                "model.compile(..., optimizer=nn.optim.Adam(lr=3e-3))",
+                case.compared(adam, "with Adam"),
+            )
+            return
         yield Verdict(
             "underfitting",
             "serious" if first.relative > 0.4 else "warning",
             "layers",
-            f"The loss stays at {first.relative:.0%} of chance, where a plain net with two hidden layers of 64 units gets to "
-            f"{plain.relative:.0%}.",
-            "A net with few units, or without a nonlinear layer, cannot express what tells the rows apart.",
-            "Use more units or another hidden layer:",
+            f"The loss stays at {first.relative:.0%} of chance, where a plain net with hidden layers gets to {plain.relative:.0%}.",
+            "A net with few units, or without a nonlinear layer, cannot express what tells the rows apart."
+            if first.relative < 1
+            else "The net has learned nothing, so its layers pass nothing on, or no gradient back.",
+            "Use more units or another hidden layer:"
+            if first.relative < 1
+            else "Begin with a plain net, and add layers one by one:",
             "nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, outputs)",
             {"loss / chance": first.relative, "of a plain net": plain.relative, "still falling": slope},
         )

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from .case import Case, Rows
-from .changes import reference, standardised, with_scaled_targets
+from .changes import SCALABLE, reference, standardised, with_scaled_targets
 from .facts import classes_of, columns_of, numbers_of, predicted_classes, where_of
 from .verdict import Verdict
 
@@ -17,6 +17,8 @@ _MOST_COLUMNS = 1024  #: more columns are not compared with one another
 _LARGE = 20.0  #: root mean square of a column
 _OFFSET = 10.0  #: mean of a column in standard deviations
 _SPREAD = 1000.0  #: ratio of the scales of two columns
+_FEW_CLASSES = 20
+_CERTAIN = 5.0  #: correlation times the root of the number of rows: no chance
 _ALIKE = 0.9999  #: correlation of columns that repeat one another
 
 
@@ -40,7 +42,7 @@ def non_finite(case: Case) -> Iterator[Verdict]:
                     f"{int(bad.sum())} values of {name!r} are NaN or infinite, or too large for {case.model.dtype}.",
                     "One such value makes the loss NaN, and one step later all weights.",
                     "Drop these rows or fill in the values, and let compile check the data:",
-                    "keep = np.isfinite(X).all(axis=1); X, y = X[keep], y[keep]",
+                    f"keep = np.isfinite({'X' if kind == 'inputs' else 'y'}).reshape(len(X), -1).all(1); X, y = X[keep], y[keep]",
                     {"values": int(bad.sum()), "rows": int(bad.reshape(len(bad), -1).any(1).sum()), "first at": list(at)},
                 )
 
@@ -94,7 +96,9 @@ def constant_columns(case: Case) -> Iterator[Verdict]:
             "Such a column tells nothing about the row; its weights are a second bias."
             + (" Every row looks the same, so the net can only answer with a constant." if share == 1 else ""),
             "Leave these columns out, or look where their values were lost:",
-            "keep = X.min(0) < X.max(0); X = X[:, keep]",
+            "keep = X.min(0) < X.max(0); X = X[:, keep]"
+            if value.ndim < 3
+            else "keep = X.min((0, 1)) < X.max((0, 1)); X = X[..., keep]",
             {"constant": int(still.sum()), "columns": len(still), "first": np.flatnonzero(still)[:6].tolist()},
         )
 
@@ -122,7 +126,7 @@ def repeated_columns(case: Case) -> Iterator[Verdict]:
             "What two equal columns have in common counts twice, so that the net listens to it more, and the share of each of the "
             "two cannot be told.",
             "Keep one of each:",
-            f"X = np.delete(X, {second}, axis=1)  # the same as column {first}",
+            f"X = np.delete(X, {second}, axis=-1)  # the same as column {first}",
             {"repeated": repeated, "columns": flat.shape[1], "pair": [first, second]},
         )
 
@@ -130,7 +134,7 @@ def repeated_columns(case: Case) -> Iterator[Verdict]:
 def target_scale(case: Case) -> Iterator[Verdict]:
     """Targets of a regression with a large, shifted or tiny scale."""
     for loss, (name, y) in zip(case.losses, case.train.targets.items(), strict=True):
-        if loss.targets != "values" or y.dtype.kind not in "fiu":
+        if loss.name not in SCALABLE or y.dtype.kind not in "fiu":
             continue
         flat = columns_of(y.reshape(len(y), -1))
         std, mean = float(flat.std(0).max()), float(np.abs(flat.mean(0)).max())
@@ -189,16 +193,10 @@ def leaks(case: Case) -> Iterator[Verdict]:
         if value.ndim != 2 or len(value) < 20:
             continue
         for target_name, y in case.train.targets.items():
-            if y.dtype.kind not in "fiub" or y.size != len(y):
+            if y.shape == value.shape:  # an autoencoder
                 continue
-            target = y.reshape(-1).astype(np.float64)
-            x = value.astype(np.float64)
-            deviation = x - x.mean(0)
-            centred = target - target.mean()
-            with np.errstate(all="ignore"):
-                related = np.abs(deviation.T @ centred) / np.sqrt((deviation * deviation).sum(0) * (centred @ centred))
-            related = np.nan_to_num(related)
-            if value.shape[1] > 1 and related.max() > 0.9999:
+            related = _correlations(value, y).max(1)
+            if value.shape[1] > 1 and related.max() > _ALIKE:
                 column = int(related.argmax())
                 yield Verdict(
                     "leakage",
@@ -212,13 +210,35 @@ def leaks(case: Case) -> Iterator[Verdict]:
                 )
 
 
+def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the absolute correlations of columns of x [n, columns] with those of y, and with each class if y has few values."""
+    targets = y.reshape(len(y), -1).astype(np.float64)
+    if targets.shape[1] == 1 and y.dtype.kind in "iub" and 2 < len(values := np.unique(y)) <= _FEW_CLASSES:
+        targets = np.concatenate([targets, targets == values], 1)
+    a, b = x.astype(np.float64), targets
+    a, b = (np.where(each.min(0) < each.max(0), each - each.mean(0), 0.0) for each in (a, b))  # 0, not rounding, if constant
+    with np.errstate(all="ignore"):
+        return np.asarray(np.nan_to_num(np.abs(a.T @ b) / np.sqrt(np.outer((a * a).sum(0), (b * b).sum(0))), posinf=0.0))
+
+
+def _related(rows: Rows) -> float:
+    """Return the greatest correlation of an input with a target."""
+    found = [
+        float(_correlations(value.reshape(len(value), -1), y).max(initial=0.0))
+        for value in rows.inputs.values()
+        for y in rows.targets.values()
+        if value[0].size * y[0].size <= _MOST_COLUMNS
+    ]
+    return max(found, default=0.0)
+
+
 def _copied_rows(case: Case, held: Rows) -> Iterator[Verdict]:
     """Rows of the validation data that are among those of training, unless rows repeat within the training data as well."""
     train, validation = (_keys(rows) for rows in (case.whole, held))
     known = set(train)
     shared = sum(key in known for key in validation) / max(1, len(validation))
     within = 1 - len(known) / max(1, len(train))
-    if shared < 0.02 or shared < 3 * within:
+    if shared < 0.02 or (shared < 3 * within and not _is_continuous(case, len(known))):
         return
     yield Verdict(
         "leakage",
@@ -229,6 +249,14 @@ def _copied_rows(case: Case, held: Rows) -> Iterator[Verdict]:
         "Drop repeated rows before the split, and keep rows that belong together on one side:",
         "X, index = np.unique(X, axis=0, return_index=True); y = y[index]  # or fit(..., groups=patient)",
         {"shared": shared, "repeated within training": within},
+    )
+
+
+def _is_continuous(case: Case, distinct: int) -> bool:
+    """Whether an input has so many different numbers that rows do not repeat by chance."""
+    return any(
+        value.dtype.kind == "f" and any(len(np.unique(column)) > 0.5 * distinct for column in columns_of(value).T[:16])
+        for value in case.whole.inputs.values()
     )
 
 
@@ -277,20 +305,33 @@ def _padded(steps: np.ndarray) -> float:
 
 def unrelated(case: Case) -> Iterator[Verdict]:
     """Targets that no model predicts better than chance: not this one, and not the nearest neighbour."""
-    if not case.is_finite or case.held is None or len(case.train) < 60 or not isfinite(case.chance):
+    if all(value.size and (value == value.flat[0]).all() for value in case.train.targets.values()):
+        yield Verdict(
+            "labels_unrelated",
+            "serious",
+            "targets",
+            "All targets are equal, so there is nothing to learn.",
+            "",
+            "Look where the targets come from:",
+            "np.unique(y)",
+            {"rows": len(case.train)},
+        )
+        return
+    if case.held is None or len(case.train) < 60 or not isfinite(case.chance):
         return
     if generalises(case):
         return
     first, plain = case.first, reference(case)
     neighbour, guess, _ = _neighbours(case)
+    columns = sum(value[0].size for value in case.train.inputs.values())
     yield Verdict(
         "labels_unrelated",
-        "serious",
+        "warning" if plain is None or columns > len(case.train) else "serious",
         "targets",
-        "The inputs say nothing about the targets: on rows that were not trained on, neither this net nor the nearest neighbour is "
-        "better than a constant answer.",
+        "The inputs seem to say nothing about the targets: on rows that were not trained on, neither this net nor the nearest "
+        "neighbour is better than a constant answer.",
         "Either the rows of X and y have got out of order, or the targets were shuffled, or what would tell them is not among the "
-        "inputs.",
+        "inputs, or there are too few rows for it.",
         "Look at some rows with their targets, and at every place where X or y is sorted, merged or filtered by itself:",
         "order = rng.permutation(len(X)); X, y = X[order], y[order]  # the same order for both",
         {"held-out loss / chance": first.best_held, "score of the nearest neighbour": neighbour, "of chance": guess}
@@ -304,6 +345,8 @@ def generalises(case: Case) -> bool:
         return False
     plain = reference(case)
     if case.first.best_held < 0.97 or (plain is not None and plain.best_held < 0.97):
+        return True
+    if _related(case.train) * np.sqrt(len(case.train)) > _CERTAIN:
         return True
     neighbour, guess, error = _neighbours(case)
     if neighbour > guess + 3 * error:
@@ -320,7 +363,8 @@ def _neighbours(case: Case) -> tuple[float, float, float]:
     """Return the score of the nearest neighbour on held-out rows, that of chance, and its standard error: the accuracy, or for
     numbers the correlation of two neighbours' targets."""
     train, held = case.train.take(slice(0, 2000)), case.held
-    assert held is not None
+    if held is None or len(held) < 3:
+        return 0.0, 0.0, 1.0
     arrays = [
         np.concatenate([np.asarray(v, np.float64).reshape(len(v), -1) for v in rows.inputs.values()], 1) for rows in (train, held)
     ]
@@ -338,9 +382,9 @@ def _neighbours(case: Case) -> tuple[float, float, float]:
         return score, guess, float(np.sqrt(guess * (1 - guess) / max(1, len(held))))
     y = np.asarray(next(iter(train.targets.values())), np.float64).reshape(len(train), -1)
     other = np.asarray(next(iter(held.targets.values())), np.float64).reshape(len(held), -1)
-    with np.errstate(all="ignore"):
-        both = [np.corrcoef(y[nearest, k], other[:, k])[0, 1] for k in range(y.shape[1])]
-    return float(np.nanmax(both, initial=0.0)), 0.0, float(1 / np.sqrt(max(1, len(held))))
+    varied = [k for k in range(y.shape[1]) if np.ptp(y[nearest, k]) > 0 and np.ptp(other[:, k]) > 0]
+    score = max((float(np.corrcoef(y[nearest, k], other[:, k])[0, 1]) for k in varied), default=0.0)
+    return score, 0.0, float(1 / np.sqrt(len(held)))
 
 
 def examine(case: Case) -> Iterator[Verdict]:

@@ -16,6 +16,10 @@ from .report import Report, in_order
 from .verdict import CODES, Verdict
 
 DEFAULT_STEPS = 600
+#: What explains a loss that is no number.
+_CAUSES_OF_INFINITY = {
+    "lr_too_high", "exploding_gradient", "loss_mismatch", "bad_init", "inputs_unscaled", "targets_unscaled", "non_finite_data"
+}  # fmt: skip
 #: What is left out if one of the others was found to be serious.
 _EXPLAINED_BY: dict[str, set[str]] = {
     "underfitting": {*CODES},
@@ -67,8 +71,8 @@ def diagnose(
     ------
     NotCompiledError
         The model is not compiled.
-    ShapeError, EmptyDataError, ArgumentError
-        The data do not fit the model.
+    ShapeError, EmptyDataError, LabelError, ArgumentError
+        The data do not fit the model or its loss.
 
     Examples
     --------
@@ -93,9 +97,14 @@ def diagnose(
             raise ArgumentError("diagnose: validation_data must be (x, y) or (x, y, lengths)")
         held = rows_of("diagnose: validation_data", model, *validation_data[:2], *validation_data[2:] or (None,))
     case = Case(model, rows, held, size, steps)
+    if lost := [*structure.lost_weights(case)]:
+        return Report(case, lost)
     found = _explained([*data.examine(case), *structure.examine(case), *course.examine(case)])
-    if all(each.severity != "serious" for each in found):
-        found.append(_healthy(case) if isfinite(case.first.after) else _diverged(case))
+    serious = {each.code for each in found if each.severity == "serious"}
+    if case.is_finite and not isfinite(case.first.after) and not serious & _CAUSES_OF_INFINITY:
+        found.append(_diverged(case))
+    elif not serious:
+        found.append(_healthy(case))
     return Report(case, in_order(found))
 
 

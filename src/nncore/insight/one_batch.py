@@ -14,13 +14,14 @@ from .case import Case
 from .changes import without_dropout
 from .reading import require_compiled, rows_of
 
-_SOLVED = 0.05  #: a loss below this part of that of a constant answer
+_SOLVED = 0.05  #: of the way from the loss of a constant answer to the least possible one, the part that may be left
+_LEAST = 1e-3
 
 
 class OneBatch(NamedTuple):
     """The result of `overfit_one_batch`."""
 
-    solved: bool  #: whether the loss went to less than 5 % of that of a constant answer
+    solved: bool  #: whether the loss went 95 % of the way from that of a constant answer to the least possible one
     before: float  #: the loss of the rows before
     after: float  #: and afterwards
     chance: float  #: that of the best answer that is the same for every row
@@ -48,7 +49,7 @@ def overfit_one_batch(model: Any, x: Any, y: Any = None, *, rows: int = 32, step
     x, y : array_like
         Inputs and targets, or batches, as for `diagnose`.
     rows : int, default 32
-        So many of the first rows are one batch.
+        So many rows, drawn at random, are one batch.
     steps : int, default 1000
         Steps on this batch at most. It ends earlier if the rows are learned.
     lengths : array_like of int, optional
@@ -78,12 +79,13 @@ def overfit_one_batch(model: Any, x: Any, y: Any = None, *, rows: int = 32, step
     require_compiled("overfit_one_batch", model)
     count, steps = whole("overfit_one_batch", "rows", rows, 1), whole("overfit_one_batch", "steps", steps, 1)
     given = rows_of("overfit_one_batch", model, x, y, lengths)
-    batch = given.take(slice(0, count))
+    batch = given.take(np.sort(np.random.default_rng(0).permutation(len(given))[:count]))
     case = Case(model, batch, None, count, steps)
     trained = copy.deepcopy(case.start)
     without_dropout(trained)
     before, chance = case.learned(trained, batch), case.chance_of(batch)
-    goal = _SOLVED * (chance if chance > 0 else abs(before))
+    floor = case.floor_of(batch)
+    goal = max(floor + _SOLVED * ((chance if chance > 0 else abs(before)) - floor), _LEAST)
     losses: list[float] = []
     sequence = {} if batch.lengths is None else {"lengths": batch.lengths}
     with warnings.catch_warnings():
@@ -96,4 +98,4 @@ def overfit_one_batch(model: Any, x: Any, y: Any = None, *, rows: int = 32, step
             if case.learned(trained, batch) <= goal or not isfinite(losses[-1]):
                 break
     after = case.learned(trained, batch)
-    return OneBatch(after <= goal, before, after, chance, np.array(losses))
+    return OneBatch(isfinite(after) and after <= goal, before, after, chance, np.array(losses))

@@ -47,7 +47,14 @@ def _named(caller: str, what: str, given: Any, names: list[str]) -> dict[str, np
         given = [given]
     if len(given) != len(names):
         raise ArgumentError(f"{caller}: {what} has {len(given)} entries for {len(names)} of the model: {names}")
-    found = {name: np.asarray(each) for name, each in zip(names, given, strict=True)}
+    found = {}
+    for name, each in zip(names, given, strict=True):
+        try:
+            found[name] = np.asarray(each)
+        except ValueError:
+            raise ArgumentError(
+                f"{caller}: {what}: the rows of {name!r} have different lengths; pad them, and pass lengths"
+            ) from None
     for name, value in found.items():
         if value.ndim == 0 or value.dtype.kind not in "fiub":
             raise ArgumentError(f"{caller}: {what}: {name!r} must be an array of numbers with one entry per row, not {value.dtype}")

@@ -38,7 +38,7 @@ class Report:
         self.before = self.after = self.chance = float("nan")
         self.gradients: dict[str, float] = {}
         self.units: dict[str, tuple[float, float]] = {}
-        if not case.is_finite:
+        if not case.is_trained:
             return
         first = case.first
         found = first.found

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..training.advice import end_of, mismatches
 from .case import Case
-from .changes import rescaled, unfrozen
+from .changes import SCALABLE, rescaled, unfrozen
 from .facts import WeightLayer, weight_layers
 from .verdict import Verdict
 
@@ -74,12 +74,13 @@ def _numbers_for_classes(case: Case, i: int, where: str) -> Iterator[Verdict]:
     loss, network = case.losses[i], case.start._network
     y = list(case.train.targets.values())[i]
     shape = case.start.output_shapes[i]
-    if loss.targets != "values" or y.dtype.kind not in "fiub" or len(y) < 10:
+    if loss.name not in SCALABLE or y.dtype.kind not in "fiub" or len(y) < 10:
         return
     width = shape[-1] if shape else 1
-    values = np.unique(y)
+    values, counts = np.unique(y, return_counts=True)
     end = end_of(network, network.plan.outputs[i]).code
     is_numbered = width == 1 and 2 < len(values) <= _CLASSES and np.array_equal(values, np.arange(len(values)))
+    is_numbered = is_numbered and counts.min() >= 0.2 * counts.max()  # those of counted things fall off
     is_binary = width == 1 and len(values) == 2
     is_one_hot = width > 1 and y.ndim > 1 and np.array_equal(values, [0, 1]) and bool((y.reshape(-1, width).sum(1) == 1).all())
     if not (is_numbered or is_one_hot or is_binary):
@@ -149,7 +150,7 @@ def initial_weights(case: Case) -> Iterator[Verdict]:
         return
     each, ratio = max(found, key=lambda one: abs(np.log(max(one[1], 1e-30))))
     helped = rescaled(case)
-    wrong = "at 0" if ratio == 0 else f"{ratio:.3g} times as {'large' if ratio > 1 else 'large only'} as usual"
+    wrong = "at 0" if ratio == 0 else f"{ratio:.3g} times as large as usual"
     reason = (
         "Units with the weights 0 are all equal and stay equal, and pass no gradient on."
         if ratio == 0
@@ -189,6 +190,22 @@ def frozen(case: Case) -> Iterator[Verdict]:
         "model.trainable = True; model.compile(...)",
         {"frozen": len(still), "parameters": len(names)} | case.compared(helped, "nothing frozen"),
     )
+
+
+def lost_weights(case: Case) -> Iterator[Verdict]:
+    """Weights that are no numbers any more."""
+    lost = [name for name, value in case.start.named_parameters() if not np.isfinite(value).all()]
+    if lost:
+        yield Verdict(
+            "exploding_gradient",
+            "serious",
+            f"{lost[0]} and {len(lost) - 1} more" if len(lost) > 1 else lost[0],
+            "The weights are NaN or infinite: an earlier training ran to infinity.",
+            "No step leads back from there.",
+            "Draw them anew, and train with a lower learning rate:",
+            "model.reset_parameters(); model.optimizer.lr = model.optimizer.lr / 10",
+            {"parameters": len(lost)},
+        )
 
 
 def examine(case: Case) -> Iterator[Verdict]:

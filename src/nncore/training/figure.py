@@ -41,7 +41,8 @@ class NotebookFigure(Figure):
 
 def style() -> AbstractContextManager[None]:
     """Return the context in which axes are made and drawn on."""
-    return mpl.rc_context(_STYLE)
+    found: AbstractContextManager[None] = mpl.rc_context(_STYLE)
+    return found
 
 
 def new_figure(width: float, height: float) -> Figure:

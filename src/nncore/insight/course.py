@@ -34,7 +34,7 @@ def rate(case: Case) -> Iterator[Verdict]:
         return
     is_wild = not isfinite(first.after) or first.after > first.before + 0.5 * abs(first.before) or _is_noisy(first)
     if is_wild or first.relative > _LEARNED:
-        factor, best = _best_rate(case, (0.1, 0.01, 0.001, 1e-5, 1e-7, _USUAL_LR / float(rule.lr)))
+        factor, best = _best_rate(case, (0.1, 0.01, 0.001, 1e-5, 1e-7, min(1e-9, _USUAL_LR / float(rule.lr))))
         if case.improves(best) and best.relative < 0.95 and (is_wild or best.relative < 0.7 * first.relative):
             yield _rate_verdict(case, "lr_too_high", factor, best)
             return

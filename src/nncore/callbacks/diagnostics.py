@@ -173,7 +173,7 @@ class Diagnostics(Callback):
         if not self.epoch:
             raise EmptyDataError("Diagnostics.plot: no epoch has been recorded; fit with it among the callbacks first")
         require("matplotlib.figure", "plot", "Diagnostics.plot")
-        from ..training.figure import new_figure, style, whole_numbers
+        from ..foreign.figure import new_figure, style, whole_numbers
 
         weights = [name for name in self.gradient_norm if name.rpartition(".")[2].startswith("weight")] or list(self.gradient_norm)
         panels = (

@@ -141,7 +141,7 @@ def through_time(case: Case) -> Iterator[Verdict]:
     if not has(case.start, "recurrent"):
         return
     rows = case.tested.take(slice(0, 64))
-    for key, norms in _norms_by_step(case, rows).items():
+    for key, norms in norms_by_step(case, rows).items():
         if len(norms) < 8:
             continue
         tail = float(norms[-max(1, len(norms) // 10) :].max())
@@ -184,7 +184,7 @@ def _is_gated(case: Case) -> bool:
     return all(op.field("cell") >= _FIRST_GATED for op in case.start._network.plan.ops if op.kind == "recurrent")
 
 
-def _norms_by_step(case: Case, rows: Rows) -> dict[str, np.ndarray]:
+def norms_by_step(case: Case, rows: Rows) -> dict[str, np.ndarray]:
     """Return the norm of the gradient per time step of each recurrent sublayer, before any step.
 
     It is the gradient of a random sum of the answers, before a last activation, which may be flat where the answers are large.

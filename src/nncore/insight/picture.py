@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..training.figure import BLUE, ORANGE, RED, new_figure, style
+from ..foreign.figure import BLUE, ORANGE, RED, new_figure, style
 
 if TYPE_CHECKING:
     from .report import Report

@@ -48,7 +48,7 @@ class RateTest:
             matplotlib is not installed.
         """
         require("matplotlib.figure", "plot", "RateTest.plot")
-        from ..training.figure import RED, new_figure, style
+        from ..foreign.figure import RED, new_figure, style
 
         with style():
             figure = new_figure(6, 4)

@@ -24,6 +24,7 @@ from .base import Metric
 from .classification import Accuracy, BalancedAccuracy, ConfusionMatrix, MatthewsCorrelation, TopKAccuracy
 from .loss import LogLoss, LossMetric
 from .names import MetricLike, MetricName, MetricObject
+from .picture import plot_confusion
 from .python import Partial, PythonMetric, Unweighted
 from .ranking import AveragePrecision, RankingAverage, RocAuc
 from .ratios import F1, Average, FBeta, Precision, Recall, Specificity
@@ -81,6 +82,7 @@ __all__ = [
     "mape",
     "matthews_correlation",
     "mse",
+    "plot_confusion",
     "precision",
     "r2",
     "recall",

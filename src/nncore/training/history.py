@@ -130,7 +130,7 @@ class History(Callback):
         if not names:
             raise EmptyDataError("History.plot: no epoch has been recorded; fit with epochs >= 1 first")
         require("matplotlib.figure", "plot", "History.plot")
-        from .figure import new_figure, style
+        from ..foreign.figure import new_figure, style
 
         columns = min(2, len(names))
         rows = -(-len(names) // columns)
@@ -145,7 +145,7 @@ class History(Callback):
 
     def _draw(self, axes: Any, name: str) -> None:
         """Draw one quantity, with that of the validation."""
-        from .figure import whole_numbers
+        from ..foreign.figure import whole_numbers
 
         validation = f"val_{name}"
         for key, label, line in ((name, "training", "-"), (validation, "validation", "--")):

@@ -11,12 +11,14 @@ from typing import Any
 
 import matplotlib as mpl
 from cycler import cycler
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#000000"
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)
 _STYLE: Any = {
-    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK]),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -53,6 +55,16 @@ def new_figure(width: float, height: float) -> Figure:
 
     made: Figure = plt.figure(figsize=(width, height), layout="constrained", FigureClass=NotebookFigure)
     return made
+
+
+def of_classes(count: int) -> ListedColormap:
+    """Return the colours of so many classes, the same as those of lines and points."""
+    return ListedColormap([COLOURS[k % len(COLOURS)] for k in range(count)])
+
+
+def of_two_classes() -> LinearSegmentedColormap:
+    """Return colours from the first class's over white to the second one's."""
+    return LinearSegmentedColormap.from_list("two classes", [BLUE, "white", ORANGE])
 
 
 def whole_numbers(axes: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import flag
+from .._checks import flag, shown
 from ..errors import ArgumentError, require
 from .classification import ConfusionMatrix
 
@@ -61,24 +61,26 @@ def plot_confusion(
     if matrix.ndim != 2:
         raise ArgumentError("plot_confusion: y_true has several labels per row; draw one column at a time")
     classes = len(matrix)
+    if labels is not None and (isinstance(labels, str) or not isinstance(labels, Iterable)):
+        raise ArgumentError(f"plot_confusion: labels must be a list of names, not {shown(labels)}")
     names = [str(each) for each in (range(classes) if labels is None else labels)]
     if len(names) != classes:
         raise ArgumentError(f"plot_confusion: labels has {len(names)} names for {classes} classes")
     require("matplotlib.figure", "plot", "plot_confusion")
     from ..foreign.figure import new_figure, style
 
-    shown = matrix / np.maximum(matrix.sum(1, keepdims=True), 1e-300) if normalize else matrix
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1e-300) if normalize else matrix
     side = min(10.0, 2.5 + 0.45 * classes)
     with style():
         figure = new_figure(side + 1, side)
         axes = figure.subplots()
-        image = axes.imshow(shown, cmap="Blues", vmin=0)
+        image = axes.imshow(shares, cmap="Blues", vmin=0)
         axes.grid(visible=False)
         axes.set(xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes), yticklabels=names)
         axes.set_xticklabels(names, rotation=45 if max(map(len, names)) > 3 else 0)
         figure.colorbar(image, ax=axes, label="share of the true class" if normalize else "rows")
-        limit = 0.5 * shown.max(initial=0.0)
-        for i, j in np.ndindex(shown.shape) if classes <= _MOST_NUMBERED else ():
-            text = f"{shown[i, j]:.2f}" if normalize else f"{shown[i, j]:g}"
-            axes.text(j, i, text, ha="center", va="center", color="white" if shown[i, j] > limit else "black", fontsize=9)
+        limit = 0.5 * shares.max(initial=0.0)
+        for i, j in np.ndindex(shares.shape) if classes <= _MOST_NUMBERED else ():
+            text = f"{shares[i, j]:.2f}" if normalize else f"{shares[i, j]:g}"
+            axes.text(j, i, text, ha="center", va="center", color="white" if shares[i, j] > limit else "black", fontsize=9)
     return figure

@@ -238,6 +238,38 @@ class Predictor(ModelCore):
             found.is_shown = in_notebook()
         return found
 
+    def plot(self, *, engine: Literal["auto", "graphviz", "matplotlib"] = "auto") -> Any:
+        """Draw the model: a box per call of a layer, with its output shape and its number of parameters.
+
+        Parameters
+        ----------
+        engine : "auto", "graphviz" or "matplotlib"
+            "auto": graphviz if its program ``dot`` and its Python package are installed, else matplotlib.
+
+        Returns
+        -------
+        graphviz.Digraph or matplotlib.figure.Figure
+            A notebook shows it if it is the result of a cell.
+
+        Raises
+        ------
+        NotBuiltError
+            The shapes of the parameters are not known yet.
+        MissingExtraError
+            Neither is installed.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> figure = nn.Sequential(nn.Linear(2, 3), nn.ReLU()).plot(engine="matplotlib")
+        >>> [box.get_text() for box in figure.axes[0].texts if box.get_text()][-1]
+        '1 ReLU\\n[*, 3]'
+        """
+        from ..network.drawing import plot
+
+        with self._network.access.reading():
+            return plot(self._network, engine)
+
     def __repr__(self) -> str:
         try:
             return repr(self._network)

@@ -49,3 +49,4 @@ rescale_value = LateCall("rescale_value(value, scale, offset): call a Rescaling 
 call_layer = LateCall("call_layer(layer, x, training): the output of a layer for an array, by itself")
 call_recurrent = LateCall("call_recurrent(layer, x, h_0, lengths, training, mask): outputs and last states of a recurrent layer")
 draw_parameters = LateCall("draw_parameters(layer): the parameters of a recurrent layer, drawn now where it is in no model yet")
+verdicts_of = LateCall("verdicts_of(diagnostics): what the statistics of a training mean, as verdicts")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import whole
+from .. import _late_calls
+from .._checks import flag, whole
 from ..errors import EmptyDataError, require
 from ..training.hooks import Callback, Logs
+
+if TYPE_CHECKING:
+    from ..insight import Verdict
 
 _PARAMETERS = ("gradient_norm", "weight_norm", "update_norm", "update_ratio")
 _UNITS = ("mean", "std", "zero_fraction", "dead_fraction", "saturated_fraction")
@@ -49,6 +53,8 @@ class Diagnostics(Callback):
     every : int, default 25
         Interval between two sampled training steps, starting with the first step of each epoch. 1 samples every step. With 25,
         training takes up to 5 % longer.
+    verdicts : bool, default False
+        Whether to say at the end of training, in plain words, what these statistics mean.
 
     Attributes
     ----------
@@ -67,6 +73,9 @@ class Diagnostics(Callback):
     saturated_fraction : dict of str to list of float
         The fraction of the values at which the derivative is nearly 0: Sigmoid outside of 0.01 to 0.99, Tanh and Softsign beyond
         0.98, Hardtanh at its bounds, ELU and SELU within 2 % of their lower bound. It is 0 for other activations.
+    verdicts : list of nncore.insight.Verdict
+        With ``verdicts=True``, after training: gradients that vanish or explode, dead and saturated units, steps that are too long
+        or too short; the most serious first. `nn.diagnose` finds more, because it tries changes out.
 
     Notes
     -----
@@ -98,8 +107,10 @@ class Diagnostics(Callback):
     dead_fraction = _Figure()
     saturated_fraction = _Figure()
 
-    def __init__(self, every: int = 25) -> None:
+    def __init__(self, every: int = 25, verdicts: bool = False) -> None:
         self.every = whole("Diagnostics", "every", every)
+        self._with_verdicts = flag("Diagnostics", "verdicts", verdicts)
+        self.verdicts: list[Verdict] = []
         self._clear()
 
     def _clear(self) -> None:
@@ -149,6 +160,8 @@ class Diagnostics(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         self.close()
+        if self._with_verdicts and self.epoch:
+            self.verdicts = _late_calls.verdicts_of(self)
 
     def close(self) -> None:
         """Stop sampling."""

@@ -41,11 +41,13 @@ def train(x: np.ndarray, y: np.ndarray, hidden: int, l2: float) -> nn.Sequential
 def main() -> None:
     x, y = moons(200, 0.25, 0)
     x_test, y_test = moons(2000, 0.25, 1)
-    across, up = np.meshgrid(np.linspace(-4.4, 4.4, 200), np.linspace(-3.2, 3.2, 200))
+    low, high = x.min(0) - 0.5, x.max(0) + 0.5  # every point lies inside
+    across, up = np.meshgrid(*(np.linspace(a, b, 200) for a, b in zip(low, high, strict=True)))
     grid = np.stack([across.ravel(), up.ravel()], axis=1)
     figure = Figure(figsize=(10, 8), layout="constrained")
     print("hidden     L2   right on training / new points   sum of squares of the weights")
-    for row, hidden in zip(figure.subplots(3, 3, sharex=True, sharey=True), HIDDEN, strict=True):
+    panels = figure.subplots(3, 3, sharex=True, sharey=True)
+    for row, hidden in zip(panels, HIDDEN, strict=True):
         for axes, l2 in zip(row, STRENGTHS, strict=True):
             model = train(x, y, hidden, l2)
             seen, new = (model.evaluate(*data, return_dict=True)["accuracy"] for data in ((x, y), (x_test, y_test)))
@@ -57,6 +59,10 @@ def main() -> None:
             axes.contour(across, up, model.predict(grid).reshape(across.shape), levels=[0.5], colors="k")
             axes.scatter(*x.T, c=y, cmap="RdBu", s=8, edgecolors="k", linewidths=0.3)
             axes.set_title(f"{hidden} units, L2 {l2:g}: {new:.0%} of new points", fontsize=9)
+    for axes in panels[-1]:
+        axes.set_xlabel("x1")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("x2")
     OUT.mkdir(exist_ok=True)
     path = OUT / "decision-boundary.png"
     figure.savefig(path, dpi=120)

@@ -78,13 +78,15 @@ def main() -> None:
                 forecasts[name] = forecast
         print(f"{name:5}: RMSE {np.mean(errors):.1f} ± {np.std(errors):.1f} over {SEEDS} seeds")
 
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(year[test], actual, "k", linewidth=2, label="observed")
-    for name, forecast in forecasts.items():
-        axes.plot(year[test], forecast, linewidth=1, label=name)
-    axes.set(title="One year ahead, on years that no model has seen", xlabel="year", ylabel="sunspots")
-    axes.legend()
+    figure = Figure(figsize=(11, 1.9 * len(forecasts)), layout="constrained")
+    figure.suptitle("One year ahead, on years that no model has seen")
+    panels = figure.subplots(len(forecasts), 1, sharex=True, sharey=True)
+    for axes, (name, forecast) in zip(panels, forecasts.items(), strict=True):
+        axes.plot(year[test], actual, "0.6", linewidth=2, label="observed")
+        axes.plot(year[test], forecast, color="#0072b2", linewidth=1.4, label=f"{name}, RMSE {rmse(forecast, actual):.1f}")
+        axes.set_ylabel("sunspots")
+        axes.legend(loc="upper right", ncols=2, frameon=False)
+    panels[-1].set_xlabel("year")
     figure.savefig(OUT / "sunspots.png", dpi=120)
     print(f"picture: {OUT / 'sunspots.png'}")
 

@@ -99,8 +99,9 @@ def dying() -> Figure:
         right.plot(range(20, 140), then, style, label=label)
     left.set(xlabel="epoch", ylabel="dead units", ylim=(-0.02, 1.02), title="units of layer 2 that are 0 for every sample")
     right.set(xlabel="epoch", ylabel="loss", yscale="log", title="loss")
-    left.legend()
-    right.legend()
+    left.legend(loc="center right")
+    right.legend(loc="upper right")
+    left.set_ylim(-0.02, 1.1)
     return figure
 
 

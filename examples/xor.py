@@ -23,8 +23,8 @@ OUT = Path(__file__).resolve().parent.parent / "out"
 
 
 def main() -> None:
-    perceptron = nn.Sequential(nn.Linear(2, 1), seed=3)
-    perceptron.compile(loss="perceptron", optimizer=nn.optim.SGD(lr=0.1))
+    perceptron = nn.Sequential(nn.Linear(2, 1, bias_init=nn.init.Uniform(-1, 1)), seed=18)
+    perceptron.compile(loss="perceptron", optimizer=nn.optim.SGD(lr=0.07))
     perceptron.fit(X, 2 * Y - 1, epochs=20, batch_size=1, verbose=0)
 
     net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1), nn.Sigmoid(), seed=0)

@@ -73,7 +73,7 @@ def plot_decision_boundary(model: Any, x: Any, y: Any = None, *, resolution: int
 
     Parameters
     ----------
-    model : Sequential, Model or estimator
+    model : Model or estimator
         Anything with ``predict`` for [N, 2]. One output column is drawn by its values, with the line where they pass the threshold;
         several columns, or classes, by the class with the greatest one.
     x : array_like
@@ -152,7 +152,7 @@ def plot_sequence_gradient(model: Any, x: Any, y: Any = None, *, lengths: Any = 
 
     Parameters
     ----------
-    model : Sequential or Model
+    model : Model
         Compiled, with recurrent layers.
     x, y : array_like
         Inputs and targets, or batches, as for `diagnose`; the first 64 rows are used.

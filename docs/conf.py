@@ -2,16 +2,31 @@
 
 import re
 
+from docutils import nodes
+from latex2mathml import converter
+
 import nncore
 
 project, author, release = "nncore", "the authors of nncore", nncore.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery"]
 root_doc = "docs/index"
-include_patterns = ["README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md"]
+include_patterns = ["README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md", "docs/learn/*.rst"]
 exclude_patterns = ["build", "dist", ".*"]
 templates_path = ["templates"]
 
+# The learner's path: the programs in examples/learn are run, and become pages with the pictures that they draw.
+sphinx_gallery_conf = {
+    "examples_dirs": "examples/learn",
+    "gallery_dirs": "docs/learn",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "min_reported_time": 1_000,
+}
+
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "nncore"
 html_additional_pages = {"index": "home.html"}
 html_show_copyright = html_show_sphinx = html_copy_source = False
@@ -29,6 +44,7 @@ REFERENCE = (
     "models data layers losses optim schedules metrics callbacks insight init errors estimators export distributed config typing"
 )
 SIDEBAR = {
+    "Learn": "learn/index",
     "Guides": "../README migrating training diagnosis estimators metrics loops recurrent functional optimizers distributed "
     "precision saving weights deploying c reliability custom",
     "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
@@ -60,7 +76,18 @@ def leave_out(app, what, name, obj, skip, options):
     return True if (getattr(obj, "__module__", None) or "").startswith("sklearn.") else None
 
 
+def write_math(writer, node, display):
+    """Write a formula as MathML, which browsers show without a script or the network."""
+    writer.body.append(converter.convert(node.astext(), display=display))
+    raise nodes.SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer(
+        "mathml",
+        (lambda writer, node: write_math(writer, node, "inline"), None),
+        (lambda writer, node: write_math(writer, node, "block"), None),
+    )
     app.connect("autodoc-skip-member", leave_out)
     app.connect("source-read", add_sidebar)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon, which writes such signs

@@ -142,7 +142,7 @@ def plot_decision_boundary(model: Any, x: Any, y: Any = None, *, resolution: int
             name = None if label is None else str(label)
             axes.scatter(chosen[:, 0], chosen[:, 1], s=16, edgecolors="white", linewidths=0.5, label=name)
         if y is not None:
-            axes.legend(title="class", fontsize=8, frameon=True)
+            axes.legend(title="class", ncols=6, loc="lower left", bbox_to_anchor=(0, 1))  # above the picture, which is full
         axes.set(xlabel="x1", ylabel="x2")
     return figure
 

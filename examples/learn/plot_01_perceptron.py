@@ -42,8 +42,17 @@ for axes, (name, y) in zip(panels, TASKS.items(), strict=True):
     (w1, w2), b = model[0].weight[0], model[0].bias[0]
     line = np.array([-0.5, 1.5])
     axes.plot(line, -(w1 * line + b) / w2, "k")
-    axes.scatter(*X.T, c=["#e69f00" if yes else "#0072b2" for yes in y], s=140, zorder=2)
-    axes.set(title=f"{name}: {right} of 4 right", xlabel="x1", ylabel="x2", xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), aspect="equal")
+    axes.scatter(
+        *X.T, c=["#e69f00" if yes else "#0072b2" for yes in y], s=140, zorder=2
+    )
+    axes.set(
+        title=f"{name}: {right} of 4 right",
+        xlabel="x1",
+        ylabel="x2",
+        xlim=(-0.5, 1.5),
+        ylim=(-0.5, 1.5),
+        aspect="equal",
+    )
     print(f"{name}: {right} of 4 right")
 
 # %%

@@ -22,7 +22,9 @@ y = np.array([0, 1, 1, 0])
 
 def net(*between):
     """Return a net with something between its layers, trained on XOR."""
-    model = nn.Sequential(nn.Linear(2, 2), *between, nn.Linear(2, 1), nn.Sigmoid(), seed=0)
+    model = nn.Sequential(
+        nn.Linear(2, 2), *between, nn.Linear(2, 1), nn.Sigmoid(), seed=0
+    )
     model.compile(loss="binary_crossentropy", optimizer=nn.optim.Adam(lr=0.05))
     model.fit(X, y, epochs=500, batch_size=None, verbose=0)
     return model
@@ -44,8 +46,15 @@ figure = nn.insight.plot_decision_boundary(bent, X, y)
 
 hidden = nn.Tanh()(bent[0](X))
 figure, axes = plt.subplots(figsize=(4, 4), layout="constrained")
-axes.scatter(*np.asarray(hidden).T, c=["#e69f00" if yes else "#0072b2" for yes in y], s=140)
-axes.set(xlabel="first hidden neuron", ylabel="second hidden neuron", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))
+axes.scatter(
+    *np.asarray(hidden).T, c=["#e69f00" if yes else "#0072b2" for yes in y], s=140
+)
+axes.set(
+    xlabel="first hidden neuron",
+    ylabel="second hidden neuron",
+    xlim=(-1.2, 1.2),
+    ylim=(-1.2, 1.2),
+)
 assert np.all((bent.predict(X)[:, 0] > 0.5) == y)
 
 # %%

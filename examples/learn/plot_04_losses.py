@@ -21,7 +21,9 @@ import nncore as nn
 
 error = np.linspace(-3, 3, 301)
 score = np.linspace(-8, 8, 301)[:, None]
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(11, 3.6), layout="constrained"
+)
 for name in ("mse", "mae", "huber"):
     loss = nn.losses.get(name)
     left.plot(error, [loss([[0.0]], [[e]]) for e in error], label=name)

@@ -45,13 +45,22 @@ height = ((w[..., None] * x[:, 0] + b[..., None] - y[:, 0]) ** 2).mean(-1)
 figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
 axes.contour(w, b, height, levels=np.geomspace(0.3, 30, 12), colors="0.7")
 for (name, size), color in zip(
-    {"all rows": 64, "mini-batches of 8": 8, "one row": 1}.items(), ("k", "#0072b2", "#e69f00"), strict=True
+    {"all rows": 64, "mini-batches of 8": 8, "one row": 1}.items(),
+    ("k", "#0072b2", "#e69f00"),
+    strict=True,
 ):
     model, path = nn.Sequential(nn.Linear(1, 1), seed=0).build((1,)), Path()
     model[0].weight, model[0].bias = [[-1.0]], [2.0]
     model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.05))
     model.fit(x, y, epochs=10, batch_size=size, callbacks=[path], verbose=0)
-    axes.plot(*np.array(path.points).T, ".-", color=color, linewidth=1, markersize=3, label=f"{name}: {len(path.points) - 1} steps")
+    axes.plot(
+        *np.array(path.points).T,
+        ".-",
+        color=color,
+        linewidth=1,
+        markersize=3,
+        label=f"{name}: {len(path.points) - 1} steps",
+    )
 axes.set(xlabel="weight", ylabel="bias")
 axes.legend()
 

@@ -22,15 +22,15 @@ y = x[:, 0] * x[:, 1] > 0
 
 def train(activation, **linear):
     """Return the gradients of ten hidden layers in the first epoch, and the losses."""
-    layers = [nn.Linear(2, 32, **linear), activation()]
-    for _ in range(9):
-        layers += [nn.Linear(32, 32, **linear), activation()]
+    layers = []
+    for k in range(10):
+        layers += [nn.Linear(32 if k else 2, 32, **linear), activation()]
     model = nn.Sequential(*layers, nn.Linear(32, 1), nn.Sigmoid(), seed=0)
     model.compile("binary_crossentropy", nn.optim.Adam(lr=1e-3))
     seen = nn.callbacks.Diagnostics(every=1)
-    history = model.fit(x, y, epochs=30, callbacks=[seen], verbose=0)
+    model.fit(x, y, epochs=30, callbacks=[seen], verbose=0)
     norms = [v[0] for name, v in seen.gradient_norm.items() if name.endswith("weight")]
-    return model, norms, history.history["loss"]
+    return model, norms, model.history.history["loss"]
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
@@ -50,8 +50,7 @@ left.legend()
 #
 # ``nn.diagnose`` says so in plain words:
 
-model, _, _ = train(nn.Sigmoid)
-print(nn.diagnose(model.clone(seed=0), x, y).verdicts[0])
+print(nn.diagnose(train(nn.Sigmoid)[0].clone(seed=0), x, y).verdicts[0])
 
 # %%
 # **Try next:** ``nn.BatchNorm1d(32)`` between each Linear and its Sigmoid. What becomes of the gradients?

@@ -23,6 +23,9 @@ from nncore._core import files, kernels, plans
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = Path(nncore.__file__).parent
 WHEEL_LIMIT = 2_000_000
+#: What Zopfli, with which `make wheel` compresses, makes of the bytes of deflate: as measured on a wheel.
+ZOPFLI = 0.973
+ZIP_ENTRY = 92  # bytes of the two headers of a file in a zip, without its name, which is in both
 EXTENSIONS = {"plans": plans, "kernels": kernels, "files": files}
 FOR_TESTS = ("kernels",)  # builds for tests and benchmarks have them, and the wheel does not
 ACTIVATIONS, LOSSES, OPTIMIZERS = (_core.OPS[kind] for kind in ("activation", "loss", "optimizer"))
@@ -92,11 +95,14 @@ def output_of(code, tmp_path, **environment):
 
 
 def test_compressed_package_is_within_the_wheel_limit():
-    """A wheel is a zip of these files; compressing them takes milliseconds where building the wheel takes minutes."""
+    """A wheel is a zip of these files; compressing them takes milliseconds where building the wheel takes minutes. `make wheel`
+    measures the wheel itself."""
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files = [path for path in files if path.name.partition(".")[0] not in FOR_TESTS]
     assert any(path.suffix == ".so" for path in files)
-    assert sum(len(zlib.compress(path.read_bytes())) for path in files) <= WHEEL_LIMIT
+    compressed = sum(len(zlib.compress(path.read_bytes(), 9)) for path in files)
+    entries = sum(ZIP_ENTRY + 2 * len(str(path.relative_to(PACKAGE.parent))) for path in files)
+    assert ZOPFLI * compressed + entries <= WHEEL_LIMIT
 
 
 def test_compressed_wheel_has_the_same_files_and_a_limit(tmp_path):

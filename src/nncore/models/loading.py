@@ -178,8 +178,7 @@ def from_torch(module: Any, *, example: Any = None, seed: int | None = None) -> 
 
     Examples
     --------
-    >>> import pytest
-    >>> torch = pytest.importorskip("torch")
+    >>> import torch
     >>> import nncore as nn
     >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
     >>> model = nn.from_torch(module)

@@ -1,5 +1,7 @@
 """Diagnostics: each figure against NumPy, and the claims of the examples."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,29 @@ def test_figures_of_one_step_against_numpy():
         assert found.dead_fraction[key] == [pytest.approx((outputs == 0).all(axis=0).mean())]
         flat = {nn.Sigmoid: abs(outputs - 0.5) > 0.49, nn.Tanh: abs(outputs) > 0.98, nn.ReLU: outputs != outputs}[code]
         assert found.saturated_fraction[key] == [pytest.approx(flat.mean())]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("layer", "is_flat"),
+    [
+        (nn.Hardtanh(), lambda x: abs(x) >= 1),
+        (nn.Hardtanh(-2.0, 3.0), lambda x: (x <= -2) | (x >= 3)),
+        (nn.ReLU6(), lambda x: x >= 6),
+        (nn.Hardsigmoid(), lambda x: abs(x) >= 3),
+        (nn.Softsign(), lambda x: abs(x) > 4),
+        (nn.ELU(), lambda x: x < np.log(0.02)),
+        (nn.GELU(), lambda x: x != x),
+    ],
+    ids=repr,
+)
+def test_saturated_values(layer, is_flat, dtype):
+    x = np.random.default_rng(0).uniform(-12, 12, (64, 5)).astype(dtype)
+    model = nn.Sequential(copy.deepcopy(layer), nn.Linear(5, 1), seed=0, dtype=dtype)
+    model.compile("mse", "sgd")
+    found = Diagnostics(every=1)
+    model.fit(x, x[:, 0], batch_size=None, callbacks=[found], verbose=0)
+    assert [*found.saturated_fraction.values()] == [[pytest.approx(is_flat(x).mean())]]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

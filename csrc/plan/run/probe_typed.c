@@ -10,20 +10,23 @@
 
 #include "plan/run/probe.h"
 
-/* The interval outside of which an activation is nearly constant: where sigmoid is outside of 0.5 -+ 0.49, and the corresponding
- * interval of others. */
+/* The interval outside of which an activation is nearly constant: where its derivative is at most about 4 % of its greatest one.
+ * The bounds of hardtanh and hardsigmoid are moved inwards by more than float32 rounds away. */
 static void linear_range(const nnc_op *op, double *low, double *high) {
   const nnc_attributes *attr = &op->spec.attr;
+  double margin;
   *low = -INFINITY;
   *high = INFINITY;
   switch (op->spec.code) {
     case NNC_ACTIVATION_sigmoid: *low = 0.01, *high = 0.99; break;
-    case NNC_ACTIVATION_tanh:
-    case NNC_ACTIVATION_softsign: *low = -0.98, *high = 0.98; break;
-    case NNC_ACTIVATION_hardtanh:
-      *low = nextafter(attr->hardtanh.min_val, INFINITY), *high = nextafter(attr->hardtanh.max_val, -INFINITY);
+    case NNC_ACTIVATION_tanh: *low = -0.98, *high = 0.98; break;
+    case NNC_ACTIVATION_softsign: *low = -0.8, *high = 0.8; break;
+    case NNC_ACTIVATION_hardtanh: /* a lower bound of 0, as of ReLU6, is no saturation: half of the values are there */
+      margin = 1e-6 * (attr->hardtanh.max_val - attr->hardtanh.min_val);
+      if (attr->hardtanh.min_val != 0) *low = attr->hardtanh.min_val + margin;
+      *high = attr->hardtanh.max_val - margin;
       break;
-    case NNC_ACTIVATION_hardsigmoid: *low = nextafter(0.0, 1.0), *high = nextafter(1.0, 0.0); break;
+    case NNC_ACTIVATION_hardsigmoid: *low = 1e-6, *high = 1 - 1e-6; break;
     case NNC_ACTIVATION_celu: *low = -0.98 * attr->celu.alpha; break;
     case NNC_ACTIVATION_elu: *low = -0.98 * attr->elu.alpha; break;
     case NNC_ACTIVATION_selu: *low = -0.98 * 1.7580993408473766; break; /* scale * alpha */

@@ -54,7 +54,7 @@ class Diagnostics(Callback):
         Interval between two sampled training steps, starting with the first step of each epoch. 1 samples every step. With 25,
         training takes up to 5 % longer.
     verdicts : bool, default False
-        Whether to say at the end of training, in plain words, what these statistics mean.
+        Whether to say at the end of training, in plain words, what these statistics mean. It takes some milliseconds.
 
     Attributes
     ----------
@@ -71,8 +71,9 @@ class Diagnostics(Callback):
     dead_fraction : dict of str to list of float
         The fraction of the units that were 0 for every sample in the sampled steps.
     saturated_fraction : dict of str to list of float
-        The fraction of the values at which the derivative is nearly 0: Sigmoid outside of 0.01 to 0.99, Tanh and Softsign beyond
-        0.98, Hardtanh at its bounds, ELU and SELU within 2 % of their lower bound. It is 0 for other activations.
+        The fraction of the values at which the derivative is nearly 0: Sigmoid outside of 0.01 to 0.99, Tanh beyond 0.98, Softsign
+        beyond 0.8, Hardtanh, Hardsigmoid and ReLU6 at their bounds (ReLU6 at 6 only), ELU, CELU and SELU within 2 % of their lower
+        bound. It is 0 for other activations.
     verdicts : list of nncore.insight.Verdict
         With ``verdicts=True``, after training: gradients that vanish or explode, dead and saturated units, steps that are too long
         or too short; the most serious first. `nn.diagnose` finds more, because it tries changes out.

@@ -463,3 +463,33 @@ def test_damaged_files(h5py, tmp_path):
         path.write_bytes(changed)
         with contextlib.suppress(FileFormatError, ShapeError, StateDictError):
             model.load_keras_weights(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damaged_archives(tmp_path, method):
+    model, path, rng = nn.Sequential(nn.Linear(3, 2)), tmp_path / "m.keras", random.Random(0)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("config.json", '{"config": {"layers": []}}' * 300)
+    content = path.read_bytes()
+    for _ in range(100):
+        changed = bytearray(content)
+        changed[rng.randrange(4, len(changed))] ^= rng.randrange(1, 256)
+        path.write_bytes(changed)
+        with pytest.raises(FileFormatError):
+            model.load_keras_weights(path)
+
+
+def test_texts_that_are_long_to_look_up(h5py, tmp_path):
+    """4,000 texts, each behind 60,000 empty ones, are refused long before all steps are taken."""
+    path = tmp_path / "m.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("layers/dense/vars").attrs["name"] = np.array(["x"] * 4000, h5py.string_dtype())
+    content = path.read_bytes()
+    heaps = b"|".join(re.escape(each.start().to_bytes(8, "little")) for each in re.finditer(b"GCOL", content))
+    place = rb"\x01\x00\x00\x00(" + heaps + b")...."
+    objects = (b"\1" + bytes(15)) * 60_000 + b"\2" + bytes(7) + b"\1" + bytes(15)
+    there = b"\1\0\0\0" + len(content).to_bytes(8, "little") + b"\2\0\0\0"
+    changed = re.sub(place, lambda _: there, content, flags=re.DOTALL)
+    path.write_bytes(changed + b"GCOL\1\0\0\0" + (16 + len(objects)).to_bytes(8, "little") + objects)
+    with pytest.raises(FileFormatError, match="too many parts"):
+        nn.Sequential(nn.Linear(3, 2)).load_keras_weights(path)

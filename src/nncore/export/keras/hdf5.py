@@ -186,6 +186,7 @@ class File:
             raise ValueError("a text is nowhere")
         at, end = heap + 16, heap + self._number(heap + 8)
         while at + 16 <= end:
+            self._count()
             index, size = self._number(at, 2), self._number(at + 8)
             if index == wanted and length <= size:
                 self._text_left -= length

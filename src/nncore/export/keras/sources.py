@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -86,16 +87,16 @@ def _guarded(path: str) -> Iterator[None]:
     except (
         ArithmeticError,
         AttributeError,
+        EOFError,
         LookupError,
         MemoryError,
         OSError,
-        RecursionError,
         RuntimeError,
         TypeError,
         ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
     ) as error:
-        raise FileFormatError(f"{path}: it is damaged, or no file of Keras weights ({str(error)[:300]})") from None
-    except (NotImplementedError, SystemError, zipfile.BadZipFile) as error:
         raise FileFormatError(f"{path}: it is damaged, or no file of Keras weights ({str(error)[:300]})") from None
 
 
@@ -168,6 +169,8 @@ def _parsed(text: bytes, size: int) -> Any:
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is compressed in a way that Keras does not use")
     if info.file_size > limit:
         raise ValueError(f"{name} of {info.file_size} bytes is larger than such an archive can hold")
     with archive.open(info) as file:

@@ -1,15 +1,14 @@
-"""from_torch and state dicts of PyTorch: what a module computes is the truth, in outputs, in a step of SGD, and there and back."""
+"""from_torch: what a module computes is the truth, in outputs, in a step of SGD, and there and back."""
 
 import copy
 import importlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from export.torch_modules import assert_same, module_of
 
 import nncore as nn
-from nncore.errors import ArgumentError, DTypeError, MissingExtraError, ShapeError, StateDictError
+from nncore.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -24,37 +23,6 @@ def torch():
 @pytest.fixture(scope="module")
 def nets(torch):
     return importlib.import_module("export.torch_nets")
-
-
-def outputs(module, model, *x, to=lambda array: array):
-    """Return the outputs of a module in eval mode and of a model, as lists of arrays."""
-    import torch
-
-    module.eval()
-    with torch.no_grad():
-        found = module(*x)
-    theirs = [found] if isinstance(found, torch.Tensor) else list(found.values() if isinstance(found, dict) else found)
-    arrays = [to(each.numpy()) for each in x]
-    ours = model(arrays if len(arrays) > 1 else arrays[0])
-    ours = list(ours.values()) if isinstance(ours, dict) else list(ours) if isinstance(ours, list | tuple) else [ours]
-    return [each.numpy() for each in theirs], ours
-
-
-def assert_same(module, model, *x, **options):
-    theirs, ours = outputs(module, model, *x, **options)
-    assert len(theirs) == len(ours)
-    for a, b in zip(theirs, ours, strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 if b.dtype == np.float32 else 1e-12)
-        assert a.dtype == b.dtype
-
-
-def module_of(torch, forward, **parts):
-    """Return a module with these sub-modules and this forward."""
-    cls = type("Net", (torch.nn.Module,), {"forward": forward})
-    found = cls()
-    for name, part in parts.items():
-        found.add_module(name, part)
-    return found
 
 
 # Random modules --------------------------------------------------------------------------------------------------------------
@@ -371,192 +339,3 @@ def test_wrapped_modules(torch):
         assert_same(module, model, torch.randn(4, 3))
         model.load_state_dict({key: value + 1 for key, value in wrapped.state_dict().items()})
         np.testing.assert_allclose(model[0].bias, module[0].bias.detach() + 1)
-
-
-# What is refused -------------------------------------------------------------------------------------------------------------
-
-
-def test_everything_unknown_is_named_at_once(torch):
-    def forward(self, x):
-        y = self.body["conv"](x.unsqueeze(1)).flatten(1)
-        return self.cross(y, y).cumsum(1)
-
-    body = torch.nn.ModuleDict({"conv": torch.nn.Conv1d(1, 2, 3)})
-    module = module_of(torch, forward, body=body, cross=torch.nn.Bilinear(4, 4, 2))
-    with pytest.raises(ArgumentError) as caught:
-        nn.from_torch(module, example=torch.zeros(2, 4))
-    for part in ("3 parts", "'body.conv' (Conv1d)", "'cross' (Bilinear)", "no bilinear layer", "cumsum in forward"):
-        assert part in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda t: t.nn.LSTM(3, 4, proj_size=2), "proj_size=2 has no counterpart"),
-        (lambda t: t.nn.Sequential(t.nn.Linear(2, 2), t.nn.Conv1d(1, 1, 1)), r"'1' \(Conv1d\)"),
-        (lambda t: t.nn.Sequential(t.nn.LazyLinear(2)), "call the module once with data"),
-        (lambda t: t.nn.Sequential(t.nn.Flatten(0)), "start_dim=0 is the batch"),
-        (lambda t: t.nn.Sequential(t.nn.Softmax(dim=0)), "dim=0 is the batch"),
-        (lambda t: t.nn.Sequential(t.nn.Embedding(3, 2, scale_grad_by_freq=True)), "scale_grad_by_freq=True"),
-        (lambda t: t.nn.Sequential(t.nn.Embedding(3, 2, max_norm=1.0, norm_type=1.0)), "norm_type=1"),
-        (lambda t: t.nn.Sequential(t.nn.RReLU()), "its slope is random"),
-        (lambda t: t.nn.Sequential(t.nn.BatchNorm2d(3)), "nncore has no images"),
-        (lambda t: t.nn.Sequential(t.nn.utils.parametrizations.weight_norm(t.nn.Linear(2, 2))), "remove_parametrizations"),
-        (lambda t: t.nn.LSTMCell(2, 2), "over the whole sequence"),
-        (lambda t: t.nn.TransformerEncoderLayer(4, 2), "TransformerEncoderLayer: nncore has no attention"),
-        (lambda t: module_of(t, packed, rnn=t.nn.GRU(3, 4)), "packs sequences; leave that out, and pass lengths="),
-        (
-            lambda t: module_of(t, lambda self, x: self.rnn(x)[1][0], rnn=t.nn.GRU(3, 4, 2)),
-            r"h_n\[0\] of rnn is not there by itself",
-        ),
-        (lambda t: tied(t), "its weight is also that of '0'"),
-        (lambda t: hooked(t), "0 has a forward hook"),
-        (lambda t: t.nn.Sequential(t.nn.Linear(2, 2, device="meta")), "on the device meta"),
-    ],
-)
-def test_refused_modules(torch, make, message):
-    with pytest.raises(ArgumentError, match=message):
-        nn.from_torch(make(torch))
-
-
-def packed(self, x):
-    import torch
-
-    return self.rnn(torch.nn.utils.rnn.pack_padded_sequence(x, [3, 2]))[1]
-
-
-def tied(torch):
-    found = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
-    found[1].weight = found[0].weight
-    return found
-
-
-def hooked(torch):
-    found = torch.nn.Sequential(torch.nn.Linear(2, 2))
-    found[0].register_forward_hook(lambda module, x, y: y * 2)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("forward", "message"),
-    [
-        (lambda self, x: self.fc(x) if x.sum() > 0 else x, "cannot be followed"),
-        (lambda self, x: self.fc(x)[:, 0], r"the index \[:, 0\]"),
-        (lambda self, x: self.fc(x).view(-1, 2), r"view\(-1, 2\) of a tensor \[N, 4\] mixes the batch"),
-        (lambda self, x: self.fc(x).view(5, 4), "fixes its size"),
-        (lambda self, x: self.fc(x) * self.gain, "'gain', a tensor that is no weight of a layer"),
-        (lambda self, x: self.fc(x) / self.fc(x), "only numbers can divide"),
-        (lambda self, x: self.fc(x).mean(), "mean with dim=None"),
-        (lambda self, x: self.fc(x).softmax(0), "only the last dimension"),
-        (lambda self, x: self.fc(x).flatten(), "would merge the batch"),
-        (lambda self, x: self.fc(x).chunk(2, dim=1)[0], "cannot be cut into parts"),
-        (lambda self, x: self.fc(x) @ self.gain, "matmul in forward"),
-        (lambda self, x: self.fc(x).detach(), "gradients pass everything"),
-        (lambda self, x: dropout_in_eval(self.fc(x)), "active in eval mode"),
-    ],
-)
-def test_refused_calls(torch, forward, message):
-    module = module_of(torch, forward, fc=torch.nn.Linear(3, 4))
-    module.gain = torch.nn.Parameter(torch.ones(4))
-    with pytest.raises(ArgumentError, match=message):
-        nn.from_torch(module)
-
-
-def dropout_in_eval(x):
-    import torch
-
-    return torch.nn.functional.dropout(x, 0.5)
-
-
-def test_refused_arguments(torch):
-    with pytest.raises(ArgumentError, match=r"takes a torch\.nn\.Module, not int"):
-        nn.from_torch(3)
-    mixed = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).double())
-    with pytest.raises(DTypeError, match="float32, float64; make them one type"):
-        nn.from_torch(mixed)
-
-
-def test_torch_is_not_imported_by_nncore():
-    code = "import sys, nncore as nn\ntry:\n nn.from_torch(3)\nexcept nn.errors.ArgumentError: print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
-
-
-def test_a_missing_torch_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r'needs torch, which is not installed: pip install "nncore\[torch\]"'):
-        nn.Sequential(nn.Linear(2, 1)).state_dict(torch=True)
-    with pytest.raises(ArgumentError, match="takes a torch"):
-        nn.from_torch(nn.Linear(2, 1))
-
-
-# State dicts -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pair(torch):
-    """Return a module with named sub-modules, and a Sequential of nncore that computes the same."""
-    encoder = torch.nn.Sequential()
-    encoder.add_module("fc1", torch.nn.Linear(3, 4))
-    encoder.add_module("rnn", torch.nn.Linear(4, 4))
-    module = module_of(torch, lambda self, x: self.head(self.encoder(x)), encoder=encoder, head=torch.nn.Linear(4, 2))
-    return module, nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2))
-
-
-NAMES = {"0": "encoder.fc1", "1": "encoder.rnn", "2": "head"}
-
-
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
-def test_key_maps_in_both_directions(torch, pair, prefix):
-    module, model = pair
-    given = {prefix + key: value for key, value in module.state_dict().items()}
-    model.load_state_dict(given, names=NAMES)
-    x = torch.randn(5, 3)
-    assert_same(module, model, x)
-    with torch.no_grad():
-        module.head.weight.zero_()
-    module.load_state_dict(model.state_dict(torch=True, names=NAMES))
-    assert_same(module, model, x)
-
-
-def test_a_layer_may_be_the_module_itself(torch):
-    module, model = torch.nn.GRU(3, 4), nn.Sequential(nn.GRU(3, 4))
-    model.load_state_dict(module.state_dict(), names={"0": ""})
-    module.load_state_dict(model.state_dict(torch=True, names={"0": ""}))
-    np.testing.assert_array_equal(model[0].weight_hh_l0, module.weight_hh_l0.detach())
-
-
-def test_names_that_do_not_fit(torch, pair):
-    module, model = pair
-    before = model.state_dict()
-    with pytest.raises(
-        StateDictError, match=r"missing keys \['2.weight', '2.bias'\], unexpected keys \['head.weight', 'head.bias'\]"
-    ):
-        model.load_state_dict(module.state_dict(), names={"0": "encoder.fc1", "1": "encoder.rnn"})
-    with pytest.raises(StateDictError, match=r"names has '9', but the layers with weights are \['0', '1', '2'\]"):
-        model.state_dict(names={"9": "head"})
-    with pytest.raises(StateDictError, match="names gives 'head.weight' to two parameters"):
-        model.state_dict(names={"0": "head", "1": "head"})
-    with pytest.raises(StateDictError, match="nothing there for"):
-        model.state_dict(names=module)
-    with pytest.raises(ArgumentError, match="names is a mapping from keys of layers"):
-        model.state_dict(names=["head"])
-    with pytest.raises(StateDictError, match="both '0.weight' here"):
-        model.load_state_dict({**model.state_dict(), "module.0.weight": model[0].weight})
-    with pytest.raises(ShapeError, match=r"0.weight is \(4, 3\) here and \(4, 4\) there"):
-        model.load_state_dict(module.state_dict(), names={"0": "encoder.rnn", "1": "encoder.fc1", "2": "head"})
-    assert all((model.state_dict()[key] == value).all() for key, value in before.items())
-    loaded = model.load_state_dict(module.state_dict(), strict=False, names={"0": "encoder.fc1"})
-    assert loaded.missing_keys == ["1.weight", "1.bias", "2.weight", "2.bias"]
-
-
-def test_paths_stand_for_names_with_underscores_after_saving_too(torch, pair, tmp_path):
-    module, _ = pair
-    model = nn.from_torch(module)
-    assert "encoder_fc1.weight" in model.state_dict()
-    model.save(tmp_path / "m.safetensors")
-    again = nn.load(tmp_path / "m.safetensors")
-    with torch.no_grad():
-        module.head.weight.mul_(2)
-    again.load_state_dict(module.state_dict())
-    assert_same(module, again, torch.randn(4, 3))
-    module.load_state_dict(again.state_dict(torch=True, names=module.state_dict()))

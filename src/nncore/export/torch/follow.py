@@ -44,14 +44,16 @@ class Traced:
 
     Attributes
     ----------
+    values : mapping
+        The tensors that forward reads by themselves, by their paths.
     inputs : list of str
         The arguments of forward that the outputs need.
     states : dict
         Of those that are initial states, the recurrent module.
     """
 
-    def __init__(self, root: Any, graph: Any) -> None:
-        self.root, self.graph = root, graph
+    def __init__(self, root: Any, graph: Any, values: Mapping[str, Any]) -> None:
+        self.root, self.values = root, values
         self.nodes = _needed(root, graph)
         live = set(self.nodes)
         self.inputs = [node.target for node in self.nodes if node.op == "placeholder"]
@@ -112,10 +114,7 @@ class _Walk:
         return Tensor(value, int(name in self.second), arguments=frozenset([name]))
 
     def _get_attr(self, node: Any) -> Constant:
-        found = self.traced.root
-        for part in node.target.split("."):
-            found = getattr(found, part)
-        return Constant(node.target, found)
+        return Constant(node.target, self.traced.values[node.target])
 
     def _call_function(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         if not _has_tensor((args, kwargs)):  # arithmetic of sizes

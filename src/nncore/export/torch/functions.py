@@ -162,7 +162,7 @@ def _mul(x: Any, y: Any) -> Tensor:
 def _div(x: Any, y: Any, rounding_mode: Any = None) -> Tensor:
     b = number(y)
     if not b or rounding_mode is not None:
-        raise Unknown("a division by a tensor; only numbers can divide")
+        raise Unknown("a division that rounds, or by a tensor or zero; only other numbers can divide")
     return _rescaled(x, 1.0 / b, 0.0, "/")
 
 

@@ -262,6 +262,18 @@ def _same(x: Any, *args: Any, **kwargs: Any) -> Any:
     return x
 
 
+def _to(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return a tensor as another type or on another device. Only what comes in may become whole numbers, such as indices."""
+    is_whole = any(not getattr(each, "is_floating_point", True) for each in (*args, *kwargs.values()))  # types have it
+    return _whole(x) if is_whole else x
+
+
+def _whole(x: Any, *args: Any, **kwargs: Any) -> Any:
+    if isinstance(x, Tensor) and x.value.node is not None:
+        raise Unknown("only an input may become whole numbers; leave it out")
+    return x
+
+
 def _zeros(*args: Any, **kwargs: Any) -> Zeros:
     return Zeros()
 
@@ -283,7 +295,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "getattr": _getattr,
     "size": _size,
     **dict.fromkeys(("dim", "ndimension"), _rank),
-    **dict.fromkeys(("contiguous", "clone", "float", "double", "to", "type", "type_as", "cpu", "long", "int"), _same),
+    **dict.fromkeys(("contiguous", "clone", "float", "double", "type_as", "cpu"), _same),
+    **dict.fromkeys(("to", "type"), _to),
+    **dict.fromkeys(("long", "int"), _whole),
     **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), _zeros),
 }
 

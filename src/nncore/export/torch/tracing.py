@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from typing import Any
 from ...errors import ArgumentError, kind_of
 from . import layers
 from .follow import Traced
+
+_LOCK = threading.Lock()  # torch.fx changes torch.nn.Module while it traces
 
 
 def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
@@ -24,7 +28,7 @@ def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
         graph = fx.Graph()
         arguments = [graph.placeholder("input")]
         graph.output(graph.call_module(name, tuple(arguments)))
-        return Traced(root, graph)
+        return Traced(root, graph, {})
     usual = fx.Tracer.is_leaf_module
     tracer = type(
         "Tracer",
@@ -32,9 +36,10 @@ def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
         {"is_leaf_module": lambda self, m, path: layers.known(m) is not None or usual(self, m, path)},
     )()
     try:
-        with _in_eval_mode(module), warnings.catch_warnings():
+        with _LOCK, _in_eval_mode(module), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = tracer.trace(module, dict(fixed))
+            values = {each.target: _value(module, each.target) for each in graph.nodes if each.op == "get_attr"}
     except Exception as error:  # of any code in forward
         if any("packed_sequence" in name or "padded_sequence" in name for name in _functions(error)):
             raise ArgumentError(
@@ -46,7 +51,12 @@ def trace(module: Any, fixed: Mapping[str, Any]) -> Traced:
             f"({kind_of(error)}: {str(error)[:300]}); convert its parts, as nn.from_torch(module.encoder), and connect them by "
             "nn.Model, or write it without such code"
         ) from error
-    return Traced(module, graph)
+    return Traced(module, graph, values)
+
+
+def _value(root: Any, path: str) -> Any:
+    """Return what forward reads of a module by itself; torch.fx keeps constants of forward in the module while it traces."""
+    return functools.reduce(getattr, path.split("."), root)
 
 
 def _functions(error: BaseException) -> Iterator[str]:
@@ -59,15 +69,19 @@ def _functions(error: BaseException) -> Iterator[str]:
 
 @contextmanager
 def _in_eval_mode(module: Any) -> Iterator[None]:
-    """Set every sub-module to eval mode for a while, as a trace shows what is computed in one of the two modes."""
-    modes = [(each, each.training) for each in module.modules()]
+    """Set every sub-module to eval mode for a while, as a trace shows what is computed in one of the two modes.
+
+    Afterwards each has its attributes again, also those in which forward kept what it was traced with.
+    """
+    before = [(each.__dict__, dict(each.__dict__)) for each in module.modules()]
     try:
-        for each, _ in modes:
-            each.training = False
+        for own, _ in before:
+            own["training"] = False
         yield
     finally:
-        for each, mode in modes:
-            each.training = mode
+        for own, attributes in before:
+            own.clear()
+            own.update(attributes)
 
 
 def fixed_arguments(module: Any, given: int, names: set[str]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
     python benchmarks/c_export.py --onnx2c PROGRAM   print the tables
 
 It needs gcc, and uses clang, arm-none-eabi-gcc and QEMU if they are there. emlearn comes from PyPI; onnx2c is a program that you
-have. Contestants run in turn, and the shortest of
-many rounds counts. Code is what is left of the file's functions after unused ones are dropped; libraries are not counted.
+have. Contestants run in turn, and the shortest of many rounds counts. Code is what is left of the file's functions after unused
+ones are dropped; libraries are not counted.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def with_plain_loops(net: str) -> str:
         _array(f"{'w' if 'weight' in key else 'b'}{i // 2 if name == 'mlp' else i}", value)
         for i, (key, value) in enumerate(tensors.items())
     )
-    return arrays + (FOLDER / f"plain_{name}.c").read_text()
+    files = [f"plain_{name}.c"] if name == "mlp" else ["plain_parts.c", f"plain_{name}.c"]
+    return "".join([arrays, *((FOLDER / each).read_text() for each in files)])
 
 
 def _array(name: str, values: np.ndarray) -> str:

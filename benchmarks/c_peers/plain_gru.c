@@ -1,20 +1,5 @@
 /* A step of a GRU with 8 inputs and 32 units as plain loops. */
-#include <math.h>
-
 static float h[32];
-
-static float product(const float *x, int m, const float *w, float sum)
-{
-    for (int k = 0; k < m; k++) {
-        sum += w[k] * x[k];
-    }
-    return sum;
-}
-
-static float sigmoid(float v)
-{
-    return 1 / (1 + expf(-v));
-}
 
 void entry(const float *x, float *y);
 void entry(const float *x, float *y)

@@ -1,24 +1,9 @@
 /* A step of an LSTM with 8 inputs and 32 units as plain loops. */
-#include <math.h>
-
 static float h[32], c[32];
-
-static float product(const float *x, int m, const float *w, float sum)
-{
-    for (int k = 0; k < m; k++) {
-        sum += w[k] * x[k];
-    }
-    return sum;
-}
 
 static float gate(const float *x, int j)
 {
     return product(x, 8, w0 + 8 * j, b2[j]) + product(h, 32, w1 + 32 * j, b3[j]);
-}
-
-static float sigmoid(float v)
-{
-    return 1 / (1 + expf(-v));
 }
 
 void entry(const float *x, float *y);

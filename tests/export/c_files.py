@@ -1,16 +1,26 @@
 """What tests of exported C have in common: compiling it, and calling it."""
 
 import ctypes
+import shutil
 import subprocess
 
 import numpy as np
+import pytest
 
 WARNINGS = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 TYPES = {"float": np.float32, "double": np.float64, "int": np.intc}
 
 
+def need(*programs):
+    """Skip the test where one of these programs is not installed."""
+    missing = [each for each in programs if shutil.which(each) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+
+
 def compiled(source, folder, *flags, compiler=("gcc", "-std=c99"), name="net", optimize="-O2"):
     """The library of a file, compiled without a warning."""
+    need(compiler[0])
     path, library = folder / f"{name}.c", folder / f"{name}.so"
     path.write_text(source, encoding="utf-8")
     subprocess.run([*compiler, optimize, *WARNINGS, *flags, "-shared", "-fPIC", "-o", library, path, "-lm"], check=True)

@@ -222,6 +222,10 @@ def test_files(tmp_path):
             subprocess.run([tmp_path / "main"], check=True)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         model.to_c(tmp_path / "none" / "net.c")
+    for path, header in ((tmp_path / "other.h", True), ("net.c", "./net.c")):
+        with pytest.raises(ArgumentError, match="path and header are the same file, .*; the C file usually ends in '.c'"):
+            model.to_c(path, header=header)
+    assert written.read_text() == found.header
 
 
 def test_comments_cannot_be_left(tmp_path):

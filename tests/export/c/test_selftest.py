@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from export.c_files import WARNINGS
+from export.c_files import WARNINGS, need
 
 import nncore as nn
 
@@ -23,6 +23,7 @@ def several():
 
 def run_selftest(source, folder, *flags, compiler=("gcc", "-std=c99"), macro="-DNET_SELFTEST"):
     """Compile and run a self-test; return its status and its words."""
+    need(compiler[0])
     path, program = folder / "net.c", folder / "selftest"
     path.write_text(source)
     subprocess.run([*compiler, "-O1", *WARNINGS, *flags, macro, "-o", program, path, "-lm"], check=True)

@@ -4,17 +4,14 @@ The self-tests of several nets are one program. Where a compiler or an emulator 
 .ci/emulators installs them on Debian.
 """
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from export.c_files import WARNINGS
+from export.c_files import WARNINGS, need
 from export.nets import random_model
 
 import nncore as nn
-from nncore.export.c.layers import LAYERS
-from nncore.export.walk import walk
 
 C, CPP = ["-std=c99"], ["-x", "c++", "-std=c++17"]
 M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
@@ -36,21 +33,17 @@ TARGETS = {
 }
 
 
-def need(*programs):
-    missing = [each for each in programs if shutil.which(each) is None]
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed")
-
-
 def gru():
     return nn.Sequential(nn.GRU(4, 32), nn.Linear(32, 2), seed=0).build((6, 4))
 
 
 def made():
-    """A dozen nets by name, with the options of to_c."""
+    """The files of a score of nets by name."""
     mlp = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 16), nn.Tanh(), nn.Linear(16, 5), nn.Softmax(), seed=0)
     index = nn.Input((3,), name="index")
     table = nn.Model(index, nn.Linear(6, 2)(nn.Flatten()(nn.Embedding(9, 2)(index))), seed=0)
+    lstm = nn.Sequential(nn.LSTM(3, 8, return_sequences=True), nn.GRU(8, 5), nn.Linear(5, 1), seed=0).build((7, 3))
+    both = nn.Sequential(nn.GRU(3, 6, bidirectional=True), nn.Linear(12, 2), seed=0).build((5, 3))
     nets = {
         "mlp": (mlp, {}),
         "fast": (mlp, {"exp": "fast"}),
@@ -59,21 +52,14 @@ def made():
         "bfloat": (mlp, {"weights": "bfloat16", "workspace": "caller"}),
         "wide": (nn.Sequential(nn.Linear(3, 9), nn.GELU(), nn.LayerNorm(9), seed=0, dtype="float64"), {"exp": "fast"}),
         "table": (table, {"weights": "int8"}),
+        "gru": (gru(), {"exp": "fast"}),
+        "gru8": (gru(), {"exp": "fast", "weights": "int8"}),
+        "lstm": (lstm, {}),
+        "lstm16": (lstm, {"weights": "bfloat16"}),
+        "both": (both, {"exp": "fast"}),
     }
-    if "recurrent" in LAYERS:
-        lstm = nn.Sequential(nn.LSTM(3, 8, return_sequences=True), nn.GRU(8, 5), nn.Linear(5, 1), seed=0).build((7, 3))
-        both = nn.Sequential(nn.GRU(3, 6, bidirectional=True), nn.Linear(12, 2), seed=0).build((5, 3))
-        nets |= {
-            "gru": (gru(), {"exp": "fast"}),
-            "gru8": (gru(), {"exp": "fast", "weights": "int8"}),
-            "lstm": (lstm, {}),
-            "lstm16": (lstm, {"weights": "bfloat16"}),
-            "both": (both, {"exp": "fast"}),
-        }
     for seed, options in zip(range(4, 12), [{}, {"exp": "fast"}, {"weights": "int8"}, {"weights": "float16"}] * 2, strict=True):
-        model = random_model(seed)[0]
-        if {step.op.kind for step in walk(model._network, "a test").steps} <= {*LAYERS}:
-            nets[f"random{seed}"] = model, options
+        nets[f"random{seed}"] = random_model(seed)[0], options
     return {name: model.to_c(name=name, **options) for name, (model, options) in nets.items()}
 
 

@@ -62,6 +62,7 @@ def test_rounded_weights(model, tmp_path, kind):
     np.testing.assert_allclose([found.error.max, found.error.mean], [error.max(), error.mean()], rtol=1e-2)
     text = found.source.split("*/")[0]
     assert f"weights        {kind}" in text
+    assert repr(found).endswith(f", error='{found.error}')")
     assert re.search(r"error +max 0\.\d+, mean 0\.\d+ of the spread of the outputs, on 300 samples", text)
 
 

@@ -117,39 +117,26 @@ _REDUCE = """\
     const REAL n = (REAL)(m - {shift});
     const REAL r = (c - n * {ln2_high}) - n * {ln2_low};
 """
+_SAME_BITS = """\
+static inline TO @(FROM x)
+{
+    TO y;
+#if defined(__GNUC__)
+    __builtin_memcpy(&y, &x, sizeof x); /* a move between registers */
+#else
+    unsigned i;
+    for (i = 0; i < sizeof x; i++) {
+        ((unsigned char *)&y)[i] = ((const unsigned char *)&x)[i];
+    }
+#endif
+    return y;
+}
+"""
 
 #: name -> text.
 TEXTS: dict[str, str] = {
-    "from_bits": """\
-static inline REAL @(BITS bits)
-{
-    REAL x;
-#if defined(__GNUC__)
-    __builtin_memcpy(&x, &bits, sizeof x); /* a move between registers */
-#else
-    unsigned i;
-    for (i = 0; i < sizeof x; i++) {
-        ((unsigned char *)&x)[i] = ((const unsigned char *)&bits)[i];
-    }
-#endif
-    return x;
-}
-""",
-    "to_bits": """\
-static inline BITS @(REAL x)
-{
-    BITS bits;
-#if defined(__GNUC__)
-    __builtin_memcpy(&bits, &x, sizeof x);
-#else
-    unsigned i;
-    for (i = 0; i < sizeof x; i++) {
-        ((unsigned char *)&bits)[i] = ((const unsigned char *)&x)[i];
-    }
-#endif
-    return bits;
-}
-""",
+    "from_bits": _SAME_BITS.replace("FROM", "BITS").replace("TO", "REAL"),
+    "to_bits": _SAME_BITS.replace("FROM", "REAL").replace("TO", "BITS"),
     "exp": """\
 /* exp(x) = 2^n exp(r), with x = n ln2 + r */
 static inline REAL @(REAL x)

@@ -95,7 +95,8 @@ class CFile:
         self.state = assembly.state
 
     def __repr__(self) -> str:
-        return f"CFile({self.name!r}, flash={self.flash}, ram={self.ram}, multiply_adds={self.multiply_adds})"
+        error = f", error={str(self.error)!r}" if self.error else ""
+        return f"CFile({self.name!r}, flash={self.flash}, ram={self.ram}, multiply_adds={self.multiply_adds}{error})"
 
 
 def to_c(
@@ -119,6 +120,8 @@ def to_c(
     choice("to_c", "weights", weights, (None, *FORMATS))
     path = None if path is None else atomic.checked_path("to_c", path)
     header_path = _header_path(path, header)
+    if path is not None and header_path is not None and os.path.realpath(path) == os.path.realpath(header_path):
+        raise ArgumentError(f"to_c: path and header are the same file, {path!r}; the C file usually ends in '.c'")
     if calibration is not None and weights is None:
         raise ArgumentError("to_c: calibration is data on which the error of rounded weights is measured; it needs weights=")
     plain = walk(network, "to_c")

@@ -12,10 +12,10 @@ import numpy as np
 
 from ...network.network import Network
 from ...network.stream import Stream
+from ..samples import samples
 from ..walk import Walk
 from . import text
 from .rounding import predicted
-from .samples import random_inputs
 
 if TYPE_CHECKING:
     from .assembly import Assembly
@@ -79,7 +79,7 @@ def selftest(a: Assembly, twin: Network, inputs: list[Argument], outputs: list[A
     numbers = sum(each.size for each in (*inputs, *outputs))
     if f"{name}_predict" in names and (numbers <= _NUMBERS or f"{name}_step" not in names):  # steps test long sequences too
         rows = _count(_SAMPLES, numbers)
-        x = random_inputs(net, [each.shape for each in inputs], rows, rng)
+        x = samples(net, [each.shape for each in inputs], rng, rows)
         _add_samples(made, x, predicted(twin, x if len(x) > 1 else x[0]), inputs, outputs, a.of_caller)
     if f"{name}_step" in names:
         _add_stream(made, net, twin, rng, a.of_caller)
@@ -135,7 +135,7 @@ def _add_samples(
 def _add_stream(t: _Test, net: Walk, twin: Network, rng: np.random.Generator, of_caller: bool) -> None:
     features = net.values[0].shape[1:]
     steps = _count(_STEPS, sum(int(np.prod(shape)) for shape in (features, *twin.output_shapes)))
-    (x,) = random_inputs(net, [(steps, *features)], 1, rng)
+    (x,) = samples(net, [(steps, *features)], rng, 1)
     y = streamed(twin, x)[0]
     given = t.array("steps", x, "int" if 0 in net.indices else t.ctype)
     wanted, size = t.array("steps_wanted", y, t.ctype), y.shape[1]

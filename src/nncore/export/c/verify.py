@@ -19,10 +19,10 @@ from ...network.network import Network
 from ...records import Shape
 from ...saving import atomic
 from ..axes import shapes_for
+from ..samples import samples
 from ..walk import Walk, walk
 from . import harness
 from .rounding import predicted, rounded_tensors, twin
-from .samples import random_inputs
 from .selftest import streamed
 from .weights import FORMATS
 
@@ -137,12 +137,12 @@ def verify_c(
         sizes = None
         if source.streams:
             for steps in (n, 7, 7, 7):  # several streams, so that a reset is tested
-                (x,) = random_inputs(net, [(steps, *net.values[0].shape[1:])], 1, rng)
+                (x,) = samples(net, [(steps, *net.values[0].shape[1:])], rng, 1)
                 program.streams.append((x, streamed(given, x)[0]))
             sizes = prod(net.values[0].shape[1:]), program.streams[0][1].shape[1]
         program.build(command, os.path.abspath(path), sizes)
         if source.inputs:
-            inputs = random_inputs(net, [shape for _, _, shape in source.inputs], n, rng)
+            inputs = samples(net, [shape for _, _, shape in source.inputs], rng, n)
             wanted = predicted(given, inputs if len(inputs) > 1 else inputs[0])
             found.add(program.predict(inputs), wanted)
             if source.weights:
@@ -254,23 +254,23 @@ class _Program:
         arrays = [
             each.astype(_TYPES[ctype]).reshape(len(each), -1) for each, (ctype, _, _) in zip(x, self.source.inputs, strict=True)
         ]
-        samples = b"".join(each[i].astype(each.dtype.newbyteorder("<")).tobytes() for i in range(len(x[0])) for each in arrays)
+        given = b"".join(each[i].astype(each.dtype.newbyteorder("<")).tobytes() for i in range(len(x[0])) for each in arrays)
         kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
         sizes = [prod(shape) for _, _, shape in self.source.outputs]
-        rows = self._run("predict", [len(x[0])], samples, kind, len(x[0]) * sum(sizes)).reshape(len(x[0]), sum(sizes))
+        rows = self._run("predict", [len(x[0])], given, kind, len(x[0]) * sum(sizes)).reshape(len(x[0]), sum(sizes))
         return np.split(rows, np.cumsum(sizes)[:-1], axis=1)
 
     def stream(self) -> list[np.ndarray]:
         kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
-        given = np.dtype("<i4") if np.issubdtype(self.streams[0][0].dtype, np.integer) else kind
-        samples = b"".join(x.astype(given).tobytes() for x, _ in self.streams)
+        of_input = np.dtype("<i4") if np.issubdtype(self.streams[0][0].dtype, np.integer) else kind
+        given = b"".join(x.astype(of_input).tobytes() for x, _ in self.streams)
         steps = [x.shape[1] for x, _ in self.streams]
-        found = self._run("stream", [len(steps), *steps], samples, kind, sum(steps) * self.sizes[1])
+        found = self._run("stream", [len(steps), *steps], given, kind, sum(steps) * self.sizes[1])
         return [found.reshape(-1, self.sizes[1])]
 
-    def _run(self, what: str, counts: list[int], samples: bytes, kind: np.dtype, numbers: int) -> np.ndarray:
+    def _run(self, what: str, counts: list[int], given: bytes, kind: np.dtype, numbers: int) -> np.ndarray:
         with open(self._at("in"), "wb") as file:
-            file.write(np.array(counts, "<i4").tobytes() + samples)
+            file.write(np.array(counts, "<i4").tobytes() + given)
         open(self._at("out"), "wb").close()
         self._call(f"running {what}", [*self.emulator, self._at("main"), what, self._at("in"), self._at("out")])
         found = np.fromfile(self._at("out"), kind)

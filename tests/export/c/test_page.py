@@ -1,4 +1,4 @@
-"""The program of docs/c.md prints what the page says."""
+"""The programs of docs/c.md print what the page says."""
 
 import contextlib
 import io
@@ -13,15 +13,19 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "c.md"
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_first_program(tmp_path, monkeypatch):
+def test_the_programs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = PAGE.read_text("utf-8")
-    python, c, console = (re.search(rf"^```{kind}\n(.*?)^```$", page, re.M | re.S)[1] for kind in ("python", "c", "console"))
+    python, weights, verified = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)[:3]
+    c, console = (re.search(rf"^```{kind}\n(.*?)^```$", page, re.M | re.S)[1] for kind in ("c", "console"))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(python, {})
-    figures, predicted = printed.getvalue().splitlines()
+        exec(python + weights + verified, {})
+    figures, predicted, error, ulp = printed.getvalue().splitlines()
     assert f"# {figures}\n" in python
+    for said, text in ((error, weights), (ulp, verified)):
+        said, text = (re.findall(r"\d+\.\d+", each) for each in (said, text))
+        np.testing.assert_allclose(np.array(said, float), np.array(text, float), rtol=0.5)
     Path("main.c").write_text(c)
     build, start, *output = console.splitlines()
     subprocess.run(build.removeprefix("$ ").split(), check=True)

@@ -482,3 +482,30 @@ def test_labels_are_left_out(numbers):
     text = "g (float[N, 4] x) => (int64[N] label) { label = ArgMax <axis = 1, keepdims = 0> (x) }"
     with pytest.raises(FileFormatError, match="ArgMax"):
         nn.from_onnx(graph_of(text))
+
+
+def loop(cell, read, start, steps):
+    """Cells of the first steps of a sequence, laid out one after another. start: whether the first one multiplies the state."""
+    text = "m0 = MatMul(z, r) " if start else "m0 = Identity(z) "
+    for t in range(read):
+        after = "y" if t == read - 1 else f"h{t}"
+        text += f"x{t} = Gather<axis=1>(x, i{t}) p{t} = MatMul(x{t}, k) s{t} = Add(p{t}, m{t}) {after} = {cell}(s{t}) "
+        text += f"m{t + 1} = MatMul({after}, r) " if t < read - 1 else ""
+    return f"g (float[N, {steps}, 2] x) => (float[N, 4] y) {{ {text} }}"
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-5])
+@pytest.mark.parametrize("start", [False, True])
+@pytest.mark.parametrize("cell", ["Tanh", "Relu"])
+@pytest.mark.parametrize("read", [2, 3, 4])
+def test_loops_of_all_steps_of_a_sequence_and_of_some(cell, start, scale, read, numbers):
+    constants = {"k": np.float32(scale) * numbers(2, 4), "r": numbers(4, 4), "z": np.zeros((1, 4), np.float32)}
+    indices = {f"i{t}": np.int64(t) for t in range(read)}
+    proto = graph_of(loop(cell, read, start, 4), **constants, **indices)
+    try:
+        model = check(proto, numbers(3, 4, 2), tolerance=3e-5 * scale)
+    except FileFormatError:  # of the product of two constants, where there is no loop of all steps
+        assert (start, read < 4) == (True, True)
+        return
+    found = [layer.nonlinearity for layer in model.layers if isinstance(layer, nn.RNN)]
+    assert found == ([cell.lower()] if read == 4 else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,7 +128,11 @@ def _loop_of(graph: Graph, name: str) -> _Loop | None:
             if each in constants and constants[each].size == recurrence.shape[1]
         ]
         weights = (kernels[0], recurrence, _unlike(biases))
-        for steps, is_time_first in product((len(uses), len(uses) + 1, len(uses) - 1), (False, True)):
+        shape = _shape(graph, leaf)
+        # More steps first: a loop is also one of fewer steps, with nodes behind it. The first product may have been left out.
+        for steps, is_time_first in product((len(uses) + 1, len(uses), len(uses) - 1), (False, True)):
+            if shape is not None and shape[0 if is_time_first else 1 : 2 - is_time_first] != (steps,):
+                continue
             found = _matched(graph, constants, leaf, steps, is_time_first, _KINDS[gates], weights, uses[-1])
             if found is not None:
                 return found
@@ -148,7 +153,7 @@ def _constants(graph: Graph) -> dict[str, np.ndarray]:
     """Return the constants of a graph, and those that are computed from them."""
     known, left = dict(graph.constants), _MOST_NUMBERS
     for node in graph.nodes:
-        if node.kind in FOLDED and all(not each or each in known for each in node.inputs):
+        if (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
             left -= _compute(node, known)
             if left < 0:
                 break
@@ -236,6 +241,22 @@ def _computed(graph: Graph, constants: dict[str, np.ndarray], leaf: str, x: np.n
     return known
 
 
+def _shape(graph: Graph, name: str) -> tuple[int, ...] | None:
+    """Return the shape of a tensor, for some number of samples; None if it is not known."""
+    known: dict[str, np.ndarray] = dict(graph.constants)
+    for port in graph.inputs:
+        sizes = [_samples(graph) if isinstance(d, str) else d for d in port.dims or ()]
+        if port.dtype is not None and sum(isinstance(d, str) for d in port.dims or ()) < 2 and prod(sizes) <= _MOST_NUMBERS:
+            known[port.name] = np.zeros(sizes, port.dtype)
+    left = _MOST_NUMBERS
+    for node in graph.nodes:
+        if name in known or left < 0:
+            break
+        if (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
+            left -= _compute(node, known)
+    return known[name].shape if name in known else None
+
+
 def _samples(graph: Graph) -> int:
     """Return a number of samples that the graph takes."""
     sizes = [port.dims[0] for port in graph.inputs if port.dims and isinstance(port.dims[0], int)]
@@ -268,7 +289,9 @@ def _outputs(kind: str, cell: str, weights: tuple[np.ndarray, ...], x: np.ndarra
 
 
 def _near(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-3, atol=1e-4))
+    if one.shape != other.shape:
+        return False
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-4 * min(1.0, float(np.abs(other).max(initial=0.0)))))
 
 
 def _tensors(

@@ -42,7 +42,7 @@ def _gemm(r: Reading, node: Node, values: list[Any]) -> Tensor:
     elif isinstance(b, Tensor) and isinstance(a, np.ndarray):
         t, weight = b if node.attributes.get("transB", 0) else swapped(b), a.T if node.attributes.get("transA", 0) else a
     else:
-        raise Refusal("it multiplies two tensors that depend on the inputs")
+        raise Refusal("one of what it multiplies must be a constant, and the other one depend on the inputs")
     is_left = isinstance(b, Tensor)
     weight = weight if alpha == 1 else weight * alpha
     bias = None
@@ -80,7 +80,7 @@ def _matmul(r: Reading, node: Node, values: list[Any]) -> Tensor:
         return linear(r, a, b.T, None, names)
     if isinstance(b, Tensor) and isinstance(a, np.ndarray):
         return swapped(linear(r, swapped(b), a, None, names))
-    raise Refusal("it multiplies two tensors that depend on the inputs")
+    raise Refusal("one of what it multiplies must be a constant, and the other one depend on the inputs")
 
 
 def _linear_regressor(r: Reading, node: Node, values: list[Any]) -> Tensor:

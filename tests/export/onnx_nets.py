@@ -111,6 +111,23 @@ def amplification(twin, x, want, options, valid):
     return found
 
 
+def damaged_bytes(content, rng):
+    """Return a file with one to three damages: other bytes, other bits, bytes that are gone or there twice."""
+    damaged = bytearray(content)
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(len(damaged)))
+        match rng.integers(4):
+            case 0:
+                damaged[at] = int(rng.integers(256))
+            case 1:
+                damaged[at] ^= 1 << int(rng.integers(8))
+            case 2:
+                del damaged[at : at + int(rng.integers(1, 20))]
+            case _:
+                damaged[at:at] = damaged[at : at + int(rng.integers(1, 20))]
+    return damaged
+
+
 def predicted(model, x, **options):
     return as_list(model.predict(x if len(x) > 1 else x[0], **options))
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from export.nets import arrays_for, random_model, randomize
-from export.onnx_nets import as_list
+from export.onnx_nets import as_list, damaged_bytes
 
 import nncore as nn
 from nncore.errors import ArgumentError, FileFormatError
@@ -197,19 +197,7 @@ def test_damaged_files(tmp_path):
     plain = model.to_onnx().SerializeToString()
     read = 0
     for _ in range(int(os.environ.get("NNCORE_FUZZ", "300"))):
-        damaged = bytearray(plain)
-        for _ in range(int(rng.integers(1, 4))):
-            at = int(rng.integers(len(damaged)))
-            match rng.integers(4):
-                case 0:
-                    damaged[at] = int(rng.integers(256))
-                case 1:
-                    damaged[at] ^= 1 << int(rng.integers(8))
-                case 2:
-                    del damaged[at : at + int(rng.integers(1, 20))]
-                case _:
-                    damaged[at:at] = damaged[at : at + int(rng.integers(1, 20))]
-        path.write_bytes(damaged)
+        path.write_bytes(damaged_bytes(plain, rng))
         try:
             nn.from_onnx(path)
             read += 1

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from export.onnx_nets import damaged_bytes
 from onnx import TensorProto, helper, numpy_helper
 
 import nncore as nn
@@ -194,6 +195,22 @@ def test_constants_that_would_grow(kind, inputs, tensors, tmp_path):
     refused(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), f"{kind} 'grows'", tmp_path)
 
 
+def test_long_chains_and_long_names(tmp_path, monkeypatch):
+    """Messages say what stopped the reading, and stay short."""
+    monkeypatch.setattr("nncore.export.onnx.reading.interpret._MOST_COMPUTED", 30)
+    nodes = [helper.make_node("Tanh", [f"v{i}" if i else "x"], [f"v{i + 1}" if i < 19 else "y"], name=f"t{i}") for i in range(20)]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3]) for name in "xy"]
+    proto = helper.make_model(helper.make_graph(nodes, "g", infos[:1], infos[1:]), opset_imports=[helper.make_opsetid("", 17)])
+    refused(proto, "Tanh 't[0-9]+': too many operators act element by element$", tmp_path)
+    for change in (lambda p: p.type.tensor_type.ClearField("shape"), lambda p: p.type.tensor_type.shape.ClearField("dim")):
+        proto = linear()
+        proto.graph.input[0].name = proto.graph.node[0].input[0] = "x" * 10**6
+        change(proto.graph.input[0])
+        with pytest.raises(FileFormatError) as caught:
+            nn.from_onnx(proto)
+        assert len(str(caught.value)) < 300
+
+
 def test_truncated_files(tmp_path):
     content = small().SerializeToString()
     for size in range(1, len(content), 37):
@@ -219,11 +236,11 @@ print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("case", ["weights", "copies", "functions", "nodes"])
+@pytest.mark.parametrize("case", ["weights", "copies", "functions", "nodes", "layers"])
 def test_memory(case, tmp_path):
-    """At most twice the file and the weights, and 16 MB."""
+    """At most twice the file and the weights, and 16 MB, of which a layer takes 5 kB."""
     (tmp_path / "small.onnx").write_bytes(small().SerializeToString())
-    n, weights = 2048, 0 if case == "nodes" else 4 * 2048**2
+    n, weights = (2, 0) if case == "layers" else (2048, 0 if case == "nodes" else 4 * 2048**2)
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", n]) for name in "xy"]
     tensors = [numpy_helper.from_array(np.ones((n, n), np.float32), "w")]
     if case == "weights":
@@ -233,6 +250,10 @@ def test_memory(case, tmp_path):
         nodes.append(helper.make_node("Sum", ["x", *(f"c{i}" for i in range(40))], ["y"]))
     elif case == "functions":
         nodes = [helper.make_node("Erf", ["w"], ["e"]), helper.make_node("MatMul", ["x", "e"], ["y"])]
+    elif case == "layers":
+        pairs = [("MatMul", f"v{i}", f"h{i}", "w") for i in range(700)], [("Relu", f"h{i}", f"v{i + 1}") for i in range(700)]
+        nodes = [helper.make_node(kind, [x, *w], [y]) for pair in zip(*pairs, strict=True) for kind, x, y, *w in pair]
+        infos[0].name, infos[1].name = "v0", "v700"
     else:
         tensors, nodes = [], [helper.make_node("Relu", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(10_000)]
         infos[1].name = "v10000"
@@ -250,7 +271,7 @@ def test_damaged_files(tmp_path):
     rng, path = np.random.default_rng(5), tmp_path / "m.onnx"
     plain, read, before = small(), 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for turn in range(int(os.environ.get("NNCORE_FUZZ", "300"))):
-        damaged = of_fields(plain, rng) if turn % 2 else of_bytes(plain.SerializeToString(), rng)
+        damaged = of_fields(plain, rng) if turn % 2 else damaged_bytes(plain.SerializeToString(), rng)
         path.write_bytes(damaged)
         try:
             nn.from_onnx(path)
@@ -259,22 +280,6 @@ def test_damaged_files(tmp_path):
             pass
     assert 0 < read < turn
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
-
-
-def of_bytes(content, rng):
-    damaged = bytearray(content)
-    for _ in range(int(rng.integers(1, 4))):
-        at = int(rng.integers(len(damaged)))
-        match rng.integers(4):
-            case 0:
-                damaged[at] = int(rng.integers(256))
-            case 1:
-                damaged[at] ^= 1 << int(rng.integers(8))
-            case 2:
-                del damaged[at : at + int(rng.integers(1, 20))]
-            case _:
-                damaged[at:at] = damaged[at : at + int(rng.integers(1, 20))]
-    return damaged
 
 
 def of_fields(plain, rng):

@@ -29,9 +29,9 @@ from ...saving.fields import field
 from ...saving.tensors import Reader, Tensor
 from .builder import Builder
 from .reading.build import to_network
-from .reading.graph import read_graph
+from .reading.graph import read_graph, text
 from .reading.tensors import Source, read_whole
-from .reading.wire import measure
+from .reading.wire import Malformed, measure
 from .recurrent import GATES, gates_from
 
 _KEY = "nncore"
@@ -120,18 +120,19 @@ def _opened(onnx: Any, source: Any) -> tuple[Any, Source]:
     """Return the model of a file, or one in memory, and where it comes from."""
     if isinstance(source, onnx.ModelProto):
         return source, Source("the ONNX model", None, source.ByteSize())
+    protobuf = require("google.protobuf.message", "onnx", "from_onnx")
     path = atomic.checked_path("from_onnx", source)
     content, size = read_whole(path)
     try:
         measure(content, onnx.ModelProto.DESCRIPTOR)
         return onnx.load_model_from_string(content), Source(path, os.path.dirname(path) or ".", size)
-    except Exception as error:  # of protobuf, which is not imported here
+    except (protobuf.Error, Malformed) as error:
         raise FileFormatError(f"{path}: it is no ONNX file, or a damaged one ({shown(str(error))})") from None
 
 
 def _listed(graph: Any) -> str:
     """Return the nodes of a graph for a message."""
-    names = [f"{node.op_type} {node.name!r}" for node in graph.node[:_SHOWN]]
+    names = [f"{text(node.op_type)} {shown(text(node.name))}" for node in graph.node[:_SHOWN]]
     more = [f"and {len(graph.node) - _SHOWN} more"] if len(graph.node) > _SHOWN else []
     return f"its nodes are {', '.join([*names, *more])}" if names else "it has no nodes"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ....errors import NncoreError, shown
 from ....graph import Input, Value, checked_name, record
-from .folding import FOLDED, fold
+from .folding import ELEMENTWISE, FOLDED, fold
 from .graph import Graph, Node, Port
 from .tensors import Source
 from .values import BATCH, Expanded, Refusal, Size, Sizes, Tensor, Texts, Unreadable, plain
@@ -23,6 +23,7 @@ Entry = Callable[["Reading", Node, list[Any]], Any]  # returns the result, or a 
 Entries = Mapping[str, Entry]
 
 _MOST_STEPS = 1 << 31  # of a dimension of an input
+_MOST_COMPUTED = 100_000  # operators that `recognize` computes
 _FIRST_OPEN = 10  # the number of steps for which an open dimension is planned; others may follow
 
 
@@ -63,7 +64,7 @@ class Reading:
         self.inputs: dict[str, Value] = {}
         self.ports = {port.name: port for port in graph.inputs}
         self.lengths: set[str] = set()  # inputs that are lengths of sequences
-        self.selected, self.work = 0, 100_000
+        self.selected, self.work = 0, _MOST_COMPUTED
         self.room = (4 << 20) + 2 * source.size  # bytes that constants may take that are computed
         self._open: dict[str, int] = {}
         self._shared: dict[Any, Any] = {}
@@ -75,9 +76,9 @@ class Reading:
         """Make the input of the network for an input of the graph."""
         if port.dims is None or not port.is_tensor or port.dtype is None or port.dtype.kind not in "fiu":
             what = "has no shape" if port.is_tensor and port.dims is None else "is no tensor of numbers"
-            self.source.fail(f"input {port.name!r}", f"it {what}")
+            self.source.fail(f"input {shown(port.name)}", f"it {what}")
         if not port.dims:
-            self.source.fail(f"input {port.name!r}", "it is one number, without a dimension for the batch")
+            self.source.fail(f"input {shown(port.name)}", "it is one number, without a dimension for the batch")
         at = self.batch_axes.get(port.name, 0)
         sizes = [self._size(port, i, d) for i, d in enumerate(port.dims)]
         batch = sizes[at] if sizes[at].known is not None else Size(1, (BATCH,))
@@ -92,7 +93,7 @@ class Reading:
         if isinstance(dim, str):
             return Size(1, (dim or f"{port.name}:{place}",))
         if not 0 < dim < _MOST_STEPS:
-            self.source.fail(f"input {port.name!r}", f"a dimension of size {dim}")
+            self.source.fail(f"input {shown(port.name)}", f"a dimension of size {dim}")
         return Size(dim)
 
     def concrete(self, size: Size) -> int:
@@ -196,7 +197,8 @@ class Reading:
         if entry is None and is_of_sizes:
             raise Refusal("it computes with sizes that are open")
         if entry is None:
-            raise Refusal("nncore has no layer for this operator")
+            too_long = self.work <= 0 and node.kind in ELEMENTWISE
+            raise Refusal("too many operators act element by element" if too_long else "nncore has no layer for this operator")
         found = entry(self, node, given)
         return found if isinstance(found, list) else [found]
 

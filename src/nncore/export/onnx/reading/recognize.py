@@ -205,13 +205,11 @@ def _activation(f: Callable[[np.ndarray], np.ndarray | None], constants: list[fl
         return layers.Identity()
     for make, expected in _simple():
         if _equal(y[: len(_GRID)], expected, near[: len(_GRID)]):
-            layer = make()
-            return layer if _equal(y, layer(grid[:, None])[:, 0], near) else None
+            return make() if not edges or _equal(y, make()(grid[:, None])[:, 0], near) else None
     for propose in _with_arguments(f, constants):
         try:
-            layer = propose()
-            if _equal(y, layer(grid[:, None])[:, 0], near):
-                return layer
+            if _equal(y, propose()(grid[:, None])[:, 0], near):
+                return propose()  # another one, because a layer that was called keeps memory for its calls
         except (NncoreError, ArithmeticError):
             continue
     return None
@@ -260,9 +258,9 @@ def _function_of_rows(r: Reading, part: Part, leaf: Tensor, columns: int) -> Cal
         y = f(rows)
         if not any(node.kind in OF_ROWS for node in part.nodes):
             return _by_columns(r, part, leaf, columns, f)
-        for layer in (layers.Softmax(), layers.LogSoftmax()):
-            if _equal(y, layer(rows)):
-                return lambda layer=layer: on_last(r, leaf, layer)  # type: ignore[misc]
+        for kind in (layers.Softmax, layers.LogSoftmax):
+            if _equal(y, kind()(rows)):
+                return lambda kind=kind: on_last(r, leaf, kind())  # type: ignore[misc]
         return _layer_norm(r, part, leaf, rows, y, f)
     except (Refusal, ArithmeticError, ValueError, TypeError):
         return None

@@ -115,7 +115,7 @@ class Source:
         offset = int(numbers["offset"])
         length = int(entries.get("length", wanted))
         if length != wanted or offset + wanted > file.size:
-            self.fail(field, f"it needs {wanted} bytes of {location!r} from {offset} on, and has {length} of {file.size}")
+            self.fail(field, f"it needs {wanted} bytes of {shown(location)} from {offset} on, and has {length} of {file.size}")
         self.size += wanted
         return bytes(file.read(offset, wanted))
 

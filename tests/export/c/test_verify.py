@@ -75,6 +75,16 @@ def test_the_error_of_weights_alone(model):
     assert model.to_c().error is None
 
 
+def test_missing_values_in_the_data(model):
+    """Outputs that are NaN in the model too are no error, and the spread is that of the others."""
+    x = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+    x[7, 2] = np.nan
+    error = model.to_c(weights="int8", calibration=x).error
+    others = model.to_c(weights="int8", calibration=np.delete(x, 7, axis=0)).error
+    np.testing.assert_allclose([error.max, error.mean * 30, error.samples], [others.max, others.mean * 29, 30], rtol=1e-6)
+    assert 0 < error.mean < error.max < 1
+
+
 def test_a_model_of_float64(tmp_path):
     model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), seed=0, dtype="float64")
     model.to_c(tmp_path / "net.c")

@@ -106,8 +106,17 @@ def _shares(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
     """Return the largest and the mean error of arrays, each by the spread of its first array, the worst of them."""
     largest, mean = 0.0, 0.0
     for wanted, found in pairs:
-        error, spread = np.abs(found.astype(np.float64) - wanted), float(wanted.std(dtype=np.float64))
+        error, finite = difference(found, wanted), wanted[np.isfinite(wanted)]
         if error.any():
+            spread = float(finite.std(dtype=np.float64)) if finite.size else 0.0
             share = error / spread if spread > 0 else np.full_like(error, np.inf)
             largest, mean = max(largest, float(share.max())), max(mean, float(share.mean()))
     return largest, mean
+
+
+def difference(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return how far numbers of two arrays are apart. Equal infinities and NaN agree; NaN is infinitely far from a number."""
+    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        error = np.where((found == wanted) | (np.isnan(found) & np.isnan(wanted)), 0, np.abs(found - wanted))
+    return np.where(np.isnan(error), np.inf, error)

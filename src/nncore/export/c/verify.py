@@ -22,7 +22,7 @@ from ..axes import shapes_for
 from ..samples import samples
 from ..walk import Walk, walk
 from . import harness
-from .rounding import predicted, rounded_tensors, twin
+from .rounding import difference, predicted, rounded_tensors, twin
 from .selftest import streamed
 from .weights import FORMATS
 
@@ -311,10 +311,7 @@ class _Comparison:
 
 
 def _difference(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
-    """Return the largest difference of two arrays, and as a share of the largest number. Equal infinities and NaN agree."""
-    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        error = np.where((found == wanted) | (np.isnan(found) & np.isnan(wanted)), 0, np.abs(found - wanted))
-    largest = float(np.nan_to_num(error, nan=np.inf).max(initial=0))
+    """Return the largest difference of two arrays, and as a share of the largest number."""
+    largest = float(difference(found, wanted).max(initial=0))
     scale = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0))
     return largest, 0.0 if largest == 0 else largest / scale if scale > 0 else np.inf

@@ -1,12 +1,12 @@
 """How activations are written: one entry for each NNC_ACTIVATION of the registry.
 
-An activation of one number is an expression of v, of which a small function is made, so that layers and recurrent cells call the
-same one. Activations of rows are functions that may change a row in place. NaN is passed on, as in nncore: so comparisons are
-written the way round in which NaN is not replaced.
+An activation of one number is an expression of v, of which a small function is made. Activations of rows are functions that may
+change a row in place. NaN is passed on, as in nncore: so comparisons are written the way round in which NaN is not replaced.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from math import pi, sqrt
 
@@ -18,12 +18,7 @@ Entry = Callable[[Body, Step], None]
 
 _SELU_SCALE = 1.0507009873554804934193349852946
 _SELU_SLOPE = _SELU_SCALE * 1.6732632423543772848170429916717
-
-
-def scalar_function(p: Program, name: str, expression: str) -> str:
-    """Return the name of a function of one number v with this value: one expression, or statements that return it."""
-    statements = f"    return {expression};" if ";" not in expression else expression
-    return p.routine(name, f"static inline {p.ctype} @({p.ctype} v)\n{{\n{statements}\n}}\n")
+_HARDSIGMOID = "(v + 3 < 0 ? 0 : v + 3 > 6 ? 6 : v + 3) / 6"
 
 
 def _of_elements(b: Body, step: Step, function: str) -> None:
@@ -33,16 +28,29 @@ def _of_elements(b: Body, step: Step, function: str) -> None:
 
 
 def _element(name: str, expression: Expression) -> Entry:
-    return lambda b, step: _of_elements(b, step, scalar_function(b.program, name, expression(b.program, step)))
+    """A function of one number v with this value: one expression, or statements that return it."""
+
+    def entry(b: Body, step: Step) -> None:
+        p, value = b.program, expression(b.program, step)
+        statements = value if ";" in value else f"    return {value};"
+        _of_elements(b, step, p.routine(name, f"static inline {p.ctype} @({p.ctype} v)\n{{\n{statements}\n}}\n"))
+
+    return entry
+
+
+def _formula(name: str, formula: str) -> Entry:
+    """An expression of v, in which ``{alpha}`` is a field of the op, and ``&exp`` a function of functions.py."""
+
+    def expression(p: Program, step: Step) -> str:
+        found = re.sub(r"\{(\w+)\}", lambda match: p.number(step.op.field(match[1])), formula)
+        return re.sub(r"&(\w+)\(", lambda match: f"{p.function(match[1])}(", found)
+
+    return _element(name, expression)
 
 
 def _called(name: str) -> Entry:
     """An activation that is a function of functions.py."""
     return lambda b, step: _of_elements(b, step, b.program.function(name))
-
-
-def _leaky_relu(p: Program, step: Step) -> str:
-    return f"v > 0 ? v : {p.number(step.op.field('negative_slope'))} * v"
 
 
 def _elu(p: Program, step: Step) -> str:
@@ -54,22 +62,9 @@ def _selu(p: Program, step: Step) -> str:
     return f"v > 0 ? {p.number(_SELU_SCALE)} * v : {p.number(_SELU_SLOPE)} * {p.function('expm1')}(v)"
 
 
-def _celu(p: Program, step: Step) -> str:
-    alpha = p.number(step.op.field("alpha"))
-    return f"v > 0 ? v : {alpha} * {p.function('expm1')}(v / {alpha})"
-
-
-def _gelu(p: Program, step: Step) -> str:
-    return f"v * {p.function('normal')}(v)"
-
-
 def _gelu_tanh(p: Program, step: Step) -> str:
     linear, cubic = p.number(2 * sqrt(2 / pi)), p.number(2 * sqrt(2 / pi) * 0.044715)
     return f"v * {p.function('sigmoid')}(v * ({linear} + {cubic} * (v * v)))"
-
-
-def _silu(p: Program, step: Step) -> str:
-    return f"v * {p.function('sigmoid')}(v)"
 
 
 def _softplus(p: Program, step: Step) -> str:
@@ -77,19 +72,6 @@ def _softplus(p: Program, step: Step) -> str:
     if beta == 1:
         return f"v > {threshold} ? v : {softplus}(v)"
     return f"{p.number(beta)} * v > {threshold} ? v : {softplus}({p.number(beta)} * v) / {p.number(beta)}"
-
-
-def _hardtanh(p: Program, step: Step) -> str:
-    low, high = (p.number(step.op.field(name)) for name in ("min_val", "max_val"))
-    return f"v < {low} ? {low} : v > {high} ? {high} : v"
-
-
-def _hardsigmoid(p: Program, step: Step) -> str:
-    return "(v + 3 < 0 ? 0 : v + 3 > 6 ? 6 : v + 3) / 6"
-
-
-def _hardswish(p: Program, step: Step) -> str:
-    return f"v * ({_hardsigmoid(p, step)})"
 
 
 def _mish(p: Program, step: Step) -> str:
@@ -103,19 +85,6 @@ def _mish(p: Program, step: Step) -> str:
 def _hardshrink(p: Program, step: Step) -> str:
     near = step.op.field("lambd")
     return f"v >= {p.number(-near)} && v <= {p.number(near)} ? 0 : v"
-
-
-def _softshrink(p: Program, step: Step) -> str:
-    near = p.number(step.op.field("lambd"))
-    return f"v > {near} ? v - {near} : v < -{near} ? v + {near} : v == v ? 0 : v"
-
-
-def _threshold(p: Program, step: Step) -> str:
-    return f"v <= {p.number(step.op.field('threshold'))} ? {p.number(step.op.field('value'))} : v"
-
-
-def _step(p: Program, step: Step) -> str:
-    return f"v > {p.number(step.op.field('threshold'))} ? 1 : v == v ? 0 : v"
 
 
 _LARGEST = """\
@@ -168,29 +137,29 @@ def _of_rows(name: str, source: str) -> Entry:
 
 #: The name of an activation in the registry -> its entry. The identity has no steps.
 ACTIVATIONS: dict[str, Entry] = {
-    "step": _element("heaviside", _step),
+    "step": _formula("heaviside", "v > {threshold} ? 1 : v == v ? 0 : v"),
     "sigmoid": _called("sigmoid"),
     "tanh": _called("tanh"),
-    "relu": _element("relu", lambda p, step: "v < 0 ? 0 : v"),
-    "leaky_relu": _element("leaky_relu", _leaky_relu),
+    "relu": _formula("relu", "v < 0 ? 0 : v"),
+    "leaky_relu": _formula("leaky_relu", "v > 0 ? v : {negative_slope} * v"),
     "elu": _element("elu", _elu),
     "selu": _element("selu", _selu),
-    "gelu": _element("gelu", _gelu),
+    "gelu": _formula("gelu", "v * &normal(v)"),
     "gelu_tanh": _element("gelu_tanh", _gelu_tanh),
-    "silu": _element("silu", _silu),
+    "silu": _formula("silu", "v * &sigmoid(v)"),
     "softplus": _element("softplus_layer", _softplus),
-    "softsign": _element("softsign", lambda p, step: "v / (1 + (v < 0 ? -v : v))"),
-    "hardtanh": _element("hardtanh", _hardtanh),
+    "softsign": _formula("softsign", "v / (1 + (v < 0 ? -v : v))"),
+    "hardtanh": _formula("hardtanh", "v < {min_val} ? {min_val} : v > {max_val} ? {max_val} : v"),
     "softmax": _of_rows("softmax", _SOFTMAX),
     "log_softmax": _of_rows("log_softmax", _LOG_SOFTMAX),
-    "hardsigmoid": _element("hardsigmoid", _hardsigmoid),
-    "hardswish": _element("hardswish", _hardswish),
+    "hardsigmoid": _formula("hardsigmoid", _HARDSIGMOID),
+    "hardswish": _formula("hardswish", f"v * ({_HARDSIGMOID})"),
     "mish": _element("mish", _mish),
     "exp": _called("exp"),
-    "celu": _element("celu", _celu),
-    "log_sigmoid": _element("log_sigmoid", lambda p, step: f"-{p.function('softplus')}(-v)"),
+    "celu": _formula("celu", "v > 0 ? v : {alpha} * &expm1(v / {alpha})"),
+    "log_sigmoid": _formula("log_sigmoid", "-&softplus(-v)"),
     "hardshrink": _element("hardshrink", _hardshrink),
-    "softshrink": _element("softshrink", _softshrink),
-    "tanhshrink": _element("tanhshrink", lambda p, step: f"v - {p.function('tanh')}(v)"),
-    "threshold": _element("threshold", _threshold),
+    "softshrink": _formula("softshrink", "v > {lambd} ? v - {lambd} : -v > {lambd} ? v + {lambd} : v == v ? 0 : v"),
+    "tanhshrink": _formula("tanhshrink", "v - &tanh(v)"),
+    "threshold": _formula("threshold", "v <= {threshold} ? {value} : v"),
 }

@@ -60,6 +60,16 @@ class Walk(NamedTuple):
         str  #: why the network cannot be computed one time step at a time, with the states kept, as `Model.stream` does; or ""
     )
 
+    def follow_time(self, step: Step, counts: dict[int, str]) -> None:
+        """Let a result with time steps have the valid steps of the inputs with these time steps, if it has none of its own.
+
+        counts: from the number of a value with lengths to the name of its valid steps.
+        """
+        timeline = self.values[step.output].timeline
+        if timeline is not None and step.output not in counts:
+            same = [i for i in step.op.inputs if self.values[i].timeline == timeline and i in counts]
+            counts |= {step.output: counts[same[0]]} if same else {}
+
 
 def walk(network: Network, what: str) -> Walk:
     """Return the walk through a network.

@@ -116,10 +116,7 @@ class Writer:
 
     def follow_time(self, step: Step) -> None:
         """Let a result with time steps have the valid steps of the inputs with these time steps."""
-        timeline = self.walk.values[step.output].timeline
-        if timeline is not None and step.output not in self._counts:
-            same = [i for i in step.op.inputs if self.walk.values[i].timeline == timeline and i in self._counts]
-            self._counts |= {step.output: self._counts[same[0]]} if same else {}
+        self.walk.follow_time(step, self._counts)
 
     # Lines --------------------------------------------------------------------------------------------------------------------
 

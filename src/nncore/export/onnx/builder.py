@@ -169,13 +169,6 @@ class Builder:
         """Return the valid steps of each row of a value as a tensor of int64 [N], or "" if all steps are."""
         return self.counts.get(value, "")
 
-    def follow_time(self, step: Step) -> None:
-        """Let a result with time steps have the valid steps of the inputs with these time steps, if it has none of its own."""
-        timeline = self.walk.values[step.output].timeline
-        if timeline is not None and step.output not in self.counts:
-            same = [i for i in step.op.inputs if self.walk.values[i].timeline == timeline and i in self.counts]
-            self.counts |= {step.output: self.counts[same[0]]} if same else {}
-
     def valid_mask(self, value: int, rank: int) -> str:
         """Return which steps of a value are valid, bool [N, T, 1, ...] of this rank, or "" if all are."""
         lengths = self.valid(value)

@@ -56,7 +56,7 @@ def _model(onnx: Any, net: Walk, opset: int, dynamic: bool, lengths: bool) -> tu
     for step in net.steps:
         b.layer = step.layer
         b.values[step.output] = LAYERS[step.op.kind](b, step)
-        b.follow_time(step)
+        net.follow_time(step, b.counts)
     names = _name_outputs(b)
     floats = helper.np_dtype_to_tensor_dtype(net.dtype)
 

@@ -9,7 +9,7 @@ import pytest
 from insight.planted import FAULTS, HEALTHY, SEEDS, digits, friedman, given, mlp, recurrent, tones
 
 import nncore as nn
-from nncore.errors import ArgumentError, EmptyDataError, NotCompiledError, ShapeError
+from nncore.errors import ArgumentError, DTypeError, EmptyDataError, NotCompiledError, ShapeError
 from nncore.insight import CODES
 
 #: One data set and one seed of each; tests/insight/confusion.py runs all.
@@ -90,8 +90,10 @@ def test_forms_of_data():
     h = nn.ReLU()(nn.Linear(128, 32)(nn.concatenate([a, b])))
     model = nn.Model([a, b], [nn.Softmax(name="digit")(nn.Linear(32, 10)(h)), nn.Linear(32, 1, name="size")(h)], seed=0)
     model.compile(["sparse_categorical_crossentropy", "mse"], nn.optim.Adam(lr=3e-3))
-    report = nn.diagnose(model, {"b": x, "a": x[:, ::-1]}, {"size": x.sum(1) / 20, "digit": y})
-    assert report.healthy
+    given = {"b": x, "a": x[:, ::-1]}, {"size": x.sum(1) / 20, "digit": y}
+    assert nn.diagnose(model, *given).healthy
+    batches = [tuple({name: value[i::20] for name, value in each.items()} for each in given) for i in range(20)]
+    assert nn.diagnose(model, batches).rows == len(x)
 
 
 def test_lengths():
@@ -125,11 +127,19 @@ def test_what_is_shown():
         ({"y": np.zeros(3)}, ShapeError, "x has 100 rows, but 'output' has 3"),
         ({"x": np.empty((0, 64)), "y": np.empty(0)}, EmptyDataError, "no rows"),
         ({"y": None}, ArgumentError, "pass y"),
-        ({"y": ["a"] * 100}, ArgumentError, "must be an array of numbers"),
+        ({"y": ["a"] * 100}, DTypeError, "diagnose: y: 'output'"),
+        ({"x": 3.0}, ArgumentError, "one entry per row"),
+        ({"x": [1, 2, 3], "y": None}, ArgumentError, "pass y"),
+        ({"x": [({"input": 1}, 2), (3, 4)], "y": None}, ArgumentError, "do not have one form"),
+        (
+            {"x": [(np.zeros((5, 64)), np.zeros(5)), (np.zeros((5, 3)), np.zeros(5))], "y": None},
+            ArgumentError,
+            "do not have one form",
+        ),
         ({"steps": 3}, ArgumentError, "steps"),
         ({"batch_size": 0}, ArgumentError, "batch_size"),
         ({"validation_data": 3}, ArgumentError, "validation_data"),
-        ({"x": [[1.0, 2.0], [3.0]]}, ArgumentError, "different lengths"),
+        ({"x": [[1.0, 2.0], [3.0]]}, ShapeError, "different lengths"),
         ({"x": np.zeros((100, 3), "f4")}, ShapeError, "64"),
     ],
 )
@@ -193,6 +203,53 @@ def test_other_sorts_of_nets_are_not_accused(make, rng):
     report = nn.diagnose(**make(rng))
     assert report.healthy, str(report)
     assert np.isfinite(report.after)
+
+
+def test_frames_of_numbers_and_truth_values(rng):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": rng.normal(size=200), "b": rng.random(200) > 0.5})
+    y = (frame["a"] + frame["b"]).to_numpy()
+    model = compiled(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1), loss="mse", optimizer=nn.optim.Adam(lr=1e-2))
+    assert nn.diagnose(model, frame, y).healthy
+
+
+def test_a_net_that_stays_at_chance_is_not_called_one_that_learns(rng):
+    """The last layer passes nothing on and no gradient back. A plain net learns."""
+    x, y = digits()
+    model = compiled(nn.Linear(64, 10), nn.Hardshrink(1e9), nn.Softmax(), loss="sparse_categorical_crossentropy")
+    report = nn.diagnose(model, x, y)
+    assert not report.healthy
+    assert report.verdicts[0].evidence["loss / chance"] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("values", [(0, 1), (-1, 1), (2, 5)])
+def test_two_classes_as_numbers(values, rng):
+    """The line says how the classes become 0 and 1."""
+    x, _ = friedman()
+    y = np.where(x[:, 0] > 0, values[1], values[0])
+    verdict = next(v for v in nn.diagnose(mlp(x, y.astype("f4"), 0), x, y).verdicts if v.code == "loss_mismatch")
+    here = {"y": y}
+    first, _, _ = verdict.code_line.rpartition("nn.Sequential")
+    exec(first, here)
+    np.testing.assert_array_equal(np.unique(here["y"]), [0, 1])
+
+
+def test_one_hot_classes_keep_their_form(rng):
+    x, y = digits()
+    model = compiled(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10), loss="mse")
+    verdict = next(v for v in nn.diagnose(model, x, np.eye(10)[y]).verdicts if v.code == "loss_mismatch")
+    assert '"categorical_crossentropy"' in verdict.code_line
+
+
+def test_numbers_that_are_infinite_in_the_dtype_are_dropped_by_the_line(rng):
+    x, y = friedman()
+    wide = x.astype("f8")
+    wide[3, 0] = 1e39
+    (verdict,) = nn.diagnose(mlp(x, y, 0), wide, y).verdicts
+    here = {"X": wide, "y": y, "np": np}
+    with np.errstate(over="ignore"):
+        exec(verdict.code_line, here)
+    assert len(here["X"]) == len(here["y"]) == len(x) - 1
 
 
 def test_weights_that_are_no_numbers(rng):

@@ -19,6 +19,7 @@ import numpy as np
 from .. import layers
 from ..callbacks import Diagnostics
 from ..training.hooks import Callback, Logs
+from .measure import Measure
 
 _MOST_ROWS = 20_000  #: more rows than this change no verdict
 _MOST_TESTED = 1024  #: rows on which a loss is measured
@@ -47,6 +48,11 @@ class Rows:
         )
 
     @property
+    def sequence(self) -> dict[str, Any]:
+        """The lengths as an argument of `Model.fit`, if there are some."""
+        return {} if self.lengths is None else {"lengths": self.lengths}
+
+    @property
     def x(self) -> Any:
         """The inputs in the form that `Model.fit` takes."""
         found = list(self.inputs.values())
@@ -69,6 +75,13 @@ class _Held(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.rows is not None and (epoch < _FIRST_LOOKS or (epoch + 1) % self.every == 0):
             self.losses.append(self.case.loss_of(self.model, self.rows))
+
+
+def without_dropout(model: Any) -> None:
+    """Let dropout and noise do nothing in a copy."""
+    for layer in model.layers:
+        if isinstance(layer, layers.Dropout | layers.GaussianNoise):
+            layer.training = False
 
 
 def has(model: Any, kind: str) -> bool:
@@ -156,10 +169,30 @@ class Case:
             self.predict(found, self.train.take(slice(0, 1)))
         return found
 
-    @cached_property
+    @property
+    def config(self) -> Any:
+        """What ``compile`` was told."""
+        return self.model._trainer.config
+
+    @property
     def losses(self) -> list[Any]:
         """The losses, one per output."""
-        return list(self.model._trainer.config.losses)
+        return list(self.config.losses)
+
+    @property
+    def rule(self) -> Any:
+        """The optimizer."""
+        return self.config.optimizer
+
+    @cached_property
+    def plan(self) -> Any:
+        """The op records of the model, with the layers that own them."""
+        return self.start._network.plan
+
+    @cached_property
+    def measure(self) -> Measure:
+        """The losses with their weights."""
+        return Measure(self.losses, self.config.weights, self.start.output_shapes)
 
     @cached_property
     def is_finite(self) -> bool:
@@ -176,26 +209,7 @@ class Case:
     @cached_property
     def is_stateful(self) -> bool:
         """Whether a recurrent layer carries its state from batch to batch."""
-        return any(op.kind == "recurrent" and op.field("stateful") for op in self.start._network.plan.ops)
-
-    @property
-    def chance(self) -> float:
-        """The least loss of an answer that is the same for every row; NaN if it is not known."""
-        return self.first.chance
-
-    def chance_of(self, rows: Rows) -> float:
-        """Return the least loss of an answer that is the same for each of these rows; NaN if it is not known."""
-        total = 0.0
-        config = self.model._trainer.config
-        for loss, weight, shape, y in zip(
-            self.losses, config.weights, self.start.output_shapes, rows.targets.values(), strict=True
-        ):
-            guesses = _constants(loss, y, (len(y), *shape))
-            found = [value for guess in guesses if isfinite(value := _value(loss, y, guess, rows.lengths))]
-            if not found:
-                return float("nan")
-            total += min(found) * weight
-        return total
+        return any(op.kind == "recurrent" and op.field("stateful") for op in self.plan.ops)
 
     @property
     def is_trained(self) -> bool:
@@ -208,44 +222,21 @@ class Case:
         """Return predictions, one array per output."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = model.predict(rows.x, **({} if rows.lengths is None else {"lengths": rows.lengths}))
+            found = model.predict(rows.x, **rows.sequence)
         return list(found) if isinstance(found, list | tuple) else list(found.values()) if isinstance(found, dict) else [found]
 
     def loss_of(self, model: Any, rows: Rows) -> float:
         """Return the loss of the data at inference, without penalties; infinity if it is not finite."""
-        total = 0.0
-        weights = self.model._trainer.config.weights
-        for loss, weight, y, prediction in zip(self.losses, weights, rows.targets.values(), self.predict(model, rows), strict=True):
-            total += weight * _value(loss, y, prediction, rows.lengths)
-        return total if isfinite(total) else inf
+        return self.measure.of(self.predict(model, rows), rows)
 
     def learned(self, model: Any, rows: Rows) -> float:
         """Return the loss of the data as training sees it: with the statistics of the batch, but without dropout and noise."""
         if not has(model, "batch_norm") or len(rows) < 2:
             return self.loss_of(model, rows)
         model = copy.deepcopy(model)
-        for layer in model.layers:
-            if isinstance(layer, layers.Dropout | layers.GaussianNoise):
-                layer.training = False
-        answers = model.forward(rows.x, training=True, **({} if rows.lengths is None else {"lengths": rows.lengths}))
-        total = 0.0
-        weights = self.model._trainer.config.weights
-        each = answers if isinstance(answers, list | tuple) else [answers]
-        for loss, weight, y, answer in zip(self.losses, weights, rows.targets.values(), each, strict=True):
-            total += weight * _value(loss, y, answer, rows.lengths)
-        return total if isfinite(total) else inf
-
-    def floor_of(self, rows: Rows) -> float:
-        """Return the least loss that answers can have, 0 if it is not known: labels that are smoothed or shares leave some."""
-        total = 0.0
-        weights, shapes = self.model._trainer.config.weights, self.start.output_shapes
-        for loss, weight, shape, y in zip(self.losses, weights, shapes, rows.targets.values(), strict=True):
-            if loss.from_logits or loss.targets == "signs" or np.size(y) == 0:
-                continue
-            answer = _perfect(loss, np.asarray(y), (len(y), *shape))
-            least = _value(loss, y, answer, rows.lengths)
-            total += weight * least if isfinite(least) else 0.0
-        return max(0.0, total)
+        without_dropout(model)
+        answers = model.forward(rows.x, training=True, **rows.sequence)
+        return self.measure.of(answers if isinstance(answers, list | tuple) else [answers], rows)
 
     # Trials -------------------------------------------------------------------------------------------------------------------
 
@@ -293,7 +284,6 @@ class Case:
         epochs = ceil(steps / ceil(len(rows) / size))
         found, watched = Diagnostics(every=max(1, min(5, steps // 20))), _Held(self, held, ceil(epochs / _MOST_LOOKS))
         before = self.learned(model, tested)
-        lengths = {} if rows.lengths is None else {"lengths": rows.lengths}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             history = model.fit(
@@ -305,7 +295,7 @@ class Case:
                 shuffle=not self.is_stateful,
                 verbose=0,
                 step_losses="all",
-                **lengths,
+                **rows.sequence,
             )
         return Trial(
             model,
@@ -313,9 +303,9 @@ class Case:
             before,
             self.learned(model, tested),
             self.loss_of(model, tested),
-            self.chance_of(tested),
+            self.measure.chance(tested),
             tuple(watched.losses),
-            float("nan") if held is None else self.chance_of(held),
+            float("nan") if held is None else self.measure.chance(held),
             found,
         )
 
@@ -336,63 +326,13 @@ class Case:
         """Return a change of the optimizer's arguments, such as ``lr=0.1``; the penalties of ``compile`` stay."""
 
         def change(model: Any) -> None:
-            config = model._trainer.config
-            rule = config.optimizer
-            compile_again(model, type(rule)(**{**rule.config(), **changes}), l1=config.l1, l2=config.l2)
+            self.compile_again(model, type(self.rule)(**{**self.rule.config(), **changes}))
 
         return change
 
-
-def compile_again(model: Any, optimizer: Any, l1: float, l2: float) -> None:
-    """Compile a copy with another optimizer or other penalties."""
-    config = model._trainer.config
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.compile(config.losses, optimizer, loss_weights=list(config.weights), l1=l1, l2=l2)
-
-
-def _value(loss: Any, y: np.ndarray, prediction: np.ndarray, lengths: np.ndarray | None = None) -> float:
-    """Return a loss, or infinity if it is not finite. The valid time steps of sequences count as rows."""
-    if prediction.ndim > 2:
-        columns, time = prediction.shape[-1], prediction.shape[1]
-        y = np.asarray(y).reshape(-1, columns) if np.size(y) == prediction.size else np.asarray(y).reshape(-1)
-        prediction = prediction.reshape(-1, columns)
-        if lengths is not None and len(prediction) == len(lengths) * time:
-            valid = (np.arange(time) < lengths[:, None]).ravel()
-            y, prediction = y[valid], prediction[valid]
-    with np.errstate(all="ignore"):
-        found = np.asarray(loss(y, prediction), np.float64)
-    value = float(found.mean()) if found.size else 0.0
-    return value if isfinite(value) else inf
-
-
-def _perfect(loss: Any, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the answers that the targets ask for."""
-    columns = shape[-1] if len(shape) > 1 else 1
-    if loss.targets == "classes":
-        found = np.eye(columns)[y.astype(np.int64).clip(0, columns - 1).reshape(-1)]
-    else:
-        found = y.astype(np.float64).reshape(-1, columns) if y.size % columns == 0 else np.zeros((1, columns))
-    smoothing = float(getattr(loss, "label_smoothing", 0.0) or 0.0)
-    found = (1 - smoothing) * found + smoothing / max(2, columns) if smoothing else found
-    return found.reshape(shape) if found.size == np.prod(shape) else np.zeros(shape)
-
-
-def _constants(loss: Any, y: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Return predictions that are the same for every row, of which one is the best for the loss, if that is known."""
-    tiny = 1e-7
-    columns = shape[-1] if len(shape) > 1 else 1
-    if loss.targets == "classes" or (loss.targets == "one_hot" and y.ndim < len(shape)):
-        counts = np.bincount(np.asarray(y, np.int64).ravel().clip(0), minlength=columns)[:columns]
-        guess = counts / max(1, counts.sum())
-    elif loss.targets in ("one_hot", "probabilities", "values"):
-        flat = np.asarray(y, np.float64).reshape(-1, columns) if np.size(y) % columns == 0 else np.zeros((1, columns))
-        guess = flat.mean(0)
-        if loss.targets == "values":
-            return [np.broadcast_to(each, shape).astype(np.float64) for each in (guess, np.median(flat, 0))]
-    else:
-        return [np.broadcast_to(np.float64(each), shape).copy() for each in (-1.0, 0.0, 1.0)]
-    if loss.from_logits:
-        odds = np.log(guess + tiny)
-        guess = odds - np.log(1 - guess + tiny) if loss.targets == "probabilities" else odds
-    return [np.broadcast_to(guess, shape).astype(np.float64)]
+    def compile_again(self, model: Any, optimizer: Any, with_penalties: bool = True) -> None:
+        """Compile a copy with another optimizer, perhaps without L1 and L2."""
+        l1, l2 = (self.config.l1, self.config.l2) if with_penalties else (0.0, 0.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.compile(self.losses, optimizer, loss_weights=list(self.config.weights), l1=l1, l2=l2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import layers, optim
 from ..models import Sequential
-from .case import Case, Rows, Trial, compile_again, has
+from .case import Case, Rows, Trial, without_dropout
 from .facts import columns_of, numbers_of, weight_layers
 
 _WIDTH, _SEQUENCE_WIDTH = 64, 32  #: units of the plain net
@@ -18,10 +18,8 @@ _WIDTH, _SEQUENCE_WIDTH = 64, 32  #: units of the plain net
 SCALABLE = frozenset(("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "half_squared_error", "quantile"))
 
 
-def standardised(case: Case) -> Trial | None:
+def standardised(case: Case) -> Trial:
     """The inputs with mean 0 and standard deviation 1 in every column."""
-    if not case.is_finite:
-        return None
     return case.trial("standardised", transform=_standardising(case))
 
 
@@ -40,10 +38,8 @@ def _standardising_columns(value: np.ndarray) -> Any:
     return lambda each: (np.asarray(each, np.float64) - mean) / np.where(std > 1e-12, std, 1.0)
 
 
-def with_scaled_targets(case: Case) -> Trial | None:
+def with_scaled_targets(case: Case) -> Trial:
     """The targets of regressions with mean 0 and standard deviation 1."""
-    if not case.is_finite:
-        return None
     found = {}
     for loss, (name, y) in zip(case.losses, case.train.targets.items(), strict=True):
         if loss.name in SCALABLE:
@@ -59,12 +55,9 @@ def with_scaled_targets(case: Case) -> Trial | None:
     return case.trial("scaled targets", transform=transform)
 
 
-def at_rate(case: Case, factor: float) -> Trial | None:
+def at_rate(case: Case, factor: float) -> Trial:
     """The learning rate times a factor."""
-    rule = case.model._trainer.config.optimizer
-    if not case.is_finite or rule.full_batch:
-        return None
-    return case.trial(f"lr * {factor:g}", case.changed(lr=float(rule.lr) * factor))
+    return case.trial(f"lr * {factor:g}", case.changed(lr=float(case.rule.lr) * factor))
 
 
 def rescaled(case: Case) -> Trial | None:
@@ -86,10 +79,8 @@ def rescaled(case: Case) -> Trial | None:
     return case.trial("usual weights", change)
 
 
-def without_penalties(case: Case) -> Trial | None:
+def without_penalties(case: Case) -> Trial:
     """No L1, L2, weight decay, limits of norms, dropout and noise."""
-    if not case.is_finite:
-        return None
 
     def change(model: Any) -> None:
         for layer in model.layers:
@@ -97,18 +88,10 @@ def without_penalties(case: Case) -> Trial | None:
                 if getattr(layer, name, None):
                     setattr(layer, name, None)
         without_dropout(model)
-        rule = model._trainer.config.optimizer
-        kept = {name: 0.0 if "weight_decay" in name else value for name, value in rule.config().items()}
-        compile_again(model, type(rule)(**kept), 0.0, 0.0)
+        kept = {name: 0.0 if "weight_decay" in name else value for name, value in case.rule.config().items()}
+        case.compile_again(model, type(case.rule)(**kept), with_penalties=False)
 
     return case.trial("without penalties", change)
-
-
-def without_dropout(model: Any) -> None:
-    """Let dropout and noise do nothing in a copy."""
-    for layer in model.layers:
-        if isinstance(layer, layers.Dropout | layers.GaussianNoise):
-            layer.training = False
 
 
 def reference(case: Case) -> Trial | None:
@@ -116,7 +99,7 @@ def reference(case: Case) -> Trial | None:
     shapes, losses = case.start.output_shapes, case.losses
     value = next(iter(case.train.inputs.values()))
     fits = len(case.train.inputs) == len(losses) == 1 and len(shapes[0]) == 1 and value.ndim in (2, 3)
-    if not fits or not case.is_finite or not numbers_of(case, case.train) or type(losses[0]).__name__ == "PythonLoss":
+    if not fits or not numbers_of(case, case.train) or type(losses[0]).__name__ == "PythonLoss":
         return None
     scaled = losses[0].name in SCALABLE
     if losses[0].targets not in ("classes", "one_hot", "probabilities") and not scaled and losses[0].name != "poisson":
@@ -149,16 +132,10 @@ def reference(case: Case) -> Trial | None:
     return case.trial("a plain net", change, transform=transform)
 
 
-def with_adam(case: Case) -> Trial | None:
+def with_adam(case: Case) -> Trial:
     """The same net, trained by Adam for as many steps as the first trial."""
-    if not case.is_finite:
-        return None
 
-    def change(model: Any) -> None:
-        config = model._trainer.config
-        compile_again(model, optim.Adam(lr=3e-3), config.l1, config.l2)
-
-    return case.trial("with Adam", change, steps=case.steps)
+    return case.trial("with Adam", lambda model: case.compile_again(model, optim.Adam(lr=3e-3)), steps=case.steps)
 
 
 def unfrozen(case: Case) -> Trial | None:
@@ -168,23 +145,15 @@ def unfrozen(case: Case) -> Trial | None:
 
     def change(model: Any) -> None:
         model.trainable = True
-        config = model._trainer.config
-        compile_again(model, config.optimizer, config.l1, config.l2)
+        case.changed()(model)
 
     return case.trial("nothing frozen", change)
 
 
-def in_larger_batches(case: Case, size: int) -> Trial | None:
+def in_larger_batches(case: Case, size: int) -> Trial:
     """Batches of so many rows."""
-    if not case.is_finite:
-        return None
     own, case.batch_size = case.batch_size, size
     try:
         return case.trial(f"batches of {size}")
     finally:
         case.batch_size = own
-
-
-def has_normalisation(case: Case) -> bool:
-    """Whether the model has batch normalisation."""
-    return has(case.start, "batch_norm")

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from math import isfinite
 
 import numpy as np
 
-from ..models import Sequential
-from .case import Case, Rows, Trial, has
-from .changes import at_rate, has_normalisation, in_larger_batches, reference, with_adam, without_penalties
+from .case import Case, Trial, has
+from .changes import at_rate, in_larger_batches, reference, with_adam, without_penalties
 from .data import generalises
 from .facts import layers_of, weight_layers
 from .verdict import Verdict
 
-_LEARNED = 0.5  #: a loss below this part of chance means that the net learns
+NOTHING = 0.9  #: a loss above this part of chance means that the net has learned next to nothing
+LEARNED = 0.5  #: a loss below this part of chance means that the net learns
 _VANISHED, _EXPLODED = 1e-3, 1e3  #: ratio of the gradients of the first and of the last layer
 _USUAL_LR = 1e-2
 _SMALL_BATCH, _TINY_BATCH = 8, 3
-_FIRST_GATED = 2  #: nnc_cell: tanh, relu, gru, lstm
+#: What takes the place of a penalty that is too strong; of others, weight decay.
+_WEAKER = {
+    "l1": "model.compile(..., l1=1e-5)",
+    "l2": "model.compile(..., l2=1e-4)",
+    "l1 of a layer": "nn.Linear(..., l1=1e-5)",
+    "l2 of a layer": "nn.Linear(..., l2=1e-4)",
+    "max_norm of a layer": "nn.Linear(..., max_norm=3)",
+    "dropout": "nn.Dropout(0.2)",
+    "noise": "nn.GaussianNoise(0.1)",
+}
 _ENOUGH_HELD = 50  #: held-out rows, of which fewer say little
 
 
 def rate(case: Case) -> Iterator[Verdict]:
     """A learning rate that is too high or too low: other rates learn far more."""
-    rule = case.model._trainer.config.optimizer
+    rule = case.rule
     first = case.first
     if rule.full_batch:
         return
@@ -33,12 +41,12 @@ def rate(case: Case) -> Iterator[Verdict]:
         yield _rate_verdict(case, "lr_too_low", 0.0, first)
         return
     is_wild = not isfinite(first.after) or first.after > first.before + 0.5 * abs(first.before) or _is_noisy(first)
-    if is_wild or first.relative > _LEARNED:
+    if is_wild or first.relative > LEARNED:
         factor, best = _best_rate(case, (0.1, 0.01, 0.001, 1e-5, 1e-7, min(1e-9, _USUAL_LR / float(rule.lr))))
         if case.improves(best) and best.relative < 0.95 and (is_wild or best.relative < 0.7 * first.relative):
             yield _rate_verdict(case, "lr_too_high", factor, best)
             return
-    if first.relative > _LEARNED and isfinite(first.after):
+    if first.relative > LEARNED and isfinite(first.after):
         factor, best = _best_rate(case, (10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8))
         moved = (first.before - first.after) / max(abs(first.before), 1e-30)
         if case.improves(best) and moved < 0.3:
@@ -50,7 +58,7 @@ def _best_rate(case: Case, factors: tuple[float, ...]) -> tuple[float, Trial]:
     best = (1.0, case.first)
     for factor in factors:
         trial = at_rate(case, factor)
-        if trial is None or (best[1].relative < 0.9 * case.first.relative and trial.relative > best[1].relative):
+        if best[1].relative < 0.9 * case.first.relative and trial.relative > best[1].relative:
             break
         if trial.relative < best[1].relative or not isfinite(best[1].relative):
             best = (factor, trial)
@@ -64,7 +72,7 @@ def _is_noisy(trial: Trial) -> bool:
 
 
 def _rate_verdict(case: Case, code: str, factor: float, best: Trial) -> Verdict:
-    rule = case.model._trainer.config.optimizer
+    rule = case.rule
     first, lr = case.first, float(rule.lr)
     high = code == "lr_too_high"
     if lr == 0:
@@ -108,7 +116,7 @@ def gradients(case: Case) -> Iterator[Verdict]:
     if len(norms) < 3 or norms[-1][1] == 0:
         return
     ratio = norms[0][1] / norms[-1][1]
-    stuck = case.first.relative > _LEARNED
+    stuck = case.first.relative > LEARNED
     if ratio < _VANISHED and norms[0][1] >= 0:
         yield Verdict(
             "vanishing_gradient",
@@ -136,74 +144,10 @@ def gradients(case: Case) -> Iterator[Verdict]:
         )
 
 
-def through_time(case: Case) -> Iterator[Verdict]:
-    """The gradient of recurrent layers by time step: does it reach the first steps, or explode on the way?"""
-    if not has(case.start, "recurrent"):
-        return
-    rows = case.tested.take(slice(0, 64))
-    for key, norms in norms_by_step(case, rows).items():
-        if len(norms) < 8:
-            continue
-        tail = float(norms[-max(1, len(norms) // 10) :].max())
-        head = float(norms[: max(1, len(norms) // 10)].mean())
-        stuck = case.first.relative > _LEARNED
-        layer = f"layer {key.rpartition('.')[0]}"
-        evidence = {
-            "first / last": head / tail if tail else float("nan"),
-            "time steps": len(norms),
-            "loss / chance": case.first.relative,
-        }
-        if not np.isfinite(norms).all() or (tail and head > 100 * tail):
-            yield Verdict(
-                "exploding_gradient",
-                "serious" if stuck or not np.isfinite(norms).all() else "warning",
-                layer,
-                "The gradient grows from time step to time step on its way back.",
-                "Each time step multiplies it by the same weights; if these are large, it grows exponentially with the length.",
-                "Limit the norm of the gradient, or use GRU or LSTM with orthogonal weights:",
-                "model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))",
-                evidence,
-            )
-        elif tail and head < 1e-4 * tail:
-            reach = int((norms[::-1] > 1e-3 * tail).argmin()) or len(norms)
-            yield Verdict(
-                "sequence_too_long",
-                "serious" if stuck else "warning",
-                layer,
-                f"The gradient reaches about {reach} of {len(norms)} time steps back; what was before is not learned.",
-                "Each time step multiplies the gradient by a number below 1, so it fades exponentially with the distance.",
-                "Use shorter or averaged sequences, or a layer that looks at all steps"
-                + (":" if _is_gated(case) else ", or LSTM or GRU instead of RNN:"),
-                "nn.GRU(features, units, return_sequences=True), nn.GlobalAveragePooling1D()",
-                evidence | {"reach in steps": reach},
-            )
-
-
-def _is_gated(case: Case) -> bool:
-    """Whether the recurrent layers are GRU or LSTM."""
-    return all(op.field("cell") >= _FIRST_GATED for op in case.start._network.plan.ops if op.kind == "recurrent")
-
-
-def norms_by_step(case: Case, rows: Rows) -> dict[str, np.ndarray]:
-    """Return the norm of the gradient per time step of each recurrent sublayer, before any step.
-
-    It is the gradient of a random sum of the answers, before a last activation, which may be flat where the answers are large.
-    """
-    is_chain = isinstance(case.start, Sequential) and len(case.start.layers) > 1 and case.start.layers[-1].is_activation
-    model = case.start[:-1] if is_chain else copy.deepcopy(case.start)
-    lengths = {} if rows.lengths is None else {"lengths": rows.lengths}
-    answers = model.forward(rows.x, training=True, **lengths)
-    rng = np.random.default_rng(0)
-    several = isinstance(answers, list | tuple)
-    grads = [rng.standard_normal(each.shape).astype(each.dtype) for each in (answers if several else [answers])]
-    model.backward(grads if several else grads[0])
-    return dict(model.step_gradient_norms())
-
-
 def units(case: Case) -> Iterator[Verdict]:
     """Units that are dead or saturated."""
     first = case.first
-    stuck = first.relative > _LEARNED
+    stuck = first.relative > LEARNED
     dead = {where: values[-1] for where, values in first.found.dead_fraction.items() if values and isfinite(values[-1])}
     if dead and max(dead.values()) > 0.4 and isfinite(first.after):
         where, share = max(dead.items(), key=lambda each: each[1])
@@ -212,7 +156,7 @@ def units(case: Case) -> Iterator[Verdict]:
             "serious" if stuck or share > 0.8 else "warning",
             where,
             f"{share:.0%} of the units are 0 for every row.",
-            "A ReLU that is 0 for every row has the derivative 0 for every row. It gets no gradient and never comes back.",
+            "Where such an activation is 0, so is its derivative. These units get no gradient from any row, and stay as they are.",
             "Use a lower learning rate, biases of 0, and a ReLU that passes something on below 0:",
             "nn.LeakyReLU()",
             {"dead": share, "loss / chance": first.relative},
@@ -235,7 +179,7 @@ def units(case: Case) -> Iterator[Verdict]:
 
 def _last_activation(case: Case) -> str:
     """Return the name of the activation that computes the output, or an empty string."""
-    plan = case.start._network.plan
+    plan = case.plan
     inputs = len(case.start.input_names)
     i = plan.outputs[0] - inputs
     return plan.ops[i].name if i >= 0 and plan.ops[i].kind == "activation" else ""
@@ -243,7 +187,7 @@ def _last_activation(case: Case) -> str:
 
 def regularisation(case: Case) -> Iterator[Verdict]:
     """Penalties, weight decay or dropout that keep the net from learning."""
-    config = case.model._trainer.config
+    config = case.config
     strengths = {"l1": config.l1, "l2": config.l2}
     strengths |= {name: value for name, value in config.optimizer.config().items() if "weight_decay" in name and value}
     for layer in case.start.layers:
@@ -258,7 +202,7 @@ def regularisation(case: Case) -> Iterator[Verdict]:
     if not strengths:
         return
     helped = without_penalties(case)
-    if helped is None or not (case.improves(helped) and helped.relative < 0.6 * case.first.relative):
+    if not case.improves(helped) or helped.relative >= 0.6 * case.first.relative:
         return
     yield Verdict(
         "over_regularised",
@@ -268,14 +212,14 @@ def regularisation(case: Case) -> Iterator[Verdict]:
         "Penalties pull all weights to 0, and dropout hides most of what a layer says; if they are stronger than the loss, the net "
         "answers with a constant.",
         "Weaken them (L2 about 1e-4, dropout 0.1 to 0.5), and strengthen them again only if the net overfits:",
-        "model.compile(..., l2=1e-4)",
+        ", ".join(dict.fromkeys(_WEAKER.get(name, "nn.optim.AdamW(weight_decay=0.01)") for name in strengths)),
         strengths | case.compared(helped, "without"),
     )
 
 
 def normalisation(case: Case) -> Iterator[Verdict]:
     """Batch normalisation with tiny batches, and running statistics that do not fit."""
-    if not has_normalisation(case):
+    if not has(case.start, "batch_norm"):
         return
     where = layers_of(case.start, "batch_norm")[0]
     size = min(case.asked_batch_size, len(case.train))
@@ -311,63 +255,73 @@ def normalisation(case: Case) -> Iterator[Verdict]:
         )
 
 
-def capacity(case: Case) -> Iterator[Verdict]:
-    """What is left to learn: a net that is too small, or one that learns by heart."""
+def overfitting(case: Case) -> Iterator[Verdict]:
+    """A net that learns the training rows by heart."""
     first = case.first
-    if not isfinite(first.after):
-        return
     is_ratio = first.chance > 0 and first.held_chance > 0 and first.after >= 0 and all(loss >= 0 for loss in first.held)
-    if first.held and is_ratio and (first.best_held < 0.97 or (first.relative < 0.5 and generalises(case))):
-        best = min(first.held)
-        last = first.held[-1]
-        gap = last > 1.3 * best and last > 3 * first.after
-        wide = last > 4 * max(first.after, 1e-12) and last - first.after > 0.25 * first.chance
-        if len(first.held) > 2 and (gap or wide):
-            yield Verdict(
-                "overfitting",
-                "serious" if gap and last >= 0.8 * first.held_chance and len(case.held or ()) >= _ENOUGH_HELD else "warning",
-                "validation data" if case.is_validated else "held-out rows",
-                f"The loss of the training rows is {first.after:.3g}, that of other rows {last:.3g}"
-                + (f", which was {best:.3g} before." if gap else "."),
-                "The net has enough weights to learn single rows by heart, with their noise; that does not help for others.",
-                "Stop at the best epoch, and add dropout, an L2 penalty, or rows:",
-                "model.fit(..., validation_data=(X_val, y_val), callbacks=[nn.callbacks.EarlyStopping(restore_best_weights=True)])",
-                {"training loss": first.after, "loss of other rows": last, "best": best, "other rows": len(case.held or ())},
-            )
-            return
-    plain = reference(case)
+    if len(first.held) < 3 or not is_ratio or not (first.best_held < 0.97 or (first.relative < 0.5 and generalises(case))):
+        return
+    best, last = min(first.held), first.held[-1]
+    gap = last > 1.3 * best and last > 3 * first.after
+    wide = last > 4 * max(first.after, 1e-12) and last - first.after > 0.25 * first.chance
+    if not (gap or wide):
+        return
+    yield Verdict(
+        "overfitting",
+        "serious" if gap and last >= 0.8 * first.held_chance and len(case.held or ()) >= _ENOUGH_HELD else "warning",
+        "validation data" if case.is_validated else "held-out rows",
+        f"The loss of the training rows is {first.after:.3g}, that of other rows {last:.3g}"
+        + (f", which was {best:.3g} before." if gap else "."),
+        "The net has enough weights to learn single rows by heart, with their noise; that does not help for others.",
+        "Stop at the best epoch, and add dropout, an L2 penalty, or rows:",
+        "model.fit(..., validation_data=(X_val, y_val), callbacks=[nn.callbacks.EarlyStopping(restore_best_weights=True)])",
+        {"training loss": first.after, "loss of other rows": last, "best": best, "other rows": len(case.held or ())},
+    )
+
+
+def underfitting(case: Case) -> Iterator[Verdict]:
+    """A net that learns far less than a plain one: it is too small, its steps are too short, or it learns nothing at all."""
+    first, plain = case.first, reference(case)
     if plain is None or first.relative < 0.15:
         return
-    slope = _slope(first)
+    slope, learned_nothing = _slope(first), first.relative > NOTHING
     is_better = plain.relative < 0.5 * first.relative and first.relative - plain.relative > 0.1
-    if is_better and plain.best_held < 0.8 * first.best_held and slope < 0.1:
-        adam = with_adam(case)
-        if adam is not None and adam.relative < 0.75 * first.relative:
-            yield Verdict(
-                "lr_too_low",
-                "warning",
-                "optimizer",
-                f"In as many steps, Adam gets the same net to {adam.relative:.0%} of chance instead of {first.relative:.0%}.",
-                "Plain gradient descent takes steps of the same size for all weights, so those with small gradients hardly move.",
-                "Use Adam, or a higher learning rate with momentum:",
-                "model.compile(..., optimizer=nn.optim.Adam(lr=3e-3))",
-                case.compared(adam, "with Adam"),
-            )
-            return
-        yield Verdict(
-            "underfitting",
-            "serious" if first.relative > 0.4 else "warning",
-            "layers",
-            f"The loss stays at {first.relative:.0%} of chance, where a plain net with hidden layers gets to {plain.relative:.0%}.",
-            "A net with few units, or without a nonlinear layer, cannot express what tells the rows apart."
-            if first.relative < 1
-            else "The net has learned nothing, so its layers pass nothing on, or no gradient back.",
-            "Use more units or another hidden layer:"
-            if first.relative < 1
-            else "Begin with a plain net, and add layers one by one:",
-            "nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, outputs)",
-            {"loss / chance": first.relative, "of a plain net": plain.relative, "still falling": slope},
-        )
+    is_stuck = (plain.best_held < 0.8 * first.best_held and slope < 0.1) or (learned_nothing and plain.relative < LEARNED)
+    if not (is_better and is_stuck):
+        return
+    adam = with_adam(case)
+    if adam.relative < min(0.75 * first.relative, NOTHING):
+        yield _slow(case, adam)
+        return
+    yield Verdict(
+        "underfitting",
+        "serious" if first.relative > 0.4 else "warning",
+        "layers",
+        f"The loss stays at {first.relative:.0%} of chance, where a plain net with hidden layers gets to {plain.relative:.0%}.",
+        "The net has learned nothing, so its layers pass nothing on, or no gradient back."
+        if learned_nothing
+        else "A net with few units, or without a nonlinear layer, cannot express what tells the rows apart.",
+        "Begin with a plain net, and add layers one by one:" if learned_nothing else "Use more units or another hidden layer:",
+        "nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, outputs)",
+        {"loss / chance": first.relative, "of a plain net": plain.relative, "still falling": slope},
+    )
+
+
+def _slow(case: Case, adam: Trial) -> Verdict:
+    """The verdict on a net that learns far more with Adam."""
+    first = case.first
+    return Verdict(
+        "lr_too_low",
+        "serious" if first.relative > NOTHING else "warning",
+        "optimizer",
+        f"In as many steps, Adam with lr=0.003 gets the same net to {adam.relative:.0%} of chance instead of {first.relative:.0%}.",
+        "Plain gradient descent takes steps of the same size for all weights, so those with small gradients hardly move."
+        if type(case.rule).__name__ == "SGD"
+        else "The steps of this optimizer are too short, so the loss needs far more of them.",
+        "Use Adam, or a higher learning rate with momentum:",
+        "model.compile(..., optimizer=nn.optim.Adam(lr=3e-3))",
+        case.compared(adam, "with Adam"),
+    )
 
 
 def _slope(trial: Trial) -> float:
@@ -381,5 +335,9 @@ def examine(case: Case) -> Iterator[Verdict]:
     """Yield what short trainings say."""
     if not case.is_finite:
         return
-    for each in (rate, gradients, through_time, units, regularisation, normalisation, capacity):
-        yield from each(case)
+    found: list[Verdict] = []
+    for each in (rate, gradients, units, regularisation, normalisation, overfitting):
+        found += each(case)
+    yield from found
+    if isfinite(case.first.after) and not any(each.severity == "serious" or each.code == "overfitting" for each in found):
+        yield from underfitting(case)

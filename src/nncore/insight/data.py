@@ -1,4 +1,4 @@
-"""What the data say by themselves: numbers that are none, scales, columns that tell nothing, rare classes, leaks, padding."""
+"""What the data say by themselves: numbers that are none, scales, columns that tell nothing, rare classes, leaks."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def non_finite(case: Case) -> Iterator[Verdict]:
                 if not bad.any():
                     continue
                 at = tuple(int(i) for i in np.argwhere(bad)[0])
+                end = "_val" if which else ""
+                looked = f"{'X' if kind == 'inputs' else 'y'}{end}"
                 yield Verdict(
                     "non_finite_data",
                     "serious",
@@ -42,7 +44,8 @@ def non_finite(case: Case) -> Iterator[Verdict]:
                     f"{int(bad.sum())} values of {name!r} are NaN or infinite, or too large for {case.model.dtype}.",
                     "One such value makes the loss NaN, and one step later all weights.",
                     "Drop these rows or fill in the values, and let compile check the data:",
-                    f"keep = np.isfinite({'X' if kind == 'inputs' else 'y'}).reshape(len(X), -1).all(1); X, y = X[keep], y[keep]",
+                    f'keep = np.isfinite({looked}.astype("{case.model.dtype}")).reshape(len({looked}), -1).all(1); '
+                    f"X{end}, y{end} = X{end}[keep], y{end}[keep]",
                     {"values": int(bad.sum()), "rows": int(bad.reshape(len(bad), -1).any(1).sum()), "first at": list(at)},
                 )
 
@@ -95,8 +98,12 @@ def constant_columns(case: Case) -> Iterator[Verdict]:
             f"{int(still.sum())} of {len(still)} columns have the same value in every row.",
             "Such a column tells nothing about the row; its weights are a second bias."
             + (" Every row looks the same, so the net can only answer with a constant." if share == 1 else ""),
-            "Leave these columns out, or look where their values were lost:",
-            "keep = X.min(0) < X.max(0); X = X[:, keep]"
+            "Look where the differences were lost:"
+            if share == 1
+            else "Leave these columns out, or look where their values were lost:",
+            "X[:5]"
+            if share == 1
+            else "keep = X.min(0) < X.max(0); X = X[:, keep]"
             if value.ndim < 3
             else "keep = X.min((0, 1)) < X.max((0, 1)); X = X[..., keep]",
             {"constant": int(still.sum()), "columns": len(still), "first": np.flatnonzero(still)[:6].tolist()},
@@ -266,43 +273,6 @@ def _keys(rows: Rows) -> list[bytes]:
     return [b"".join(each.tobytes() for each in row) for row in zip(*arrays, strict=True)]
 
 
-def padding(case: Case) -> Iterator[Verdict]:
-    """Sequences that end in equal steps, without lengths."""
-    plan = case.start._network.plan
-    for name, value in case.train.inputs.items():
-        is_index = plan.holds_indices(case.start.input_names.index(name))
-        if value.ndim < (2 if is_index else 3) or value.shape[1] < 4 or case.train.lengths is not None:
-            continue
-        if not any(op.kind == "recurrent" for op in plan.ops):
-            continue
-        steps = value[:_LOOKED_AT].reshape(min(len(value), _LOOKED_AT), value.shape[1], -1)
-        share = max(_padded(steps), _padded(steps[:, ::-1]))
-        if share < 0.3:
-            continue
-        yield Verdict(
-            "padding_dominates",
-            "serious" if share >= 0.5 else "warning",
-            "inputs",
-            f"{share:.0%} of the time steps repeat one value up to the end: padding, which the net reads as values.",
-            "A recurrent layer overwrites its state step by step while it reads padding, and the gradient has to pass all of it.",
-            "Say how long the sequences are; padding then has no effect:",
-            "model.fit(X, y, lengths=lengths)",
-            {"padding": share, "time steps": int(value.shape[1])},
-        )
-
-
-def _padded(steps: np.ndarray) -> float:
-    """Return which part of the steps repeats the last step up to the end, if the last step is the same in most rows."""
-    last = steps[:, -1:]
-    common = np.median(last, 0, keepdims=True)
-    ends = (last == common).all((1, 2))
-    if ends.mean() < 0.5:
-        return 0.0
-    same = (steps == common).all(2)
-    run = np.flip(np.logical_and.accumulate(np.flip(same, 1), 1), 1).sum(1)
-    return float(np.where(run > 1, run, 0).sum() / same.size)
-
-
 def unrelated(case: Case) -> Iterator[Verdict]:
     """Targets that no model predicts better than chance: not this one, and not the nearest neighbour."""
     if all(value.size and (value == value.flat[0]).all() for value in case.train.targets.values()):
@@ -317,7 +287,7 @@ def unrelated(case: Case) -> Iterator[Verdict]:
             {"rows": len(case.train)},
         )
         return
-    if case.held is None or len(case.train) < 60 or not isfinite(case.chance):
+    if case.held is None or len(case.train) < 60 or not isfinite(case.first.chance):
         return
     if generalises(case):
         return
@@ -392,5 +362,5 @@ def examine(case: Case) -> Iterator[Verdict]:
     if not case.is_finite:
         yield from non_finite(case)
         return
-    for each in (leaks, constant_columns, scales, target_scale, repeated_columns, rare_classes, padding, unrelated):
+    for each in (leaks, constant_columns, scales, target_scale, repeated_columns, rare_classes, unrelated):
         yield from each(case)

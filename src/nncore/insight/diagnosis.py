@@ -9,7 +9,7 @@ import numpy as np
 
 from .._checks import whole
 from ..errors import ArgumentError
-from . import course, data, structure
+from . import course, data, sequences, structure
 from .case import Case
 from .reading import require_compiled, rows_of
 from .report import Report, in_order
@@ -99,7 +99,7 @@ def diagnose(
     case = Case(model, rows, held, size, steps)
     if lost := [*structure.lost_weights(case)]:
         return Report(case, lost)
-    found = _explained([*data.examine(case), *structure.examine(case), *course.examine(case)])
+    found = _explained([*data.examine(case), *structure.examine(case), *course.examine(case), *sequences.examine(case)])
     serious = {each.code for each in found if each.severity == "serious"}
     if case.is_finite and not isfinite(case.first.after) and not serious & _CAUSES_OF_INFINITY:
         found.append(_diverged(case))
@@ -131,13 +131,16 @@ def _diverged(case: Case) -> Verdict:
 
 def _healthy(case: Case) -> Verdict:
     first = case.first
+    learns = first.relative <= course.NOTHING
     return Verdict(
         "healthy",
         "note",
         "model",
-        "Nothing serious was found: the net learns.",
+        "Nothing serious was found: the net learns."
+        if learns
+        else f"Nothing serious was found, but in {len(first.steps)} steps the net has learned next to nothing.",
         "",
-        "",
-        "",
+        "" if learns else "Try more steps:",
+        "" if learns else f"nn.diagnose(model, X, y, steps={10 * case.steps})",
         {"loss before": first.before, "loss after": first.after, "of a constant answer": first.chance, "steps": len(first.steps)},
     )

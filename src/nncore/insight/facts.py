@@ -90,7 +90,7 @@ def columns_of(values: np.ndarray) -> np.ndarray:
 
 def numbers_of(case: Case, rows: Rows) -> dict[str, np.ndarray]:
     """Return the inputs that are numbers, not indices of an embedding, by name."""
-    plan = case.start._network.plan
+    plan = case.plan
     return {name: rows.inputs[name] for i, name in enumerate(case.start.input_names) if not plan.holds_indices(i)}
 
 

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._checks import whole
-from .case import Case
-from .changes import without_dropout
+from .case import Case, without_dropout
 from .reading import require_compiled, rows_of
 
 _SOLVED = 0.05  #: of the way from the loss of a constant answer to the least possible one, the part that may be left
@@ -81,19 +80,17 @@ def overfit_one_batch(model: Any, x: Any, y: Any = None, *, rows: int = 32, step
     given = rows_of("overfit_one_batch", model, x, y, lengths)
     batch = given.take(np.sort(np.random.default_rng(0).permutation(len(given))[:count]))
     case = Case(model, batch, None, count, steps)
+    arguments: Any = {"batch_size": len(batch), "shuffle": False, "verbose": 0, **batch.sequence}
     trained = copy.deepcopy(case.start)
     without_dropout(trained)
-    before, chance = case.learned(trained, batch), case.chance_of(batch)
-    floor = case.floor_of(batch)
+    before, chance = case.learned(trained, batch), case.measure.chance(batch)
+    floor = case.measure.floor(batch)
     goal = max(floor + _SOLVED * ((chance if chance > 0 else abs(before)) - floor), _LEAST)
     losses: list[float] = []
-    sequence = {} if batch.lengths is None else {"lengths": batch.lengths}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while len(losses) < steps:
-            history = trained.fit(
-                batch.x, batch.y, epochs=min(50, steps - len(losses)), batch_size=len(batch), shuffle=False, verbose=0, **sequence
-            )
+            history = trained.fit(batch.x, batch.y, epochs=min(50, steps - len(losses)), **arguments)
             losses += history.step_losses.tolist()
             if case.learned(trained, batch) <= goal or not isfinite(losses[-1]):
                 break

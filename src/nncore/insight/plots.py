@@ -12,8 +12,8 @@ from ..errors import ArgumentError, ShapeError, require
 from ..layers import Layer
 from ..models import Sequential
 from .case import Case
-from .course import norms_by_step
 from .reading import require_compiled, rows_of
+from .sequences import norms_by_step
 
 _POINTS = 1001  #: of a curve
 

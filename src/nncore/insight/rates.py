@@ -11,7 +11,7 @@ import numpy as np
 
 from .._checks import real, whole
 from ..errors import ArgumentError, NonFiniteError, require
-from .case import Case, compile_again
+from .case import Case
 from .reading import require_compiled, rows_of
 
 _ABOVE = 4.0  #: the test ends where the loss is so many times that of the start
@@ -132,21 +132,21 @@ def find_lr(
     if lowest >= highest:
         raise ArgumentError(f"find_lr: lowest={lowest:g} must be below highest={highest:g}")
     rows = rows_of("find_lr", model, x, y, lengths)
-    config = model._trainer.config
-    if config.optimizer.full_batch:
-        raise ArgumentError(f"find_lr: {type(config.optimizer).__name__} searches its own step lengths; there is no rate to find")
     case = Case(model, rows, None, size, 2 * steps)  # its trials have half of them
+    name = type(case.rule).__name__
+    if case.rule.full_batch:
+        raise ArgumentError(f"find_lr: {name} searches its own step lengths; there is no rate to find")
     if not case.is_finite:
         raise NonFiniteError("find_lr: the data have NaN or infinity; nn.diagnose(model, X, y) says where")
     rates = np.geomspace(lowest, highest, steps)
     losses = _losses(case, rates)
     rates = rates[: len(losses)]
-    return RateTest(_suggested(case, rates, losses), rates, losses, type(config.optimizer).__name__)
+    return RateTest(_suggested(case, rates, losses), rates, losses, name)
 
 
 def _losses(case: Case, rates: np.ndarray) -> np.ndarray:
     """Return the losses of the same rows after a step with each rate, as far as the test goes."""
-    config, size = case.model._trainer.config, min(case.batch_size, len(case.train))
+    size = min(case.batch_size, len(case.train))
     rng, rows = np.random.default_rng(0), case.train
     order = np.concatenate([rng.permutation(len(rows)) for _ in range(-(-len(rates) * size // len(rows)))])
     tested = case.tested.take(slice(0, _TESTED))
@@ -155,12 +155,11 @@ def _losses(case: Case, rates: np.ndarray) -> np.ndarray:
     losses: list[float] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        compile_again(trained, type(config.optimizer)(**{**config.optimizer.config(), "lr": float(rates[0])}), config.l1, config.l2)
+        case.changed(lr=float(rates[0]))(trained)
         for step, rate in enumerate(rates):
             batch = rows.take(order[step * size : (step + 1) * size])
             trained.optimizer.lr = float(rate)
-            given = {} if batch.lengths is None else {"lengths": batch.lengths}
-            trained.train_on_batch(batch.x, batch.y, **given)
+            trained.train_on_batch(batch.x, batch.y, **batch.sequence)
             loss = case.learned(trained, tested)
             if not isfinite(loss):
                 break

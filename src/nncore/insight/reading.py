@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import shown
+from ..data.arrays import as_array, to_array
 from ..data.by_name import align_to_names
 from ..data.sequences import bind_lengths
 from ..errors import ArgumentError, EmptyDataError, NotCompiledError, ShapeError
@@ -49,15 +51,12 @@ def _named(caller: str, what: str, given: Any, names: list[str]) -> dict[str, np
         raise ArgumentError(f"{caller}: {what} has {len(given)} entries for {len(names)} of the model: {names}")
     found = {}
     for name, each in zip(names, given, strict=True):
-        try:
-            found[name] = np.asarray(each)
-        except ValueError:
-            raise ArgumentError(
-                f"{caller}: {what}: the rows of {name!r} have different lengths; pad them, and pass lengths"
-            ) from None
-    for name, value in found.items():
-        if value.ndim == 0 or value.dtype.kind not in "fiub":
-            raise ArgumentError(f"{caller}: {what}: {name!r} must be an array of numbers with one entry per row, not {value.dtype}")
+        value = np.asarray(each) if hasattr(each, "to_numpy") else np.empty(0, object)
+        if value.dtype.kind not in "fiub":  # NaN in a frame becomes a verdict, and no error
+            value = as_array(each, f"{caller}: {what}: {name!r}", np.dtype(np.float64))
+        if value.ndim == 0:
+            raise ArgumentError(f"{caller}: {what}: {name!r} must be an array with one entry per row, not {shown(each)}")
+        found[name] = value
     return found
 
 
@@ -65,14 +64,20 @@ def _collected(caller: str, batches: Any) -> tuple[Any, Any, Any]:
     """Return the rows of the first batches of a loader."""
     if isinstance(batches, np.ndarray) or not hasattr(batches, "__iter__"):
         raise ArgumentError(f"{caller}: pass y, or batches (x, y) as x")
-    found = [tuple(batch) for batch in islice(iter(batches), _MOST_BATCHES)]
-    if not found or min(map(len, found)) < 2:
+    found = list(islice(iter(batches), _MOST_BATCHES))
+    if not found or not all(isinstance(batch, list | tuple) and len(batch) > 1 for batch in found):
         raise ArgumentError(f"{caller}: pass y, or batches (x, y) as x")
+    try:
+        lengths = None if any(len(batch) < 4 or batch[3] is None for batch in found) else _joined([b[3] for b in found])
+        return _joined([b[0] for b in found]), _joined([b[1] for b in found]), lengths
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ArgumentError(f"{caller}: the batches do not have one form: {error}") from None
 
-    def joined(parts: list[Any]) -> Any:
-        if isinstance(parts[0], list | tuple):
-            return [np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(len(parts[0]))]
-        return np.concatenate([np.asarray(part) for part in parts])
 
-    lengths = [batch[3] for batch in found] if all(len(batch) > 3 and batch[3] is not None for batch in found) else None
-    return joined([b[0] for b in found]), joined([b[1] for b in found]), None if lengths is None else np.concatenate(lengths)
+def _joined(parts: list[Any]) -> Any:
+    """Return the rows of the batches as one array; of several inputs or outputs as a list or a dict of arrays."""
+    if isinstance(parts[0], Mapping):
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    if isinstance(parts[0], list | tuple) and np.ndim(parts[0][0]):
+        return [_joined([part[i] for part in parts]) for i in range(len(parts[0]))]
+    return np.concatenate([to_array(part) for part in parts])

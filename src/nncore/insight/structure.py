@@ -18,7 +18,7 @@ _CLASSES = 20  #: whole numbers from 0 with fewer values look like classes
 
 def loss_mismatch(case: Case) -> Iterator[Verdict]:
     """A loss, a last activation and targets that do not belong together."""
-    network, config = case.start._network, case.model._trainer.config
+    network, config = case.start._network, case.config
     many = len(config.names) > 1
     for name, said in mismatches(network, config):
         what, _, remedy = said.partition("; ")
@@ -44,7 +44,8 @@ def _fitting_line(case: Case, output: int) -> str:
     width = shape[-1] if shape else 1
     if width == 1 or loss.targets == "probabilities":
         return f'nn.Linear(..., {width}), nn.Sigmoid()  with  loss="binary_crossentropy"'
-    return f'nn.Linear(..., {width}), nn.Softmax()  with  loss="sparse_categorical_crossentropy"'
+    name = "categorical_crossentropy" if loss.targets == "one_hot" else "sparse_categorical_crossentropy"
+    return f'nn.Linear(..., {width}), nn.Softmax()  with  loss="{name}"'
 
 
 def _unreachable(case: Case, i: int, where: str) -> Iterator[Verdict]:
@@ -96,10 +97,11 @@ def _numbers_for_classes(case: Case, i: int, where: str) -> Iterator[Verdict]:
         else f"Behind {end or 'a linear layer'}, a squared error is nearly flat where the net is sure and wrong, so such rows are "
         "learned last.",
         "Use one output per class and a cross-entropy:" if not is_binary else "Use Sigmoid and the binary cross-entropy:",
-        'nn.Sequential(..., nn.Linear(hidden, 1), nn.Sigmoid()); model.compile("binary_crossentropy", "adam")'
+        ("" if np.array_equal(values, [0, 1]) else f"y = (y == {values[1]:g}).astype(int); ")
+        + 'nn.Sequential(..., nn.Linear(hidden, 1), nn.Sigmoid()); model.compile("binary_crossentropy", "adam")'
         if is_binary
         else f"nn.Sequential(..., nn.Linear(hidden, {max(width, len(values))}), nn.Softmax()); "
-        'model.compile("sparse_categorical_crossentropy", "adam")',
+        f'model.compile("{"" if is_one_hot else "sparse_"}categorical_crossentropy", "adam")',
         {"values": len(values)},
     )
 

@@ -22,7 +22,7 @@ class _Watched:
     def __init__(self, model: Any, found: Any) -> None:
         losses = np.array(model.history.history.get("loss", []), np.float64)
         before, after = (float(losses[0]), float(losses[-1])) if len(losses) else (float("nan"), float("nan"))
-        self.start = model
+        self.start, self.plan = model, model._network.plan
         unknown = float("nan")
         self.first = Trial(model, losses, before, after, after, unknown, (), unknown, found)
 

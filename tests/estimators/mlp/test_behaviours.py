@@ -359,6 +359,29 @@ def test_a_warm_start_with_another_activation_is_scikit_learns():
     assert isinstance(own.partial_fit(X, y).set_params(activation="relu").partial_fit(X, y).model_.layers[1], nn.ReLU)
 
 
+@pytest.mark.parametrize("given", [{"solver": "adam"}, {"solver": "sgd", "learning_rate": "invscaling"}])
+def test_partial_fit_with_another_activation_keeps_the_optimizer_as_scikit_learn_does(given):
+    X, y = digits(3, 120)
+    given |= {"hidden_layer_sizes": 5, "random_state": 0, "learning_rate_init": 0.01, "batch_size": 50}
+    own, peer = MLPClassifier(**given), sklearn.neural_network.MLPClassifier(**given)
+    for each in (own, peer):
+        for activation in ("relu", "relu", "tanh", "tanh"):
+            each.set_params(activation=activation).partial_fit(X, y, classes=[0, 1, 2])
+    np.testing.assert_allclose(own.predict_proba(X), peer.predict_proba(X), atol=1e-12)
+    own.set_params(batch_norm=True).partial_fit(X, y)
+    assert own.model_.step == 3  # the optimizer begins again with other parameters
+
+
+def test_a_warm_start_keeps_learned_slopes():
+    X, y = digits(3, 120)
+    own = MLPRegressor(hidden_layer_sizes=(5, 4), activation=[nn.PReLU(5), "relu"], random_state=0, learning_rate_init=0.01)
+    slopes = own.partial_fit(X, y).partial_fit(X, y).model_.layers[1].weight.copy()
+    assert (slopes != 0.25).any()
+    own.set_params(dropout=0.1, learning_rate_init=1e-9, warm_start=True, max_iter=1)
+    np.testing.assert_allclose(quietly(lambda: own.fit(X, y)).model_.layers[1].weight, slopes, atol=1e-7)
+    assert own.set_params(activation=["relu", nn.PReLU(4)]).partial_fit(X, y).model_.layers[4].weight.shape == (4,)
+
+
 @BOTH
 def test_warm_start_with_rows_held_out(cls):
     own = cls(max_iter=3, random_state=0, warm_start=True, early_stopping=True)

@@ -24,7 +24,7 @@ from .batches import SparseBatches
 from .course import Course, Held, Lines
 from .layers import ACTIVATIONS, Views, copy_weights, initialise, linear_layers, per_layer, stack
 from .objectives import Constants, Objective
-from .penalty import set_l2
+from .penalty import go_on, set_l2
 
 _FTOL = 2.220446049250313e-09  # SciPy's default
 _RULES = {name: rule for name, rule in optim.OPTIMIZERS.items() if not rule.full_batch and name not in ("sgd", "adam")}
@@ -146,10 +146,10 @@ class MLP(CallbackSupport, Estimator):
                 model = self._model_of(sizes, structure, goal, seeds.peek(generator), X.dtype.name)
                 initialise(model, generator, structure[0])
             else:
-                model = self._going_on(sizes, structure, goal, seeds.peek(generator))
+                model = self._going_on(sizes, structure, goal, seeds.peek(generator), is_partial)
         if first:
             self._begin(sizes, targets, goal)
-        self._take(model, structure)
+        self._model, self._made_of = model, structure
         if not is_partial or "_is_compiled" not in vars(self):
             self._ready()
         self._train(X, encoded, weight, held, goal, generator, is_partial)
@@ -183,7 +183,7 @@ class MLP(CallbackSupport, Estimator):
         model.build((sizes[0],))
         return model
 
-    def _going_on(self, sizes: list[int], structure: tuple[Any, ...], goal: Objective, seed: int) -> Sequential:
+    def _going_on(self, sizes: list[int], structure: tuple[Any, ...], goal: Objective, seed: int, is_partial: bool) -> Sequential:
         """Return the network of the `fit` before. If other layers are asked for, then a new one with its weights."""
         if sizes != self._sizes:
             raise ValueError(f"the layers have the sizes {self._sizes}, but now {sizes} are asked for; use warm_start=False")
@@ -191,22 +191,19 @@ class MLP(CallbackSupport, Estimator):
             return self.model_
         model = self._model_of(sizes, structure, goal, seed, self._model.dtype.name)
         copy_weights(self._model, model)
+        if is_partial and not go_on(self._model, model):  # batch normalisation and PReLU have parameters of their own
+            self.__dict__.pop("_is_compiled", None)
         return model
 
     def _begin(self, sizes: list[int], targets: Any, goal: Objective) -> None:
         """Reset the attributes for a new network."""
         self._begin_targets(targets, goal)
         self._sizes = sizes
+        self.__dict__.pop("_is_compiled", None)
         self.n_iter_, self.t_, self.n_outputs_, self.n_layers_ = 0, 0, sizes[-1], len(sizes)
         self.out_activation_ = goal.activation
         for name in ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_", "validation_loss_curve_"):
             self.__dict__.pop(name, None)
-
-    def _take(self, model: Sequential, structure: tuple[Any, ...]) -> None:
-        """Go on with a network. A new one has to be compiled."""
-        if model is not vars(self).get("_model"):
-            self._model, self._made_of = model, structure
-            self.__dict__.pop("_is_compiled", None)
 
     def _ready(self) -> None:
         """Prepare the attributes for a `fit`, which goes on from those of the one before."""

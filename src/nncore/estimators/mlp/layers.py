@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import sqrt
 from typing import Any
 
@@ -81,12 +81,20 @@ def initialise(model: Any, generator: np.random.RandomState, activations: Sequen
 
 
 def copy_weights(source: Any, target: Any) -> None:
-    """Copy the weights of linear layers, and batch normalisation where both networks have it, between networks of equal sizes."""
-    for kind in (layers.Linear, layers.BatchNorm1d):
-        pairs = zip(*([layer for layer in model.layers if isinstance(layer, kind)] for model in (source, target)), strict=False)
-        for one, other in pairs:
-            for name in ("weight", "bias", *(("running_mean", "running_var") if kind is layers.BatchNorm1d else ())):
-                setattr(other, name, getattr(one, name))
+    """Copy the parameters and statistics of the layers that both networks have at the same place, if their sizes are equal."""
+    given, own = _placed(source), _placed(target)
+    same = {name: given[key][1] for key, (name, value) in own.items() if key in given and given[key][1].shape == value.shape}
+    target.load_state_dict(same, strict=False)
+
+
+def _placed(model: Any) -> dict[tuple[int, type, str], tuple[str, np.ndarray]]:
+    """Return names and values, by the number of linear layers so far, the class of the layer, and the parameter."""
+    blocks = list(accumulate(isinstance(layer, layers.Linear) for layer in model.layers))
+    found = {}
+    for name, value in model.state_dict().items():
+        number, role = name.split(".", 1)
+        found[blocks[int(number)], type(model.layers[int(number)]), role] = name, value
+    return found
 
 
 class Views(list[np.ndarray]):

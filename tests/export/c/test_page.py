@@ -7,12 +7,10 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "c.md"
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_the_programs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = PAGE.read_text("utf-8")

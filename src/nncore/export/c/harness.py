@@ -62,7 +62,7 @@ int main(int count, char **words)
     FILE *const in = count == 4 ? fopen(words[2], "rb") : NULL, *const out = in ? fopen(words[3], "wb") : NULL;
     int failed = 1;
     if (out) {
-        failed = RUNS1;
+        failed = RUNSpredict(in, out);
         failed |= fclose(out);
     }
     if (failed) {
@@ -129,18 +129,14 @@ def written(
     name, ctype : str
         The prefix of its names, and the type in which it computes.
     inputs, outputs : list
-        The arguments of ``NAME_predict``; empty if there is no such function.
+        The arguments of ``NAME_predict``.
     workspace : str
         The macro with the size of the workspace that the functions take, or "".
     sizes : (int, int) or None
         The numbers of an input and an output of ``NAME_step``, if there is one.
     """
-    runs = ""
-    if inputs:
-        runs += '!strcmp(words[1], "predict") ? predict(in, out) : '
-    if sizes:
-        runs += '!strcmp(words[1], "stream") ? stream(in, out) : '
-    text = _FRAME.replace("PREDICT\n", _predict(name, inputs, outputs, workspace) if inputs else "")
+    runs = '!strcmp(words[1], "stream") ? stream(in, out) : ' if sizes else ""
+    text = _FRAME.replace("PREDICT\n", _predict(name, inputs, outputs, workspace))
     text = text.replace("STREAM\n", _stream(name, ctype, inputs, sizes, workspace) if sizes else "")
     text = text.replace("WORK\n", f"static {ctype} work[{workspace}];\n\n" if workspace else "").replace("RUNS", runs)
     return text.replace("PATH", path.replace("\\", "\\\\").replace('"', '\\"'))
@@ -169,7 +165,7 @@ def _predict(name: str, inputs: Arguments, outputs: Arguments, workspace: str) -
 
 def _stream(name: str, ctype: str, inputs: Arguments, sizes: tuple[int, int], workspace: str) -> str:
     text = _STREAM.replace("WORKSPACE", ", work" if workspace else "").replace(" ,", ",").replace("y )", "y)")
-    text = text.replace("GIVEN", inputs[0][0] if inputs else ctype).replace("TYPE", ctype).replace("NAME", name)
+    text = text.replace("GIVEN", inputs[0][0]).replace("TYPE", ctype).replace("NAME", name)
     return text.replace("INPUTS", str(sizes[0])).replace("OUTPUTS", str(sizes[1])) + "\n"
 
 

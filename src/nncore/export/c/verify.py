@@ -141,16 +141,15 @@ def verify_c(
                 program.streams.append((x, streamed(given, x)[0]))
             sizes = prod(net.values[0].shape[1:]), program.streams[0][1].shape[1]
         program.build(command, os.path.abspath(path), sizes)
-        if source.inputs:
-            inputs = samples(net, [shape for _, _, shape in source.inputs], rng, n)
-            wanted = predicted(given, inputs if len(inputs) > 1 else inputs[0])
-            found.add(program.predict(inputs), wanted)
-            if source.weights:
-                found.compare_rounding(wanted, predicted(network, inputs if len(inputs) > 1 else inputs[0]))
+        inputs = samples(net, [shape for _, _, shape in source.inputs], rng, n)
+        wanted = predicted(given, inputs if len(inputs) > 1 else inputs[0])
+        found.add(program.predict(inputs), wanted)
+        if source.weights:
+            found.compare_rounding(wanted, predicted(network, inputs if len(inputs) > 1 else inputs[0]))
         if source.streams:
             found.add(program.stream(), [np.concatenate([y for _, y in program.streams])])
-        counts = (n if source.inputs else 0, n + 21 if source.streams else 0)
-    return CReport(*counts, found.ulp, found.largest, found.rounding, shlex.join(command))
+        steps = sum(x.shape[1] for x, _ in program.streams)
+    return CReport(n, steps, found.ulp, found.largest, found.rounding, shlex.join(command))
 
 
 def _network_of(model: Any) -> Network:
@@ -196,7 +195,7 @@ def _read(path: str) -> _Source:
     arguments = re.findall(r"(const )?(\w+) \*(\w+)", predict.group(1)) if predict else []
     of_caller = any(each == "workspace" for _, _, each in arguments)
     arguments = [each for each in arguments if each[2] != "workspace"]
-    if not (predict or streams) or any(each not in shapes for _, _, each in arguments):
+    if not predict or any(each not in shapes for _, _, each in arguments):
         raise FileFormatError(f"{path}: it has no declaration of {name}_predict with the sizes of its arguments")
     kind = weights.group(1) if weights else None
     if kind is not None and kind not in FORMATS:
@@ -213,8 +212,6 @@ def _read(path: str) -> _Source:
 
 def _require_shapes(network: Network, net: Walk, source: _Source) -> None:
     """Raise ShapeError if the file takes or gives other shapes than the model."""
-    if source.streams and not source.inputs:
-        return
     inputs = [shape for _, _, shape in source.inputs]
     own = [value.shape for value in net.values[: len(net.input_names)]]
     open_axes = [value.axes for value in net.values[: len(net.input_names)]]

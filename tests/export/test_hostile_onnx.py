@@ -142,6 +142,12 @@ def nested(proto):
         graph = graph.node.add(op_type="If", output=["o"], name="deep").attribute.add(name="then_branch", type=5).g
 
 
+def unnamed(proto):
+    node = proto.graph.node[1]
+    node.name = node.output[0] = ""
+    node.ClearField("attribute")
+
+
 def renamed(proto):
     proto.graph.node[2].output[0] = proto.graph.node[1].output[0]
 
@@ -150,6 +156,7 @@ def renamed(proto):
     ("change", "text"),
     [
         (cycle, "wait for one another in a circle"),
+        (unnamed, r"GRU \(of '.+'\): linear_before_reset=0"),
         (renamed, "there are two of this name"),
         (lambda p: p.graph.node.append(p.graph.node[1]), "there are two of this name"),
         (lambda p: p.graph.input.append(p.graph.input[0]), "there are two of this name"),

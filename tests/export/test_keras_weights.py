@@ -234,6 +234,7 @@ def test_names(keras):
         ({"0": "a"}, r"names has the keys \['0'\], but the layers with weights are \['0', '1', '2'\]"),
         ({"0": "a", "1": "b", "2": "no"}, "has no layer 'no'; it has 'b', 'a', 'c'"),
         (["a"], "names is a mapping"),
+        ({"0": "a", "1": "b", "2": [["c"]]}, "names is a mapping"),
     ):
         with pytest.raises((ArgumentError, StateDictError), match=message):
             ours.load_keras_weights(theirs, names=names)

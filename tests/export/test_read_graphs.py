@@ -509,3 +509,21 @@ def test_loops_of_all_steps_of_a_sequence_and_of_some(cell, start, scale, read, 
         return
     found = [layer.nonlinearity for layer in model.layers if isinstance(layer, nn.RNN)]
     assert found == ([cell.lower()] if read == 4 else [])
+
+
+@pytest.mark.parametrize("read", [3, 4])
+def test_a_loop_behind_a_loop_has_all_of_its_steps_or_stays(read, numbers):
+    text = "m0 = Identity(z) n0 = Identity(z) "
+    for t in range(4):
+        text += f"x{t} = Gather<axis=1>(x, i{t}) p{t} = MatMul(x{t}, k) s{t} = Add(p{t}, m{t}) h{t} = Tanh(s{t}) "
+        text += f"u{t} = Unsqueeze(h{t}, one) " + (f"m{t + 1} = MatMul(h{t}, r) " if t < 3 else "")
+    text += "c = Concat<axis=1>(u0, u1, u2, u3) a = LayerNormalization(c, w) "
+    for t in range(read):
+        text += f"b{t} = Gather<axis=1>(a, i{t}) q{t} = MatMul(b{t}, k2) d{t} = Add(q{t}, n{t}) "
+        text += f"g{t} = Tanh(d{t}) n{t + 1} = MatMul(g{t}, r2) " if t < read - 1 else f"y = Tanh(d{t})"
+    weights = {name: numbers(4, 4) for name in ("r", "k2", "r2")}
+    constants = {"k": numbers(2, 4), "z": np.zeros((1, 4), np.float32), **{f"i{t}": np.int64(t) for t in range(4)}}
+    proto = graph_of(
+        f"g (float[N, 4, 2] x) => (float[N, 4] y) {{ {text} }}", one=np.int64([1]), w=numbers(4), **weights, **constants
+    )
+    assert kinds(check(proto, numbers(3, 4, 2))).count("RNN") == (2 if read == 4 else 1)

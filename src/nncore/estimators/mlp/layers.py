@@ -90,7 +90,7 @@ def copy_weights(source: Any, target: Any) -> None:
 def _placed(model: Any) -> dict[tuple[int, type, str], tuple[str, np.ndarray]]:
     """Return names and values, by the number of linear layers so far, the class of the layer, and the parameter."""
     blocks = list(accumulate(isinstance(layer, layers.Linear) for layer in model.layers))
-    found = {}
+    found: dict[tuple[int, type, str], tuple[str, np.ndarray]] = {}
     for name, value in model.state_dict().items():
         number, role = name.split(".", 1)
         found[blocks[int(number)], type(model.layers[int(number)]), role] = name, value

@@ -156,8 +156,9 @@ def _joined(groups: Sequence[tuple[Unit, list[Entry]]], given: Source) -> _Pairs
 
 
 def _by_names(own: list[Unit], keys: list[str], given: Source, by_name: Mapping[str, Entry], names: Any) -> _Pairs:
-    wrong = not isinstance(names, Mapping)
-    if wrong or not all(isinstance(each, str | list | tuple) for each in names.values()):
+    values = names.values() if isinstance(names, Mapping) else [None]
+    lists: list[Any] = [[each] if isinstance(each, str) else each for each in values]
+    if not all(isinstance(each, list | tuple) and all(isinstance(name, str) for name in each) for each in lists):
         raise ArgumentError(
             f'{_WHAT}: names is a mapping from keys of layers to names of layers in Keras, {{"0": "dense"}}, or to a list of them '
             f'for layers that are stacked here, {{"0": ["lstm", "lstm_1"]}}, not {shown(names)}'
@@ -165,11 +166,11 @@ def _by_names(own: list[Unit], keys: list[str], given: Source, by_name: Mapping[
     if {*names} != {*keys}:
         raise StateDictError(f"{_WHAT}: names has the keys {[*names]}, but the layers with weights are {keys}")
     full = {**by_name, **{f"{entry.inside}/{entry.name}".lstrip("/"): entry for entry in given.entries or ()}}
-    lists = {key: [value] if isinstance(value, str) else list(value) for key, value in names.items()}
-    unknown = [name for value in lists.values() for name in value if name not in full]
+    unknown = [name for each in lists for name in each if name not in full]
     if unknown:
         raise StateDictError(f"{_WHAT}: {given.label} has no layer {unknown[0]!r}; it has {_names_of(given.entries or ())}")
-    return _joined([(unit, [full[name] for name in lists[unit.key]]) for unit in own], given)
+    by_key = dict(zip(names, lists, strict=True))
+    return _joined([(unit, [full[name] for name in by_key[unit.key]]) for unit in own], given)
 
 
 def _by_kind(own: list[Unit], given: Source) -> _Pairs:

@@ -115,7 +115,7 @@ def _reduced(function: Callable[..., Any]) -> Function:
 def _cast(node: Node, arrays: Arrays) -> Any:
     dtype = dtype_of(node.attributes.get("to", 0))
     if dtype is None:
-        raise Refusal(f"it makes numbers of type {node.attributes.get('to')} of ONNX, which nncore has not")
+        raise Refusal(f"it makes numbers of type {node.attributes.get('to')} of ONNX, which nncore does not have")
     return arrays[0].astype(dtype)
 
 
@@ -264,7 +264,7 @@ def _split(node: Node, arrays: Arrays) -> Any:
 
 def _require_small(count: int, arrays: Arrays) -> None:
     if count > max([_MOST_MADE, *(each.size for each in arrays)]):
-        raise Refusal(f"it makes {count} numbers of fewer")
+        raise Refusal(f"its result would have {count} numbers, which is too many")
 
 
 def _expanded(node: Node, arrays: Arrays) -> Any:

@@ -29,7 +29,7 @@ class Node(NamedTuple):
     number: int  #: its place in the topological order
 
     def __str__(self) -> str:
-        return f"{self.kind} {shown(self.name)}" if self.name else f"{self.kind} (of {shown(self.outputs[0])})"
+        return f"{self.kind} {shown(self.name)}" if self.name else f"{self.kind} (of {shown(next(filter(None, self.outputs)))})"
 
 
 class Port(NamedTuple):

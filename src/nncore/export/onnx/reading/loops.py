@@ -18,11 +18,12 @@ from .... import layers
 from ....errors import NncoreError
 from ..recurrent import GATES, gates_from
 from .folding import FOLDED, fold
-from .graph import Graph, Node
+from .graph import Graph, Node, Port
 from .values import Refusal
 
 _MOST_LOOPS = 16
 _MOST_NUMBERS = 1 << 22  #: that are computed in all
+_OF_SAME_SHAPE = ("BatchNormalization", "LayerNormalization", "PRelu")  #: their results, besides those that NumPy computes
 _KINDS = {1: ("RNN",), 3: ("GRU",), 4: ("LSTM",)}
 
 
@@ -129,6 +130,8 @@ def _loop_of(graph: Graph, name: str) -> _Loop | None:
         ]
         weights = (kernels[0], recurrence, _unlike(biases))
         shape = _shape(graph, leaf)
+        if shape is None and not any(_opened(port) > 1 for port in graph.inputs):
+            return None
         # More steps first: a loop is also one of fewer steps, with nodes behind it. The first product may have been left out.
         for steps, is_time_first in product((len(uses) + 1, len(uses), len(uses) - 1), (False, True)):
             if shape is not None and shape[0 if is_time_first else 1 : 2 - is_time_first] != (steps,):
@@ -246,7 +249,7 @@ def _shape(graph: Graph, name: str) -> tuple[int, ...] | None:
     known: dict[str, np.ndarray] = dict(graph.constants)
     for port in graph.inputs:
         sizes = [_samples(graph) if isinstance(d, str) else d for d in port.dims or ()]
-        if port.dtype is not None and sum(isinstance(d, str) for d in port.dims or ()) < 2 and prod(sizes) <= _MOST_NUMBERS:
+        if port.dtype is not None and _opened(port) < 2 and prod(sizes) <= _MOST_NUMBERS:
             known[port.name] = np.zeros(sizes, port.dtype)
     left = _MOST_NUMBERS
     for node in graph.nodes:
@@ -254,7 +257,21 @@ def _shape(graph: Graph, name: str) -> tuple[int, ...] | None:
             break
         if (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
             left -= _compute(node, known)
+        elif node.kind in _OF_SAME_SHAPE and node.inputs[0] in known:
+            known[node.outputs[0]] = known[node.inputs[0]]
+        elif node.kind in GATES and not node.attributes.get("layout"):
+            shapes = [known[each].shape if each in known else () for each in node.inputs[:3:2]]
+            if [*map(len, shapes)] != [3, 3]:
+                continue
+            (steps, rows, _), (directions, _, hidden) = shapes
+            if steps * rows * directions * hidden <= _MOST_NUMBERS:
+                last = np.zeros((directions, rows, hidden))
+                known.update(zip(node.outputs, (np.zeros((steps, *last.shape)), last, last), strict=False))
     return known[name].shape if name in known else None
+
+
+def _opened(port: Port) -> int:
+    return sum(isinstance(d, str) for d in port.dims or ())
 
 
 def _samples(graph: Graph) -> int:

@@ -80,7 +80,7 @@ def _recurrent(r: Reading, node: Node, values: list[Any]) -> list[Any]:
 
 
 def _planned(node: Node, recurrence: np.ndarray) -> Plan:
-    """Return what a node computes, or refuse by name what nncore has not."""
+    """Return what a node computes, or refuse by name what nncore does not have."""
     kind, given_of = node.kind, node.attributes
     expected, direction = _LAYERS[kind][1], given_of.get("direction", "forward")
     if direction not in ("forward", "reverse", "bidirectional"):

@@ -71,7 +71,7 @@ class Source:
         """Return the numbers of a TensorProto. The array cannot be written to."""
         kind = proto.data_type
         if kind not in _TYPES:
-            self.fail(field, f"its type is number {kind} of ONNX, which nncore has not")
+            self.fail(field, f"its type is number {kind} of ONNX, which nncore does not have")
         shape = tuple(proto.dims)
         if len(shape) > _MOST_DIMENSIONS or any(d < 0 for d in shape):
             self.fail(field, f"its shape is {shown(list(shape))}")

@@ -10,6 +10,7 @@ COMPILERS ?= gcc clang
 PROVE ?=
 SECONDS ?= 60
 SEED ?= 0
+PAGES ?=
 STORMS ?= threads interrupts forks inside
 wheel_limit := 2000000
 
@@ -26,7 +27,7 @@ build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
 # which the wheel does not have.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall -Ccmake.define.NNCORE_KERNELS=ON
 
-.PHONY: help demo test test-reduced test-estimators prove fuzz storm storm-sanitized bench bench-peers docs lint format sanitize races wheel clean
+.PHONY: help demo test test-reduced test-estimators prove fuzz storm storm-sanitized bench bench-peers docs pictures lint format sanitize races wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +41,7 @@ help:
 	@echo "make storm-sanitized   the storms of threads and of calls from inside under the sanitizers"
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make docs          the guides and a reference of every class and function as a site, in build/docs"
+	@echo "make pictures      draws the pictures of the docs again, in docs/pictures (PAGES=diagnosis: those of one page)"
 	@echo "make lint          ruff, mypy, clang-format, and mypy and pyright over tests/typing; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer (some minutes)"
 	@echo "make races         the threads of the core under ThreadSanitizer"
@@ -129,6 +131,9 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 docs: $(stamps)/installed $(stamps)/extra-docs
 	$(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs
 	@echo "open build/docs/index.html"
+
+pictures: $(stamps)/installed $(stamps)/extra-docs
+	$(python) docs/pictures $(PAGES)
 
 # tests/typing is what a user's editor sees of the installed package; where pyright cannot be downloaded, it says so and goes on.
 lint: $(stamps)/extra-lint $(stamps)/installed

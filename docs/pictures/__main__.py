@@ -1,0 +1,31 @@
+"""Draw the pictures of the docs: python docs/pictures [page ...] [--into folder], or make pictures.
+
+Each file beside this one draws the pictures of one page. Each of its public functions returns a figure of matplotlib: `verdict` in
+diagnosis.py is docs/pictures/diagnosis-verdict.svg. The files are committed, so that GitHub shows them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from drawing import STYLE, as_svg
+
+HERE = Path(__file__).resolve().parent
+PAGES = sorted(path.stem for path in HERE.glob("[a-z]*.py") if path.stem != "drawing")
+
+parser = argparse.ArgumentParser(description="Draw the pictures of the docs.")
+parser.add_argument("pages", nargs="*", default=PAGES, help="the pages whose pictures are drawn; all by default")
+parser.add_argument("--into", type=Path, default=HERE, help="the folder of the files")
+arguments = parser.parse_args()
+for page in arguments.pages:
+    module = importlib.import_module(page.replace("-", "_"))
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == module.__name__ and not name.startswith("_"):
+            path = arguments.into / f"{module.__name__}-{name}.svg".replace("_", "-")
+            with plt.rc_context(STYLE):
+                path.write_text(as_svg(function()), encoding="utf-8")
+            print(f"{path.name}: {path.stat().st_size // 1024} KB")

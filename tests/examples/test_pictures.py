@@ -1,0 +1,47 @@
+"""The pictures of the docs: their programs run, and the committed files are what they draw."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PICTURES = REPOSITORY / "docs" / "pictures"
+PAGES = sorted(path.stem for path in PICTURES.glob("[a-z]*.py") if path.stem != "drawing")
+FILES = sorted(PICTURES.glob("*.svg"))
+SIZE = 150_000  # bytes of one file
+
+
+def words(path):
+    """Return the words of a picture. Its numbers and where they stand may differ with the version of matplotlib."""
+    texts = ("".join(text.itertext()) for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text"))
+    return sorted(word for text in texts for word in re.findall(r"[^\W\d]{3,}", text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_of_a_page(page, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-W", "error", str(PICTURES), page, "--into", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    drawn = sorted(tmp_path.glob("*.svg"))
+    assert drawn
+    for path in drawn:
+        assert words(path) == words(PICTURES / path.name), f"make pictures, and look at {path.name}"
+        assert path.stat().st_size < SIZE
+        assert "prefers-color-scheme: dark" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_picture_is_shown_and_described(path):
+    assert any(path.name.startswith(page.replace("_", "-") + "-") for page in PAGES), "no program draws it"
+    sources = [REPOSITORY / "README.md", *REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
+    pages = "".join(page.read_text(encoding="utf-8") for page in sources)
+    assert re.search(rf"!\[[^\]]{{10,}}\]\((docs/)?pictures/{path.name}\)", pages), "no page shows it and says what it shows"

@@ -21,6 +21,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "capture_repr": (),  # what a page prints, and not what its last line returns
     "remove_config_comments": True,
     "min_reported_time": 1_000,
 }

@@ -1,14 +1,17 @@
 """Sphinx: the guides, and a reference made from the docstrings, as one site. `make docs` builds it in build/docs, offline."""
 
-import re
+import sys
+from pathlib import Path
 
 from docutils import nodes
 from latex2mathml import converter
 
 import nncore
 
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
 project, author, release = "nncore", "the authors of nncore", nncore.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery", "reference"]
 root_doc = "docs/index"
 include_patterns = ["README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md", "docs/learn/*.rst"]
 exclude_patterns = ["build", "dist", ".*"]
@@ -29,12 +32,16 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = "nncore"
+html_static_path = ["static"]
 html_additional_pages = {"index": "home.html"}
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 myst_heading_anchors = 3  # links to headings are those that GitHub makes
 
-autodoc_default_options = {"members": True, "member-order": "bysource", "exclude-members": "aliases, attributes, code"}
+autodoc_default_options = {"member-order": "bysource"}
+autodoc_preserve_defaults = True
+maximum_signature_line_length = 90  # a longer one has a line for each parameter
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # docstrings say it better
 napoleon_google_docstring = False
 napoleon_use_ivar = True
@@ -60,23 +67,6 @@ def add_sidebar(app, page, source):
             source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages.split(), "```", ""])
 
 
-CODE_OR_SIGN = re.compile(r"(``.*?``|`.*?`)|([*|]|(?<=\w)_(?!\w))")
-
-
-def escape(app, what, name, obj, options, lines):
-    """Docstrings are written for ``help()``: outside of code, ``*``, ``|`` and a ``_`` at the end of a word mean themselves."""
-    is_example = False
-    for i, line in enumerate(lines):
-        is_example = bool(line.strip()) and (is_example or line.lstrip().startswith(">>>"))
-        if not is_example:
-            lines[i] = CODE_OR_SIGN.sub(lambda found: found[1] or "\\" + found[2], line)
-
-
-def leave_out(app, what, name, obj, skip, options):
-    """The methods `set_..._request` and the like that scikit-learn adds to estimators; its own pages describe them."""
-    return True if (getattr(obj, "__module__", None) or "").startswith("sklearn.") else None
-
-
 def write_math(writer, node, display):
     """Write a formula as MathML, which browsers show without a script or the network."""
     writer.body.append(converter.convert(node.astext(), display=display))
@@ -89,6 +79,4 @@ def setup(app):
         (lambda writer, node: write_math(writer, node, "inline"), None),
         (lambda writer, node: write_math(writer, node, "block"), None),
     )
-    app.connect("autodoc-skip-member", leave_out)
     app.connect("source-read", add_sidebar)
-    app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon, which writes such signs

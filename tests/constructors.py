@@ -121,7 +121,7 @@ class Writer:
 NEEDED["TensorBoard"] = {"writer": Writer()}
 
 _ABSTRACT = {"Layer", "Activation", "Merge", "Recurrent", "PythonLayer", "Rectifier", "RowActivation", "Regularized", "Initializer"}
-_ABSTRACT |= {"Optimizer", "Loss", "Crossentropy", "PythonLoss", "Metric", "Callback", "CallbackList", "LearningRateSchedule"}
+_ABSTRACT |= {"Optimizer", "Loss", "PythonLoss", "Metric", "Callback", "LearningRateSchedule"}
 _ABSTRACT |= {"LambdaCallback"}  # its arguments are the names of the hooks
 
 
@@ -205,7 +205,7 @@ def _use_layer(layer):
         out = layer(x)
         model = nn.Model(x, out[0] if isinstance(out, tuple) else out, seed=0)
         _train(model, x=np.ones((4, 5, 4), np.float32), shuffle=False)
-    elif isinstance(layer, nn.layers.Merge):
+    elif isinstance(layer, nn.layers.merge.Merge):
         a, b = nn.Input((4,)), nn.Input((4,))
         _train(nn.Model([a, b], layer([a, b]), seed=0), x=[np.ones((4, 4), np.float32)] * 2)
     elif isinstance(layer, nn.layers.pooling.Pooling):

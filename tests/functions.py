@@ -9,9 +9,6 @@ import nncore as nn
 FAMILIES = ("layers", "losses", "optim", "metrics", "init", "callbacks", "schedules")
 SPACES = {"": nn, **{name: getattr(nn, name) for name in FAMILIES}}
 
-#: What parts of nncore call, and no user.
-INNER = {"statistic", "statistics", "counted", "from_old_sums", "Reader", "Task", "CallbackList", "check", "learning_rates", "draw"}
-
 
 def _values():
     return [nn.Input((4,)), nn.Input((4,))]
@@ -61,7 +58,7 @@ def functions():
     for space, module in SPACES.items():
         for name in module.__all__:
             value = getattr(module, name)
-            if inspect.isfunction(value) and name not in INNER and name not in nn.init.SCHEMES:
+            if inspect.isfunction(value) and name not in nn.init.SCHEMES:
                 found.setdefault(value, f"{space}.{name}".lstrip("."))
     return [(name, function) for function, name in found.items()]
 

@@ -6,12 +6,15 @@ Where a page speaks of the reader's own data and model, `GIVEN` has small ones.
 import re
 import sys
 import types
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import public_names
 import pytest
 
 import nncore as nn
+from nncore._declarations import Elsewhere
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = {path.name: path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))}
@@ -103,12 +106,29 @@ def test_index_knows_every_page():
             assert re.search(rf"[ \"]{page.stem}[ \"]", site)
 
 
-def test_reference_shows_every_name():
-    """Each module of public names has a page, and what stands in the library itself is on one of them."""
-    pages = "".join(page.read_text(encoding="utf-8") for page in (REPOSITORY / "docs" / "reference").glob("*.md"))
-    for name in nn.__all__:
-        value = getattr(nn, name)
-        if isinstance(value, types.ModuleType):
-            assert f"automodule:: nncore.{name}\n" in pages
-        elif name not in nn.layers.__all__ and name != "__version__":
-            assert re.search(rf":: {name}\b", pages), name
+def test_reference_lists_every_public_name_once_and_no_other():
+    paths = [each.path for each in public_names.listed()]
+    assert [path for path, count in Counter(paths).items() if count > 1] == []
+    own = public_names.members()
+    names = {path for path in paths if path not in own}
+    assert names == {*public_names.public(), *public_names.RESULTS}
+    for path in public_names.RESULTS:
+        space, _, name = path.rpartition(".")
+        assert name in public_names.reached(space).__all__
+
+
+def test_members_in_the_reference_are_those_that_users_reach():
+    """Those of models are complete. No page lists a name of another library that only raises an error."""
+    for path in public_names.members():
+        assert not isinstance(public_names.reached(path), Elsewhere), path
+        assert path.endswith(".__call__") or not path.rpartition(".")[2].startswith("_"), path
+    model = nn.Sequential(nn.Linear(1, 1))
+    of_models = {path.removeprefix("nn.Model.") for path in public_names.members() if path.startswith("nn.Model.")}
+    assert of_models == {name for name in dir(model) if not name.startswith("_")}
+
+
+def test_every_page_of_the_reference_is_on_the_site_and_has_a_summary():
+    site = (REPOSITORY / "docs" / "conf.py").read_text(encoding="utf-8")
+    for page in public_names.PAGES.glob("*.md"):
+        assert re.search(rf"[ \"]{page.stem}[ \"]", site)
+        assert page.read_text(encoding="utf-8").count("```{summary}\n```\n") == 1

@@ -11,7 +11,7 @@ X, Y = data(12)
 ACTIVATIONS = [
     name
     for name, layer in vars(activations).items()
-    if isinstance(layer, type) and issubclass(layer, nn.layers.Activation) and name in nn.__all__
+    if isinstance(layer, type) and issubclass(layer, nn.layers.activations.Activation) and name in nn.__all__
 ]
 
 

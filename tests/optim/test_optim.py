@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nncore import _core, errors, optim
-from nncore.schedules import learning_rates
+from nncore.schedules.rates import learning_rates
 
 CLASSES = sorted(set(optim.OPTIMIZERS.values()), key=lambda cls: cls.name)
 

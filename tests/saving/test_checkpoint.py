@@ -8,6 +8,7 @@ from saving.nets import BATCH, assert_identical, data, net
 
 import nncore as nn
 from nncore.errors import ArgumentError
+from nncore.training.hooks import CallbackList
 
 NAN = float("nan")
 
@@ -128,5 +129,5 @@ def test_every_few_batches(tmp_path):
 
 def test_that_epochs_stay_one_call():
     """A hook of batches would cost speed; the callback only has it where it needs it."""
-    hooks = nn.callbacks.CallbackList([nn.callbacks.ModelCheckpoint("x")], None, {})
+    hooks = CallbackList([nn.callbacks.ModelCheckpoint("x")], None, {})
     assert not hooks.wants("on_train_batch_begin", "on_train_batch_end", "on_train_chunk_end")

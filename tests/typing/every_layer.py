@@ -73,7 +73,7 @@ nn.RepeatVector(3, name="steps")
 nn.GLU(dim=-1, name="gate")
 nn.Reshape(shape=(3, -1))
 nn.Rescaling(1 / 255, offset=-0.5, name="pixels")
-merges: list[nn.layers.Merge] = [
+merges: list[nn.Layer] = [
     nn.Add(name="a"),
     nn.Subtract(name="b"),
     nn.Average(name="c"),

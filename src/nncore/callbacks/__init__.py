@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._lazy import lazily
 
 if TYPE_CHECKING:
-    from ..training.hooks import Callback, CallbackList
+    from ..training.hooks import Callback
     from ..training.progress_bar import ProgressBar
     from .backup import BackupAndRestore
     from .checkpoint import ModelCheckpoint
@@ -22,7 +22,6 @@ __all__ = [
     "BackupAndRestore",
     "CSVLogger",
     "Callback",
-    "CallbackList",
     "Diagnostics",
     "EarlyStopping",
     "LambdaCallback",
@@ -43,7 +42,7 @@ if not TYPE_CHECKING:
         __all__,
         {
             "backup": "BackupAndRestore",
-            ".training.hooks": "Callback CallbackList",
+            ".training.hooks": "Callback",
             "checkpoint": "ModelCheckpoint",
             "diagnostics": "Diagnostics",
             "early_stopping": "EarlyStopping",

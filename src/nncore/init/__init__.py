@@ -58,7 +58,6 @@ __all__ = [
     "Uniform",
     "VarianceScaling",
     "constant",
-    "draw",
     "fans",
     "gain",
     "get",

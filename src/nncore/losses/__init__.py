@@ -13,7 +13,9 @@ from .._checks import function, not_foreign, shown
 from .._declarations import table
 from .._lazy import refusing
 from ..errors import ArgumentError, lookup
-from .base import REDUCTIONS, Crossentropy, Loss, Reduction
+from .base import REDUCTIONS as REDUCTIONS
+from .base import Crossentropy as Crossentropy
+from .base import Loss, Reduction
 from .binary import BinaryCrossentropy, BinaryFocalCrossentropy, KLDivergence
 from .categorical import (
     CategoricalCrossentropy,
@@ -40,14 +42,12 @@ from .regression import (
 
 __all__ = [
     "LOSSES",
-    "REDUCTIONS",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
-    "Crossentropy",
     "GaussianNLL",
     "HalfSquaredError",
     "Hinge",

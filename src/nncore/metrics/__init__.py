@@ -25,12 +25,16 @@ from .classification import Accuracy, BalancedAccuracy, ConfusionMatrix, Matthew
 from .loss import LogLoss, LossMetric
 from .names import MetricLike, MetricName, MetricObject
 from .picture import plot_confusion
-from .python import Partial, PythonMetric, Unweighted
+from .python import Partial as Partial
+from .python import PythonMetric
+from .python import Unweighted as Unweighted
 from .ranking import AveragePrecision, RankingAverage, RocAuc
 from .ratios import F1, Average, FBeta, Precision, Recall, Specificity
 from .regression import MAE, MAPE, MSE, R2, RMSE
-from .statistic import Reader, from_old_sums, statistics
-from .task import Task
+from .statistic import Reader as Reader
+from .statistic import from_old_sums as from_old_sums
+from .statistic import statistics as statistics
+from .task import Task as Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,24 +62,19 @@ __all__ = [
     "MetricLike",
     "MetricName",
     "MetricObject",
-    "Partial",
     "Precision",
     "PythonMetric",
     "RankingAverage",
-    "Reader",
     "Recall",
     "RocAuc",
     "Specificity",
-    "Task",
     "TopKAccuracy",
-    "Unweighted",
     "accuracy",
     "average_precision",
     "balanced_accuracy",
     "confusion_matrix",
     "f1",
     "fbeta",
-    "from_old_sums",
     "get",
     "log_loss",
     "mae",
@@ -89,10 +88,10 @@ __all__ = [
     "rmse",
     "roc_auc",
     "specificity",
-    "statistics",
     "top_k_accuracy",
 ]
 
+#: Maps every name that ``compile`` accepts to its metric.
 METRICS: dict[str, type[Metric]] = table(globals(), Metric)  # without PythonMetric, whose objects have individual names
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..typing import ArrayLike
     from .task import Meaning, Task
 
+#: How several labels are averaged.
 RankingAverage = Literal["macro", "micro", "weighted"]
 
 

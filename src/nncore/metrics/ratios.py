@@ -12,6 +12,7 @@ from .base import mean_of
 from .classification import CountMetric
 from .counts import Counts, one_label
 
+#: How classes are averaged.
 Average = Literal["binary", "macro", "micro", "weighted"]
 _AVERAGES = ("binary", "macro", "micro", "weighted", None)
 

@@ -43,6 +43,7 @@ __all__ = [
     "get",
 ]
 
+#: Maps every name that ``compile`` accepts to its optimizer.
 OPTIMIZERS: dict[str, type[Optimizer]] = table(globals(), Optimizer)
 
 

@@ -17,7 +17,7 @@ from .._declarations import DeclarationType, describe, put_elsewhere, reject_unk
 from ..errors import ArgumentError, kind_of
 from ..foreign import methods
 from ..records import OptimizerSpec
-from ..schedules import Schedule, check
+from ..schedules.rates import Schedule, check
 from . import groups as parameter_groups
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .combined import Chained, Constant, Sequential
     from .cycle import Cyclic, OneCycle, PerEpoch, Warmup
     from .decay import Cosine, CosineRestarts, Exponential, InverseScaling, MultiStep, Polynomial, StepDecay
-    from .rates import Schedule, check, learning_rates
+    from .rates import Schedule
 
 __all__ = [
     "Chained",
@@ -40,8 +40,6 @@ __all__ = [
     "Sequential",
     "StepDecay",
     "Warmup",
-    "check",
-    "learning_rates",
 ]
 
 if not TYPE_CHECKING:
@@ -53,6 +51,6 @@ if not TYPE_CHECKING:
             "combined": "Chained Constant Sequential",
             "cycle": "Cyclic OneCycle PerEpoch Warmup",
             "decay": "Cosine CosineRestarts Exponential InverseScaling MultiStep Polynomial StepDecay",
-            "rates": "Schedule check learning_rates",
+            "rates": "Schedule",
         },
     )

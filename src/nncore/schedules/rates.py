@@ -14,6 +14,7 @@ import numpy as np
 from .._checks import function, is_number, not_foreign, real, shown
 from ..errors import ArgumentError
 
+#: A function from the number of updates done so far to a learning rate.
 Schedule = Callable[[int], float]
 
 

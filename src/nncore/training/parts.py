@@ -23,7 +23,7 @@ from ..data.partitioned.source import BlockReader, Parts
 from ..errors import ArgumentError, EmptyDataError, NncoreError
 from ..network.features import check_named, remember_named
 from ..network.prediction import bind_rows, joined, predict_rows
-from ..schedules import learning_rates
+from ..schedules.rates import learning_rates
 from . import binding
 from .configuration import Configuration
 from .hooks import CallbackList, Learner, Logs

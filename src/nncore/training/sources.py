@@ -18,7 +18,7 @@ from .._checks import warn
 from ..data.batches import length_of
 from ..data.bound import Data
 from ..errors import ArgumentError, EmptyDataError
-from ..schedules import learning_rates
+from ..schedules.rates import learning_rates
 from .configuration import Configuration
 from .hooks import CallbackList, Learner, Logs
 from .logs import LazyLogs, show

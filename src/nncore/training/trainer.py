@@ -16,7 +16,7 @@ from ..data.bound import Data
 from ..errors import ArgumentError, ConcurrentUseError, NotCompiledError
 from ..optim import Optimizer
 from ..records import ParameterOptions, Shape
-from ..schedules import learning_rates
+from ..schedules.rates import learning_rates
 from .advice import advise
 from .configuration import Configuration, Sums, checked_ranks, results
 from .options import changes_since_compile, parameter_options

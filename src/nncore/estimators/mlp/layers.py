@@ -24,7 +24,7 @@ _EVERY = {name: getattr(layers, name) for name in layers.__all__}
 ACTIVATIONS = _SKLEARN | {
     name.lower(): layer
     for name, layer in _EVERY.items()
-    if isinstance(layer, type) and issubclass(layer, layers.Activation) and layer not in (layers.Activation, layers.Threshold)
+    if isinstance(layer, type) and issubclass(layer, layers.activations.Activation) and layer is not layers.Threshold
 }
 _LAST = {"softmax": layers.Softmax, "logistic": layers.Sigmoid, "exp": layers.Exp}
 

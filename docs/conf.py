@@ -12,10 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project, author, release = "nncore", "the authors of nncore", nncore.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery", "reference"]
-root_doc = "docs/index"
-include_patterns = ["README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md", "docs/learn/*.rst"]
+root_doc = "index"
+include_patterns = ["index.md", "README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md", "docs/learn/*.rst"]
 exclude_patterns = ["build", "dist", ".*"]
-templates_path = ["templates"]
 
 # The learner's path: the programs in examples/learn are run, and become pages with the pictures that they draw.
 sphinx_gallery_conf = {
@@ -32,8 +31,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = "nncore"
-html_static_path = ["static"]
-html_additional_pages = {"index": "home.html"}
+html_static_path, html_css_files = ["static"], ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 myst_heading_anchors = 3  # links to headings are those that GitHub makes
@@ -52,19 +50,48 @@ REFERENCE = (
     "models data layers losses optim schedules metrics callbacks insight init errors estimators export distributed config typing"
 )
 SIDEBAR = {
-    "Learn": "learn/index",
-    "Guides": "../README migrating training diagnosis estimators metrics loops recurrent functional optimizers distributed "
-    "precision saving weights deploying c reliability custom",
-    "Reference": " ".join(f"reference/{page}" for page in REFERENCE.split()),
-    "Behind it": "benchmarks scaling design ../csrc/README ../CHANGELOG",
+    "Learn": "The learner's path <docs/learn/index>",
+    "Use": """
+        Getting started <docs/getting-started>
+        From PyTorch, Keras, scikit-learn <docs/migrating>
+        Training <docs/training>
+        Why a net does not learn <docs/diagnosis>
+        Metrics <docs/metrics>
+        Estimators for scikit-learn <docs/estimators>
+        Recurrent networks <docs/recurrent>
+        Models that are graphs <docs/functional>
+        Optimizers and schedules <docs/optimizers>
+        Loops by hand <docs/loops>
+        Your own parts <docs/custom>
+        Models in files <docs/saving>
+        Precision <docs/precision>
+        Several processes <docs/distributed>
+        Threads and interrupts <docs/reliability>
+        All pages and examples <docs/index>
+    """,
+    "Deploy": """
+        ONNX and NumPy <docs/deploying>
+        C <docs/c>
+        Weights of PyTorch and Keras <docs/weights>
+    """,
+    "Reference": "\n".join(f"docs/reference/{page}" for page in REFERENCE.split()),
+    "Behind it": """
+        Benchmarks <docs/benchmarks>
+        How far training scales <docs/scaling>
+        Design <docs/design>
+        The core <csrc/README>
+        The README <README>
+        CHANGELOG
+    """,
 }
 
 
 def add_sidebar(app, page, source):
-    """Tables of contents, which index.md does without where it is read as it is."""
+    """Tables of contents, which the first page does without where it is read as it is."""
     if page == root_doc:
         for caption, pages in SIDEBAR.items():
-            source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages.split(), "```", ""])
+            lines = [line.strip() for line in pages.strip().splitlines()]
+            source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *lines, "```", ""])
 
 
 def write_math(writer, node, display):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -17,7 +19,7 @@ DOCS = Path(__file__).resolve().parent.parent
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 INK, FAINT, PAPER = "#1f2328", "#d0d7de", "#ffffff"
 #: What a colour becomes where the reader's system is dark. The others are legible on both.
-DARK = {PAPER: "#161b22", INK: "#e6edf3", FAINT: "#3d444d", BLUE: "#58a6ff", GREEN: "#3fb68b", RED: "#ff7b42", "#000000": "#e6edf3"}
+DARK = {PAPER: "#131417", INK: "#e6edf3", FAINT: "#3d444d", BLUE: "#58a6ff", GREEN: "#3fb68b", RED: "#ff7b42", "#000000": "#e6edf3"}
 #: Text stays text, and the same figures give the same file.
 STYLE = {
     "svg.fonttype": "none",
@@ -55,12 +57,12 @@ def as_svg(figure: Figure) -> str:
 
 
 def figures_of(page: str) -> list[Figure]:
-    """Run the Python blocks of a page of docs/ one after another, and return the figures that they draw."""
+    """Run the Python blocks of a page of docs/ one after another, in an empty folder, and return the figures that they draw."""
     plt.close("all")
-    namespace: dict = {}
-    path = DOCS / page
-    for block in PYTHON.findall(path.read_text(encoding="utf-8")):
-        exec(compile(block, str(path), "exec"), namespace)
+    path, namespace = DOCS / page, {"__name__": "page"}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for block in PYTHON.findall(path.read_text(encoding="utf-8")):
+            exec(compile(block, str(path), "exec"), namespace)
     return [plt.figure(number) for number in plt.get_fignums()]
 
 

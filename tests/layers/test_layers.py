@@ -10,7 +10,7 @@ import pytest
 
 import nncore as nn
 from nncore import _core
-from nncore.layers import Activation
+from nncore.layers.activations import Activation
 from nncore.records import Op, ParameterOptions
 
 #: An nncore expression; the torch one is the same.

@@ -46,9 +46,11 @@ def test_everything_unknown_is_named_at_once(torch):
         (lambda t: t.nn.LSTMCell(2, 2), "over the whole sequence"),
         (lambda t: t.nn.TransformerEncoderLayer(4, 2), "TransformerEncoderLayer: nncore has no attention"),
         (lambda t: module_of(t, packed, rnn=t.nn.GRU(3, 4)), "packs sequences; leave that out, and pass lengths="),
+        (lambda t: module_of(t, lambda self, x: self.rnn(x)[1][2], rnn=t.nn.GRU(3, 4, 2)), r"h_n\[2\] of rnn, which has 2"),
+        (lambda t: module_of(t, lambda self, x: self.a(x, x, x)[0], a=t.nn.MultiheadAttention(4, 2)), "nncore has no attention"),
         (
-            lambda t: module_of(t, lambda self, x: self.rnn(x)[1][0], rnn=t.nn.GRU(3, 4, 2)),
-            r"h_n\[0\] of rnn is not there by itself",
+            lambda t: module_of(t, lambda self, x, hidden: self.rnn(x, hidden)[0], rnn=t.nn.LSTM(3, 4)),
+            "let it take two, h_0 and c_0",
         ),
         (lambda t: tied(t), "its weight is also that of '0'"),
         (lambda t: hooked(t), "0 has a forward hook"),
@@ -82,7 +84,6 @@ def hooked(torch):
     ("forward", "message"),
     [
         (lambda self, x: self.fc(x) if x.sum() > 0 else x, "cannot be followed"),
-        (lambda self, x: self.fc(x)[:, 0], r"the index \[:, 0\]"),
         (lambda self, x: self.fc(x).view(-1, 2), r"view\(-1, 2\) of a tensor \[N, 4\] mixes the batch"),
         (lambda self, x: self.fc(x).view(5, 4), "fixes its size"),
         (lambda self, x: self.fc(x) * self.gain, "'gain', a tensor that is no weight of a layer"),
@@ -90,9 +91,8 @@ def hooked(torch):
         (lambda self, x: self.fc(x).div(2, rounding_mode="floor"), "a division that rounds"),
         (lambda self, x: self.fc(x).int().float(), "only an input may become whole numbers"),
         (lambda self, x: self.fc(x).mean(), "mean with dim=None"),
-        (lambda self, x: self.fc(x).softmax(0), "only the last dimension"),
+        (lambda self, x: self.fc(x).softmax(0), "softmax with dim=0, which is the batch"),
         (lambda self, x: self.fc(x).flatten(), "would merge the batch"),
-        (lambda self, x: self.fc(x).chunk(2, dim=1)[0], "cannot be cut into parts"),
         (lambda self, x: self.fc(x) @ self.gain, "matmul in forward"),
         (lambda self, x: self.fc(x).detach(), "gradients pass everything"),
         (lambda self, x: dropout_in_eval(self.fc(x)), "active in eval mode"),
@@ -145,13 +145,13 @@ def test_a_missing_torch_is_named(monkeypatch):
 def test_the_module_stays_as_it_was(torch):
     def forward(self, x):
         self.hidden = self.fc(x)
-        return self.hidden + torch.ones(4) if self.adds else torch.relu(self.hidden)
+        return self.hidden + torch.ones(2, 4) if self.adds else torch.relu(self.hidden)
 
     module = module_of(torch, forward, fc=torch.nn.Linear(3, 4))
     for module.adds in (False, True):
         module.train().fc.eval()
         before = [dict(each.__dict__) for each in module.modules()]
-        with pytest.raises(ArgumentError, match="no weight of a layer") if module.adds else contextlib.nullcontext():
+        with pytest.raises(ArgumentError, match="one number for each feature") if module.adds else contextlib.nullcontext():
             nn.from_torch(module)
         assert [each.__dict__ for each in module.modules()] == before
 

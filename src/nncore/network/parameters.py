@@ -51,7 +51,7 @@ def load_state_dict(network: Network, state_dict: Any, strict: Any, names: Any =
     with network.access.training():
         own = dict(network.named_state("load_state_dict"))
         state_dict = torch_names.translated(state_dict, own, names)
-        missing = [key for key in own if key not in state_dict]
+        missing = torch_names.lacking(own, state_dict)
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
             raise StateDictError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from .._checks import shown
@@ -10,6 +10,8 @@ from ..errors import ArgumentError, StateDictError, kind_of
 
 #: What torch.compile and DataParallel put into the keys.
 _WRAPPERS = ("module", "_orig_mod")
+#: With what the names of layers begin that `from_torch` makes of no module, such as those that choose a part of a tensor.
+FIXED = "fixed_"
 
 
 def checked_names(owner: str, names: Any, keys: Iterable[str]) -> dict[str, str]:
@@ -50,7 +52,8 @@ def theirs(owner: str, keys: Iterable[str], names: Any) -> dict[str, str]:
     names = names.state_dict() if callable(getattr(names, "state_dict", None)) else names
     if isinstance(names, Mapping) and names and any(hasattr(value, "shape") for value in names.values()):
         found = {own: key for key, own in matched(names, keys).items() if own in keys}
-        missing, unexpected = [key for key in keys if key not in found], [key for key in names if key not in found.values()]
+        missing, unexpected = lacking(keys, found), [key for key in names if key not in found.values()]
+        unexpected = unexpected if not any(map(is_fixed, keys)) else []  # buffers, which fixed layers have
         if missing or unexpected:
             raise StateDictError(
                 f"{owner}: the keys of names do not fit this model: nothing there for {missing}, nothing here for {unexpected}; "
@@ -63,6 +66,16 @@ def theirs(owner: str, keys: Iterable[str], names: Any) -> dict[str, str]:
     if twice:
         raise StateDictError(f"{owner}: names gives {twice[0]!r} to two parameters")
     return result
+
+
+def is_fixed(key: str) -> bool:
+    """Return whether a key is of a layer that no module has."""
+    return key.startswith(FIXED) and key[len(FIXED) :].partition(".")[0].isdecimal()
+
+
+def lacking(keys: Iterable[str], found: Container[str]) -> list[str]:
+    """Return the keys that are not found, without those that a module does not have."""
+    return [key for key in keys if key not in found and not is_fixed(key)]
 
 
 def matched(given: Mapping[str, Any], keys: Iterable[str], names: Any = None) -> dict[str, str]:

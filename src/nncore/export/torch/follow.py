@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from ...errors import NncoreError
 from ...graph import Input, Value, record
-from ...layers import Layer
+from ...layers import Flatten, Layer, Reshape
 from ...records import Shape
 from . import layers
-from .functions import full, on
+from .functions import full, on, reshaped
 from .layers import RECURRENT, Unknown
 from .recurrent import Uses, uses_of
 from .shapes import FUNCTIONS, value_of
@@ -117,7 +117,8 @@ class _Walk:
         return Constant(node.target, self.traced.values[node.target])
 
     def _call_function(self, node: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _has_tensor((args, kwargs)):  # arithmetic of sizes
+        of_sizes = getattr(node.target, "__module__", "") == "_operator" and all(isinstance(each, int | Batch) for each in args)
+        if of_sizes or not _has_tensor((args, kwargs)):  # arithmetic of sizes
             return node.target(*args, **kwargs)
         return FUNCTIONS[node.target.__name__](*args, **kwargs)
 
@@ -134,8 +135,13 @@ class _Walk:
             return x
         if name in ("Flatten", "Unflatten", "Softmax", "LogSoftmax", "GLU"):
             return self._call_shaped(name, module, x)
+        if name == "Embedding" and isinstance(x, Tensor) and not _is_given(x.value):
+            raise Unknown("its indices are a part of an argument, or computed; make them an argument of forward of their own")
+        if name == "Embedding" and isinstance(x, Tensor) and x.is_column:
+            found = on(self._layer(node, module), x.replace(is_column=False))
+            return reshaped(found, (module.embedding_dim,))
         keeps = not [*module.parameters(), *module.buffers()]
-        tensor = x if keeps and isinstance(x, Tensor) else full(x, type(module).__name__)
+        tensor = x if keeps and isinstance(x, Tensor) else full(x, type(module).__name__, joined=name in ("Linear", "LayerNorm"))
         if tensor.batch and (name == "BatchNorm1d" or (name == "PReLU" and module.num_parameters > 1)):
             raise Unknown(f"{name} of a tensor with the batch second, whose dimension 1 is the batch")
         return on(self._layer(node, module), tensor)
@@ -179,11 +185,14 @@ class _Walk:
             for i, value in enumerate(last)
         ]
         if uses.return_sequences:
-            return Tensor(output, wanted, arguments=tensor.arguments), found[0] if len(found) == 1 else tuple(found)
+            of_all = found[0] if uses.return_state else None
+            return Tensor(output, wanted, arguments=tensor.arguments, states=of_all), found[0] if len(found) == 1 else tuple(found)
         return Final(Tensor(output)), found[0] if len(found) == 1 else tuple(found)
 
     def _initial(self, m: Any, hx: Any) -> list[Value]:
         """Return the values of the initial states; none if they are zeros."""
+        if m.mode == "LSTM" and isinstance(hx, Tensor):
+            raise Unknown("its initial states are one argument of forward; let it take two, h_0 and c_0")
         parts = list(hx) if type(hx) in (list, tuple) else [] if hx is None else [hx]
         parts = [None if isinstance(part, Constant) and not part.tensor.any() else part for part in parts]
         if all(part is None or isinstance(part, Zeros) for part in parts):
@@ -191,6 +200,13 @@ class _Walk:
         if any(isinstance(part, Constant | Half | Zeros) or part is None for part in parts) or any(p.batch != 1 for p in parts):
             raise Unknown("its initial states; give h_n of another layer, an argument of forward, or a tensor [1, N, hidden]")
         return [value_of(part, "an initial state") for part in parts]
+
+
+def _is_given(value: Value) -> bool:
+    """Return whether a value is an input, perhaps in another shape."""
+    while value.node is not None and isinstance(value.node.layer, Flatten | Reshape):
+        value = value.node.inputs[0]
+    return value.node is None
 
 
 def _has_tensor(x: Any) -> bool:

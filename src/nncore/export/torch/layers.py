@@ -50,6 +50,12 @@ _HINTS = {
 }
 
 
+def fixed(layer: Layer, **arrays: np.ndarray) -> Layer:
+    """Give a layer that no module has values which nothing changes."""
+    layer.__dict__.update(_pending=arrays, _fixed=True)
+    return layer
+
+
 def _linear(m: Any) -> Layer:
     return nn.Linear(m.in_features, m.out_features, bias=m.bias is not None)
 

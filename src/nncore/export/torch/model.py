@@ -12,6 +12,7 @@ import numpy as np
 from ... import layers as nn
 from ...errors import ArgumentError, DTypeError, kind_of
 from ...graph import Graph, Value, record
+from ...network import torch_names
 from ...network.chain import Chain
 from ...network.network import Network
 from ...records import Shape
@@ -47,8 +48,18 @@ def network_of(module: Any, example: Any, seed: int | None) -> Network:
     ends = inputs.follow(traced, _by_name(module, given, names))
     for layer, its in ends.made:
         layers.give_values(layer, its)
-    outputs = _outputs(ends.outputs, list(ends.inputs.values()))
-    return Network(Graph(list(ends.inputs.values()), outputs), seed, dtype, "Model")
+    return Network(_graph(ends), seed, dtype, "Model")
+
+
+def _graph(ends: follow.Ends) -> Graph:
+    """Return the connections. Layers that no module has are called so that their keys are known (network/torch_names.py)."""
+    given = list(ends.inputs.values())
+    found = Graph(given, _outputs(ends.outputs, given))
+    made = [i for i, layer in enumerate(found.layers) if "_fixed" in layer.__dict__]
+    for n, i in enumerate(made):
+        name = f"{torch_names.FIXED}{n}"
+        found.names[i] = found.layers[i].__dict__["name"] = name
+    return found
 
 
 def _unwrapped(module: Any) -> Any:
@@ -152,11 +163,11 @@ def _chain(module: Any, seed: int | None, dtype: str) -> Network:
 # What cannot be converted ----------------------------------------------------------------------------------------------------
 
 
-def _problems_of_modules(modules: Mapping[str, Any]) -> list[str]:
+def _problems_of_modules(modules: Mapping[str, Any], are_called: bool = False) -> list[str]:
     found: list[str] = []
     owners: dict[int, tuple[Any, str, str]] = {}
     for path, module in modules.items():
-        if layers.known(module) is None and list(module.children()):
+        if layers.known(module) is None and list(module.children()) and not are_called:
             continue
         if layers.known(module) is None and type(module).__name__ == "Sequential":
             continue
@@ -173,7 +184,7 @@ def _problems_of_modules(modules: Mapping[str, Any]) -> list[str]:
 def _problems(traced: follow.Traced) -> list[str]:
     """Return what the outputs need and cannot be had."""
     modules = {node.target: traced.module(node) for node in traced.nodes if node.op == "call_module"}
-    found = _problems_of_modules(modules)
+    found = _problems_of_modules(modules, are_called=True)
     for node in traced.nodes:
         name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
         if node.op == "call_method":
@@ -193,10 +204,6 @@ _FUNCTION_HINTS = {
     "batch_norm": "use a torch.nn.BatchNorm1d",
     "embedding": "use a torch.nn.Embedding",
     "prelu": "use a torch.nn.PReLU",
-    "detach": "gradients pass everything here; leave it out, or set trainable=False of layers",
-    **dict.fromkeys(
-        ("chunk", "split", "narrow", "unbind", "select"), "values cannot be cut into parts; make each by its own layer"
-    ),
     **dict.fromkeys(("matmul", "bmm", "mm", "einsum"), "nncore multiplies by weights alone; use a torch.nn.Linear"),
 }
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import operator
 from typing import Any, NamedTuple
 
-from .layers import Unknown
-
 SEQUENCE, STATE = "the sequence", "the states"
 FINAL_STEP, FINAL_STATE = "output[:, -1]", "h_n[-1]"
 
@@ -64,7 +62,19 @@ def _of_output(module: Any, node: Any, live: set[Any]) -> set[str]:
         FINAL_STEP if final and _is_getitem(user) and index_of_step(user.args[1], axis) == -1 else SEQUENCE
         for user in node.users
         if user in live
-    }
+    } | {STATE for user in node.users if user in live and _is_getitem(user) and part_of_output(module, user.args[1]) is not None}
+
+
+def part_of_output(module: Any, index: Any) -> int | None:
+    """Return the direction of which ``output[:, -1, :hidden]`` or ``output[:, 0, hidden:]`` is the last state, or None."""
+    h = module.hidden_size
+    if not module.bidirectional or not isinstance(index, tuple) or len(index) != 3:
+        return None
+    step, other = index[1 if module.batch_first else 0], index[0 if module.batch_first else 1]
+    wanted = {(-1, None, h): 0, (-1, 0, h): 0, (0, h, None): 1, (0, h, 2 * h): 1, (0, -h, None): 1}
+    if other != slice(None) or not isinstance(index[2], slice) or not isinstance(step, int):
+        return None
+    return wanted.get((step, index[2].start, index[2].stop))
 
 
 def _of_state(module: Any, node: Any, live: set[Any]) -> set[str]:
@@ -103,11 +113,3 @@ def _joins(node: Any, module: Any, count: int) -> bool:
     numbers = [index_of_step(p.args[1], 0) for p in parts]
     same = parts[0].args[0] is parts[1].args[0]
     return same and [None if n is None else n % count for n in numbers] == [count - 2, count - 1]
-
-
-def refused_part(path: str, which: str) -> Unknown:
-    """Return the error for a state that the layer does not give by itself."""
-    return Unknown(
-        f"{which} of {path} is not there by itself: only the states of the last layer are, h_n[-1], or with two directions "
-        "torch.cat((h_n[-2], h_n[-1]), dim=1); use these, or one torch module for each layer"
-    )

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import layers as nn
 from ...graph import Value, record
-from .functions import COMPUTING, full, merged, on, said, together
+from .functions import COMPUTING, computed, full, last_step, merged, on, reshaped, said, selected, tensor_of, together, without
 from .layers import Unknown
-from .recurrent import index_of_step, refused_part
-from .tensors import BATCH, Final, Half, Layers, Source, Tensor, Zeros
+from .recurrent import index_of_step, part_of_output
+from .tensors import BATCH, Batch, Final, Half, Layers, Source, Tensor, Zeros
 
 # Shapes ----------------------------------------------------------------------------------------------------------------------
-
-
-def reshaped(x: Tensor, shape: Sequence[int], batch: int | None = None) -> Tensor:
-    """Return samples of another shape. (): torch has [N], and the value stays [N, 1]."""
-    batch = x.batch if batch is None else batch
-    if not shape:
-        return Tensor(record(nn.Flatten(), x.value)[0] if len(x.value.shape) > 1 else x.value, 0, is_column=True)
-    if tuple(shape) == x.value.shape:
-        return x.replace(batch=batch, is_column=False, source=None, last_of=None)
-    layer = nn.Flatten() if len(shape) == 1 else nn.Reshape(*shape)
-    return Tensor(record(layer, x.value)[0], batch, arguments=x.arguments)
 
 
 def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -43,21 +34,28 @@ def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def _view(x: Any, *sizes: Any, shape: Any = None) -> Tensor | Layers:
     wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes or shape)
-    if not isinstance(x, Tensor):
-        raise Unknown(f"view of {said(x)}")
+    x = tensor_of(x, "view")
     if x.source is not None and len(wanted) == 4:
         m = x.source.module
         if wanted[:2] == [m.num_layers, 2 if m.bidirectional else 1] and wanted[3] in (-1, m.hidden_size):
             return Layers(x)
-    tensor = x if x.is_column else full(x, "view")
+    tensor = x if x.is_column else full(x, "view", joined=True)
     text = ", ".join(map(str, wanted))
+    if tensor.is_joined:
+        tensor = tensor.replace(is_joined=False)
+        if tensor.batch and wanted[1:2] in ([BATCH], [-1]):  # time comes first again
+            wanted[:2] = wanted[1::-1]
+            return _view(tensor.replace(batch=0), *wanted).replace(batch=1)  # type: ignore[union-attr]
     first, rest = wanted[0], wanted[1:]
+    times, inner = (tensor.value.shape[0], tensor.value.shape[1:]) if len(tensor.value.shape) > 1 else (0, ())
+    if len(inner) == 1 and times > 1 and (rest == [*inner] or rest == [-1]) and first in (-1, Batch(times)):
+        return tensor.replace(is_joined=True, source=None, last_of=None, states=None)
     if tensor.batch or not all(type(size) is int for size in rest):
         raise Unknown(f"view({text}) of a tensor {tensor.sizes()}; the batch must stay the first dimension")
     if rest.count(-1) == 1:
         known = math.prod(size for size in rest if size != -1)
         rest = [tensor.size() // known if size == -1 and known else size for size in rest]
-    if math.prod(rest) != tensor.size() or not (first is BATCH or first == -1):
+    if math.prod(rest) != tensor.size() or first not in (BATCH, -1):
         raise Unknown(f"view({text}) of a tensor {tensor.sizes()} mixes the batch with other dimensions, or fixes its size")
     return reshaped(tensor, rest)
 
@@ -126,9 +124,9 @@ def _transpose(x: Any, dim0: int, dim1: int) -> Tensor:
 
 def _cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     dim = dim if axis is None else axis
-    if tensors and all(isinstance(x, Half) for x in tensors):
+    if tensors and all(isinstance(x, Half) for x in tensors) and dim in (1, -1):
         return _both_halves(tensors)
-    found = together("cat", tensors)
+    found = together("cat", [tensor_of(x, "cat") for x in tensors])
     at = found[0].axis(dim, "cat")
     if at == 0 or found[0].is_column:
         raise Unknown(f"cat with dim={dim} joins along the batch" if at == 0 else "cat of tensors [N]")
@@ -141,13 +139,12 @@ def _both_halves(halves: Sequence[Half]) -> Tensor:
     assert source is not None
     count = 2 * source.module.num_layers
     numbers = [half.index for half in halves]
-    if any(half.state.value is not state.value for half in halves) or numbers != [count - 2, count - 1]:
-        raise refused_part(source.path, f"torch.cat of h_n at {numbers}")
-    if source.final is not None:
-        return Tensor(source.final)
-    if source.module.num_layers > 1:
-        raise refused_part(source.path, f"h_n[{numbers[0]}] beside the whole sequence")
-    return Tensor(record(nn.Flatten(), state.value)[0])
+    if all(half.state.value is state.value for half in halves) and numbers == [count - 2, count - 1]:
+        if source.final is not None:
+            return Tensor(source.final)
+        if source.module.num_layers == 1:
+            return Tensor(record(nn.Flatten(), state.value)[0])
+    return merged(nn.Concatenate(1), "cat", [tensor_of(half, "cat") for half in halves])
 
 
 def _stack(tensors: Any, dim: int = 0) -> Tensor:
@@ -166,6 +163,8 @@ def _getitem(x: Any, index: Any) -> Any:
         return x[index]
     if isinstance(x, Final):
         return x.tensor
+    if isinstance(x, Half):
+        x = tensor_of(x, "an index")
     if isinstance(x, Layers):
         source = x.state.source
         if source is None or index not in (-1, source.module.num_layers - 1):
@@ -174,56 +173,123 @@ def _getitem(x: Any, index: Any) -> Any:
     if not isinstance(x, Tensor):
         raise Unknown(f"an index of {said(x)}")
     parts = index if isinstance(index, tuple) else (index,)
-    if all(part == slice(None) or part is Ellipsis for part in parts):
-        return x
-    if None in parts and all(part is None or part == slice(None) or part is Ellipsis for part in parts):
-        return _new_axes(x, parts)
-    if x.source is not None:
-        return _one_state(x, x.source, index)
+    if x.source is not None and (found := _one_state(x, x.source, index)) is not None:
+        return found
     if x.last_of is not None and x.value.shape[0] == 2 and x.last_of.source is not None and index in (0, 1, -1, -2):
         return Half(x.last_of, 2 * x.last_of.source.module.num_layers - 2 + index % 2)
-    tensor = full(x, "an index")
-    step = index_of_step(index, 1 - tensor.batch)
-    if step is None or len(tensor.value.shape) < 2:
-        raise Unknown(f"the index {_index_text(parts)} of a tensor {tensor.sizes()}; only the last step can be read, x[:, -1]")
-    if tensor.value.shape[0] == 1 and step in (0, -1) and not tensor.arguments:
-        return reshaped(tensor, tensor.value.shape[1:], 0)
-    if step != -1:
-        raise Unknown(f"the step {step} of a tensor {tensor.sizes()}; only the last one can be read, x[:, -1]")
-    return Tensor(record(nn.LastStep(), tensor.value)[0], arguments=tensor.arguments)
+    if x.states is not None and x.states.source is not None:
+        half = part_of_output(x.states.source.module, index)
+        if half is not None:
+            return Half(x.states, 2 * x.states.source.module.num_layers - 2 + half)
+    return _indexed(x, parts)
+
+
+def _indexed(x: Tensor, parts: Sequence[Any]) -> Tensor:
+    """Return x[parts], one part after another."""
+    if Ellipsis in parts:
+        i = list(parts).index(Ellipsis)
+        fill = len(_size(x)) - sum(part is not None for part in parts) + 1
+        parts = (*parts[:i], *[slice(None)] * fill, *parts[i + 1 :])
+    dim = 0
+    for part in parts:
+        if part == slice(None):
+            dim += 1
+        elif part is None:
+            x, dim = _unsqueeze(x, dim), dim + 1
+        elif isinstance(part, slice):
+            x, dim = _sliced(full(x, "a slice"), dim, part), dim + 1
+        elif type(part) is int:
+            x = _one(full(x, "an index"), dim, part)
+        else:
+            raise Unknown(f"the index {part!r}; numbers, slices and None are possible")
+    return x
+
+
+def _label(x: Tensor, dim: int, what: str) -> tuple[int, int]:
+    """Return which dimension of samples a dimension of torch is, and its size."""
+    label = x.axis(dim, what)
+    if not label:
+        raise Unknown(f"{what} of a tensor {x.sizes()} that chooses samples of the batch")
+    return label, x.value.shape[label - 1]
+
+
+def _sliced(x: Tensor, dim: int, part: slice) -> Tensor:
+    label, size = _label(x, dim, "a slice")
+    chosen = range(*part.indices(size))
+    if not chosen:
+        raise Unknown(f"a slice of a tensor {x.sizes()} that is empty")
+    if part == slice(-1, None) and label == 1 and len(x.value.shape) > 1:  # for any number of steps
+        last = last_step(x, label).value
+        return computed(x, record(nn.Reshape(1, *last.shape), last)[0])
+    return selected(x, label, chosen)
+
+
+def _one(x: Tensor, dim: int, i: int) -> Tensor:
+    label, size = _label(x, dim, "an index")
+    if not -size <= i < size:
+        raise Unknown(f"the index {i} of a dimension of size {size}")
+    if i == -1 and label == 1 and (size > 1 or x.arguments):
+        return last_step(x, label)
+    return without(selected(x, label, [i % size]), label)
+
+
+def _parts(x: Any, sizes: Any, dim: int = 0, *, count: bool = False) -> tuple[Tensor, ...]:
+    """Return x.split(sizes, dim), or x.chunk(sizes, dim) if count is set."""
+    tensor = full(x, "a part")
+    size = _label(tensor, dim, "a part")[1]
+    if isinstance(sizes, int):
+        each = -(-size // sizes) if count else sizes
+        sizes = [min(each, size - first) for first in range(0, size, each)]
+    ends = [0, *itertools.accumulate(sizes)]
+    return tuple(_sliced(tensor, dim, slice(a, b)) for a, b in itertools.pairwise(ends))
+
+
+def _unbind(x: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    tensor = full(x, "unbind")
+    return tuple(_one(tensor, dim, i) for i in range(_label(tensor, dim, "unbind")[1]))
+
+
+def _repeat(x: Any, *sizes: Any, expands: bool = False) -> Tensor:
+    """Return x.repeat(sizes), or x.expand(sizes)."""
+    tensor = x if isinstance(x, Tensor) and x.is_column else full(x, "repeat")
+    wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes)
+    while len(wanted) > len(tensor.labels()) and wanted[0] in (1, -1):
+        raise Unknown(f"repeat({', '.join(map(str, wanted))}) of a tensor {tensor.sizes()}; write unsqueeze before it")
+    for dim, n in enumerate(wanted):
+        size = tensor.sizes()[dim]
+        if n in (1, -1) or (expands and n == size):
+            continue
+        label, size = _label(tensor, dim, "repeat")
+        if type(n) is not int or n < 1 or (expands and size != 1):
+            raise Unknown(f"repeat({', '.join(map(str, wanted))}) of a tensor {tensor.sizes()}")
+        if label == size == 1 and len(tensor.value.shape) == 2:
+            tensor = computed(tensor, record(nn.RepeatVector(n), record(nn.Flatten(), tensor.value)[0])[0])
+        else:
+            tensor = computed(tensor, record(nn.Concatenate(label), [tensor.value] * n)[0])
+    return tensor
 
 
 def _index_text(parts: Sequence[Any]) -> str:
     return f"[{', '.join(':' if part == slice(None) else repr(part) for part in parts)}]"
 
 
-def _new_axes(x: Tensor, parts: Sequence[Any]) -> Tensor:
-    if Ellipsis in parts:
-        i = list(parts).index(Ellipsis)
-        fill = len(x.labels()) - sum(part is not None for part in parts) + 1
-        parts = (*parts[:i], *[slice(None)] * fill, *parts[i + 1 :])
-    for i, part in enumerate(parts):
-        x = _unsqueeze(x, i) if part is None else x
-    return x
-
-
 def _last_layer(x: Tensor, source: Source) -> Tensor:
     """Return the states of the last layer, [directions, N, hidden]."""
     if source.module.num_layers == 1:
         return x
-    if source.final is None:
-        raise refused_part(source.path, "the last layer of h_n beside the whole sequence")
     directions = 2 if source.module.bidirectional else 1
+    if source.final is None:
+        return selected(x, 1, range(x.value.shape[0])[-directions:])
     return Tensor(record(nn.Reshape(directions, source.module.hidden_size), source.final)[0], 1, last_of=x)
 
 
-def _one_state(x: Tensor, source: Source, index: Any) -> Tensor | Half:
-    """Return h_n[i]."""
+def _one_state(x: Tensor, source: Source, index: Any) -> Tensor | Half | None:
+    """Return h_n[i] if the layer gives it by itself."""
     i = index_of_step(index, 0)
     if index == slice(-2 if source.module.bidirectional else -1, None, None):
         return _last_layer(x, source)
     if i is None:
-        raise refused_part(source.path, f"h_n{_index_text(index if isinstance(index, tuple) else (index,))}")
+        return None
     directions = 2 if source.module.bidirectional else 1
     count = directions * source.module.num_layers
     if not -count <= i < count:
@@ -231,14 +297,16 @@ def _one_state(x: Tensor, source: Source, index: Any) -> Tensor | Half:
     if directions == 2:
         return Half(x, i % count)
     if i % count != count - 1:
-        raise refused_part(source.path, f"h_n[{i}]")
+        return None
     if source.final is not None:
         return Tensor(source.final)
     return Tensor(x.value if x.is_flat else record(nn.LastStep(), x.value)[0])
 
 
 def _size(x: Any, dim: int | None = None) -> Any:
-    sizes = (BATCH,) if isinstance(x, Tensor) and x.is_column else tuple(full(x, "size").sizes())
+    if isinstance(x, Tensor) and x.is_joined and dim == 0:
+        raise Unknown("the first size of a tensor in which the batch and time are one dimension")
+    sizes = (BATCH,) if isinstance(x, Tensor) and x.is_column else tuple(full(x, "size", joined=dim is not None).sizes())
     return sizes if dim is None else sizes[dim]
 
 
@@ -274,6 +342,18 @@ def _whole(x: Any, *args: Any, **kwargs: Any) -> Any:
     return x
 
 
+def _detached(x: Any, *args: Any) -> Any:
+    """Return what no gradient passes, if none would: zeros, or what is computed of inputs without weights."""
+    waiting = [x.value] if isinstance(x, Tensor) else []
+    while waiting:
+        node = waiting.pop().node
+        if node is not None:
+            if node.layer.trainable and node.layer.may_have_parameters():
+                raise Unknown("gradients pass everything here; leave it out, or set trainable=False of layers")
+            waiting += node.inputs
+    return x
+
+
 def _zeros(*args: Any, **kwargs: Any) -> Zeros:
     return Zeros()
 
@@ -297,6 +377,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("dim", "ndimension"), _rank),
     **dict.fromkeys(("contiguous", "clone", "float", "double", "type_as", "cpu"), _same),
     **dict.fromkeys(("to", "type"), _to),
+    **dict.fromkeys(("detach", "requires_grad"), _detached),
+    "split": _parts,
+    "chunk": functools.partial(_parts, count=True),
+    "unbind": _unbind,
+    "narrow": lambda x, dim, start, length: _sliced(full(x, "narrow"), dim, slice(start, start + length)),
+    "select": lambda x, dim, index: _one(full(x, "select"), dim, index),
+    **dict.fromkeys(("repeat", "tile"), _repeat),
+    "expand": functools.partial(_repeat, expands=True),
     **dict.fromkeys(("long", "int"), _whole),
     **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), _zeros),
 }

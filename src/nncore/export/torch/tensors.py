@@ -11,11 +11,19 @@ from ...graph import Value
 from .layers import Unknown
 
 
+@dataclass(frozen=True)
 class Batch:
-    """The size of the batch, which is open: ``x.size(0)``."""
+    """The size of the batch, which is open: ``x.size(0)``, or a multiple of it."""
+
+    times: int = 1
+
+    def __mul__(self, n: int) -> Batch:
+        return Batch(self.times * n)
+
+    __rmul__ = __mul__
 
     def __repr__(self) -> str:
-        return "N"
+        return "N" if self.times == 1 else f"{self.times} * N"
 
 
 BATCH = Batch()
@@ -53,10 +61,12 @@ class Tensor:
     value: Value
     batch: int = 0  #: the position of the batch in torch, 0 or 1
     is_column: bool = False  #: [N] in torch, [N, 1] here
+    is_joined: bool = False  #: [N * time, features] in torch, [N, time, features] here
     source: Source | None = None  #: for states
     is_flat: bool = False  #: a state [1, N, hidden] in torch, [N, hidden] here
     last_of: Tensor | None = None  #: the states of all layers, of which these are the last layer's
     arguments: frozenset[str] = frozenset()  #: arguments of forward that could have the batch second, if it turns out so
+    states: Tensor | None = None  #: h_n, for the sequence of a recurrent layer
 
     def replace(self, **changes: Any) -> Tensor:
         """Return a copy with other attributes."""
@@ -64,8 +74,8 @@ class Tensor:
 
     def labels(self) -> list[int]:
         """Return which dimension here each dimension of torch is; the batch is 0."""
-        found = [] if self.is_column else [i + 1 for i in range(len(self.value.shape))]
-        found.insert(self.batch, 0)
+        found = [] if self.is_column else [i + 1 for i in range(self.is_joined, len(self.value.shape))]
+        found.insert(0 if self.is_joined else self.batch, 0)
         return found
 
     def axis(self, dim: Any, owner: str) -> int:
@@ -77,7 +87,7 @@ class Tensor:
 
     def sizes(self) -> list[Any]:
         """Return the shape in torch."""
-        return [BATCH if i == 0 else self.value.shape[i - 1] for i in self.labels()]
+        return [BATCH if i == 0 else self.value.shape[i - 1] for i in self.labels()]  # of a joined one, "N" is short
 
     def size(self) -> int:
         """Return the number of elements of a sample."""

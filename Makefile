@@ -27,7 +27,7 @@ build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
 # which the wheel does not have.
 install := CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(pip) install --no-build-isolation --no-deps --force-reinstall -Ccmake.define.NNCORE_KERNELS=ON
 
-.PHONY: help demo test test-reduced test-estimators prove fuzz storm storm-sanitized bench bench-peers docs pictures lint format sanitize races wheel clean
+.PHONY: help demo test test-reduced test-estimators prove fuzz storm storm-sanitized bench bench-peers docs pictures translations lint format sanitize races wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo "make bench         kernels and workloads against NumPy; bench-peers: training and inference against PyTorch and others"
 	@echo "make docs          the guides and a reference of every class and function as a site, in build/docs"
 	@echo "make pictures      draws the pictures of the docs again, in docs/pictures (PAGES=diagnosis: those of one page)"
+	@echo "make translations  bring the catalogues of the learner's path in Korean, docs/locale/ko, up to date with its pages"
 	@echo "make lint          ruff, mypy, clang-format, and mypy and pyright over tests/typing; make format rewrites"
 	@echo "make sanitize      the tests of the core under AddressSanitizer and UndefinedBehaviorSanitizer (some minutes)"
 	@echo "make races         the threads of the core under ThreadSanitizer"
@@ -128,12 +129,20 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 	$(python) benchmarks/distributed.py --bind-to core
 	$(python) benchmarks/scaling.py
 
+# The second run finds the pictures of the learner's path that the first one made.
+sphinx = $(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs
 docs: $(stamps)/installed $(stamps)/extra-docs
-	$(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs
+	$(sphinx) -d build/doctrees/en . build/docs
+	$(sphinx) -d build/doctrees/ko -t learn -D language=ko . build/docs/ko
 	@echo "open build/docs/index.html"
 
 pictures: $(stamps)/installed $(stamps)/extra-docs
 	$(python) docs/pictures $(PAGES)
+
+# For who changed a page in examples/learn: then translate what is empty or marked fuzzy in docs/locale/ko. `make docs` fails until then.
+translations: $(stamps)/installed $(stamps)/extra-docs
+	$(sphinx) -E -d build/doctrees/messages -t learn -b gettext . build/messages
+	$(python) docs/extensions/translations.py build/messages docs/locale/ko/LC_MESSAGES
 
 # tests/typing is what a user's editor sees of the installed package; where pyright cannot be downloaded, it says so and goes on.
 lint: $(stamps)/extra-lint $(stamps)/installed

@@ -9,12 +9,14 @@ from latex2mathml import converter
 import nncore
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+from learner_path import ENGLISH
 
 project, author, release = "nncore", "the authors of nncore", nncore.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery", "reference"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery", "learner_path", "reference"]
 root_doc = "index"
 include_patterns = ["index.md", "README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md", "docs/learn/*.rst"]
-exclude_patterns = ["build", "dist", ".*"]
+exclude_patterns = ["build", "dist", ".*", "docs/locale", "**/sg_execution_times.rst"]
+templates_path = ["templates"]
 
 # The learner's path: the programs in examples/learn are run, and become pages with the pictures that they draw.
 sphinx_gallery_conf = {
@@ -26,6 +28,8 @@ sphinx_gallery_conf = {
     "capture_repr": (),  # what a page prints, and not what its last line returns
     "remove_config_comments": True,
     "min_reported_time": 1_000,
+    "show_signature": False,
+    "write_computation_times": False,
 }
 
 html_theme = "furo"
@@ -33,6 +37,18 @@ html_math_renderer = "mathml"
 html_title = "nncore"
 html_static_path, html_css_files = ["static"], ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
+
+# The learner's path alone: its messages, and its Korean, in the folder ko of the English site and with links to the rest of that.
+locale_dirs, gettext_compact = ["docs/locale"], False
+if tags.has("learn"):  # noqa: F821
+    root_doc, include_patterns = "docs/learn/index", ["docs/learn/*.rst"]
+    html_additional_pages = {"index": "to_path.html"}
+    html_sidebars = {
+        "**": ["sidebar/brand.html", "sidebar/search.html", "sidebar/scroll-start.html"]
+        + ["sidebar/navigation.html", "english.html", "sidebar/scroll-end.html"]
+    }
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping, intersphinx_disabled_reftypes = {"nncore": (ENGLISH, "build/docs/objects.inv")}, []
 
 myst_heading_anchors = 3  # links to headings are those that GitHub makes
 
@@ -88,7 +104,7 @@ SIDEBAR = {
 
 def add_sidebar(app, page, source):
     """Tables of contents, which the first page does without where it is read as it is."""
-    if page == root_doc:
+    if page == "index":
         for caption, pages in SIDEBAR.items():
             lines = [line.strip() for line in pages.strip().splitlines()]
             source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *lines, "```", ""])

@@ -24,7 +24,7 @@ TASKS = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}
 
 
 def learn(y):
-    """Return a perceptron that has seen the four rows 20 times. The loss "perceptron" takes -1 and 1 in place of 0 and 1."""
+    """Return a perceptron that has seen the four rows 20 times, with -1 for 0."""
     model = nn.Sequential(nn.Linear(2, 1, bias_init=nn.init.Uniform(-1, 1)), seed=18)
     model.compile(loss="perceptron", optimizer=nn.optim.SGD(lr=0.07))
     model.fit(X, 2 * np.array(y) - 1, epochs=20, batch_size=1, verbose=0)
@@ -58,9 +58,8 @@ for axes, (name, y) in zip(panels, TASKS.items(), strict=True):
 # %%
 # **Try next:** give the perceptron a third input, ``x1 * x2``. Does it learn XOR now? Why?
 #
-# .. raw:: html
+# .. question:: Why can no line divide XOR?
 #
-#    <details><summary><b>Question:</b> Why can no line divide XOR?</summary>
-#    <p>A line that has (0,1) and (1,0) on its positive side needs w2 + b &gt; 0 and w1 + b &gt; 0. Added: w1 + w2 + 2b &gt; 0.
-#    But (0,0) and (1,1) have to be negative: b &le; 0 and w1 + w2 + b &le; 0. Added: w1 + w2 + 2b &le; 0. Both cannot hold.</p>
-#    </details>
+#    A line with (0, 1) and (1, 0) on its positive side needs :math:`w_2 + b > 0` and :math:`w_1 + b > 0`, which add up to
+#    :math:`w_1 + w_2 + 2b > 0`. But (0, 0) and (1, 1) have to be on the other side: :math:`b \le 0` and
+#    :math:`w_1 + w_2 + b \le 0`, which add up to :math:`w_1 + w_2 + 2b \le 0`. Both cannot hold.

@@ -60,7 +60,6 @@ assert np.all((bent.predict(X)[:, 0] > 0.5) == y)
 # %%
 # **Try next:** another ``seed``. With two hidden neurons some starts get stuck; with eight, hardly any.
 #
-# .. raw:: html
+# .. question:: How many weights does this net have?
 #
-#    <details><summary><b>Question:</b> How many weights does this net have?</summary>
-#    <p>2 &times; 2 + 2 in the hidden layer, 2 + 1 in the last one: 9. <code>bent.summary()</code> counts them.</p></details>
+#    :math:`2 \times 2 + 2` in the hidden layer and :math:`2 + 1` in the last one: 9. ``bent.summary()`` counts them.

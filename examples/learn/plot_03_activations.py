@@ -43,8 +43,7 @@ print(np.asarray(nn.Softmax()(np.array([[2.0, 1.0, 0.0]]))).round(3))
 # %%
 # **Try next:** ``nn.insight.plot_activation(nn.LeakyReLU(0.3))``. Which of the functions above have a derivative above 1?
 #
-# .. raw:: html
+# .. question:: Ten layers of Sigmoid: how much smaller is the gradient of the first layer, at least?
 #
-#    <details><summary><b>Question:</b> Ten layers of Sigmoid: how much smaller is the gradient of the first layer, at least?
-#    </summary><p>Each Sigmoid multiplies it by at most 1/4: (1/4)<sup>10</sup> is about one millionth, weights aside. This is the
-#    vanishing gradient.</p></details>
+#    Each Sigmoid multiplies it by at most 1/4, and :math:`(1/4)^{10}` is about one millionth, weights aside. This is the
+#    vanishing gradient.

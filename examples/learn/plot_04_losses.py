@@ -49,8 +49,7 @@ for axes in (left, middle, right):
 # %%
 # **Try next:** ``nn.losses.get("hinge")`` with targets -1 and 1. From which score on is it 0?
 #
-# .. raw:: html
+# .. question:: A net for three classes knows nothing yet. What is its cross-entropy?
 #
-#    <details><summary><b>Question:</b> A net for three classes knows nothing yet. What is its cross-entropy?</summary>
-#    <p>It says 1/3 for each class: -log(1/3) = 1.10. Whatever the number of classes K, it is log K. A loss above that means that
-#    the net is sure, and wrong.</p></details>
+#    It says 1/3 for each class: :math:`-\log(1/3) = 1.10`. Whatever the number of classes :math:`K`, it is :math:`\log K`. A
+#    loss above that means that the net is sure, and wrong.

@@ -67,8 +67,7 @@ axes.legend()
 # %%
 # **Try next:** ``lr=0.5``, and ``nn.optim.SGD(lr=0.05, momentum=0.9)``, which rolls like a ball, and ``nn.optim.Adam(lr=0.2)``.
 #
-# .. raw:: html
+# .. question:: Why does SGD never come to rest at the lowest point?
 #
-#    <details><summary><b>Question:</b> Why does SGD never come to rest at the lowest point?</summary>
-#    <p>At the lowest point the mean of the gradients is 0, but that of a single row is not. Each row pulls to its own side. Only
-#    steps that become smaller bring it to rest: a learning rate that falls.</p></details>
+#    At the lowest point the mean of the gradients is 0, but that of a single row is not. Each row pulls to its own side. Only
+#    steps that become smaller bring it to rest: a learning rate that falls.

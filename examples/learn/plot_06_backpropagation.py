@@ -68,8 +68,7 @@ axes.set(xlabel="gradient: how the loss changes if this one grows")
 # **Try next:** a step against the gradient, ``W1 - 0.1 * by_hand["0.weight"]`` and so on. Is the loss smaller? With 10 instead of
 # 0.1?
 #
-# .. raw:: html
+# .. question:: Why does the factor :math:`h (1 - h)` make deep nets of Sigmoids learn slowly?
 #
-#    <details><summary><b>Question:</b> Why does the factor h (1 - h) make deep nets of Sigmoids learn slowly?</summary>
-#    <p>It is the derivative of the Sigmoid, at most 1/4. Each layer on the way back multiplies by it, so that little is left for
-#    the first ones.</p></details>
+#    It is the derivative of the Sigmoid, at most 1/4. Each layer on the way back multiplies by it, so that little is left for
+#    the first ones.

@@ -55,8 +55,7 @@ print(nn.diagnose(train(nn.Sigmoid)[0].clone(seed=0), x, y).verdicts[0])
 # %%
 # **Try next:** ``nn.BatchNorm1d(32)`` between each Linear and its Sigmoid. What becomes of the gradients?
 #
-# .. raw:: html
+# .. question:: Why not simply use a learning rate that is a million times higher?
 #
-#    <details><summary><b>Question:</b> Why not simply use a learning rate that is a million times higher?</summary>
-#    <p>The last layers have a gradient of the usual size. With such a rate they would jump out of every valley, while the first
-#    layers just begin to move.</p></details>
+#    The last layers have a gradient of the usual size. With such a rate they would jump out of every valley, while the first
+#    layers just begin to move.

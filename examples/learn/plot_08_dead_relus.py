@@ -48,8 +48,7 @@ right.legend()
 #
 # **Try next:** start with ``bias_init=nn.init.Constant(-5)`` and a low rate. Do the units come back?
 #
-# .. raw:: html
+# .. question:: Is a unit that is 0 for half of the rows dead?
 #
-#    <details><summary><b>Question:</b> Is a unit that is 0 for half of the rows dead?</summary>
-#    <p>No. It learns from the other half. That units are 0 for many rows is what makes ReLU nets work: different rows use different
-#    units.</p></details>
+#    No. It learns from the other half. That units are 0 for many rows is what makes ReLU nets work: different rows use
+#    different units.

@@ -49,7 +49,6 @@ for row, (name, (start, activation)) in zip(panels, STARTS.items(), strict=True)
 #
 # **Try next:** Xavier with ReLU, and twenty layers.
 #
-# .. raw:: html
+# .. question:: May the biases begin at 0?
 #
-#    <details><summary><b>Question:</b> May the biases begin at 0?</summary>
-#    <p>Yes. The random weights make the units differ already; the biases then get different gradients.</p></details>
+#    Yes. The random weights make the units differ already; the biases then get different gradients.

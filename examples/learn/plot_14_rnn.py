@@ -79,8 +79,7 @@ axes.legend()
 # **Try next:** the weights of a shift register, ``W_ih = [[1], [0]]`` and ``W_hh = [[0, 0], [1, 0]]``. What does unit 2 know at each step?
 # And what becomes of the single 1 with the weight -0.9?
 #
-# .. raw:: html
+# .. question:: How many parameters has ``nn.RNN(1, 2)``? How many for a sequence of 1000 steps?
 #
-#    <details><summary><b>Question:</b> How many parameters has <code>nn.RNN(1, 2)</code>? How many for a sequence of 1000 steps?</summary>
-#    <p>2 &times; 1 weights of the input, 2 &times; 2 of the state and 2 + 2 biases: 10. For 1000 steps it is the same 10, since each step uses
-#    the same ones.</p></details>
+#    :math:`2 \times 1` weights of the input, :math:`2 \times 2` of the state and :math:`2 + 2` biases: 10. For 1000 steps it is the
+#    same 10, since each step uses the same ones.

@@ -132,8 +132,10 @@ bench-peers: $(stamps)/installed $(stamps)/extra-test $(stamps)/extra-peers
 # The second run finds the pictures of the learner's path that the first one made.
 sphinx = $(python) -m sphinx --quiet --fail-on-warning --keep-going -c docs
 docs: $(stamps)/installed $(stamps)/extra-docs
+	rm -rf build/docs
 	$(sphinx) -d build/doctrees/en . build/docs
 	$(sphinx) -d build/doctrees/ko -t learn -D language=ko . build/docs/ko
+	$(python) docs/check_site.py build/docs
 	@echo "open build/docs/index.html"
 
 pictures: $(stamps)/installed $(stamps)/extra-docs

@@ -36,6 +36,7 @@ html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = "nncore"
 html_static_path, html_css_files = ["static"], ["site.css"]
+html_domain_indices = False
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 # The learner's path alone: its messages, and its Korean, in the folder ko of the English site and with links to the rest of that.

@@ -57,7 +57,7 @@ def main() -> None:
                 across, up, model.predict(grid).reshape(across.shape), levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6
             )
             axes.contour(across, up, model.predict(grid).reshape(across.shape), levels=[0.5], colors="k")
-            axes.scatter(*x.T, c=y, cmap="RdBu", s=8, edgecolors="k", linewidths=0.3)
+            axes.scatter(*x.T, c=y, cmap="RdBu", s=16, edgecolors="w", linewidths=0.5)
             axes.set_title(f"{hidden} units, L2 {l2:g}: {new:.0%} of new points", fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel("x1")

@@ -204,7 +204,8 @@ class Diagnostics(Callback):
                 axes.set(title=title, xlabel="epoch", yscale=scale if any(v > 0 for c in curves.values() for v in c) else "linear")
                 whole_numbers(axes)
                 if scale == "linear":  # fractions
-                    axes.set(ylabel="fraction", ylim=(0, max([0.05, *(1.1 * v for c in curves.values() for v in c if v == v)])))
+                    top = max([0.05, *(1.1 * v for c in curves.values() for v in c if v == v)])
+                    axes.set(ylabel="fraction", ylim=(-top / 30, top))  # lines at 0 are seen
                 if curves:  # beside the axes, where no line is
                     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         return figure

@@ -66,11 +66,11 @@ axes.legend(title="batch normalisation")
 # 0.69, the logarithm of 2, is the loss of a net that knows nothing.
 #
 # **At inference** a row must not get another answer because of the rows that happen to come with it. So the layer keeps a running mean
-# and a running variance while it trains,
+# and a running variance while it trains. Each batch moves them a little, by the momentum :math:`m` (0.1),
 #
-# .. math:: \text{running} \leftarrow (1 - \text{momentum}) \cdot \text{running} + \text{momentum} \cdot \text{batch}
+# .. math:: \text{running} \leftarrow (1 - m) \cdot \text{running} + m \cdot \text{batch}
 #
-# and uses these at inference, as fixed numbers. The line is the answer at inference. Each dot is the answer in training:
+# and at inference they are used as fixed numbers. The line is the answer at inference. Each dot is the answer in training:
 
 values = np.random.default_rng(0).normal(5, 2, (4096, 1))
 figure, panels = plt.subplots(1, 2, figsize=(5.6, 3.6), layout="constrained")

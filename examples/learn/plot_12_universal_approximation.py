@@ -75,8 +75,8 @@ for axes, depth in zip(panels, (1, 2, 4), strict=True):
 # Four layers, 8 units, make 8 teeth with 15 kinks. One hidden layer needs a unit for each kink: 15. With ten layers it is 20 units against
 # 1023. But again, that good weights exist does not mean that training finds them. From random weights it does not find these.
 #
-# **Try next:** ``nn.Tanh()`` in place of ``nn.ReLU()`` in ``fit``. What does the net answer on the grey ground now? Then
-# ``model.initialize(seed=1)`` after the last line, and train it on the teeth, as in ``fit``. What does it learn?
+# **Try next:** ``nn.Tanh()`` in place of ``nn.ReLU()`` in ``fit``. What does the net answer on the grey ground now? Then, after the last
+# line, ``teeth = model.predict(inside)`` and ``model.reset_parameters(seed=1)``. Train it on the teeth, as in ``fit``. What does it learn?
 #
 # .. raw:: html
 #

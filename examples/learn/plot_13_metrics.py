@@ -65,10 +65,12 @@ axes.legend()
 # %%
 # A low border misses few and frightens many, a high one the reverse. Accuracy hardly notices.
 #
-# **Numbers** have the same trouble. How many umbrellas does a shop sell in a day? With the target :math:`y` and the guess :math:`\hat y`:
+# **Numbers** have the same trouble. How many umbrellas does a shop sell in a day? With the target :math:`y` and the guess :math:`\hat y`,
+# on :math:`N` days:
 #
-# .. math:: \text{MSE} = \frac{1}{N} \sum (y - \hat y)^2, \qquad \text{MAE} = \frac{1}{N} \sum |y - \hat y|, \qquad
-#           \text{MAPE} = \frac{100\,\%}{N} \sum \frac{|y - \hat y|}{|y|}
+# * **MSE**, :math:`\frac{1}{N} \sum (y - \hat y)^2`: the mean squared error.
+# * **MAE**, :math:`\frac{1}{N} \sum |y - \hat y|`: the mean absolute error.
+# * **MAPE**, :math:`\frac{100}{N} \sum \frac{|y - \hat y|}{|y|}`: the mean absolute error in percent of the target.
 #
 # Let us guess the same number for every day. Which one does each metric like best?
 

@@ -91,8 +91,7 @@ for axes, size in zip(panels, (2, 64), strict=True):
 # **Try next:** ``batch_size=2`` in the net with first weights of 0.3. With batch normalisation it learns nothing at all, without it
 # does.
 #
-# .. raw:: html
+# .. question:: Does a Linear in front of batch normalisation need its bias?
 #
-#    <details><summary><b>Question:</b> Does a Linear in front of batch normalisation need its bias?</summary>
-#    <p>No. A bias moves all values of a unit, and their mean, by the same amount. The difference, which is all that is left, stays as it
-#    was. <code>nn.Linear(64, 64, bias=False)</code> saves the work.</p></details>
+#    No. A bias moves all values of a unit, and their mean, by the same amount. The difference, which is all that is left, stays as
+#    it was. ``nn.Linear(64, 64, bias=False)`` saves the work.

@@ -80,8 +80,7 @@ for (left, right), (name, options) in zip(panels, REMEDIES.items(), strict=True)
 #
 # **Try next:** ``moons(500)`` in place of ``moons(50)``: is a remedy still needed? Then ``"l2": 0.1``: what has become of the border?
 #
-# .. raw:: html
+# .. question:: Early stopping has chosen the weights by the validation rows. May you report how many of these are right?
 #
-#    <details><summary><b>Question:</b> Early stopping has chosen the weights by the validation rows. May you report how many of these are
-#    right?</summary><p>No, that number is a little too good: among many epochs, the one was chosen that happens to suit these rows. The same
-#    is true of the strength of L2, if you try several. Keep a third part, the test rows, and look at it once, at the very end.</p></details>
+#    No, that number is a little too good: among many epochs, the one was chosen that happens to suit these rows. The same is true
+#    of the strength of L2, if you try several. Keep a third part, the test rows, and look at it once, at the very end.

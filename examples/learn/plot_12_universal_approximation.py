@@ -78,8 +78,7 @@ for axes, depth in zip(panels, (1, 2, 4), strict=True):
 # **Try next:** ``nn.Tanh()`` in place of ``nn.ReLU()`` in ``fit``. What does the net answer on the grey ground now? Then, after the last
 # line, ``teeth = model.predict(inside)`` and ``model.reset_parameters(seed=1)``. Train it on the teeth, as in ``fit``. What does it learn?
 #
-# .. raw:: html
+# .. question:: One hidden layer can do everything. Why do people use several?
 #
-#    <details><summary><b>Question:</b> One hidden layer can do everything. Why do people use several?</summary>
-#    <p>"Can" means: with enough units. A function that is made in steps, each from the one before, may take far fewer units in several layers
-#    than in one, as the teeth do. And units are weights, which have to be learned from rows.</p></details>
+#    "Can" means: with enough units. A function that is made in steps, each from the one before, may take far fewer units in several
+#    layers than in one, as the teeth do. And units are weights, which have to be learned from rows.

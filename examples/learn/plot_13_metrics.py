@@ -97,8 +97,7 @@ for axes, more in zip(panels, ([], [30], [0]), strict=True):
 # at 0.5? Then add ``"rmse"`` to the three errors. Which guess
 # does it like best, and why?
 #
-# .. raw:: html
+# .. question:: For a mail filter, "sick" is "spam". Which counts more, recall or precision?
 #
-#    <details><summary><b>Question:</b> For a mail filter, "sick" is "spam". Which counts more, recall or precision?</summary>
-#    <p>Precision. A letter that is lost costs more than an advertisement that gets through. For the disease it is the other way round: who is
-#    missed is not treated, and who is frightened gets a second test.</p></details>
+#    Precision. A letter that is lost costs more than an advertisement that gets through. For the disease it is the other way round:
+#    who is missed is not treated, and who is frightened gets a second test.

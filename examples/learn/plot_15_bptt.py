@@ -95,8 +95,7 @@ axes.legend()
 # **Try next:** ``truncate=10`` in the net of the second picture. And ``nn.LSTM`` there: does it fare any better as it comes? The page on
 # LSTM says what it lacks.
 #
-# .. raw:: html
+# .. question:: Would a rotation times 1 without the tanh solve it all?
 #
-#    <details><summary><b>Question:</b> Would a rotation times 1 without the tanh solve it all?</summary>
-#    <p>The gradient would then keep its length over any number of steps. But a net without a tanh is linear: it adds up turned inputs, and
-#    cannot decide what to keep. The next but one page shows how LSTM and GRU get both.</p></details>
+#    The gradient would then keep its length over any number of steps. But a net without a tanh is linear: it adds up turned inputs, and
+#    cannot decide what to keep. The next but one page shows how LSTM and GRU get both.

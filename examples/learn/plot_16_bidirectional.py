@@ -63,9 +63,8 @@ panels[-1].set(xlabel="step", xticks=range(1, 21, 2))
 # %%
 # **Try next:** let the net that reads forward answer one step later: ``np.roll(y, 1, axis=1)`` as targets. How many are right now?
 #
-# .. raw:: html
+# .. question:: Can a bidirectional net forecast tomorrow's weather, day by day?
 #
-#    <details><summary><b>Question:</b> Can a bidirectional net forecast tomorrow's weather, day by day?</summary>
-#    <p>No. Its second direction begins at the end of the sequence, and has to wait for it. It is for sequences that are complete: texts,
+#    No. Its second direction begins at the end of the sequence, and has to wait for it. It is for sequences that are complete: texts,
 #    recordings, last year's measurements. Where answers are needed as the data come, one direction has to do, perhaps a few steps
-#    late.</p></details>
+#    late.

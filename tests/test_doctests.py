@@ -5,7 +5,9 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 
+import public_names
 import pytest
 
 import nncore as nn
@@ -14,8 +16,7 @@ MODULES = [
     "nncore",
     *(info.name for info in pkgutil.walk_packages(nn.__path__, "nncore.") if not info.name.startswith("nncore._core.")),
 ]
-NAMESPACES = [nn, nn.init, nn.layers, nn.losses, nn.optim, nn.metrics, nn.callbacks, nn.errors]
-
+LISTED = public_names.listed()
 
 #: What examples may import that need not be installed. They run where it is.
 OPTIONAL = ("torch",)
@@ -27,36 +28,55 @@ def can_run(example):
     return all(importlib.util.find_spec(name) for name in needed)
 
 
+def needs_example(path):
+    """Whether it is a class or a function. An error shows itself where it is raised, a type stands in annotations."""
+    value = public_names.reached(path)
+    is_class = inspect.isclass(value) and not issubclass(value, Exception) and value is not nn.typing.SupportsDLPack
+    return is_class or inspect.isroutine(value)
+
+
+def home(path):
+    """Return where a public thing is defined, as doctest names it."""
+    value = public_names.reached(path)
+    return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
+
+
+PUBLIC_NAMES = {home(each.path) for each in LISTED if needs_example(each.path)}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
+    """Those of public classes and functions run as they are pasted: they import what they use."""
     runner = doctest.DocTestRunner()
     for example in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name), name):
+        if any(name in PUBLIC_NAMES for name in (example.name, example.name.rpartition(".")[0])):
+            example.globs = {"__name__": "__main__"}
         if can_run(example):
             runner.run(example)
     outcome = runner.summarize(verbose=False)
     assert outcome.failed == 0, f"{outcome.failed} of {outcome.attempted} examples in {name}; see the captured output"
 
 
-def public():
-    """Classes and functions that users reach by a name without underscore, under the namespace that defines them."""
-    found = {}
-    for space in NAMESPACES:
-        for name in getattr(space, "__all__", None) or [n for n in vars(space) if not n.startswith("_")]:
-            value = getattr(space, name)
-            own = getattr(value, "__module__", "").startswith(space.__name__)
-            if own and (inspect.isclass(value) or inspect.isfunction(value)):
-                found[f"{value.__module__}.{value.__qualname__}"] = value
-    return found
+def doc(path):
+    value = public_names.reached(path)
+    return inspect.getdoc(getattr(value, "__func__", value)) or ""
 
 
-def needs_example(value):
-    """What is used directly shows how; an exception or a base class does not have to."""
-    base = inspect.isclass(value) and (issubclass(value, Exception) or value.__subclasses__())
-    return not base and value.__name__ in (*nn.__all__, *nn.init.__all__, *nn.layers.__all__)
+@pytest.mark.parametrize("path", [each.path for each in LISTED if needs_example(each.path)])
+def test_everything_public_has_an_example(path):
+    assert "\n>>> " in doc(path), f"no runnable example in the docstring of {path}"
 
 
-@pytest.mark.parametrize("value", public().values(), ids=public())
-def test_public_things_are_documented(value):
-    doc = inspect.getdoc(value) or ""
-    assert doc, "no docstring"
-    assert ">>>" in doc or not needs_example(value), "no runnable example"
+@pytest.mark.parametrize("path", public_names.members())
+def test_methods_are_shown(path):
+    """Each method that users call or write stands in an example: its own, or one of its class. One hook shows all."""
+    owner, _, name = path.rpartition(".")
+    value = public_names.reached(path)
+    if not inspect.isroutine(value):  # an attribute
+        return
+    assert doc(path), f"{path} has no docstring"
+    if name.startswith(("on_", "__")):
+        return
+    texts = [doc(owner), *(doc(each) for each in public_names.members() if each.startswith(f"{owner}."))]
+    lines = [line for text in texts for line in text.splitlines() if line.startswith((">>>", "..."))]
+    assert any(re.search(rf"\.{name}\(|def {name}\(", line) for line in lines), f"no example calls {path}"

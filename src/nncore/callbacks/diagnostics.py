@@ -96,6 +96,7 @@ class Diagnostics(Callback):
     (['0.weight', '0.bias', '2.weight', '2.bias'], 3)
     >>> list(found.dead_fraction)
     ['layer 1 (ReLU)']
+    >>> figure = found.plot()
     """
 
     gradient_norm = _Figure()

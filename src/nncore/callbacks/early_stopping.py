@@ -40,7 +40,8 @@ class EarlyStopping(Monitor):
 
     Examples
     --------
-    >>> EarlyStopping(monitor="val_accuracy", patience=5, restore_best_weights=True).patience
+    >>> import nncore as nn
+    >>> nn.callbacks.EarlyStopping(monitor="val_accuracy", patience=5, restore_best_weights=True).patience
     5
     """
 

@@ -51,8 +51,9 @@ class LambdaCallback(Callback):
 
     Examples
     --------
+    >>> import nncore as nn
     >>> losses = []
-    >>> callback = LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
+    >>> callback = nn.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
     """
 
     def __init__(self, **hooks: Unpack[Hooks]) -> None:

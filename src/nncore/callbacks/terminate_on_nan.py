@@ -15,7 +15,8 @@ class TerminateOnNaN(Callback):
 
     Examples
     --------
-    >>> callback = TerminateOnNaN()
+    >>> import nncore as nn
+    >>> callback = nn.callbacks.TerminateOnNaN()
     """
 
     def on_train_chunk_end(self, step: int, logs: Logs | None = None) -> None:

@@ -27,7 +27,15 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class GradientEntry(NamedTuple):
-    """The result for one array of a `GradientReport`."""
+    """The result for one array of a `GradientReport`.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> entry = nn.check_gradients(nn.Tanh(), [[0.5, -1.0]]).entries[0]
+    >>> entry.name, entry.shape, entry.checked, entry.ok
+    ('x', (1, 2), 2, True)
+    """
 
     name: str  #: of a parameter as in the state dict; "x" or "x[1]" for an input; "y_pred" for a loss
     shape: tuple[int, ...]

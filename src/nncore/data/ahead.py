@@ -114,7 +114,16 @@ class Stoppable(ABC):
 
 
 class ReadAhead(Stoppable, Iterable[T]):
-    """Batches that are read ahead; see `read_ahead`. Over a generator it is an iterator, which goes on where it was."""
+    """Batches that are read ahead; see `read_ahead`. Over a generator it is an iterator, which goes on where it was.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> batches = nn.data.read_ahead(iter([(1, 2), (3, 4)]))
+    >>> next(batches)
+    (1, 2)
+    >>> batches.close()
+    """
 
     def __init__(self, batches: Iterable[T]) -> None:
         self._batches, self._is_generator = batches, iter(batches) is batches

@@ -217,6 +217,8 @@ class WindowSplit:
     ...     print(x[train[-1]], y[train[-1]], x[test[0]], y[test[0]])
     [5 6 7] 8 [ 9 10 11] 12
     [ 9 10 11] 12 [13 14 15] 16
+    >>> nn.WindowSplit(2, length=3).get_n_splits()
+    2
     """
 
     def __init__(

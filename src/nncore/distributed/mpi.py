@@ -78,8 +78,8 @@ class MPI(Ranks):
     >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
     >>> model.compile(loss="mse", optimizer="sgd", distributed=ranks)
     >>> history = model.fit([[0.0], [1.0]], [[1.0], [3.0]], epochs=2, batch_size=2)
-    >>> ranks.rank, ranks.size  # without mpiexec
-    (0, 1)
+    >>> ranks.rank, ranks.size, ranks.exchange("mine")  # without mpiexec
+    (0, 1, ['mine'])
     """
 
     def __init__(

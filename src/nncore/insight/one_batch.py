@@ -18,7 +18,17 @@ _LEAST = 1e-3
 
 
 class OneBatch(NamedTuple):
-    """The result of `overfit_one_batch`."""
+    """The result of `overfit_one_batch`.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
+    >>> found = nn.overfit_one_batch(model, [[0.0], [1.0]], [[1.0], [3.0]])
+    >>> found.solved, found.chance  # the mean of the targets is 1 away from each
+    (True, 1.0)
+    """
 
     solved: bool  #: whether the loss went 95 % of the way from that of a constant answer to the least possible one
     before: float  #: the loss of the rows before

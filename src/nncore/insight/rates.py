@@ -30,6 +30,18 @@ class RateTest:
         lowest of those that did well. NaN if the loss never fell.
     rates, losses : numpy.ndarray
         float64 [steps]: the rate of each step, and the loss of the same rows after it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> x = np.random.default_rng(0).normal(size=(400, 8))
+    >>> model = nn.Sequential(nn.Linear(8, 1), seed=0)
+    >>> model.compile(loss="mse", optimizer="sgd")
+    >>> test = nn.find_lr(model, x, x[:, :1])
+    >>> bool((np.diff(test.rates) > 0).all()), len(test.rates) == len(test.losses)
+    (True, True)
+    >>> figure = test.plot()
     """
 
     def __init__(self, lr: float, rates: np.ndarray, losses: np.ndarray, optimizer: str) -> None:

@@ -30,6 +30,19 @@ class Report:
         By weight: the norm of its gradient in the first epoch.
     units : dict of str to tuple of float
         By activation: the fractions of dead units and of saturated values in the last epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1))
+    >>> model.compile(loss="mse", optimizer="sgd")
+    >>> report = nn.diagnose(model, np.array([[1.0], [np.nan]] * 20), np.ones(40))
+    >>> report
+    Report(non_finite_data)
+    >>> report.healthy, report.steps, report.to_dict()["rows"]
+    (False, 0, 40)
+    >>> figure = report.plot()
     """
 
     def __init__(self, case: Case, verdicts: list[Verdict]) -> None:

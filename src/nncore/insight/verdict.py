@@ -40,7 +40,20 @@ CODES: dict[str, str] = {
 
 
 class Verdict(NamedTuple):
-    """One finding of `diagnose`."""
+    """One finding of `diagnose`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1))
+    >>> model.compile(loss="mse", optimizer="sgd")
+    >>> verdict = nn.diagnose(model, np.array([[1.0], [np.nan]] * 20), np.ones(40)).verdicts[0]
+    >>> verdict.code, verdict.severity, verdict.where
+    ('non_finite_data', 'serious', 'inputs')
+    >>> verdict.to_dict()["evidence"]
+    {'values': 20, 'rows': 20, 'first at': [1, 0]}
+    """
 
     code: str  #: which one, a key of `CODES`; it stays the same in later versions
     severity: str  #: "serious": the net will hardly learn; "warning": it learns less than it could; "note": good to know

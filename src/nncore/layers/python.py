@@ -114,7 +114,19 @@ class PythonLayer(Layer):
         inputs."""
 
     def output_shape(self, input_shape: Any, /) -> Shape:
-        """Return the shape of one sample of the result. The default is the shape of the input, or of the first input."""
+        """Return the shape of one sample of the result. The default is the shape of the input, or of the first input.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> class Half(nn.PythonLayer):
+        ...     def output_shape(self, input_shape):
+        ...         return (input_shape[0] // 2,)
+        ...     def forward(self, x):
+        ...         return x[:, ::2]
+        >>> Half()([[1.0, 2.0, 3.0, 4.0]])
+        array([[1., 3.]])
+        """
         shape: Shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         return shape
 

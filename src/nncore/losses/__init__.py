@@ -87,7 +87,8 @@ def get(loss: LossLike) -> Loss:
 
     Examples
     --------
-    >>> get("mse")
+    >>> import nncore as nn
+    >>> nn.losses.get("mse")
     MeanSquaredError(reduction='mean')
     """
     if isinstance(loss, Loss) and hasattr(loss, "name"):

@@ -42,6 +42,15 @@ class Loss(metaclass=DeclarationType):
         "mean" (Keras's "sum_over_batch_size"): the sum of weight * loss, divided by the number of rows. "mean_with_sample_weight":
         the same sum, divided by the sum of the weights. "sum": the sum itself. "none": the loss of each row; only for a loss that
         is called by itself.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> loss = nn.losses.MeanSquaredError(reduction="sum")
+    >>> loss([1.0, 2.0], [1.0, 4.0])
+    4.0
+    >>> loss.gradient([1.0, 2.0], [1.0, 4.0])
+    array([0., 4.])
     """
 
     name: ClassVar[str]  #: in the op registry and in compile

@@ -26,9 +26,10 @@ class BinaryCrossentropy(Crossentropy):
 
     Examples
     --------
-    >>> round(BinaryCrossentropy()([1, 0], [0.9, 0.2]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.BinaryCrossentropy()([1, 0], [0.9, 0.2]), 4)
     0.1643
-    >>> round(BinaryCrossentropy(pos_weight=3.0)([1, 0], [0.9, 0.2]), 4)
+    >>> round(nn.losses.BinaryCrossentropy(pos_weight=3.0)([1, 0], [0.9, 0.2]), 4)
     0.2696
     """
 
@@ -74,7 +75,8 @@ class BinaryFocalCrossentropy(Crossentropy):
 
     Examples
     --------
-    >>> round(BinaryFocalCrossentropy()([1, 0], [0.9, 0.2]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.BinaryFocalCrossentropy()([1, 0], [0.9, 0.2]), 4)
     0.005
     """
 
@@ -104,7 +106,8 @@ class KLDivergence(Loss):
 
     Examples
     --------
-    >>> round(KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]]), 4)
     0.1438
     """
 

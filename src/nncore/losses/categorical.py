@@ -23,7 +23,8 @@ class CategoricalCrossentropy(Crossentropy):
 
     Examples
     --------
-    >>> round(CategoricalCrossentropy()([[0, 1]], [[0.2, 0.8]]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.CategoricalCrossentropy()([[0, 1]], [[0.2, 0.8]]), 4)
     0.2231
     """
 
@@ -44,9 +45,10 @@ class SparseCategoricalCrossentropy(Crossentropy):
 
     Examples
     --------
-    >>> round(SparseCategoricalCrossentropy()([1], [[0.2, 0.8]]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.SparseCategoricalCrossentropy()([1], [[0.2, 0.8]]), 4)
     0.2231
-    >>> round(SparseCategoricalCrossentropy(ignore_index=-100)([1, -100], [[0.2, 0.8], [0.5, 0.5]]), 4)
+    >>> round(nn.losses.SparseCategoricalCrossentropy(ignore_index=-100)([1, -100], [[0.2, 0.8], [0.5, 0.5]]), 4)
     0.2231
     """
 
@@ -97,7 +99,8 @@ class CategoricalFocalCrossentropy(_Focal):
 
     Examples
     --------
-    >>> round(CategoricalFocalCrossentropy()([[0, 1]], [[0.2, 0.8]]), 6)
+    >>> import nncore as nn
+    >>> round(nn.losses.CategoricalFocalCrossentropy()([[0, 1]], [[0.2, 0.8]]), 6)
     0.002231
     """
 
@@ -126,7 +129,8 @@ class SparseCategoricalFocalCrossentropy(_Focal):
 
     Examples
     --------
-    >>> round(SparseCategoricalFocalCrossentropy()([1], [[0.2, 0.8]]), 6)
+    >>> import nncore as nn
+    >>> round(nn.losses.SparseCategoricalFocalCrossentropy()([1], [[0.2, 0.8]]), 6)
     0.002231
     """
 

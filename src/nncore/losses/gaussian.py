@@ -31,10 +31,11 @@ class GaussianNLL(Loss):
 
     Examples
     --------
-    >>> loss = GaussianNLL()
+    >>> import nncore as nn
+    >>> loss = nn.losses.GaussianNLL()
     >>> loss([[2.0]], [[1.0, 0.0]])  # mean 1, variance exp(0)
     0.5
-    >>> GaussianNLL(log_variance=False)([[2.0]], [[1.0, 1.0]])
+    >>> nn.losses.GaussianNLL(log_variance=False)([[2.0]], [[1.0, 1.0]])
     0.5
     """
 

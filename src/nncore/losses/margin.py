@@ -10,7 +10,8 @@ class Hinge(Loss):
 
     Examples
     --------
-    >>> Hinge()([-1, 1], [0.5, 3.0])
+    >>> import nncore as nn
+    >>> nn.losses.Hinge()([-1, 1], [0.5, 3.0])
     0.75
     """
 
@@ -22,7 +23,8 @@ class SquaredHinge(Loss):
 
     Examples
     --------
-    >>> SquaredHinge()([-1, 1], [0.5, 3.0])
+    >>> import nncore as nn
+    >>> nn.losses.SquaredHinge()([-1, 1], [0.5, 3.0])
     1.125
     """
 
@@ -34,7 +36,8 @@ class CategoricalHinge(Loss):
 
     Examples
     --------
-    >>> CategoricalHinge()([[0, 1]], [[0.5, 1.0]])
+    >>> import nncore as nn
+    >>> nn.losses.CategoricalHinge()([[0, 1]], [[0.5, 1.0]])
     0.5
     """
 
@@ -46,7 +49,8 @@ class Perceptron(Loss):
 
     Examples
     --------
-    >>> Perceptron()([-1, 1], [0.5, 3.0])
+    >>> import nncore as nn
+    >>> nn.losses.Perceptron()([-1, 1], [0.5, 3.0])
     0.25
     """
 

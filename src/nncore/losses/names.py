@@ -41,7 +41,21 @@ LossName = Literal[
 
 class LossObject(Protocol):
     """A user's loss as an object. ``value`` returns the losses of the rows [N], ``gradient`` their gradient with the shape of
-    ``y_pred``."""
+    ``y_pred``.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> class Squared:
+    ...     def value(self, y_true, y_pred):
+    ...         return ((y_pred - y_true) ** 2).sum(axis=1)
+    ...     def gradient(self, y_true, y_pred):
+    ...         return 2 * (y_pred - y_true)
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+    >>> model.compile(loss=Squared(), optimizer="sgd")
+    >>> model.evaluate([[1.0], [2.0]], [[1.0], [4.0]], verbose=0)
+    2.0
+    """
 
     def value(self, y_true: Any, y_pred: Any, /) -> Any: ...
     def gradient(self, y_true: Any, y_pred: Any, /) -> Any: ...

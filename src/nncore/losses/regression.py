@@ -13,7 +13,8 @@ class MeanSquaredError(Loss):
 
     Examples
     --------
-    >>> MeanSquaredError()([[0.0, 1.0]], [[1.0, 3.0]])
+    >>> import nncore as nn
+    >>> nn.losses.MeanSquaredError()([[0.0, 1.0]], [[1.0, 3.0]])
     2.5
     """
 
@@ -25,7 +26,8 @@ class HalfSquaredError(Loss):
 
     Examples
     --------
-    >>> HalfSquaredError()([[0.0, 1.0]], [[1.0, 3.0]])
+    >>> import nncore as nn
+    >>> nn.losses.HalfSquaredError()([[0.0, 1.0]], [[1.0, 3.0]])
     2.5
     """
 
@@ -37,7 +39,8 @@ class MeanAbsoluteError(Loss):
 
     Examples
     --------
-    >>> MeanAbsoluteError()([[0.0, 1.0]], [[1.0, 3.0]])
+    >>> import nncore as nn
+    >>> nn.losses.MeanAbsoluteError()([[0.0, 1.0]], [[1.0, 3.0]])
     1.5
     """
 
@@ -49,7 +52,8 @@ class MeanAbsolutePercentageError(Loss):
 
     Examples
     --------
-    >>> MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 4.0]])
+    >>> import nncore as nn
+    >>> nn.losses.MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 4.0]])
     25.0
     """
 
@@ -68,7 +72,8 @@ class Huber(Loss):
 
     Examples
     --------
-    >>> Huber(delta=1.0)([[0.0]], [[3.0]])
+    >>> import nncore as nn
+    >>> nn.losses.Huber(delta=1.0)([[0.0]], [[3.0]])
     2.5
     """
 
@@ -84,7 +89,8 @@ class Poisson(Loss):
 
     Examples
     --------
-    >>> round(Poisson()([2.0], [1.0]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.Poisson()([2.0], [1.0]), 4)
     1.0
     """
 
@@ -98,7 +104,8 @@ class MeanSquaredLogarithmicError(Loss):
 
     Examples
     --------
-    >>> round(MeanSquaredLogarithmicError()([[0.0]], [[1.0]]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.MeanSquaredLogarithmicError()([[0.0]], [[1.0]]), 4)
     0.4805
     """
 
@@ -110,7 +117,8 @@ class LogCosh(Loss):
 
     Examples
     --------
-    >>> round(LogCosh()([[0.0]], [[1.0]]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.LogCosh()([[0.0]], [[1.0]]), 4)
     0.4338
     """
 
@@ -132,9 +140,10 @@ class Quantile(Loss):
 
     Examples
     --------
-    >>> Quantile(0.9)([[0.0], [2.0]], [[1.0], [1.0]])
+    >>> import nncore as nn
+    >>> nn.losses.Quantile(0.9)([[0.0], [2.0]], [[1.0], [1.0]])
     0.5
-    >>> Quantile([0.1, 0.9])([2.0], [[1.0, 1.0]])
+    >>> nn.losses.Quantile([0.1, 0.9])([2.0], [[1.0, 1.0]])
     0.5
     """
 
@@ -158,7 +167,8 @@ class CosineSimilarity(Loss):
 
     Examples
     --------
-    >>> round(CosineSimilarity()([[0.0, 1.0]], [[3.0, 4.0]]), 4)
+    >>> import nncore as nn
+    >>> round(nn.losses.CosineSimilarity()([[0.0, 1.0]], [[3.0, 4.0]]), 4)
     -0.8
     """
 

@@ -105,7 +105,8 @@ def get(metric: MetricLike) -> Metric:
 
     Examples
     --------
-    >>> get("acc")
+    >>> import nncore as nn
+    >>> nn.metrics.get("acc")
     Accuracy(name='acc')
     """
     if isinstance(metric, Metric):
@@ -327,7 +328,9 @@ class _RankedLabel(Protocol):
     ) -> float: ...
 
 
-def _function(cls: type[Metric]) -> Any:
+def _function(cls: type[Metric], given: str, value: object) -> Any:
+    """Return the function of a metric. ``given`` and ``value`` are its example."""
+
     def function(y_true: Any, y_pred: Any, sample_weight: Any = None, **options: Any) -> Any:
         try:
             metric = cls(**options)
@@ -335,30 +338,40 @@ def _function(cls: type[Metric]) -> Any:
             raise ArgumentError(cls.name + str(error).removeprefix(cls.__name__)) from None
         return metric(y_true, y_pred, sample_weight)
 
-    function.__name__ = function.__qualname__ = cls.name
-    function.__doc__ = f"{cls.__name__}(**options)(y_true, y_pred, sample_weight): see `{cls.__name__}`."
+    function.__name__ = function.__qualname__ = name = cls.name
+    summary = (cls.__doc__ or "").split("\n\n")[0]
+    function.__doc__ = f"""{summary}
+
+    The same as ``{cls.__name__}(**options)(y_true, y_pred, sample_weight)``; see `{cls.__name__}` for the options.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> nn.metrics.{name}({given})
+    {value}
+    """
     vars(function)["metric"] = cls
     return function
 
 
-accuracy: _Accuracy = _function(Accuracy)
-top_k_accuracy: _TopK = _function(TopKAccuracy)
-balanced_accuracy: _Balanced = _function(BalancedAccuracy)
-matthews_correlation: _OfClasses = _function(MatthewsCorrelation)
-confusion_matrix: _Matrix = _function(ConfusionMatrix)
-precision: _Averaged = _function(Precision)
-recall: _Averaged = _function(Recall)
-specificity: _Averaged = _function(Specificity)
-f1: _Averaged = _function(F1)
-fbeta: _FBeta = _function(FBeta)
-roc_auc: _Ranked = _function(RocAuc)
-average_precision: _RankedLabel = _function(AveragePrecision)
-log_loss: _Mean = _function(LogLoss)
-mse: _Mean = _function(MSE)
-rmse: _Mean = _function(RMSE)
-mae: _Mean = _function(MAE)
-mape: _Mean = _function(MAPE)
-r2: _Mean = _function(R2)
+accuracy: _Accuracy = _function(Accuracy, "[0, 1, 2, 2], [0, 1, 2, 1]", 0.75)
+top_k_accuracy: _TopK = _function(TopKAccuracy, "[1, 2], [[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]], k=2", 0.5)
+balanced_accuracy: _Balanced = _function(BalancedAccuracy, "[0, 0, 1], [0, 1, 1]", 0.75)
+matthews_correlation: _OfClasses = _function(MatthewsCorrelation, "[0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 0, 1, 1, 1]", 0.5)
+confusion_matrix: _Matrix = _function(ConfusionMatrix, "[0, 1, 1], [0, 1, 0]", "array([[1, 0],\n           [1, 1]])")
+precision: _Averaged = _function(Precision, "[0, 0, 1, 1], [0, 1, 1, 0]", 0.5)
+recall: _Averaged = _function(Recall, "[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]", 0.75)
+specificity: _Averaged = _function(Specificity, "[0, 0, 0, 0, 1], [0, 0, 0, 1, 1]", 0.75)
+f1: _Averaged = _function(F1, "[0, 1, 1], [1, 1, 0]", 0.5)
+fbeta: _FBeta = _function(FBeta, "[1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0], beta=2", 0.2)
+roc_auc: _Ranked = _function(RocAuc, "[0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]", 0.75)
+average_precision: _RankedLabel = _function(AveragePrecision, "[1, 0, 0, 1], [0.9, 0.8, 0.7, 0.6]", 0.75)
+log_loss: _Mean = _function(LogLoss, "[0, 1], [0.5, 0.5]", 0.6931471805599453)
+mse: _Mean = _function(MSE, "[1, 2], [1, 4]", 2.0)
+rmse: _Mean = _function(RMSE, "[1, 2, 3, 4], [3, 2, 3, 4]", 1.0)
+mae: _Mean = _function(MAE, "[1, 2], [1, 4]", 1.0)
+mape: _Mean = _function(MAPE, "[2, 4], [1, 4]", 25.0)
+r2: _Mean = _function(R2, "[1, 2, 3], [1, 2, 2]", 0.5)
 
 
 if not TYPE_CHECKING:

@@ -22,6 +22,17 @@ class Metric(metaclass=DeclarationType):
     ----------
     name : str, optional
         The key in ``history``. The default is the metric's own name.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> metric = nn.metrics.MAE(name="error")
+    >>> metric([1.0, 2.0], [1.0, 4.0])
+    1.0
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+    >>> model.compile(loss="mse", optimizer="sgd", metrics=[metric])
+    >>> model.evaluate([[1.0], [2.0]], [1.0, 4.0], return_dict=True, verbose=0)
+    {'loss': 2.0, 'error': 1.0}
     """
 
     name: str

@@ -84,10 +84,11 @@ class Accuracy(CountMetric):
 
     Examples
     --------
-    >>> Accuracy()([0, 1, 2, 1], [0, 2, 2, 1])
+    >>> import nncore as nn
+    >>> nn.metrics.Accuracy()([0, 1, 2, 1], [0, 2, 2, 1])
     0.75
     >>> labels, scores = [[1, 0, 1], [0, 1, 1]], [[0.9, 0.2, 0.8], [0.1, 0.7, 0.3]]
-    >>> Accuracy(subset=True)(labels, scores)
+    >>> nn.metrics.Accuracy(subset=True)(labels, scores)
     0.5
     """
 
@@ -131,7 +132,8 @@ class TopKAccuracy(CountMetric):
 
     Examples
     --------
-    >>> TopKAccuracy(k=2)([0, 2], [[0.3, 0.5, 0.2], [0.3, 0.5, 0.2]])
+    >>> import nncore as nn
+    >>> nn.metrics.TopKAccuracy(k=2)([0, 2], [[0.3, 0.5, 0.2], [0.3, 0.5, 0.2]])
     0.5
     """
 
@@ -185,7 +187,8 @@ class ConfusionMatrix(CountMetric):
 
     Examples
     --------
-    >>> ConfusionMatrix()([0, 1, 1], [0, 1, 0])
+    >>> import nncore as nn
+    >>> nn.metrics.ConfusionMatrix()([0, 1, 1], [0, 1, 0])
     array([[1, 0],
            [1, 1]])
     """
@@ -228,7 +231,8 @@ class BalancedAccuracy(_OfOneClass):
 
     Examples
     --------
-    >>> BalancedAccuracy()([0, 0, 0, 1], [0, 0, 1, 1])
+    >>> import nncore as nn
+    >>> nn.metrics.BalancedAccuracy()([0, 0, 0, 1], [0, 0, 1, 1])
     0.8333333333333333
     """
 
@@ -265,7 +269,8 @@ class MatthewsCorrelation(_OfOneClass):
 
     Examples
     --------
-    >>> MatthewsCorrelation()([1, 1, 1, 0], [1, 0, 1, 1])
+    >>> import nncore as nn
+    >>> nn.metrics.MatthewsCorrelation()([1, 1, 1, 0], [1, 0, 1, 1])
     -0.3333333333333333
     """
 

@@ -56,7 +56,7 @@ class LossMetric(Metric):
     Examples
     --------
     >>> import nncore as nn
-    >>> LossMetric(nn.losses.Huber(delta=1.0))([0.0, 0.0], [0.5, 3.0])
+    >>> nn.metrics.LossMetric(nn.losses.Huber(delta=1.0))([0.0, 0.0], [0.5, 3.0])
     1.3125
     """
 
@@ -134,7 +134,8 @@ class LogLoss(Metric):
 
     Examples
     --------
-    >>> round(LogLoss()([1, 0, 1], [0.9, 0.2, 0.6]), 4)
+    >>> import nncore as nn
+    >>> round(nn.metrics.LogLoss()([1, 0, 1], [0.9, 0.2, 0.6]), 4)
     0.2798
     """
 

@@ -39,7 +39,22 @@ MetricName = Literal[
 
 
 class MetricObject(Protocol):
-    """A user's metric that accumulates its own state, as in Keras."""
+    """A user's metric that accumulates its own state, as in Keras.
+
+    Examples
+    --------
+    >>> import nncore as nn
+    >>> class Rows:
+    ...     count = 0
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.count += len(y_true)
+    ...     def result(self):
+    ...         return self.count
+    >>> model = nn.Sequential(nn.Linear(1, 1))
+    >>> model.compile(loss="mse", optimizer="sgd", metrics=[Rows()])
+    >>> model.evaluate([[1.0], [2.0]], [1.0, 4.0], return_dict=True, verbose=0)["Rows"]
+    2
+    """
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any, /) -> Any: ...
     def result(self) -> Any: ...

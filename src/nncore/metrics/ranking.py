@@ -154,9 +154,9 @@ class RocAuc(_Ranking):
 
     Examples
     --------
-    >>> RocAuc()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    0.75
     >>> import nncore as nn
+    >>> nn.metrics.RocAuc()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
     >>> model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
     >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["roc_auc"])
     """
@@ -216,7 +216,8 @@ class AveragePrecision(_Ranking):
 
     Examples
     --------
-    >>> AveragePrecision()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> import nncore as nn
+    >>> nn.metrics.AveragePrecision()([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.8333333333333333
     """
 

@@ -132,9 +132,10 @@ class Precision(Ratio):
 
     Examples
     --------
-    >>> Precision()([0, 1, 1, 0], [1, 1, 0, 0])
+    >>> import nncore as nn
+    >>> nn.metrics.Precision()([0, 1, 1, 0], [1, 1, 0, 0])
     0.5
-    >>> Precision(pos_label="ham")(["ham", "spam", "ham"], ["ham", "ham", "spam"])
+    >>> nn.metrics.Precision(pos_label="ham")(["ham", "spam", "ham"], ["ham", "ham", "spam"])
     0.5
     """
 
@@ -154,7 +155,8 @@ class Recall(Ratio):
 
     Examples
     --------
-    >>> Recall(average=None)([0, 1, 2, 2], [0, 1, 2, 0])
+    >>> import nncore as nn
+    >>> nn.metrics.Recall(average=None)([0, 1, 2, 2], [0, 1, 2, 0])
     array([1. , 1. , 0.5])
     """
 
@@ -174,7 +176,8 @@ class Specificity(Ratio):
 
     Examples
     --------
-    >>> Specificity()([0, 0, 0, 1], [0, 0, 1, 1])
+    >>> import nncore as nn
+    >>> nn.metrics.Specificity()([0, 0, 0, 1], [0, 0, 1, 1])
     0.6666666666666666
     """
 
@@ -194,7 +197,8 @@ class F1(Ratio):
 
     Examples
     --------
-    >>> F1(average="macro")([0, 1, 2, 2], [0, 1, 2, 0])
+    >>> import nncore as nn
+    >>> nn.metrics.F1(average="macro")([0, 1, 2, 2], [0, 1, 2, 0])
     0.7777777777777777
     """
 
@@ -216,7 +220,8 @@ class FBeta(Ratio):
 
     Examples
     --------
-    >>> FBeta(beta=2)([0, 1, 1, 1], [0, 1, 0, 0])
+    >>> import nncore as nn
+    >>> nn.metrics.FBeta(beta=2)([0, 1, 1, 1], [0, 1, 0, 0])
     0.38461538461538464
     """
 

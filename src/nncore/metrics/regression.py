@@ -67,7 +67,8 @@ class MSE(_Residual):
 
     Examples
     --------
-    >>> MSE()([1.0, 2.0], [1.0, 4.0])
+    >>> import nncore as nn
+    >>> nn.metrics.MSE()([1.0, 2.0], [1.0, 4.0])
     2.0
     """
 
@@ -83,7 +84,8 @@ class RMSE(_Residual):
 
     Examples
     --------
-    >>> RMSE()([1.0, 2.0], [1.0, 2.0])
+    >>> import nncore as nn
+    >>> nn.metrics.RMSE()([1.0, 2.0], [1.0, 2.0])
     0.0
     """
 
@@ -99,7 +101,8 @@ class MAE(_Residual):
 
     Examples
     --------
-    >>> MAE()([1.0, 2.0], [1.0, 4.0])
+    >>> import nncore as nn
+    >>> nn.metrics.MAE()([1.0, 2.0], [1.0, 4.0])
     1.0
     """
 
@@ -115,7 +118,8 @@ class MAPE(_Residual):
 
     Examples
     --------
-    >>> MAPE()([1.0, 2.0], [1.0, 4.0])
+    >>> import nncore as nn
+    >>> nn.metrics.MAPE()([1.0, 2.0], [1.0, 4.0])
     50.0
     """
 
@@ -133,7 +137,8 @@ class R2(_Residual):
 
     Examples
     --------
-    >>> R2()([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    >>> import nncore as nn
+    >>> nn.metrics.R2()([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     0.5
     """
 

@@ -1157,7 +1157,13 @@ class Model(Predictor):
 
         Examples
         --------
-        See `save_weights`.
+        >>> import os, tempfile
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(2, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "model.safetensors"))
+        ...     model.clone().load_weights(os.path.join(folder, "model.safetensors"))
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
         """
         from ..saving.model_file import load_weights
 

@@ -349,12 +349,30 @@ class Predictor(ModelCore):
     def test_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, lengths: Any = None, mask: Any = None
     ) -> Any:
-        """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks."""
+        """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))
+        >>> model.compile(loss="mse", optimizer="sgd", metrics=["mae"])
+        >>> model.metrics_names, model.test_on_batch([[1.0], [2.0]], [1.0, 4.0])
+        (['loss', 'mae'], [2.0, 1.0])
+        """
         return evaluation.test_on_batch(self._as_learner, x, y, sample_weight, return_dict, either("test_on_batch", lengths, mask))
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics of all outputs."""
+        """The metrics of all outputs.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1))
+        >>> model.compile(loss="mse", optimizer="sgd", metrics=["mae"])
+        >>> model.metrics
+        [MAE(name='mae')]
+        """
         return [] if self._trainer is None else [m for each in self._trainer.config.metrics for m in each]
 
     @property

@@ -57,7 +57,8 @@ def get(optimizer: OptimizerLike) -> Optimizer:
 
     Examples
     --------
-    >>> get("sgd")
+    >>> import nncore as nn
+    >>> nn.optim.get("sgd")
     SGD(lr=0.01, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0)
     """
     if isinstance(optimizer, Optimizer):

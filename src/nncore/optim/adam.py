@@ -31,8 +31,14 @@ class Adam(Optimizer):
 
     Examples
     --------
-    >>> Adam(lr=1e-2)
+    >>> import nncore as nn
+    >>> nn.optim.Adam(lr=1e-2)
     Adam(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=False, weight_decay=0.0)
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="zeros"))
+    >>> model.compile(loss="mse", optimizer=nn.optim.Adam(lr=0.5))
+    >>> loss = model.train_on_batch([[1.0]], [[2.0]])
+    >>> model[0].weight.round(3)  # the first step of Adam is lr long
+    array([[0.5]], dtype=float32)
     """
 
     name = "adam"
@@ -81,8 +87,9 @@ class AdamW(Adam):
 
     Examples
     --------
-    >>> AdamW().spec().weight_decay
-    0.01
+    >>> import nncore as nn
+    >>> nn.optim.AdamW()
+    AdamW(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=False, weight_decay=0.01)
     """
 
     name = "adamw"
@@ -114,8 +121,9 @@ class Adamax(Optimizer):
 
     Examples
     --------
-    >>> Adamax().spec().attributes
-    (0.9, 0.999, 1e-08)
+    >>> import nncore as nn
+    >>> nn.optim.Adamax()
+    Adamax(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.0)
     """
 
     name = "adamax"
@@ -155,8 +163,9 @@ class NAdam(Optimizer):
 
     Examples
     --------
-    >>> NAdam().lr
-    0.002
+    >>> import nncore as nn
+    >>> nn.optim.NAdam()
+    NAdam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, momentum_decay=0.004, decoupled_weight_decay=False, weight_decay=0.0)
     """
 
     name = "nadam"
@@ -202,8 +211,9 @@ class RAdam(Optimizer):
 
     Examples
     --------
-    >>> RAdam(decoupled_weight_decay=True, weight_decay=0.1).spec().attributes
-    (0.9, 0.999, 1e-08, 1.0)
+    >>> import nncore as nn
+    >>> nn.optim.RAdam(decoupled_weight_decay=True, weight_decay=0.1)
+    RAdam(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, decoupled_weight_decay=True, weight_decay=0.1)
     """
 
     name = "radam"

@@ -24,8 +24,9 @@ class Adagrad(Optimizer):
 
     Examples
     --------
-    >>> Adagrad().lr
-    0.01
+    >>> import nncore as nn
+    >>> nn.optim.Adagrad()
+    Adagrad(lr=0.01, lr_decay=0.0, eps=1e-10, initial_accumulator_value=0.0, weight_decay=0.0)
     """
 
     name = "adagrad"
@@ -71,8 +72,9 @@ class RMSprop(Optimizer):
 
     Examples
     --------
-    >>> RMSprop(lr=1e-3).spec().attributes
-    (0.99, 1e-08, 0.0, 0.0)
+    >>> import nncore as nn
+    >>> nn.optim.RMSprop(lr=1e-3)
+    RMSprop(lr=0.001, alpha=0.99, eps=1e-08, momentum=0.0, centered=False, weight_decay=0.0)
     """
 
     name = "rmsprop"
@@ -119,7 +121,8 @@ class Adadelta(Optimizer):
 
     Examples
     --------
-    >>> Adadelta()
+    >>> import nncore as nn
+    >>> nn.optim.Adadelta()
     Adadelta(lr=1.0, rho=0.9, eps=1e-06, weight_decay=0.0)
     """
 

@@ -34,8 +34,14 @@ class SGD(Optimizer):
 
     Examples
     --------
-    >>> SGD(lr=0.1, momentum=0.9)
+    >>> import nncore as nn
+    >>> nn.optim.SGD(lr=0.1, momentum=0.9)
     SGD(lr=0.1, momentum=0.9, dampening=0.0, nesterov=False, weight_decay=0.0)
+    >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="zeros"))
+    >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.1))
+    >>> loss = model.train_on_batch([[1.0]], [[2.0]])
+    >>> model[0].weight.round(3)  # 0 - lr * 2 * (0 - 2)
+    array([[0.4]], dtype=float32)
     """
 
     name = "sgd"

@@ -31,7 +31,8 @@ class Lion(Optimizer):
 
     Examples
     --------
-    >>> Lion()
+    >>> import nncore as nn
+    >>> nn.optim.Lion()
     Lion(lr=0.0001, beta1=0.9, beta2=0.99, weight_decay=0.0)
     """
 
@@ -69,8 +70,9 @@ class Rprop(Optimizer):
 
     Examples
     --------
-    >>> Rprop(etas=(0.6, 1.1)).spec().attributes
-    (0.6, 1.1, 1e-06, 50.0)
+    >>> import nncore as nn
+    >>> nn.optim.Rprop(etas=(0.6, 1.1))
+    Rprop(lr=0.01, eta_minus=0.6, eta_plus=1.1, step_min=1e-06, step_max=50.0, weight_decay=0.0)
     """
 
     name = "rprop"

@@ -22,6 +22,8 @@ class LearningRateSchedule(metaclass=DeclarationType):
     >>> rate = nn.schedules.Exponential(0.1, gamma=0.5)
     >>> [rate(step) for step in range(3)]
     [0.1, 0.05, 0.025]
+    >>> rate.config()
+    {'lr': 0.1, 'gamma': 0.5, 'steps': 1}
     """
 
     names: ClassVar[tuple[str, ...]] = ()  #: names of the constructor's arguments

@@ -26,9 +26,10 @@ class Constant(LearningRateSchedule):
 
     Examples
     --------
-    >>> Constant(0.5)(1000)
+    >>> import nncore as nn
+    >>> nn.schedules.Constant(0.5)(1000)
     0.5
-    >>> rate = Constant(1.0, factor=0.25, total_steps=10)
+    >>> rate = nn.schedules.Constant(1.0, factor=0.25, total_steps=10)
     >>> rate(9), rate(10)
     (0.25, 1.0)
     """
@@ -59,8 +60,9 @@ class Sequential(LearningRateSchedule):
 
     Examples
     --------
+    >>> import nncore as nn
     >>> from nncore.schedules import Exponential
-    >>> rate = Sequential([0.1, Exponential(1.0, gamma=0.5)], milestones=[10])
+    >>> rate = nn.schedules.Sequential([0.1, nn.schedules.Exponential(1.0, gamma=0.5)], milestones=[10])
     >>> rate(9), rate(10), rate(11)
     (0.1, 1.0, 0.5)
     """
@@ -102,8 +104,9 @@ class Chained(LearningRateSchedule):
 
     Examples
     --------
-    >>> from nncore.schedules import Constant, Exponential
-    >>> rate = Chained([Exponential(1.0, gamma=0.5), Constant(1.0, factor=0.1, total_steps=2)])
+    >>> import nncore as nn
+    >>> warmup = nn.schedules.Constant(1.0, factor=0.1, total_steps=2)
+    >>> rate = nn.schedules.Chained([nn.schedules.Exponential(1.0, gamma=0.5), warmup])
     >>> [rate(step) for step in range(4)]
     [0.1, 0.05, 0.25, 0.125]
     """

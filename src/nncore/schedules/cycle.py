@@ -33,7 +33,8 @@ class OneCycle(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = OneCycle(1.0, total_steps=100)
+    >>> import nncore as nn
+    >>> rate = nn.schedules.OneCycle(1.0, total_steps=100)
     >>> round(rate(0), 6), round(rate(29), 6), round(rate(99), 6)
     (0.04, 1.0, 4e-06)
     """
@@ -107,7 +108,8 @@ class Cyclic(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = Cyclic(0.1, 0.5, step_size_up=4, mode="triangular2")
+    >>> import nncore as nn
+    >>> rate = nn.schedules.Cyclic(0.1, 0.5, step_size_up=4, mode="triangular2")
     >>> [round(rate(step), 6) for step in (0, 2, 4, 8, 12)]
     [0.1, 0.3, 0.5, 0.1, 0.3]
     """
@@ -168,8 +170,9 @@ class Warmup(LearningRateSchedule):
 
     Examples
     --------
+    >>> import nncore as nn
     >>> from nncore.schedules import Cosine
-    >>> rate = Warmup(Cosine(1.0, total_steps=90), steps=10, start_factor=0.1)
+    >>> rate = nn.schedules.Warmup(nn.schedules.Cosine(1.0, total_steps=90), steps=10, start_factor=0.1)
     >>> round(rate(0), 6), round(rate(5), 6), rate(10), rate(100)
     (0.1, 0.55, 1.0, 0.0)
     """
@@ -207,8 +210,9 @@ class PerEpoch(LearningRateSchedule):
 
     Examples
     --------
+    >>> import nncore as nn
     >>> from nncore.schedules import Exponential
-    >>> rate = PerEpoch(Exponential(1.0, gamma=0.5), steps_per_epoch=100)
+    >>> rate = nn.schedules.PerEpoch(nn.schedules.Exponential(1.0, gamma=0.5), steps_per_epoch=100)
     >>> rate(0), rate(99), rate(100)
     (1.0, 1.0, 0.5)
     """

@@ -24,7 +24,8 @@ class StepDecay(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = StepDecay(1.0, step_size=10, gamma=0.5)
+    >>> import nncore as nn
+    >>> rate = nn.schedules.StepDecay(1.0, step_size=10, gamma=0.5)
     >>> rate(9), rate(10), rate(25)
     (1.0, 0.5, 0.25)
     """
@@ -57,7 +58,8 @@ class MultiStep(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = MultiStep(1.0, milestones=[10, 30], gamma=0.5)
+    >>> import nncore as nn
+    >>> rate = nn.schedules.MultiStep(1.0, milestones=[10, 30], gamma=0.5)
     >>> rate(9), rate(10), rate(30)
     (1.0, 0.5, 0.25)
     """
@@ -91,7 +93,8 @@ class Exponential(LearningRateSchedule):
 
     Examples
     --------
-    >>> Exponential(1.0, gamma=0.25, steps=10)(5)
+    >>> import nncore as nn
+    >>> nn.schedules.Exponential(1.0, gamma=0.25, steps=10)(5)
     0.5
     """
 
@@ -124,7 +127,8 @@ class Polynomial(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = Polynomial(1.0, total_steps=10, power=2)
+    >>> import nncore as nn
+    >>> rate = nn.schedules.Polynomial(1.0, total_steps=10, power=2)
     >>> rate(5), rate(10), rate(99)
     (0.25, 0.0, 0.0)
     """
@@ -159,7 +163,8 @@ class InverseScaling(LearningRateSchedule):
 
     Examples
     --------
-    >>> InverseScaling(0.5)(3)
+    >>> import nncore as nn
+    >>> nn.schedules.InverseScaling(0.5)(3)
     0.25
     """
 
@@ -186,7 +191,8 @@ class Cosine(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = Cosine(1.0, total_steps=10)
+    >>> import nncore as nn
+    >>> rate = nn.schedules.Cosine(1.0, total_steps=10)
     >>> rate(0), round(rate(5), 6), rate(10), rate(15)
     (1.0, 0.5, 0.0, 0.0)
     """
@@ -221,7 +227,8 @@ class CosineRestarts(LearningRateSchedule):
 
     Examples
     --------
-    >>> rate = CosineRestarts(1.0, period=10, factor=2)
+    >>> import nncore as nn
+    >>> rate = nn.schedules.CosineRestarts(1.0, period=10, factor=2)
     >>> [round(rate(step), 6) for step in (0, 5, 10, 20, 30)]
     [1.0, 0.5, 1.0, 0.5, 1.0]
     """

@@ -124,6 +124,13 @@ class History(Callback):
             matplotlib is not installed.
         EmptyDataError
             No epoch has been recorded.
+
+        Examples
+        --------
+        >>> import nncore as nn
+        >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
+        >>> model.compile(loss="mse", optimizer="sgd")
+        >>> figure = model.fit([[0.0], [1.0]], [1.0, 3.0], epochs=5, verbose=0).plot()
         """
         drawn = {n: v for n, v in self.history.items() if np.ndim(v[0]) == 0 and not _is_constant_rate(n, v)}
         names = [name for name in drawn if not name.startswith("val_")]

@@ -72,7 +72,8 @@ class Callback(metaclass=DeclarationType):
 
     Examples
     --------
-    >>> class Halve(Callback):
+    >>> import nncore as nn
+    >>> class Halve(nn.callbacks.Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         self.model.optimizer.lr = self.model.optimizer.lr / 2
     """

@@ -42,7 +42,8 @@ class ProgressBar(Callback):
 
     Examples
     --------
-    >>> callback = ProgressBar()
+    >>> import nncore as nn
+    >>> callback = nn.callbacks.ProgressBar()
     """
 
     only_first = True

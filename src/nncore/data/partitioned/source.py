@@ -31,6 +31,14 @@ class Parts:
         The number of rows, or None if it is not known before they are read.
     has_targets : bool
         Whether there are targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nncore as nn
+    >>> data = nn.data.parts(lambda: iter([(np.ones((3, 2)), np.ones(3))]))
+    >>> data.has_targets, [len(x) for x, y in data.batches(2)]
+    (True, [2, 1])
     """
 
     def __init__(self, origin: Origin, buffer: int | None, read_ahead: bool, title: str) -> None:

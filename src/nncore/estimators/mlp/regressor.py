@@ -41,6 +41,10 @@ class MLPRegressor(Regressing, MLP):
     >>> reg = nn.estimators.MLPRegressor(solver="lbfgs", random_state=0).fit(X, np.sin(2 * X[:, 0]))
     >>> reg.score(X, np.sin(2 * X[:, 0])) > 0.99
     True
+    >>> reg.predict([[0.0]]).shape
+    (1,)
+    >>> nn.estimators.MLPRegressor().partial_fit(X, X[:, 0]).n_iter_
+    1
     """
 
     _checks: ClassVar[dict[str, Any]] = {"y_numeric": True}

@@ -57,6 +57,8 @@ class RecurrentClassifier(Classifies, Wrapped):
     >>> net = nn.estimators.RecurrentClassifier(hidden_sizes=(16,), epochs=40, lr=0.01, random_state=0)
     >>> net.fit(X, y).score(X, y) > 0.9
     True
+    >>> net.predict_proba(X[:2]).shape, net.partial_fit(X, y).predict(X[:2]).shape
+    ((2, 2), (2,))
 
     A label for each step of a series, from the 5 steps up to it:
 

@@ -61,6 +61,8 @@ class RecurrentRegressor(Regresses, Wrapped):
     True
     >>> net.predict(past).shape  # the 3 steps after each window
     (265, 3)
+    >>> net.partial_fit(past).forecast(2).shape
+    (2,)
 
     Each row is a sequence:
 

@@ -88,6 +88,10 @@ class Perceptron(LinearClassifying, Estimator):
     >>> net = nn.estimators.Perceptron().fit(X, y)
     >>> net.predict(X)
     array([0, 0, 0, 1])
+    >>> (net.decision_function(X) > 0).tolist()
+    [False, False, False, True]
+    >>> net.partial_fit(X, y).score(X, y)
+    1.0
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -83,8 +83,9 @@ class LinearSVM(LinearClassifying, Estimator):
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> nn.estimators.LinearSVM(C=0.1).fit(scale(X), y).score(scale(X), y) > 0.98
-    True
+    >>> net = nn.estimators.LinearSVM(C=0.1).fit(scale(X), y)
+    >>> net.score(scale(X), y) > 0.98, net.predict(scale(X)).shape, net.decision_function(scale(X)).shape
+    (True, (569,), (569,))
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -61,6 +61,11 @@ class Classifier(Classifies, Wrapped):
     >>> net = nn.estimators.Classifier(build, lr=0.01, epochs=60, random_state=0)
     >>> net.fit(X, y).score(X, y) > 0.9
     True
+    >>> net.predict_proba(X[:2]).shape, net.predict_log_proba(X[:2]).shape, net.partial_fit(X, y).predict(X[:2])
+    ((2, 3), (2, 3), array([0, 0]))
+    >>> margin = nn.estimators.Classifier(nn.Sequential(nn.Linear(4, 1)), loss="hinge").fit(X, y > 0)
+    >>> margin.decision_function(X[:2]).shape
+    (2,)
     >>> search = GridSearchCV(make_pipeline(StandardScaler(), net), {"classifier__build__units": [4, 16]}, cv=3)
     >>> bool(search.fit(X, y).best_score_ > 0.9)
     True

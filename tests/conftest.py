@@ -21,7 +21,7 @@ NO_KERNELS = (
 ABOVE_THE_KERNELS = (
     *("callbacks", "csrc", "data", "distributed", "estimators", "examples", "export", "foreign", "reliability", "typing"),
     *("base/test_forks.py", "base/test_no_threads.py", "models/test_huge_sizes.py", "models/test_many_layers.py"),
-    *("network/test_pools.py", "saving/test_fuzz.py", "training/test_larger_than_memory.py"),
+    *("network/test_pools.py", "saving/test_fuzz.py", "training/test_larger_than_memory.py", "test_docs.py"),
 )
 
 

@@ -1,80 +1,116 @@
-"""Every Python block of the README and of the docs runs, those of one page after another in one namespace, as they are read.
-
-Where a page speaks of the reader's own data and model, `GIVEN` has small ones.
-"""
+"""Every block of code of the README and of the guides runs as pasted: a page from top to bottom, and a section by itself."""
 
 import re
-import sys
+import shutil
+import tomllib
 import types
+import warnings
 from collections import Counter
-from pathlib import Path
+from functools import reduce
 
-import numpy as np
+import pages
 import public_names
 import pytest
+from pages import PAGES, REPOSITORY
 
 import nncore as nn
 from nncore._declarations import Elsewhere
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGES = {path.name: path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))}
-PAGES["the first page"] = REPOSITORY / "index.md"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = {page: pages.blocks(path) for page, path in PAGES.items()}
+PYTHON = {page: [block for block in blocks if block.kind == "python"] for page, blocks in BLOCKS.items()}
+SECTIONS = [
+    pytest.param(page, section, id=f"{page}#{'/'.join(section)}")
+    for page, blocks in PYTHON.items()
+    for section in dict.fromkeys(block.section for block in blocks[1:] if block.section != blocks[0].section)
+]
+CONSOLE = [(page, number) for page, blocks in BLOCKS.items() for number, block in enumerate(blocks) if block.kind == "console"]
 
 
-def classifier(rng):
-    """x, y and a model for them that has been trained a little."""
-    x, y = rng.normal(size=(200, 5)), rng.integers(3, size=200)
-    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(), seed=0)
-    model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
-    model.fit(x, y)
-    return {"nn": nn, "x": x, "y": y, "model": model}
-
-
-def sequences(rng):
-    stream = nn.Sequential(nn.GRU(8, 16), nn.Linear(16, 5)).build((20, 8)).stream(batch=4)
-    x, y, lengths = rng.normal(size=(30, 20, 8)), rng.integers(5, size=(30, 20)), rng.integers(1, 21, 30)
-    return {"np": np, "nn": nn, "x": x, "y": y, "lengths": lengths, "stream": stream, "x_t": x[:4, 0].astype(np.float32)}
-
-
-GIVEN = {
-    "custom.md": lambda rng: {"np": np, "nn": nn},
-    "recurrent.md": sequences,
-    "saving.md": lambda rng: classifier(rng) | {"stopping": nn.callbacks.EarlyStopping("accuracy", patience=40)},
-    "training.md": lambda rng: (
-        classifier(rng) | {"patient": np.arange(200) // 5, "x_val": rng.normal(size=(20, 5)), "y_val": rng.integers(3, size=20)}
-    ),
-}
-
-
-class SummaryWriter:
-    """What a page does with TensorBoard's, without TensorBoard."""
-
-    def __init__(self, folder):
-        self.scalars = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        assert self.scalars
-
-    def add_scalar(self, *scalar):
-        self.scalars.append(scalar)
-
-
-@pytest.mark.parametrize("page", [page for page, path in PAGES.items() if BLOCK.search(path.read_text(encoding="utf-8"))])
-def test_blocks_run(page, tmp_path, monkeypatch, rng):
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some save files
     monkeypatch.syspath_prepend(tmp_path)  # and import them, as in the folder of a script
-    text, namespace = PAGES[page].read_text(encoding="utf-8"), GIVEN.get(page, lambda rng: {})(rng)
-    if "torch.utils.tensorboard" in text:
-        for name in ("torch", "torch.utils", "torch.utils.tensorboard"):
-            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-        sys.modules["torch.utils.tensorboard"].SummaryWriter = SummaryWriter
-    for found in BLOCK.finditer(text):
-        lines_before = "\n" * text.count("\n", 0, found.start(1))  # errors name the line of the page
-        exec(compile(lines_before + found[1], str(PAGES[page]), "exec"), namespace)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+
+
+def run(blocks, page):
+    namespace = {"__name__": "__main__"}
+    with warnings.catch_warnings():
+        if any(re.search(r"^import (torch|keras)", block.text, re.MULTILINE) for block in blocks):
+            for kind in (DeprecationWarning, FutureWarning):  # of theirs: their exporters warn of their own code
+                warnings.simplefilter("ignore", kind)
+        for block in blocks:
+            pages.run(block, PAGES[page], namespace)
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in PYTHON.items() if blocks])
+def test_pages_run_from_top_to_bottom(page):
+    pages.skip_without(pages.missing(PYTHON[page][:1]))
+    without = {block.section for block in PYTHON[page] if pages.missing([block])}  # skipped below, with the reason
+    run([block for block in PYTHON[page] if block.section not in without], page)
+
+
+@pytest.mark.parametrize(("page", "section"), SECTIONS)
+def test_sections_need_the_first_block_alone(page, section):
+    blocks = [block for block in pages.needed(PAGES[page], section) if block.kind == "python"]
+    pages.skip_without(pages.missing(blocks))
+    run(blocks, page)
+
+
+@pytest.mark.parametrize(("page", "number"), CONSOLE)
+def test_commands(page, number):
+    block = BLOCKS[page][number]
+    pages.skip_without(pages.absent_tool(block))
+    before = pages.needed(PAGES[page], block.section, number)
+    pages.skip_without(pages.missing(before))
+    for linked in re.findall(r"\]\((\.\./[\w/]+/(\w+\.\w+))\)", PAGES[page].read_text("utf-8")):
+        if linked[1] in block.text:
+            shutil.copy(PAGES[page].parent / linked[0], linked[1])  # a file of the repository that the page names
+    run([*before, block], page)
+
+
+@pytest.mark.parametrize(
+    ("said", "printed", "right"),
+    [
+        ("loss 0.118", "loss  0.1182\n", True),  # to the digits shown, in any spacing
+        ("loss 0.118", "loss 0.121\n", False),
+        ("loss 0.118", "error 0.118\n", False),
+        ("(200, 4)", "(200, 5)\n", False),  # whole numbers are exact
+        ("about 4.0, in units", "5.5\n", True),
+        ("True, as it should be", "True\n", True),  # words may follow
+        ("True, as it should be", "False\n", False),
+        ("[0.5 0.25]", "[0.5 0.25 1. ]\n", False),
+        ("0.5 0.25", "0.5\n", True),
+        ("", "0.5\n", False),
+    ],
+)
+def test_what_is_printed_is_compared(said, printed, right):
+    assert pages.agree(said, printed, more=True) == right
+
+
+def test_kinds_of_blocks_are_known():
+    """What runs is marked as python, console or c; html is for browsers; text is what the block before it prints."""
+    for page, blocks in BLOCKS.items():
+        for block in blocks:
+            assert block.kind in ("python", "console", "c", "html"), f"{page}:{block.line}: {block.kind or 'no language'}"
+
+
+def test_what_pages_name_exists():
+    """Targets of make, extras of pip, programs, and names of the library."""
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE)
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for page, path in PAGES.items():
+        text = path.read_text("utf-8")
+        for target in re.findall(r"(?:`|^    |, )make ([a-z-]+)", text, re.MULTILINE):
+            assert target in targets, f"{page}: make {target}"
+        for found in re.findall(r"pip install \"?(?:\.|nncore)\[([\w,]+)\]", text):
+            assert set(found.split(",")) <= set(extras), f"{page}: {found}"
+        for program in re.findall(r"\b(?:examples|benchmarks|tests|src|csrc)/[\w/]+\.\w+", text):
+            assert (REPOSITORY / program).exists(), f"{page}: {program}"
+        for name in re.findall(r"`nn\.(\w+(?:\.\w+)*)", text):
+            if name != "Dense":  # which migrating.md gives as a name from elsewhere
+                assert reduce(getattr, name.split("."), nn) is not None, f"{page}: nn.{name}"
 
 
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -5,7 +5,6 @@ import os
 import random
 import re
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -309,17 +308,6 @@ def test_other_activations_of_cells_are_refused(keras):
     theirs = keras.Sequential([keras.Input((4, 3)), keras.layers.SimpleRNN(2)])
     with pytest.raises(ArgumentError, match="its activation is 'tanh', where it is 'relu' here"):
         nn.Sequential(nn.RNN(3, 2, nonlinearity="relu")).load_keras_weights(theirs)
-
-
-def test_the_examples_of_the_docs(keras, tmp_path, monkeypatch):
-    """They need PyTorch and Keras, so that the test of all pages leaves them out: they are marked as py."""
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
-    shown: list = []
-    namespace = {"print": shown.append}
-    for block in re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
-        exec(compile(block, "docs/weights.md", "exec"), namespace)
-    assert shown == [True]
 
 
 # Without Keras ---------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The README and the guides as programs: their sections, their blocks of code, and whether a block prints what the page says.
 
 A page is written so that a reader can paste it from top to bottom, or its first block of Python and then any one section. What a
-block prints stands in a block marked as text after it, or in a comment on the line of a print. If the first line of a block is a
+block prints stands in a block of text after it, or in a comment on the line of a print. If the first line of a block is a
 comment with the name of a file, the block is that file.
 """
 
@@ -49,7 +49,7 @@ def blocks(page):
     for part in _PART.finditer(text):
         if part["level"]:
             section = (*section[: len(part["level"]) - 2], part["heading"])
-        elif part["kind"] == "text" and found and not text[end : part.start()].strip():
+        elif part["kind"] in ("", "text") and found and not text[end : part.start()].strip():
             found[-1] = Block(found[-1].kind, found[-1].text, found[-1].line, section, part["text"])
         else:
             found.append(Block(part["kind"], part["text"], text.count("\n", 0, part.start("text")), section, None))
@@ -139,7 +139,7 @@ def _run_python(block, page, namespace):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(ast.Module([statement], []), str(page), "exec"), namespace)
         everything += printed.getvalue()
-        if said is not None:
+        if said is not None and not said.endswith("?"):  # a comment may also ask what comes
             where = f"{page.name}:{statement.end_lineno} says {said!r}, but prints {printed.getvalue()!r}"
             assert agree(said, printed.getvalue(), more=True), where
     if block.output is not None:

@@ -3,7 +3,6 @@
 import re
 import shutil
 import tomllib
-import types
 import warnings
 from collections import Counter
 from functools import reduce
@@ -21,6 +20,7 @@ PYTHON = {page: [block for block in blocks if block.kind == "python"] for page, 
 SECTIONS = [
     pytest.param(page, section, id=f"{page}#{'/'.join(section)}")
     for page, blocks in PYTHON.items()
+    if not re.search(r"from\s+top to bottom", PAGES[page].read_text("utf-8"))  # a page that is one story says so
     for section in dict.fromkeys(block.section for block in blocks[1:] if block.section != blocks[0].section)
 ]
 CONSOLE = [(page, number) for page, blocks in BLOCKS.items() for number, block in enumerate(blocks) if block.kind == "console"]

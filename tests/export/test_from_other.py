@@ -110,6 +110,9 @@ def torch_nets():
     def both(y, h):
         return torch.cat([y[:, -1, :5], h[-1]], -1)
 
+    def ends(y, h):
+        return torch.cat((h[0][-2], h[0][-1]), dim=1)
+
     x, s, turned = torch.randn(3, 4), torch.randn(3, 4, 3), torch.randn(4, 3, 3)
     states = (torch.randn(2, 3, 5), torch.randn(2, 3, 5))
     rectifiers = [
@@ -138,6 +141,7 @@ def torch_nets():
         "gru of two directions": (Recurrent(t.GRU, both, batch_first=True, bidirectional=True), (s,), 0),
         "lstm of two layers": (Recurrent(t.LSTM, lambda y, h: (y, h[0][-1]), num_layers=2, batch_first=True), (s,), 0),
         "lstm of four blocks": (Recurrent(t.LSTM, lambda y, h: y, num_layers=2, bidirectional=True, batch_first=True), (s,), 0),
+        "last states": (Recurrent(t.LSTM, ends, num_layers=2, bidirectional=True, batch_first=True), (s,), 0),
         "rnn": (Recurrent(t.RNN, lambda y, h: h.squeeze(0), nonlinearity="relu", bias=False, batch_first=True), (s,), 0),
         "time first": (Recurrent(t.GRU, lambda y, h: y[-1], bidirectional=True), (turned,), 1),
         "initial states": (Started(), (s, *states), 0),
@@ -157,6 +161,7 @@ NETS = (
     "gru of two directions",
     "lstm of two layers",
     "lstm of four blocks",
+    "last states",
     "rnn",
     "time first",
     "initial states",

@@ -133,6 +133,8 @@ def _finished(r: Reading, port: Port) -> Value:
     t: Tensor = r.values[port.name]
     if all(size == ONE for size in t.dims[1:]) and sum(len(axis) for axis in t.axes) <= 1 and len(t.axes) <= 1:
         return t.value  # one number for each sample, [N]; here it stays [N, 1]
+    if len(t.axes) > 1 and t.axes[0][:2] == (0, 1):  # time is joined to the batch, which it is not here
+        t = t._replace(axes=((0,), t.axes[0][1:], *filter(None, t.axes[1:])))
     return materialized(r, t).value
 
 

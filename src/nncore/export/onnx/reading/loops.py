@@ -17,7 +17,7 @@ import numpy as np
 from .... import layers
 from ....errors import NncoreError
 from ..recurrent import GATES, gates_from
-from .folding import FOLDED, fold
+from .folding import FOLDED, fold, shape_part
 from .graph import Graph, Node, Port
 from .values import Refusal
 
@@ -153,10 +153,15 @@ def _unlike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _constants(graph: Graph) -> dict[str, np.ndarray]:
-    """Return the constants of a graph, and those that are computed from them."""
+    """Return the constants of a graph, and those that are computed from them and from the sizes of inputs, such as zeros."""
     known, left = dict(graph.constants), _MOST_NUMBERS
+    sizes = {port.name: [_samples(graph) if isinstance(d, str) else d for d in port.dims or ()] for port in graph.inputs}
+    opened = {port.name for port in graph.inputs if _opened(port) > 1}
     for node in graph.nodes:
-        if (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
+        if node.kind == "Shape" and node.inputs[0] in sizes and node.inputs[0] not in opened:
+            of = sizes[node.inputs[0]]
+            known[node.outputs[0]] = np.array(of, np.int64)[shape_part(node, len(of))]
+        elif (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
             left -= _compute(node, known)
             if left < 0:
                 break

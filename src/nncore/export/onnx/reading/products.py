@@ -175,6 +175,12 @@ def _gather(r: Reading, node: Node, values: list[Any]) -> Tensor:
     return Tensor(value, dims, (*t.axes, (len(t.dims),)))
 
 
+def _features(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    """Columns, such as those that each part of scikit-learn's ColumnTransformer takes."""
+    t = tensor(values[0])
+    return selected(r, t._replace(product=None), -1, [int(i) for i in constant(values[1], "what it chooses").reshape(-1)])
+
+
 def _pool(kind: Any, times_steps: bool = False) -> Entry:
     """A mean, maximum or sum over axes, which become the first one of the samples."""
 
@@ -218,5 +224,6 @@ ENTRIES: dict[str, Callable[..., Any]] = {
     "ReduceMean": _pool(layers.GlobalAveragePooling1D),
     "ReduceSum": _pool(layers.GlobalAveragePooling1D, times_steps=True),
     "Softmax": _of_rows(layers.Softmax),
+    "ai.onnx.ml.ArrayFeatureExtractor": _features,
     "ai.onnx.ml.LinearRegressor": _linear_regressor,
 }

@@ -114,7 +114,8 @@ def _concat(r: Reading, node: Node, values: list[Any]) -> Tensor:
     if not (
         len(whole) == 1
         and whole != (0,)
-        and all(t.axes == first.axes and _dims_are_those_of_the_value(r, t) for t in tensors)
+        and all(t.axes == first.axes and len(t.dims) == len(first.dims) for t in tensors)
+        and all(_dims_are_those_of_the_value(r, t) for t in tensors)
         and all(a == b for t in tensors for d, (a, b) in enumerate(zip(t.dims, first.dims, strict=True)) if d != whole[0])
     ):
         tensors = [materialized(r, t) for t in tensors]

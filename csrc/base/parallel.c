@@ -24,9 +24,7 @@ enum { MAX_THREADS = 1024 };
 struct nnc_parallel_region {
   _Alignas(64) atomic_uint arrived;
   _Alignas(64) atomic_uint phase;
-  int size, tiles;
-  nnc_parallel_fn *fn;
-  void *context;
+  int size;
 };
 
 static atomic_int thread_limit; /* 0: not determined yet */
@@ -59,28 +57,28 @@ int nnc_fork_count(void) { return atomic_load_explicit(&forks, memory_order_rela
 unsigned long nnc_fork_survivor(int since) { return since >= survivor_since ? (unsigned long)survivor : 0; }
 int nnc_is_forked_child(void) { return nnc_fork_count() > 0; }
 
-static inline void run_thread(nnc_parallel_region *region, int rank) {
-  nnc_thread self = {.region = region, .rank = rank, .size = region->size};
+static inline void run_thread(nnc_thread *self, int tiles, nnc_parallel_fn *fn, void *context) {
   const nnc_fpstate saved = nnc_fp_enter();
-  nnc_tiles_enter(region->tiles);
-  region->fn(&self, region->context);
-  nnc_tiles_leave(region->tiles);
+  nnc_tiles_enter(tiles);
+  fn(self, context);
+  nnc_tiles_leave(tiles);
   nnc_fp_leave(saved);
 }
 
 int nnc_parallel(int threads, int tiles, nnc_parallel_fn *fn, void *context) {
-  nnc_parallel_region region = {.fn = fn, .context = context, .tiles = tiles};
   if (threads > 1) threads = nnc_is_forked_child() || omp_in_parallel() ? 1 : nnc_available_threads(threads);
-  if (threads <= 1) {
-    region.size = 1;
-    run_thread(&region, 0);
+  if (threads <= 1) { /* without a region, whose memory alone costs a small net a hundredth of a step */
+    nnc_thread self = {.size = 1};
+    run_thread(&self, tiles, fn, context);
     return 1;
   }
+  nnc_parallel_region region = {.size = 0};
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp single
     region.size = omp_get_num_threads(); /* the runtime may provide fewer than requested */
-    run_thread(&region, omp_get_thread_num());
+    nnc_thread self = {.region = &region, .rank = omp_get_thread_num(), .size = region.size};
+    run_thread(&self, tiles, fn, context);
   }
   return region.size;
 }
@@ -181,7 +179,8 @@ int nnc_lost_parts(void) { return atomic_load_explicit(&lost_parts, memory_order
 
 int nnc_threads_for(double flops) {
   if (nnc_forced_threads()) return nnc_forced_threads();
-  const int limit = nnc_get_num_threads();
   const double worth = flops / flops_per_thread;
-  return worth <= 1 ? 1 : worth < limit ? (int)worth : limit;
+  if (worth <= 1) return 1;
+  const int limit = nnc_get_num_threads();
+  return worth < limit ? (int)worth : limit;
 }

@@ -587,7 +587,8 @@ cdef class Plan(BasePlan):
         if status != NNC_OK:
             raise_error(&error)
         self.forward_rows = rows
-        self.forward_for = self.built_for
+        if self.forward_for is not self.built_for:
+            self.forward_for = self.built_for
         self.last_training = training
         self.forward_progress = self.progress
         self.progress.pass_ += training
@@ -656,7 +657,7 @@ cdef class Plan(BasePlan):
                 return None
             rows = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
             self._need_rows(rows, training)
-            self._bind_sequences(&given, None, rows)
+            memset(&given, 0, sizeof(given))
             source.data = cnp.PyArray_DATA(<cnp.ndarray>x)
             source.type = NNC_SOURCE_F64 if self.typenum == cnp.NPY_DOUBLE else NNC_SOURCE_F32
             source.stride = self.in_width
@@ -667,7 +668,8 @@ cdef class Plan(BasePlan):
             if training:
                 self._take_carried(rows)
             self._run_forward(&source, &given, rows, training, &to)
-            self.forward_sequences = self.forward_steps = None
+            if self.forward_sequences is not None or self.forward_steps is not None:  # each change of None's count waits for the one before
+                self.forward_sequences = self.forward_steps = None
             return y
         finally:
             self._leave(TRAINING)
@@ -718,7 +720,9 @@ cdef class Plan(BasePlan):
                 return None
             if <size_t>cnp.PyArray_DIM(<cnp.ndarray>grad_output, 0) != self.forward_rows:
                 return None
-            self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
+            memset(&given, 0, sizeof(given))
+            if self.forward_sequences is not None:
+                self._bind_sequences(&given, self.forward_sequences, self.forward_rows)
             memcpy(dims, self.in_dims, sizeof(dims))
             dims[0] = self.forward_rows
             dx = self.results.take(self.in_rank, dims, self.typenum)

@@ -45,7 +45,7 @@ for k, (name, answer) in enumerate(answers.items()):
     values = [getattr(nn.metrics, metric)(truth, answer) for metric in METRICS]
     bars = axes.barh(np.arange(5) - 0.27 * k, values, 0.25, label=name)
     axes.bar_label(bars, fmt=" {:.0%}")
-axes.set(yticks=np.arange(5) - 0.27, yticklabels=METRICS, xlabel="value", xlim=(0, 1.1))
+axes.set(yticks=np.arange(5) - 0.27, yticklabels=METRICS, xlabel="value", xlim=(0, 1.2))
 figure.legend(loc="outside upper center", ncols=3)
 
 # %%

@@ -27,8 +27,8 @@ state the new value :math:`n` is made of:
 .. math:: h_t = (1 - z) \, n + z \, h_{t-1}
 
 **The task:** each step brings a random number, and one of the first six is marked. Which number was it? The net has to say so after 40
-steps. A gate that is half open loses half of the memory at every step, and no gradient reaches the mark. So :math:`f` and :math:`z` begin
-nearly open here (a bias of 3), and :math:`i` nearly closed.
+steps. A gate that is half open loses half of the memory at every step, and hardly any gradient reaches the mark. So :math:`f` and :math:`z`
+begin nearly open here (a bias of 3), and :math:`i` nearly closed.
 """
 
 import matplotlib.pyplot as plt

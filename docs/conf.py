@@ -43,6 +43,7 @@ html_show_copyright = html_show_sphinx = html_copy_source = False
 locale_dirs, gettext_compact = ["docs/locale"], False
 if tags.has("learn"):  # noqa: F821
     root_doc, include_patterns = "docs/learn/index", ["docs/learn/*.rst"]
+    html_title = "처음 배우는 신경망"
     html_additional_pages = {"index": "to_path.html"}
     html_sidebars = {
         "**": ["sidebar/brand.html", "sidebar/search.html", "sidebar/scroll-start.html"]

@@ -108,6 +108,16 @@ def link_to_english(app, document, page):
             link["reftitle"] = _("in English")
 
 
+def join_formulas(app, document, page):
+    """Keep on the line of a formula what follows it without a blank, such as a comma or a Korean particle."""
+    for formula in list(document.findall(nodes.math)):
+        parent, place = formula.parent, formula.parent.index(formula)
+        following = parent[place + 1] if place + 1 < len(parent) else None
+        if isinstance(following, nodes.Text) and (joined := re.match(r"\S{1,12}(?!\S)", following.astext())):
+            rest = nodes.Text(following.astext()[joined.end() :])
+            parent[place : place + 2] = [nodes.inline("", "", formula, nodes.Text(joined[0]), classes=["joined"]), rest]
+
+
 def add_switch(app, page, template, context, document):
     """Put the way to the same page in the other language above each page of the path."""
     if not (page.startswith(PATH) and document):
@@ -146,6 +156,7 @@ def setup(app):
     app.connect("doctree-read", check_translations)
     app.connect("doctree-resolved", translate_thumbnails)
     app.connect("doctree-resolved", link_to_english, priority=900)  # behind those that make links
+    app.connect("doctree-resolved", join_formulas)
     app.connect("html-page-context", add_switch)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

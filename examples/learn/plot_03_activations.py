@@ -20,8 +20,10 @@ import numpy as np
 import nncore as nn
 
 KINDS = [
-    nn.Step, nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardsigmoid, nn.Hardtanh, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU,
-    nn.CELU, nn.Softplus, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.LogSigmoid, nn.Hardshrink, nn.Softshrink, nn.Tanhshrink,
+    nn.Step, nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardsigmoid, nn.Hardtanh, nn.ReLU,
+    nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.GELU, nn.SiLU,
+    nn.Mish, nn.Hardswish, nn.LogSigmoid, nn.Hardshrink, nn.Softshrink,
+    nn.Tanhshrink,
 ]  # fmt: skip
 x = np.linspace(-4, 4, 401)[:, None]
 figure, panels = plt.subplots(7, 3, figsize=(9, 15), layout="constrained", sharex=True)

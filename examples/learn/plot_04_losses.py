@@ -21,28 +21,29 @@ import nncore as nn
 
 error = np.linspace(-3, 3, 301)
 score = np.linspace(-8, 8, 301)[:, None]
-figure, (left, middle, right) = plt.subplots(
-    1, 3, figsize=(11, 3.6), layout="constrained"
-)
+figure, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
 for name in ("mse", "mae", "huber"):
     loss = nn.losses.get(name)
-    left.plot(error, [loss([[0.0]], [[e]]) for e in error], label=name)
-left.set(xlabel="answer - target", ylabel="loss", ylim=(0, 4))
+    axes.plot(error, [loss([[0.0]], [[e]]) for e in error], label=name)
+axes.set(xlabel="answer - target", ylabel="loss", ylim=(0, 4))
+axes.grid(alpha=0.3)
+axes.legend()
 
 # %%
-# On the right: a net with a Sigmoid at its end gives some score for a row whose true answer is yes. What do the two losses say, and
-# what gradient do they send back to the score?
+# A net with a Sigmoid at its end gives some score for a row whose true answer is yes. What do the two losses say of each score, and
+# what gradient do they send back to it?
 
 net = nn.Sequential(nn.Sigmoid(), dtype="float64").build((1,))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 for name in ("mse", "binary_crossentropy"):
     loss, yes = nn.losses.get(name), np.ones((1, 1))
     p = net.forward(score)
-    middle.plot(score, [loss(yes, q[None]) for q in p], label=name)
+    left.plot(score, [loss(yes, q[None]) for q in p], label=name)
     slopes = net.backward(np.concatenate([loss.gradient(yes, q[None]) for q in p]))
     right.plot(score, slopes, label=name)
-middle.set(xlabel="score; the answer is yes", ylabel="loss")
+left.set(xlabel="score; the answer is yes", ylabel="loss")
 right.set(xlabel="score; the answer is yes", ylabel="gradient of the score")
-for axes in (left, middle, right):
+for axes in (left, right):
     axes.legend()
     axes.grid(alpha=0.3)
 

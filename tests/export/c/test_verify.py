@@ -124,6 +124,35 @@ def test_a_state_that_is_not_reset_is_found(tmp_path):
         nn.export.verify_c(model, tmp_path / "net.c")
 
 
+def encoder_and_decoder():
+    x, z = nn.Input((6, 3), name="x"), nn.Input((6, 2), name="z")
+    y, h = nn.GRU(3, 4, bidirectional=True, return_sequences=True, return_state=True, name="e")(x)
+    both = nn.Concatenate()([y, z])
+    return nn.Model([x, z], {"all": nn.Linear(10, 2, name="o")(both), "last": nn.LSTM(10, 3, name="l")(both), "h": h}, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (lambda: nn.Sequential(nn.GRU(3, 4), nn.Linear(4, 1), seed=0).build((6, 3)), {}),
+        (
+            lambda: nn.Sequential(nn.LSTM(3, 4, return_sequences=True), seed=0).build((6, 3)),
+            {"workspace": "caller", "time_steps": 4},
+        ),
+        (lambda: nn.Sequential(nn.LSTM(3, 4, bidirectional=True), nn.Linear(8, 2), seed=0).build((6, 3)), {"workspace": "caller"}),
+        (encoder_and_decoder, {"weights": "int8"}),
+    ],
+)
+def test_sequences_of_other_lengths(tmp_path, make, options):
+    """A file in which NAME_predict_steps forgets the number of steps gives the right results for whole sequences only."""
+    model, path = make(), tmp_path / "net.c"
+    source = model.to_c(path, **options).source
+    assert nn.export.verify_c(model, path, n=20, flags="-std=c99 -O2 -Wall -Wextra -Werror").ulp < 8
+    head = re.search(r"^void net_predict_steps\([^;{]*\)\n\{\n", source, re.M)
+    path.write_text(source[: head.end()] + "    steps = NET_TIME_STEPS;\n" + source[head.end() :])
+    assert nn.export.verify_c(model, path, n=20).ulp > 1e4
+
+
 def test_a_wrong_file_is_found(model, tmp_path):
     source = model.to_c().source
     bias = re.search(r"0_weight.*?\{\s*(\S+),", source, re.S)

@@ -91,6 +91,24 @@ WRITE
     return failed;
 }
 """
+_STEPS = """\
+static int steps(FILE *in, FILE *out)
+{
+    int n, valid, failed = 0;
+    if (!get(in, &n, sizeof n, 1)) {
+        return 1;
+    }
+    const size_t rows = (size_t)n;
+DECLARED
+    for (size_t i = 0; i < rows; i++) {
+        failed |= !get(in, &valid, sizeof valid, 1);
+READ
+        NAME_predict_steps(ONE);
+WRITE
+    }
+    return failed;
+}
+"""
 _STREAM = """\
 static int stream(FILE *in, FILE *out)
 {
@@ -118,7 +136,14 @@ Arguments = list[tuple[str, str, Shape]]  #: type, name, shape
 
 
 def written(
-    path: str, name: str, ctype: str, inputs: Arguments, outputs: Arguments, workspace: str, sizes: tuple[int, int] | None
+    path: str,
+    name: str,
+    ctype: str,
+    inputs: Arguments,
+    outputs: Arguments,
+    workspace: str,
+    sizes: tuple[int, int] | None,
+    of_steps: tuple[Arguments, Arguments] | None,
 ) -> str:
     """Return the text.
 
@@ -134,9 +159,13 @@ def written(
         The macro with the size of the workspace that the functions take, or "".
     sizes : (int, int) or None
         The numbers of an input and an output of ``NAME_step``, if there is one.
+    of_steps : (inputs, outputs) or None
+        The largest arguments of ``NAME_predict_steps``, if there is one.
     """
     runs = '!strcmp(words[1], "stream") ? stream(in, out) : ' if sizes else ""
-    text = _FRAME.replace("PREDICT\n", _predict(name, inputs, outputs, workspace))
+    runs += '!strcmp(words[1], "steps") ? steps(in, out) : ' if of_steps else ""
+    shorter = _steps(name, *of_steps, workspace) if of_steps else ""
+    text = _FRAME.replace("PREDICT\n", _predict(name, inputs, outputs, workspace) + shorter)
     text = text.replace("STREAM\n", _stream(name, ctype, inputs, sizes, workspace) if sizes else "")
     text = text.replace("WORK\n", f"static {ctype} work[{workspace}];\n\n" if workspace else "").replace("RUNS", runs)
     return text.replace("PATH", path.replace("\\", "\\\\").replace('"', '\\"'))
@@ -161,6 +190,22 @@ def _predict(name: str, inputs: Arguments, outputs: Arguments, workspace: str) -
     work = ["work"] if workspace else []
     text = _PREDICT.replace("DECLARED", _lines(declared, 1)).replace("READ", _lines(read, 2)).replace("WRITE", _lines(write, 2))
     return text.replace("ONE", ", ".join([*one, *work])).replace("ALL", ", ".join([*every, *work])).replace("NAME", name) + "\n"
+
+
+def _steps(name: str, inputs: Arguments, outputs: Arguments, workspace: str) -> str:
+    of = [
+        (kind, i, ctype, prod(shape)) for kind, each in (("x", inputs), ("y", outputs)) for i, (ctype, _, shape) in enumerate(each)
+    ]
+    declared = [f"{ctype} *const {kind}{i} = ({ctype} *)room(sizeof *{kind}{i}, rows * {n}u);" for kind, i, ctype, n in of]
+    moves = {
+        k: [f"failed |= !{call}({to}, {k}{i} + i * {n}u, sizeof *{k}{i}, {n}u);" for kind, i, _, n in of if kind == k]
+        for k, call, to in (("x", "get", "in"), ("y", "put", "out"))
+    }
+    given = [f"{kind}{i} + i * {n}u" for kind, i, _, n in of]
+    given.insert(len(inputs), "valid")
+    text = _STEPS.replace("DECLARED", _lines(declared, 1)).replace("READ", _lines(moves["x"], 2))
+    text = text.replace("WRITE", _lines(moves["y"], 2)).replace("ONE", ", ".join([*given, *(["work"] if workspace else [])]))
+    return text.replace("NAME", name) + "\n"
 
 
 def _stream(name: str, ctype: str, inputs: Arguments, sizes: tuple[int, int], workspace: str) -> str:

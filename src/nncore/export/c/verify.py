@@ -19,13 +19,14 @@ from ...network.network import Network
 from ...records import Shape
 from ...saving import atomic
 from ..axes import shapes_for
-from ..samples import samples
+from ..samples import outputs_for, samples
 from ..walk import Walk, walk
 from . import harness
 from .rounding import difference, predicted, rounded_tensors, twin
 from .selftest import streamed
 from .weights import FORMATS
 
+_SHORTER = 16  # sequences of other lengths
 _LONGEST = 4000  # characters of what a compiler says
 _SECONDS = 600.0  # for one run of a program
 _TYPES = {"float": "float32", "double": "float64", "int": "int32"}
@@ -59,6 +60,7 @@ class _Source(NamedTuple):
     outputs: list[tuple[str, str, Shape]]
     workspace: str  #: the macro with its size, or ""
     streams: bool
+    steps: bool  #: whether there is a NAME_predict_steps
 
 
 def verify_c(
@@ -70,7 +72,7 @@ def verify_c(
     run: str | Sequence[str] = (),
     seed: int = 0,
 ) -> CReport:
-    """Compile a file of `Model.to_c`, run it with random inputs, and compare the results with those of the model.
+    """Compile a file of `Model.to_c`, run all of its functions with random inputs, and compare the results with the model's.
 
     Parameters
     ----------
@@ -81,7 +83,8 @@ def verify_c(
     cc : str
         The compiler, perhaps with options: "gcc", "clang", "g++", "aarch64-linux-gnu-gcc -static".
     n : int
-        How many samples, and how many time steps of streams, if the file has ``NAME_step``.
+        How many samples, and how many time steps of streams, if the file has ``NAME_step``. If it has ``NAME_predict_steps``, 16
+        sequences of other lengths are compared besides.
     flags : str or sequence of str, optional
         Options of the compiler. None: ``-std=c99 -O2``; if the name of the compiler ends in ``++``, ``-std=c++17 -O2``.
     run : str or sequence of str
@@ -140,10 +143,13 @@ def verify_c(
                 (x,) = samples(net, [(steps, *net.values[0].shape[1:])], rng, 1)
                 program.streams.append((x, streamed(given, x)[0]))
             sizes = prod(net.values[0].shape[1:]), program.streams[0][1].shape[1]
-        program.build(command, os.path.abspath(path), sizes)
+        shorter = _Shorter(given, net, source, rng) if source.steps else None
+        program.build(command, os.path.abspath(path), sizes, shorter)
         inputs = samples(net, [shape for _, _, shape in source.inputs], rng, n)
         wanted = predicted(given, inputs if len(inputs) > 1 else inputs[0])
         found.add(program.predict(inputs), wanted)
+        if shorter is not None:
+            found.add(program.predict(shorter.x, shorter), shorter.wanted)
         if source.weights:
             found.compare_rounding(wanted, predicted(network, inputs if len(inputs) > 1 else inputs[0]))
         if source.streams:
@@ -206,7 +212,14 @@ def _read(path: str) -> _Source:
     }
     ctype = "double" if re.search(rf"^void {name}_\w+\([^)]*double \*", text, re.M) else "float"
     return _Source(
-        name, ctype, kind, split[True], split[False], f"{name.upper()}_WORKSPACE_SIZE" if of_caller else "", streams is not None
+        name,
+        ctype,
+        kind,
+        split[True],
+        split[False],
+        f"{name.upper()}_WORKSPACE_SIZE" if of_caller else "",
+        streams is not None,
+        f"void {name}_predict_steps(" in text,
     )
 
 
@@ -228,6 +241,27 @@ def _require_shapes(network: Network, net: Walk, source: _Source) -> None:
         )
 
 
+class _Shorter:
+    """Sequences of other lengths, and their outputs: up to that of the file, or if it has streams, longer ones, too."""
+
+    def __init__(self, given: Network, net: Walk, source: _Source, rng: np.random.Generator) -> None:
+        self.inputs, self.outputs, at = source.inputs, source.outputs, net.timed or 0
+        most = source.inputs[at][2][0]
+        if source.streams:
+            most += 3
+            is_timed = net.values[net.outputs[0]].timeline is not None
+            self.inputs = [(ctype, name, (most, *shape[1:])) for ctype, name, shape in source.inputs]
+            self.outputs = [(c, name, (most, *shape[1:]) if is_timed else shape) for c, name, shape in source.outputs]
+        self.x = samples(net, [shape for *_, shape in self.inputs], rng, _SHORTER)
+        self.lengths = rng.integers(1, most + 1, _SHORTER)
+        self.wanted = [np.zeros((_SHORTER, *shape), net.dtype) for *_, shape in self.outputs]
+        for i, n in enumerate(self.lengths):
+            row = [each[i : i + 1] for each in self.x]
+            found = outputs_for(given, [row[0][:, :n]]) if source.streams else outputs_for(given, row, self.lengths[i : i + 1])
+            for all_of, one in zip(self.wanted, found, strict=True):
+                all_of[i, : one.shape[1]] = one[0]
+
+
 # The program ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -239,22 +273,27 @@ class _Program:
         self.streams: list[tuple[np.ndarray, np.ndarray]] = []
         self.sizes = (0, 0)
 
-    def build(self, command: list[str], path: str, sizes: tuple[int, int] | None) -> None:
+    def build(self, command: list[str], path: str, sizes: tuple[int, int] | None, shorter: _Shorter | None) -> None:
         """sizes: the numbers of an input and an output of a step of a stream, if there are streams."""
         s, self.sizes = self.source, sizes or (0, 0)
         main = self._at("main.c")
         with open(main, "w", encoding="utf-8") as file:
-            file.write(harness.written(path, s.name, s.ctype, s.inputs, s.outputs, s.workspace, sizes))
+            of_steps = (shorter.inputs, shorter.outputs) if shorter is not None else None
+            file.write(harness.written(path, s.name, s.ctype, s.inputs, s.outputs, s.workspace, sizes, of_steps))
         self._call("compiling", [*command, "-o", self._at("main"), main, "-lm"])
 
-    def predict(self, x: list[np.ndarray]) -> list[np.ndarray]:
-        arrays = [
+    def predict(self, x: list[np.ndarray], shorter: _Shorter | None = None) -> list[np.ndarray]:
+        """Return the outputs of samples, or of sequences of other lengths."""
+        outputs = self.source.outputs if shorter is None else shorter.outputs
+        arrays = [] if shorter is None else [shorter.lengths.astype("int32").reshape(-1, 1)]
+        arrays += [
             each.astype(_TYPES[ctype]).reshape(len(each), -1) for each, (ctype, _, _) in zip(x, self.source.inputs, strict=True)
         ]
         given = b"".join(each[i].astype(each.dtype.newbyteorder("<")).tobytes() for i in range(len(x[0])) for each in arrays)
         kind = np.dtype(_TYPES[self.source.ctype]).newbyteorder("<")
-        sizes = [prod(shape) for _, _, shape in self.source.outputs]
-        rows = self._run("predict", [len(x[0])], given, kind, len(x[0]) * sum(sizes)).reshape(len(x[0]), sum(sizes))
+        sizes = [prod(shape) for _, _, shape in outputs]
+        what = "predict" if shorter is None else "steps"
+        rows = self._run(what, [len(x[0])], given, kind, len(x[0]) * sum(sizes)).reshape(len(x[0]), sum(sizes))
         return np.split(rows, np.cumsum(sizes)[:-1], axis=1)
 
     def stream(self) -> list[np.ndarray]:

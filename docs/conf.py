@@ -60,7 +60,8 @@ maximum_signature_line_length = 90  # a longer one has a line for each parameter
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # docstrings say it better
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+napoleon_use_ivar = napoleon_preprocess_types = True
+napoleon_use_rtype = False
 default_role = "py:obj"  # `Linear` in a docstring
 highlight_language = "none"  # of formulas; examples are known by their prompts
 

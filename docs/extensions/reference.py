@@ -32,6 +32,7 @@ from sphinx.pycode import ModuleAnalyzer
 BLOCK = re.compile(r"^```\{names\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 LINE = re.compile(r"([\w.]+)(\(.*\))?(?:: (.*))?")
+SEVERAL = re.compile(r"(\nAttributes\n-+\n(?:.+\n)*?)(\w+(?:, \w+)+) : (.+\n(?: .+\n)*)")
 SUMMARY = "```{summary}\n```\n"
 CODE_OR_SIGN = re.compile(r"(``.*?``|`.*?`)|([*|]|(?<=\w)_(?!\w))")
 
@@ -67,8 +68,13 @@ class Entry(NamedTuple):
         return "autofunction" if inspect.isroutine(value) else "py:data"
 
     def doc(self) -> list[str]:
-        """Return the docstring by lines; that of a constant or an alias is the comment above it."""
-        if self.directive() != "py:data":
+        """Return the docstring by lines; that of a constant, an alias or a plain attribute is the comment beside it."""
+        directive, key = self.directive(), self.name.rpartition(".")[::2]
+        owner = getattr(import_module(self.module), key[0]) if key[0] else None
+        if directive == "autoattribute":
+            found = ModuleAnalyzer.for_module(owner.__module__).find_attr_docs().get(key, [])
+            return [line for line in found if line] or (inspect.getdoc(self.value) or "").splitlines()
+        if directive != "py:data":
             return (inspect.getdoc(self.value) or "").splitlines()
         for name in [self.module, *(each for each in sys.modules if each.startswith(f"{self.module}."))]:
             docs = ModuleAnalyzer.for_module(name).find_attr_docs() if getattr(sys.modules[name], "__file__", "") else {}
@@ -78,8 +84,8 @@ class Entry(NamedTuple):
 
     def first_sentence(self) -> str:
         text = " ".join(inspect.cleandoc("\n".join(self.doc())).split("\n\n")[0].split())
-        found = re.match(r"(.*?[.:])(?= [A-Z`]|$)(?<!e\.g\.)", text)
-        return plain(found[1] if found else text).rstrip(":")
+        found = re.match(r"(.*?\.)(?= [A-Z`]|$)", text)
+        return plain(found[1] if found else text)
 
     def text(self) -> str:
         """Return the entry in reStructuredText."""
@@ -124,10 +130,13 @@ def write_entries(app: Any, page: str, source: list[str]) -> None:
     if "/reference/" not in page:
         return
     listed = entries(source[0])
+    declared = {"nncore", "nncore.models", "nncore.checking"}  # they have no page of their own
 
     def block(found: re.Match[str]) -> str:
-        texts = [entry.text() for entry in entries(found[0])]
-        return rst("\n".join([f".. py:currentmodule:: {found[1]}", "", *texts]))
+        texts, module = [entry.text() for entry in entries(found[0])], found[1]
+        directive = "currentmodule" if module in declared else "module"
+        declared.add(module)
+        return rst("\n".join([f".. py:{directive}:: {module}", "", *texts]))
 
     source[0] = BLOCK.sub(block, source[0])
     if SUMMARY in source[0]:
@@ -135,12 +144,21 @@ def write_entries(app: Any, page: str, source: list[str]) -> None:
 
 
 def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Escape a docstring outside of its examples."""
+    """Escape a docstring outside of its examples, and give each of several attributes a line of its own."""
+    text, changes = "\n".join(lines), 1
+    while changes:
+        text, changes = SEVERAL.subn(each_by_itself, text)
+    lines[:] = text.splitlines()
     is_example = False
     for i, line in enumerate(lines):
         is_example = bool(line.strip()) and (is_example or line.lstrip().startswith(">>>"))
         if not is_example:
             lines[i] = plain(line)
+
+
+def each_by_itself(found: re.Match[str]) -> str:
+    """Divide ``a, b : type`` and its description; napoleon does so for parameters only."""
+    return found[1] + "".join(f"{name} : {found[3]}" for name in found[2].split(", "))
 
 
 def shorten(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: str | None) -> Any:
@@ -158,7 +176,10 @@ def find(app: Any, env: Any, node: nodes.Element, contnode: nodes.Element) -> no
     target, domain = node.get("reftarget", ""), env.domains["py"]
     if node.get("refdomain") != "py" or not target:
         return None
-    known = [name for name in domain.objects if name.endswith(f".{target}")]
+    target = f"nncore.{target[3:]}" if target.startswith("nn.") else target
+    known = [name for name in domain.objects if name == target or name.endswith(f".{target}")]
+    if node.get("reftype") == "class":  # a type of a parameter: "optimizer" is no method
+        known = [name for name in known if domain.objects[name].objtype in ("class", "exception", "data")]
     if not known:
         return None
     near = f"{node.get('py:module')}."

@@ -38,6 +38,10 @@ class EarlyStopping(Monitor):
     best, best_epoch
         The best value and its epoch.
 
+    See Also
+    --------
+    ModelCheckpoint : keeps the best model in a file.
+
     Examples
     --------
     >>> import nncore as nn

@@ -35,7 +35,7 @@ class Report:
     --------
     >>> import numpy as np
     >>> import nncore as nn
-    >>> model = nn.Sequential(nn.Linear(1, 1))
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
     >>> model.compile(loss="mse", optimizer="sgd")
     >>> report = nn.diagnose(model, np.array([[1.0], [np.nan]] * 20), np.ones(40))
     >>> report

@@ -46,7 +46,7 @@ class Verdict(NamedTuple):
     --------
     >>> import numpy as np
     >>> import nncore as nn
-    >>> model = nn.Sequential(nn.Linear(1, 1))
+    >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
     >>> model.compile(loss="mse", optimizer="sgd")
     >>> verdict = nn.diagnose(model, np.array([[1.0], [np.nan]] * 20), np.ones(40)).verdicts[0]
     >>> verdict.code, verdict.severity, verdict.where

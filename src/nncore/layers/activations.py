@@ -104,6 +104,11 @@ class Step(Activation):
 class Sigmoid(Activation):
     """f(x) = 1 / (1 + exp(-x)).
 
+    See Also
+    --------
+    losses.BinaryCrossentropy : its loss, for 0 and 1.
+    Softmax : for more than two classes.
+
     Examples
     --------
     >>> import nncore as nn
@@ -135,6 +140,10 @@ class Tanh(Activation):
 
 class ReLU(Rectifier):
     """f(x) = max(0, x).
+
+    See Also
+    --------
+    LeakyReLU : without units that stay 0.
 
     Examples
     --------

@@ -21,6 +21,11 @@ class Dropout(Layer):
     p : float
         Probability of zero, in [0, 1].
 
+    See Also
+    --------
+    Linear : has ``l1``, ``l2`` and ``max_norm``.
+    callbacks.EarlyStopping : ends training before it over-fits.
+
     Examples
     --------
     >>> import nncore as nn

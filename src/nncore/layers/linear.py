@@ -47,6 +47,11 @@ class Linear(Regularized):
     bias : numpy.ndarray or None
         [out_features], a live view.
 
+    See Also
+    --------
+    Dropout : against over-fitting.
+    BatchNorm1d : for deep nets.
+
     Examples
     --------
     >>> import nncore as nn

@@ -60,6 +60,10 @@ class BatchNorm1d(Layer):
     A training batch of one sample [1, features], or of one valid step, has no variance. It raises an error before anything is
     trained.
 
+    See Also
+    --------
+    LayerNorm : the same for each row by itself, for small batches and for sequences.
+
     Examples
     --------
     >>> import numpy as np
@@ -181,6 +185,10 @@ class LayerNorm(Layer):
     ----------
     weight, bias : numpy.ndarray or None
         [*normalized_shape], live views.
+
+    See Also
+    --------
+    BatchNorm1d : over the rows of a batch.
 
     Examples
     --------

@@ -54,6 +54,10 @@ class Softmax(RowActivation):
     dim : int
         -1, or the number of the last dimension. Others are not possible.
 
+    See Also
+    --------
+    losses.SparseCategoricalCrossentropy : its loss, for class numbers.
+
     Examples
     --------
     >>> import nncore as nn

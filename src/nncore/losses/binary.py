@@ -24,6 +24,10 @@ class BinaryCrossentropy(Crossentropy):
         The weight w of positive targets, as in PyTorch's BCEWithLogitsLoss: a number, or one for each column. The divisor of
         the mean does not contain it. Above 1 it favours recall, below 1 precision.
 
+    See Also
+    --------
+    Sigmoid : the last layer that it needs.
+
     Examples
     --------
     >>> import nncore as nn

@@ -21,6 +21,10 @@ class CategoricalCrossentropy(Crossentropy):
     reduction : str
         See `Loss`.
 
+    See Also
+    --------
+    SparseCategoricalCrossentropy : for class numbers.
+
     Examples
     --------
     >>> import nncore as nn
@@ -42,6 +46,11 @@ class SparseCategoricalCrossentropy(Crossentropy):
         Targets with this index do not count: neither in the loss and its mean, which is over the others, nor in the metrics. This
         is the argument of PyTorch's CrossEntropyLoss, whose default is -100, and ``ignore_class`` in Keras. The loss is 0 if no
         target counts.
+
+    See Also
+    --------
+    Softmax : the last layer that it needs.
+    CategoricalCrossentropy : for one-hot targets.
 
     Examples
     --------

@@ -11,6 +11,10 @@ from .base import Loss, Reduction, check_width, columns_as_attributes, per_colum
 class MeanSquaredError(Loss):
     """Mean over the columns of (prediction - target)².
 
+    See Also
+    --------
+    Huber : for outliers.
+
     Examples
     --------
     >>> import nncore as nn

@@ -342,7 +342,12 @@ def _function(cls: type[Metric], given: str, value: object) -> Any:
     summary = (cls.__doc__ or "").split("\n\n")[0]
     function.__doc__ = f"""{summary}
 
-    The same as ``{cls.__name__}(**options)(y_true, y_pred, sample_weight)``; see `{cls.__name__}` for the options.
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight
+        See `Metric`.
+    **options
+        See `{cls.__name__}`.
 
     Examples
     --------

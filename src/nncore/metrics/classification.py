@@ -82,6 +82,10 @@ class Accuracy(CountMetric):
     subset : bool
         If each row has several labels, count the rows of which all labels are right, as scikit-learn's ``accuracy_score`` does.
 
+    See Also
+    --------
+    F1 : for rare classes.
+
     Examples
     --------
     >>> import nncore as nn
@@ -127,6 +131,7 @@ class TopKAccuracy(CountMetric):
     Parameters
     ----------
     k : int, default 5
+        The number of classes.
     name : str, optional
         The key in ``history``.
 

@@ -45,7 +45,7 @@ def load(
     Returns
     -------
     Model
-        The model, a `Sequential` or a `Functional`; a `QuantizedModel` if it was saved as one.
+        The model, a `Sequential` or a `Model`; a `QuantizedModel` if it was saved as one.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
     Returns
     -------
     Model
-        The model, a `Sequential` or a `Functional`. It is not compiled.
+        The model, a `Sequential` or a `Model`. It is not compiled.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def from_torch(module: Any, *, example: Any = None, seed: int | None = None) -> 
     Returns
     -------
     Model
-        The model, a `Sequential` or a `Functional`. It is not compiled. The batch comes first in all of its inputs and outputs,
+        The model, a `Sequential` or a `Model`. It is not compiled. The batch comes first in all of its inputs and outputs,
         also where ``batch_first=False`` has time first, and in the states of recurrent layers, which are [N, hidden], or
         [N, directions * layers, hidden].
 

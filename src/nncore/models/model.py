@@ -963,6 +963,11 @@ class Model(Predictor):
             The model has not been trained then. An interrupt (Ctrl-C) or an error in a callback ends training between two steps.
             The model then keeps what it has learned so far.
 
+        See Also
+        --------
+        nn.callbacks : stop early, save, log.
+        nn.diagnose : why a net does not learn.
+
         Examples
         --------
         >>> import nncore as nn

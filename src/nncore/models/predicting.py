@@ -351,6 +351,11 @@ class Predictor(ModelCore):
     ) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` does, without calling hooks.
 
+        Parameters
+        ----------
+        x, y, sample_weight, return_dict, lengths, mask
+            See `evaluate`.
+
         Examples
         --------
         >>> import nncore as nn
@@ -446,6 +451,11 @@ class Predictor(ModelCore):
         float, list or dict
             The loss. With several outputs or metrics, a list of the loss, the loss of each output, and the metrics, in the order of
             ``metrics_names``; or a dict.
+
+        See Also
+        --------
+        predict : the outputs themselves.
+        nn.diagnose : why they are not better.
 
         Examples
         --------
@@ -580,6 +590,11 @@ class Predictor(ModelCore):
             of the file promises another format.
         OSError
             The file cannot be written; with ``overwrite=False``, it exists (FileExistsError).
+
+        See Also
+        --------
+        nn.load : reads it.
+        save_weights : writes the weights alone.
 
         Examples
         --------

@@ -17,9 +17,11 @@ class Adam(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 1e-3
+        The learning rate, or a schedule of it.
     betas : tuple of two floats, default (0.9, 0.999)
         Decay of the running means of the gradient and of its square.
     eps : float, default 1e-8
+        Added to the divisor.
     weight_decay, **options
         See `Optimizer`.
     amsgrad : bool, default False
@@ -28,6 +30,11 @@ class Adam(Optimizer):
         Whether ``eps`` is the paper's epsilon-hat (end of section 2), as in Keras and scikit-learn: it is added before the bias of
         the second moment is corrected, so that it weighs more in the first steps. Without it, eps is that of algorithm 1 and of
         PyTorch.
+
+    See Also
+    --------
+    AdamW : with weight decay beside the gradient.
+    nn.find_lr : finds a learning rate.
 
     Examples
     --------
@@ -113,9 +120,11 @@ class Adamax(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 2e-3
+        The learning rate, or a schedule of it.
     betas : tuple of two floats, default (0.9, 0.999)
         Decay of the running mean of the gradient and of the largest gradient.
     eps : float, default 1e-8
+        Added to the divisor.
     weight_decay, **options
         See `Optimizer`.
 
@@ -152,8 +161,11 @@ class NAdam(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 2e-3
+        The learning rate, or a schedule of it.
     betas : tuple of two floats, default (0.9, 0.999)
+        As for `Adam`.
     eps : float, default 1e-8
+        Added to the divisor.
     weight_decay, **options
         See `Optimizer`.
     momentum_decay : float, default 4e-3
@@ -202,8 +214,11 @@ class RAdam(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 1e-3
+        The learning rate, or a schedule of it.
     betas : tuple of two floats, default (0.9, 0.999)
+        As for `Adam`.
     eps : float, default 1e-8
+        Added to the divisor.
     weight_decay, **options
         See `Optimizer`.
     decoupled_weight_decay : bool, default False

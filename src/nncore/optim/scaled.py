@@ -15,12 +15,15 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 1e-2
+        The learning rate, or a schedule of it.
     lr_decay : float, default 0
         The rate of step t (from 1) is ``lr / (1 + (t - 1) * lr_decay)``.
     weight_decay, **options
         See `Optimizer`.
     initial_accumulator_value : float, default 0
+        The first sum of squares.
     eps : float, default 1e-10
+        Added to the divisor.
 
     Examples
     --------
@@ -61,12 +64,15 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 1e-2
+        The learning rate, or a schedule of it.
     alpha : float, default 0.99
         Decay of the running mean of squared gradients.
     eps : float, default 1e-8
+        Added to the divisor.
     weight_decay, **options
         See `Optimizer`.
     momentum : float, default 0
+        The part of the last step that the next one keeps.
     centered : bool, default False
         Whether to divide by an estimate of the variance instead of the second moment.
 
@@ -116,6 +122,7 @@ class Adadelta(Optimizer):
     rho : float, default 0.9
         Decay of the running means of squared gradients and of squared steps.
     eps : float, default 1e-6
+        Added to the divisor.
     weight_decay, **options
         See `Optimizer`.
 

@@ -16,7 +16,9 @@ class SGD(Optimizer):
     Parameters
     ----------
     lr : float or callable, default 1e-2
+        The learning rate, or a schedule of it.
     momentum : float, default 0
+        The part of the last step that the next one keeps.
     dampening : float, default 0
         The gradient enters the momentum with the factor ``1 - dampening``.
     weight_decay, **options
@@ -31,6 +33,11 @@ class SGD(Optimizer):
     -----
     As in PyTorch, ``v = momentum * v + (1 - dampening) * g`` and ``w -= lr * v``: lr multiplies the whole velocity. In Sutskever et
     al., 2013, lr multiplies only the gradient; ``lr_in_momentum=True`` does that.
+
+    See Also
+    --------
+    nn.find_lr : finds a learning rate.
+    schedules.Cosine : a rate that falls.
 
     Examples
     --------

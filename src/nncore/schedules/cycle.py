@@ -19,11 +19,13 @@ class OneCycle(LearningRateSchedule):
     Parameters
     ----------
     max_lr : float
+        The highest rate.
     total_steps : int
         Updates of the cycle. After them the rate stays constant.
     pct_start : float, default 0.3
         Fraction of the cycle in which the rate rises.
-    anneal_strategy : "cos" or "linear"
+    anneal_strategy : {"cos", "linear"}, default "cos"
+        The form of rise and fall.
     div_factor : float, default 25
         The cycle starts at ``max_lr / div_factor``.
     final_div_factor : float, default 1e4

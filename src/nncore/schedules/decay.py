@@ -21,6 +21,7 @@ class StepDecay(LearningRateSchedule):
     step_size : int
         Updates between two reductions.
     gamma : float, default 0.1
+        The factor.
 
     Examples
     --------
@@ -55,6 +56,7 @@ class MultiStep(LearningRateSchedule):
     milestones : sequence of int
         Numbers of updates, increasing.
     gamma : float, default 0.1
+        The factor.
 
     Examples
     --------
@@ -88,6 +90,7 @@ class Exponential(LearningRateSchedule):
     lr : float
         The first learning rate.
     gamma : float
+        The factor.
     steps : int, default 1
         Updates over which the rate falls by ``gamma``.
 
@@ -123,7 +126,9 @@ class Polynomial(LearningRateSchedule):
     total_steps : int
         Updates until ``end_lr`` is reached.
     power : float, default 1
+        1 is a straight line.
     end_lr : float, default 0
+        The last rate.
 
     Examples
     --------
@@ -160,6 +165,7 @@ class InverseScaling(LearningRateSchedule):
     lr : float
         The first learning rate.
     power : float, default 0.5
+        The exponent.
 
     Examples
     --------
@@ -188,6 +194,7 @@ class Cosine(LearningRateSchedule):
     total_steps : int
         Updates until ``min_lr`` is reached. The rate then stays constant, as in Keras; in PyTorch it rises again.
     min_lr : float, default 0
+        The last rate.
 
     Examples
     --------
@@ -224,6 +231,7 @@ class CosineRestarts(LearningRateSchedule):
     factor : int, default 1
         The length of each period relative to the previous one.
     min_lr : float, default 0
+        The last rate.
 
     Examples
     --------

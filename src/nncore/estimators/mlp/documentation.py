@@ -20,7 +20,9 @@ learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
     For "sgd". "invscaling": ``learning_rate_init / (t_ + 1) ** power_t`` after each epoch. "adaptive": divided by 5 when two
     epochs in a row fail to improve by ``tol``, down to 1e-6.
 learning_rate_init : float, default 0.001
+    The first rate.
 power_t : float, default 0.5
+    Of "invscaling".
 max_iter : int, default 200
     The most epochs, or iterations of "lbfgs".
 shuffle : bool, default True
@@ -44,6 +46,7 @@ validation_fraction : float, default 0.1
 beta_1, beta_2, epsilon : float
     Of "adam".
 n_iter_no_change : int or inf, default 10
+    See ``tol``.
 max_fun : int, default 15000
     The most evaluations of "lbfgs"."""
 

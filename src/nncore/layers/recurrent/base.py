@@ -29,7 +29,7 @@ _MOST_LAYERS = 4096  # each layer is an op
 
 
 class Recurrent(Regularized):
-    """Base of `RNN`, `GRU` and `LSTM`: everything except the cell.
+    """Base of `RNN`, `GRU` and `LSTM`: everything except the cell. `GRU` describes the arguments.
 
     Examples
     --------

@@ -65,6 +65,10 @@ class RNN(Recurrent):
     ----------"""
         + _PARAMETERS.format(nonlinearity='\n    nonlinearity : {"tanh", "relu"}\n        The activation that computes h\'.')
         + """
+    See Also
+    --------
+    LSTM : for long sequences.
+
     Examples
     --------
     >>> import nncore as nn
@@ -143,6 +147,10 @@ class GRU(Recurrent):
     ----------"""
         + _PARAMETERS.format(nonlinearity="")
         + """
+    See Also
+    --------
+    LSTM : with a cell beside the state.
+
     Examples
     --------
     >>> import nncore as nn
@@ -172,6 +180,10 @@ class LSTM(Recurrent):
     ----------"""
         + _PARAMETERS.format(nonlinearity="")
         + """
+    See Also
+    --------
+    GRU : smaller and often as good.
+
     Examples
     --------
     >>> import numpy as np

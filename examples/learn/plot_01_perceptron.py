@@ -25,7 +25,7 @@ TASKS = {"AND": [0, 0, 0, 1], "OR": [0, 1, 1, 1], "XOR": [0, 1, 1, 0]}
 
 def learn(y):
     """Return a perceptron that has seen the four rows 20 times, with -1 for 0."""
-    model = nn.Sequential(nn.Linear(2, 1, bias_init=nn.init.Uniform(-1, 1)), seed=18)
+    model = nn.Sequential(nn.Linear(2, 1, bias_init=nn.init.Uniform(-1, 1)), seed=36)
     model.compile(loss="perceptron", optimizer=nn.optim.SGD(lr=0.07))
     model.fit(X, 2 * np.array(y) - 1, epochs=20, batch_size=1, verbose=0)
     return model

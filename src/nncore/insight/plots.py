@@ -140,7 +140,9 @@ def plot_decision_boundary(model: Any, x: Any, y: Any = None, *, resolution: int
         for label in labels:
             chosen = points if label is None else points[np.asarray(y).reshape(len(points)) == label]
             name = None if label is None else str(label)
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=16, edgecolors="white", linewidths=0.5, label=name)
+            axes.scatter(
+                chosen[:, 0], chosen[:, 1], s=max(16, min(90, 2000 / len(points))), edgecolors="white", linewidths=0.5, label=name
+            )
         if y is not None:
             axes.legend(title="class", ncols=6, loc="lower left", bbox_to_anchor=(0, 1))  # above the picture, which is full
         axes.set(xlabel="x1", ylabel="x2")

@@ -74,6 +74,7 @@ SIDEBAR = {
         Getting started <docs/getting-started>
         From PyTorch, Keras, scikit-learn <docs/migrating>
         Training <docs/training>
+        Recipes <docs/recipes>
         Why a net does not learn <docs/diagnosis>
         Metrics <docs/metrics>
         Estimators for scikit-learn <docs/estimators>

@@ -89,11 +89,13 @@ def test_what_is_printed_is_compared(said, printed, right):
     assert pages.agree(said, printed, more=True) == right
 
 
-def test_kinds_of_blocks_are_known():
-    """What runs is marked as python, console or c; html is for browsers; text is what the block before it prints."""
+def test_blocks_are_of_a_known_kind_and_fit_the_page():
+    """What runs is marked as python, console or c; html is for browsers; what has no language is printed before."""
     for page, blocks in BLOCKS.items():
         for block in blocks:
             assert block.kind in ("python", "console", "c", "html"), f"{page}:{block.line}: {block.kind or 'no language'}"
+            for number, line in enumerate(block.text.splitlines(), block.line + 1):
+                assert len(line) <= 96 or block.kind == "html", f"{page}:{number} is cut off beside the sidebar of the site"
 
 
 def test_what_pages_name_exists():

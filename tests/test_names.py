@@ -1,14 +1,19 @@
 """Public names: each is found however a program asks for it, though modules are loaded only when they are needed."""
 
+import inspect
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import FunctionType
 from typing import get_args
 
+import public_names
 import pytest
 
 import nncore as nn
+from nncore._declarations import DeclarationType
 
 FOLDER = Path(nn.__file__).parent
 PACKAGES = ["callbacks", "init", "layers", "losses", "metrics", "optim", "schedules"]
@@ -69,3 +74,35 @@ def test_every_name_of_the_library():
 )
 def test_names_that_editors_offer_are_those_that_work(names, table):
     assert sorted(get_args(names)) == sorted(table)
+
+
+@pytest.mark.parametrize(
+    "path", [each.path for each in public_names.listed() if isinstance(public_names.reached(each.path), DeclarationType)]
+)
+def test_dir_of_classes_is_what_users_reach(path):
+    """`help` and editors show what the reference describes: members, attributes and arguments; no hooks of nncore's own."""
+    cls, known = public_names.reached(path), {"name", "close", "direction", "threshold", "from_logits", "config"}
+    members = {each.path.rpartition(".")[2]: each.members for each in public_names.listed()}
+    for base in cls.__mro__[:-1]:
+        known |= {*members.get(base.__name__, ()), *inspect.signature(base).parameters}
+        for names in re.findall(r"^(\w+(?:, \w+)*) : ", inspect.getdoc(base) or "", re.MULTILINE):
+            known |= {*names.split(", ")}
+    hooks = {"before_fit", "get_state", "set_model", "set_params", "set_state"} if issubclass(cls, nn.callbacks.Callback) else set()
+    assert {name for name in dir(cls) if not name.startswith("_")} <= known | hooks
+
+
+def test_dir_shows_what_a_class_of_ones_own_has():
+    class Mine(nn.PythonLayer):
+        mode = "own"
+
+        def check(self):
+            return None
+
+    assert {"mode", "check", "forward", "trainable"} <= {*dir(Mine(name="a"))}
+    assert {"mode", "check", "forward", "build"} <= {*dir(Mine)}
+    layer = nn.Linear(2, 3)
+    assert {"weight", "in_features", "trainable", "config"} <= {*dir(layer)}
+    assert not {"ops", "macs", "kernel", "cuda"} & {*dir(layer), *dir(nn.Linear)}
+    shown = pydoc.plain(pydoc.render_doc(nn.Linear))
+    assert "Fully connected layer" in shown
+    assert not re.search(r"^ \|  (ops|macs|kernel|cuda|repr_defaults)\b", shown, re.MULTILINE)

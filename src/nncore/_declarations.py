@@ -44,6 +44,9 @@ class DeclarationType(ABCMeta):
                     raise
             raise refusal
 
+        def __dir__(cls) -> list[str]:
+            return without_elsewhere(cls, super().__dir__())
+
         @property
         def __signature__(cls) -> Any:
             """The signature of the constructor, which `help` and editors show instead of that of ``__call__``."""
@@ -230,10 +233,33 @@ def put_elsewhere(cls: type, names: Mapping[str, str]) -> None:
             setattr(cls, name, absent)
 
 
+# fmt: off
+#: What declarations say to nncore, and no user asks them.
+_INNER = {
+    "aliases", "asks_for_lengths", "attributes", "belong_to_model", "check", "check_call", "check_columns", "check_logged",
+    "code", "compiled", "compute", "counted", "extras", "following", "form", "frozen_is_inference", "full_batch", "given_extras",
+    "init_looks_through", "initializer", "input_count", "input_shape", "is_activation", "is_weight_matrix", "kind", "macs",
+    "makes_weights", "may_have_parameters", "mode", "mutable", "names", "of_classes", "only_first", "ops", "options",
+    "output_count", "output_ops", "pairs", "parameter_shapes", "preferred_init", "preserves_shape", "rare", "record_steps",
+    "registry_code", "repr_defaults", "require_init", "require_methods", "saves_model", "spec", "state_parts", "state_shapes",
+    "states", "statistics", "takes_indices", "targets", "watcher",
+}
+# fmt: on
+
+
 def without_elsewhere(cls: type, names: Iterable[str]) -> list[str]:
-    """Return the names of attributes that exist. `dir` lists these."""
+    """Return the names of attributes that exist, without those of nncore's classes that only nncore uses. `dir` lists these."""
     absent = {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Elsewhere)}
+    for name in _INNER if isinstance(cls, DeclarationType) else ():
+        home = next((base for base in cls.__mro__ if name in vars(base)), None)
+        if home is not None and home.__module__.startswith("nncore."):
+            absent.add(name)
     return [name for name in names if name not in absent]
+
+
+def visible(thing: object) -> list[str]:
+    """Return what `dir` lists of an object: its ``__dir__``."""
+    return without_elsewhere(type(thing), object.__dir__(thing))
 
 
 def missing_attribute(cls: type, name: str) -> UnknownAttributeError:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import _core, _late_calls
 from .._checks import flag, whole
-from .._declarations import is_own, put_elsewhere, refuse_setting, reject_unknown, without_elsewhere
+from .._declarations import is_own, put_elsewhere, refuse_setting, reject_unknown, visible
 from ..config import fresh_seed
 from ..data.arrays import copy_into
 from ..errors import ArgumentError, NotBuiltError
@@ -392,8 +392,7 @@ class Layer(metaclass=LayerType):
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
-    def __dir__(self) -> list[str]:
-        return without_elsewhere(type(self), super().__dir__())
+    __dir__ = visible
 
 
 put_elsewhere(Layer, methods.OF_LAYERS)

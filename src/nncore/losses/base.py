@@ -12,7 +12,7 @@ import numpy as np
 
 from .._checks import choice, flag, real, shown
 from .._core import row_losses
-from .._declarations import DeclarationType, describe
+from .._declarations import DeclarationType, describe, visible
 from ..data import bind_prediction, bind_target, bind_weight, shape_of
 from ..errors import ArgumentError, ShapeError
 from ..records import LossSpec
@@ -144,6 +144,8 @@ class Loss(metaclass=DeclarationType):
         weighted = self.reduction == "mean_with_sample_weight" and weight is not None
         each = weight if weighted and weight is not None else np.ones(len(target))
         return float(each.sum() if self.ignored is None else each[target.reshape(len(each)) >= 0].sum())
+
+    __dir__ = visible
 
     def __repr__(self) -> str:
         options = ("from_logits",) if isinstance(self, Crossentropy) else ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .._checks import text
-from .._declarations import DeclarationType, describe
+from .._declarations import DeclarationType, describe, visible
 
 if TYPE_CHECKING:
     from ..records import StatisticSpec
@@ -84,6 +84,8 @@ class Metric(metaclass=DeclarationType):
             [N].
         """
         raise NotImplementedError
+
+    __dir__ = visible
 
     def __repr__(self) -> str:
         cls = type(self)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._checks import flag, may_write, progress_shown, shown
 from .._core import ModelCore
-from .._declarations import explained, without_elsewhere
+from .._declarations import explained, visible
 from ..data.sequences import either
 from ..errors import ArgumentError, NotBuiltError
 from ..layers.base import AnyLayer
@@ -816,8 +816,7 @@ class Predictor(ModelCore):
     def __copy__(self) -> Self:
         return copy.deepcopy(self)
 
-    def __dir__(self) -> list[str]:
-        return without_elsewhere(type(self), super().__dir__())
+    __dir__ = visible
 
 
 Predictor.__name__ = "Model"  # in messages

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from .._checks import flag, pair, real
-from .._declarations import DeclarationType, describe, put_elsewhere, reject_unknown, without_elsewhere
+from .._declarations import DeclarationType, describe, put_elsewhere, reject_unknown, visible
 from ..errors import ArgumentError, kind_of
 from ..foreign import methods
 from ..records import OptimizerSpec
@@ -224,8 +224,7 @@ class Optimizer(_Links, metaclass=DeclarationType):
         plain = (each for each in self.attributes if each not in self.rare)
         return describe(self, ("lr", *plain, "weight_decay", *given))
 
-    def __dir__(self) -> list[str]:
-        return without_elsewhere(type(self), super().__dir__())
+    __dir__ = visible
 
 
 put_elsewhere(Optimizer, methods.OF_OPTIMIZERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._checks import function, is_number, real, shown
-from .._declarations import DeclarationType, reject_unknown
+from .._declarations import DeclarationType, reject_unknown, visible
 from ..errors import ArgumentError
 from .rates import Schedule
 
@@ -49,6 +49,8 @@ class LearningRateSchedule(metaclass=DeclarationType):
 
         def __setattr__(self, name: str, value: Any) -> None:
             raise AttributeError(f"{type(self).__name__}.{name} is fixed; make a new schedule and set the optimizer's lr to it")
+
+    __dir__ = visible
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(self) == vars(other)

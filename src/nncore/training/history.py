@@ -7,7 +7,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from .._checks import shown, whole
-from .._declarations import explained, put_elsewhere, without_elsewhere
+from .._declarations import explained, put_elsewhere, visible
 from ..errors import ArgumentError, EmptyDataError, require
 from ..foreign import methods
 from .hooks import Callback, Logs
@@ -49,8 +49,7 @@ class History(Callback):
     ([0, 1, 2, 3], ['loss', 'learning_rate'], 8)
     """
 
-    def __dir__(self) -> list[str]:
-        return without_elsewhere(type(self), super().__dir__())
+    __dir__ = visible
 
     def __init__(self, step_losses: int | Literal["all"] = STEPS_KEPT) -> None:
         self.history: dict[str, list[Any]] = {}

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from .._checks import named, near, shown
-from .._declarations import DeclarationType, accepted_arguments, is_own
+from .._declarations import DeclarationType, accepted_arguments, is_own, visible
 from ..errors import ArgumentError
 from .keras import KerasView, is_of_keras
 
@@ -92,6 +92,8 @@ class Callback(metaclass=DeclarationType):
         own = vars(self)
         given = {n: p.default for n, p in accepted_arguments(type(self)).items() if n in own}
         return f"{type(self).__name__}({', '.join(f'{n}={own[n]!r}' for n, default in given.items() if own[n] != default)})"
+
+    __dir__ = visible
 
     def before_fit(self, model: Any) -> bool:
         """Called first in ``fit``. Return True if the callback has restored a state from which to resume."""

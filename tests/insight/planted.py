@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -364,6 +365,68 @@ def long_sequences(data: Any, seed: int) -> Given:
     )
 
 
+def sums_among_inputs(data: Any, seed: int) -> Given:
+    """Totals of other columns, as in a table with its sums."""
+    x, y = data()
+    x = np.concatenate([x, x @ np.random.default_rng(seed).normal(size=(x.shape[1], 3))], 1)
+    return given(mlp(x, y, seed), x, y)
+
+
+def target_in_other_words(data: Any, seed: int) -> Given:
+    """A monotone function of the target, or other numbers of the classes."""
+    x, y = data()
+    column = np.exp(y / y.std()) if is_numbers(y) else np.random.default_rng(seed).permutation(outputs(y))[y]
+    return given(mlp(np.column_stack([x, column]), y, seed), np.column_stack([x, column]), y)
+
+
+def copies_with_noise(data: Any, seed: int) -> Given:
+    """Rows that were augmented before the split."""
+    x, y = data()
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(np.repeat(rng.choice(len(x), min(400, len(x)), replace=False), 3))
+    x, y = x[chosen] + 1e-3 * rng.normal(size=(len(chosen), x.shape[1])), y[chosen]
+    cut = len(x) * 3 // 4
+    return given(mlp(x, y, seed), x[:cut], y[:cut], validation_data=(x[cut:], y[cut:]))
+
+
+def squeezed_scores(data: Any, seed: int) -> Given:
+    x, y = data()
+    model = nn.Sequential(
+        nn.Linear(x.shape[1], 32), nn.ReLU(), nn.Linear(32, outputs(y)), (nn.ReLU, nn.Sigmoid)[seed % 2](), nn.Softmax(), seed=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.compile("sparse_categorical_crossentropy", nn.optim.Adam(lr=3e-3))
+    return given(model, x, y)
+
+
+def fading(data: Any, seed: int) -> Given:
+    """Values and gradients shrink alike, so that all weights get gradients of one size."""
+    x, y = data()
+    return given(mlp(x, y, seed, (32,) * 8, nn.Tanh, nn.optim.SGD(lr=0.1), weight_init=nn.init.Normal(std=0.05)), x, y)
+
+
+def growing(data: Any, seed: int) -> Given:
+    x, y = data()
+    return given(mlp(x, y, seed, (64,) * 8, nn.LeakyReLU, nn.optim.SGD(lr=1e-2), weight_init=nn.init.Normal(std=1.0)), x, y)
+
+
+def dropout_in_time(data: Any, seed: int) -> Given:
+    x, y = data()
+    return given(recurrent(x, y, seed, recurrent_dropout=0.95), x, y)
+
+
+def padded_mean(data: Any, seed: int) -> Given:
+    """Padding before a mean over time, where no recurrent layer is."""
+    x, y = data()
+    wide = np.pad(x, ((0, 0), (0, 60), (0, 0)), mode="edge" if seed % 2 else "constant")
+    model = nn.Sequential(
+        nn.Linear(x.shape[2], 16), nn.ReLU(), nn.GlobalAveragePooling1D(), nn.Linear(16, outputs(y)), *end(y), seed=seed
+    )
+    model.compile(loss(y), "adam")
+    return given(model, wide, y)
+
+
 #: Name -> (what must be named first or second, the fault, three data sets).
 FAULTS: dict[str, tuple[str, Callable[[Any, int], Given], tuple[Any, ...]]] = {
     "learning rate too high": ("lr_too_high", lr_too_high, (digits, spirals, friedman)),
@@ -396,6 +459,14 @@ FAULTS: dict[str, tuple[str, Callable[[Any, int], Given], tuple[Any, ...]]] = {
     "too much regularisation": ("over_regularised", over_regularised, (digits, wine, friedman)),
     "padding read as values": ("padding_dominates", padded, SEQUENCES),
     "sequences too long for RNN": ("sequence_too_long", long_sequences, SEQUENCES),
+    "sums of other inputs": ("inputs_duplicated", sums_among_inputs, (wine, friedman, product)),
+    "target in other words": ("leakage", target_in_other_words, (digits, friedman, wine)),
+    "copies but for noise": ("leakage", copies_with_noise, (digits, wine, friedman)),
+    "an activation before softmax": ("loss_mismatch", squeezed_scores, CLASSES),
+    "values and gradients fade": ("vanishing_gradient", fading, (digits, spirals, product)),
+    "values and gradients grow": ("exploding_gradient", growing, (digits, wine, friedman)),
+    "dropout in a recurrent layer": ("over_regularised", dropout_in_time, SEQUENCES),
+    "padding before a mean": ("padding_dominates", padded_mean, SEQUENCES),
 }
 
 
@@ -481,6 +552,29 @@ def _graph(seed: int) -> Given:
     return given(model, x, y)
 
 
+def _branches_from_zero(seed: int) -> Given:
+    x, y = digits()
+    a = nn.Input((64,))
+    h = nn.Linear(64, 32)(a)
+    for _ in range(2):
+        h = nn.Linear(32, 32, weight_init="zeros")(nn.ReLU()(nn.Linear(32, 32)(h))) + h
+    model = nn.Model(a, nn.Softmax()(nn.Linear(32, 10)(h)), seed=seed)
+    model.compile("sparse_categorical_crossentropy", nn.optim.Adam(lr=3e-3))
+    return given(model, x, y)
+
+
+def _frozen_base(seed: int) -> Given:
+    """A trained base, and a new last layer for another task."""
+    x, y = digits()
+    base = mlp(x, y, seed, (64,))
+    base.fit(x, y, epochs=8, verbose=0)
+    layers = [copy.deepcopy(layer) for layer in base.layers[:-2]]
+    layers[0].trainable = False
+    model = nn.Sequential(*layers, nn.Linear(64, 2), nn.Softmax(), seed=seed)
+    model.compile("sparse_categorical_crossentropy", nn.optim.Adam(lr=1e-2))
+    return given(model, x, y % 2)
+
+
 def _some_imbalance(seed: int) -> Given:
     x, y = digits()
     y = (y == 3).astype(int)
@@ -509,4 +603,6 @@ HEALTHY: dict[str, Callable[[int], Given]] = {
     "embedding": _embedding,
     "residual graph": _graph,
     "one class of ten": _some_imbalance,
+    "branches that start at 0": _branches_from_zero,
+    "a frozen base": _frozen_base,
 }

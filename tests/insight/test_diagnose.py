@@ -277,6 +277,35 @@ def test_rows_that_were_repeated_before_the_split(rng):
     assert report.verdicts[0].code == "leakage"
 
 
+def test_the_usual_weights_of_a_wide_layer_of_few_inputs_are_no_bad_start(rng):
+    x = rng.normal(size=(300, 2))
+    model = compiled(nn.Linear(2, 256), nn.ReLU(), nn.Linear(256, 1), nn.Sigmoid(), loss="binary_crossentropy")
+    assert "bad_init" not in [each.code for each in nn.diagnose(model, x, x[:, 0] * x[:, 1] > 0).verdicts]
+
+
+def test_noise_that_a_large_net_could_learn_by_heart_is_no_underfitting(rng):
+    x = rng.normal(size=(1000, 10))
+    model = compiled(nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 1), loss="mse", optimizer=nn.optim.Adam(lr=1e-3))
+    assert nn.diagnose(model, x, 0.4 * x[:, :1] + rng.normal(size=(1000, 1))).healthy
+
+
+def test_validation_rows_that_are_too_easy(rng):
+    x, y = friedman()
+    noisy = y + 2 * rng.normal(size=len(y))
+    report = nn.diagnose(mlp(x, y, 0, (4,)), x[:600], noisy[:600], validation_data=(x[600:], y[600:]))
+    (found,) = [each for each in report.verdicts if each.code == "leakage"]
+    assert found.severity == "warning"
+    assert found.evidence["of validation rows"] < 0.5 * found.evidence["loss"]
+
+
+def test_sums_of_columns_say_of_which(rng):
+    x, y = friedman()
+    report = nn.diagnose(mlp(np.zeros((1, 11)), y, 0), np.column_stack([x, x[:, 2] + 2 * x[:, 5]]), y)
+    (found,) = [each for each in report.verdicts if each.code == "inputs_duplicated"]
+    assert found.evidence["alike"] == [2, 5, 10]
+    assert found.code_line == "X = np.delete(X, 10, axis=-1)  # told by columns 2, 5"
+
+
 @pytest.mark.parametrize("lr", [0.0, 1e-8, 1e12])
 def test_learning_rates_far_off(lr):
     x, y = digits()

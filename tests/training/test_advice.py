@@ -58,6 +58,11 @@ def net(width, *end):
         (BINARY(from_logits=True), 1, [nn.ReLU()], "relu gives only some of them; leave relu out"),
         (BINARY(from_logits=True), 1, [nn.Softplus()], "softplus gives only some"),
         (BINARY(from_logits=True), 1, [nn.Hardtanh()], "hardtanh gives only some"),
+        # what softmax and sigmoid get
+        (SCCE, 3, [nn.ReLU(), nn.Softmax()], "softmax takes any number, but relu gives only some of them; leave relu out"),
+        (CCE, 3, [nn.Sigmoid(), nn.Dropout(0.1), nn.Softmax()], "but sigmoid gives only some of them; leave sigmoid out"),
+        (BCE, 1, [nn.ReLU(), nn.Sigmoid()], "sigmoid takes any number, but relu gives only some of them"),
+        (BCE, 3, [nn.Tanh(), nn.Sigmoid(), nn.Flatten()], "sigmoid takes any number, but tanh gives"),
         # rates and scores
         ("poisson", 1, [], "poisson takes rates, which are positive, but the model ends in a linear layer; add Softplus"),
         ("poisson", 2, [nn.Tanh()], "ends in tanh; add Softplus"),
@@ -98,6 +103,9 @@ def test_what_cannot_learn_is_warned_of_once_at_the_line_of_compile(loss, width,
         (BINARY(from_logits=True), 2, [nn.LeakyReLU()]),
         (BCE, 1, [nn.Hardtanh(0.0, 1.0)]),
         (CCE, 3, [nn.Softmax()]),
+        (CCE, 3, [nn.LeakyReLU(), nn.Softmax()]),
+        (SCCE, 3, [nn.LayerNorm(3), nn.Softmax()]),
+        (BCE, 1, [nn.Tanh(), nn.Rescaling(10.0), nn.Sigmoid()]),
         (SCCE, 3, [nn.Softmax(), nn.Flatten()]),
         (SPARSE(from_logits=True), 3, []),
         (SPARSE(from_logits=True), 3, [nn.LogSoftmax()]),  # PyTorch's NLLLoss

@@ -25,6 +25,7 @@ _MOST_ROWS = 20_000  #: more rows than this change no verdict
 _MOST_TESTED = 1024  #: rows on which a loss is measured
 _FIRST_LOOKS = 5  #: epochs after each of which the held-out rows are looked at
 _MOST_LOOKS = 30  #: at held-out rows, in a trial
+LEARNED = 0.5  #: a loss below this part of chance means that the net learns
 _END = 0.1  #: the part of the steps whose losses count as the end of a trial
 
 
@@ -78,9 +79,9 @@ class _Held(Callback):
 
 
 def without_dropout(model: Any) -> None:
-    """Let dropout and noise do nothing in a copy."""
+    """Let dropout and noise do nothing in a copy, that within recurrent layers as well."""
     for layer in model.layers:
-        if isinstance(layer, layers.Dropout | layers.GaussianNoise):
+        if isinstance(layer, layers.Dropout | layers.GaussianNoise | layers.Recurrent):
             layer.training = False
 
 

@@ -91,10 +91,10 @@ def without_penalties(case: Case) -> Trial:
         kept = {name: 0.0 if "weight_decay" in name else value for name, value in case.rule.config().items()}
         case.compile_again(model, type(case.rule)(**kept), with_penalties=False)
 
-    return case.trial("without penalties", change)
+    return case.trial("without penalties", change, case.steps)
 
 
-def reference(case: Case) -> Trial | None:
+def reference(case: Case, steps: int | None = None) -> Trial | None:
     """A plain net of two hidden layers, or a GRU for sequences, with standardised inputs and Adam. None where it does not fit."""
     shapes, losses = case.start.output_shapes, case.losses
     value = next(iter(case.train.inputs.values()))
@@ -129,7 +129,7 @@ def reference(case: Case) -> Trial | None:
         targets = {name: (y - mean[name][0]) / np.where(mean[name][1] > 0, mean[name][1], 1.0) for name, y in rows.targets.items()}
         return Rows(found.inputs, targets, found.lengths)
 
-    return case.trial("a plain net", change, transform=transform)
+    return case.trial(f"a plain net {steps or ''}", change, steps, transform)
 
 
 def with_adam(case: Case) -> Trial:

@@ -7,16 +7,17 @@ from math import isfinite
 
 import numpy as np
 
-from .case import Case, Trial, has
+from ..layers import Dropout, GaussianNoise
+from .case import LEARNED, Case, Trial, has
 from .changes import at_rate, in_larger_batches, reference, with_adam, without_penalties
-from .data import generalises
-from .facts import layers_of, weight_layers
+from .facts import classes_of, layers_of, predicted_classes, weight_layers
+from .relations import ENOUGH_HELD, generalises
 from .verdict import Verdict
 
 NOTHING = 0.9  #: a loss above this part of chance means that the net has learned next to nothing
-LEARNED = 0.5  #: a loss below this part of chance means that the net learns
 _VANISHED, _EXPLODED = 1e-3, 1e3  #: ratio of the gradients of the first and of the last layer
 _USUAL_LR = 1e-2
+_WELL = 0.15  #: a loss below this part of chance leaves little to learn
 _SMALL_BATCH, _TINY_BATCH = 8, 3
 #: What takes the place of a penalty that is too strong; of others, weight decay.
 _WEAKER = {
@@ -28,7 +29,6 @@ _WEAKER = {
     "dropout": "nn.Dropout(0.2)",
     "noise": "nn.GaussianNoise(0.1)",
 }
-_ENOUGH_HELD = 50  #: held-out rows, of which fewer say little
 
 
 def rate(case: Case) -> Iterator[Verdict]:
@@ -41,7 +41,7 @@ def rate(case: Case) -> Iterator[Verdict]:
         yield _rate_verdict(case, "lr_too_low", 0.0, first)
         return
     is_wild = not isfinite(first.after) or first.after > first.before + 0.5 * abs(first.before) or _is_noisy(first)
-    if is_wild or first.relative > LEARNED:
+    if is_wild or first.relative > LEARNED or (first.relative > _WELL and _is_restless(first)):
         factor, best = _best_rate(case, (0.1, 0.01, 0.001, 1e-5, 1e-7, min(1e-9, _USUAL_LR / float(rule.lr))))
         if case.improves(best) and best.relative < 0.95 and (is_wild or best.relative < 0.7 * first.relative):
             yield _rate_verdict(case, "lr_too_high", factor, best)
@@ -69,6 +69,13 @@ def _is_noisy(trial: Trial) -> bool:
     """Whether the losses of the last steps jump far above the least one."""
     last = trial.steps[-max(10, len(trial.steps) // 4) :]
     return bool(len(last) >= 10 and np.median(last) > trial.before + 0.5 * abs(trial.before))
+
+
+def _is_restless(trial: Trial) -> bool:
+    """Whether the losses of the last steps jump, and are hardly below those before, or above those of a constant answer."""
+    quarter = max(1, len(trial.steps) // 4)
+    before, last = trial.steps[quarter : 2 * quarter], trial.steps[-quarter:]
+    return bool((last.mean() > 0.8 * before.mean() or last.mean() > trial.chance) and last.std() > 0.1 * abs(last.mean()))
 
 
 def _rate_verdict(case: Case, code: str, factor: float, best: Trial) -> Verdict:
@@ -100,24 +107,39 @@ def _rate_verdict(case: Case, code: str, factor: float, best: Trial) -> Verdict:
     )
 
 
-def _norms(case: Case, trial: Trial) -> list[tuple[str, float]]:
-    """Return for each weight matrix in turn its layer, and the gradient's root mean square in the first epoch."""
+def _norms(case: Case, trial: Trial, of_biases: bool = False) -> list[tuple[str, float]]:
+    """Return for each weight matrix in turn its layer, and the root mean square of the gradient of it, or of its biases, in the
+    first epoch."""
     found = []
     for each in weight_layers(case.start):
-        norms = trial.found.gradient_norm.get(each.name)
-        if norms and "hh" not in each.name:
-            found.append((each.where, norms[0] / np.sqrt(each.value.size)))
+        name, size = (each.key + ".bias", len(each.value)) if of_biases else (each.name, each.value.size)
+        norms = trial.found.gradient_norm.get(name)
+        if norms and "hh" not in each.name and isfinite(norms[0]):
+            found.append((each.where, norms[0] / np.sqrt(size)))
     return found
 
 
-def gradients(case: Case) -> Iterator[Verdict]:
-    """Gradients that vanish or explode on their way to the first layers."""
-    norms = [(where, value) for where, value in _norms(case, case.first) if isfinite(value)]
+def _at_start(case: Case) -> Trial:
+    """The gradients before the first step: those of an epoch may be those of a net that has run away."""
+    rule = case.rule
+    return case.first if rule.full_batch or not case.is_finite else case.trial("start", case.changed(lr=0.0), 1)
+
+
+def gradients(case: Case, early: Trial | None = None) -> Iterator[Verdict]:
+    """Gradients that vanish or explode on their way to the first layers. Where the values of the layers fade or grow as well, the
+    gradients of the weights, which are products of both, hide it; those of the biases do not."""
+    early = early or case.first
+    norms = _norms(case, early)
     if len(norms) < 3 or norms[-1][1] == 0:
         return
-    ratio = norms[0][1] / norms[-1][1]
     stuck = case.first.relative > LEARNED
-    if ratio < _VANISHED and norms[0][1] >= 0:
+    ratio = norms[0][1] / norms[-1][1]
+    biases = [] if has(case.start, "batch_norm") or not stuck else _norms(case, early, True)  # which has no use for biases
+    exploded = _EXPLODED if isfinite(case.first.after) else _EXPLODED / 10
+    if len(biases) > 2 and biases[0][1] and biases[-1][1] and _VANISHED <= ratio <= exploded:
+        fading = biases[0][1] / biases[-1][1]
+        norms, ratio = (biases, fading) if not _VANISHED <= fading <= exploded else (norms, ratio)
+    if ratio < _VANISHED:
         yield Verdict(
             "vanishing_gradient",
             "serious" if stuck else "warning",
@@ -130,7 +152,7 @@ def gradients(case: Case) -> Iterator[Verdict]:
             {"first / last": ratio, "gradient by layer": [value for _, value in norms], "loss / chance": case.first.relative},
         )
     largest = max(value for _, value in norms)
-    if ratio > _EXPLODED or (largest > 1e3 and stuck):
+    if ratio > exploded or (largest > 1e3 and stuck):
         yield Verdict(
             "exploding_gradient",
             "serious" if stuck else "warning",
@@ -194,9 +216,9 @@ def regularisation(case: Case) -> Iterator[Verdict]:
         for name in ("l1", "l2", "max_norm"):
             if getattr(layer, name, None):
                 strengths[f"{name} of a layer"] = max(float(getattr(layer, name)), strengths.get(f"{name} of a layer", 0.0))
-        if type(layer).__name__ == "Dropout":
-            strengths["dropout"] = max(float(layer.p), strengths.get("dropout", 0.0))
-        if type(layer).__name__ == "GaussianNoise":
+        drops = layer.p if isinstance(layer, Dropout) else getattr(layer, "recurrent_dropout", 0.0), getattr(layer, "dropout", 0.0)
+        strengths["dropout"] = max(*map(float, drops), strengths.get("dropout", 0.0))
+        if isinstance(layer, GaussianNoise):
             strengths["noise"] = max(float(layer.stddev), strengths.get("noise", 0.0))
     strengths = {name: value for name, value in strengths.items() if value}
     if not strengths:
@@ -259,7 +281,7 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     """A net that learns the training rows by heart."""
     first = case.first
     is_ratio = first.chance > 0 and first.held_chance > 0 and first.after >= 0 and all(loss >= 0 for loss in first.held)
-    if len(first.held) < 3 or not is_ratio or not (first.best_held < 0.97 or (first.relative < 0.5 and generalises(case))):
+    if len(first.held) < 3 or not is_ratio or not (first.best_held < 0.97 or first.relative < LEARNED):
         return
     best, last = min(first.held), first.held[-1]
     gap = last > 1.3 * best and last > 3 * first.after
@@ -268,7 +290,7 @@ def overfitting(case: Case) -> Iterator[Verdict]:
         return
     yield Verdict(
         "overfitting",
-        "serious" if gap and last >= 0.8 * first.held_chance and len(case.held or ()) >= _ENOUGH_HELD else "warning",
+        "serious" if gap and last >= 0.8 * first.held_chance and _is_lost(case) else "warning",
         "validation data" if case.is_validated else "held-out rows",
         f"The loss of the training rows is {first.after:.3g}, that of other rows {last:.3g}"
         + (f", which was {best:.3g} before." if gap else "."),
@@ -279,14 +301,29 @@ def overfitting(case: Case) -> Iterator[Verdict]:
     )
 
 
+def _is_lost(case: Case) -> bool:
+    """Whether a net that overfits is of no use for other rows: large losses of few of them may hide many right answers."""
+    if case.held is None or len(case.held) < ENOUGH_HELD or not generalises(case):
+        return False
+    classes = classes_of(case, case.held)
+    if classes is None:
+        return True
+    share = classes.counts.max() / len(case.held)
+    right = (predicted_classes(case, case.first.model, case.held) == classes.labels).mean()
+    return bool(right - share < 0.5 * (1 - share))
+
+
 def underfitting(case: Case) -> Iterator[Verdict]:
     """A net that learns far less than a plain one: it is too small, its steps are too short, or it learns nothing at all."""
     first, plain = case.first, reference(case)
-    if plain is None or first.relative < 0.15:
+    if plain is None or first.relative < _WELL:
         return
     slope, learned_nothing = _slope(first), first.relative > NOTHING
+    if learned_nothing and plain.relative > LEARNED and generalises(case):  # neither has, yet
+        plain = reference(case, 4 * case.steps) or plain
     is_better = plain.relative < 0.5 * first.relative and first.relative - plain.relative > 0.1
-    is_stuck = (plain.best_held < 0.8 * first.best_held and slope < 0.1) or (learned_nothing and plain.relative < LEARNED)
+    knows_more = plain.best_held < 0.8 * first.best_held  # which noise learned by heart does not give
+    is_stuck = knows_more and (slope < 0.1 or (learned_nothing and plain.relative < LEARNED))
     if not (is_better and is_stuck):
         return
     adam = with_adam(case)
@@ -336,8 +373,9 @@ def examine(case: Case) -> Iterator[Verdict]:
     if not case.is_finite:
         return
     found: list[Verdict] = []
-    for each in (rate, gradients, units, regularisation, normalisation, overfitting):
+    for each in (rate, units, regularisation, normalisation, overfitting):
         found += each(case)
+    found += gradients(case, _at_start(case))
     yield from found
     if isfinite(case.first.after) and not any(each.severity == "serious" or each.code == "overfitting" for each in found):
         yield from underfitting(case)

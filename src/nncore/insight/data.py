@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 
 import numpy as np
 
-from .case import Case, Rows
-from .changes import SCALABLE, reference, standardised, with_scaled_targets
+from .case import Case
+from .changes import SCALABLE, standardised, with_scaled_targets
 from .facts import classes_of, columns_of, numbers_of, predicted_classes, where_of
+from .relations import MOST_COLUMNS, leaks, unrelated
 from .verdict import Verdict
 
 _LOOKED_AT = 4096  #: rows for statistics of columns
-_MOST_COLUMNS = 1024  #: more columns are not compared with one another
-_LARGE = 20.0  #: root mean square of a column
+_LARGE, _SMALL = 20.0, 0.1  #: root mean square of a column
 _OFFSET = 10.0  #: mean of a column in standard deviations
 _SPREAD = 1000.0  #: ratio of the scales of two columns
-_FEW_CLASSES = 20
-_CERTAIN = 5.0  #: correlation times the root of the number of rows: no chance
-_ALIKE = 0.9999  #: correlation of columns that repeat one another
+_ROUNDING = 8  #: numbers that differ by so many units in the last place of the model's dtype are equal
+_LEFT = 0.03  #: the part of a column, in standard deviations, that the columns before it do not tell, if it repeats them
 
 
 def non_finite(case: Case) -> Iterator[Verdict]:
@@ -61,14 +59,17 @@ def scales(case: Case) -> Iterator[Verdict]:
             continue
         offset = float((np.abs(mean) / np.maximum(std, 1e-300))[varied].max())
         spread = float(std[varied].max() / std[varied].min())
-        largest, all_tiny = float(size.max()), float(size.max()) < 0.02
+        largest, all_tiny = float(size.max()), float(size.max()) < _SMALL
         if largest <= _LARGE and offset <= _OFFSET and not all_tiny and (spread <= _SPREAD or largest <= 3):
             continue
         helped = standardised(case)
         serious = case.improves(helped)
+        some = all_tiny and helped.relative < min(0.8 * case.first.relative, case.first.relative - 0.1)
+        if all_tiny and largest > _SMALL / 5 and not (serious or some):
+            continue
         yield Verdict(
             "inputs_unscaled",
-            "serious" if serious else "note",
+            "serious" if serious else "warning" if some else "note",
             where,
             "The columns have large, shifted or very different scales."
             if not all_tiny
@@ -87,7 +88,8 @@ def constant_columns(case: Case) -> Iterator[Verdict]:
     for name, value in numbers_of(case, case.train).items():
         where = where_of(case, name)
         flat = columns_of(value)
-        still = flat.min(0) == flat.max(0)
+        low, high = flat.min(0), flat.max(0)
+        still = high - low <= _ROUNDING * np.finfo(case.model.dtype).eps * np.maximum(np.abs(low), np.abs(high))
         if not still.any() or (len(flat) < 3 and not still.all()):
             continue
         share = float(still.mean())
@@ -111,31 +113,42 @@ def constant_columns(case: Case) -> Iterator[Verdict]:
 
 
 def repeated_columns(case: Case) -> Iterator[Verdict]:
-    """Columns that are copies of others, or nearly so."""
+    """Columns that are copies of others, or sums of some of them, or nearly so."""
     for name, value in numbers_of(case, case.train).items():
-        where = where_of(case, name)
         flat = columns_of(value[:_LOOKED_AT])
-        varied = np.flatnonzero(flat.std(0) > 1e-12 * np.abs(flat).max(0))[:_MOST_COLUMNS]
+        varied = np.flatnonzero(flat.std(0) > 1e-12 * np.abs(flat).max(0))[:MOST_COLUMNS]
         if len(varied) < 2 or len(flat) < 10:
             continue
         normal = flat[:, varied] - flat[:, varied].mean(0)
         normal /= np.maximum(np.sqrt((normal * normal).sum(0)), 1e-300)
-        alike = np.triu(np.abs(normal.T @ normal) > _ALIKE, 1)
-        if not alike.any():
+        alike = np.triu(np.abs(normal.T @ normal) > 1 - _LEFT**2 / 2, 1)
+        told = alike.any(0) | _sums(flat[:, varied], normal)
+        if not told.any():
             continue
-        repeated = int(alike.any(0).sum())
-        first, second = (int(varied[i]) for i in np.argwhere(alike)[0])
+        second = int(told.argmax())
+        first = np.flatnonzero(alike[:, second])[:1]
+        if not len(first):
+            first = np.flatnonzero(np.abs(np.linalg.lstsq(normal[:, :second], normal[:, second], None)[0]) > _LEFT)
+        pair = [int(varied[i]) for i in (*first, second)]
         yield Verdict(
             "inputs_duplicated",
-            "warning" if repeated >= 0.3 * len(varied) else "note",
-            where,
-            f"{repeated} of {flat.shape[1]} columns repeat another one, up to a scale.",
+            "warning" if alike.any(0).sum() >= 0.3 * len(varied) else "note",
+            where_of(case, name),
+            f"{told.sum()} of {flat.shape[1]} columns repeat another one or a sum of others, up to a scale.",
             "What two equal columns have in common counts twice, so that the net listens to it more, and the share of each of the "
             "two cannot be told.",
             "Keep one of each:",
-            f"X = np.delete(X, {second}, axis=-1)  # the same as column {first}",
-            {"repeated": repeated, "columns": flat.shape[1], "pair": [first, second]},
+            f"X = np.delete(X, {pair[-1]}, axis=-1)  # told by column{'s' * (len(first) > 1)} {', '.join(map(str, pair[:-1]))}",
+            {"repeated": int(told.sum()), "columns": flat.shape[1], "alike": pair},
         )
+
+
+def _sums(flat: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Return which columns are nearly sums of multiples of those before them. Those of two values, as of one-hot codes, may be."""
+    if not 2 * normal.shape[1] <= len(normal) or normal.shape[1] > MOST_COLUMNS // 4:
+        return np.zeros(normal.shape[1], bool)
+    binary = ((flat == flat.min(0)) | (flat == flat.max(0))).all(0)
+    return np.asarray((np.abs(np.diag(np.linalg.qr(normal, "r"))) < _LEFT) & ~binary)
 
 
 def target_scale(case: Case) -> Iterator[Verdict]:
@@ -189,172 +202,6 @@ def rare_classes(case: Case) -> Iterator[Verdict]:
         'model.compile(..., metrics=["accuracy", "f1"]); model.fit(X, y, class_weight="balanced")',
         {"largest share": share, "recall": {k: round(v, 3) for k, v in recall.items()}},
     )
-
-
-def leaks(case: Case) -> Iterator[Verdict]:
-    """Validation rows that are training rows, and inputs that are the target."""
-    if case.is_validated and case.given_held is not None:
-        yield from _copied_rows(case, case.given_held)
-    for name, value in numbers_of(case, case.train).items():
-        where = where_of(case, name)
-        if value.ndim != 2 or len(value) < 20:
-            continue
-        for target_name, y in case.train.targets.items():
-            if y.shape == value.shape:  # an autoencoder
-                continue
-            related = _correlations(value, y).max(1)
-            if value.shape[1] > 1 and related.max() > _ALIKE:
-                column = int(related.argmax())
-                yield Verdict(
-                    "leakage",
-                    "serious",
-                    where,
-                    f"Column {column} is the target {target_name!r}, up to a scale.",
-                    "The net learns to copy this column. Where the target is not known yet, the column will not be there either.",
-                    "Leave the column out:",
-                    f"X = np.delete(X, {column}, axis=1)",
-                    {"column": column, "correlation": float(related.max())},
-                )
-
-
-def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the absolute correlations of columns of x [n, columns] with those of y, and with each class if y has few values."""
-    targets = y.reshape(len(y), -1).astype(np.float64)
-    if targets.shape[1] == 1 and y.dtype.kind in "iub" and 2 < len(values := np.unique(y)) <= _FEW_CLASSES:
-        targets = np.concatenate([targets, targets == values], 1)
-    a, b = x.astype(np.float64), targets
-    a, b = (np.where(each.min(0) < each.max(0), each - each.mean(0), 0.0) for each in (a, b))  # 0, not rounding, if constant
-    with np.errstate(all="ignore"):
-        return np.asarray(np.nan_to_num(np.abs(a.T @ b) / np.sqrt(np.outer((a * a).sum(0), (b * b).sum(0))), posinf=0.0))
-
-
-def _related(rows: Rows) -> float:
-    """Return the greatest correlation of an input with a target."""
-    found = [
-        float(_correlations(value.reshape(len(value), -1), y).max(initial=0.0))
-        for value in rows.inputs.values()
-        for y in rows.targets.values()
-        if value[0].size * y[0].size <= _MOST_COLUMNS
-    ]
-    return max(found, default=0.0)
-
-
-def _copied_rows(case: Case, held: Rows) -> Iterator[Verdict]:
-    """Rows of the validation data that are among those of training, unless rows repeat within the training data as well."""
-    train, validation = (_keys(rows) for rows in (case.whole, held))
-    known = set(train)
-    shared = sum(key in known for key in validation) / max(1, len(validation))
-    within = 1 - len(known) / max(1, len(train))
-    if shared < 0.02 or (shared < 3 * within and not _is_continuous(case, len(known))):
-        return
-    yield Verdict(
-        "leakage",
-        "serious" if shared > 0.1 else "warning",
-        "validation data",
-        f"{shared:.0%} of the validation rows are training rows.",
-        "The validation loss then tells how well the net remembers, not how well it does on rows that it has not seen.",
-        "Drop repeated rows before the split, and keep rows that belong together on one side:",
-        "X, index = np.unique(X, axis=0, return_index=True); y = y[index]  # or fit(..., groups=patient)",
-        {"shared": shared, "repeated within training": within},
-    )
-
-
-def _is_continuous(case: Case, distinct: int) -> bool:
-    """Whether an input has so many different numbers that rows do not repeat by chance."""
-    return any(
-        value.dtype.kind == "f" and any(len(np.unique(column)) > 0.5 * distinct for column in columns_of(value).T[:16])
-        for value in case.whole.inputs.values()
-    )
-
-
-def _keys(rows: Rows) -> list[bytes]:
-    """Return the bytes of the inputs of each row."""
-    arrays = [np.ascontiguousarray(np.asarray(value, np.float64).reshape(len(value), -1)) for value in rows.inputs.values()]
-    return [b"".join(each.tobytes() for each in row) for row in zip(*arrays, strict=True)]
-
-
-def unrelated(case: Case) -> Iterator[Verdict]:
-    """Targets that no model predicts better than chance: not this one, and not the nearest neighbour."""
-    if all(value.size and (value == value.flat[0]).all() for value in case.train.targets.values()):
-        yield Verdict(
-            "labels_unrelated",
-            "serious",
-            "targets",
-            "All targets are equal, so there is nothing to learn.",
-            "",
-            "Look where the targets come from:",
-            "np.unique(y)",
-            {"rows": len(case.train)},
-        )
-        return
-    if case.held is None or len(case.train) < 60 or not isfinite(case.first.chance):
-        return
-    if generalises(case):
-        return
-    first, plain = case.first, reference(case)
-    neighbour, guess, _ = _neighbours(case)
-    columns = sum(value[0].size for value in case.train.inputs.values())
-    yield Verdict(
-        "labels_unrelated",
-        "warning" if plain is None or columns > len(case.train) else "serious",
-        "targets",
-        "The inputs seem to say nothing about the targets: on rows that were not trained on, neither this net nor the nearest "
-        "neighbour is better than a constant answer.",
-        "Either the rows of X and y have got out of order, or the targets were shuffled, or what would tell them is not among the "
-        "inputs, or there are too few rows for it.",
-        "Look at some rows with their targets, and at every place where X or y is sorted, merged or filtered by itself:",
-        "order = rng.permutation(len(X)); X, y = X[order], y[order]  # the same order for both",
-        {"held-out loss / chance": first.best_held, "score of the nearest neighbour": neighbour, "of chance": guess}
-        | ({} if plain is None else {"held-out loss / chance of a plain net": plain.best_held}),
-    )
-
-
-def generalises(case: Case) -> bool:
-    """Whether anything predicts held-out rows better than a constant: this net, a plain one, or the nearest neighbour."""
-    if case.held is None:
-        return False
-    plain = reference(case)
-    if case.first.best_held < 0.97 or (plain is not None and plain.best_held < 0.97):
-        return True
-    if _related(case.train) * np.sqrt(len(case.train)) > _CERTAIN:
-        return True
-    neighbour, guess, error = _neighbours(case)
-    if neighbour > guess + 3 * error:
-        return True
-    classes = classes_of(case, case.held)
-    if classes is None:
-        return False
-    share = classes.counts.max() / classes.counts.sum()
-    right = float((predicted_classes(case, case.first.model, case.held) == classes.labels).mean())
-    return right > float(share + 3 * np.sqrt(share * (1 - share) / len(case.held)))
-
-
-def _neighbours(case: Case) -> tuple[float, float, float]:
-    """Return the score of the nearest neighbour on held-out rows, that of chance, and its standard error: the accuracy, or for
-    numbers the correlation of two neighbours' targets."""
-    train, held = case.train.take(slice(0, 2000)), case.held
-    if held is None or len(held) < 3:
-        return 0.0, 0.0, 1.0
-    arrays = [
-        np.concatenate([np.asarray(v, np.float64).reshape(len(v), -1) for v in rows.inputs.values()], 1) for rows in (train, held)
-    ]
-    scale = arrays[0].std(0)
-    a, b = (each / np.where(scale > 1e-12, scale, 1.0) for each in arrays)
-    distance = (b * b).sum(1)[:, None] - 2 * b @ a.T + (a * a).sum(1)
-    nearest = distance.argmin(1)
-    classes = classes_of(case, train)
-    if classes is not None:
-        expected = classes_of(case, held)
-        assert expected is not None
-        share = expected.counts / max(1, expected.counts.sum())
-        guess = float((share * classes.counts[: len(share)] / max(1, classes.counts.sum())).sum())
-        score = float((classes.labels[nearest] == expected.labels).mean())
-        return score, guess, float(np.sqrt(guess * (1 - guess) / max(1, len(held))))
-    y = np.asarray(next(iter(train.targets.values())), np.float64).reshape(len(train), -1)
-    other = np.asarray(next(iter(held.targets.values())), np.float64).reshape(len(held), -1)
-    varied = [k for k in range(y.shape[1]) if np.ptp(y[nearest, k]) > 0 and np.ptp(other[:, k]) > 0]
-    score = max((float(np.corrcoef(y[nearest, k], other[:, k])[0, 1]) for k in varied), default=0.0)
-    return score, 0.0, float(1 / np.sqrt(len(held)))
 
 
 def examine(case: Case) -> Iterator[Verdict]:

@@ -23,7 +23,7 @@ _CAUSES_OF_INFINITY = {
 #: What is left out if one of the others was found to be serious.
 _EXPLAINED_BY: dict[str, set[str]] = {
     "underfitting": {*CODES},
-    "labels_unrelated": {"inputs_constant", "padding_dominates", "sequence_too_long", "class_imbalance", "loss_mismatch"},
+    "labels_unrelated": {"inputs_constant", "padding_dominates", "class_imbalance", "loss_mismatch"},
     "lr_too_high": {"loss_mismatch", "targets_unscaled"},
     "lr_too_low": {"loss_mismatch", "targets_unscaled", "labels_unrelated"},
     "class_imbalance": {"loss_mismatch"},
@@ -111,6 +111,9 @@ def diagnose(
 def _explained(verdicts: list[Verdict]) -> list[Verdict]:
     """Leave out what another serious verdict explains."""
     serious = {each.code for each in verdicts if each.severity == "serious"}
+    if "sequence_too_long" in serious:  # the labels may depend on what was too long ago
+        verdicts = [each._replace(severity="warning") if each.code == "labels_unrelated" else each for each in verdicts]
+        serious.discard("labels_unrelated")
     return [each for each in verdicts if not serious & _EXPLAINED_BY.get(each.code, set()) - {each.code}]
 
 

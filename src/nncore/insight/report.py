@@ -116,6 +116,6 @@ class Report:
 
 
 def in_order(verdicts: list[Verdict]) -> list[Verdict]:
-    """Return verdicts, the most serious first; of equal ones those first that cause others."""
+    """Return verdicts, the most serious first; of equal ones those first that cause others, "healthy" being the last of all."""
     codes = list(CODES)
-    return sorted(verdicts, key=lambda each: (SEVERITIES.index(each.severity), each.code != "healthy", codes.index(each.code)))
+    return sorted(verdicts, key=lambda each: (SEVERITIES.index(each.severity), codes.index(each.code)))

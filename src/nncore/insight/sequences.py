@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..models import Sequential
-from .case import Case, Rows, has
-from .course import LEARNED
+from .case import LEARNED, Case, Rows, has
+from .changes import reference
 from .verdict import Verdict
 
 _LOOKED_AT = 4096  #: rows in which padding is looked for
@@ -32,7 +32,8 @@ def padding(case: Case) -> Iterator[Verdict]:
             "serious" if share >= 0.5 else "warning",
             "inputs",
             f"{share:.0%} of the time steps repeat one value up to the end: padding, which the net reads as values.",
-            "A recurrent layer overwrites its state step by step while it reads padding, and the gradient has to pass all of it.",
+            "A recurrent layer overwrites its state step by step while it reads padding, and the gradient has to pass all of it; a "
+            "mean over time is mostly one of padding.",
             "Say how long the sequences are; padding then has no effect:",
             "model.fit(X, y, lengths=lengths)",
             {"padding": share, "time steps": int(value.shape[1])},
@@ -40,15 +41,10 @@ def padding(case: Case) -> Iterator[Verdict]:
 
 
 def _padded(steps: np.ndarray) -> float:
-    """Return which part of the steps repeats the last step up to the end, if the last step is the same in most rows."""
-    last = steps[:, -1:]
-    common = np.median(last, 0, keepdims=True)
-    ends = (last == common).all((1, 2))
-    if ends.mean() < 0.5:
-        return 0.0
-    same = (steps == common).all(2)
+    """Return which part of the steps repeats the last step up to the end. Rows in which all steps are equal do not count."""
+    same = (steps == steps[:, -1:]).all(2)
     run = np.flip(np.logical_and.accumulate(np.flip(same, 1), 1), 1).sum(1)
-    return float(np.where(run > 1, run, 0).sum() / same.size)
+    return float(np.where((run > 1) & (run < same.shape[1]), run, 0).sum() / same.size)
 
 
 def through_time(case: Case) -> Iterator[Verdict]:
@@ -60,6 +56,7 @@ def through_time(case: Case) -> Iterator[Verdict]:
         tail = float(norms[-max(1, len(norms) // 10) :].max())
         head = float(norms[: max(1, len(norms) // 10)].mean())
         stuck = case.first.relative > LEARNED
+        plain = reference(case) if stuck and _is_gated(case) else None  # of GRU as well
         layer = f"layer {key.rpartition('.')[0]}"
         evidence = {
             "first / last": head / tail if tail else float("nan"),
@@ -81,7 +78,7 @@ def through_time(case: Case) -> Iterator[Verdict]:
             reach = int((norms[::-1] > 1e-3 * tail).argmin()) or len(norms)
             yield Verdict(
                 "sequence_too_long",
-                "serious" if stuck else "warning",
+                "serious" if stuck and not (plain and plain.relative < LEARNED) else "warning",
                 layer,
                 f"The gradient reaches about {reach} of {len(norms)} time steps back; what was before is not learned.",
                 "Each time step multiplies the gradient by a number below 1, so it fades exponentially with the distance.",
@@ -114,6 +111,6 @@ def norms_by_step(case: Case, rows: Rows) -> dict[str, np.ndarray]:
 
 def examine(case: Case) -> Iterator[Verdict]:
     """Yield what sequences say."""
-    if case.is_finite and has(case.start, "recurrent"):
+    if case.is_finite and (has(case.start, "recurrent") or has(case.start, "pool")):
         yield from padding(case)
         yield from through_time(case)

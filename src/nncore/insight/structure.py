@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..training.advice import end_of, mismatches
-from .case import Case
+from .case import LEARNED, Case
 from .changes import SCALABLE, rescaled, unfrozen
 from .facts import WeightLayer, weight_layers
 from .verdict import Verdict
 
 _OUTSIDE = 0.02  #: the part of the targets that the output cannot reach
-_CLASSES = 20  #: whole numbers from 0 with fewer values look like classes
+_CLASSES = 20  #: whole numbers from 0 or 1 with fewer values look like classes
+_LARGE, _TINY = 4.0, 0.02  #: weights beyond such parts of He's and Glorot's size start wrong
 
 
 def loss_mismatch(case: Case) -> Iterator[Verdict]:
@@ -80,7 +81,8 @@ def _numbers_for_classes(case: Case, i: int, where: str) -> Iterator[Verdict]:
     width = shape[-1] if shape else 1
     values, counts = np.unique(y, return_counts=True)
     end = end_of(network, network.plan.outputs[i]).code
-    is_numbered = width == 1 and 2 < len(values) <= _CLASSES and np.array_equal(values, np.arange(len(values)))
+    is_numbered = width == 1 and 2 < len(values) <= _CLASSES and values[0] in (0, 1)
+    is_numbered = is_numbered and np.array_equal(values - values[0], np.arange(len(values)))
     is_numbered = is_numbered and counts.min() >= 0.2 * counts.max()  # those of counted things fall off
     is_binary = width == 1 and len(values) == 2
     is_one_hot = width > 1 and y.ndim > 1 and np.array_equal(values, [0, 1]) and bool((y.reshape(-1, width).sum(1) == 1).all())
@@ -106,21 +108,25 @@ def _numbers_for_classes(case: Case, i: int, where: str) -> Iterator[Verdict]:
     )
 
 
-def _expected(each: WeightLayer) -> float:
-    """Return the standard deviation of Glorot's initial weights."""
+def _size(each: WeightLayer) -> float:
+    """Return the root mean square of a weight as a part of the usual one. That is sqrt(2 / inputs) for ReLU (He et al., 2015) and
+    sqrt(2 / (inputs + units)) for others (Glorot and Bengio, 2010); between the two it is 1."""
     units, inputs = each.value.shape
-    return float(np.sqrt(2.0 / (units + inputs)))
+    found = float(np.sqrt((each.value * each.value).mean()))
+    he, glorot = np.sqrt(2.0 / inputs), np.sqrt(2.0 / (units + inputs))
+    return float(found / he if found > he else min(1.0, found / glorot))
 
 
 def equal_units(case: Case) -> Iterator[Verdict]:
     """Hidden layers whose units all have the same weights, so that they get the same gradient for ever."""
+    moves = case.is_finite and case.first.relative < LEARNED  # a branch beside another one may start at 0
     for each in weight_layers(case.start):
         units = each.value.shape[0]
-        if each.is_last or units < 2:
+        if each.is_last or units < 2 or (each.is_recurrent and not each.value.any()):  # the other matrix tells its units apart
             continue
         spread = float(np.abs(each.value - each.value[:1]).max())
         size = float(np.abs(each.value).max())
-        if spread > 1e-6 * max(size, 1e-12) or size == 0:
+        if spread > 1e-6 * max(size, 1e-12) or (size == 0 and moves):
             continue
         yield Verdict(
             "symmetric_weights",
@@ -140,12 +146,13 @@ def initial_weights(case: Case) -> Iterator[Verdict]:
     layers = weight_layers(case.start)
     if case.model.step > 0:
         return
+    moves = case.is_finite and case.first.relative < LEARNED
     found = []
     for each in layers:
-        ratio = float(np.sqrt((each.value * each.value).mean())) / _expected(each)
-        if (ratio == 0 and each.is_last and len(layers) > 1) or 0.02 < ratio < 6:
+        ratio = _size(each)
+        if (ratio == 0 and ((each.is_last and len(layers) > 1) or moves)) or _TINY < ratio < _LARGE:
             continue
-        if each.value.shape[1] < 2 and ratio > 0.02:
+        if each.value.shape[1] < 2 and ratio > _TINY:
             continue
         found.append((each, ratio))
     if not found:
@@ -181,10 +188,13 @@ def frozen(case: Case) -> Iterator[Verdict]:
         return
     share = len(still) / len(names)
     helped = unfrozen(case)
+    values = dict(case.start.named_parameters())
+    trained = any(np.any(values[name]) for name in still if "bias" in name)  # which start at 0
+    serious = share == 1 or (case.improves(helped) and (not trained or case.first.relative > LEARNED))
     keys = list(dict.fromkeys(name.rpartition(".")[0] for name in still))
     yield Verdict(
         "frozen_layers",
-        "serious" if share == 1 or case.improves(helped) else "warning",
+        "serious" if serious else "warning",
         f"layer {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else ""),
         f"{len(still)} of {len(names)} parameters are frozen" + (", so nothing is trained at all." if share == 1 else "."),
         "Frozen layers keep the weights that they have: right for layers that were trained before, and wrong for random ones.",

@@ -48,6 +48,7 @@ _UNBOUNDED = ("linear", "maxout", "batch_norm", "layer_norm", "embedding")
 _CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
 _SOFTMAX = ("softmax", "log_softmax")
 _SIGMOIDS = ("sigmoid", "hardsigmoid")
+_ENDS = ("softmax", "sigmoid")  #: those that take any number
 #: The ops that give only numbers that they are given, but for noise in training.
 _PASSING = ("flatten", "reshape", "permute", "repeat_vector", "pool", "dropout", "gaussian_noise")
 _FLAT = 2.0  #: logits within (-1, 1), as of tanh, cannot express a probability near 0 or 1
@@ -73,6 +74,7 @@ class Output(NamedTuple):
     loss: Loss
     width: int
     last: End
+    scores: End  #: what a last Softmax or Sigmoid gets
 
     @property
     def end(self) -> str:
@@ -107,16 +109,27 @@ class Output(NamedTuple):
 
     @property
     def freed(self) -> str:
-        return "add Linear" if self.last.is_recurrent else f"leave {self.last.text} out"
+        end = self.scores if self.scores.text else self.last
+        return "add Linear" if end.is_recurrent else f"leave {end.text} out"
 
 
 def _squeezes_logits(out: Output) -> bool:
     """Whether the logits are so limited that some probabilities cannot be expressed."""
-    if not (out.is_crossentropy and out.loss.from_logits) or out.end in (*_SIGMOIDS, "softmax"):
-        return False
+    return bool(
+        out.is_crossentropy and out.loss.from_logits and out.end not in (*_SIGMOIDS, "softmax") and _squeezes(out, out.last)
+    )
+
+
+def _squeezes_scores(out: Output) -> bool:
+    """The same of what Softmax or Sigmoid makes probabilities of."""
+    ends = ("softmax",) if out.over_classes else ("sigmoid",)
+    return bool(out.is_crossentropy and not out.loss.from_logits and out.end in ends and _squeezes(out, out.scores))
+
+
+def _squeezes(out: Output, scores: End) -> bool:
     if out.over_classes:
-        return out.end == "relu" or out.high - out.low <= _FLAT
-    return out.low > -_FLAT or out.high < _FLAT
+        return scores.code == "relu" or scores.high - scores.low <= _FLAT
+    return scores.low > -_FLAT or scores.high < _FLAT
 
 
 #: What is wrong, and what to say of it.
@@ -142,6 +155,7 @@ CHECKS: tuple[tuple[Callable[[Output], bool], str], ...] = (
         "{loss} takes probabilities, but the model ends in {end}; {remedy}",
     ),
     (_squeezes_logits, "{loss}(from_logits=True) takes any number, but {end} gives only some of them; {freed}"),
+    (_squeezes_scores, "{end} takes any number, but {scores} gives only some of them; {freed}"),
     (
         lambda out: out.loss.name == "poisson" and not out.loss.from_logits and out.low < 0,
         "poisson takes rates, which are positive, but the model ends in {end}; add {between}Softplus",
@@ -177,10 +191,10 @@ def mismatches(network: Network, config: Configuration) -> Iterator[tuple[str, s
     for name, loss, value, shape in zip(config.names, config.losses, network.plan.outputs, network.output_shapes, strict=True):
         if isinstance(loss, PythonLoss) or not (last := end_of(network, value)).text:
             continue
-        out = Output(loss, shape[-1] if shape else 1, last)
+        out = Output(loss, shape[-1] if shape else 1, last, _scores(network, value) if last.code in _ENDS else _UNKNOWN)
         takes_any = loss.targets == "values" and loss.name != "poisson" and out.end not in _SOFTMAX  # no check says anything then
         if not takes_any and (said := next((text for is_wrong, text in CHECKS if is_wrong(out)), "")):
-            words = {"end": last.text, "remedy": out.remedy, "between": out.between, "freed": out.freed}
+            words = {"end": last.text, "scores": out.scores.text, "remedy": out.remedy, "between": out.between, "freed": out.freed}
             yield name, said.format(loss=loss.name, **words)
 
 
@@ -212,6 +226,14 @@ def end_of(network: Network, value: int) -> End:
         else:
             break
     return _UNKNOWN
+
+
+def _scores(network: Network, value: int) -> End:
+    """Return what computes the input of the activation behind which a value is the same."""
+    plan, first = network.plan, len(network.input_shapes)
+    while (op := plan.ops[value - first]).kind != "activation" or op.code == "identity":
+        value = op.inputs[0]
+    return end_of(network, op.inputs[0])
 
 
 def _name(code: str, written: str) -> str:

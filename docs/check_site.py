@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 WIDTH, NESTED_WIDTH = 140, 140  #: columns of code on a page, and in the description of a class or function
-WRAPPED = ("highlight-none", "sphx-glr-script-out")
+WRAPPED = ("highlight-none", "highlight-text", "sphx-glr-script-out")
 
 
 class Page(HTMLParser):

@@ -13,6 +13,7 @@ from sphinx.search import SearchLanguage
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import extract_messages
 
 logger = logging.getLogger(__name__)
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -77,11 +78,9 @@ class Translatable(SphinxTransform):
 def check_translations(app, document):
     """Warn of what has no translation, which fails the build."""
     if app.config.language == "ko" and app.env.docname.startswith(PATH):
-        for node in document.findall(lambda node: isinstance(node, nodes.Element) and node.get("translated") is False):
-            text = node.rawsource[:80]
-            logger.warning(
-                "not in docs/locale/ko (make translations): %s", text, location=node, type="learn", subtype="translation"
-            )
+        for node, text in extract_messages(document):
+            if not node.get("translated"):
+                logger.warning("not in docs/locale/ko (make translations): %s", text[:80], location=node)
 
 
 def translate_thumbnails(app, document, page):

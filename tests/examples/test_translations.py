@@ -11,7 +11,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CATALOGUES = REPOSITORY / "docs" / "locale" / "ko" / "LC_MESSAGES"
 LEARN = REPOSITORY / "examples" / "learn"
 PAGES = {"index": LEARN / "README.rst"} | {page.stem: page for page in sorted(LEARN.glob("plot_*.py"))}
-PAGES = {name: page for name, page in PAGES.items() if (CATALOGUES / "docs" / "learn" / f"{name}.po").exists()}
 # Code, formulas and other roles, and the targets of links.
 MARKUP = re.compile(r":\w+(?::\w+)*:`[^`]+`|``[^`]+``|(?<=<)[^<>`]+(?=>`_)")
 

@@ -147,7 +147,8 @@ def test_sequences_of_other_lengths(tmp_path, make, options):
     """A file in which NAME_predict_steps forgets the number of steps gives the right results for whole sequences only."""
     model, path = make(), tmp_path / "net.c"
     source = model.to_c(path, **options).source
-    assert nn.export.verify_c(model, path, n=20, flags="-std=c99 -O2 -Wall -Wextra -Werror").ulp < 8
+    flags = "-std=c99 -O2 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all"
+    assert nn.export.verify_c(model, path, n=20, flags=flags).ulp < 8
     head = re.search(r"^void net_predict_steps\([^;{]*\)\n\{\n", source, re.M)
     path.write_text(source[: head.end()] + "    steps = NET_TIME_STEPS;\n" + source[head.end() :])
     assert nn.export.verify_c(model, path, n=20).ulp > 1e4

@@ -55,22 +55,20 @@ class Source(NamedTuple):
     arrays: list[Array]
 
 
-@contextmanager
-def opened(source: Any) -> Iterator[Source]:
-    """Open weights of Keras, of any kind."""
+def opened(source: Any) -> Source:
+    """Return weights of Keras, of any kind."""
     if isinstance(source, str | bytes | os.PathLike):
         path = atomic.checked_path("load_keras_weights", source)
-        with _guarded(path), _file(path) as found:
-            yield found
-    elif callable(getattr(source, "get_weights", None)) and hasattr(source, "layers"):
-        yield Source("the Keras model", list(_entries_of_model(source, "")), True, [])
-    elif isinstance(source, list | tuple):
-        yield Source("the list", None, True, [_held(to_array(each)) for each in source])
-    else:
-        raise ArgumentError(
-            "load_keras_weights takes a file, a list of arrays as model.get_weights() gives it, or a model of Keras, not "
-            f"{kind_of(source)}"
-        )
+        with _guarded(path):
+            return _file(path)
+    if callable(getattr(source, "get_weights", None)) and hasattr(source, "layers"):
+        return Source("the Keras model", list(_entries_of_model(source, "")), True, [])
+    if isinstance(source, list | tuple):
+        return Source("the list", None, True, [_held(to_array(each)) for each in source])
+    raise ArgumentError(
+        "load_keras_weights takes a file, a list of arrays as model.get_weights() gives it, or a model of Keras, not "
+        f"{kind_of(source)}"
+    )
 
 
 def _held(array: np.ndarray) -> Array:
@@ -84,18 +82,9 @@ def _guarded(path: str) -> Iterator[None]:
         yield
     except (NncoreError, FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except (
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
+    except (  # what zipfile, zlib, json, NumPy and offsets or values of another kind than expected lead to
+        *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError),
+        *(zipfile.BadZipFile, zlib.error),
     ) as error:
         raise FileFormatError(f"{path}: it is damaged, or no file of Keras weights ({str(error)[:300]})") from None
 
@@ -134,8 +123,7 @@ def _snake(name: str) -> str:
 # Files -----------------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _file(path: str) -> Iterator[Source]:
+def _file(path: str) -> Source:
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(21, "is a folder; a file is needed", path)
@@ -147,17 +135,16 @@ def _file(path: str) -> Iterator[Source]:
         with zipfile.ZipFile(path) as archive:
             config = _parsed(_member(archive, "config.json", LONGEST_CONFIG), os.path.getsize(path))
             content = _member(archive, "model.weights.h5", 2 * os.path.getsize(path) + (16 << 20))
-        reader = _Reader(content)
-        yield Source(path, list(_configured(reader.groups(), config, "")), True, [])
-    elif begin == hdf5.SIGNATURE:
+        reader = _Reader(content, path)
+        return Source(path, list(_configured(reader.groups(), config, "")), True, [])
+    if begin == hdf5.SIGNATURE:
         with open(path, "rb") as file:
-            reader = _Reader(file.read())
+            reader = _Reader(file.read(), path)
         root = reader.file.members(reader.file.root).get("model_weights", reader.file.root)
         names = reader.file.texts(root, "layer_names")
         found = reader.newer(reader.groups(), "") if names is None else reader.older(root, names)
-        yield Source(path, list(found), names is not None, [])
-    else:
-        raise FileFormatError(f"{path}: it is neither an HDF5 file nor a .keras archive; its first bytes are {begin!r}")
+        return Source(path, list(found), names is not None, [])
+    raise FileFormatError(f"{path}: it is neither an HDF5 file nor a .keras archive; its first bytes are {begin!r}")
 
 
 def _parsed(text: bytes, size: int) -> Any:
@@ -192,12 +179,17 @@ class _Group(NamedTuple):
 class _Reader:
     """The layers of an HDF5 file."""
 
-    def __init__(self, content: bytes) -> None:
-        self.file = hdf5.File(content)
+    def __init__(self, content: bytes, path: str) -> None:
+        self.file, self.path = hdf5.File(content), path
 
     def array(self, address: int) -> Array:
         """Return an array that is not read yet."""
-        return Array(self.file.shape(address), lambda: self.file.read(address))
+
+        def read() -> np.ndarray:
+            with _guarded(self.path):
+                return self.file.read(address)
+
+        return Array(self.file.shape(address), read)
 
     def groups(self) -> list[_Group]:
         """Return the layers of a file of Keras 3."""

@@ -24,10 +24,9 @@ def load(network: Network, source: Any, names: Any) -> None:
     own = units.units_of(network, _WHAT)
     found: dict[str, np.ndarray] = {}
     remarks: list[str] = []
-    with opened(source) as given:
-        for unit, entry, arrays in _pairs(own, given, names):
-            found |= _read(unit, entry, arrays)
-            remarks += [f"{unit}, in Keras {entry.name!r}: {each}" for each in units.differences(unit, entry.config)]
+    for unit, entry, arrays in _pairs(own, opened(source), names):
+        found |= _read(unit, entry, arrays)
+        remarks += [f"{unit}, in Keras {entry.name!r}: {each}" for each in units.differences(unit, entry.config)]
     parameters.load_state_dict(network, found, strict=False)
     if remarks:
         warn(f"{_WHAT}: the weights are loaded, but {'; '.join(remarks)}")

@@ -20,7 +20,7 @@ stamps := $(VENV)/stamps
 sources := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc src tests/ops/kernels -type f -not -name '*.pyc')
 c_files := $(shell find csrc -name '*.[ch]' -o -name '*.inc')
 # The test suite runs under the best instruction set, then what depends on the kernels once more under each lower one.
-isas_below = $(python) -c "from nncore import _core; print(*_core.isas()[-2::-1])"
+isas_below = $(python) -c "from nncore import _core; print(*(f'again-{isa}' for isa in _core.isas()[-2::-1]))"
 # Each environment has a build of its own: build/dev for .venv, build/dev-3.13 for .venv-3.13.
 build := build/dev$(patsubst .venv%,%,$(notdir $(VENV)))
 # --no-build-isolation, so that the build is kept and the next one compiles only what changed. With the extension for tests and benchmarks,
@@ -75,7 +75,11 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 # amx run in the emulator of tests/csrc/amx.
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
-	set -e; for isa in $$($(isas_below)); do NNCORE_ISA=$$isa $(python) -m pytest -q --kernels-again; done
+	again=$$($(isas_below)); test -z "$$again" || $(MAKE) --jobs 2 --output-sync=target $$again
+
+# Two at a time, whose threads sleep while they wait for one another: most tests have one.
+again-%:
+	OMP_WAIT_POLICY=passive NNCORE_ISA=$* $(python) -m pytest -q --kernels-again
 
 # For another Python or NumPy: what lies above the kernels depends on those. PEERS are not needed: what asks for them is skipped.
 test-reduced: $(stamps)/installed $(stamps)/extra-test

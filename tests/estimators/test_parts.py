@@ -76,6 +76,25 @@ def test_fit_reads_collections_of_dask_whole(xy):
     np.testing.assert_array_equal(model.predict_proba(x), plain.predict_proba(x))
 
 
+@pytest.mark.parametrize("kind", ["Dataset", "DataLoader"])
+def test_datasets_of_torch_are_no_rows(kind):
+    data = pytest.importorskip("torch.utils.data", reason="PyTorch is not installed")
+
+    class Rows(data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, i):
+            return np.zeros(2), 0
+
+    given = Rows() if kind == "Dataset" else data.DataLoader(Rows())
+    for call in (nn.estimators.MLPClassifier().fit, nn.estimators.Classifier().fit, nn.estimators.Classifier().partial_fit):
+        with pytest.raises(
+            errors.ArgumentError, match=r"X must be rows, not the (Rows|DataLoader) of PyTorch; .* partial_fit\(X, y\)"
+        ):
+            call(given, None)
+
+
 def test_what_is_wrong(folder):
     model = nn.estimators.MLPClassifier(random_state=0)
     data = nn.data.parquet(folder, features=NAMES, target="y")

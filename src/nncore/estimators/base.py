@@ -49,7 +49,7 @@ from ._sklearn import (
 )
 from .in_parts import samples_of
 from .links import is_margin
-from .targets import Labels, dense
+from .targets import Columns, Labels, dense
 
 _QUICK = 1 << 14  # elements of an input that needs no long checks
 _BLOCK = 1 << 22  # elements of a sparse input that are dense at a time
@@ -265,8 +265,14 @@ def check_classes(estimator: Any, classes: Any) -> None:
     if "_model" not in vars(estimator):
         if classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-    elif classes is not None and not np.array_equal(estimator.classes_, unique_labels(classes)):
+    elif classes is not None and not _same_classes(estimator.classes_, classes):
         raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {estimator.classes_!r}")
+
+
+def _same_classes(own: Any, classes: Any) -> bool:
+    if isinstance(own, list):
+        return len(own) == len(classes) and all(map(_same_classes, own, classes))
+    return np.array_equal(own, unique_labels(classes))
 
 
 def relative(weight: np.ndarray | None, rows: int) -> tuple[np.ndarray | None, float]:
@@ -282,14 +288,14 @@ def relative(weight: np.ndarray | None, rows: int) -> tuple[np.ndarray | None, f
     return weight * (rows / total), total
 
 
-def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
+def class_weights(class_weight: Any, targets: Labels | Columns, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
     """Return the weights of rows, multiplied by those of their classes.
 
     Parameters
     ----------
     class_weight : {None, "balanced"} or dict
-        From labels to weights; of several labels at once a list of dicts.
-    targets : Labels
+        From labels to weights; of several labels of a row a list of dicts.
+    targets : Labels or Columns
     y : array_like
         The labels as the user has passed them.
     weight : numpy.ndarray or None
@@ -299,8 +305,8 @@ def class_weights(class_weight: Any, targets: Labels, y: Any, weight: np.ndarray
         return weight
     from sklearn.utils.class_weight import compute_sample_weight
 
-    if isinstance(class_weight, str) and weight is not None and targets.kind != "multilabel":  # weights count as repeated rows do
-        index = targets.index(y)
+    if isinstance(class_weight, str) and weight is not None and targets.kind in ("binary", "multiclass"):
+        index: Any = targets.index(y)  # weights count as repeated rows do
         sums = np.bincount(index, weight)
         with np.errstate(divide="ignore"):
             scaled: np.ndarray = weight * (weight.sum() / (np.count_nonzero(sums) * sums))[index]

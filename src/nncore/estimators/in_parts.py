@@ -17,6 +17,11 @@ FLOAT32 = np.dtype(np.float32)
 def given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Return whether the arguments of `fit` or `partial_fit` are data in parts."""
     x = args[0] if args else kwargs.get("X")
+    if any(each.__module__.startswith("torch.utils.data") for each in type(x).__mro__):
+        raise ArgumentError(
+            f"X must be rows, not the {type(x).__name__} of PyTorch; stack its samples to arrays X and y, or call partial_fit(X, "
+            "y) with its batches"
+        )
     return is_in_parts(x, args[1] if len(args) > 1 else kwargs.get("y"))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ._sklearn import check_classification_targets, column_or_1d, type_of_target, unique_labels
 
 Form = Literal["index", "columns"]
+NO_COLUMNS = "Multioutput target data is not supported with label binarization"
 
 
 def dense(y: Any) -> np.ndarray:
@@ -94,7 +95,7 @@ class Labels(Targets):
         check_classification_targets(y)
         found = type_of_target(y, input_name="y")
         if found == "multiclass-multioutput":
-            raise ValueError("Multioutput target data is not supported with label binarization")
+            raise ValueError(NO_COLUMNS)
         self.is_sparse = hasattr(y, "toarray")
         is_multilabel = found.startswith("multilabel")
         self.classes: np.ndarray = unique_labels(y if classes is None else classes)
@@ -153,3 +154,44 @@ class Labels(Targets):
         found[:, 1] = outputs[:, 0]
         np.subtract(1, outputs[:, 0], out=found[:, 0])
         return found
+
+
+class Columns:
+    """Several columns of labels, each with classes of its own.
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        [N, columns].
+    classes : list of array_like, optional
+        All classes of each column.
+
+    Attributes
+    ----------
+    each : list of Labels
+    columns : list of int
+        The number of outputs that a network needs for each.
+    classes : list of numpy.ndarray
+    """
+
+    kind = "columns"
+
+    def __init__(self, y: np.ndarray, classes: Any = None) -> None:
+        classes = [None] * y.shape[1] if classes is None else list(classes)
+        if len(classes) != y.shape[1]:
+            raise ValueError(f"y has {y.shape[1]} columns; classes must be a list with the classes of each, not {classes!r}")
+        self.each = [Labels(*one) for one in zip(y.T, classes, strict=True)]
+        self.columns, self.classes = [one.columns for one in self.each], [one.classes for one in self.each]
+
+    def index(self, y: np.ndarray) -> list[np.ndarray]:
+        """Return the numbers of the classes, [N] for each column. Raise ValueError if there is another label."""
+        if y.ndim != 2 or y.shape[1] != len(self.each):
+            raise ValueError(f"y has the shape {y.shape}, but the estimator was fitted with {len(self.each)} columns of labels")
+        return [one.index(column) for one, column in zip(self.each, y.T, strict=True)]
+
+
+def are_columns(y: Any, classes: Any = None) -> bool:
+    """Return whether y has several columns of labels, or ``classes`` says so."""
+    if getattr(y, "ndim", 1) != 2:
+        return False
+    return bool(classes is not None and len(classes) and np.ndim(classes[0])) or type_of_target(y) == "multiclass-multioutput"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..wrapped.base import Wrapped
+from ..wrapped.base import Given, Wrapped
 from ..wrapped.documentation import documented
 from ..wrapped.predicting import Classifies
 from ..wrapped.samples import Samples
@@ -108,32 +108,22 @@ class RecurrentClassifier(Classifies, Wrapped):
     ) -> None:
         self._keep(locals())
 
-    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
         return network(self, n_features, n_outputs)
 
     def _architecture(self) -> dict[str, Any]:
         return architecture(self)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        lengths: Any = None,
-        mask: Any = None,
-        validation_data: Any = None,
-        is_partial: bool = False,
-        classes: Any = None,
-    ) -> Self:
-        self._refuse_changes(is_partial)
+    def _fit(self, given: Given) -> Self:
+        self._refuse_changes(given.is_partial)
         if self.window is not None:
-            if self.early_stopping and validation_data is None and not is_partial and y is not None:
-                every = [series.plain(each) for each in (y if series.several(X) else [y])]
+            y = given.y
+            if self.early_stopping and given.held is None and not given.is_partial and y is not None:
+                every = [series.plain(each) for each in (y if series.several(given.X) else [y])]
                 if all(each.ndim == 1 or each.shape[-1] == 1 for each in every):  # the last part may have labels of its own
-                    classes = np.concatenate([each.reshape(-1) for each in every])
-            X, y, sample_weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else validation_data, -1)
-            validation_data = held or None
-        super()._fit(X, y, sample_weight, lengths, mask, validation_data, is_partial, classes)
+                    given = given._replace(classes=np.concatenate([each.reshape(-1) for each in every]))
+            given = series.prepared(self, given, -1)
+        super()._fit(given)
         return self
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
@@ -160,7 +150,7 @@ class RecurrentClassifier(Classifies, Wrapped):
             See `fit`.
         """
         if self.window is not None and getattr(X, "ndim", 0) != 3:
-            _, _, sample_weight, _ = series.prepared(self, X, y, sample_weight, (), -1)
+            sample_weight = series.prepared(self, Given(X, y, sample_weight, held=()), -1).weight
             many = series.tables(self, X, reset=False)
             X, y = series.pairs(self, many, series.targets_of(X, y, many), int(self.horizon))
             y = y if self.horizon < 2 else y[:, -1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._sklearn import check_array, check_is_fitted, fitting
 from ..wrapped import same
-from ..wrapped.base import Wrapped
+from ..wrapped.base import Given, Wrapped
 from ..wrapped.documentation import documented
 from ..wrapped.predicting import Regresses
 from ..wrapped.samples import Samples
@@ -147,33 +147,22 @@ class RecurrentRegressor(Regresses, Wrapped):
         object
             The estimator itself.
         """
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, validation_data)
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, validation_data))
         return found
 
-    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
         return network(self, n_features, n_outputs)
 
     def _architecture(self) -> dict[str, Any]:
         return architecture(self)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        lengths: Any = None,
-        mask: Any = None,
-        validation_data: Any = None,
-        is_partial: bool = False,
-        classes: Any = None,
-    ) -> Self:
+    def _fit(self, given: Given) -> Self:
         if self.window is None:
-            super()._fit(X, y, sample_weight, lengths, mask, validation_data, is_partial)
+            super()._fit(given)
             return self
-        self._refuse_changes(is_partial)
-        part, y, weight, held = series.prepared(self, X, y, sample_weight, () if is_partial else validation_data)
-        super()._fit(part, y, weight, lengths, mask, held or None, is_partial)
-        self._tail = series.tables(self, X, reset=False)[-1][-int(self.window) :].copy()  # also of the part to validate on
+        self._refuse_changes(given.is_partial)
+        super()._fit(series.prepared(self, given))
+        self._tail = series.tables(self, given.X, reset=False)[-1][-int(self.window) :].copy()  # also of the part to validate on
         return self
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
@@ -283,6 +272,6 @@ class RecurrentRegressor(Regresses, Wrapped):
         if self.window is None or getattr(X, "ndim", 0) == 3:
             return super().score(X, y, sample_weight, lengths=lengths, mask=mask)
         self._refuse_other_windows()
-        _, _, sample_weight, _ = series.prepared(self, X, y, sample_weight, ())
+        sample_weight = series.prepared(self, Given(X, y, sample_weight, held=())).weight
         windows, truth = series.pairs(self, *self._series_and_targets(X, y, reset=False), int(self.horizon))
         return super().score(windows, truth.reshape(len(truth), -1), sample_weight)

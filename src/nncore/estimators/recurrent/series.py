@@ -10,6 +10,7 @@ from ...data.preparation import make_windows
 from ...data.windows import split_series
 from ...errors import EmptyDataError
 from .._sklearn import FLOATS, check_array, check_consistent_length, validate_data
+from ..wrapped.base import Given
 from ..wrapped.samples import NO_Y, Samples
 
 
@@ -117,20 +118,23 @@ class Scale:
         return found
 
 
-def prepared(own: Any, X: Any, y: Any, weight: Any, validation_data: Any, which: int = 0) -> tuple[Any, Any, Any, Any]:
+def prepared(own: Any, given: Given, which: int = 0) -> Given:
     """Return the arguments of a fit on series: with a last part for early stopping, and with the weights of windows.
 
     which: the number of the predicted step whose weight a window has.
     """
-    if own.early_stopping and validation_data is None:
-        X, y, weight, validation_data = _split(own, X, y, weight)
+    if own.early_stopping and given.held is None and not given.is_partial:
+        X, y, weight, held = _split(own, given.X, given.y, given.weight)
+        given = given._replace(X=X, y=y, weight=weight, held=held)
+    X, weight = given.X, given.weight
+    given = given._replace(held=given.held or None)
     if weight is None or np.ndim(weight) == 0:
-        return X, y, weight, validation_data
+        return given
     weights = [plain(each) for each in (weight if several(X) else [weight])]
     for each, series in zip(weights, X if several(X) else [X], strict=True):
         check_consistent_length(series, each)
     found = pairs(own, weights, weights, int(own.horizon))[1]
-    return X, y, found if found.ndim == 1 else found[:, which], validation_data
+    return given._replace(weight=found if found.ndim == 1 else found[:, which])
 
 
 def _split(own: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any]]:

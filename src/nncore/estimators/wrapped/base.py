@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -24,9 +24,22 @@ from .._sklearn import CallbackSupport, HasMethods, Interval, StrOptions, check_
 from ..base import Estimator, relative, unchanged_by_errors
 from ..in_parts import samples_of
 from ..watching import all_of
-from . import building, same
+from . import building, same, several
 from .heads import Head
 from .samples import NO_Y, Samples, read
+
+
+class Given(NamedTuple):
+    """What `fit` and `partial_fit` are called with."""
+
+    X: Any
+    y: Any
+    weight: Any = None
+    lengths: Any = None
+    mask: Any = None
+    held: Any = None  #: validation data
+    is_partial: bool = False
+    classes: Any = None
 
 
 class Wrapped(CallbackSupport, Estimator):
@@ -38,7 +51,7 @@ class Wrapped(CallbackSupport, Estimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "optimizer": [str, optim.Optimizer],
         "lr": [None, Interval(Real, 0, None, closed="neither"), callable],
-        "loss": [str, HasMethods("spec"), HasMethods(["value", "gradient"]), callable],
+        "loss": [str, HasMethods("spec"), HasMethods(["value", "gradient"]), callable, list, dict],
         "metrics": ["array-like"],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -56,7 +69,7 @@ class Wrapped(CallbackSupport, Estimator):
         "threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    _head: Head
+    _head: Head | several.Several
     _made_from: dict[str, Any]
     build: Any
     build_params: Any
@@ -99,51 +112,43 @@ class Wrapped(CallbackSupport, Estimator):
     # Fit ----------------------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
         """Return a network, and whether its weights may have been loaded."""
 
     @abstractmethod
-    def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[int, Any]:
-        """Set ``_targets``. Return the number of outputs, and the weights of rows with those of their classes."""
+    def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any]:
+        """Set ``_targets``. Return the number of outputs (a list for several columns of labels), and the weights of rows, with
+        those of their classes."""
 
     @abstractmethod
-    def _head_of(self, model: Any) -> Head: ...
+    def _head_of(self, model: Any) -> Head | several.Several: ...
 
     @abstractmethod
-    def _encoded(self, y: Any) -> np.ndarray: ...
+    def _encoded(self, y: Any) -> Any: ...
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
         """Return checked samples and targets."""
         return read(self, X, y, lengths, mask, reset, **self._checks)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        lengths: Any = None,
-        mask: Any = None,
-        validation_data: Any = None,
-        is_partial: bool = False,
-        classes: Any = None,
-    ) -> Self:
+    def _fit(self, given: Given) -> Self:
         """Train: a new model, or with ``warm_start`` or in `partial_fit` the same for longer."""
+        is_partial = given.is_partial
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._refuse_changes(is_partial)
         first = "_model" not in vars(self) or not (self.warm_start or is_partial)
         with self._limited():
             with unchanged_by_errors(self):
-                samples, y = self._read(X, y, lengths, mask, first)
-                weight = check_sample_weight(sample_weight, samples.x)
-                n_outputs, weight = self._set_targets(y, weight, first, classes)
+                samples, y = self._read(given.X, given.y, given.lengths, given.mask, first)
+                weight = check_sample_weight(given.weight, samples.x)
+                n_outputs, weight = self._set_targets(y, weight, first, given.classes)
                 weight, _ = relative(weight, len(samples.x))
                 seed = seeds.draw(seeds.generator_of(self.random_state))
                 if first:
                     self._begin(samples, n_outputs, seed)
                 elif not is_partial:
                     self._compile(self._model, self._head)
-                held = None if validation_data is None else self._validation(validation_data)
+                held = None if given.held is None else self._validation(given.held)
                 encoded = self._encoded(y)
             self._train(samples, encoded, weight, held, is_partial)
         return self
@@ -161,12 +166,13 @@ class Wrapped(CallbackSupport, Estimator):
     def _limited(self) -> AbstractContextManager[None]:
         return nullcontext() if self.threads is None else threads(int(self.threads))
 
-    def _begin(self, samples: Samples, n_outputs: int, seed: int) -> None:
+    def _begin(self, samples: Samples, n_outputs: Any, seed: int) -> None:
         """Make a model with fresh weights, and compile it. The estimator changes last."""
         shape = samples.x.shape[1:]
         made, may_be_loaded = self._make(shape[-1], n_outputs)
         dtype = samples.x.dtype if self.dtype == "auto" else self.dtype
         model = building.fresh(made, may_be_loaded, shape, seed, dtype, self.compute)
+        several.dealt(type(self).__name__, model, samples.x[:1])
         head = self._head_of(model)
         self._compile(model, head)
         self._model, self._head, self._made_from = model, head, same.kept(self._architecture())
@@ -174,8 +180,12 @@ class Wrapped(CallbackSupport, Estimator):
         self.validation_loss_curve_: list[float] = []
         self.n_iter_ = 0
 
-    def _compile(self, model: Any, head: Head) -> None:
-        model.compile(head.loss, self._optimizer(), metrics=list(self.metrics))
+    def _compile(self, model: Any, head: Head | several.Several) -> None:
+        metrics = self.metrics if isinstance(self.metrics, dict) else list(self.metrics)
+        model.compile(head.loss, self._optimizer(), metrics=metrics)
+
+    def _dealt(self, x: np.ndarray) -> Any:
+        return several.dealt(type(self).__name__, self._model, x)
 
     def _optimizer(self) -> Any:
         rule = optim.get(self.optimizer)
@@ -193,10 +203,10 @@ class Wrapped(CallbackSupport, Estimator):
             raise ValueError("validation_data must be (X, y), (X, y, sample_weight) or (X, y, sample_weight, lengths).")
         X, y, weight, lengths = (*given, None, None)[:4]
         samples, y = self._read(X, y, lengths, None, reset=False)
-        found = (samples.x, self._encoded(y), check_sample_weight(weight, samples.x), samples.lengths)
+        found = (self._dealt(samples.x), self._encoded(y), check_sample_weight(weight, samples.x), samples.lengths)
         return found[: 4 if found[3] is not None else 3 if found[2] is not None else 2]
 
-    def _train(self, samples: Samples, y: np.ndarray, weight: Any, held: Any, is_partial: bool) -> None:
+    def _train(self, samples: Samples, y: Any, weight: Any, held: Any, is_partial: bool) -> None:
         callbacks = all_of(self, self.callbacks)
         options: dict[str, Any] = {}
         if self.early_stopping:
@@ -206,7 +216,7 @@ class Wrapped(CallbackSupport, Estimator):
             if held is None:
                 options["validation_split"] = float(self.validation_fraction)
         self.history_ = self._model.fit(
-            samples.x,
+            self._dealt(samples.x),
             y,
             epochs=1 if is_partial else int(self.epochs),
             batch_size=None if self.batch_size is None else int(self.batch_size),
@@ -234,13 +244,16 @@ class Wrapped(CallbackSupport, Estimator):
 
     # Prediction ---------------------------------------------------------------------------------------------------------------
 
-    def _outputs(self, X: Any, lengths: Any = None, mask: Any = None) -> np.ndarray:
-        """Return what the network computes of samples."""
+    def _outputs(self, X: Any, lengths: Any = None, mask: Any = None) -> Any:
+        """Return what the network computes of samples, of several outputs a list."""
         if "_model" not in vars(self):
             check_is_fitted(self)
         if is_in_parts(X):
-            return np.concatenate([self._outputs(x) for x in samples_of(X)])
+            parts = [self._outputs(x) for x in samples_of(X)]
+            return [*map(np.concatenate, zip(*parts, strict=True))] if isinstance(parts[0], list) else np.concatenate(parts)
         samples, _ = self._read(X, NO_Y, lengths, mask, reset=False)
         with self._limited():
-            found: np.ndarray = self._model.predict(samples.x, **samples.steps)
-        return found
+            found = self._model.predict(self._dealt(samples.x), **samples.steps)
+        if isinstance(found, dict):
+            found = [found[name] for name in self._model.output_names]
+        return found[0] if isinstance(found, list) and len(found) == 1 else found

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._checks import shown
 from ...errors import ArgumentError
+from ...graph import Input
 from ...layers import Linear, ReLU
 from ...models import Model, Sequential
 from ...models.copying import clone_model
@@ -41,11 +42,15 @@ def merged(owner: str, build_params: Any, further: Mapping[str, Any]) -> Any:
     return {**(build_params or {}), **{name[len(PREFIX) :]: value for name, value in further.items()}}
 
 
-def construct(owner: str, build: Any, n_features: int, n_outputs: int, params: Mapping[str, Any]) -> tuple[Any, bool]:
+def construct(owner: str, build: Any, n_features: int, n_outputs: Any, params: Mapping[str, Any]) -> tuple[Any, bool]:
     """Return a network, and whether its weights may have been loaded, so that they count."""
     if build is None:
         if params:
             raise ArgumentError(f"{owner}: build_params are for build, which is None")
+        if isinstance(n_outputs, list):
+            x: Any = Input((n_features,))
+            hidden = ReLU()(Linear(n_features, _UNITS)(x))
+            return Model(x, [Linear(_UNITS, units)(hidden) for units in n_outputs]), False
         return Sequential(Linear(n_features, _UNITS), ReLU(), Linear(_UNITS, n_outputs)), False
     if isinstance(build, Model):
         if params:

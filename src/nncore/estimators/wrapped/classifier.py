@@ -20,6 +20,8 @@ class Classifier(Classifies, Wrapped):
     build : callable or Model, optional
         ``build(n_features, n_outputs)`` returns a network. ``n_features`` is the size of the last dimension of X.
         ``n_outputs`` is the number of labels, and 1 for two classes; for these, a network with two outputs will do, too.
+        If y has several columns of labels, ``n_outputs`` is a list of these numbers, and the network has an output for each. Then
+        ``classes_`` and `predict_proba` are lists, as in scikit-learn's forests. Several inputs get the columns of X in order.
         Further parameters with defaults can be set by ``build__name``, in the constructor, by ``set_params`` and in searches.
         Or a model: each fit takes a copy of it with fresh weights, so the model itself is never trained. None is a hidden layer
         of 100 ReLU units.
@@ -81,6 +83,7 @@ class Classifier(Classifies, Wrapped):
     (2,)
     """
 
+    _takes_columns: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Wrapped._parameter_constraints,
         **Classifies._parameter_constraints,
@@ -118,5 +121,5 @@ class Classifier(Classifies, Wrapped):
         del build__
         self._keep(locals())
 
-    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
         return building.construct(type(self).__name__, self.build, n_features, n_outputs, self.build_params or {})

@@ -12,12 +12,13 @@ lr : float or callable, optional
 _LOSS_OF_LABELS = """loss : str, Loss or callable, default "auto"
     "auto" is the cross-entropy for the labels and for the last layer, which may end in an activation (`Sigmoid`, `Softmax`) or
     not. A name, an object of ``nn.losses``, or a function or an object of your own. Your own gets 0 and 1 in the shape of the
-    output.
+    output. For several outputs also a list, or a dict by their names.
 metrics : sequence of str or Metric
     What ``history_`` records besides the loss. For class numbers or 0 and 1, as the network gets them."""
 
 _LOSS_OF_NUMBERS = """loss : str, Loss or callable, default "auto"
-    "auto" is the mean squared error. A name, an object of ``nn.losses``, or a function or an object of your own.
+    "auto" is the mean squared error. A name, an object of ``nn.losses``, or a function or an object of your own. For several
+    outputs also a list, or a dict by their names.
 metrics : sequence of str or Metric
     What ``history_`` records besides the loss."""
 
@@ -71,7 +72,7 @@ n_iter_ : int
     The number of epochs."""
 
 _CLASSES = """classes_ : ndarray of shape (n_classes,)
-    The labels, sorted."""
+    The labels, sorted; of several columns of labels a list."""
 
 _COLUMNS = """n_features_in_ : int
     The number of features.

@@ -31,52 +31,62 @@ def units_for(loss: Any, targets: int) -> int:
     return 2 * targets if made is not None and made.targets == "halved" else targets
 
 
-def last_layer(model: Any) -> str:
-    """Return the last layer with parameters, for messages."""
+def last_layer(model: Any, output: int = 0) -> str:
+    """Return the last layer with parameters, or the name of one of several outputs, for messages."""
+    if len(model.output_names) > 1:
+        return f"output {model.output_names[output]!r}"
     layers = model.layers
     index = max((i for i, layer in enumerate(layers) if layer.may_have_parameters()), default=len(layers) - 1)
     return f"{model._network.connections.layer_name(index)}, {layers[index]!r},"
 
 
-def outputs_of(owner: str, model: Any, what: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+def outputs_of(owner: str, model: Any, what: str, wanted: tuple[int, ...] | None, output: int | None = None) -> tuple[int, ...]:
     """Return the shape of an output for one sample, or raise ShapeError unless it is the wanted one (None: any vector)."""
     shapes = model.output_shapes
-    if len(shapes) != 1:
-        raise ShapeError(f"{owner}: the model has {len(shapes)} outputs ({', '.join(model.output_names)}); one is needed")
-    shape: tuple[int, ...] = tuple(shapes[0])
+    if len(shapes) != 1 and output is None:
+        raise ShapeError(
+            f"{owner}: the model has {len(shapes)} outputs ({', '.join(model.output_names)}), but {what}; one output is needed"
+        )
+    shape: tuple[int, ...] = tuple(shapes[output or 0])
     if len(shape) == 1 if wanted is None else shape == wanted:
         return shape
     needed = "a vector for each sample is" if wanted is None else f"{_rows(wanted)} is"
     hint = ""
     if len(shape) > len(wanted or (0,)):
         hint = "; put nn.LastStep(), nn.GlobalAveragePooling1D() or nn.Flatten() before it, or leave return_sequences out"
-    raise ShapeError(f"{owner}: {last_layer(model)} gives {_rows(shape)}, but {what}, so {needed} needed{hint}")
+    raise ShapeError(f"{owner}: {last_layer(model, output or 0)} gives {_rows(shape)}, but {what}, so {needed} needed{hint}")
 
 
 def _rows(shape: tuple[int, ...]) -> str:
     return f"({', '.join(['N', *map(str, shape)])}{'' if shape else ','})"
 
 
-def of_classes(owner: str, model: Any, loss: Any, targets: Labels) -> Head:
-    """Return the head of a classifier.
+def of_classes(owner: str, model: Any, loss: Any, targets: Labels, output: int | None = None) -> Head:
+    """Return the head of a classifier. output: the number of the output, if there are several.
 
     Raises
     ------
     ShapeError
         The last layer does not have one output per class (of two classes also one), or its activation does not fit.
     """
-    units = outputs_of(owner, model, "y has class labels", None)[0]
-    kinds = {"binary": "y has two classes", "multiclass": f"y has {targets.columns} classes", "multilabel": "y has labels"}
+    units = outputs_of(owner, model, "y has class labels", None, output)[0]
+    one = "y" if output is None else f"column {output} of y"
+    kinds = {"binary": f"{one} has two classes", "multiclass": f"{one} has {targets.columns} classes", "multilabel": "y has labels"}
     if units != targets.columns and not (targets.kind == "binary" and units == 2):
         outputs_of(owner, model, f"{kinds[targets.kind]} in {targets.columns} columns" if targets.kind == "multilabel"
-                   else kinds[targets.kind], (targets.columns,))  # fmt: skip
+                   else kinds[targets.kind], (targets.columns,), output)  # fmt: skip
     separate = targets.kind == "multilabel" or units == 1
-    activation = model._network.output_activations[0][0]
+    activation = model._network.output_activations[output or 0][0]
     wrong, right = ("softmax", "Sigmoid") if separate else ("sigmoid", "Softmax")
     if activation == wrong and (units > 1 or separate):
         said = "sum to 1 over the outputs" if separate else "do not sum to 1 over the classes"
+        last = (
+            f"{last_layer(model, output)}, a {activation.title()},"
+            if output is not None
+            else f"the last layer, {model.layers[-1]!r},"
+        )
         raise ShapeError(
-            f"{owner}: the probabilities of the last layer, {model.layers[-1]!r}, {said}, but {kinds[targets.kind]} and the layer "
+            f"{owner}: the probabilities of {last} {said}, but {kinds[targets.kind]} and the layer "
             f"{units} output{'s' if units > 1 else ''}; use nn.{right}(), or no activation"
         )
     made = _loss_of_classes(loss, separate, activation in ("sigmoid", "softmax"))
@@ -98,18 +108,18 @@ def _loss_of_classes(loss: Any, separate: bool, has_activation: bool) -> Any:
     return made
 
 
-def of_numbers(owner: str, model: Any, loss: Any, shape: tuple[int, ...]) -> Head:
+def of_numbers(owner: str, model: Any, loss: Any, shape: tuple[int, ...], output: int | None = None) -> Head:
     """Return the head of a regressor. shape: that of the targets of one row, (columns,) or (time, columns)."""
     made = losses.get("mean_squared_error" if isinstance(loss, str) and loss == "auto" else loss)
     what = f"y has the shape {_rows(shape if shape != (1,) else ())}"
     if made.targets == "repeated":  # quantiles: several numbers for one target
-        found = outputs_of(owner, model, what, None) if len(shape) == 1 else model.output_shapes[0]
+        found = outputs_of(owner, model, what, None, output) if len(shape) == 1 else model.output_shapes[output or 0]
         return Head(made, "numbers", found[-1])
     *lines, columns = shape
     wanted = (*lines, 2 * columns) if made.targets == "halved" else shape
     if made.targets == "halved":
         what += f" and {made.name} needs means and variances"
-    return Head(made, "numbers", outputs_of(owner, model, what, tuple(wanted))[-1])
+    return Head(made, "numbers", outputs_of(owner, model, what, tuple(wanted), output)[-1])
 
 
 def encoded(head: Head, targets: Labels, y: Any) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 from .._sklearn import ClassifierMixin, RegressorMixin, StrOptions, available_if, fitting
 from ..base import check_classes, class_weights, joined
 from ..links import is_margin
-from ..targets import Labels, Numbers, without_column
-from . import heads
+from ..targets import NO_COLUMNS, Columns, Labels, Numbers, are_columns, without_column
+from . import heads, several
+from .base import Given
 
 
 def _gives_probabilities(own: Any) -> bool:
@@ -35,8 +36,9 @@ class Classifies(ClassifierMixin, ABC):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}
 
-    _targets: Labels
-    _head: heads.Head
+    _takes_columns: ClassVar[bool] = False  #: of labels
+    _targets: Labels | Columns
+    _head: heads.Head | several.Several
     _fit: Any
     _outputs: Any
     _model: Any
@@ -45,8 +47,8 @@ class Classifies(ClassifierMixin, ABC):
     loss: Any
 
     @property
-    def classes_(self) -> np.ndarray:
-        """The labels, sorted."""
+    def classes_(self) -> Any:
+        """The labels, sorted; of several columns a list."""
         if "_targets" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute 'classes_'; call fit first")
         return self._targets.classes
@@ -76,7 +78,8 @@ class Classifies(ClassifierMixin, ABC):
         X : array-like of shape (n_samples, n_features) or (n_samples, n_steps, n_features), or list of sequences
             Rows, or sequences. Sequences in a list are arrays [steps, features] of different lengths.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels of any type; for several labels at once a matrix of 0 and 1.
+            Class labels of any type; for several labels at once a matrix of 0 and 1. `Classifier` takes several columns of labels,
+            too.
         sample_weight : array-like of shape (n_samples,), optional
             They count relative to their mean.
         lengths : array-like of shape (n_samples,), optional
@@ -93,7 +96,7 @@ class Classifies(ClassifierMixin, ABC):
         object
             The estimator itself.
         """
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, joined(validation_data, X_val, y_val))
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, joined(validation_data, X_val, y_val)))
         return found
 
     @fitting
@@ -107,7 +110,7 @@ class Classifies(ClassifierMixin, ABC):
         X, y, sample_weight, lengths, mask
             See `fit`.
         classes : array-like of shape (n_classes,), optional
-            All classes; needed in the first call.
+            All classes, of several columns of labels a list of arrays; needed in the first call.
 
         Returns
         -------
@@ -115,7 +118,7 @@ class Classifies(ClassifierMixin, ABC):
             The estimator itself.
         """
         check_classes(self, classes)
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, is_partial=True, classes=classes)
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, None, True, classes))
         return found
 
     def predict(self, X: Any, *, lengths: Any = None, mask: Any = None) -> Any:
@@ -131,10 +134,10 @@ class Classifies(ClassifierMixin, ABC):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
         outputs = self._outputs(X, lengths, mask)
-        return heads.labels(self._head, self._targets, outputs)
+        return several.labels(self._head, self._targets, outputs)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
+    def predict_proba(self, X: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """Return the probability of each class, in the order of ``classes_``.
 
         Parameters
@@ -145,12 +148,13 @@ class Classifies(ClassifierMixin, ABC):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
+            Of several columns of labels a list of them.
         """
         outputs = self._outputs(X, lengths, mask)
-        return heads.probabilities(self._head, self._targets, outputs)
+        return several.probabilities(self._head, self._targets, outputs)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
+    def predict_log_proba(self, X: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """Return the logarithm of `predict_proba`.
 
         Parameters
@@ -163,11 +167,11 @@ class Classifies(ClassifierMixin, ABC):
         ndarray of shape (n_samples, n_classes)
         """
         with np.errstate(divide="ignore"):
-            found: np.ndarray = np.log(self.predict_proba(X, lengths=lengths, mask=mask))
-        return found
+            found = self.predict_proba(X, lengths=lengths, mask=mask)
+            return [*map(np.log, found)] if isinstance(found, list) else np.log(found)
 
     @available_if(_has_scores)
-    def decision_function(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
+    def decision_function(self, X: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """Return the outputs of a network that is trained with a margin loss, such as "hinge".
 
         Parameters
@@ -179,13 +183,11 @@ class Classifies(ClassifierMixin, ABC):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        outputs: np.ndarray = self._outputs(X, lengths, mask)
-        if self._targets.kind != "binary":
-            return outputs
-        return outputs[:, 0] - self._head.threshold if self._head.units == 1 else outputs[:, 1] - outputs[:, 0]
+        outputs = self._outputs(X, lengths, mask)
+        return several.scores(self._head, self._targets, outputs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
-        """Return the accuracy. Of several labels at once all have to be right.
+        """Return the accuracy. Of several labels of a row all have to be right.
 
         Parameters
         ----------
@@ -194,28 +196,34 @@ class Classifies(ClassifierMixin, ABC):
         """
         from sklearn.metrics import accuracy_score
 
-        return float(accuracy_score(y, self.predict(X, lengths=lengths, mask=mask), sample_weight=sample_weight))
+        found = self.predict(X, lengths=lengths, mask=mask)
+        if isinstance(self._targets, Columns):
+            return float(np.average((found == np.asarray(y)).all(axis=1), weights=sample_weight))
+        return float(accuracy_score(y, found, sample_weight=sample_weight))
 
-    def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[int, Any]:
+    def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any]:
         y = without_column(y)
         if reset:
-            self._targets = Labels(y, classes)
+            columns = are_columns(y, classes)
+            if columns and not self._takes_columns:
+                raise ValueError(NO_COLUMNS)
+            self._targets = Columns(y, classes) if columns else Labels(y, classes)
         elif self._targets.kind != "multilabel":
             self._targets.index(y)  # raises an error about other labels
         return self._targets.columns, class_weights(self.class_weight, self._targets, y, weight)
 
-    def _head_of(self, model: Any) -> heads.Head:
-        return heads.of_classes(type(self).__name__, model, self.loss, self._targets)
+    def _head_of(self, model: Any) -> heads.Head | several.Several:
+        return several.of_classes(type(self).__name__, model, self.loss, self._targets)
 
-    def _encoded(self, y: Any) -> np.ndarray:
-        return heads.encoded(self._head, self._targets, y)
+    def _encoded(self, y: Any) -> Any:
+        return several.encoded(self._head, self._targets, y)
 
 
 class Regresses(RegressorMixin, ABC):
     """What regressors around a network have in common."""
 
     _targets: Numbers
-    _head: heads.Head
+    _head: heads.Head | several.Several
     _fit: Any
     _outputs: Any
     loss: Any
@@ -257,7 +265,7 @@ class Regresses(RegressorMixin, ABC):
         object
             The estimator itself.
         """
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, joined(validation_data, X_val, y_val))
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, joined(validation_data, X_val, y_val)))
         return found
 
     @fitting
@@ -274,7 +282,7 @@ class Regresses(RegressorMixin, ABC):
         object
             The estimator itself.
         """
-        found: Self = self._fit(X, y, sample_weight, lengths, mask, is_partial=True)
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, None, True))
         return found
 
     def predict(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
@@ -290,9 +298,8 @@ class Regresses(RegressorMixin, ABC):
         ndarray of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_steps, n_outputs)
             With the loss "gaussian_nll" the means, with "quantile" all quantiles.
         """
-        outputs: np.ndarray = self._outputs(X, lengths, mask)
-        if self._head.loss.targets == "halved":
-            outputs = outputs[..., : outputs.shape[-1] // 2]
+        found = self._outputs(X, lengths, mask)
+        outputs = several.numbers(self._head, found)
         return outputs if outputs.ndim > 2 or outputs.shape[1] > 1 else outputs[:, 0]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
@@ -316,11 +323,11 @@ class Regresses(RegressorMixin, ABC):
             self._shape = shape
         elif shape[-1] != self._shape[-1] or len(shape) != len(self._shape):
             raise ValueError(f"y has the shape {y.shape}, but the estimator was fitted with {('n_samples', *self._shape)}")
-        return heads.units_for(self.loss, shape[-1]), weight
+        return shape[-1] if isinstance(self.loss, list | dict) else heads.units_for(self.loss, shape[-1]), weight
 
-    def _head_of(self, model: Any) -> heads.Head:
-        return heads.of_numbers(type(self).__name__, model, self.loss, self._shape)
+    def _head_of(self, model: Any) -> heads.Head | several.Several:
+        return several.of_numbers(type(self).__name__, model, self.loss, self._shape)
 
-    def _encoded(self, y: Any) -> np.ndarray:
+    def _encoded(self, y: Any) -> Any:
         found: np.ndarray = y.reshape(len(y), -1) if y.ndim < 3 else y
-        return found
+        return [found[..., part] for part in self._head.targets] if isinstance(self._head, several.Several) else found

@@ -20,6 +20,7 @@ class Regressor(Regresses, Wrapped):
     build : callable or Model, optional
         ``build(n_features, n_outputs)`` returns a network. ``n_features`` is the size of the last dimension of X.
         ``n_outputs`` is the number of targets of a row, or what the loss needs for them (two for a mean and a variance).
+        Several inputs and outputs of the network get the columns of X and y in order, each as many as it is wide.
         Further parameters with defaults can be set by ``build__name``, in the constructor, by ``set_params`` and in searches.
         Or a model: each fit takes a copy of it with fresh weights, so the model itself is never trained. None is a hidden layer
         of 100 ReLU units.
@@ -98,5 +99,5 @@ class Regressor(Regresses, Wrapped):
         del build__
         self._keep(locals())
 
-    def _make(self, n_features: int, n_outputs: int) -> tuple[Any, bool]:
+    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
         return building.construct(type(self).__name__, self.build, n_features, n_outputs, self.build_params or {})

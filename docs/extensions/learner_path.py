@@ -14,6 +14,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import extract_messages
+from sphinx_gallery import notebook
 
 logger = logging.getLogger(__name__)
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -47,6 +48,17 @@ class Question(SphinxDirective):
 
 def visit_summary(writer, node):
     writer.body.append(f"<summary><strong>{html.escape(_('Question:'))}</strong> ")
+
+
+def write_notebooks_without_directives():
+    """Have sphinx-gallery write questions into its notebooks as HTML, which hides the answers there."""
+    plain = notebook.rst2md
+
+    def with_questions(text, *args, **options):
+        question = re.compile(r"^\.\. question:: (.*)\n((?:\s*\n| {3}.*\n?)*)", re.MULTILINE)
+        return plain(question.sub(r"<details><summary><b>Question:</b> \1</summary>\n\2\n</details>", text), *args, **options)
+
+    notebook.rst2md = with_questions
 
 
 class Translatable(SphinxTransform):
@@ -146,6 +158,7 @@ class SearchKorean(SearchLanguage):
 
 
 def setup(app):
+    write_notebooks_without_directives()
     app.add_directive("question", Question)
     app.add_node(details, html=(lambda writer, node: writer.body.append(writer.starttag(node, "details")), close("details")))
     app.add_node(summary, html=(visit_summary, close("summary")))

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-WIDTH, NESTED_WIDTH = 140, 140  #: columns of code on a page, and in the description of a class or function
+WIDTH, NESTED_WIDTH = 96, 92  #: columns of code on a page, and in the description of a class or function
 WRAPPED = ("highlight-none", "highlight-text", "sphx-glr-script-out")
 
 

@@ -34,7 +34,9 @@ def lazily(
 
     Examples
     --------
-    >>> __getattr__, __dir__ = lazily("nncore", ["Linear", "losses", "optim"], {"": "optim losses"}, rest="layers")
+    >>> __getattr__, __dir__ = lazily(
+    ...     "nncore", ["Linear", "losses", "optim"], {"": "optim losses"}, rest="layers"
+    ... )
     >>> __getattr__("Linear")(3, 2)
     Linear(in_features=3, out_features=2, bias=True)
     >>> __getattr__("Quadratic")

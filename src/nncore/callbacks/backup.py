@@ -47,7 +47,9 @@ class BackupAndRestore(Callback):
     ...     model = nn.Sequential(nn.Linear(1, 1), seed=0)
     ...     model.compile(loss="mse", optimizer="adam")
     ...     keep = nn.callbacks.BackupAndRestore(path, delete_checkpoint=False)
-    ...     return model.fit([[1.0], [2.0]], [[2.0], [4.0]], epochs=epochs, callbacks=[keep])
+    ...     return model.fit(
+    ...         [[1.0], [2.0]], [[2.0], [4.0]], epochs=epochs, callbacks=[keep]
+    ...     )
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "backup.safetensors")
     ...     run(2, path).epoch, run(5, path).epoch

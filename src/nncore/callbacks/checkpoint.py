@@ -54,7 +54,9 @@ class ModelCheckpoint(Monitor):
     >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
     >>> model.compile(loss="mse", optimizer="sgd")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     keep = nn.callbacks.ModelCheckpoint(os.path.join(folder, "{epoch:02d}.safetensors"))
+    ...     keep = nn.callbacks.ModelCheckpoint(
+    ...         os.path.join(folder, "{epoch:02d}.safetensors")
+    ...     )
     ...     _ = model.fit([[1.0], [2.0]], [[2.0], [4.0]], epochs=2, callbacks=[keep])
     ...     sorted(os.listdir(folder))
     ['01.safetensors', '02.safetensors']

@@ -45,7 +45,9 @@ class EarlyStopping(Monitor):
     Examples
     --------
     >>> import nncore as nn
-    >>> nn.callbacks.EarlyStopping(monitor="val_accuracy", patience=5, restore_best_weights=True).patience
+    >>> nn.callbacks.EarlyStopping(
+    ...     monitor="val_accuracy", patience=5, restore_best_weights=True
+    ... ).patience
     5
     """
 

@@ -53,7 +53,9 @@ class LambdaCallback(Callback):
     --------
     >>> import nncore as nn
     >>> losses = []
-    >>> callback = nn.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
+    >>> callback = nn.callbacks.LambdaCallback(
+    ...     on_epoch_end=lambda epoch, logs: losses.append(logs["loss"])
+    ... )
     """
 
     def __init__(self, **hooks: Unpack[Hooks]) -> None:

@@ -35,7 +35,9 @@ class CSVLogger(Callback):
     >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.25))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "log.csv")
-    ...     _ = model.fit([[1.0]], [[3.0]], epochs=2, callbacks=[nn.callbacks.CSVLogger(path)])
+    ...     _ = model.fit(
+    ...         [[1.0]], [[3.0]], epochs=2, callbacks=[nn.callbacks.CSVLogger(path)]
+    ...     )
     ...     print(path.read_text(), end="")
     epoch,loss
     0,4.0

@@ -41,7 +41,9 @@ class ReduceLROnPlateau(Monitor):
     >>> import nncore as nn
     >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
     >>> model.compile(loss="mse", optimizer=nn.optim.SGD(lr=0.5))
-    >>> slower = nn.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_delta=1e9)
+    >>> slower = nn.callbacks.ReduceLROnPlateau(
+    ...     monitor="loss", factor=0.5, patience=1, min_delta=1e9
+    ... )
     >>> history = model.fit([[0.0]], [[0.0]], epochs=4, callbacks=[slower])
     >>> history.history["learning_rate"]
     [0.5, 0.5, 0.25, 0.125]

@@ -168,7 +168,7 @@ def check_gradients(
     >>> wrong = nn.Lambda(np.square, lambda dy, x, y: x * dy)
     >>> print(nn.check_gradients(wrong, [[1.0, 3.0]]))  # doctest: +ELLIPSIS
     Lambda: gradients DIFFER (relative error up to 1e-05 allowed)
-      x      2 of 2        error 5.0e-01, allowed 1.0e-05  at [0, ...]: backward ..., differences ...
+      x      2 of 2        error 5.0e-01, allowed 1.0e-05  at [0, ...]: backward ...
     """
     options = _Options(
         real("check_gradients", "eps", eps, 0.0, open_low=True),

@@ -96,7 +96,9 @@ def pad_sequences(
     >>> nn.pad_sequences([[1, 2, 3], [4]])
     array([[1, 2, 3],
            [4, 0, 0]])
-    >>> x, lengths = nn.pad_sequences([[1.0, 2.0, 3.0], [4.0]], maxlen=2, return_lengths=True)
+    >>> x, lengths = nn.pad_sequences(
+    ...     [[1.0, 2.0, 3.0], [4.0]], maxlen=2, return_lengths=True
+    ... )
     >>> x
     array([[2., 3.],
            [4., 0.]])

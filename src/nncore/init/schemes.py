@@ -122,7 +122,9 @@ def xavier_normal(gain: float = 1.0) -> Initializer:
     Examples
     --------
     >>> import nncore as nn
-    >>> layer = nn.Linear(4, 2, weight_init=nn.init.xavier_normal(gain=nn.init.gain("tanh")))
+    >>> layer = nn.Linear(
+    ...     4, 2, weight_init=nn.init.xavier_normal(gain=nn.init.gain("tanh"))
+    ... )
     """
     return VarianceScaling(_squared("xavier_normal", gain), "fan_avg", "normal")
 
@@ -313,7 +315,8 @@ class TruncatedNormal(Initializer):
     --------
     >>> import numpy as np
     >>> import nncore as nn
-    >>> w = nn.init.truncated_normal(std=0.1, a=-0.2, b=0.2)((100, 10), np.random.default_rng(0))
+    >>> draw = nn.init.truncated_normal(std=0.1, a=-0.2, b=0.2)
+    >>> w = draw((100, 10), np.random.default_rng(0))
     >>> bool(abs(w).max() <= 0.2)
     True
     """

@@ -80,8 +80,12 @@ def overfit_one_batch(model: Any, x: Any, y: Any = None, *, rows: int = 32, step
     >>> import nncore as nn
     >>> rng = np.random.default_rng(0)
     >>> x, y = rng.normal(size=(100, 8)), rng.integers(0, 3, 100)
-    >>> model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3), nn.Softmax(), seed=0)
-    >>> model.compile(loss="sparse_categorical_crossentropy", optimizer=nn.optim.Adam(lr=0.01))
+    >>> model = nn.Sequential(
+    ...     nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3), nn.Softmax(), seed=0
+    ... )
+    >>> model.compile(
+    ...     loss="sparse_categorical_crossentropy", optimizer=nn.optim.Adam(lr=0.01)
+    ... )
     >>> nn.overfit_one_batch(model, x, y).solved
     True
     """

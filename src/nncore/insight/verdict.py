@@ -48,7 +48,8 @@ class Verdict(NamedTuple):
     >>> import nncore as nn
     >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
     >>> model.compile(loss="mse", optimizer="sgd")
-    >>> verdict = nn.diagnose(model, np.array([[1.0], [np.nan]] * 20), np.ones(40)).verdicts[0]
+    >>> report = nn.diagnose(model, np.array([[1.0], [np.nan]] * 20), np.ones(40))
+    >>> verdict = report.verdicts[0]
     >>> verdict.code, verdict.severity, verdict.where
     ('non_finite_data', 'serious', 'inputs')
     >>> verdict.to_dict()["evidence"]

@@ -79,7 +79,8 @@ class BatchNorm1d(Layer):
     Features of sequences; the padding does not count:
 
     >>> model = nn.Sequential(nn.BatchNorm1d(1, axis=-1)).build((2, 1))
-    >>> model.forward([[[1.0], [99.0]], [[2.0], [3.0]]], training=True, lengths=[1, 2]).round(3)[..., 0]
+    >>> x = [[[1.0], [99.0]], [[2.0], [3.0]]]
+    >>> model.forward(x, training=True, lengths=[1, 2]).round(3)[..., 0]
     array([[-1.225,  0.   ],
            [ 0.   ,  1.225]], dtype=float32)
     """

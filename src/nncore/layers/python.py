@@ -73,14 +73,19 @@ class PythonLayer(Layer):
     >>> class Scale(nn.PythonLayer):
     ...     def __init__(self, start=1.0):
     ...         super().__init__(start=start)
+    ...
     ...     def build(self, input_shape):
     ...         self.add_weight("scale", input_shape, init=nn.init.constant(self.start))
+    ...
     ...     def forward(self, x, training=False):
     ...         return x * self.scale
+    ...
     ...     def backward(self, dy, x, y):
     ...         self.grads["scale"][...] = (dy * x).sum(axis=0)
     ...         return dy * self.scale
-    >>> model = nn.Sequential(nn.Linear(3, 4), Scale(start=2.0), nn.Linear(4, 1), seed=0).build((3,))
+    >>> model = nn.Sequential(
+    ...     nn.Linear(3, 4), Scale(start=2.0), nn.Linear(4, 1), seed=0
+    ... ).build((3,))
     >>> model[1].scale
     array([2., 2., 2., 2.], dtype=float32)
     >>> bool(nn.check_gradients(model, np.ones((5, 3))))
@@ -122,6 +127,7 @@ class PythonLayer(Layer):
         >>> class Half(nn.PythonLayer):
         ...     def output_shape(self, input_shape):
         ...         return (input_shape[0] // 2,)
+        ...
         ...     def forward(self, x):
         ...         return x[:, ::2]
         >>> Half()([[1.0, 2.0, 3.0, 4.0]])

@@ -57,7 +57,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
     >>> import nncore as nn
     >>> round(nn.losses.SparseCategoricalCrossentropy()([1], [[0.2, 0.8]]), 4)
     0.2231
-    >>> round(nn.losses.SparseCategoricalCrossentropy(ignore_index=-100)([1, -100], [[0.2, 0.8], [0.5, 0.5]]), 4)
+    >>> loss = nn.losses.SparseCategoricalCrossentropy(ignore_index=-100)
+    >>> round(loss([1, -100], [[0.2, 0.8], [0.5, 0.5]]), 4)
     0.2231
     """
 

@@ -49,6 +49,7 @@ class LossObject(Protocol):
     >>> class Squared:
     ...     def value(self, y_true, y_pred):
     ...         return ((y_pred - y_true) ** 2).sum(axis=1)
+    ...
     ...     def gradient(self, y_true, y_pred):
     ...         return 2 * (y_pred - y_true)
     >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="ones"))

@@ -46,8 +46,10 @@ class MetricObject(Protocol):
     >>> import nncore as nn
     >>> class Rows:
     ...     count = 0
+    ...
     ...     def update_state(self, y_true, y_pred, sample_weight=None):
     ...         self.count += len(y_true)
+    ...
     ...     def result(self):
     ...         return self.count
     >>> model = nn.Sequential(nn.Linear(1, 1))

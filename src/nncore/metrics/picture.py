@@ -52,7 +52,9 @@ def plot_confusion(
     Examples
     --------
     >>> import nncore as nn
-    >>> figure = nn.metrics.plot_confusion([0, 1, 2, 2], [0, 2, 2, 2], labels=["ant", "bee", "cat"])
+    >>> figure = nn.metrics.plot_confusion(
+    ...     [0, 1, 2, 2], [0, 2, 2, 2], labels=["ant", "bee", "cat"]
+    ... )
     >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
     ('predicted', 'true')
     """

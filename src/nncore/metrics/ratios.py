@@ -135,7 +135,9 @@ class Precision(Ratio):
     >>> import nncore as nn
     >>> nn.metrics.Precision()([0, 1, 1, 0], [1, 1, 0, 0])
     0.5
-    >>> nn.metrics.Precision(pos_label="ham")(["ham", "spam", "ham"], ["ham", "ham", "spam"])
+    >>> nn.metrics.Precision(pos_label="ham")(
+    ...     ["ham", "spam", "ham"], ["ham", "ham", "spam"]
+    ... )
     0.5
     """
 

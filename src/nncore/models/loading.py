@@ -127,8 +127,10 @@ def from_onnx(path: str | os.PathLike[str] | Any) -> Sequential | Any:
 
     >>> import numpy as np
     >>> from onnx import helper, numpy_helper, parser
-    >>> graph = parser.parse_graph("g (float[N, 2] x) => (float[N, 1] y) { p = MatMul(x, w) s = Sigmoid(p) y = Mul(p, s) }")
-    >>> graph.initializer.extend([numpy_helper.from_array(np.ones((2, 1), np.float32), "w")])
+    >>> nodes = "p = MatMul(x, w) s = Sigmoid(p) y = Mul(p, s)"
+    >>> graph = parser.parse_graph(f"g (float[N, 2] x) => (float[N, 1] y) {{ {nodes} }}")
+    >>> w = numpy_helper.from_array(np.ones((2, 1), np.float32), "w")
+    >>> graph.initializer.extend([w])
     >>> nn.from_onnx(helper.make_model(graph))
     Model(
       x: Input [*, 2]
@@ -180,7 +182,8 @@ def from_torch(module: Any, *, example: Any = None, seed: int | None = None) -> 
     --------
     >>> import torch
     >>> import nncore as nn
-    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> layers = torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+    >>> module = torch.nn.Sequential(*layers)
     >>> model = nn.from_torch(module)
     >>> model
     Sequential(
@@ -188,7 +191,8 @@ def from_torch(module: Any, *, example: Any = None, seed: int | None = None) -> 
       (1): Tanh()
       (2): Linear(in_features=3, out_features=1, bias=True)
     )
-    >>> bool(abs(model([[0.5, -1.0]]) - module(torch.tensor([[0.5, -1.0]])).detach().numpy()).max() < 1e-6)
+    >>> there = module(torch.tensor([[0.5, -1.0]])).detach().numpy()
+    >>> bool(abs(model([[0.5, -1.0]]) - there).max() < 1e-6)
     True
     """
     from ..export.torch.model import network_of

@@ -110,8 +110,10 @@ class Predictor(ModelCore):
         Examples
         --------
         >>> import nncore as nn
-        >>> nn.Sequential(nn.Linear(2, 1)).built, nn.Sequential(nn.Flatten(), nn.Linear(2, 1)).built
-        (True, False)
+        >>> nn.Sequential(nn.Linear(2, 1)).built
+        True
+        >>> nn.Sequential(nn.Flatten(), nn.Linear(2, 1)).built
+        False
         """
         return self._plan.built_for is not None
 
@@ -316,7 +318,8 @@ class Predictor(ModelCore):
         Examples
         --------
         >>> import nncore as nn
-        >>> {name: value.shape for name, value in nn.Sequential(nn.Linear(2, 1)).state_dict().items()}
+        >>> weights = nn.Sequential(nn.Linear(2, 1)).state_dict()
+        >>> {name: value.shape for name, value in weights.items()}
         {'0.weight': (1, 2), '0.bias': (1,)}
         >>> list(nn.Sequential(nn.Linear(2, 1)).state_dict(names={"0": "encoder.fc1"}))
         ['encoder.fc1.weight', 'encoder.fc1.bias']

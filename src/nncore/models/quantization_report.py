@@ -61,7 +61,8 @@ class QuantizationReport:
     >>> import numpy as np
     >>> import nncore as nn
     >>> model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2), seed=0)
-    >>> report = model.quantize("int8").report(np.random.default_rng(0).normal(size=(200, 64)))
+    >>> rows = np.random.default_rng(0).normal(size=(200, 64))
+    >>> report = model.quantize("int8").report(rows)
     >>> [(each.name, each.is_quantized) for each in report.weights]
     [('0.weight', True), ('2.weight', False)]
     """

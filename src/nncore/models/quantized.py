@@ -186,10 +186,14 @@ class QuantizedModel(Predictor):
         --------
         >>> import numpy as np
         >>> import nncore as nn
-        >>> model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 4), nn.Softmax(), seed=0)
-        >>> report = model.quantize("int8").report(np.random.default_rng(0).normal(size=(500, 32)))
-        >>> report.outputs[0].rms < 0.02, report.outputs[0].agreement > 0.95, report.bytes_after / report.bytes_before < 0.5
-        (True, True, True)
+        >>> layers = nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 4), nn.Softmax()
+        >>> model = nn.Sequential(*layers, seed=0)
+        >>> rows = np.random.default_rng(0).normal(size=(500, 32))
+        >>> report = model.quantize("int8").report(rows)
+        >>> report.outputs[0].rms < 0.02, report.outputs[0].agreement > 0.95
+        (True, True)
+        >>> report.bytes_after < 0.5 * report.bytes_before
+        True
         """
         other = model if model is not None else self._source and self._source()
         if other is None:

@@ -45,7 +45,9 @@ class Stream(_core.StreamCore):
     --------
     >>> import numpy as np
     >>> import nncore as nn
-    >>> model = nn.Sequential(nn.GRU(2, 8, return_sequences=True), nn.Linear(8, 1), seed=0).build((5, 2))
+    >>> model = nn.Sequential(
+    ...     nn.GRU(2, 8, return_sequences=True), nn.Linear(8, 1), seed=0
+    ... ).build((5, 2))
     >>> x = np.random.default_rng(0).normal(size=(1, 5, 2)).astype(np.float32)
     >>> stream = model.stream()
     >>> steps = [stream.step(x[:, t]).copy() for t in range(5)]

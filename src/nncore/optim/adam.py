@@ -176,8 +176,8 @@ class NAdam(Optimizer):
     Examples
     --------
     >>> import nncore as nn
-    >>> nn.optim.NAdam()
-    NAdam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, momentum_decay=0.004, decoupled_weight_decay=False, weight_decay=0.0)
+    >>> nn.optim.NAdam()  # doctest: +ELLIPSIS
+    NAdam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, momentum_decay=0.004, ...)
     """
 
     name = "nadam"
@@ -227,8 +227,8 @@ class RAdam(Optimizer):
     Examples
     --------
     >>> import nncore as nn
-    >>> nn.optim.RAdam(decoupled_weight_decay=True, weight_decay=0.1)
-    RAdam(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, decoupled_weight_decay=True, weight_decay=0.1)
+    >>> nn.optim.RAdam(decoupled_weight_decay=True, weight_decay=0.1)  # doctest: +ELLIPSIS
+    RAdam(lr=0.001, ..., decoupled_weight_decay=True, weight_decay=0.1)
     """
 
     name = "radam"

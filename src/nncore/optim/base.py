@@ -88,9 +88,9 @@ class Optimizer(_Links, metaclass=DeclarationType):
     Examples
     --------
     >>> import nncore as nn
-    >>> rule = nn.optim.AdamW(lr=1e-3, groups=[{"params": ["*.bias", "BatchNorm1d.*"], "weight_decay": 0},
-    ...                                        {"params": "0.*", "lr": 1e-4}])
-    >>> model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    >>> plain = {"params": ["*.bias", "BatchNorm1d.*"], "weight_decay": 0}
+    >>> rule = nn.optim.AdamW(lr=1e-3, groups=[plain, {"params": "0.*", "lr": 1e-4}])
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())
     >>> model.compile(loss="mse", optimizer=rule)
     """
 

@@ -40,7 +40,9 @@ class LBFGS(Optimizer):
     >>> import numpy as np
     >>> import nncore as nn
     >>> x = np.linspace(-1, 1, 20)[:, None]
-    >>> model = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1), seed=0, dtype="float64")
+    >>> model = nn.Sequential(
+    ...     nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1), seed=0, dtype="float64"
+    ... )
     >>> model.compile(loss="mse", optimizer=nn.optim.LBFGS())
     >>> losses = model.fit(x, x**2, epochs=100).history["loss"]
     >>> bool(losses[-1] < 1e-4)

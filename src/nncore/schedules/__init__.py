@@ -7,7 +7,9 @@ is called, for all steps of that call. It does not see the loss. Use a callback 
 Examples
 --------
 >>> import nncore as nn
->>> schedule = nn.schedules.Warmup(nn.schedules.Cosine(3e-3, total_steps=1000), steps=50)
+>>> schedule = nn.schedules.Warmup(
+...     nn.schedules.Cosine(3e-3, total_steps=1000), steps=50
+... )
 >>> nn.optim.Adam(lr=schedule).lr(1050)
 0.0
 """

@@ -62,7 +62,9 @@ class Sequential(LearningRateSchedule):
     --------
     >>> import nncore as nn
     >>> from nncore.schedules import Exponential
-    >>> rate = nn.schedules.Sequential([0.1, nn.schedules.Exponential(1.0, gamma=0.5)], milestones=[10])
+    >>> rate = nn.schedules.Sequential(
+    ...     [0.1, nn.schedules.Exponential(1.0, gamma=0.5)], milestones=[10]
+    ... )
     >>> rate(9), rate(10), rate(11)
     (0.1, 1.0, 0.5)
     """

@@ -174,7 +174,9 @@ class Warmup(LearningRateSchedule):
     --------
     >>> import nncore as nn
     >>> from nncore.schedules import Cosine
-    >>> rate = nn.schedules.Warmup(nn.schedules.Cosine(1.0, total_steps=90), steps=10, start_factor=0.1)
+    >>> rate = nn.schedules.Warmup(
+    ...     nn.schedules.Cosine(1.0, total_steps=90), steps=10, start_factor=0.1
+    ... )
     >>> round(rate(0), 6), round(rate(5), 6), rate(10), rate(100)
     (0.1, 0.55, 1.0, 0.0)
     """
@@ -214,7 +216,9 @@ class PerEpoch(LearningRateSchedule):
     --------
     >>> import nncore as nn
     >>> from nncore.schedules import Exponential
-    >>> rate = nn.schedules.PerEpoch(nn.schedules.Exponential(1.0, gamma=0.5), steps_per_epoch=100)
+    >>> rate = nn.schedules.PerEpoch(
+    ...     nn.schedules.Exponential(1.0, gamma=0.5), steps_per_epoch=100
+    ... )
     >>> rate(0), rate(99), rate(100)
     (1.0, 1.0, 0.5)
     """

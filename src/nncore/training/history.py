@@ -89,7 +89,9 @@ class History(Callback):
         >>> model = nn.Sequential(nn.Linear(1, 1), seed=0)
         >>> model.compile(loss="mse", optimizer="sgd")
         >>> x, y = [[0.0], [1.0]], [1.0, 3.0]
-        >>> model.fit(x, y, epochs=4, validation_data=(x, y), validation_freq=2).epochs_of("val_loss")
+        >>> model.fit(x, y, epochs=4, validation_data=(x, y), validation_freq=2).epochs_of(
+        ...     "val_loss"
+        ... )
         [1, 3]
         """
         return self._epochs.get(name, self.epoch[: len(self.history.get(name, ()))])

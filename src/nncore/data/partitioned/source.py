@@ -322,9 +322,13 @@ def parquet(
     >>> import os, tempfile
     >>> import numpy as np, pyarrow as pa, pyarrow.parquet
     >>> import nncore as nn
-    >>> table = pa.table({"a": np.arange(100.0), "b": np.ones(100), "y": np.arange(100) % 2})
+    >>> table = pa.table(
+    ...     {"a": np.arange(100.0), "b": np.ones(100), "y": np.arange(100) % 2}
+    ... )
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pyarrow.parquet.write_table(table, os.path.join(folder, "rows.parquet"), row_group_size=30)
+    ...     pyarrow.parquet.write_table(
+    ...         table, os.path.join(folder, "rows.parquet"), row_group_size=30
+    ...     )
     ...     rows = nn.data.parquet(folder, target="y")
     ...     model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), seed=0)
     ...     model.compile(loss="binary_crossentropy", optimizer="adam")

@@ -49,11 +49,15 @@ class MLPClassifier(Classifying, MLP):
     >>> import nncore as nn
     >>> from sklearn.datasets import make_moons
     >>> X, y = make_moons(200, noise=0.1, random_state=0)
-    >>> clf = nn.estimators.MLPClassifier(learning_rate_init=0.05, dropout=0.1, random_state=0).fit(X, y)
-    >>> clf.score(X, y) > 0.95
+    >>> clf = nn.estimators.MLPClassifier(
+    ...     learning_rate_init=0.05, dropout=0.1, random_state=0
+    ... )
+    >>> clf.fit(X, y).score(X, y) > 0.95
     True
-    >>> clf.predict_proba(X).shape, clf.predict_log_proba(X).shape, clf.partial_fit(X, y).predict(X).shape
-    ((200, 2), (200, 2), (200,))
+    >>> clf.predict_proba(X).shape, clf.predict_log_proba(X).shape
+    ((200, 2), (200, 2))
+    >>> clf.partial_fit(X, y).predict(X).shape
+    (200,)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -38,8 +38,9 @@ class MLPRegressor(Regressing, MLP):
     >>> import numpy as np
     >>> import nncore as nn
     >>> X = np.linspace(-2, 2, 200)[:, None]
-    >>> reg = nn.estimators.MLPRegressor(solver="lbfgs", random_state=0).fit(X, np.sin(2 * X[:, 0]))
-    >>> reg.score(X, np.sin(2 * X[:, 0])) > 0.99
+    >>> reg = nn.estimators.MLPRegressor(solver="lbfgs", random_state=0)
+    >>> y = np.sin(2 * X[:, 0])
+    >>> reg.fit(X, y).score(X, y) > 0.99
     True
     >>> reg.predict([[0.0]]).shape
     (1,)

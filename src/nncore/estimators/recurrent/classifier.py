@@ -54,7 +54,9 @@ class RecurrentClassifier(Classifies, Wrapped):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(100, 12))  # 100 sequences of 12 steps
     >>> y = np.where(X.sum(axis=1) > 0, "rise", "fall")
-    >>> net = nn.estimators.RecurrentClassifier(hidden_sizes=(16,), epochs=40, lr=0.01, random_state=0)
+    >>> net = nn.estimators.RecurrentClassifier(
+    ...     hidden_sizes=(16,), epochs=40, lr=0.01, random_state=0
+    ... )
     >>> net.fit(X, y).score(X, y) > 0.9
     True
     >>> net.predict_proba(X[:2]).shape, net.partial_fit(X, y).predict(X[:2]).shape

@@ -54,7 +54,9 @@ class RecurrentRegressor(Regresses, Wrapped):
     >>> import nncore as nn
     >>> series = 20 + 5 * np.sin(np.arange(300) / 4)
     >>> past, future = nn.split_series(series, validation=12)
-    >>> net = nn.estimators.RecurrentRegressor(window=24, horizon=3, hidden_sizes=(16,), lr=0.01, epochs=30, random_state=0)
+    >>> net = nn.estimators.RecurrentRegressor(
+    ...     window=24, horizon=3, hidden_sizes=(16,), lr=0.01, epochs=30, random_state=0
+    ... )
     >>> net.fit(past).forecast(12).shape
     (12,)
     >>> bool(np.abs(net.forecast(12) - future).max() < 1)
@@ -67,7 +69,9 @@ class RecurrentRegressor(Regresses, Wrapped):
     Each row is a sequence:
 
     >>> X = np.random.default_rng(0).normal(size=(100, 12))
-    >>> net = nn.estimators.RecurrentRegressor(hidden_sizes=(16,), epochs=40, lr=0.01, random_state=0)
+    >>> net = nn.estimators.RecurrentRegressor(
+    ...     hidden_sizes=(16,), epochs=40, lr=0.01, random_state=0
+    ... )
     >>> net.fit(X, X.mean(axis=1)).score(X, X.mean(axis=1)) > 0.9
     True
     """

@@ -67,7 +67,11 @@ class SoftmaxRegression(LinearClassifying, Estimator):
     >>> net = nn.estimators.SoftmaxRegression().fit(X, y)
     >>> net.coef_.shape, round(net.score(X, y), 3)
     ((3, 4), 0.973)
-    >>> net.predict(X[:2]), net.predict_proba(X[:2]).shape, net.decision_function(X[:2]).shape
+    >>> (
+    ...     net.predict(X[:2]),
+    ...     net.predict_proba(X[:2]).shape,
+    ...     net.decision_function(X[:2]).shape,
+    ... )
     (array([0, 0]), (2, 3), (2, 3))
     >>> net.predict_log_proba(X[:2]).shape
     (2, 3)

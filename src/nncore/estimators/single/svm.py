@@ -83,8 +83,9 @@ class LinearSVM(LinearClassifying, Estimator):
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> net = nn.estimators.LinearSVM(C=0.1).fit(scale(X), y)
-    >>> net.score(scale(X), y) > 0.98, net.predict(scale(X)).shape, net.decision_function(scale(X)).shape
+    >>> Z = scale(X)
+    >>> net = nn.estimators.LinearSVM(C=0.1).fit(Z, y)
+    >>> net.score(Z, y) > 0.98, net.predict(Z).shape, net.decision_function(Z).shape
     (True, (569,), (569,))
     """
 

@@ -56,19 +56,21 @@ class Classifier(Classifies, Wrapped):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> def build(n_features, n_outputs, units=16, dropout=0.0):
-    ...     return nn.Sequential(
-    ...         nn.Linear(n_features, units), nn.ReLU(), nn.Dropout(dropout), nn.Linear(units, n_outputs)
-    ...     )
+    ...     hidden = nn.Linear(n_features, units), nn.ReLU(), nn.Dropout(dropout)
+    ...     return nn.Sequential(*hidden, nn.Linear(units, n_outputs))
     >>> X, y = load_iris(return_X_y=True)
     >>> net = nn.estimators.Classifier(build, lr=0.01, epochs=60, random_state=0)
     >>> net.fit(X, y).score(X, y) > 0.9
     True
-    >>> net.predict_proba(X[:2]).shape, net.predict_log_proba(X[:2]).shape, net.partial_fit(X, y).predict(X[:2])
-    ((2, 3), (2, 3), array([0, 0]))
-    >>> margin = nn.estimators.Classifier(nn.Sequential(nn.Linear(4, 1)), loss="hinge").fit(X, y > 0)
-    >>> margin.decision_function(X[:2]).shape
+    >>> net.predict_proba(X[:2]).shape, net.predict_log_proba(X[:2]).shape
+    ((2, 3), (2, 3))
+    >>> net.partial_fit(X, y).predict(X[:2])
+    array([0, 0])
+    >>> margin = nn.estimators.Classifier(nn.Sequential(nn.Linear(4, 1)), loss="hinge")
+    >>> margin.fit(X, y > 0).decision_function(X[:2]).shape
     (2,)
-    >>> search = GridSearchCV(make_pipeline(StandardScaler(), net), {"classifier__build__units": [4, 16]}, cv=3)
+    >>> choices = {"classifier__build__units": [4, 16]}
+    >>> search = GridSearchCV(make_pipeline(StandardScaler(), net), choices, cv=3)
     >>> bool(search.fit(X, y).best_score_ > 0.9)
     True
 
@@ -79,7 +81,8 @@ class Classifier(Classifies, Wrapped):
     >>> sequences = [rng.normal(size=(steps, 2)) for steps in rng.integers(3, 9, size=40)]
     >>> labels = ["up" if each[:, 0].sum() > 0 else "down" for each in sequences]
     >>> recurrent = nn.Sequential(nn.GRU(2, 8), nn.Linear(8, 1))
-    >>> nn.estimators.Classifier(recurrent, lr=0.03, random_state=0).fit(sequences, labels).predict(sequences[:2]).shape
+    >>> net = nn.estimators.Classifier(recurrent, lr=0.03, random_state=0)
+    >>> net.fit(sequences, labels).predict(sequences[:2]).shape
     (2,)
     """
 

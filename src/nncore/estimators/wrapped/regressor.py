@@ -53,11 +53,17 @@ class Regressor(Regresses, Wrapped):
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_diabetes(return_X_y=True)
     >>> def build(n_features, n_outputs, units=16):
-    ...     return nn.Sequential(nn.Linear(n_features, units), nn.ReLU(), nn.Linear(units, n_outputs))
-    >>> net = nn.estimators.Regressor(build, lr=0.01, loss="huber", early_stopping=True, random_state=0)
+    ...     return nn.Sequential(
+    ...         nn.Linear(n_features, units), nn.ReLU(), nn.Linear(units, n_outputs)
+    ...     )
+    >>> net = nn.estimators.Regressor(
+    ...     build, lr=0.01, loss="huber", early_stopping=True, random_state=0
+    ... )
     >>> bool((cross_val_score(net, scale(X), scale(y), cv=3) > 0.3).all())
     True
-    >>> net.set_params(early_stopping=False).fit(X, y).partial_fit(X, y).predict(X[:2]).shape
+    >>> net.set_params(early_stopping=False).fit(X, y).partial_fit(X, y).predict(
+    ...     X[:2]
+    ... ).shape
     (2,)
     >>> net.set_params(build__units=8).get_params()["build__units"]
     8

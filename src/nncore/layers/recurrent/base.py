@@ -368,7 +368,9 @@ class Recurrent(Regularized):
         --------
         >>> import numpy as np
         >>> import nncore as nn
-        >>> output, h_n = nn.GRU(2, 3, bidirectional=True)(np.ones((4, 5, 2)), lengths=[5, 1, 3, 2])
+        >>> output, h_n = nn.GRU(2, 3, bidirectional=True)(
+        ...     np.ones((4, 5, 2)), lengths=[5, 1, 3, 2]
+        ... )
         >>> output.shape, h_n.shape
         ((4, 5, 6), (2, 4, 3))
 

@@ -127,3 +127,4 @@ def setup(app):
         (lambda writer, node: write_math(writer, node, "block"), None),
     )
     app.connect("source-read", add_sidebar)
+    app.connect("env-get-outdated", lambda *_: [root_doc])  # it depends on this file, too

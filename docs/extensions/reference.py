@@ -97,6 +97,7 @@ class Entry(NamedTuple):
                 lines += ["", f"   {', '.join(f'``{name!r}``' for name in names)}"]
         elif directive in ("autoclass", "autoexception"):
             lines += [f"   :members: {', '.join(self.members.split())}" if self.members else "   :no-members:"]
+            lines += ["   :show-inheritance:"] if directive == "autoexception" else []
         return "\n".join([*lines, ""])
 
 

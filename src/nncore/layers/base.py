@@ -62,11 +62,22 @@ class Layer(metaclass=LayerType):
     **arguments
         The arguments of the constructor, checked. They become read-only attributes, the repr and `config`.
 
+    Attributes
+    ----------
+    trainable : bool
+        Whether training changes the weights. False freezes them, from the next `compile` on.
+    training : bool
+        False lets the layer compute as at inference in `fit`, too: dropout is off, and batch norm takes its running statistics.
+
     Examples
     --------
     >>> import nncore as nn
-    >>> isinstance(nn.ReLU(), nn.Layer)
-    True
+    >>> model = nn.Sequential(nn.Linear(2, 3, name="hidden"), nn.ReLU(), nn.Linear(3, 1))
+    >>> isinstance(model[0], nn.Layer), model[0].name
+    (True, 'hidden')
+    >>> model[0].trainable = False  # freeze it
+    >>> [each.trainable for each in model.parameter_options()]
+    [False, False, True, True]
     """
 
     #: `repr` omits an argument that has this value.

@@ -52,7 +52,7 @@ from .links import is_margin
 from .targets import Columns, Labels, dense
 
 _QUICK = 1 << 14  # elements of an input that needs no long checks
-_BLOCK = 1 << 22  # elements of a sparse input that are dense at a time
+BLOCK = 1 << 22  # elements of a sparse input that are dense at a time
 
 
 class Estimator(BaseEstimator, ABC):
@@ -120,7 +120,7 @@ class Estimator(BaseEstimator, ABC):
         if not hasattr(X, "toarray"):
             found: np.ndarray = self._model.predict(X)
             return found
-        step = max(1, _BLOCK // max(1, X.shape[1]))
+        step = max(1, BLOCK // max(1, X.shape[1]))
         return np.concatenate([self._model.predict(X[at : at + step].toarray()) for at in range(0, X.shape[0], step)])
 
 

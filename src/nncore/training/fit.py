@@ -258,7 +258,7 @@ def bind_batches(model: Learner, config: Configuration, batches: Any, arguments:
             "fit: validation_split, sample_weight, lengths, mask and class_weight='balanced' need y; batches carry their "
             "own; class_weight may be a dict"
         )
-    if config.optimizer.full_batch:
+    if config.optimizer.full_batch and not hasattr(given, "shares"):
         raise ArgumentError(f"fit: {type(config.optimizer).__name__} needs all rows at once, as arrays x and y, not batches")
     steps = None if arguments.steps_per_epoch is None else whole("fit", "steps_per_epoch", arguments.steps_per_epoch)
 

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .history import History
     from .hooks import Learner
-    from .sources import ArraySource
+    from .sources import ArraySource, BatchSource
     from .validation import ShouldValidate, ValidationBatches
 
 
 class _Objective:
     """Loss and gradient of all rows as a function of the flat parameters."""
 
-    def __init__(self, network: Network, config: Configuration, source: ArraySource) -> None:
-        self.network, self.config, self.data, self.rows, self.source = network, config, source.data, source.rows, source
-        self.batch = source.data.rows if source.rows is None else len(source.rows)
+    def __init__(self, network: Network, config: Configuration, source: Any) -> None:
+        self.network, self.config = network, config
+        self.source: Any = source
         self.start = network.plan.step  # constant for all evaluations, so that the dropout mask is constant
         self.sums = config.sums()
         self.rate, self.loss = np.zeros(1), np.zeros(1)
@@ -55,22 +55,33 @@ class _Objective:
             self.network.plan.step = step
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        network, plan, data, buffers = self.network, self.network.plan, self.data, self.network.plan.buffers()
+        network, plan = self.network, self.network.plan
         for each in self.sums:
             if each is not None:
                 each.fill(0.0)
         if any(self.sums.watchers):  # an evaluation is one batch with all rows
             self.sums.watchers = self.config.sums(at_once=True, keeps=self.source.shared is not None).watchers
         with network.access.training():
-            network.ensure_shapes(data.shapes)
             plan.set_values(point.astype(network.dtype))
-            plan.step = self.start
             plan.reset_states()  # every evaluation is of the same rows from their start
             if self.source.shared is None:
-                plan.train(data.x, data.y, data.weight, self.rows, self.batch, 0, 1, self.rate, self.loss, self.sums, data.lengths)
-        if self.source.shared is not None:
-            self.source.shared.run(self.source, 0, 1, self.rate, self.loss, self.sums)
-        return float(self.loss[0]), buffers["moment0"].astype(np.float64)
+                return self._sum_of_blocks()
+            network.ensure_shapes(self.source.data.shapes)
+            plan.step = self.start
+        self.source.shared.run(self.source, 0, 1, self.rate, self.loss, self.sums)
+        return float(self.loss[0]), plan.buffers()["moment0"].astype(np.float64)
+
+    def _sum_of_blocks(self) -> tuple[float, np.ndarray]:
+        """Return loss and gradient. Several blocks are averaged by their shares."""
+        plan, loss, gradient = self.network.plan, 0.0, np.zeros(1)
+        for data, rows, share in self.source.blocks():
+            size = data.rows if rows is None else len(rows)
+            self.network.ensure_shapes(data.shapes)
+            plan.step = self.start
+            plan.train(data.x, data.y, data.weight, rows, size, 0, 1, self.rate, self.loss, self.sums, data.lengths)
+            loss, gradient = loss + share * self.loss[0], gradient + share * plan.buffers()["moment0"].astype(np.float64)
+        self.loss[0] = loss
+        return float(loss), gradient
 
 
 def loop() -> Callable[..., None]:
@@ -82,7 +93,7 @@ def loop() -> Callable[..., None]:
 def run_iterations(
     model: Learner,
     config: Configuration,
-    source: ArraySource,
+    source: ArraySource | BatchSource,
     validation: ValidationBatches | None,
     due: ShouldValidate,
     epochs: range,
@@ -113,7 +124,7 @@ class _Iterations:
         self,
         model: Learner,
         config: Configuration,
-        source: ArraySource,
+        source: ArraySource | BatchSource,
         validation: ValidationBatches | None,
         due: ShouldValidate,
         epochs: range,

@@ -89,6 +89,10 @@ class ArraySource:
             self.order = self._permutation if rows is None else np.empty(n, np.int64)
         self._given = self.order  # the order of all rows; with ranks, `order` is that of one's own
 
+    def blocks(self) -> Iterator[tuple[Data, np.ndarray | None, float]]:
+        """Return all rows as one block, for optimizers that need them."""
+        yield self.data, self.rows, 1.0
+
     def join(self, ranks: Ranks) -> None:
         """Take this rank's part of every batch from now on."""
         batch_size, shuffle = self._asked
@@ -235,6 +239,11 @@ class BatchSource:
         self.shared: RanksOfFit | None = None
         self._of_ranks: BatchesOfRanks | None = None
         self._opened: Iterator[Any] | None = None  # batches of the first epoch, if one was needed to build the model
+
+    def blocks(self) -> Iterator[tuple[Data, None, float]]:
+        """Return all batches, each with its share in the mean, for optimizers that need all rows."""
+        given: Any = self.source
+        return ((self.bind(batch), None, share) for batch, share in zip(given, given.shares, strict=True))
 
     def join(self, ranks: Ranks) -> None:
         """Do steps together with the batches of other ranks from now on."""

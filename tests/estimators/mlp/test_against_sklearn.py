@@ -87,6 +87,7 @@ def test_counts(weighted, shuffle):
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 def test_activations(activation):
     assert_same("MLPClassifier", {"activation": activation}, X, MANY)
+    assert_same("MLPClassifier", {"activation": activation, "hidden_layer_sizes": ()}, X, MANY)
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, True), (0.9, False), (0, True)])
@@ -105,6 +106,10 @@ def test_early_stopping(targets, weighted):
     assert len(ours.validation_loss_curve_) == ours.n_iter_
 
 
+def test_a_single_class_with_rows_held_out():
+    assert_same("MLPClassifier", {"early_stopping": True}, X, np.zeros(len(X)))
+
+
 def test_without_shuffling_and_in_one_batch():
     assert_same("MLPClassifier", {"shuffle": False}, X, MANY)
     assert_same("MLPClassifier", {"batch_size": "auto", "tol": 1e-2, "max_iter": 60}, X, MANY)
@@ -120,6 +125,28 @@ def test_lbfgs(targets, weighted):
     assert_same(
         kind, {"solver": "lbfgs", "alpha": 0.1}, x, {**CLASSES, **NUMBERS}[targets], WEIGHTS if weighted else None, rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("targets", ["many", "labels", "one"])
+def test_lbfgs_makes_sparse_rows_dense_in_blocks(monkeypatch, targets, weighted):
+    """The search over blocks of 7 rows is that of scikit-learn, which keeps them sparse."""
+    sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    kind, x = ("MLPClassifier", X) if targets in CLASSES else ("MLPRegressor", XR)
+    monkeypatch.setattr("nncore.estimators.mlp.base.BLOCK", 7 * x.shape[1])
+    rows, made = sparse.csr_matrix(np.where(x > 0, x, 0)), []
+    dense = type(rows).toarray
+    monkeypatch.setattr(type(rows), "toarray", lambda own, *a, **k: made.append(own.shape[0]) or dense(own, *a, **k))
+    settings = {"solver": "lbfgs", "alpha": 0.1, "activation": "tanh"}
+    assert_same(kind, settings, rows, {**CLASSES, **NUMBERS}[targets], WEIGHTS if weighted else None, rtol=1e-6)
+    assert 7 in made
+    assert {*made} <= {7, 160 % 7, 160}  # 160: predictions, whose blocks are larger
+    for further, y in (({}, SEVERAL), ({"batch_norm": True}, ONE)):  # the squared errors, and statistics of all rows
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            net = estimators.MLPRegressor(**{**NET, **settings, **further})
+            blocks, whole = (net.fit(each, y).loss_ for each in (sparse.csr_matrix(XR), XR))
+        np.testing.assert_allclose(blocks, whole, rtol=1e-7)
 
 
 @pytest.mark.parametrize("limit", [{"max_fun": 10}, {"tol": 0.05, "max_iter": 1000}, {"max_iter": 3}])

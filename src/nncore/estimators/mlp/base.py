@@ -17,7 +17,7 @@ from ...models import Sequential
 from ...training.hooks import checked
 from .. import seeds
 from .._sklearn import CallbackSupport, ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
-from ..base import Estimator, unchanged_by_errors
+from ..base import BLOCK, Estimator, unchanged_by_errors
 from ..targets import Targets
 from ..watching import all_of
 from .batches import SparseBatches
@@ -144,7 +144,7 @@ class MLP(CallbackSupport, Estimator):
             structure = self._structure(len(hidden))
             if first:
                 model = self._model_of(sizes, structure, goal, seeds.peek(generator), X.dtype.name)
-                initialise(model, generator, structure[0])
+                initialise(model, generator, structure[0], self._last_activation(structure[0]))
             else:
                 model = self._going_on(sizes, structure, goal, seeds.peek(generator), is_partial)
         if first:
@@ -171,6 +171,11 @@ class MLP(CallbackSupport, Estimator):
         """Return the arguments that the layers beside the sizes depend on. count: of hidden layers."""
         activations, rates = per_layer("activation", self.activation, count), per_layer("dropout", self.dropout, count)
         return activations, [float(rate) for rate in rates], bool(self.batch_norm), self.dtype, self.compute or "float32"
+
+    def _last_activation(self, hidden: list[Any]) -> Any:
+        """Return the activation by which scikit-learn draws the weights of the outputs, also if there is no hidden layer."""
+        own = [] if isinstance(self.activation, list | tuple | np.ndarray) else [self.activation]
+        return (hidden[-1:] or own or ["relu"])[0]
 
     def _model_of(self, sizes: list[int], structure: tuple[Any, ...], goal: Objective, seed: int, dtype: str) -> Sequential:
         """Return a new network. dtype: for "auto"."""
@@ -332,11 +337,12 @@ class MLP(CallbackSupport, Estimator):
         total = float(X.shape[0] if weight is None else weight.sum())
         self._compile(goal, self._optimizer(), total)
         callbacks = [*([Lines()] if self.verbose else []), *all_of(self, self.callbacks)]
-        also = {} if held is None else {"validation_data": _batches_of(held)}
-        dense = X.toarray() if hasattr(X, "toarray") else X
-        history = self._model.fit(
-            dense, y, epochs=int(self.max_iter), sample_weight=weight, callbacks=callbacks, verbose=0, step_losses=0, **also
-        )
+        also: dict[str, Any] = {} if held is None else {"validation_data": _batches_of(held)}
+        if hasattr(X, "toarray") and not self.batch_norm:  # which needs the statistics of all rows
+            X = SparseBatches(X, y, weight, max(1, BLOCK // max(1, X.shape[1])))
+        else:
+            X, also = X.toarray() if hasattr(X, "toarray") else X, {"y": y, "sample_weight": weight, **also}
+        history = self._model.fit(X, epochs=int(self.max_iter), callbacks=callbacks, verbose=0, step_losses=0, **also)
         search = history.search
         whole = float(search["fun"])
         if goal.share != 1 and history.epoch:

@@ -20,11 +20,19 @@ class SparseBatches:
         Rows of a batch.
     generator : numpy.random.RandomState or None
         Draws a new order for each epoch.
+
+    Attributes
+    ----------
+    shares : list of float
+        The part of each batch in the mean over all rows, without shuffling. L-BFGS asks for it.
     """
 
     def __init__(self, X: Any, y: np.ndarray, weight: np.ndarray | None, size: int, generator: Any = None) -> None:
         self.X, self.y, self.weight, self.size, self.generator = X, y, weight, size, generator
         self.order = np.arange(X.shape[0])
+        starts = range(0, len(self.order), size)
+        sums = [min(size, len(self.order) - at) if weight is None else weight[at : at + size].sum() for at in starts]
+        self.shares = [float(each / sum(sums)) for each in sums]
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.size)

@@ -110,7 +110,7 @@ class MLPClassifier(Classifying, MLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples. Sparse ones are made dense batch by batch, and all at once for "lbfgs".
+            The samples. Sparse ones are made dense batch by batch; for "lbfgs" in blocks of 32 MB.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type; for several labels at once a matrix of 0 and 1.
         sample_weight : array-like of shape (n_samples,), optional
@@ -186,6 +186,6 @@ class MLPClassifier(Classifying, MLP):
             return float("nan")
         if self._targets.kind == "multiclass":
             right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
-        else:
-            right = ((outputs > self._threshold) == y).all(axis=1)
+        else:  # a single class is right whatever the output
+            right = ((outputs > self._threshold) == y).all(axis=1) | (len(self._targets.classes) == 1)
         return float(np.average(right, weights=weight))

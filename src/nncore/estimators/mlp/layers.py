@@ -66,12 +66,12 @@ def linear_layers(model: Any) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, layers.Linear)]
 
 
-def initialise(model: Any, generator: np.random.RandomState, activations: Sequence[Any]) -> None:
+def initialise(model: Any, generator: np.random.RandomState, activations: Sequence[Any], last: Any) -> None:
     """Draw weights and biases, uniform as in Glorot and Bengio (2010), in scikit-learn's order.
 
-    The bound is sqrt(6 / (fan_in + fan_out)), with 2 in place of 6 for the logistic function.
+    The bound is sqrt(6 / (fan_in + fan_out)), with 2 in place of 6 for the logistic function. last: the activation that
+    stands for that of the outputs.
     """
-    last = activations[-1] if activations else "relu"
     for layer, activation in zip(linear_layers(model), [*activations, last], strict=True):
         fan_out, fan_in = layer.weight.shape
         is_logistic = isinstance(activation_of(activation), layers.Sigmoid)

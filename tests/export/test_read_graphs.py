@@ -7,7 +7,7 @@ import pytest
 from export.onnx_graphs import check, graph_of, kinds
 
 import nncore as nn
-from nncore.errors import FileFormatError
+from nncore.errors import FileFormatError, ShapeError
 
 
 @pytest.fixture
@@ -304,3 +304,11 @@ def test_columns_of_scikit_learn(numbers):
     text = "g (float[N, 4] x) => (float[N, 3] y) { a = ai.onnx.ml.ArrayFeatureExtractor(x, i) y = MatMul(a, w) }"
     model, x = nn.from_onnx(graph_of(text, i=np.int64([[3, 1]]), w=(w := numbers(2, 3)))), numbers(5, 4)
     np.testing.assert_allclose(model.predict(x), x[:, [3, 1]] @ w, atol=1e-6)
+
+
+def test_a_sum_over_fixed_steps_takes_no_other_number(numbers):
+    """It is a mean, times the number of steps."""
+    text = "g (float[N, 4, 3] x) => (float[N, 3] y) { y = ReduceSum <keepdims = 0> (x, one) }"
+    model = check(graph_of(text, one=np.int64([1])), numbers(5, 4, 3))
+    with pytest.raises(ShapeError):
+        model.predict(numbers(5, 6, 3))

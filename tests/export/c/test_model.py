@@ -46,6 +46,24 @@ def symbols(source, folder, *flags):
 # What it computes ---------------------------------------------------------------------------------------------------------------
 
 
+def test_parts_of_a_concatenation_are_computed_where_they_lie_in_it(tmp_path):
+    """Also in concatenations of concatenations, and in the output. Inputs, and what is read again, are copied."""
+    x = nn.Input((4,), name="x")
+    a, b, c = nn.ReLU()(nn.Linear(4, 6)(x)), nn.Linear(4, 5)(x), nn.Linear(4, 3)(x)
+    inner = nn.concatenate([a, nn.Tanh()(b)])
+    model = nn.Model(x, nn.concatenate([nn.Sigmoid()(inner), c]), seed=0)
+    found = model.to_c()
+    assert found.ram == 0
+    assert found.source.count("computed there") == 2
+    given = rng.normal(size=(9, 4)).astype("f")
+    np.testing.assert_allclose(run(found, compiled(found.source, tmp_path), [given])[0], model.predict(given), atol=1e-6)
+    model = nn.Model(x, nn.Linear(13, 2)(nn.concatenate([x, a, c])) + nn.Linear(6, 2)(a), seed=0)
+    found = model.to_c()
+    assert found.source.split("SELFTEST")[0].count("[i] = x[i]") == 1
+    got = run(found, compiled(found.source, tmp_path, name="again"), [given])[0]
+    np.testing.assert_allclose(got, model.predict(given), atol=1e-6)
+
+
 @pytest.mark.parametrize("compiler", [GCC, GXX])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_mlp(tmp_path, compiler, dtype):

@@ -72,10 +72,13 @@ def _repeat_vector(b: Body, step: Step) -> None:
 def _concat(b: Body, step: Step) -> None:
     y, shape = b.new(step), b.result_shape(step)
     axis, begin = step.op.field("axis") % (len(shape) + 1) - 1, 0
+    in_one_piece = all(type(d) is int for d in shape) and prod(shape[:axis]) == 1
+    b.notes[step.output] = "computed there"
     for i, x in enumerate(b.inputs(step)):
         part = b.shape(step, i)
         at = f"{begin} + " if begin else ""
-        nest(b, part, [contiguous(shape), contiguous(part)], lambda i, j, x=x, at=at: f"{y}[{at}{i}] = {x}[{j}];")
+        if not (in_one_piece and b.joins(step, i, y, begin)):
+            nest(b, part, [contiguous(shape), contiguous(part)], lambda i, j, x=x, at=at: f"{y}[{at}{i}] = {x}[{j}];")
         begin += prod(part[axis:])
 
 

@@ -214,6 +214,18 @@ class Body:
         """Let the result of a step be an input of it, in another shape."""
         return self._put(step, self._of[step.op.inputs[i]])
 
+    def joins(self, step: Step, i: int, whole: Buffer, begin: int) -> bool:
+        """Let an input be computed where it is to lie in the result, if it has a buffer that nothing else needs any more.
+
+        In a stream, what comes before the last state is another function, which does not know the output.
+        """
+        part = self._of[step.op.inputs[i]]
+        is_own = not part.is_input and part.whole is None and part.ctype == whole.ctype and self.stream is None
+        if not is_own or part.size != self.size(step.op.inputs[i]) or any(self._last[value] > self._now for value in part.held):
+            return False
+        part.whole, part.begin, whole.first = whole, begin, min(whole.first, part.first)
+        return True
+
     def name(self, step: Step, pointer: str) -> None:
         """Let the result of a step be what an expression points to, which no later step changes."""
         self._of[step.output] = Buffer(
@@ -296,7 +308,8 @@ class Body:
         inside = [buffer for buffer in self.buffers if id(buffer) not in placed]
         for n, buffer in enumerate(inside, 1):
             buffer.name = f"h{n}"
-        self.workspace_size, self.multiply_adds = pack(inside), int(self.multiply_adds)
+        self.workspace_size = pack([buffer for buffer in inside if buffer.whole is None])
+        self.multiply_adds = int(self.multiply_adds)
 
     def _cast(self, value: int) -> str:
         return "" if self._of[value].ctype == self.program.ctype else f"({self.program.ctype})"
@@ -304,10 +317,13 @@ class Body:
     def statements(self, workspace: str, part: slice = slice(None)) -> list[str]:
         """Return the declarations of the buffers and the statements, or a part of them, in lines."""
         declared, lines = [], self._lines[part]
-        whole = "".join(lines)
-        for buffer in self.buffers:
-            if buffer.offset >= 0 and buffer.token in whole:
-                place = f"{workspace} + {buffer.offset}" if buffer.offset else workspace
+        whole, wholes = "".join(lines), {each.whole for each in self.buffers}
+        own = [buffer for buffer in self.buffers if buffer.whole is None]
+        for buffer in [*own, *(each for each in reversed(self.buffers) if each.whole is not None)]:
+            if buffer.whole is not None or (buffer.offset >= 0 and (buffer.token in whole or buffer in wholes)):
+                begin = buffer.offset if buffer.whole is None else buffer.begin
+                base = workspace if buffer.whole is None else buffer.whole.name
+                place = f"{base} + {begin}" if begin else base
                 declared.append(f"    {buffer.ctype} *const {buffer.name} = {place}; {text.comment(f'[{buffer.size}]')}")
         names = {buffer.token: buffer.name for buffer in (*self.buffers, *self._of.values())}
         if part == slice(None):

@@ -19,6 +19,8 @@ class Buffer:
         The values that lie in it.
     offset : int
         Where it begins in the workspace; -1 if it does not lie there.
+    whole, begin : Buffer or None, int
+        The buffer of which it is a part, and where it begins there.
     """
 
     def __init__(
@@ -26,6 +28,8 @@ class Buffer:
     ) -> None:
         self.name, self.ctype, self.size, self.first, self.last = name, ctype, size, first, last
         self.is_input, self.held, self.offset = is_input, held or set(), -1
+        self.whole: Buffer | None = None
+        self.begin = 0
         self.token = f"\0{next(_numbers)}\0"
 
     def __str__(self) -> str:

@@ -195,6 +195,8 @@ def _pool(kind: Any, times_steps: bool = False) -> Entry:
         joined = tuple(d for i in gone for d in t.axes[i])
         view = materialized(r, t._replace(axes=(t.axes[at], joined, *(t.axes[i] for i in others))))
         value = view.value
+        if times_steps and joined == (1,) and size.known and len(value.shape) > 1:
+            value = r.apply(layers.Reshape(*value.shape), value)  # so that no other number of steps is multiplied by this one
         if not others:
             value = r.apply(layers.Reshape(-1, 1), value)
         value = r.apply(kind(), value)

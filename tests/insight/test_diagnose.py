@@ -303,7 +303,7 @@ def test_sums_of_columns_say_of_which(rng):
     report = nn.diagnose(mlp(np.zeros((1, 11)), y, 0), np.column_stack([x, x[:, 2] + 2 * x[:, 5]]), y)
     (found,) = [each for each in report.verdicts if each.code == "inputs_duplicated"]
     assert found.evidence["alike"] == [2, 5, 10]
-    assert found.code_line == "X = np.delete(X, 10, axis=-1)  # told by columns 2, 5"
+    assert found.code_line == "X = np.delete(X, [10], axis=-1)  # 10: told by 2, 5"
 
 
 @pytest.mark.parametrize("lr", [0.0, 1e-8, 1e12])

@@ -67,7 +67,7 @@ def test_whatever_takes_arrays_takes_memory_maps_as_they_lie(rng, tmp_path, dtyp
     lengths, weight = rng.integers(1, 5, 6), rng.uniform(1, 2, (6, 4))
 
     def results(take):
-        model = nn.Sequential(nn.GRU(2, 3, return_sequences=True), nn.Softmax(), seed=0, dtype="float64").build((4, 2))
+        model = nn.Sequential(nn.GRU(2, 3, return_sequences=True), nn.Linear(3, 3), nn.Softmax(), seed=0)
         model.compile("sparse_categorical_crossentropy", "sgd", ["accuracy"])
         data = take(x), take(y), take(weight), take(lengths)
         yield model.fit(*data[:2], sample_weight=data[2], lengths=data[3], epochs=2, batch_size=4).history["loss"]

@@ -161,7 +161,7 @@ def gradients(case: Case, early: Trial | None = None) -> Iterator[Verdict]:
             "Backpropagation multiplies by the weights of every layer on the way. If they are large, the gradient grows with each "
             "one, and one step throws all weights away.",
             "Take the usual initial weights, and limit the norm of the gradient:",
-            "model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))",
+            'nn.Linear(..., weight_init="auto"); model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))',
             {"first / last": ratio, "gradient by layer": [value for _, value in norms]},
         )
 
@@ -193,8 +193,8 @@ def units(case: Case) -> Iterator[Verdict]:
             where,
             f"{share:.0%} of the values are where the activation is flat.",
             "Where the activation is flat, its derivative is nearly 0, so hardly any gradient gets to this layer and those before.",
-            "Standardise the inputs, take the usual initial weights, or ReLU:",
-            'nn.Linear(..., weight_init="auto"), nn.ReLU()',
+            "Standardise the inputs or what the layer gives, and take the usual initial weights, or ReLU:",
+            'nn.Linear(..., weight_init="auto"), nn.BatchNorm1d(units), nn.ReLU()',
             {"saturated": share, "loss / chance": first.relative},
         )
 

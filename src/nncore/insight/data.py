@@ -16,6 +16,7 @@ _LOOKED_AT = 4096  #: rows for statistics of columns
 _LARGE, _SMALL = 20.0, 0.1  #: root mean square of a column
 _OFFSET = 10.0  #: mean of a column in standard deviations
 _SPREAD = 1000.0  #: ratio of the scales of two columns
+_NAMED = 30  #: columns at most, in a line of code
 _ROUNDING = 8  #: numbers that differ by so many units in the last place of the model's dtype are equal
 _LEFT = 0.03  #: the part of a column, in standard deviations, that the columns before it do not tell, if it repeats them
 
@@ -129,7 +130,7 @@ def repeated_columns(case: Case) -> Iterator[Verdict]:
         first = np.flatnonzero(alike[:, second])[:1]
         if not len(first):
             first = np.flatnonzero(np.abs(np.linalg.lstsq(normal[:, :second], normal[:, second], None)[0]) > _LEFT)
-        pair = [int(varied[i]) for i in (*first, second)]
+        pair, columns = [int(varied[i]) for i in (*first, second)], varied[told][:_NAMED].tolist()
         yield Verdict(
             "inputs_duplicated",
             "warning" if alike.any(0).sum() >= 0.3 * len(varied) else "note",
@@ -138,7 +139,7 @@ def repeated_columns(case: Case) -> Iterator[Verdict]:
             "What two equal columns have in common counts twice, so that the net listens to it more, and the share of each of the "
             "two cannot be told.",
             "Keep one of each:",
-            f"X = np.delete(X, {pair[-1]}, axis=-1)  # told by column{'s' * (len(first) > 1)} {', '.join(map(str, pair[:-1]))}",
+            f"X = np.delete(X, {columns}, axis=-1)  # {columns[0]}: told by {', '.join(map(str, pair[:-1]))}",
             {"repeated": int(told.sum()), "columns": flat.shape[1], "alike": pair},
         )
 

@@ -16,7 +16,7 @@ from .reading import require_compiled, rows_of
 
 _ABOVE = 4.0  #: the test ends where the loss is so many times that of the start
 _TRIED = 7  #: rates that are tried from the start
-_NEARLY = 0.1  #: of the rates that are so near to the best one, the lowest is taken
+_NEARLY = 0.03  #: of the rates that are so near to the best one, the lowest is taken
 _TESTED = 256  #: rows on which the loss is measured
 
 

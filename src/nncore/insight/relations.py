@@ -165,7 +165,7 @@ def leaks(case: Case) -> Iterator[Verdict]:
             last = value if value.ndim == 2 else value[:, -1]
             related = np.maximum(_correlations(last, y).max(1), _relabelled(last, y) if few else _rank_correlations(last, y))
             if related.max() > _ALIKE:
-                column = int(related.argmax())
+                column, every = int(related.argmax()), np.flatnonzero(related > _ALIKE).tolist()
                 yield Verdict(
                     "leakage",
                     "serious" if value.ndim == 2 else "warning",
@@ -173,9 +173,9 @@ def leaks(case: Case) -> Iterator[Verdict]:
                     f"Column {column}{' at the last step' * (value.ndim == 3)} is the target {target_name!r}, up to its scale "
                     "or other names.",
                     "The net learns to copy this column. Where the target is not known yet, the column will not be there either.",
-                    "Leave the column out:" if value.ndim == 2 else "Let the sequences end before it:",
-                    f"X = np.delete(X, {column}, axis=1)" if value.ndim == 2 else "X = X[:, :-1]",
-                    {"column": column, "correlation": float(related.max())},
+                    "Leave such columns out:" if value.ndim == 2 else "Let the sequences end before it:",
+                    f"X = np.delete(X, {every}, axis=1)" if value.ndim == 2 else "X = X[:, :-1]",
+                    {"columns": every, "correlation": float(related.max())},
                 )
 
 

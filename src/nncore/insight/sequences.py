@@ -70,8 +70,8 @@ def through_time(case: Case) -> Iterator[Verdict]:
                 layer,
                 "The gradient grows from time step to time step on its way back.",
                 "Each time step multiplies it by the same weights; if these are large, it grows exponentially with the length.",
-                "Limit the norm of the gradient, or use GRU or LSTM with orthogonal weights:",
-                "model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))",
+                "Use GRU or LSTM with the usual weights, and limit the norm of the gradient:",
+                "nn.GRU(features, units); model.compile(..., optimizer=nn.optim.Adam(clip_norm=1.0))",
                 evidence,
             )
         elif tail and head < 1e-4 * tail:

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#000000"
-COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK, "#f0e442")
 _STYLE: Any = {
-    "axes.prop_cycle": cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(linestyle=("-", "--", ":", "-.")) * cycler(color=COLOURS),  # the ninth line is a dashed blue one
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -69,4 +69,4 @@ def of_two_classes() -> LinearSegmentedColormap:
 
 def whole_numbers(axes: Any) -> None:
     """Let the horizontal axis have ticks at whole numbers only: epochs and steps."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

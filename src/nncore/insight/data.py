@@ -192,6 +192,7 @@ def rare_classes(case: Case) -> Iterator[Verdict]:
     share = float(every.counts.max() / total)
     if not missed:
         return
+    metric = "nn.metrics.F1(average='macro')" if len(every.counts) > 2 else "'f1'"
     yield Verdict(
         "class_imbalance",
         "serious",
@@ -200,7 +201,7 @@ def rare_classes(case: Case) -> Iterator[Verdict]:
         f"Whoever always answers with the frequent class has an accuracy of {share:.0%} and a small loss, so accuracy does not "
         "show that a class is missing.",
         "Give rare classes more weight, and look at recall or F1 rather than at accuracy:",
-        'model.compile(..., metrics=["accuracy", "f1"]); model.fit(X, y, class_weight="balanced")',
+        f"model.compile(..., metrics=[{metric}]); model.fit(X, y, class_weight='balanced')",
         {"largest share": share, "recall": {k: round(v, 3) for k, v in recall.items()}},
     )
 

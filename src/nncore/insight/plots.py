@@ -112,7 +112,7 @@ def plot_decision_boundary(model: Any, x: Any, y: Any = None, *, resolution: int
     resolution = whole("plot_decision_boundary", "resolution", resolution, 2)
     threshold = real("plot_decision_boundary", "threshold", threshold)
     require("matplotlib.figure", "plot", "plot_decision_boundary")
-    from ..foreign.figure import new_figure, of_classes, of_two_classes, style
+    from ..foreign.figure import COLOURS, new_figure, of_classes, of_two_classes, style
 
     low, high = points.min(0), points.max(0)
     margin = 0.08 * np.maximum(high - low, 1e-3)
@@ -137,12 +137,12 @@ def plot_decision_boundary(model: Any, x: Any, y: Any = None, *, resolution: int
             if values.min() < threshold < values.max():
                 axes.contour(*sides, values, [threshold], colors="black", linewidths=1.2)
         labels = [None] if y is None else np.unique(np.asarray(y).reshape(len(points)))
-        for label in labels:
+        for k, label in enumerate(labels):
             chosen = points if label is None else points[np.asarray(y).reshape(len(points)) == label]
             name = None if label is None else str(label)
-            axes.scatter(
-                chosen[:, 0], chosen[:, 1], s=max(16, min(90, 2000 / len(points))), edgecolors="white", linewidths=0.5, label=name
-            )
+            marker = "os^D"[k // len(COLOURS) % 4]  # where colours come again
+            size = max(16, min(90, 2000 / len(points)))
+            axes.scatter(*chosen.T, s=size, marker=marker, edgecolors="white", linewidths=0.5, label=name)
         if y is not None:
             axes.legend(title="class", ncols=6, loc="lower left", bbox_to_anchor=(0, 1))  # above the picture, which is full
         axes.set(xlabel="x1", ylabel="x2")
@@ -198,7 +198,7 @@ def plot_sequence_gradient(model: Any, x: Any, y: Any = None, *, lengths: Any = 
         axes = figure.subplots()
         for key, values in norms.items():
             axes.plot(np.arange(len(values)), np.where(values > 0, values, np.nan), label=f"layer {key}")
-        axes.set(xlabel="time step", ylabel="norm of the gradient", yscale="log")
+        axes.set(xlabel="time step", ylabel="norm of the gradient", yscale="log", xlim=(0, max(map(len, norms.values())) - 1))
         whole_numbers(axes)
         axes.legend()
     return figure

@@ -34,7 +34,7 @@ def plot_confusion(
     sample_weight : array_like, optional
         [N].
     labels : sequence of str, optional
-        The names of the classes, in order. None: their numbers.
+        The names of the classes, in order. None: their numbers, or the classes themselves if they are text.
     normalize : bool, default False
         Whether to show each row as shares of its true class, so that rare classes can be seen.
 
@@ -63,6 +63,8 @@ def plot_confusion(
     if matrix.ndim != 2:
         raise ArgumentError("plot_confusion: y_true has several labels per row; draw one column at a time")
     classes = len(matrix)
+    given = np.concatenate([np.asarray(each).ravel() for each in (y_true, y_pred)]) if labels is None else np.empty(0)
+    labels = np.unique(given).tolist() if given.dtype.kind in "UO" else labels
     if labels is not None and (isinstance(labels, str) or not isinstance(labels, Iterable)):
         raise ArgumentError(f"plot_confusion: labels must be a list of names, not {shown(labels)}")
     names = [str(each) for each in (range(classes) if labels is None else labels)]

@@ -98,7 +98,7 @@ def _with_matplotlib(drawn: Drawing) -> Any:
         axes.axis("off")
         for first, second in drawn.arrows:
             (x0, y0), (x1, y1) = place[first], place[second]
-            bent = f"arc3,rad={0.35 if y0 - y1 > 1 else 0}"  # around what lies between
+            bent = f"arc3,rad={2.6 / (y0 - y1) if y0 - y1 > 1 else 0}"  # around what lies between, whose boxes are so wide
             axes.annotate(
                 "", (x1, y1 + 0.27), (x0, y0 - 0.27), arrowprops={"arrowstyle": "->", "color": "0.4", "connectionstyle": bent}
             )

@@ -222,16 +222,16 @@ def test_a_net_that_stays_at_chance_is_not_called_one_that_learns(rng):
     assert report.verdicts[0].evidence["loss / chance"] == pytest.approx(1.0, abs=0.01)
 
 
-@pytest.mark.parametrize("values", [(0, 1), (-1, 1), (2, 5)])
-def test_two_classes_as_numbers(values, rng):
-    """The line says how the classes become 0 and 1."""
+@pytest.mark.parametrize("values", [(0, 1), (-1, 1), (2, 5), (1, 2, 3)])
+def test_classes_as_numbers(values, rng):
+    """The line says how the classes become 0, 1, ..."""
     x, _ = friedman()
-    y = np.where(x[:, 0] > 0, values[1], values[0])
+    y = np.array(values)[np.digitize(x[:, 0], np.quantile(x[:, 0], np.linspace(0, 1, len(values) + 1)[1:-1]))]
     verdict = next(v for v in nn.diagnose(mlp(x, y.astype("f4"), 0), x, y).verdicts if v.code == "loss_mismatch")
     here = {"y": y}
     first, _, _ = verdict.code_line.rpartition("nn.Sequential")
     exec(first, here)
-    np.testing.assert_array_equal(np.unique(here["y"]), [0, 1])
+    np.testing.assert_array_equal(np.unique(here["y"]), range(len(values)))
 
 
 def test_one_hot_classes_keep_their_form(rng):
@@ -296,6 +296,25 @@ def test_validation_rows_that_are_too_easy(rng):
     (found,) = [each for each in report.verdicts if each.code == "leakage"]
     assert found.severity == "warning"
     assert found.evidence["of validation rows"] < 0.5 * found.evidence["loss"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_weak_relation_in_few_rows_is_no_fault(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(300, 6))
+    model = compiled(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1), loss="mse", optimizer=nn.optim.Adam(lr=1e-3), l2=1e-2)
+    assert nn.diagnose(model, x, 0.4 * x[:, :1] + rng.normal(size=(300, 1))).healthy
+
+
+def test_the_line_for_a_rare_class_among_several_compiles(rng):
+    x = rng.normal(size=(1500, 4))
+    y = np.where(rng.random(1500) < 0.94, 0, rng.integers(1, 3, 1500)) * (x[:, 0] > -1)
+    model = compiled(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(), loss="sparse_categorical_crossentropy")
+    (found,) = [each for each in nn.diagnose(model, x, y).verdicts if each.code == "class_imbalance"]
+    line = found.code_line.replace("...", '"sparse_categorical_crossentropy", "adam"')
+    assert "macro" in line
+    exec(line, {"model": model, "nn": nn, "X": x, "y": y})
+    assert "f1" in model.history.history
 
 
 def test_sums_of_columns_say_of_which(rng):

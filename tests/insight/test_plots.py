@@ -75,3 +75,36 @@ def test_gradient_of_a_sequence_is_that_of_the_model():
         nn.insight.plot_sequence_gradient(mlp(x, y, 0), x, y)
     with pytest.raises(NotCompiledError):
         nn.insight.plot_sequence_gradient(nn.Sequential(nn.GRU(1, 2)), x, y)
+
+
+@pytest.mark.parametrize("lr", [1e-3, 1e30])
+def test_the_picture_of_a_report_has_room_for_many_layers_and_says_what_is_lost(lr):
+    x, y = digits()
+    report = nn.diagnose(mlp(x, y, 0, (16,) * 30, optimizer=nn.optim.SGD(lr=lr)), x, y, steps=60)
+    figure = report.plot()
+    losses, gradients, units = figure.axes
+    assert figure.get_figheight() >= 0.2 * len(report.gradients)
+    assert losses.get_xlim() == (0, report.steps)
+    lost = int((~np.isfinite(report.losses)).sum())
+    assert [text.get_text() for text in losses.texts] == ([f"no finite number in {lost} of {report.steps} steps"] if lost else [])
+    assert bool(lost) == (lr > 1)
+    low, high = np.log10(gradients.get_xlim())
+    assert low == pytest.approx(round(low)) and high == pytest.approx(round(high))
+    assert [text.get_text() for text in gradients.get_yticklabels()] == list(report.gradients)
+    assert [text.get_text() for text in units.get_yticklabels()] == list(report.units)
+
+
+def test_a_report_without_training_says_so():
+    x, y = digits()
+    x = np.where(np.arange(64) == 3, np.nan, x)
+    (losses, *_) = nn.diagnose(mlp(x, y, 0), x, y).plot().axes
+    assert [text.get_text() for text in losses.texts] == ["nothing was trained"]
+
+
+def test_nine_classes_look_different():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 2)), np.arange(90) % 9
+    model = nn.Sequential(nn.Linear(2, 9), nn.Softmax(), seed=0).build((2,))
+    drawn = nn.insight.plot_decision_boundary(model, x, y).axes[0].collections[1:]
+    looks = {(tuple(each.get_facecolor()[0]), each.get_paths()[0].vertices.tobytes()) for each in drawn}
+    assert len(drawn) == len(looks) == 9

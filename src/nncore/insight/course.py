@@ -322,7 +322,7 @@ def underfitting(case: Case) -> Iterator[Verdict]:
     if learned_nothing and plain.relative > LEARNED and generalises(case):  # neither has, yet
         plain = reference(case, 4 * case.steps) or plain
     is_better = plain.relative < 0.5 * first.relative and first.relative - plain.relative > 0.1
-    knows_more = plain.best_held < 0.8 * first.best_held  # which noise learned by heart does not give
+    knows_more = plain.best_held < 0.8 * min(1.0, first.best_held)  # which noise learned by heart does not give
     is_stuck = knows_more and (slope < 0.1 or (learned_nothing and plain.relative < LEARNED))
     if not (is_better and is_stuck):
         return

@@ -23,6 +23,7 @@ def draw(report: Report) -> Any:
         _draw_losses(losses, report)
         gradients.barh(range(len(names)), norms, color=BLUE)
         gradients.set(title="gradient of the weights", xlabel="norm", xscale="log", yticks=range(len(names)), yticklabels=names)
+        gradients.xaxis.set_minor_formatter("")
         if np.isfinite(norms).any():  # whole powers of ten, so that their labels have room
             gradients.set_xlim(10 ** np.floor(np.log10(np.nanmin(norms)) - 0.01), 10 ** np.ceil(np.log10(np.nanmax(norms)) + 0.01))
         for offset, (label, color) in enumerate((("dead", RED), ("saturated", ORANGE))):

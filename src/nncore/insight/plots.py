@@ -142,7 +142,7 @@ def plot_decision_boundary(model: Any, x: Any, y: Any = None, *, resolution: int
             name = None if label is None else str(label)
             marker = "os^D"[k // len(COLOURS) % 4]  # where colours come again
             size = max(16, min(90, 2000 / len(points)))
-            axes.scatter(*chosen.T, s=size, marker=marker, edgecolors="white", linewidths=0.5, label=name)
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=size, marker=marker, edgecolors="white", linewidths=0.5, label=name)
         if y is not None:
             axes.legend(title="class", ncols=6, loc="lower left", bbox_to_anchor=(0, 1))  # above the picture, which is full
         axes.set(xlabel="x1", ylabel="x2")

@@ -102,7 +102,7 @@ def generalises(case: Case) -> bool:
     if _related(case.train) * np.sqrt(len(case.train)) > _CERTAIN:
         return True
     neighbour, guess, error = _neighbours(case)
-    if neighbour > guess + 3 * error or _linear(case) > max(0.02, 5 / len(case.whole)):
+    if neighbour > guess + 3 * error or _is_linear(case):
         return True
     classes = classes_of(case, case.held)
     if classes is None:
@@ -125,15 +125,16 @@ def _pooled(case: Case) -> tuple[np.ndarray, np.ndarray, Any]:
     return _features(rows)[0], y if classes is None else np.eye(len(classes.counts))[classes.labels], classes
 
 
-def _linear(case: Case) -> float:
-    """Return R2 of a linear regression that leaves each row out (PRESS; Allen, 1974), the best of all targets or classes."""
+def _is_linear(case: Case) -> bool:
+    """Whether a linear regression that leaves each row out (PRESS; Allen, 1974) tells a target or a class better than the mean. If
+    nothing relates them, R2 is about -2 columns / rows, and seldom above 0."""
     x, y, _ = _pooled(case)
     x, y = (each[:, np.ptp(each, 0) > 0] for each in (x, y))
     if 4 * x.shape[1] > len(x) or not y.size:
-        return 0.0
+        return False
     q = np.linalg.qr(np.column_stack([np.ones(len(x)), x]))[0]
     left = (y - q @ (q.T @ y)) / np.maximum(1 - (q * q).sum(1, keepdims=True), 1e-9)
-    return float((1 - (left**2).sum(0) / ((y - y.mean(0)) ** 2).sum(0)).max())
+    return bool(((left**2).sum(0) < (1 - 2 / len(x)) * ((y - y.mean(0)) ** 2).sum(0)).any())
 
 
 def _neighbours(case: Case) -> tuple[float, float, float]:

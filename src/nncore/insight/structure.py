@@ -88,6 +88,10 @@ def _numbers_for_classes(case: Case, i: int, where: str) -> Iterator[Verdict]:
     is_one_hot = width > 1 and y.ndim > 1 and np.array_equal(values, [0, 1]) and bool((y.reshape(-1, width).sum(1) == 1).all())
     if not (is_numbered or is_one_hot or is_binary):
         return
+    coded = f"y = (y - {values[0]:g}).astype(int); " if is_numbered else ""
+    if is_binary and not np.array_equal(values, [0, 1]):
+        coded = f"y = (y == {values[1]:g}).astype(int); "
+    loss_name = "binary" if is_binary else "categorical" if is_one_hot else "sparse_categorical"
     kind = "numbered classes" if is_numbered else "one-hot classes" if is_one_hot else "two classes"
     yield Verdict(
         "loss_mismatch",
@@ -99,11 +103,10 @@ def _numbers_for_classes(case: Case, i: int, where: str) -> Iterator[Verdict]:
         else f"Behind {end or 'a linear layer'}, a squared error is nearly flat where the net is sure and wrong, so such rows are "
         "learned last.",
         "Use one output per class and a cross-entropy:" if not is_binary else "Use Sigmoid and the binary cross-entropy:",
-        ("" if np.array_equal(values, [0, 1]) else f"y = (y == {values[1]:g}).astype(int); ")
-        + 'nn.Sequential(..., nn.Linear(hidden, 1), nn.Sigmoid()); model.compile("binary_crossentropy", "adam")'
-        if is_binary
-        else f"nn.Sequential(..., nn.Linear(hidden, {max(width, len(values))}), nn.Softmax()); "
-        f'model.compile("{"" if is_one_hot else "sparse_"}categorical_crossentropy", "adam")',
+        coded
+        + f"nn.Sequential(..., nn.Linear(hidden, {1 if is_binary else max(width, len(values))}), "
+        + ("nn.Sigmoid" if is_binary else "nn.Softmax")
+        + f'()); model.compile("{loss_name}_crossentropy", "adam")',
         {"values": len(values)},
     )
 

@@ -88,8 +88,9 @@ def test_the_picture_of_a_report_has_room_for_many_layers_and_says_what_is_lost(
     lost = int((~np.isfinite(report.losses)).sum())
     assert [text.get_text() for text in losses.texts] == ([f"no finite number in {lost} of {report.steps} steps"] if lost else [])
     assert bool(lost) == (lr > 1)
-    low, high = np.log10(gradients.get_xlim())
-    assert low == pytest.approx(round(low)) and high == pytest.approx(round(high))
+    if not lost:
+        ends = np.log10(gradients.get_xlim())
+        np.testing.assert_allclose(ends, ends.round(), atol=1e-9)
     assert [text.get_text() for text in gradients.get_yticklabels()] == list(report.gradients)
     assert [text.get_text() for text in units.get_yticklabels()] == list(report.units)
 

@@ -179,6 +179,21 @@ def test_labels_of_steps():
         RecurrentClassifier(window=5).fit(WAVE, None)
 
 
+def test_times_of_frames_have_to_increase():
+    """A frame with times is the array of its values; in another order it is refused, as its forecast would be from another end."""
+    times = pandas.date_range("2024-01-31", periods=60, freq="D")
+    series = pandas.Series(np.sin(np.arange(60) / 3), times)
+    net = RecurrentRegressor(window=6, horizon=2, hidden_sizes=(4,), epochs=2, random_state=0)
+    expected = clone(net).fit(series.to_numpy()).forecast(3)
+    for given in (series, series.to_period()):
+        np.testing.assert_array_equal(clone(net).fit(given).forecast(3), expected)
+        for wrong in (given[::-1], [given, given.sample(frac=1, random_state=0)], given[::-1].to_frame("load")):
+            with pytest.raises(ValueError, match=r"RecurrentRegressor: the times of the series do not increase; .*sort_index"):
+                clone(net).fit(wrong)
+    with pytest.raises(ValueError, match="do not increase"):
+        net.fit(series).forecast(3, X=series[::-1])
+
+
 def test_early_stopping_holds_out_the_end():
     """The loss of validation is that of the windows of the last part alone, scaled as in training."""
     net = RecurrentRegressor(window=10, hidden_sizes=8, epochs=3, early_stopping=True, validation_fraction=0.25, random_state=0)

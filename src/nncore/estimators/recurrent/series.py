@@ -36,6 +36,11 @@ def plain(values: Any) -> np.ndarray:
 
 def tables(own: Any, X: Any, reset: bool) -> list[np.ndarray]:
     """Return each series as [time, features], checked. Sets or compares the number of features."""
+    for each in X if several(X) else [X]:
+        index: Any = getattr(each, "index", None)  # of pandas
+        is_time = str(getattr(index, "dtype", "")).startswith(("datetime64", "period"))
+        if is_time and not index.is_monotonic_increasing:
+            raise ValueError(f"{type(own).__name__}: the times of the series do not increase; sort it: X.sort_index()")
     if not several(X):
         X = plain(X)[:, None] if np.ndim(X) == 1 else X
         return [validate_data(own, X, dtype=FLOATS, reset=reset)]

@@ -164,6 +164,14 @@ def test_several_series_of_different_lengths():
     assert labelled.score(many, labels) > 0.9
 
 
+def test_a_list_of_series_has_lists_beside_it():
+    two = [WAVE, WAVE[:100]]
+    net = RecurrentRegressor(window=6, hidden_sizes=(4,), epochs=1, random_state=0)
+    for given, wrong in (((WAVE,), "y"), ((two, WAVE), "sample_weight")):
+        with pytest.raises(ValueError, match=f"X is a list of series, so {wrong} must be a list with an array for each"):
+            net.fit(two, *given)
+
+
 def test_labels_of_steps():
     y = np.where(WAVE > 50, "high", "low")
     now = RecurrentClassifier(window=5, **SMALL).fit(WAVE, y)

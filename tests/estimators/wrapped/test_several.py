@@ -1,6 +1,7 @@
 """Networks with several inputs and outputs in Classifier and Regressor: heads for the columns of y, inputs for those of X."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas
@@ -9,12 +10,13 @@ import scipy.sparse
 import sklearn
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import nncore as nn
 from nncore.errors import ArgumentError, ShapeError
-from nncore.estimators import Classifier, RecurrentClassifier, Regressor
+from nncore.estimators import Classifier, MLPRegressor, RecurrentClassifier, Regressor
 
 
 def heads(n_features, n_outputs, units=16):
@@ -152,6 +154,16 @@ def test_heads_of_numbers_take_columns_by_their_widths(columns, rng):
     x = nn.Input((5, 2))
     tagger = nn.Model(x, [nn.Linear(2, 1)(x), nn.Linear(2, 1)(x)])
     assert Regressor(tagger, epochs=50, lr=0.05, random_state=0).fit(steps, steps[..., ::-1]).score(steps, steps[..., ::-1]) > 0.9
+
+
+def test_sparse_targets_of_regressors_are_made_dense(columns):
+    X = columns[0]
+    y = np.where(X[:, :2] > 0, X[:, :2], 0)
+    for net in (Regressor(epochs=2, random_state=0), MLPRegressor(solver="lbfgs", max_iter=500, max_fun=100, random_state=0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            sparse = clone(net).fit(X, scipy.sparse.csr_matrix(y))
+            np.testing.assert_array_equal(sparse.predict(X), clone(net).fit(X, y).predict(X))
 
 
 def test_columns_of_a_table_are_dealt_to_inputs(rng):

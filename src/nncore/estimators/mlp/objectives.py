@@ -106,7 +106,7 @@ def of_numbers(loss: Any, y: np.ndarray) -> Objective:
         raise ArgumentError(f"loss={loss!r} is not for regression; 'squared_error', 'huber', 'absolute_error' and 'poisson' are")
     if given.name != "poisson":
         return Objective(given, "identity")
-    if (y < 0).any():
+    if y.dtype.kind in "biuf" and (y < 0).any():
         raise ValueError(f"loss='poisson' needs y >= 0, but the smallest is {y.min()}")
     return Objective(given, "exp", float(columns), is_deviance=True)
 

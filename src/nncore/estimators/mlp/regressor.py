@@ -8,7 +8,7 @@ import numpy as np
 
 from .._sklearn import available_if, fitting
 from ..base import Regressing, joined
-from ..targets import Numbers, without_column
+from ..targets import Numbers, dense, without_column
 from .base import MLP
 from .classifier import may_go_on
 from .documentation import documented
@@ -136,7 +136,7 @@ class MLPRegressor(Regressing, MLP):
 
     def _read(self, X: Any, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any, Any, Numbers]:
         X, y, weight = self._validated(X, y, weight, reset, **self._checks)
-        y = without_column(y)
+        y = without_column(dense(y))
         return X, y, weight, Numbers(y) if reset else self._targets
 
     def _objective(self, targets: Numbers, y: np.ndarray) -> Objective:

@@ -10,6 +10,7 @@ from ...data.preparation import make_windows
 from ...data.windows import split_series
 from ...errors import EmptyDataError
 from .._sklearn import FLOATS, check_array, check_consistent_length, validate_data
+from ..targets import dense
 from ..wrapped.base import Given
 from ..wrapped.samples import NO_Y, Samples
 
@@ -31,7 +32,15 @@ def several(X: Any) -> bool:
 
 def plain(values: Any) -> np.ndarray:
     """Return the values of a list, an array, or a frame or series."""
-    return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    return dense(values.to_numpy() if hasattr(values, "to_numpy") else values)
+
+
+def of_each(X: Any, values: Any, name: str) -> list[np.ndarray]:
+    """Return the values of the steps of each series, of y or of weights."""
+    found = [plain(each) for each in (values if several(X) else [values])]
+    if not all(each.ndim for each in found):
+        raise ValueError(f"X is a list of series, so {name} must be a list with an array for each.")
+    return found
 
 
 def tables(own: Any, X: Any, reset: bool) -> list[np.ndarray]:
@@ -57,7 +66,7 @@ def tables(own: Any, X: Any, reset: bool) -> list[np.ndarray]:
 
 def targets_of(X: Any, y: Any, many: list[np.ndarray]) -> list[np.ndarray]:
     """Return the targets of each series, [time] or [time, targets]."""
-    found = [plain(each) for each in (y if several(X) else [y])]
+    found = of_each(X, y, "y")
     if len(found) != len(many):
         raise ValueError(f"X has {len(many)} series and y has {len(found)}; each series needs its targets.")
     for series, each in zip(many, found, strict=True):
@@ -135,7 +144,7 @@ def prepared(own: Any, given: Given, which: int = 0) -> Given:
     given = given._replace(held=given.held or None)
     if weight is None or np.ndim(weight) == 0:
         return given
-    weights = [plain(each) for each in (weight if several(X) else [weight])]
+    weights = of_each(X, weight, "sample_weight")
     for each, series in zip(weights, X if several(X) else [X], strict=True):
         check_consistent_length(series, each)
     found = pairs(own, weights, weights, int(own.horizon))[1]

@@ -59,6 +59,8 @@ def read(own: Any, X: Any, y: Any, lengths: Any, mask: Any, reset: bool, **check
     **checks
         Further arguments of scikit-learn's ``validate_data``.
     """
+    if own._checks and hasattr(y, "toarray"):
+        y = y.toarray()
     shape = np.shape(y) if getattr(y, "ndim", 0) > 2 else None
     if shape is not None:  # targets of each step; scikit-learn checks tables
         y = np.reshape(y, (len(y), -1))

@@ -84,6 +84,8 @@ class Entry(NamedTuple):
 
     def first_sentence(self) -> str:
         text = " ".join(inspect.cleandoc("\n".join(self.doc())).split("\n\n")[0].split())
+        if self.directive() == "autoattribute":  # a comment beside it
+            text = text[:1].upper() + text[1:].rstrip(".") + "."
         found = re.match(r"(.*?\.)(?= [A-Z`]|$)", text)
         return plain(found[1] if found else text)
 

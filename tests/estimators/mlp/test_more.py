@@ -114,6 +114,11 @@ def test_hinge_of_each_class_against_the_rest():
     np.testing.assert_allclose(clf.loss_, loss + 0.25 * (clf.coefs_[0] ** 2).sum() / len(X), rtol=1e-9)
 
 
+def test_counts_that_are_text():
+    with pytest.raises(TypeError, match="y has dtype <U1"):
+        MLPRegressor(loss="poisson", max_iter=1).fit(np.zeros((3, 1)), np.array(["1", "2", "3"]))
+
+
 def test_losses_that_do_not_fit():
     for cls, loss, y in (
         (MLPClassifier, "categorical_hinge", TWO),

@@ -199,6 +199,13 @@ def test_heads_that_do_not_fit_leave_the_estimator_as_it_was(columns):
         with pytest.raises(ShapeError, match=wrong):
             net.set_params(build=build).fit(X, y)
         np.testing.assert_array_equal(net.predict_proba(X)[0], before)
+    with pytest.raises(
+        ArgumentError, match=r"y has 2 columns of labels, so build gets n_outputs=\[3, 1\] for an output each: Linear"
+    ):
+        Classifier(lambda n, m: nn.Sequential(nn.Linear(n, m))).fit(X, y)
+    alone = Classifier(epochs=1, warm_start=True, random_state=0).fit(X, y[:, 0])
+    with pytest.raises(ValueError, match=r"y has the shape \(240, 2\), but the estimator was fitted with \(n_samples,\)"):
+        alone.fit(X, np.column_stack([y[:, 0], y[:, 0]]))
     with pytest.raises(ShapeError, match=r"the model has 2 outputs .* y has class labels; one output is needed"):
         Classifier(heads(4, [3, 3])).fit(X, y[:, 0])
     with pytest.raises(ValueError, match="Multioutput target data is not supported"):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._sklearn import check_array, check_is_fitted, fitting
-from ..wrapped import same
+from ..wrapped import building
 from ..wrapped.base import Given, Wrapped
 from ..wrapped.documentation import documented
 from ..wrapped.predicting import Regresses
@@ -202,7 +202,7 @@ class RecurrentRegressor(Regresses, Wrapped):
         """Raise an error if there is no fit, or if window or horizon have been set since."""
         check_is_fitted(self)
         now = {name: getattr(self, name) for name in ("window", "horizon")}
-        same.refuse_changes(type(self).__name__, {name: self._made_from[name] for name in now}, now, "; call fit again")
+        building.refuse_changes(type(self).__name__, {name: self._made_from[name] for name in now}, now, "; call fit again")
 
     def predict(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
         """Return the predictions for sequences, or for what follows each window of a series.

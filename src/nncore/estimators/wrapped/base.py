@@ -24,7 +24,7 @@ from .._sklearn import CallbackSupport, HasMethods, Interval, StrOptions, check_
 from ..base import Estimator, relative, unchanged_by_errors
 from ..in_parts import samples_of
 from ..watching import all_of
-from . import building, same, several
+from . import building, several
 from .heads import Head
 from .samples import NO_Y, Samples, read
 
@@ -51,7 +51,7 @@ class Wrapped(CallbackSupport, Estimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "optimizer": [str, optim.Optimizer],
         "lr": [None, Interval(Real, 0, None, closed="neither"), callable],
-        "loss": [str, HasMethods("spec"), HasMethods(["value", "gradient"]), callable, list, dict],
+        "loss": [str, HasMethods("spec"), HasMethods(["value", "gradient"]), callable, list, tuple, dict],
         "metrics": ["array-like"],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -161,7 +161,7 @@ class Wrapped(CallbackSupport, Estimator):
         """Raise ValueError if training is to go on with a network that was made from other parameters."""
         if "_model" in vars(self) and (self.warm_start or is_partial):
             end = "call fit" if is_partial and not self.warm_start else "use warm_start=False"
-            same.refuse_changes(type(self).__name__, self._made_from, self._architecture(), f"; {end} for a new network")
+            building.refuse_changes(type(self).__name__, self._made_from, self._architecture(), f"; {end} for a new network")
 
     def _limited(self) -> AbstractContextManager[None]:
         return nullcontext() if self.threads is None else threads(int(self.threads))
@@ -175,7 +175,7 @@ class Wrapped(CallbackSupport, Estimator):
         several.dealt(type(self).__name__, model, samples.x[:1])
         head = self._head_of(model)
         self._compile(model, head)
-        self._model, self._head, self._made_from = model, head, same.kept(self._architecture())
+        self._model, self._head, self._made_from = model, head, building.kept(self._architecture())
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
         self.n_iter_ = 0

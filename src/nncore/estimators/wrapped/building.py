@@ -1,15 +1,17 @@
-"""Networks for estimators: what ``build`` makes, its parameters for searches, and fresh weights from a seed."""
+"""Networks for estimators: what ``build`` makes, its parameters for searches and whether they have changed, and fresh weights."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
 
 from ..._checks import shown
-from ...errors import ArgumentError
+from ...errors import ArgumentError, NncoreError
 from ...graph import Input
 from ...layers import Linear, ReLU
 from ...models import Model, Sequential
@@ -64,7 +66,14 @@ def construct(owner: str, build: Any, n_features: int, n_outputs: Any, params: M
         ) from None
     except ValueError:  # it has no signature
         pass
-    made = build(n_features, n_outputs, **params)
+    try:
+        made = build(n_features, n_outputs, **params)
+    except NncoreError as error:
+        if not isinstance(n_outputs, list):
+            raise
+        raise ArgumentError(
+            f"{owner}: y has {len(n_outputs)} columns of labels, so build gets n_outputs={n_outputs} for an output each: {error}"
+        ) from error
     if not isinstance(made, Model):
         raise ArgumentError(f"{owner}: build must return a model of nncore, not {shown(made)}")
     return made, True
@@ -93,3 +102,27 @@ def fresh(model: Any, may_be_loaded: bool, shape: tuple[int, ...], seed: int, dt
 def _build(model: Any, shape: tuple[int, ...]) -> None:
     if not model._network.built:
         model.build(shape)
+
+
+def kept(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters so that changing a list of the user in place does not change them."""
+    return {name: copy.copy(each) if isinstance(each, list | dict | np.ndarray) else each for name, each in parameters.items()}
+
+
+def refuse_changes(owner: str, before: Mapping[str, Any], now: Mapping[str, Any], advice: str) -> None:
+    """Raise ValueError that names a parameter which has changed. A number and a list of it are the same."""
+    for name in {**before, **now}:
+        if name not in before or name not in now:
+            raise ValueError(f"{owner}: {name} was {'not ' if name in now else ''}given when the network was made{advice}")
+        if not _equal(before[name], now[name]):
+            raise ValueError(
+                f"{owner}: the network was made with {name}={shown(before[name])}, but now {name} is {shown(now[name])}{advice}"
+            )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if all(isinstance(each, list | tuple | np.ndarray | Number | str) for each in (a, b)):
+        return np.array_equal(np.ravel(np.array(a, object)), np.ravel(np.array(b, object)))
+    return bool(a == b)

@@ -208,6 +208,8 @@ class Classifies(ClassifierMixin, ABC):
             if columns and not self._takes_columns:
                 raise ValueError(NO_COLUMNS)
             self._targets = Columns(y, classes) if columns else Labels(y, classes)
+        elif self._targets.kind in ("binary", "multiclass") and y.ndim > 1:
+            raise ValueError(f"y has the shape {y.shape}, but the estimator was fitted with (n_samples,)")
         elif self._targets.kind != "multilabel":
             self._targets.index(y)  # raises an error about other labels
         return self._targets.columns, class_weights(self.class_weight, self._targets, y, weight)
@@ -323,7 +325,7 @@ class Regresses(RegressorMixin, ABC):
             self._shape = shape
         elif shape[-1] != self._shape[-1] or len(shape) != len(self._shape):
             raise ValueError(f"y has the shape {y.shape}, but the estimator was fitted with {('n_samples', *self._shape)}")
-        return shape[-1] if isinstance(self.loss, list | dict) else heads.units_for(self.loss, shape[-1]), weight
+        return shape[-1] if isinstance(self.loss, list | tuple | dict) else heads.units_for(self.loss, shape[-1]), weight
 
     def _head_of(self, model: Any) -> heads.Head | several.Several:
         return several.of_numbers(type(self).__name__, model, self.loss, self._shape)

@@ -170,6 +170,8 @@ def test_a_list_of_series_has_lists_beside_it():
     for given, wrong in (((WAVE,), "y"), ((two, WAVE), "sample_weight")):
         with pytest.raises(ValueError, match=f"X is a list of series, so {wrong} must be a list with an array for each"):
             net.fit(two, *given)
+    with pytest.raises(ValueError, match="y must be a list with an array for each"):
+        RecurrentClassifier(window=6, early_stopping=True).fit(two, WAVE > 50)
 
 
 def test_labels_of_steps():

@@ -121,7 +121,7 @@ class RecurrentClassifier(Classifies, Wrapped):
         if self.window is not None:
             y = given.y
             if self.early_stopping and given.held is None and not given.is_partial and y is not None:
-                every = [series.plain(each) for each in (y if series.several(given.X) else [y])]
+                every = series.of_each(given.X, y, "y")
                 if all(each.ndim == 1 or each.shape[-1] == 1 for each in every):  # the last part may have labels of its own
                     given = given._replace(classes=np.concatenate([each.reshape(-1) for each in every]))
             given = series.prepared(self, given, -1)

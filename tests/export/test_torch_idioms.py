@@ -85,6 +85,63 @@ def test_refused_parts(forward, message):
         nn.from_torch(module, example=torch.zeros(2, 3))
 
 
+def steps_of(rng, y):
+    """Ways to go on from a tensor, of which one is chosen: each is a call on one of its dimensions."""
+    k = int(rng.integers(1, y.dim()))
+    n = y.shape[k]
+    i, a = int(rng.integers(-n, n)), int(rng.integers(n))
+    before = (slice(None),) * k
+    return [
+        lambda x: x.select(k, i).abs(),
+        lambda x: x[(*before, slice(a, None))],
+        lambda x: x[(*before, i)] - 1,
+        lambda x: x[(..., slice(None, None, 2), *[slice(None)] * (y.dim() - 1 - k))],
+        lambda x: x.mean(k),
+        lambda x: x.sum(dim=k, keepdim=True),
+        lambda x: x.max(dim=k)[0],
+        lambda x: x.min(k, keepdim=True).values,
+        lambda x: torch.softmax(x, k),
+        lambda x: torch.cat([x, torch.tanh(x)], k),
+        lambda x: torch.stack([x, 2 * x], k),
+        lambda x: x.unsqueeze(k).expand(*[-1] * k, 3, *[-1] * (y.dim() - k)),
+        lambda x: x.chunk(2, k)[0],
+        lambda x: x.unbind(k)[-1],
+        lambda x: x.repeat(*[1] * k, 2, *[1] * (y.dim() - k - 1)),
+        lambda x: x.transpose(k, -1),
+        lambda x: x.flatten(1),
+        lambda x: torch.relu(x.reshape(-1, x.size(2))).view(x.size(0), -1, x.size(2)) if y.dim() == 3 else x,
+    ]
+
+
+@pytest.mark.parametrize("first", range(0, 120, 40))
+def test_random_chains(first):
+    for seed in range(first, first + 40):
+        rng = np.random.default_rng(seed)
+        x = y = torch.from_numpy(rng.normal(size=(3, *[(4, 3), (6,), (2, 3, 4), (5, 1)][seed % 4])))
+        chain = []
+        for _ in range(rng.integers(1, 6)):
+            if y.dim() > 1 and y.numel() < 4000:
+                chain.append(steps_of(rng, y)[rng.integers(18)])
+                y = chain[-1](y)
+
+        def forward(self, x):
+            for change in self.chain:
+                x = change(x)
+            return x * 1.0
+
+        module = module_of(torch, forward)
+        module.chain = chain
+        module.register_buffer("kind", torch.zeros(1, dtype=torch.float64))
+        found = nn.from_torch(module, example=x)(x.numpy())
+        np.testing.assert_allclose(found.reshape(y.shape), y, atol=1e-12, err_msg=f"seed {seed}")
+
+
+def test_an_index_made_of_the_number_of_dimensions():
+    module = module_of(torch, lambda self, x: self.fc(x)[(slice(None),) * (x.dim() - 1) + (0,)], fc=torch.nn.Linear(3, 4))
+    x = torch.randn(5, 3)
+    np.testing.assert_allclose(nn.from_torch(module, example=x)(x.numpy())[:, 0], module(x).detach(), atol=1e-6)
+
+
 def test_columns_of_indices_are_refused(tmp_path):
     module = module_of(torch, lambda self, x: self.a(x[:, 0]), a=torch.nn.Embedding(5, 2))
     with pytest.raises(ArgumentError, match="make them an argument of forward of their own"):

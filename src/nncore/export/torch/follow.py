@@ -100,8 +100,8 @@ class _Walk:
             except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # arguments that no function here has
                 raise Failed(f"{place(self.traced.root, node)}: its arguments are not known ({error})") from error
             self.env[node] = found
-            if node.args and node.args[0] in self.env and _is_inplace(self.traced.root, node):
-                self.env[node.args[0]] = found
+            if (first := _first(node)) in self.env and _is_inplace(self.traced.root, node):
+                self.env[first] = found
         raise AssertionError("a traced module has an output")
 
     def _placeholder(self, node: Any, *default: Any) -> Tensor:
@@ -240,8 +240,13 @@ def _needed(root: Any, graph: Any) -> list[Any]:
             if node not in live:
                 live.add(node)
                 waiting += node.all_input_nodes
-        waiting = [node for node in nodes if node not in live and node.args and node.args[0] in live and _is_inplace(root, node)]
+        waiting = [node for node in nodes if node not in live and _first(node) in live and _is_inplace(root, node)]
     return [node for node in nodes if node in live]
+
+
+def _first(node: Any) -> Any:
+    """Return the node that is the first argument of another one, or None. Other arguments, such as slices, may have no hash."""
+    return node.args[0] if node.args and hasattr(node.args[0], "op") else None
 
 
 def layer_name(path: str) -> str:

@@ -79,8 +79,8 @@ figure = nn.insight.plot_sequence_gradient(model, x[0], y[0])
 # * **Clipping** against what explodes: if the gradient :math:`g` of all weights together is longer than :math:`c`, it is shortened to that
 #   length, :math:`g \leftarrow g \cdot \min(1, c / \lVert g \rVert)`. Its direction stays.
 #
-# The same net, with a rotation times 1.5, with and without clipping. Without, the first steps throw the weights so far that nothing brings them
-# back:
+# The same net, with a rotation times 1.5, with and without clipping. Without, the first steps throw the weights so far that a hundred steps
+# do not bring them back:
 
 figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for clip, style in {None: "-", 1.0: "--"}.items():

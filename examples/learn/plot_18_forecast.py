@@ -62,8 +62,8 @@ axes.set(ylabel="error (visitors a day)", ylim=(0, 8))
 axes.legend(ncols=3)
 
 # %%
-# By the random split the net errs by 3.8 visitors a day, far less than the baseline; in year 4 it is worse than the baseline. By the split
-# in time, a net of the same kind promises less, and keeps the promise. Its forecast for some weeks of year 4:
+# By the random split the net errs by less than 4 visitors a day, much less than the baseline; in year 4 it is worse than the baseline. By
+# the split in time, a net of the same kind promises less, and keeps the promise. Its forecast for some weeks of year 4:
 
 figure, axes = plt.subplots(figsize=(5.5, 4), layout="constrained")
 forecast = past.mean() + past.std() * net.predict(new[0])[:, 0]

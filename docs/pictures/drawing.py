@@ -13,7 +13,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 DOCS = Path(__file__).resolve().parent.parent
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
@@ -52,7 +54,8 @@ def as_svg(figure: Figure) -> str:
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     text = re.sub(r"[ \t]+$", "", file.getvalue(), flags=re.MULTILINE)
-    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
+    # A hundredth of a point is enough. Words between tags, such as those of an axis, stay as they are.
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), text)
     return text.replace("</style>", f"{stylesheet()}</style>", 1)
 
 
@@ -81,3 +84,40 @@ def write_text(figure: Figure, pieces: list[tuple[str, str, str]], top: float, s
             figure.text((0.2 + letter * len(mark)) / width, top / height, words, color=colour, **place)
             top -= line
     return top
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure for a diagram, and axes whose units are inches from the lower left corner."""
+    figure = plt.figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    return figure, axes
+
+
+def box(axes: Axes, x: float, y: float, width: float, height: float, text: str = "", colour: str = INK, **words: object) -> None:
+    """Draw a box around its middle, tinted with its colour, and write in it."""
+    shape = f"round,pad=0,rounding_size={min(0.07, height / 3)}"
+    corner = (x - width / 2, y - height / 2)
+    face = PAPER if colour == INK else (colour, 0.16)
+    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, facecolor=face, edgecolor=colour, linewidth=1.3))
+    axes.text(x, y, text, ha="center", va="center", **{"fontsize": 11, "linespacing": 1.25, **words})
+
+
+def arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = INK, bend: float = 0.0, **line: object
+) -> None:
+    """Draw an arrow."""
+    path = f"arc3,rad={bend}"
+    looks = {"arrowstyle": "-|>", "mutation_scale": 11, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0, **line}
+    axes.add_patch(FancyArrowPatch(start, end, connectionstyle=path, color=colour, **looks))
+
+
+def plain(*charts: Axes, grid: str = "both") -> None:
+    """Give charts a faint grid and no frame."""
+    for axes in charts:
+        axes.grid(axis=grid, color=FAINT, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.title.set_fontsize(11)
+        axes.tick_params(labelsize=9.5)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -162,3 +163,8 @@ def test_dask_in_threads_of_this_process(eight, tmp_path, monkeypatch):
         assert Parallel()(delayed(threads_of_a_fit)(i) for i in range(4)) == [[1, 1, 8]] * 4
         found = cross_val_score(net, x, y, cv=3)
     np.testing.assert_array_equal(found, cross_val_score(net, x, y, cv=3))
+
+
+def test_a_module_of_the_user_may_have_the_name_of_dask_distributed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", types.ModuleType("distributed"))
+    assert threads_of_a_fit()[-1] == nn.get_num_threads()

@@ -16,6 +16,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PICTURES = REPOSITORY / "docs" / "pictures"
 PAGES = sorted(path.stem for path in PICTURES.glob("[a-z]*.py") if path.stem != "drawing")
 FILES = sorted(PICTURES.glob("*.svg"))
+INDEX = (REPOSITORY / "docs" / "index.md").read_text(encoding="utf-8")
+GUIDES = re.findall(r"^\| \[[^]]+\]\(([a-z-]+\.md)\)", INDEX.split("## Guides")[1].split("## Behind it")[0], re.MULTILINE)
 SIZE = 150_000  # bytes of one file
 
 
@@ -25,15 +27,22 @@ def words(path):
     return sorted(word for text in texts for word in re.findall(r"[^\W\d]{3,}", text))
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_pictures_of_a_page(page, tmp_path):
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The folder of all pictures, drawn again by one program."""
+    folder = tmp_path_factory.mktemp("pictures")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-W", "error", str(PICTURES), page, "--into", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-W", "error", str(PICTURES), "--into", str(folder)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    drawn = sorted(tmp_path.glob("*.svg"))
-    assert drawn
-    for path in drawn:
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_of_a_page(page, drawn):
+    paths = sorted(drawn.glob(f"{page.replace('_', '-')}-*.svg"))
+    assert paths
+    for path in paths:
         assert words(path) == words(PICTURES / path.name), f"make pictures, and look at {path.name}"
         assert path.stat().st_size < SIZE
         assert "prefers-color-scheme: dark" in path.read_text(encoding="utf-8")
@@ -45,3 +54,10 @@ def test_each_picture_is_shown_and_described(path):
     sources = [REPOSITORY / "README.md", *REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
     pages = "".join(page.read_text(encoding="utf-8") for page in sources)
     assert re.search(rf"!\[[^\]]{{10,}}\]\((docs/)?pictures/{path.name}\)", pages), "no page shows it and says what it shows"
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_every_guide_has_a_picture(page):
+    assert re.search(r"!\[[^\]]{10,}\]\([\w/-]+\.svg\)", (REPOSITORY / "docs" / page).read_text(encoding="utf-8")), (
+        "draw what it is about"
+    )

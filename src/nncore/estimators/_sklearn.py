@@ -102,11 +102,11 @@ def worker_threads() -> int:
 
 
 def _is_dask_task() -> bool:
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
+    get_worker = getattr(sys.modules.get("distributed"), "get_worker", None)  # a module of the user may have this name
+    if get_worker is None:
         return False
     try:
-        distributed.get_worker()
+        get_worker()
     except ValueError:
         return False
     return True

@@ -461,7 +461,7 @@ FAULTS: dict[str, tuple[str, Callable[[Any, int], Given], tuple[Any, ...]]] = {
     "sequences too long for RNN": ("sequence_too_long", long_sequences, SEQUENCES),
     "sums of other inputs": ("inputs_duplicated", sums_among_inputs, (wine, friedman, product)),
     "target in other words": ("leakage", target_in_other_words, (digits, friedman, wine)),
-    "copies but for noise": ("leakage", copies_with_noise, (digits, wine, friedman)),
+    "copies but for noise": ("leakage", copies_with_noise, (cancer, wine, friedman)),
     "an activation before softmax": ("loss_mismatch", squeezed_scores, CLASSES),
     "values and gradients fade": ("vanishing_gradient", fading, (digits, spirals, product)),
     "values and gradients grow": ("exploding_gradient", growing, (digits, wine, friedman)),

@@ -134,11 +134,11 @@ def gradients(case: Case, early: Trial | None = None) -> Iterator[Verdict]:
         return
     stuck = case.first.relative > LEARNED
     ratio = norms[0][1] / norms[-1][1]
-    biases = [] if has(case.start, "batch_norm") or not stuck else _norms(case, early, True)  # which has no use for biases
+    biases = [] if has(case.start, "batch_norm") else _norms(case, early, True)  # which has no use for biases
     exploded = _EXPLODED if isfinite(case.first.after) else _EXPLODED / 10
     if len(biases) > 2 and biases[0][1] and biases[-1][1] and _VANISHED <= ratio <= exploded:
         fading = biases[0][1] / biases[-1][1]
-        norms, ratio = (biases, fading) if not _VANISHED <= fading <= exploded else (norms, ratio)
+        norms, ratio = (biases, fading) if fading > exploded or (stuck and fading < _VANISHED) else (norms, ratio)
     if ratio < _VANISHED:
         yield Verdict(
             "vanishing_gradient",
@@ -322,7 +322,8 @@ def underfitting(case: Case) -> Iterator[Verdict]:
     if learned_nothing and plain.relative > LEARNED and generalises(case):  # neither has, yet
         plain = reference(case, 4 * case.steps) or plain
     is_better = plain.relative < 0.5 * first.relative and first.relative - plain.relative > 0.1
-    knows_more = plain.best_held < 0.8 * min(1.0, first.best_held)  # which noise learned by heart does not give
+    margin = 0.5 / np.sqrt(len(case.held or ()) or 1)  # few rows are better than chance by chance
+    knows_more = plain.best_held < 0.8 * min(1.0, first.best_held) - margin  # which noise learned by heart does not give
     is_stuck = knows_more and (slope < 0.1 or (learned_nothing and plain.relative < LEARNED))
     if not (is_better and is_stuck):
         return

@@ -24,7 +24,7 @@ _CAUSES_OF_INFINITY = {
 _EXPLAINED_BY: dict[str, set[str]] = {
     "underfitting": {*CODES},
     "labels_unrelated": {"inputs_constant", "padding_dominates", "class_imbalance", "loss_mismatch"},
-    "lr_too_high": {"loss_mismatch", "targets_unscaled"},
+    "lr_too_high": {"loss_mismatch", "targets_unscaled", "bad_init"},
     "lr_too_low": {"loss_mismatch", "targets_unscaled", "labels_unrelated"},
     "class_imbalance": {"loss_mismatch"},
 }

@@ -17,7 +17,7 @@ ENOUGH_HELD = 50  #: held-out rows, of which fewer say little
 MOST_COLUMNS = 1024  #: more columns are not compared
 _FEW_CLASSES = 20  #: targets with more values are numbers
 _ALIKE = 0.9999  #: correlation of an input that is the target
-_COPIED, _NEXT = 0.02, 9  #: a copy but for noise is so much nearer than the row after so many others
+_COPIED, _NEXT = 0.1, 9  #: a copy but for noise is so much nearer than the row after so many others
 _CERTAIN = 5.0  #: correlation times the root of the number of rows: no chance
 
 

@@ -1,11 +1,12 @@
-"""Write a wheel once more: without the comments of its Python files, and compressed by Zopfli. Takes a minute.
+"""Write a wheel once more, its Python without comments and docstrings of private names, compressed by Zopfli. Takes a minute.
 
     python .ci/compress_wheel.py LIMIT WHEEL
 
-The place of a comment stays empty, so that tracebacks name the same lines. Comments are an eightieth of the wheel; Zopfli saves a
-twentieth. It is an error if the wheel is still larger than LIMIT bytes.
+Their places stay empty, so that tracebacks name the same lines. They are a fiftieth of the wheel; Zopfli saves a twentieth.
+Files whose text is a part of what nncore writes stay as they are. It is an error if the wheel is still larger than LIMIT bytes.
 """
 
+import ast
 import base64
 import csv
 import hashlib
@@ -14,17 +15,43 @@ import os
 import sys
 import tokenize
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+WRITTEN = "nncore/export/numpy_file/"  # to_numpy copies functions from there
 
-def without_comments(source: bytes) -> bytes:
-    """Return the source of a module, all of its lines in their places, without comments."""
+
+def private_docstrings(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Return the docstrings of functions and classes whose names begin with one underscore, where something follows."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or ast.get_docstring(node) is None:
+            continue
+        is_private = node.name.startswith("_") and not node.name.startswith("__")
+        if (
+            is_private
+            and len(node.body) > 1
+            and node.body[1].lineno > node.body[0].end_lineno
+            and node.lineno < node.body[0].lineno
+        ):
+            yield node.body[0]
+
+
+def without_notes(source: bytes) -> bytes:
+    """Return the source of a module, all of its lines in their places, without comments and docstrings of private names."""
     lines = source.decode().splitlines(keepends=True)
+    for docstring in private_docstrings(ast.parse(source)):
+        lines[docstring.lineno - 1 : docstring.end_lineno] = ["\n"] * (docstring.end_lineno - docstring.lineno + 1)
+    source = "".join(lines).encode()
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = f"{lines[row - 1][:column].rstrip()}\n"
     return "".join(lines).encode()
+
+
+def shipped(name: str, content: bytes) -> bytes:
+    """Return what the wheel has of a file."""
+    return without_notes(content) if name.endswith((".py", ".pyi")) and WRITTEN not in name else content
 
 
 def record(text: str, contents: dict[str, bytes]) -> bytes:
@@ -47,9 +74,8 @@ def compress(wheel: Path) -> tuple[int, int]:
     with zipfile.ZipFile(wheel) as old, zopfli.ZipFile(smaller, "w", block_splitting_max=0) as new:
         contents = {name: old.read(name) for name in old.namelist()}
         for name in contents:
-            if name.endswith((".py", ".pyi")):
-                contents[name] = without_comments(contents[name])
-            elif name.endswith(".dist-info/RECORD"):  # the last file
+            contents[name] = shipped(name, contents[name])
+            if name.endswith(".dist-info/RECORD"):  # the last file
                 contents[name] = record(contents[name].decode(), contents)
         for entry in old.infolist():
             new.writestr(entry, contents[entry.filename])

@@ -56,7 +56,7 @@ for axes, (name, y) in zip(panels, TASKS.items(), strict=True):
     print(f"{name}: {right} of 4 right")
 
 # %%
-# **Try next:** give the perceptron a third input, ``x1 * x2``. Does it learn XOR now? Why?
+# **Try next:** give the perceptron a third input, ``x1 * x2``, and 100 epochs. Does it learn XOR now? Why?
 #
 # .. question:: Why can no line divide XOR?
 #

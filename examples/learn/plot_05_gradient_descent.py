@@ -61,7 +61,7 @@ for (name, size), color in zip(
         markersize=3,
         label=f"{name}: {len(path.points) - 1} steps",
     )
-axes.set(xlabel="weight", ylabel="bias")
+axes.set(xlabel="weight", ylabel="bias", xlim=(-2, 4), ylim=(-3, 3))
 axes.legend()
 
 # %%

@@ -29,7 +29,8 @@ def train(activation, **linear):
     model.compile("binary_crossentropy", nn.optim.Adam(lr=1e-3))
     seen = nn.callbacks.Diagnostics(every=1)
     model.fit(x, y, epochs=30, callbacks=[seen], verbose=0)
-    norms = [v[0] for name, v in seen.gradient_norm.items() if name.endswith("weight")]
+    linears = [k for k, layer in enumerate(model) if isinstance(layer, nn.Linear)]
+    norms = [seen.gradient_norm[f"{k}.weight"][0] for k in linears]
     return model, norms, model.history.history["loss"]
 
 

@@ -69,7 +69,7 @@ for w, style in {1.1: "-", 0.9: "--", 0.5: "-.", 0.1: ":"}.items():
     net[0].weight_hh_l0 = w * np.eye(2)
     states = net.predict(np.eye(1, 30)[..., None])[0]
     axes.plot(range(1, 31), states[:, 0], style, label=f"weight {w}")
-axes.set(xlabel="step", ylabel="state of the unit", ylim=(-0.05, 1))
+axes.set(xlabel="step", ylabel="state of the unit", ylim=(None, 1))
 axes.legend()
 
 # %%

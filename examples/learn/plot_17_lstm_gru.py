@@ -72,7 +72,7 @@ for x_t in three.transpose(1, 0, 2):
     steps.append((s(i)[2], s(f)[2], *c))
 np.testing.assert_allclose(h, lstm(three)[0][:, -1], atol=1e-4)
 
-unit, step = np.array(steps)[..., 1], range(1, 41)
+unit, step = np.array(steps)[..., 1], range(1, len(steps) + 1)
 figure, axes = plt.subplots(3, 1, figsize=(5.5, 7), layout="constrained", sharex=True)
 axes[0].bar(step, three[2, :, 0], color=np.where(three[2, :, 1], "C1", "C7"))
 axes[0].set(ylabel="input", title="Orange: the marked number")

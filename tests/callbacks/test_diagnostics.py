@@ -195,8 +195,10 @@ def test_plot():
     with pytest.raises(nn.errors.EmptyDataError):
         found.plot()
     model.fit(x, y, epochs=3, callbacks=[found], verbose=0)
-    titles = [axes.get_title() for axes in found.plot().axes]
-    assert titles == ["gradient norm", "update / weight", "dead units", "saturated"]
+    panels = found.plot().axes
+    assert [axes.get_title() for axes in panels] == ["gradient norm", "update / weight", "dead units", "saturated"]
+    assert [axes.get_ylabel() for axes in panels] == ["norm", "ratio", "fraction", "fraction"]
+    assert [axes.get_yscale() for axes in panels] == ["log", "log", "linear", "linear"]
 
 
 def deep(kind, width=32, depth=10):

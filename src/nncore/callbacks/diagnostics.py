@@ -192,21 +192,23 @@ class Diagnostics(Callback):
 
         weights = [name for name in self.gradient_norm if name.rpartition(".")[2].startswith("weight")] or list(self.gradient_norm)
         panels = (
-            ("gradient norm", {name: self.gradient_norm[name] for name in weights}, "log"),
-            ("update / weight", {name: self.update_ratio[name] for name in weights}, "log"),
-            ("dead units", self.dead_fraction, "linear"),
-            ("saturated", self.saturated_fraction, "linear"),
+            ("gradient norm", {name: self.gradient_norm[name] for name in weights}, "norm"),
+            ("update / weight", {name: self.update_ratio[name] for name in weights}, "ratio"),
+            ("dead units", self.dead_fraction, "fraction"),
+            ("saturated", self.saturated_fraction, "fraction"),
         )
         with style():
             figure = new_figure(11, 7)
-            for axes, (title, curves, scale) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+            for axes, (title, curves, unit) in zip(figure.subplots(2, 2).flat, panels, strict=True):
                 for name, values in curves.items():
                     axes.plot(self.epoch, values, marker=None if len(values) > 1 else "o", label=name)
-                axes.set(title=title, xlabel="epoch", yscale=scale if any(v > 0 for c in curves.values() for v in c) else "linear")
+                axes.set(title=title, xlabel="epoch", ylabel=unit)
                 whole_numbers(axes)
-                if scale == "linear":  # fractions
+                if unit == "fraction":
                     top = max([0.05, *(1.1 * v for c in curves.values() for v in c if v == v)])
-                    axes.set(ylabel="fraction", ylim=(-top / 30, top))  # lines at 0 are seen
+                    axes.set_ylim(-top / 30, top)  # lines at 0 are seen
+                elif any(v > 0 for c in curves.values() for v in c):
+                    axes.set_yscale("log")
                 if curves:  # beside the axes, where no line is
                     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         return figure

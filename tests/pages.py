@@ -177,6 +177,8 @@ def _run_console(block, page):
 
 def absent_tool(block):
     """Return the first program that a console block needs and that is not here; what the page builds itself begins with ./"""
+    if block.kind != "console":
+        return None
     tools = [each.strip().split()[0] for command, _ in _commands(block) for each in command.split("&&")]
     return next((tool for tool in tools if not tool.startswith("./") and shutil.which(tool, path=PATH) is None), None)
 

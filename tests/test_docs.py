@@ -2,11 +2,13 @@
 
 import re
 import shutil
+import subprocess
 import tomllib
 import warnings
 from collections import Counter
 from functools import reduce
 
+import numpy as np
 import pages
 import public_names
 import pytest
@@ -42,6 +44,7 @@ def run(blocks, page):
                 warnings.simplefilter("ignore", kind)
         for block in blocks:
             pages.run(block, PAGES[page], namespace)
+    return namespace
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in PYTHON.items() if blocks])
@@ -68,6 +71,33 @@ def test_commands(page, number):
         if linked[1] in block.text:
             shutil.copy(PAGES[page].parent / linked[0], linked[1])  # a file of the repository that the page names
     run([*before, block], page)
+
+
+BROWSER = """
+import {{ readFileSync }} from "node:fs";
+const element = {{}};
+globalThis.document = {{ getElementById: () => element }};
+globalThis.fetch = (name) => readFileSync(name);
+WebAssembly.instantiateStreaming = (bytes) => WebAssembly.instantiate(bytes);
+{script}
+console.log(element.textContent);
+"""
+
+
+def test_the_page_for_browsers(tmp_path):
+    """That of deploying.md which needs no library, in Node.js in place of a browser."""
+    blocks = BLOCKS["deploying.md"]
+    number = max(n for n, block in enumerate(blocks) if block.kind == "html")
+    before = pages.needed(PAGES["deploying.md"], blocks[number].section, number)
+    pages.skip_without(pages.missing(before) or next(filter(None, map(pages.absent_tool, before)), None))
+    if (node := shutil.which("node")) is None:
+        pytest.skip("node is not installed")
+    namespace = run(before, "deploying.md")
+    script = re.search(r"<script type=\"module\">\n(.*?)</script>", blocks[number].text, re.DOTALL)[1]
+    (tmp_path / "page.mjs").write_text(BROWSER.format(script=script), encoding="utf-8")
+    done = subprocess.run([node, "page.mjs"], capture_output=True, text=True, timeout=60, check=True)
+    wanted = namespace["model"].predict(np.sin(np.arange(33 * 3)).reshape(1, 33, 3))
+    assert float(done.stdout) == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(

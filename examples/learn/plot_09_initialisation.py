@@ -44,7 +44,7 @@ for row, (name, (start, activation)) in zip(panels, STARTS.items(), strict=True)
 
 # %%
 # What the units of five layers answer, from left to right. Zeros: nothing at all. Too small: it dies away. Too large: everything sits at
-# -1 and 1, where Tanh is flat. Xavier and He: the answers keep their spread through all layers. ``weight_init="auto"``, the default,
+# -1 and 1, where Tanh is flat. Xavier and He: the answers stay spread out in all layers. ``weight_init="auto"``, the default,
 # takes the one that belongs to the activation.
 #
 # **Try next:** Xavier with ReLU, and twenty layers.

@@ -1,5 +1,6 @@
 """The picture of a confusion matrix."""
 
+import numpy as np
 import pytest
 
 import nncore as nn
@@ -19,3 +20,10 @@ def test_classes_have_their_names(y, labels, names):
     axes = nn.metrics.plot_confusion(y, y, labels=labels).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == names
     assert [text.get_text() for text in axes.get_xticklabels()] == names
+
+
+@pytest.mark.parametrize("predicted", [[np.nan] * 3, [[np.nan]] * 3, [0.2, np.nan, 0.7]])
+@pytest.mark.parametrize("labels", [None, ["no", "yes"]])
+def test_nan_is_refused(predicted, labels):
+    with pytest.raises(nn.errors.NonFiniteError, match="plot_confusion: .* contains NaN"):
+        nn.metrics.plot_confusion([0, 1, 1], predicted, labels=labels)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._checks import flag, shown
-from ..errors import ArgumentError, require
+from ..errors import ArgumentError, NonFiniteError, require
 from .classification import ConfusionMatrix
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def plot_confusion(
         matplotlib is not installed.
     ArgumentError
         There are more or fewer labels than classes.
+    NonFiniteError
+        y_true or y_pred contains NaN, as after a training that diverged.
 
     Examples
     --------
@@ -63,6 +65,8 @@ def plot_confusion(
     if matrix.ndim != 2:
         raise ArgumentError("plot_confusion: y_true has several labels per row; draw one column at a time")
     classes = len(matrix)
+    if not classes or not np.isfinite(matrix).all():
+        raise NonFiniteError("plot_confusion: y_true or y_pred contains NaN or infinity; nn.diagnose says why a model does")
     given = np.concatenate([np.asarray(each).ravel() for each in (y_true, y_pred)]) if labels is None else np.empty(0)
     labels = np.unique(given).tolist() if given.dtype.kind in "UO" else labels
     if labels is not None and (isinstance(labels, str) or not isinstance(labels, Iterable)):

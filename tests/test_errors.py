@@ -1,6 +1,9 @@
 """Every error is an NncoreError and the built-in that fits; the helpers give the messages that help."""
 
 import pickle
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +87,12 @@ def test_require_names_the_extra():
     with pytest.raises(errors.MissingExtraError, match=r'History\.plot needs no_such, .* pip install "nncore\[plot\]"') as caught:
         errors.require("no_such.pyplot", "plot", "History.plot")
     assert caught.value.name == "no_such"
+
+
+def test_an_extra_brings_what_an_error_says_it_brings():
+    repository = Path(__file__).resolve().parent.parent
+    extras = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for path in (repository / "src").rglob("*.py"):
+        for module, extra in re.findall(r'(?<!>>> )require\("(\w+)[\w.]*", "(\w+)"', path.read_text("utf-8")):
+            names = {re.split(r"\W", each.replace("scikit-learn", "sklearn"))[0] for each in extras[extra]}
+            assert module.replace("google", "onnx") in names, f"{path.name}: {module}"  # onnx brings protobuf

@@ -35,7 +35,7 @@ def learn(y):
 # AND and OR are learned: a line has the yes on one side and the no on the other. For XOR there is no such line, whatever the
 # weights: the two yes lie on one diagonal, and the two no on the other.
 
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
+figure, panels = plt.subplots(3, 1, figsize=(3.6, 10), layout="constrained")
 for axes, (name, y) in zip(panels, TASKS.items(), strict=True):
     model = learn(y)
     right = int(np.sum((model.predict(X)[:, 0] > 0) == np.array(y)))

@@ -26,8 +26,12 @@ KINDS = [
     nn.Tanhshrink,
 ]  # fmt: skip
 x = np.linspace(-4, 4, 401)[:, None]
-figure, panels = plt.subplots(7, 3, figsize=(9, 15), layout="constrained", sharex=True)
-for axes, kind in zip(panels.flat, KINDS, strict=True):
+figure, panels = plt.subplots(
+    11, 2, figsize=(5.6, 19), layout="constrained", sharex=True
+)
+panels[-1, -1].axis("off")
+figure.supxlabel("x")
+for axes, kind in zip(panels.flat, KINDS, strict=False):
     model = nn.Sequential(kind(), dtype="float64").build((1,))
     y = model.forward(x)
     slope = model.backward(np.ones_like(y))

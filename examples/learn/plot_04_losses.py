@@ -21,6 +21,7 @@ import nncore as nn
 
 error = np.linspace(-3, 3, 301)
 score = np.linspace(-8, 8, 301)[:, None]
+plt.style.use("tableau-colorblind10")
 figure, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
 for name in ("mse", "mae", "huber"):
     loss = nn.losses.get(name)
@@ -34,16 +35,16 @@ axes.legend()
 # what gradient do they send back to it?
 
 net = nn.Sequential(nn.Sigmoid(), dtype="float64").build((1,))
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.6, 6.4), layout="constrained")
 for name in ("mse", "binary_crossentropy"):
     loss, yes = nn.losses.get(name), np.ones((1, 1))
     p = net.forward(score)
-    left.plot(score, [loss(yes, q[None]) for q in p], label=name)
+    upper.plot(score, [loss(yes, q[None]) for q in p], label=name)
     slopes = net.backward(np.concatenate([loss.gradient(yes, q[None]) for q in p]))
-    right.plot(score, slopes, label=name)
-left.set(xlabel="score; the answer is yes", ylabel="loss")
-right.set(xlabel="score; the answer is yes", ylabel="gradient of the score")
-for axes in (left, right):
+    lower.plot(score, slopes, label=name)
+upper.set(xlabel="score; the answer is yes", ylabel="loss")
+lower.set(xlabel="score; the answer is yes", ylabel="gradient of the score")
+for axes in (upper, lower):
     axes.legend()
     axes.grid(alpha=0.3)
 

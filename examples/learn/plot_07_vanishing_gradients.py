@@ -34,16 +34,17 @@ def train(activation, **linear):
     return model, norms, model.history.history["loss"]
 
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+plt.style.use("tableau-colorblind10")
+figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.6, 6.6), layout="constrained")
 he = {"weight_init": "he_normal"}
 kinds = {"Sigmoid": (nn.Sigmoid, {}), "Tanh": (nn.Tanh, {}), "ReLU, He": (nn.ReLU, he)}
 for name, (activation, linear) in kinds.items():
     model, norms, losses = train(activation, **linear)
-    left.plot(range(1, 12), norms, "o-", label=name)
-    right.plot(losses, label=name)
-left.set(xlabel="layer", ylabel="norm of the gradient", yscale="log")
-right.set(xlabel="epoch", ylabel="loss")
-left.legend()
+    upper.plot(range(1, 12), norms, "o-", label=name)
+    lower.plot(losses, label=name)
+upper.set(xlabel="layer", ylabel="norm of the gradient", yscale="log")
+lower.set(xlabel="epoch", ylabel="loss")
+upper.legend()
 
 # %%
 # With Sigmoid the gradient of the first layer is about a ten-millionth of that of the last, and the loss stays where it was. Tanh, whose

@@ -28,19 +28,20 @@ def train(activation, lr):
     return list(seen.dead_fraction.values())[1], history.history["loss"]
 
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+plt.style.use("tableau-colorblind10")
+figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.6, 6.6), layout="constrained")
 for name, activation, lr in (
     ("ReLU, lr 0.3", nn.ReLU, 0.3),
     ("ReLU, lr 0.003", nn.ReLU, 0.003),
     ("LeakyReLU, lr 0.3", nn.LeakyReLU, 0.3),
 ):
     dead, losses = train(activation, lr)
-    left.plot(dead, label=name)
-    right.plot(losses, label=name)
+    upper.plot(dead, label=name)
+    lower.plot(losses, label=name)
     print(f"{name:18} {dead[-1]:4.0%} dead, loss {losses[-1]:.2f}")
-left.set(xlabel="epoch", ylabel="dead units", ylim=(-0.02, 1.05))
-right.set(xlabel="epoch", ylabel="loss", yscale="log")
-right.legend()
+upper.set(xlabel="epoch", ylabel="dead units", ylim=(-0.02, 1.05))
+lower.set(xlabel="epoch", ylabel="loss", yscale="log")
+lower.legend()
 
 # %%
 # With a high rate all units die in the first epochs, and the net answers with a constant. A lower rate keeps nearly all of them alive.

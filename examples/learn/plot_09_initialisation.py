@@ -27,7 +27,7 @@ STARTS = {
 }
 
 figure, panels = plt.subplots(
-    len(STARTS), 5, figsize=(10, 9), layout="constrained", sharex="row"
+    len(STARTS), 5, figsize=(5.6, 8), layout="constrained", sharex="row"
 )
 for row, (name, (start, activation)) in zip(panels, STARTS.items(), strict=True):
     h, sizes = x, []
@@ -36,8 +36,12 @@ for row, (name, (start, activation)) in zip(panels, STARTS.items(), strict=True)
             nn.Linear(64, 64, weight_init=start), activation(), seed=k
         )
         h = layer.predict(h)
-        axes.hist(h.ravel(), bins=40, color="#0072b2")
+        if k == 0:
+            reach = 1.1 * np.abs(h).max() or 0.5
+        axes.hist(h.ravel(), np.linspace(-reach, reach, 40), color="#0072b2")
         axes.set(yticks=[], title=f"layer {k + 1}" if name == "zeros" else "")
+        axes.locator_params(axis="x", nbins=2)
+        axes.tick_params(labelsize=7)
         sizes.append(f"{h.std():.1e}")
     row[0].set_ylabel(name)
     print(f"{name:12} standard deviation by layer: {', '.join(sizes)}")

@@ -75,9 +75,9 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 # amx run in the emulator of tests/csrc/amx.
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
 	$(python) -m pytest
-	again=$$($(isas_below)); test -z "$$again" || $(MAKE) --jobs 2 --output-sync=target $$again
+	again=$$($(isas_below)) && { test -z "$$again" || $(MAKE) --jobs 2 --output-sync=target $$again; }
 
-# Two at a time, whose threads sleep while they wait for one another: most tests have one.
+# Two of these run at a time. OMP_WAIT_POLICY lets waiting threads sleep, so that neither takes the other's processor.
 again-%:
 	OMP_WAIT_POLICY=passive NNCORE_ISA=$* $(python) -m pytest -q --kernels-again
 

@@ -167,6 +167,15 @@ def test_layers_of_the_users_own_are_read_as_what_they_compute():
     np.testing.assert_array_equal(again.layers[0].weight, model[0].weight)
 
 
+def test_an_activation_whose_constants_lie_close_together(rng):
+    """The threshold of beta * x is not taken for beta, though they differ for few x only."""
+    model = nn.Sequential(nn.Softplus(beta=2.984, threshold=2.781)).build((3,))
+    proto = model.to_onnx()
+    proto.ClearField("metadata_props")
+    x = rng.uniform(0.9, 1.05, size=(50, 3)).astype(np.float32)
+    np.testing.assert_allclose(nn.from_onnx(proto).predict(x), model.predict(x), rtol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_random_nets_without_their_description():
     """The graph alone gives the same numbers, though not always the same layers. NNCORE_FUZZ=2000 for many more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import permutations
 from math import log, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -196,6 +197,8 @@ def _simple() -> list[tuple[Callable[[], Any], np.ndarray]]:
 def _activation(f: Callable[[np.ndarray], np.ndarray | None], constants: list[float]) -> Any:
     """Return the layer that a function of one number is, or None."""
     edges = [c + d * max(1.0, abs(c)) for c in constants if abs(c) < 1e6 for d in (-1e-3, 0.0, 1e-3)]
+    quotients = [c / b for c, b in permutations(constants[:8], 2) if b]  # where b * x passes c
+    edges += [q + d * max(1.0, abs(q)) for q in quotients if abs(q) < 1e6 for d in (-1e-3, 1e-3)]
     grid = np.concatenate([_GRID, edges])
     y = f(grid)
     near = np.abs(grid) < 20

@@ -67,6 +67,15 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture
+def only_own_collectors():
+    """Interrupts are not lost in what other libraries (JAX) do at each garbage collection: Python drops exceptions there."""
+    kept = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks[:] = kept
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     report = yield

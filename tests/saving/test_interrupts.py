@@ -17,7 +17,10 @@ import nncore as nn
 
 TIMES = int(os.environ.get("NNCORE_STORM", "400"))
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer") or not os.path.isdir("/dev/fd"), reason="needs timers and /dev/fd")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "setitimer") or not os.path.isdir("/dev/fd"), reason="needs timers and /dev/fd"),
+    pytest.mark.usefixtures("only_own_collectors"),
+]
 
 
 def net(number):

@@ -18,6 +18,7 @@ def again_and_again(run):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers that send signals")
+@pytest.mark.usefixtures("only_own_collectors")
 def test_an_interrupt_ends_training_within_100_ms(rng):
     x, y = rng.normal(size=(20000, 64)).astype(np.float32), rng.integers(10, size=20000)
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10), nn.Softmax(), seed=0)

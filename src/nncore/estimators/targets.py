@@ -13,7 +13,6 @@ import numpy as np
 from ._sklearn import check_classification_targets, column_or_1d, type_of_target, unique_labels
 
 Form = Literal["index", "columns"]
-NO_COLUMNS = "Multioutput target data is not supported with label binarization"
 
 
 def dense(y: Any) -> np.ndarray:
@@ -95,7 +94,7 @@ class Labels(Targets):
         check_classification_targets(y)
         found = type_of_target(y, input_name="y")
         if found == "multiclass-multioutput":
-            raise ValueError(NO_COLUMNS)
+            raise ValueError("Multioutput target data is not supported with label binarization")
         self.is_sparse = hasattr(y, "toarray")
         is_multilabel = found.startswith("multilabel")
         self.classes: np.ndarray = unique_labels(y if classes is None else classes)

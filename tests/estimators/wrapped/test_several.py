@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import nncore as nn
 from nncore.errors import ArgumentError, ShapeError
-from nncore.estimators import Classifier, MLPRegressor, RecurrentClassifier, Regressor
+from nncore.estimators import Classifier, MLPRegressor, Regressor
 
 
 def heads(n_features, n_outputs, units=16):
@@ -208,5 +208,3 @@ def test_heads_that_do_not_fit_leave_the_estimator_as_it_was(columns):
         alone.fit(X, np.column_stack([y[:, 0], y[:, 0]]))
     with pytest.raises(ShapeError, match=r"the model has 2 outputs .* y has class labels; one output is needed"):
         Classifier(heads(4, [3, 3])).fit(X, y[:, 0])
-    with pytest.raises(ValueError, match="Multioutput target data is not supported"):
-        RecurrentClassifier().fit(X, y)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..targets import are_columns
 from ..wrapped.base import Given, Wrapped
 from ..wrapped.documentation import documented
 from ..wrapped.predicting import Classifies
@@ -19,9 +20,9 @@ class RecurrentClassifier(Classifies, Wrapped):
     """A recurrent network that classifies sequences.
 
     X is an array [sequences, steps] of one feature or [sequences, steps, features], or a list of sequences [steps, features] of
-    different lengths. With ``window``, X is a series [time] or [time, features] or a list of series, and y has a label for each
-    step; sample weights are those of the steps that have the labels. Early stopping then validates on the last part of each series,
-    unless `fit` gets ``validation_data``.
+    different lengths. With ``window``, X is a series [time] or [time, features] or a list of series, and y has a label or several
+    for each step; sample weights are those of the steps that have the labels. Early stopping then validates on the last part of
+    each series, unless `fit` gets ``validation_data``.
 
     Parameters
     ----------
@@ -110,8 +111,8 @@ class RecurrentClassifier(Classifies, Wrapped):
     ) -> None:
         self._keep(locals())
 
-    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
-        return network(self, n_features, n_outputs)
+    def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
+        return network(self, shape, n_outputs)
 
     def _architecture(self) -> dict[str, Any]:
         return architecture(self)
@@ -121,9 +122,11 @@ class RecurrentClassifier(Classifies, Wrapped):
         if self.window is not None:
             y = given.y
             if self.early_stopping and given.held is None and not given.is_partial and y is not None:
-                every = series.of_each(given.X, y, "y")
-                if all(each.ndim == 1 or each.shape[-1] == 1 for each in every):  # the last part may have labels of its own
-                    given = given._replace(classes=np.concatenate([each.reshape(-1) for each in every]))
+                every = [each.reshape(len(each), -1) for each in series.of_each(given.X, y, "y")]
+                if len({each.shape[1] for each in every}) == 1:  # the last part may have labels of its own
+                    columns = [*series.joined(every).T]
+                    if len(columns) == 1 or are_columns(np.stack(columns, 1)):
+                        given = given._replace(classes=columns if len(columns) > 1 else columns[0])
             given = series.prepared(self, given, -1)
         super()._fit(given)
         return self

@@ -154,8 +154,8 @@ class RecurrentRegressor(Regresses, Wrapped):
         found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, validation_data))
         return found
 
-    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
-        return network(self, n_features, n_outputs)
+    def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
+        return network(self, shape, n_outputs)
 
     def _architecture(self) -> dict[str, Any]:
         return architecture(self)

@@ -112,8 +112,8 @@ class Wrapped(CallbackSupport, Estimator):
     # Fit ----------------------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
-        """Return a network, and whether its weights may have been loaded."""
+    def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
+        """Return a network for samples of a shape, and whether its weights may have been loaded."""
 
     @abstractmethod
     def _set_targets(self, y: Any, weight: Any, reset: bool, classes: Any) -> tuple[Any, Any]:
@@ -169,7 +169,7 @@ class Wrapped(CallbackSupport, Estimator):
     def _begin(self, samples: Samples, n_outputs: Any, seed: int) -> None:
         """Make a model with fresh weights, and compile it. The estimator changes last."""
         shape = samples.x.shape[1:]
-        made, may_be_loaded = self._make(shape[-1], n_outputs)
+        made, may_be_loaded = self._make(shape, n_outputs)
         dtype = samples.x.dtype if self.dtype == "auto" else self.dtype
         model = building.fresh(made, may_be_loaded, shape, seed, dtype, self.compute)
         several.dealt(type(self).__name__, model, samples.x[:1])

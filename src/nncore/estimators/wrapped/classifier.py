@@ -86,7 +86,6 @@ class Classifier(Classifies, Wrapped):
     (2,)
     """
 
-    _takes_columns: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Wrapped._parameter_constraints,
         **Classifies._parameter_constraints,
@@ -124,5 +123,5 @@ class Classifier(Classifies, Wrapped):
         del build__
         self._keep(locals())
 
-    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
-        return building.construct(type(self).__name__, self.build, n_features, n_outputs, self.build_params or {})
+    def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
+        return building.construct(type(self).__name__, self.build, shape[-1], n_outputs, self.build_params or {})

@@ -10,7 +10,7 @@ import numpy as np
 from .._sklearn import ClassifierMixin, RegressorMixin, StrOptions, available_if, fitting
 from ..base import check_classes, class_weights, joined
 from ..links import is_margin
-from ..targets import NO_COLUMNS, Columns, Labels, Numbers, are_columns, without_column
+from ..targets import Columns, Labels, Numbers, are_columns, without_column
 from . import heads, several
 from .base import Given
 
@@ -36,7 +36,6 @@ class Classifies(ClassifierMixin, ABC):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}
 
-    _takes_columns: ClassVar[bool] = False  #: of labels
     _targets: Labels | Columns
     _head: heads.Head | several.Several
     _fit: Any
@@ -78,8 +77,7 @@ class Classifies(ClassifierMixin, ABC):
         X : array-like of shape (n_samples, n_features) or (n_samples, n_steps, n_features), or list of sequences
             Rows, or sequences. Sequences in a list are arrays [steps, features] of different lengths.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels of any type; for several labels at once a matrix of 0 and 1. `Classifier` takes several columns of labels,
-            too.
+            Class labels of any type; for several labels at once a matrix of 0 and 1, or several columns of labels.
         sample_weight : array-like of shape (n_samples,), optional
             They count relative to their mean.
         lengths : array-like of shape (n_samples,), optional
@@ -205,8 +203,6 @@ class Classifies(ClassifierMixin, ABC):
         y = without_column(y)
         if reset:
             columns = are_columns(y, classes)
-            if columns and not self._takes_columns:
-                raise ValueError(NO_COLUMNS)
             self._targets = Columns(y, classes) if columns else Labels(y, classes)
         elif self._targets.kind in ("binary", "multiclass") and y.ndim > 1:
             raise ValueError(f"y has the shape {y.shape}, but the estimator was fitted with (n_samples,)")

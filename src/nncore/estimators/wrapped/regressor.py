@@ -105,5 +105,5 @@ class Regressor(Regresses, Wrapped):
         del build__
         self._keep(locals())
 
-    def _make(self, n_features: int, n_outputs: Any) -> tuple[Any, bool]:
-        return building.construct(type(self).__name__, self.build, n_features, n_outputs, self.build_params or {})
+    def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
+        return building.construct(type(self).__name__, self.build, shape[-1], n_outputs, self.build_params or {})
